@@ -1,0 +1,74 @@
+// A small HTTP server for a program's own admin pages (/healthz, /readyz, /metrics): GET and HEAD,
+// one response a connection, everything bounded. It is not the proxy's data path and shares nothing
+// with it.
+//
+// Owns one thread; handlers run on it, one at a time, so they must not block for long and must only
+// read what is safe to read from another thread.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+
+namespace remuda {
+
+struct AdminRequest {
+  std::string path;   // without the query
+  std::string query;  // what followed '?', undecoded; empty if there was none
+};
+
+struct AdminResponse {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+class AdminHttp {
+ public:
+  struct Options {
+    std::string address = "127.0.0.1";  // a numeric IPv4 or IPv6 address
+    uint16_t port = 0;                  // 0: the system picks one; port() tells
+  };
+  // Everything a stranger can make it hold. Connections over the limit wait in the kernel's
+  // backlog.
+  static constexpr int kMaxConnections = 32;
+  static constexpr size_t kMaxRequestBytes = 8 * 1024;
+  static constexpr int kConnectionTimeoutMs = 5000;
+
+  using Handler = std::function<AdminResponse(const AdminRequest&)>;
+
+  explicit AdminHttp(Options options);
+  AdminHttp(const AdminHttp&) = delete;
+  AdminHttp& operator=(const AdminHttp&) = delete;
+  ~AdminHttp();  // stops
+
+  // Answers `path` (exact match) with `handler`. Only before Start.
+  AdminHttp& Handle(std::string path, Handler handler);
+
+  // Binds and starts to serve. The error names the address and port.
+  absl::Status Start();
+  // Ends the thread and closes every connection. May be called twice.
+  void Stop();
+
+  // The bound port; valid after Start.
+  uint16_t port() const { return port_; }
+  // "address:port"; valid after Start.
+  std::string listen_address() const;
+
+ private:
+  void Run();
+  AdminResponse Answer(const std::string& head) const;
+
+  const Options options_;
+  std::map<std::string, Handler> handlers_;  // constant after Start
+  std::thread thread_;
+  int listen_fd_ = -1;
+  int stop_fd_ = -1;  // an eventfd: readable when Stop was called
+  uint16_t port_ = 0;
+};
+
+}  // namespace remuda

@@ -1,0 +1,93 @@
+#include "common/admin_http.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace remuda {
+namespace {
+
+// Sends `request` as it is and returns everything that comes back until the server closes.
+std::string Talk(uint16_t port, const std::string& request) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  EXPECT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t n; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;)
+    answer.append(buffer, static_cast<size_t>(n));
+  close(fd);
+  return answer;
+}
+
+TEST(AdminHttp, AnswersByTable) {
+  AdminHttp server({.port = 0});
+  server.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; })
+      .Handle("/echo", [](const AdminRequest& r) { return AdminResponse{.body = r.query}; })
+      .Handle("/down",
+              [](const AdminRequest&) { return AdminResponse{.status = 503, .body = "no"}; })
+      .Handle("/throws",
+              [](const AdminRequest&) -> AdminResponse { throw std::runtime_error("boom"); });
+  ASSERT_TRUE(server.Start().ok());
+
+  struct Case {
+    std::string request, starts, ends;
+  };
+  const std::vector<Case> cases = {
+      {"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\nok\n"},
+      {"HEAD /healthz HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n", "Connection: close\r\n\r\n"},
+      {"GET /echo?a=b HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\na=b"},
+      {"GET /down HTTP/1.1\r\n\r\n", "HTTP/1.1 503 Service Unavailable\r\n", "no"},
+      {"GET /throws HTTP/1.1\r\n\r\n", "HTTP/1.1 500 ", "boom\n"},
+      {"GET /nothing HTTP/1.1\r\n\r\n", "HTTP/1.1 404 ", "/throws\n"},
+      {"POST /healthz HTTP/1.1\r\n\r\n", "HTTP/1.1 405 ", "here\n"},
+      {"GET nothing HTTP/1.1\r\n\r\n", "HTTP/1.1 400 ", "\n"},
+      {"nonsense\r\n\r\n", "HTTP/1.1 400 ", "\n"},
+      {"\r\n\r\n", "HTTP/1.1 400 ", "\n"},
+      {"GET / HTTP/1.1\r\n" + std::string(9000, 'a'), "HTTP/1.1 431 ", "8 KiB\n"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.request.substr(0, 40));
+    const std::string answer = Talk(server.port(), c.request);
+    EXPECT_EQ(answer.substr(0, c.starts.size()), c.starts);
+    ASSERT_GE(answer.size(), c.ends.size());
+    EXPECT_EQ(answer.substr(answer.size() - c.ends.size()), c.ends);
+  }
+}
+
+TEST(AdminHttp, ASilentClientDoesNotBlockOthers) {
+  AdminHttp server({});
+  server.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
+  ASSERT_TRUE(server.Start().ok());
+  const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(server.port());
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(silent, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  EXPECT_NE(Talk(server.port(), "GET /healthz HTTP/1.1\r\n\r\n").find("ok"), std::string::npos);
+  close(silent);
+}
+
+TEST(AdminHttp, StartSaysWhatIsWrong) {
+  AdminHttp first({});
+  ASSERT_TRUE(first.Start().ok());
+  AdminHttp taken({.port = first.port()});
+  EXPECT_NE(taken.Start().message().find(std::to_string(first.port())), absl::string_view::npos);
+  AdminHttp name({.address = "localhost"});
+  EXPECT_NE(name.Start().message().find("\"localhost\""), absl::string_view::npos);
+}
+
+}  // namespace
+}  // namespace remuda

@@ -1,0 +1,55 @@
+// Image archives: a directory packed into one tar.zst, and an archive from anywhere unpacked with
+// nothing written outside the given directory. Both block; call them on a thread that may.
+//
+// What is refused, always with the entry's name: absolute names, "..", names under a symbolic link,
+// links that lead out, devices, FIFOs, sockets, set-user-id and set-group-id files, duplicate
+// names, and more bytes or entries than the limits (a "bomb").
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+
+namespace remuda {
+
+struct ArchiveLimits {
+  uint64_t max_content_bytes = uint64_t{4} << 30;  // the sum of all files, unpacked
+  uint64_t max_entries = 200'000;                  // files, directories and links
+};
+
+struct PackOptions {
+  ArchiveLimits limits = {};
+  // Sockets and FIFOs, which a running app may have in its directory, are left out instead of
+  // refused.
+  bool skip_sockets_and_fifos = false;
+};
+
+struct PackedArchive {
+  std::string sha256;  // of the archive file
+  uint64_t archive_bytes = 0;
+  uint64_t content_bytes = 0;
+  uint64_t entries = 0;
+};
+
+struct UnpackedArchive {
+  uint64_t content_bytes = 0;
+  uint64_t entries = 0;
+};
+
+// Packs what is below `directory` (not itself) into the new file `archive_path` as tar.zst.
+// Deterministic: names are sorted, owners and times are left out, so that the same names, modes and
+// contents give the same bytes. On error the file is removed.
+absl::StatusOr<PackedArchive> PackDirectory(const std::string& directory,
+                                            const std::string& archive_path,
+                                            const PackOptions& options = {});
+
+// Unpacks a tar, tar.gz or tar.zst into `directory`, which must exist and be empty. Owners and
+// times are not taken over; modes are. On error the directory is left with a part of it: unpack
+// into a temporary one and rename. InvalidArgument: the archive is refused; other codes: this
+// host's file system failed.
+absl::StatusOr<UnpackedArchive> UnpackArchive(const std::string& archive_path,
+                                              const std::string& directory,
+                                              const ArchiveLimits& limits = {});
+
+}  // namespace remuda

@@ -1,0 +1,42 @@
+// SHA-256 of bytes and files, as 64 lower-case hexadecimal digits: the name of an image's content.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+struct evp_md_ctx_st;
+
+namespace remuda {
+
+// Incremental. Not thread-safe.
+class Sha256 {
+ public:
+  Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  ~Sha256();
+
+  void Update(const void* data, size_t size_bytes);
+  void Update(std::string_view bytes) { Update(bytes.data(), bytes.size()); }
+  // Ends it; call once.
+  std::string HexDigest();
+
+ private:
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
+};
+
+std::string Sha256Hex(std::string_view bytes);
+// Reads the whole file. The error names the path.
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
+// Whether `text` has the form of a digest: 64 of [0-9a-f]. Check before a digest becomes part of a
+// path.
+bool IsSha256Hex(std::string_view text);
+
+}  // namespace remuda

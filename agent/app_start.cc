@@ -1,0 +1,159 @@
+#include "agent/app_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "agent/instance_dir.h"
+
+namespace remuda::agent {
+
+AppStart::AppStart(const Record& run, std::string directory, int output_fd)
+    : args_(run.All(key::kArg)),
+      env_(run.All(key::kEnv)),
+      cgroups_(run.All(key::kCgroup)),
+      directory_(std::move(directory)),
+      output_fd_(output_fd),
+      changes_user_(!run.Text(key::kUid).empty()),
+      uid_(static_cast<uid_t>(run.Number(key::kUid))),
+      gid_(static_cast<gid_t>(run.Number(key::kGid))) {
+  for (const std::string& group : run.All(key::kGroup)) {
+    groups_.push_back(static_cast<gid_t>(std::strtoul(group.c_str(), nullptr, 10)));
+  }
+}
+
+pid_t AppStart::Fork() {
+  int go[2], report[2];
+  if (pipe2(go, O_CLOEXEC) != 0) return -1;
+  if (pipe2(report, O_CLOEXEC) != 0) {
+    close(go[0]);
+    close(go[1]);
+    return -1;
+  }
+  const pid_t shim = getpid();
+  pid_ = fork();
+  if (pid_ == 0) {
+    close(go[1]);
+    close(report[0]);
+    Child(shim, go[0], report[1]);
+  }
+  close(go[0]);
+  close(report[1]);
+  go_ = Fd(go[1]);
+  report_ = Fd(report[0]);
+  return pid_;
+}
+
+AppStart::Failure AppStart::Go() {
+  const char byte = 'g';
+  // The child holds the read end and is alive, or its end shows below as an empty report.
+  [[maybe_unused]] const ssize_t written = write(go_.get(), &byte, 1);
+  go_.Reset();
+  Report report{};
+  ssize_t n = 0;
+  do {
+    n = read(report_.get(), &report, sizeof report);
+  } while (n < 0 && errno == EINTR);
+  report_.Reset();
+  if (n != static_cast<ssize_t>(sizeof report)) return {};
+  waitpid(pid_, nullptr, 0);
+  return {Describe(report.step), report.error};
+}
+
+void AppStart::Abandon() {
+  go_.Reset();
+  waitpid(pid_, nullptr, 0);
+}
+
+std::string AppStart::Describe(int step) const {
+  switch (step) {
+    case kSession:
+      return "make a session";
+    case kJoinCgroup:
+      return "join the cgroup that holds its limits";
+    case kUser:
+      return "become user " + std::to_string(uid_);
+    case kPrivileges:
+      return "give up privileges";
+    case kDirectory:
+      return "enter the directory " + directory_;
+    case kOutput:
+      return "connect its output";
+    default:
+      return "run \"" + args_.front() + "\"";
+  }
+}
+
+void AppStart::Child(pid_t shim, int go_fd, int report_fd) {
+  int step = kSession;
+  const auto fail = [&] {
+    const Report report{step, errno};
+    [[maybe_unused]] const ssize_t n = write(report_fd, &report, sizeof report);
+    _exit(127);
+  };
+  if (setsid() < 0) fail();
+  // Signals as a program expects to find them; ignored ones survive exec.
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+
+  char byte = 0;
+  ssize_t n = 0;
+  do {
+    n = read(go_fd, &byte, 1);
+  } while (n < 0 && errno == EINTR);
+  if (n != 1) _exit(127);
+
+  step = kJoinCgroup;
+  for (const std::string& cgroup : cgroups_) {
+    const int fd = open((cgroup + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1) fail();
+    close(fd);
+  }
+  step = kUser;
+  if (changes_user_ && (setgroups(groups_.size(), groups_.data()) != 0 ||
+                        setresgid(gid_, gid_, gid_) != 0 || setresuid(uid_, uid_, uid_) != 0)) {
+    fail();
+  }
+  step = kPrivileges;
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail();
+  // After the change of user, which clears it. The app must not outlive the shim: nobody would hear
+  // of its end.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail();
+  if (getppid() != shim) _exit(127);
+  step = kDirectory;
+  if (chdir(directory_.c_str()) != 0) fail();
+  umask(022);
+  step = kOutput;
+  const int null_fd = open("/dev/null", O_RDONLY);
+  if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(output_fd_, 1) < 0 || dup2(output_fd_, 2) < 0)
+    fail();
+  // The report's descriptor moves to 3 (and closes when the program runs); everything above it is
+  // closed.
+  if (report_fd != 3 && dup3(report_fd, 3, O_CLOEXEC) < 0) fail();
+  report_fd = 3;
+  if (syscall(SYS_close_range, 4u, ~0u, 0u) != 0) fail();
+
+  step = kProgram;
+  std::vector<char*> args, env;
+  for (const std::string& a : args_) args.push_back(const_cast<char*>(a.c_str()));
+  for (const std::string& e : env_) env.push_back(const_cast<char*>(e.c_str()));
+  args.push_back(nullptr);
+  env.push_back(nullptr);
+  environ = env.data();  // execvp looks the program up in the app's own PATH
+  execvp(args[0], args.data());
+  fail();
+  _exit(127);
+}
+
+}  // namespace remuda::agent

@@ -1,0 +1,63 @@
+// Where things of one instance lie in the agent's data directory, and the keys of the records
+// there. docs/agent.md draws the whole layout. Plain C++: the shim uses it.
+#pragma once
+
+#include <string>
+
+namespace remuda::agent {
+
+struct InstanceDir {
+  std::string path;
+
+  std::string App() const { return path + "/app"; }    // the app's files and working directory
+  std::string Lock() const { return path + "/lock"; }  // held (flock) while a shim lives
+  std::string Run() const { return path + "/run"; }    // record: what to run
+  std::string Running() const { return path + "/running"; }  // record: who runs it
+  std::string Stop() const { return path + "/stop"; }        // record: how to stop
+  std::string Exit() const { return path + "/exit"; }        // record: how it ended
+  std::string Logs() const { return path + "/logs"; }
+};
+
+namespace key {
+// run
+inline constexpr char kArg[] = "arg";  // program, then its arguments
+inline constexpr char kEnv[] = "env";  // NAME=VALUE, the whole environment
+inline constexpr char kUid[] = "uid";  // with gid and groups; absent: the shim's own
+inline constexpr char kGid[] = "gid";
+inline constexpr char kGroup[] = "group";
+inline constexpr char kCgroup[] = "cgroup";      // directories whose cgroup.procs the app joins
+inline constexpr char kRunId[] = "run_id";       // also in the environment, as kRunIdVariable
+inline constexpr char kPort[] = "port";          // what PORT says; the shim does not use it
+inline constexpr char kRestarts[] = "restarts";  // by the agent itself, before this run
+inline constexpr char kStopSignal[] = "stop_signal";
+inline constexpr char kGraceMs[] = "grace_ms";
+inline constexpr char kLogSegmentBytes[] = "log_segment_bytes";
+inline constexpr char kLogSegments[] = "log_segments";
+// running
+inline constexpr char kBootId[] = "boot_id";
+inline constexpr char kShimPid[] = "shim_pid";
+inline constexpr char kShimStart[] = "shim_start";
+inline constexpr char kAppPid[] = "app_pid";
+inline constexpr char kAppStart[] = "app_start";
+inline constexpr char kStartedMs[] = "started_ms";  // Unix time
+// exit
+inline constexpr char kCode[] = "code";      // -1: ended by a signal, or never started
+inline constexpr char kSignal[] = "signal";  // 0: none
+inline constexpr char kEndedMs[] = "ended_ms";
+inline constexpr char kRequested[] = "requested";  // 1: a stop was asked for before it ended
+inline constexpr char kError[] = "error";          // it was never started: why
+inline constexpr char kCpuUs[] = "cpu_us";         // of the whole tree
+inline constexpr char kMaxResidentKb[] = "max_resident_kb";
+inline constexpr char kKilled[] = "killed";  // processes of the tree that had to be killed
+}  // namespace key
+
+// Random for each run, so that what is left of a tree whose shim was killed can be told from
+// everything else.
+inline constexpr char kRunIdVariable[] = "REMUDA_RUN";
+
+// Descriptors that a shim inherits: a pipe it writes a byte to when the app's program runs, and its
+// directory's lock.
+inline constexpr int kShimReadyFd = 3;
+inline constexpr int kShimLockFd = 4;
+
+}  // namespace remuda::agent

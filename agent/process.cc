@@ -1,0 +1,120 @@
+#include "agent/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+namespace remuda::agent {
+namespace {
+
+// Reads a small file of /proc in one go.
+std::string ReadSmall(const char* path) {
+  const Fd fd(open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return {};
+  char buffer[1024];
+  const ssize_t n = read(fd.get(), buffer, sizeof buffer);
+  return n > 0 ? std::string(buffer, static_cast<size_t>(n)) : std::string();
+}
+
+}  // namespace
+
+void Fd::Reset(int fd) {
+  if (fd_ >= 0) close(fd_);
+  fd_ = fd;
+}
+
+std::string BootId() {
+  std::string id = ReadSmall("/proc/sys/kernel/random/boot_id");
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+std::optional<ProcessStat> ReadStat(pid_t pid) {
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  const std::string text = ReadSmall(path);
+  // The command's name stands in parentheses and may hold anything, so start behind the last one.
+  const size_t close_paren = text.rfind(')');
+  if (close_paren == std::string::npos) return std::nullopt;
+  ProcessStat stat;
+  stat.pid = pid;
+  unsigned long long user = 0, system = 0, start = 0;
+  long long children_user = 0, children_system = 0, resident_pages = 0;
+  const int fields =
+      std::sscanf(text.c_str() + close_paren + 1,
+                  " %c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d "
+                  "%llu %*u %lld",
+                  &stat.state, &stat.parent, &stat.group, &user, &system, &children_user,
+                  &children_system, &start, &resident_pages);
+  if (fields != 9) return std::nullopt;
+  static const long kPageBytes = sysconf(_SC_PAGESIZE);
+  stat.start_ticks = start;
+  stat.cpu_ticks = user + system + static_cast<uint64_t>(children_user + children_system);
+  stat.resident_bytes = static_cast<uint64_t>(resident_pages) * static_cast<uint64_t>(kPageBytes);
+  return stat;
+}
+
+std::vector<ProcessStat> AllProcesses() {
+  std::vector<ProcessStat> all;
+  DIR* proc = opendir("/proc");
+  if (proc == nullptr) return all;
+  while (const dirent* entry = readdir(proc)) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    if (const auto stat = ReadStat(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)))) {
+      all.push_back(*stat);
+    }
+  }
+  closedir(proc);
+  return all;
+}
+
+std::vector<ProcessStat> DescendantsOf(pid_t root, const std::vector<ProcessStat>& all) {
+  std::multimap<pid_t, const ProcessStat*> children;
+  for (const ProcessStat& p : all) children.emplace(p.parent, &p);
+  std::vector<ProcessStat> found;
+  std::vector<pid_t> open = {root};
+  while (!open.empty()) {
+    const pid_t parent = open.back();
+    open.pop_back();
+    const auto [first, last] = children.equal_range(parent);
+    for (auto it = first; it != last; ++it) {
+      found.push_back(*it->second);
+      open.push_back(it->second->pid);
+    }
+    // Each parent is taken once, so a snapshot with a cycle (pids reused while it was taken) ends
+    // too.
+    children.erase(first, last);
+  }
+  return found;
+}
+
+Fd OpenProcess(const ProcessName& name) {
+  if (name.pid <= 0 || name.boot_id != BootId()) return Fd();
+  Fd fd(static_cast<int>(syscall(SYS_pidfd_open, name.pid, 0)));
+  if (!fd.valid()) return fd;
+  // Opened first, compared second: a process with the right start time that is there now was there
+  // when the descriptor was opened, so the descriptor is its.
+  const auto stat = ReadStat(name.pid);
+  if (!stat || stat->start_ticks != name.start_ticks) return Fd();
+  return fd;
+}
+
+bool SendSignal(const Fd& pidfd, int signal) {
+  return syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+}
+
+void SendSignal(const ProcessStat& stat, int signal) {
+  const Fd fd(static_cast<int>(syscall(SYS_pidfd_open, stat.pid, 0)));
+  if (!fd.valid()) return;
+  const auto now = ReadStat(stat.pid);
+  if (now && now->start_ticks == stat.start_ticks) SendSignal(fd, signal);
+}
+
+}  // namespace remuda::agent

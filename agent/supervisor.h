@@ -1,0 +1,105 @@
+// The processes of this host's instances: starts shims, takes up those that an earlier agent left,
+// hears of their end, stops them. What runs and what is on disk is its business; what should run is
+// not (see agent/core).
+//
+// Lives on the event loop's thread.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/event_loop.h"
+#include "agent/instance_dir.h"
+#include "agent/process.h"
+#include "agent/record.h"
+
+namespace remuda::agent {
+
+// How a run ended.
+struct RunEnd {
+  int code = -1;  // -1: a signal ended it, or it never ran
+  int signal = 0;
+  int64_t ended_unix_ms = 0;
+  bool requested = false;
+  bool out_of_memory = false;
+  std::string error;  // not empty: it could not be started, or nobody saw its end; for a person
+  bool started = true;
+};
+
+enum class RunState { kNone, kStarting, kRunning, kStopping, kEnded };
+
+// One instance's process, as far as it is known.
+struct InstanceRun {
+  RunState state = RunState::kNone;
+  pid_t app_pid = 0;
+  pid_t shim_pid = 0;
+  int64_t started_unix_ms = 0;
+  int port = 0;
+  int restarts = 0;
+  std::optional<RunEnd> end = {};  // set when ended
+};
+
+class Supervisor {
+ public:
+  struct Options {
+    std::string instances_directory;
+    std::string program;  // run as `program shim DIRECTORY`
+    // Called after each change of a run's state, with the instance's id.
+    std::function<void(const std::string&)> on_change = {};
+    // Called once a run has ended, before on_change: whether it met its memory limit; may clean
+    // cgroups up.
+    std::function<bool(const std::string& id, const Record& run)> on_end = {};
+  };
+
+  Supervisor(EventLoop& loop, Options options);
+  ~Supervisor();
+
+  // Takes up everything the directory holds. Once, first.
+  void AdoptAll();
+  // Starts the instance as `run` says (see record.h); its directory must exist, with the files in
+  // app/.
+  absl::Status Start(const std::string& id, const Record& run);
+  // Signal, grace, kill of the tree. Asked again, the shorter grace counts.
+  void Stop(const std::string& id, int signal, std::chrono::milliseconds grace);
+  // Deletes what is on disk of an instance that does not run. FailedPrecondition if it does.
+  absl::Status Forget(const std::string& id);
+
+  // nullptr: nothing is known of it.
+  const InstanceRun* Find(const std::string& id) const;
+  std::vector<std::string> Ids() const;
+  InstanceDir Dir(const std::string& id) const { return {options_.instances_directory + "/" + id}; }
+  // Reaps children that are not shims (orphans of a killed shim). Call on SIGCHLD.
+  void ReapStrays();
+
+ private:
+  struct Entry {
+    InstanceRun run;
+    Fd pidfd;
+    Fd ready;
+    int tries = 0;  // of taking up, or of ending strays
+  };
+
+  void Adopt(const std::string& id);
+  void WatchShim(const std::string& id, Fd pidfd);
+  void OnReady(const std::string& id);
+  void OnShimGone(const std::string& id);
+  void EndStrays(const std::string& id, const std::string& why);
+  void Ended(const std::string& id, RunEnd end);
+  void Changed(const std::string& id);
+  void LoadRunning(const std::string& id, const Record& running);
+
+  EventLoop& loop_;
+  const Options options_;
+  std::map<std::string, Entry> entries_;
+};
+
+// Processes that carry `run_id` in their environment.
+std::vector<ProcessStat> ProcessesOfRun(const std::string& run_id);
+
+}  // namespace remuda::agent

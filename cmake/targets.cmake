@@ -38,12 +38,16 @@ function(remuda_library)
   remuda_common_setup(${A_NAME} "${A_PCH}")
 endfunction()
 
+# `programs` is what a user needs, without the tests: what deploy/quickstart builds.
+add_custom_target(programs)
+
 function(remuda_program)
   cmake_parse_arguments(A "" "NAME;OUTPUT;PCH" "SRCS;DEPS" ${ARGN})
   add_executable(${A_NAME} ${A_SRCS})
   set_target_properties(${A_NAME} PROPERTIES OUTPUT_NAME ${A_OUTPUT})
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS})
   remuda_common_setup(${A_NAME} "${A_PCH}")
+  add_dependencies(programs ${A_NAME})
 endfunction()
 
 function(remuda_test)

@@ -3,8 +3,10 @@
 // whoever starts one ends it (end(), or killAll() at the latest). No wait is without a deadline.
 
 const { spawn } = require('node:child_process');
+const fs = require('node:fs');
 
 const pollMs = 20;
+const drainMs = 500;
 const keptOutputBytes = 4 << 20;
 const alive = new Set();
 
@@ -24,7 +26,10 @@ class Process {
     for (const stream of ['stdout', 'stderr']) this.#collect(stream, options.onLine);
     this.exited = new Promise((resolve) => {
       this.child.once('error', (error) => this.#finish({ code: null, signal: null, error }, resolve));
-      this.child.once('close', (code, signal) => this.#finish({ code, signal, error: null }, resolve));
+      this.child.once('exit', async (code, signal) => {
+        await this.#drainOutput();
+        this.#finish({ code, signal, error: null }, resolve);
+      });
     });
   }
 
@@ -80,6 +85,16 @@ class Process {
     return this.exited;
   }
 
+  // What it printed is read to its end; but a child of its own that lives on may hold the pipes open for ever.
+  async #drainOutput() {
+    const closed = new Promise((resolve) => this.child.once('close', resolve));
+    let timer;
+    await Promise.race([closed, new Promise((resolve) => { timer = setTimeout(resolve, drainMs); })]);
+    clearTimeout(timer);
+    this.child.stdout.destroy();
+    this.child.stderr.destroy();
+  }
+
   #collect(stream, onLine) {
     let rest = '';
     this.child[stream].setEncoding('utf8');
@@ -133,4 +148,22 @@ async function waitFor(condition, { deadlineMs, what, everyMs = pollMs }) {
   }
 }
 
-module.exports = { Process, killAll, run, waitFor };
+// Kills every process of ours whose directory or command line lies under `folder`: what a cluster that kept its data
+// there has left behind. Gives a line for each.
+function endProcessesOf(folder) {
+  const found = [];
+  for (const pid of fs.readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)) {
+    try {
+      const command = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0/g, ' ').trim();
+      const inside = fs.readlinkSync(`/proc/${pid}/cwd`).startsWith(`${folder}/`) || command.includes(`${folder}/`);
+      if (!inside) continue;
+      process.kill(Number(pid), 'SIGKILL');
+      found.push(`${pid} ${command}`);
+    } catch (error) {
+      if (!['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(error.code)) throw error;
+    }
+  }
+  return found;
+}
+
+module.exports = { Process, endProcessesOf, killAll, run, waitFor };

@@ -1,0 +1,141 @@
+'use strict';
+// `remuda dev` as a child, and the `remuda` command as a user types it. The lab and the e2e tests see Remuda only
+// through this file and plain HTTP.
+
+const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
+const path = require('node:path');
+const { Process, run, waitFor } = require('./process.js');
+
+const root = path.join(__dirname, '../..');
+const startDeadlineMs = 60_000;
+const commandDeadlineMs = 120_000;
+const stopDeadlineMs = 60_000;
+
+class Cluster {
+  // options: bin (folder of the programs), dataDir, hosts, proxies, port (controller's gRPC), httpPort, logFile
+  constructor(options) {
+    this.options = { hosts: 2, proxies: 1, ...options };
+    this.address = `127.0.0.1:${options.port}`;
+    this.dev = null;
+  }
+
+  get remuda() {
+    return path.join(this.options.bin, 'remuda');
+  }
+
+  // Starts `remuda dev` and waits until every host and proxy has joined.
+  async start() {
+    const { hosts, proxies, dataDir, port, httpPort, logFile } = this.options;
+    const log = logFile ? fs.createWriteStream(logFile, { flags: 'a' }) : null;
+    this.dev = new Process(this.remuda, {
+      name: 'remuda dev',
+      args: ['dev', '--hosts', `${hosts}`, '--proxies', `${proxies}`, '--data-dir', dataDir, '--port', `${port}`, '--http-port', `${httpPort}`],
+      onLine: (line) => log?.write(`${line}\n`),
+    });
+    await waitFor(async () => {
+      if (this.dev.result) throw new Error(`it ended:\n${this.dev.tail()}`);
+      const [hostList, proxyList] = [await this.get('hosts'), await this.get('proxies')];
+      return hostList.filter((host) => host.state === 'HOST_STATE_CONNECTED').length === hosts &&
+        proxyList.filter((proxy) => proxy.connected).length === proxies;
+    }, { deadlineMs: startDeadlineMs, what: `${hosts} hosts and ${proxies} proxies to join`, everyMs: 200 });
+  }
+
+  async stop() {
+    if (!this.dev) return null;
+    this.dev.signal('SIGTERM');
+    try {
+      return await this.dev.waitForExit(stopDeadlineMs);
+    } finally {
+      this.dev.signalGroup('SIGKILL');
+      this.dev = null;
+    }
+  }
+
+  // Runs the command: {code, stdout, stderr}.
+  command(...args) {
+    return run(this.remuda, args, { deadlineMs: commandDeadlineMs, env: { REMUDA_CONTROLLER: this.address } });
+  }
+
+  // Runs the command, which must succeed; its stdout.
+  async ok(...args) {
+    const { code, stdout, stderr } = await this.command(...args);
+    if (code !== 0) throw new Error(`remuda ${args.join(' ')}: exit code ${code}\n${stderr || stdout}`);
+    return stdout;
+  }
+
+  // Resources of a kind, as the API gives them in JSON.
+  async get(kind, ...args) {
+    const parsed = JSON.parse(await this.ok('get', kind, ...args, '-o', 'json'));
+    if (Array.isArray(parsed)) return parsed;
+    return Object.values(parsed).find(Array.isArray) ?? [];
+  }
+
+  async instances() {
+    const list = await this.get('instances');
+    return list.map((instance) => ({ ...instance, id: shortId(instance.name) })).filter((i) => i.state !== 'INSTANCE_STATE_TERMINATED');
+  }
+
+  // The group's instances once exactly `count` are in service and no other is there.
+  settled(count, what, deadlineMs = 60_000) {
+    return waitFor(async () => {
+      const all = await this.instances();
+      return all.length === count && all.every((i) => i.state === 'INSTANCE_STATE_IN_SERVICE' && Number(i.process?.pid) > 0) && all;
+    }, { deadlineMs, what, everyMs: 100 });
+  }
+}
+
+const shortId = (name) => name.slice(name.lastIndexOf('/') + 1);
+
+// A free port of 127.0.0.1, or `preferred` if it is free on every one of `addresses`.
+async function freePort(preferred = 0, addresses = ['127.0.0.1']) {
+  if (preferred) {
+    const free = await Promise.all(addresses.map((address) => bind(preferred, address)));
+    if (free.every(Boolean)) return preferred;
+  }
+  return bind(0, '127.0.0.1');
+}
+
+// The port, or 0 if it could not be bound.
+function bind(port, address) {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', () => resolve(0));
+    server.listen(port, address, () => {
+      const bound = server.address().port;
+      server.close(() => resolve(bound));
+    });
+  });
+}
+
+// One plain HTTP request: {status, headers, json, text}.
+function ask(url, { method = 'GET', headers = {}, body, agent, deadlineMs = 5000 } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = http.request(url, { method, headers: { accept: 'application/json', ...headers }, agent, timeout: deadlineMs }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (part) => { text += part; });
+      response.on('error', reject);
+      response.on('end', () => {
+        const isJson = /json/.test(response.headers['content-type']);
+        resolve({ status: response.statusCode, headers: response.headers, text, json: isJson ? JSON.parse(text) : null });
+      });
+    });
+    request.on('timeout', () => request.destroy(new Error(`${url}: no answer in ${deadlineMs} ms`)));
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+// The manifests of the lab with other ports: {8000: n, 9000: n, 8080: n}. Gives the folder.
+function writeManifests(folder, ports) {
+  const source = path.join(__dirname, 'manifests');
+  for (const name of fs.readdirSync(source)) {
+    const text = fs.readFileSync(path.join(source, name), 'utf8');
+    fs.writeFileSync(path.join(folder, name), text.replace(/port: (\d+)/g, (_, port) => `port: ${ports[port] ?? port}`));
+  }
+  return folder;
+}
+
+module.exports = { Cluster, ask, bind, freePort, root, shortId, writeManifests };

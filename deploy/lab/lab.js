@@ -1,0 +1,136 @@
+'use strict';
+const fs = require('node:fs');
+const path = require('node:path');
+const { ask } = require('./cluster.js');
+const { LoadProcess } = require('./load_process.js');
+const { waitFor } = require('./process.js');
+
+const minimumRequests = 5000; // that a lab must have served to mean something
+const replacedDeadlineMs = 30_000;
+const connections = 16;
+
+// The lab while it is played: the cluster, the load on it, and the count of all requests. A window is what was counted
+// since the step began.
+class Lab {
+  constructor({ cluster, url, scratch, manifests, rate }) {
+    Object.assign(this, { cluster, url, scratch, manifests, rate });
+    this.minimumRequests = minimumRequests;
+    this.load = null;
+    this.loaded = { requests: 0, failed: 0 };
+    this.total = emptyWindow();
+    this.window = emptyWindow();
+    this.failures = {};
+  }
+
+  // One request of the player's own through the load balancer: counted as strictly as the load's.
+  async probe(target, options) {
+    const start = performance.now();
+    let error = null;
+    try {
+      const answer = await ask(new URL(target, this.url), options);
+      if (answer.status < 200 || answer.status > 299) error = `${target}: status ${answer.status}`;
+      return answer;
+    } catch (thrown) {
+      error = thrown.code || thrown.message;
+      throw thrown;
+    } finally {
+      this.#count({ requests: 1, failed: error ? 1 : 0, slowestMs: performance.now() - start, errors: error ? { [error]: 1 } : {} });
+    }
+  }
+
+  async servedBy(agent) {
+    return (await this.probe('/', { agent })).json.instance;
+  }
+
+  async startLoad() {
+    this.load = new LoadProcess(this.url, { rate: this.rate, connections });
+  }
+
+  async stopLoad() {
+    if (!this.load) return;
+    await this.mark();
+    const total = await this.load.stop();
+    this.load = null;
+    const late = { requests: total.requests - this.loaded.requests, failed: total.failed - this.loaded.failed };
+    this.#count({ ...late, slowestMs: 0, errors: late.failed > 0 ? total.errors : {} });
+  }
+
+  // The load's figures since the last mark; they also go into the step's row.
+  async mark() {
+    if (!this.load) return null;
+    const report = await this.load.mark('window');
+    this.loaded.requests += report.requests;
+    this.loaded.failed += report.failed;
+    this.#count(report);
+    return report;
+  }
+
+  requests() {
+    return this.total.requests;
+  }
+
+  // Lets the load go on until it has served `count` requests more.
+  async serveMore(count) {
+    const goal = this.requests() + count;
+    await waitFor(async () => {
+      if (this.requests() < goal) await this.mark();
+      return this.requests() >= goal;
+    }, { deadlineMs: 60_000, what: `${count} more requests`, everyMs: 200 });
+  }
+
+  // Waits until `victim` is gone, another instance is in service in its place, and the load sees exactly these two.
+  async replaced(victim) {
+    await waitFor(async () => !(await this.cluster.instances()).some((i) => i.id === victim.id && i.state === 'INSTANCE_STATE_IN_SERVICE'),
+      { deadlineMs: replacedDeadlineMs, what: `${victim.id} to be out of service`, everyMs: 50 });
+    const after = await this.cluster.settled(2, `a replacement of ${victim.id}`, replacedDeadlineMs);
+    if (after.some((i) => i.id === victim.id)) throw new Error(`${victim.id} is still there`);
+    await this.serves((seen) => seen.length === 2 && seen.every((id) => after.some((i) => i.id === id)), 'byInstance',
+      `the load to be served by ${after.map((i) => i.id).join(' and ')}`);
+    return after;
+  }
+
+  servesOnly(version) {
+    return this.serves((seen) => seen.length === 1 && seen[0] === `${version}`, 'byVersion', `version ${version} alone to be served`);
+  }
+
+  async serves(wanted, field, what) {
+    await this.mark();
+    await waitFor(async () => {
+      const report = await this.mark();
+      return report.requests > 0 && wanted(Object.keys(report[field]));
+    }, { deadlineMs: 20_000, what, everyMs: 300 });
+  }
+
+  // shop.yaml's group with a field emptied; the file.
+  manifestWithout(field) {
+    const group = fs.readFileSync(path.join(this.manifests, 'shop.yaml'), 'utf8').split('---\n').find((text) => /^kind: AutoScalingGroup$/m.test(text));
+    const text = group.replace(new RegExp(`^${field}:.*$`, 'm'), `${field}: []`).replace(/^min: .*$/m, 'min: 0');
+    const file = path.join(this.scratch, 'detached.yaml');
+    fs.writeFileSync(file, text);
+    return file;
+  }
+
+  // Adds a row: what is given, and the figures since the row before.
+  async takeWindowInto(rows, row) {
+    rows.push(row);
+    try {
+      await this.mark();
+    } finally {
+      Object.assign(row, this.window);
+      this.window = emptyWindow();
+    }
+  }
+
+  #count({ requests, failed, slowestMs, errors }) {
+    for (const sums of [this.total, this.window]) {
+      sums.requests += requests;
+      sums.failed += failed;
+      sums.slowestMs = Math.max(sums.slowestMs, slowestMs);
+    }
+    for (const [error, count] of Object.entries(errors)) this.failures[error] = (this.failures[error] || 0) + count;
+  }
+}
+
+const emptyWindow = () => ({ requests: 0, failed: 0, slowestMs: 0 });
+
+module.exports = { Lab };

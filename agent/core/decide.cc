@@ -1,0 +1,70 @@
+#include "agent/core/decide.h"
+
+#include <algorithm>
+
+namespace remuda::agent {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstBackoff{200};
+constexpr milliseconds kLongestBackoff{60'000};
+
+// splitmix64: spreads close seeds far apart.
+uint64_t Mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+Decision NotBefore(TimePoint when, TimePoint now, Action action) {
+  if (now >= when) return {action};
+  return {Action::kNothing, when};
+}
+
+Decision ToRun(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
+  const Action forward =
+      facts.has_files || facts.progress == Progress::kPrepared ? Action::kStart : Action::kPrepare;
+  const TimePoint retry = facts.since + Backoff(facts.setbacks, seed);
+  if (facts.progress == Progress::kEnded) {
+    // A report of its end has gone to the controller, which replaces it by another instance.
+    if (session.up) return {};
+    const TimePoint given_up = session.down_since + kSessionReturn;
+    return NotBefore(facts.since > session.down_since ? retry : std::max(retry, given_up), now,
+                     forward);
+  }
+  if (facts.failed) {
+    if (facts.failure_is_final && session.up) return {};
+    return NotBefore(retry, now, forward);
+  }
+  if (forward == Action::kStart && facts.port_is_held) return {};  // the holder's end is an event
+  return {forward};
+}
+
+}  // namespace
+
+milliseconds Backoff(int setbacks, uint64_t seed) {
+  const int doublings = std::clamp(setbacks - 1, 0, 20);
+  const milliseconds full = std::min(kFirstBackoff * (int64_t{1} << doublings), kLongestBackoff);
+  const uint64_t jitter = Mix(seed ^ Mix(static_cast<uint64_t>(setbacks))) % 1024;
+  return full / 2 + full / 2 * static_cast<int64_t>(jitter) / 1024;
+}
+
+Decision Decide(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
+  const bool alive = facts.progress == Progress::kStarting || facts.progress == Progress::kRunning;
+  // What is under way ends by itself, and its end is an event.
+  if (facts.progress == Progress::kStopping || facts.progress == Progress::kPreparing) return {};
+  switch (facts.wanted) {
+    case Wanted::kStopped:
+      return {alive ? Action::kStop : Action::kNothing};
+    case Wanted::kUnnamed:
+      // Silence never stops a process.
+      return {alive ? Action::kNothing : Action::kForget};
+    case Wanted::kRunning:
+      return alive ? Decision{} : ToRun(facts, session, now, seed);
+  }
+  return {};
+}
+
+}  // namespace remuda::agent

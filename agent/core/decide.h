@@ -1,0 +1,75 @@
+// What to do next about one instance. Pure: the facts, the time and a seed are arguments.
+//
+// Level-triggered: asked again after anything happened, it looks at what is, not at what was asked
+// before. Asked again with nothing changed, while what it decided is under way, it answers
+// kNothing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace remuda::agent {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+
+enum class Wanted {
+  kUnnamed,  // the assignment does not name it
+  kRunning,
+  kStopped,
+};
+
+// Where its process stands (the supervisor's RunState, with what the agent is preparing).
+enum class Progress {
+  kAbsent,     // no files
+  kPreparing,  // the image is being fetched and unpacked
+  kPrepared,   // files are there, nothing runs
+  kStarting,
+  kRunning,
+  kStopping,
+  kEnded,
+};
+
+struct Facts {
+  Wanted wanted = Wanted::kUnnamed;
+  Progress progress = Progress::kAbsent;
+  bool has_files = false;  // when kEnded: whether it can be started again as it is
+
+  // The last try to prepare or start it failed, at `since`; `final` means that trying again would
+  // not help.
+  bool failed = false;
+  bool failure_is_final = false;
+  // When it ended, or failed.
+  TimePoint since{};
+  // Failures, or quick ends, one after another. Makes the wait longer.
+  int setbacks = 0;
+  // Another instance of this host still holds the fixed port.
+  bool port_is_held = false;
+};
+
+struct SessionFacts {
+  bool up = false;
+  TimePoint down_since{};  // when it ended, or the agent started; meaningless while up
+};
+
+enum class Action { kNothing, kPrepare, kStart, kStop, kForget };
+
+struct Decision {
+  Action action = Action::kNothing;
+  std::optional<TimePoint> look_again =
+      std::nullopt;  // nothing to do before then; unset: until something happens
+};
+
+// The controller replaces what ends while there is a session. What ended before the session did is
+// the controller's too, if it comes back within this time; after it, the agent restarts it by
+// itself.
+inline constexpr std::chrono::seconds kSessionReturn{3};
+
+Decision Decide(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed);
+
+// The wait after so many setbacks: doubling from 0.2 s to 60 s, times 0.5 to 1 by the seed, so that
+// a host's instances do not start all at once.
+std::chrono::milliseconds Backoff(int setbacks, uint64_t seed);
+
+}  // namespace remuda::agent

@@ -1,0 +1,116 @@
+#include "agent/core/assignment.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace remuda::agent {
+namespace {
+
+v1::InstanceAssignment Runs(const std::string& id) {
+  v1::InstanceAssignment a;
+  a.set_instance(id);
+  a.set_desired(v1::DESIRED_STATE_RUNNING);
+  a.mutable_launch_template()->add_command("node");
+  a.mutable_launch_template()->set_image_digest("sha256:" + std::string(64, 'a'));
+  return a;
+}
+
+v1::AssignmentUpdate Update(int64_t epoch, int64_t sequence,
+                            const std::vector<v1::InstanceAssignment>& upserts,
+                            int64_t base_sequence = 0) {
+  v1::AssignmentUpdate update;
+  update.mutable_revision()->set_epoch(epoch);
+  update.mutable_revision()->set_sequence(sequence);
+  if (base_sequence > 0) {
+    update.mutable_base()->set_epoch(epoch);
+    update.mutable_base()->set_sequence(base_sequence);
+  }
+  for (const auto& upsert : upserts) *update.add_upserts() = upsert;
+  return update;
+}
+
+TEST(Assignment, WholeThenDeltas) {
+  Assignment held;
+  EXPECT_FALSE(held.revision().has_value());
+  EXPECT_FALSE(held.Apply(Update(1, 1, {Runs("a"), Runs("b")}), 1));
+  auto delta = Update(1, 2, {Runs("c")}, 1);
+  delta.add_removed("a");
+  EXPECT_FALSE(held.Apply(delta, 1));
+  EXPECT_EQ(held.Find("a"), nullptr);
+  EXPECT_NE(held.Find("b"), nullptr);
+  EXPECT_NE(held.Find("c"), nullptr);
+  EXPECT_EQ(held.revision()->sequence(), 2);
+
+  Assignment again;
+  EXPECT_FALSE(again.Apply(held.Whole(), 0));
+  EXPECT_EQ(again.Whole().SerializeAsString(), held.Whole().SerializeAsString());
+
+  EXPECT_FALSE(held.Apply(Update(1, 9, {Runs("z")}), 1));
+  EXPECT_EQ(held.instances().size(), 1u);
+}
+
+TEST(Assignment, RefusesByTableAndChangesNothing) {
+  using Edit = std::function<void(v1::InstanceAssignment&)>;
+  struct Case {
+    std::string what, reason;
+    Edit edit;
+  };
+  const auto with = [](auto set) {
+    return [set](v1::InstanceAssignment& a) { set(*a.mutable_launch_template()); };
+  };
+  using Template = remuda::v1::LaunchTemplate;
+  const std::vector<Case> cases = {
+      {"id is a path", "\"../x\" must match", [](auto& a) { a.set_instance("../x"); }},
+      {"id is empty", "\"\" must match", [](auto& a) { a.set_instance(""); }},
+      {"desired unset", "desired: 0", [](auto& a) { a.clear_desired(); }},
+      {"no template", "launch_template: must be set", [](auto& a) { a.clear_launch_template(); }},
+      {"no command", "launch_template.command", with([](Template& t) { t.clear_command(); })},
+      {"NUL in command", "NUL", with([](Template& t) { t.add_command(std::string("a\0b", 3)); })},
+      {"digest", "\"sha256:xyz\"", with([](Template& t) { t.set_image_digest("sha256:xyz"); })},
+      {"digest is a path", "image_digest",
+       with([](Template& t) { t.set_image_digest("sha256:" + std::string(63, 'a') + "/"); })},
+      {"port", "70000", with([](Template& t) { t.set_port(70000); })},
+      {"env name", "\"A=B\"", with([](Template& t) { (*t.mutable_env())["A=B"] = "x"; })},
+      {"signal", "\"SIGKILL\"", with([](Template& t) { t.set_stop_signal("SIGKILL"); })},
+      {"grace", "4000s", with([](Template& t) { t.mutable_stop_grace()->set_seconds(4000); })},
+      {"memory", "\"1 pound\"",
+       with([](Template& t) { t.mutable_limits()->set_memory("1 pound"); })},
+      {"cpu", "\"-1\"", with([](Template& t) { t.mutable_limits()->set_cpu("-1"); })},
+      {"pids", "-1", with([](Template& t) { t.mutable_limits()->set_pids(-1); })},
+  };
+  Assignment held;
+  ASSERT_FALSE(held.Apply(Update(3, 1, {Runs("good")}), 3));
+  const std::string before = held.Whole().SerializeAsString();
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    auto bad = Runs("bad");
+    c.edit(bad);
+    const auto refusal = held.Apply(Update(3, 2, {Runs("other"), bad}), 3);
+    ASSERT_TRUE(refusal.has_value());
+    EXPECT_EQ(refusal->resource, bad.instance());
+    EXPECT_NE(refusal->reason.find(c.reason), std::string::npos) << refusal->reason;
+    EXPECT_EQ(held.Whole().SerializeAsString(), before);
+  }
+  const auto old_epoch = held.Apply(Update(2, 99, {}), 3);
+  ASSERT_TRUE(old_epoch.has_value());
+  EXPECT_NE(old_epoch->reason.find("epoch 3"), std::string::npos);
+  const auto wrong_base = held.Apply(Update(3, 5, {}, 4), 3);
+  ASSERT_TRUE(wrong_base.has_value());
+  EXPECT_NE(wrong_base->reason.find("based on 3.4, held is 3.1"), std::string::npos)
+      << wrong_base->reason;
+  EXPECT_EQ(held.Whole().SerializeAsString(), before);
+}
+
+TEST(Assignment, StoppedNeedsNoTemplate) {
+  Assignment held;
+  v1::InstanceAssignment stopped;
+  stopped.set_instance("i-1");
+  stopped.set_desired(v1::DESIRED_STATE_STOPPED);
+  EXPECT_FALSE(held.Apply(Update(1, 1, {stopped}), 0));
+}
+
+}  // namespace
+}  // namespace remuda::agent

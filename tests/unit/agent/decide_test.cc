@@ -1,0 +1,183 @@
+#include "agent/core/decide.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace remuda::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr uint64_t kSeed = 7;
+const TimePoint kNow = TimePoint{} + std::chrono::hours(1);
+const SessionFacts kUp{.up = true};
+const SessionFacts kLongDown{.up = false, .down_since = kNow - std::chrono::hours(1)};
+
+struct Case {
+  std::string what;
+  Facts facts;
+  SessionFacts session;
+  Action expect;
+  bool looks_again = false;
+};
+
+TEST(Decide, ByTable) {
+  using enum Wanted;
+  using P = Progress;
+  const std::vector<Case> cases = {
+      {"new: prepare", {.wanted = kRunning}, kUp, Action::kPrepare},
+      {"new, no session: prepare all the same", {.wanted = kRunning}, kLongDown, Action::kPrepare},
+      {"under way", {.wanted = kRunning, .progress = P::kPreparing}, kUp, Action::kNothing},
+      {"prepared: start",
+       {.wanted = kRunning, .progress = P::kPrepared, .has_files = true},
+       kUp,
+       Action::kStart},
+      {"prepared, port held: wait for the holder's end",
+       {.wanted = kRunning, .progress = P::kPrepared, .has_files = true, .port_is_held = true},
+       kUp,
+       Action::kNothing},
+      {"port held does not keep from preparing",
+       {.wanted = kRunning, .port_is_held = true},
+       kUp,
+       Action::kPrepare},
+      {"starting",
+       {.wanted = kRunning, .progress = P::kStarting, .has_files = true},
+       kUp,
+       Action::kNothing},
+      {"running",
+       {.wanted = kRunning, .progress = P::kRunning, .has_files = true},
+       kUp,
+       Action::kNothing},
+
+      {"stop what runs", {.wanted = kStopped, .progress = P::kRunning}, kUp, Action::kStop},
+      {"stop what starts", {.wanted = kStopped, .progress = P::kStarting}, kUp, Action::kStop},
+      {"stop with no session too",
+       {.wanted = kStopped, .progress = P::kRunning},
+       kLongDown,
+       Action::kStop},
+      {"once is enough", {.wanted = kStopped, .progress = P::kStopping}, kUp, Action::kNothing},
+      {"stopped", {.wanted = kStopped, .progress = P::kEnded}, kUp, Action::kNothing},
+      {"stopped before it began",
+       {.wanted = kStopped, .progress = P::kAbsent},
+       kUp,
+       Action::kNothing},
+      {"stopped while prepared",
+       {.wanted = kStopped, .progress = P::kPrepared},
+       kUp,
+       Action::kNothing},
+
+      {"silence never stops", {.wanted = kUnnamed, .progress = P::kRunning}, kUp, Action::kNothing},
+      {"unnamed and starting",
+       {.wanted = kUnnamed, .progress = P::kStarting},
+       kUp,
+       Action::kNothing},
+      {"unnamed and ended: clean up",
+       {.wanted = kUnnamed, .progress = P::kEnded},
+       kUp,
+       Action::kForget},
+      {"unnamed and prepared: clean up",
+       {.wanted = kUnnamed, .progress = P::kPrepared},
+       kUp,
+       Action::kForget},
+      {"unnamed and ending: wait",
+       {.wanted = kUnnamed, .progress = P::kStopping},
+       kUp,
+       Action::kNothing},
+
+      {"ended with a session: the controller's",
+       {.wanted = kRunning, .progress = P::kEnded, .has_files = true, .since = kNow - seconds(100)},
+       kUp,
+       Action::kNothing},
+      {"ended long ago without: start again",
+       {.wanted = kRunning,
+        .progress = P::kEnded,
+        .has_files = true,
+        .since = kNow - seconds(100),
+        .setbacks = 1},
+       kLongDown,
+       Action::kStart},
+      {"ended just now without: back off",
+       {.wanted = kRunning, .progress = P::kEnded, .has_files = true, .since = kNow, .setbacks = 1},
+       kLongDown,
+       Action::kNothing,
+       true},
+      {"ended before the session did: the controller may come back",
+       {.wanted = kRunning, .progress = P::kEnded, .has_files = true, .since = kNow - seconds(60)},
+       {.up = false, .down_since = kNow - seconds(1)},
+       Action::kNothing,
+       true},
+      {"ended before the session did, and it stayed away",
+       {.wanted = kRunning, .progress = P::kEnded, .has_files = true, .since = kNow - seconds(60)},
+       {.up = false, .down_since = kNow - seconds(4)},
+       Action::kStart},
+
+      {"failed a moment ago: back off",
+       {.wanted = kRunning, .failed = true, .since = kNow, .setbacks = 1},
+       kUp,
+       Action::kNothing,
+       true},
+      {"failed a while ago: again",
+       {.wanted = kRunning, .failed = true, .since = kNow - seconds(1), .setbacks = 1},
+       kUp,
+       Action::kPrepare},
+      {"failed for good: the controller's",
+       {.wanted = kRunning,
+        .failed = true,
+        .failure_is_final = true,
+        .since = kNow - seconds(100),
+        .setbacks = 1},
+       kUp,
+       Action::kNothing},
+      {"failed for good, no session: try again",
+       {.wanted = kRunning,
+        .failed = true,
+        .failure_is_final = true,
+        .since = kNow - seconds(100),
+        .setbacks = 1},
+       kLongDown,
+       Action::kPrepare},
+      {"failed, no longer wanted",
+       {.wanted = kStopped, .failed = true, .since = kNow},
+       kUp,
+       Action::kNothing},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.what);
+    const Decision decision = Decide(c.facts, c.session, kNow, kSeed);
+    EXPECT_EQ(static_cast<int>(decision.action), static_cast<int>(c.expect));
+    EXPECT_EQ(decision.look_again.has_value(), c.looks_again);
+    if (decision.look_again) {
+      EXPECT_GT(*decision.look_again, kNow);
+    }
+  }
+}
+
+TEST(Decide, LookingAgainThenActs) {
+  const Facts crashed{.wanted = Wanted::kRunning,
+                      .progress = Progress::kEnded,
+                      .has_files = true,
+                      .since = kNow,
+                      .setbacks = 3};
+  const Decision first = Decide(crashed, kLongDown, kNow, kSeed);
+  ASSERT_TRUE(first.look_again.has_value());
+  EXPECT_EQ(Decide(crashed, kLongDown, *first.look_again, kSeed).action, Action::kStart);
+  EXPECT_EQ(Decide(crashed, kLongDown, *first.look_again - milliseconds(1), kSeed).action,
+            Action::kNothing);
+}
+
+TEST(Backoff, GrowsIsBoundedAndDiffersBySeed) {
+  for (int n = 1; n <= 40; ++n) {
+    const auto full = std::min<int64_t>(200ll << std::min(n - 1, 20), 60'000);
+    const auto wait = Backoff(n, kSeed).count();
+    EXPECT_GE(wait, full / 2) << n;
+    EXPECT_LE(wait, full) << n;
+    EXPECT_EQ(wait, Backoff(n, kSeed).count());
+  }
+  EXPECT_NE(Backoff(9, 1), Backoff(9, 2));
+}
+
+}  // namespace
+}  // namespace remuda::agent

@@ -1,0 +1,76 @@
+// Observations: what hosts and proxies report. Kept in memory, never persisted; lost with the controller and reported anew.
+//
+// Owns: the last word of each receiver. Does not own: conclusions from it (Observe, Reconcile). Thread: the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "controller/core/time.h"
+#include "remuda/agent/v1/agent.pb.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+#include "remuda/v1/cluster.pb.h"
+
+namespace remuda::core {
+
+// (id of the target group, id of the target within it).
+using TargetId = std::pair<std::string, std::string>;
+
+// How long silence is borne. Settings of the controller, constant while it runs.
+struct Patience {
+  Duration host_lost_after = absl::Seconds(10);
+  // From a host's loss to replacements elsewhere.
+  Duration replace_lost_after = absl::Seconds(5);
+  // How long a proxy without a session counts as serving its last config.
+  Duration proxy_lease = absl::Seconds(15);
+};
+
+struct HostObservation {
+  bool connected = false;
+  // A Hello has come since the controller began; before that, `instances` being empty means nothing.
+  bool reported = false;
+  Time last_seen = absl::InfinitePast();
+  agent::v1::Hello hello;  // without the instances
+  std::map<std::string, agent::v1::InstanceStatus, std::less<>> instances;
+  std::map<std::string, agent::v1::InstanceUsage, std::less<>> usage;
+  v1::HostCapacity used;
+  v1::ReceiverStatus assignment;
+};
+
+struct ProxyObservation {
+  bool connected = false;
+  // A Hello and a full HealthReport have come since the controller began.
+  bool reported = false;
+  Time last_seen = absl::InfinitePast();
+  proxy::v1::Hello hello;
+  // Newest commit whose view is in force in every worker of the proxy. 0: none yet in this epoch.
+  int64_t confirmed_commit = 0;
+  std::map<TargetId, proxy::v1::TargetHealth> health;
+  // Draining, gone or removed targets that still have requests in flight there, as of the newest Ack or DrainReport, whichever came later.
+  std::map<TargetId, int64_t> busy;
+  std::map<TargetId, proxy::v1::TargetStats> stats;
+  int64_t active_connections = 0;
+  int64_t requests = 0;
+  std::map<std::string, std::string, std::less<>> listener_errors;  // "LOADBALANCER:PORT" -> why
+  v1::ReceiverStatus config;
+};
+
+struct Observations {
+  // When this controller began to listen: nothing is concluded from silence before a full patience after it.
+  Time start = absl::InfinitePast();
+  Patience patience;
+  std::map<std::string, HostObservation, std::less<>> hosts;
+  std::map<std::string, ProxyObservation, std::less<>> proxies;
+};
+
+// When a receiver was last known to be there (null: it has not reported): never before `start`, so that a new controller waits for
+// everyone whom it knows from the state.
+template <class Observation>
+Time LastSeen(const Observations& seen, const Observation* receiver) {
+  return receiver == nullptr || receiver->last_seen < seen.start ? seen.start : receiver->last_seen;
+}
+
+}  // namespace remuda::core

@@ -1,10 +1,9 @@
-#include <google/protobuf/message.h>
-
 #include <absl/container/btree_map.h>
 #include <absl/container/flat_hash_map.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/strings/str_cat.h>
+#include <google/protobuf/message.h>
 
 #include <algorithm>
 #include <chrono>

@@ -1,9 +1,8 @@
-#include <google/protobuf/message.h>
-#include <grpcpp/grpcpp.h>
-
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/strings/str_cat.h>
+#include <google/protobuf/message.h>
+#include <grpcpp/grpcpp.h>
 
 #include <chrono>
 #include <condition_variable>

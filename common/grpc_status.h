@@ -1,4 +1,5 @@
-// Between absl::Status and grpc::Status, with google.rpc details in grpc-status-details-bin. Thread: pure functions.
+// Between absl::Status and grpc::Status, with google.rpc details in grpc-status-details-bin.
+// Thread: pure functions.
 #pragma once
 
 #include <absl/status/status.h>

@@ -1,7 +1,7 @@
 // Program logs: readable lines on a terminal, one JSON object a line otherwise; both on stderr.
 //
-// Owns: the format. Does not own: access logs and the logs of instances. Thread: InitLogging once, at the start of main; spdlog's own
-// functions (spdlog::info and so on) from any thread afterwards.
+// Owns: the format. Does not own: access logs and the logs of instances. Thread: InitLogging once,
+// at the start of main; spdlog's own functions (spdlog::info and so on) from any thread afterwards.
 #pragma once
 
 #include <string>
@@ -13,7 +13,8 @@ namespace remuda {
 // Returns an empty string, or what is wrong with `level`, with the values that are allowed.
 std::string InitLogging(std::string_view program, std::string_view level = "info");
 
-// `text` as the inside of a JSON string: quotes, backslashes, control characters and broken UTF-8 escaped.
+// `text` as the inside of a JSON string: quotes, backslashes, control characters and broken UTF-8
+// escaped.
 std::string JsonEscape(std::string_view text);
 
 }  // namespace remuda

@@ -23,7 +23,8 @@ void Attach(absl::Status& status, const google::protobuf::Message& detail) {
   status.SetPayload(kTypePrefix + detail.GetTypeName(), absl::Cord(detail.SerializeAsString()));
 }
 
-absl::Status WithErrorInfo(absl::StatusCode code, std::string_view reason, std::string_view message) {
+absl::Status WithErrorInfo(absl::StatusCode code, std::string_view reason,
+                           std::string_view message) {
   absl::Status status = Make(code, message);
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(reason));
@@ -32,9 +33,7 @@ absl::Status WithErrorInfo(absl::StatusCode code, std::string_view reason, std::
   return status;
 }
 
-std::string KindOf(std::string_view name) {
-  return std::string(name.substr(0, name.find('/')));
-}
+std::string KindOf(std::string_view name) { return std::string(name.substr(0, name.find('/'))); }
 
 absl::Status WithResource(absl::StatusCode code, std::string_view name, std::string_view message) {
   absl::Status status = Make(code, message);
@@ -108,9 +107,7 @@ absl::Status Internal(std::string_view message) {
 absl::Status DeadlineExceeded(std::string_view message) {
   return Make(absl::StatusCode::kDeadlineExceeded, message);
 }
-absl::Status Aborted(std::string_view message) {
-  return Make(absl::StatusCode::kAborted, message);
-}
+absl::Status Aborted(std::string_view message) { return Make(absl::StatusCode::kAborted, message); }
 
 std::vector<FieldViolation> ViolationsOf(const absl::Status& status) {
   std::vector<FieldViolation> out;
@@ -148,7 +145,8 @@ absl::Status FromRpcStatus(int code, std::string_view message, std::string_view 
   absl::Status status = Make(static_cast<absl::StatusCode>(code), message);
   google::rpc::Status rpc;
   if (!rpc_status_bytes.empty() && rpc.ParseFromString(std::string(rpc_status_bytes))) {
-    for (const auto& any : rpc.details()) status.SetPayload(any.type_url(), absl::Cord(any.value()));
+    for (const auto& any : rpc.details())
+      status.SetPayload(any.type_url(), absl::Cord(any.value()));
   }
   return status;
 }

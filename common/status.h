@@ -1,9 +1,10 @@
 // Status makers of the whole system: every error names the subject, the value and the rule.
 //
-// Owns: the way from our errors to google.rpc.Status with details and back. Does not own: gRPC types (see common/grpc_status.h).
-// Thread: pure functions.
+// Owns: the way from our errors to google.rpc.Status with details and back. Does not own: gRPC
+// types (see common/grpc_status.h). Thread: pure functions.
 //
-// Abseil 20220623's absl::string_view is not std::string_view; these helpers take ours, so callers never convert.
+// Abseil 20220623's absl::string_view is not std::string_view; these helpers take ours, so callers
+// never convert.
 #pragma once
 
 #include <absl/status/status.h>
@@ -16,13 +17,15 @@
 
 namespace remuda {
 
-// One wrong field of a request: its path from the request's root, and the value with the rule it breaks.
+// One wrong field of a request: its path from the request's root, and the value with the rule it
+// breaks.
 struct FieldViolation {
   std::string field;
   std::string description;
 };
 
-// INVALID_ARGUMENT with google.rpc.BadRequest. The message is "FIELD: DESCRIPTION" of each, joined by "; ".
+// INVALID_ARGUMENT with google.rpc.BadRequest. The message is "FIELD: DESCRIPTION" of each, joined
+// by "; ".
 absl::Status InvalidField(std::string_view field, std::string_view description);
 absl::Status InvalidFields(const std::vector<FieldViolation>& violations);
 
@@ -48,7 +51,8 @@ absl::Status Aborted(std::string_view message);
 // The violations that a status carries; empty if it carries none.
 std::vector<FieldViolation> ViolationsOf(const absl::Status& status);
 
-// The same status with `prefix` put before each violated field ("resources[2]."), and the message made anew.
+// The same status with `prefix` put before each violated field ("resources[2]."), and the message
+// made anew.
 absl::Status WithFieldPrefix(const absl::Status& status, std::string_view prefix);
 
 // Serialized google.rpc.Status (with the details) for gRPC's error_details, and back.

@@ -10,10 +10,10 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-// Instances that `base` lists as the overlay leaves them, and those that the overlay adds: `belongs` tells.
+// Instances that `base` lists as the overlay leaves them, and those that the overlay adds:
+// `belongs` tells.
 template <class Overlay, class Belongs>
-InstanceList Merge(const State& state, const IdSet& base,
-                   const Overlay& overlay, Belongs belongs) {
+InstanceList Merge(const State& state, const IdSet& base, const Overlay& overlay, Belongs belongs) {
   InstanceList out;
   auto top = overlay.begin();
   const auto take_top = [&] {

@@ -1,6 +1,8 @@
-// Draft: a State and the edits decided so far, read as one. Commands and reconciliation work on a draft; the state below never changes.
+// Draft: a State and the edits decided so far, read as one. Commands and reconciliation work on a
+// draft; the state below never changes.
 //
-// Owns: the edits. Does not own: the State, which must outlive it and stay as it is. Thread: the loop thread.
+// Owns: the edits. Does not own: the State, which must outlive it and stay as it is. Thread: the
+// loop thread.
 #pragma once
 
 #include <memory>
@@ -34,7 +36,8 @@ class Draft {
     return entry == nullptr ? nullptr : entry->value;
   }
 
-  // Number of the commit that wrote the value; nullopt if it is new or changed in this draft (then no receiver can have confirmed it).
+  // Number of the commit that wrote the value; nullopt if it is new or changed in this draft (then
+  // no receiver can have confirmed it).
   template <class T>
   std::optional<int64_t> CommitOf(std::string_view key) const {
     if (std::get<Overlay<T>>(overlays_).contains(key)) return std::nullopt;
@@ -43,7 +46,8 @@ class Draft {
     return entry->commit;
   }
 
-  // fn(const std::string& key, const T& value) for each row in key order, as the edits so far leave it. fn must not edit rows of T.
+  // fn(const std::string& key, const T& value) for each row in key order, as the edits so far leave
+  // it. fn must not edit rows of T.
   template <class T, class Fn>
   void ForEach(Fn&& fn) const {
     ForEachFrom<T>("", [&](const std::string& key, const T& value) {
@@ -75,7 +79,8 @@ class Draft {
   InstanceList InstancesOfGroup(std::string_view group) const;
   InstanceList InstancesOnHost(std::string_view host) const;
 
-  // Writes a row. A value equal to what is committed is no edit, so that re-planning yields nothing.
+  // Writes a row. A value equal to what is committed is no edit, so that re-planning yields
+  // nothing.
   template <class T>
   void Put(std::string_view key, T value);
 
@@ -88,7 +93,8 @@ class Draft {
   // Adds an activity: `activity.name` is set here. Returns its key.
   std::string Note(v1::Activity activity);
 
-  // The edits so far, one a row, in no particular order (a commit is atomic). The draft is empty afterwards.
+  // The edits so far, one a row, in no particular order (a commit is atomic). The draft is empty
+  // afterwards.
   Changes Take();
   bool empty() const;
 

@@ -1,9 +1,10 @@
 // Execute: an admin's wish as validated edits. One overload a write method of the API.
 //
-// Contract of every overload: on success the draft holds the edits and the answer is returned (with etag and output-only fields as far as
-// state knows them); on error the draft is as it was and the status names the field, the value and the rule. Values are defaulted and
-// normalized here, once, so that no other part asks "is it set?". `validate_only` and `request_id` are handled once for all of them, in
-// execute_once.h. Thread: the loop thread. Pure.
+// Contract of every overload: on success the draft holds the edits and the answer is returned (with
+// etag and output-only fields as far as state knows them); on error the draft is as it was and the
+// status names the field, the value and the rule. Values are defaulted and normalized here, once,
+// so that no other part asks "is it set?". `validate_only` and `request_id` are handled once for
+// all of them, in execute_once.h. Thread: the loop thread. Pure.
 #pragma once
 
 #include <absl/status/statusor.h>

@@ -1,6 +1,8 @@
-// Observations: what hosts and proxies report. Kept in memory, never persisted; lost with the controller and reported anew.
+// Observations: what hosts and proxies report. Kept in memory, never persisted; lost with the
+// controller and reported anew.
 //
-// Owns: the last word of each receiver. Does not own: conclusions from it (Observe, Reconcile). Thread: the loop thread.
+// Owns: the last word of each receiver. Does not own: conclusions from it (Observe, Reconcile).
+// Thread: the loop thread.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +32,8 @@ struct Patience {
 
 struct HostObservation {
   bool connected = false;
-  // A Hello has come since the controller began; before that, `instances` being empty means nothing.
+  // A Hello has come since the controller began; before that, `instances` being empty means
+  // nothing.
   bool reported = false;
   Time last_seen = absl::InfinitePast();
   agent::v1::Hello hello;  // without the instances
@@ -49,7 +52,8 @@ struct ProxyObservation {
   // Newest commit whose view is in force in every worker of the proxy. 0: none yet in this epoch.
   int64_t confirmed_commit = 0;
   std::map<TargetId, proxy::v1::TargetHealth> health;
-  // Draining, gone or removed targets that still have requests in flight there, as of the newest Ack or DrainReport, whichever came later.
+  // Draining, gone or removed targets that still have requests in flight there, as of the newest
+  // Ack or DrainReport, whichever came later.
   std::map<TargetId, int64_t> busy;
   std::map<TargetId, proxy::v1::TargetStats> stats;
   int64_t active_connections = 0;
@@ -59,15 +63,16 @@ struct ProxyObservation {
 };
 
 struct Observations {
-  // When this controller began to listen: nothing is concluded from silence before a full patience after it.
+  // When this controller began to listen: nothing is concluded from silence before a full patience
+  // after it.
   Time start = absl::InfinitePast();
   Patience patience;
   std::map<std::string, HostObservation, std::less<>> hosts;
   std::map<std::string, ProxyObservation, std::less<>> proxies;
 };
 
-// When a receiver was last known to be there (null: it has not reported): never before `start`, so that a new controller waits for
-// everyone whom it knows from the state.
+// When a receiver was last known to be there (null: it has not reported): never before `start`, so
+// that a new controller waits for everyone whom it knows from the state.
 template <class Observation>
 Time LastSeen(const Observations& seen, const Observation* receiver) {
   return receiver == nullptr || receiver->last_seen < seen.start ? seen.start : receiver->last_seen;

@@ -1,6 +1,8 @@
-// Reconcile: what follows from state and observations. Pure: no clock, no I/O; running it on its own result yields nothing.
+// Reconcile: what follows from state and observations. Pure: no clock, no I/O; running it on its
+// own result yields nothing.
 //
-// Thread: the loop thread. Source of the rules: docs/architecture.md; AWS EC2 Auto Scaling's user guide where that is silent.
+// Thread: the loop thread. Source of the rules: docs/architecture.md; AWS EC2 Auto Scaling's user
+// guide where that is silent.
 #pragma once
 
 #include <optional>
@@ -17,11 +19,13 @@ struct Scope {
   std::optional<std::set<std::string>> groups;
 };
 
-// What reports imply: hosts and proxies that joined, ports and start times of instances, processes that ended.
+// What reports imply: hosts and proxies that joined, ports and start times of instances, processes
+// that ended.
 void Observe(Draft& draft, const Observations& seen, Time now, const Scope& scope);
 
-// The next step of each group: hosts lost → health → deployment → scaling → placement → termination. Returns when something falls due
-// by time alone (grace, delay, bake, deadline, lease, backoff); absl::InfiniteFuture() if nothing does.
+// The next step of each group: hosts lost → health → deployment → scaling → placement →
+// termination. Returns when something falls due by time alone (grace, delay, bake, deadline, lease,
+// backoff); absl::InfiniteFuture() if nothing does.
 Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& scope);
 
 }  // namespace remuda::core

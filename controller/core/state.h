@@ -1,7 +1,9 @@
-// State: everything that is committed, as tables of resource messages by key, with the commit that wrote each.
+// State: everything that is committed, as tables of resource messages by key, with the commit that
+// wrote each.
 //
-// Owns: the values and the indexes over them. Does not own: what is observed (observations.h) or how it is stored (controller/store.h).
-// Thread: owned by the loop thread; the values are immutable and may be shared with any thread.
+// Owns: the values and the indexes over them. Does not own: what is observed (observations.h) or
+// how it is stored (controller/store.h). Thread: owned by the loop thread; the values are immutable
+// and may be shared with any thread.
 #pragma once
 
 #include <absl/status/status.h>
@@ -84,7 +86,8 @@ std::string LaunchTemplateKey(std::string_view id, int version);  // "shop/versi
 std::string TargetKey(std::string_view group,
                       std::string_view target);  // "blue/targets/10.0.0.1:80"
 
-// One committed value. `commit` is the number of the commit that wrote it: what confirmation gates compare.
+// One committed value. `commit` is the number of the commit that wrote it: what confirmation gates
+// compare.
 template <class T>
 struct Entry {
   std::shared_ptr<const T> value;
@@ -138,7 +141,8 @@ class State {
   // Applies committed changes. `commit` is above commit().
   void Apply(const Changes& changes, int64_t commit);
 
-  // Puts one row that the store holds; used while loading. An error names the row that cannot be read.
+  // Puts one row that the store holds; used while loading. An error names the row that cannot be
+  // read.
   absl::Status Load(Kind kind, std::string_view key, std::string_view bytes, int64_t commit);
   void SetCommit(int64_t commit) { commit_ = commit; }
 
@@ -157,7 +161,8 @@ class State {
   int64_t commit_ = 0;
 };
 
-// Calls fn with a null `T*` as a tag, T the message type of `kind`. `kind` is one of the enumerators.
+// Calls fn with a null `T*` as a tag, T the message type of `kind`. `kind` is one of the
+// enumerators.
 template <class Fn>
 decltype(auto) VisitKind(Kind kind, Fn&& fn) {
   switch (kind) {

@@ -1,4 +1,5 @@
-// Time in the core: absl::Time as an argument, google.protobuf types in messages. Thread: pure functions.
+// Time in the core: absl::Time as an argument, google.protobuf types in messages. Thread: pure
+// functions.
 #pragma once
 
 #include <absl/time/time.h>

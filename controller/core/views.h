@@ -18,7 +18,8 @@
 
 namespace remuda::core {
 
-// The instances that a host shall have, by id. Instances that the host reports and the state does not know are STOPPED ones.
+// The instances that a host shall have, by id. Instances that the host reports and the state does
+// not know are STOPPED ones.
 using Assignment = std::map<std::string, agent::v1::InstanceAssignment, std::less<>>;
 Assignment AssignmentFor(const State& state, const Observations& seen, std::string_view host);
 
@@ -34,12 +35,13 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
 // Load balancers that a proxy serves, by id.
 std::vector<std::string> LoadBalancersOf(const State& state, std::string_view proxy);
 
-// Everything that a proxy serves. The shell keeps it up to date piece by piece (TargetGroupViewOf for groups that changed); this is the
-// same from nothing.
+// Everything that a proxy serves. The shell keeps it up to date piece by piece (TargetGroupViewOf
+// for groups that changed); this is the same from nothing.
 proxy::v1::ProxyConfig ConfigFor(const State& state, const Observations& seen,
                                  std::string_view proxy);
 
-// Target groups whose view the changes can touch: the target group itself, those of an instance's group, and so on.
+// Target groups whose view the changes can touch: the target group itself, those of an instance's
+// group, and so on.
 std::set<std::string> TargetGroupsTouchedBy(const State& before, const State& after,
                                             const Changes& changes);
 

@@ -1,0 +1,114 @@
+#include "cli/command_line.h"
+
+#include <algorithm>
+#include <ostream>
+
+#include "cli/commands.h"
+#include "common/message_yaml.h"
+
+namespace remuda::cli {
+namespace {
+
+constexpr char kFooter[] =
+    "\nSettings: a flag, else the environment (REMUDA_CONTROLLER, REMUDA_TIMEOUT), else "
+    "~/.config/remuda/config.yaml\n"
+    "(controller, timeout), else the default.\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out, 4 rolled back.\n"
+    "\nExample:\n  remuda dev\n  remuda apply -f shop.yaml\n  remuda get asg\n  remuda deploy "
+    "asg/blue --template shop:2";
+
+std::string Join(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+// The deepest command that was named.
+const CLI::App& CalledCommand(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? app : CalledCommand(*parsed.front());
+}
+
+std::string CommandName(const CLI::App& command) {
+  return command.get_parent() == nullptr
+             ? command.get_name()
+             : CommandName(*command.get_parent()) + " " + command.get_name();
+}
+
+std::vector<std::string> SubcommandNames(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub :
+       command.get_subcommands([](const CLI::App* app) { return !app->get_group().empty(); })) {
+    names.push_back(sub->get_name());
+  }
+  return names;
+}
+
+ExitCode UsageError(Context& context, const CLI::App& app, const CLI::ParseError& error,
+                    const std::vector<std::string>& words) {
+  const CLI::App& command = CalledCommand(app);
+  const std::vector<std::string> subcommands = SubcommandNames(command);
+  context.err << CommandName(command) << ": ";
+  // A word where a command belongs: the first that is no flag and no command.
+  const std::string* unknown = nullptr;
+  for (const std::string& word : words) {
+    if (!subcommands.empty() && !word.starts_with("-") && word != command.get_name() &&
+        std::find(subcommands.begin(), subcommands.end(), word) == subcommands.end()) {
+      unknown = &word;
+      break;
+    }
+  }
+  if (unknown != nullptr) {
+    const std::string nearest = NearestWord(*unknown, subcommands);
+    context.err << "there is no command \"" << *unknown << "\"";
+    if (!nearest.empty()) context.err << "; did you mean " << nearest << "?";
+  } else if (!subcommands.empty()) {
+    context.err << "a command is missing: one of " << Join(subcommands);
+  } else {
+    context.err << error.what();
+  }
+  context.err << "\nRun `" << CommandName(command) << " --help` to see how it is used.\n";
+  return ExitCode::kUsage;
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags) {
+  auto app = std::make_unique<CLI::App>(
+      "Remuda: load balancing, auto scaling and safe deployments for hosts that you own", "remuda");
+  app->set_version_flag("--version", std::string("remuda ") + REMUDA_VERSION);
+  app->require_subcommand(1);
+  app->fallthrough();  // Flags of all commands may stand behind the command.
+  app->footer(kFooter);
+  app->add_option("--controller", flags.controller,
+                  "Where the controller is, HOST:PORT (default 127.0.0.1:7400)");
+  app->add_option("--timeout", flags.timeout,
+                  "How long one call may take, for example 30s (default 10s)");
+  AddDevCommand(*app, context);
+  return app;
+}
+
+ExitCode RunCommandLine(int argc, const char* const* argv, Context& context) {
+  SettingFlags flags;
+  const auto app = MakeCommandLine(context, flags);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    context.out << CalledCommand(*app).help(CalledCommand(*app).get_parent() == nullptr
+                                                ? ""
+                                                : CommandName(*CalledCommand(*app).get_parent()));
+    return ExitCode::kOk;
+  } catch (const CLI::CallForVersion& version) {
+    context.out << version.what() << "\n";
+    return ExitCode::kOk;
+  } catch (const CLI::ParseError& error) {
+    return UsageError(context, *app, error, words);
+  }
+  auto settings = ResolveSettings(flags, ProcessEnvironment);
+  if (!settings.ok()) return FailUsage(context, std::string(settings.status().message()));
+  context.settings = *std::move(settings);
+  return context.run ? context.run() : ExitCode::kUsage;
+}
+
+}  // namespace remuda::cli

@@ -1,0 +1,46 @@
+// What every command of `remuda` is given, and what it gives back.
+// Thread: everything in cli/ runs on the main thread unless a header says otherwise.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <chrono>
+#include <functional>
+#include <iosfwd>
+#include <string>
+
+namespace remuda::cli {
+
+// The process's exit code; a part of the user's contract.
+enum class ExitCode { kOk = 0, kFailed = 1, kUsage = 2, kTimedOut = 3, kRolledBack = 4 };
+
+enum class OutputFormat { kTable, kJson, kYaml };
+
+// Flag > environment > file > default, already decided.
+struct Settings {
+  std::string controller = "127.0.0.1:7400";
+  std::string controller_source = "default";  // "--controller", "REMUDA_CONTROLLER", a file's name
+  std::chrono::milliseconds timeout{10'000};  // of one call
+};
+
+struct Context {
+  Context(std::ostream& out_stream, std::ostream& err_stream) : out(out_stream), err(err_stream) {}
+
+  Settings settings;
+  OutputFormat output = OutputFormat::kTable;
+  std::ostream& out;  // data
+  std::ostream& err;  // progress and errors
+  bool out_is_terminal = false;
+  bool err_is_terminal = false;
+  // Set by the command line's parser: what to do once all of it has been read.
+  std::function<ExitCode()> run;
+};
+
+// Says what failed, in one or two lines: what, which value, what to do. Returns the exit code that
+// goes with it.
+ExitCode Fail(Context& context, const absl::Status& status);
+
+// A mistake in how the command was called.
+ExitCode FailUsage(Context& context, const std::string& what);
+
+}  // namespace remuda::cli

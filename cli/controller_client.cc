@@ -1,0 +1,49 @@
+#include "cli/controller_client.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <random>
+
+namespace remuda::cli {
+namespace {
+
+constexpr int kKeepaliveMs = 20'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+constexpr int kMaxReceiveBytes = 16 << 20;
+
+std::shared_ptr<grpc::Channel> Dial(const Settings& settings) {
+  grpc::ChannelArguments arguments;
+  // A controller on loopback must not be looked for through http_proxy.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  arguments.SetUserAgentPrefix("remuda-cli");
+  return grpc::CreateCustomChannel(settings.controller, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+}  // namespace
+
+ControllerClient::ControllerClient(const Settings& settings)
+    : settings_(settings),
+      channel_(Dial(settings)),
+      activities(v1::ActivityService::NewStub(channel_)),
+      apply(v1::ApplyService::NewStub(channel_)),
+      auto_scaling(v1::AutoScalingService::NewStub(channel_)),
+      cluster(v1::ClusterService::NewStub(channel_)),
+      deployments(v1::DeploymentService::NewStub(channel_)),
+      images(v1::ImageService::NewStub(channel_)),
+      launch_templates(v1::LaunchTemplateService::NewStub(channel_)),
+      load_balancers(v1::LoadBalancerService::NewStub(channel_)),
+      target_groups(v1::TargetGroupService::NewStub(channel_)) {}
+
+std::string NewRequestId() {
+  std::random_device random;
+  return absl::StrCat("cli-", absl::Hex(random(), absl::kZeroPad8),
+                      absl::Hex(random(), absl::kZeroPad8), absl::Hex(random(), absl::kZeroPad8));
+}
+
+}  // namespace remuda::cli

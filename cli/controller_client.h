@@ -1,0 +1,63 @@
+// The controller's API for a command that waits for its answers: a stub a service, and a deadline
+// on every call. Thread: the stubs are safe from any thread.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "cli/context.h"
+#include "common/grpc_status.h"
+#include "remuda/v1/activity.grpc.pb.h"
+#include "remuda/v1/apply.grpc.pb.h"
+#include "remuda/v1/auto_scaling.grpc.pb.h"
+#include "remuda/v1/cluster.grpc.pb.h"
+#include "remuda/v1/deployment.grpc.pb.h"
+#include "remuda/v1/image.grpc.pb.h"
+#include "remuda/v1/launch_template.grpc.pb.h"
+#include "remuda/v1/load_balancer.grpc.pb.h"
+#include "remuda/v1/target_group.grpc.pb.h"
+
+namespace remuda::cli {
+
+class ControllerClient {
+ public:
+  explicit ControllerClient(const Settings& settings);
+
+  // One call: `client.Call<v1::Host>(*client.cluster, &Stub::CordonHost, request)`.
+  template <typename Response, typename Stub, typename Method, typename Request>
+  absl::StatusOr<Response> Call(Stub& stub, Method method, const Request& request) const {
+    grpc::ClientContext context;
+    SetDeadline(context, settings_.timeout);
+    Response response;
+    const grpc::Status status = (stub.*method)(&context, request, &response);
+    if (!status.ok()) return FromGrpcStatus(status);
+    return response;
+  }
+
+  static void SetDeadline(grpc::ClientContext& context, std::chrono::milliseconds timeout) {
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
+  }
+
+ private:
+  const Settings settings_;
+  const std::shared_ptr<grpc::Channel> channel_;
+
+ public:
+  const std::unique_ptr<v1::ActivityService::Stub> activities;
+  const std::unique_ptr<v1::ApplyService::Stub> apply;
+  const std::unique_ptr<v1::AutoScalingService::Stub> auto_scaling;
+  const std::unique_ptr<v1::ClusterService::Stub> cluster;
+  const std::unique_ptr<v1::DeploymentService::Stub> deployments;
+  const std::unique_ptr<v1::ImageService::Stub> images;
+  const std::unique_ptr<v1::LaunchTemplateService::Stub> launch_templates;
+  const std::unique_ptr<v1::LoadBalancerService::Stub> load_balancers;
+  const std::unique_ptr<v1::TargetGroupService::Stub> target_groups;
+};
+
+// A text that no other call has, so that a repeat after a lost answer changes nothing twice.
+std::string NewRequestId();
+
+}  // namespace remuda::cli

@@ -1,0 +1,67 @@
+// Which programs `remuda dev` runs, and with which arguments. Pure.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <string>
+#include <vector>
+
+namespace remuda::cli {
+
+inline constexpr int kMaxDevHosts = 100;
+inline constexpr int kMaxDevProxies = 16;
+
+// Ports of 0 are picked by the system. Those of agents and proxies are the first one's; the next
+// follow it.
+struct DevOptions {
+  int hosts = 2;
+  int proxies = 1;
+  std::string data_dir = ".remuda/dev";
+  int controller_port = 7400;
+  int controller_http_port = 7480;
+  int agent_http_port = 7470;
+  int proxy_http_port = 7490;
+  std::string log_level = "info";
+  std::string program_dir;  // where remuda-controller, remuda-agent and remuda-proxy are
+  std::string ready_file;   // empty: none
+};
+
+// The order is the one they are started in; they are stopped in StopStage's.
+enum class DevRole { kController, kAgent, kProxy };
+
+// One program. A port of 0 is replaced by the picked one once it is known, so that a restart takes
+// the same again.
+struct DevProgram {
+  DevRole role = DevRole::kController;
+  std::string name;   // controller, h1, p1
+  int index = 0;      // from 0 within its role
+  int grpc_port = 0;  // the controller's
+  int http_port = 0;
+};
+
+// The controller first. INVALID_ARGUMENT names the flag: a count out of range, or one port for two
+// programs.
+absl::Status CheckDevOptions(const DevOptions& options);
+std::vector<DevProgram> PlanDev(const DevOptions& options);
+
+// The flag that decides a program's port, for messages.
+std::string PortFlag(const DevProgram& program, bool is_grpc);
+
+// Where hN's instances listen, 127.0.1.N, and its zone: a, b, …
+std::string DevHostAddress(int index);
+std::string DevHostZone(int index);
+
+std::string DevReadyFile(const DevOptions& options, const DevProgram& program);
+std::string DevLogFile(const DevOptions& options, const DevProgram& program);
+std::string DevProgramDataDir(const DevOptions& options, const DevProgram& program);
+
+// argv of a program, its path first. `controller` is HOST:PORT.
+std::vector<std::string> DevArguments(const DevOptions& options, const DevProgram& program,
+                                      const std::string& controller);
+
+// Proxies first (they finish requests while the apps still run), then the controller (so that it
+// does not replace what is about to end), then the agents with their apps.
+int StopStage(DevRole role);
+inline constexpr int kStopStages = 3;
+
+}  // namespace remuda::cli

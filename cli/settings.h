@@ -1,0 +1,29 @@
+// Where the command's settings come from: flag > environment > file > default.
+//
+// The file is `$XDG_CONFIG_HOME/remuda/config.yaml`, or `~/.config/remuda/config.yaml`;
+// REMUDA_CONFIG names another. It may hold `controller` and `timeout`.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "cli/context.h"
+
+namespace remuda::cli {
+
+struct SettingFlags {
+  std::optional<std::string> controller;
+  std::optional<std::string> timeout;
+};
+
+// nullptr-free view of the environment: empty and unset are the same.
+using Environment = std::function<std::string(const char* name)>;
+std::string ProcessEnvironment(const char* name);
+
+// INVALID_ARGUMENT names the source and the value that is wrong.
+absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags, const Environment& environment);
+
+}  // namespace remuda::cli

@@ -1,0 +1,76 @@
+#include "cli/dev_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/dev_supervisor.h"
+
+namespace remuda::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::Contains;
+using ::testing::IsSupersetOf;
+
+TEST(DevPlan, NumbersPortsZonesAndAddresses) {
+  DevOptions options;
+  options.hosts = 3;
+  options.proxies = 2;
+  const std::vector<DevProgram> programs = PlanDev(options);
+  ASSERT_EQ(programs.size(), 6u);
+  EXPECT_EQ(programs[0].role, DevRole::kController);
+  EXPECT_EQ(programs[0].grpc_port, 7400);
+  EXPECT_EQ(programs[3].name, "h3");
+  EXPECT_EQ(programs[3].http_port, 7472);
+  EXPECT_EQ(programs[5].name, "p2");
+  EXPECT_EQ(programs[5].http_port, 7491);
+  EXPECT_EQ(DevHostAddress(2), "127.0.1.3");
+  EXPECT_EQ(DevHostZone(2), "c");
+  EXPECT_EQ(DevHostZone(26), "a");
+}
+
+TEST(DevPlan, ZeroMeansAnyPortForAll) {
+  DevOptions options;
+  options.agent_http_port = 0;
+  for (const DevProgram& program : PlanDev(options)) {
+    EXPECT_EQ(program.http_port == 0, program.role == DevRole::kAgent) << program.name;
+  }
+  EXPECT_TRUE(CheckDevOptions(options).ok());
+}
+
+TEST(DevPlan, DefaultsLeaveRoomForTenHosts) {
+  DevOptions options;
+  options.hosts = 10;
+  EXPECT_TRUE(CheckDevOptions(options).ok());
+  options.hosts = 11;
+  EXPECT_FALSE(CheckDevOptions(options).ok());
+}
+
+TEST(DevPlan, ArgumentsNameTheControllerAndTheProgramsOwnPlace) {
+  DevOptions options;
+  options.program_dir = "/bin";
+  options.data_dir = "/data";
+  const auto programs = PlanDev(options);
+  EXPECT_THAT(DevArguments(options, programs[1], "127.0.0.1:9"),
+              IsSupersetOf({"/bin/remuda-agent", "h1", "127.0.0.1:9", "127.0.1.1",
+                            "/data/agents/h1", "/data/run/h1.ready", "--stop-instances-on-exit"}));
+  EXPECT_THAT(DevArguments(options, programs[0], ""), Contains("127.0.0.1:7400"));
+}
+
+TEST(DevPlan, ProxiesStopFirstAndAgentsLast) {
+  EXPECT_LT(StopStage(DevRole::kProxy), StopStage(DevRole::kController));
+  EXPECT_LT(StopStage(DevRole::kController), StopStage(DevRole::kAgent));
+}
+
+TEST(RestartBackoff, GrowsForTheYoungAndForgetsTheOld) {
+  RestartBackoff backoff;
+  EXPECT_EQ(backoff.Next(milliseconds(10)), milliseconds(250));
+  EXPECT_EQ(backoff.Next(milliseconds(10)), milliseconds(500));
+  EXPECT_EQ(backoff.Next(milliseconds(10)), milliseconds(1000));
+  for (int i = 0; i < 100; ++i) backoff.Next(milliseconds(10));
+  EXPECT_EQ(backoff.Next(milliseconds(10)), milliseconds(10'000));
+  EXPECT_EQ(backoff.Next(milliseconds(60'000)), milliseconds(250));
+}
+
+}  // namespace
+}  // namespace remuda::cli

@@ -14,32 +14,53 @@ const commandDeadlineMs = 120_000;
 const stopDeadlineMs = 60_000;
 
 class Cluster {
-  // options: bin (folder of the programs), dataDir, hosts, proxies, port (controller's gRPC), httpPort, logFile
+  // options: bin (folder of the programs), dataDir, hosts, proxies, ports (of `remuda dev`'s flags; 0: any), logFile
   constructor(options) {
     this.options = { hosts: 2, proxies: 1, ...options };
-    this.address = `127.0.0.1:${options.port}`;
+    this.options.ports = { 'controller-port': 0, 'controller-http-port': 0, 'agent-http-port': 0, 'proxy-http-port': 0, ...options.ports };
     this.dev = null;
+    this.programs = null; // the ready file of `remuda dev`: addresses of all programs
   }
 
   get remuda() {
     return path.join(this.options.bin, 'remuda');
   }
 
-  // Starts `remuda dev` and waits until every host and proxy has joined.
+  // Of the controller's API, once started.
+  get address() {
+    return this.programs.controller.grpc;
+  }
+
+  // Starts `remuda dev` and waits until it says that every host and proxy has joined.
   async start() {
-    const { hosts, proxies, dataDir, port, httpPort, logFile } = this.options;
+    const { hosts, proxies, dataDir, ports, logFile } = this.options;
+    const readyFile = `${dataDir}.ready`;
+    fs.mkdirSync(path.dirname(readyFile), { recursive: true });
+    fs.rmSync(readyFile, { force: true });
     const log = logFile ? fs.createWriteStream(logFile, { flags: 'a' }) : null;
     this.dev = new Process(this.remuda, {
       name: 'remuda dev',
-      args: ['dev', '--hosts', `${hosts}`, '--proxies', `${proxies}`, '--data-dir', dataDir, '--port', `${port}`, '--http-port', `${httpPort}`],
+      args: ['dev', '--hosts', `${hosts}`, '--proxies', `${proxies}`, '--data-dir', dataDir, '--ready-file', readyFile,
+        ...Object.entries(ports).flatMap(([flag, port]) => [`--${flag}`, `${port}`])],
       onLine: (line) => log?.write(`${line}\n`),
     });
-    await waitFor(async () => {
-      if (this.dev.result) throw new Error(`it ended:\n${this.dev.tail()}`);
-      const [hostList, proxyList] = [await this.get('hosts'), await this.get('proxies')];
-      return hostList.filter((host) => host.state === 'HOST_STATE_CONNECTED').length === hosts &&
-        proxyList.filter((proxy) => proxy.connected).length === proxies;
-    }, { deadlineMs: startDeadlineMs, what: `${hosts} hosts and ${proxies} proxies to join`, everyMs: 200 });
+    await waitFor(() => this.dev.result || fs.existsSync(readyFile), { deadlineMs: startDeadlineMs, what: 'remuda dev to be ready' });
+    if (this.dev.result) throw new Error(`remuda dev ended at its start:\n${this.dev.tail()}`);
+    this.programs = JSON.parse(fs.readFileSync(readyFile, 'utf8'));
+  }
+
+  // The process of one program (controller, h1, p1) as it is now; 0 while there is none.
+  pidOf(name) {
+    for (const pid of fs.readdirSync('/proc').filter((entry) => /^[0-9]+$/.test(entry))) {
+      try {
+        const parent = /^PPid:\s+(\d+)$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1];
+        if (Number(parent) !== this.dev.pid) continue;
+        if (fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`/${name}.ready\0`)) return Number(pid);
+      } catch (error) {
+        if (!['ENOENT', 'ESRCH'].includes(error.code)) throw error;
+      }
+    }
+    return 0;
   }
 
   async stop() {

@@ -14,22 +14,23 @@ const { steps } = require('./steps.js');
 const hostAddresses = ['127.0.1.1', '127.0.1.2'];
 const appPorts = [8000, 9000];
 
-const usage = `usage: play.js [--once] [--bin DIR] [--data-dir DIR] [--port P] [--http-port P] [--lb-port P] [--rate R]
+const usage = `usage: play.js [--once] [--bin DIR] [--data-dir DIR] [--controller-port P]
+       [--controller-http-port P] [--lb-port P] [--rate R]
 
   --once          end after the last step, with a data folder and ports of its own
   --bin DIR       folder of the programs (default build/release/bin)
   --data-dir DIR  where the cluster keeps its state; empty or not there yet (default: temporary, removed at the end)
-  --port P        the controller's gRPC port (default 7400; with --once: a free one)
-  --http-port P   the controller's HTTP port (default 7480; with --once: a free one)
+  --controller-port P, --controller-http-port P
+                  the controller's gRPC and HTTP ports (default 7400 and 7480; with --once: free ones)
   --lb-port P     the load balancer's port (default 8080; with --once: a free one)
   --rate R        requests a second of the constant load (default 200)
 `;
 
 
-const defaults = { port: 7400, 'http-port': 7480, 'lb-port': 8080 };
+const defaults = { 'controller-port': 7400, 'controller-http-port': 7480, 'lb-port': 8080 };
 
 function parse(args) {
-  const options = { once: false, bin: path.join(root, 'build/release/bin'), 'data-dir': null, port: 0, 'http-port': 0, 'lb-port': 0, rate: 200 };
+  const options = { once: false, bin: path.join(root, 'build/release/bin'), 'data-dir': null, 'controller-port': 0, 'controller-http-port': 0, 'lb-port': 0, rate: 200 };
   for (let i = 0; i < args.length; i += 1) {
     const name = args[i].replace(/^--/, '');
     if (name === 'once') {
@@ -114,7 +115,7 @@ async function stayUp(lab, cluster, options, interrupted) {
   say(`
 The shop is up again, for you:
   page        ${lab.url}
-  controller  ${cluster.address} (gRPC), http://127.0.0.1:${options['http-port']}/metrics
+  controller  ${cluster.address} (gRPC), http://${cluster.programs.controller.http}/metrics
   command     export REMUDA_CONTROLLER=${cluster.address} PATH="${options.bin}:$PATH"
               remuda get asg; remuda get instances; remuda deploy asg/blue --template shop:2
   manifests   ${lab.manifests}
@@ -128,11 +129,11 @@ async function main() {
     return 0;
   }
   let options;
-  let ports;
+  let manifestPorts;
   try {
     options = parse(process.argv.slice(2));
     checkDataDir(options['data-dir']);
-    ports = await choosePorts(options);
+    manifestPorts = await choosePorts(options);
   } catch (error) {
     say(`${usage}\nlab: ${error.message}`);
     return 2;
@@ -141,8 +142,9 @@ async function main() {
   const dataDir = options['data-dir'] || path.join(scratch, 'data');
   const manifests = path.join(scratch, 'manifests');
   fs.mkdirSync(manifests);
-  writeManifests(manifests, ports);
-  const cluster = new Cluster({ bin: options.bin, dataDir, port: options.port, httpPort: options['http-port'], logFile: path.join(scratch, 'dev.log') });
+  writeManifests(manifests, manifestPorts);
+  const ports = { 'controller-port': options['controller-port'], 'controller-http-port': options['controller-http-port'] };
+  const cluster = new Cluster({ bin: options.bin, dataDir, ports, logFile: path.join(scratch, 'dev.log') });
   const lab = new Lab({ cluster, url: `http://127.0.0.1:${options['lb-port']}/`, scratch, manifests, rate: options.rate });
 
   const interrupted = new Promise((resolve) => {

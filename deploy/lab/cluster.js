@@ -14,7 +14,7 @@ const commandDeadlineMs = 120_000;
 const stopDeadlineMs = 60_000;
 
 class Cluster {
-  // options: bin (folder of the programs), dataDir, hosts, proxies, ports (of `remuda dev`'s flags; 0: any), logFile
+  // options: bin (folder of the programs), dataDir, hosts, proxies, ports (of `remuda dev`'s flags; 0: any), env, logFile
   constructor(options) {
     this.options = { hosts: 2, proxies: 1, ...options };
     this.options.ports = { 'controller-port': 0, 'controller-http-port': 0, 'agent-http-port': 0, 'proxy-http-port': 0, ...options.ports };
@@ -40,6 +40,7 @@ class Cluster {
     const log = logFile ? fs.createWriteStream(logFile, { flags: 'a' }) : null;
     this.dev = new Process(this.remuda, {
       name: 'remuda dev',
+      env: this.options.env,
       args: ['dev', '--hosts', `${hosts}`, '--proxies', `${proxies}`, '--data-dir', dataDir, '--ready-file', readyFile,
         ...Object.entries(ports).flatMap(([flag, port]) => [`--${flag}`, `${port}`])],
       onLine: (line) => log?.write(`${line}\n`),

@@ -143,6 +143,7 @@ async function cleanUp(lab) {
 
 const newOf = (before, after) => after.map((i) => i.id).filter((id) => !before.some((old) => old.id === id)).join(' ');
 
+exports.addVersion = addVersion;
 exports.steps = [
   ['Cluster up', clusterUp],
   ['Image and launch template', firstVersion],

@@ -46,7 +46,7 @@ uint64_t SizeOf(const std::string& path) {
 
 LogWriter::LogWriter(std::string directory, LogBounds bounds)
     : directory_(std::move(directory)), bounds_(bounds) {
-  mkdir(directory_.c_str(), 0755);
+  mkdir(directory_.c_str(), 0750);
   const auto starts = Segments(directory_);
   OpenSegment(starts.empty() ? 0 : starts.back());
 }

@@ -140,13 +140,28 @@ void Supervisor::Changed(const std::string& id) {
 
 void Supervisor::AdoptAll() {
   std::error_code error;
+  std::vector<std::string> doomed;
   for (fs::directory_iterator it(options_.instances_directory, error), end; !error && it != end;
        it.increment(error)) {
     const std::string id = it->path().filename().string();
     if (!it->is_directory(error)) continue;
+    if (id.front() == '.') {
+      doomed.push_back(it->path().string());
+      continue;
+    }
     entries_[id];
     Adopt(id);
   }
+  for (const std::string& path : doomed) Delete(path);
+}
+
+void Supervisor::Delete(const std::string& path) {
+  if (options_.delete_tree) {
+    options_.delete_tree(path);
+    return;
+  }
+  std::error_code error;
+  fs::remove_all(path, error);
 }
 
 void Supervisor::LoadRunning(const std::string& id, const Record& running) {
@@ -358,9 +373,14 @@ absl::Status Supervisor::Forget(const std::string& id) {
   if (run != nullptr && run->state != RunState::kNone && run->state != RunState::kEnded) {
     return absl::FailedPreconditionError(absl::StrCat("instance ", id, ": runs"));
   }
-  std::error_code error;
-  fs::remove_all(Dir(id).path, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("delete ", Dir(id).path));
+  // Out of the way at once, by a name that no instance has, then deleted at leisure.
+  const std::string doomed =
+      absl::StrCat(options_.instances_directory, "/.deleted-", id, "-", getpid(), "-", ++deleted_);
+  if (rename(Dir(id).path.c_str(), doomed.c_str()) == 0) {
+    Delete(doomed);
+  } else if (errno != ENOENT) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("delete ", Dir(id).path));
+  }
   entries_.erase(id);
   return absl::OkStatus();
 }

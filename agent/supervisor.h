@@ -55,6 +55,8 @@ class Supervisor {
     // Called once a run has ended, before on_change: whether it met its memory limit; may clean
     // cgroups up.
     std::function<bool(const std::string& id, const Record& run)> on_end = {};
+    // Deletes a directory that nobody needs any more; it may be large. Unset: done at once.
+    std::function<void(const std::string& path)> delete_tree = {};
   };
 
   Supervisor(EventLoop& loop, Options options);
@@ -92,11 +94,13 @@ class Supervisor {
   void EndStrays(const std::string& id, const std::string& why);
   void Ended(const std::string& id, RunEnd end);
   void Changed(const std::string& id);
+  void Delete(const std::string& path);
   void LoadRunning(const std::string& id, const Record& running);
 
   EventLoop& loop_;
   const Options options_;
   std::map<std::string, Entry> entries_;
+  int deleted_ = 0;
 };
 
 // Processes that carry `run_id` in their environment.

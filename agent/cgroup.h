@@ -1,0 +1,50 @@
+// The cgroups of instances: limits on memory, processor and processes, where this host lets the
+// agent set them.
+//
+// Knows version 1 (a hierarchy a controller) and version 2 (one, whose subtree must be the agent's
+// to divide). A limit that was asked for and cannot be enforced is an error, never ignored. Loop
+// thread.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace remuda::agent {
+
+struct CgroupLimits {
+  int64_t memory_bytes = 0;  // 0: none
+  int64_t cpu_millis = 0;    // 0: none
+  int64_t pids = 0;          // 0: kDefaultPids if that can be enforced, else none
+};
+
+class Cgroups {
+ public:
+  // A tree that forks without end stops here, if the template says nothing else.
+  static constexpr int64_t kDefaultPids = 4096;
+
+  // Finds out what this host offers. Never fails: offering nothing is an answer.
+  static Cgroups Detect();
+
+  // Makes the cgroups of one run and sets its limits. Answers the directories whose cgroup.procs
+  // its first process joins. FailedPrecondition: a limit cannot be enforced here; says which and
+  // why.
+  absl::StatusOr<std::vector<std::string>> Make(const std::string& name,
+                                                const CgroupLimits& limits);
+
+  // For a run whose processes are all gone: whether it met its memory limit. Removes the
+  // directories.
+  static bool End(const std::vector<std::string>& directories);
+
+  // "memory", "cpu", "pids": those that can be enforced. For a person.
+  std::string Describe() const;
+
+ private:
+  std::map<std::string, std::string> parents_;  // controller → directory in which ours are made
+  std::map<std::string, std::string> missing_;  // controller → why it cannot be used
+};
+
+}  // namespace remuda::agent

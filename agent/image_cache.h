@@ -1,0 +1,72 @@
+// Images on this host's disk: fetched by digest, resumed after a break, verified, unpacked beside
+// and renamed into place.
+//
+// Blocks; called on worker threads, any number at once. A directory in the cache is never changed.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "common/archive.h"
+
+namespace remuda::agent {
+
+// Where images come from.
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+
+  using Sink = std::function<absl::Status(std::string_view chunk)>;
+  // Gives the archive's bytes from `offset` on to `sink`, in order, and returns when they are all
+  // given. An error of the sink ends it and is returned. NotFound: there is no such image.
+  // Unavailable: may work later. Any worker thread.
+  virtual absl::Status Fetch(const std::string& digest, uint64_t offset, const Sink& sink) = 0;
+};
+
+class ImageCache {
+ public:
+  struct Options {
+    std::string directory;  // made if it is not there
+    uint64_t max_archive_bytes = uint64_t{2} << 30;
+    ArchiveLimits limits = {};
+  };
+  // Unused images kept for the next start of a group, the most recently used ones.
+  static constexpr size_t kKeepUnused = 5;
+
+  ImageCache(Options options, ImageSource& source);
+
+  // Removes what an interrupted run, or a loss of power, left half done. Once, first.
+  absl::Status Open();
+  // The directory with the files of `digest` ("sha256:…"), fetched if need be. InvalidArgument:
+  // these bytes will never do (wrong digest, refused archive); NotFound: no such image; others may
+  // work later.
+  absl::StatusOr<std::string> Ensure(const std::string& digest);
+  // Brings new images to the disk for good. May take long where much is being written, so it is not
+  // part of Ensure: an app need not wait for it.
+  void MakeDurable();
+  // Deletes images that are not in `used`, but for the newest kKeepUnused.
+  void Prune(const std::set<std::string>& used_digests);
+
+ private:
+  std::string PathOf(const std::string& hex) const { return options_.directory + "/" + hex; }
+  absl::Status Download(const std::string& digest, const std::string& hex);
+
+  const Options options_;
+  ImageSource& source_;
+  std::mutex mutex_;  // held while an image is fetched: one at a time, so that disk and network
+                      // serve the first one first
+};
+
+// Copies the tree below `from` to the new directory `to`: contents shared where the file system can
+// (reflink), never by hard links, since an app may write to its files. With uid >= 0, everything
+// belongs to that user and group.
+absl::Status CopyTree(const std::string& from, const std::string& to, int64_t uid = -1,
+                      int64_t gid = -1);
+
+}  // namespace remuda::agent

@@ -1,0 +1,116 @@
+// The instances of this host, made to be as the assignment says: performs what agent/core decides.
+//
+// Owns the assignment (also on disk), the supervisor and the image cache. Lives on the event loop's
+// thread; blocking work goes to the worker pool. It knows nothing of the controller but whether
+// there is a session.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/cgroup.h"
+#include "agent/core/assignment.h"
+#include "agent/core/decide.h"
+#include "agent/event_loop.h"
+#include "agent/image_cache.h"
+#include "agent/launch.h"
+#include "agent/supervisor.h"
+#include "agent/worker_pool.h"
+#include "remuda/agent/v1/agent.pb.h"
+
+namespace remuda::agent {
+
+class Instances {
+ public:
+  struct Options {
+    std::string data_directory;
+    HostFacts host;
+    std::string program = "/proc/self/exe";
+    uint64_t seed = 0;  // of the backoff's jitter
+    // A status changed, compared with the one told last.
+    std::function<void(const v1::InstanceStatus&)> on_status = {};
+    // An instance was forgotten: it is neither named nor running, and its directory is gone.
+    std::function<void(const std::string&)> on_removed = {};
+  };
+
+  // `loop`, `pool` and `source` must outlive it; the pool's tasks must have ended before it does.
+  Instances(EventLoop& loop, WorkerPool& pool, ImageSource& source, Options options);
+  ~Instances();
+
+  // Reads the data directory: takes up the last assignment and everything that runs. Once, first.
+  absl::Status Open();
+
+  // Takes an update up, or says what is wrong with it and changes nothing. Written to disk before
+  // it returns.
+  std::optional<Refusal> Apply(const v1::AssignmentUpdate& update, int64_t min_epoch);
+
+  void SessionUp();
+  void SessionDown();
+
+  // Stops everything that runs, whatever the assignment says; `done` is called when nothing does
+  // any more.
+  void StopAll(std::function<void()> done);
+
+  const Assignment& assignment() const { return assignment_; }
+  std::vector<v1::InstanceStatus> Statuses() const;
+  std::vector<std::string> Ids() const;
+  // nullptr: no process is known.
+  const InstanceRun* FindRun(const std::string& id) const { return supervisor_.Find(id); }
+  InstanceDir Dir(const std::string& id) const { return supervisor_.Dir(id); }
+  Supervisor& supervisor() { return supervisor_; }
+  std::string DescribeLimits() const { return cgroups_.Describe(); }
+
+ private:
+  struct Instance {
+    bool preparing = false;
+    bool has_files = false;
+    bool failed = false;
+    bool failure_is_final = false;
+    std::string message;
+    TimePoint since{};
+    TimePoint started{};
+    int setbacks = 0;
+    EventLoop::TimerId timer = 0;
+    v1::InstanceStatus told;
+  };
+
+  Facts FactsOf(const std::string& id) const;
+  v1::InstanceStatus StatusOf(const std::string& id) const;
+  // The instance that runs and has this port; empty: none.
+  std::string HolderOf(int port, const std::string& except) const;
+  void Evaluate(const std::string& id);
+  void EvaluateAll();
+  void Prepare(const std::string& id);
+  void Prepared(const std::string& id, const absl::Status& status);
+  void Start(const std::string& id);
+  absl::Status TryStart(const std::string& id, const v1::InstanceAssignment& assignment);
+  void Stop(const std::string& id);
+  void Forget(const std::string& id);
+  void Fail(const std::string& id, const absl::Status& status, bool final);
+  void OnRunChange(const std::string& id);
+  void Tell(const std::string& id);
+  std::optional<std::string> LoadAssignment();
+  int SaveAssignment();
+  std::string AssignmentPath() const { return options_.data_directory + "/assignment"; }
+
+  EventLoop& loop_;
+  WorkerPool& pool_;
+  const Options options_;
+  Assignment assignment_;
+  ImageCache images_;
+  Cgroups cgroups_;
+  PortPicker ports_;
+  Supervisor supervisor_;
+  SessionFacts session_;
+  std::map<std::string, Instance> instances_;
+  std::function<void()> all_stopped_;  // set: StopAll was asked for
+};
+
+}  // namespace remuda::agent

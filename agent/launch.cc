@@ -1,0 +1,156 @@
+#include "agent/launch.h"
+
+#include <absl/strings/str_cat.h>
+#include <arpa/inet.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "agent/core/assignment.h"
+#include "agent/instance_dir.h"
+#include "agent/log_files.h"
+#include "common/quantity.h"
+
+namespace remuda::agent {
+namespace {
+
+constexpr int64_t kDefaultGraceMs = 30'000;
+constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+}  // namespace
+
+std::string RandomHex() {
+  uint64_t random = 0;
+  // Up to 256 bytes come whole once the kernel's generator is ready, which it is long before an
+  // agent runs.
+  [[maybe_unused]] const ssize_t n = getrandom(&random, sizeof random, 0);
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random));
+  return text;
+}
+
+absl::StatusOr<std::optional<UserIds>> FindUser(const std::string& name) {
+  if (name.empty()) return std::optional<UserIds>();
+  passwd entry{};
+  passwd* found = nullptr;
+  std::vector<char> buffer(64 * 1024);
+  const int error = getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (found == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("user \"", name,
+                     "\": ", error == 0 ? "does not exist on this host" : std::strerror(error)));
+  }
+  if (geteuid() != 0) {
+    if (geteuid() == entry.pw_uid) return std::optional<UserIds>();
+    return absl::FailedPreconditionError(
+        absl::StrCat("user \"", name, "\": the agent is not root, so it cannot become it"));
+  }
+  UserIds user{
+      .uid = entry.pw_uid, .gid = entry.pw_gid, .groups = {}, .name = name, .home = entry.pw_dir};
+  int count = 256;
+  std::vector<gid_t> groups(static_cast<size_t>(count));
+  if (getgrouplist(name.c_str(), entry.pw_gid, groups.data(), &count) >= 0) {
+    groups.resize(static_cast<size_t>(count));
+    user.groups.assign(groups.begin(), groups.end());
+  }
+  return std::optional<UserIds>(std::move(user));
+}
+
+bool CanListen(const std::string& address, int port) {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+  if (inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(static_cast<uint16_t>(port));
+    length = sizeof *v4;
+  } else if (inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(static_cast<uint16_t>(port));
+    length = sizeof *v6;
+  } else {
+    return false;
+  }
+  const Fd fd(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  // As servers do: connections of an earlier one that are still closing do not matter, a listener
+  // does.
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  return fd.valid() && bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), length) == 0;
+}
+
+absl::StatusOr<int> PortPicker::Pick(const std::string& address, const std::set<int>& taken) {
+  constexpr int kCount = kLast - kFirst + 1;
+  // Begins anywhere, so that an agent that starts again does not begin with ports that were just in
+  // use.
+  if (next_ == 0)
+    next_ = kFirst + static_cast<int>(std::strtoull(RandomHex().c_str(), nullptr, 16) % kCount);
+  for (int i = 0; i < kCount; ++i) {
+    const int port = next_;
+    next_ = next_ == kLast ? kFirst : next_ + 1;
+    if (taken.count(port) == 0 && CanListen(address, port)) return port;
+  }
+  return absl::UnavailableError(
+      absl::StrCat("no free port from ", kFirst, " to ", kLast, " on ", address));
+}
+
+CgroupLimits LimitsOf(const remuda::v1::LaunchTemplate& launch_template) {
+  const auto& limits = launch_template.limits();
+  CgroupLimits result;
+  // Both were checked when the assignment was taken up.
+  if (!limits.memory().empty()) result.memory_bytes = ParseMemoryBytes(limits.memory()).value_or(0);
+  if (!limits.cpu().empty()) result.cpu_millis = ParseCpuMillis(limits.cpu()).value_or(0);
+  result.pids = limits.pids();
+  return result;
+}
+
+Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts) {
+  const auto& t = assignment.launch_template();
+  const std::string run_id = RandomHex();
+  const char* path = std::getenv("PATH");
+  std::map<std::string, std::string> env = {
+      {"PATH", path != nullptr ? path : kDefaultPath},
+      {"HOME", facts.user ? facts.user->home : facts.app_directory},
+      {"LANG", "C.UTF-8"},
+  };
+  if (facts.user) env["USER"] = env["LOGNAME"] = facts.user->name;
+  for (const auto& [name, value] : t.env()) env[name] = value;
+  env["HOST"] = facts.host.address;
+  env["PORT"] = absl::StrCat(facts.port);
+  env["REMUDA_INSTANCE"] = assignment.instance();
+  env["REMUDA_GROUP"] = assignment.auto_scaling_group();
+  env["REMUDA_ZONE"] = facts.host.zone;
+  env[kRunIdVariable] = run_id;
+
+  Record run;
+  for (const std::string& arg : t.command()) run.Add(key::kArg, arg);
+  for (const auto& [name, value] : env) run.Add(key::kEnv, absl::StrCat(name, "=", value));
+  if (facts.user) {
+    run.Add(key::kUid, facts.user->uid);
+    run.Add(key::kGid, facts.user->gid);
+    for (const uint32_t group : facts.user->groups) run.Add(key::kGroup, group);
+  }
+  for (const std::string& cgroup : facts.cgroups) run.Add(key::kCgroup, cgroup);
+  run.Add(key::kRunId, run_id);
+  run.Add(key::kPort, facts.port);
+  run.Add(key::kRestarts, facts.restarts);
+  run.Add(key::kStopSignal, StopSignalNumber(t.stop_signal()));
+  const int64_t grace_ms = t.stop_grace().seconds() * 1000 + t.stop_grace().nanos() / 1'000'000;
+  run.Add(key::kGraceMs, t.has_stop_grace() ? grace_ms : kDefaultGraceMs);
+  const LogBounds log;
+  run.Add(key::kLogSegmentBytes, static_cast<int64_t>(log.segment_bytes));
+  run.Add(key::kLogSegments, log.segments);
+  return run;
+}
+
+}  // namespace remuda::agent

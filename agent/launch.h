@@ -1,0 +1,71 @@
+// From an assignment to a run record: user, environment, port. Reads the host's user database and
+// probes ports; starts nothing.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/cgroup.h"
+#include "agent/record.h"
+#include "remuda/agent/v1/agent.pb.h"
+
+namespace remuda::agent {
+
+// What all instances of this host have in common.
+struct HostFacts {
+  std::string address;  // numeric; what apps get as HOST
+  std::string zone;
+};
+
+struct UserIds {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  std::vector<uint32_t> groups;
+  std::string name, home;
+};
+
+// The ids of the template's user; nullopt for an empty name (the agent's own). FailedPrecondition:
+// no such user here, or the agent is not root and so cannot become it.
+absl::StatusOr<std::optional<UserIds>> FindUser(const std::string& name);
+
+// Picks ports for apps that take any. Ports go round, so that one that was just given up is not
+// soon another app's.
+class PortPicker {
+ public:
+  // Below the range that the kernel takes for outgoing connections (32768 and up).
+  static constexpr int kFirst = 20'000;
+  static constexpr int kLast = 31'999;
+
+  // A port above 0 on which nothing listens and which is not in `taken`. Unavailable: none.
+  absl::StatusOr<int> Pick(const std::string& address, const std::set<int>& taken);
+
+ private:
+  int next_ = 0;  // 0: not yet begun
+};
+
+// Whether a listener could be opened there now. `address` is numeric.
+bool CanListen(const std::string& address, int port);
+
+struct LaunchFacts {
+  HostFacts host;
+  std::string app_directory;
+  std::optional<UserIds> user;
+  int port = 0;
+  int restarts = 0;
+  std::vector<std::string> cgroups;
+};
+
+// The run record of one instance; a new run id each time.
+Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts);
+
+CgroupLimits LimitsOf(const remuda::v1::LaunchTemplate& launch_template);
+
+// 16 random hex digits.
+std::string RandomHex();
+
+}  // namespace remuda::agent

@@ -1,4 +1,5 @@
-// Runs a fuzz target over its committed corpus in builds without libFuzzer: each argument is a file or a folder.
+// Runs a fuzz target over its committed corpus in builds without libFuzzer: each argument is a file
+// or a folder.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

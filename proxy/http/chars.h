@@ -1,0 +1,86 @@
+// Character classes of HTTP/1.1's grammar (RFC 9110 section 5.6, RFC 9112, RFC 3986), as one table lookup each.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace remuda::proxy::http {
+
+enum CharClass : uint8_t {
+  kTokenChar = 1,       // RFC 9110 tchar
+  kFieldValueChar = 2,  // visible ASCII, space, tab, obs-text; no other control
+  kTargetChar = 4,      // what a request target may hold: visible ASCII without '#'
+  kUnreservedChar = 8,  // RFC 3986 unreserved
+  kHostChar = 16,       // reg-name, IPv4, [IPv6] and :port
+};
+
+namespace internal {
+constexpr std::array<uint8_t, 256> MakeCharTable() {
+  std::array<uint8_t, 256> table{};
+  for (unsigned c = 0; c < 256; ++c) {
+    const bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    uint8_t bits = 0;
+    if (alnum || (c < 128 && std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) !=
+                                 std::string_view::npos)) {
+      bits |= kTokenChar;
+    }
+    if ((c >= 0x20 && c != 0x7f) || c == '\t') bits |= kFieldValueChar;
+    if (c > 0x20 && c < 0x7f && c != '#') bits |= kTargetChar;
+    if (alnum || c == '-' || c == '.' || c == '_' || c == '~') bits |= kUnreservedChar;
+    if (alnum || (c < 128 && std::string_view("-._~%!$&'()*+;=:[]").find(static_cast<char>(c)) !=
+                                 std::string_view::npos)) {
+      bits |= kHostChar;
+    }
+    table[c] = bits;
+  }
+  return table;
+}
+inline constexpr std::array<uint8_t, 256> kCharTable = MakeCharTable();
+}  // namespace internal
+
+constexpr bool Is(char c, CharClass cls) {
+  return (internal::kCharTable[static_cast<uint8_t>(c)] & cls) != 0;
+}
+
+constexpr bool AllOf(std::string_view text, CharClass cls) {
+  for (char c : text) {
+    if (!Is(c, cls)) return false;
+  }
+  return true;
+}
+
+constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+constexpr bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (Lower(a[i]) != Lower(b[i])) return false;
+  }
+  return true;
+}
+
+// The value of a hex digit, or -1.
+constexpr int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// Without leading and trailing spaces and tabs (OWS).
+constexpr std::string_view TrimOws(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Takes the next element of a comma-separated list (RFC 9110 section 5.6.1) off `list`, trimmed; may be empty.
+constexpr std::string_view NextListElement(std::string_view& list) {
+  const size_t comma = list.find(',');
+  const std::string_view element = TrimOws(list.substr(0, comma));
+  list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
+  return element;
+}
+
+}  // namespace remuda::proxy::http

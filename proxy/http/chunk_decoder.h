@@ -1,0 +1,59 @@
+// Takes the chunked transfer coding off a body (RFC 9112 section 7.1), incrementally and strictly: hex sizes with an
+// overflow check, CRLF only, extensions stripped, trailers checked and dropped. No I/O, no allocation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "proxy/http/reason.h"
+
+namespace remuda::proxy::http {
+
+class ChunkDecoder {
+ public:
+  struct Result {
+    size_t consumed = 0;  // of the input; less than all of it only when done() or failed
+    size_t produced = 0;  // bytes of body written to `out`
+  };
+
+  // Decodes `in`. `out` has room for `size` bytes and may be `in` itself or lie before it.
+  Result Decode(const char* in, size_t size, char* out);
+
+  bool done() const { return state_ == State::kDone; }
+  // kBadChunk, kBadTrailer or kTrailersTooLarge; kNone while all is well.
+  Reason reason() const { return reason_; }
+  void Reset() { *this = ChunkDecoder(); }
+
+ private:
+  enum class State : uint8_t {
+    kSize,
+    kExtension,
+    kSizeLf,
+    kData,
+    kDataCr,
+    kDataLf,
+    kTrailerStart,
+    kTrailerName,
+    kTrailerValue,
+    kTrailerLf,
+    kEndLf,
+    kDone,
+  };
+  void StepSize(char c);
+  void StepTrailer(char c);
+  void Fail(Reason reason) { reason_ = reason; }
+
+  State state_ = State::kSize;
+  Reason reason_ = Reason::kNone;
+  uint64_t left_ = 0;       // of the chunk's size while it is read, then of its data
+  size_t digits_ = 0;       // hex digits of the size so far
+  size_t line_bytes_ = 0;   // of the size line
+  size_t trailer_bytes_ = 0;
+  size_t trailer_fields_ = 0;
+  // The trailer's name, to refuse protected ones; all those are shorter than this.
+  static constexpr size_t kNameBytes = 24;
+  char name_[kNameBytes] = {};
+  size_t name_size_ = 0;
+};
+
+}  // namespace remuda::proxy::http

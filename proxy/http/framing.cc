@@ -1,0 +1,157 @@
+#include "proxy/http/framing.h"
+
+#include <limits>
+
+#include "proxy/http/chars.h"
+#include "proxy/http/limits.h"
+
+namespace remuda::proxy::http {
+namespace {
+
+// What the fields of a message say about framing, before they are judged.
+struct Evidence {
+  const Field* content_length = nullptr;
+  const Field* transfer_encoding = nullptr;
+  const Field* upgrade = nullptr;
+  size_t content_lengths = 0;
+  size_t transfer_encodings = 0;
+  bool says_close = false;
+  bool says_keep_alive = false;
+  bool names_upgrade = false;
+};
+
+// Connection: options are tokens; those that name fields make them hop-by-hop, but may not name a protected one
+// (http-safety rule 5: a client could strip X-Forwarded-For or Host on its way).
+Reason TakeConnection(Fields& fields, std::string_view list, size_t& options, Evidence& evidence) {
+  while (!list.empty()) {
+    const std::string_view option = NextListElement(list);
+    if (option.empty()) continue;
+    if (!AllOf(option, kTokenChar) || ++options > kMaxConnectionOptions) return Reason::kBadConnection;
+    if (EqualsIgnoreCase(option, "close")) {
+      evidence.says_close = true;
+    } else if (EqualsIgnoreCase(option, "keep-alive")) {
+      evidence.says_keep_alive = true;
+    } else if (EqualsIgnoreCase(option, "upgrade")) {
+      evidence.names_upgrade = true;
+    } else if (IsProtected(IdOfField(option))) {
+      return Reason::kBadConnection;
+    } else {
+      for (Field& field : fields) {
+        if (EqualsIgnoreCase(field.name, option)) field.is_dropped = true;
+      }
+    }
+  }
+  return Reason::kNone;
+}
+
+Reason Gather(Fields& fields, Evidence& evidence) {
+  size_t options = 0;
+  for (Field& field : fields) {
+    if (IsHopByHop(field.id)) field.is_dropped = true;
+    switch (field.id) {
+      case FieldId::kContentLength:
+        evidence.content_length = &field;
+        ++evidence.content_lengths;
+        break;
+      case FieldId::kTransferEncoding:
+        evidence.transfer_encoding = &field;
+        ++evidence.transfer_encodings;
+        break;
+      case FieldId::kUpgrade: evidence.upgrade = &field; break;
+      case FieldId::kConnection:
+        if (const Reason reason = TakeConnection(fields, field.value, options, evidence);
+            reason != Reason::kNone) {
+          return reason;
+        }
+        break;
+      default: break;
+    }
+  }
+  return Reason::kNone;
+}
+
+// Content-Length and Transfer-Encoding to one body kind, or the reason why not. `framing.kind` is kNone if neither is there.
+Reason JudgeBody(const Evidence& evidence, uint8_t minor_version, Framing& framing) {
+  if (evidence.transfer_encodings > 1) return Reason::kRepeatedTransferEncoding;
+  if (evidence.content_lengths > 1) return Reason::kRepeatedContentLength;
+  if (evidence.transfer_encoding != nullptr) {
+    if (evidence.content_length != nullptr) return Reason::kLengthAndTransferEncoding;
+    if (minor_version == 0) return Reason::kChunkedInHttp10;
+    const std::string_view coding = evidence.transfer_encoding->value;
+    if (!EqualsIgnoreCase(coding, "chunked")) {
+      return !coding.empty() && AllOf(coding, kTokenChar) ? Reason::kUnknownTransferEncoding
+                                                          : Reason::kBadTransferEncoding;
+    }
+    framing.kind = BodyKind::kChunked;
+    return Reason::kNone;
+  }
+  if (evidence.content_length != nullptr) {
+    if (!ParseContentLength(evidence.content_length->value, framing.length)) {
+      return Reason::kBadContentLength;
+    }
+    framing.has_length = true;
+    framing.kind = framing.length > 0 ? BodyKind::kLength : BodyKind::kNone;
+  }
+  return Reason::kNone;
+}
+
+bool KeepsAlive(const Evidence& evidence, uint8_t minor_version) {
+  return !evidence.says_close && (minor_version == 1 || evidence.says_keep_alive);
+}
+
+}  // namespace
+
+bool ParseContentLength(std::string_view text, uint64_t& length) {
+  if (text.empty() || (text.size() > 1 && text.front() == '0')) return false;
+  uint64_t value = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') return false;
+    const uint64_t digit = static_cast<uint64_t>(c - '0');
+    if (value > (std::numeric_limits<uint64_t>::max() - digit) / 10) return false;
+    value = value * 10 + digit;
+  }
+  length = value;
+  return true;
+}
+
+Reason DecideRequestFraming(RequestHead& head, Framing& framing) {
+  framing = Framing();
+  Evidence evidence;
+  if (const Reason reason = Gather(head.fields, evidence); reason != Reason::kNone) return reason;
+  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing); reason != Reason::kNone) {
+    return reason;
+  }
+  framing.keep_alive = KeepsAlive(evidence, head.minor_version);
+  framing.asks_upgrade = evidence.names_upgrade && evidence.upgrade != nullptr &&
+                         !EqualsIgnoreCase(evidence.upgrade->value, "h2c");
+  if (const Field* expect = head.fields.Find(FieldId::kExpect); expect != nullptr) {
+    if (!EqualsIgnoreCase(expect->value, "100-continue")) return Reason::kBadExpect;
+    // RFC 9110 section 10.1.1: of no meaning in HTTP/1.0 or without a body.
+    framing.expects_continue = head.minor_version == 1 && framing.kind != BodyKind::kNone;
+  }
+  return Reason::kNone;
+}
+
+Reason DecideResponseFraming(ResponseHead& head, Method method, Framing& framing) {
+  framing = Framing();
+  Evidence evidence;
+  if (const Reason reason = Gather(head.fields, evidence); reason != Reason::kNone) return reason;
+  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing); reason != Reason::kNone) {
+    return reason;
+  }
+  framing.keep_alive = KeepsAlive(evidence, head.minor_version);
+  const bool is_bodiless = head.status < 200 || head.status == 204 || head.status == 304;
+  if (is_bodiless || method == Method::kHead) {
+    // RFC 9110 section 8.6: a length in 1xx and 204 means nothing; in 304 and for HEAD it speaks of another answer.
+    if (head.status < 200 || head.status == 204) framing.has_length = false;
+    framing.kind = BodyKind::kNone;
+    return Reason::kNone;
+  }
+  if (framing.kind == BodyKind::kNone && !framing.has_length) {
+    framing.kind = BodyKind::kUntilClose;
+    framing.keep_alive = false;
+  }
+  return Reason::kNone;
+}
+
+}  // namespace remuda::proxy::http

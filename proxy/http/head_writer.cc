@@ -1,0 +1,174 @@
+#include "proxy/http/head_writer.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "proxy/http/chars.h"
+
+namespace remuda::proxy::http {
+namespace {
+
+// Appends to a bounded buffer; once something did not fit, nothing more is written.
+class Appender {
+ public:
+  Appender(char* out, size_t capacity) : out_(out), capacity_(capacity) {}
+
+  Appender& Add(std::string_view text) {
+    if (text.size() > capacity_ - size_) {
+      is_full_ = true;
+      capacity_ = size_;
+      return *this;
+    }
+    if (!text.empty()) std::memcpy(out_ + size_, text.data(), text.size());
+    size_ += text.size();
+    return *this;
+  }
+  Appender& AddNumber(uint64_t number) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    return Add({digits, static_cast<size_t>(end - digits)});
+  }
+  Appender& AddField(const Field& field) {
+    return Add(field.name).Add(": ").Add(field.value).Add("\r\n");
+  }
+  size_t Finish() const { return is_full_ ? 0 : size_; }
+
+ private:
+  char* out_;
+  size_t capacity_;
+  size_t size_ = 0;
+  bool is_full_ = false;
+};
+
+void AddForwardedFor(const RequestHead& head, const ForwardedInfo& info, Appender& out) {
+  if (info.mode == ForwardedForMode::kRemove) return;
+  bool is_first = true;
+  const auto add = [&](std::string_view value) {
+    out.Add(is_first ? "X-Forwarded-For: " : ", ").Add(value);
+    is_first = false;
+  };
+  for (const Field& field : head.fields) {
+    if (field.id == FieldId::kXForwardedFor && !field.value.empty()) add(field.value);
+  }
+  if (info.mode == ForwardedForMode::kAppend) add(info.client_address);
+  if (!is_first) out.Add("\r\n");
+}
+
+// AWS: Root when there is none, else Self before what came (a Self of ours replaces an older one).
+void AddTraceId(const RequestHead& head, std::string_view id, Appender& out) {
+  const Field* field = head.fields.Find(FieldId::kXAmznTraceId);
+  if (field == nullptr || field->value.find("Root=") == std::string_view::npos) {
+    out.Add("X-Amzn-Trace-Id: Root=").Add(id);
+    if (field != nullptr && !field->value.empty()) out.Add(";").Add(field->value);
+    out.Add("\r\n");
+    return;
+  }
+  out.Add("X-Amzn-Trace-Id: Self=").Add(id);
+  std::string_view rest = field->value;
+  while (!rest.empty()) {
+    const size_t end = rest.find(';');
+    const std::string_view part = TrimOws(rest.substr(0, end));
+    if (part.substr(0, 5) != "Self=" && !part.empty()) out.Add(";").Add(part);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  }
+  out.Add("\r\n");
+}
+
+bool IsRegenerated(FieldId id) {
+  switch (id) {
+    case FieldId::kHost:
+    case FieldId::kContentLength:
+    case FieldId::kTransferEncoding:
+    case FieldId::kExpect:
+    case FieldId::kXForwardedFor:
+    case FieldId::kXForwardedProto:
+    case FieldId::kXForwardedPort:
+    case FieldId::kXAmznTraceId: return true;
+    default: return false;
+  }
+}
+
+// A request without a body says so where the method lets a target expect one (RFC 9110 section 8.6).
+bool SaysEmptyBody(const RequestHead& head, const Framing& framing) {
+  return framing.has_length || head.method == Method::kPost || head.method == Method::kPut ||
+         head.method == Method::kPatch;
+}
+
+}  // namespace
+
+size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const ForwardedInfo& info,
+                        char* out, size_t capacity) {
+  Appender to(out, capacity);
+  to.Add(head.method_name).Add(" ").Add(head.path);
+  if (head.has_query) to.Add("?").Add(head.query);
+  to.Add(" HTTP/1.1\r\nHost: ").Add(head.host.empty() ? info.fallback_host : head.host).Add("\r\n");
+  for (const Field& field : head.fields) {
+    if (!field.is_dropped && !IsRegenerated(field.id)) to.AddField(field);
+  }
+  AddForwardedFor(head, info, to);
+  to.Add("X-Forwarded-Proto: ").Add(info.protocol).Add("\r\nX-Forwarded-Port: ");
+  to.AddNumber(info.port).Add("\r\n");
+  AddTraceId(head, info.new_trace_id, to);
+  if (framing.expects_continue) to.Add("Expect: 100-continue\r\n");
+  if (framing.kind == BodyKind::kChunked) {
+    to.Add("Transfer-Encoding: chunked\r\n");
+  } else if (framing.kind == BodyKind::kLength || SaysEmptyBody(head, framing)) {
+    to.Add("Content-Length: ").AddNumber(framing.length).Add("\r\n");
+  }
+  to.Add("\r\n");
+  return to.Finish();
+}
+
+size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, char* out, size_t capacity) {
+  Appender to(out, capacity);
+  to.Add("HTTP/1.1 ").AddNumber(static_cast<uint64_t>(head.status)).Add(" ").Add(head.phrase).Add("\r\n");
+  for (const Field& field : head.fields) {
+    const bool is_ours = field.id == FieldId::kContentLength || field.id == FieldId::kTransferEncoding ||
+                         field.id == FieldId::kRemudaReason;
+    if (!field.is_dropped && !is_ours) to.AddField(field);
+  }
+  if (style.kind == BodyKind::kChunked) {
+    to.Add("Transfer-Encoding: chunked\r\n");
+  } else if (style.has_length) {
+    to.Add("Content-Length: ").AddNumber(style.length).Add("\r\n");
+  }
+  if (style.close) to.Add("Connection: close\r\n");
+  if (style.say_keep_alive) to.Add("Connection: keep-alive\r\n");
+  to.Add("\r\n");
+  return to.Finish();
+}
+
+size_t WriteOwnAnswer(const OwnAnswer& answer, char* out, size_t capacity) {
+  Appender to(out, capacity);
+  to.Add("HTTP/1.1 ").AddNumber(static_cast<uint64_t>(answer.status)).Add(" ");
+  to.Add(PhraseOf(answer.status)).Add("\r\nServer: remuda\r\n");
+  if (!answer.reason.empty()) to.Add("X-Remuda-Reason: ").Add(answer.reason).Add("\r\n");
+  if (answer.status == 405) to.Add("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
+  if (!answer.location.empty()) to.Add("Location: ").Add(answer.location).Add("\r\n");
+  if (!answer.body.empty()) to.Add("Content-Type: ").Add(answer.content_type).Add("\r\n");
+  if (answer.status != 204) to.Add("Content-Length: ").AddNumber(answer.body.size()).Add("\r\n");
+  if (answer.close) to.Add("Connection: close\r\n");
+  if (answer.say_keep_alive) to.Add("Connection: keep-alive\r\n");
+  to.Add("\r\n");
+  if (!answer.omit_body && answer.status != 204) to.Add(answer.body);
+  return to.Finish();
+}
+
+size_t WriteChunkHead(uint64_t size, char* out) {
+  char* end = std::to_chars(out, out + 16, size, 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  return static_cast<size_t>(end - out);
+}
+
+size_t CountForwardedAddresses(const RequestHead& head) {
+  size_t count = 0;
+  for (const Field& field : head.fields) {
+    if (field.id != FieldId::kXForwardedFor) continue;
+    std::string_view list = field.value;
+    while (!list.empty()) count += NextListElement(list).empty() ? 0 : 1;
+  }
+  return count;
+}
+
+}  // namespace remuda::proxy::http

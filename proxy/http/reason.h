@@ -1,0 +1,81 @@
+// Why the proxy answers a request itself, or drops a connection: one name for the response header, the access log,
+// the metrics and the tests. The status code follows from the reason.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace remuda::proxy::http {
+
+enum class Reason : uint8_t {
+  kNone = 0,
+  // Malformed requests.
+  kBadRequestLine,
+  kBadMethod,
+  kBadTarget,
+  kBadPath,
+  kBadVersion,
+  kHttp2Preface,
+  kBadLineEnd,
+  kFoldedLine,
+  kBadFieldName,
+  kBadFieldValue,
+  kMissingHost,
+  kRepeatedHost,
+  kBadHost,
+  kHostMismatch,
+  kBadContentLength,
+  kRepeatedContentLength,
+  kBadTransferEncoding,
+  kUnknownTransferEncoding,
+  kRepeatedTransferEncoding,
+  kLengthAndTransferEncoding,
+  kChunkedInHttp10,
+  kBadConnection,
+  kBadExpect,
+  kMethodNotAllowed,
+  kTooManyForwardedAddresses,
+  kBadChunk,
+  kBadTrailer,
+  // Over a bound.
+  kRequestLineTooLong,
+  kFieldTooLong,
+  kHeadTooLarge,
+  kTooManyFields,
+  kTrailersTooLarge,
+  kBodyTooLarge,
+  // Clients.
+  kClientHeadTimeout,
+  kClientBodyTimeout,
+  kClientClosed,
+  kClientWriteTimeout,
+  // Targets.
+  kNoRegisteredTarget,
+  kTargetConnectFailed,
+  kTargetConnectTimeout,
+  kTargetResponseTimeout,
+  kTargetClosed,
+  kTargetBadResponse,
+  kTargetUnaskedUpgrade,
+  kTargetBodyMismatch,
+  kTargetDrainTimeout,
+  // Ours.
+  kNoRule,
+  kOverloaded,
+  kCount,  // not a reason
+};
+
+// The code of the answer: 400, 405, 408, 413, 414, 417, 431, 460, 463, 464, 501, 502, 503, 504, 505.
+int StatusOf(Reason reason);
+
+// A stable CamelCase name, e.g. "RepeatedContentLength"; empty for kNone.
+std::string_view NameOf(Reason reason);
+
+// The reason phrase of a status code, "Unknown" if it has none.
+std::string_view PhraseOf(int status);
+
+// AWS's desync classification of a request refused for `reason`.
+enum class Classification : uint8_t { kAcceptable, kAmbiguous, kSevere };
+Classification ClassificationOf(Reason reason);
+
+}  // namespace remuda::proxy::http

@@ -1,0 +1,41 @@
+// Rise and fall of one target's health from the results of its checks. Time is an argument.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "proxy/core/routing_table.h"
+#include "proxy/core/target_state.h"
+
+namespace remuda::proxy {
+
+// How one check ended.
+struct CheckResult {
+  enum class Kind : uint8_t { kPass, kWrongCode, kTimeout, kConnectFailed, kBadAnswer };
+  Kind kind = Kind::kPass;
+  int status = 0;      // for kWrongCode
+  std::string detail;  // for a person
+};
+
+class HealthTracker {
+ public:
+  explicit HealthTracker(std::chrono::system_clock::time_point now) : since_(now) {}
+
+  // True if health or reason changed. A new target becomes healthy by one pass (AWS: "registered targets need one").
+  bool OnCheck(const CheckResult& result, const HealthCheckSpec& spec, std::chrono::system_clock::time_point now);
+
+  Health health() const { return health_; }
+  const std::string& reason() const { return reason_; }  // as AWS names it; empty when healthy
+  const std::string& description() const { return description_; }
+  std::chrono::system_clock::time_point since() const { return since_; }
+
+ private:
+  Health health_ = Health::kInitial;
+  std::string reason_ = "Elb.RegistrationInProgress";
+  std::string description_ = "not checked yet";
+  std::chrono::system_clock::time_point since_;
+  int passes_ = 0;
+  int failures_ = 0;
+};
+
+}  // namespace remuda::proxy

@@ -1,0 +1,369 @@
+#include "proxy/core/routing_table.h"
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+
+#include "proxy/core/config_check.h"
+
+namespace remuda::proxy {
+namespace {
+
+uint64_t NextSerial() {
+  static std::atomic<uint64_t> serial{0};
+  return ++serial;
+}
+
+AdminState AdminOf(v1::Target::State state) {
+  switch (state) {
+    case v1::Target::STATE_DRAINING: return AdminState::kDraining;
+    case v1::Target::STATE_GONE: return AdminState::kGone;
+    default: return AdminState::kActive;
+  }
+}
+
+// One update on its way into a new table. Everything is done on copies; Run's result is all that remains.
+class Compiler {
+ public:
+  Compiler(const RoutingTable& previous, const v1::ConfigUpdate& update, const CompileOptions& options)
+      : previous_(previous), update_(update), options_(options) {}
+
+  CompileResult Run() {
+    table_ = std::make_shared<RoutingTable>();
+    table_->revision = {update_.revision().epoch(), update_.revision().sequence()};
+    if (update_.has_base()) {
+      table_->groups = previous_.groups;
+      table_->load_balancers = previous_.load_balancers;
+    }
+    const bool ok = TakeGroups() && TakeTargets() && TakeSplits() && CompileGroups() && TakeLoadBalancers() &&
+                    CheckListeners();
+    if (!ok) return error_;
+    Diff();
+    return std::shared_ptr<const RoutingTable>(std::move(table_));
+  }
+
+ private:
+  // A group while it is changed.
+  struct Draft {
+    std::shared_ptr<TargetGroup> group;
+    bool is_whole = false;  // the group's own message was in the update
+  };
+
+  bool Refuse(std::string resource, std::string reason) {
+    error_ = {std::move(resource), std::move(reason)};
+    return false;
+  }
+  static std::string GroupName(const std::string& id) { return "targetGroups/" + id; }
+
+  // What `id` was in the table before, also for a full update, where table_ starts empty: targets keep their state.
+  std::shared_ptr<const TargetGroup> Before(const std::string& id) const {
+    const auto it = previous_.groups.find(id);
+    return it == previous_.groups.end() ? nullptr : it->second;
+  }
+
+  // The draft of a group that exists in the new table, or null.
+  TargetGroup* DraftOf(const std::string& id) {
+    if (const auto it = drafts_.find(id); it != drafts_.end()) return it->second.group.get();
+    const auto it = table_->groups.find(id);
+    if (it == table_->groups.end()) return nullptr;
+    auto copy = std::make_shared<TargetGroup>(*it->second);
+    return (drafts_[id] = {copy, false}).group.get();
+  }
+
+  bool TakeGroups() {
+    for (const std::string& name : update_.removed_target_groups()) {
+      std::string id;
+      if (!NormalizeId(name, "targetGroups", id)) return Refuse(name, "not a target group's name");
+      table_->groups.erase(id);
+    }
+    for (const auto& config : update_.upserts().target_groups()) {
+      std::string id;
+      if (!NormalizeId(config.name(), "targetGroups", id)) {
+        return Refuse(config.name(), "name: '" + config.name() + "' is not an id ([a-z0-9-], at most 63)");
+      }
+      if (drafts_.count(id) > 0) return Refuse(GroupName(id), "name: there are two of it");
+      auto group = std::make_shared<TargetGroup>();
+      if (const auto it = table_->groups.find(id); it != table_->groups.end()) {
+        group->members = it->second->members;
+        group->split = it->second->split;
+      }
+      group->id = id;
+      group->config = std::make_shared<const remuda::v1::TargetGroup>(config);
+      if (!CompileOwn(config, *group)) return false;
+      const auto before = Before(id);
+      group->state = before != nullptr ? before->state : std::make_shared<GroupState>(id, options_.workers);
+      drafts_[id] = {std::move(group), true};
+    }
+    return true;
+  }
+
+  bool CompileOwn(const remuda::v1::TargetGroup& config, TargetGroup& group) {
+    const std::string name = GroupName(group.id);
+    if (config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED && config.protocol() != remuda::v1::PROTOCOL_HTTP) {
+      return Refuse(name, "protocol: only HTTP is served");
+    }
+    using std::chrono::milliseconds;
+    if (auto f = TakeDuration(config.has_deregistration_delay(), config.deregistration_delay(),
+                              {"deregistration_delay", milliseconds(0), milliseconds(3600000)},
+                              group.deregistration_delay)) {
+      return Refuse(name, *f);
+    }
+    if (auto f = CompileHealthCheck(config.health_check(), group.health_check)) return Refuse(name, *f);
+    switch (config.algorithm()) {
+      case remuda::v1::BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS:
+        group.algorithm = Algorithm::kLeastOutstanding;
+        break;
+      case remuda::v1::BALANCING_ALGORITHM_WEIGHTED_RANDOM: group.algorithm = Algorithm::kWeightedRandom; break;
+      default: group.algorithm = Algorithm::kRoundRobin; break;
+    }
+    return true;
+  }
+
+  bool TakeTargets() {
+    for (const std::string& key : update_.removed_targets()) {
+      const size_t slash = key.find('/');
+      TargetGroup* group = slash == std::string::npos ? nullptr : DraftOf(key.substr(0, slash));
+      if (group == nullptr) continue;  // its group went with it
+      const auto it = Position(*group, std::string_view(key).substr(slash + 1));
+      if (it != group->members.end() && it->target->id() == key.substr(slash + 1)) group->members.erase(it);
+    }
+    std::set<std::string> seen;
+    for (const auto& config : update_.upserts().targets()) {
+      if (!TakeTarget(config, seen)) return false;
+    }
+    return true;
+  }
+
+  static std::vector<Member>::iterator Position(TargetGroup& group, std::string_view id) {
+    return std::lower_bound(group.members.begin(), group.members.end(), id,
+                            [](const Member& member, std::string_view key) { return member.target->id() < key; });
+  }
+
+  bool TakeTarget(const v1::Target& config, std::set<std::string>& seen) {
+    std::string group_id;
+    std::string id = config.id();
+    const std::string address =
+        config.address().find(':') == std::string::npos ? config.address() : "[" + config.address() + "]";
+    if (id.empty()) id = address + ":" + std::to_string(config.port());
+    const std::string name = "targetGroups/" + config.target_group() + "/targets/" + id;
+    TargetGroup* group =
+        NormalizeId(config.target_group(), "targetGroups", group_id) ? DraftOf(group_id) : nullptr;
+    if (group == nullptr) {
+      return Refuse(name, "target_group: there is no target group '" + config.target_group() + "'");
+    }
+    if (id.size() > 128) return Refuse(name, "id: longer than 128 bytes");
+    if (!seen.insert(group_id + "/" + id).second) return Refuse(name, "id: there are two of it");
+    if (!ParseIp(config.address())) {
+      return Refuse(name, "address: '" + config.address() + "' is not an IPv4 or IPv6 address");
+    }
+    if (auto f = CheckRange("port", config.port(), 1, 65535)) return Refuse(name, *f);
+    if (config.subset().size() > 128) return Refuse(name, "subset: longer than 128 bytes");
+    Member member;
+    member.weight = config.has_weight() ? config.weight() : 1;
+    if (auto f = CheckRange("weight", member.weight, 0, kMaxGroupWeight)) return Refuse(name, *f);
+    member.admin = AdminOf(config.state());
+    const auto port = static_cast<uint16_t>(config.port());
+    if (const auto before = Before(group_id)) {
+      const Member* old = before->Find(id);
+      if (old != nullptr && old->target->address() == config.address() && old->target->port() == port) {
+        member.target = old->target;
+      }
+    }
+    if (member.target == nullptr) {
+      member.target = std::make_shared<TargetState>(group->state, id, config.address(), port, options_.workers);
+    }
+    auto stored = std::make_shared<v1::Target>(config);
+    stored->set_id(id);
+    stored->set_target_group(group_id);
+    member.config = std::move(stored);
+    const auto it = Position(*group, id);
+    if (it != group->members.end() && it->target->id() == id) {
+      *it = std::move(member);
+    } else {
+      if (group->members.size() >= static_cast<size_t>(kMaxTargets)) {
+        return Refuse(GroupName(group_id), "more than " + std::to_string(kMaxTargets) + " targets");
+      }
+      group->members.insert(it, std::move(member));
+    }
+    return true;
+  }
+
+  bool TakeSplits() {
+    for (const std::string& name : update_.removed_traffic_splits()) {
+      std::string id;
+      if (!NormalizeId(name, "targetGroups", id)) continue;
+      if (TargetGroup* group = DraftOf(id)) group->split = nullptr;
+    }
+    std::set<std::string> seen;
+    for (const auto& config : update_.upserts().traffic_splits()) {
+      std::string id;
+      TargetGroup* group = NormalizeId(config.target_group(), "targetGroups", id) ? DraftOf(id) : nullptr;
+      const std::string name = "trafficSplits/" + config.target_group();
+      if (group == nullptr) {
+        return Refuse(name, "target_group: there is no target group '" + config.target_group() + "'");
+      }
+      if (!seen.insert(id).second) return Refuse(name, "there are two of it");
+      if (auto f = CheckRange("subsets", config.subsets_size(), 0, kMaxSubsets)) return Refuse(name, *f);
+      std::set<std::string> subsets;
+      for (const auto& subset : config.subsets()) {
+        if (auto f = CheckRange("subsets.weight", subset.weight(), 0, kMaxSubsetWeight)) return Refuse(name, *f);
+        if (!subsets.insert(subset.subset()).second) {
+          return Refuse(name, "subsets: '" + subset.subset() + "' is there twice");
+        }
+      }
+      group->split = std::make_shared<const v1::TrafficSplit>(config);
+    }
+    return true;
+  }
+
+  // The subsets of a changed group from its split and its targets, then into the table.
+  bool CompileGroups() {
+    for (auto& [id, draft] : drafts_) {
+      TargetGroup& group = *draft.group;
+      group.serial = NextSerial();
+      group.subsets.clear();
+      std::map<std::string, size_t> index;
+      const auto subset_index = [&](const std::string& name, int32_t weight) {
+        const auto [it, is_new] = index.emplace(name, group.subsets.size());
+        if (is_new) group.subsets.push_back({name, weight});
+        return it->second;
+      };
+      if (group.split != nullptr) {
+        for (const auto& subset : group.split->subsets()) subset_index(subset.subset(), subset.weight());
+      }
+      const int32_t unnamed_weight = group.split == nullptr ? 1 : 0;
+      for (Member& member : group.members) {
+        member.subset = subset_index(member.config->subset(), unnamed_weight);
+      }
+      table_->groups[id] = std::move(draft.group);
+    }
+    return true;
+  }
+
+  bool TakeLoadBalancers() {
+    for (const std::string& name : update_.removed_load_balancers()) {
+      std::string id;
+      if (!NormalizeId(name, "loadBalancers", id)) return Refuse(name, "not a load balancer's name");
+      table_->load_balancers.erase(id);
+    }
+    std::set<std::string> seen;
+    const GroupLookup groups = [&](const std::string& id) -> std::shared_ptr<GroupState> {
+      const auto it = table_->groups.find(id);
+      return it == table_->groups.end() ? nullptr : it->second->state;
+    };
+    for (const auto& config : update_.upserts().load_balancers()) {
+      auto balancer = std::make_shared<LoadBalancer>();
+      if (!NormalizeId(config.name(), "loadBalancers", balancer->id)) {
+        return Refuse(config.name(), "name: '" + config.name() + "' is not an id ([a-z0-9-], at most 63)");
+      }
+      const std::string name = "loadBalancers/" + balancer->id;
+      if (!seen.insert(balancer->id).second) return Refuse(name, "name: there are two of it");
+      if (auto f = CompileLoadBalancer(config, groups, options_.allow_port_zero, *balancer)) {
+        return Refuse(name, *f);
+      }
+      balancer->serial = NextSerial();
+      balancer->config = std::make_shared<const remuda::v1::LoadBalancer>(config);
+      for (ListenerSpec& listener : balancer->listeners) listener.load_balancer = balancer.get();
+      table_->load_balancers[balancer->id] = std::move(balancer);
+    }
+    return true;
+  }
+
+  // A port belongs to one listener; a group that is used must be there.
+  bool CheckListeners() {
+    std::map<uint16_t, std::string> ports;
+    for (const auto& [id, balancer] : table_->load_balancers) {
+      for (const ListenerSpec& listener : balancer->listeners) {
+        if (listener.port != 0 && !ports.emplace(listener.port, id).second) {
+          return Refuse("loadBalancers/" + id, "listener " + std::to_string(listener.port) +
+                                                   ": the port belongs to loadBalancers/" + ports[listener.port]);
+        }
+        for (const Rule& rule : listener.rules) {
+          const auto* forward = std::get_if<ForwardAction>(&rule.action);
+          if (forward == nullptr) continue;
+          for (const auto& choice : forward->groups) {
+            const auto it = table_->groups.find(choice.group->id());
+            if (it == table_->groups.end() || it->second->state != choice.group) {
+              return Refuse("loadBalancers/" + id, "forward: there is no target group '" + choice.group->id() + "'");
+            }
+          }
+        }
+      }
+    }
+    return true;
+  }
+
+  void NoteAdmin(const std::shared_ptr<TargetState>& target, AdminState was, AdminState is) {
+    if (was == is) return;
+    table_->admin_changes.emplace_back(target, is);
+    if (is != AdminState::kActive) table_->leaving.push_back(target);
+  }
+
+  void DiffGroup(const TargetGroup* old, const TargetGroup* now) {
+    if (now != nullptr) {
+      for (const Member& member : now->members) {
+        const Member* was = old == nullptr ? nullptr : old->Find(member.target->id());
+        const bool is_same = was != nullptr && was->target == member.target;
+        NoteAdmin(member.target, is_same ? was->admin : AdminState::kActive, member.admin);
+      }
+    }
+    if (old == nullptr) return;
+    for (const Member& member : old->members) {
+      const Member* is = now == nullptr ? nullptr : now->Find(member.target->id());
+      if (is == nullptr || is->target != member.target) NoteAdmin(member.target, member.admin, AdminState::kRemoved);
+    }
+  }
+
+  void Diff() {
+    for (const auto& [id, group] : table_->groups) {
+      const auto before = Before(id);
+      if (before == group) continue;
+      table_->changed_groups.push_back(group);
+      DiffGroup(before.get(), group.get());
+    }
+    for (const auto& [id, group] : previous_.groups) {
+      const auto it = table_->groups.find(id);
+      if (it != table_->groups.end()) continue;
+      table_->removed_groups.push_back(group->state);
+      DiffGroup(group.get(), nullptr);
+    }
+  }
+
+  const RoutingTable& previous_;
+  const v1::ConfigUpdate& update_;
+  const CompileOptions& options_;
+  std::shared_ptr<RoutingTable> table_;
+  std::map<std::string, Draft> drafts_;
+  ConfigError error_;
+};
+
+}  // namespace
+
+const Member* TargetGroup::Find(std::string_view target_id) const {
+  const auto it = std::lower_bound(members.begin(), members.end(), target_id,
+                                   [](const Member& m, std::string_view key) { return m.target->id() < key; });
+  return it != members.end() && it->target->id() == target_id ? &*it : nullptr;
+}
+
+CompileResult CompileUpdate(const RoutingTable& previous, const v1::ConfigUpdate& update,
+                            const CompileOptions& options) {
+  return Compiler(previous, update, options).Run();
+}
+
+void Publish(const RoutingTable& table) {
+  for (const auto& [target, admin] : table.admin_changes) target->SetAdmin(admin);
+  for (const auto& group : table.changed_groups) group->state->Changed();
+}
+
+v1::ProxyConfig ConfigOf(const RoutingTable& table) {
+  v1::ProxyConfig config;
+  for (const auto& [id, balancer] : table.load_balancers) *config.add_load_balancers() = *balancer->config;
+  for (const auto& [id, group] : table.groups) {
+    *config.add_target_groups() = *group->config;
+    for (const Member& member : group->members) *config.add_targets() = *member.config;
+    if (group->split != nullptr) *config.add_traffic_splits() = *group->split;
+  }
+  return config;
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,203 @@
+// What a proxy serves, compiled from the config message: immutable, shared by all workers, and sharing with the table
+// before it everything that did not change. The request path reads this and never a protobuf message.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "proxy/core/target_state.h"
+#include "proxy/http/head_parser.h"
+#include "proxy/http/head_writer.h"
+#include "remuda/proxy/v1/config.pb.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+
+namespace remuda::proxy {
+
+// An IPv4 (mapped) or IPv6 address, for source-ip conditions.
+using IpBytes = std::array<uint8_t, 16>;
+std::optional<IpBytes> ParseIp(const std::string& text);
+
+// The bounds of a config, with the names that errors use.
+inline constexpr int kMaxListeners = 50;
+inline constexpr int kMaxRules = 100;
+inline constexpr int kMaxConditions = 5;
+inline constexpr int kMaxConditionValues = 5;
+inline constexpr int kMaxForwardGroups = 5;
+inline constexpr int kMaxGroupWeight = 999;
+inline constexpr int kMaxSubsets = 16;
+inline constexpr int kMaxSubsetWeight = 10000;
+inline constexpr int kMaxTargets = 10000;
+inline constexpr size_t kMaxPatternBytes = 128;
+inline constexpr size_t kMaxFixedBodyBytes = 1024;
+
+struct HealthCheckSpec {
+  bool is_tcp = false;
+  std::string path = "/";
+  uint16_t port = 0;  // 0: the port of the traffic
+  std::chrono::milliseconds interval{30000};
+  std::chrono::milliseconds timeout{5000};
+  int healthy_threshold = 5;
+  int unhealthy_threshold = 2;
+  std::vector<std::pair<int, int>> matcher{{200, 200}};  // inclusive ranges
+  std::string matcher_text = "200";
+
+  bool Passes(int status) const {
+    for (const auto& [low, high] : matcher) {
+      if (status >= low && status <= high) return true;
+    }
+    return false;
+  }
+  bool operator==(const HealthCheckSpec&) const = default;
+};
+
+struct Member {
+  std::shared_ptr<TargetState> target;
+  std::shared_ptr<const v1::Target> config;
+  AdminState admin = AdminState::kActive;
+  int32_t weight = 1;
+  size_t subset = 0;  // index
+};
+
+struct SubsetSpec {
+  std::string name;
+  int32_t weight = 0;
+};
+
+enum class Algorithm : uint8_t { kRoundRobin, kLeastOutstanding, kWeightedRandom };
+
+struct TargetGroup {
+  std::string id;
+  uint64_t serial = 0;  // of this compiled form, unique in the process
+  std::shared_ptr<GroupState> state;
+  HealthCheckSpec health_check;
+  std::chrono::milliseconds deregistration_delay{300000};
+  Algorithm algorithm = Algorithm::kRoundRobin;
+  std::vector<Member> members;  // by target id
+  std::vector<SubsetSpec> subsets;
+  // Sources, for the last good config and /config.
+  std::shared_ptr<const remuda::v1::TargetGroup> config;
+  std::shared_ptr<const v1::TrafficSplit> split;  // may be null
+
+  // The member of that target id, or null.
+  const Member* Find(std::string_view target_id) const;
+};
+
+struct ForwardAction {
+  struct Choice {
+    std::shared_ptr<GroupState> group;
+    int64_t weight = 1;
+  };
+  std::vector<Choice> groups;
+  int64_t total_weight = 0;
+  size_t index = 0;  // within its listener: where a worker keeps this action's smooth weights
+};
+
+struct FixedResponse {
+  int status = 200;
+  std::string content_type;
+  std::string body;
+};
+
+struct Redirect {
+  int status = 302;
+  std::string protocol, host, port, path, query;  // templates; empty: as it came
+};
+
+using RuleAction = std::variant<ForwardAction, FixedResponse, Redirect>;
+
+struct Cidr {
+  IpBytes address{};
+  int prefix_bits = 0;  // over the 128 bits of the mapped form
+};
+
+struct Condition {
+  enum class Kind : uint8_t { kHost, kPath, kHeader, kMethod, kQuery, kSourceIp };
+  Kind kind = Kind::kPath;
+  std::string header_name;
+  std::vector<std::string> values;                            // patterns, lower case where case does not count
+  std::vector<std::pair<std::string, std::string>> queries;   // (key, value pattern), lower case
+  std::vector<Cidr> sources;
+};
+
+struct Rule {
+  int32_t priority = 0;  // 0: the default
+  std::vector<Condition> conditions;
+  RuleAction action;
+};
+
+struct LoadBalancer;
+
+struct ListenerSpec {
+  std::string address;  // empty: all
+  uint16_t port = 0;
+  std::vector<Rule> rules;  // by priority, the default last
+  size_t forward_actions = 0;
+  const LoadBalancer* load_balancer = nullptr;  // that holds it
+
+  // The same socket serves both.
+  std::string Key() const { return address + "|" + std::to_string(port); }
+};
+
+struct LoadBalancer {
+  std::string id;
+  uint64_t serial = 0;  // unique in the process: tells a changed one from the one before it
+  std::chrono::milliseconds idle_timeout{60000};
+  std::chrono::milliseconds client_keep_alive{3600000};
+  http::ForwardedForMode forwarded_for = http::ForwardedForMode::kAppend;
+  std::vector<ListenerSpec> listeners;
+  std::shared_ptr<const remuda::v1::LoadBalancer> config;
+};
+
+struct Revision {
+  int64_t epoch = 0;
+  int64_t sequence = 0;
+  auto operator<=>(const Revision&) const = default;
+};
+
+struct RoutingTable {
+  Revision revision;  // 0.0 for a config file
+  std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
+  std::map<std::string, std::shared_ptr<const LoadBalancer>> load_balancers;
+
+  // What changed from the table before it, so that adopting it costs only that.
+  std::vector<std::shared_ptr<const TargetGroup>> changed_groups;
+  std::vector<std::shared_ptr<GroupState>> removed_groups;
+  // Targets that ceased to be active (draining, gone, removed) with this table.
+  std::vector<std::shared_ptr<TargetState>> leaving;
+  // Admin states that come into force when it is published.
+  std::vector<std::pair<std::shared_ptr<TargetState>, AdminState>> admin_changes;
+};
+
+// Why a config was refused.
+struct ConfigError {
+  std::string resource;  // full name
+  std::string reason;    // field, value and rule
+};
+
+using CompileResult = std::variant<std::shared_ptr<const RoutingTable>, ConfigError>;
+
+struct CompileOptions {
+  size_t workers = 1;
+  bool allow_port_zero = false;  // config files only
+};
+
+// Applies an update to `previous` (not null; an empty table at first) and compiles the result. Nothing of `previous`
+// changes, and nothing outside it: an error leaves no trace. The base of a delta must have been checked by the caller.
+CompileResult CompileUpdate(const RoutingTable& previous, const v1::ConfigUpdate& update,
+                            const CompileOptions& options);
+
+// Brings the admin states of a table into force; called once, by the coordinator, before any worker adopts it.
+void Publish(const RoutingTable& table);
+
+// The config message that `table` was compiled from.
+v1::ProxyConfig ConfigOf(const RoutingTable& table);
+
+}  // namespace remuda::proxy

@@ -1,0 +1,150 @@
+// What is known of a target and a target group over many routing tables: health, in-flight counts, cursors.
+//
+// Threads: the config owner (the coordinator) makes and changes the admin state, the prober writes health, each worker
+// writes only its own slot; anyone reads. Counts of a slot are written by one thread, so they need no atomic
+// read-modify-write; a sum over slots is exact for what happened before the reader synchronised with each worker.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace remuda::proxy {
+
+struct TargetGroup;
+struct UpstreamConnection;
+
+// Limit of the counters and of --workers.
+inline constexpr size_t kMaxWorkers = 64;
+
+// A counter that one thread writes and any thread reads.
+template <typename T>
+class OwnedCounter {
+ public:
+  void Add(T n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void Sub(T n) { value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  T Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<T> value_{0};
+};
+
+enum class Health : uint8_t { kInitial, kHealthy, kUnhealthy };
+
+// What the config says of a target; kRemoved: it is in no table any more.
+enum class AdminState : uint8_t { kActive, kDraining, kGone, kRemoved };
+
+// One worker's part of a target.
+struct alignas(64) TargetSlot {
+  OwnedCounter<uint32_t> in_flight;  // from pick to the end of the exchange
+  OwnedCounter<uint64_t> requests;
+  OwnedCounter<uint64_t> server_errors;
+  OwnedCounter<uint64_t> connection_errors;
+  OwnedCounter<uint64_t> response_time_us;
+  // Idle connections of this worker, newest first; touched by the worker alone.
+  UpstreamConnection* idle_head = nullptr;
+  uint32_t idle_count = 0;
+};
+
+class GroupState;
+
+class TargetState {
+ public:
+  TargetState(std::shared_ptr<GroupState> group, std::string id, std::string address, uint16_t port,
+              size_t workers)
+      : group_(std::move(group)),
+        id_(std::move(id)),
+        address_(std::move(address)),
+        port_(port),
+        endpoint_(address_.find(':') == std::string::npos
+                      ? address_ + ":" + std::to_string(port)
+                      : "[" + address_ + "]:" + std::to_string(port)),
+        slots_(workers) {}
+
+  GroupState& group() const { return *group_; }
+  const std::string& id() const { return id_; }
+  const std::string& address() const { return address_; }
+  uint16_t port() const { return port_; }
+  const std::string& endpoint() const { return endpoint_; }  // "address:port"
+
+  TargetSlot& slot(size_t worker) { return slots_[worker]; }
+  const std::vector<TargetSlot>& slots() const { return slots_; }
+
+  uint64_t InFlight() const {
+    uint64_t sum = 0;
+    for (const TargetSlot& slot : slots_) sum += slot.in_flight.Get();
+    return sum;
+  }
+
+  Health health() const { return health_.load(std::memory_order_relaxed); }
+  AdminState admin() const { return admin_.load(std::memory_order_relaxed); }
+  // A connection to it was refused or reset: out until a check passes (a worker sets it, the prober clears it).
+  bool is_passively_out() const { return passively_out_.load(std::memory_order_relaxed); }
+  bool is_leaving() const { return admin() != AdminState::kActive; }
+
+  // Each returns whether that changed anything; the caller then calls GroupState::Changed.
+  bool SetHealth(Health health) { return health_.exchange(health) != health; }
+  bool SetAdmin(AdminState admin) { return admin_.exchange(admin) != admin; }
+  bool SetPassivelyOut(bool out) { return passively_out_.exchange(out) != out; }
+
+ private:
+  const std::shared_ptr<GroupState> group_;
+  const std::string id_;
+  const std::string address_;
+  const uint16_t port_;
+  const std::string endpoint_;
+  std::vector<TargetSlot> slots_;
+  std::atomic<Health> health_{Health::kInitial};
+  std::atomic<AdminState> admin_{AdminState::kActive};
+  std::atomic<bool> passively_out_{false};
+};
+
+// One worker's view of a group: which targets may be picked now. Owned and touched by that worker alone.
+struct PickerState {
+  const TargetGroup* group = nullptr;  // of the table the worker has adopted; null: the group is in no table
+  uint64_t serial = 0;                 // of the group that the lists below were made from
+  uint64_t version = 0;                // GroupState::version() they were made at
+  bool is_fail_open = false;
+  struct Member {
+    TargetState* target;
+    int32_t weight;
+    int64_t current;  // smooth weighted round robin
+  };
+  struct Subset {
+    size_t index;  // in TargetGroup::subsets
+    int64_t weight;
+    int64_t current;
+    bool is_uniform;  // all members weigh the same: a shared cursor is enough
+    std::vector<Member> members;
+  };
+  std::vector<Subset> subsets;
+};
+
+class GroupState {
+ public:
+  GroupState(std::string id, size_t workers) : id_(std::move(id)), pickers_(workers) {}
+
+  const std::string& id() const { return id_; }
+  // Changes whenever the set of targets that may be picked may have.
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  void Changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
+
+  PickerState& picker(size_t worker) { return pickers_[worker]; }
+  // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and two targets two
+  // requests still reach two targets. Costs one contended add a request.
+  uint64_t NextTurn(size_t subset) {
+    return turns_[subset % kTurns].fetch_add(1, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr size_t kTurns = 16;
+  const std::string id_;
+  std::atomic<uint64_t> version_{1};
+  std::vector<PickerState> pickers_;
+  std::atomic<uint64_t> turns_[kTurns] = {};
+};
+
+}  // namespace remuda::proxy

@@ -1,0 +1,446 @@
+#include "proxy/session.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "proxy/core/match.h"
+#include "proxy/http/target.h"
+#include "proxy/worker.h"
+
+namespace remuda::proxy {
+
+ssize_t Gather::Send(int fd) {
+  msghdr message{};
+  message.msg_iov = &pieces_[first_];
+  message.msg_iovlen = count_ - first_;
+  ssize_t sent;
+  do {
+    sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return -errno;
+  size_t left = static_cast<size_t>(sent);
+  while (first_ < count_ && left >= pieces_[first_].iov_len) left -= pieces_[first_++].iov_len;
+  if (first_ == count_) {
+    Clear();
+  } else {
+    pieces_[first_].iov_base = static_cast<char*>(pieces_[first_].iov_base) + left;
+    pieces_[first_].iov_len -= left;
+  }
+  return sent;
+}
+
+void Exchange::Reset() {
+  parser.Reset();
+  framing = http::Framing();
+  head_size = 0;
+  body_decoder.Reset();
+  body_left = 0;
+  body_end = body_staged = 0;
+  is_body_done = is_body_held = true;
+  group = nullptr;
+  target = nullptr;
+  upstream = nullptr;
+  tried.fill(nullptr);
+  attempts = 0;
+  any_sent = is_request_staged = is_upload_stopped = false;
+  to_upstream.Clear();
+  response_parser.Reset();
+  response.status = 0;
+  response_framing = http::Framing();
+  response_decoder.Reset();
+  client_body = http::BodyKind::kNone;
+  response_left = 0;
+  has_response_bytes = has_response_head = is_response_staged = is_upstream_reusable = false;
+  to_client.Clear();
+  any_answered = false;
+  table = target_table = nullptr;
+  rule = nullptr;
+  first_byte = head_end = sent_to_target = response_begin = SteadyTime();
+  received_bytes = sent_bytes = 0;
+  status = target_status = 0;
+  reason = http::Reason::kNone;
+  trace_id[0] = '\0';
+  last_target = nullptr;
+}
+
+Session::Session(Worker& worker) : worker_(worker), timer_([this] { OnTimer(); }) {}
+
+Session::~Session() {
+  if (phase_ != Phase::kClosed) Abort();
+}
+
+void Session::Open(int fd, const PeerAddress& peer, std::shared_ptr<Listener> listener) {
+  fd_ = fd;
+  peer_ = peer;
+  listener_ = std::move(listener);
+  phase_ = Phase::kIdle;
+  is_readable_ = is_hung_up_ = false;
+  close_when_idle_ = close_after_ = linger_after_ = false;
+  requests_ = 0;
+  if (!worker_.loop().Add(fd_, this)) {
+    CloseNow();
+    return;
+  }
+  Arm(IdleTimeout());
+}
+
+void Session::OnIo(uint32_t events) {
+  if ((events & EPOLLIN) != 0) is_readable_ = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) is_hung_up_ = is_readable_ = true;
+  Drive();
+}
+
+void Session::Drive() {
+  bool go_on = true;
+  while (go_on) {
+    switch (phase_) {
+      case Phase::kClosed: return;
+      case Phase::kIdle:
+      case Phase::kHead: go_on = ReadHead(); break;
+      case Phase::kConnecting: go_on = AwaitConnect(); break;
+      case Phase::kForwarding: go_on = Forward(); break;
+      case Phase::kAnswering: go_on = FlushAnswer(); break;
+      case Phase::kLingering: go_on = Linger(); break;
+    }
+  }
+}
+
+void Session::Arm(std::chrono::milliseconds timeout) { timer_.Arm(worker_.loop(), worker_.loop().now() + timeout); }
+
+std::chrono::milliseconds Session::IdleTimeout() const {
+  const auto* spec = listener_->spec;  // null: the listener is gone, what is under way ends soon
+  return spec != nullptr ? spec->load_balancer->idle_timeout : worker_.settings().request_head_timeout;
+}
+
+bool Session::MustClose() const { return close_after_ || close_when_idle_ || worker_.is_draining(); }
+
+ssize_t Session::ReceiveFromClient(size_t max_bytes) {
+  ssize_t got;
+  do {
+    got = recv(fd_, in_.room(), max_bytes, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    is_readable_ = false;
+    return -errno;
+  }
+  // A short read has emptied the socket: the next event tells of more (epoll(7)). An end behind it must still be read.
+  if (static_cast<size_t>(got) < max_bytes && !is_hung_up_) is_readable_ = false;
+  in_.end += static_cast<size_t>(got);
+  worker_.counters().received_bytes.Add(static_cast<uint64_t>(got));
+  return got;
+}
+
+// Moves a head that fills its block into a large one. Offsets hold, views do not: the parser starts over.
+bool Session::GrowInput() {
+  if (in_.capacity >= BufferPool::kLargeBytes) return false;
+  Buffer larger = BufferPool::TakeLarge();
+  std::memcpy(larger.block.get(), in_.block.get() + in_.begin, in_.size());
+  larger.end = in_.size();
+  worker_.buffers().Give(in_);
+  in_ = std::move(larger);
+  exchange_->parser.Reset();
+  return true;
+}
+
+bool Session::ReadHead() {
+  while (true) {
+    if (in_.size() > 0) {
+      if (exchange_ == nullptr) {
+        exchange_ = worker_.TakeExchange();
+        exchange_->first_byte = worker_.loop().now();
+        exchange_->wall_begin = std::chrono::system_clock::now();
+        phase_ = Phase::kHead;
+        Arm(worker_.settings().request_head_timeout);
+      }
+      switch (exchange_->parser.Parse(in_.data(), in_.size(), exchange_->request)) {
+        case http::ParseStatus::kDone: return BeginRequest();
+        case http::ParseStatus::kError: return Answer(exchange_->parser.reason());
+        case http::ParseStatus::kNeedMore: break;
+      }
+    }
+    if (!is_readable_) return false;
+    if (!in_) in_ = worker_.buffers().Take();
+    if (in_.room_size() == 0 && !GrowInput()) return Answer(http::Reason::kHeadTooLarge);
+    const ssize_t got = ReceiveFromClient(in_.room_size());
+    if (got == -EAGAIN) {
+      if (in_.size() == 0) worker_.buffers().Give(in_);
+      return false;
+    }
+    if (got <= 0) return CloseNow();  // between requests, or in a head: nobody is left to answer
+  }
+}
+
+bool Session::BeginRequest() {
+  Exchange& x = *exchange_;
+  ++requests_;
+  worker_.counters().requests.Add(1);
+  worker_.retry_budget().OnRequest();
+  x.head_end = worker_.loop().now();
+  x.head_size = x.parser.head_size();
+  x.received_bytes = x.head_size;
+  x.table = worker_.Pin();
+  if (const http::Reason r = http::DecideRequestFraming(x.request, x.framing); r != http::Reason::kNone) return Answer(r);
+  if (const http::Reason r = http::CanonicalizeTarget(x.request); r != http::Reason::kNone) return Answer(r);
+  if (http::CountForwardedAddresses(x.request) > http::kMaxForwardedAddresses) {
+    return Answer(http::Reason::kTooManyForwardedAddresses);
+  }
+  if (!x.framing.keep_alive) close_after_ = true;
+  x.is_body_done = x.framing.kind == http::BodyKind::kNone;
+  x.body_left = x.framing.length;
+  x.body_end = x.body_staged = x.head_size;
+  if (!x.is_body_done) DecodeBody(in_.size() - x.head_size);
+  if (x.reason != http::Reason::kNone) return Answer(x.reason);
+  rate_check_ = SteadyTime();
+  const uint64_t random[2] = {worker_.Random(), worker_.Random()};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(x.wall_begin.time_since_epoch()).count();
+  const auto put_hex = [](uint64_t value, size_t digits, char* out) {
+    for (size_t i = 0; i < digits; ++i) out[digits - 1 - i] = "0123456789abcdef"[(value >> (4 * i)) & 15];
+  };
+  x.trace_id[0] = '1';
+  x.trace_id[1] = x.trace_id[10] = '-';
+  put_hex(static_cast<uint64_t>(seconds), 8, x.trace_id + 2);
+  put_hex(random[0], 16, x.trace_id + 11);
+  put_hex(random[1], 8, x.trace_id + 27);
+  x.trace_id[35] = '\0';
+  return DispatchRule();
+}
+
+bool Session::DispatchRule() {
+  Exchange& x = *exchange_;
+  if (listener_->spec == nullptr) {  // the listener went while this connection was open
+    close_after_ = true;
+    return Answer(http::Reason::kNoRule);
+  }
+  x.rule = MatchRule(*listener_->spec, x.request, peer_.bytes);
+  if (x.rule == nullptr) return Answer(http::Reason::kNoRule);
+  if (const auto* forward = std::get_if<ForwardAction>(&x.rule->action)) {
+    x.group = PickGroup(*forward, listener_->currents[forward->index]);
+    if (x.group == nullptr) return Answer(http::Reason::kNoRegisteredTarget);
+    return StartAttempt();
+  }
+  http::OwnAnswer answer;
+  if (const auto* fixed = std::get_if<FixedResponse>(&x.rule->action)) {
+    answer.status = fixed->status;
+    answer.content_type = fixed->content_type;
+    answer.body = fixed->body;
+    return AnswerWith(answer);
+  }
+  const Redirect& redirect = std::get<Redirect>(x.rule->action);
+  const std::string location = ExpandRedirect(redirect, x.request, "http", listener_->port);
+  answer.status = redirect.status;
+  answer.location = location;
+  return AnswerWith(answer);
+}
+
+bool Session::Answer(http::Reason reason) {
+  Exchange& x = *exchange_;
+  x.reason = reason;
+  worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
+  const int status = http::StatusOf(reason);
+  const bool is_clients_fault = status < 500 || reason == http::Reason::kUnknownTransferEncoding || status == 505;
+  if (http::ClassificationOf(reason) != http::Classification::kAcceptable) worker_.counters().non_compliant.Add(1);
+  // A request after a refused one is not parsed.
+  if (is_clients_fault && reason != http::Reason::kNoRule) close_after_ = true;
+  http::OwnAnswer answer;
+  answer.status = status;
+  answer.reason = http::NameOf(reason);
+  char body[128];
+  const std::string_view phrase = http::PhraseOf(status);
+  size_t size = 0;
+  for (const std::string_view part : {phrase, std::string_view(": "), answer.reason, std::string_view("\n")}) {
+    std::memcpy(body + size, part.data(), part.size());
+    size += part.size();
+  }
+  answer.body = {body, size};
+  return AnswerWith(answer);
+}
+
+bool Session::AnswerWith(const http::OwnAnswer& wanted) {
+  Exchange& x = *exchange_;
+  http::OwnAnswer answer = wanted;
+  // What the client still sends of this body would be taken for the next request.
+  if (!x.is_body_done || x.head_size == 0) close_after_ = linger_after_ = true;
+  answer.close = MustClose();
+  answer.say_keep_alive = !answer.close && x.request.minor_version == 0;
+  answer.omit_body = x.head_size > 0 && x.request.method == http::Method::kHead;
+  if (close_after_ && answer.status >= 400) linger_after_ = true;
+  if (!x.response_head) x.response_head = worker_.buffers().Take();
+  const size_t size = http::WriteOwnAnswer(answer, x.response_head.block.get(), x.response_head.capacity);
+  x.status = answer.status;
+  x.to_client.Clear();
+  x.to_client.Add(x.response_head.block.get(), size);
+  const size_t cls = static_cast<size_t>(answer.status / 100);
+  worker_.counters().own_codes[std::min<size_t>(cls, 5)].Add(1);
+  phase_ = Phase::kAnswering;
+  Arm(IdleTimeout());
+  return true;
+}
+
+bool Session::FlushAnswer() {
+  Exchange& x = *exchange_;
+  const ssize_t sent = x.to_client.Send(fd_);
+  if (sent < 0) {
+    if (sent == -EAGAIN) return false;
+    x.reason = http::Reason::kClientClosed;
+    return CloseNow();
+  }
+  x.sent_bytes += static_cast<uint64_t>(sent);
+  worker_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+  if (!x.to_client.empty()) return false;
+  FinishExchange();
+  return true;
+}
+
+// The answer is out: writes the log and goes on to the next request, or ends.
+void Session::FinishExchange() {
+  DropExchange();
+  if (!MustClose()) {
+    PrepareNextRequest();
+  } else if (linger_after_) {
+    BeginLinger();
+  } else {
+    CloseNow();
+  }
+}
+
+// Logs, and gives back what the exchange held. Input behind its request stays in in_.
+void Session::DropExchange() {
+  if (exchange_ == nullptr) return;
+  Exchange& x = *exchange_;
+  if (x.status == 0 && x.reason != http::Reason::kNone) {  // ended without an answer: as AWS counts a 460
+    worker_.counters().reasons[static_cast<size_t>(x.reason)].Add(1);
+    worker_.counters().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
+  }
+  if (x.upstream != nullptr) ReleaseUpstream(false);
+  if (x.target != nullptr) ReleaseTarget();
+  if (worker_.log() != nullptr && (x.status != 0 || x.head_size > 0)) {
+    const auto* spec = listener_->spec;
+    worker_.log()->Write(x, {spec != nullptr ? std::string_view(spec->load_balancer->id) : std::string_view("-"), peer_,
+                             listener_->port});
+  }
+  // Without a body in chunks, body_end is where the next request begins; DecodeBody keeps it so with them.
+  if (x.head_size > 0) in_.begin = std::min(in_.end, std::max(x.body_end, x.head_size));
+  worker_.buffers().Give(x.request_head);
+  worker_.buffers().Give(x.response_in);
+  worker_.buffers().Give(x.response_head);
+  if (x.table != nullptr) worker_.Unpin(x.table);
+  if (x.target_table != nullptr) worker_.Unpin(x.target_table);
+  worker_.GiveExchange(exchange_);
+  exchange_ = nullptr;
+}
+
+void Session::PrepareNextRequest() {
+  phase_ = Phase::kIdle;
+  if (in_.size() == 0 || in_.capacity != BufferPool::kBlockBytes) {
+    Buffer rest;
+    if (in_.size() > 0) {  // back into a block of the usual size, if it fits
+      rest = in_.size() <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
+      std::memcpy(rest.block.get(), in_.data(), in_.size());
+      rest.end = in_.size();
+    }
+    worker_.buffers().Give(in_);
+    in_ = std::move(rest);
+  } else {
+    std::memmove(in_.block.get(), in_.data(), in_.size());
+    in_.end = in_.size();
+    in_.begin = 0;
+  }
+  const auto* spec = listener_->spec;
+  Arm(spec != nullptr ? spec->load_balancer->client_keep_alive : std::chrono::milliseconds(1000));
+}
+
+bool Session::BeginLinger() {
+  phase_ = Phase::kLingering;
+  lingered_bytes_ = 0;
+  shutdown(fd_, SHUT_WR);
+  Arm(worker_.settings().linger_timeout);
+  return true;
+}
+
+bool Session::Linger() {
+  if (!in_) in_ = worker_.buffers().Take();
+  while (is_readable_) {
+    in_.begin = in_.end = 0;
+    const ssize_t got = ReceiveFromClient(in_.capacity);
+    if (got == -EAGAIN) break;
+    if (got <= 0) return CloseNow();
+    lingered_bytes_ += static_cast<size_t>(got);
+    if (lingered_bytes_ > worker_.settings().linger_max_bytes) return CloseNow();
+  }
+  in_.begin = in_.end = 0;
+  worker_.buffers().Give(in_);
+  return false;
+}
+
+bool Session::CloseNow() {
+  if (phase_ == Phase::kClosed) return true;
+  DropExchange();
+  timer_.Cancel();
+  worker_.loop().Remove(fd_, this);
+  close(fd_);
+  fd_ = -1;
+  phase_ = Phase::kClosed;
+  worker_.buffers().Give(in_);
+  listener_.reset();
+  worker_.SessionClosed(this);
+  return true;
+}
+
+void Session::Abort() { CloseNow(); }
+
+void Session::CloseWhenIdle() {
+  close_when_idle_ = true;
+  if (phase_ == Phase::kIdle && in_.size() == 0) CloseNow();
+}
+
+void Session::EndExchangeWith(const TargetState& target) {
+  if (exchange_ == nullptr || exchange_->target != &target) return;
+  Exchange& x = *exchange_;
+  if (x.any_answered) {
+    x.reason = http::Reason::kTargetDrainTimeout;
+    CloseNow();  // cut short: the client must see that it is not whole
+    return;
+  }
+  FailAttempt(http::Reason::kTargetDrainTimeout, false);
+  Drive();
+}
+
+void Session::OnTimer() {
+  Exchange* x = exchange_;
+  switch (phase_) {
+    case Phase::kClosed: return;
+    case Phase::kIdle:
+    case Phase::kLingering: CloseNow(); return;
+    case Phase::kHead: Answer(http::Reason::kClientHeadTimeout); break;
+    case Phase::kConnecting: FailAttempt(http::Reason::kTargetConnectTimeout, true); break;
+    case Phase::kAnswering:
+      x->reason = http::Reason::kClientWriteTimeout;
+      CloseNow();
+      return;
+    case Phase::kForwarding:
+      if (!x->to_client.empty()) {
+        x->reason = http::Reason::kClientWriteTimeout;
+        CloseNow();
+        return;
+      }
+      if (x->any_answered) {
+        x->reason = http::Reason::kTargetResponseTimeout;
+        CloseNow();
+        return;
+      }
+      ReleaseUpstream(false);
+      ReleaseTarget();
+      // Whoever it was that we waited for.
+      Answer(!x->is_body_done && x->to_upstream.empty() && !x->framing.expects_continue
+                 ? http::Reason::kClientBodyTimeout
+                 : http::Reason::kTargetResponseTimeout);
+      break;
+  }
+  Drive();
+}
+
+}  // namespace remuda::proxy

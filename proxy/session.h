@@ -1,0 +1,201 @@
+// One client's connection: reads requests one at a time, forwards each to a target and its response back. A state machine
+// that is driven by readiness: Drive makes all progress that can be made and returns. Bytes wait in bounded blocks, and a
+// side is read only when the other has taken what was read before (backpressure).
+//
+// Thread: its worker's. Sessions and exchanges are reused; a request allocates nothing in the steady state.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "proxy/buffer_pool.h"
+#include "proxy/core/picker.h"
+#include "proxy/core/routing_table.h"
+#include "proxy/event_loop.h"
+#include "proxy/http/chunk_decoder.h"
+#include "proxy/http/framing.h"
+#include "proxy/http/head_parser.h"
+#include "proxy/http/head_writer.h"
+#include "proxy/socket.h"
+#include "proxy/upstream.h"
+
+namespace remuda::proxy {
+
+class Worker;
+struct Listener;
+struct AdoptedTable;
+
+// Up to four pieces that leave in one system call.
+class Gather {
+ public:
+  void Add(const char* data, size_t size) {
+    if (size > 0) pieces_[count_++] = {const_cast<char*>(data), size};
+  }
+  bool empty() const { return first_ == count_; }
+  void Clear() { first_ = count_ = 0; }
+  // Sends what it can. Returns bytes sent, or -errno (-EAGAIN if none could be).
+  ssize_t Send(int fd);
+
+ private:
+  std::array<iovec, 4> pieces_;
+  size_t first_ = 0;
+  size_t count_ = 0;
+};
+
+// One request and its response. Big, so a connection holds one only while a request is under way.
+struct Exchange {
+  // The request as the client sent it; views into Session::in_.
+  http::RequestParser parser;
+  http::RequestHead request;
+  http::Framing framing;
+  size_t head_size = 0;
+
+  // The request's body: decoded bytes lie at [head_size, body_end) of the input block.
+  http::ChunkDecoder body_decoder;
+  uint64_t body_left = 0;  // of a Content-Length
+  size_t body_end = 0;
+  size_t body_staged = 0;  // staged for the target up to here
+  bool is_body_done = true;
+  bool is_body_held = true;  // all of it that was sent is still in the block: may be sent again
+
+  // The attempt.
+  GroupState* group = nullptr;
+  TargetState* target = nullptr;  // counted in flight
+  UpstreamConnection* upstream = nullptr;
+  std::array<TargetState*, kMaxAttempts> tried{};
+  uint32_t attempts = 0;
+  bool any_sent = false;
+  bool is_request_staged = false;  // all of it
+  bool is_upload_stopped = false;
+  Buffer request_head;  // as written for the target
+  char request_chunk_head[http::kMaxChunkHeadBytes];
+  Gather to_upstream;
+
+  // The response.
+  Buffer response_in;
+  http::ResponseParser response_parser;
+  http::ResponseHead response;
+  http::Framing response_framing;
+  http::ChunkDecoder response_decoder;
+  http::BodyKind client_body = http::BodyKind::kNone;  // how it is framed for the client
+  uint64_t response_left = 0;
+  bool has_response_bytes = false;
+  bool has_response_head = false;
+  bool is_response_staged = false;  // all of it
+  bool is_upstream_reusable = false;
+  Buffer response_head;  // as written for the client, or an answer of our own
+  char response_chunk_head[http::kMaxChunkHeadBytes];
+  Gather to_client;
+  bool any_answered = false;  // a byte of a final response went to the client
+
+  // Pins keep the tables alive that `rule`, `group` and `target` are of.
+  AdoptedTable* table = nullptr;
+  AdoptedTable* target_table = nullptr;
+  const Rule* rule = nullptr;
+
+  // For the log and the metrics.
+  std::chrono::system_clock::time_point wall_begin;
+  SteadyTime first_byte, head_end, sent_to_target, response_begin;
+  uint64_t received_bytes = 0, sent_bytes = 0;
+  int status = 0;         // to the client
+  int target_status = 0;  // from the target
+  http::Reason reason = http::Reason::kNone;
+  char trace_id[36] = {};  // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
+  TargetState* last_target = nullptr;  // for the log, valid while pinned
+
+  void Reset();
+};
+
+class Session final : public IoHandler {
+ public:
+  explicit Session(Worker& worker);
+  ~Session();
+
+  void Open(int fd, const PeerAddress& peer, std::shared_ptr<Listener> listener);
+  void OnIo(uint32_t events) override;
+  // Makes all progress that can be made now.
+  void Drive();
+
+  // The worker is draining, or the listener is gone: closes at once if no request is under way, else after it.
+  void CloseWhenIdle();
+  // The target's deregistration delay is over: ends the exchange if it is with `target`.
+  void EndExchangeWith(const TargetState& target);
+  // Without ceremony.
+  void Abort();
+
+  bool is_closed() const { return phase_ == Phase::kClosed; }
+
+  Session* previous = nullptr;  // in the worker's list
+  Session* next = nullptr;
+
+ private:
+  enum class Phase : uint8_t { kClosed, kIdle, kHead, kConnecting, kForwarding, kAnswering, kLingering };
+
+  // Each does what it can in its phase; true if the phase changed, so that Drive goes on.
+  bool ReadHead();
+  bool AwaitConnect();
+  bool Forward();
+  bool FlushAnswer();
+  bool Linger();
+
+  // session.cc: the client's side.
+  ssize_t ReceiveFromClient(size_t max_bytes);  // bytes, 0 at the end, -EAGAIN, or -errno
+  bool GrowInput();
+  bool BeginRequest();
+  bool DispatchRule();
+  bool Answer(http::Reason reason);
+  bool AnswerWith(const http::OwnAnswer& answer);
+  void FinishExchange();
+  void PrepareNextRequest();
+  bool BeginLinger();
+  bool CloseNow();
+  void OnTimer();
+  void Arm(std::chrono::milliseconds timeout);
+  bool MustClose() const;
+  void DropExchange();
+  std::chrono::milliseconds IdleTimeout() const;
+
+  // session_forward.cc: the target's side.
+  bool StartAttempt();
+  bool BeginSending();
+  bool FailAttempt(http::Reason reason, bool is_connect_failure);
+  void ReleaseUpstream(bool reuse);
+  void ReleaseTarget();
+  enum class Pump : uint8_t { kBlocked, kProgress, kEnded };  // kEnded: the phase changed
+  Pump PumpRequest();
+  Pump PumpResponse();
+  void StageBody();
+  void DecodeBody(size_t raw_bytes);
+  bool IsBodyTooSlow();
+  Pump ReceiveResponse();
+  Pump TakeResponseHead();
+  Pump PassInterim();
+  Pump StartResponse();
+  Pump StageResponseBody();
+  Pump FailResponse(http::Reason reason);
+
+  Worker& worker_;
+  int fd_ = -1;
+  Phase phase_ = Phase::kClosed;
+  bool is_readable_ = false;
+  bool is_hung_up_ = false;      // FIN or error seen
+  bool close_when_idle_ = false;
+  bool close_after_ = false;     // after the answer under way
+  bool linger_after_ = false;    // and read on a while
+  uint32_t requests_ = 0;
+  uint64_t rate_bytes_ = 0;      // received at the last look at the upload's rate
+  SteadyTime rate_check_{};      // when to look again; zero: not yet
+  size_t lingered_bytes_ = 0;
+  Buffer in_;
+  Exchange* exchange_ = nullptr;
+  std::shared_ptr<Listener> listener_;
+  PeerAddress peer_;
+  Timer timer_;
+};
+
+}  // namespace remuda::proxy

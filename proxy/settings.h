@@ -1,0 +1,30 @@
+// The named times and sizes of the request path. Defaults are AWS's where AWS has one. Constant after start.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace remuda::proxy {
+
+struct Settings {
+  // From a request's first byte to its last header byte (http-safety: slow clients).
+  std::chrono::milliseconds request_head_timeout{15000};
+  std::chrono::milliseconds connect_timeout{10000};
+  // A client's body must bring at least this in each interval.
+  std::chrono::milliseconds body_rate_interval{10000};
+  size_t body_rate_min_bytes = 2400;
+  // Many app servers close an idle connection after 5 s; ours goes first.
+  std::chrono::milliseconds pool_idle_timeout{4000};
+  size_t pool_max_idle_a_target = 256;
+  // After an answer that closes: how long the client's further bytes are read and thrown away, so that the kernel does not
+  // reset the connection before the client has read the answer.
+  std::chrono::milliseconds linger_timeout{2000};
+  size_t linger_max_bytes = 1024 * 1024;
+  // Client connections a worker holds at most.
+  size_t max_connections = 16384;
+};
+
+inline constexpr int kListenBacklog = 4096;
+
+}  // namespace remuda::proxy

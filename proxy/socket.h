@@ -1,0 +1,40 @@
+// Plain non-blocking, close-on-exec TCP sockets. Every function answers a descriptor or -errno.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+
+#include "proxy/core/routing_table.h"
+
+namespace remuda::proxy {
+
+// An IPv4 or IPv6 address and port as the kernel wants it; `length` 0 if `address` is neither.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+SocketAddress MakeSocketAddress(const std::string& address, uint16_t port);
+
+// A listening socket with SO_REUSEPORT. An empty address is all of IPv6 and IPv4, or of IPv4 where there is no IPv6.
+int OpenListeningSocket(const std::string& address, uint16_t port, int backlog);
+uint16_t LocalPort(int fd);
+
+// Begins to connect: the descriptor is writable when that is over.
+int BeginConnect(const SocketAddress& address);
+// How it ended: 0 or an errno.
+int ConnectError(int fd);
+
+// The peer's address as text without port (an IPv4-mapped one as IPv4) and as bytes.
+struct PeerAddress {
+  char text[INET6_ADDRSTRLEN] = {};
+  size_t text_size = 0;
+  uint16_t port = 0;
+  IpBytes bytes{};
+};
+PeerAddress ToPeerAddress(const sockaddr_storage& storage);
+
+}  // namespace remuda::proxy

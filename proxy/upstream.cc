@@ -1,0 +1,127 @@
+#include "proxy/upstream.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "proxy/session.h"
+#include "proxy/socket.h"
+
+namespace remuda::proxy {
+
+void UpstreamConnection::OnIo(uint32_t events) {
+  if ((events & EPOLLOUT) != 0) is_writable = true;
+  if ((events & EPOLLIN) != 0) is_readable = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+    is_closing = true;
+    is_readable = true;
+    is_writable = true;  // the error is found by the next call
+  }
+  if (session != nullptr) {
+    session->Drive();
+  } else if (is_readable) {
+    pool->Close(this);  // closed, or bytes that nobody asked for
+  }
+}
+
+UpstreamPool::~UpstreamPool() {
+  CloseAllIdle();
+  while (free_ != nullptr) {
+    UpstreamConnection* next = free_->pool_next;
+    delete free_;
+    free_ = next;
+  }
+}
+
+void UpstreamPool::Unlink(UpstreamConnection* connection) {
+  TargetSlot& slot = connection->target->slot(worker_);
+  if (connection->newer != nullptr) connection->newer->older = connection->older;
+  if (connection->older != nullptr) connection->older->newer = connection->newer;
+  if (slot.idle_head == connection) slot.idle_head = connection->older;
+  --slot.idle_count;
+  if (connection->pool_previous != nullptr) connection->pool_previous->pool_next = connection->pool_next;
+  if (connection->pool_next != nullptr) connection->pool_next->pool_previous = connection->pool_previous;
+  if (oldest_ == connection) oldest_ = connection->pool_next;
+  if (newest_ == connection) newest_ = connection->pool_previous;
+  connection->newer = connection->older = connection->pool_previous = connection->pool_next = nullptr;
+  --idle_count_;
+}
+
+UpstreamConnection* UpstreamPool::Acquire(TargetState& target) {
+  UpstreamConnection* connection = target.slot(worker_).idle_head;
+  if (connection == nullptr) return nullptr;
+  Unlink(connection);
+  return connection;
+}
+
+UpstreamConnection* UpstreamPool::Connect(TargetState& target, Session* session) {
+  const int fd = BeginConnect(MakeSocketAddress(target.address(), target.port()));
+  if (fd < 0) {
+    errno = -fd;
+    return nullptr;
+  }
+  UpstreamConnection* connection = free_;
+  if (connection != nullptr) {
+    free_ = connection->pool_next;
+    *connection = UpstreamConnection();
+  } else {
+    connection = new UpstreamConnection();
+  }
+  connection->pool = this;
+  connection->target = &target;
+  connection->session = session;
+  connection->fd = fd;
+  if (!loop_.Add(fd, connection)) {
+    const int error = errno;
+    Close(connection);
+    errno = error;
+    return nullptr;
+  }
+  return connection;
+}
+
+void UpstreamPool::Release(UpstreamConnection* connection) {
+  TargetSlot& slot = connection->target->slot(worker_);
+  connection->session = nullptr;
+  if (connection->is_closing || connection->is_readable || connection->target->is_leaving() ||
+      slot.idle_count >= settings_.pool_max_idle_a_target) {
+    Close(connection);
+    return;
+  }
+  connection->idle_since = loop_.now();
+  connection->older = slot.idle_head;
+  if (slot.idle_head != nullptr) slot.idle_head->newer = connection;
+  slot.idle_head = connection;
+  ++slot.idle_count;
+  connection->pool_previous = newest_;
+  if (newest_ != nullptr) newest_->pool_next = connection;
+  newest_ = connection;
+  if (oldest_ == nullptr) oldest_ = connection;
+  ++idle_count_;
+}
+
+void UpstreamPool::Close(UpstreamConnection* connection) {
+  const bool is_idle = oldest_ == connection || connection->pool_previous != nullptr;
+  if (is_idle) Unlink(connection);
+  loop_.Remove(connection->fd, connection);
+  close(connection->fd);
+  connection->fd = -1;
+  connection->session = nullptr;
+  connection->target = nullptr;
+  connection->pool_next = free_;
+  free_ = connection;
+}
+
+void UpstreamPool::CloseIdle(TargetState& target) {
+  while (UpstreamConnection* connection = target.slot(worker_).idle_head) Close(connection);
+}
+
+void UpstreamPool::CloseExpired(SteadyTime now) {
+  while (oldest_ != nullptr && now - oldest_->idle_since >= settings_.pool_idle_timeout) Close(oldest_);
+}
+
+void UpstreamPool::CloseAllIdle() {
+  while (oldest_ != nullptr) Close(oldest_);
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,263 @@
+#include "proxy/worker.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <random>
+
+namespace remuda::proxy {
+namespace {
+
+constexpr int kAcceptsAnEvent = 64;
+constexpr std::chrono::milliseconds kSweepInterval{500};
+constexpr std::chrono::milliseconds kAcceptPause{50};
+constexpr size_t kMaxFreeSessions = 4096;
+constexpr size_t kMaxFreeExchanges = 1024;
+
+int OpenReserve() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
+
+}  // namespace
+
+void Listener::OnIo(uint32_t /*events*/) { worker->AcceptFrom(*this); }
+
+Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events events)
+    : index_(index),
+      settings_(settings),
+      log_(log),
+      events_(std::move(events)),
+      pool_(loop_, index, settings),
+      current_(std::make_unique<AdoptedTable>()),
+      random_state_((static_cast<uint64_t>(std::random_device()()) << 32) | (std::random_device()() | 1)),
+      sweep_timer_([this] { Sweep(); }),
+      accept_timer_([this] {
+        for (const auto& weak : std::exchange(paused_, {})) {
+          if (const auto listener = weak.lock(); listener && listener->fd >= 0) loop_.AddListening(listener->fd, listener.get());
+        }
+      }),
+      reserve_fd_(OpenReserve()) {
+  current_->table = std::make_shared<const RoutingTable>();
+}
+
+Worker::~Worker() {
+  Join();
+  AbortAll();
+  for (auto& [key, listener] : listeners_) CloseListener(*listener);
+  pool_.CloseAllIdle();
+  if (reserve_fd_ >= 0) close(reserve_fd_);
+}
+
+void Worker::Start() {
+  thread_ = std::thread([this] {
+    sweep_timer_.Arm(loop_, loop_.now() + kSweepInterval);
+    loop_.Run();
+  });
+}
+
+void Worker::Join() {
+  if (!thread_.joinable()) return;
+  loop_.Stop();
+  thread_.join();
+}
+
+void Worker::Adopt(std::shared_ptr<const RoutingTable> table, const std::vector<ListenerChange>& opened,
+                   const std::vector<std::string>& closed) {
+  auto adopted = std::make_unique<AdoptedTable>();
+  adopted->table = std::move(table);
+  const RoutingTable& now = *adopted->table;
+  for (const auto& group : now.changed_groups) group->state->picker(index_).group = group.get();
+  for (const auto& group : now.removed_groups) group->picker(index_).group = nullptr;
+  // Idle connections refer to targets of the table that is given up below.
+  for (const auto& target : now.leaving) pool_.CloseIdle(*target);
+  std::swap(current_, adopted);
+  adopted->is_current = false;
+  if (adopted->pins > 0) retired_.push_back(std::move(adopted));
+
+  for (const std::string& key : closed) {
+    const auto it = listeners_.find(key);
+    if (it == listeners_.end()) continue;
+    CloseListener(*it->second);
+    it->second->spec = nullptr;
+    listeners_.erase(it);
+  }
+  for (const ListenerChange& change : opened) {
+    auto listener = std::make_shared<Listener>();
+    listener->worker = this;
+    listener->fd = change.fd;
+    listener->port = change.port;
+    listeners_[change.key] = listener;
+  }
+  for (const auto& [id, balancer] : current_->table->load_balancers) {
+    for (const ListenerSpec& spec : balancer->listeners) {
+      const auto it = listeners_.find(spec.Key());
+      if (it == listeners_.end()) continue;  // it could not be opened
+      Listener& listener = *it->second;
+      listener.spec = &spec;
+      if (listener.balancer_serial == balancer->serial) continue;
+      listener.balancer_serial = balancer->serial;
+      listener.currents.assign(spec.forward_actions, std::vector<int64_t>(kMaxForwardGroups, 0));
+    }
+  }
+  for (const ListenerChange& change : opened) {
+    const auto& listener = listeners_[change.key];
+    if (!loop_.AddListening(listener->fd, listener.get())) spdlog::error("listen on {}: {}", change.key, std::strerror(errno));
+  }
+}
+
+// Takes what waits in the backlog first: closing the socket would reset those connections.
+void Worker::CloseListener(Listener& listener) {
+  if (listener.fd < 0) return;
+  loop_.Remove(listener.fd, &listener);
+  close(listener.fd);
+  listener.fd = -1;
+}
+
+void Worker::AcceptFrom(Listener& listener) {
+  for (int i = 0; i < kAcceptsAnEvent; ++i) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EAGAIN) return;
+      // Out of descriptors or memory: pause instead of spinning on a readable socket.
+      metrics_.accept_errors.Add(1);
+      loop_.Remove(listener.fd, &listener);
+      paused_.push_back(std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& entry) {
+                          return entry.second.get() == &listener;
+                        })->second);
+      accept_timer_.Arm(loop_, loop_.now() + kAcceptPause);
+      return;
+    }
+    if (session_count_ >= settings_.max_connections) {
+      metrics_.rejected_connections.Add(1);
+      close(fd);
+      continue;
+    }
+    std::unique_ptr<Session> session;
+    if (free_sessions_.empty()) {
+      session = std::make_unique<Session>(*this);
+    } else {
+      session = std::move(free_sessions_.back());
+      free_sessions_.pop_back();
+    }
+    Session* const opened = session.release();
+    opened->previous = nullptr;
+    opened->next = sessions_;
+    if (sessions_ != nullptr) sessions_->previous = opened;
+    sessions_ = opened;
+    ++session_count_;
+    metrics_.new_connections.Add(1);
+    metrics_.active_connections.Add(1);
+    const auto it = std::find_if(listeners_.begin(), listeners_.end(),
+                                 [&](const auto& entry) { return entry.second.get() == &listener; });
+    opened->Open(fd, ToPeerAddress(storage), it->second);
+  }
+}
+
+void Worker::SessionClosed(Session* session) {
+  if (session->previous != nullptr) session->previous->next = session->next;
+  if (session->next != nullptr) session->next->previous = session->previous;
+  if (sessions_ == session) sessions_ = session->next;
+  --session_count_;
+  metrics_.active_connections.Sub(1);
+  // Its methods may still be on the stack.
+  std::unique_ptr<Session> owned(session);
+  if (free_sessions_.size() < kMaxFreeSessions) {
+    free_sessions_.push_back(std::move(owned));
+  } else {
+    loop_.Defer([raw = owned.release()] { delete raw; });
+  }
+  if (is_draining_) CheckStopped();
+}
+
+void Worker::CloseExchangesWith(TargetState& target) {
+  Session* next = nullptr;
+  for (Session* session = sessions_; session != nullptr; session = next) {
+    next = session->next;
+    session->EndExchangeWith(target);
+  }
+}
+
+void Worker::Drain() {
+  if (is_draining_) return;
+  is_draining_ = true;
+  for (auto& [key, listener] : listeners_) {
+    // Connections that the kernel has taken already are served.
+    AcceptFrom(*listener);
+    CloseListener(*listener);
+  }
+  Session* next = nullptr;
+  for (Session* session = sessions_; session != nullptr; session = next) {
+    next = session->next;
+    session->CloseWhenIdle();
+  }
+  CheckStopped();
+}
+
+void Worker::AbortAll() {
+  while (sessions_ != nullptr) sessions_->Abort();
+}
+
+void Worker::CheckStopped() {
+  if (session_count_ == 0 && events_.on_stopped) events_.on_stopped();
+}
+
+AdoptedTable* Worker::Pin() {
+  ++current_->pins;
+  return current_.get();
+}
+
+void Worker::Unpin(AdoptedTable* table) {
+  if (--table->pins > 0 || table->is_current) return;
+  std::erase_if(retired_, [&](const auto& retired) { return retired.get() == table; });
+}
+
+Exchange* Worker::TakeExchange() {
+  if (free_exchanges_.empty()) {
+    auto* exchange = new Exchange();
+    exchange->Reset();
+    return exchange;
+  }
+  Exchange* exchange = free_exchanges_.back().release();
+  free_exchanges_.pop_back();
+  exchange->Reset();
+  return exchange;
+}
+
+void Worker::GiveExchange(Exchange* exchange) {
+  std::unique_ptr<Exchange> owned(exchange);
+  if (free_exchanges_.size() < kMaxFreeExchanges) free_exchanges_.push_back(std::move(owned));
+}
+
+void Worker::TargetReleased(TargetState& target) {
+  if (target.is_leaving() && target.slot(index_).in_flight.Get() == 0 && events_.on_drained_target) {
+    events_.on_drained_target();
+  }
+}
+
+void Worker::TargetRefused(TargetState& target) {
+  if (!target.SetPassivelyOut(true)) return;
+  target.group().Changed();
+  pool_.CloseIdle(target);
+  if (events_.on_passively_out) events_.on_passively_out(&target);
+}
+
+// xorshift64*: for trace ids, which need to be unique, not secret.
+uint64_t Worker::Random() {
+  random_state_ ^= random_state_ >> 12;
+  random_state_ ^= random_state_ << 25;
+  random_state_ ^= random_state_ >> 27;
+  return random_state_ * 2685821657736338717ULL;
+}
+
+void Worker::Sweep() {
+  pool_.CloseExpired(loop_.now());
+  sweep_timer_.Arm(loop_, loop_.now() + kSweepInterval);
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,124 @@
+// One thread that accepts connections and serves them, alone: its own sockets, loop, pools and counters. Everything is
+// reached by tasks posted to its loop; the counters may be read by anyone.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "proxy/access_log.h"
+#include "proxy/buffer_pool.h"
+#include "proxy/core/retry.h"
+#include "proxy/core/routing_table.h"
+#include "proxy/event_loop.h"
+#include "proxy/metrics.h"
+#include "proxy/session.h"
+#include "proxy/settings.h"
+#include "proxy/upstream.h"
+
+namespace remuda::proxy {
+
+// A table that this worker has adopted; kept until no request that matched or picked from it is left.
+struct AdoptedTable {
+  std::shared_ptr<const RoutingTable> table;
+  uint32_t pins = 0;
+  bool is_current = true;
+};
+
+// A listening socket of one worker and what it serves.
+struct Listener final : IoHandler {
+  void OnIo(uint32_t events) override;
+
+  Worker* worker = nullptr;
+  int fd = -1;
+  uint16_t port = 0;                       // the real one
+  const ListenerSpec* spec = nullptr;      // of the current table; null: gone
+  uint64_t balancer_serial = 0;            // of the spec, to notice a change
+  std::vector<std::vector<int64_t>> currents;  // smooth weights of its forward actions, by ForwardAction::index
+};
+
+// What a worker is told to listen on: the spec and a socket of its own, already bound.
+struct ListenerChange {
+  std::string key;  // ListenerSpec::Key
+  int fd = -1;      // -1: the socket it has already
+  uint16_t port = 0;
+};
+
+class Worker {
+ public:
+  // Called on the worker's thread.
+  struct Events {
+    std::function<void()> on_drained_target;           // a leaving target has no request in flight here any more
+    std::function<void(TargetState*)> on_passively_out;  // a connection to a target was refused or reset
+    std::function<void()> on_stopped;                  // after Drain: the last connection is gone
+  };
+
+  Worker(size_t index, const Settings& settings, AccessLog* log, Events events);
+  ~Worker();
+
+  void Start();
+  void Join();
+  EventLoop& loop() { return loop_; }
+  const WorkerMetrics& metrics() const { return metrics_; }
+
+  // On the worker's thread, as posted tasks:
+  void Adopt(std::shared_ptr<const RoutingTable> table, const std::vector<ListenerChange>& opened,
+             const std::vector<std::string>& closed);
+  void CloseExchangesWith(TargetState& target);
+  // Stops accepting; requests in flight finish.
+  void Drain();
+  void AbortAll();
+
+  // For sessions.
+  size_t index() const { return index_; }
+  const Settings& settings() const { return settings_; }
+  WorkerMetrics& counters() { return metrics_; }
+  BufferPool& buffers() { return buffers_; }
+  UpstreamPool& pool() { return pool_; }
+  RetryBudget& retry_budget() { return retry_budget_; }
+  AccessLog* log() { return log_; }
+  AdoptedTable* Pin();
+  void Unpin(AdoptedTable* table);
+  Exchange* TakeExchange();
+  void GiveExchange(Exchange* exchange);
+  void SessionClosed(Session* session);
+  void TargetReleased(TargetState& target);
+  void TargetRefused(TargetState& target);
+  bool is_draining() const { return is_draining_; }
+  uint64_t Random();
+  void AcceptFrom(Listener& listener);
+
+ private:
+  void Sweep();
+  void CloseListener(Listener& listener);
+  void CheckStopped();
+
+  const size_t index_;
+  const Settings& settings_;
+  AccessLog* const log_;
+  const Events events_;
+  EventLoop loop_;
+  WorkerMetrics metrics_;
+  BufferPool buffers_;
+  UpstreamPool pool_;
+  RetryBudget retry_budget_;
+  std::unique_ptr<AdoptedTable> current_;
+  std::vector<std::unique_ptr<AdoptedTable>> retired_;
+  std::map<std::string, std::shared_ptr<Listener>> listeners_;
+  Session* sessions_ = nullptr;
+  size_t session_count_ = 0;
+  std::vector<std::unique_ptr<Session>> free_sessions_;
+  std::vector<std::unique_ptr<Exchange>> free_exchanges_;
+  bool is_draining_ = false;
+  uint64_t random_state_;
+  Timer sweep_timer_;
+  Timer accept_timer_;
+  std::vector<std::weak_ptr<Listener>> paused_;
+  int reserve_fd_ = -1;  // given up to say no to a client when there are no descriptors left
+  std::thread thread_;
+};
+
+}  // namespace remuda::proxy

@@ -397,6 +397,8 @@ void Session::CloseWhenIdle() {
   if (phase_ == Phase::kIdle && in_.size() == 0) CloseNow();
 }
 
+bool Session::is_orphaned() const { return listener_ != nullptr && listener_->spec == nullptr; }
+
 void Session::EndExchangeWith(const TargetState& target) {
   if (exchange_ == nullptr || exchange_->target != &target) return;
   Exchange& x = *exchange_;

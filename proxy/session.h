@@ -128,7 +128,8 @@ class Session final : public IoHandler {
   // Without ceremony.
   void Abort();
 
-  bool is_closed() const { return phase_ == Phase::kClosed; }
+  // Its listener is in the config no more.
+  bool is_orphaned() const;
 
   Session* previous = nullptr;  // in the worker's list
   Session* next = nullptr;

@@ -1,6 +1,5 @@
 #include "proxy/worker.h"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,8 +18,6 @@ constexpr std::chrono::milliseconds kAcceptPause{50};
 constexpr size_t kMaxFreeSessions = 4096;
 constexpr size_t kMaxFreeExchanges = 1024;
 
-int OpenReserve() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
-
 }  // namespace
 
 void Listener::OnIo(uint32_t /*events*/) { worker->AcceptFrom(*this); }
@@ -38,8 +35,7 @@ Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events ev
         for (const auto& weak : std::exchange(paused_, {})) {
           if (const auto listener = weak.lock(); listener && listener->fd >= 0) loop_.AddListening(listener->fd, listener.get());
         }
-      }),
-      reserve_fd_(OpenReserve()) {
+      }) {
   current_->table = std::make_shared<const RoutingTable>();
 }
 
@@ -48,7 +44,6 @@ Worker::~Worker() {
   AbortAll();
   for (auto& [key, listener] : listeners_) CloseListener(*listener);
   pool_.CloseAllIdle();
-  if (reserve_fd_ >= 0) close(reserve_fd_);
 }
 
 void Worker::Start() {
@@ -83,6 +78,13 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table, const std::vector<
     CloseListener(*it->second);
     it->second->spec = nullptr;
     listeners_.erase(it);
+  }
+  if (!closed.empty()) {
+    Session* next = nullptr;
+    for (Session* session = sessions_; session != nullptr; session = next) {
+      next = session->next;
+      if (session->is_orphaned()) session->CloseWhenIdle();
+    }
   }
   for (const ListenerChange& change : opened) {
     auto listener = std::make_shared<Listener>();

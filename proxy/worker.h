@@ -117,7 +117,6 @@ class Worker {
   Timer sweep_timer_;
   Timer accept_timer_;
   std::vector<std::weak_ptr<Listener>> paused_;
-  int reserve_fd_ = -1;  // given up to say no to a client when there are no descriptors left
   std::thread thread_;
 };
 

@@ -1,0 +1,246 @@
+#include "proxy/coordinator.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "proxy/socket.h"
+
+namespace remuda::proxy {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{100};
+constexpr std::chrono::seconds kBusyReportInterval{1};
+
+}  // namespace
+
+Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
+    : loop_(loop),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      prober_([this](const HealthChange& change) { loop_.Post([this, change] { OnHealth(change); }); }),
+      newest_(std::make_shared<const RoutingTable>()),
+      tick_([this] { OnTick(); }) {
+  for (size_t i = 0; i < options_.workers; ++i) {
+    Worker::Events worker_events;
+    worker_events.on_drained_target = [this] { loop_.Post([this] { CheckBusy(); }); };
+    worker_events.on_passively_out = [this](TargetState* target) { prober_.CheckSoon(target); };
+    worker_events.on_stopped = [this] {
+      loop_.Post([this] {
+        if (++stopped_workers_ == workers_.size() && events_.on_stopped) events_.on_stopped();
+      });
+    };
+    workers_.push_back(std::make_unique<Worker>(i, options_.settings, options_.log, std::move(worker_events)));
+  }
+  view_.table = newest_;
+  prober_.Start();
+  for (auto& worker : workers_) worker->Start();
+}
+
+Coordinator::~Coordinator() {
+  prober_.Stop();
+  for (auto& worker : workers_) worker->Join();
+}
+
+std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bool allow_port_zero,
+                                              std::function<void(Adopted)> done) {
+  const auto previous = newest_;
+  CompileResult result =
+      CompileUpdate(*previous, update, {.workers = options_.workers, .allow_port_zero = allow_port_zero});
+  if (auto* error = std::get_if<ConfigError>(&result)) return std::move(*error);
+  const auto table = std::get<std::shared_ptr<const RoutingTable>>(std::move(result));
+  newest_ = table;
+  // From here on a target that leaves is known to leave: a worker that ends the last request to it says so.
+  FollowLeaving(*previous, *table);
+  Publish(*table);
+  std::vector<std::vector<ListenerChange>> opened(workers_.size());
+  std::vector<std::string> closed;
+  OpenListeners(*table, opened, closed);
+  prober_.Update(table);
+
+  auto left = std::make_shared<size_t>(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker* worker = workers_[i].get();
+    worker->loop().Post([this, worker, table, changes = std::move(opened[i]), closed, left, done] {
+      worker->Adopt(table, changes, closed);
+      loop_.Post([this, table, left, done] {
+        if (--*left == 0) WhenAdopted(table, done);
+      });
+    });
+  }
+  return std::nullopt;
+}
+
+void Coordinator::OpenListeners(const RoutingTable& table, std::vector<std::vector<ListenerChange>>& opened,
+                                std::vector<std::string>& closed) {
+  std::map<std::string, ListenerReport> wanted;
+  for (const auto& [id, balancer] : table.load_balancers) {
+    for (const ListenerSpec& spec : balancer->listeners) {
+      const std::string key = spec.Key();
+      const auto it = listeners_.find(key);
+      if (it != listeners_.end() && it->second.error.empty()) {
+        wanted[key] = it->second;
+        wanted[key].load_balancer = id;
+        continue;
+      }
+      ListenerReport report{id, spec.address, spec.port, spec.port, ""};
+      std::vector<int> fds;
+      for (size_t i = 0; i < workers_.size() && report.error.empty(); ++i) {
+        // The first socket of port 0 gets a port from the system, the others share it.
+        const int fd = OpenListeningSocket(spec.address, report.actual_port, kListenBacklog);
+        if (fd < 0) {
+          report.error = std::strerror(-fd);
+          break;
+        }
+        fds.push_back(fd);
+        report.actual_port = LocalPort(fd);
+      }
+      if (report.error.empty()) {
+        for (size_t i = 0; i < fds.size(); ++i) opened[i].push_back({key, fds[i], report.actual_port});
+        spdlog::info("listening on {}:{} for loadBalancers/{}", spec.address.empty() ? "*" : spec.address,
+                     report.actual_port, id);
+      } else {
+        for (const int fd : fds) close(fd);
+        spdlog::error("cannot listen on {}:{} for loadBalancers/{}: {}", spec.address.empty() ? "*" : spec.address,
+                      spec.port, id, report.error);
+      }
+      wanted[key] = report;
+    }
+  }
+  for (const auto& [key, report] : listeners_) {
+    if (wanted.count(key) == 0 && report.error.empty()) {
+      closed.push_back(key);
+      spdlog::info("no longer listening on port {}", report.actual_port);
+    }
+  }
+  listeners_ = std::move(wanted);
+}
+
+void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable& table) {
+  for (const auto& [target, admin] : table.admin_changes) {
+    if (admin == AdminState::kActive) {
+      leaving_.erase(target.get());
+      continue;
+    }
+    Leaving& leaving = leaving_[target.get()];
+    leaving.target = target;
+    leaving.is_settled = false;
+    // The delay runs from when it first was told to drain, or was removed without that; a dead process' requests fail by
+    // themselves.
+    if (leaving.has_deadline || admin == AdminState::kGone) continue;
+    std::chrono::milliseconds delay{300000};
+    for (const RoutingTable* source : {&previous, &table}) {
+      const auto it = source->groups.find(target->group().id());
+      if (it != source->groups.end()) delay = it->second->deregistration_delay;
+    }
+    leaving.has_deadline = true;
+    leaving.deadline = std::chrono::steady_clock::now() + delay;
+  }
+  if (!leaving_.empty() && !tick_.is_armed()) tick_.Arm(loop_, std::chrono::steady_clock::now() + kTick);
+}
+
+void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
+                              const std::function<void(Adopted)>& done) {
+  adopted_ = table->revision;
+  // Every worker has adopted this table, and with it all before it: what was leaving then gets no new request now.
+  for (const auto& [target, admin] : table->admin_changes) {
+    if (const auto it = leaving_.find(target.get()); it != leaving_.end()) it->second.is_settled = true;
+  }
+  Adopted adopted{table, CountBusy(), {}};
+  for (const auto& [key, report] : listeners_) adopted.listeners.push_back(report);
+  {
+    std::lock_guard lock(view_mutex_);
+    view_.table = table;
+    view_.listeners = adopted.listeners;
+    view_.adopted_at = std::chrono::steady_clock::now();
+  }
+  for (const auto& [target, admin] : table->admin_changes) {
+    if (admin != AdminState::kRemoved) continue;
+    health_.erase(target.get());
+    std::lock_guard lock(view_mutex_);
+    view_health_.erase(target.get());
+  }
+  if (done) done(std::move(adopted));
+}
+
+std::vector<Busy> Coordinator::CountBusy() const {
+  std::vector<Busy> busy;
+  for (const auto& [target, leaving] : leaving_) {
+    const uint64_t in_flight = target->InFlight();
+    if (in_flight > 0) busy.push_back({target->group().id(), target->id(), in_flight});
+  }
+  return busy;
+}
+
+void Coordinator::CheckBusy() {
+  const std::vector<Busy> busy = CountBusy();
+  std::set<std::pair<std::string, std::string>> names;
+  for (const Busy& entry : busy) names.emplace(entry.group, entry.target);
+  const bool is_changed = names != reported_busy_;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const bool is_due = !busy.empty() && now - last_busy_report_ >= kBusyReportInterval;
+  if (is_changed || is_due) {
+    reported_busy_ = std::move(names);
+    last_busy_report_ = now;
+    if (events_.on_busy) events_.on_busy(busy);
+  }
+}
+
+void Coordinator::OnTick() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  for (auto it = leaving_.begin(); it != leaving_.end();) {
+    Leaving& leaving = it->second;
+    const bool is_idle = leaving.target->InFlight() == 0;
+    if (leaving.is_settled && is_idle && leaving.target->admin() == AdminState::kRemoved) {
+      it = leaving_.erase(it);
+      continue;
+    }
+    if (leaving.is_settled && !is_idle && leaving.has_deadline && !leaving.is_closed && now >= leaving.deadline) {
+      leaving.is_closed = true;
+      spdlog::warn("targetGroups/{}/targets/{}: deregistration delay is over, {} requests are ended",
+                   leaving.target->group().id(), leaving.target->id(), leaving.target->InFlight());
+      for (auto& worker : workers_) {
+        Worker* const w = worker.get();
+        w->loop().Post([w, target = leaving.target] { w->CloseExchangesWith(*target); });
+      }
+    }
+    ++it;
+  }
+  CheckBusy();
+  if (!leaving_.empty()) tick_.Arm(loop_, now + kTick);
+}
+
+void Coordinator::OnHealth(const HealthChange& change) {
+  if (change.target->admin() == AdminState::kRemoved) return;
+  health_[change.target.get()] = change;
+  {
+    std::lock_guard lock(view_mutex_);
+    view_health_[change.target.get()] = change;
+  }
+  if (change.health != Health::kInitial) {
+    spdlog::info("targetGroups/{}/targets/{}: {} {} {}", change.target->group().id(), change.target->id(),
+                 change.health == Health::kHealthy ? "healthy" : "unhealthy", change.reason, change.description);
+  }
+  if (events_.on_health) events_.on_health(change);
+}
+
+void Coordinator::Drain() {
+  {
+    std::lock_guard lock(view_mutex_);
+    view_.is_draining = true;
+  }
+  for (auto& worker : workers_) {
+    Worker* const w = worker.get();
+    w->loop().Post([w] { w->Drain(); });
+  }
+}
+
+Coordinator::View Coordinator::Snapshot() const {
+  std::lock_guard lock(view_mutex_);
+  View view = view_;
+  for (const auto& [target, change] : view_health_) view.health.push_back(change);
+  return view;
+}
+
+}  // namespace remuda::proxy

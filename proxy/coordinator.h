@@ -1,0 +1,120 @@
+// Brings configs into force: compiles, opens sockets, hands each table to every worker, knows when the last has adopted
+// it, and follows what leaves until nothing is in flight to it any more.
+//
+// Thread: one control loop owns everything here, given by the caller; Snapshot may be called from any thread.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/core/routing_table.h"
+#include "proxy/event_loop.h"
+#include "proxy/prober.h"
+#include "proxy/worker.h"
+
+namespace remuda::proxy {
+
+// A target that takes no new request and has some in flight.
+struct Busy {
+  std::string group;
+  std::string target;
+  uint64_t in_flight = 0;
+};
+
+struct ListenerReport {
+  std::string load_balancer;
+  std::string address;
+  uint16_t port = 0;         // as configured
+  uint16_t actual_port = 0;
+  std::string error;         // empty: it listens
+};
+
+class Coordinator {
+ public:
+  struct Adopted {
+    std::shared_ptr<const RoutingTable> table;
+    std::vector<Busy> busy;  // counted after the last worker adopted the table
+    std::vector<ListenerReport> listeners;
+  };
+  struct Events {
+    std::function<void(const HealthChange&)> on_health;
+    std::function<void(const std::vector<Busy>&)> on_busy;  // changed between zero and more, or a second passed
+    std::function<void()> on_stopped;                       // after Drain: no connection is left
+  };
+  struct Options {
+    size_t workers = 1;
+    Settings settings;
+    AccessLog* log = nullptr;
+  };
+
+  Coordinator(EventLoop& loop, Options options, Events events);
+  ~Coordinator();
+
+  // Compiles `update` over the newest table. An error changes nothing. Otherwise `done` is called once, when every worker
+  // has adopted the result; later updates may be applied before that.
+  std::optional<ConfigError> Apply(const v1::ConfigUpdate& update, bool allow_port_zero, std::function<void(Adopted)> done);
+
+  std::shared_ptr<const RoutingTable> newest() const { return newest_; }
+  // The newest table that every worker has adopted.
+  Revision adopted() const { return adopted_; }
+  std::vector<Busy> CountBusy() const;
+  const std::unordered_map<TargetState*, HealthChange>& health() const { return health_; }
+  const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
+
+  // Stops accepting, finishes what is in flight, then calls on_stopped.
+  void Drain();
+
+  // For admin pages: a copy, safe on any thread.
+  struct View {
+    std::shared_ptr<const RoutingTable> table;
+    std::vector<HealthChange> health;
+    std::vector<ListenerReport> listeners;
+    std::chrono::steady_clock::time_point adopted_at{};
+    bool is_draining = false;
+  };
+  View Snapshot() const;
+
+ private:
+  struct Leaving {
+    std::shared_ptr<TargetState> target;
+    SteadyTime deadline;
+    bool has_deadline = false;
+    bool is_closed = false;  // what outlived the deadline was closed
+    bool is_settled = false;  // every worker has adopted a table in which it is leaving
+  };
+  void OpenListeners(const RoutingTable& table, std::vector<std::vector<ListenerChange>>& opened,
+                     std::vector<std::string>& closed);
+  void FollowLeaving(const RoutingTable& previous, const RoutingTable& table);
+  void WhenAdopted(const std::shared_ptr<const RoutingTable>& table, const std::function<void(Adopted)>& done);
+  void CheckBusy();
+  void OnTick();
+  void OnHealth(const HealthChange& change);
+
+  EventLoop& loop_;
+  const Options options_;
+  const Events events_;
+  Prober prober_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<const RoutingTable> newest_;
+  Revision adopted_;
+  std::map<std::string, ListenerReport> listeners_;  // by ListenerSpec::Key
+  std::unordered_map<TargetState*, Leaving> leaving_;
+  std::unordered_map<TargetState*, HealthChange> health_;
+  std::set<std::pair<std::string, std::string>> reported_busy_;
+  SteadyTime last_busy_report_{};
+  size_t stopped_workers_ = 0;
+  Timer tick_;
+
+  mutable std::mutex view_mutex_;
+  View view_;  // guarded by view_mutex_; its health is filled in when asked
+  std::unordered_map<TargetState*, HealthChange> view_health_;  // guarded by view_mutex_
+};
+
+}  // namespace remuda::proxy

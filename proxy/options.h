@@ -1,0 +1,35 @@
+// What the program was told: flag > REMUDA_* environment > default.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "proxy/settings.h"
+
+namespace remuda::proxy {
+
+struct ProgramOptions {
+  std::string config;      // file; empty: from the controller
+  std::string controller;  // host:port
+  std::string name;
+  std::string zone;
+  std::string address;     // for people
+  std::map<std::string, std::string> labels;
+  std::string data_dir;    // empty: nothing is kept
+  std::string admin_address = "127.0.0.1";
+  uint16_t admin_port = 7490;
+  size_t workers = 0;      // 0: one a core
+  std::string access_log;  // file, "-" for stdout, empty: none
+  std::string ready_file;
+  std::string log_level = "info";
+  std::chrono::milliseconds drain_timeout{30000};
+  Settings settings;
+};
+
+// Reads argv and the environment. Returns an exit code when the program shall end at once (--help, --version, bad usage),
+// -1 to go on.
+int ParseOptions(int argc, char** argv, ProgramOptions& options);
+
+}  // namespace remuda::proxy

@@ -1,0 +1,219 @@
+#include "proxy/prober.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "proxy/socket.h"
+
+namespace remuda::proxy {
+
+using std::chrono::milliseconds;
+
+// One target: waits, connects, asks, judges, waits again.
+class Prober::Check final : public IoHandler {
+ public:
+  Check(Prober& prober, std::shared_ptr<TargetState> target)
+      : prober_(prober),
+        target_(std::move(target)),
+        tracker_(std::chrono::system_clock::now()),
+        timer_([this] { OnTimer(); }) {}
+  ~Check() { CloseSocket(); }
+
+  void SetSpec(const HealthCheckSpec& spec, bool is_active) {
+    const bool is_new = !is_active_ && is_active;
+    const bool is_changed = !(spec == spec_);
+    spec_ = spec;
+    is_active_ = is_active;
+    if (!is_active) {
+      CloseSocket();
+      timer_.Cancel();
+    } else if (is_new || is_changed) {
+      Schedule(milliseconds(0));
+    }
+  }
+
+  void CheckSoon() {
+    if (is_active_ && fd_ < 0) Schedule(milliseconds(0));
+  }
+
+  void OnIo(uint32_t events) override {
+    if (!is_connected_) {
+      if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
+      if (const int error = ConnectError(fd_); error != 0) {
+        return Finish({CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(error)});
+      }
+      is_connected_ = true;
+      if (spec_.is_tcp) return Finish({});
+      Ask();
+    }
+    if (fd_ >= 0 && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) Read();
+  }
+
+  // Says what is known, whether or not it changed.
+  void Report() const {
+    prober_.on_change_({target_, tracker_.health(), tracker_.reason(), tracker_.description(), tracker_.since()});
+  }
+
+ private:
+  void Schedule(milliseconds delay) { timer_.Arm(prober_.loop_, prober_.loop_.now() + delay); }
+
+  void OnTimer() {
+    if (fd_ >= 0) return Finish({CheckResult::Kind::kTimeout, 0, "no answer in time"});
+    if (prober_.running_ >= kMaxConcurrentChecks) return Schedule(milliseconds(10));
+    Begin();
+  }
+
+  void Begin() {
+    prober_.checks_.fetch_add(1, std::memory_order_relaxed);
+    started_ = prober_.loop_.now();
+    const uint16_t port = spec_.port != 0 ? spec_.port : target_->port();
+    is_connected_ = false;
+    fd_ = BeginConnect(MakeSocketAddress(target_->address(), port));
+    if (fd_ < 0) {
+      const int error = -fd_;
+      fd_ = -1;
+      return Finish({CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(error)});
+    }
+    ++prober_.running_;
+    if (!prober_.loop_.Add(fd_, this)) {
+      return Finish({CheckResult::Kind::kConnectFailed, 0, std::string("epoll: ") + std::strerror(errno)});
+    }
+    Schedule(spec_.timeout);
+  }
+
+  void Ask() {
+    parser_.Reset();
+    received_.clear();
+    const std::string request = "GET " + spec_.path + " HTTP/1.1\r\nHost: " + target_->endpoint() +
+                                "\r\nUser-Agent: Remuda-HealthChecker/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n";
+    // A new socket's send buffer holds it whole.
+    if (send(fd_, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+      Finish({CheckResult::Kind::kBadAnswer, 0, std::string("send: ") + std::strerror(errno)});
+    }
+  }
+
+  void Read() {
+    char block[4096];
+    while (true) {
+      const ssize_t got = recv(fd_, block, sizeof block, 0);
+      if (got < 0 && errno == EAGAIN) return;
+      if (got <= 0) {
+        return Finish({CheckResult::Kind::kBadAnswer, 0,
+                       got == 0 ? "the connection ended before an answer" : std::string("read: ") + std::strerror(errno)});
+      }
+      received_.append(block, static_cast<size_t>(got));
+      parser_.Reset();  // the string may have moved
+      switch (parser_.Parse(received_.data(), received_.size(), head_)) {
+        case http::ParseStatus::kNeedMore: continue;
+        case http::ParseStatus::kError:
+          return Finish({CheckResult::Kind::kBadAnswer, 0, "not an HTTP answer: " + std::string(http::NameOf(parser_.reason()))});
+        case http::ParseStatus::kDone: break;
+      }
+      if (head_.status < 200 && head_.status != 101) {
+        received_.erase(0, parser_.head_size());
+        continue;
+      }
+      if (spec_.Passes(head_.status)) return Finish({});
+      return Finish({CheckResult::Kind::kWrongCode, head_.status,
+                     "got " + std::to_string(head_.status) + ", want " + spec_.matcher_text});
+    }
+  }
+
+  void CloseSocket() {
+    if (fd_ < 0) return;
+    prober_.loop_.Remove(fd_, this);
+    close(fd_);
+    fd_ = -1;
+    --prober_.running_;
+  }
+
+  void Finish(const CheckResult& result) {
+    CloseSocket();
+    const SteadyTime now = prober_.loop_.now();
+    const bool is_pass = result.kind == CheckResult::Kind::kPass;
+    const bool was_eager = tracker_.health() == Health::kInitial || target_->is_passively_out();
+    const bool counts = is_pass || !was_eager || started_ >= next_counted_;
+    if (counts) next_counted_ = started_ + spec_.interval;
+    bool is_changed = false;
+    if (counts && tracker_.OnCheck(result, spec_, std::chrono::system_clock::now())) {
+      target_->SetHealth(tracker_.health());
+      is_changed = true;
+    }
+    if (is_pass && target_->SetPassivelyOut(false)) is_changed = true;
+    if (is_changed) {
+      target_->group().Changed();
+      Report();
+    }
+    const bool is_eager = tracker_.health() == Health::kInitial || target_->is_passively_out();
+    // From one check's begin to the next, however long it took; jitter keeps proxies and targets apart.
+    milliseconds interval = is_eager ? std::min(spec_.interval, kEagerInterval) : spec_.interval;
+    const int64_t spread = interval.count() / 10;
+    if (spread > 0) interval += milliseconds(static_cast<int64_t>(prober_.random_() % static_cast<uint64_t>(2 * spread)) - spread);
+    const auto left = std::chrono::duration_cast<milliseconds>(started_ + interval - now);
+    Schedule(std::max(left, milliseconds(0)));
+  }
+
+  Prober& prober_;
+  const std::shared_ptr<TargetState> target_;
+  HealthCheckSpec spec_;
+  HealthTracker tracker_;
+  bool is_active_ = false;
+  bool is_connected_ = false;
+  int fd_ = -1;
+  SteadyTime started_{};
+  SteadyTime next_counted_{};
+  std::string received_;
+  http::ResponseParser parser_;
+  http::ResponseHead head_;
+  Timer timer_;
+};
+
+Prober::Prober(std::function<void(const HealthChange&)> on_change)
+    : on_change_(std::move(on_change)), random_(std::random_device()()) {}
+
+Prober::~Prober() {
+  Stop();
+  checks_by_target_.clear();
+}
+
+void Prober::Start() {
+  thread_ = std::thread([this] { loop_.Run(); });
+}
+
+void Prober::Stop() {
+  if (!thread_.joinable()) return;
+  loop_.Stop();
+  thread_.join();
+}
+
+void Prober::Update(std::shared_ptr<const RoutingTable> table) {
+  loop_.Post([this, table = std::move(table)] { Take(table); });
+}
+
+void Prober::CheckSoon(TargetState* target) {
+  loop_.Post([this, target] {
+    if (const auto it = checks_by_target_.find(target); it != checks_by_target_.end()) it->second->CheckSoon();
+  });
+}
+
+void Prober::Take(const std::shared_ptr<const RoutingTable>& table) {
+  for (const auto& group : table->changed_groups) {
+    for (const Member& member : group->members) {
+      auto& check = checks_by_target_[member.target.get()];
+      if (check == nullptr) {
+        check = std::make_unique<Check>(*this, member.target);
+        check->Report();
+      }
+      check->SetSpec(group->health_check, member.admin == AdminState::kActive);
+    }
+  }
+  for (const auto& [target, admin] : table->admin_changes) {
+    if (admin == AdminState::kRemoved) checks_by_target_.erase(target.get());
+  }
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,163 @@
+#include "proxy/program.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "common/message_yaml.h"
+#include "proxy/access_log.h"
+#include "proxy/admin.h"
+#include "proxy/coordinator.h"
+
+namespace remuda::proxy {
+namespace {
+
+// SIGTERM and SIGINT as events of the loop. Made before any thread, so that all inherit the mask.
+class Signals final : public IoHandler {
+ public:
+  explicit Signals(std::function<void()> on_stop) : on_stop_(std::move(on_stop)) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+  ~Signals() { close(fd_); }
+  int fd() const { return fd_; }
+  void OnIo(uint32_t /*events*/) override {
+    signalfd_siginfo info;
+    while (read(fd_, &info, sizeof info) == sizeof info) on_stop_();
+  }
+
+ private:
+  const std::function<void()> on_stop_;
+  int fd_ = -1;
+};
+
+class Program {
+ public:
+  explicit Program(const ProgramOptions& options)
+      : options_(options),
+        signals_([this] { OnStopSignal(); }),
+        log_(options.access_log.empty() ? nullptr : std::make_unique<AccessLog>(options.access_log)),
+        drain_timer_([this] {
+          spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
+          loop_.Stop();
+        }) {
+    Coordinator::Options coordinator_options;
+    coordinator_options.workers = options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
+    coordinator_options.workers = std::min(coordinator_options.workers, kMaxWorkers);
+    coordinator_options.settings = options.settings;
+    coordinator_options.log = log_.get();
+    Coordinator::Events events;
+    events.on_health = [](const HealthChange&) {};
+    events.on_busy = [](const std::vector<Busy>&) {};
+    events.on_stopped = [this] { loop_.Stop(); };
+    coordinator_ = std::make_unique<Coordinator>(loop_, coordinator_options, std::move(events));
+    admin_ = std::make_unique<AdminHttp>(AdminHttp::Options{options.admin_address, options.admin_port});
+    AddAdminPages(*admin_, {coordinator_.get(), log_.get(), &control_});
+  }
+
+  int Run() {
+    loop_.Add(signals_.fd(), &signals_);
+    if (const absl::Status status = admin_->Start(); !status.ok()) {
+      spdlog::error("{}", std::string(status.message()));
+      return 1;
+    }
+    spdlog::info("admin pages on http://{}", admin_->listen_address());
+    if (!options_.config.empty() && !LoadFile()) return 1;
+    loop_.Run();
+    admin_->Stop();
+    spdlog::info("stopped");
+    return exit_code_;
+  }
+
+ private:
+  bool LoadFile() {
+    std::ifstream in(options_.config, std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    if (!in) {
+      spdlog::error("{}: cannot be read", options_.config);
+      return false;
+    }
+    v1::ConfigUpdate update;
+    const absl::Status status = ParseMessageYaml(text.str(), options_.config, update.mutable_upserts());
+    if (!status.ok()) {
+      spdlog::error("{}", std::string(status.message()));
+      return false;
+    }
+    const auto error = coordinator_->Apply(update, true, [this](const Coordinator::Adopted& adopted) {
+      for (const ListenerReport& report : adopted.listeners) {
+        if (report.error.empty()) continue;
+        exit_code_ = 1;
+        loop_.Stop();
+        return;
+      }
+      WriteReadyFile(adopted.listeners);
+    });
+    if (error) spdlog::error("{}: {}: {}", options_.config, error->resource, error->reason);
+    return !error;
+  }
+
+  // In one step, so that whoever waits for the file never reads half of it.
+  void WriteReadyFile(const std::vector<ListenerReport>& listeners) {
+    if (options_.ready_file.empty()) return;
+    const std::string temporary = options_.ready_file + ".new";
+    std::ofstream out(temporary, std::ios::trunc);
+    out << "{\"admin\":\"" << admin_->listen_address() << "\",\"listeners\":[";
+    bool is_first = true;
+    for (const ListenerReport& report : listeners) {
+      out << (is_first ? "" : ",") << "{\"load_balancer\":\"" << report.load_balancer << "\",\"port\":" << report.port
+          << ",\"actual_port\":" << report.actual_port << "}";
+      is_first = false;
+    }
+    out << "]}\n";
+    out.close();
+    if (!out || std::rename(temporary.c_str(), options_.ready_file.c_str()) != 0) {
+      spdlog::error("{}: cannot be written", options_.ready_file);
+    }
+  }
+
+  int64_t ActiveConnections() const {
+    int64_t sum = 0;
+    for (const auto& worker : coordinator_->workers()) sum += worker->metrics().active_connections.Get();
+    return sum;
+  }
+
+  void OnStopSignal() {
+    if (is_draining_) {
+      spdlog::warn("second signal: exits at once");
+      std::_Exit(1);
+    }
+    is_draining_ = true;
+    spdlog::info("draining: {} connections", ActiveConnections());
+    drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
+    coordinator_->Drain();
+  }
+
+  const ProgramOptions& options_;
+  EventLoop loop_;
+  Signals signals_;
+  std::unique_ptr<AccessLog> log_;
+  ControlCounters control_;
+  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<AdminHttp> admin_;
+  Timer drain_timer_;
+  bool is_draining_ = false;
+  int exit_code_ = 0;
+};
+
+}  // namespace
+
+int RunProgram(const ProgramOptions& options) { return Program(options).Run(); }
+
+}  // namespace remuda::proxy

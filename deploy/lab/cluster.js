@@ -18,6 +18,7 @@ class Cluster {
   constructor(options) {
     this.options = { hosts: 2, proxies: 1, ...options };
     this.options.ports = { 'controller-port': 0, 'controller-http-port': 0, 'agent-http-port': 0, 'proxy-http-port': 0, ...options.ports };
+    this.seenPids = new Set();
     this.dev = null;
     this.programs = null; // the ready file of `remuda dev`: addresses of all programs
   }
@@ -96,7 +97,19 @@ class Cluster {
 
   async instances() {
     const list = await this.get('instances');
+    list.forEach((instance) => this.seenPids.add(Number(instance.process?.pid ?? 0)));
     return list.map((instance) => ({ ...instance, id: shortId(instance.name) })).filter((i) => i.state !== 'INSTANCE_STATE_TERMINATED');
+  }
+
+  // Which of the processes of all instances that were ever seen still run.
+  appsRunning() {
+    return [...this.seenPids].filter((pid) => {
+      try {
+        return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('app.js');
+      } catch {
+        return false;
+      }
+    });
   }
 
   // The group's instances once exactly `count` are in service and no other is there.

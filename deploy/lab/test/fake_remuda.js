@@ -1,0 +1,201 @@
+#!/usr/bin/env node
+'use strict';
+// A stand-in for `remuda`, to test the lab's player: a small cluster in one process that does what the lab asks for,
+// and with FAKE_FAULT=… one thing wrong, which the player must find. The command line talks to it over HTTP.
+
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const http = require('node:http');
+const path = require('node:path');
+
+const fault = process.env.FAKE_FAULT || '';
+const tickMs = 50;
+const failuresToLeave = 2;
+const patienceTicks = 30; // until a deployment of what never becomes healthy is rolled back
+
+class FakeCluster {
+  constructor() {
+    this.images = {};
+    this.templates = [];
+    this.group = null;
+    this.balancer = null;
+    this.targetGroup = false;
+    this.instances = [];
+    this.deployments = [];
+    this.turn = 0;
+    this.count = 0;
+  }
+
+  launch(version, live) {
+    this.count += 1;
+    const host = this.count % 2;
+    const { image, port } = this.templates[version - 1];
+    const instance = { id: `i-${this.count}`, host: `h${host + 1}`, address: `127.0.1.${host + 1}`, version, live, healthy: false, failures: 0 };
+    const taken = this.instances.find((other) => other.address === instance.address && other.version === version);
+    if (taken) Object.assign(instance, host === 0 ? { host: 'h2', address: '127.0.1.2' } : { host: 'h1', address: '127.0.1.1' });
+    instance.port = port;
+    instance.child = spawn(process.execPath, ['app.js'], {
+      cwd: this.images[image],
+      env: { ...process.env, PORT: `${port}`, HOST: instance.address, REMUDA_INSTANCE: instance.id },
+      stdio: 'ignore',
+    });
+    instance.child.once('exit', () => this.remove(instance));
+    this.instances.push(instance);
+    return instance;
+  }
+
+  remove(instance) {
+    this.instances = this.instances.filter((other) => other !== instance);
+  }
+
+  end(instance) {
+    instance.live = false;
+    if (fault !== 'leak') instance.child.kill('SIGTERM');
+    else this.remove(instance);
+  }
+
+  check(instance) {
+    const request = http.get({ host: instance.address, port: instance.port, path: '/health', timeout: 1000 }, (response) => {
+      response.resume();
+      const ok = response.statusCode === 200;
+      instance.failures = ok ? 0 : instance.failures + 1;
+      if (ok) instance.healthy = true;
+      if (instance.failures >= failuresToLeave && instance.healthy) {
+        instance.healthy = false;
+        if (instance.live) this.end(instance);
+      }
+    });
+    request.on('error', () => {});
+  }
+
+  tick() {
+    this.instances.forEach((instance) => this.check(instance));
+    if (!this.group) return;
+    const live = this.instances.filter((instance) => instance.live);
+    const running = this.deployments.find((deployment) => deployment.running);
+    if (running) this.advance(running);
+    else if (live.length < this.group.desired) this.launch(this.group.version, true);
+    else if (live.length > this.group.desired) live.slice(this.group.desired).forEach((instance) => this.end(instance));
+  }
+
+  advance(deployment) {
+    const green = this.instances.filter((instance) => instance.version === deployment.to);
+    deployment.ticks += 1;
+    if (green.length < this.group.desired) {
+      this.launch(deployment.to, fault === 'early');
+    } else if (green.every((instance) => instance.healthy)) {
+      const blue = this.instances.filter((instance) => instance.version !== deployment.to);
+      green.forEach((instance) => { instance.live = true; });
+      this.group.version = deployment.to;
+      Object.assign(deployment, { running: false, code: 0 });
+      blue.forEach((instance) => { instance.live = false; });
+      setTimeout(() => blue.forEach((instance) => this.end(instance)), 200);
+    } else if (deployment.ticks > patienceTicks) {
+      green.forEach((instance) => this.end(instance));
+      Object.assign(deployment, { running: false, code: fault === 'no-rollback' ? 0 : 4 });
+    }
+  }
+
+  // The fake's proxy: round robin over healthy instances, once more elsewhere when one cannot be reached.
+  forward(request, response, tried = null) {
+    if (request.url.startsWith('/admin/')) return response.writeHead(403).end();
+    const targets = this.instances.filter((instance) => instance.live && (instance.healthy || fault === 'early') && instance !== tried);
+    if (targets.length === 0) return response.writeHead(503).end();
+    this.turn += 1;
+    const target = targets[fault === 'no-turns' ? 0 : this.turn % targets.length];
+    const from = request.headers['x-forwarded-for'];
+    const headers = { ...request.headers, 'x-forwarded-for': from ? `${from}, 127.0.0.1` : '127.0.0.1' };
+    const upstream = http.get({ host: target.address, port: target.port, path: request.url, headers, agent: false }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    upstream.on('error', () => (fault === 'no-retry' || tried ? response.writeHead(502).end() : this.forward(request, response, target)));
+    return undefined;
+  }
+
+  apply(text) {
+    for (const document of text.split('\n---\n')) {
+      const field = (name) => new RegExp(`^\\s*(?:- )?${name}: (.+)$`, 'm').exec(document)?.[1];
+      const kind = field('kind');
+      if (kind === 'LaunchTemplate') this.templates.push({ image: field('image'), port: Number(field('port')) });
+      if (kind === 'TargetGroup') this.targetGroup = true;
+      if (kind === 'AutoScalingGroup') this.group ??= { version: 1, desired: 1 };
+      if (kind === 'LoadBalancer') {
+        this.balancer = http.createServer((request, response) => this.forward(request, response));
+        this.balancer.listen(Number(field('port')), '127.0.0.1');
+      }
+    }
+    return '';
+  }
+
+  get(kind) {
+    const some = (thing, name) => (thing ? [{ name }] : []);
+    const kinds = {
+      hosts: () => [1, 2].map((n) => ({ name: `hosts/h${n}`, address: `127.0.1.${n}`, zone: 'ab'[n - 1], state: 'HOST_STATE_CONNECTED' })),
+      lt: () => this.templates.map((_, index) => ({ name: 'launchTemplates/shop', version: index + 1 })),
+      asg: () => some(this.group, 'autoScalingGroups/blue'),
+      tg: () => some(this.targetGroup, 'targetGroups/blue'),
+      lb: () => some(this.balancer, 'loadBalancers/shop'),
+      deployments: () => this.deployments.map((deployment) => ({ name: deployment.name })).reverse(),
+      instances: () => this.instances.map((i) => ({
+        name: `instances/${i.id}`, host: i.host, address: i.address, port: i.port, process: { pid: `${i.child.pid}` },
+        state: i.live && i.healthy ? 'INSTANCE_STATE_IN_SERVICE' : 'INSTANCE_STATE_PENDING',
+      })),
+    };
+    return JSON.stringify(kinds[kind]());
+  }
+
+  async deploy(version) {
+    const deployment = { name: `deployments/blue-${this.deployments.length + 1}`, from: this.group.version, to: version, running: true, ticks: 0 };
+    this.deployments.push(deployment);
+    while (deployment.running) await new Promise((resolve) => setTimeout(resolve, tickMs));
+    return deployment.code;
+  }
+
+  // {code, stdout} of a command.
+  async run([verb, ...args]) {
+    const flag = (name) => args[args.indexOf(name) + 1];
+    const done = (stdout) => ({ code: 0, stdout });
+    if (verb === 'image') this.images[args[1]] = args[2];
+    if (verb === 'apply') return done(this.apply(fs.readFileSync(flag('-f'), 'utf8')));
+    if (verb === 'get') return done(this.get(args[0]));
+    if (verb === 'scale') this.group.desired = Number(flag('--desired'));
+    if (verb === 'deploy') return { code: await this.deploy(Number(flag('--template').split(':')[1])), stdout: '' };
+    if (verb === 'deployment') return { code: await this.deploy(this.deployments.find((d) => d.name.endsWith(args[1])).from), stdout: '' };
+    if (verb === 'delete' && args[0] === 'lb') this.balancer.close(() => { this.balancer = null; }).closeAllConnections();
+    if (verb === 'delete' && args[0] === 'tg') this.targetGroup = false;
+    if (verb === 'delete' && args[0] === 'asg') this.group = null;
+    return done('');
+  }
+}
+
+function dev(args) {
+  const cluster = new FakeCluster();
+  const server = http.createServer(async (request, response) => {
+    let text = '';
+    for await (const part of request) text += part;
+    response.end(JSON.stringify(await cluster.run(JSON.parse(text))));
+  });
+  server.listen(0, '127.0.0.1', () => {
+    const address = `127.0.0.1:${server.address().port}`;
+    fs.writeFileSync(args[args.indexOf('--ready-file') + 1], JSON.stringify({ controller: { grpc: address, http: address } }));
+  });
+  fs.mkdirSync(path.join(args[args.indexOf('--data-dir') + 1], 'controller'), { recursive: true });
+  setInterval(() => cluster.tick(), tickMs);
+  process.on('SIGTERM', () => {
+    cluster.instances.forEach((instance) => instance.child.kill('SIGKILL'));
+    process.exit(0);
+  });
+}
+
+async function main() {
+  const args = process.argv.slice(2);
+  if (args[0] === 'dev') return dev(args);
+  const answer = await fetch(`http://${process.env.REMUDA_CONTROLLER}/`, { method: 'POST', body: JSON.stringify(args) });
+  const { code, stdout } = await answer.json();
+  process.stdout.write(stdout);
+  process.exitCode = code;
+  return undefined;
+}
+
+main();

@@ -17,6 +17,8 @@ namespace remuda::core {
 // Which groups to look at: those named, or all.
 struct Scope {
   std::optional<std::set<std::string>> groups;
+  // Also what belongs to no group: hosts and proxies that joined, hand-registered targets that drain. Costs a scan of each.
+  bool housekeeping = true;
 };
 
 // What reports imply: hosts and proxies that joined, ports and start times of instances, processes

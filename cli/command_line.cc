@@ -1,9 +1,11 @@
 #include "cli/command_line.h"
 
 #include <algorithm>
+#include <map>
 #include <ostream>
 
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "common/message_yaml.h"
 
 namespace remuda::cli {
@@ -73,6 +75,22 @@ ExitCode UsageError(Context& context, const CLI::App& app, const CLI::ParseError
 
 }  // namespace
 
+void SetExample(CLI::App* command, const std::string& text) {
+  command->footer("\nExample:\n  " + text);
+}
+
+void AddOutputFlag(CLI::App* command, Context& context) {
+  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
+                                                               {"json", OutputFormat::kJson},
+                                                               {"yaml", OutputFormat::kYaml}};
+  command
+      ->add_option_function<std::string>(
+          "-o,--output",
+          [&context](const std::string& word) { context.output = kFormats.at(word); },
+          "table, json or yaml (default table)")
+      ->check(CLI::IsMember({"table", "json", "yaml"}));
+}
+
 std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags) {
   auto app = std::make_unique<CLI::App>(
       "Remuda: load balancing, auto scaling and safe deployments for hosts that you own", "remuda");
@@ -85,6 +103,20 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   app->add_option("--timeout", flags.timeout,
                   "How long one call may take, for example 30s (default 10s)");
   AddDevCommand(*app, context);
+  AddApplyCommand(*app, context);
+  AddGetCommand(*app, context);
+  AddDescribeCommand(*app, context);
+  AddDeleteCommand(*app, context);
+  AddScaleCommand(*app, context);
+  AddDeployCommand(*app, context);
+  AddDeploymentCommand(*app, context);
+  AddImageCommand(*app, context);
+  AddInstanceCommand(*app, context);
+  AddLogsCommand(*app, context);
+  AddTargetCommand(*app, context);
+  AddHostCommand(*app, context);
+  AddActivitiesCommand(*app, context);
+  AddCompletionCommand(*app, context);
   return app;
 }
 
@@ -92,6 +124,10 @@ ExitCode RunCommandLine(int argc, const char* const* argv, Context& context) {
   SettingFlags flags;
   const auto app = MakeCommandLine(context, flags);
   const std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "__complete") {
+    Complete(context, *app, {words.begin() + 1, words.end()});
+    return ExitCode::kOk;
+  }
   try {
     app->parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

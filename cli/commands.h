@@ -3,16 +3,38 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 #include "cli/context.h"
 
 namespace remuda::cli {
 
+void AddActivitiesCommand(CLI::App& app, Context& context);
+void AddApplyCommand(CLI::App& app, Context& context);
+void AddCompletionCommand(CLI::App& app, Context& context);
+void AddDeleteCommand(CLI::App& app, Context& context);
+void AddDeployCommand(CLI::App& app, Context& context);
+void AddDeploymentCommand(CLI::App& app, Context& context);
+void AddDescribeCommand(CLI::App& app, Context& context);
 void AddDevCommand(CLI::App& app, Context& context);
+void AddGetCommand(CLI::App& app, Context& context);
+void AddHostCommand(CLI::App& app, Context& context);
+void AddImageCommand(CLI::App& app, Context& context);
+void AddInstanceCommand(CLI::App& app, Context& context);
+void AddLogsCommand(CLI::App& app, Context& context);
+void AddScaleCommand(CLI::App& app, Context& context);
+void AddTargetCommand(CLI::App& app, Context& context);
 
 // `text` under "Example:" at the end of a command's help.
-inline void SetExample(CLI::App* command, const std::string& text) {
-  command->footer("\nExample:\n  " + text);
+void SetExample(CLI::App* command, const std::string& text);
+// -o/--output table|json|yaml.
+void AddOutputFlag(CLI::App* command, Context& context);
+
+// A command whose work is `run`: it is not run while the line is parsed, but when all of it is
+// known to be right.
+template <typename Run>
+void SetRun(CLI::App* command, Context& context, Run run) {
+  command->callback([&context, run] { context.run = run; });
 }
 
 }  // namespace remuda::cli

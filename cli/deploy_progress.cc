@@ -1,0 +1,116 @@
+#include "cli/deploy_progress.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "cli/kinds.h"
+#include "common/message_yaml.h"
+
+namespace remuda::cli {
+namespace {
+
+constexpr size_t kBarCells = 30;
+constexpr size_t kMinWidth = 40;
+
+std::string PhaseText(const v1::Deployment& deployment) {
+  return absl::StrCat(ShortEnumName(v1::DeploymentPhase_descriptor(), deployment.phase()),
+                      deployment.paused() ? " (paused)" : "");
+}
+
+std::string TemplateText(const v1::LaunchTemplateRef& ref) {
+  return absl::StrCat(ref.name(), ":", ref.version());
+}
+
+std::string Counts(const v1::DeploymentSide& side) {
+  std::string out = absl::StrCat(side.in_service(), " in service");
+  if (side.pending() > 0) absl::StrAppend(&out, ", ", side.pending(), " pending");
+  if (side.terminating() > 0) absl::StrAppend(&out, ", ", side.terminating(), " ending");
+  return out;
+}
+
+std::string Bar(int percent) {
+  const auto filled = static_cast<size_t>(std::clamp(percent, 0, 100)) * kBarCells / 100;
+  return "[" + std::string(filled, '#') + std::string(kBarCells - filled, '.') + "]";
+}
+
+std::string SideLine(const char* what, const v1::LaunchTemplateRef& ref,
+                     const v1::DeploymentSide& side) {
+  std::string name = absl::StrCat(what, TemplateText(ref));
+  name.resize(std::max<size_t>(name.size(), 16), ' ');
+  std::string percent = absl::StrCat(side.traffic_percent(), "%");
+  percent.insert(0, 4 - std::min<size_t>(4, percent.size()), ' ');
+  return absl::StrCat("  ", name, " ", Bar(side.traffic_percent()), percent, " of the traffic   ",
+                      Counts(side));
+}
+
+// Cut at a code point, with control characters out: the text comes from elsewhere and goes to a
+// terminal.
+std::string Fit(std::string line, size_t width) {
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  size_t columns = 0;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if ((line[i] & 0xC0) == 0x80) continue;
+    if (columns++ == width) return line.substr(0, i);
+  }
+  return line;
+}
+
+}  // namespace
+
+bool HasEnded(const v1::Deployment& deployment) {
+  return deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
+         deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
+}
+
+std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::Timestamp& now) {
+  if (!deployment.has_deadline_time() || HasEnded(deployment)) return "";
+  const int64_t seconds =
+      std::max<int64_t>(0, deployment.deadline_time().seconds() - now.seconds());
+  return seconds < 60 ? absl::StrCat("in ", seconds, "s")
+                      : absl::StrCat("in ", seconds / 60, "m", seconds % 60, "s");
+}
+
+std::string ProgressLine(const v1::Deployment& deployment) {
+  std::string line =
+      absl::StrCat(PhaseText(deployment), "  ", TemplateText(deployment.from()), ": ",
+                   Counts(deployment.old_side()), ", ", deployment.old_side().traffic_percent(),
+                   "%  ", TemplateText(deployment.to()), ": ", Counts(deployment.new_side()), ", ",
+                   deployment.new_side().traffic_percent(), "%");
+  if (!deployment.rollback_reason().empty())
+    absl::StrAppend(&line, "  rolling back: ", deployment.rollback_reason());
+  if (!deployment.waiting().empty()) absl::StrAppend(&line, "  waiting: ", deployment.waiting());
+  return Fit(line, line.size());
+}
+
+std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
+                                       const google::protobuf::Timestamp& now, size_t width) {
+  std::vector<std::string> lines;
+  const std::string left = TimeLeft(deployment, now);
+  lines.push_back(
+      absl::StrCat(ShortId(deployment.name()), "  ", PhaseText(deployment),
+                   left.empty() ? "" : absl::StrCat("  (gives up or goes on ", left, ")")));
+  lines.push_back(SideLine("old ", deployment.from(), deployment.old_side()));
+  lines.push_back(SideLine("new ", deployment.to(), deployment.new_side()));
+  if (!deployment.rollback_reason().empty())
+    lines.push_back("  rolling back: " + deployment.rollback_reason());
+  if (!deployment.waiting().empty()) lines.push_back("  waiting: " + deployment.waiting());
+  for (std::string& line : lines) line = Fit(std::move(line), std::max(width, kMinWidth));
+  return lines;
+}
+
+std::string OutcomeText(const v1::Deployment& deployment) {
+  if (deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK) {
+    return absl::StrCat(ShortId(deployment.name()), ": rolled back, ",
+                        deployment.auto_scaling_group(), " runs ", TemplateText(deployment.from()),
+                        deployment.rollback_reason().empty()
+                            ? ""
+                            : absl::StrCat(": ", deployment.rollback_reason()));
+  }
+  return absl::StrCat(ShortId(deployment.name()), ": done, ", deployment.auto_scaling_group(),
+                      " runs ", TemplateText(deployment.to()));
+}
+
+}  // namespace remuda::cli

@@ -1,0 +1,29 @@
+// A deployment for a person's eye: as one line, or as a panel that is drawn again. Pure.
+#pragma once
+
+#include <google/protobuf/timestamp.pb.h>
+
+#include <string>
+#include <vector>
+
+#include "remuda/v1/deployment.pb.h"
+
+namespace remuda::cli {
+
+bool HasEnded(const v1::Deployment& deployment);
+// "in 9m12s" until its deadline; empty without one, or when it has ended.
+std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::Timestamp& now);
+
+// `LAUNCHING   shop:1 2 in service, 100%   shop:2 1 pending, 0%   waiting: …`. Without times, so
+// that two that look the same say the same.
+std::string ProgressLine(const v1::Deployment& deployment);
+
+// The phase, both sides, the traffic split as a bar, what it waits for, the time left. Each line at
+// most `width` columns.
+std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
+                                       const google::protobuf::Timestamp& now, size_t width);
+
+// One sentence on how it came out: "blue runs shop:2", "rolled back to shop:1: REASON".
+std::string OutcomeText(const v1::Deployment& deployment);
+
+}  // namespace remuda::cli

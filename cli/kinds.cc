@@ -1,0 +1,148 @@
+#include "cli/kinds.h"
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "common/message_yaml.h"
+
+namespace remuda::cli {
+namespace {
+
+std::string Folded(std::string_view word) {
+  std::string out;
+  for (const char c : word) {
+    if (c == '-' || c == '_') continue;
+    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
+const Kind* Match(std::string_view word) {
+  const std::string folded = Folded(word);
+  for (const Kind& kind : AllKinds()) {
+    if (folded == Folded(kind.name) || folded == Folded(kind.collection) ||
+        folded == kind.short_name)
+      return &kind;
+    if (std::find(kind.aliases.begin(), kind.aliases.end(), folded) != kind.aliases.end())
+      return &kind;
+  }
+  return nullptr;
+}
+
+std::string Text(std::string_view text) { return std::string(text); }
+
+}  // namespace
+
+const std::vector<Kind>& AllKinds() {
+  static const std::vector<Kind> kKinds = {
+      {KindId::kActivity, "Activity", "activities", "activity", {}},
+      {KindId::kAutoScalingGroup,
+       "AutoScalingGroup",
+       "autoScalingGroups",
+       "asg",
+       {"asgs", "group", "groups"}},
+      {KindId::kDeployment, "Deployment", "deployments", "deployment", {"deploy"}},
+      {KindId::kHost, "Host", "hosts", "host", {}},
+      {KindId::kImage, "Image", "images", "image", {"img"}},
+      {KindId::kInstance, "Instance", "instances", "instance", {"i"}},
+      {KindId::kLaunchTemplate,
+       "LaunchTemplate",
+       "launchTemplates",
+       "lt",
+       {"lts", "template", "templates"}},
+      {KindId::kLoadBalancer, "LoadBalancer", "loadBalancers", "lb", {"lbs"}},
+      {KindId::kProxy, "Proxy", "proxies", "proxy", {}},
+      {KindId::kTarget, "Target", "targets", "target", {}},
+      {KindId::kTargetGroup, "TargetGroup", "targetGroups", "tg", {"tgs"}},
+  };
+  return kKinds;
+}
+
+const Kind& KindOf(KindId id) {
+  return *std::find_if(AllKinds().begin(), AllKinds().end(),
+                       [id](const Kind& kind) { return kind.id == id; });
+}
+
+absl::StatusOr<const Kind*> ParseKind(std::string_view word) {
+  if (const Kind* kind = Match(word)) return kind;
+  std::vector<std::string> names;
+  std::string list;
+  for (const Kind& kind : AllKinds()) {
+    names.push_back(kind.name);
+    names.push_back(kind.collection);
+    absl::StrAppend(&list, list.empty() ? "" : ", ", kind.short_name);
+  }
+  const std::string nearest = NearestWord(word, names);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "\"", Text(word), "\" is not a kind",
+      nearest.empty() ? "" : absl::StrCat(" (did you mean ", nearest, "?)"), "; there are ", list));
+}
+
+absl::StatusOr<ResourceRef> ParseRef(std::string_view word, std::string_view name) {
+  const size_t slash = word.find('/');
+  if (slash != std::string_view::npos) {
+    if (!name.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", Text(word), "\" names a resource already: \"", Text(name), "\" is too much"));
+    }
+    auto kind = ParseKind(word.substr(0, slash));
+    if (!kind.ok()) return kind.status();
+    if (slash + 1 == word.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", Text(word), "\": a name must follow the slash"));
+    }
+    return ResourceRef{*kind, Text(word.substr(slash + 1))};
+  }
+  auto kind = ParseKind(word);
+  if (!kind.ok()) return kind.status();
+  if (name.empty()) return ResourceRef{*kind, ""};
+  auto id = ParseIdOf((*kind)->id, name);
+  if (!id.ok()) return id.status();
+  return ResourceRef{*kind, *std::move(id)};
+}
+
+absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word) {
+  const size_t slash = word.find('/');
+  // A target's id within its group may be anything; the rest have no slash of their own.
+  if (slash == std::string_view::npos) {
+    if (word.empty())
+      return absl::InvalidArgumentError(
+          absl::StrCat("the name of the ", KindOf(kind).name, " is empty"));
+    return Text(word);
+  }
+  const Kind* found = Match(word.substr(0, slash));
+  if (found == nullptr || found->id != kind || slash + 1 == word.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", Text(word), "\" is not the name of a ",
+                                                   KindOf(kind).name, ": write NAME or ",
+                                                   KindOf(kind).short_name, "/NAME"));
+  }
+  return Text(word.substr(slash + 1));
+}
+
+std::string FullName(KindId kind, std::string_view id) {
+  return absl::StrCat(KindOf(kind).collection, "/", Text(id));
+}
+
+std::string ShortId(std::string_view name) {
+  const size_t slash = name.rfind('/');
+  return Text(slash == std::string_view::npos ? name : name.substr(slash + 1));
+}
+
+absl::StatusOr<TemplateRef> ParseTemplateRef(std::string_view word) {
+  auto id = ParseIdOf(KindId::kLaunchTemplate, word);
+  if (!id.ok()) return id.status();
+  TemplateRef out{*id, 0};
+  const size_t colon = id->find(':');
+  if (colon == std::string::npos) return out;
+  out.id = id->substr(0, colon);
+  const std::string version = id->substr(colon + 1);
+  if (out.id.empty() || !absl::SimpleAtoi(version, &out.version) || out.version < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", Text(word), "\" is not TEMPLATE or TEMPLATE:VERSION, for example shop:2"));
+  }
+  return out;
+}
+
+}  // namespace remuda::cli

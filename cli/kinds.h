@@ -1,0 +1,66 @@
+// The kinds of resources and their many names: `asg`, `AutoScalingGroup`, `autoScalingGroups`,
+// `asg/blue`. Pure.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace remuda::cli {
+
+enum class KindId {
+  kActivity,
+  kAutoScalingGroup,
+  kDeployment,
+  kHost,
+  kImage,
+  kInstance,
+  kLaunchTemplate,
+  kLoadBalancer,
+  kProxy,
+  kTarget,
+  kTargetGroup,
+};
+
+struct Kind {
+  KindId id;
+  std::string name;        // AutoScalingGroup, as a manifest says
+  std::string collection;  // autoScalingGroups
+  std::string short_name;  // asg
+  std::vector<std::string> aliases;
+};
+
+const std::vector<Kind>& AllKinds();
+const Kind& KindOf(KindId id);
+
+// Case, `-` and `_` do not matter. INVALID_ARGUMENT names the kinds there are, and the nearest.
+absl::StatusOr<const Kind*> ParseKind(std::string_view word);
+
+// One resource as the command line names it.
+struct ResourceRef {
+  const Kind* kind = nullptr;
+  std::string id;  // without the collection; of a launch template perhaps with `:VERSION`
+};
+
+// `asg/blue`, or `asg` and `blue` apart (then `name` is not empty). A full name as `name` is fine
+// too.
+absl::StatusOr<ResourceRef> ParseRef(std::string_view word, std::string_view name = "");
+// Of this kind: `blue`, `asg/blue` and `autoScalingGroups/blue` are the same. INVALID_ARGUMENT if
+// it is another kind.
+absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word);
+
+// `autoScalingGroups/blue`.
+std::string FullName(KindId kind, std::string_view id);
+// `autoScalingGroups/blue` → `blue`; `targetGroups/blue/targets/i-1` → `i-1`.
+std::string ShortId(std::string_view name);
+
+// `shop:2` → shop, 2; without a version 0.
+struct TemplateRef {
+  std::string id;
+  int version = 0;
+};
+absl::StatusOr<TemplateRef> ParseTemplateRef(std::string_view word);
+
+}  // namespace remuda::cli

@@ -1,0 +1,227 @@
+#include "cli/manifest.h"
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+
+#include "common/status.h"
+
+namespace remuda::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kKindKey[] = "kind";
+constexpr char kNameKey[] = "name";
+constexpr char kRoot[] = "resource";  // what a path in Origin::fields begins with
+
+// kind as manifests write it → the field of v1::Resource.
+const google::protobuf::FieldDescriptor* ResourceField(const std::string& kind) {
+  const auto* type = v1::Resource::descriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    if (type->field(i)->message_type()->name() == kind) return type->field(i);
+  }
+  return nullptr;
+}
+
+std::vector<std::string> KindNames() {
+  std::vector<std::string> names;
+  const auto* type = v1::Resource::descriptor();
+  for (int i = 0; i < type->field_count(); ++i)
+    names.push_back(type->field(i)->message_type()->name());
+  return names;
+}
+
+const YamlNode* ValueOf(const YamlNode& map, std::string_view key) {
+  for (const auto& [name, value] : map.entries) {
+    if (name->scalar == key) return value;
+  }
+  return nullptr;
+}
+
+class ManifestParser {
+ public:
+  void File(const ManifestFile& file) {
+    const auto documents = ParseYaml(file.text, file.name);
+    if (!documents.ok()) {
+      errors_.emplace_back(documents.status().message());
+      return;
+    }
+    for (const YamlDocument& document : *documents) Document(file.name, *document.root);
+  }
+
+  absl::StatusOr<Manifest> Result() && {
+    if (errors_.empty() && manifest_.origins.empty())
+      errors_.emplace_back("no resource in what was given");
+    if (manifest_.request.resources_size() > kMaxManifestResources) {
+      errors_.push_back(absl::StrCat(manifest_.request.resources_size(), " resources; at most ",
+                                     kMaxManifestResources, " can be applied at once"));
+    }
+    if (!errors_.empty()) return absl::InvalidArgumentError(absl::StrJoin(errors_, "\n"));
+    return std::move(manifest_);
+  }
+
+ private:
+  void Error(const std::string& file, SourcePosition position, const std::string& why) {
+    errors_.push_back(FormatPosition(file, position) + ": " + why);
+  }
+
+  void Document(const std::string& file, const YamlNode& root) {
+    if (root.kind != YamlNode::Kind::kMap) {
+      return Error(file, root.position, "expected a resource: kind, name and its fields");
+    }
+    const YamlNode* kind = ValueOf(root, kKindKey);
+    if (kind == nullptr || kind->kind != YamlNode::Kind::kScalar) {
+      return Error(file, root.position,
+                   absl::StrCat("kind: is missing; one of ", absl::StrJoin(KindNames(), ", ")));
+    }
+    const auto* field = ResourceField(kind->scalar);
+    if (field == nullptr) {
+      const std::string nearest = NearestWord(kind->scalar, KindNames());
+      return Error(
+          file, kind->position,
+          absl::StrCat("kind: there is no kind \"", kind->scalar, "\"; ",
+                       nearest.empty() ? absl::StrCat("one of ", absl::StrJoin(KindNames(), ", "))
+                                       : absl::StrCat("did you mean ", nearest, "?")));
+    }
+    const YamlNode* name = ValueOf(root, kNameKey);
+    if (name == nullptr) return Error(file, root.position, "name: is missing");
+
+    Manifest::Origin origin{file, kind->scalar, name->scalar, {}};
+    v1::Resource* resource = manifest_.request.add_resources();
+    auto* message = resource->GetReflection()->MutableMessage(resource, field);
+    const absl::Status status =
+        MessageFromYaml(root, {.file_name = file, .path_prefix = kRoot, .ignored_keys = {kKindKey}},
+                        message, &origin.fields);
+    if (!status.ok()) errors_.emplace_back(status.message());
+    const auto [it, is_new] =
+        seen_.emplace(kind->scalar + " " + name->scalar, FormatPosition(file, root.position));
+    if (!is_new) {
+      Error(file, root.position,
+            absl::StrCat("name: ", kind->scalar, " ", name->scalar, " is also at ", it->second));
+    }
+    manifest_.origins.push_back(std::move(origin));
+  }
+
+  Manifest manifest_;
+  std::vector<std::string> errors_;
+  std::map<std::string, std::string> seen_;  // "KIND NAME" → where
+};
+
+absl::Status AddFile(const std::string& path, std::vector<ManifestFile>& files) {
+  if (files.size() >= kMaxManifestFiles) {
+    return absl::InvalidArgumentError(absl::StrCat("more than ", kMaxManifestFiles, " files"));
+  }
+  std::ifstream in(path, std::ios::binary);
+  if (!in)
+    return absl::NotFoundError(
+        absl::StrCat(path, ": cannot be read: no such file, or no permission"));
+  std::string text;
+  text.resize(kMaxYamlBytes + 1);  // One byte more: the parser then says that it is too large.
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(in.gcount()));
+  files.push_back({path, std::move(text)});
+  return absl::OkStatus();
+}
+
+bool IsManifestName(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  return extension == ".yaml" || extension == ".yml" || extension == ".json";
+}
+
+absl::Status AddDirectory(const std::string& path, std::vector<ManifestFile>& files) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    if (IsManifestName(entry.path()) && !entry.is_directory())
+      names.push_back(entry.path().string());
+  }
+  if (error) return absl::UnavailableError(absl::StrCat(path, ": ", error.message()));
+  if (names.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat(path, ": no *.yaml, *.yml or *.json file in this directory"));
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (auto status = AddFile(name, files); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// `resources[2].load_balancer.listeners[0].port` → 2 and `listeners[0].port`. False: of another
+// form.
+bool SplitResourcePath(std::string_view path, const Manifest& manifest, size_t& index,
+                       std::string& field) {
+  static constexpr std::string_view kPrefix = "resources[";
+  if (!path.starts_with(kPrefix)) return false;
+  const size_t close = path.find(']');
+  if (close == std::string_view::npos) return false;
+  const std::string digits(path.substr(kPrefix.size(), close - kPrefix.size()));
+  if (!absl::SimpleAtoi(digits, &index) || index >= manifest.origins.size()) return false;
+  std::string_view rest = path.substr(close + 1);
+  if (rest.starts_with(".")) rest.remove_prefix(1);
+  // The resource's own field of the oneof may stand between.
+  const auto* kind = ResourceField(manifest.origins[index].kind);
+  const std::string step = kind == nullptr ? "" : kind->name();
+  if (rest == step) {
+    rest = "";
+  } else if (rest.starts_with(step + ".")) {
+    rest.remove_prefix(step.size() + 1);
+  }
+  field = std::string(rest);
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ManifestFile>> ReadManifestFiles(const std::vector<std::string>& paths) {
+  std::vector<ManifestFile> files;
+  for (const std::string& path : paths) {
+    absl::Status status;
+    std::error_code error;
+    if (path == "-") {
+      files.push_back(
+          {"stdin", {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()}});
+    } else if (fs::is_directory(path, error)) {
+      status = AddDirectory(path, files);
+    } else {
+      status = AddFile(path, files);
+    }
+    if (!status.ok()) return status;
+  }
+  return files;
+}
+
+absl::StatusOr<Manifest> ParseManifests(const std::vector<ManifestFile>& files) {
+  ManifestParser parser;
+  for (const ManifestFile& file : files) parser.File(file);
+  return std::move(parser).Result();
+}
+
+std::string ExplainApplyError(const Manifest& manifest, const absl::Status& status) {
+  std::vector<std::string> lines;
+  for (const FieldViolation& violation : ViolationsOf(status)) {
+    size_t index = 0;
+    std::string field;
+    if (!SplitResourcePath(violation.field, manifest, index, field)) {
+      lines.push_back(absl::StrCat(violation.field, ": ", violation.description));
+      continue;
+    }
+    const Manifest::Origin& origin = manifest.origins[index];
+    const SourceMap::Place place =
+        origin.fields.Find(field.empty() ? std::string(kRoot) : absl::StrCat(kRoot, ".", field));
+    lines.push_back(absl::StrCat(FormatPosition(origin.file, place.position), ": ", origin.kind,
+                                 " ", origin.name, ": ", place.path, place.path.empty() ? "" : ": ",
+                                 violation.description));
+  }
+  return lines.empty() ? std::string(status.message()) : absl::StrJoin(lines, "\n");
+}
+
+}  // namespace remuda::cli

@@ -1,0 +1,244 @@
+#include "cli/resources.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace remuda::cli {
+namespace {
+
+using google::protobuf::Message;
+
+constexpr int kPageSize = 1000;
+
+// All pages of a list. `items` says where a page's resources are.
+template <typename Request, typename Response, typename Stub, typename Method, typename Items>
+absl::StatusOr<ResourceList> Pages(const ControllerClient& client, Stub& stub, Method method,
+                                   Request request, size_t limit, Items items) {
+  ResourceList out;
+  request.set_page_size(static_cast<int>(std::min<size_t>(limit, kPageSize)));
+  while (true) {
+    auto response = client.Call<Response>(stub, method, request);
+    if (!response.ok()) return response.status();
+    for (auto& item : *items(*response)) {
+      if (out.size() >= limit) return out;
+      using Item = std::decay_t<decltype(item)>;
+      out.push_back(std::make_shared<Item>(std::move(item)));
+    }
+    if (response->next_page_token().empty() || out.size() >= limit) return out;
+    request.set_page_token(response->next_page_token());
+  }
+}
+
+template <typename Response, typename Request, typename Stub, typename Method>
+absl::StatusOr<std::shared_ptr<Message>> One(const ControllerClient& client, Stub& stub,
+                                             Method method, KindId kind, const std::string& id) {
+  Request request;
+  request.set_name(FullName(kind, id));
+  auto response = client.Call<Response>(stub, method, request);
+  if (!response.ok()) return response.status();
+  return std::make_shared<Response>(*std::move(response));
+}
+
+template <typename Response, typename Request, typename Stub, typename Method>
+absl::Status Remove(const ControllerClient& client, Stub& stub, Method method, Request request,
+                    KindId kind, const std::string& id) {
+  request.set_name(FullName(kind, id));
+  request.set_request_id(NewRequestId());
+  return client.Call<Response>(stub, method, request).status();
+}
+
+absl::StatusOr<ResourceList> ListTargets(const ControllerClient& client, const ListFilter& filter) {
+  v1::ListTargetsRequest request;
+  request.set_parent(filter.of.empty() ? "targetGroups/-" : filter.of);
+  return Pages<v1::ListTargetsRequest, v1::ListTargetsResponse>(
+      client, *client.target_groups, &v1::TargetGroupService::Stub::ListTargets, request,
+      filter.limit, [](auto& r) { return r.mutable_targets(); });
+}
+
+absl::StatusOr<ResourceList> ListInstances(const ControllerClient& client,
+                                           const ListFilter& filter) {
+  v1::ListInstancesRequest request;
+  request.set_parent(filter.of);
+  request.set_show_terminated(filter.show_terminated);
+  return Pages<v1::ListInstancesRequest, v1::ListInstancesResponse>(
+      client, *client.auto_scaling, &v1::AutoScalingService::Stub::ListInstances, request,
+      filter.limit, [](auto& r) { return r.mutable_instances(); });
+}
+
+absl::StatusOr<ResourceList> ListActivities(const ControllerClient& client,
+                                            const ListFilter& filter) {
+  v1::ListActivitiesRequest request;
+  request.set_resource(filter.of);
+  return Pages<v1::ListActivitiesRequest, v1::ListActivitiesResponse>(
+      client, *client.activities, &v1::ActivityService::Stub::ListActivities, request, filter.limit,
+      [](auto& r) { return r.mutable_activities(); });
+}
+
+absl::StatusOr<ResourceList> ListDeployments(const ControllerClient& client,
+                                             const ListFilter& filter) {
+  v1::ListDeploymentsRequest request;
+  request.set_auto_scaling_group(filter.of);
+  return Pages<v1::ListDeploymentsRequest, v1::ListDeploymentsResponse>(
+      client, *client.deployments, &v1::DeploymentService::Stub::ListDeployments, request,
+      filter.limit, [](auto& r) { return r.mutable_deployments(); });
+}
+
+absl::StatusOr<ResourceList> ListTemplates(const ControllerClient& client,
+                                           const ListFilter& filter) {
+  v1::ListLaunchTemplatesRequest request;
+  request.set_launch_template(filter.of);
+  return Pages<v1::ListLaunchTemplatesRequest, v1::ListLaunchTemplatesResponse>(
+      client, *client.launch_templates, &v1::LaunchTemplateService::Stub::ListLaunchTemplates,
+      request, filter.limit, [](auto& r) { return r.mutable_launch_templates(); });
+}
+
+absl::StatusOr<std::shared_ptr<Message>> GetTemplate(const ControllerClient& client,
+                                                     const std::string& id) {
+  const auto ref = ParseTemplateRef(id);
+  if (!ref.ok()) return ref.status();
+  v1::GetLaunchTemplateRequest request;
+  request.set_name(FullName(KindId::kLaunchTemplate, ref->id));
+  request.set_version(ref->version);
+  auto response = client.Call<v1::LaunchTemplate>(
+      *client.launch_templates, &v1::LaunchTemplateService::Stub::GetLaunchTemplate, request);
+  if (!response.ok()) return response.status();
+  return std::make_shared<v1::LaunchTemplate>(*std::move(response));
+}
+
+absl::Status Unsupported(KindId kind, const std::string& verb) {
+  return absl::InvalidArgumentError(absl::StrCat(KindOf(kind).collection, " cannot be ", verb));
+}
+
+}  // namespace
+
+bool ListsByName(KindId kind) { return kind == KindId::kTarget || kind == KindId::kActivity; }
+
+absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindId kind,
+                                           const ListFilter& filter) {
+  switch (kind) {
+    case KindId::kActivity:
+      return ListActivities(client, filter);
+    case KindId::kDeployment:
+      return ListDeployments(client, filter);
+    case KindId::kInstance:
+      return ListInstances(client, filter);
+    case KindId::kLaunchTemplate:
+      return ListTemplates(client, filter);
+    case KindId::kTarget:
+      return ListTargets(client, filter);
+    case KindId::kAutoScalingGroup:
+      return Pages<v1::ListAutoScalingGroupsRequest, v1::ListAutoScalingGroupsResponse>(
+          client, *client.auto_scaling, &v1::AutoScalingService::Stub::ListAutoScalingGroups, {},
+          filter.limit, [](auto& r) { return r.mutable_auto_scaling_groups(); });
+    case KindId::kHost:
+      return Pages<v1::ListHostsRequest, v1::ListHostsResponse>(
+          client, *client.cluster, &v1::ClusterService::Stub::ListHosts, {}, filter.limit,
+          [](auto& r) { return r.mutable_hosts(); });
+    case KindId::kImage:
+      return Pages<v1::ListImagesRequest, v1::ListImagesResponse>(
+          client, *client.images, &v1::ImageService::Stub::ListImages, {}, filter.limit,
+          [](auto& r) { return r.mutable_images(); });
+    case KindId::kLoadBalancer:
+      return Pages<v1::ListLoadBalancersRequest, v1::ListLoadBalancersResponse>(
+          client, *client.load_balancers, &v1::LoadBalancerService::Stub::ListLoadBalancers, {},
+          filter.limit, [](auto& r) { return r.mutable_load_balancers(); });
+    case KindId::kProxy:
+      return Pages<v1::ListProxiesRequest, v1::ListProxiesResponse>(
+          client, *client.cluster, &v1::ClusterService::Stub::ListProxies, {}, filter.limit,
+          [](auto& r) { return r.mutable_proxies(); });
+    case KindId::kTargetGroup:
+      return Pages<v1::ListTargetGroupsRequest, v1::ListTargetGroupsResponse>(
+          client, *client.target_groups, &v1::TargetGroupService::Stub::ListTargetGroups, {},
+          filter.limit, [](auto& r) { return r.mutable_target_groups(); });
+  }
+  return Unsupported(kind, "listed");
+}
+
+absl::StatusOr<std::shared_ptr<Message>> GetResource(const ControllerClient& client, KindId kind,
+                                                     const std::string& id) {
+  switch (kind) {
+    case KindId::kLaunchTemplate:
+      return GetTemplate(client, id);
+    case KindId::kAutoScalingGroup:
+      return One<v1::AutoScalingGroup, v1::GetAutoScalingGroupRequest>(
+          client, *client.auto_scaling, &v1::AutoScalingService::Stub::GetAutoScalingGroup, kind,
+          id);
+    case KindId::kDeployment:
+      return One<v1::Deployment, v1::GetDeploymentRequest>(
+          client, *client.deployments, &v1::DeploymentService::Stub::GetDeployment, kind, id);
+    case KindId::kHost:
+      return One<v1::Host, v1::GetHostRequest>(client, *client.cluster,
+                                               &v1::ClusterService::Stub::GetHost, kind, id);
+    case KindId::kImage:
+      return One<v1::Image, v1::GetImageRequest>(client, *client.images,
+                                                 &v1::ImageService::Stub::GetImage, kind, id);
+    case KindId::kInstance:
+      return One<v1::Instance, v1::GetInstanceRequest>(
+          client, *client.auto_scaling, &v1::AutoScalingService::Stub::GetInstance, kind, id);
+    case KindId::kLoadBalancer:
+      return One<v1::LoadBalancer, v1::GetLoadBalancerRequest>(
+          client, *client.load_balancers, &v1::LoadBalancerService::Stub::GetLoadBalancer, kind,
+          id);
+    case KindId::kProxy:
+      return One<v1::Proxy, v1::GetProxyRequest>(client, *client.cluster,
+                                                 &v1::ClusterService::Stub::GetProxy, kind, id);
+    case KindId::kTargetGroup:
+      return One<v1::TargetGroup, v1::GetTargetGroupRequest>(
+          client, *client.target_groups, &v1::TargetGroupService::Stub::GetTargetGroup, kind, id);
+    case KindId::kActivity:
+    case KindId::kTarget:
+      break;
+  }
+  return Unsupported(kind, "read one by one");
+}
+
+absl::Status DeleteResource(const ControllerClient& client, KindId kind, const std::string& id,
+                            bool force) {
+  using google::protobuf::Empty;
+  switch (kind) {
+    case KindId::kAutoScalingGroup: {
+      v1::DeleteAutoScalingGroupRequest request;
+      request.set_force(force);
+      return Remove<Empty>(client, *client.auto_scaling,
+                           &v1::AutoScalingService::Stub::DeleteAutoScalingGroup, request, kind,
+                           id);
+    }
+    case KindId::kLaunchTemplate: {
+      const auto ref = ParseTemplateRef(id);
+      if (!ref.ok()) return ref.status();
+      v1::DeleteLaunchTemplateRequest request;
+      request.set_version(ref->version);
+      return Remove<Empty>(client, *client.launch_templates,
+                           &v1::LaunchTemplateService::Stub::DeleteLaunchTemplate, request, kind,
+                           ref->id);
+    }
+    case KindId::kHost:
+      return Remove<v1::DeleteHostResponse>(client, *client.cluster,
+                                            &v1::ClusterService::Stub::DeleteHost,
+                                            v1::DeleteHostRequest(), kind, id);
+    case KindId::kImage:
+      return Remove<Empty>(client, *client.images, &v1::ImageService::Stub::DeleteImage,
+                           v1::DeleteImageRequest(), kind, id);
+    case KindId::kLoadBalancer:
+      return Remove<Empty>(client, *client.load_balancers,
+                           &v1::LoadBalancerService::Stub::DeleteLoadBalancer,
+                           v1::DeleteLoadBalancerRequest(), kind, id);
+    case KindId::kProxy:
+      return Remove<v1::DeleteProxyResponse>(client, *client.cluster,
+                                             &v1::ClusterService::Stub::DeleteProxy,
+                                             v1::DeleteProxyRequest(), kind, id);
+    case KindId::kTargetGroup:
+      return Remove<Empty>(client, *client.target_groups,
+                           &v1::TargetGroupService::Stub::DeleteTargetGroup,
+                           v1::DeleteTargetGroupRequest(), kind, id);
+    case KindId::kInstance:
+      return absl::InvalidArgumentError("an instance is ended with `remuda instance terminate " +
+                                        id + "`");
+    case KindId::kActivity:
+    case KindId::kDeployment:
+    case KindId::kTarget:
+      break;
+  }
+  return Unsupported(kind, "deleted");
+}
+
+}  // namespace remuda::cli

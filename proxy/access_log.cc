@@ -39,14 +39,16 @@ void AppendQuoted(std::string_view text, std::string& out) {
 }
 
 void AppendTime(std::chrono::system_clock::time_point time, std::string& out) {
-  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  const auto us =
+      std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
   const time_t seconds = us / 1000000;
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   char text[64];
-  const int size = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ ", parts.tm_year + 1900,
-                                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                                 static_cast<int>(us % 1000000));
+  const int size =
+      std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ ", parts.tm_year + 1900,
+                    parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                    static_cast<int>(us % 1000000));
   out.append(text, static_cast<size_t>(size));
 }
 
@@ -57,24 +59,31 @@ void AppendSpan(SteadyTime from, SteadyTime to, std::string& out) {
     return;
   }
   char text[32];
-  const int size = std::snprintf(text, sizeof text, "%.3f ", std::chrono::duration<double>(to - from).count());
+  const int size =
+      std::snprintf(text, sizeof text, "%.3f ", std::chrono::duration<double>(to - from).count());
   out.append(text, static_cast<size_t>(size));
 }
 
 std::string_view ActionOf(const Exchange& x) {
   if (x.rule == nullptr) return "";
   switch (x.rule->action.index()) {
-    case 0: return "forward";
-    case 1: return "fixed-response";
-    default: return "redirect";
+    case 0:
+      return "forward";
+    case 1:
+      return "fixed-response";
+    default:
+      return "redirect";
   }
 }
 
 std::string_view ClassName(http::Classification classification) {
   switch (classification) {
-    case http::Classification::kAmbiguous: return "Ambiguous";
-    case http::Classification::kSevere: return "Severe";
-    default: return "Acceptable";
+    case http::Classification::kAmbiguous:
+      return "Ambiguous";
+    case http::Classification::kSevere:
+      return "Severe";
+    default:
+      return "Acceptable";
   }
 }
 
@@ -135,7 +144,9 @@ void AppendAccessLine(const Exchange& x, const AccessContext& context, std::stri
   } else {
     out += "- ";
   }
-  AppendQuoted(x.trace_id[0] == '\0' ? std::string_view() : std::string_view("Root=" + std::string(x.trace_id)), out);
+  AppendQuoted(x.trace_id[0] == '\0' ? std::string_view()
+                                     : std::string_view("Root=" + std::string(x.trace_id)),
+               out);
   out += "\"-\" \"-\" ";  // SNI, certificate
   number(x.rule == nullptr ? -1 : x.rule->priority);
   AppendTime(x.wall_begin, out);
@@ -146,12 +157,15 @@ void AppendAccessLine(const Exchange& x, const AccessContext& context, std::stri
   AppendQuoted(x.target_status == 0 ? std::string_view() : std::string_view(target_status), out);
   const http::Classification classification = http::ClassificationOf(x.reason);
   AppendQuoted(ClassName(classification), out);
-  AppendQuoted(classification == http::Classification::kAcceptable ? std::string_view() : http::NameOf(x.reason), out);
+  AppendQuoted(classification == http::Classification::kAcceptable ? std::string_view()
+                                                                   : http::NameOf(x.reason),
+               out);
   out += "-\n";  // connection trace id
 }
 
 AccessLog::AccessLog(const std::string& path) {
-  fd_ = path == "-" ? dup(STDOUT_FILENO) : open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  fd_ = path == "-" ? dup(STDOUT_FILENO)
+                    : open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "access log " + path);
   thread_ = std::thread([this] { Run(); });
 }

@@ -1,5 +1,5 @@
-// The access log: AWS's fields in AWS's order. Workers format a line into a bounded queue; one thread writes. What does not
-// fit is counted, never waited for.
+// The access log: AWS's fields in AWS's order. Workers format a line into a bounded queue; one
+// thread writes. What does not fit is counted, never waited for.
 #pragma once
 
 #include <atomic>
@@ -41,7 +41,7 @@ class AccessLog {
   std::atomic<uint64_t> lost_{0};
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::string queue_;  // guarded by mutex_
+  std::string queue_;        // guarded by mutex_
   bool is_stopped_ = false;  // guarded by mutex_
   std::thread thread_;
 };

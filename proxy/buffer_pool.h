@@ -48,7 +48,8 @@ class BufferPool {
     return buffer;
   }
   void Give(Buffer& buffer) {
-    if (buffer.capacity == kBlockBytes && buffer.block != nullptr && free_.size() < kMaxFreeBlocks) {
+    if (buffer.capacity == kBlockBytes && buffer.block != nullptr &&
+        free_.size() < kMaxFreeBlocks) {
       free_.push_back(std::move(buffer.block));
     }
     buffer = Buffer();

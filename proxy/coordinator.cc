@@ -19,7 +19,8 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
     : loop_(loop),
       options_(std::move(options)),
       events_(std::move(events)),
-      prober_([this](const HealthChange& change) { loop_.Post([this, change] { OnHealth(change); }); }),
+      prober_(
+          [this](const HealthChange& change) { loop_.Post([this, change] { OnHealth(change); }); }),
       newest_(std::make_shared<const RoutingTable>()),
       tick_([this] { OnTick(); }) {
   for (size_t i = 0; i < options_.workers; ++i) {
@@ -31,7 +32,8 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
         if (++stopped_workers_ == workers_.size() && events_.on_stopped) events_.on_stopped();
       });
     };
-    workers_.push_back(std::make_unique<Worker>(i, options_.settings, options_.log, std::move(worker_events)));
+    workers_.push_back(
+        std::make_unique<Worker>(i, options_.settings, options_.log, std::move(worker_events)));
   }
   view_.table = newest_;
   prober_.Start();
@@ -46,12 +48,13 @@ Coordinator::~Coordinator() {
 std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bool allow_port_zero,
                                               std::function<void(Adopted)> done) {
   const auto previous = newest_;
-  CompileResult result =
-      CompileUpdate(*previous, update, {.workers = options_.workers, .allow_port_zero = allow_port_zero});
+  CompileResult result = CompileUpdate(
+      *previous, update, {.workers = options_.workers, .allow_port_zero = allow_port_zero});
   if (auto* error = std::get_if<ConfigError>(&result)) return std::move(*error);
   const auto table = std::get<std::shared_ptr<const RoutingTable>>(std::move(result));
   newest_ = table;
-  // From here on a target that leaves is known to leave: a worker that ends the last request to it says so.
+  // From here on a target that leaves is known to leave: a worker that ends the last request to it
+  // says so.
   FollowLeaving(*previous, *table);
   Publish(*table);
   std::vector<std::vector<ListenerChange>> opened(workers_.size());
@@ -72,7 +75,8 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
   return std::nullopt;
 }
 
-void Coordinator::OpenListeners(const RoutingTable& table, std::vector<std::vector<ListenerChange>>& opened,
+void Coordinator::OpenListeners(const RoutingTable& table,
+                                std::vector<std::vector<ListenerChange>>& opened,
                                 std::vector<std::string>& closed) {
   std::map<std::string, ListenerReport> wanted;
   for (const auto& [id, balancer] : table.load_balancers) {
@@ -97,13 +101,14 @@ void Coordinator::OpenListeners(const RoutingTable& table, std::vector<std::vect
         report.actual_port = LocalPort(fd);
       }
       if (report.error.empty()) {
-        for (size_t i = 0; i < fds.size(); ++i) opened[i].push_back({key, fds[i], report.actual_port});
-        spdlog::info("listening on {}:{} for loadBalancers/{}", spec.address.empty() ? "*" : spec.address,
-                     report.actual_port, id);
+        for (size_t i = 0; i < fds.size(); ++i)
+          opened[i].push_back({key, fds[i], report.actual_port});
+        spdlog::info("listening on {}:{} for loadBalancers/{}",
+                     spec.address.empty() ? "*" : spec.address, report.actual_port, id);
       } else {
         for (const int fd : fds) close(fd);
-        spdlog::error("cannot listen on {}:{} for loadBalancers/{}: {}", spec.address.empty() ? "*" : spec.address,
-                      spec.port, id, report.error);
+        spdlog::error("cannot listen on {}:{} for loadBalancers/{}: {}",
+                      spec.address.empty() ? "*" : spec.address, spec.port, id, report.error);
       }
       wanted[key] = report;
     }
@@ -126,8 +131,8 @@ void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable
     Leaving& leaving = leaving_[target.get()];
     leaving.target = target;
     leaving.is_settled = false;
-    // The delay runs from when it first was told to drain, or was removed without that; a dead process' requests fail by
-    // themselves.
+    // The delay runs from when it first was told to drain, or was removed without that; a dead
+    // process' requests fail by themselves.
     if (leaving.has_deadline || admin == AdminState::kGone) continue;
     std::chrono::milliseconds delay{300000};
     for (const RoutingTable* source : {&previous, &table}) {
@@ -137,15 +142,18 @@ void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable
     leaving.has_deadline = true;
     leaving.deadline = std::chrono::steady_clock::now() + delay;
   }
-  if (!leaving_.empty() && !tick_.is_armed()) tick_.Arm(loop_, std::chrono::steady_clock::now() + kTick);
+  if (!leaving_.empty() && !tick_.is_armed())
+    tick_.Arm(loop_, std::chrono::steady_clock::now() + kTick);
 }
 
 void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
                               const std::function<void(Adopted)>& done) {
   adopted_ = table->revision;
-  // Every worker has adopted this table, and with it all before it: what was leaving then gets no new request now.
+  // Every worker has adopted this table, and with it all before it: what was leaving then gets no
+  // new request now.
   for (const auto& [target, admin] : table->admin_changes) {
-    if (const auto it = leaving_.find(target.get()); it != leaving_.end()) it->second.is_settled = true;
+    if (const auto it = leaving_.find(target.get()); it != leaving_.end())
+      it->second.is_settled = true;
   }
   Adopted adopted{table, CountBusy(), {}};
   for (const auto& [key, report] : listeners_) adopted.listeners.push_back(report);
@@ -196,10 +204,12 @@ void Coordinator::OnTick() {
       it = leaving_.erase(it);
       continue;
     }
-    if (leaving.is_settled && !is_idle && leaving.has_deadline && !leaving.is_closed && now >= leaving.deadline) {
+    if (leaving.is_settled && !is_idle && leaving.has_deadline && !leaving.is_closed &&
+        now >= leaving.deadline) {
       leaving.is_closed = true;
-      spdlog::warn("targetGroups/{}/targets/{}: deregistration delay is over, {} requests are ended",
-                   leaving.target->group().id(), leaving.target->id(), leaving.target->InFlight());
+      spdlog::warn(
+          "targetGroups/{}/targets/{}: deregistration delay is over, {} requests are ended",
+          leaving.target->group().id(), leaving.target->id(), leaving.target->InFlight());
       for (auto& worker : workers_) {
         Worker* const w = worker.get();
         w->loop().Post([w, target = leaving.target] { w->CloseExchangesWith(*target); });
@@ -219,8 +229,9 @@ void Coordinator::OnHealth(const HealthChange& change) {
     view_health_[change.target.get()] = change;
   }
   if (change.health != Health::kInitial) {
-    spdlog::info("targetGroups/{}/targets/{}: {} {} {}", change.target->group().id(), change.target->id(),
-                 change.health == Health::kHealthy ? "healthy" : "unhealthy", change.reason, change.description);
+    spdlog::info("targetGroups/{}/targets/{}: {} {} {}", change.target->group().id(),
+                 change.target->id(), change.health == Health::kHealthy ? "healthy" : "unhealthy",
+                 change.reason, change.description);
   }
   if (events_.on_health) events_.on_health(change);
 }

@@ -1,7 +1,8 @@
-// Brings configs into force: compiles, opens sockets, hands each table to every worker, knows when the last has adopted
-// it, and follows what leaves until nothing is in flight to it any more.
+// Brings configs into force: compiles, opens sockets, hands each table to every worker, knows when
+// the last has adopted it, and follows what leaves until nothing is in flight to it any more.
 //
-// Thread: one control loop owns everything here, given by the caller; Snapshot may be called from any thread.
+// Thread: one control loop owns everything here, given by the caller; Snapshot may be called from
+// any thread.
 #pragma once
 
 #include <chrono>
@@ -31,9 +32,9 @@ struct Busy {
 struct ListenerReport {
   std::string load_balancer;
   std::string address;
-  uint16_t port = 0;         // as configured
+  uint16_t port = 0;  // as configured
   uint16_t actual_port = 0;
-  std::string error;         // empty: it listens
+  std::string error;  // empty: it listens
 };
 
 class Coordinator {
@@ -45,8 +46,9 @@ class Coordinator {
   };
   struct Events {
     std::function<void(const HealthChange&)> on_health;
-    std::function<void(const std::vector<Busy>&)> on_busy;  // changed between zero and more, or a second passed
-    std::function<void()> on_stopped;                       // after Drain: no connection is left
+    std::function<void(const std::vector<Busy>&)>
+        on_busy;                       // changed between zero and more, or a second passed
+    std::function<void()> on_stopped;  // after Drain: no connection is left
   };
   struct Options {
     size_t workers = 1;
@@ -57,9 +59,10 @@ class Coordinator {
   Coordinator(EventLoop& loop, Options options, Events events);
   ~Coordinator();
 
-  // Compiles `update` over the newest table. An error changes nothing. Otherwise `done` is called once, when every worker
-  // has adopted the result; later updates may be applied before that.
-  std::optional<ConfigError> Apply(const v1::ConfigUpdate& update, bool allow_port_zero, std::function<void(Adopted)> done);
+  // Compiles `update` over the newest table. An error changes nothing. Otherwise `done` is called
+  // once, when every worker has adopted the result; later updates may be applied before that.
+  std::optional<ConfigError> Apply(const v1::ConfigUpdate& update, bool allow_port_zero,
+                                   std::function<void(Adopted)> done);
 
   std::shared_ptr<const RoutingTable> newest() const { return newest_; }
   // The newest table that every worker has adopted.
@@ -86,13 +89,14 @@ class Coordinator {
     std::shared_ptr<TargetState> target;
     SteadyTime deadline;
     bool has_deadline = false;
-    bool is_closed = false;  // what outlived the deadline was closed
+    bool is_closed = false;   // what outlived the deadline was closed
     bool is_settled = false;  // every worker has adopted a table in which it is leaving
   };
   void OpenListeners(const RoutingTable& table, std::vector<std::vector<ListenerChange>>& opened,
                      std::vector<std::string>& closed);
   void FollowLeaving(const RoutingTable& previous, const RoutingTable& table);
-  void WhenAdopted(const std::shared_ptr<const RoutingTable>& table, const std::function<void(Adopted)>& done);
+  void WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
+                   const std::function<void(Adopted)>& done);
   void CheckBusy();
   void OnTick();
   void OnHealth(const HealthChange& change);

@@ -71,7 +71,8 @@ void EventLoop::Post(std::function<void()> task) {
     posted_.push_back(std::move(task));
   }
   const uint64_t one = 1;
-  if (was_empty) [[maybe_unused]] const ssize_t n = write(wake_fd_, &one, sizeof one);
+  if (was_empty) [[maybe_unused]]
+    const ssize_t n = write(wake_fd_, &one, sizeof one);
 }
 
 void EventLoop::Stop() {
@@ -79,7 +80,8 @@ void EventLoop::Stop() {
 }
 
 void EventLoop::Link(Timer& timer) {
-  timer.slot_tick_ = std::min<int64_t>(timer.deadline_tick_, current_tick_ + static_cast<int64_t>(kSlots) - 1);
+  timer.slot_tick_ =
+      std::min<int64_t>(timer.deadline_tick_, current_tick_ + static_cast<int64_t>(kSlots) - 1);
   const size_t slot = static_cast<size_t>(timer.slot_tick_) % kSlots;
   timer.loop_ = this;
   timer.previous_ = nullptr;
@@ -110,7 +112,8 @@ int EventLoop::WaitMs() const {
     if (bits != 0) {
       i += static_cast<size_t>(std::countr_zero(bits));
       const auto due = start_ + kTick * (current_tick_ + static_cast<int64_t>(i));
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(due - std::chrono::steady_clock::now());
       return static_cast<int>(std::max<int64_t>(left.count(), 0));
     }
     i += 64 - slot % 64;
@@ -125,7 +128,8 @@ void EventLoop::RunTimers() {
   for (int64_t tick = from + 1; tick <= until; ++tick) {
     current_tick_ = tick;
     const size_t slot = static_cast<size_t>(tick) % kSlots;
-    // One at a time from the slot: a callback may cancel any other timer. Neither Link nor Arm puts one back into this slot.
+    // One at a time from the slot: a callback may cancel any other timer. Neither Link nor Arm puts
+    // one back into this slot.
     while (Timer* timer = slots_[slot]) {
       Unlink(*timer);
       if (!timer->is_armed_) continue;

@@ -1,5 +1,6 @@
-// One thread's loop: descriptors (edge triggered epoll), timers, and tasks posted from other threads. It allocates nothing
-// per event or timer. Why not Asio: docs/adr (the proxy's own event loop).
+// One thread's loop: descriptors (edge triggered epoll), timers, and tasks posted from other
+// threads. It allocates nothing per event or timer. Why not Asio: docs/adr (the proxy's own event
+// loop).
 //
 // Thread: everything but Post and Stop is for the thread that is in Run, or for before Run.
 #pragma once
@@ -29,8 +30,8 @@ class IoHandler {
 
 class EventLoop;
 
-// Calls back once, at or up to one tick (4 ms) after its deadline. Moving a deadline later is one store.
-// A callback may cancel or arm any timer but must not destroy its own.
+// Calls back once, at or up to one tick (4 ms) after its deadline. Moving a deadline later is one
+// store. A callback may cancel or arm any timer but must not destroy its own.
 class Timer {
  public:
   explicit Timer(std::function<void()> callback) : callback_(std::move(callback)) {}
@@ -60,14 +61,17 @@ class EventLoop {
   EventLoop& operator=(const EventLoop&) = delete;
   ~EventLoop();
 
-  // Watches `fd` for reading and writing, edge triggered. Returns false with errno if the kernel refuses.
+  // Watches `fd` for reading and writing, edge triggered. Returns false with errno if the kernel
+  // refuses.
   bool Add(int fd, IoHandler* handler);
-  // Level triggered, reading only: for listening sockets, which must not be starved by one that accepts partly.
+  // Level triggered, reading only: for listening sockets, which must not be starved by one that
+  // accepts partly.
   bool AddListening(int fd, IoHandler* handler);
   // Must come before close(fd). No event of `handler` is delivered after it.
   void Remove(int fd, IoHandler* handler);
 
-  // Runs `task` on the loop's thread, in order of posting. Any thread. After the loop ended tasks are dropped.
+  // Runs `task` on the loop's thread, in order of posting. Any thread. After the loop ended tasks
+  // are dropped.
   void Post(std::function<void()> task);
   // Runs `task` when the current event has been dealt with: to destroy what is on the stack.
   void Defer(std::function<void()> task) { deferred_.push_back(std::move(task)); }

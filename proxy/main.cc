@@ -7,7 +7,8 @@
 int main(int argc, char** argv) {
   remuda::proxy::ProgramOptions options;
   if (const int code = remuda::proxy::ParseOptions(argc, argv, options); code >= 0) return code;
-  if (const std::string error = remuda::InitLogging("remuda-proxy", options.log_level); !error.empty()) {
+  if (const std::string error = remuda::InitLogging("remuda-proxy", options.log_level);
+      !error.empty()) {
     std::cerr << "remuda-proxy: --log-level: " << error << "\n";
     return 2;
   }

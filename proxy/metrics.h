@@ -1,4 +1,5 @@
-// Counters of one worker. One thread writes; the admin server sums them (names: CloudWatch's, docs/proxy.md).
+// Counters of one worker. One thread writes; the admin server sums them (names: CloudWatch's,
+// docs/proxy.md).
 #pragma once
 
 #include <array>
@@ -11,8 +12,9 @@
 namespace remuda::proxy {
 
 // Upper bounds of the TargetResponseTime histogram, in microseconds; the last bucket is unbounded.
-inline constexpr std::array<uint64_t, 14> kResponseTimeBoundsUs = {500,    1000,   2500,    5000,    10000,   25000,   50000,
-                                                                   100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
+inline constexpr std::array<uint64_t, 14> kResponseTimeBoundsUs = {
+    500,    1000,   2500,   5000,    10000,   25000,   50000,
+    100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
 struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> requests;

@@ -24,18 +24,22 @@ std::string ParseTime(const std::string& text, std::chrono::milliseconds& out) {
   }
   const std::string unit = text.substr(used);
   const double factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60000 : 0;
-  if (factor == 0 || value < 0 || value * factor > 86400000) return "'" + text + "' is not a time like 500ms, 30s or 2m";
+  if (factor == 0 || value < 0 || value * factor > 86400000)
+    return "'" + text + "' is not a time like 500ms, 30s or 2m";
   out = std::chrono::milliseconds(static_cast<int64_t>(value * factor));
   return "";
 }
 
-void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& out, const std::string& help) {
+void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& out,
+             const std::string& help) {
   std::string env = "REMUDA_";
-  for (const char c : flag.substr(2)) env += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (const char c : flag.substr(2))
+    env += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   app.add_option_function<std::string>(
          flag,
          [&out, flag](const std::string& text) {
-           if (const std::string error = ParseTime(text, out); !error.empty()) throw CLI::ValidationError(flag, error);
+           if (const std::string error = ParseTime(text, out); !error.empty())
+             throw CLI::ValidationError(flag, error);
          },
          help)
       ->envname(env)
@@ -46,18 +50,25 @@ void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& 
 }  // namespace
 
 int ParseOptions(int argc, char** argv, ProgramOptions& options) {
-  CLI::App app("Serves load balancers: from a config file, or as a controller says.", "remuda-proxy");
+  CLI::App app("Serves load balancers: from a config file, or as a controller says.",
+               "remuda-proxy");
   app.set_version_flag("--version", "remuda-proxy " REMUDA_VERSION);
   app.footer(kExamples);
-  auto* config = app.add_option("--config", options.config, "Config file (YAML or JSON of remuda.proxy.v1.ProxyConfig)")
+  auto* config = app.add_option("--config", options.config,
+                                "Config file (YAML or JSON of remuda.proxy.v1.ProxyConfig)")
                      ->envname("REMUDA_CONFIG");
-  app.add_option("--controller", options.controller, "Controller's address")->envname("REMUDA_CONTROLLER")->type_name("HOST:PORT");
-  app.add_option("--name", options.name, "Name of this proxy, unique in the cluster")->envname("REMUDA_NAME");
+  app.add_option("--controller", options.controller, "Controller's address")
+      ->envname("REMUDA_CONTROLLER")
+      ->type_name("HOST:PORT");
+  app.add_option("--name", options.name, "Name of this proxy, unique in the cluster")
+      ->envname("REMUDA_NAME");
   app.add_option("--zone", options.zone, "Zone")->envname("REMUDA_ZONE");
-  app.add_option("--address", options.address, "Address to show to people")->envname("REMUDA_ADDRESS");
+  app.add_option("--address", options.address, "Address to show to people")
+      ->envname("REMUDA_ADDRESS");
   std::vector<std::string> labels;
   app.add_option("--label", labels, "KEY=VALUE, for LoadBalancer.proxy_selector; may be repeated");
-  app.add_option("--data-dir", options.data_dir, "Where the last good config is kept; it starts from there without a controller")
+  app.add_option("--data-dir", options.data_dir,
+                 "Where the last good config is kept; it starts from there without a controller")
       ->envname("REMUDA_DATA_DIR");
   app.add_option("--admin-address", options.admin_address, "Address of the admin pages")
       ->envname("REMUDA_ADMIN_ADDRESS")
@@ -69,21 +80,27 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
       ->envname("REMUDA_WORKERS")
       ->check(CLI::Range(size_t{0}, kMaxWorkers))
       ->capture_default_str();
-  app.add_option("--access-log", options.access_log, "File to append the access log to, - for stdout")
+  app.add_option("--access-log", options.access_log,
+                 "File to append the access log to, - for stdout")
       ->envname("REMUDA_ACCESS_LOG");
-  app.add_option("--ready-file", options.ready_file, "Written when it serves: JSON with the ports it really has")
+  app.add_option("--ready-file", options.ready_file,
+                 "Written when it serves: JSON with the ports it really has")
       ->envname("REMUDA_READY_FILE");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error")
       ->envname("REMUDA_LOG_LEVEL")
       ->capture_default_str();
-  app.add_option("--max-connections", options.settings.max_connections, "Client connections a worker holds at most")
+  app.add_option("--max-connections", options.settings.max_connections,
+                 "Client connections a worker holds at most")
       ->envname("REMUDA_MAX_CONNECTIONS")
       ->check(CLI::Range(size_t{1}, size_t{1000000}))
       ->capture_default_str();
-  AddTime(app, "--drain-timeout", options.drain_timeout, "How long SIGTERM waits for requests in flight");
-  AddTime(app, "--head-timeout", options.settings.request_head_timeout, "From a request's first byte to its last header byte");
+  AddTime(app, "--drain-timeout", options.drain_timeout,
+          "How long SIGTERM waits for requests in flight");
+  AddTime(app, "--head-timeout", options.settings.request_head_timeout,
+          "From a request's first byte to its last header byte");
   AddTime(app, "--connect-timeout", options.settings.connect_timeout, "To connect to a target");
-  AddTime(app, "--pool-idle-timeout", options.settings.pool_idle_timeout, "How long an idle connection to a target is kept");
+  AddTime(app, "--pool-idle-timeout", options.settings.pool_idle_timeout,
+          "How long an idle connection to a target is kept");
   try {
     app.parse(argc, argv);
     if (options.config.empty() == options.controller.empty()) {
@@ -93,10 +110,12 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
       }
       options.controller.clear();
     }
-    if (!options.controller.empty() && options.name.empty()) throw CLI::ValidationError("--controller needs --name");
+    if (!options.controller.empty() && options.name.empty())
+      throw CLI::ValidationError("--controller needs --name");
     for (const std::string& label : labels) {
       const size_t equals = label.find('=');
-      if (equals == 0 || equals == std::string::npos) throw CLI::ValidationError("--label", "'" + label + "' is not KEY=VALUE");
+      if (equals == 0 || equals == std::string::npos)
+        throw CLI::ValidationError("--label", "'" + label + "' is not KEY=VALUE");
       options.labels[label.substr(0, equals)] = label.substr(equals + 1);
     }
   } catch (const CLI::ParseError& error) {

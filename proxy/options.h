@@ -15,9 +15,9 @@ struct ProgramOptions {
   std::string controller;  // host:port
   std::string name;
   std::string zone;
-  std::string address;     // for people
+  std::string address;  // for people
   std::map<std::string, std::string> labels;
-  std::string data_dir;    // empty: nothing is kept
+  std::string data_dir;  // empty: nothing is kept
   std::string admin_address = "127.0.0.1";
   uint16_t admin_port = 7490;
   size_t workers = 0;      // 0: one a core
@@ -28,8 +28,8 @@ struct ProgramOptions {
   Settings settings;
 };
 
-// Reads argv and the environment. Returns an exit code when the program shall end at once (--help, --version, bad usage),
-// -1 to go on.
+// Reads argv and the environment. Returns an exit code when the program shall end at once (--help,
+// --version, bad usage), -1 to go on.
 int ParseOptions(int argc, char** argv, ProgramOptions& options);
 
 }  // namespace remuda::proxy

@@ -44,7 +44,8 @@ class Prober::Check final : public IoHandler {
     if (!is_connected_) {
       if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
       if (const int error = ConnectError(fd_); error != 0) {
-        return Finish({CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(error)});
+        return Finish({CheckResult::Kind::kConnectFailed, 0,
+                       std::string("connect: ") + std::strerror(error)});
       }
       is_connected_ = true;
       if (spec_.is_tcp) return Finish({});
@@ -55,7 +56,8 @@ class Prober::Check final : public IoHandler {
 
   // Says what is known, whether or not it changed.
   void Report() const {
-    prober_.on_change_({target_, tracker_.health(), tracker_.reason(), tracker_.description(), tracker_.since()});
+    prober_.on_change_(
+        {target_, tracker_.health(), tracker_.reason(), tracker_.description(), tracker_.since()});
   }
 
  private:
@@ -76,11 +78,13 @@ class Prober::Check final : public IoHandler {
     if (fd_ < 0) {
       const int error = -fd_;
       fd_ = -1;
-      return Finish({CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(error)});
+      return Finish(
+          {CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(error)});
     }
     ++prober_.running_;
     if (!prober_.loop_.Add(fd_, this)) {
-      return Finish({CheckResult::Kind::kConnectFailed, 0, std::string("epoll: ") + std::strerror(errno)});
+      return Finish(
+          {CheckResult::Kind::kConnectFailed, 0, std::string("epoll: ") + std::strerror(errno)});
     }
     Schedule(spec_.timeout);
   }
@@ -88,10 +92,12 @@ class Prober::Check final : public IoHandler {
   void Ask() {
     parser_.Reset();
     received_.clear();
-    const std::string request = "GET " + spec_.path + " HTTP/1.1\r\nHost: " + target_->endpoint() +
-                                "\r\nUser-Agent: Remuda-HealthChecker/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n";
+    const std::string request =
+        "GET " + spec_.path + " HTTP/1.1\r\nHost: " + target_->endpoint() +
+        "\r\nUser-Agent: Remuda-HealthChecker/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n";
     // A new socket's send buffer holds it whole.
-    if (send(fd_, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+    if (send(fd_, request.data(), request.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(request.size())) {
       Finish({CheckResult::Kind::kBadAnswer, 0, std::string("send: ") + std::strerror(errno)});
     }
   }
@@ -103,15 +109,19 @@ class Prober::Check final : public IoHandler {
       if (got < 0 && errno == EAGAIN) return;
       if (got <= 0) {
         return Finish({CheckResult::Kind::kBadAnswer, 0,
-                       got == 0 ? "the connection ended before an answer" : std::string("read: ") + std::strerror(errno)});
+                       got == 0 ? "the connection ended before an answer"
+                                : std::string("read: ") + std::strerror(errno)});
       }
       received_.append(block, static_cast<size_t>(got));
       parser_.Reset();  // the string may have moved
       switch (parser_.Parse(received_.data(), received_.size(), head_)) {
-        case http::ParseStatus::kNeedMore: continue;
+        case http::ParseStatus::kNeedMore:
+          continue;
         case http::ParseStatus::kError:
-          return Finish({CheckResult::Kind::kBadAnswer, 0, "not an HTTP answer: " + std::string(http::NameOf(parser_.reason()))});
-        case http::ParseStatus::kDone: break;
+          return Finish({CheckResult::Kind::kBadAnswer, 0,
+                         "not an HTTP answer: " + std::string(http::NameOf(parser_.reason()))});
+        case http::ParseStatus::kDone:
+          break;
       }
       if (head_.status < 200 && head_.status != 101) {
         received_.erase(0, parser_.head_size());
@@ -149,10 +159,13 @@ class Prober::Check final : public IoHandler {
       Report();
     }
     const bool is_eager = tracker_.health() == Health::kInitial || target_->is_passively_out();
-    // From one check's begin to the next, however long it took; jitter keeps proxies and targets apart.
+    // From one check's begin to the next, however long it took; jitter keeps proxies and targets
+    // apart.
     milliseconds interval = is_eager ? std::min(spec_.interval, kEagerInterval) : spec_.interval;
     const int64_t spread = interval.count() / 10;
-    if (spread > 0) interval += milliseconds(static_cast<int64_t>(prober_.random_() % static_cast<uint64_t>(2 * spread)) - spread);
+    if (spread > 0)
+      interval += milliseconds(
+          static_cast<int64_t>(prober_.random_() % static_cast<uint64_t>(2 * spread)) - spread);
     const auto left = std::chrono::duration_cast<milliseconds>(started_ + interval - now);
     Schedule(std::max(left, milliseconds(0)));
   }
@@ -196,7 +209,8 @@ void Prober::Update(std::shared_ptr<const RoutingTable> table) {
 
 void Prober::CheckSoon(TargetState* target) {
   loop_.Post([this, target] {
-    if (const auto it = checks_by_target_.find(target); it != checks_by_target_.end()) it->second->CheckSoon();
+    if (const auto it = checks_by_target_.find(target); it != checks_by_target_.end())
+      it->second->CheckSoon();
   });
 }
 

@@ -1,8 +1,9 @@
-// Checks every active target of the process by its group's health check, once, whatever the number of workers, and
-// publishes what it finds in TargetState.
+// Checks every active target of the process by its group's health check, once, whatever the number
+// of workers, and publishes what it finds in TargetState.
 //
-// Owns: one thread with its loop, a tracker and at most one connection a target. Does not own: what health means for
-// rotation (picker.h). Thread: Update, CheckSoon and Stop from any thread; on_change is called on the prober's thread.
+// Owns: one thread with its loop, a tracker and at most one connection a target. Does not own: what
+// health means for rotation (picker.h). Thread: Update, CheckSoon and Stop from any thread;
+// on_change is called on the prober's thread.
 #pragma once
 
 #include <chrono>
@@ -33,8 +34,8 @@ class Prober {
  public:
   // Connections of checks at one time, over all targets; more wait.
   static constexpr size_t kMaxConcurrentChecks = 512;
-  // A target that has not passed yet, or that refused a connection, is asked this often at least; failures in between do
-  // not count against it.
+  // A target that has not passed yet, or that refused a connection, is asked this often at least;
+  // failures in between do not count against it.
   static constexpr std::chrono::milliseconds kEagerInterval{250};
 
   explicit Prober(std::function<void(const HealthChange&)> on_change);

@@ -47,13 +47,15 @@ class Program {
   explicit Program(const ProgramOptions& options)
       : options_(options),
         signals_([this] { OnStopSignal(); }),
-        log_(options.access_log.empty() ? nullptr : std::make_unique<AccessLog>(options.access_log)),
+        log_(options.access_log.empty() ? nullptr
+                                        : std::make_unique<AccessLog>(options.access_log)),
         drain_timer_([this] {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
           loop_.Stop();
         }) {
     Coordinator::Options coordinator_options;
-    coordinator_options.workers = options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
+    coordinator_options.workers =
+        options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
     coordinator_options.workers = std::min(coordinator_options.workers, kMaxWorkers);
     coordinator_options.settings = options.settings;
     coordinator_options.log = log_.get();
@@ -62,7 +64,8 @@ class Program {
     events.on_busy = [](const std::vector<Busy>&) {};
     events.on_stopped = [this] { loop_.Stop(); };
     coordinator_ = std::make_unique<Coordinator>(loop_, coordinator_options, std::move(events));
-    admin_ = std::make_unique<AdminHttp>(AdminHttp::Options{options.admin_address, options.admin_port});
+    admin_ =
+        std::make_unique<AdminHttp>(AdminHttp::Options{options.admin_address, options.admin_port});
     AddAdminPages(*admin_, {coordinator_.get(), log_.get(), &control_});
   }
 
@@ -90,20 +93,22 @@ class Program {
       return false;
     }
     v1::ConfigUpdate update;
-    const absl::Status status = ParseMessageYaml(text.str(), options_.config, update.mutable_upserts());
+    const absl::Status status =
+        ParseMessageYaml(text.str(), options_.config, update.mutable_upserts());
     if (!status.ok()) {
       spdlog::error("{}", std::string(status.message()));
       return false;
     }
-    const auto error = coordinator_->Apply(update, true, [this](const Coordinator::Adopted& adopted) {
-      for (const ListenerReport& report : adopted.listeners) {
-        if (report.error.empty()) continue;
-        exit_code_ = 1;
-        loop_.Stop();
-        return;
-      }
-      WriteReadyFile(adopted.listeners);
-    });
+    const auto error =
+        coordinator_->Apply(update, true, [this](const Coordinator::Adopted& adopted) {
+          for (const ListenerReport& report : adopted.listeners) {
+            if (report.error.empty()) continue;
+            exit_code_ = 1;
+            loop_.Stop();
+            return;
+          }
+          WriteReadyFile(adopted.listeners);
+        });
     if (error) spdlog::error("{}: {}: {}", options_.config, error->resource, error->reason);
     return !error;
   }
@@ -116,8 +121,8 @@ class Program {
     out << "{\"admin\":\"" << admin_->listen_address() << "\",\"listeners\":[";
     bool is_first = true;
     for (const ListenerReport& report : listeners) {
-      out << (is_first ? "" : ",") << "{\"load_balancer\":\"" << report.load_balancer << "\",\"port\":" << report.port
-          << ",\"actual_port\":" << report.actual_port << "}";
+      out << (is_first ? "" : ",") << "{\"load_balancer\":\"" << report.load_balancer
+          << "\",\"port\":" << report.port << ",\"actual_port\":" << report.actual_port << "}";
       is_first = false;
     }
     out << "]}\n";
@@ -129,7 +134,8 @@ class Program {
 
   int64_t ActiveConnections() const {
     int64_t sum = 0;
-    for (const auto& worker : coordinator_->workers()) sum += worker->metrics().active_connections.Get();
+    for (const auto& worker : coordinator_->workers())
+      sum += worker->metrics().active_connections.Get();
     return sum;
   }
 

@@ -1,5 +1,5 @@
-// The program: a control loop on the main thread that wires coordinator, admin pages, signals and where the config comes
-// from.
+// The program: a control loop on the main thread that wires coordinator, admin pages, signals and
+// where the config comes from.
 #pragma once
 
 #include "proxy/options.h"

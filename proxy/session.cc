@@ -98,25 +98,41 @@ void Session::Drive() {
   bool go_on = true;
   while (go_on) {
     switch (phase_) {
-      case Phase::kClosed: return;
+      case Phase::kClosed:
+        return;
       case Phase::kIdle:
-      case Phase::kHead: go_on = ReadHead(); break;
-      case Phase::kConnecting: go_on = AwaitConnect(); break;
-      case Phase::kForwarding: go_on = Forward(); break;
-      case Phase::kAnswering: go_on = FlushAnswer(); break;
-      case Phase::kLingering: go_on = Linger(); break;
+      case Phase::kHead:
+        go_on = ReadHead();
+        break;
+      case Phase::kConnecting:
+        go_on = AwaitConnect();
+        break;
+      case Phase::kForwarding:
+        go_on = Forward();
+        break;
+      case Phase::kAnswering:
+        go_on = FlushAnswer();
+        break;
+      case Phase::kLingering:
+        go_on = Linger();
+        break;
     }
   }
 }
 
-void Session::Arm(std::chrono::milliseconds timeout) { timer_.Arm(worker_.loop(), worker_.loop().now() + timeout); }
+void Session::Arm(std::chrono::milliseconds timeout) {
+  timer_.Arm(worker_.loop(), worker_.loop().now() + timeout);
+}
 
 std::chrono::milliseconds Session::IdleTimeout() const {
   const auto* spec = listener_->spec;  // null: the listener is gone, what is under way ends soon
-  return spec != nullptr ? spec->load_balancer->idle_timeout : worker_.settings().request_head_timeout;
+  return spec != nullptr ? spec->load_balancer->idle_timeout
+                         : worker_.settings().request_head_timeout;
 }
 
-bool Session::MustClose() const { return close_after_ || close_when_idle_ || worker_.is_draining(); }
+bool Session::MustClose() const {
+  return close_after_ || close_when_idle_ || worker_.is_draining();
+}
 
 ssize_t Session::ReceiveFromClient(size_t max_bytes) {
   ssize_t got;
@@ -127,14 +143,16 @@ ssize_t Session::ReceiveFromClient(size_t max_bytes) {
     is_readable_ = false;
     return -errno;
   }
-  // A short read has emptied the socket: the next event tells of more (epoll(7)). An end behind it must still be read.
+  // A short read has emptied the socket: the next event tells of more (epoll(7)). An end behind it
+  // must still be read.
   if (static_cast<size_t>(got) < max_bytes && !is_hung_up_) is_readable_ = false;
   in_.end += static_cast<size_t>(got);
   worker_.counters().received_bytes.Add(static_cast<uint64_t>(got));
   return got;
 }
 
-// Moves a head that fills its block into a large one. Offsets hold, views do not: the parser starts over.
+// Moves a head that fills its block into a large one. Offsets hold, views do not: the parser starts
+// over.
 bool Session::GrowInput() {
   if (in_.capacity >= BufferPool::kLargeBytes) return false;
   Buffer larger = BufferPool::TakeLarge();
@@ -157,9 +175,12 @@ bool Session::ReadHead() {
         Arm(worker_.settings().request_head_timeout);
       }
       switch (exchange_->parser.Parse(in_.data(), in_.size(), exchange_->request)) {
-        case http::ParseStatus::kDone: return BeginRequest();
-        case http::ParseStatus::kError: return Answer(exchange_->parser.reason());
-        case http::ParseStatus::kNeedMore: break;
+        case http::ParseStatus::kDone:
+          return BeginRequest();
+        case http::ParseStatus::kError:
+          return Answer(exchange_->parser.reason());
+        case http::ParseStatus::kNeedMore:
+          break;
       }
     }
     if (!is_readable_) return false;
@@ -183,8 +204,11 @@ bool Session::BeginRequest() {
   x.head_size = x.parser.head_size();
   x.received_bytes = x.head_size;
   x.table = worker_.Pin();
-  if (const http::Reason r = http::DecideRequestFraming(x.request, x.framing); r != http::Reason::kNone) return Answer(r);
-  if (const http::Reason r = http::CanonicalizeTarget(x.request); r != http::Reason::kNone) return Answer(r);
+  if (const http::Reason r = http::DecideRequestFraming(x.request, x.framing);
+      r != http::Reason::kNone)
+    return Answer(r);
+  if (const http::Reason r = http::CanonicalizeTarget(x.request); r != http::Reason::kNone)
+    return Answer(r);
   if (http::CountForwardedAddresses(x.request) > http::kMaxForwardedAddresses) {
     return Answer(http::Reason::kTooManyForwardedAddresses);
   }
@@ -196,9 +220,11 @@ bool Session::BeginRequest() {
   if (x.reason != http::Reason::kNone) return Answer(x.reason);
   rate_check_ = SteadyTime();
   const uint64_t random[2] = {worker_.Random(), worker_.Random()};
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(x.wall_begin.time_since_epoch()).count();
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(x.wall_begin.time_since_epoch()).count();
   const auto put_hex = [](uint64_t value, size_t digits, char* out) {
-    for (size_t i = 0; i < digits; ++i) out[digits - 1 - i] = "0123456789abcdef"[(value >> (4 * i)) & 15];
+    for (size_t i = 0; i < digits; ++i)
+      out[digits - 1 - i] = "0123456789abcdef"[(value >> (4 * i)) & 15];
   };
   x.trace_id[0] = '1';
   x.trace_id[1] = x.trace_id[10] = '-';
@@ -241,8 +267,10 @@ bool Session::Answer(http::Reason reason) {
   x.reason = reason;
   worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
   const int status = http::StatusOf(reason);
-  const bool is_clients_fault = status < 500 || reason == http::Reason::kUnknownTransferEncoding || status == 505;
-  if (http::ClassificationOf(reason) != http::Classification::kAcceptable) worker_.counters().non_compliant.Add(1);
+  const bool is_clients_fault =
+      status < 500 || reason == http::Reason::kUnknownTransferEncoding || status == 505;
+  if (http::ClassificationOf(reason) != http::Classification::kAcceptable)
+    worker_.counters().non_compliant.Add(1);
   // A request after a refused one is not parsed.
   if (is_clients_fault && reason != http::Reason::kNoRule) close_after_ = true;
   http::OwnAnswer answer;
@@ -251,7 +279,8 @@ bool Session::Answer(http::Reason reason) {
   char body[128];
   const std::string_view phrase = http::PhraseOf(status);
   size_t size = 0;
-  for (const std::string_view part : {phrase, std::string_view(": "), answer.reason, std::string_view("\n")}) {
+  for (const std::string_view part :
+       {phrase, std::string_view(": "), answer.reason, std::string_view("\n")}) {
     std::memcpy(body + size, part.data(), part.size());
     size += part.size();
   }
@@ -269,7 +298,8 @@ bool Session::AnswerWith(const http::OwnAnswer& wanted) {
   answer.omit_body = x.head_size > 0 && x.request.method == http::Method::kHead;
   if (close_after_ && answer.status >= 400) linger_after_ = true;
   if (!x.response_head) x.response_head = worker_.buffers().Take();
-  const size_t size = http::WriteOwnAnswer(answer, x.response_head.block.get(), x.response_head.capacity);
+  const size_t size =
+      http::WriteOwnAnswer(answer, x.response_head.block.get(), x.response_head.capacity);
   x.status = answer.status;
   x.to_client.Clear();
   x.to_client.Add(x.response_head.block.get(), size);
@@ -311,7 +341,8 @@ void Session::FinishExchange() {
 void Session::DropExchange() {
   if (exchange_ == nullptr) return;
   Exchange& x = *exchange_;
-  if (x.status == 0 && x.reason != http::Reason::kNone) {  // ended without an answer: as AWS counts a 460
+  if (x.status == 0 &&
+      x.reason != http::Reason::kNone) {  // ended without an answer: as AWS counts a 460
     worker_.counters().reasons[static_cast<size_t>(x.reason)].Add(1);
     worker_.counters().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
   }
@@ -319,10 +350,12 @@ void Session::DropExchange() {
   if (x.target != nullptr) ReleaseTarget();
   if (worker_.log() != nullptr && (x.status != 0 || x.head_size > 0)) {
     const auto* spec = listener_->spec;
-    worker_.log()->Write(x, {spec != nullptr ? std::string_view(spec->load_balancer->id) : std::string_view("-"), peer_,
-                             listener_->port});
+    worker_.log()->Write(
+        x, {spec != nullptr ? std::string_view(spec->load_balancer->id) : std::string_view("-"),
+            peer_, listener_->port});
   }
-  // Without a body in chunks, body_end is where the next request begins; DecodeBody keeps it so with them.
+  // Without a body in chunks, body_end is where the next request begins; DecodeBody keeps it so
+  // with them.
   if (x.head_size > 0) in_.begin = std::min(in_.end, std::max(x.body_end, x.head_size));
   worker_.buffers().Give(x.request_head);
   worker_.buffers().Give(x.response_in);
@@ -338,7 +371,8 @@ void Session::PrepareNextRequest() {
   if (in_.size() == 0 || in_.capacity != BufferPool::kBlockBytes) {
     Buffer rest;
     if (in_.size() > 0) {  // back into a block of the usual size, if it fits
-      rest = in_.size() <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
+      rest = in_.size() <= BufferPool::kBlockBytes ? worker_.buffers().Take()
+                                                   : BufferPool::TakeLarge();
       std::memcpy(rest.block.get(), in_.data(), in_.size());
       rest.end = in_.size();
     }
@@ -414,11 +448,18 @@ void Session::EndExchangeWith(const TargetState& target) {
 void Session::OnTimer() {
   Exchange* x = exchange_;
   switch (phase_) {
-    case Phase::kClosed: return;
+    case Phase::kClosed:
+      return;
     case Phase::kIdle:
-    case Phase::kLingering: CloseNow(); return;
-    case Phase::kHead: Answer(http::Reason::kClientHeadTimeout); break;
-    case Phase::kConnecting: FailAttempt(http::Reason::kTargetConnectTimeout, true); break;
+    case Phase::kLingering:
+      CloseNow();
+      return;
+    case Phase::kHead:
+      Answer(http::Reason::kClientHeadTimeout);
+      break;
+    case Phase::kConnecting:
+      FailAttempt(http::Reason::kTargetConnectTimeout, true);
+      break;
     case Phase::kAnswering:
       x->reason = http::Reason::kClientWriteTimeout;
       CloseNow();

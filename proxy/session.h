@@ -1,8 +1,10 @@
-// One client's connection: reads requests one at a time, forwards each to a target and its response back. A state machine
-// that is driven by readiness: Drive makes all progress that can be made and returns. Bytes wait in bounded blocks, and a
-// side is read only when the other has taken what was read before (backpressure).
+// One client's connection: reads requests one at a time, forwards each to a target and its response
+// back. A state machine that is driven by readiness: Drive makes all progress that can be made and
+// returns. Bytes wait in bounded blocks, and a side is read only when the other has taken what was
+// read before (backpressure).
 //
-// Thread: its worker's. Sessions and exchanges are reused; a request allocates nothing in the steady state.
+// Thread: its worker's. Sessions and exchanges are reused; a request allocates nothing in the
+// steady state.
 #pragma once
 
 #include <sys/uio.h>
@@ -105,7 +107,7 @@ struct Exchange {
   int status = 0;         // to the client
   int target_status = 0;  // from the target
   http::Reason reason = http::Reason::kNone;
-  char trace_id[36] = {};  // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
+  char trace_id[36] = {};              // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
   TargetState* last_target = nullptr;  // for the log, valid while pinned
 
   void Reset();
@@ -121,7 +123,8 @@ class Session final : public IoHandler {
   // Makes all progress that can be made now.
   void Drive();
 
-  // The worker is draining, or the listener is gone: closes at once if no request is under way, else after it.
+  // The worker is draining, or the listener is gone: closes at once if no request is under way,
+  // else after it.
   void CloseWhenIdle();
   // The target's deregistration delay is over: ends the exchange if it is with `target`.
   void EndExchangeWith(const TargetState& target);
@@ -135,7 +138,15 @@ class Session final : public IoHandler {
   Session* next = nullptr;
 
  private:
-  enum class Phase : uint8_t { kClosed, kIdle, kHead, kConnecting, kForwarding, kAnswering, kLingering };
+  enum class Phase : uint8_t {
+    kClosed,
+    kIdle,
+    kHead,
+    kConnecting,
+    kForwarding,
+    kAnswering,
+    kLingering
+  };
 
   // Each does what it can in its phase; true if the phase changed, so that Drive goes on.
   bool ReadHead();
@@ -184,13 +195,13 @@ class Session final : public IoHandler {
   int fd_ = -1;
   Phase phase_ = Phase::kClosed;
   bool is_readable_ = false;
-  bool is_hung_up_ = false;      // FIN or error seen
+  bool is_hung_up_ = false;  // FIN or error seen
   bool close_when_idle_ = false;
-  bool close_after_ = false;     // after the answer under way
-  bool linger_after_ = false;    // and read on a while
+  bool close_after_ = false;   // after the answer under way
+  bool linger_after_ = false;  // and read on a while
   uint32_t requests_ = 0;
-  uint64_t rate_bytes_ = 0;      // received at the last look at the upload's rate
-  SteadyTime rate_check_{};      // when to look again; zero: not yet
+  uint64_t rate_bytes_ = 0;  // received at the last look at the upload's rate
+  SteadyTime rate_check_{};  // when to look again; zero: not yet
   size_t lingered_bytes_ = 0;
   Buffer in_;
   Exchange* exchange_ = nullptr;

@@ -16,13 +16,15 @@ using http::Reason;
 
 static_assert(kMaxAttempts >= kMaxAttemptsARequest);
 
-// Picks a target and gets a connection to it. From the pick on the request is in flight for the target.
+// Picks a target and gets a connection to it. From the pick on the request is in flight for the
+// target.
 bool Session::StartAttempt() {
   Exchange& x = *exchange_;
   if (x.target_table != nullptr) worker_.Unpin(x.target_table);
   x.target_table = worker_.Pin();
   x.target = PickTarget(*x.group, worker_.index(), {x.tried.data(), x.attempts}, true);
-  if (x.target == nullptr) return Answer(x.reason == Reason::kNone ? Reason::kNoRegisteredTarget : x.reason);
+  if (x.target == nullptr)
+    return Answer(x.reason == Reason::kNone ? Reason::kNoRegisteredTarget : x.reason);
   x.reason = Reason::kNone;
   x.last_target = x.target;
   TargetSlot& slot = x.target->slot(worker_.index());
@@ -51,7 +53,8 @@ bool Session::AwaitConnect() {
     return CloseNow();
   }
   if (!x.upstream->is_writable) return false;
-  if (const int error = ConnectError(x.upstream->fd); error != 0) return FailAttempt(Reason::kTargetConnectFailed, true);
+  if (const int error = ConnectError(x.upstream->fd); error != 0)
+    return FailAttempt(Reason::kTargetConnectFailed, true);
   x.upstream->is_connected = true;
   return BeginSending();
 }
@@ -62,7 +65,8 @@ bool Session::BeginSending() {
   const size_t need = http::MaxForwardedHeadBytes(x.head_size);
   if (x.request_head.capacity < need) {
     worker_.buffers().Give(x.request_head);
-    x.request_head = need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
+    x.request_head =
+        need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
   }
   http::ForwardedInfo info;
   info.client_address = {peer_.text, peer_.text_size};
@@ -71,8 +75,8 @@ bool Session::BeginSending() {
                                          : http::ForwardedForMode::kAppend;
   info.fallback_host = x.target->endpoint();
   info.new_trace_id = {x.trace_id, 35};
-  const size_t size =
-      http::WriteRequestHead(x.request, x.framing, info, x.request_head.block.get(), x.request_head.capacity);
+  const size_t size = http::WriteRequestHead(x.request, x.framing, info, x.request_head.block.get(),
+                                             x.request_head.capacity);
   if (size == 0) return FailAttempt(Reason::kHeadTooLarge, false);
   x.any_sent = x.is_request_staged = false;
   x.body_staged = x.head_size;
@@ -85,7 +89,8 @@ bool Session::BeginSending() {
   return true;
 }
 
-// Takes `raw_bytes` that lie behind body_end as body, decodes them in place, and keeps what belongs to the next request.
+// Takes `raw_bytes` that lie behind body_end as body, decodes them in place, and keeps what belongs
+// to the next request.
 void Session::DecodeBody(size_t raw_bytes) {
   Exchange& x = *exchange_;
   char* const at = in_.block.get() + x.body_end;
@@ -122,7 +127,8 @@ void Session::StageBody() {
       x.to_upstream.Add(data, size);
     }
     // CRLF ends the chunk; the last chunk follows it.
-    const std::string_view tail = x.is_body_done ? (size > 0 ? last : last.substr(2)) : last.substr(0, size > 0 ? 2 : 0);
+    const std::string_view tail =
+        x.is_body_done ? (size > 0 ? last : last.substr(2)) : last.substr(0, size > 0 ? 2 : 0);
     x.to_upstream.Add(tail.data(), tail.size());
   } else {
     x.to_upstream.Add(data, size);
@@ -244,7 +250,8 @@ Session::Pump Session::ReceiveResponse() {
   if (x.response_in.size() == 0) x.response_in.begin = x.response_in.end = 0;
   if (x.response_in.room_size() == 0) {
     // Only a head can fill a block: into a larger one.
-    if (x.response_in.capacity >= BufferPool::kLargeBytes) return FailResponse(Reason::kTargetBadResponse);
+    if (x.response_in.capacity >= BufferPool::kLargeBytes)
+      return FailResponse(Reason::kTargetBadResponse);
     Buffer larger = BufferPool::TakeLarge();
     std::memcpy(larger.block.get(), x.response_in.data(), x.response_in.size());
     larger.end = x.response_in.size();
@@ -263,7 +270,8 @@ Session::Pump Session::ReceiveResponse() {
   }
   if (got <= 0) {
     upstream.is_closing = true;
-    const bool is_end = got == 0 && x.has_response_head && x.response_framing.kind == BodyKind::kUntilClose;
+    const bool is_end =
+        got == 0 && x.has_response_head && x.response_framing.kind == BodyKind::kUntilClose;
     if (!is_end) return FailResponse(Reason::kTargetClosed);
     x.response_framing.kind = BodyKind::kNone;  // the body is whole now
     return Pump::kProgress;
@@ -279,11 +287,15 @@ Session::Pump Session::TakeResponseHead() {
   Exchange& x = *exchange_;
   if (x.response_in.size() == 0) return ReceiveResponse();
   switch (x.response_parser.Parse(x.response_in.data(), x.response_in.size(), x.response)) {
-    case http::ParseStatus::kNeedMore: return ReceiveResponse();
-    case http::ParseStatus::kError: return FailResponse(Reason::kTargetBadResponse);
-    case http::ParseStatus::kDone: break;
+    case http::ParseStatus::kNeedMore:
+      return ReceiveResponse();
+    case http::ParseStatus::kError:
+      return FailResponse(Reason::kTargetBadResponse);
+    case http::ParseStatus::kDone:
+      break;
   }
-  if (http::DecideResponseFraming(x.response, x.request.method, x.response_framing) != Reason::kNone) {
+  if (http::DecideResponseFraming(x.response, x.request.method, x.response_framing) !=
+      Reason::kNone) {
     return FailResponse(Reason::kTargetBadResponse);
   }
   if (x.response.status == 101) return FailResponse(Reason::kTargetUnaskedUpgrade);
@@ -295,7 +307,8 @@ Session::Pump Session::PassInterim() {
   Exchange& x = *exchange_;
   if (x.request.minor_version == 1) {
     if (!x.response_head) x.response_head = worker_.buffers().Take();
-    const size_t size = http::WriteResponseHead(x.response, {}, x.response_head.block.get(), x.response_head.capacity);
+    const size_t size = http::WriteResponseHead(x.response, {}, x.response_head.block.get(),
+                                                x.response_head.capacity);
     if (size == 0) return FailResponse(Reason::kTargetBadResponse);
     x.to_client.Add(x.response_head.block.get(), size);
   }
@@ -332,24 +345,30 @@ Session::Pump Session::StartResponse() {
   const size_t need = http::MaxForwardedHeadBytes(x.response_parser.head_size());
   if (x.response_head.capacity < need) {
     worker_.buffers().Give(x.response_head);
-    x.response_head = need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
+    x.response_head =
+        need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
   }
-  const size_t size = http::WriteResponseHead(x.response, style, x.response_head.block.get(), x.response_head.capacity);
+  const size_t size = http::WriteResponseHead(x.response, style, x.response_head.block.get(),
+                                              x.response_head.capacity);
   if (size == 0) return FailResponse(Reason::kTargetBadResponse);
   x.any_answered = true;
   x.to_client.Add(x.response_head.block.get(), size);
   x.response_in.begin += x.response_parser.head_size();
   WorkerMetrics& counters = worker_.counters();
-  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(x.response_begin - x.sent_to_target).count();
+  const auto us =
+      std::chrono::duration_cast<std::chrono::microseconds>(x.response_begin - x.sent_to_target)
+          .count();
   counters.ObserveResponseTime(static_cast<uint64_t>(std::max<int64_t>(us, 0)));
   counters.target_codes[static_cast<size_t>(x.response.status / 100)].Add(1);
   TargetSlot& slot = x.target->slot(worker_.index());
   slot.response_time_us.Add(static_cast<uint64_t>(std::max<int64_t>(us, 0)));
   if (x.response.status >= 500) slot.server_errors.Add(1);
-  return x.response_in.size() > 0 || framing.kind == BodyKind::kNone ? StageResponseBody() : Pump::kProgress;
+  return x.response_in.size() > 0 || framing.kind == BodyKind::kNone ? StageResponseBody()
+                                                                     : Pump::kProgress;
 }
 
-// Stages the body bytes that have come, in the coding that the client was told, behind what is staged already.
+// Stages the body bytes that have come, in the coding that the client was told, behind what is
+// staged already.
 Session::Pump Session::StageResponseBody() {
   Exchange& x = *exchange_;
   http::Framing& framing = x.response_framing;
@@ -372,10 +391,13 @@ Session::Pump Session::StageResponseBody() {
       x.response_in.begin += size;
       is_done = x.response_left == 0;
       break;
-    case BodyKind::kUntilClose: x.response_in.begin += size; break;
+    case BodyKind::kUntilClose:
+      x.response_in.begin += size;
+      break;
     case BodyKind::kChunked: {
       const auto result = x.response_decoder.Decode(data, size, data);
-      if (x.response_decoder.reason() != Reason::kNone) return FailResponse(Reason::kTargetBadResponse);
+      if (x.response_decoder.reason() != Reason::kNone)
+        return FailResponse(Reason::kTargetBadResponse);
       x.response_in.begin += result.consumed;
       size = result.produced;
       is_done = x.response_decoder.done();
@@ -388,7 +410,8 @@ Session::Pump Session::StageResponseBody() {
       x.to_client.Add(x.response_chunk_head, http::WriteChunkHead(size, x.response_chunk_head));
       x.to_client.Add(data, size);
     }
-    const std::string_view tail = is_done ? (size > 0 ? last : last.substr(2)) : last.substr(0, size > 0 ? 2 : 0);
+    const std::string_view tail =
+        is_done ? (size > 0 ? last : last.substr(2)) : last.substr(0, size > 0 ? 2 : 0);
     x.to_client.Add(tail.data(), tail.size());
   } else {
     x.to_client.Add(data, size);

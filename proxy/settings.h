@@ -1,4 +1,5 @@
-// The named times and sizes of the request path. Defaults are AWS's where AWS has one. Constant after start.
+// The named times and sizes of the request path. Defaults are AWS's where AWS has one. Constant
+// after start.
 #pragma once
 
 #include <chrono>
@@ -17,8 +18,8 @@ struct Settings {
   // Many app servers close an idle connection after 5 s; ours goes first.
   std::chrono::milliseconds pool_idle_timeout{4000};
   size_t pool_max_idle_a_target = 256;
-  // After an answer that closes: how long the client's further bytes are read and thrown away, so that the kernel does not
-  // reset the connection before the client has read the answer.
+  // After an answer that closes: how long the client's further bytes are read and thrown away, so
+  // that the kernel does not reset the connection before the client has read the answer.
   std::chrono::milliseconds linger_timeout{2000};
   size_t linger_max_bytes = 1024 * 1024;
   // Client connections a worker holds at most.

@@ -34,7 +34,8 @@ int OpenOne(const SocketAddress& address, int backlog) {
   const int off = 0;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (address.storage.ss_family == AF_INET6)
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   // Inherited by what is accepted: answers are written whole, so there is nothing to wait for.
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (bind(fd, address.get(), address.length) != 0 || listen(fd, backlog) != 0) {
@@ -50,7 +51,9 @@ int OpenOne(const SocketAddress& address, int backlog) {
 int OpenListeningSocket(const std::string& address, uint16_t port, int backlog) {
   if (!address.empty()) return OpenOne(MakeSocketAddress(address, port), backlog);
   const int fd = OpenOne(MakeSocketAddress("::", port), backlog);
-  return fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL ? OpenOne(MakeSocketAddress("0.0.0.0", port), backlog) : fd;
+  return fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL
+             ? OpenOne(MakeSocketAddress("0.0.0.0", port), backlog)
+             : fd;
 }
 
 uint16_t LocalPort(int fd) {

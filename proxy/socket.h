@@ -19,7 +19,8 @@ struct SocketAddress {
 };
 SocketAddress MakeSocketAddress(const std::string& address, uint16_t port);
 
-// A listening socket with SO_REUSEPORT. An empty address is all of IPv6 and IPv4, or of IPv4 where there is no IPv6.
+// A listening socket with SO_REUSEPORT. An empty address is all of IPv6 and IPv4, or of IPv4 where
+// there is no IPv6.
 int OpenListeningSocket(const std::string& address, uint16_t port, int backlog);
 uint16_t LocalPort(int fd);
 

@@ -39,11 +39,14 @@ void UpstreamPool::Unlink(UpstreamConnection* connection) {
   if (connection->older != nullptr) connection->older->newer = connection->newer;
   if (slot.idle_head == connection) slot.idle_head = connection->older;
   --slot.idle_count;
-  if (connection->pool_previous != nullptr) connection->pool_previous->pool_next = connection->pool_next;
-  if (connection->pool_next != nullptr) connection->pool_next->pool_previous = connection->pool_previous;
+  if (connection->pool_previous != nullptr)
+    connection->pool_previous->pool_next = connection->pool_next;
+  if (connection->pool_next != nullptr)
+    connection->pool_next->pool_previous = connection->pool_previous;
   if (oldest_ == connection) oldest_ = connection->pool_next;
   if (newest_ == connection) newest_ = connection->pool_previous;
-  connection->newer = connection->older = connection->pool_previous = connection->pool_next = nullptr;
+  connection->newer = connection->older = connection->pool_previous = connection->pool_next =
+      nullptr;
   --idle_count_;
 }
 
@@ -117,7 +120,8 @@ void UpstreamPool::CloseIdle(TargetState& target) {
 }
 
 void UpstreamPool::CloseExpired(SteadyTime now) {
-  while (oldest_ != nullptr && now - oldest_->idle_since >= settings_.pool_idle_timeout) Close(oldest_);
+  while (oldest_ != nullptr && now - oldest_->idle_since >= settings_.pool_idle_timeout)
+    Close(oldest_);
 }
 
 void UpstreamPool::CloseAllIdle() {

@@ -1,5 +1,5 @@
-// Connections to targets, and the pool that keeps idle ones for one worker: newest first, closed the moment the target
-// closes or sends anything while they are idle. One thread.
+// Connections to targets, and the pool that keeps idle ones for one worker: newest first, closed
+// the moment the target closes or sends anything while they are idle. One thread.
 #pragma once
 
 #include <cstddef>

@@ -29,11 +29,13 @@ Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events ev
       events_(std::move(events)),
       pool_(loop_, index, settings),
       current_(std::make_unique<AdoptedTable>()),
-      random_state_((static_cast<uint64_t>(std::random_device()()) << 32) | (std::random_device()() | 1)),
+      random_state_((static_cast<uint64_t>(std::random_device()()) << 32) |
+                    (std::random_device()() | 1)),
       sweep_timer_([this] { Sweep(); }),
       accept_timer_([this] {
         for (const auto& weak : std::exchange(paused_, {})) {
-          if (const auto listener = weak.lock(); listener && listener->fd >= 0) loop_.AddListening(listener->fd, listener.get());
+          if (const auto listener = weak.lock(); listener && listener->fd >= 0)
+            loop_.AddListening(listener->fd, listener.get());
         }
       }) {
   current_->table = std::make_shared<const RoutingTable>();
@@ -59,7 +61,8 @@ void Worker::Join() {
   thread_.join();
 }
 
-void Worker::Adopt(std::shared_ptr<const RoutingTable> table, const std::vector<ListenerChange>& opened,
+void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
+                   const std::vector<ListenerChange>& opened,
                    const std::vector<std::string>& closed) {
   auto adopted = std::make_unique<AdoptedTable>();
   adopted->table = std::move(table);
@@ -106,7 +109,8 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table, const std::vector<
   }
   for (const ListenerChange& change : opened) {
     const auto& listener = listeners_[change.key];
-    if (!loop_.AddListening(listener->fd, listener.get())) spdlog::error("listen on {}: {}", change.key, std::strerror(errno));
+    if (!loop_.AddListening(listener->fd, listener.get()))
+      spdlog::error("listen on {}: {}", change.key, std::strerror(errno));
   }
 }
 
@@ -122,7 +126,8 @@ void Worker::AcceptFrom(Listener& listener) {
   for (int i = 0; i < kAcceptsAnEvent; ++i) {
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
-    const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&storage), &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno == EAGAIN) return;
@@ -155,8 +160,9 @@ void Worker::AcceptFrom(Listener& listener) {
     ++session_count_;
     metrics_.new_connections.Add(1);
     metrics_.active_connections.Add(1);
-    const auto it = std::find_if(listeners_.begin(), listeners_.end(),
-                                 [&](const auto& entry) { return entry.second.get() == &listener; });
+    const auto it = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& entry) {
+      return entry.second.get() == &listener;
+    });
     opened->Open(fd, ToPeerAddress(storage), it->second);
   }
 }
@@ -237,7 +243,8 @@ void Worker::GiveExchange(Exchange* exchange) {
 }
 
 void Worker::TargetReleased(TargetState& target) {
-  if (target.is_leaving() && target.slot(index_).in_flight.Get() == 0 && events_.on_drained_target) {
+  if (target.is_leaving() && target.slot(index_).in_flight.Get() == 0 &&
+      events_.on_drained_target) {
     events_.on_drained_target();
   }
 }

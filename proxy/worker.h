@@ -1,5 +1,5 @@
-// One thread that accepts connections and serves them, alone: its own sockets, loop, pools and counters. Everything is
-// reached by tasks posted to its loop; the counters may be read by anyone.
+// One thread that accepts connections and serves them, alone: its own sockets, loop, pools and
+// counters. Everything is reached by tasks posted to its loop; the counters may be read by anyone.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,8 @@
 
 namespace remuda::proxy {
 
-// A table that this worker has adopted; kept until no request that matched or picked from it is left.
+// A table that this worker has adopted; kept until no request that matched or picked from it is
+// left.
 struct AdoptedTable {
   std::shared_ptr<const RoutingTable> table;
   uint32_t pins = 0;
@@ -34,10 +35,11 @@ struct Listener final : IoHandler {
 
   Worker* worker = nullptr;
   int fd = -1;
-  uint16_t port = 0;                       // the real one
-  const ListenerSpec* spec = nullptr;      // of the current table; null: gone
-  uint64_t balancer_serial = 0;            // of the spec, to notice a change
-  std::vector<std::vector<int64_t>> currents;  // smooth weights of its forward actions, by ForwardAction::index
+  uint16_t port = 0;                   // the real one
+  const ListenerSpec* spec = nullptr;  // of the current table; null: gone
+  uint64_t balancer_serial = 0;        // of the spec, to notice a change
+  std::vector<std::vector<int64_t>>
+      currents;  // smooth weights of its forward actions, by ForwardAction::index
 };
 
 // What a worker is told to listen on: the spec and a socket of its own, already bound.
@@ -51,9 +53,11 @@ class Worker {
  public:
   // Called on the worker's thread.
   struct Events {
-    std::function<void()> on_drained_target;           // a leaving target has no request in flight here any more
-    std::function<void(TargetState*)> on_passively_out;  // a connection to a target was refused or reset
-    std::function<void()> on_stopped;                  // after Drain: the last connection is gone
+    std::function<void()>
+        on_drained_target;  // a leaving target has no request in flight here any more
+    std::function<void(TargetState*)>
+        on_passively_out;              // a connection to a target was refused or reset
+    std::function<void()> on_stopped;  // after Drain: the last connection is gone
   };
 
   Worker(size_t index, const Settings& settings, AccessLog* log, Events events);

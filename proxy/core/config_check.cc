@@ -44,7 +44,8 @@ Fault CheckText(std::string_view field, std::string_view text, size_t max_bytes)
   return std::nullopt;
 }
 
-Fault CheckPatterns(std::string_view field, const google::protobuf::RepeatedPtrField<std::string>& values) {
+Fault CheckPatterns(std::string_view field,
+                    const google::protobuf::RepeatedPtrField<std::string>& values) {
   for (const std::string& value : values) {
     if (value.empty()) return std::string(field) + ": an empty value";
     if (Fault fault = CheckText(field, value, kMaxPatternBytes)) return fault;
@@ -58,7 +59,8 @@ Fault ParseCidr(const std::string& text, Cidr& out) {
   const auto bytes = ParseIp(address);
   const int full = address.find(':') == std::string::npos ? 32 : 128;
   int bits = full;
-  if (!bytes || (slash != std::string::npos && !ParseInt(std::string_view(text).substr(slash + 1), bits)) ||
+  if (!bytes ||
+      (slash != std::string::npos && !ParseInt(std::string_view(text).substr(slash + 1), bits)) ||
       bits < 0 || bits > full) {
     return "source_ip: " + Quote(text) + " is not an address or CIDR block";
   }
@@ -73,7 +75,8 @@ Fault CompileCondition(const remuda::v1::Condition& config, Condition& out) {
                   !config.query_string().empty() + !config.source_ip().empty();
   if (set != 1) return "exactly one kind of condition must be set, not " + std::to_string(set);
   int count = 0;
-  const auto take = [&](std::string_view field, const auto& values, Condition::Kind kind, bool lower) {
+  const auto take = [&](std::string_view field, const auto& values, Condition::Kind kind,
+                        bool lower) {
     out.kind = kind;
     count = values.size();
     for (const std::string& value : values) out.values.push_back(lower ? LowerCase(value) : value);
@@ -85,13 +88,15 @@ Fault CompileCondition(const remuda::v1::Condition& config, Condition& out) {
   } else if (!config.path_pattern().empty()) {
     fault = take("path_pattern", config.path_pattern(), Condition::Kind::kPath, false);
   } else if (!config.http_request_method().empty()) {
-    fault = take("http_request_method", config.http_request_method(), Condition::Kind::kMethod, false);
+    fault =
+        take("http_request_method", config.http_request_method(), Condition::Kind::kMethod, false);
   } else if (config.has_http_header()) {
     out.header_name = config.http_header().name();
     if (out.header_name.empty() || !http::AllOf(out.header_name, http::kTokenChar)) {
       return "http_header.name: " + Quote(out.header_name) + " is not a header name";
     }
-    fault = take("http_header.values", config.http_header().values(), Condition::Kind::kHeader, true);
+    fault =
+        take("http_header.values", config.http_header().values(), Condition::Kind::kHeader, true);
     if (count == 0) return std::string("http_header.values: at least one");
   } else if (!config.query_string().empty()) {
     out.kind = Condition::Kind::kQuery;
@@ -112,17 +117,21 @@ Fault CompileCondition(const remuda::v1::Condition& config, Condition& out) {
   return CheckRange("values", count, 1, kMaxConditionValues);
 }
 
-Fault CompileForward(const remuda::v1::ForwardAction& config, const GroupLookup& groups, ForwardAction& out) {
-  if (Fault f = CheckRange("forward.target_groups", config.target_groups_size(), 1, kMaxForwardGroups)) {
+Fault CompileForward(const remuda::v1::ForwardAction& config, const GroupLookup& groups,
+                     ForwardAction& out) {
+  if (Fault f =
+          CheckRange("forward.target_groups", config.target_groups_size(), 1, kMaxForwardGroups)) {
     return f;
   }
   for (const auto& choice : config.target_groups()) {
     std::string id;
     if (!NormalizeId(choice.name(), "targetGroups", id)) {
-      return "forward.target_groups.name: " + Quote(choice.name()) + " is not a target group's name";
+      return "forward.target_groups.name: " + Quote(choice.name()) +
+             " is not a target group's name";
     }
     std::shared_ptr<GroupState> group = groups(id);
-    if (group == nullptr) return "forward.target_groups.name: there is no target group " + Quote(id);
+    if (group == nullptr)
+      return "forward.target_groups.name: there is no target group " + Quote(id);
     const int weight = choice.has_weight() ? choice.weight() : 1;
     if (Fault f = CheckRange("forward.target_groups.weight", weight, 0, kMaxGroupWeight)) return f;
     out.groups.push_back({std::move(group), weight});
@@ -140,7 +149,8 @@ Fault CompileFixed(const remuda::v1::FixedResponseAction& config, FixedResponse&
     return "fixed_response.body: " + std::to_string(config.body().size()) + " bytes, at most " +
            std::to_string(kMaxFixedBodyBytes);
   }
-  if (Fault f = CheckText("fixed_response.content_type", config.content_type(), kMaxPatternBytes)) return f;
+  if (Fault f = CheckText("fixed_response.content_type", config.content_type(), kMaxPatternBytes))
+    return f;
   out.status = status;
   out.content_type = config.content_type().empty() ? "text/plain" : config.content_type();
   out.body = config.body();
@@ -155,22 +165,27 @@ Fault CompileRedirect(const remuda::v1::RedirectAction& config, Redirect& out) {
       config.protocol() != "#{protocol}") {
     return "redirect.protocol: " + Quote(config.protocol()) + " is not HTTP, HTTPS or #{protocol}";
   }
-  for (const auto& [field, text] : {std::pair<std::string_view, const std::string&>{"redirect.host", config.host()},
-                                    {"redirect.port", config.port()},
-                                    {"redirect.path", config.path()},
-                                    {"redirect.query", config.query()}}) {
+  for (const auto& [field, text] :
+       {std::pair<std::string_view, const std::string&>{"redirect.host", config.host()},
+        {"redirect.port", config.port()},
+        {"redirect.path", config.path()},
+        {"redirect.query", config.query()}}) {
     if (Fault f = CheckText(field, text, kMaxPatternBytes)) return f;
   }
   if (!config.path().empty() && config.path().front() != '/') {
     return "redirect.path: " + Quote(config.path()) + " does not start with '/'";
   }
-  out = {config.status() == 0 ? 302 : config.status(), LowerCase(config.protocol()), config.host(), config.port(),
-         config.path(), config.query()};
+  out = {config.status() == 0 ? 302 : config.status(),
+         LowerCase(config.protocol()),
+         config.host(),
+         config.port(),
+         config.path(),
+         config.query()};
   return std::nullopt;
 }
 
-Fault CompileAction(const remuda::v1::Action& config, const GroupLookup& groups, ListenerSpec& listener,
-                    RuleAction& out) {
+Fault CompileAction(const remuda::v1::Action& config, const GroupLookup& groups,
+                    ListenerSpec& listener, RuleAction& out) {
   switch (config.kind_case()) {
     case remuda::v1::Action::kForward: {
       ForwardAction action;
@@ -191,7 +206,8 @@ Fault CompileAction(const remuda::v1::Action& config, const GroupLookup& groups,
       out = std::move(action);
       return std::nullopt;
     }
-    default: return std::string("action: one of forward, fixed_response, redirect must be set");
+    default:
+      return std::string("action: one of forward, fixed_response, redirect must be set");
   }
 }
 
@@ -200,7 +216,8 @@ Fault Prefix(const std::string& prefix, Fault fault) {
   return fault;
 }
 
-Fault CompileRules(const remuda::v1::Listener& config, const GroupLookup& groups, ListenerSpec& out) {
+Fault CompileRules(const remuda::v1::Listener& config, const GroupLookup& groups,
+                   ListenerSpec& out) {
   if (Fault f = CheckRange("rules", config.rules_size(), 0, kMaxRules)) return f;
   std::map<int32_t, Rule> by_priority;
   for (const auto& rule_config : config.rules()) {
@@ -212,9 +229,11 @@ Fault CompileRules(const remuda::v1::Listener& config, const GroupLookup& groups
       return Prefix(where, f);
     }
     for (const auto& condition : rule_config.conditions()) {
-      if (Fault f = CompileCondition(condition, rule.conditions.emplace_back())) return Prefix(where, f);
+      if (Fault f = CompileCondition(condition, rule.conditions.emplace_back()))
+        return Prefix(where, f);
     }
-    if (Fault f = CompileAction(rule_config.action(), groups, out, rule.action)) return Prefix(where, f);
+    if (Fault f = CompileAction(rule_config.action(), groups, out, rule.action))
+      return Prefix(where, f);
     by_priority.emplace(rule.priority, std::move(rule));
   }
   for (auto& [priority, rule] : by_priority) out.rules.push_back(std::move(rule));
@@ -250,20 +269,20 @@ bool NormalizeId(std::string_view name, std::string_view collection, std::string
 
 Fault CheckRange(std::string_view field, int64_t value, int64_t min, int64_t max) {
   if (value >= min && value <= max) return std::nullopt;
-  return std::string(field) + ": " + std::to_string(value) + " is not within " + std::to_string(min) + "-" +
-         std::to_string(max);
+  return std::string(field) + ": " + std::to_string(value) + " is not within " +
+         std::to_string(min) + "-" + std::to_string(max);
 }
 
 Fault TakeDuration(bool is_set, const google::protobuf::Duration& value, const DurationRule& rule,
                    milliseconds& out) {
   if (!is_set) return std::nullopt;
   const bool is_sane = value.seconds() >= 0 && value.seconds() <= 1000000 && value.nanos() >= 0;
-  const milliseconds got = is_sane ? milliseconds(value.seconds() * 1000 + value.nanos() / 1000000)
-                                   : milliseconds(-1);
+  const milliseconds got =
+      is_sane ? milliseconds(value.seconds() * 1000 + value.nanos() / 1000000) : milliseconds(-1);
   if (got < rule.min || got > rule.max) {
     return std::string(rule.field) + ": " + std::to_string(value.seconds()) + "." +
-           std::to_string(value.nanos()) + "s is not within " + std::to_string(rule.min.count()) + "ms-" +
-           std::to_string(rule.max.count()) + "ms";
+           std::to_string(value.nanos()) + "s is not within " + std::to_string(rule.min.count()) +
+           "ms-" + std::to_string(rule.max.count()) + "ms";
   }
   out = got;
   return std::nullopt;
@@ -277,9 +296,11 @@ Fault ParseMatcher(const std::string& text, std::vector<std::pair<int, int>>& ou
     const size_t dash = part.find('-');
     int low = 0, high = 0;
     const bool ok = ParseInt(part.substr(0, dash), low) &&
-                    (dash == std::string_view::npos ? (high = low, true) : ParseInt(part.substr(dash + 1), high));
+                    (dash == std::string_view::npos ? (high = low, true)
+                                                    : ParseInt(part.substr(dash + 1), high));
     if (!ok || low < 200 || high > 499 || low > high) {
-      return "health_check.matcher: " + Quote(text) + " is not a list of codes and ranges within 200-499";
+      return "health_check.matcher: " + Quote(text) +
+             " is not a list of codes and ranges within 200-499";
     }
     out.emplace_back(low, high);
   }
@@ -289,33 +310,44 @@ Fault ParseMatcher(const std::string& text, std::vector<std::pair<int, int>>& ou
 Fault CompileHealthCheck(const remuda::v1::HealthCheck& config, HealthCheckSpec& out) {
   if (!config.path().empty()) {
     out.path = config.path();
-    if (out.path.front() != '/' || out.path.size() > 1024 || !http::AllOf(out.path, http::kTargetChar)) {
+    if (out.path.front() != '/' || out.path.size() > 1024 ||
+        !http::AllOf(out.path, http::kTargetChar)) {
       return "health_check.path: " + Quote(out.path) +
-             " must start with '/', have at most 1024 characters, none of them a space, '#' or control";
+             " must start with '/', have at most 1024 characters, none of them a space, '#' or "
+             "control";
     }
   }
   switch (config.protocol()) {
     case remuda::v1::PROTOCOL_UNSPECIFIED:
-    case remuda::v1::PROTOCOL_HTTP: break;
-    case remuda::v1::PROTOCOL_TCP: out.is_tcp = true; break;
-    default: return std::string("health_check.protocol: only HTTP and TCP are served");
+    case remuda::v1::PROTOCOL_HTTP:
+      break;
+    case remuda::v1::PROTOCOL_TCP:
+      out.is_tcp = true;
+      break;
+    default:
+      return std::string("health_check.protocol: only HTTP and TCP are served");
   }
   if (Fault f = CheckRange("health_check.port", config.port(), 0, 65535)) return f;
   out.port = static_cast<uint16_t>(config.port());
   if (Fault f = TakeDuration(config.has_interval(), config.interval(),
-                             {"health_check.interval", milliseconds(100), milliseconds(300000)}, out.interval)) {
+                             {"health_check.interval", milliseconds(100), milliseconds(300000)},
+                             out.interval)) {
     return f;
   }
   if (Fault f = TakeDuration(config.has_timeout(), config.timeout(),
-                             {"health_check.timeout", milliseconds(50), milliseconds(120000)}, out.timeout)) {
+                             {"health_check.timeout", milliseconds(50), milliseconds(120000)},
+                             out.timeout)) {
     return f;
   }
   if (config.healthy_threshold() != 0) {
-    if (Fault f = CheckRange("health_check.healthy_threshold", config.healthy_threshold(), 1, 10)) return f;
+    if (Fault f = CheckRange("health_check.healthy_threshold", config.healthy_threshold(), 1, 10))
+      return f;
     out.healthy_threshold = config.healthy_threshold();
   }
   if (config.unhealthy_threshold() != 0) {
-    if (Fault f = CheckRange("health_check.unhealthy_threshold", config.unhealthy_threshold(), 1, 10)) return f;
+    if (Fault f =
+            CheckRange("health_check.unhealthy_threshold", config.unhealthy_threshold(), 1, 10))
+      return f;
     out.unhealthy_threshold = config.unhealthy_threshold();
   }
   if (config.matcher().empty()) return std::nullopt;
@@ -326,7 +358,8 @@ Fault CompileHealthCheck(const remuda::v1::HealthCheck& config, HealthCheckSpec&
 Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLookup& groups,
                           bool allow_port_zero, LoadBalancer& out) {
   if (Fault f = TakeDuration(config.has_idle_timeout(), config.idle_timeout(),
-                             {"idle_timeout", milliseconds(1000), milliseconds(4000000)}, out.idle_timeout)) {
+                             {"idle_timeout", milliseconds(1000), milliseconds(4000000)},
+                             out.idle_timeout)) {
     return f;
   }
   if (Fault f = TakeDuration(config.has_client_keep_alive(), config.client_keep_alive(),
@@ -335,9 +368,15 @@ Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLoo
     return f;
   }
   switch (config.x_forwarded_for_mode()) {
-    case remuda::v1::X_FORWARDED_FOR_MODE_PRESERVE: out.forwarded_for = http::ForwardedForMode::kPreserve; break;
-    case remuda::v1::X_FORWARDED_FOR_MODE_REMOVE: out.forwarded_for = http::ForwardedForMode::kRemove; break;
-    default: out.forwarded_for = http::ForwardedForMode::kAppend; break;
+    case remuda::v1::X_FORWARDED_FOR_MODE_PRESERVE:
+      out.forwarded_for = http::ForwardedForMode::kPreserve;
+      break;
+    case remuda::v1::X_FORWARDED_FOR_MODE_REMOVE:
+      out.forwarded_for = http::ForwardedForMode::kRemove;
+      break;
+    default:
+      out.forwarded_for = http::ForwardedForMode::kAppend;
+      break;
   }
   if (Fault f = CheckRange("listeners", config.listeners_size(), 1, kMaxListeners)) return f;
   std::set<int> ports;
@@ -355,7 +394,8 @@ Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLoo
       return where + "protocol: only HTTP is served";
     }
     if (!listener_config.address().empty() && !ParseIp(listener_config.address())) {
-      return where + "address: " + Quote(listener_config.address()) + " is not an IPv4 or IPv6 address";
+      return where + "address: " + Quote(listener_config.address()) +
+             " is not an IPv4 or IPv6 address";
     }
     listener.address = listener_config.address();
     listener.port = static_cast<uint16_t>(listener_config.port());

@@ -1,4 +1,5 @@
-// Field by field checks of the config message: each names the field, the value and the rule. Used by the compiler alone.
+// Field by field checks of the config message: each names the field, the value and the rule. Used
+// by the compiler alone.
 #pragma once
 
 #include <google/protobuf/duration.pb.h>

@@ -5,9 +5,12 @@ namespace {
 
 std::string ReasonOf(CheckResult::Kind kind) {
   switch (kind) {
-    case CheckResult::Kind::kWrongCode: return "Target.ResponseCodeMismatch";
-    case CheckResult::Kind::kTimeout: return "Target.Timeout";
-    default: return "Target.FailedHealthChecks";
+    case CheckResult::Kind::kWrongCode:
+      return "Target.ResponseCodeMismatch";
+    case CheckResult::Kind::kTimeout:
+      return "Target.Timeout";
+    default:
+      return "Target.FailedHealthChecks";
   }
 }
 
@@ -20,7 +23,8 @@ bool HealthTracker::OnCheck(const CheckResult& result, const HealthCheckSpec& sp
   if (result.kind == CheckResult::Kind::kPass) {
     failures_ = 0;
     ++passes_;
-    if (health_ == Health::kInitial || passes_ >= spec.healthy_threshold) health_ = Health::kHealthy;
+    if (health_ == Health::kInitial || passes_ >= spec.healthy_threshold)
+      health_ = Health::kHealthy;
   } else {
     passes_ = 0;
     ++failures_;

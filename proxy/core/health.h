@@ -21,8 +21,10 @@ class HealthTracker {
  public:
   explicit HealthTracker(std::chrono::system_clock::time_point now) : since_(now) {}
 
-  // True if health or reason changed. A new target becomes healthy by one pass (AWS: "registered targets need one").
-  bool OnCheck(const CheckResult& result, const HealthCheckSpec& spec, std::chrono::system_clock::time_point now);
+  // True if health or reason changed. A new target becomes healthy by one pass (AWS: "registered
+  // targets need one").
+  bool OnCheck(const CheckResult& result, const HealthCheckSpec& spec,
+               std::chrono::system_clock::time_point now);
 
   Health health() const { return health_; }
   const std::string& reason() const { return reason_; }  // as AWS names it; empty when healthy

@@ -12,8 +12,10 @@ bool MayServe(const Member& member, int tier) {
     case 0:
       return admin == AdminState::kActive && member.target->health() == Health::kHealthy &&
              !member.target->is_passively_out();
-    case 1: return admin == AdminState::kActive;
-    default: return admin == AdminState::kGone;
+    case 1:
+      return admin == AdminState::kActive;
+    default:
+      return admin == AdminState::kGone;
   }
 }
 
@@ -50,9 +52,9 @@ void Rebuild(GroupState& group_state, PickerState& state) {
     if (!Fill(group, 1, state)) Fill(group, 2, state);
   }
   for (auto& subset : state.subsets) {
-    subset.is_uniform = std::all_of(subset.members.begin(), subset.members.end(), [&](const auto& m) {
-      return m.weight == subset.members.front().weight;
-    });
+    subset.is_uniform =
+        std::all_of(subset.members.begin(), subset.members.end(),
+                    [&](const auto& m) { return m.weight == subset.members.front().weight; });
   }
 }
 
@@ -60,8 +62,8 @@ bool Contains(std::span<TargetState* const> tried, const TargetState* target) {
   return std::find(tried.begin(), tried.end(), target) != tried.end();
 }
 
-// One step of smooth weighted round robin over `items` that `usable` accepts: each gains its weight, the highest is
-// taken and pays the total. Null if none is usable.
+// One step of smooth weighted round robin over `items` that `usable` accepts: each gains its
+// weight, the highest is taken and pays the total. Null if none is usable.
 template <typename Item, typename Usable>
 Item* TakeSmooth(std::vector<Item>& items, Usable usable) {
   Item* best = nullptr;
@@ -100,7 +102,8 @@ TargetState* PickMember(GroupState& state, PickerState::Subset& subset, Algorith
     return PickLeastOutstanding(subset, state.NextTurn(subset.index), tried);
   }
   if (!subset.is_uniform) {
-    auto* member = TakeSmooth(subset.members, [&](const auto& m) { return !Contains(tried, m.target); });
+    auto* member =
+        TakeSmooth(subset.members, [&](const auto& m) { return !Contains(tried, m.target); });
     return member == nullptr ? nullptr : member->target;
   }
   const size_t size = subset.members.size();

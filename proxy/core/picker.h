@@ -1,5 +1,5 @@
-// Which target takes a request: subsets by smooth weight, round robin inside, fail open when none is healthy.
-// Runs on a worker; no I/O.
+// Which target takes a request: subsets by smooth weight, round robin inside, fail open when none
+// is healthy. Runs on a worker; no I/O.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +13,18 @@ namespace remuda::proxy {
 // Targets that a request has tried; the next attempt goes elsewhere.
 inline constexpr size_t kMaxAttempts = 3;
 
-// Picks a target of `state`'s group for one request of worker `worker`, not one of `tried` unless `allow_tried` and
-// there is no other. Null if there is none. The caller counts the request in flight at once.
+// Picks a target of `state`'s group for one request of worker `worker`, not one of `tried` unless
+// `allow_tried` and there is no other. Null if there is none. The caller counts the request in
+// flight at once.
 //
-// Order: active healthy targets of subsets that have a weight. If there is none, fail open: all active ones of these
-// subsets; if there is none either, those whose process is said to be gone. Never a draining or removed one, never a
-// subset of weight 0.
+// Order: active healthy targets of subsets that have a weight. If there is none, fail open: all
+// active ones of these subsets; if there is none either, those whose process is said to be gone.
+// Never a draining or removed one, never a subset of weight 0.
 TargetState* PickTarget(GroupState& state, size_t worker, std::span<TargetState* const> tried,
                         bool allow_tried);
 
-// Picks one of an action's weighted groups, smoothly: over sum(weights) picks each group gets its weight exactly.
-// `currents` is the worker's own memory for this action, as long as its groups.
+// Picks one of an action's weighted groups, smoothly: over sum(weights) picks each group gets its
+// weight exactly. `currents` is the worker's own memory for this action, as long as its groups.
 GroupState* PickGroup(const ForwardAction& action, std::span<int64_t> currents);
 
 }  // namespace remuda::proxy

@@ -1,4 +1,5 @@
-// Whether a failed attempt may be made again, on another target. Pure decisions; one budget a worker.
+// Whether a failed attempt may be made again, on another target. Pure decisions; one budget a
+// worker.
 #pragma once
 
 #include <algorithm>
@@ -24,8 +25,8 @@ constexpr bool MayRetry(const FailedAttempt& attempt) {
   return attempt.is_idempotent && attempt.body_is_held;
 }
 
-// Bounds retries to a share of the requests, so that a failing group is not hit by a multiple of its load; the burst
-// covers the requests that one dying process has in flight at a worker.
+// Bounds retries to a share of the requests, so that a failing group is not hit by a multiple of
+// its load; the burst covers the requests that one dying process has in flight at a worker.
 class RetryBudget {
  public:
   static constexpr int64_t kBurst = 2000;

@@ -16,16 +16,21 @@ uint64_t NextSerial() {
 
 AdminState AdminOf(v1::Target::State state) {
   switch (state) {
-    case v1::Target::STATE_DRAINING: return AdminState::kDraining;
-    case v1::Target::STATE_GONE: return AdminState::kGone;
-    default: return AdminState::kActive;
+    case v1::Target::STATE_DRAINING:
+      return AdminState::kDraining;
+    case v1::Target::STATE_GONE:
+      return AdminState::kGone;
+    default:
+      return AdminState::kActive;
   }
 }
 
-// One update on its way into a new table. Everything is done on copies; Run's result is all that remains.
+// One update on its way into a new table. Everything is done on copies; Run's result is all that
+// remains.
 class Compiler {
  public:
-  Compiler(const RoutingTable& previous, const v1::ConfigUpdate& update, const CompileOptions& options)
+  Compiler(const RoutingTable& previous, const v1::ConfigUpdate& update,
+           const CompileOptions& options)
       : previous_(previous), update_(update), options_(options) {}
 
   CompileResult Run() {
@@ -35,8 +40,8 @@ class Compiler {
       table_->groups = previous_.groups;
       table_->load_balancers = previous_.load_balancers;
     }
-    const bool ok = TakeGroups() && TakeTargets() && TakeSplits() && CompileGroups() && TakeLoadBalancers() &&
-                    CheckListeners();
+    const bool ok = TakeGroups() && TakeTargets() && TakeSplits() && CompileGroups() &&
+                    TakeLoadBalancers() && CheckListeners();
     if (!ok) return error_;
     Diff();
     return std::shared_ptr<const RoutingTable>(std::move(table_));
@@ -55,7 +60,8 @@ class Compiler {
   }
   static std::string GroupName(const std::string& id) { return "targetGroups/" + id; }
 
-  // What `id` was in the table before, also for a full update, where table_ starts empty: targets keep their state.
+  // What `id` was in the table before, also for a full update, where table_ starts empty: targets
+  // keep their state.
   std::shared_ptr<const TargetGroup> Before(const std::string& id) const {
     const auto it = previous_.groups.find(id);
     return it == previous_.groups.end() ? nullptr : it->second;
@@ -79,7 +85,8 @@ class Compiler {
     for (const auto& config : update_.upserts().target_groups()) {
       std::string id;
       if (!NormalizeId(config.name(), "targetGroups", id)) {
-        return Refuse(config.name(), "name: '" + config.name() + "' is not an id ([a-z0-9-], at most 63)");
+        return Refuse(config.name(),
+                      "name: '" + config.name() + "' is not an id ([a-z0-9-], at most 63)");
       }
       if (drafts_.count(id) > 0) return Refuse(GroupName(id), "name: there are two of it");
       auto group = std::make_shared<TargetGroup>();
@@ -91,7 +98,8 @@ class Compiler {
       group->config = std::make_shared<const remuda::v1::TargetGroup>(config);
       if (!CompileOwn(config, *group)) return false;
       const auto before = Before(id);
-      group->state = before != nullptr ? before->state : std::make_shared<GroupState>(id, options_.workers);
+      group->state =
+          before != nullptr ? before->state : std::make_shared<GroupState>(id, options_.workers);
       drafts_[id] = {std::move(group), true};
     }
     return true;
@@ -99,7 +107,8 @@ class Compiler {
 
   bool CompileOwn(const remuda::v1::TargetGroup& config, TargetGroup& group) {
     const std::string name = GroupName(group.id);
-    if (config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED && config.protocol() != remuda::v1::PROTOCOL_HTTP) {
+    if (config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED &&
+        config.protocol() != remuda::v1::PROTOCOL_HTTP) {
       return Refuse(name, "protocol: only HTTP is served");
     }
     using std::chrono::milliseconds;
@@ -108,13 +117,18 @@ class Compiler {
                               group.deregistration_delay)) {
       return Refuse(name, *f);
     }
-    if (auto f = CompileHealthCheck(config.health_check(), group.health_check)) return Refuse(name, *f);
+    if (auto f = CompileHealthCheck(config.health_check(), group.health_check))
+      return Refuse(name, *f);
     switch (config.algorithm()) {
       case remuda::v1::BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS:
         group.algorithm = Algorithm::kLeastOutstanding;
         break;
-      case remuda::v1::BALANCING_ALGORITHM_WEIGHTED_RANDOM: group.algorithm = Algorithm::kWeightedRandom; break;
-      default: group.algorithm = Algorithm::kRoundRobin; break;
+      case remuda::v1::BALANCING_ALGORITHM_WEIGHTED_RANDOM:
+        group.algorithm = Algorithm::kWeightedRandom;
+        break;
+      default:
+        group.algorithm = Algorithm::kRoundRobin;
+        break;
     }
     return true;
   }
@@ -125,7 +139,8 @@ class Compiler {
       TargetGroup* group = slash == std::string::npos ? nullptr : DraftOf(key.substr(0, slash));
       if (group == nullptr) continue;  // its group went with it
       const auto it = Position(*group, std::string_view(key).substr(slash + 1));
-      if (it != group->members.end() && it->target->id() == key.substr(slash + 1)) group->members.erase(it);
+      if (it != group->members.end() && it->target->id() == key.substr(slash + 1))
+        group->members.erase(it);
     }
     std::set<std::string> seen;
     for (const auto& config : update_.upserts().targets()) {
@@ -135,15 +150,17 @@ class Compiler {
   }
 
   static std::vector<Member>::iterator Position(TargetGroup& group, std::string_view id) {
-    return std::lower_bound(group.members.begin(), group.members.end(), id,
-                            [](const Member& member, std::string_view key) { return member.target->id() < key; });
+    return std::lower_bound(
+        group.members.begin(), group.members.end(), id,
+        [](const Member& member, std::string_view key) { return member.target->id() < key; });
   }
 
   bool TakeTarget(const v1::Target& config, std::set<std::string>& seen) {
     std::string group_id;
     std::string id = config.id();
-    const std::string address =
-        config.address().find(':') == std::string::npos ? config.address() : "[" + config.address() + "]";
+    const std::string address = config.address().find(':') == std::string::npos
+                                    ? config.address()
+                                    : "[" + config.address() + "]";
     if (id.empty()) id = address + ":" + std::to_string(config.port());
     const std::string name = "targetGroups/" + config.target_group() + "/targets/" + id;
     TargetGroup* group =
@@ -165,12 +182,14 @@ class Compiler {
     const auto port = static_cast<uint16_t>(config.port());
     if (const auto before = Before(group_id)) {
       const Member* old = before->Find(id);
-      if (old != nullptr && old->target->address() == config.address() && old->target->port() == port) {
+      if (old != nullptr && old->target->address() == config.address() &&
+          old->target->port() == port) {
         member.target = old->target;
       }
     }
     if (member.target == nullptr) {
-      member.target = std::make_shared<TargetState>(group->state, id, config.address(), port, options_.workers);
+      member.target =
+          std::make_shared<TargetState>(group->state, id, config.address(), port, options_.workers);
     }
     auto stored = std::make_shared<v1::Target>(config);
     stored->set_id(id);
@@ -197,16 +216,20 @@ class Compiler {
     std::set<std::string> seen;
     for (const auto& config : update_.upserts().traffic_splits()) {
       std::string id;
-      TargetGroup* group = NormalizeId(config.target_group(), "targetGroups", id) ? DraftOf(id) : nullptr;
+      TargetGroup* group =
+          NormalizeId(config.target_group(), "targetGroups", id) ? DraftOf(id) : nullptr;
       const std::string name = "trafficSplits/" + config.target_group();
       if (group == nullptr) {
-        return Refuse(name, "target_group: there is no target group '" + config.target_group() + "'");
+        return Refuse(name,
+                      "target_group: there is no target group '" + config.target_group() + "'");
       }
       if (!seen.insert(id).second) return Refuse(name, "there are two of it");
-      if (auto f = CheckRange("subsets", config.subsets_size(), 0, kMaxSubsets)) return Refuse(name, *f);
+      if (auto f = CheckRange("subsets", config.subsets_size(), 0, kMaxSubsets))
+        return Refuse(name, *f);
       std::set<std::string> subsets;
       for (const auto& subset : config.subsets()) {
-        if (auto f = CheckRange("subsets.weight", subset.weight(), 0, kMaxSubsetWeight)) return Refuse(name, *f);
+        if (auto f = CheckRange("subsets.weight", subset.weight(), 0, kMaxSubsetWeight))
+          return Refuse(name, *f);
         if (!subsets.insert(subset.subset()).second) {
           return Refuse(name, "subsets: '" + subset.subset() + "' is there twice");
         }
@@ -229,7 +252,8 @@ class Compiler {
         return it->second;
       };
       if (group.split != nullptr) {
-        for (const auto& subset : group.split->subsets()) subset_index(subset.subset(), subset.weight());
+        for (const auto& subset : group.split->subsets())
+          subset_index(subset.subset(), subset.weight());
       }
       const int32_t unnamed_weight = group.split == nullptr ? 1 : 0;
       for (Member& member : group.members) {
@@ -243,7 +267,8 @@ class Compiler {
   bool TakeLoadBalancers() {
     for (const std::string& name : update_.removed_load_balancers()) {
       std::string id;
-      if (!NormalizeId(name, "loadBalancers", id)) return Refuse(name, "not a load balancer's name");
+      if (!NormalizeId(name, "loadBalancers", id))
+        return Refuse(name, "not a load balancer's name");
       table_->load_balancers.erase(id);
     }
     std::set<std::string> seen;
@@ -254,7 +279,8 @@ class Compiler {
     for (const auto& config : update_.upserts().load_balancers()) {
       auto balancer = std::make_shared<LoadBalancer>();
       if (!NormalizeId(config.name(), "loadBalancers", balancer->id)) {
-        return Refuse(config.name(), "name: '" + config.name() + "' is not an id ([a-z0-9-], at most 63)");
+        return Refuse(config.name(),
+                      "name: '" + config.name() + "' is not an id ([a-z0-9-], at most 63)");
       }
       const std::string name = "loadBalancers/" + balancer->id;
       if (!seen.insert(balancer->id).second) return Refuse(name, "name: there are two of it");
@@ -276,7 +302,8 @@ class Compiler {
       for (const ListenerSpec& listener : balancer->listeners) {
         if (listener.port != 0 && !ports.emplace(listener.port, id).second) {
           return Refuse("loadBalancers/" + id, "listener " + std::to_string(listener.port) +
-                                                   ": the port belongs to loadBalancers/" + ports[listener.port]);
+                                                   ": the port belongs to loadBalancers/" +
+                                                   ports[listener.port]);
         }
         for (const Rule& rule : listener.rules) {
           const auto* forward = std::get_if<ForwardAction>(&rule.action);
@@ -284,7 +311,8 @@ class Compiler {
           for (const auto& choice : forward->groups) {
             const auto it = table_->groups.find(choice.group->id());
             if (it == table_->groups.end() || it->second->state != choice.group) {
-              return Refuse("loadBalancers/" + id, "forward: there is no target group '" + choice.group->id() + "'");
+              return Refuse("loadBalancers/" + id,
+                            "forward: there is no target group '" + choice.group->id() + "'");
             }
           }
         }
@@ -310,7 +338,8 @@ class Compiler {
     if (old == nullptr) return;
     for (const Member& member : old->members) {
       const Member* is = now == nullptr ? nullptr : now->Find(member.target->id());
-      if (is == nullptr || is->target != member.target) NoteAdmin(member.target, member.admin, AdminState::kRemoved);
+      if (is == nullptr || is->target != member.target)
+        NoteAdmin(member.target, member.admin, AdminState::kRemoved);
     }
   }
 
@@ -340,8 +369,9 @@ class Compiler {
 }  // namespace
 
 const Member* TargetGroup::Find(std::string_view target_id) const {
-  const auto it = std::lower_bound(members.begin(), members.end(), target_id,
-                                   [](const Member& m, std::string_view key) { return m.target->id() < key; });
+  const auto it =
+      std::lower_bound(members.begin(), members.end(), target_id,
+                       [](const Member& m, std::string_view key) { return m.target->id() < key; });
   return it != members.end() && it->target->id() == target_id ? &*it : nullptr;
 }
 
@@ -357,7 +387,8 @@ void Publish(const RoutingTable& table) {
 
 v1::ProxyConfig ConfigOf(const RoutingTable& table) {
   v1::ProxyConfig config;
-  for (const auto& [id, balancer] : table.load_balancers) *config.add_load_balancers() = *balancer->config;
+  for (const auto& [id, balancer] : table.load_balancers)
+    *config.add_load_balancers() = *balancer->config;
   for (const auto& [id, group] : table.groups) {
     *config.add_target_groups() = *group->config;
     for (const Member& member : group->members) *config.add_targets() = *member.config;

@@ -1,5 +1,6 @@
-// What a proxy serves, compiled from the config message: immutable, shared by all workers, and sharing with the table
-// before it everything that did not change. The request path reads this and never a protobuf message.
+// What a proxy serves, compiled from the config message: immutable, shared by all workers, and
+// sharing with the table before it everything that did not change. The request path reads this and
+// never a protobuf message.
 #pragma once
 
 #include <array>
@@ -122,8 +123,8 @@ struct Condition {
   enum class Kind : uint8_t { kHost, kPath, kHeader, kMethod, kQuery, kSourceIp };
   Kind kind = Kind::kPath;
   std::string header_name;
-  std::vector<std::string> values;                            // patterns, lower case where case does not count
-  std::vector<std::pair<std::string, std::string>> queries;   // (key, value pattern), lower case
+  std::vector<std::string> values;  // patterns, lower case where case does not count
+  std::vector<std::pair<std::string, std::string>> queries;  // (key, value pattern), lower case
   std::vector<Cidr> sources;
 };
 
@@ -189,12 +190,14 @@ struct CompileOptions {
   bool allow_port_zero = false;  // config files only
 };
 
-// Applies an update to `previous` (not null; an empty table at first) and compiles the result. Nothing of `previous`
-// changes, and nothing outside it: an error leaves no trace. The base of a delta must have been checked by the caller.
+// Applies an update to `previous` (not null; an empty table at first) and compiles the result.
+// Nothing of `previous` changes, and nothing outside it: an error leaves no trace. The base of a
+// delta must have been checked by the caller.
 CompileResult CompileUpdate(const RoutingTable& previous, const v1::ConfigUpdate& update,
                             const CompileOptions& options);
 
-// Brings the admin states of a table into force; called once, by the coordinator, before any worker adopts it.
+// Brings the admin states of a table into force; called once, by the coordinator, before any worker
+// adopts it.
 void Publish(const RoutingTable& table);
 
 // The config message that `table` was compiled from.

@@ -1,8 +1,10 @@
-// What is known of a target and a target group over many routing tables: health, in-flight counts, cursors.
+// What is known of a target and a target group over many routing tables: health, in-flight counts,
+// cursors.
 //
-// Threads: the config owner (the coordinator) makes and changes the admin state, the prober writes health, each worker
-// writes only its own slot; anyone reads. Counts of a slot are written by one thread, so they need no atomic
-// read-modify-write; a sum over slots is exact for what happened before the reader synchronised with each worker.
+// Threads: the config owner (the coordinator) makes and changes the admin state, the prober writes
+// health, each worker writes only its own slot; anyone reads. Counts of a slot are written by one
+// thread, so they need no atomic read-modify-write; a sum over slots is exact for what happened
+// before the reader synchronised with each worker.
 #pragma once
 
 #include <atomic>
@@ -24,8 +26,12 @@ inline constexpr size_t kMaxWorkers = 64;
 template <typename T>
 class OwnedCounter {
  public:
-  void Add(T n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void Sub(T n) { value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  void Add(T n) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void Sub(T n) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
   T Get() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -81,7 +87,8 @@ class TargetState {
 
   Health health() const { return health_.load(std::memory_order_relaxed); }
   AdminState admin() const { return admin_.load(std::memory_order_relaxed); }
-  // A connection to it was refused or reset: out until a check passes (a worker sets it, the prober clears it).
+  // A connection to it was refused or reset: out until a check passes (a worker sets it, the prober
+  // clears it).
   bool is_passively_out() const { return passively_out_.load(std::memory_order_relaxed); }
   bool is_leaving() const { return admin() != AdminState::kActive; }
 
@@ -102,11 +109,13 @@ class TargetState {
   std::atomic<bool> passively_out_{false};
 };
 
-// One worker's view of a group: which targets may be picked now. Owned and touched by that worker alone.
+// One worker's view of a group: which targets may be picked now. Owned and touched by that worker
+// alone.
 struct PickerState {
-  const TargetGroup* group = nullptr;  // of the table the worker has adopted; null: the group is in no table
-  uint64_t serial = 0;                 // of the group that the lists below were made from
-  uint64_t version = 0;                // GroupState::version() they were made at
+  const TargetGroup* group =
+      nullptr;           // of the table the worker has adopted; null: the group is in no table
+  uint64_t serial = 0;   // of the group that the lists below were made from
+  uint64_t version = 0;  // GroupState::version() they were made at
   bool is_fail_open = false;
   struct Member {
     TargetState* target;
@@ -133,8 +142,8 @@ class GroupState {
   void Changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
   PickerState& picker(size_t worker) { return pickers_[worker]; }
-  // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and two targets two
-  // requests still reach two targets. Costs one contended add a request.
+  // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and
+  // two targets two requests still reach two targets. Costs one contended add a request.
   uint64_t NextTurn(size_t subset) {
     return turns_[subset % kTurns].fetch_add(1, std::memory_order_relaxed);
   }

@@ -1,4 +1,5 @@
-// Character classes of HTTP/1.1's grammar (RFC 9110 section 5.6, RFC 9112, RFC 3986), as one table lookup each.
+// Character classes of HTTP/1.1's grammar (RFC 9110 section 5.6, RFC 9112, RFC 3986), as one table
+// lookup each.
 #pragma once
 
 #include <array>
@@ -75,7 +76,8 @@ constexpr std::string_view TrimOws(std::string_view text) {
   return text;
 }
 
-// Takes the next element of a comma-separated list (RFC 9110 section 5.6.1) off `list`, trimmed; may be empty.
+// Takes the next element of a comma-separated list (RFC 9110 section 5.6.1) off `list`, trimmed;
+// may be empty.
 constexpr std::string_view NextListElement(std::string_view& list) {
   const size_t comma = list.find(',');
   const std::string_view element = TrimOws(list.substr(0, comma));

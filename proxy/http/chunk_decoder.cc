@@ -105,8 +105,7 @@ ChunkDecoder::Result ChunkDecoder::Decode(const char* in, size_t size, char* out
         ++result.consumed;
         break;
       case State::kData: {
-        const size_t take =
-            static_cast<size_t>(std::min<uint64_t>(left_, size - result.consumed));
+        const size_t take = static_cast<size_t>(std::min<uint64_t>(left_, size - result.consumed));
         std::memmove(out + result.produced, in + result.consumed, take);
         result.produced += take;
         result.consumed += take;

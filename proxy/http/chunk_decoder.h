@@ -1,5 +1,6 @@
-// Takes the chunked transfer coding off a body (RFC 9112 section 7.1), incrementally and strictly: hex sizes with an
-// overflow check, CRLF only, extensions stripped, trailers checked and dropped. No I/O, no allocation.
+// Takes the chunked transfer coding off a body (RFC 9112 section 7.1), incrementally and strictly:
+// hex sizes with an overflow check, CRLF only, extensions stripped, trailers checked and dropped.
+// No I/O, no allocation.
 #pragma once
 
 #include <cstddef>
@@ -45,9 +46,9 @@ class ChunkDecoder {
 
   State state_ = State::kSize;
   Reason reason_ = Reason::kNone;
-  uint64_t left_ = 0;       // of the chunk's size while it is read, then of its data
-  size_t digits_ = 0;       // hex digits of the size so far
-  size_t line_bytes_ = 0;   // of the size line
+  uint64_t left_ = 0;      // of the chunk's size while it is read, then of its data
+  size_t digits_ = 0;      // hex digits of the size so far
+  size_t line_bytes_ = 0;  // of the size line
   size_t trailer_bytes_ = 0;
   size_t trailer_fields_ = 0;
   // The trailer's name, to refuse protected ones; all those are shorter than this.

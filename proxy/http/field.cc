@@ -14,8 +14,10 @@ FieldId Match(std::string_view name, std::string_view known, FieldId id) {
 FieldId IdOfField(std::string_view name) {
   const char first = name.empty() ? '\0' : Lower(name[0]);
   switch (name.size()) {
-    case 2: return Match(name, "te", FieldId::kTe);
-    case 4: return Match(name, "host", FieldId::kHost);
+    case 2:
+      return Match(name, "te", FieldId::kTe);
+    case 4:
+      return Match(name, "host", FieldId::kHost);
     case 6:
       return first == 'e' ? Match(name, "expect", FieldId::kExpect)
                           : Match(name, "cookie", FieldId::kCookie);
@@ -24,11 +26,15 @@ FieldId IdOfField(std::string_view name) {
                           : Match(name, "trailer", FieldId::kTrailer);
     case 10:
       switch (first) {
-        case 'c': return Match(name, "connection", FieldId::kConnection);
-        case 'k': return Match(name, "keep-alive", FieldId::kKeepAlive);
-        default: return Match(name, "user-agent", FieldId::kUserAgent);
+        case 'c':
+          return Match(name, "connection", FieldId::kConnection);
+        case 'k':
+          return Match(name, "keep-alive", FieldId::kKeepAlive);
+        default:
+          return Match(name, "user-agent", FieldId::kUserAgent);
       }
-    case 13: return Match(name, "authorization", FieldId::kAuthorization);
+    case 13:
+      return Match(name, "authorization", FieldId::kAuthorization);
     case 14:
       return first == 'c' ? Match(name, "content-length", FieldId::kContentLength)
                           : Match(name, "http2-settings", FieldId::kHttp2Settings);
@@ -37,7 +43,7 @@ FieldId IdOfField(std::string_view name) {
         return Match(name, "x-forwarded-for", FieldId::kXForwardedFor);
       }
       return Lower(name[2]) == 'a' ? Match(name, "x-amzn-trace-id", FieldId::kXAmznTraceId)
-                          : Match(name, "x-remuda-reason", FieldId::kRemudaReason);
+                                   : Match(name, "x-remuda-reason", FieldId::kRemudaReason);
     case 16:
       if (first == 'p') return Match(name, "proxy-connection", FieldId::kProxyConnection);
       return Lower(name[12]) == 'p' ? Match(name, "x-forwarded-port", FieldId::kXForwardedPort)
@@ -45,9 +51,12 @@ FieldId IdOfField(std::string_view name) {
     case 17:
       return first == 't' ? Match(name, "transfer-encoding", FieldId::kTransferEncoding)
                           : Match(name, "x-forwarded-proto", FieldId::kXForwardedProto);
-    case 18: return Match(name, "proxy-authenticate", FieldId::kProxyAuthenticate);
-    case 19: return Match(name, "proxy-authorization", FieldId::kProxyAuthorization);
-    default: return FieldId::kOther;
+    case 18:
+      return Match(name, "proxy-authenticate", FieldId::kProxyAuthenticate);
+    case 19:
+      return Match(name, "proxy-authorization", FieldId::kProxyAuthorization);
+    default:
+      return FieldId::kOther;
   }
 }
 
@@ -61,8 +70,10 @@ bool IsHopByHop(FieldId id) {
     case FieldId::kTe:
     case FieldId::kTrailer:
     case FieldId::kUpgrade:
-    case FieldId::kHttp2Settings: return true;
-    default: return false;
+    case FieldId::kHttp2Settings:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -76,8 +87,10 @@ bool IsProtected(FieldId id) {
     case FieldId::kXForwardedFor:
     case FieldId::kXForwardedProto:
     case FieldId::kXForwardedPort:
-    case FieldId::kXForwardedHost: return true;
-    default: return false;
+    case FieldId::kXForwardedHost:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -52,7 +52,8 @@ struct Field {
   bool is_dropped = false;  // not forwarded: hop-by-hop, named by Connection, or a name with '_'
 };
 
-// The fields of one message, capped, in order of arrival. Holds no bytes: views into the parsed buffer.
+// The fields of one message, capped, in order of arrival. Holds no bytes: views into the parsed
+// buffer.
 class Fields {
  public:
   // False when the cap (kMaxFields) is reached.

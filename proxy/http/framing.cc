@@ -20,13 +20,14 @@ struct Evidence {
   bool names_upgrade = false;
 };
 
-// Connection: options are tokens; those that name fields make them hop-by-hop, but may not name a protected one
-// (http-safety rule 5: a client could strip X-Forwarded-For or Host on its way).
+// Connection: options are tokens; those that name fields make them hop-by-hop, but may not name a
+// protected one (http-safety rule 5: a client could strip X-Forwarded-For or Host on its way).
 Reason TakeConnection(Fields& fields, std::string_view list, size_t& options, Evidence& evidence) {
   while (!list.empty()) {
     const std::string_view option = NextListElement(list);
     if (option.empty()) continue;
-    if (!AllOf(option, kTokenChar) || ++options > kMaxConnectionOptions) return Reason::kBadConnection;
+    if (!AllOf(option, kTokenChar) || ++options > kMaxConnectionOptions)
+      return Reason::kBadConnection;
     if (EqualsIgnoreCase(option, "close")) {
       evidence.says_close = true;
     } else if (EqualsIgnoreCase(option, "keep-alive")) {
@@ -57,20 +58,24 @@ Reason Gather(Fields& fields, Evidence& evidence) {
         evidence.transfer_encoding = &field;
         ++evidence.transfer_encodings;
         break;
-      case FieldId::kUpgrade: evidence.upgrade = &field; break;
+      case FieldId::kUpgrade:
+        evidence.upgrade = &field;
+        break;
       case FieldId::kConnection:
         if (const Reason reason = TakeConnection(fields, field.value, options, evidence);
             reason != Reason::kNone) {
           return reason;
         }
         break;
-      default: break;
+      default:
+        break;
     }
   }
   return Reason::kNone;
 }
 
-// Content-Length and Transfer-Encoding to one body kind, or the reason why not. `framing.kind` is kNone if neither is there.
+// Content-Length and Transfer-Encoding to one body kind, or the reason why not. `framing.kind` is
+// kNone if neither is there.
 Reason JudgeBody(const Evidence& evidence, uint8_t minor_version, Framing& framing) {
   if (evidence.transfer_encodings > 1) return Reason::kRepeatedTransferEncoding;
   if (evidence.content_lengths > 1) return Reason::kRepeatedContentLength;
@@ -118,7 +123,8 @@ Reason DecideRequestFraming(RequestHead& head, Framing& framing) {
   framing = Framing();
   Evidence evidence;
   if (const Reason reason = Gather(head.fields, evidence); reason != Reason::kNone) return reason;
-  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing); reason != Reason::kNone) {
+  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing);
+      reason != Reason::kNone) {
     return reason;
   }
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
@@ -136,13 +142,15 @@ Reason DecideResponseFraming(ResponseHead& head, Method method, Framing& framing
   framing = Framing();
   Evidence evidence;
   if (const Reason reason = Gather(head.fields, evidence); reason != Reason::kNone) return reason;
-  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing); reason != Reason::kNone) {
+  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing);
+      reason != Reason::kNone) {
     return reason;
   }
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
   const bool is_bodiless = head.status < 200 || head.status == 204 || head.status == 304;
   if (is_bodiless || method == Method::kHead) {
-    // RFC 9110 section 8.6: a length in 1xx and 204 means nothing; in 304 and for HEAD it speaks of another answer.
+    // RFC 9110 section 8.6: a length in 1xx and 204 means nothing; in 304 and for HEAD it speaks of
+    // another answer.
     if (head.status < 200 || head.status == 204) framing.has_length = false;
     framing.kind = BodyKind::kNone;
     return Reason::kNone;

@@ -1,5 +1,5 @@
-// How a message's body is delimited: decided here and nowhere else (RFC 9112 section 6.3, made strict). What is forwarded
-// is regenerated from this decision, never copied.
+// How a message's body is delimited: decided here and nowhere else (RFC 9112 section 6.3, made
+// strict). What is forwarded is regenerated from this decision, never copied.
 #pragma once
 
 #include <cstdint>
@@ -18,22 +18,26 @@ enum class BodyKind : uint8_t {
 
 struct Framing {
   BodyKind kind = BodyKind::kNone;
-  uint64_t length = 0;         // for kLength
-  bool has_length = false;     // a Content-Length to pass on (also for HEAD and 304, where no body follows)
-  bool keep_alive = true;      // the sender of this message lets the connection be used again
+  uint64_t length = 0;  // for kLength
+  bool has_length =
+      false;  // a Content-Length to pass on (also for HEAD and 304, where no body follows)
+  bool keep_alive = true;         // the sender of this message lets the connection be used again
   bool expects_continue = false;  // requests: Expect: 100-continue
   bool asks_upgrade = false;      // requests: Upgrade, named by Connection, other than h2c
 };
 
-// Decides a request's framing and marks the fields that must not be forwarded (hop-by-hop, and what Connection names).
-// Any conflict, repeat or oddity is an error; after an error the connection must be closed.
+// Decides a request's framing and marks the fields that must not be forwarded (hop-by-hop, and what
+// Connection names). Any conflict, repeat or oddity is an error; after an error the connection must
+// be closed.
 Reason DecideRequestFraming(RequestHead& head, Framing& framing);
 
-// The same for a final or interim response to a request of `method`; errors are the target's, so the reasons are for the
-// log and the answer is 502. 1xx, 204, 304 and answers to HEAD have no body whatever their fields say.
+// The same for a final or interim response to a request of `method`; errors are the target's, so
+// the reasons are for the log and the answer is 502. 1xx, 204, 304 and answers to HEAD have no body
+// whatever their fields say.
 Reason DecideResponseFraming(ResponseHead& head, Method method, Framing& framing);
 
-// A Content-Length value: digits only, no sign, no list, no leading zero but "0" itself, no overflow.
+// A Content-Length value: digits only, no sign, no list, no leading zero but "0" itself, no
+// overflow.
 bool ParseContentLength(std::string_view text, uint64_t& length);
 
 }  // namespace remuda::proxy::http

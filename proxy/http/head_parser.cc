@@ -9,13 +9,20 @@ namespace remuda::proxy::http {
 
 Method MethodOf(std::string_view name) {
   switch (name.size()) {
-    case 3: return name == "GET" ? Method::kGet : name == "PUT" ? Method::kPut : Method::kOther;
-    case 4: return name == "POST" ? Method::kPost : name == "HEAD" ? Method::kHead : Method::kOther;
-    case 5: return name == "PATCH" ? Method::kPatch : name == "TRACE" ? Method::kTrace : Method::kOther;
-    case 6: return name == "DELETE" ? Method::kDelete : Method::kOther;
+    case 3:
+      return name == "GET" ? Method::kGet : name == "PUT" ? Method::kPut : Method::kOther;
+    case 4:
+      return name == "POST" ? Method::kPost : name == "HEAD" ? Method::kHead : Method::kOther;
+    case 5:
+      return name == "PATCH" ? Method::kPatch : name == "TRACE" ? Method::kTrace : Method::kOther;
+    case 6:
+      return name == "DELETE" ? Method::kDelete : Method::kOther;
     case 7:
-      return name == "OPTIONS" ? Method::kOptions : name == "CONNECT" ? Method::kConnect : Method::kOther;
-    default: return Method::kOther;
+      return name == "OPTIONS"   ? Method::kOptions
+             : name == "CONNECT" ? Method::kConnect
+                                 : Method::kOther;
+    default:
+      return Method::kOther;
   }
 }
 
@@ -26,8 +33,10 @@ bool IsIdempotent(Method method) {
     case Method::kPut:
     case Method::kDelete:
     case Method::kOptions:
-    case Method::kTrace: return true;
-    default: return false;
+    case Method::kTrace:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -37,8 +46,10 @@ LineCursor::Result LineCursor::Next(const char* data, size_t size, size_t max_he
                                     size_t max_first_line_bytes, Reason first_line_reason) {
   const size_t max_line_bytes = is_first_line_ ? max_first_line_bytes : kMaxFieldLineBytes;
   const Reason line_reason = is_first_line_ ? first_line_reason : Reason::kFieldTooLong;
-  const void* found = scanned_ < size ? std::memchr(data + scanned_, '\n', size - scanned_) : nullptr;
-  const size_t end = found != nullptr ? static_cast<size_t>(static_cast<const char*>(found) - data) : size;
+  const void* found =
+      scanned_ < size ? std::memchr(data + scanned_, '\n', size - scanned_) : nullptr;
+  const size_t end =
+      found != nullptr ? static_cast<size_t>(static_cast<const char*>(found) - data) : size;
   if (end - line_start_ > max_line_bytes + 1) {  // + CR
     reason_ = line_reason;
     return Result::kError;
@@ -75,7 +86,8 @@ Reason ParseVersion(std::string_view text, uint8_t& minor_version) {
     return Reason::kNone;
   }
   if (text == "HTTP/2.0") return Reason::kHttp2Preface;
-  return text.size() == 8 && text.substr(0, 5) == "HTTP/" ? Reason::kBadVersion : Reason::kBadRequestLine;
+  return text.size() == 8 && text.substr(0, 5) == "HTTP/" ? Reason::kBadVersion
+                                                          : Reason::kBadRequestLine;
 }
 
 Reason ParseRequestLine(std::string_view line, RequestHead& head) {
@@ -98,11 +110,12 @@ Reason ParseRequestLine(std::string_view line, RequestHead& head) {
   return Reason::kNone;
 }
 
-// status-line = HTTP-version SP 3DIGIT SP [ reason-phrase ]; the second SP may be missing with the phrase, as many
-// targets leave it out.
+// status-line = HTTP-version SP 3DIGIT SP [ reason-phrase ]; the second SP may be missing with the
+// phrase, as many targets leave it out.
 Reason ParseStatusLine(std::string_view line, ResponseHead& head) {
   if (line.size() < 12 || line[8] != ' ') return Reason::kBadRequestLine;
-  if (ParseVersion(line.substr(0, 8), head.minor_version) != Reason::kNone) return Reason::kBadVersion;
+  if (ParseVersion(line.substr(0, 8), head.minor_version) != Reason::kNone)
+    return Reason::kBadVersion;
   int status = 0;
   for (char c : line.substr(9, 3)) {
     if (c < '0' || c > '9') return Reason::kBadRequestLine;
@@ -126,7 +139,8 @@ Reason ParseFieldLine(std::string_view line, Field& field) {
   field.value = TrimOws(line.substr(colon + 1));
   if (!AllOf(field.value, kFieldValueChar)) return Reason::kBadFieldValue;
   field.id = IdOfField(field.name);
-  // A target that maps '_' to '-' (CGI does) would see Content_Length as Content-Length: never forwarded.
+  // A target that maps '_' to '-' (CGI does) would see Content_Length as Content-Length: never
+  // forwarded.
   field.is_dropped = field.id == FieldId::kOther && field.name.find('_') != std::string_view::npos;
   return Reason::kNone;
 }
@@ -152,9 +166,12 @@ ParseStatus RequestParser::Parse(const char* data, size_t size, RequestHead& hea
   while (true) {
     switch (cursor_.Next(data, size, kMaxRequestHeadBytes, kMaxRequestLineBytes,
                          Reason::kRequestLineTooLong)) {
-      case internal::LineCursor::Result::kNeedMore: return ParseStatus::kNeedMore;
-      case internal::LineCursor::Result::kError: return Fail(cursor_.reason());
-      case internal::LineCursor::Result::kLine: break;
+      case internal::LineCursor::Result::kNeedMore:
+        return ParseStatus::kNeedMore;
+      case internal::LineCursor::Result::kError:
+        return Fail(cursor_.reason());
+      case internal::LineCursor::Result::kLine:
+        break;
     }
     const std::string_view line = cursor_.line();
     Reason reason = Reason::kNone;
@@ -182,10 +199,14 @@ void ResponseParser::Reset() {
 
 ParseStatus ResponseParser::Parse(const char* data, size_t size, ResponseHead& head) {
   while (true) {
-    switch (cursor_.Next(data, size, kMaxResponseHeadBytes, kMaxFieldLineBytes, Reason::kFieldTooLong)) {
-      case internal::LineCursor::Result::kNeedMore: return ParseStatus::kNeedMore;
-      case internal::LineCursor::Result::kError: return Fail(cursor_.reason());
-      case internal::LineCursor::Result::kLine: break;
+    switch (cursor_.Next(data, size, kMaxResponseHeadBytes, kMaxFieldLineBytes,
+                         Reason::kFieldTooLong)) {
+      case internal::LineCursor::Result::kNeedMore:
+        return ParseStatus::kNeedMore;
+      case internal::LineCursor::Result::kError:
+        return Fail(cursor_.reason());
+      case internal::LineCursor::Result::kLine:
+        break;
     }
     const std::string_view line = cursor_.line();
     Reason reason = Reason::kNone;

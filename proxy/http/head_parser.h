@@ -1,6 +1,6 @@
-// Strict, incremental parsing of request and response heads, in place: the views of a head point into the buffer that
-// was parsed. No I/O, no allocation. It judges the grammar of lines only; what the fields mean together (framing, Host)
-// is decided in framing.h and target.h.
+// Strict, incremental parsing of request and response heads, in place: the views of a head point
+// into the buffer that was parsed. No I/O, no allocation. It judges the grammar of lines only; what
+// the fields mean together (framing, Host) is decided in framing.h and target.h.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,18 @@
 
 namespace remuda::proxy::http {
 
-enum class Method : uint8_t { kOther, kGet, kHead, kPost, kPut, kDelete, kOptions, kPatch, kTrace, kConnect };
+enum class Method : uint8_t {
+  kOther,
+  kGet,
+  kHead,
+  kPost,
+  kPut,
+  kDelete,
+  kOptions,
+  kPatch,
+  kTrace,
+  kConnect
+};
 
 Method MethodOf(std::string_view name);
 
@@ -68,8 +79,9 @@ class LineCursor {
 
 class RequestParser {
  public:
-  // Parses on over `data`, which holds the bytes of the earlier calls, at the same address, and maybe more. When it
-  // answers kDone, head() is set and head_size() bytes were the head. After kError nothing more may be parsed.
+  // Parses on over `data`, which holds the bytes of the earlier calls, at the same address, and
+  // maybe more. When it answers kDone, head() is set and head_size() bytes were the head. After
+  // kError nothing more may be parsed.
   ParseStatus Parse(const char* data, size_t size, RequestHead& head);
   void Reset();
 

@@ -83,12 +83,15 @@ bool IsRegenerated(FieldId id) {
     case FieldId::kXForwardedFor:
     case FieldId::kXForwardedProto:
     case FieldId::kXForwardedPort:
-    case FieldId::kXAmznTraceId: return true;
-    default: return false;
+    case FieldId::kXAmznTraceId:
+      return true;
+    default:
+      return false;
   }
 }
 
-// A request without a body says so where the method lets a target expect one (RFC 9110 section 8.6).
+// A request without a body says so where the method lets a target expect one (RFC 9110
+// section 8.6).
 bool SaysEmptyBody(const RequestHead& head, const Framing& framing) {
   return framing.has_length || head.method == Method::kPost || head.method == Method::kPut ||
          head.method == Method::kPatch;
@@ -119,11 +122,17 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   return to.Finish();
 }
 
-size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, char* out, size_t capacity) {
+size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, char* out,
+                         size_t capacity) {
   Appender to(out, capacity);
-  to.Add("HTTP/1.1 ").AddNumber(static_cast<uint64_t>(head.status)).Add(" ").Add(head.phrase).Add("\r\n");
+  to.Add("HTTP/1.1 ")
+      .AddNumber(static_cast<uint64_t>(head.status))
+      .Add(" ")
+      .Add(head.phrase)
+      .Add("\r\n");
   for (const Field& field : head.fields) {
-    const bool is_ours = field.id == FieldId::kContentLength || field.id == FieldId::kTransferEncoding ||
+    const bool is_ours = field.id == FieldId::kContentLength ||
+                         field.id == FieldId::kTransferEncoding ||
                          field.id == FieldId::kRemudaReason;
     if (!field.is_dropped && !is_ours) to.AddField(field);
   }

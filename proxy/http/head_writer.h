@@ -1,6 +1,6 @@
-// Writes the heads that the proxy sends. They are made from what was parsed and decided, never copied: exactly one of
-// Content-Length and Transfer-Encoding, no hop-by-hop field, one Host, our own X-Forwarded-*. No allocation: into a
-// buffer of the caller's.
+// Writes the heads that the proxy sends. They are made from what was parsed and decided, never
+// copied: exactly one of Content-Length and Transfer-Encoding, no hop-by-hop field, one Host, our
+// own X-Forwarded-*. No allocation: into a buffer of the caller's.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,12 @@ enum class ForwardedForMode : uint8_t { kAppend, kPreserve, kRemove };
 struct ForwardedInfo {
   std::string_view client_address;  // without port
   std::string_view protocol = "http";
-  uint16_t port = 0;                // of the listener, as the client sees it
+  uint16_t port = 0;  // of the listener, as the client sees it
   ForwardedForMode mode = ForwardedForMode::kAppend;
-  std::string_view fallback_host;   // Host of an HTTP/1.0 request that has none: the target's address
-  std::string_view new_trace_id;    // "1-<8 hex>-<24 hex>", the root of a request without one, or its Self
+  std::string_view
+      fallback_host;  // Host of an HTTP/1.0 request that has none: the target's address
+  std::string_view
+      new_trace_id;  // "1-<8 hex>-<24 hex>", the root of a request without one, or its Self
 };
 
 // The bytes needed at most to forward a head of `head_size` bytes.
@@ -36,23 +38,24 @@ struct ResponseStyle {
   BodyKind kind = BodyKind::kNone;  // kChunked for a body of unknown length to an HTTP/1.1 client
   bool has_length = false;
   uint64_t length = 0;
-  bool close = false;               // say Connection: close
-  bool say_keep_alive = false;      // HTTP/1.0 client that keeps the connection
+  bool close = false;           // say Connection: close
+  bool say_keep_alive = false;  // HTTP/1.0 client that keeps the connection
 };
 
 // The response's head for the client. Returns its size, or 0 if it does not fit.
-size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, char* out, size_t capacity);
+size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, char* out,
+                         size_t capacity);
 
 // A whole answer of the proxy's own.
 struct OwnAnswer {
   int status = 0;
-  std::string_view reason;          // X-Remuda-Reason; empty: none (fixed responses, redirects)
+  std::string_view reason;  // X-Remuda-Reason; empty: none (fixed responses, redirects)
   std::string_view content_type = "text/plain; charset=utf-8";
   std::string_view body;
-  std::string_view location;        // for redirects
+  std::string_view location;  // for redirects
   bool close = false;
   bool say_keep_alive = false;
-  bool omit_body = false;           // HEAD: the length without the body
+  bool omit_body = false;  // HEAD: the length without the body
 };
 size_t WriteOwnAnswer(const OwnAnswer& answer, char* out, size_t capacity);
 

@@ -1,5 +1,6 @@
-// The bounds of what the HTTP/1.1 parsers take. AWS's Application Load Balancer names the sizes ("Quotas for your
-// Application Load Balancers"); the counts are ours. Every refusal carries the name of the bound in its reason.
+// The bounds of what the HTTP/1.1 parsers take. AWS's Application Load Balancer names the sizes
+// ("Quotas for your Application Load Balancers"); the counts are ours. Every refusal carries the
+// name of the bound in its reason.
 #pragma once
 
 #include <cstddef>

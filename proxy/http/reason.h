@@ -1,5 +1,5 @@
-// Why the proxy answers a request itself, or drops a connection: one name for the response header, the access log,
-// the metrics and the tests. The status code follows from the reason.
+// Why the proxy answers a request itself, or drops a connection: one name for the response header,
+// the access log, the metrics and the tests. The status code follows from the reason.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +65,8 @@ enum class Reason : uint8_t {
   kCount,  // not a reason
 };
 
-// The code of the answer: 400, 405, 408, 413, 414, 417, 431, 460, 463, 464, 501, 502, 503, 504, 505.
+// The code of the answer: 400, 405, 408, 413, 414, 417, 431, 460, 463, 464, 501, 502, 503, 504,
+// 505.
 int StatusOf(Reason reason);
 
 // A stable CamelCase name, e.g. "RepeatedContentLength"; empty for kNone.

@@ -66,8 +66,10 @@ Reason FindHost(RequestHead& head) {
 
 // Cuts "scheme://authority" off an absolute-form target.
 Reason TakeAuthority(RequestHead& head, std::string_view& target) {
-  for (const std::string_view scheme : {std::string_view("http://"), std::string_view("https://")}) {
-    if (target.size() < scheme.size() || !EqualsIgnoreCase(target.substr(0, scheme.size()), scheme)) {
+  for (const std::string_view scheme :
+       {std::string_view("http://"), std::string_view("https://")}) {
+    if (target.size() < scheme.size() ||
+        !EqualsIgnoreCase(target.substr(0, scheme.size()), scheme)) {
       continue;
     }
     const std::string_view rest = target.substr(scheme.size());
@@ -86,7 +88,8 @@ Reason TakeAuthority(RequestHead& head, std::string_view& target) {
 }  // namespace
 
 Reason CanonicalizeTarget(RequestHead& head) {
-  if (head.method == Method::kConnect || head.method == Method::kTrace) return Reason::kMethodNotAllowed;
+  if (head.method == Method::kConnect || head.method == Method::kTrace)
+    return Reason::kMethodNotAllowed;
   if (const Reason reason = FindHost(head); reason != Reason::kNone) return reason;
   head.query = {};
   head.has_query = false;

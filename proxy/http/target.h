@@ -1,4 +1,5 @@
-// The request target and Host: one canonical path is both matched and forwarded (docs/proxy.md, "Paths").
+// The request target and Host: one canonical path is both matched and forwarded (docs/proxy.md,
+// "Paths").
 #pragma once
 
 #include "proxy/http/head_parser.h"
@@ -6,13 +7,16 @@
 
 namespace remuda::proxy::http {
 
-// Checks the request target against the method and Host, and sets head.path, head.query, head.has_query and head.host.
-// `head` must have been parsed from a writable buffer: the path is made canonical in place, which never
-// lengthens it. Rules:
-//  - one Host, required in HTTP/1.1 (RFC 9112 section 3.2); an absolute-form target must name the same authority;
+// Checks the request target against the method and Host, and sets head.path, head.query,
+// head.has_query and head.host. `head` must have been parsed from a writable buffer: the path is
+// made canonical in place, which never lengthens it. Rules:
+//  - one Host, required in HTTP/1.1 (RFC 9112 section 3.2); an absolute-form target must name the
+//  same authority;
 //  - CONNECT and TRACE are refused; "*" is for OPTIONS only;
-//  - percent-encoded unreserved characters are decoded and other escapes get upper-case digits (RFC 3986 6.2.2);
-//    a bad escape, %00, a backslash, and a "." or ".." segment (after decoding) are refused; %2F and %5C stay as they are.
+//  - percent-encoded unreserved characters are decoded and other escapes get upper-case digits (RFC
+//  3986 6.2.2);
+//    a bad escape, %00, a backslash, and a "." or ".." segment (after decoding) are refused; %2F
+//    and %5C stay as they are.
 Reason CanonicalizeTarget(RequestHead& head);
 
 }  // namespace remuda::proxy::http

@@ -13,6 +13,7 @@
 #include "common/message_yaml.h"
 #include "proxy/access_log.h"
 #include "proxy/admin.h"
+#include "proxy/config_client.h"
 #include "proxy/coordinator.h"
 
 namespace remuda::proxy {
@@ -60,8 +61,12 @@ class Program {
     coordinator_options.settings = options.settings;
     coordinator_options.log = log_.get();
     Coordinator::Events events;
-    events.on_health = [](const HealthChange&) {};
-    events.on_busy = [](const std::vector<Busy>&) {};
+    events.on_health = [this](const HealthChange& change) {
+      if (client_ != nullptr) client_->OnHealth(change);
+    };
+    events.on_busy = [this](const std::vector<Busy>& busy) {
+      if (client_ != nullptr) client_->OnBusy(busy);
+    };
     events.on_stopped = [this] { loop_.Stop(); };
     coordinator_ = std::make_unique<Coordinator>(loop_, coordinator_options, std::move(events));
     admin_ =
@@ -76,14 +81,35 @@ class Program {
       return 1;
     }
     spdlog::info("admin pages on http://{}", admin_->listen_address());
-    if (!options_.config.empty() && !LoadFile()) return 1;
+    if (options_.config.empty()) {
+      StartClient();
+    } else if (!LoadFile()) {
+      return 1;
+    }
     loop_.Run();
+    if (client_ != nullptr) client_->Stop();
     admin_->Stop();
     spdlog::info("stopped");
     return exit_code_;
   }
 
  private:
+  void StartClient() {
+    ConfigClient::Options client;
+    client.controller = options_.controller;
+    client.data_dir = options_.data_dir;
+    client.identity.set_proxy(options_.name);
+    client.identity.set_zone(options_.zone);
+    client.identity.set_address(options_.address);
+    client.identity.set_version(REMUDA_VERSION);
+    for (const auto& [key, value] : options_.labels)
+      (*client.identity.mutable_labels())[key] = value;
+    client_ = std::make_unique<ConfigClient>(
+        loop_, *coordinator_, control_, std::move(client),
+        [this](const std::vector<ListenerReport>& listeners) { WriteReadyFile(listeners); });
+    client_->Start();
+  }
+
   bool LoadFile() {
     std::ifstream in(options_.config, std::ios::binary);
     std::stringstream text;
@@ -157,6 +183,7 @@ class Program {
   ControlCounters control_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<AdminHttp> admin_;
+  std::unique_ptr<ConfigClient> client_;
   Timer drain_timer_;
   bool is_draining_ = false;
   int exit_code_ = 0;

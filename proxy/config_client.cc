@@ -1,0 +1,422 @@
+#include "proxy/config_client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <spdlog/spdlog.h>
+
+#include <condition_variable>
+#include <mutex>
+
+namespace remuda::proxy {
+
+using std::chrono::milliseconds;
+
+// One call. gRPC's callbacks post to the loop; the object lives until gRPC is done with it and the
+// client has let go.
+class ConfigClient::Stream final
+    : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::ConnectResponse>,
+      public std::enable_shared_from_this<Stream> {
+ public:
+  explicit Stream(ConfigClient& client) : client_(client) {}
+
+  void Start() {
+    self_ = shared_from_this();
+    client_.stub_->async()->Connect(&context_, this);
+    AddHold();  // so that a write may be started until Release: OnDone waits for it
+    StartRead(&incoming_);
+    StartCall();
+  }
+  void Cancel() { context_.TryCancel(); }
+  // Loop thread: nothing more will be written. May be called twice.
+  void Release() {
+    if (is_released_) return;
+    is_released_ = true;
+    RemoveHold();
+  }
+  // Loop thread. Only when can_write().
+  void Write(v1::ConnectRequest message) {
+    is_writing_ = true;
+    outgoing_ = std::move(message);
+    StartWrite(&outgoing_);
+  }
+  bool can_write() const { return !is_writing_ && !is_released_; }
+  void WaitDone() {
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [&] { return is_done_; });
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok)
+      return client_.loop_.Post(
+          [self = shared_from_this()] { self->Release(); });  // OnDone says why
+    client_.loop_.Post([this, self = shared_from_this(), message = std::move(incoming_)] {
+      client_.OnMessage(this, message);
+    });
+    incoming_.Clear();
+    StartRead(&incoming_);
+  }
+  void OnWriteDone(bool ok) override {
+    client_.loop_.Post([this, self = shared_from_this(), ok] {
+      is_writing_ = false;
+      if (ok && client_.stream_.get() == this) client_.Flush();
+    });
+  }
+  void OnDone(const grpc::Status& status) override {
+    const std::string why = status.ok() ? "ended by the controller" : status.error_message();
+    client_.loop_.Post([this, self = shared_from_this(), why] { client_.OnClosed(this, why); });
+    const auto self = std::move(self_);
+    std::lock_guard lock(mutex_);
+    is_done_ = true;
+    done_.notify_all();
+  }
+
+ private:
+  ConfigClient& client_;
+  grpc::ClientContext context_;
+  v1::ConnectResponse incoming_;
+  v1::ConnectRequest outgoing_;
+  bool is_writing_ = false;   // loop thread
+  bool is_released_ = false;  // loop thread
+  std::shared_ptr<Stream> self_;
+  std::mutex mutex_;
+  std::condition_variable done_;
+  bool is_done_ = false;  // guarded by mutex_
+};
+
+ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCounters& counters,
+                           Options options, OnListeners on_listeners)
+    : loop_(loop),
+      coordinator_(coordinator),
+      counters_(counters),
+      options_(std::move(options)),
+      on_listeners_(std::move(on_listeners)),
+      random_(std::random_device()()),
+      dial_timer_([this] { Dial(); }),
+      stats_timer_([this] {
+        is_stats_due_ = true;
+        Flush();
+        stats_timer_.Arm(loop_, loop_.now() + stats_interval_);
+      }) {
+  if (!options_.data_dir.empty()) store_ = std::make_unique<ConfigStore>(options_.data_dir);
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kMinBackoff.count()));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  channel_ =
+      grpc::CreateCustomChannel(options_.controller, grpc::InsecureChannelCredentials(), arguments);
+  stub_ = v1::ProxyService::NewStub(channel_);
+}
+
+ConfigClient::~ConfigClient() { Stop(); }
+
+void ConfigClient::Start() {
+  StartFromDisk();
+  Dial();
+}
+
+void ConfigClient::Stop() {
+  is_stopped_ = true;
+  dial_timer_.Cancel();
+  stats_timer_.Cancel();
+  if (stream_ == nullptr) return;
+  stream_->Cancel();
+  stream_->Release();
+  stream_->WaitDone();
+}
+
+void ConfigClient::StartFromDisk() {
+  if (store_ == nullptr) return;
+  auto stored = store_->Load();
+  if (!stored.ok()) {
+    if (stored.status().code() != absl::StatusCode::kNotFound) {
+      spdlog::error("last good config: {}; waiting for the controller",
+                    std::string(stored.status().message()));
+    }
+    return;
+  }
+  cluster_id_ = stored->cluster_id;
+  epoch_ = stored->epoch;
+  const auto error =
+      coordinator_.Apply(stored->update, false, [this](const Coordinator::Adopted& adopted) {
+        if (on_listeners_) on_listeners_(adopted.listeners);
+      });
+  if (error) {
+    spdlog::error("last good config: {}: {}; waiting for the controller", error->resource,
+                  error->reason);
+  } else {
+    spdlog::info("serving the last good config, revision {}.{}, until the controller answers",
+                 stored->update.revision().epoch(), stored->update.revision().sequence());
+  }
+}
+
+void ConfigClient::Dial() {
+  if (is_stopped_) return;
+  ++session_;
+  is_welcome_ = false;
+  stream_ = std::make_shared<Stream>(*this);
+  stream_->Start();
+  answers_.clear();
+  stream_->Write(HelloMessage());
+}
+
+v1::ConnectRequest ConfigClient::HelloMessage() const {
+  v1::ConnectRequest message;
+  v1::Hello& hello = *message.mutable_hello();
+  hello = options_.identity;
+  hello.set_cluster_id(cluster_id_);
+  const Revision held = coordinator_.adopted();
+  if (held.sequence > 0) {
+    hello.mutable_held()->set_epoch(held.epoch);
+    hello.mutable_held()->set_sequence(held.sequence);
+  }
+  return message;
+}
+
+void ConfigClient::OnClosed(const Stream* from, const std::string& why) {
+  if (stream_.get() != from || is_stopped_) return;
+  if (is_welcome_ || backoff_ == kMinBackoff) {
+    spdlog::warn("no session with the controller at {}: {}; serving on", options_.controller, why);
+  }
+  stream_.reset();
+  is_welcome_ = false;
+  counters_.is_connected = false;
+  stats_timer_.Cancel();
+  // Full jitter: a thousand proxies must not come back in step.
+  const auto wait =
+      milliseconds(static_cast<int64_t>(random_() % static_cast<uint64_t>(backoff_.count())) + 1);
+  backoff_ = std::min(backoff_ * 2, kMaxBackoff);
+  dial_timer_.Arm(loop_, std::chrono::steady_clock::now() + wait);
+}
+
+void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& message) {
+  if (stream_.get() != from || is_stopped_) return;
+  switch (message.message_case()) {
+    case v1::ConnectResponse::kWelcome:
+      return OnWelcome(message.welcome());
+    case v1::ConnectResponse::kUpdate:
+      return OnUpdate(message.update());
+    default:
+      return;  // from a newer controller: not ours to judge
+  }
+}
+
+void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
+  if (welcome.epoch() < epoch_) {
+    spdlog::error(
+        "the controller at {} says epoch {}, but {} was seen: it is not the leader any more",
+        options_.controller, welcome.epoch(), epoch_);
+    stream_->Cancel();
+    return;
+  }
+  epoch_ = welcome.epoch();
+  cluster_id_ = welcome.cluster_id();
+  is_welcome_ = true;
+  backoff_ = kMinBackoff;
+  counters_.sessions.fetch_add(1);
+  counters_.is_connected = true;
+  const int64_t interval_ms =
+      welcome.stats_interval().seconds() * 1000 + welcome.stats_interval().nanos() / 1000000;
+  stats_interval_ =
+      milliseconds(std::clamp<int64_t>(interval_ms == 0 ? 5000 : interval_ms, 100, 60000));
+  stats_timer_.Arm(loop_, std::chrono::steady_clock::now() + stats_interval_);
+  is_health_full_ = true;
+  is_busy_due_ = true;
+  spdlog::info("session with the controller at {}, epoch {}", options_.controller, welcome.epoch());
+  Flush();
+}
+
+void ConfigClient::OnUpdate(const v1::ConfigUpdate& update) {
+  const Revision revision{update.revision().epoch(), update.revision().sequence()};
+  const auto text = [](const Revision& r) {
+    return std::to_string(r.epoch) + "." + std::to_string(r.sequence);
+  };
+  if (!is_welcome_) return Refuse(update, "", "an update before the welcome");
+  if (revision.epoch < epoch_) {
+    return Refuse(
+        update, "",
+        "epoch " + std::to_string(revision.epoch) + " is older than " + std::to_string(epoch_));
+  }
+  const Revision newest = coordinator_.newest()->revision;
+  if (update.has_base()) {
+    const Revision base{update.base().epoch(), update.base().sequence()};
+    if (base != newest)
+      return Refuse(update, "", "base " + text(base) + " is not what is in force: " + text(newest));
+  }
+  if (revision < newest)
+    return Refuse(update, "", "revision " + text(revision) + " is before " + text(newest));
+  const uint64_t session = session_;
+  const auto error = coordinator_.Apply(
+      update, false,
+      [this, session](const Coordinator::Adopted& adopted) { OnAdopted(adopted, session); });
+  if (error) return Refuse(update, error->resource, error->reason);
+  epoch_ = std::max(epoch_, revision.epoch);
+}
+
+void ConfigClient::Refuse(const v1::ConfigUpdate& update, std::string resource,
+                          std::string reason) {
+  counters_.nacks.fetch_add(1);
+  spdlog::error("config {}.{} is refused: {}: {}", update.revision().epoch(),
+                update.revision().sequence(), resource, reason);
+  v1::ConnectRequest message;
+  *message.mutable_nack()->mutable_revision() = update.revision();
+  message.mutable_nack()->set_resource(std::move(resource));
+  message.mutable_nack()->set_reason(std::move(reason));
+  Send(std::move(message));
+}
+
+namespace {
+
+void AddBusy(const std::vector<Busy>& busy,
+             google::protobuf::RepeatedPtrField<v1::BusyTarget>& out) {
+  for (const Busy& entry : busy) {
+    v1::BusyTarget& target = *out.Add();
+    target.set_target_group(entry.group);
+    target.set_target(entry.target);
+    target.set_requests_in_flight(static_cast<int64_t>(entry.in_flight));
+  }
+}
+
+}  // namespace
+
+void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t session) {
+  if (on_listeners_) on_listeners_(adopted.listeners);
+  if (store_ != nullptr) store_->Save(adopted.table, cluster_id_, epoch_);
+  if (session != session_ || !is_welcome_) return;  // the next Hello says it
+  v1::ConnectRequest message;
+  v1::Ack& ack = *message.mutable_ack();
+  ack.mutable_revision()->set_epoch(adopted.table->revision.epoch);
+  ack.mutable_revision()->set_sequence(adopted.table->revision.sequence);
+  AddBusy(adopted.busy, *ack.mutable_busy());
+  for (const ListenerReport& report : adopted.listeners) {
+    v1::ListenerStatus& status = *ack.add_listeners();
+    status.set_load_balancer(report.load_balancer);
+    status.set_port(report.port);
+    status.set_error(report.error);
+  }
+  Send(std::move(message));
+}
+
+void ConfigClient::Send(v1::ConnectRequest message) {
+  answers_.push_back(std::move(message));
+  Flush();
+}
+
+void ConfigClient::OnHealth(const HealthChange& change) {
+  if (!is_welcome_) return;
+  changed_health_.insert(change.target.get());
+  Flush();
+}
+
+void ConfigClient::OnBusy(const std::vector<Busy>& /*busy*/) {
+  if (!is_welcome_) return;
+  is_busy_due_ = true;
+  Flush();
+}
+
+// One write at a time; what is due is made when it can be sent, so that it is the newest.
+void ConfigClient::Flush() {
+  if (stream_ == nullptr || !stream_->can_write()) return;
+  if (!answers_.empty()) {
+    v1::ConnectRequest message = std::move(answers_.front());
+    answers_.pop_front();
+    return stream_->Write(std::move(message));
+  }
+  if (!is_welcome_) return;
+  if (is_health_full_ || !changed_health_.empty()) return stream_->Write(HealthMessage());
+  if (is_busy_due_) {
+    is_busy_due_ = false;
+    v1::ConnectRequest message;
+    v1::DrainReport& drain = *message.mutable_drain();
+    const Revision revision = coordinator_.adopted();
+    drain.mutable_revision()->set_epoch(revision.epoch);
+    drain.mutable_revision()->set_sequence(revision.sequence);
+    AddBusy(coordinator_.CountBusy(), *drain.mutable_busy());
+    return stream_->Write(std::move(message));
+  }
+  if (is_stats_due_) {
+    is_stats_due_ = false;
+    stream_->Write(StatsMessage());
+  }
+}
+
+v1::ConnectRequest ConfigClient::HealthMessage() {
+  v1::ConnectRequest message;
+  v1::HealthReport& report = *message.mutable_health();
+  report.set_full(is_health_full_);
+  const auto add = [&](const HealthChange& change) {
+    v1::TargetHealth& health = *report.add_targets();
+    health.set_target_group(change.target->group().id());
+    health.set_target(change.target->id());
+    switch (change.health) {
+      case Health::kInitial:
+        health.set_state(remuda::v1::TARGET_STATE_INITIAL);
+        break;
+      case Health::kHealthy:
+        health.set_state(remuda::v1::TARGET_STATE_HEALTHY);
+        break;
+      case Health::kUnhealthy:
+        health.set_state(remuda::v1::TARGET_STATE_UNHEALTHY);
+        break;
+    }
+    health.set_reason(change.reason);
+    health.set_description(change.description);
+    const auto ns =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(change.since.time_since_epoch())
+            .count();
+    health.mutable_since()->set_seconds(ns / 1000000000);
+    health.mutable_since()->set_nanos(static_cast<int32_t>(ns % 1000000000));
+  };
+  const auto& known = coordinator_.health();
+  if (is_health_full_) {
+    for (const auto& [target, change] : known) add(change);
+  } else {
+    for (TargetState* target : changed_health_) {
+      if (const auto it = known.find(target); it != known.end()) add(it->second);
+    }
+  }
+  is_health_full_ = false;
+  changed_health_.clear();
+  return message;
+}
+
+v1::ConnectRequest ConfigClient::StatsMessage() const {
+  v1::ConnectRequest message;
+  v1::StatsReport& stats = *message.mutable_stats();
+  int64_t requests = 0;
+  int64_t connections = 0;
+  for (const auto& worker : coordinator_.workers()) {
+    requests += static_cast<int64_t>(worker->metrics().requests.Get());
+    connections += worker->metrics().active_connections.Get();
+  }
+  stats.set_requests(requests);
+  stats.set_active_connections(connections);
+  for (const auto& [id, group] : coordinator_.newest()->groups) {
+    for (const Member& member : group->members) {
+      uint64_t sent = 0, errors = 0, failures = 0, us = 0;
+      for (const TargetSlot& slot : member.target->slots()) {
+        sent += slot.requests.Get();
+        errors += slot.server_errors.Get();
+        failures += slot.connection_errors.Get();
+        us += slot.response_time_us.Get();
+      }
+      if (sent == 0) continue;
+      v1::TargetStats& target = *stats.add_targets();
+      target.set_target_group(id);
+      target.set_target(member.target->id());
+      target.set_requests(static_cast<int64_t>(sent));
+      target.set_server_errors(static_cast<int64_t>(errors));
+      target.set_connection_errors(static_cast<int64_t>(failures));
+      target.mutable_response_time()->set_seconds(static_cast<int64_t>(us / 1000000));
+      target.mutable_response_time()->set_nanos(static_cast<int32_t>(us % 1000000 * 1000));
+      target.set_in_flight(static_cast<int64_t>(member.target->InFlight()));
+    }
+  }
+  return message;
+}
+
+}  // namespace remuda::proxy

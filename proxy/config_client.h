@@ -1,0 +1,100 @@
+// The proxy's end of the stream with the controller: takes configs, says which is in force, reports
+// health, drains and counts. Without a controller the proxy goes on with what it has, from disk if
+// need be.
+//
+// Thread: everything on the control loop; gRPC's threads only post to it.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <deque>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <unordered_set>
+
+#include "proxy/admin.h"
+#include "proxy/config_store.h"
+#include "proxy/coordinator.h"
+#include "proxy/event_loop.h"
+#include "remuda/proxy/v1/proxy.grpc.pb.h"
+
+namespace remuda::proxy {
+
+class ConfigClient {
+ public:
+  struct Options {
+    std::string controller;
+    v1::Hello identity;    // proxy, address, zone, labels, version
+    std::string data_dir;  // empty: nothing is kept
+  };
+  // A lost connection is found in keepalive time + timeout, under 10 s (design: streams).
+  static constexpr int kKeepaliveTimeMs = 5000;
+  static constexpr int kKeepaliveTimeoutMs = 4000;
+  static constexpr int kMaxReceiveBytes = 64 * 1024 * 1024;
+  static constexpr std::chrono::milliseconds kMinBackoff{100};
+  static constexpr std::chrono::milliseconds kMaxBackoff{5000};
+
+  using OnListeners = std::function<void(const std::vector<ListenerReport>&)>;
+
+  ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCounters& counters,
+               Options options, OnListeners on_listeners);
+  ~ConfigClient();
+
+  // Starts from disk if there is something, and dials.
+  void Start();
+  // Ends the stream and waits until gRPC has let go of it.
+  void Stop();
+
+  void OnHealth(const HealthChange& change);
+  void OnBusy(const std::vector<Busy>& busy);
+
+ private:
+  class Stream;
+  friend class Stream;
+
+  void StartFromDisk();
+  void Dial();
+  void OnMessage(const Stream* from, const v1::ConnectResponse& message);
+  void OnClosed(const Stream* from, const std::string& why);
+  void OnWelcome(const v1::Welcome& welcome);
+  void OnUpdate(const v1::ConfigUpdate& update);
+  void Refuse(const v1::ConfigUpdate& update, std::string resource, std::string reason);
+  void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
+  void Send(v1::ConnectRequest message);
+  void Flush();
+  v1::ConnectRequest HelloMessage() const;
+  v1::ConnectRequest HealthMessage();
+  v1::ConnectRequest StatsMessage() const;
+
+  EventLoop& loop_;
+  Coordinator& coordinator_;
+  ControlCounters& counters_;
+  const Options options_;
+  const OnListeners on_listeners_;
+  std::unique_ptr<ConfigStore> store_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ProxyService::Stub> stub_;
+  std::shared_ptr<Stream> stream_;
+  uint64_t session_ = 0;  // number of the stream
+  bool is_welcome_ = false;
+  bool is_stopped_ = false;
+  std::string cluster_id_;
+  int64_t epoch_ = 0;  // highest seen
+  std::chrono::milliseconds backoff_{kMinBackoff};
+  std::mt19937_64 random_;
+  Timer dial_timer_;
+  Timer stats_timer_;
+  std::chrono::milliseconds stats_interval_{5000};
+
+  // What is to be said, bounded by what there is: answers in order, then the newest of everything
+  // else.
+  std::deque<v1::ConnectRequest> answers_;
+  bool is_health_full_ = false;
+  std::unordered_set<TargetState*> changed_health_;
+  bool is_busy_due_ = false;
+  bool is_stats_due_ = false;
+};
+
+}  // namespace remuda::proxy

@@ -1,0 +1,289 @@
+// The proxy under a controller: configs, acknowledgements, drains, reports, and life without it.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "tests/component/proxy/configs.h"
+#include "tests/component/proxy/fake_controller.h"
+#include "tests/component/proxy/proxy_process.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+v1::Target* AddTarget(v1::ConfigUpdate& update, const std::string& id, uint16_t port) {
+  v1::Target* target = update.mutable_upserts()->add_targets();
+  target->set_target_group("blue");
+  target->set_id(id);
+  target->set_address("127.0.0.1");
+  target->set_port(port);
+  return target;
+}
+
+// A free port: listeners of a controller's config need a real one.
+uint16_t FreePort() {
+  ScriptedTarget taken(ScriptedTarget::Answers(""));
+  return taken.port();
+}
+
+v1::ConfigUpdate Update(int64_t sequence, int64_t base = 0, int64_t epoch = 1) {
+  v1::ConfigUpdate update;
+  update.mutable_revision()->set_epoch(epoch);
+  update.mutable_revision()->set_sequence(sequence);
+  if (base > 0) {
+    update.mutable_base()->set_epoch(epoch);
+    update.mutable_base()->set_sequence(base);
+  }
+  return update;
+}
+
+v1::ConfigUpdate Whole(int64_t sequence, uint16_t listen_port, int64_t delay_seconds = 300) {
+  v1::ConfigUpdate update = Update(sequence);
+  auto* balancer = update.mutable_upserts()->add_load_balancers();
+  balancer->set_name("loadBalancers/shop");
+  auto* listener = balancer->add_listeners();
+  listener->set_port(listen_port);
+  listener->set_address("127.0.0.1");
+  listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_name("blue");
+  auto* group = update.mutable_upserts()->add_target_groups();
+  group->set_name("targetGroups/blue");
+  group->mutable_deregistration_delay()->set_seconds(delay_seconds);
+  group->mutable_health_check()->set_path("/health");
+  group->mutable_health_check()->mutable_interval()->set_nanos(100000000);
+  return update;
+}
+
+std::vector<std::string> ControllerFlags(const FakeController& controller,
+                                         const std::string& data_dir = "") {
+  std::vector<std::string> flags = {"--controller=" + controller.address(), "--name=p1",
+                                    "--workers=2", "--zone=z1"};
+  if (!data_dir.empty()) flags.push_back("--data-dir=" + data_dir);
+  return flags;
+}
+
+TEST(ControlTest, ServesAndAcknowledges) {
+  FakeController controller(1);
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  const auto hello = controller.Expect([](const auto& m) { return m.has_hello(); }).hello();
+  EXPECT_EQ(hello.proxy(), "p1");
+  EXPECT_EQ(hello.zone(), "z1");
+  EXPECT_FALSE(hello.has_held());
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", one.port());
+  controller.Send(update);
+  const v1::Ack ack = controller.ExpectAck(1);
+  EXPECT_EQ(ack.revision().epoch(), 1);
+  EXPECT_EQ(ack.busy_size(), 0);
+  ASSERT_EQ(ack.listeners_size(), 1);
+  EXPECT_EQ(ack.listeners(0).error(), "");
+  EXPECT_TRUE(controller.ExpectHealthy("i-1"));
+  EXPECT_EQ(BodyOf(Get(port)), "one");
+  const auto stats =
+      controller.Expect([](const auto& m) { return m.stats().requests() > 0; }).stats();
+  ASSERT_EQ(stats.targets_size(), 1);
+  EXPECT_EQ(stats.targets(0).requests(), 1);
+}
+
+TEST(ControlTest, DrainingTargetIsBusyUntilItsLastRequestEnds) {
+  FakeController controller(1);
+  std::atomic<bool> may_answer{false};
+  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
+    WaitUntil([&] { return may_answer.load(); });
+    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+  });
+  ScriptedTarget fast(ScriptedTarget::Answers("fast"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-slow", slow.port());
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  controller.Send(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(controller.ExpectHealthy("i-slow"));
+  RawSocket client = RawSocket::Connect(port);
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == 1; }));
+
+  update = Update(2, 1);
+  AddTarget(update, "i-fast", fast.port());
+  AddTarget(update, "i-slow", slow.port())->set_state(v1::Target::STATE_DRAINING);
+  controller.Send(update);
+  const v1::Ack ack = controller.ExpectAck(2);
+  ASSERT_EQ(ack.busy_size(), 1);
+  EXPECT_EQ(ack.busy(0).target(), "i-slow");
+  EXPECT_EQ(ack.busy(0).requests_in_flight(), 1);
+  ASSERT_TRUE(controller.ExpectHealthy("i-fast"));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(BodyOf(Get(port)), "fast");
+  // Said again while it lasts, also after the target left the config.
+  update = Update(3, 2);
+  update.add_removed_targets("blue/i-slow");
+  controller.Send(update);
+  EXPECT_EQ(controller.ExpectAck(3).busy_size(), 1);
+  EXPECT_TRUE(
+      controller.Expect([](const auto& m) { return m.drain().busy_size() == 1; }).has_drain());
+  may_answer = true;
+  EXPECT_EQ(BodyOf(client.ReadMessage()), "slow");
+  EXPECT_TRUE(
+      controller.Expect([](const auto& m) { return m.has_drain() && m.drain().busy_size() == 0; })
+          .has_drain());
+  EXPECT_EQ(slow.requests(), 1);
+}
+
+TEST(ControlTest, WhatOutlivesTheDeregistrationDelayIsEnded) {
+  FakeController controller(1);
+  ScriptedTarget never([](const std::string&, RawSocket& connection) {
+    connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
+    connection.ReadToEnd();
+    return false;
+  });
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port, 1);
+  AddTarget(update, "i-1", never.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  RawSocket client = RawSocket::Connect(port);
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  client.ReadUntil("part");
+  update = Update(2, 1);
+  AddTarget(update, "i-1", never.port())->set_state(v1::Target::STATE_DRAINING);
+  controller.Send(update);
+  EXPECT_EQ(controller.ExpectAck(2).busy_size(), 1);
+  EXPECT_TRUE(client.WaitClosed());
+  EXPECT_TRUE(
+      controller.Expect([](const auto& m) { return m.has_drain() && m.drain().busy_size() == 0; })
+          .has_drain());
+}
+
+TEST(ControlTest, GoneTargetLeavesAtOnceThoughItsChecksPass) {
+  FakeController controller(1);
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  ScriptedTarget two(ScriptedTarget::Answers("two"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", one.port());
+  AddTarget(update, "i-2", two.port());
+  controller.Send(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(WaitUntil([&] { return Get(port).find("two") != std::string::npos; }));
+  update = Update(2, 1);
+  AddTarget(update, "i-2", two.port())->set_state(v1::Target::STATE_GONE);
+  controller.Send(update);
+  controller.ExpectAck(2);
+  const int before = two.requests();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(BodyOf(Get(port)), "one");
+  EXPECT_EQ(two.requests(), before);
+}
+
+TEST(ControlTest, BadUpdatesAreRefusedWhole) {
+  FakeController controller(3);
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  update.mutable_revision()->set_epoch(3);
+  AddTarget(update, "i-1", one.port());
+  controller.Send(update);
+  controller.ExpectAck(1);
+
+  v1::ConfigUpdate bad = Update(2, 1, 3);
+  AddTarget(bad, "i-2", one.port());
+  bad.mutable_upserts()->mutable_targets(0)->set_address("not-an-address");
+  controller.Send(bad);
+  v1::Nack nack = controller.ExpectNack();
+  EXPECT_EQ(nack.revision().sequence(), 2);
+  EXPECT_EQ(nack.resource(), "targetGroups/blue/targets/i-2");
+  EXPECT_NE(nack.reason().find("'not-an-address'"), std::string::npos) << nack.reason();
+
+  controller.Send(Update(3, 2, 3));  // of a base that is not in force
+  EXPECT_NE(controller.ExpectNack().reason().find("base 3.2"), std::string::npos);
+  controller.Send(Update(9, 1, 2));  // of an older leader
+  EXPECT_NE(controller.ExpectNack().reason().find("epoch 2"), std::string::npos);
+  EXPECT_EQ(BodyOf(Get(port)), "one");
+  EXPECT_EQ(proxy.Metric("config_nack_total"), 3);
+}
+
+TEST(ControlTest, ServesOnWithoutControllerAndStartsFromDisk) {
+  auto controller = std::make_unique<FakeController>(5);
+  const int controller_port = controller->port();
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  const uint16_t port = FreePort();
+  ProxyProcess keeper("", {"--version"});  // only for its directory
+  const std::string data_dir = keeper.directory() + "/data";
+  auto flags = ControllerFlags(*controller, data_dir);
+  auto proxy = std::make_unique<ProxyProcess>("", flags);
+  controller->Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(7, port);
+  update.mutable_revision()->set_epoch(5);
+  AddTarget(update, "i-1", one.port());
+  controller->Send(update);
+  controller->ExpectAck(7);
+  controller.reset();
+  EXPECT_EQ(BodyOf(Get(port)), "one");
+  proxy->Signal(SIGTERM);
+  EXPECT_EQ(proxy->WaitExit(), 0);
+
+  proxy = std::make_unique<ProxyProcess>("", flags);
+  ASSERT_TRUE(proxy->WaitReady());
+  ASSERT_TRUE(proxy->WaitHealthy(1));
+  EXPECT_EQ(BodyOf(Get(port)), "one");
+  // It comes back to a controller, and says where it stands.
+  FakeController again(5, controller_port);
+  const auto hello = again.Expect([](const auto& m) { return m.has_hello(); }).hello();
+  EXPECT_EQ(hello.cluster_id(), "test-cluster");
+  EXPECT_EQ(hello.held().epoch(), 5);
+  EXPECT_EQ(hello.held().sequence(), 7);
+}
+
+// Promise 3: many changes under load, no request failed.
+TEST(ControlTest, ManyChangesUnderLoadCostNoRequest) {
+  FakeController controller(1);
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  ScriptedTarget two(ScriptedTarget::Answers("two"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", one.port());
+  AddTarget(update, "i-2", two.port());
+  controller.Send(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(WaitUntil([&] { return StatusOf(Get(port)) == 200; }));
+  std::atomic<bool> is_over{false};
+  std::atomic<int> bad{0};
+  std::vector<std::thread> load;
+  for (int i = 0; i < 4; ++i) {
+    load.emplace_back([&] {
+      RawSocket client = RawSocket::Connect(port);
+      while (!is_over && bad == 0) {
+        client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        if (StatusOf(client.ReadMessage()) != 200) ++bad;
+      }
+    });
+  }
+  for (int64_t sequence = 2; sequence <= 300; ++sequence) {
+    update = Update(sequence, sequence - 1);
+    v1::Target* target = AddTarget(update, sequence % 2 == 0 ? "i-2" : "i-1",
+                                   sequence % 2 == 0 ? two.port() : one.port());
+    target->set_state(sequence % 4 < 2 ? v1::Target::STATE_DRAINING : v1::Target::STATE_ACTIVE);
+    // Never both at once.
+    if (target->state() == v1::Target::STATE_DRAINING) {
+      AddTarget(update, sequence % 2 == 0 ? "i-1" : "i-2",
+                sequence % 2 == 0 ? one.port() : two.port());
+    }
+    controller.Send(update);
+    ASSERT_EQ(controller.ExpectAck(sequence).revision().sequence(), sequence);
+  }
+  is_over = true;
+  for (auto& thread : load) thread.join();
+  EXPECT_EQ(bad, 0);
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

@@ -1,0 +1,54 @@
+// A controller that says what the test says: one ProxyService on a port of its own, with every
+// message from the proxy kept.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "remuda/proxy/v1/proxy.grpc.pb.h"
+
+namespace remuda::proxy::testing {
+
+class FakeController final : public v1::ProxyService::CallbackService {
+ public:
+  // Port 0: any.
+  explicit FakeController(int64_t epoch, int port = 0);
+  ~FakeController() override;
+
+  int port() const { return port_; }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  // To the present session.
+  void Send(v1::ConfigUpdate update);
+  // Waits for a message from the proxy, of any session and not taken yet, that `wanted` accepts;
+  // takes it and what came before it. An empty message after the deadline.
+  v1::ConnectRequest Expect(const std::function<bool(const v1::ConnectRequest&)>& wanted);
+  v1::Ack ExpectAck(int64_t sequence);
+  v1::Nack ExpectNack();
+  // True once the proxy said that the target is healthy.
+  bool ExpectHealthy(const std::string& target);
+
+  grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* Connect(
+      grpc::CallbackServerContext* context) override;
+
+ private:
+  class Session;
+  friend class Session;
+
+  const int64_t epoch_;
+  int port_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<v1::ConnectRequest> received_;  // guarded by mutex_
+  Session* session_ = nullptr;               // guarded by mutex_
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace remuda::proxy::testing

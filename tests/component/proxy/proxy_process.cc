@@ -1,0 +1,134 @@
+#include "tests/component/proxy/proxy_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+namespace remuda::proxy::testing {
+namespace {
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+int CountOf(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
+  return count;
+}
+
+}  // namespace
+
+bool WaitUntil(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> flags) {
+  std::string pattern =
+      (std::filesystem::temp_directory_path() / "remuda-proxy-test-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
+  directory_ = pattern;
+  std::vector<std::string> args = {REMUDA_BIN_DIR "/remuda-proxy", "--admin-port=0",
+                                   "--ready-file=" + directory_ + "/ready",
+                                   "--access-log=" + directory_ + "/access.log"};
+  if (!config.empty()) {
+    std::ofstream(directory_ + "/proxy.yaml") << config;
+    args.push_back("--config=" + directory_ + "/proxy.yaml");
+  }
+  args.insert(args.end(), flags.begin(), flags.end());
+  std::vector<char*> argv;
+  for (std::string& arg : args) argv.push_back(arg.data());
+  argv.push_back(nullptr);
+  const std::string log = directory_ + "/log";
+  pid_ = fork();
+  if (pid_ == 0) {
+    setpgid(0, 0);
+    const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+}
+
+ProxyProcess::~ProxyProcess() {
+  if (is_running()) {
+    kill(-pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+bool ProxyProcess::WaitReady() {
+  return WaitUntil(
+             [&] { return std::filesystem::exists(directory_ + "/ready") || !is_running(); }) &&
+         is_running();
+}
+
+uint16_t ProxyProcess::Port(int port) {
+  const std::string ready = ReadFile(directory_ + "/ready");
+  const std::string key = "\"port\":" + std::to_string(port) + ",\"actual_port\":";
+  const size_t at = ready.find(key);
+  return at == std::string::npos
+             ? 0
+             : static_cast<uint16_t>(std::atoi(ready.c_str() + at + key.size()));
+}
+
+void ProxyProcess::Signal(int signal) { kill(pid_, signal); }
+
+bool ProxyProcess::is_running() {
+  if (pid_ <= 0) return false;
+  int status = 0;
+  if (waitpid(pid_, &status, WNOHANG) != pid_) return true;
+  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  pid_ = -1;
+  return false;
+}
+
+int ProxyProcess::WaitExit() {
+  return WaitUntil([&] { return !is_running(); }) ? exit_code_ : -1;
+}
+
+std::string ProxyProcess::Admin(const std::string& path) {
+  const std::string ready = ReadFile(directory_ + "/ready");
+  const size_t at = ready.find("\"admin\":\"127.0.0.1:");
+  if (at == std::string::npos) return "";
+  RawSocket socket = RawSocket::Connect(static_cast<uint16_t>(std::atoi(ready.c_str() + at + 19)));
+  if (!socket.is_open() || !socket.Send("GET " + path + " HTTP/1.1\r\nHost: admin\r\n\r\n"))
+    return "";
+  const std::string answer = socket.ReadToEnd();
+  const size_t body = answer.find("\r\n\r\n");
+  return body == std::string::npos ? "" : answer.substr(body + 4);
+}
+
+double ProxyProcess::Metric(const std::string& name) {
+  const std::string text = "\n" + Admin("/metrics");
+  const size_t at = text.find("\nremuda_proxy_" + name + " ");
+  return at == std::string::npos ? -1 : std::atof(text.c_str() + at + 15 + name.size());
+}
+
+std::string ProxyProcess::AccessLog() { return ReadFile(directory_ + "/access.log"); }
+
+bool ProxyProcess::WaitHealthy(int count) {
+  return WaitUntil([&] { return CountOf(Admin("/targets"), "\"health\":\"healthy\"") == count; });
+}
+
+}  // namespace remuda::proxy::testing

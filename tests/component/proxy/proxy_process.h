@@ -1,0 +1,50 @@
+// The real remuda-proxy as a child in its own process group and directory, ended with a deadline.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/component/proxy/raw_socket.h"
+
+namespace remuda::proxy::testing {
+
+// Waits until `condition` holds; false if it does not within kDeadline.
+bool WaitUntil(const std::function<bool()>& condition);
+
+class ProxyProcess {
+ public:
+  // Starts it; `config` (YAML) is written to a file and given as --config if it is not empty. Port
+  // 0 everywhere.
+  ProxyProcess(const std::string& config, std::vector<std::string> flags);
+  ~ProxyProcess();  // SIGKILL if it still runs
+
+  // Waits for the ready file.
+  bool WaitReady();
+  // The real port of the listener configured as `port`; 0 if there is none.
+  uint16_t Port(int port = 0);
+  const std::string& directory() const { return directory_; }
+  pid_t pid() const { return pid_; }
+  void Signal(int signal);
+  // Its exit code, or -1 if it does not end in time.
+  int WaitExit();
+  bool is_running();
+
+  // The body of an admin page.
+  std::string Admin(const std::string& path);
+  // The value of a metric with its labels, as "request_count_total" or
+  // "http_code_elb_total{class=\"5XX\"}"; -1 if absent.
+  double Metric(const std::string& name);
+  std::string AccessLog();
+  // Waits until that many targets are healthy.
+  bool WaitHealthy(int count);
+
+ private:
+  std::string directory_;
+  pid_t pid_ = -1;
+  int exit_code_ = -1;
+};
+
+}  // namespace remuda::proxy::testing

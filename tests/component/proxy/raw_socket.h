@@ -1,0 +1,51 @@
+// Blocking loopback sockets with a deadline on everything, for scripted targets and raw clients.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace remuda::proxy::testing {
+
+inline constexpr std::chrono::seconds kDeadline{10};
+
+// One connection. Every call gives up after kDeadline.
+class RawSocket {
+ public:
+  RawSocket() = default;
+  explicit RawSocket(int fd) : fd_(fd) {}
+  RawSocket(RawSocket&& other) noexcept : fd_(other.fd_), buffer_(std::move(other.buffer_)) {
+    other.fd_ = -1;
+  }
+  RawSocket& operator=(RawSocket&& other) noexcept;
+  ~RawSocket() { Close(); }
+
+  static RawSocket Connect(uint16_t port);
+
+  bool is_open() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+  // False if the peer is gone or does not read in time.
+  bool Send(std::string_view bytes);
+  // Reads until `mark` was read and returns everything up to and with it; what came until the end
+  // if it never comes.
+  std::string ReadUntil(std::string_view mark);
+  std::string ReadBytes(size_t count);
+  std::string ReadToEnd();
+  // A whole message: its head, and a body by Content-Length or chunked (as sent), or none if
+  // `bodiless`.
+  std::string ReadMessage(bool bodiless = false);
+  // True if the peer closes or resets within the deadline with nothing more to read.
+  bool WaitClosed();
+  void Close();
+  // Closes with a reset instead of a FIN.
+  void Reset();
+
+ private:
+  bool Fill();
+
+  int fd_ = -1;
+  std::string buffer_;
+};
+
+}  // namespace remuda::proxy::testing

@@ -98,7 +98,7 @@ class Cluster {
   async instances() {
     const list = await this.get('instances');
     list.forEach((instance) => this.seenPids.add(Number(instance.process?.pid ?? 0)));
-    return list.map((instance) => ({ ...instance, id: shortId(instance.name) })).filter((i) => i.state !== 'INSTANCE_STATE_TERMINATED');
+    return list.map((instance) => ({ ...instance, id: shortId(instance.name) })).filter((i) => i.state !== 'TERMINATED');
   }
 
   // Which of the processes of all instances that were ever seen still run.
@@ -116,7 +116,7 @@ class Cluster {
   settled(count, what, deadlineMs = 60_000) {
     return waitFor(async () => {
       const all = await this.instances();
-      return all.length === count && all.every((i) => i.state === 'INSTANCE_STATE_IN_SERVICE' && Number(i.process?.pid) > 0) && all;
+      return all.length === count && all.every((i) => i.state === 'IN_SERVICE' && Number(i.process?.pid) > 0) && all;
     }, { deadlineMs, what, everyMs: 100 });
   }
 }

@@ -80,7 +80,7 @@ class Lab {
 
   // Waits until `victim` is gone, another instance is in service in its place, and the load sees exactly these two.
   async replaced(victim) {
-    await waitFor(async () => !(await this.cluster.instances()).some((i) => i.id === victim.id && i.state === 'INSTANCE_STATE_IN_SERVICE'),
+    await waitFor(async () => !(await this.cluster.instances()).some((i) => i.id === victim.id && i.state === 'IN_SERVICE'),
       { deadlineMs: replacedDeadlineMs, what: `${victim.id} to be out of service`, everyMs: 50 });
     const after = await this.cluster.settled(2, `a replacement of ${victim.id}`, replacedDeadlineMs);
     if (after.some((i) => i.id === victim.id)) throw new Error(`${victim.id} is still there`);

@@ -10,6 +10,7 @@ const { run, waitFor } = require('./process.js');
 
 const alternations = 20;
 const evenShare = [0.4, 0.6]; // of two instances, over a window of some hundred requests
+const healthDeadline = '10s'; // after which a version that never becomes healthy is given up
 const windowRequests = 500; // that must be served before a step under load is called good
 
 async function clusterUp(lab) {
@@ -112,7 +113,8 @@ async function deployAndRollBack(lab) {
 async function brokenVersion(lab) {
   await addVersion(lab, 3);
   await lab.mark();
-  const { code, stdout, stderr } = await lab.cluster.command('deploy', 'asg/blue', '--template', 'shop:3', '--strategy', 'blue-green');
+  const { code, stdout, stderr } = await lab.cluster.command('deploy', 'asg/blue', '--template', 'shop:3', '--strategy', 'blue-green',
+    '--health-deadline', healthDeadline);
   assert.equal(code, 4, `exit code 4 says rolled back: got ${code}\n${stdout}${stderr}`);
   const { byVersion } = await lab.mark();
   assert.deepEqual(Object.keys(byVersion), ['2'], `users saw version 2 only: ${JSON.stringify(byVersion)}`);

@@ -131,7 +131,7 @@ class FakeCluster {
   get(kind) {
     const some = (thing, name) => (thing ? [{ name }] : []);
     const kinds = {
-      hosts: () => [1, 2].map((n) => ({ name: `hosts/h${n}`, address: `127.0.1.${n}`, zone: 'ab'[n - 1], state: 'HOST_STATE_CONNECTED' })),
+      hosts: () => [1, 2].map((n) => ({ name: `hosts/h${n}`, address: `127.0.1.${n}`, zone: 'ab'[n - 1], state: 'CONNECTED' })),
       lt: () => this.templates.map((_, index) => ({ name: 'launchTemplates/shop', version: index + 1 })),
       asg: () => some(this.group, 'autoScalingGroups/blue'),
       tg: () => some(this.targetGroup, 'targetGroups/blue'),
@@ -139,7 +139,7 @@ class FakeCluster {
       deployments: () => this.deployments.map((deployment) => ({ name: deployment.name })).reverse(),
       instances: () => this.instances.map((i) => ({
         name: `instances/${i.id}`, host: i.host, address: i.address, port: i.port, process: { pid: `${i.child.pid}` },
-        state: i.live && i.healthy ? 'INSTANCE_STATE_IN_SERVICE' : 'INSTANCE_STATE_PENDING',
+        state: i.live && i.healthy ? 'IN_SERVICE' : 'PENDING',
       })),
     };
     return JSON.stringify(kinds[kind]());

@@ -1,0 +1,31 @@
+// Deployment: the phases of a blue/green deployment. No phase is left before every live proxy has confirmed what it did.
+//
+// LAUNCHING ─► SHIFTING ─► BAKING ─► DRAINING ─► SUCCEEDED
+//     │            └───────────┴─────────┴─► ROLLBACK_LAUNCHING ─► ROLLBACK_SHIFTING ─┐
+//     └───────────────────────────────────────────────────────► ROLLBACK_DRAINING ◄──┘─► ROLLED_BACK
+//
+// Thread: the loop thread. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "controller/core/members.h"
+#include "controller/core/reconcile_pass.h"
+
+namespace remuda::core {
+
+// The next step of the group's deployment, if it has one and it may take one.
+void StepDeployment(Pass& pass, const std::string& group_id);
+
+// What the deployment waits for, for a person; empty if it has ended.
+std::string DeploymentWaiting(Pass& pass, const v1::Deployment& deployment,
+                              std::string_view deployment_id);
+
+// When it goes on or gives up if nothing else happens; InfiniteFuture if it does neither by time.
+Time DeploymentDeadline(const v1::Deployment& deployment);
+
+// Whether the phase gives the traffic to the new side.
+bool ServesNewSide(v1::DeploymentPhase phase);
+
+}  // namespace remuda::core

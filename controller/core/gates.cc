@@ -1,0 +1,128 @@
+#include "controller/core/gates.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace remuda::core {
+namespace {
+
+void AddTargetGroups(const v1::Action& action, std::set<std::string>& out) {
+  for (const auto& target_group : action.forward().target_groups()) out.insert(target_group.name());
+}
+
+const ProxyObservation* FindProxy(const Observations& seen, const std::string& id) {
+  const auto it = seen.proxies.find(id);
+  return it == seen.proxies.end() ? nullptr : &it->second;
+}
+
+std::string RefusalOf(const LiveProxy& proxy) {
+  if (proxy.seen == nullptr || !proxy.seen->config.has_rejected()) return "";
+  return absl::StrCat("proxy ", proxy.id, " refused its config because of ",
+                      proxy.seen->config.rejected_resource(), ": ",
+                      proxy.seen->config.rejected_reason());
+}
+
+}  // namespace
+
+bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now) {
+  return (proxy != nullptr && proxy->connected) ||
+         now < LastSeen(seen, proxy) + seen.patience.proxy_lease;
+}
+
+bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer) {
+  return std::all_of(load_balancer.proxy_selector().begin(), load_balancer.proxy_selector().end(),
+                     [&](const auto& wanted) {
+                       const auto it = proxy.labels().find(wanted.first);
+                       return it != proxy.labels().end() && it->second == wanted.second;
+                     });
+}
+
+std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer) {
+  std::set<std::string> out;
+  for (const auto& listener : load_balancer.listeners()) {
+    AddTargetGroups(listener.default_action(), out);
+    for (const auto& rule : listener.rules()) AddTargetGroups(rule.action(), out);
+  }
+  return out;
+}
+
+Gates::Gates(const Draft& draft, const Observations& seen, Time now) {
+  draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
+    const ProxyObservation* observed = FindProxy(seen, id);
+    if (!IsLive(seen, observed, now)) return;
+    LiveProxy proxy{.id = id, .row = &row, .seen = observed};
+    if (!proxy.Connected()) {
+      proxy.lease_end = LastSeen(seen, observed) + seen.patience.proxy_lease;
+    }
+    live_.push_back(std::move(proxy));
+    rows_.push_back(draft.Find<v1::Proxy>(id));
+    live_.back().row = rows_.back().get();
+  });
+  draft.ForEach<v1::LoadBalancer>([&](const std::string&, const v1::LoadBalancer& balancer) {
+    for (const std::string& target_group : TargetGroupsOf(balancer)) {
+      auto& serving = serving_[target_group];
+      for (const LiveProxy& proxy : live_) {
+        if (Serves(*proxy.row, balancer) &&
+            std::find(serving.begin(), serving.end(), &proxy) == serving.end()) {
+          serving.push_back(&proxy);
+        }
+      }
+    }
+  });
+  for (const LiveProxy& proxy : live_) {
+    if (proxy.seen == nullptr) continue;
+    for (const auto& [target, count] : proxy.seen->busy) {
+      if (count > 0) busy_[target.second].insert(target.first);
+    }
+  }
+}
+
+bool Gates::Confirmed(std::optional<int64_t> commit) const {
+  return std::all_of(live_.begin(), live_.end(),
+                     [&](const LiveProxy& proxy) { return proxy.Confirmed(commit); });
+}
+
+std::string Gates::Unconfirmed(std::optional<int64_t> commit) const {
+  for (const LiveProxy& proxy : live_) {
+    if (proxy.Confirmed(commit)) continue;
+    if (std::string refusal = RefusalOf(proxy); !refusal.empty()) return refusal;
+    if (!proxy.Connected()) {
+      return absl::StrCat("proxy ", proxy.id,
+                          " has no session, but may still serve its last config");
+    }
+    return absl::StrCat("proxy ", proxy.id, " has not confirmed it yet");
+  }
+  return "";
+}
+
+std::string Gates::Refusal() const {
+  for (const LiveProxy& proxy : live_) {
+    if (std::string refusal = RefusalOf(proxy); !refusal.empty()) return refusal;
+  }
+  return "";
+}
+
+Time Gates::NextLeaseEnd() const {
+  Time next = absl::InfiniteFuture();
+  for (const LiveProxy& proxy : live_) next = std::min(next, proxy.lease_end);
+  return next;
+}
+
+bool Gates::InUse(std::string_view target_group) const {
+  return serving_.find(target_group) != serving_.end();
+}
+
+const std::vector<const LiveProxy*>& Gates::Serving(std::string_view target_group) const {
+  static const auto* const kNone = new std::vector<const LiveProxy*>();
+  const auto it = serving_.find(target_group);
+  return it == serving_.end() ? *kNone : it->second;
+}
+
+const std::set<std::string>& Gates::BusyIn(std::string_view target) const {
+  static const auto* const kNone = new std::set<std::string>();
+  const auto it = busy_.find(target);
+  return it == busy_.end() ? *kNone : it->second;
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,74 @@
+// Gates: which proxies count, and what all of them have confirmed. Promise 2 of the design stands on this file.
+//
+// Owns: a summary of the proxies at one moment. Does not own: the draft and the observations, which must outlive it.
+// Thread: the loop thread. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/core/draft.h"
+#include "controller/core/observations.h"
+
+namespace remuda::core {
+
+// A proxy that may be sending requests: it has a session, or its lease is not over.
+struct LiveProxy {
+  std::string id;
+  const v1::Proxy* row = nullptr;          // never null
+  const ProxyObservation* seen = nullptr;  // null: nothing heard since the controller began
+  // When it stops to count if it stays silent; InfiniteFuture while it has a session.
+  Time lease_end = absl::InfiniteFuture();
+
+  bool Connected() const { return seen != nullptr && seen->connected; }
+  bool Confirmed(std::optional<int64_t> commit) const {
+    return commit.has_value() && seen != nullptr && seen->confirmed_commit >= *commit;
+  }
+};
+
+// Whether the proxy counts for gates at `now`.
+bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now);
+
+// Whether the proxy's labels hold all that the load balancer selects.
+bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer);
+
+// Ids of the target groups that the load balancer forwards to.
+std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer);
+
+class Gates {
+ public:
+  Gates(const Draft& draft, const Observations& seen, Time now);
+  Gates(const Gates&) = delete;
+  Gates& operator=(const Gates&) = delete;
+
+  const std::vector<LiveProxy>& live() const { return live_; }
+
+  // Whether every live proxy has in force what the commit wrote. nullopt (not committed yet): only if no proxy is live.
+  bool Confirmed(std::optional<int64_t> commit) const;
+  // Why not, for a person: names the first proxy. Empty if confirmed.
+  std::string Unconfirmed(std::optional<int64_t> commit) const;
+  // The first live proxy that has refused the newest config it was sent, and why; empty if there is none.
+  std::string Refusal() const;
+  // The earliest end of a lease: a gate may open then. InfiniteFuture if all live proxies have sessions.
+  Time NextLeaseEnd() const;
+
+  // Whether a load balancer forwards to the target group.
+  bool InUse(std::string_view target_group) const;
+  // Live proxies that serve a load balancer which forwards to the target group.
+  const std::vector<const LiveProxy*>& Serving(std::string_view target_group) const;
+
+  // Target groups in which the target still has requests in flight at a live proxy; empty set if none.
+  const std::set<std::string>& BusyIn(std::string_view target) const;
+
+ private:
+  std::vector<std::shared_ptr<const v1::Proxy>> rows_;
+  std::vector<LiveProxy> live_;
+  std::map<std::string, std::vector<const LiveProxy*>, std::less<>> serving_;  // only groups in use
+  std::map<std::string, std::set<std::string>, std::less<>> busy_;            // by target
+};
+
+}  // namespace remuda::core

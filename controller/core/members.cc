@@ -1,0 +1,110 @@
+#include "controller/core/members.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace remuda::core {
+namespace {
+
+bool HasEnded(v1::DeploymentPhase phase) {
+  return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
+}
+
+// It served long enough to show that its version can be launched.
+bool WasStable(const v1::Instance& instance, Time now) {
+  if (!instance.has_in_service_time()) return false;
+  const Time end = IsLeavingState(instance.state()) ? FromProto(instance.state_time()) : now;
+  return end - FromProto(instance.in_service_time()) >= kStableAfter;
+}
+
+}  // namespace
+
+std::shared_ptr<const v1::Deployment> ActiveDeployment(const Draft& draft, std::string_view group,
+                                                       std::string* id) {
+  const std::string prefix = std::string(group) + "-";
+  std::string found;
+  draft.ForEachFrom<v1::Deployment>(prefix, [&](const std::string& key, const v1::Deployment& row) {
+    if (!key.starts_with(prefix)) return false;
+    // "blue-" is also the beginning of the deployments of a group "blue-2".
+    if (row.auto_scaling_group() == group && !HasEnded(row.phase())) found = key;
+    return found.empty();
+  });
+  if (found.empty()) return nullptr;
+  if (id != nullptr) *id = found;
+  return draft.Find<v1::Deployment>(found);
+}
+
+bool IsSame(const v1::LaunchTemplateRef& a, const v1::LaunchTemplateRef& b) {
+  return a.version() == b.version() && a.name() == b.name();
+}
+
+std::string TextOf(const v1::LaunchTemplateRef& ref) {
+  return absl::StrCat(ref.name(), ":", ref.version());
+}
+
+bool IsUp(v1::InstanceState state) {
+  return state == v1::INSTANCE_STATE_PENDING || state == v1::INSTANCE_STATE_PENDING_WAIT ||
+         state == v1::INSTANCE_STATE_IN_SERVICE || state == v1::INSTANCE_STATE_STANDBY;
+}
+
+bool IsLeavingState(v1::InstanceState state) {
+  return state == v1::INSTANCE_STATE_DRAINING || state == v1::INSTANCE_STATE_TERMINATING_WAIT ||
+         state == v1::INSTANCE_STATE_STOPPING || state == v1::INSTANCE_STATE_TERMINATED;
+}
+
+int DesiredOf(const v1::AutoScalingGroup& group) {
+  if (group.deleting()) return 0;
+  return std::max(group.min(), std::min(group.max(), group.desired()));
+}
+
+std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
+                          const v1::AutoScalingGroup& group, const v1::Deployment* deployment) {
+  const int desired = DesiredOf(group);
+  std::vector<Side> sides(1);
+  sides[0].launch = deployment == nullptr ? group.launch_template() : deployment->from();
+  sides[0].desired = desired;
+  if (deployment != nullptr) {
+    sides.push_back({.launch = deployment->to(), .desired = desired, .is_new = true, .members = {}});
+    if (deployment->phase() == v1::DEPLOYMENT_PHASE_DRAINING) sides[0].desired = 0;
+    if (deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) sides[1].desired = 0;
+  }
+  for (Member& member : draft.InstancesOfGroup(id)) {
+    if (member.second->state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    const bool is_new =
+        deployment != nullptr && IsSame(member.second->launch_template(), deployment->to());
+    sides[is_new ? 1 : 0].members.push_back(std::move(member));
+  }
+  return sides;
+}
+
+LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef& launch,
+                            Time now) {
+  Time good = absl::InfinitePast();
+  for (const auto& [id, row] : all) {
+    if (!IsSame(row->launch_template(), launch) || !WasStable(*row, now)) continue;
+    good = std::max(good, FromProto(row->in_service_time()) + kStableAfter);
+  }
+  LaunchRecord record;
+  Time last = absl::InfinitePast();
+  for (const auto& [id, row] : all) {
+    if (!IsSame(row->launch_template(), launch) || !row->unhealthy() ||
+        row->state() != v1::INSTANCE_STATE_TERMINATED || WasStable(*row, now)) {
+      continue;
+    }
+    const Time time = FromProto(row->state_time());
+    if (time <= good) continue;
+    ++record.failures;
+    if (time >= last) {
+      last = time;
+      record.last_cause = row->state_reason();
+    }
+  }
+  if (record.failures == 0) return record;
+  Duration backoff = kFirstLaunchBackoff;
+  for (int i = 1; i < record.failures && backoff < kMaxLaunchBackoff; ++i) backoff *= 2;
+  record.retry_at = last + std::min(backoff, kMaxLaunchBackoff);
+  return record;
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,101 @@
+// Observe: what reports imply. See reconcile.h.
+#include <absl/strings/str_cat.h>
+
+#include "controller/core/health.h"
+#include "controller/core/reconcile.h"
+#include "controller/core/reconcile_pass.h"
+
+namespace remuda::core {
+namespace {
+
+void ObserveHost(Pass& pass, const std::string& id, const HostObservation& seen) {
+  if (!seen.reported) return;
+  const auto before = pass.draft.Find<v1::Host>(id);
+  v1::Host after;
+  if (before != nullptr) {
+    after = *before;
+  } else {
+    after.set_name(absl::StrCat("hosts/", id));
+    after.set_schedule(v1::HOST_SCHEDULE_ACTIVE);
+    *after.mutable_create_time() = ToProto(pass.now);
+  }
+  after.set_address(seen.hello.address());
+  after.set_zone(seen.hello.zone());
+  *after.mutable_labels() = seen.hello.labels();
+  *after.mutable_capacity() = seen.hello.capacity();
+  pass.Put(id, std::move(after));
+}
+
+void ObserveProxy(Pass& pass, const std::string& id, const ProxyObservation& seen) {
+  if (seen.hello.proxy().empty()) return;
+  const auto before = pass.draft.Find<v1::Proxy>(id);
+  v1::Proxy after;
+  if (before != nullptr) {
+    after = *before;
+  } else {
+    after.set_name(absl::StrCat("proxies/", id));
+    *after.mutable_create_time() = ToProto(pass.now);
+  }
+  after.set_address(seen.hello.address());
+  after.set_zone(seen.hello.zone());
+  *after.mutable_labels() = seen.hello.labels();
+  pass.Put(id, std::move(after));
+}
+
+// Port and start of a process that runs.
+void ObserveRunning(Pass& pass, const std::string& id, const v1::Instance& before,
+                    const agent::v1::InstanceStatus& status) {
+  if (before.has_start_time() && (status.port() == 0 || status.port() == before.port())) return;
+  v1::Instance after = before;
+  if (status.port() != 0) after.set_port(status.port());
+  if (!after.has_start_time()) {
+    *after.mutable_start_time() =
+        status.has_start_time() ? status.start_time() : ToProto(pass.now);
+  }
+  pass.Put(id, std::move(after));
+}
+
+void ObserveInstance(Pass& pass, const std::string& id, const v1::Instance& row) {
+  if (row.state() == v1::INSTANCE_STATE_TERMINATED) return;
+  const ProcessFact fact = ProcessOf(pass.seen, id, row);
+  const bool ending = row.state() == v1::INSTANCE_STATE_DRAINING ||
+                      row.state() == v1::INSTANCE_STATE_STOPPING;
+  switch (fact.process) {
+    case Process::kRunning:
+      if (!ending) ObserveRunning(pass, id, row, *fact.status);
+      return;
+    case Process::kEnded:
+      if (ending) {
+        pass.Terminate(id, row.state_reason(), false);
+      } else {
+        pass.Terminate(id, EndOf(fact, row), true);
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+void ObserveGroup(Pass& pass, const std::string& group) {
+  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group)) ObserveInstance(pass, id, *row);
+}
+
+}  // namespace
+
+void Observe(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
+  Pass pass(draft, seen, now);
+  if (scope.housekeeping) {
+    for (const auto& [id, host] : seen.hosts) ObserveHost(pass, id, host);
+    for (const auto& [id, proxy] : seen.proxies) ObserveProxy(pass, id, proxy);
+  }
+  if (scope.groups.has_value()) {
+    for (const std::string& group : *scope.groups) ObserveGroup(pass, group);
+    return;
+  }
+  std::vector<std::string> groups;
+  draft.ForEach<v1::AutoScalingGroup>(
+      [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
+  for (const std::string& group : groups) ObserveGroup(pass, group);
+}
+
+}  // namespace remuda::core

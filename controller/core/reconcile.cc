@@ -1,0 +1,152 @@
+#include "controller/core/reconcile.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "controller/core/deployment.h"
+#include "controller/core/members.h"
+#include "controller/core/reconcile_pass.h"
+#include "controller/core/replacement.h"
+#include "controller/core/scaling.h"
+#include "controller/core/termination.h"
+
+namespace remuda::core {
+namespace {
+
+// One step can make the next possible at once (no proxy is live, nothing is desired): rounds until nothing changes, so that running
+// Reconcile on its own result yields nothing. More rounds than phases would be a bug.
+constexpr int kMaxRounds = 32;
+
+// Whether a new instance may only wait for one that ends to make room: nothing to tell a person yet.
+bool HasEnding(const Pass& pass, const std::string& group_id) {
+  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  return std::any_of(all.begin(), all.end(), [](const Member& member) {
+    return member.second->state() == v1::INSTANCE_STATE_DRAINING ||
+           member.second->state() == v1::INSTANCE_STATE_STOPPING;
+  });
+}
+
+bool HasUnknown(const Pass& pass, const std::string& group_id) {
+  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  return std::any_of(all.begin(), all.end(), [](const Member& member) {
+    return member.second->state() == v1::INSTANCE_STATE_UNKNOWN;
+  });
+}
+
+// Writes what the group waits for and how its launches go; a new reason to wait is told once.
+void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
+  const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
+  if (shortage.waiting.empty() && pass.MassLoss() && HasUnknown(pass, group_id)) {
+    shortage = {"more than half of the hosts are lost: nothing is replaced until it is clear why",
+                true};
+  }
+  if (shortage.to_tell && HasEnding(pass, group_id)) {
+    shortage = {absl::StrCat(shortage.waiting, "; instances that are ending may make room"), false};
+  }
+  if (shortage.to_tell && shortage.waiting != group->status().waiting()) {
+    pass.Note({.group = group_id,
+               .description = "Could not bring the group to its desired number of instances",
+               .cause = shortage.waiting,
+               .status = v1::ACTIVITY_STATUS_FAILED});
+  }
+  v1::AutoScalingGroup after = *group;
+  after.mutable_status()->set_waiting(shortage.waiting);
+  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  LaunchRecord worst;
+  std::vector<v1::LaunchTemplateRef> versions = {group->launch_template()};
+  if (const auto deployment = ActiveDeployment(pass.draft, group_id, nullptr);
+      deployment != nullptr) {
+    versions.push_back(deployment->to());
+  }
+  for (const auto& version : versions) {
+    LaunchRecord record = LaunchRecordOf(all, version, pass.now);
+    if (record.failures > worst.failures) worst = record;
+  }
+  after.mutable_status()->set_launch_failures(worst.failures);
+  if (worst.failures > 0) {
+    *after.mutable_status()->mutable_launch_backoff_until() = ToProto(worst.retry_at);
+  } else {
+    after.mutable_status()->clear_launch_backoff_until();
+  }
+  pass.Put(group_id, std::move(after));
+}
+
+// When instances of the group become stable, the count of failed launches goes back.
+void DueWhenStable(Pass& pass, const std::string& group_id) {
+  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
+    if (row->state() == v1::INSTANCE_STATE_IN_SERVICE) {
+      pass.DueAt(FromProto(row->in_service_time()) + kStableAfter);
+    }
+  }
+}
+
+void Round(Pass& pass, const std::string& group_id) {
+  const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
+  FollowHosts(pass, group_id);
+  BringIntoService(pass, group_id, *group);
+  std::string deployment_id;
+  for (const Side& side :
+       SidesOf(pass.draft, group_id, *group,
+               ActiveDeployment(pass.draft, group_id, nullptr).get())) {
+    MarkUnhealthy(pass, *group, side);
+  }
+  StepDeployment(pass, group_id);
+  // The step may have changed the group and its sides.
+  const auto now_group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
+  const auto deployment = ActiveDeployment(pass.draft, group_id, &deployment_id);
+  Shortage shortage;
+  for (const Side& side : SidesOf(pass.draft, group_id, *now_group, deployment.get())) {
+    Shortage of_side = ConvergeSide(pass, group_id, *now_group, side, deployment_id);
+    if (shortage.waiting.empty()) shortage = std::move(of_side);
+  }
+  Terminations(pass, group_id, *now_group);
+  WriteStatus(pass, group_id, std::move(shortage));
+}
+
+// A group that is being deleted goes when its last instance has gone.
+bool DeleteIfEmpty(Pass& pass, const std::string& group_id) {
+  if (!pass.draft.Find<v1::AutoScalingGroup>(group_id)->deleting()) return false;
+  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  for (const auto& [id, row] : all) {
+    if (row->state() != v1::INSTANCE_STATE_TERMINATED) return false;
+  }
+  for (const auto& [id, row] : all) pass.Delete<v1::Instance>(id);
+  pass.Note({.group = group_id,
+             .description = absl::StrCat("Deleted group ", group_id),
+             .cause = "its last instance is gone"});
+  pass.Delete<v1::AutoScalingGroup>(group_id);
+  return true;
+}
+
+void ReconcileGroup(Pass& pass, const std::string& group_id) {
+  if (pass.draft.Find<v1::AutoScalingGroup>(group_id) == nullptr) return;
+  pass.TakeChanged();
+  for (int round = 0; round < kMaxRounds; ++round) {
+    Round(pass, group_id);
+    if (!pass.TakeChanged()) break;
+  }
+  if (DeleteIfEmpty(pass, group_id)) return;
+  DueWhenStable(pass, group_id);
+}
+
+}  // namespace
+
+Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
+  Pass pass(draft, seen, now);
+  std::vector<std::string> groups;
+  if (scope.groups.has_value()) {
+    groups.assign(scope.groups->begin(), scope.groups->end());
+  } else {
+    draft.ForEach<v1::AutoScalingGroup>(
+        [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
+  }
+  for (const std::string& group : groups) ReconcileGroup(pass, group);
+  if (scope.housekeeping) DrainedTargets(pass);
+  BoundActivities(pass);
+  return pass.due();
+}
+
+}  // namespace remuda::core

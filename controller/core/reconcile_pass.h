@@ -1,0 +1,109 @@
+// Pass: what the steps of one Observe or Reconcile share: the draft, the facts, the time, and small edits that many steps make.
+//
+// Owns: whether something changed, and when something falls due. Does not own: the draft and the observations.
+// Thread: the loop thread. Pure.
+#pragma once
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "controller/core/draft.h"
+#include "controller/core/gates.h"
+#include "controller/core/observations.h"
+
+namespace remuda::core {
+
+// Limits of the reconciler.
+// A launch that lives this long in service is a good one: its later end is no launch failure.
+inline constexpr Duration kStableAfter = absl::Seconds(10);
+// Wait after the first launch failure in a row; doubles with each further one up to the maximum.
+inline constexpr Duration kFirstLaunchBackoff = absl::Seconds(1);
+inline constexpr Duration kMaxLaunchBackoff = absl::Seconds(60);
+// Failed launches of a deployment's new version in a row that make it roll back.
+inline constexpr int kDeploymentLaunchFailures = 3;
+// An agent with a session takes an instance up, or drops one that it never started, within this.
+inline constexpr Duration kUnansweredLimit = absl::Seconds(60);
+// A replaced instance of a lost host is given up after this; if the host comes back, its process is ended.
+inline constexpr Duration kForgetUnknownAfter = absl::Hours(1);
+// Terminated instances are kept for so long, and so many a group.
+inline constexpr Duration kTerminatedKeptFor = absl::Hours(1);
+inline constexpr size_t kTerminatedKept = 100;
+// Activities that are kept.
+inline constexpr int64_t kActivitiesKept = 10'000;
+// Hosts that must be known for a loss of most of them to stop replacements.
+inline constexpr int kMassLossMinHosts = 3;
+// Of a group, at most one in so many (at least one) is replaced for its health at once.
+inline constexpr int kReplaceShare = 4;
+
+class Pass {
+ public:
+  Pass(Draft& draft_in, const Observations& seen_in, Time now_in)
+      : draft(draft_in), seen(seen_in), now(now_in), gates(draft_in, seen_in, now_in) {}
+
+  Draft& draft;
+  const Observations& seen;
+  const Time now;
+  const Gates gates;
+
+  // Something must be looked at again at `time` though nothing is reported.
+  void DueAt(Time time) {
+    if (time > now) due_ = std::min(due_, time);
+  }
+  Time due() const { return due_; }
+
+  // Puts the row if it differs from what the draft has.
+  template <class T>
+  void Put(std::string_view key, T value) {
+    const auto before = draft.Find<T>(key);
+    if (before != nullptr &&
+        google::protobuf::util::MessageDifferencer::Equals(*before, value)) {
+      return;
+    }
+    draft.Put(key, std::move(value));
+    changed_ = true;
+  }
+  template <class T>
+  void Delete(std::string_view key) {
+    draft.Delete<T>(key);
+    changed_ = true;
+  }
+  // Whether anything has changed since the last call.
+  bool TakeChanged() { return std::exchange(changed_, false); }
+
+  // Notes something about a group. Answers the activity's id.
+  struct Story {
+    std::string group;
+    std::string instance = "";
+    std::string deployment = "";
+    std::string description;
+    std::string cause;
+    v1::ActivityStatus status = v1::ACTIVITY_STATUS_SUCCESSFUL;
+  };
+  std::string Note(const Story& story);
+  // Ends an activity that is under way; nothing if there is none of that id.
+  void Close(std::string_view activity, v1::ActivityStatus status);
+
+  // Whether most of the known hosts (if they are enough to tell) are lost: then no instance of theirs is replaced.
+  bool MassLoss();
+
+  // Moves the instance to a state, now.
+  void Move(std::string_view id, v1::InstanceState state, std::string_view reason);
+  // Begins to drain it: a new activity says why. Nothing if it is draining or further already.
+  void Drain(std::string_view id, std::string_view cause, bool unhealthy);
+  // Records that its process is gone. `unhealthy`: it was not our wish.
+  void Terminate(std::string_view id, std::string_view cause, bool unhealthy);
+
+ private:
+  Time due_ = absl::InfiniteFuture();
+  bool changed_ = false;
+  std::optional<bool> mass_loss_;
+};
+
+}  // namespace remuda::core

@@ -1,0 +1,111 @@
+#include "controller/core/replacement.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <map>
+
+#include "controller/core/health.h"
+
+namespace remuda::core {
+namespace {
+
+// When failed checks begin to count: a grace after the process began, or after the instance was taken back.
+Time GraceEnd(const v1::AutoScalingGroup& group, const v1::Instance& row) {
+  Time from = FromProto(row.start_time());
+  if (row.state() == v1::INSTANCE_STATE_PENDING) {
+    from = std::max(from, FromProto(row.state_time()));
+  }
+  return from + FromProto(group.health_check_grace_period());
+}
+
+}  // namespace
+
+void FollowHosts(Pass& pass, const std::string& group_id) {
+  std::map<std::string, int> lost;
+  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
+    if (IsUp(row->state())) {
+      if (!IsLost(pass.seen, row->host(), pass.now)) {
+        pass.DueAt(LostAt(pass.seen, row->host()));
+        continue;
+      }
+      v1::Instance after = *row;
+      after.set_state_before_unknown(row->state());
+      pass.draft.Put(id, std::move(after));
+      pass.Move(id, v1::INSTANCE_STATE_UNKNOWN,
+                absl::StrCat("host ", row->host(), " is silent"));
+      ++lost[row->host()];
+    } else if (row->state() == v1::INSTANCE_STATE_UNKNOWN) {
+      const Process process = ProcessOf(pass.seen, id, *row).process;
+      if (process == Process::kUnknown || process == Process::kEnded) continue;
+      v1::Instance after = *row;
+      after.set_state(row->state_before_unknown());
+      after.set_state_reason(absl::StrCat("host ", row->host(), " is back"));
+      *after.mutable_state_time() = ToProto(pass.now);
+      pass.Put(id, std::move(after));
+    }
+  }
+  for (const auto& [host, count] : lost) {
+    pass.Note({.group = group_id,
+               .description = absl::StrCat("Host ", host, " is lost: ", count,
+                                           count == 1 ? " instance is" : " instances are",
+                                           " unknown"),
+               .cause = absl::StrCat("its agent has been silent for ",
+                                     absl::FormatDuration(pass.seen.patience.host_lost_after))});
+  }
+}
+
+void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group) {
+  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
+    if (row->state() != v1::INSTANCE_STATE_PENDING || row->unhealthy()) continue;
+    const ProcessFact fact = ProcessOf(pass.seen, id, *row);
+    if (fact.process == Process::kAwaited) {
+      const Time limit = FromProto(row->state_time()) + kUnansweredLimit;
+      pass.DueAt(limit);
+      if (pass.now >= limit) {
+        pass.Drain(id, absl::StrCat("host ", row->host(), " did not take it up"), true);
+      }
+      continue;
+    }
+    if (fact.process != Process::kRunning || !row->has_start_time()) continue;
+    if (JudgeByProxies(pass.gates, id, group).verdict != Verdict::kHealthy) continue;
+    pass.Move(id, v1::INSTANCE_STATE_IN_SERVICE, "");
+  }
+}
+
+void MarkUnhealthy(Pass& pass, const v1::AutoScalingGroup& group, const Side& side) {
+  int good = 0;
+  std::vector<std::pair<std::string, std::string>> bad;  // id, why
+  for (const auto& [id, row] : side.members) {
+    if (!IsUp(row->state()) || row->unhealthy() || !row->has_start_time()) continue;
+    const Judgement judgement = JudgeByProxies(pass.gates, id, group);
+    const bool in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
+    if (judgement.verdict != Verdict::kUnhealthy) {
+      good += in_service ? 1 : 0;
+      continue;
+    }
+    const Time grace_end = GraceEnd(group, *row);
+    if (pass.now < grace_end) {
+      pass.DueAt(grace_end);
+      good += in_service ? 1 : 0;
+    } else {
+      bad.emplace_back(id, judgement.why);
+    }
+  }
+  if (bad.empty()) return;
+  // What is neither good nor bad is already being replaced, or on the way up.
+  const int most = good == 0 ? 1 : std::max(1, side.desired / kReplaceShare);
+  int under_way =
+      std::max(0, side.desired - good - static_cast<int>(bad.size()));
+  for (const auto& [id, why] : bad) {
+    const auto row = pass.draft.Find<v1::Instance>(id);
+    // One that never came into service holds a place that a good one needs: replacing it lowers nothing.
+    if (row->state() == v1::INSTANCE_STATE_IN_SERVICE && under_way++ >= most) continue;
+    v1::Instance after = *row;
+    after.set_unhealthy(true);
+    after.set_state_reason(why);
+    pass.Put(id, std::move(after));
+  }
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,277 @@
+#include "controller/core/scaling.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "controller/core/health.h"
+#include "controller/core/placement.h"
+
+namespace remuda::core {
+namespace {
+
+// A side sorted by what scaling asks.
+struct Counts {
+  InstanceList kept;      // up, and to stay
+  InstanceList swapped;   // up, and to be replaced
+  InstanceList unknown;   // of lost hosts, written off
+  int in_service = 0;     // of kept
+  bool moving = false;    // some are swapped because their host is drained
+};
+
+bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
+  const auto host = draft.Find<v1::Host>(instance.host());
+  return host != nullptr && host->schedule() == v1::HOST_SCHEDULE_DRAINING;
+}
+
+Counts CountSide(Pass& pass, const Side& side) {
+  Counts counts;
+  for (const Member& member : side.members) {
+    const v1::Instance& row = *member.second;
+    if (row.state() == v1::INSTANCE_STATE_UNKNOWN) {
+      (IsWrittenOff(pass, row) ? counts.unknown : counts.kept).push_back(member);
+      continue;
+    }
+    if (!IsUp(row.state())) continue;
+    const bool move = IsOnDrainedHost(pass.draft, row);
+    if (row.unhealthy() || move) {
+      counts.moving = counts.moving || move;
+      counts.swapped.push_back(member);
+      continue;
+    }
+    if (row.state() == v1::INSTANCE_STATE_IN_SERVICE) ++counts.in_service;
+    counts.kept.push_back(member);
+  }
+  return counts;
+}
+
+// Why the k-th instance of this pass is launched: what it replaces, or that more are desired.
+std::vector<std::string> LaunchCauses(Pass& pass, const std::string& group_id, const Side& side,
+                                      const Counts& counts) {
+  Time newest = absl::InfinitePast();
+  for (const auto& list : {counts.kept, counts.swapped}) {
+    for (const auto& [id, row] : list) newest = std::max(newest, FromProto(row->create_time()));
+  }
+  std::vector<std::string> causes;
+  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
+    if (row->state() == v1::INSTANCE_STATE_TERMINATED && row->unhealthy() &&
+        IsSame(row->launch_template(), side.launch) && FromProto(row->state_time()) >= newest) {
+      causes.push_back(absl::StrCat("instance ", id, " was taken out of service because ",
+                                    row->state_reason()));
+    }
+  }
+  for (const auto& [id, row] : counts.swapped) {
+    causes.push_back(row->unhealthy()
+                         ? absl::StrCat("instance ", id, " is to be replaced: ", row->state_reason())
+                         : absl::StrCat("host ", row->host(), " of instance ", id,
+                                        " is being drained"));
+  }
+  for (const auto& [id, row] : counts.unknown) {
+    causes.push_back(absl::StrCat("host ", row->host(), " of instance ", id, " is lost"));
+  }
+  return causes;
+}
+
+void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
+               const v1::LaunchTemplate& launch, const std::string& host_id,
+               std::string_view deployment, const std::string& cause) {
+  const auto host = pass.draft.Find<v1::Host>(host_id);
+  const std::string id = absl::StrCat("i-", absl::Hex(pass.draft.Next("instance"), absl::kZeroPad10));
+  v1::Instance row;
+  row.set_name(absl::StrCat("instances/", id));
+  row.set_auto_scaling_group(group_id);
+  *row.mutable_launch_template() = side.launch;
+  row.set_host(host_id);
+  row.set_zone(host->zone());
+  row.set_address(host->address());
+  row.set_port(launch.port());
+  row.set_state(v1::INSTANCE_STATE_PENDING);
+  row.set_state_reason(cause);
+  *row.mutable_create_time() = ToProto(pass.now);
+  *row.mutable_state_time() = ToProto(pass.now);
+  row.set_activity(pass.Note(
+      {.group = group_id,
+       .instance = id,
+       .deployment = std::string(deployment),
+       .description = absl::StrCat("Launching instance ", id, " on host ", host_id,
+                                   host->zone().empty() ? "" : absl::StrCat(" (zone ", host->zone(), ")"),
+                                   ", template ", TextOf(side.launch)),
+       .cause = cause,
+       .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  pass.Put(id, std::move(row));
+}
+
+// What came of launching.
+struct Launched {
+  int count = 0;
+  Shortage shortage;
+  // Ending a swapped instance on this host would make room; empty if none would.
+  std::vector<std::string> would_free;
+};
+
+Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
+                const Side& side, std::string_view deployment, const Counts& counts, int count) {
+  Launched out;
+  const auto launch = pass.draft.Find<v1::LaunchTemplate>(
+      LaunchTemplateKey(side.launch.name(), side.launch.version()));
+  if (launch == nullptr) {
+    out.shortage = {absl::StrCat("launch template ", TextOf(side.launch), " is not there"), true};
+    return out;
+  }
+  const LaunchRecord record =
+      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, pass.now);
+  if (pass.now < record.retry_at) {
+    pass.DueAt(record.retry_at);
+    out.shortage = {absl::StrCat(record.failures, " launch", record.failures == 1 ? "" : "es",
+                                 " of ", TextOf(side.launch), " failed in a row (the last: ",
+                                 record.last_cause, "); the next waits until ",
+                                 absl::FormatTime(record.retry_at, absl::UTCTimeZone())),
+                    false};
+    return out;
+  }
+  const std::vector<std::string> causes = LaunchCauses(pass, group_id, side, counts);
+  Placement placement(pass.draft, pass.seen, group, *launch, side.members);
+  for (; out.count < count; ++out.count) {
+    const std::string host = placement.Take();
+    if (host.empty()) {
+      out.shortage = {placement.WhyNone(), true};
+      for (const auto& [id, row] : counts.swapped) {
+        if (placement.WouldFree(row->host())) out.would_free.push_back(id);
+      }
+      return out;
+    }
+    const auto k = static_cast<size_t>(out.count);
+    LaunchOne(pass, group_id, side, *launch, host, deployment,
+              k < causes.size()
+                  ? causes[k]
+                  : absl::StrCat(side.desired, " instances of ", TextOf(side.launch),
+                                 " are desired and ", counts.kept.size() + k, " are up"));
+  }
+  return out;
+}
+
+// Drains swapped instances: those whose replacement is in service; and, where there is no room for one beside them, as many first as
+// may be missing at once.
+void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Launched& launched,
+                  bool has_room) {
+  const int up = counts.in_service + static_cast<int>(counts.swapped.size());
+  int spare = up - side.desired;  // below 0: so many are missing
+  const int bound = std::max(1, side.desired / kReplaceShare);
+  for (const auto& [id, row] : counts.swapped) {
+    const bool makes_room = !has_room || std::find(launched.would_free.begin(),
+                                                   launched.would_free.end(),
+                                                   id) != launched.would_free.end();
+    const bool first = row->unhealthy() && makes_room && -spare < bound;
+    if (spare <= 0 && !first) continue;
+    --spare;
+    pass.Drain(id,
+               row->unhealthy() ? row->state_reason()
+                                : absl::StrCat("its host ", row->host(), " is being drained"),
+               row->unhealthy());
+  }
+}
+
+// Less: serves less.
+int Serving(const v1::Instance& row) {
+  if (row.unhealthy()) return 0;
+  if (row.state() == v1::INSTANCE_STATE_UNKNOWN) return 1;
+  if (row.state() != v1::INSTANCE_STATE_IN_SERVICE) return 2;
+  return row.state_before_unknown() != v1::INSTANCE_STATE_UNSPECIFIED ? 3 : 4;
+}
+
+// Less: ended sooner.
+bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member& b) {
+  const v1::Instance& x = *a.second;
+  const v1::Instance& y = *b.second;
+  const Time x_born = FromProto(x.create_time());
+  const Time y_born = FromProto(y.create_time());
+  for (const int policy : group.termination_policies()) {
+    switch (policy) {
+      case v1::TERMINATION_POLICY_OLDEST_INSTANCE:
+        if (x_born != y_born) return x_born < y_born;
+        break;
+      case v1::TERMINATION_POLICY_NEWEST_INSTANCE:
+        if (x_born != y_born) return x_born > y_born;
+        break;
+      case v1::TERMINATION_POLICY_OLDEST_LAUNCH_TEMPLATE:
+        if (x.launch_template().version() != y.launch_template().version()) {
+          return x.launch_template().version() < y.launch_template().version();
+        }
+        break;
+      default:
+        break;
+    }
+  }
+  return std::make_tuple(x.launch_template().version(), x_born, std::cref(a.first)) <
+         std::make_tuple(y.launch_template().version(), y_born, std::cref(b.first));
+}
+
+}  // namespace
+
+std::vector<std::string> ChooseVictims(const v1::AutoScalingGroup& group, InstanceList members,
+                                       size_t count) {
+  std::map<std::string, int> zones;
+  for (const auto& [id, row] : members) ++zones[row->zone()];
+  std::vector<std::string> victims;
+  while (victims.size() < count && !members.empty()) {
+    const auto best =
+        std::min_element(members.begin(), members.end(), [&](const Member& a, const Member& b) {
+          const int x = Serving(*a.second);
+          const int y = Serving(*b.second);
+          if (x != y) return x < y;
+          const int x_zone = zones[a.second->zone()];
+          const int y_zone = zones[b.second->zone()];
+          if (x_zone != y_zone) return x_zone > y_zone;
+          return EndsBefore(group, a, b);
+        });
+    --zones[best->second->zone()];
+    victims.push_back(best->first);
+    members.erase(best);
+  }
+  return victims;
+}
+
+bool IsWrittenOff(Pass& pass, const v1::Instance& instance) {
+  const Time due = FromProto(instance.state_time()) + pass.seen.patience.replace_lost_after;
+  pass.DueAt(due);
+  return pass.now >= due && !pass.MassLoss();
+}
+
+Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
+                      const Side& side, std::string_view deployment) {
+  const Counts counts = CountSide(pass, side);
+  const int kept = static_cast<int>(counts.kept.size());
+  const int swapped = static_cast<int>(counts.swapped.size());
+  if (kept > side.desired) {
+    const std::string cause =
+        group.deleting() ? "the group is being deleted"
+        : side.desired == 0 && !deployment.empty()
+            ? absl::StrCat("deployment ", std::string(deployment), " has moved the traffic away from ",
+                           TextOf(side.launch))
+            : absl::StrCat(side.desired, " instances are desired and ", kept, " are up");
+    for (const std::string& id : ChooseVictims(group, counts.kept,
+                                               static_cast<size_t>(kept - side.desired))) {
+      pass.Drain(id, cause, false);
+    }
+  }
+  const int missing = side.desired - kept;
+  const int most = std::max(group.max(), side.desired) + (counts.moving ? 1 : 0);
+  const int room = most - kept - swapped;
+  Launched launched;
+  if (missing > 0 && room > 0) {
+    launched = Launch(pass, group_id, group, side, deployment, counts, std::min(missing, room));
+  }
+  DrainSwapped(pass, side, counts, launched, missing <= 0 || room > 0);
+  for (const auto& [id, row] : counts.unknown) {
+    const Time forget = FromProto(row->state_time()) + kForgetUnknownAfter;
+    if (side.desired > 0) pass.DueAt(forget);
+    if (side.desired == 0 || (pass.now >= forget && counts.in_service >= side.desired)) {
+      pass.Drain(id, absl::StrCat("its host ", row->host(), " is lost"), false);
+    }
+  }
+  return launched.shortage;
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,181 @@
+// The life of instances: launched to desired, into service, drained by confirmation, stopped, replaced.
+#include "tests/unit/controller/core_world.h"
+
+namespace remuda::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Two hosts, one proxy, group blue 1..2 on port 8000 in target group tg, settled at `desired`.
+World Shop(int desired) {
+  World world;
+  world.Host("h1", "a");
+  world.Host("h2", "b");
+  world.Proxy("p1");
+  world.Balanced("tg");
+  world.Template("shop", 1, 8000);
+  world.Group("blue", 1, 2, desired, [](auto& row) { row.add_target_groups("tg"); });
+  world.Settle();
+  return world;
+}
+
+TEST(Life, LaunchesToDesiredOverZones) {
+  World world = Shop(2);
+  ASSERT_THAT(world.InService("blue"), SizeIs(2));
+  const auto& ids = world.InService("blue");
+  EXPECT_EQ(world.Get<v1::Instance>(ids[0]).zone(), "a");
+  EXPECT_EQ(world.Get<v1::Instance>(ids[1]).zone(), "b");
+  EXPECT_EQ(world.LastActivity("Launching").status(), v1::ACTIVITY_STATUS_SUCCESSFUL);
+}
+
+TEST(Life, ComesIntoServiceOnlyWhenRunningAndFoundHealthy) {
+  World world = Shop(1);
+  world.Desired("blue", 2);
+  world.Step();
+  ASSERT_THAT(world.Pending("blue"), SizeIs(1));
+  const std::string id = world.Pending("blue")[0];
+  // Not a target before its process runs: checks would only fail.
+  EXPECT_EQ(TargetGroupViewOf(world.state, world.seen, "tg").targets.count(id), 0u);
+  world.Runs(id);
+  world.Step();
+  EXPECT_EQ(TargetGroupViewOf(world.state, world.seen, "tg").targets.count(id), 1u);
+  EXPECT_THAT(world.Pending("blue"), ElementsAre(id));
+  world.Finds("p1", "tg", id, v1::TARGET_STATE_INITIAL);
+  world.Step();
+  EXPECT_THAT(world.Pending("blue"), ElementsAre(id));
+  world.Finds("p1", "tg", id, v1::TARGET_STATE_HEALTHY);
+  world.Step();
+  EXPECT_THAT(world.InService("blue"), SizeIs(2));
+}
+
+TEST(Life, StopsOnlyAfterConfirmationAndIdleness) {
+  World world = Shop(2);
+  world.Desired("blue", 1);
+  world.Step();
+  const auto draining = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING});
+  ASSERT_THAT(draining, SizeIs(1));
+  const std::string id = draining[0];
+  const std::string host = world.Get<v1::Instance>(id).host();
+  const auto state_of = [&] { return world.Get<v1::Instance>(id).state(); };
+  EXPECT_EQ(TargetGroupViewOf(world.state, world.seen, "tg").targets.at(id).state(),
+            proxy::v1::Target::STATE_DRAINING);
+  world.Advance(absl::Seconds(60));
+  EXPECT_EQ(state_of(), v1::INSTANCE_STATE_DRAINING) << "nobody has confirmed";
+  world.seen.proxies["p1"].busy[{"tg", id}] = 1;
+  world.Confirm();
+  world.Step();
+  EXPECT_EQ(state_of(), v1::INSTANCE_STATE_STOPPING) << "the delay is over";
+  EXPECT_EQ(AssignmentFor(world.state, world.seen, host).at(id).desired(),
+            agent::v1::DESIRED_STATE_STOPPED);
+  EXPECT_EQ(TargetGroupViewOf(world.state, world.seen, "tg").targets.count(id), 0u);
+  world.Stopped(id);
+  world.Step();
+  EXPECT_EQ(state_of(), v1::INSTANCE_STATE_TERMINATED);
+  EXPECT_EQ(AssignmentFor(world.state, world.seen, host).count(id), 0u);
+  EXPECT_EQ(world.LastActivity("Draining").status(), v1::ACTIVITY_STATUS_SUCCESSFUL);
+}
+
+TEST(Life, WaitsForRequestsInFlightUntilTheDelayIsOver) {
+  World world = Shop(2);
+  world.Desired("blue", 1);
+  world.Step();
+  const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
+  world.seen.proxies["p1"].busy[{"tg", id}] = 3;
+  world.Confirm();
+  world.Step();
+  EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_DRAINING);
+  EXPECT_EQ(world.due, world.now + absl::Seconds(10));
+  world.seen.proxies["p1"].busy.clear();
+  world.Step();
+  EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_STOPPING);
+}
+
+TEST(Life, ASilentProxyIsWaitedForUntilItsLeaseIsOver) {
+  World world = Shop(2);
+  world.seen.proxies["p1"].connected = false;
+  world.Desired("blue", 1);
+  world.Step();
+  const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
+  world.Advance(absl::Seconds(14));
+  EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_DRAINING);
+  world.Advance(absl::Seconds(1));
+  EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_STOPPING);
+}
+
+TEST(Life, ADeadProcessLeavesTheViewAtOnceAndIsReplacedInTheSameTurn) {
+  World world = Shop(1);
+  const std::string id = world.InService("blue")[0];
+  world.Advance(absl::Seconds(20));
+  world.Killed(id);
+  EXPECT_EQ(TargetGroupViewOf(world.state, world.seen, "tg").targets.at(id).state(),
+            proxy::v1::Target::STATE_GONE)
+      << "before any commit";
+  world.Step();
+  EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_TERMINATED);
+  ASSERT_THAT(world.Pending("blue"), SizeIs(1));
+  EXPECT_THAT(world.LastActivity("Launching").cause(), HasSubstr("ended by signal 9"));
+  EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().launch_failures(), 0);
+}
+
+TEST(Life, CrashLoopsWaitLongerEachTime) {
+  World world = Shop(1);
+  world.Advance(absl::Seconds(20));
+  world.Killed(world.InService("blue")[0]);
+  world.Step();
+  for (const int seconds : {1, 2, 4, 8, 16, 32, 60, 60}) {
+    ASSERT_THAT(world.Pending("blue"), SizeIs(1));
+    const std::string id = world.Pending("blue")[0];
+    world.Runs(id);
+    world.Step();
+    world.Killed(id, 11);
+    world.Step();
+    EXPECT_THAT(world.Pending("blue"), IsEmpty());
+    EXPECT_EQ(world.due, world.now + absl::Seconds(seconds));
+    EXPECT_THAT(world.Get<v1::AutoScalingGroup>("blue").status().waiting(), HasSubstr("signal 11"));
+    world.Advance(absl::Seconds(seconds));
+  }
+  world.Settle();
+  world.Advance(absl::Seconds(11));
+  EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().launch_failures(), 0);
+}
+
+TEST(Life, AProcessThatTheStateDoesNotKnowIsStopped) {
+  World world = Shop(1);
+  auto& status = world.seen.hosts["h1"].instances["i-stray"];
+  status.set_state(agent::v1::PROCESS_STATE_RUNNING);
+  EXPECT_EQ(AssignmentFor(world.state, world.seen, "h1").at("i-stray").desired(),
+            agent::v1::DESIRED_STATE_STOPPED);
+}
+
+TEST(Life, SaysOnceThatAPortIsTakenOnEveryHost) {
+  World world;
+  world.Host("h1");
+  world.Template("shop", 1, 8000);
+  world.Group("blue", 1, 2, 2);
+  world.Settle();
+  world.Advance(absl::Seconds(1));
+  EXPECT_THAT(world.InService("blue"), SizeIs(1));
+  EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().waiting(),
+            "port 8000 is taken on every eligible host: h1");
+  EXPECT_EQ(world.CountActivities("is taken"), 1);
+  world.Host("h2");
+  world.Settle();
+  EXPECT_THAT(world.InService("blue"), SizeIs(2));
+  EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().waiting(), "");
+}
+
+TEST(Life, ADeletedGroupGoesWithItsLastInstance) {
+  World world = Shop(2);
+  world.Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.set_deleting(true); });
+  world.Step();
+  EXPECT_THAT(world.Ids("blue", {v1::INSTANCE_STATE_DRAINING}), SizeIs(2));
+  world.Settle();
+  EXPECT_EQ(world.state.Find<v1::AutoScalingGroup>("blue"), nullptr);
+  EXPECT_TRUE(world.state.All<v1::Instance>().empty());
+}
+
+}  // namespace
+}  // namespace remuda::core

@@ -1,0 +1,141 @@
+#include "controller/core/defaults.h"
+
+#include <algorithm>
+
+#include "controller/core/time.h"
+
+namespace remuda::core {
+namespace {
+
+constexpr Duration kHealthInterval = absl::Seconds(30);
+constexpr Duration kHealthTimeout = absl::Seconds(5);
+constexpr int kHealthyThreshold = 5;
+constexpr int kUnhealthyThreshold = 2;
+constexpr Duration kDeregistrationDelay = absl::Seconds(300);
+constexpr Duration kStopGrace = absl::Seconds(30);
+constexpr Duration kIdleTimeout = absl::Seconds(60);
+constexpr Duration kClientKeepAlive = absl::Seconds(3600);
+constexpr Duration kGracePeriod = absl::Seconds(30);
+constexpr Duration kHealthDeadline = absl::Seconds(600);
+constexpr int kForwardWeight = 1;
+constexpr int kRedirectStatus = 302;
+
+void ApplyDefaults(v1::HealthCheck& check) {
+  if (check.path().empty()) check.set_path("/");
+  if (!check.has_interval()) *check.mutable_interval() = ToProto(kHealthInterval);
+  // A check that may take longer than the time to the next one would overlap itself.
+  if (!check.has_timeout()) {
+    const Duration interval = FromProto(check.interval());
+    *check.mutable_timeout() = ToProto(
+        interval > absl::ZeroDuration() ? std::min(kHealthTimeout, interval) : kHealthTimeout);
+  }
+  if (check.healthy_threshold() == 0) check.set_healthy_threshold(kHealthyThreshold);
+  if (check.unhealthy_threshold() == 0) check.set_unhealthy_threshold(kUnhealthyThreshold);
+  if (check.matcher().empty()) check.set_matcher("200");
+  if (check.protocol() == v1::PROTOCOL_UNSPECIFIED) check.set_protocol(v1::PROTOCOL_HTTP);
+}
+
+void ApplyDefaults(v1::Action& action) {
+  switch (action.kind_case()) {
+    case v1::Action::kForward:
+      for (auto& group : *action.mutable_forward()->mutable_target_groups()) {
+        if (!group.has_weight()) group.set_weight(kForwardWeight);
+      }
+      break;
+    case v1::Action::kFixedResponse:
+      if (action.fixed_response().content_type().empty()) {
+        action.mutable_fixed_response()->set_content_type("text/plain");
+      }
+      break;
+    case v1::Action::kRedirect:
+      if (action.redirect().status() == 0) action.mutable_redirect()->set_status(kRedirectStatus);
+      break;
+    case v1::Action::KIND_NOT_SET:
+      break;
+  }
+}
+
+}  // namespace
+
+void ApplyDefaults(v1::LaunchTemplate& value) {
+  if (value.stop_signal().empty()) value.set_stop_signal("SIGTERM");
+  if (!value.has_stop_grace()) *value.mutable_stop_grace() = ToProto(kStopGrace);
+}
+
+void ApplyDefaults(v1::TargetGroup& value) {
+  if (value.protocol() == v1::PROTOCOL_UNSPECIFIED) value.set_protocol(v1::PROTOCOL_HTTP);
+  ApplyDefaults(*value.mutable_health_check());
+  if (!value.has_deregistration_delay()) {
+    *value.mutable_deregistration_delay() = ToProto(kDeregistrationDelay);
+  }
+  if (value.algorithm() == v1::BALANCING_ALGORITHM_UNSPECIFIED) {
+    value.set_algorithm(v1::BALANCING_ALGORITHM_ROUND_ROBIN);
+  }
+  if (value.slow_start().seconds() == 0 && value.slow_start().nanos() == 0)
+    value.clear_slow_start();
+}
+
+void ApplyDefaults(v1::LoadBalancer& value) {
+  if (!value.has_idle_timeout()) *value.mutable_idle_timeout() = ToProto(kIdleTimeout);
+  if (!value.has_client_keep_alive())
+    *value.mutable_client_keep_alive() = ToProto(kClientKeepAlive);
+  if (value.x_forwarded_for_mode() == v1::X_FORWARDED_FOR_MODE_UNSPECIFIED) {
+    value.set_x_forwarded_for_mode(v1::X_FORWARDED_FOR_MODE_APPEND);
+  }
+  for (auto& listener : *value.mutable_listeners()) {
+    if (listener.protocol() == v1::PROTOCOL_UNSPECIFIED) listener.set_protocol(v1::PROTOCOL_HTTP);
+    if (listener.has_default_action()) ApplyDefaults(*listener.mutable_default_action());
+    for (auto& rule : *listener.mutable_rules()) {
+      if (rule.has_action()) ApplyDefaults(*rule.mutable_action());
+    }
+  }
+}
+
+void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before) {
+  if (!value.has_desired()) {
+    value.set_desired(before == nullptr
+                          ? value.min()
+                          : std::max(value.min(), std::min(value.max(), before->desired())));
+  }
+  if (!value.has_health_check_grace_period()) {
+    *value.mutable_health_check_grace_period() = ToProto(kGracePeriod);
+  }
+  if (value.termination_policies().empty()) {
+    value.add_termination_policies(v1::TERMINATION_POLICY_DEFAULT);
+  }
+}
+
+void ApplyDefaults(v1::Deployment& value) {
+  auto& strategy = *value.mutable_strategy();
+  if (strategy.kind_case() == v1::DeploymentStrategy::KIND_NOT_SET) strategy.mutable_blue_green();
+  if (strategy.has_blue_green() && !strategy.blue_green().has_bake()) {
+    *strategy.mutable_blue_green()->mutable_bake() = ToProto(absl::ZeroDuration());
+  }
+  if (!value.has_health_deadline()) *value.mutable_health_deadline() = ToProto(kHealthDeadline);
+}
+
+void ClearOutputOnly(v1::LaunchTemplate& value) {
+  value.clear_version();
+  value.clear_image_digest();
+  value.clear_create_time();
+  value.clear_etag();
+}
+
+void ClearOutputOnly(v1::TargetGroup& value) {
+  value.clear_create_time();
+  value.clear_etag();
+}
+
+void ClearOutputOnly(v1::LoadBalancer& value) {
+  value.clear_create_time();
+  value.clear_etag();
+}
+
+void ClearOutputOnly(v1::AutoScalingGroup& value) {
+  value.clear_create_time();
+  value.clear_etag();
+  value.clear_deleting();
+  value.clear_status();
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,30 @@
+// Defaults: the value of each field that was left out, given once when a resource is written, so
+// that no other part asks "is it set?".
+//
+// Source of the values: the comments of proto/remuda/v1; AWS's where those are silent. Pure
+// functions; applying them again changes nothing.
+#pragma once
+
+#include "remuda/v1/auto_scaling.pb.h"
+#include "remuda/v1/deployment.pb.h"
+#include "remuda/v1/image.pb.h"
+#include "remuda/v1/launch_template.pb.h"
+#include "remuda/v1/load_balancer.pb.h"
+#include "remuda/v1/target_group.pb.h"
+
+namespace remuda::core {
+
+void ApplyDefaults(v1::LaunchTemplate& value);
+void ApplyDefaults(v1::TargetGroup& value);
+void ApplyDefaults(v1::LoadBalancer& value);
+// `before`: the group as it is, null for a new one: `desired` left out keeps it within min and max.
+void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before);
+void ApplyDefaults(v1::Deployment& value);
+
+// Takes out of a request's resource what only the controller writes.
+void ClearOutputOnly(v1::LaunchTemplate& value);
+void ClearOutputOnly(v1::TargetGroup& value);
+void ClearOutputOnly(v1::LoadBalancer& value);
+void ClearOutputOnly(v1::AutoScalingGroup& value);
+
+}  // namespace remuda::core

@@ -1,0 +1,201 @@
+// ApplyResources: a manifest's resources as one edit, all or nothing, in the order in which they
+// may refer to each other.
+#include "controller/core/defaults.h"
+#include "controller/core/execute_internal.h"
+#include "controller/core/field_mask.h"
+
+namespace remuda::core {
+namespace {
+
+class Apply {
+ public:
+  Apply(Draft& draft, const v1::ApplyResourcesRequest& request, const Context& context)
+      : draft_(draft), request_(request), context_(context), references_{draft, {}} {}
+
+  absl::StatusOr<v1::ApplyResourcesResponse> Run();
+
+ private:
+  using KindCase = v1::Resource::KindCase;
+
+  // Where the resource is, and the name that it gives; violations if it gives none, or one twice.
+  void ReadNames();
+  template <class T>
+  void ReadName(int index, const std::string& name);
+  // Each resource of one kind.
+  void ApplyTemplate(int index, v1::LaunchTemplate value);
+  template <class T>
+  void ApplyNamed(int index, T value);
+  void CheckPorts();
+  void Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
+            std::vector<std::string> changes);
+  void Fail(const absl::Status& status) {
+    if (failure_.ok()) failure_ = status;
+  }
+
+  template <class T>
+  FieldPath At(int index) const {
+    return FieldPath("resources")[index] / Traits<T>::kField;
+  }
+
+  Draft& draft_;
+  const v1::ApplyResourcesRequest& request_;
+  const Context& context_;
+  References references_;
+  Violations violations_;
+  absl::Status failure_;          // the first that is not about one field
+  std::vector<std::string> ids_;  // by index; empty if it has no valid name
+  v1::ApplyResourcesResponse response_;
+};
+
+template <class T>
+void Apply::ReadName(int index, const std::string& name) {
+  const FieldPath at = At<T>(index) / "name";
+  std::string id = name;
+  if (name.empty()) {
+    violations_.Add(at, "must be given");
+    return;
+  }
+  if (!NormalizeReference(violations_, at, Traits<T>::kCollection, id)) return;
+  if (!references_.declared.insert(NameOf<T>(id)).second) {
+    violations_.Add(at, absl::StrCat(NameOf<T>(id), " is given twice"));
+    return;
+  }
+  ids_[static_cast<size_t>(index)] = std::move(id);
+}
+
+void Apply::ReadNames() {
+  ids_.resize(static_cast<size_t>(request_.resources_size()));
+  for (int i = 0; i < request_.resources_size(); ++i) {
+    response_.add_results();
+    const v1::Resource& resource = request_.resources(i);
+    switch (resource.kind_case()) {
+      case KindCase::kLaunchTemplate:
+        ReadName<v1::LaunchTemplate>(i, resource.launch_template().name());
+        break;
+      case KindCase::kTargetGroup:
+        ReadName<v1::TargetGroup>(i, resource.target_group().name());
+        break;
+      case KindCase::kAutoScalingGroup:
+        ReadName<v1::AutoScalingGroup>(i, resource.auto_scaling_group().name());
+        break;
+      case KindCase::kLoadBalancer:
+        ReadName<v1::LoadBalancer>(i, resource.load_balancer().name());
+        break;
+      case KindCase::KIND_NOT_SET:
+        violations_.Add(
+            FieldPath("resources")[i],
+            "must be one of launch_template, target_group, auto_scaling_group, load_balancer");
+        break;
+    }
+  }
+}
+
+void Apply::Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
+                 std::vector<std::string> changes) {
+  auto& result = *response_.mutable_results(index);
+  if (outcome != v1::AppliedResource::OUTCOME_UNCHANGED) {
+    const char* verb = outcome == v1::AppliedResource::OUTCOME_CREATED ? "Created " : "Updated ";
+    NoteDone(draft_, context_,
+             {.resource = name.substr(0, name.find(':')),
+              .description = absl::StrCat(verb, name, changes.empty() ? "" : ": ", Joined(changes)),
+              .cause = "a person applied a manifest"});
+  }
+  result.set_name(std::move(name));
+  result.set_outcome(outcome);
+  for (std::string& change : changes) result.add_changes(std::move(change));
+}
+
+void Apply::ApplyTemplate(int index, v1::LaunchTemplate value) {
+  const std::string& id = ids_[static_cast<size_t>(index)];
+  ClearOutputOnly(value);
+  ApplyDefaults(value);
+  const size_t wrong = violations_.size();
+  Check(violations_, At<v1::LaunchTemplate>(index), references_, value);
+  if (violations_.size() > wrong || id.empty()) return;
+  Fail(CheckQuota<v1::LaunchTemplate>(draft_));
+  const bool existed = NewestVersion(draft_, id) > 0;
+  TemplateResult put = PutTemplate(draft_, id, std::move(value), context_);
+  const int version = draft_.Find<v1::LaunchTemplate>(put.key)->version();
+  Tell(index, absl::StrCat(NameOf<v1::LaunchTemplate>(id), ":", version),
+       !put.is_new ? v1::AppliedResource::OUTCOME_UNCHANGED
+                   : (existed ? v1::AppliedResource::OUTCOME_UPDATED
+                              : v1::AppliedResource::OUTCOME_CREATED),
+       std::move(put.changes));
+}
+
+absl::Status CheckChange(const Draft& draft, const std::string& id,
+                         const v1::AutoScalingGroup& before, const v1::AutoScalingGroup& after) {
+  return CheckGroupChange(draft, id, before, after);
+}
+template <class T>
+absl::Status CheckChange(const Draft&, const std::string&, const T&, const T&) {
+  return absl::OkStatus();
+}
+
+template <class T>
+void Apply::ApplyNamed(int index, T value) {
+  const std::string& id = ids_[static_cast<size_t>(index)];
+  const std::shared_ptr<const T> before = id.empty() ? nullptr : draft_.Find<T>(id);
+  const size_t wrong = violations_.size();
+  Prepare(violations_, At<T>(index), references_, id, before.get(), context_, value);
+  if (violations_.size() > wrong || id.empty()) return;
+  std::string name = value.name();
+  if (before == nullptr) {
+    Fail(CheckQuota<T>(draft_));
+    draft_.Put(id, std::move(value));
+    Tell(index, std::move(name), v1::AppliedResource::OUTCOME_CREATED, {});
+    return;
+  }
+  std::vector<std::string> changes = Differences(*before, value);
+  if (changes.empty())
+    return Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UNCHANGED, {});
+  Fail(CheckChange(draft_, id, *before, value));
+  draft_.Put(id, std::move(value));
+  Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes));
+}
+
+// Only when all load balancers are as they shall be: two of them may have swapped their ports.
+void Apply::CheckPorts() {
+  for (int i = 0; i < request_.resources_size(); ++i) {
+    if (request_.resources(i).kind_case() != KindCase::kLoadBalancer) continue;
+    const std::string& id = ids_[static_cast<size_t>(i)];
+    const auto value = draft_.Find<v1::LoadBalancer>(id);
+    if (value != nullptr) CheckPortsFree(violations_, At<v1::LoadBalancer>(i), draft_, id, *value);
+  }
+}
+
+absl::StatusOr<v1::ApplyResourcesResponse> Apply::Run() {
+  CheckCount(violations_, FieldPath("resources"), request_.resources_size(), 1,
+             limits::kResourcesAnApply);
+  if (!violations_.empty()) return violations_.ToStatus();
+  ReadNames();
+  constexpr KindCase kOrder[] = {KindCase::kLaunchTemplate, KindCase::kTargetGroup,
+                                 KindCase::kAutoScalingGroup, KindCase::kLoadBalancer};
+  for (const KindCase kind : kOrder) {
+    for (int i = 0; i < request_.resources_size(); ++i) {
+      const v1::Resource& resource = request_.resources(i);
+      if (resource.kind_case() != kind) continue;
+      if (kind == KindCase::kLaunchTemplate) ApplyTemplate(i, resource.launch_template());
+      if (kind == KindCase::kTargetGroup) ApplyNamed(i, resource.target_group());
+      if (kind == KindCase::kAutoScalingGroup) ApplyNamed(i, resource.auto_scaling_group());
+      if (kind == KindCase::kLoadBalancer) ApplyNamed(i, resource.load_balancer());
+    }
+  }
+  if (violations_.empty()) CheckPorts();
+  if (!violations_.empty()) return violations_.ToStatus();
+  if (!failure_.ok()) return failure_;
+  return response_;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ApplyResourcesResponse> Execute(Draft& draft,
+                                                   const v1::ApplyResourcesRequest& request,
+                                                   const Context& context) {
+  Draft::Savepoint before = draft.Save();
+  absl::StatusOr<v1::ApplyResourcesResponse> response = Apply(draft, request, context).Run();
+  if (!response.ok()) draft.Restore(std::move(before));
+  return response;
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,140 @@
+// Commands on auto scaling groups and instances beside create and update.
+#include "controller/core/execute_internal.h"
+
+namespace remuda::core {
+namespace {
+
+absl::Status RefuseDeleting(const v1::AutoScalingGroup& group) {
+  if (!group.deleting()) return absl::OkStatus();
+  return FailedPrecondition(
+      "GROUP_DELETING", absl::StrCat(group.name(), ": it is being deleted and takes no changes"));
+}
+
+bool IsOnTheWayDown(v1::InstanceState state) {
+  return state == v1::INSTANCE_STATE_DRAINING || state == v1::INSTANCE_STATE_TERMINATING_WAIT ||
+         state == v1::INSTANCE_STATE_STOPPING || state == v1::INSTANCE_STATE_TERMINATED;
+}
+
+// Lowers desired by one, and says so in the draft; refused at min.
+absl::Status LowerDesired(Draft& draft, const v1::Instance& instance) {
+  const auto group = draft.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
+  if (group == nullptr) return absl::OkStatus();  // it goes with its group
+  if (absl::Status deleting = RefuseDeleting(*group); !deleting.ok()) return deleting;
+  if (group->desired() <= group->min()) {
+    return FailedPrecondition(
+        "DESIRED_AT_MIN",
+        absl::StrCat(group->name(), ": desired ", group->desired(), " cannot be lowered below min ",
+                     group->min(), "; lower min first, or leave decrement_desired out"));
+  }
+  v1::AutoScalingGroup lowered = *group;
+  lowered.set_desired(group->desired() - 1);
+  draft.Put(instance.auto_scaling_group(), std::move(lowered));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequest& request,
+                              const Context& context) {
+  const auto row = FindRow<v1::AutoScalingGroup>(draft, "name", request.name());
+  if (!row.ok()) return row.status();
+  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) return etag;
+  const std::string& full = row->value->name();
+  int live = 0;
+  const InstanceList instances = draft.InstancesOfGroup(row->id);
+  for (const auto& [id, instance] : instances)
+    live += instance->state() != v1::INSTANCE_STATE_TERMINATED;
+  const auto active = FindActiveDeployment(draft, row->id);
+  if (live == 0 && !active.has_value()) {
+    for (const auto& [id, instance] : instances) draft.Delete<v1::Instance>(id);
+    draft.Delete<v1::AutoScalingGroup>(row->id);
+    NoteDone(draft, context, {.resource = full, .description = absl::StrCat("Deleted ", full)});
+    return Empty();
+  }
+  if (!request.force()) {
+    return FailedPrecondition(
+        "GROUP_IN_USE",
+        absl::StrCat(full, ": it has ", live, live == 1 ? " instance" : " instances",
+                     active.has_value() ? absl::StrCat(" and ", NameOf<v1::Deployment>(active->id),
+                                                       " is under way")
+                                        : "",
+                     "; set min and desired to 0 and wait, or force"));
+  }
+  if (row->value->deleting()) return Empty();
+  v1::AutoScalingGroup value = *row->value;
+  value.set_deleting(true);
+  value.set_min(0);
+  value.set_desired(0);
+  draft.Put(row->id, std::move(value));
+  NoteDone(draft, context,
+           {.resource = full,
+            .description = absl::StrCat("Deleting ", full, " when its ", live,
+                                        " instances are drained and ended"),
+            .cause = "a person asked for it, with force"});
+  return Empty();
+}
+
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
+                                             const v1::SetDesiredCapacityRequest& request,
+                                             const Context& context) {
+  const auto row = FindRow<v1::AutoScalingGroup>(draft, "name", request.name());
+  if (!row.ok()) return row.status();
+  const v1::AutoScalingGroup& before = *row->value;
+  if (absl::Status deleting = RefuseDeleting(before); !deleting.ok()) return deleting;
+  if (request.desired() < before.min() || request.desired() > before.max()) {
+    return InvalidField(
+        "desired", absl::StrCat(request.desired(), " is not within min ", before.min(), " and max ",
+                                before.max(), " of ", before.name()));
+  }
+  if (request.desired() != before.desired()) {
+    NoteDone(draft, context,
+             {.resource = before.name(),
+              .description = absl::StrCat("Set desired of ", before.name(), " from ",
+                                          before.desired(), " to ", request.desired())});
+    v1::AutoScalingGroup value = before;
+    value.set_desired(request.desired());
+    draft.Put(row->id, std::move(value));
+  }
+  return Answer<v1::AutoScalingGroup>(draft, row->id);
+}
+
+absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRequest& request,
+                                     const Context& context) {
+  const auto row = FindRow<v1::Instance>(draft, "name", request.name());
+  if (!row.ok()) return row.status();
+  v1::Instance value = *row->value;
+  const bool is_unknown = value.state() == v1::INSTANCE_STATE_UNKNOWN;
+  if (IsOnTheWayDown(is_unknown ? value.state_before_unknown() : value.state())) {
+    return FailedPrecondition(
+        "INSTANCE_TERMINATING",
+        absl::StrCat(
+            value.name(), ": it is ",
+            value.state() == v1::INSTANCE_STATE_TERMINATED ? "terminated" : "on its way down",
+            " already (", value.state_reason(), ")"));
+  }
+  if (request.decrement_desired()) {
+    if (absl::Status lowered = LowerDesired(draft, value); !lowered.ok()) return lowered;
+  }
+  const std::string cause = request.decrement_desired()
+                                ? "a person asked to terminate it and to lower desired by one"
+                                : "a person asked to terminate it";
+  // On a host that is lost nothing can be drained: it is when the host is back.
+  if (is_unknown) {
+    value.set_state_before_unknown(v1::INSTANCE_STATE_DRAINING);
+  } else {
+    value.set_state(v1::INSTANCE_STATE_DRAINING);
+    *value.mutable_state_time() = ToProto(context.now);
+  }
+  value.set_state_reason(cause);
+  NoteDone(
+      draft, context,
+      {.resource = NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
+       .description = absl::StrCat("Took ", value.name(), " on ", NameOf<v1::Host>(value.host()),
+                                   " out of service to end it"),
+       .cause = cause,
+       .instance = row->id});
+  draft.Put(row->id, std::move(value));
+  return Answer<v1::Instance>(draft, row->id);
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,71 @@
+#include "controller/core/execute_internal.h"
+
+namespace remuda::core {
+namespace {
+
+constexpr size_t kJoinedBytes = 1000;
+
+}  // namespace
+
+std::string NewId(Violations& out, std::string_view collection, const FieldPath& id_at,
+                  const std::string& id, const FieldPath& name_at, const std::string& name) {
+  if (id.empty() && name.empty()) {
+    out.Add(id_at, "must be given, or the resource's name");
+    return {};
+  }
+  if (!id.empty() && !IsValidId(id)) {
+    out.Add(id_at, absl::StrCat(Quoted(id), " ", limits::kIdRule));
+    return {};
+  }
+  if (name.empty()) return id;
+  std::string from_name = name;
+  if (!NormalizeReference(out, name_at, collection, from_name)) return {};
+  if (!id.empty() && id != from_name) {
+    out.Add(name_at,
+            absl::StrCat(Quoted(name), " is not the name of ", id_at.text(), " ", Quoted(id)));
+    return {};
+  }
+  return from_name;
+}
+
+void NoteDone(Draft& draft, const Context& context, Done done) {
+  v1::Activity activity;
+  activity.set_resource(std::move(done.resource));
+  activity.set_instance(std::move(done.instance));
+  activity.set_deployment(std::move(done.deployment));
+  activity.set_description(std::move(done.description));
+  activity.set_cause(std::move(done.cause));
+  activity.set_status(v1::ACTIVITY_STATUS_SUCCESSFUL);
+  *activity.mutable_start_time() = ToProto(context.now);
+  *activity.mutable_end_time() = ToProto(context.now);
+  draft.Note(std::move(activity));
+}
+
+std::string Joined(const std::vector<std::string>& changes) {
+  std::string out;
+  for (const std::string& change : changes) {
+    if (out.size() + change.size() > kJoinedBytes) return out + "; and more";
+    if (!out.empty()) out += "; ";
+    out += change;
+  }
+  return out;
+}
+
+bool IsOver(v1::DeploymentPhase phase) {
+  return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
+}
+
+std::optional<ActiveDeployment> FindActiveDeployment(const Draft& draft, std::string_view group) {
+  std::optional<ActiveDeployment> found;
+  const std::string prefix = std::string(group) + "-";
+  draft.ForEachFrom<v1::Deployment>(
+      prefix, [&](const std::string& id, const v1::Deployment& value) {
+        if (id.compare(0, prefix.size(), prefix) != 0) return false;
+        if (value.auto_scaling_group() != group || IsOver(value.phase())) return true;
+        found = ActiveDeployment{id, draft.Find<v1::Deployment>(id)};
+        return false;
+      });
+  return found;
+}
+
+}  // namespace remuda::core

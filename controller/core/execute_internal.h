@@ -1,0 +1,195 @@
+// What the commands share: names of new resources, etags, activities. For execute_*.cc only.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/strings/str_cat.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "controller/core/etag.h"
+#include "controller/core/execute.h"
+#include "controller/core/limits.h"
+#include "controller/core/names.h"
+#include "controller/core/validate_resources.h"
+
+namespace remuda::core {
+
+// What is constant about a kind of resource. `kField` is the field that requests hold it in.
+template <class T>
+struct Traits;
+template <>
+struct Traits<v1::Image> {
+  static constexpr std::string_view kCollection = kImages;
+  static constexpr std::string_view kField = "image";
+  static constexpr size_t kQuota = limits::kImages;
+};
+template <>
+struct Traits<v1::LaunchTemplate> {
+  static constexpr std::string_view kCollection = kLaunchTemplates;
+  static constexpr std::string_view kField = "launch_template";
+  static constexpr size_t kQuota = limits::kLaunchTemplateVersions;
+};
+template <>
+struct Traits<v1::TargetGroup> {
+  static constexpr std::string_view kCollection = kTargetGroups;
+  static constexpr std::string_view kField = "target_group";
+  static constexpr size_t kQuota = limits::kTargetGroups;
+};
+template <>
+struct Traits<v1::LoadBalancer> {
+  static constexpr std::string_view kCollection = kLoadBalancers;
+  static constexpr std::string_view kField = "load_balancer";
+  static constexpr size_t kQuota = limits::kLoadBalancers;
+};
+template <>
+struct Traits<v1::AutoScalingGroup> {
+  static constexpr std::string_view kCollection = kAutoScalingGroups;
+  static constexpr std::string_view kField = "auto_scaling_group";
+  static constexpr size_t kQuota = limits::kAutoScalingGroups;
+};
+template <>
+struct Traits<v1::Instance> {
+  static constexpr std::string_view kCollection = kInstances;
+};
+template <>
+struct Traits<v1::Deployment> {
+  static constexpr std::string_view kCollection = kDeployments;
+};
+template <>
+struct Traits<v1::Host> {
+  static constexpr std::string_view kCollection = kHosts;
+};
+template <>
+struct Traits<v1::Proxy> {
+  static constexpr std::string_view kCollection = kProxies;
+};
+
+template <class T>
+std::string NameOf(std::string_view id) {
+  return FullName(Traits<T>::kCollection, id);
+}
+
+// Number of rows of T as the edits leave them.
+template <class T>
+size_t CountOf(const Draft& draft) {
+  size_t count = 0;
+  draft.ForEach<T>([&count](const std::string&, const T&) { ++count; });
+  return count;
+}
+
+template <class T>
+absl::Status CheckQuota(const Draft& draft) {
+  // Most of the time the committed rows alone say that there is room.
+  if (draft.state().All<T>().size() * 2 < Traits<T>::kQuota ||
+      CountOf<T>(draft) < Traits<T>::kQuota) {
+    return absl::OkStatus();
+  }
+  return LimitExceeded(
+      Traits<T>::kCollection,
+      absl::StrCat(std::string(Traits<T>::kCollection), ": there are ", Traits<T>::kQuota,
+                   " already, as many as a cluster may have; delete some first"));
+}
+
+// The id in a request's name; INVALID_ARGUMENT naming `field` if it is none.
+template <class T>
+absl::StatusOr<std::string> IdFrom(std::string_view field, const std::string& name) {
+  Violations violations;
+  std::string id = name;
+  if (!NormalizeReference(violations, FieldPath(std::string(field)), Traits<T>::kCollection, id)) {
+    return violations.ToStatus();
+  }
+  return id;
+}
+
+// A row that a request names, with its id.
+template <class T>
+struct Row {
+  std::string id;
+  std::shared_ptr<const T> value;
+};
+
+template <class T>
+absl::StatusOr<Row<T>> FindRow(const Draft& draft, std::string_view field,
+                               const std::string& name) {
+  absl::StatusOr<std::string> id = IdFrom<T>(field, name);
+  if (!id.ok()) return id.status();
+  std::shared_ptr<const T> value = draft.Find<T>(*id);
+  if (value == nullptr) return NotFound(NameOf<T>(*id));
+  return Row<T>{*std::move(id), std::move(value)};
+}
+
+// The id of a resource to be made, from `id` or the full name in the resource; violations if
+// neither is right, or they differ.
+std::string NewId(Violations& out, std::string_view collection, const FieldPath& id_at,
+                  const std::string& id, const FieldPath& name_at, const std::string& name);
+
+// ABORTED unless `given` is empty or the row's etag.
+template <class T>
+absl::Status CheckEtag(const Row<T>& row, const std::string& given) {
+  if (given.empty()) return absl::OkStatus();
+  const std::string current = EtagOf(*row.value);
+  if (given == current) return absl::OkStatus();
+  return EtagMismatch(NameOf<T>(row.id), given, current);
+}
+
+// The row as the edits leave it, with its etag.
+template <class T>
+T Answer(const Draft& draft, std::string_view key) {
+  T value = *draft.Find<T>(key);
+  value.set_etag(EtagOf(value));
+  return value;
+}
+
+// What a person asked for, and was done at once.
+struct Done {
+  std::string resource;  // full name
+  std::string description;
+  std::string cause = "a person asked for it";
+  std::string instance = {};
+  std::string deployment = {};
+};
+void NoteDone(Draft& draft, const Context& context, Done done);
+
+// "min: 1 -> 2; max: 2 -> 4", cut to a length that a person reads.
+std::string Joined(const std::vector<std::string>& changes);
+
+// The deployment of a group that has not ended; null if there is none.
+struct ActiveDeployment {
+  std::string id;
+  std::shared_ptr<const v1::Deployment> value;
+};
+std::optional<ActiveDeployment> FindActiveDeployment(const Draft& draft, std::string_view group);
+bool IsOver(v1::DeploymentPhase phase);
+
+// Defaults, then rules. `before` is the resource as it is, null for a new one; what only the
+// controller writes is taken from there. The value's name is the full one of `id`.
+void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::TargetGroup* before, const Context& context,
+             v1::TargetGroup& value);
+void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::LoadBalancer* before, const Context& context,
+             v1::LoadBalancer& value);
+void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::AutoScalingGroup* before, const Context& context,
+             v1::AutoScalingGroup& value);
+
+// What of a change to a group must wait: it is being deleted, or a deployment is under way and the
+// template would change.
+absl::Status CheckGroupChange(const Draft& draft, std::string_view id,
+                              const v1::AutoScalingGroup& before,
+                              const v1::AutoScalingGroup& after);
+
+// The next version of a template, or its newest if that says the same. The draft is changed only
+// for a new one.
+struct TemplateResult {
+  std::string key;
+  bool is_new = false;               // a version was made
+  std::vector<std::string> changes;  // against the version before
+};
+TemplateResult PutTemplate(Draft& draft, std::string_view id, v1::LaunchTemplate value,
+                           const Context& context);
+
+}  // namespace remuda::core

@@ -1,0 +1,249 @@
+// Create, update and delete of target groups, load balancers and auto scaling groups: the same
+// steps for each, with what differs in Prepare and in the checks before a delete.
+#include "controller/core/defaults.h"
+#include "controller/core/execute_internal.h"
+#include "controller/core/field_mask.h"
+
+namespace remuda::core {
+namespace {
+
+const std::vector<std::string_view>& ReadOnlyFields() {
+  static const auto* const kFields =
+      new std::vector<std::string_view>{"name", "create_time", "etag", "deleting", "status"};
+  return *kFields;
+}
+
+template <class T>
+void KeepIdentity(std::string_view id, const T* before, const Context& context, T& value) {
+  ClearOutputOnly(value);
+  value.set_name(NameOf<T>(id));
+  *value.mutable_create_time() = before == nullptr ? ToProto(context.now) : before->create_time();
+}
+
+void CheckPorts(Violations& out, const FieldPath& at, const Draft& draft, std::string_view id,
+                const v1::LoadBalancer& value) {
+  CheckPortsFree(out, at, draft, id, value);
+}
+template <class T>
+void CheckPorts(Violations&, const FieldPath&, const Draft&, std::string_view, const T&) {}
+
+absl::Status CheckChange(const Draft& draft, std::string_view id,
+                         const v1::AutoScalingGroup& before, const v1::AutoScalingGroup& after) {
+  return CheckGroupChange(draft, id, before, after);
+}
+template <class T>
+absl::Status CheckChange(const Draft&, std::string_view, const T&, const T&) {
+  return absl::OkStatus();
+}
+
+// `desired` that the mask does not name stays as it is, within min and max.
+void ForgetKept(const google::protobuf::FieldMask& mask, v1::AutoScalingGroup& value) {
+  if (!Takes(mask, "desired")) value.clear_desired();
+}
+template <class T>
+void ForgetKept(const google::protobuf::FieldMask&, T&) {}
+
+template <class T>
+absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wish,
+                         const Context& context) {
+  Violations violations;
+  const FieldPath at{std::string(Traits<T>::kField)};
+  const std::string id = NewId(violations, Traits<T>::kCollection, FieldPath(at.text() + "_id"),
+                               wanted_id, at / "name", wish.name());
+  T value = wish;
+  Prepare(violations, at, References{draft, {}}, id, nullptr, context, value);
+  if (!id.empty() && draft.Find<T>(id) != nullptr) {
+    // Said alone: that the rest of the request is right or wrong does not matter then.
+    return AlreadyExists(NameOf<T>(id), "exists already; update it, or take another name");
+  }
+  CheckPorts(violations, at, draft, id, value);
+  if (!violations.empty()) return violations.ToStatus();
+  if (absl::Status quota = CheckQuota<T>(draft); !quota.ok()) return quota;
+  NoteDone(draft, context,
+           {.resource = value.name(), .description = absl::StrCat("Created ", value.name())});
+  draft.Put(id, std::move(value));
+  return Answer<T>(draft, id);
+}
+
+template <class T>
+absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::FieldMask& mask,
+                         const Context& context) {
+  const FieldPath at{std::string(Traits<T>::kField)};
+  const auto row = FindRow<T>(draft, (at / "name").text(), wish.name());
+  if (!row.ok()) return row.status();
+  Violations violations;
+  CheckMask(violations, FieldPath("update_mask"), mask, wish, ReadOnlyFields());
+  if (!violations.empty()) return violations.ToStatus();
+  if (absl::Status etag = CheckEtag(*row, wish.etag()); !etag.ok()) return etag;
+  T value = wish;
+  if (!TakesAll(mask)) {
+    value = *row->value;
+    CopyMasked(mask, wish, value);
+    ForgetKept(mask, value);
+  }
+  Prepare(violations, at, References{draft, {}}, row->id, row->value.get(), context, value);
+  CheckPorts(violations, at, draft, row->id, value);
+  if (!violations.empty()) return violations.ToStatus();
+  if (absl::Status change = CheckChange(draft, row->id, *row->value, value); !change.ok())
+    return change;
+  const std::vector<std::string> changes = Differences(*row->value, value);
+  if (!changes.empty()) {
+    NoteDone(draft, context,
+             {.resource = value.name(),
+              .description = absl::StrCat("Updated ", value.name(), ": ", Joined(changes))});
+    draft.Put(row->id, std::move(value));
+  }
+  return Answer<T>(draft, row->id);
+}
+
+// Who uses a target group; empty if nobody does.
+std::string UserOfTargetGroup(const Draft& draft, std::string_view id) {
+  std::string user;
+  const auto forwards = [&](const v1::Action& action) {
+    for (const auto& group : action.forward().target_groups()) {
+      if (group.name() == id) return true;
+    }
+    return false;
+  };
+  draft.ForEach<v1::LoadBalancer>([&](const std::string& lb, const v1::LoadBalancer& value) {
+    for (const v1::Listener& listener : value.listeners()) {
+      bool uses = forwards(listener.default_action());
+      for (const v1::Rule& rule : listener.rules()) uses = uses || forwards(rule.action());
+      if (uses && user.empty()) user = NameOf<v1::LoadBalancer>(lb);
+    }
+  });
+  draft.ForEach<v1::AutoScalingGroup>(
+      [&](const std::string& group, const v1::AutoScalingGroup& value) {
+        for (const std::string& used : value.target_groups()) {
+          if (used == id && user.empty()) user = NameOf<v1::AutoScalingGroup>(group);
+        }
+      });
+  return user;
+}
+
+}  // namespace
+
+void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::TargetGroup* before, const Context& context,
+             v1::TargetGroup& value) {
+  KeepIdentity(id, before, context, value);
+  ApplyDefaults(value);
+  Check(out, at, references, value);
+}
+
+void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::LoadBalancer* before, const Context& context,
+             v1::LoadBalancer& value) {
+  KeepIdentity(id, before, context, value);
+  ApplyDefaults(value);
+  Check(out, at, references, value);
+}
+
+void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::AutoScalingGroup* before, const Context& context,
+             v1::AutoScalingGroup& value) {
+  KeepIdentity(id, before, context, value);
+  if (before != nullptr) {
+    value.set_deleting(before->deleting());
+    if (before->has_status()) *value.mutable_status() = before->status();
+  }
+  ApplyDefaults(value, before);
+  Check(out, at, references, value);
+}
+
+absl::Status CheckGroupChange(const Draft& draft, std::string_view id,
+                              const v1::AutoScalingGroup& before,
+                              const v1::AutoScalingGroup& after) {
+  if (before.deleting()) {
+    return FailedPrecondition(
+        "GROUP_DELETING",
+        absl::StrCat(before.name(), ": it is being deleted and takes no changes"));
+  }
+  const bool same_template =
+      before.launch_template().name() == after.launch_template().name() &&
+      before.launch_template().version() == after.launch_template().version();
+  if (same_template) return absl::OkStatus();
+  const auto active = FindActiveDeployment(draft, id);
+  if (!active.has_value()) return absl::OkStatus();
+  return FailedPrecondition(
+      "DEPLOYMENT_ACTIVE",
+      absl::StrCat(before.name(), ": launch_template cannot change from ",
+                   before.launch_template().name(), ":", before.launch_template().version(), " to ",
+                   after.launch_template().name(), ":", after.launch_template().version(),
+                   " while ", NameOf<v1::Deployment>(active->id),
+                   " is under way; wait for it or roll it back"));
+}
+
+absl::StatusOr<v1::TargetGroup> Execute(Draft& draft, const v1::CreateTargetGroupRequest& request,
+                                        const Context& context) {
+  return Create(draft, request.target_group_id(), request.target_group(), context);
+}
+
+absl::StatusOr<v1::TargetGroup> Execute(Draft& draft, const v1::UpdateTargetGroupRequest& request,
+                                        const Context& context) {
+  return Update(draft, request.target_group(), request.update_mask(), context);
+}
+
+absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteTargetGroupRequest& request,
+                              const Context& context) {
+  const auto row = FindRow<v1::TargetGroup>(draft, "name", request.name());
+  if (!row.ok()) return row.status();
+  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) {
+    return etag;
+  }
+  if (const std::string user = UserOfTargetGroup(draft, row->id); !user.empty()) {
+    return FailedPrecondition("TARGET_GROUP_IN_USE",
+                              absl::StrCat(row->value->name(), ": ", user, " refers to it"));
+  }
+  const std::string prefix = TargetKey(row->id, "");
+  std::vector<std::string> targets;
+  draft.ForEachFrom<v1::Target>(prefix, [&](const std::string& key, const v1::Target&) {
+    if (key.compare(0, prefix.size(), prefix) != 0) return false;
+    targets.push_back(key);
+    return true;
+  });
+  for (const std::string& key : targets) draft.Delete<v1::Target>(key);
+  draft.Delete<v1::TargetGroup>(row->id);
+  NoteDone(draft, context,
+           {.resource = row->value->name(),
+            .description = absl::StrCat("Deleted ", row->value->name())});
+  return Empty();
+}
+
+absl::StatusOr<v1::LoadBalancer> Execute(Draft& draft, const v1::CreateLoadBalancerRequest& request,
+                                         const Context& context) {
+  return Create(draft, request.load_balancer_id(), request.load_balancer(), context);
+}
+
+absl::StatusOr<v1::LoadBalancer> Execute(Draft& draft, const v1::UpdateLoadBalancerRequest& request,
+                                         const Context& context) {
+  return Update(draft, request.load_balancer(), request.update_mask(), context);
+}
+
+absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteLoadBalancerRequest& request,
+                              const Context& context) {
+  const auto row = FindRow<v1::LoadBalancer>(draft, "name", request.name());
+  if (!row.ok()) return row.status();
+  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) {
+    return etag;
+  }
+  draft.Delete<v1::LoadBalancer>(row->id);
+  NoteDone(draft, context,
+           {.resource = row->value->name(),
+            .description = absl::StrCat("Deleted ", row->value->name())});
+  return Empty();
+}
+
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
+                                             const v1::CreateAutoScalingGroupRequest& request,
+                                             const Context& context) {
+  return Create(draft, request.auto_scaling_group_id(), request.auto_scaling_group(), context);
+}
+
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
+                                             const v1::UpdateAutoScalingGroupRequest& request,
+                                             const Context& context) {
+  return Update(draft, request.auto_scaling_group(), request.update_mask(), context);
+}
+
+}  // namespace remuda::core

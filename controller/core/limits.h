@@ -1,0 +1,125 @@
+// Limits of the controller's model and API: each with its unit and where it comes from. What is
+// over one is refused with the limit's name or range in the error; nothing is cut off silently.
+//
+// "ELB quotas" and "EC2 Auto Scaling quotas" are AWS's pages of those names. "Ours" is a bound
+// chosen here.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace remuda::core::limits {
+
+// --- Messages (bytes) ---------------------------------------------------------------------------
+
+// A request's size on the wire; gRPC's own default. 500 resources of a manifest fit.
+inline constexpr int kRequestBytes = 4 * 1024 * 1024;
+// A piece of an image while it is uploaded or downloaded (image.proto).
+inline constexpr int kImageChunkBytes = 1024 * 1024;
+// An image's archive. Ours.
+inline constexpr int64_t kImageBytes = int64_t{8} * 1024 * 1024 * 1024;
+
+// --- Names and texts (bytes) --------------------------------------------------------------------
+
+// A DNS label (RFC 1035): names become host names of instances and parts of paths.
+inline constexpr size_t kIdBytes = 63;
+inline constexpr char kIdRule[] = "must be [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+inline constexpr size_t kRequestIdBytes = 128;
+inline constexpr size_t kDescriptionBytes = 255;
+inline constexpr size_t kReasonBytes = 255;
+inline constexpr size_t kLabelValueBytes = 255;
+// A command's argument or a variable's value. Linux bounds one at 128 KiB (MAX_ARG_STRLEN).
+inline constexpr size_t kArgumentBytes = 16 * 1024;
+// Command and environment together: well under Linux's default of 2 MiB for all of both (ARG_MAX).
+inline constexpr size_t kCommandAndEnvBytes = 256 * 1024;
+inline constexpr size_t kEnvNameBytes = 128;
+// A login name (useradd(8)).
+inline constexpr size_t kUserBytes = 32;
+// A wildcard pattern or a part of a redirect (ELB quotas: length of a rule's value).
+inline constexpr size_t kPatternBytes = 128;
+inline constexpr size_t kHeaderNameBytes = 40;
+inline constexpr size_t kMethodBytes = 32;
+inline constexpr size_t kHealthCheckPathBytes = 1024;
+inline constexpr size_t kMatcherBytes = 255;
+inline constexpr size_t kFixedResponseBodyBytes = 1024;
+
+// --- Lists (entries) ----------------------------------------------------------------------------
+
+inline constexpr int kLabels = 32;
+inline constexpr int kCommandArguments = 256;
+inline constexpr int kEnvVariables = 256;
+inline constexpr int kListenersALoadBalancer = 50;   // ELB quotas
+inline constexpr int kRulesAListener = 100;          // ELB quotas
+inline constexpr int kConditionsARule = 5;           // ELB quotas
+inline constexpr int kValuesACondition = 5;          // ELB quotas
+inline constexpr int kTargetGroupsAForward = 5;      // ELB quotas
+inline constexpr int kTargetsAGroup = 10'000;        // ELB quotas: 1,000; ours is ten times that
+inline constexpr int kTargetGroupsAnAsg = 10;        // auto_scaling.proto
+inline constexpr int kZonesAnAsg = 32;               // ours
+inline constexpr int kPoliciesAnAsg = 50;            // EC2 Auto Scaling quotas
+inline constexpr int kTerminationPoliciesAnAsg = 4;  // each kind once
+inline constexpr int kTargetsARequest = 1'000;
+inline constexpr int kResourcesAnApply = 500;
+inline constexpr int kMaskPaths = 100;
+// Violations told of one request; the rest is a number.
+inline constexpr size_t kViolationsTold = 50;
+// Changed fields told of one applied resource; the rest is a number.
+inline constexpr size_t kChangesTold = 50;
+
+// --- Ranges -------------------------------------------------------------------------------------
+
+inline constexpr int kMaxPort = 65'535;
+inline constexpr int kGroupInstances = 1'000;  // auto_scaling.proto: max
+inline constexpr int kMaxPriority = 50'000;    // ELB: Rule
+inline constexpr int kMaxForwardWeight = 999;  // ELB: WeightedTargetGroup
+inline constexpr int kMaxThreshold = 10;       // ELB: HealthCheckThresholdCount (2-10; here from 1)
+inline constexpr int kMinPids = 1;
+inline constexpr int kMaxPids = 1'000'000;
+inline constexpr int kDefaultPids = 4'096;
+inline constexpr int kTemplateVersion = 99'999'999;  // eight digits in its key
+inline constexpr double kMaxPolicyTarget = 1e9;
+
+inline constexpr absl::Duration kMinHealthInterval = absl::Milliseconds(100);
+inline constexpr absl::Duration kMaxHealthInterval = absl::Seconds(300);
+inline constexpr absl::Duration kMinHealthTimeout = absl::Milliseconds(50);
+inline constexpr absl::Duration kMaxHealthTimeout = absl::Seconds(120);
+inline constexpr absl::Duration kMaxDeregistrationDelay = absl::Seconds(3'600);
+inline constexpr absl::Duration kMinSlowStart = absl::Seconds(1);
+inline constexpr absl::Duration kMaxSlowStart = absl::Seconds(900);
+inline constexpr absl::Duration kMinIdleTimeout = absl::Seconds(1);
+inline constexpr absl::Duration kMaxIdleTimeout = absl::Seconds(4'000);
+inline constexpr absl::Duration kMinClientKeepAlive = absl::Seconds(1);
+inline constexpr absl::Duration kMaxClientKeepAlive = absl::Seconds(86'400);
+inline constexpr absl::Duration kMaxGracePeriod = absl::Seconds(7'200);
+inline constexpr absl::Duration kMaxStopGrace = absl::Seconds(3'600);
+inline constexpr absl::Duration kMaxBake = absl::Seconds(86'400);
+inline constexpr absl::Duration kMinHealthDeadline = absl::Seconds(1);
+inline constexpr absl::Duration kMaxHealthDeadline = absl::Seconds(86'400);
+
+// --- Quotas (resources of a cluster) ------------------------------------------------------------
+
+inline constexpr size_t kImages = 10'000;
+inline constexpr size_t kLaunchTemplateVersions = 50'000;  // over all templates
+inline constexpr size_t kTargetGroups = 3'000;             // ELB quotas
+inline constexpr size_t kLoadBalancers = 1'000;
+inline constexpr size_t kAutoScalingGroups = 1'000;
+inline constexpr size_t kTargetsByHand = 100'000;  // over all target groups
+
+// --- Pages --------------------------------------------------------------------------------------
+
+inline constexpr int kDefaultPageSize = 100;
+inline constexpr int kMaxPageSize = 1'000;
+inline constexpr size_t kPageTokenBytes = 512;
+
+// --- What is kept -------------------------------------------------------------------------------
+
+// The newest; older ones are forgotten as new ones are noted.
+inline constexpr int64_t kActivitiesKept = 10'000;
+// Ended deployments of one group, the newest.
+inline constexpr size_t kDeploymentsKeptAGroup = 100;
+inline constexpr size_t kRequestRecordsKept = 10'000;
+inline constexpr absl::Duration kRequestRecordAge = absl::Hours(1);
+
+}  // namespace remuda::core::limits

@@ -1,0 +1,47 @@
+#include "controller/core/names.h"
+
+#include <algorithm>
+
+#include "controller/core/limits.h"
+
+namespace remuda::core {
+namespace {
+
+bool IsIdChar(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
+
+bool IsIdUpTo(std::string_view id, size_t max_bytes) {
+  return !id.empty() && id.size() <= max_bytes && id.front() != '-' && id.back() != '-' &&
+         std::all_of(id.begin(), id.end(), IsIdChar);
+}
+
+// "GROUP-N": a group's id, a hyphen and a number of up to 19 digits.
+constexpr size_t kDeploymentIdBytes = limits::kIdBytes + 20;
+
+}  // namespace
+
+std::string FullName(std::string_view collection, std::string_view id) {
+  std::string name(collection);
+  name += '/';
+  name += id;
+  return name;
+}
+
+bool IsValidId(std::string_view id) { return IsIdUpTo(id, limits::kIdBytes); }
+
+std::optional<std::string> IdIn(std::string_view collection, std::string_view name) {
+  const size_t slash = name.find('/');
+  if (slash != std::string_view::npos) {
+    if (name.substr(0, slash) != collection) return std::nullopt;
+    name.remove_prefix(slash + 1);
+  }
+  const size_t max_bytes = collection == kDeployments ? kDeploymentIdBytes : limits::kIdBytes;
+  if (!IsIdUpTo(name, max_bytes)) return std::nullopt;
+  return std::string(name);
+}
+
+std::string_view IdOf(std::string_view full_name) {
+  const size_t slash = full_name.rfind('/');
+  return slash == std::string_view::npos ? full_name : full_name.substr(slash + 1);
+}
+
+}  // namespace remuda::core

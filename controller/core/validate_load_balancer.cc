@@ -1,0 +1,307 @@
+// What a load balancer may say.
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "controller/core/limits.h"
+#include "controller/core/names.h"
+#include "controller/core/validate_resources.h"
+
+namespace remuda::core {
+namespace {
+
+constexpr std::string_view kPlaceholders[] = {"protocol", "host", "port", "path", "query"};
+
+// Every `#{…}` in `text` is one that the proxy knows.
+void CheckPlaceholders(Violations& out, const FieldPath& at, std::string_view text) {
+  for (size_t open = text.find("#{"); open != std::string_view::npos;
+       open = text.find("#{", open)) {
+    const size_t close = text.find('}', open);
+    const std::string_view name = close == std::string_view::npos
+                                      ? std::string_view()
+                                      : text.substr(open + 2, close - open - 2);
+    if (std::find(std::begin(kPlaceholders), std::end(kPlaceholders), name) ==
+        std::end(kPlaceholders)) {
+      out.Add(at,
+              absl::StrCat(Quoted(text.substr(open)), " does not begin with one of #{protocol} ",
+                           "#{host} #{port} #{path} #{query}"));
+      return;
+    }
+    open = close;
+  }
+}
+
+void CheckPattern(Violations& out, const FieldPath& at, std::string_view value) {
+  if (value.empty()) out.Add(at, "must not be empty");
+  CheckText(out, at, value, limits::kPatternBytes);
+}
+
+bool IsHostPattern(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._*?:[]").find(c) != std::string_view::npos;
+  });
+}
+
+void CheckHttpHeader(Violations& out, const FieldPath& at, const v1::HttpHeaderCondition& value) {
+  if (!IsToken(value.name()) || value.name().size() > limits::kHeaderNameBytes) {
+    out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is not a header's name of at most ",
+                                      limits::kHeaderNameBytes, " bytes"));
+  }
+  CheckCount(out, at / "values", value.values_size(), 1, limits::kValuesACondition);
+  for (int i = 0; i < value.values_size(); ++i)
+    CheckPattern(out, (at / "values")[i], value.values(i));
+}
+
+// One kind of value in a condition, if it is set.
+void CheckValues(Violations& out, const FieldPath& at, const v1::Condition& value) {
+  for (int i = 0; i < value.host_header_size(); ++i) {
+    const FieldPath here = (at / "host_header")[i];
+    CheckPattern(out, here, value.host_header(i));
+    if (!IsHostPattern(value.host_header(i))) {
+      out.Add(here,
+              absl::StrCat(Quoted(value.host_header(i)), " has a character that no host name has"));
+    }
+  }
+  for (int i = 0; i < value.path_pattern_size(); ++i) {
+    const std::string& pattern = value.path_pattern(i);
+    const FieldPath here = (at / "path_pattern")[i];
+    CheckPattern(out, here, pattern);
+    if (!pattern.empty() &&
+        std::string_view("/*?").find(pattern.front()) == std::string_view::npos) {
+      out.Add(here, absl::StrCat(Quoted(pattern), " never matches: a path begins with /"));
+    }
+  }
+  if (value.has_http_header()) CheckHttpHeader(out, at / "http_header", value.http_header());
+  for (int i = 0; i < value.http_request_method_size(); ++i) {
+    const std::string& method = value.http_request_method(i);
+    if (!IsToken(method) || method.size() > limits::kMethodBytes) {
+      out.Add((at / "http_request_method")[i],
+              absl::StrCat(Quoted(method), " is not a method of at most ", limits::kMethodBytes,
+                           " bytes"));
+    }
+  }
+  for (int i = 0; i < value.query_string_size(); ++i) {
+    const FieldPath here = (at / "query_string")[i];
+    CheckText(out, here / "key", value.query_string(i).key(), limits::kPatternBytes);
+    CheckPattern(out, here / "value", value.query_string(i).value());
+  }
+  for (int i = 0; i < value.source_ip_size(); ++i) {
+    if (!IsCidr(value.source_ip(i))) {
+      out.Add((at / "source_ip")[i],
+              absl::StrCat(Quoted(value.source_ip(i)), " is not a CIDR block such as 10.0.0.0/8"));
+    }
+  }
+}
+
+void CheckCondition(Violations& out, const FieldPath& at, const v1::Condition& value) {
+  const int kinds = !value.host_header().empty() + !value.path_pattern().empty() +
+                    value.has_http_header() + !value.http_request_method().empty() +
+                    !value.query_string().empty() + !value.source_ip().empty();
+  if (kinds != 1)
+    out.Add(at, absl::StrCat("exactly one kind of condition must be set, not ", kinds));
+  const std::pair<const char*, int> counts[] = {
+      {"host_header", value.host_header_size()},
+      {"path_pattern", value.path_pattern_size()},
+      {"http_request_method", value.http_request_method_size()},
+      {"query_string", value.query_string_size()},
+      {"source_ip", value.source_ip_size()}};
+  for (const auto& [field, count] : counts) {
+    CheckCount(out, at / field, count, 0, limits::kValuesACondition);
+  }
+  CheckValues(out, at, value);
+}
+
+void CheckForward(Violations& out, const FieldPath& at, const References& references,
+                  v1::ForwardAction& value) {
+  CheckCount(out, at / "target_groups", value.target_groups_size(), 1,
+             limits::kTargetGroupsAForward);
+  std::set<std::string> seen;
+  int64_t total = 0;
+  for (int i = 0; i < value.target_groups_size(); ++i) {
+    const FieldPath here = (at / "target_groups")[i];
+    auto& group = *value.mutable_target_groups(i);
+    CheckRange(out, here / "weight", group.weight(), 0, limits::kMaxForwardWeight);
+    total += group.weight();
+    if (!NormalizeReference(out, here / "name", kTargetGroups, *group.mutable_name())) continue;
+    const std::string full = FullName(kTargetGroups, group.name());
+    if (!references.Exists<v1::TargetGroup>(full, group.name())) {
+      out.Add(here / "name", absl::StrCat("there is no ", full));
+    }
+    if (!seen.insert(group.name()).second)
+      out.Add(here / "name", absl::StrCat(full, " is named twice"));
+  }
+  if (value.target_groups_size() > 0 && total == 0) {
+    out.Add(at / "target_groups", "at least one weight must be above 0");
+  }
+}
+
+void CheckFixedResponse(Violations& out, const FieldPath& at,
+                        const v1::FixedResponseAction& value) {
+  const int status = value.status();
+  if (!(status >= 200 && status <= 299) && !(status >= 400 && status <= 599)) {
+    out.Add(at / "status", absl::StrCat(status, " is not within 200-299 or 400-599"));
+  }
+  CheckText(out, at / "content_type", value.content_type(), limits::kPatternBytes);
+  if (value.body().size() > limits::kFixedResponseBodyBytes) {
+    out.Add(at / "body",
+            absl::StrCat(value.body().size(), " bytes; at most ", limits::kFixedResponseBodyBytes));
+  }
+}
+
+bool IsPortText(const std::string& text) {
+  if (text == "#{port}") return true;
+  int port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end == text.data() + text.size() && port >= 1 &&
+         port <= limits::kMaxPort;
+}
+
+void CheckRedirect(Violations& out, const FieldPath& at, v1::Protocol listener,
+                   const v1::RedirectAction& value) {
+  if (value.status() != 301 && value.status() != 302) {
+    out.Add(at / "status", absl::StrCat(value.status(), " must be 301 or 302"));
+  }
+  const std::string& protocol = value.protocol();
+  if (!protocol.empty() && protocol != "HTTP" && protocol != "HTTPS" && protocol != "#{protocol}") {
+    out.Add(at / "protocol", absl::StrCat(Quoted(protocol), " must be HTTP or HTTPS"));
+  }
+  if (listener == v1::PROTOCOL_HTTPS && protocol == "HTTP") {
+    out.Add(at / "protocol", "HTTP: a redirect never goes from HTTPS to HTTP");
+  }
+  if (!value.port().empty() && !IsPortText(value.port())) {
+    out.Add(at / "port", absl::StrCat(Quoted(value.port()), " must be 1-65535 or #{port}"));
+  }
+  const std::pair<const char*, const std::string*> texts[] = {
+      {"host", &value.host()}, {"path", &value.path()}, {"query", &value.query()}};
+  for (const auto& [field, text] : texts) {
+    CheckText(out, at / field, *text, limits::kPatternBytes);
+    CheckPlaceholders(out, at / field, *text);
+  }
+  if (!value.path().empty() && value.path().front() != '/') {
+    out.Add(at / "path", absl::StrCat(Quoted(value.path()), " must start with /"));
+  }
+  if (!value.query().empty() && value.query().front() == '?') {
+    out.Add(at / "query", absl::StrCat(Quoted(value.query()), " must not start with ?"));
+  }
+  // ELB's RedirectActionConfig: "To avoid a redirect loop, you must modify at least one of
+  // protocol, port, hostname or path".
+  const bool same = (protocol.empty() || protocol == "#{protocol}") &&
+                    (value.host().empty() || value.host() == "#{host}") &&
+                    (value.port().empty() || value.port() == "#{port}") &&
+                    (value.path().empty() || value.path() == "/#{path}");
+  if (same) out.Add(at, "would loop: protocol, host, port or path must differ from the request's");
+}
+
+void CheckAction(Violations& out, const FieldPath& at, const References& references,
+                 v1::Protocol listener, v1::Action& value) {
+  switch (value.kind_case()) {
+    case v1::Action::kForward:
+      return CheckForward(out, at / "forward", references, *value.mutable_forward());
+    case v1::Action::kFixedResponse:
+      return CheckFixedResponse(out, at / "fixed_response", value.fixed_response());
+    case v1::Action::kRedirect:
+      return CheckRedirect(out, at / "redirect", listener, value.redirect());
+    case v1::Action::KIND_NOT_SET:
+      return out.Add(at, "must be one of forward, fixed_response, redirect");
+  }
+}
+
+void CheckListener(Violations& out, const FieldPath& at, const References& references,
+                   v1::Listener& value) {
+  CheckRange(out, at / "port", value.port(), 1, limits::kMaxPort);
+  if (!value.address().empty() && !IsAddress(value.address())) {
+    out.Add(at / "address",
+            absl::StrCat(Quoted(value.address()), " is not an IPv4 or IPv6 address"));
+  }
+  if (!IsKnown(value.protocol())) {
+    out.Add(at / "protocol",
+            absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
+  } else if (value.protocol() != v1::PROTOCOL_HTTP) {
+    out.AddUnimplemented(at / "protocol",
+                         absl::StrCat(v1::Protocol_Name(value.protocol()),
+                                      " listeners are not there yet; HTTP ones are"));
+  }
+  CheckCount(out, at / "rules", value.rules_size(), 0, limits::kRulesAListener);
+  std::map<int, int> by_priority;
+  for (int i = 0; i < value.rules_size(); ++i) {
+    const FieldPath here = (at / "rules")[i];
+    auto& rule = *value.mutable_rules(i);
+    CheckRange(out, here / "priority", rule.priority(), 1, limits::kMaxPriority);
+    const auto [first, is_new] = by_priority.emplace(rule.priority(), i);
+    if (!is_new) {
+      out.Add(here / "priority", absl::StrCat(rule.priority(), " is the priority of rules[",
+                                              first->second, "] already"));
+    }
+    CheckCount(out, here / "conditions", rule.conditions_size(), 1, limits::kConditionsARule);
+    for (int c = 0; c < rule.conditions_size(); ++c) {
+      CheckCondition(out, (here / "conditions")[c], rule.conditions(c));
+    }
+    CheckAction(out, here / "action", references, value.protocol(), *rule.mutable_action());
+  }
+  CheckAction(out, at / "default_action", references, value.protocol(),
+              *value.mutable_default_action());
+}
+
+bool IsAnyAddress(const std::string& address) {
+  return address.empty() || address == "0.0.0.0" || address == "::";
+}
+
+// Whether one proxy's labels could satisfy both: they do unless some key must have two values.
+bool MayOverlap(const v1::LoadBalancer& a, const v1::LoadBalancer& b) {
+  return std::none_of(a.proxy_selector().begin(), a.proxy_selector().end(), [&](const auto& label) {
+    const auto other = b.proxy_selector().find(label.first);
+    return other != b.proxy_selector().end() && other->second != label.second;
+  });
+}
+
+}  // namespace
+
+void Check(Violations& out, const FieldPath& at, const References& references,
+           v1::LoadBalancer& value) {
+  CheckCount(out, at / "listeners", value.listeners_size(), 1, limits::kListenersALoadBalancer);
+  std::map<int, int> by_port;
+  for (int i = 0; i < value.listeners_size(); ++i) {
+    const FieldPath here = (at / "listeners")[i];
+    CheckListener(out, here, references, *value.mutable_listeners(i));
+    const auto [first, is_new] = by_port.emplace(value.listeners(i).port(), i);
+    if (!is_new) {
+      out.Add(here / "port", absl::StrCat(value.listeners(i).port(), " is the port of listeners[",
+                                          first->second, "] already"));
+    }
+  }
+  CheckLabels(out, at / "proxy_selector", value.proxy_selector());
+  CheckDuration(out, at / "idle_timeout", value.idle_timeout(), limits::kMinIdleTimeout,
+                limits::kMaxIdleTimeout);
+  CheckDuration(out, at / "client_keep_alive", value.client_keep_alive(),
+                limits::kMinClientKeepAlive, limits::kMaxClientKeepAlive);
+  if (!IsKnown(value.x_forwarded_for_mode())) {
+    out.Add(at / "x_forwarded_for_mode",
+            absl::StrCat(static_cast<int>(value.x_forwarded_for_mode()), " is not a mode"));
+  }
+  CheckLabels(out, at / "labels", value.labels());
+}
+
+void CheckPortsFree(Violations& out, const FieldPath& at, const Draft& draft, std::string_view id,
+                    const v1::LoadBalancer& value) {
+  draft.ForEach<v1::LoadBalancer>([&](const std::string& other_id, const v1::LoadBalancer& other) {
+    if (other_id == id || !MayOverlap(value, other)) return;
+    for (int i = 0; i < value.listeners_size(); ++i) {
+      const v1::Listener& mine = value.listeners(i);
+      for (const v1::Listener& theirs : other.listeners()) {
+        if (mine.port() != theirs.port()) continue;
+        if (mine.address() != theirs.address() && !IsAnyAddress(mine.address()) &&
+            !IsAnyAddress(theirs.address())) {
+          continue;
+        }
+        out.AddTaken(
+            (at / "listeners")[i] / "port",
+            absl::StrCat(mine.port(), " is a listener's port of ",
+                         FullName(kLoadBalancers, other_id), " already, on the same proxies"));
+      }
+    }
+  });
+}
+
+}  // namespace remuda::core

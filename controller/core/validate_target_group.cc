@@ -1,0 +1,103 @@
+// What a target group may say.
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "controller/core/limits.h"
+#include "controller/core/names.h"
+#include "controller/core/validate_resources.h"
+
+namespace remuda::core {
+namespace {
+
+constexpr int kMinPassCode = 200;
+constexpr int kMaxPassCode = 499;
+
+// A status code within 200-499; 0 if it is not.
+int PassCode(std::string_view text) {
+  int code = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
+  const bool whole = error == std::errc() && end == text.data() + text.size() && text.size() == 3;
+  return whole && code >= kMinPassCode && code <= kMaxPassCode ? code : 0;
+}
+
+// `200,202,300-399`.
+bool IsMatcher(std::string_view text) {
+  while (true) {
+    const size_t comma = text.find(',');
+    const std::string_view part = text.substr(0, comma);
+    const size_t dash = part.find('-');
+    const int low = PassCode(part.substr(0, dash));
+    const int high = dash == std::string_view::npos ? low : PassCode(part.substr(dash + 1));
+    if (low == 0 || high < low) return false;
+    if (comma == std::string_view::npos) return true;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+// A request target in origin form (RFC 9112 section 3.2.1): visible ASCII, no fragment.
+bool IsCheckPath(std::string_view path) {
+  return !path.empty() && path.front() == '/' && path.size() <= limits::kHealthCheckPathBytes &&
+         std::all_of(path.begin(), path.end(), [](char c) {
+           return c > 0x20 && c < 0x7f && c != '#' && c != '"' && c != '<' && c != '>' &&
+                  c != '\\' && c != '^' && c != '`' && c != '{' && c != '|' && c != '}';
+         });
+}
+
+void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthCheck& value) {
+  if (!IsCheckPath(value.path())) {
+    out.Add(at / "path", absl::StrCat(Quoted(value.path()), " must start with / and have at most ",
+                                      limits::kHealthCheckPathBytes,
+                                      " characters that a URL's path and query may have"));
+  }
+  CheckRange(out, at / "port", value.port(), 0, limits::kMaxPort);
+  CheckDuration(out, at / "interval", value.interval(), limits::kMinHealthInterval,
+                limits::kMaxHealthInterval);
+  CheckDuration(out, at / "timeout", value.timeout(), limits::kMinHealthTimeout,
+                limits::kMaxHealthTimeout);
+  CheckRange(out, at / "healthy_threshold", value.healthy_threshold(), 1, limits::kMaxThreshold);
+  CheckRange(out, at / "unhealthy_threshold", value.unhealthy_threshold(), 1,
+             limits::kMaxThreshold);
+  if (value.matcher().size() > limits::kMatcherBytes || !IsMatcher(value.matcher())) {
+    out.Add(at / "matcher",
+            absl::StrCat(Quoted(value.matcher()),
+                         " must be codes and ranges within 200-499, as 200,202,300-399, at most ",
+                         limits::kMatcherBytes, " bytes"));
+  }
+  if (!IsKnown(value.protocol())) {
+    out.Add(at / "protocol",
+            absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
+  } else if (value.protocol() == v1::PROTOCOL_HTTPS) {
+    out.AddUnimplemented(at / "protocol",
+                         "health checks over HTTPS are not there yet; HTTP and TCP are");
+  }
+}
+
+}  // namespace
+
+void Check(Violations& out, const FieldPath& at, const References& /*references*/,
+           v1::TargetGroup& value) {
+  if (!IsKnown(value.protocol())) {
+    out.Add(at / "protocol",
+            absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
+  } else if (value.protocol() != v1::PROTOCOL_HTTP) {
+    out.AddUnimplemented(at / "protocol",
+                         absl::StrCat(v1::Protocol_Name(value.protocol()),
+                                      " targets are not there yet; HTTP ones are"));
+  }
+  CheckHealthCheck(out, at / "health_check", value.health_check());
+  CheckDuration(out, at / "deregistration_delay", value.deregistration_delay(),
+                absl::ZeroDuration(), limits::kMaxDeregistrationDelay);
+  if (!IsKnown(value.algorithm())) {
+    out.Add(at / "algorithm",
+            absl::StrCat(static_cast<int>(value.algorithm()), " is not an algorithm"));
+  }
+  if (value.has_slow_start() && CheckDuration(out, at / "slow_start", value.slow_start(),
+                                              limits::kMinSlowStart, limits::kMaxSlowStart)) {
+    out.AddUnimplemented(at / "slow_start", "slow start is not there yet; leave it out");
+  }
+  CheckLabels(out, at / "labels", value.labels());
+}
+
+}  // namespace remuda::core

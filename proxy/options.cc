@@ -70,11 +70,10 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
   app.add_option("--data-dir", options.data_dir,
                  "Where the last good config is kept; it starts from there without a controller")
       ->envname("REMUDA_DATA_DIR");
-  app.add_option("--admin-address", options.admin_address, "Address of the admin pages")
-      ->envname("REMUDA_ADMIN_ADDRESS")
-      ->capture_default_str();
-  app.add_option("--admin-port", options.admin_port, "Port of the admin pages; 0: any")
-      ->envname("REMUDA_ADMIN_PORT")
+  std::string admin = "127.0.0.1:7490";
+  app.add_option("--admin", admin, "Where the admin pages are served; port 0: any")
+      ->envname("REMUDA_ADMIN")
+      ->type_name("ADDRESS:PORT")
       ->capture_default_str();
   app.add_option("--workers", options.workers, "Worker threads; 0: one a core")
       ->envname("REMUDA_WORKERS")
@@ -112,6 +111,11 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
     }
     if (!options.controller.empty() && options.name.empty())
       throw CLI::ValidationError("--controller needs --name");
+    const size_t colon = admin.rfind(':');
+    if (colon == std::string::npos || colon == 0 ||
+        !CLI::detail::lexical_cast(admin.substr(colon + 1), options.admin_port))
+      throw CLI::ValidationError("--admin", "'" + admin + "' is not ADDRESS:PORT");
+    options.admin_address = admin.substr(0, colon);
     for (const std::string& label : labels) {
       const size_t equals = label.find('=');
       if (equals == 0 || equals == std::string::npos)

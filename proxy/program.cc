@@ -144,7 +144,7 @@ class Program {
     if (options_.ready_file.empty()) return;
     const std::string temporary = options_.ready_file + ".new";
     std::ofstream out(temporary, std::ios::trunc);
-    out << "{\"admin\":\"" << admin_->listen_address() << "\",\"listeners\":[";
+    out << "{\"http\":\"" << admin_->listen_address() << "\",\"listeners\":[";
     bool is_first = true;
     for (const ListenerReport& report : listeners) {
       out << (is_first ? "" : ",") << "{\"load_balancer\":\"" << report.load_balancer

@@ -29,7 +29,7 @@ test('the example config, under load', async (t) => {
   fs.writeFileSync(config, fs.readFileSync(path.join(root, 'deploy/examples/proxy.yaml'), 'utf8').replace(/port: (\d+)/g, (_, port) => `port: ${ports[port]}`));
   let first = await startApp(t, image, ports[8001], 'i-1');
   const second = await startApp(t, image, ports[8002], 'i-2');
-  const proxy = new Process(path.join(bin, 'remuda-proxy'), { args: ['--config', config, '--admin-port', '0'] });
+  const proxy = new Process(path.join(bin, 'remuda-proxy'), { args: ['--config', config, '--admin', '127.0.0.1:0'] });
   t.after(() => proxy.end());
   const url = `http://127.0.0.1:${ports[8080]}/`;
   await waitFor(async () => (await ask(url)).status === 200, { deadlineMs, what: 'the page' });

@@ -45,7 +45,7 @@ ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> f
       (std::filesystem::temp_directory_path() / "remuda-proxy-test-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
   directory_ = pattern;
-  std::vector<std::string> args = {REMUDA_BIN_DIR "/remuda-proxy", "--admin-port=0",
+  std::vector<std::string> args = {REMUDA_BIN_DIR "/remuda-proxy", "--admin=127.0.0.1:0",
                                    "--ready-file=" + directory_ + "/ready",
                                    "--access-log=" + directory_ + "/access.log"};
   if (!config.empty()) {
@@ -109,9 +109,11 @@ int ProxyProcess::WaitExit() {
 
 std::string ProxyProcess::Admin(const std::string& path) {
   const std::string ready = ReadFile(directory_ + "/ready");
-  const size_t at = ready.find("\"admin\":\"127.0.0.1:");
+  const std::string key = "\"http\":\"127.0.0.1:";
+  const size_t at = ready.find(key);
   if (at == std::string::npos) return "";
-  RawSocket socket = RawSocket::Connect(static_cast<uint16_t>(std::atoi(ready.c_str() + at + 19)));
+  RawSocket socket =
+      RawSocket::Connect(static_cast<uint16_t>(std::atoi(ready.c_str() + at + key.size())));
   if (!socket.is_open() || !socket.Send("GET " + path + " HTTP/1.1\r\nHost: admin\r\n\r\n"))
     return "";
   const std::string answer = socket.ReadToEnd();

@@ -1,0 +1,319 @@
+#include "agent/agent.h"
+
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "common/archive.h"
+#include "common/grpc_channel.h"
+
+namespace remuda::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kWorkers = 2;
+// Chunks of logs that may wait in the session at once, over all streams.
+constexpr size_t kMaxQueuedForLogs = 16;
+constexpr std::chrono::milliseconds kMinUsageInterval{100};
+
+// Keys of the identity record.
+constexpr char kClusterId[] = "cluster_id";
+constexpr char kEpoch[] = "epoch";
+
+uint64_t SeedOf(const std::string& name) { return std::hash<std::string>()(name + RandomHex()); }
+
+// Worker thread: packs an instance's directory and pushes it as an image. Empty: done; else why
+// not.
+std::string MakeSnapshot(ImageClient& images, const InstanceDir& dir, const std::string& archive,
+                         ImageClient::Push push) {
+  const auto packed = PackDirectory(dir.App(), archive, {.skip_sockets_and_fifos = true});
+  if (!packed.ok()) return std::string(packed.status().message());
+  push.archive_path = archive;
+  push.digest = absl::StrCat("sha256:", packed->sha256);
+  push.size_bytes = static_cast<int64_t>(packed->archive_bytes);
+  const absl::Status status = images.PushImage(push);
+  std::error_code error;
+  fs::remove(archive, error);
+  return std::string(status.message());
+}
+
+}  // namespace
+
+Agent::Agent(EventLoop& loop, AgentOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      seed_(SeedOf(options_.name)),
+      channel_(grpc::CreateCustomChannel(options_.controller, grpc::InsecureChannelCredentials(),
+                                         ClientChannelArguments())),
+      images_(channel_),
+      pool_(std::make_unique<WorkerPool>(kWorkers)),
+      instances_(loop, *pool_, images_,
+                 {.data_directory = options_.data_directory,
+                  .host = {.address = options_.address, .zone = options_.zone},
+                  .program = options_.program,
+                  .seed = seed_,
+                  .on_status = [this](const v1::InstanceStatus& status) { ReportStatus(status); },
+                  .on_removed =
+                      [this](const std::string& id) {
+                        v1::ConnectRequest message;
+                        message.mutable_report()->add_removed(id);
+                        session_.Send(std::move(message));
+                      }}),
+      session_(loop, channel_, seed_,
+               {.make_hello = [this] { return MakeHello(); },
+                .on_welcome = [this](const v1::Welcome& welcome) { return OnWelcome(welcome); },
+                .on_message = [this](const v1::ConnectResponse& message) { OnMessage(message); },
+                .on_down = [this](const std::string&) { OnDown(); }}),
+      logs_(loop, {.directory_of =
+                       [this](const std::string& id) {
+                         const auto ids = instances_.Ids();
+                         const bool known = std::find(ids.begin(), ids.end(), id) != ids.end();
+                         return known ? instances_.Dir(id).Logs() : std::string();
+                       },
+                   .is_alive =
+                       [this](const std::string& id) {
+                         const InstanceRun* run = instances_.FindRun(id);
+                         return run != nullptr && run->state != RunState::kEnded;
+                       },
+                   .send =
+                       [this](v1::LogChunk chunk) {
+                         v1::ConnectRequest message;
+                         *message.mutable_log() = std::move(chunk);
+                         session_.Send(std::move(message));
+                       },
+                   .has_room = [this] { return session_.queued() < kMaxQueuedForLogs; }}) {}
+
+Agent::~Agent() {
+  loop_.Cancel(usage_timer_);
+  images_.Cancel();
+  pool_.reset();
+}
+
+absl::Status Agent::Start() {
+  std::error_code error;
+  fs::create_directories(options_.data_directory, error);
+  if (error)
+    return absl::ErrnoToStatus(error.value(),
+                               absl::StrCat("data directory ", options_.data_directory));
+  // Apps that run as another user pass through it to their own directories, and cannot list it.
+  chmod(options_.data_directory.c_str(), 0711);
+  const std::string lock_path = options_.data_directory + "/lock";
+  lock_ = Fd(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock_.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", lock_path));
+  if (flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("data directory ", options_.data_directory, ": another agent is using it"));
+  }
+  if (const auto identity = Record::ReadFrom(IdentityPath())) {
+    cluster_id_ = identity->Text(kClusterId);
+    highest_epoch_ = identity->Number(kEpoch);
+  }
+  const std::string snapshots = options_.data_directory + "/snapshots";
+  fs::remove_all(snapshots, error);
+  fs::create_directories(snapshots, error);
+  if (absl::Status status = instances_.Open(); !status.ok()) return status;
+  spdlog::info("host {}: limits that can be enforced: {}", options_.name,
+               instances_.DescribeLimits());
+  session_.Start();
+  ReportUsage();
+  return absl::OkStatus();
+}
+
+void Agent::Stop(std::function<void()> done) {
+  // Instances first, if at all: the controller may hear of their ends.
+  const auto end_session = [this, done = std::move(done)] {
+    session_.Stop();
+    done();
+  };
+  if (options_.stop_instances_on_exit) {
+    instances_.StopAll(end_session);
+  } else {
+    end_session();
+  }
+}
+
+v1::Hello Agent::MakeHello() {
+  v1::Hello hello;
+  hello.set_host(options_.name);
+  hello.set_cluster_id(cluster_id_);
+  if (const auto& held = instances_.assignment().revision()) *hello.mutable_held() = *held;
+  hello.set_address(options_.address);
+  hello.set_zone(options_.zone);
+  hello.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
+  *hello.mutable_capacity() = CapacityOf(options_.data_directory);
+  hello.set_boot_id(BootId());
+  hello.set_version(options_.version);
+  for (v1::InstanceStatus& status : instances_.Statuses())
+    *hello.add_instances() = std::move(status);
+  return hello;
+}
+
+bool Agent::OnWelcome(const v1::Welcome& welcome) {
+  if (welcome.epoch() < highest_epoch_) {
+    spdlog::error(
+        "the controller at {} is of epoch {}, but {} was seen already: it was replaced; not "
+        "followed",
+        options_.controller, welcome.epoch(), highest_epoch_);
+    return false;
+  }
+  if (!cluster_id_.empty() && welcome.cluster_id() != cluster_id_) {
+    spdlog::error("the controller at {} is of cluster {}, this host belongs to {}; not followed",
+                  options_.controller, welcome.cluster_id(), cluster_id_);
+    return false;
+  }
+  if (welcome.epoch() != highest_epoch_ || welcome.cluster_id() != cluster_id_) {
+    highest_epoch_ = welcome.epoch();
+    cluster_id_ = welcome.cluster_id();
+    SaveIdentity();
+  }
+  const auto& interval = welcome.usage_interval();
+  if (welcome.has_usage_interval()) {
+    usage_interval_ = std::max(
+        kMinUsageInterval,
+        std::chrono::milliseconds(interval.seconds() * 1000 + interval.nanos() / 1'000'000));
+  }
+  spdlog::info("session with the controller at {}, epoch {}", options_.controller, welcome.epoch());
+  ++counters_->sessions;
+  counters_->session_up = 1;
+  // Statuses may have changed between the Hello and now, when nothing could be sent: all once more,
+  // in one message.
+  v1::ConnectRequest message;
+  for (v1::InstanceStatus& status : instances_.Statuses()) {
+    *message.mutable_report()->add_instances() = std::move(status);
+  }
+  if (message.has_report()) session_.Send(std::move(message));
+  instances_.SessionUp();
+  ReportUsage();
+  return true;
+}
+
+void Agent::SaveIdentity() {
+  Record identity;
+  identity.Add(kClusterId, cluster_id_);
+  identity.Add(kEpoch, highest_epoch_);
+  if (const int error = WriteFileAtomically(IdentityPath(), identity.Encode(), /*sync=*/true);
+      error != 0) {
+    spdlog::error("cannot write {}: {}", IdentityPath(), std::strerror(error));
+  }
+}
+
+void Agent::OnDown() {
+  counters_->session_up = 0;
+  logs_.Clear();
+  instances_.SessionDown();
+}
+
+void Agent::OnMessage(const v1::ConnectResponse& message) {
+  switch (message.message_case()) {
+    case v1::ConnectResponse::kUpdate:
+      OnUpdate(message.update());
+      break;
+    case v1::ConnectResponse::kLog:
+      logs_.Open(message.log());
+      break;
+    case v1::ConnectResponse::kLogCancel:
+      logs_.Cancel(message.log_cancel().stream_id());
+      break;
+    case v1::ConnectResponse::kSnapshot:
+      OnSnapshot(message.snapshot());
+      break;
+    default:
+      spdlog::warn("a message of a kind that this agent does not know was ignored");
+  }
+}
+
+void Agent::OnUpdate(const v1::AssignmentUpdate& update) {
+  v1::ConnectRequest answer;
+  if (const auto refusal = instances_.Apply(update, highest_epoch_)) {
+    ++counters_->refusals;
+    spdlog::error("assignment {}.{} refused: {}: {}", update.revision().epoch(),
+                  update.revision().sequence(), refusal->resource, refusal->reason);
+    *answer.mutable_nack()->mutable_revision() = update.revision();
+    answer.mutable_nack()->set_resource(refusal->resource);
+    answer.mutable_nack()->set_reason(refusal->reason);
+  } else {
+    ++counters_->updates;
+    *answer.mutable_ack()->mutable_revision() = update.revision();
+  }
+  session_.Send(std::move(answer));
+}
+
+void Agent::OnSnapshot(const v1::SnapshotRequest& request) {
+  const auto answer = [this, id = request.snapshot_id()](const std::string& error) {
+    v1::ConnectRequest message;
+    message.mutable_snapshot()->set_snapshot_id(id);
+    message.mutable_snapshot()->set_error(error);
+    session_.Send(std::move(message));
+  };
+  const InstanceRun* run = instances_.FindRun(request.instance());
+  if (run == nullptr || run->state != RunState::kRunning) {
+    return answer(absl::StrCat("instance \"", request.instance(), "\" does not run on this host"));
+  }
+  ImageClient::Push push;
+  push.image_id = request.image_id();
+  push.source_instance = request.instance();
+  push.labels.insert(request.labels().begin(), request.labels().end());
+  const std::string archive =
+      absl::StrCat(options_.data_directory, "/snapshots/", RandomHex(), ".tar.zst");
+  pool_->Post(
+      [this, answer, push = std::move(push), archive, dir = instances_.Dir(request.instance())] {
+        std::string error = MakeSnapshot(images_, dir, archive, push);
+        loop_.Post([answer, error = std::move(error)] { answer(error); });
+      });
+}
+
+void Agent::ReportStatus(const v1::InstanceStatus& status) {
+  if (status.state() == v1::PROCESS_STATE_EXITED || status.state() == v1::PROCESS_STATE_FAILED)
+    ++counters_->exits;
+  v1::ConnectRequest message;
+  *message.mutable_report()->add_instances() = status;
+  session_.Send(std::move(message));
+}
+
+void Agent::ReportUsage() {
+  loop_.Cancel(usage_timer_);
+  usage_timer_ = loop_.After(usage_interval_, [this] { ReportUsage(); });
+  std::vector<UsageMeter::Tree> trees;
+  const auto ids = instances_.Ids();
+  for (const std::string& id : ids) {
+    const InstanceRun* run = instances_.FindRun(id);
+    if (run != nullptr && run->state == RunState::kRunning) trees.push_back({id, run->shim_pid});
+  }
+  counters_->instances = static_cast<int64_t>(ids.size());
+  counters_->running = static_cast<int64_t>(trees.size());
+  v1::ConnectRequest message;
+  *message.mutable_usage() = meter_.Look(trees, options_.data_directory, EventLoop::Now());
+  session_.Send(std::move(message));
+}
+
+void Agent::AddPages(AdminHttp& http) const {
+  http.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
+  http.Handle("/metrics", [counters = counters_](const AdminRequest&) {
+    AdminResponse response;
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    const auto add = [&](const char* name, const char* type, const char* help, int64_t value) {
+      absl::StrAppend(&response.body, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", type,
+                      "\n", name, " ", value, "\n");
+    };
+    add("remuda_agent_session_up", "gauge", "1 while there is a session with the controller.",
+        counters->session_up);
+    add("remuda_agent_sessions_total", "counter", "Sessions begun.", counters->sessions);
+    add("remuda_agent_instances", "gauge", "Instances on this host.", counters->instances);
+    add("remuda_agent_instances_running", "gauge", "Instances whose process runs.",
+        counters->running);
+    add("remuda_agent_exits_total", "counter", "Ends and failures reported.", counters->exits);
+    add("remuda_agent_updates_total", "counter", "Assignments taken up.", counters->updates);
+    add("remuda_agent_refusals_total", "counter", "Assignments refused.", counters->refusals);
+    return response;
+  });
+}
+
+}  // namespace remuda::agent

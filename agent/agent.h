@@ -1,0 +1,90 @@
+// The agent of one host: its instances, and what it says about them to the controller.
+//
+// Wires Instances, Session, logs, usage and snapshots together; lives on the event loop's thread.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "agent/event_loop.h"
+#include "agent/image_client.h"
+#include "agent/instances.h"
+#include "agent/log_streams.h"
+#include "agent/session.h"
+#include "agent/usage.h"
+#include "agent/worker_pool.h"
+#include "common/admin_http.h"
+
+namespace remuda::agent {
+
+struct AgentOptions {
+  std::string name;
+  std::string controller;  // address:port
+  std::string data_directory;
+  std::string address;
+  std::string zone;
+  std::map<std::string, std::string> labels;
+  std::string version;
+  std::string program = "/proc/self/exe";
+  bool stop_instances_on_exit = false;
+};
+
+class Agent {
+ public:
+  Agent(EventLoop& loop, AgentOptions options);
+  ~Agent();
+
+  // Takes up what the data directory holds and begins to dial. The error says why this host cannot
+  // be run.
+  absl::Status Start();
+  // Ends the session, and the instances too if the options say so; then `done`.
+  void Stop(std::function<void()> done);
+  // SIGCHLD came.
+  void ReapChildren() { instances_.supervisor().ReapStrays(); }
+
+  // /healthz and /metrics; before the server starts. They read only what is made for other threads
+  // to read.
+  void AddPages(AdminHttp& http) const;
+
+ private:
+  v1::Hello MakeHello();
+  bool OnWelcome(const v1::Welcome& welcome);
+  void OnMessage(const v1::ConnectResponse& message);
+  void OnDown();
+  void OnUpdate(const v1::AssignmentUpdate& update);
+  void OnSnapshot(const v1::SnapshotRequest& request);
+  void ReportStatus(const v1::InstanceStatus& status);
+  void ReportUsage();
+  void SaveIdentity();
+  std::string IdentityPath() const { return options_.data_directory + "/identity"; }
+
+  // What /metrics shows; written by the loop, read by the admin server's thread.
+  struct Counters {
+    std::atomic<int64_t> sessions{0}, session_up{0}, instances{0}, running{0}, exits{0}, updates{0},
+        refusals{0};
+  };
+
+  EventLoop& loop_;
+  const AgentOptions options_;
+  const uint64_t seed_;
+  Fd lock_;
+  std::shared_ptr<grpc::Channel> channel_;
+  ImageClient images_;
+  std::unique_ptr<WorkerPool> pool_;  // destroyed first: its tasks use the rest
+  Instances instances_;
+  Session session_;
+  LogStreams logs_;
+  UsageMeter meter_;
+  std::string cluster_id_;
+  int64_t highest_epoch_ = 0;
+  std::chrono::milliseconds usage_interval_{5000};
+  EventLoop::TimerId usage_timer_ = 0;
+  std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();
+};
+
+}  // namespace remuda::agent

@@ -1,0 +1,202 @@
+// remuda-agent: runs the instances of one host. `remuda-agent shim DIRECTORY` is the parent of one
+// of them.
+#include <arpa/inet.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "agent/agent.h"
+#include "agent/event_loop.h"
+#include "agent/shim.h"
+#include "common/admin_http.h"
+#include "common/logging.h"
+
+namespace remuda::agent {
+namespace {
+
+struct Flags {
+  AgentOptions agent;
+  std::vector<std::string> labels;
+  std::string admin = "127.0.0.1:7470";
+  std::string log_level = "info";
+};
+
+std::string HostName() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  std::string id;
+  // As resource names are: lower case letters, digits, hyphens.
+  for (const char* c = name; *c != '\0' && *c != '.' && id.size() < 63; ++c) {
+    id += std::isalnum(static_cast<unsigned char>(*c)) != 0 ? static_cast<char>(std::tolower(*c))
+                                                            : '-';
+  }
+  return id.empty() ? "host" : id;
+}
+
+std::string CheckAddress(const std::string& text) {
+  char buffer[sizeof(in6_addr)];
+  if (inet_pton(AF_INET, text.c_str(), buffer) == 1 ||
+      inet_pton(AF_INET6, text.c_str(), buffer) == 1)
+    return "";
+  return "\"" + text + "\" must be a numeric IP address";
+}
+
+std::string CheckName(const std::string& text) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  bool good = !text.empty() && text.size() <= 63 && plain(text.front()) && plain(text.back());
+  for (const char c : text) good = good && (plain(c) || c == '-');
+  return good ? "" : "\"" + text + "\" must match [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+}
+
+std::string CheckLabel(const std::string& text) {
+  return text.find('=') != std::string::npos && text.front() != '='
+             ? ""
+             : "\"" + text + "\" must be KEY=VALUE";
+}
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  AgentOptions& agent = flags.agent;
+  agent.name = HostName();
+  agent.controller = "127.0.0.1:7400";
+  agent.data_directory = "/var/lib/remuda/agent";
+  agent.address = "127.0.0.1";
+  app.add_option("--name", agent.name, "Name of this host")
+      ->envname("REMUDA_NAME")
+      ->check(CheckName);
+  app.add_option("--controller", agent.controller, "Controller, ADDRESS:PORT")
+      ->envname("REMUDA_CONTROLLER");
+  app.add_option("--data-dir", agent.data_directory, "Where images, instances and logs are kept")
+      ->envname("REMUDA_DATA_DIR");
+  app.add_option("--address", agent.address, "Address of this host, on which apps listen (HOST)")
+      ->envname("REMUDA_ADDRESS")
+      ->check(CheckAddress);
+  app.add_option("--zone", agent.zone, "Zone of this host")->envname("REMUDA_ZONE");
+  app.add_option("--label", flags.labels, "KEY=VALUE; may be repeated")
+      ->envname("REMUDA_LABELS")
+      ->delimiter(',')
+      ->check(CheckLabel);
+  app.add_option("--admin", flags.admin, "Where /healthz and /metrics are served; empty: nowhere")
+      ->envname("REMUDA_AGENT_ADMIN");
+  app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")
+      ->envname("REMUDA_LOG_LEVEL");
+  app.add_flag(
+      "--stop-instances-on-exit", agent.stop_instances_on_exit,
+      "On SIGTERM stop the apps too; without it they run on and a later agent takes them up");
+  app.set_version_flag("--version", std::string(REMUDA_VERSION));
+  app.option_defaults()->always_capture_default();
+  app.footer(
+      "Example: remuda-agent --name h1 --controller 10.0.0.1:7400 --address 10.0.0.11 --zone a");
+}
+
+// SIGTERM, SIGINT and SIGCHLD are read on the loop, so every thread must hold them back: call
+// before any thread begins.
+Fd HoldSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&signals, signal);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+bool StartAdmin(const std::string& listen, const Agent& agent, std::unique_ptr<AdminHttp>& http) {
+  if (listen.empty()) return true;
+  const size_t colon = listen.rfind(':');
+  std::string address = listen.substr(0, colon);
+  if (address.size() > 1 && address.front() == '[' && address.back() == ']')
+    address = address.substr(1, address.size() - 2);
+  char* end = nullptr;
+  const long port =
+      colon == std::string::npos ? -1 : std::strtol(listen.c_str() + colon + 1, &end, 10);
+  if (port < 0 || port > 65535 || end == listen.c_str() + colon + 1 || *end != '\0') {
+    std::cerr << "remuda-agent: --admin \"" << listen << "\": must be ADDRESS:PORT\n";
+    return false;
+  }
+  http = std::make_unique<AdminHttp>(
+      AdminHttp::Options{.address = address, .port = static_cast<uint16_t>(port)});
+  agent.AddPages(*http);
+  if (const absl::Status status = http->Start(); !status.ok()) {
+    std::cerr << "remuda-agent: " << status.message() << "\n";
+    return false;
+  }
+  spdlog::info("admin pages at http://{}/metrics", http->listen_address());
+  return true;
+}
+
+int Run(const Flags& flags, const Fd& signals) {
+  EventLoop loop;
+  Agent agent(loop, flags.agent);
+  bool stopping = false;
+  loop.Watch(signals.get(), [&] {
+    signalfd_siginfo info{};
+    while (read(signals.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGCHLD) {
+        agent.ReapChildren();
+      } else if (stopping) {
+        spdlog::warn("second signal: ending at once");
+        _exit(1);
+      } else {
+        stopping = true;
+        spdlog::info("stopping{}", flags.agent.stop_instances_on_exit ? " with all instances"
+                                                                      : "; instances run on");
+        agent.Stop([&loop] { loop.Quit(); });
+      }
+    }
+  });
+  std::unique_ptr<AdminHttp> http;
+  if (const absl::Status status = agent.Start(); !status.ok()) {
+    std::cerr << "remuda-agent: " << status.message() << "\n";
+    return 1;
+  }
+  if (!StartAdmin(flags.admin, agent, http)) return 1;
+  loop.Run();
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Runs the instances of this host, as the controller assigns them.", "remuda-agent");
+  AddFlags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = app.exit(e);
+    return code == 0 ? 0 : 2;
+  }
+  for (const std::string& label : flags.labels) {
+    const size_t equals = label.find('=');
+    flags.agent.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  if (const std::string wrong = InitLogging("remuda-agent", flags.log_level); !wrong.empty()) {
+    std::cerr << "remuda-agent: --log-level " << wrong << "\n";
+    return 2;
+  }
+  flags.agent.version = REMUDA_VERSION;
+  // What a killed shim leaves behind becomes ours to end and to reap.
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  const Fd signals = HoldSignals();
+  return Run(flags, signals);
+}
+
+}  // namespace
+}  // namespace remuda::agent
+
+int main(int argc, char** argv) {
+  // Before anything else: a shim uses no library of the agent.
+  if (argc == 3 && std::strcmp(argv[1], "shim") == 0) return remuda::agent::ShimMain(argv[2]);
+  return remuda::agent::Main(argc, argv);
+}

@@ -157,7 +157,8 @@ class Completer {
         Offer(word);
     } else if (flag == "--template") {
       OfferNames(KindId::kLaunchTemplate);
-      if (candidates_.size() == 1) {  // The template is known: its versions.
+      if (candidates_.size() == 1 &&
+          prefix_.find(':') == std::string::npos) {  // The template is known: its versions.
         prefix_ = *candidates_.begin() + ":";
         candidates_.clear();
         OfferNames(KindId::kLaunchTemplate);

@@ -10,7 +10,7 @@
 namespace remuda::cli {
 namespace {
 
-constexpr size_t kBarCells = 30;
+constexpr size_t kBarCells = 20;
 constexpr size_t kMinWidth = 40;
 
 std::string PhaseText(const v1::Deployment& deployment) {
@@ -39,7 +39,7 @@ std::string SideLine(const char* what, const v1::LaunchTemplateRef& ref,
   std::string name = absl::StrCat(what, TemplateText(ref));
   name.resize(std::max<size_t>(name.size(), 16), ' ');
   std::string percent = absl::StrCat(side.traffic_percent(), "%");
-  percent.insert(0, 4 - std::min<size_t>(4, percent.size()), ' ');
+  percent.insert(0, 5 - std::min<size_t>(5, percent.size()), ' ');
   return absl::StrCat("  ", name, " ", Bar(side.traffic_percent()), percent, " of the traffic   ",
                       Counts(side));
 }

@@ -1,0 +1,294 @@
+#include "tests/component/cli/fake_controller.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace remuda::testing_cli {
+namespace {
+
+using grpc::ServerContext;
+
+// Notes the request; the failure that the test has set, if any.
+template <typename Request>
+grpc::Status Note(FakeState& state, const std::string& method, const Request& request) {
+  const std::lock_guard lock(state.mutex);
+  state.requests[method].push_back(request.ShortDebugString());
+  state.changed.notify_all();
+  return ToGrpcStatus(state.failure);
+}
+
+// One page of `all`, the token being where the next begins.
+template <typename Item, typename Request, typename Response, typename Add>
+void Page(const std::vector<Item>& all, size_t page_size, const Request& request,
+          Response* response, Add add) {
+  size_t begin = request.page_token().empty() ? 0 : std::stoul(request.page_token());
+  const size_t end = std::min(
+      all.size(), begin + std::min<size_t>(page_size, static_cast<size_t>(request.page_size())));
+  for (; begin < end; ++begin) *add() = all[begin];
+  if (end < all.size()) response->set_next_page_token(std::to_string(end));
+}
+
+class FakeApply final : public v1::ApplyService::Service {
+ public:
+  explicit FakeApply(FakeState& state) : state_(state) {}
+  grpc::Status ApplyResources(ServerContext*, const v1::ApplyResourcesRequest* request,
+                              v1::ApplyResourcesResponse* response) override {
+    *response = state_.applied;
+    return Note(state_, "ApplyResources", *request);
+  }
+
+ private:
+  FakeState& state_;
+};
+
+class FakeAutoScaling final : public v1::AutoScalingService::Service {
+ public:
+  explicit FakeAutoScaling(FakeState& state) : state_(state) {}
+  grpc::Status ListAutoScalingGroups(ServerContext*,
+                                     const v1::ListAutoScalingGroupsRequest* request,
+                                     v1::ListAutoScalingGroupsResponse* response) override {
+    const grpc::Status status = Note(state_, "ListAutoScalingGroups", *request);
+    const std::lock_guard lock(state_.mutex);
+    Page(state_.groups, state_.page_size, *request, response,
+         [&] { return response->add_auto_scaling_groups(); });
+    return status;
+  }
+  grpc::Status GetAutoScalingGroup(ServerContext*, const v1::GetAutoScalingGroupRequest* request,
+                                   v1::AutoScalingGroup* response) override {
+    if (auto status = Note(state_, "GetAutoScalingGroup", *request); !status.ok()) return status;
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& group : state_.groups) {
+      if (group.name() != request->name()) continue;
+      *response = group;
+      return grpc::Status::OK;
+    }
+    return ToGrpcStatus(NotFound(request->name()));
+  }
+  grpc::Status SetDesiredCapacity(ServerContext*, const v1::SetDesiredCapacityRequest* request,
+                                  v1::AutoScalingGroup* response) override {
+    response->set_name(request->name());
+    response->set_desired(request->desired());
+    return Note(state_, "SetDesiredCapacity", *request);
+  }
+  grpc::Status UpdateAutoScalingGroup(ServerContext*,
+                                      const v1::UpdateAutoScalingGroupRequest* request,
+                                      v1::AutoScalingGroup* response) override {
+    *response = request->auto_scaling_group();
+    return Note(state_, "UpdateAutoScalingGroup", *request);
+  }
+  grpc::Status DeleteAutoScalingGroup(ServerContext*,
+                                      const v1::DeleteAutoScalingGroupRequest* request,
+                                      google::protobuf::Empty*) override {
+    return Note(state_, "DeleteAutoScalingGroup", *request);
+  }
+  grpc::Status ListInstances(ServerContext*, const v1::ListInstancesRequest* request,
+                             v1::ListInstancesResponse* response) override {
+    const grpc::Status status = Note(state_, "ListInstances", *request);
+    const std::lock_guard lock(state_.mutex);
+    Page(state_.instances, state_.page_size, *request, response,
+         [&] { return response->add_instances(); });
+    return status;
+  }
+  grpc::Status TerminateInstance(ServerContext*, const v1::TerminateInstanceRequest* request,
+                                 v1::Instance* response) override {
+    response->set_name(request->name());
+    return Note(state_, "TerminateInstance", *request);
+  }
+  grpc::Status WatchInstanceLogs(
+      ServerContext*, const v1::WatchInstanceLogsRequest* request,
+      grpc::ServerWriter<v1::WatchInstanceLogsResponse>* writer) override {
+    if (auto status = Note(state_, "WatchInstanceLogs", *request); !status.ok()) return status;
+    v1::WatchInstanceLogsResponse response;
+    response.set_data(state_.log_text);
+    writer->Write(response);
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeState& state_;
+};
+
+class FakeDeployments final : public v1::DeploymentService::Service {
+ public:
+  explicit FakeDeployments(FakeState& state) : state_(state) {}
+  grpc::Status CreateDeployment(ServerContext*, const v1::CreateDeploymentRequest* request,
+                                v1::Deployment* response) override {
+    return Answer("CreateDeployment", *request, response);
+  }
+  grpc::Status GetDeployment(ServerContext*, const v1::GetDeploymentRequest* request,
+                             v1::Deployment* response) override {
+    return Answer("GetDeployment", *request, response);
+  }
+  grpc::Status PauseDeployment(ServerContext*, const v1::PauseDeploymentRequest* request,
+                               v1::Deployment* response) override {
+    return Answer("PauseDeployment", *request, response);
+  }
+  grpc::Status RollbackDeployment(ServerContext*, const v1::RollbackDeploymentRequest* request,
+                                  v1::Deployment* response) override {
+    return Answer("RollbackDeployment", *request, response);
+  }
+  grpc::Status ListDeployments(ServerContext*, const v1::ListDeploymentsRequest* request,
+                               v1::ListDeploymentsResponse* response) override {
+    return Answer("ListDeployments", *request, response->add_deployments());
+  }
+  grpc::Status WatchDeployment(ServerContext* context, const v1::WatchDeploymentRequest* request,
+                               grpc::ServerWriter<v1::WatchDeploymentResponse>* writer) override {
+    if (auto status = Note(state_, "WatchDeployment", *request); !status.ok()) return status;
+    std::unique_lock lock(state_.mutex);
+    for (const auto& deployment : state_.progress) {
+      v1::WatchDeploymentResponse response;
+      *response.mutable_deployment() = deployment;
+      writer->Write(response);
+    }
+    while (state_.hold_watch_open && !context->IsCancelled()) {
+      state_.changed.wait_for(lock, std::chrono::milliseconds(20));
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  template <typename Request>
+  grpc::Status Answer(const char* method, const Request& request, v1::Deployment* response) {
+    const grpc::Status status = Note(state_, method, request);
+    const std::lock_guard lock(state_.mutex);
+    *response = state_.deployment;
+    return status;
+  }
+
+  FakeState& state_;
+};
+
+class FakeImages final : public v1::ImageService::Service {
+ public:
+  explicit FakeImages(FakeState& state) : state_(state) {}
+  grpc::Status PushImage(ServerContext*, grpc::ServerReader<v1::PushImageRequest>* reader,
+                         v1::Image* image) override {
+    v1::PushImageRequest request;
+    if (!reader->Read(&request)) return {grpc::StatusCode::INVALID_ARGUMENT, "no header"};
+    if (auto status = Note(state_, "PushImage", request); !status.ok()) return status;
+    image->set_name("images/" + request.header().image_id());
+    image->set_digest(request.header().digest());
+    std::string bytes;
+    while (reader->Read(&request)) bytes += request.chunk();
+    const std::lock_guard lock(state_.mutex);
+    state_.image_bytes = bytes;
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeState& state_;
+};
+
+class FakeCluster final : public v1::ClusterService::Service {
+ public:
+  explicit FakeCluster(FakeState& state) : state_(state) {}
+  grpc::Status ListHosts(ServerContext*, const v1::ListHostsRequest* request,
+                         v1::ListHostsResponse* response) override {
+    const grpc::Status status = Note(state_, "ListHosts", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& host : state_.hosts) *response->add_hosts() = host;
+    return status;
+  }
+  grpc::Status DrainHost(ServerContext*, const v1::DrainHostRequest* request,
+                         v1::Host* response) override {
+    response->set_name(request->name());
+    response->set_schedule(v1::HOST_SCHEDULE_DRAINING);
+    return Note(state_, "DrainHost", *request);
+  }
+
+ private:
+  FakeState& state_;
+};
+
+class FakeActivities final : public v1::ActivityService::Service {
+ public:
+  explicit FakeActivities(FakeState& state) : state_(state) {}
+  grpc::Status ListActivities(ServerContext*, const v1::ListActivitiesRequest* request,
+                              v1::ListActivitiesResponse* response) override {
+    const grpc::Status status = Note(state_, "ListActivities", *request);
+    const std::lock_guard lock(state_.mutex);
+    Page(state_.activities, state_.page_size, *request, response,
+         [&] { return response->add_activities(); });
+    return status;
+  }
+
+ private:
+  FakeState& state_;
+};
+
+class FakeTargetGroups final : public v1::TargetGroupService::Service {
+ public:
+  explicit FakeTargetGroups(FakeState& state) : state_(state) {}
+  grpc::Status RegisterTargets(ServerContext*, const v1::RegisterTargetsRequest* request,
+                               v1::RegisterTargetsResponse* response) override {
+    for (const auto& target : request->targets()) {
+      auto* out = response->add_targets();
+      out->set_name(request->target_group() + "/targets/" + target.address() + ":" +
+                    std::to_string(target.port()));
+      out->set_address(target.address());
+      out->set_port(target.port());
+    }
+    return Note(state_, "RegisterTargets", *request);
+  }
+  grpc::Status ListTargets(ServerContext*, const v1::ListTargetsRequest* request,
+                           v1::ListTargetsResponse* response) override {
+    const grpc::Status status = Note(state_, "ListTargets", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& target : state_.targets) *response->add_targets() = target;
+    return status;
+  }
+
+ private:
+  FakeState& state_;
+};
+
+class FakeTemplates final : public v1::LaunchTemplateService::Service {
+ public:
+  explicit FakeTemplates(FakeState& state) : state_(state) {}
+  grpc::Status ListLaunchTemplates(ServerContext*, const v1::ListLaunchTemplatesRequest* request,
+                                   v1::ListLaunchTemplatesResponse* response) override {
+    const grpc::Status status = Note(state_, "ListLaunchTemplates", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& launch_template : state_.launch_templates)
+      *response->add_launch_templates() = launch_template;
+    return status;
+  }
+
+ private:
+  FakeState& state_;
+};
+
+}  // namespace
+
+FakeController::FakeController(int port) {
+  services_.push_back(std::make_unique<FakeApply>(*state_));
+  services_.push_back(std::make_unique<FakeAutoScaling>(*state_));
+  services_.push_back(std::make_unique<FakeDeployments>(*state_));
+  services_.push_back(std::make_unique<FakeImages>(*state_));
+  services_.push_back(std::make_unique<FakeCluster>(*state_));
+  services_.push_back(std::make_unique<FakeActivities>(*state_));
+  services_.push_back(std::make_unique<FakeTargetGroups>(*state_));
+  services_.push_back(std::make_unique<FakeTemplates>(*state_));
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(),
+                           &port_);
+  for (const auto& service : services_) builder.RegisterService(service.get());
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port_ == 0) std::abort();
+}
+
+FakeController::~FakeController() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->hold_watch_open = false;
+    state_->changed.notify_all();
+  }
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+}
+
+std::vector<std::string> FakeController::Requests(const std::string& method) {
+  const std::lock_guard lock(state_->mutex);
+  return state_->requests[method];
+}
+
+}  // namespace remuda::testing_cli

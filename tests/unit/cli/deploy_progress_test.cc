@@ -1,0 +1,79 @@
+#include "cli/deploy_progress.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace remuda::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+v1::Deployment Launching() {
+  v1::Deployment d;
+  d.set_name("deployments/blue-3");
+  d.set_auto_scaling_group("blue");
+  d.mutable_from()->set_name("shop");
+  d.mutable_from()->set_version(1);
+  d.mutable_to()->set_name("shop");
+  d.mutable_to()->set_version(2);
+  d.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  d.mutable_old_side()->set_in_service(2);
+  d.mutable_old_side()->set_traffic_percent(100);
+  d.mutable_new_side()->set_pending(2);
+  d.set_waiting("2 new instances to pass their health checks");
+  d.mutable_deadline_time()->set_seconds(1000);
+  return d;
+}
+
+google::protobuf::Timestamp At(int64_t seconds) {
+  google::protobuf::Timestamp out;
+  out.set_seconds(seconds);
+  return out;
+}
+
+TEST(DeployProgress, OneLineHoldsPhaseSidesSplitAndReason) {
+  EXPECT_EQ(ProgressLine(Launching()),
+            "LAUNCHING  shop:1: 2 in service, 100%  shop:2: 0 in service, 2 pending, 0%  "
+            "waiting: 2 new instances to pass their health checks");
+  v1::Deployment back = Launching();
+  back.set_paused(true);
+  back.set_rollback_reason("too slow");
+  EXPECT_THAT(ProgressLine(back), HasSubstr("LAUNCHING (paused)  "));
+  EXPECT_THAT(ProgressLine(back), HasSubstr("rolling back: too slow"));
+}
+
+TEST(DeployProgress, ThePanelFitsTheTerminal) {
+  v1::Deployment d = Launching();
+  d.set_waiting("\x1b[2J\n" + std::string(300, 'x'));
+  const auto lines = ProgressPanel(d, At(400), 80);
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0], "blue-3  LAUNCHING  (gives up or goes on in 10m0s)");
+  EXPECT_EQ(lines[1],
+            "  old shop:1       [####################] 100% of the traffic   2 in service");
+  for (const std::string& line : lines) {
+    EXPECT_LE(line.size(), 80u);
+    EXPECT_EQ(line.find_first_of("\x1b\n"), std::string::npos);
+  }
+}
+
+TEST(DeployProgress, TimeLeft) {
+  EXPECT_EQ(TimeLeft(Launching(), At(400)), "in 10m0s");
+  EXPECT_EQ(TimeLeft(Launching(), At(941)), "in 59s");
+  EXPECT_EQ(TimeLeft(Launching(), At(2000)), "in 0s");
+  v1::Deployment d = Launching();
+  d.set_phase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(TimeLeft(d, At(0)), "");
+}
+
+TEST(DeployProgress, OutcomeSaysWhichVersionRuns) {
+  v1::Deployment d = Launching();
+  d.set_phase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_TRUE(HasEnded(d));
+  EXPECT_EQ(OutcomeText(d), "blue-3: done, blue runs shop:2");
+  d.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  d.set_rollback_reason("not healthy in time");
+  EXPECT_EQ(OutcomeText(d), "blue-3: rolled back, blue runs shop:1: not healthy in time");
+}
+
+}  // namespace
+}  // namespace remuda::cli

@@ -1,0 +1,153 @@
+#include "cli/manifest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/status.h"
+
+namespace remuda::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kShop[] = R"(kind: LaunchTemplate
+name: shop
+image: shop-v1
+command: [node, app.js]
+port: 8000
+env: { GREETING: "Hello, New World!" }
+limits: { memory: 256Mi, cpu: 500m }
+---
+kind: TargetGroup
+name: blue
+protocol: HTTP
+healthCheck: { path: /health, interval: 1s, timeout: 500ms, healthyThreshold: 2, unhealthyThreshold: 2 }
+deregistrationDelay: 10s
+---
+kind: AutoScalingGroup
+name: blue
+launchTemplate: { name: shop, version: 1 }
+min: 1
+max: 2
+targetGroups: [blue]
+policies:
+  - name: rps
+    targetTracking: { metric: REQUEST_COUNT_PER_TARGET, target: 100 }
+---
+kind: LoadBalancer
+name: shop
+listeners:
+  - port: 8080
+    protocol: HTTP
+    rules:
+      - priority: 10
+        conditions: [{ pathPattern: ["/admin/*"] }]
+        action: { fixedResponse: { status: 403 } }
+    defaultAction: { forward: { targetGroups: [{ name: blue, weight: 1 }] } }
+)";
+
+std::string ErrorOf(const std::string& text) {
+  return std::string(ParseManifests({{"shop.yaml", text}}).status().message());
+}
+
+TEST(Manifest, ReadsTheWholeShop) {
+  const auto manifest = ParseManifests({{"shop.yaml", kShop}});
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  ASSERT_EQ(manifest->request.resources_size(), 4);
+  EXPECT_EQ(manifest->request.resources(0).launch_template().limits().memory(), "256Mi");
+  EXPECT_EQ(manifest->request.resources(1).target_group().health_check().timeout().nanos(),
+            500'000'000);
+  EXPECT_FALSE(manifest->request.resources(2).auto_scaling_group().has_desired());
+  EXPECT_EQ(manifest->request.resources(3)
+                .load_balancer()
+                .listeners(0)
+                .rules(0)
+                .action()
+                .fixed_response()
+                .status(),
+            403);
+}
+
+TEST(Manifest, TakesJsonAndSeveralFiles) {
+  const auto manifest = ParseManifests({{"a.json", R"({"kind": "TargetGroup", "name": "a"})"},
+                                        {"b.yaml", "kind: TargetGroup\nname: b\n"}});
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->request.resources(1).target_group().name(), "b");
+  EXPECT_EQ(manifest->origins[1].file, "b.yaml");
+}
+
+// What can be seen wrong without the controller.
+TEST(Manifest, MistakesNameFileLineFieldAndRule) {
+  struct Case {
+    const char* text;
+    const char* error;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {"kind: TargetGroup\nname: a\nhealtCheck: {}\n",
+            "shop.yaml:3:1: healtCheck: unknown field; did you mean healthCheck?"},
+           {"kind: TargetGroup\nname: a\nhealthCheck:\n  interval: 5 sec\n",
+            "shop.yaml:4:13: healthCheck.interval: \"5 sec\": unknown unit \" sec\"; units are h, "
+            "m, s, ms, us, ns"},
+           {"name: a\n",
+            "shop.yaml:1:1: kind: is missing; one of LaunchTemplate, TargetGroup, "
+            "AutoScalingGroup, LoadBalancer"},
+           {"kind: Targetgroups\nname: a\n",
+            "shop.yaml:1:7: kind: there is no kind \"Targetgroups\"; did you mean TargetGroup?"},
+           {"kind: TargetGroup\n", "shop.yaml:1:1: name: is missing"},
+           {"kind: TargetGroup\nname: [a]\n", "shop.yaml:2:7: name: expected text, found a list"},
+           {"kind: TargetGroup\nname: a\n---\nkind: TargetGroup\nname: a\n",
+            "shop.yaml:4:1: name: TargetGroup a is also at shop.yaml:1:1"},
+           {"- a\n", "shop.yaml:1:1: expected a resource: kind, name and its fields"},
+           {"", "no resource in what was given"},
+           {"kind: [\n", "shop.yaml:2:1: not YAML: end of sequence flow not found"}}) {
+    EXPECT_EQ(ErrorOf(c.text), c.error) << c.text;
+  }
+}
+
+TEST(Manifest, AllMistakesOfAllFilesAreTold) {
+  const auto status =
+      ParseManifests({{"a.yaml", "kind: TargetGroup\nname: a\nx: 1\n"}, {"b.yaml", "kind: X\n"}})
+          .status();
+  EXPECT_THAT(status.message(), HasSubstr("a.yaml:3:1: "));
+  EXPECT_THAT(status.message(), HasSubstr("b.yaml:1:7: "));
+}
+
+// What only the controller can see wrong: its field paths become places.
+TEST(Manifest, TheControllersObjectionsGetFileAndLine) {
+  const auto manifest = ParseManifests({{"shop.yaml", kShop}});
+  ASSERT_TRUE(manifest.ok());
+  struct Case {
+    const char* field;
+    const char* expected;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {"resources[2].max", "shop.yaml:19:1: AutoScalingGroup blue: max: WHY"},
+           {"resources[2].auto_scaling_group.max",
+            "shop.yaml:19:1: AutoScalingGroup blue: max: WHY"},
+           {"resources[2].launch_template.name",
+            "shop.yaml:17:19: AutoScalingGroup blue: launchTemplate.name: WHY"},
+           {"resources[0].launch_template.limits.memory",
+            "shop.yaml:7:11: LaunchTemplate shop: limits.memory: WHY"},
+           {"resources[3].load_balancer.listeners[0].default_action.forward.target_groups[0].name",
+            "shop.yaml:34:50: LoadBalancer shop: "
+            "listeners[0].defaultAction.forward.targetGroups[0].name: WHY"},
+           {"resources[3].listeners[0].port",
+            "shop.yaml:28:5: LoadBalancer shop: listeners[0].port: WHY"},
+           {"resources[1].health_check.port",
+            "shop.yaml:12:1: TargetGroup blue: healthCheck.port: WHY"},
+           {"resources[1].algorithm", "shop.yaml:9:1: TargetGroup blue: algorithm: WHY"},
+           {"resources[1]", "shop.yaml:9:1: TargetGroup blue: WHY"},
+           {"resources[99].x", "resources[99].x: WHY"},
+           {"request_id", "request_id: WHY"}}) {
+    EXPECT_EQ(ExplainApplyError(*manifest, InvalidField(c.field, "WHY")), c.expected);
+  }
+  EXPECT_EQ(ExplainApplyError(
+                *manifest, InvalidFields({{"resources[2].min", "A"}, {"resources[2].max", "B"}})),
+            "shop.yaml:18:1: AutoScalingGroup blue: min: A\nshop.yaml:19:1: AutoScalingGroup blue: "
+            "max: B");
+  EXPECT_EQ(ExplainApplyError(*manifest, FailedPrecondition("X", "no fields here")),
+            "no fields here");
+}
+
+}  // namespace
+}  // namespace remuda::cli

@@ -1,0 +1,87 @@
+#include "cli/table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace remuda::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+google::protobuf::Timestamp At(int64_t seconds) {
+  google::protobuf::Timestamp out;
+  out.set_seconds(seconds);
+  return out;
+}
+
+TEST(Table, AlignsColumnsByCodePointsAndDefusesControlCharacters) {
+  EXPECT_EQ(RenderTable({{"A", "BB"}, {{"long", "x"}, {"\xC3\xA9", "\x1b[2J"}}}),
+            "A     BB\nlong  x\n\xC3\xA9     ?[2J\n");
+  EXPECT_EQ(RenderTable({{"A"}, {}}), "A\n");
+}
+
+TEST(Table, EveryKindFillsEveryColumn) {
+  const auto check = [](KindId kind, auto message) {
+    const ResourceList list = {std::make_shared<decltype(message)>(message)};
+    const Table table = TableOf(kind, list, At(100));
+    ASSERT_EQ(table.rows.size(), 1u);
+    EXPECT_EQ(table.rows[0].size(), table.headers.size()) << KindOf(kind).name;
+    for (const auto& cell : table.rows[0]) {
+      EXPECT_THAT(cell, ::testing::Not(HasSubstr("UNSPECIFIED"))) << KindOf(kind).name;
+    }
+  };
+  check(KindId::kActivity, v1::Activity());
+  check(KindId::kAutoScalingGroup, v1::AutoScalingGroup());
+  check(KindId::kDeployment, v1::Deployment());
+  check(KindId::kHost, v1::Host());
+  check(KindId::kImage, v1::Image());
+  check(KindId::kInstance, v1::Instance());
+  check(KindId::kLaunchTemplate, v1::LaunchTemplate());
+  check(KindId::kLoadBalancer, v1::LoadBalancer());
+  check(KindId::kProxy, v1::Proxy());
+  check(KindId::kTarget, v1::Target());
+  check(KindId::kTargetGroup, v1::TargetGroup());
+}
+
+TEST(Table, AProxysRejectionIsShown) {
+  v1::Proxy proxy;
+  proxy.set_name("proxies/p1");
+  proxy.mutable_config()->mutable_rejected()->set_epoch(1);
+  proxy.mutable_config()->mutable_rejected()->set_sequence(7);
+  proxy.mutable_config()->set_rejected_resource("loadBalancers/shop");
+  proxy.mutable_config()->set_rejected_reason("port 80 is taken");
+  const Table table = TableOf(KindId::kProxy, {std::make_shared<v1::Proxy>(proxy)}, At(0));
+  EXPECT_EQ(table.rows[0].back(), "rejected 1.7: loadBalancers/shop: port 80 is taken");
+}
+
+TEST(Table, ListenersSayWhereTheyLead) {
+  v1::LoadBalancer balancer;
+  auto* listener = balancer.add_listeners();
+  listener->set_port(80);
+  auto* forward = listener->mutable_default_action()->mutable_forward();
+  forward->add_target_groups()->set_name("blue");
+  auto* green = forward->add_target_groups();
+  green->set_name("green");
+  green->set_weight(0);
+  listener->add_rules();
+  const Table table =
+      TableOf(KindId::kLoadBalancer, {std::make_shared<v1::LoadBalancer>(balancer)}, At(0));
+  EXPECT_EQ(table.rows[0][1], "80 -> blue*1+green*0 (+1 rules)");
+}
+
+TEST(Table, AgesAndSizes) {
+  EXPECT_EQ(FormatAge(At(0), At(100)), "-");
+  EXPECT_EQ(FormatAge(At(100), At(100)), "0s");
+  EXPECT_EQ(FormatAge(At(200), At(100)), "0s");
+  EXPECT_EQ(FormatAge(At(1), At(120)), "119s");
+  EXPECT_EQ(FormatAge(At(1), At(121)), "2m");
+  EXPECT_EQ(FormatAge(At(1), At(1 + 3 * 3600 + 61)), "3h1m");
+  EXPECT_EQ(FormatAge(At(1), At(1 + 47 * 3600)), "47h");
+  EXPECT_EQ(FormatAge(At(1), At(1 + 48 * 3600)), "2d");
+  EXPECT_EQ(FormatBytes(1023), "1023 B");
+  EXPECT_EQ(FormatBytes(1536), "1.5 KiB");
+  EXPECT_EQ(FormatBytes(int64_t{200} << 20), "200 MiB");
+}
+
+}  // namespace
+}  // namespace remuda::cli

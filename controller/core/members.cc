@@ -58,6 +58,31 @@ int DesiredOf(const v1::AutoScalingGroup& group) {
   return std::max(group.min(), std::min(group.max(), group.desired()));
 }
 
+Leftovers::Leftovers(const Draft& draft, std::string_view group) {
+  const std::string prefix = std::string(group) + "-";
+  draft.ForEachFrom<v1::Deployment>(prefix, [&](const std::string& key, const v1::Deployment& row) {
+    if (!key.starts_with(prefix)) return false;
+    if (row.auto_scaling_group() == group && row.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK) {
+      rolled_back_.push_back(draft.Find<v1::Deployment>(key));
+    }
+    return true;
+  });
+}
+
+bool Leftovers::Has(const v1::Instance& instance, const v1::AutoScalingGroup& group,
+                    const v1::Deployment* deployment) const {
+  const v1::LaunchTemplateRef& runs = instance.launch_template();
+  if (IsSame(runs, group.launch_template())) return false;
+  if (deployment != nullptr && (IsSame(runs, deployment->to()) || IsSame(runs, deployment->from()))) {
+    return false;
+  }
+  const Time born = FromProto(instance.create_time());
+  return std::any_of(rolled_back_.begin(), rolled_back_.end(), [&](const auto& row) {
+    return IsSame(runs, row->to()) && FromProto(row->create_time()) <= born &&
+           born <= FromProto(row->end_time());
+  });
+}
+
 std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
                           const v1::AutoScalingGroup& group, const v1::Deployment* deployment) {
   const int desired = DesiredOf(group);
@@ -69,12 +94,20 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
     if (deployment->phase() == v1::DEPLOYMENT_PHASE_DRAINING) sides[0].desired = 0;
     if (deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) sides[1].desired = 0;
   }
+  const Leftovers leftovers(draft, id);
+  Side left;
   for (Member& member : draft.InstancesOfGroup(id)) {
     if (member.second->state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    if (leftovers.Has(*member.second, group, deployment)) {
+      left.launch = member.second->launch_template();
+      left.members.push_back(std::move(member));
+      continue;
+    }
     const bool is_new =
         deployment != nullptr && IsSame(member.second->launch_template(), deployment->to());
     sides[is_new ? 1 : 0].members.push_back(std::move(member));
   }
+  if (!left.members.empty()) sides.push_back(std::move(left));
   return sides;
 }
 

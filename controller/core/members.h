@@ -40,7 +40,19 @@ struct Side {
 // `desired` within min..max; 0 for a group that is being deleted.
 int DesiredOf(const v1::AutoScalingGroup& group);
 
-// One side without a deployment, two with one: the old, then the new.
+// Versions of rolled back deployments whose instances may still be there though another deployment has taken over: they never served.
+class Leftovers {
+ public:
+  Leftovers(const Draft& draft, std::string_view group);
+  // Whether the instance was launched by one of them, and for nothing else (`deployment`, may be null, is the one under way).
+  bool Has(const v1::Instance& instance, const v1::AutoScalingGroup& group,
+           const v1::Deployment* deployment) const;
+
+ private:
+  std::vector<std::shared_ptr<const v1::Deployment>> rolled_back_;
+};
+
+// One side without a deployment, two with one: the old, then the new. One more, with nothing desired, if there are leftovers.
 std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
                           const v1::AutoScalingGroup& group, const v1::Deployment* deployment);
 

@@ -36,6 +36,11 @@ void FollowHosts(Pass& pass, const std::string& group_id) {
                 absl::StrCat("host ", row->host(), " is silent"));
       ++lost[row->host()];
     } else if (row->state() == v1::INSTANCE_STATE_UNKNOWN) {
+      if (row->state_before_unknown() == v1::INSTANCE_STATE_DRAINING) {
+        // Asked for while its host was lost.
+        pass.Drain(id, row->state_reason(), false);
+        continue;
+      }
       const Process process = ProcessOf(pass.seen, id, *row).process;
       if (process == Process::kUnknown || process == Process::kEnded) continue;
       v1::Instance after = *row;

@@ -248,8 +248,7 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
     const std::string cause =
         group.deleting() ? "the group is being deleted"
         : side.desired == 0 && !deployment.empty()
-            ? absl::StrCat("deployment ", std::string(deployment), " has moved the traffic away from ",
-                           TextOf(side.launch))
+            ? absl::StrCat("deployment ", std::string(deployment), " leaves ", TextOf(side.launch))
             : absl::StrCat(side.desired, " instances are desired and ", kept, " are up");
     for (const std::string& id : ChooseVictims(group, counts.kept,
                                                static_cast<size_t>(kept - side.desired))) {

@@ -41,6 +41,8 @@ using Subsets = std::map<std::string, Subset>;
 void AddGroup(const Draft& draft, const Observations& seen, std::string_view group_id,
               std::string_view target_group, TargetGroupView& view, Subsets& subsets) {
   const auto deployment = ActiveDeployment(draft, group_id, nullptr);
+  const auto group = draft.Find<v1::AutoScalingGroup>(group_id);
+  const Leftovers leftovers(draft, group_id);
   for (const auto& [id, row] : draft.InstancesOfGroup(group_id)) {
     if (!IsTarget(*row)) continue;
     proxy::v1::Target target;
@@ -57,8 +59,10 @@ void AddGroup(const Draft& draft, const Observations& seen, std::string_view gro
       target.set_state(proxy::v1::Target::STATE_GONE);
     }
     Subset& subset = subsets[target.subset()];
-    subset.serves = deployment == nullptr || IsSame(row->launch_template(), deployment->to()) ==
-                                                 ServesNewSide(deployment->phase());
+    const bool is_new =
+        deployment != nullptr && IsSame(row->launch_template(), deployment->to());
+    subset.serves = !leftovers.Has(*row, *group, deployment.get()) &&
+                    (deployment == nullptr || is_new == ServesNewSide(deployment->phase()));
     if (target.state() == proxy::v1::Target::STATE_ACTIVE) ++subset.active;
     view.targets.emplace(id, std::move(target));
   }

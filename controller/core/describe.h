@@ -1,0 +1,17 @@
+// Describe: the output-only fields that are computed when they are read, never committed. Thread: the loop thread. Pure.
+#pragma once
+
+#include "controller/core/draft.h"
+#include "controller/core/observations.h"
+
+namespace remuda::core {
+
+// With waiting, old_side, new_side and deadline_time.
+v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
+                        const v1::Deployment& deployment);
+
+// With the counts of status, and the deployment under way.
+v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
+                              const v1::AutoScalingGroup& group);
+
+}  // namespace remuda::core

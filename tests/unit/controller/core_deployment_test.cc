@@ -1,0 +1,301 @@
+// Blue/green: no phase before every live proxy has confirmed the one before; rollback from each phase.
+#include "controller/core/describe.h"
+#include "tests/unit/controller/core_world.h"
+
+namespace remuda::core {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class Deploy : public ::testing::Test, public World {
+ protected:
+  Deploy() {
+    for (const char* host : {"h1", "h2"}) Host(host);
+    Proxy("p1");
+    Proxy("p2");
+    Balanced("tg");
+    Template("shop", 1, 8000);
+    Template("shop", 2, 9000);
+    Template("shop", 3, 9500);
+    Group("blue", 1, 2, 2, [](auto& row) { row.add_target_groups("tg"); });
+    Settle();
+  }
+
+  void Create(int to, const std::function<void(v1::Deployment&)>& edit = nullptr) {
+    v1::Deployment row;
+    row.set_name("deployments/blue-1");
+    row.set_auto_scaling_group("blue");
+    *row.mutable_from() = Get<v1::AutoScalingGroup>("blue").launch_template();
+    *row.mutable_to() = row.from();
+    row.mutable_to()->set_version(to);
+    *row.mutable_health_deadline() = ToProto(absl::Seconds(600));
+    *row.mutable_strategy()->mutable_blue_green()->mutable_bake() = ToProto(absl::Seconds(30));
+    row.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+    *row.mutable_create_time() = ToProto(now);
+    *row.mutable_phase_time() = ToProto(now);
+    if (edit) edit(row);
+    Put("blue-1", row);
+    Step();
+  }
+  v1::Deployment Row() const { return Get<v1::Deployment>("blue-1"); }
+  std::string Waiting() const {
+    return Describe(Draft(state), seen, now, Row()).waiting();
+  }
+  std::map<std::string, int> Split() const {
+    std::map<std::string, int> out;
+    const TargetGroupView view = TargetGroupViewOf(state, seen, "tg");
+    for (const auto& subset : view.split->subsets()) {
+      out[subset.subset()] = subset.weight();
+    }
+    return out;
+  }
+  std::vector<std::string> OfVersion(int version, v1::InstanceState is) const {
+    std::vector<std::string> out;
+    for (const std::string& id : Ids("blue", {is})) {
+      if (Get<v1::Instance>(id).launch_template().version() == version) out.push_back(id);
+    }
+    return out;
+  }
+  // New instances run and are found healthy by both proxies, nothing is confirmed.
+  void NewOnesAreHealthy() {
+    for (const std::string& id : Pending("blue")) Runs(id);
+    Step();
+    FindsAll(v1::TARGET_STATE_HEALTHY);
+    Step();
+  }
+  void UntilPhase(v1::DeploymentPhase phase) {
+    for (int i = 0; i < 20 && Row().phase() != phase; ++i) {
+      NewOnesAreHealthy();
+      Confirm();
+      if (Row().phase() == v1::DEPLOYMENT_PHASE_BAKING) Advance(absl::Seconds(30));
+      if (Row().phase() == phase) break;
+      for (const std::string& id : Ids("blue", {v1::INSTANCE_STATE_STOPPING})) Stopped(id);
+      Step();
+    }
+    ASSERT_EQ(Row().phase(), phase) << Waiting();
+  }
+  void Rollback() {
+    Edit<v1::Deployment>("blue-1", [&](auto& row) {
+      row.set_phase(row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING
+                        ? v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING
+                        : v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+      row.set_rollback_reason("asked for");
+      *row.mutable_phase_time() = ToProto(now);
+    });
+    Step();
+  }
+};
+
+TEST_F(Deploy, TakesEachStepOnlyWhenEveryProxyHasConfirmedTheOneBefore) {
+  Create(2);
+  ASSERT_THAT(Pending("blue"), SizeIs(2));
+  EXPECT_THAT(InService("blue"), SizeIs(2)) << "blue stays";
+  NewOnesAreHealthy();
+  EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 1}, {"blue/shop:2", 0}}));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "nobody has confirmed";
+  EXPECT_THAT(Waiting(), HasSubstr("p1 has not confirmed"));
+  seen.proxies["p1"].confirmed_commit = state.commit();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "p2 has not confirmed";
+  EXPECT_THAT(Waiting(), HasSubstr("p2 has not confirmed"));
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SHIFTING);
+  EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 0}, {"blue/shop:2", 1}}));
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SHIFTING);
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+  Confirm();
+  Advance(absl::Seconds(29));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
+  EXPECT_THAT(InService("blue"), SizeIs(4)) << "the old stays warm";
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_DRAINING);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 2);
+  Settle();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_TERMINATED), SizeIs(2));
+  EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_SUCCESSFUL);
+}
+
+TEST_F(Deploy, OneProxyThatDoesNotFindANewOneHealthyHoldsTheShift) {
+  Create(2);
+  const auto ids = Pending("blue");
+  NewOnesAreHealthy();
+  Finds("p2", "tg", ids[1], v1::TARGET_STATE_INITIAL);
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_THAT(Waiting(), HasSubstr("proxy p2 does not find " + ids[1] + " healthy"));
+}
+
+TEST_F(Deploy, ARefusedConfigBlocksAndIsNamed) {
+  Create(2);
+  NewOnesAreHealthy();
+  auto& config = seen.proxies["p2"].config;
+  config.mutable_rejected()->set_sequence(9);
+  config.set_rejected_resource("targetGroups/tg");
+  config.set_rejected_reason("port 8080 is in use");
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_THAT(Waiting(), AllOf(HasSubstr("p2 refused"), HasSubstr("port 8080 is in use")));
+}
+
+TEST_F(Deploy, PausedTakesNoStepButKeepsBothSides) {
+  Create(2, [](auto& row) { row.set_paused(true); });
+  NewOnesAreHealthy();
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  Advance(absl::Seconds(20));
+  Killed(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)[0]);
+  Step();
+  EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_PENDING), SizeIs(1));
+}
+
+TEST_F(Deploy, PromoteEndsTheBake) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_promoted(true); });
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_DRAINING);
+}
+
+TEST_F(Deploy, RollsBackByItselfWhenTheDeadlineIsOver) {
+  Create(3);
+  for (const std::string& id : Pending("blue")) Runs(id);
+  Step();
+  for (const std::string& id : Pending("blue")) {
+    for (const char* proxy : {"p1", "p2"}) Finds(proxy, "tg", id, v1::TARGET_STATE_INITIAL);
+  }
+  Confirm();
+  Advance(absl::Seconds(599));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+  EXPECT_THAT(Row().rollback_reason(), HasSubstr("0 of 2 instances of shop:3 are ready"));
+  Settle();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+  EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_FAILED);
+}
+
+TEST_F(Deploy, RollsBackByItselfWhenTheNewVersionCrashLoops) {
+  Create(3);
+  for (int i = 0; i < 8 && Row().phase() == v1::DEPLOYMENT_PHASE_LAUNCHING; ++i) {
+    for (const std::string& id : Pending("blue")) {
+      Runs(id);
+      Step();
+      Killed(id, 6);
+      Step();
+    }
+    Advance(absl::Seconds(5));
+  }
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_THAT(Row().rollback_reason(), HasSubstr("ended by signal 6"));
+}
+
+TEST_F(Deploy, WaitsForAPersonWhenAutomaticRollbackIsOff) {
+  Create(3, [](auto& row) { row.set_automatic_rollback_disabled(true); });
+  Advance(absl::Seconds(700));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_THAT(Waiting(), HasSubstr("not in service and confirmed within"));
+}
+
+TEST_F(Deploy, AnUnhealthyNewVersionEndsTheBake) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  for (const std::string& id : OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)) {
+    for (const char* proxy : {"p1", "p2"}) Finds(proxy, "tg", id, v1::TARGET_STATE_UNHEALTHY);
+  }
+  Step();
+  EXPECT_THAT(Row().phase(), AnyOf(v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING,
+                                   v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING));
+  EXPECT_THAT(Row().rollback_reason(), HasSubstr("only 0 of 2"));
+  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+}
+
+TEST_F(Deploy, RollsBackFromEveryPhase) {
+  for (const auto phase :
+       {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING,
+        v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_DRAINING}) {
+    SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
+    Create(2);
+    UntilPhase(phase);
+    Rollback();
+    UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    Settle();
+    EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+    EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+    EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), IsEmpty());
+    EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 1}}));
+    Advance(absl::Hours(2));
+  }
+}
+
+TEST_F(Deploy, ARollbackTakesDrainingInstancesBack) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_DRAINING);
+  const auto draining = OfVersion(1, v1::INSTANCE_STATE_DRAINING);
+  ASSERT_THAT(draining, SizeIs(2));
+  Rollback();
+  EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_PENDING).size() +
+                OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE).size(),
+            2u);
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) << "not confirmed yet";
+  EXPECT_EQ(Split().at("blue/shop:2"), 1);
+}
+
+TEST_F(Deploy, ScalingHoldsForBothSides) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  Desired("blue", 1);
+  Settle();
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(1));
+  EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(1));
+}
+
+TEST_F(Deploy, WithNothingDesiredItGoesThroughOnConfirmationAlone) {
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
+    row.set_min(0);
+    row.set_desired(0);
+  });
+  Settle();
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 2);
+}
+
+TEST_F(Deploy, InstancesOfASupersededDeploymentAreDrainedAndNeverServe) {
+  Create(2);
+  NewOnesAreHealthy();
+  Edit<v1::Deployment>("blue-1", [&](auto& row) {
+    row.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    *row.mutable_end_time() = ToProto(now);
+  });
+  v1::Deployment next = Row();
+  next.set_name("deployments/blue-2");
+  next.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  next.mutable_to()->set_version(3);
+  next.clear_activity();
+  next.clear_end_time();
+  Put("blue-2", next);
+  EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 1}, {"blue/shop:2", 0}}));
+  Step();
+  EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_DRAINING), SizeIs(2));
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+  EXPECT_THAT(OfVersion(3, v1::INSTANCE_STATE_PENDING), SizeIs(2));
+}
+
+}  // namespace
+}  // namespace remuda::core

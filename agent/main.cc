@@ -28,6 +28,7 @@ struct Flags {
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7470";
   std::string log_level = "info";
+  std::string ready_file;
 };
 
 std::string HostName() {
@@ -69,6 +70,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   agent.controller = "127.0.0.1:7400";
   agent.data_directory = "/var/lib/remuda/agent";
   agent.address = "127.0.0.1";
+  app.option_defaults()->always_capture_default();
   app.add_option("--name", agent.name, "Name of this host")
       ->envname("REMUDA_NAME")
       ->check(CheckName);
@@ -81,18 +83,22 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CheckAddress);
   app.add_option("--zone", agent.zone, "Zone of this host")->envname("REMUDA_ZONE");
   app.add_option("--label", flags.labels, "KEY=VALUE; may be repeated")
-      ->envname("REMUDA_LABELS")
+      ->envname("REMUDA_LABEL")
       ->delimiter(',')
       ->check(CheckLabel);
   app.add_option("--admin", flags.admin, "Where /healthz and /metrics are served; empty: nowhere")
-      ->envname("REMUDA_AGENT_ADMIN");
+      ->envname("REMUDA_ADMIN");
+  app.add_option(
+         "--ready-file", flags.ready_file,
+         "Written once the apps are taken up and the admin pages are served: JSON with key http")
+      ->envname("REMUDA_READY_FILE");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")
       ->envname("REMUDA_LOG_LEVEL");
   app.add_flag(
-      "--stop-instances-on-exit", agent.stop_instances_on_exit,
-      "On SIGTERM stop the apps too; without it they run on and a later agent takes them up");
-  app.set_version_flag("--version", std::string(REMUDA_VERSION));
-  app.option_defaults()->always_capture_default();
+         "--stop-instances-on-exit", agent.stop_instances_on_exit,
+         "On SIGTERM stop the apps too; without it they run on and a later agent takes them up")
+      ->envname("REMUDA_STOP_INSTANCES_ON_EXIT");
+  app.set_version_flag("--version", "remuda-agent " REMUDA_VERSION);
   app.footer(
       "Example: remuda-agent --name h1 --controller 10.0.0.1:7400 --address 10.0.0.11 --zone a");
 }
@@ -158,6 +164,15 @@ int Run(const Flags& flags, const Fd& signals) {
     return 1;
   }
   if (!StartAdmin(flags.admin, agent, http)) return 1;
+  if (!flags.ready_file.empty()) {
+    const std::string ready = "{\"http\":\"" + (http ? http->listen_address() : "") + "\"}\n";
+    if (const int error = WriteFileAtomically(flags.ready_file, ready, /*sync=*/false);
+        error != 0) {
+      std::cerr << "remuda-agent: --ready-file " << flags.ready_file << ": " << std::strerror(error)
+                << "\n";
+      return 1;
+    }
+  }
   loop.Run();
   return 0;
 }

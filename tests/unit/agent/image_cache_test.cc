@@ -1,0 +1,171 @@
+#include "agent/image_cache.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/record.h"
+#include "common/sha256.h"
+
+namespace remuda::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FakeSource : public ImageSource {
+ public:
+  absl::Status Fetch(const std::string& digest, uint64_t offset, const Sink& sink) override {
+    offsets.push_back(offset);
+    if (images.count(digest) == 0) return absl::NotFoundError("no such image");
+    const std::string rest = images[digest].substr(offset);
+    const size_t most = std::exchange(break_after, std::nullopt).value_or(rest.size());
+    for (size_t at = 0; at < std::min(most, rest.size()); at += 100) {
+      if (absl::Status s =
+              sink(std::string_view(rest).substr(at, std::min<size_t>(100, most - at)));
+          !s.ok())
+        return s;
+    }
+    return most < rest.size() ? absl::UnavailableError("broken off") : absl::OkStatus();
+  }
+  std::map<std::string, std::string> images;
+  std::vector<uint64_t> offsets;
+  std::optional<size_t> break_after;
+};
+
+class ImageCacheTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "remuda-images-XXXXXX").string();
+    root_ = mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  std::string AddImage(const std::string& content) {
+    const fs::path dir = root_ / ("src-" + std::to_string(source_.images.size()));
+    fs::create_directories(dir / "sub");
+    std::ofstream(dir / "sub/file") << content;
+    const auto packed = PackDirectory(dir, dir.string() + ".tar");
+    EXPECT_TRUE(packed.ok());
+    source_.images["sha256:" + packed->sha256] = *ReadWholeFile(dir.string() + ".tar");
+    return "sha256:" + packed->sha256;
+  }
+  ImageCache::Options Options() { return {.directory = root_ / "cache"}; }
+
+  fs::path root_;
+  FakeSource source_;
+};
+
+TEST_F(ImageCacheTest, FetchesOnceAndResumes) {
+  const std::string digest = AddImage("hello");
+  ImageCache cache(Options(), source_);
+  ASSERT_TRUE(cache.Open().ok());
+  source_.break_after = 50;
+  EXPECT_EQ(cache.Ensure(digest).status().code(), absl::StatusCode::kUnavailable);
+  const auto path = cache.Ensure(digest);
+  ASSERT_TRUE(path.ok()) << path.status();
+  EXPECT_EQ(*ReadWholeFile(*path + "/sub/file"), "hello");
+  EXPECT_EQ(source_.offsets, (std::vector<uint64_t>{0, 50}));
+  EXPECT_EQ(*cache.Ensure(digest), *path);
+  EXPECT_EQ(source_.offsets.size(), 2u);
+}
+
+TEST_F(ImageCacheTest, WhatIsWrongIsSaidAndLeavesNothing) {
+  const std::string wrong = "sha256:" + std::string(64, 'a');
+  source_.images[wrong] = "other bytes";
+  ImageCache cache({.directory = root_ / "cache", .max_archive_bytes = 150}, source_);
+  ASSERT_TRUE(cache.Open().ok());
+  for (const std::string& digest : {std::string("sha256:xyz"), std::string("md5:1"), wrong,
+                                    "sha256:" + std::string(62, 'a') + "/."}) {
+    EXPECT_EQ(cache.Ensure(digest).status().code(), absl::StatusCode::kInvalidArgument) << digest;
+  }
+  EXPECT_EQ(cache.Ensure("sha256:" + std::string(64, 'b')).status().code(),
+            absl::StatusCode::kNotFound);
+  const std::string large(1000, 'x');
+  source_.images["sha256:" + Sha256Hex(large)] = large;
+  const auto refused = cache.Ensure("sha256:" + Sha256Hex(large));
+  EXPECT_NE(refused.status().message().find("over 150 bytes"), absl::string_view::npos)
+      << refused.status();
+  for (const auto& entry : fs::directory_iterator(root_ / "cache"))
+    EXPECT_EQ(entry.path().filename(), "boot");
+}
+
+TEST_F(ImageCacheTest, ADamagedPartIsFetchedAnew) {
+  const std::string digest = AddImage("hello");
+  ImageCache cache(Options(), source_);
+  ASSERT_TRUE(cache.Open().ok());
+  std::ofstream(root_ / "cache" / (digest.substr(7) + ".part")) << "damaged on disk";
+  EXPECT_EQ(cache.Ensure(digest).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(cache.Ensure(digest).ok());
+}
+
+TEST_F(ImageCacheTest, AfterALossOfPowerOnlyWhatWasDurableCounts) {
+  const std::string kept = AddImage("kept"), lost = AddImage("lost");
+  {
+    ImageCache cache(Options(), source_);
+    ASSERT_TRUE(cache.Open().ok());
+    ASSERT_TRUE(cache.Ensure(kept).ok());
+    cache.MakeDurable();
+    ASSERT_TRUE(cache.Ensure(lost).ok());
+  }
+  {
+    ImageCache same_boot(Options(), source_);
+    ASSERT_TRUE(same_boot.Open().ok());
+    EXPECT_TRUE(fs::exists(root_ / "cache" / lost.substr(7)));
+  }
+  std::ofstream(root_ / "cache/boot") << "another boot";
+  ImageCache cache(Options(), source_);
+  ASSERT_TRUE(cache.Open().ok());
+  EXPECT_TRUE(fs::exists(root_ / "cache" / kept.substr(7)));
+  EXPECT_FALSE(fs::exists(root_ / "cache" / lost.substr(7)));
+}
+
+TEST_F(ImageCacheTest, PruneKeepsTheUsedAndTheNewest) {
+  ImageCache cache(Options(), source_);
+  ASSERT_TRUE(cache.Open().ok());
+  std::vector<std::string> digests;
+  for (int i = 0; i < 8; ++i) {
+    digests.push_back(AddImage("image " + std::to_string(i)));
+    ASSERT_TRUE(cache.Ensure(digests.back()).ok());
+    const auto age = std::chrono::hours(100 - i);
+    fs::last_write_time(root_ / "cache" / digests.back().substr(7),
+                        fs::file_time_type::clock::now() - age);
+  }
+  cache.Prune({digests[0]});
+  for (size_t i = 0; i < digests.size(); ++i) {
+    EXPECT_EQ(fs::exists(root_ / "cache" / digests[i].substr(7)), i == 0 || i >= 3) << i;
+  }
+}
+
+TEST_F(ImageCacheTest, CopiesShareNothingThatCanBeWritten) {
+  const fs::path from = root_ / "from";
+  fs::create_directories(from / "d/e");
+  std::ofstream(from / "d/run") << "#!/bin/sh\n";
+  fs::permissions(from / "d/run", fs::perms(0750));
+  fs::permissions(from / "d", fs::perms(0555));
+  fs::create_symlink("d/run", from / "link");
+  ASSERT_TRUE(CopyTree(from, root_ / "to").ok());
+  EXPECT_EQ(fs::read_symlink(root_ / "to/link"), "d/run");
+  EXPECT_EQ(fs::status(root_ / "to/d/run").permissions(), fs::perms(0750));
+  EXPECT_EQ(fs::status(root_ / "to/d").permissions(), fs::perms(0555));
+  std::ofstream(root_ / "to/d/run", std::ios::app) << "changed";
+  EXPECT_EQ(*ReadWholeFile(from / "d/run"), "#!/bin/sh\n");
+  EXPECT_FALSE(CopyTree(from, root_ / "to").ok()) << "it exists";
+  if (geteuid() == 0) {
+    ASSERT_TRUE(CopyTree(from, root_ / "owned", 65534, 65534).ok());
+    for (const char* name : {"owned", "owned/d", "owned/d/run", "owned/link"}) {
+      struct stat st {};
+      ASSERT_EQ(lstat((root_ / name).c_str(), &st), 0);
+      EXPECT_EQ(st.st_uid, 65534u) << name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace remuda::agent

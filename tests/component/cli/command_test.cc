@@ -214,6 +214,23 @@ TEST_F(CommandTest, DeployPrintsALineAChangeAndEndsWell) {
                          "{ bake { seconds: 60 } } } health_deadline { seconds: 90 } }"));
 }
 
+// util-linux's `script` gives the command a terminal.
+TEST_F(CommandTest, OnATerminalTheProgressIsRedrawn) {
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_SUCCEEDED));
+  const std::string command = "REMUDA_CONTROLLER=" + controller_.address() +
+                              " script -qec '" REMUDA_BIN_DIR
+                              "/remuda deploy asg/blue --template shop:2' " +
+                              root_ + "/typescript >/dev/null </dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0) << ReadAll(root_ + "/typescript");
+  const std::string shown = ReadAll(root_ + "/typescript");
+  EXPECT_THAT(shown, HasSubstr("blue-1  LAUNCHING"));
+  EXPECT_THAT(shown,
+              HasSubstr("\x1b[3A\x1b[J"));  // Up over the three lines of the panel, and clear.
+  EXPECT_LT(shown.find("\x1b[3A"), shown.find("blue-1  SUCCEEDED"));
+  EXPECT_THAT(shown, HasSubstr("blue-1: done, blue runs shop:2"));
+}
+
 TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
   state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
   v1::Deployment back = DeploymentIn(v1::DEPLOYMENT_PHASE_ROLLED_BACK);

@@ -11,7 +11,7 @@ namespace {
 
 // FNV-1a, 64 bits: equal content must give an equal etag on every run, which absl::Hash does not
 // promise.
-uint64_t Fnv1a(const std::string& bytes) {
+uint64_t Fnv1a(std::string_view bytes) {
   uint64_t hash = 0xcbf29ce484222325;
   for (const char c : bytes) {
     hash ^= static_cast<unsigned char>(c);
@@ -21,6 +21,12 @@ uint64_t Fnv1a(const std::string& bytes) {
 }
 
 }  // namespace
+
+std::string HashText(std::string_view bytes) {
+  char hex[17];
+  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(Fnv1a(bytes)));
+  return hex;
+}
 
 std::string Fingerprint(google::protobuf::Message& scratch) {
   const auto* field = scratch.GetDescriptor()->FindFieldByName("etag");
@@ -32,9 +38,7 @@ std::string Fingerprint(google::protobuf::Message& scratch) {
     out.SetSerializationDeterministic(true);  // maps in the order of their keys
     scratch.SerializeToCodedStream(&out);
   }
-  char hex[17];
-  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(Fnv1a(bytes)));
-  return hex;
+  return HashText(bytes);
 }
 
 }  // namespace remuda::core

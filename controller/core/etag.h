@@ -4,10 +4,14 @@
 #include <google/protobuf/message.h>
 
 #include <string>
+#include <string_view>
 
 #include "remuda/v1/auto_scaling.pb.h"
 
 namespace remuda::core {
+
+// 16 hex digits of a hash that is the same on every run. Not for secrets.
+std::string HashText(std::string_view bytes);
 
 // 16 hex digits that change with every change of what the message says; its `etag` field does not
 // count. A fingerprint, not the number of the commit: the answer to a write has its etag before the

@@ -85,9 +85,10 @@ std::string Begin(Draft& draft, const std::string& group, v1::Deployment value,
 
 // Whether a new deployment of the group may begin; the one under way that it would replace is
 // answered.
-absl::StatusOr<std::optional<ActiveDeployment>> MayBegin(const Draft& draft,
-                                                         const std::string& group, bool supersede) {
-  std::optional<ActiveDeployment> active = FindActiveDeployment(draft, group);
+absl::StatusOr<std::optional<Row<v1::Deployment>>> MayBegin(const Draft& draft,
+                                                            const std::string& group,
+                                                            bool supersede) {
+  std::optional<Row<v1::Deployment>> active = FindActiveDeployment(draft, group);
   if (!active.has_value()) return active;
   const std::string full = NameOf<v1::Deployment>(active->id);
   const std::string phase = PhaseText(active->value->phase());
@@ -107,7 +108,7 @@ absl::StatusOr<std::optional<ActiveDeployment>> MayBegin(const Draft& draft,
   return active;
 }
 
-void Supersede(Draft& draft, const ActiveDeployment& active, const std::string& by,
+void Supersede(Draft& draft, const Row<v1::Deployment>& active, const std::string& by,
                const Context& context) {
   v1::Deployment value = *active.value;
   Enter(value, v1::DEPLOYMENT_PHASE_ROLLED_BACK, context);
@@ -143,7 +144,7 @@ absl::StatusOr<v1::Deployment> SetPaused(Draft& draft, const std::string& name, 
                    "a person asked for it");
     draft.Put(row->id, std::move(value));
   }
-  return Answer<v1::Deployment>(draft, row->id);
+  return Answer<v1::Deployment>(draft, context, row->id);
 }
 
 // After SUCCEEDED: a new deployment the other way.
@@ -180,7 +181,7 @@ absl::StatusOr<v1::Deployment> Undo(Draft& draft, const Row<v1::Deployment>& row
                  absl::StrCat("Began ", NameOf<v1::Deployment>(id), ": ", RefText(done.to()),
                               " -> ", RefText(done.from()), ", to undo ", done.name()),
                  cause);
-  return Answer<v1::Deployment>(draft, id);
+  return Answer<v1::Deployment>(draft, context, id);
 }
 
 }  // namespace
@@ -221,7 +222,7 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::CreateDeploymentR
   const std::string what = absl::StrCat(RefText(value.from()), " -> ", RefText(value.to()));
   const std::string id = Begin(draft, group_id, std::move(value), context);
   if (active->has_value()) Supersede(draft, **active, id, context);
-  v1::Deployment answer = Answer<v1::Deployment>(draft, id);
+  v1::Deployment answer = Answer<v1::Deployment>(draft, context, id);
   NoteDeployment(draft, context, id, answer, absl::StrCat("Began ", answer.name(), ": ", what),
                  "a person asked for it");
   return answer;
@@ -253,7 +254,7 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::PromoteDeployment
                    "a person promoted it");
     draft.Put(row->id, std::move(value));
   }
-  return Answer<v1::Deployment>(draft, row->id);
+  return Answer<v1::Deployment>(draft, context, row->id);
 }
 
 absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymentRequest& request,
@@ -273,7 +274,7 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
                               absl::StrCat(row->value->name(), " is rolled back already: ",
                                            row->value->rollback_reason()));
   }
-  if (IsRollingBack(phase)) return Answer<v1::Deployment>(draft, row->id);
+  if (IsRollingBack(phase)) return Answer<v1::Deployment>(draft, context, row->id);
   v1::Deployment value = *row->value;
   // Before any traffic moved the old set is whole: only the new one has to go.
   Enter(value,
@@ -285,7 +286,7 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
   NoteDeployment(draft, context, row->id, value,
                  absl::StrCat("Rolling ", value.name(), " back to ", RefText(value.from())), cause);
   draft.Put(row->id, std::move(value));
-  return Answer<v1::Deployment>(draft, row->id);
+  return Answer<v1::Deployment>(draft, context, row->id);
 }
 
 }  // namespace remuda::core

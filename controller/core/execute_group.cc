@@ -95,7 +95,7 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
     value.set_desired(request.desired());
     draft.Put(row->id, std::move(value));
   }
-  return Answer<v1::AutoScalingGroup>(draft, row->id);
+  return Answer<v1::AutoScalingGroup>(draft, context, row->id);
 }
 
 absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRequest& request,
@@ -134,7 +134,7 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
        .cause = cause,
        .instance = row->id});
   draft.Put(row->id, std::move(value));
-  return Answer<v1::Instance>(draft, row->id);
+  return Answer<v1::Instance>(draft, context, row->id);
 }
 
 }  // namespace remuda::core

@@ -95,7 +95,7 @@ absl::StatusOr<v1::Image> Execute(Draft& draft, const RegisterImage& command,
   if (!violations.empty()) return violations.ToStatus();
   const auto before = draft.Find<v1::Image>(id);
   if (before != nullptr) {
-    if (before->digest() == image.digest()) return Answer<v1::Image>(draft, id);
+    if (before->digest() == image.digest()) return Answer<v1::Image>(draft, context, id);
     return AlreadyExists(
         NameOf<v1::Image>(id),
         absl::StrCat("is ", before->digest(), ", and these bytes are ", image.digest(),
@@ -114,7 +114,7 @@ absl::StatusOr<v1::Image> Execute(Draft& draft, const RegisterImage& command,
                          : absl::StrCat("a person asked for it from the instance ",
                                         image.source_instance())});
   draft.Put(id, std::move(image));
-  return Answer<v1::Image>(draft, id);
+  return Answer<v1::Image>(draft, context, id);
 }
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteImageRequest& request,
@@ -174,7 +174,7 @@ absl::StatusOr<v1::LaunchTemplate> Execute(Draft& draft,
   if (!violations.empty()) return violations.ToStatus();
   if (absl::Status quota = CheckQuota<v1::LaunchTemplate>(draft); !quota.ok()) return quota;
   const TemplateResult result = PutTemplate(draft, id, std::move(value), context);
-  v1::LaunchTemplate answer = Answer<v1::LaunchTemplate>(draft, result.key);
+  v1::LaunchTemplate answer = Answer<v1::LaunchTemplate>(draft, context, result.key);
   if (result.is_new) {
     NoteDone(draft, context,
              {.resource = answer.name(),

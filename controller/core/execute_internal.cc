@@ -1,5 +1,7 @@
 #include "controller/core/execute_internal.h"
 
+#include "controller/core/members.h"
+
 namespace remuda::core {
 namespace {
 
@@ -55,17 +57,12 @@ bool IsOver(v1::DeploymentPhase phase) {
   return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
 }
 
-std::optional<ActiveDeployment> FindActiveDeployment(const Draft& draft, std::string_view group) {
-  std::optional<ActiveDeployment> found;
-  const std::string prefix = std::string(group) + "-";
-  draft.ForEachFrom<v1::Deployment>(
-      prefix, [&](const std::string& id, const v1::Deployment& value) {
-        if (id.compare(0, prefix.size(), prefix) != 0) return false;
-        if (value.auto_scaling_group() != group || IsOver(value.phase())) return true;
-        found = ActiveDeployment{id, draft.Find<v1::Deployment>(id)};
-        return false;
-      });
-  return found;
+std::optional<Row<v1::Deployment>> FindActiveDeployment(const Draft& draft,
+                                                        std::string_view group) {
+  std::string id;
+  std::shared_ptr<const v1::Deployment> value = ActiveDeployment(draft, group, &id);
+  if (value == nullptr) return std::nullopt;
+  return Row<v1::Deployment>{std::move(id), std::move(value)};
 }
 
 }  // namespace remuda::core

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/core/describe.h"
 #include "controller/core/etag.h"
 #include "controller/core/execute.h"
 #include "controller/core/limits.h"
@@ -104,6 +105,19 @@ absl::StatusOr<std::string> IdFrom(std::string_view field, const std::string& na
   return id;
 }
 
+// With the output-only fields that are computed when they are read.
+template <class T>
+T Shown(const Draft&, const Context&, const T& row) {
+  return row;
+}
+inline v1::AutoScalingGroup Shown(const Draft& draft, const Context& context,
+                                  const v1::AutoScalingGroup& row) {
+  return Describe(draft, context.seen, context.now, row);
+}
+inline v1::Deployment Shown(const Draft& draft, const Context& context, const v1::Deployment& row) {
+  return Describe(draft, context.seen, context.now, row);
+}
+
 // A row that a request names, with its id.
 template <class T>
 struct Row {
@@ -135,11 +149,12 @@ absl::Status CheckEtag(const Row<T>& row, const std::string& given) {
   return EtagMismatch(NameOf<T>(row.id), given, current);
 }
 
-// The row as the edits leave it, with its etag.
+// The row as the edits leave it, as Get would answer it.
 template <class T>
-T Answer(const Draft& draft, std::string_view key) {
-  T value = *draft.Find<T>(key);
-  value.set_etag(EtagOf(value));
+T Answer(const Draft& draft, const Context& context, std::string_view key) {
+  const std::shared_ptr<const T> row = draft.Find<T>(key);
+  T value = Shown(draft, context, *row);
+  value.set_etag(EtagOf(*row));
   return value;
 }
 
@@ -156,12 +171,8 @@ void NoteDone(Draft& draft, const Context& context, Done done);
 // "min: 1 -> 2; max: 2 -> 4", cut to a length that a person reads.
 std::string Joined(const std::vector<std::string>& changes);
 
-// The deployment of a group that has not ended; null if there is none.
-struct ActiveDeployment {
-  std::string id;
-  std::shared_ptr<const v1::Deployment> value;
-};
-std::optional<ActiveDeployment> FindActiveDeployment(const Draft& draft, std::string_view group);
+// The deployment of a group that has not ended.
+std::optional<Row<v1::Deployment>> FindActiveDeployment(const Draft& draft, std::string_view group);
 bool IsOver(v1::DeploymentPhase phase);
 
 // Defaults, then rules. `before` is the resource as it is, null for a new one; what only the

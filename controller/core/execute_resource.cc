@@ -62,7 +62,7 @@ absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wi
   NoteDone(draft, context,
            {.resource = value.name(), .description = absl::StrCat("Created ", value.name())});
   draft.Put(id, std::move(value));
-  return Answer<T>(draft, id);
+  return Answer<T>(draft, context, id);
 }
 
 template <class T>
@@ -93,7 +93,7 @@ absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::Fi
               .description = absl::StrCat("Updated ", value.name(), ": ", Joined(changes))});
     draft.Put(row->id, std::move(value));
   }
-  return Answer<T>(draft, row->id);
+  return Answer<T>(draft, context, row->id);
 }
 
 // Who uses a target group; empty if nobody does.

@@ -113,10 +113,8 @@ inline constexpr int kDefaultPageSize = 100;
 inline constexpr int kMaxPageSize = 1'000;
 inline constexpr size_t kPageTokenBytes = 512;
 
-// --- What is kept -------------------------------------------------------------------------------
+// --- What is kept (activities and terminated instances: reconcile_pass.h) -----------------------
 
-// The newest; older ones are forgotten as new ones are noted.
-inline constexpr int64_t kActivitiesKept = 10'000;
 // Ended deployments of one group, the newest.
 inline constexpr size_t kDeploymentsKeptAGroup = 100;
 inline constexpr size_t kRequestRecordsKept = 10'000;

@@ -1,6 +1,18 @@
 // The real remuda-agent against a fake controller.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "agent/log_files.h"
 #include "common/sha256.h"
@@ -8,6 +20,83 @@
 
 namespace remuda::agent {
 namespace {
+
+// Passes bytes between clients and a port of 127.0.0.1, until told to pass no more on the
+// connections that are open.
+class StallingRelay {
+ public:
+  explicit StallingRelay(int target_port) : target_port_(target_port) {
+    listener_ = Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in address = Loopback(0);
+    socklen_t length = sizeof address;
+    EXPECT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+    EXPECT_EQ(listen(listener_.get(), 16), 0);
+    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~StallingRelay() {
+    ending_ = true;
+    thread_.join();
+  }
+  int port() const { return port_; }
+  void StallOpenConnections() { stall_ = true; }
+
+ private:
+  struct Pair {
+    Fd client, server;
+    bool stalled = false;
+  };
+  static sockaddr_in Loopback(int port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+  // False: this side has ended.
+  static bool Pass(const Fd& from, const Fd& to) {
+    char buffer[64 * 1024];
+    const ssize_t n = recv(from.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n > 0) send(to.get(), buffer, static_cast<size_t>(n), MSG_NOSIGNAL);
+    return n != 0;
+  }
+  void Run() {
+    std::vector<Pair> pairs;
+    while (!ending_) {
+      std::vector<pollfd> polled = {{listener_.get(), POLLIN, 0}};
+      for (Pair& pair : pairs) {
+        if (stall_) pair.stalled = true;
+        if (pair.stalled) continue;
+        polled.push_back({pair.client.get(), POLLIN, 0});
+        polled.push_back({pair.server.get(), POLLIN, 0});
+      }
+      stall_ = false;
+      poll(polled.data(), polled.size(), 20);
+      for (Pair& pair : pairs) {
+        if (pair.stalled) continue;
+        if (Pass(pair.client, pair.server) && Pass(pair.server, pair.client)) continue;
+        shutdown(pair.client.get(), SHUT_RDWR);
+        shutdown(pair.server.get(), SHUT_RDWR);
+        pair.stalled = true;
+      }
+      if (Fd client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); client.valid()) {
+        Fd server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const sockaddr_in address = Loopback(target_port_);
+        if (connect(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0) {
+          pairs.push_back({std::move(client), std::move(server)});
+        }
+      }
+    }
+  }
+
+  const int target_port_;
+  int port_ = 0;
+  Fd listener_;
+  std::atomic<bool> stall_{false}, ending_{false};
+  std::thread thread_;
+};
 
 constexpr char kServe[] =
     "#!/bin/sh\n"
@@ -350,6 +439,18 @@ TEST_F(AgentTest, ASnapshotBecomesAnImage) {
   fs::create_directory(root_ / "got");
   ASSERT_TRUE(UnpackArchive(root_ / "got.tar.zst", root_ / "got").ok());
   EXPECT_EQ(*ReadWholeFile((root_ / "got/new.txt").string()), "made here\n");
+}
+
+TEST_F(AgentTest, AHalfOpenConnectionIsFoundAndDialledAnew) {
+  // A relay that stops passing bytes on but keeps the connection open, as a cut cable does.
+  StallingRelay relay(controller_.port());
+  StartAgent("127.0.0.1:" + std::to_string(relay.port()));
+  ASSERT_TRUE(controller_.Wait([&] { return controller_.hellos.size() == 1; }));
+  controller_.Assign({Serve("i-a")});
+  ASSERT_TRUE(Running("i-a"));
+  relay.StallOpenConnections();
+  ASSERT_TRUE(controller_.Wait([&] { return controller_.hellos.size() == 2; }));
+  EXPECT_EQ(controller_.hellos[1].instances(0).state(), v1::PROCESS_STATE_RUNNING);
 }
 
 TEST_F(AgentTest, AMemoryLimitIsEnforcedOrTheStartIsRefused) {

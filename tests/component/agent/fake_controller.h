@@ -25,14 +25,14 @@ namespace remuda::agent {
 
 class FakeController {
  public:
-  // port 0: any. The same object may be stopped and started again on its port.
+  // Serves on any port. The same object may be stopped and started again on its port.
   explicit FakeController(int64_t epoch = 1);
   ~FakeController();
 
   void Serve();
   void StopServing();
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
-  void set_port(int port) { port_ = port; }
+  int port() const { return port_; }
 
   void Send(const v1::ConnectResponse& message);
   // Sends a whole assignment with the next sequence number; returns the number.

@@ -16,14 +16,12 @@ enum class ForwardedForMode : uint8_t { kAppend, kPreserve, kRemove };
 
 // What the proxy adds to a request on its way to a target.
 struct ForwardedInfo {
-  std::string_view client_address;  // without port
+  std::string_view client_address = {};  // without port
   std::string_view protocol = "http";
   uint16_t port = 0;  // of the listener, as the client sees it
   ForwardedForMode mode = ForwardedForMode::kAppend;
-  std::string_view
-      fallback_host;  // Host of an HTTP/1.0 request that has none: the target's address
-  std::string_view
-      new_trace_id;  // "1-<8 hex>-<24 hex>", the root of a request without one, or its Self
+  std::string_view fallback_host = {};  // Host for a request without one: the target
+  std::string_view new_trace_id = {};   // "1-<8 hex>-<24 hex>": its Root, or its Self
 };
 
 // The bytes needed at most to forward a head of `head_size` bytes.
@@ -49,10 +47,10 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
 // A whole answer of the proxy's own.
 struct OwnAnswer {
   int status = 0;
-  std::string_view reason;  // X-Remuda-Reason; empty: none (fixed responses, redirects)
+  std::string_view reason = {};  // X-Remuda-Reason; empty: none (fixed responses, redirects)
   std::string_view content_type = "text/plain; charset=utf-8";
-  std::string_view body;
-  std::string_view location;  // for redirects
+  std::string_view body = {};
+  std::string_view location = {};  // for redirects
   bool close = false;
   bool say_keep_alive = false;
   bool omit_body = false;  // HEAD: the length without the body

@@ -1,0 +1,99 @@
+// A client's bytes: heads, framing, targets, what is written for the target, chunked bodies. What
+// is forwarded must parse again to the same framing, and the verdict must not depend on how the
+// bytes were cut.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "proxy/http/chunk_decoder.h"
+#include "proxy/http/framing.h"
+#include "proxy/http/head_parser.h"
+#include "proxy/http/head_writer.h"
+#include "proxy/http/target.h"
+
+namespace http = remuda::proxy::http;
+
+namespace {
+
+void Require(bool holds) {
+  if (!holds) std::abort();
+}
+
+// Parses `bytes`, `step` at a time. Returns whether a head was found and fills it.
+http::ParseStatus Parse(const std::string& bytes, size_t step, http::RequestParser& parser,
+                        http::RequestHead& head) {
+  http::ParseStatus status = http::ParseStatus::kNeedMore;
+  for (size_t size = 0; size < bytes.size() && status == http::ParseStatus::kNeedMore;) {
+    size = std::min(size + step, bytes.size());
+    status = parser.Parse(bytes.data(), size, head);
+  }
+  return status;
+}
+
+void CheckForwarded(const http::RequestHead& head, const http::Framing& framing, size_t head_size) {
+  std::string out(http::MaxForwardedHeadBytes(head_size), '\0');
+  const http::ForwardedInfo info{.client_address = "192.0.2.1",
+                                 .port = 80,
+                                 .fallback_host = "10.0.0.1:80",
+                                 .new_trace_id = "1-5759e988-bd862e3fe1be46a994272793"};
+  out.resize(http::WriteRequestHead(head, framing, info, out.data(), out.size()));
+  Require(!out.empty());
+  http::RequestParser parser;
+  http::RequestHead again;
+  http::Framing framing_again;
+  if (parser.Parse(out.data(), out.size(), again) != http::ParseStatus::kDone) {
+    // Our own fields come on top of a full head's; nothing else may be wrong with it.
+    Require(parser.reason() == http::Reason::kTooManyFields ||
+            parser.reason() == http::Reason::kFieldTooLong ||
+            parser.reason() == http::Reason::kHeadTooLarge ||
+            parser.reason() == http::Reason::kRequestLineTooLong);
+    return;
+  }
+  Require(parser.head_size() == out.size());
+  Require(http::DecideRequestFraming(again, framing_again) == http::Reason::kNone);
+  Require(framing_again.kind == framing.kind && framing_again.length == framing.length);
+  const std::string path(head.path);
+  Require(http::CanonicalizeTarget(again) == http::Reason::kNone);
+  Require(again.path == path);
+}
+
+void CheckBody(std::string body) {
+  http::ChunkDecoder whole;
+  std::string copy = body;
+  const auto result = whole.Decode(copy.data(), copy.size(), copy.data());
+  Require(result.consumed <= body.size() && result.produced <= result.consumed);
+  http::ChunkDecoder bytewise;
+  size_t consumed = 0;
+  std::string decoded;
+  for (char& c : body) {
+    if (bytewise.done() || bytewise.reason() != http::Reason::kNone) break;
+    const auto step = bytewise.Decode(&c, 1, &c);
+    consumed += step.consumed;
+    if (step.produced > 0) decoded += c;
+  }
+  Require(bytewise.done() == whole.done() && bytewise.reason() == whole.reason());
+  Require(decoded == copy.substr(0, result.produced));
+  if (whole.done()) Require(consumed == result.consumed);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::string bytes(reinterpret_cast<const char*>(data), size);
+  std::string copy = bytes;
+  http::RequestParser parser;
+  http::RequestHead head;
+  const http::ParseStatus status = Parse(bytes, bytes.size() + 1, parser, head);
+  http::RequestParser parser_bytewise;
+  http::RequestHead head_bytewise;
+  Require(Parse(copy, 1, parser_bytewise, head_bytewise) == status);
+  Require(parser_bytewise.reason() == parser.reason());
+  if (status != http::ParseStatus::kDone) return 0;
+  Require(parser_bytewise.head_size() == parser.head_size());
+  http::Framing framing;
+  if (http::DecideRequestFraming(head, framing) != http::Reason::kNone) return 0;
+  if (http::CanonicalizeTarget(head) != http::Reason::kNone) return 0;
+  CheckForwarded(head, framing, parser.head_size());
+  if (framing.kind == http::BodyKind::kChunked) CheckBody(bytes.substr(parser.head_size()));
+  return 0;
+}

@@ -1,0 +1,290 @@
+// Decisions on the request path: which rule, which target, whether again.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "proxy/core/health.h"
+#include "proxy/core/match.h"
+#include "proxy/core/picker.h"
+#include "proxy/core/retry.h"
+#include "tests/unit/proxy/tables.h"
+
+namespace remuda::proxy {
+namespace {
+
+TEST(Wildcard, Matches) {
+  struct Case {
+    const char* pattern;
+    const char* text;
+    bool lower;
+    bool matches;
+  };
+  const Case cases[] = {
+      {"/a/*", "/a/", false, true},
+      {"/a/*", "/a/b/c", false, true},
+      {"/a/*", "/a", false, false},
+      {"/a?c", "/abc", false, true},
+      {"/a?c", "/ac", false, false},
+      {"*", "", false, true},
+      {"*.example.com", "a.example.com", true, true},
+      {"*.example.com", "example.com", true, false},
+      {"*.example.com", "A.EXAMPLE.com", true, true},
+      {"/A", "/a", false, false},
+      {"a*b*c", "aXbXbXc", false, true},
+      {"a*b*c", "aXbXbX", false, false},
+      {"", "", false, true},
+      {"", "x", false, false},
+      {"**a", "ba", false, true},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(MatchesWildcard(c.pattern, c.text, c.lower), c.matches) << c.pattern << " " << c.text;
+  }
+}
+
+struct MatchCase {
+  const char* name;
+  const char* condition;  // JSON of remuda.v1.Condition
+  const char* request;
+  const char* source;
+  bool holds;
+};
+
+class MatchTest : public ::testing::TestWithParam<MatchCase> {};
+
+TEST_P(MatchTest, ConditionHolds) {
+  const MatchCase& c = GetParam();
+  const auto table = testing::Compile(
+      testing::Config({"1:1"}, std::string("[{priority: 5, conditions: [") + c.condition +
+                                   "], action: {fixed_response: {status: 200}}}]"));
+  http::RequestParser parser;
+  http::RequestHead head;
+  std::string bytes = std::string(c.request) + "\r\n\r\n";
+  ASSERT_EQ(parser.Parse(bytes.data(), bytes.size(), head), http::ParseStatus::kDone);
+  head.path = head.target.substr(0, head.target.find('?'));
+  head.has_query = head.target.find('?') != std::string_view::npos;
+  if (head.has_query) head.query = head.target.substr(head.target.find('?') + 1);
+  if (const auto* host = head.fields.Find(http::FieldId::kHost)) head.host = host->value;
+  const Rule* rule =
+      MatchRule(table->load_balancers.at("shop")->listeners[0], head, *ParseIp(c.source));
+  ASSERT_NE(rule, nullptr);
+  EXPECT_EQ(rule->priority == 5, c.holds);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Conditions, MatchTest,
+    ::testing::Values(
+        MatchCase{"Host", "{host_header: [\"*.shop.test\"]}",
+                  "GET / HTTP/1.1\r\nHost: WWW.shop.TEST:8080", "1.2.3.4", true},
+        MatchCase{"OtherHost", "{host_header: [\"*.shop.test\"]}",
+                  "GET / HTTP/1.1\r\nHost: shop.test", "1.2.3.4", false},
+        MatchCase{"Path", "{path_pattern: [\"/x\", \"/a/*\"]}", "GET /a/b?c HTTP/1.1", "1.2.3.4",
+                  true},
+        MatchCase{"PathCase", "{path_pattern: [\"/A/*\"]}", "GET /a/b HTTP/1.1", "1.2.3.4", false},
+        MatchCase{"Method", "{http_request_method: [PUT, POST]}", "POST / HTTP/1.1", "1.2.3.4",
+                  true},
+        MatchCase{"Header", "{http_header: {name: x-team, values: [\"b*\"]}}",
+                  "GET / HTTP/1.1\r\nX-Team: Blue", "1.2.3.4", true},
+        MatchCase{"NoHeader", "{http_header: {name: x-team, values: [\"*\"]}}", "GET / HTTP/1.1",
+                  "1.2.3.4", false},
+        MatchCase{"Query", "{query_string: [{key: v, value: \"2*\"}]}", "GET /?a=1&V=2b HTTP/1.1",
+                  "1.2.3.4", true},
+        MatchCase{"QueryAnyKey", "{query_string: [{value: \"2\"}]}", "GET /?z=2 HTTP/1.1",
+                  "1.2.3.4", true},
+        MatchCase{"NoQuery", "{query_string: [{key: v, value: \"2\"}]}", "GET /?v=3 HTTP/1.1",
+                  "1.2.3.4", false},
+        MatchCase{"Source", "{source_ip: [\"10.0.0.0/8\"]}", "GET / HTTP/1.1", "10.255.0.1", true},
+        MatchCase{"OtherSource", "{source_ip: [\"10.0.0.0/9\"]}", "GET / HTTP/1.1", "10.255.0.1",
+                  false},
+        MatchCase{"Source6", "{source_ip: [\"2001:db8::/32\"]}", "GET / HTTP/1.1", "2001:db8:1::1",
+                  true}),
+    [](const auto& param) { return param.param.name; });
+
+class PickerTest : public ::testing::Test {
+ protected:
+  void Load(const v1::ProxyConfig& config) {
+    table_ = testing::Compile(config, table_);
+    Publish(*table_);
+    for (const auto& group : table_->changed_groups) group->state->picker(0).group = group.get();
+    state_ = table_->groups.at("blue")->state.get();
+  }
+  TargetState* Find(const std::string& id) {
+    return table_->groups.at("blue")->Find(id)->target.get();
+  }
+  void SetHealthy(std::initializer_list<const char*> ids) {
+    for (const char* id : ids) Find(id)->SetHealth(Health::kHealthy);
+    state_->Changed();
+  }
+  std::map<std::string, int> Pick(int count) {
+    std::map<std::string, int> picked;
+    for (int i = 0; i < count; ++i) {
+      TargetState* target = PickTarget(*state_, 0, {}, false);
+      ++picked[target == nullptr ? "none" : target->id()];
+    }
+    return picked;
+  }
+
+  std::shared_ptr<const RoutingTable> table_;
+  GroupState* state_ = nullptr;
+};
+
+using Counts = std::map<std::string, int>;
+
+TEST_F(PickerTest, GoesRound) {
+  Load(testing::Config({"a:1", "b:1", "c:1"}));
+  SetHealthy({"a", "b", "c"});
+  EXPECT_EQ(Pick(300), (Counts{{"a", 100}, {"b", 100}, {"c", 100}}));
+  std::string last;
+  for (int i = 0; i < 9; ++i) {  // never twice in a row
+    const std::string now = PickTarget(*state_, 0, {}, false)->id();
+    EXPECT_NE(now, last);
+    last = now;
+  }
+}
+
+TEST_F(PickerTest, WeightsOfTargetsAreExact) {
+  Load(testing::Config({"a:3", "b:1", "c:0"}));
+  SetHealthy({"a", "b", "c"});
+  EXPECT_EQ(Pick(400), (Counts{{"a", 300}, {"b", 100}}));
+}
+
+TEST_F(PickerTest, SubsetsShareByWeightSmoothly) {
+  v1::ProxyConfig config = testing::Config({"a:1", "b:1", "c:1"});
+  config.mutable_targets(0)->set_subset("v1");
+  config.mutable_targets(1)->set_subset("v1");
+  config.mutable_targets(2)->set_subset("v2");
+  testing::AddSplit(config, {{"v1", 9}, {"v2", 1}});
+  Load(config);
+  SetHealthy({"a", "b", "c"});
+  // Exact over every window of ten, not only on average.
+  for (int window = 0; window < 5; ++window) EXPECT_EQ(Pick(10)["c"], 1);
+  // A subset without a healthy target gives its share to the others.
+  Find("c")->SetHealth(Health::kUnhealthy);
+  state_->Changed();
+  EXPECT_EQ(Pick(10), (Counts{{"a", 5}, {"b", 5}}));
+}
+
+TEST_F(PickerTest, SubsetOfWeightZeroIsNeverServedNotEvenFailingOpen) {
+  v1::ProxyConfig config = testing::Config({"blue:1", "green:1", "unnamed:1"});
+  config.mutable_targets(0)->set_subset("v1");
+  config.mutable_targets(1)->set_subset("v2");
+  config.mutable_targets(2)->set_subset("v3");
+  testing::AddSplit(config, {{"v1", 1}, {"v2", 0}});
+  Load(config);
+  SetHealthy({"blue", "green", "unnamed"});
+  EXPECT_EQ(Pick(10), (Counts{{"blue", 10}}));
+  Find("blue")->SetHealth(Health::kUnhealthy);
+  state_->Changed();
+  EXPECT_EQ(Pick(10), (Counts{{"blue", 10}}));
+}
+
+TEST_F(PickerTest, FailsOpenInSteps) {
+  v1::ProxyConfig config = testing::Config({"ill:1", "gone:1", "draining:1"});
+  config.mutable_targets(1)->set_state(v1::Target::STATE_GONE);
+  config.mutable_targets(2)->set_state(v1::Target::STATE_DRAINING);
+  Load(config);
+  SetHealthy({"gone", "draining"});
+  EXPECT_EQ(Pick(10), (Counts{{"ill", 10}}));  // all active ones, whatever their health
+  config.mutable_targets(0)->set_state(v1::Target::STATE_GONE);
+  Load(config);
+  EXPECT_EQ(Pick(10), (Counts{{"gone", 5}, {"ill", 5}}));  // nobody but the gone
+  config.mutable_targets(0)->set_state(v1::Target::STATE_DRAINING);
+  config.mutable_targets(1)->set_state(v1::Target::STATE_DRAINING);
+  Load(config);
+  EXPECT_EQ(Pick(1), (Counts{{"none", 1}}));  // never a draining one
+}
+
+TEST_F(PickerTest, RefusingTargetIsOutUntilItPassesButNeverTheLast) {
+  Load(testing::Config({"a:1", "b:1"}));
+  SetHealthy({"a", "b"});
+  Find("a")->SetPassivelyOut(true);
+  state_->Changed();
+  EXPECT_EQ(Pick(10), (Counts{{"b", 10}}));
+  Find("b")->SetPassivelyOut(true);
+  state_->Changed();
+  EXPECT_EQ(Pick(10), (Counts{{"a", 5}, {"b", 5}}));
+  Find("a")->SetPassivelyOut(false);
+  state_->Changed();
+  EXPECT_EQ(Pick(10), (Counts{{"a", 10}}));
+}
+
+TEST_F(PickerTest, AnotherAttemptGoesElsewhere) {
+  Load(testing::Config({"a:1", "b:1"}));
+  SetHealthy({"a", "b"});
+  TargetState* tried[] = {Find("a")};
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(PickTarget(*state_, 0, tried, true), Find("b"));
+  TargetState* both[] = {Find("a"), Find("b")};
+  EXPECT_EQ(PickTarget(*state_, 0, both, false), nullptr);
+  EXPECT_NE(PickTarget(*state_, 0, both, true), nullptr);
+}
+
+TEST(GroupPick, WeightsAreExact) {
+  ForwardAction action;
+  for (const int weight : {3, 1, 0}) {
+    action.groups.push_back({std::make_shared<GroupState>(std::to_string(weight), 1), weight});
+    action.total_weight += weight;
+  }
+  int64_t currents[3] = {};
+  std::map<std::string, int> picked;
+  for (int i = 0; i < 400; ++i) ++picked[PickGroup(action, currents)->id()];
+  EXPECT_EQ(picked, (Counts{{"3", 300}, {"1", 100}}));
+}
+
+TEST(Retry, OnlyWhenItIsSafe) {
+  struct Case {
+    FailedAttempt attempt;
+    bool may;
+  };
+  const Case cases[] = {
+      {{.any_sent = false, .is_idempotent = false, .body_is_held = true}, true},
+      {{.any_sent = true, .is_idempotent = false, .body_is_held = true}, false},
+      {{.any_sent = true, .is_idempotent = true, .body_is_held = true}, true},
+      {{.any_sent = true, .is_idempotent = true, .body_is_held = false}, false},
+      {{.any_sent = true, .is_idempotent = true, .body_is_held = true, .response_started = true},
+       false},
+      {{.any_sent = false, .is_idempotent = true, .body_is_held = true, .attempts = 3}, false},
+  };
+  for (const Case& c : cases) EXPECT_EQ(MayRetry(c.attempt), c.may);
+}
+
+TEST(RetryBudget, IsAShareOfTheRequestsAboveABurst) {
+  RetryBudget budget;
+  for (int64_t i = 0; i < RetryBudget::kBurst; ++i) EXPECT_TRUE(budget.Take());
+  EXPECT_FALSE(budget.Take());
+  for (int i = 0; i < 10; ++i) budget.OnRequest();
+  EXPECT_TRUE(budget.Take());
+  EXPECT_TRUE(budget.Take());
+  EXPECT_FALSE(budget.Take());
+}
+
+TEST(Health, RisesAndFallsByThresholds) {
+  const HealthCheckSpec spec{.healthy_threshold = 3, .unhealthy_threshold = 2};
+  const std::chrono::system_clock::time_point now{};
+  HealthTracker tracker(now);
+  const CheckResult pass{};
+  const CheckResult wrong{CheckResult::Kind::kWrongCode, 503, "got 503, want 200"};
+  const CheckResult late{CheckResult::Kind::kTimeout, 0, "no answer in time"};
+  EXPECT_EQ(tracker.reason(), "Elb.RegistrationInProgress");
+  EXPECT_TRUE(tracker.OnCheck(wrong, spec, now));
+  EXPECT_EQ(tracker.health(), Health::kInitial);
+  EXPECT_EQ(tracker.reason(), "Elb.InitialHealthChecking");
+  EXPECT_TRUE(tracker.OnCheck(pass, spec, now));  // a new target needs one pass
+  EXPECT_EQ(tracker.health(), Health::kHealthy);
+  EXPECT_EQ(tracker.reason(), "");
+  EXPECT_FALSE(tracker.OnCheck(wrong, spec, now));
+  EXPECT_FALSE(tracker.OnCheck(pass, spec, now));  // in a row
+  EXPECT_FALSE(tracker.OnCheck(wrong, spec, now));
+  EXPECT_TRUE(tracker.OnCheck(wrong, spec, now + std::chrono::seconds(9)));
+  EXPECT_EQ(tracker.health(), Health::kUnhealthy);
+  EXPECT_EQ(tracker.reason(), "Target.ResponseCodeMismatch");
+  EXPECT_EQ(tracker.description(), "got 503, want 200");
+  EXPECT_EQ(tracker.since(), now + std::chrono::seconds(9));
+  EXPECT_TRUE(tracker.OnCheck(late, spec, now));
+  EXPECT_EQ(tracker.reason(), "Target.Timeout");
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(tracker.OnCheck(pass, spec, now));
+  EXPECT_TRUE(tracker.OnCheck(pass, spec, now));
+  EXPECT_EQ(tracker.health(), Health::kHealthy);
+}
+
+}  // namespace
+}  // namespace remuda::proxy

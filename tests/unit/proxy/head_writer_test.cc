@@ -1,0 +1,130 @@
+#include "proxy/http/head_writer.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "proxy/http/target.h"
+
+namespace remuda::proxy::http {
+namespace {
+
+constexpr std::string_view kId = "1-5759e988-bd862e3fe1be46a994272793";
+
+// What goes to the target for `request`.
+std::string Forward(std::string request, ForwardedInfo info = {}) {
+  RequestParser parser;
+  RequestHead head;
+  Framing framing;
+  EXPECT_EQ(parser.Parse(request.data(), request.size(), head), ParseStatus::kDone);
+  EXPECT_EQ(DecideRequestFraming(head, framing), Reason::kNone);
+  EXPECT_EQ(CanonicalizeTarget(head), Reason::kNone);
+  info.client_address = "192.0.2.7";
+  info.port = 8080;
+  info.fallback_host = "10.0.0.1:80";
+  info.new_trace_id = kId;
+  std::string out(MaxForwardedHeadBytes(request.size()), '\0');
+  out.resize(WriteRequestHead(head, framing, info, out.data(), out.size()));
+  return out;
+}
+
+const std::string kForwarded =
+    "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: "
+    "8080\r\nX-Amzn-Trace-Id: Root=" +
+    std::string(kId) + "\r\n";
+
+TEST(RequestHeadWriter, MakesTheHeadAnew) {
+  EXPECT_EQ(Forward("GET /a HTTP/1.1\r\nAccept: x\r\nHost: shop\r\n\r\n"),
+            "GET /a HTTP/1.1\r\nHost: shop\r\nAccept: x\r\n" + kForwarded + "\r\n");
+  EXPECT_EQ(Forward("GET /a HTTP/1.0\r\n\r\n"),
+            "GET /a HTTP/1.1\r\nHost: 10.0.0.1:80\r\n" + kForwarded + "\r\n");
+}
+
+TEST(RequestHeadWriter, EmitsOneFraming) {
+  EXPECT_EQ(Forward("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n"),
+            "POST / HTTP/1.1\r\nHost: a\r\n" + kForwarded + "Content-Length: 7\r\n\r\n");
+  EXPECT_EQ(Forward("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"),
+            "POST / HTTP/1.1\r\nHost: a\r\n" + kForwarded + "Transfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(Forward("POST / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "POST / HTTP/1.1\r\nHost: a\r\n" + kForwarded + "Content-Length: 0\r\n\r\n");
+}
+
+TEST(RequestHeadWriter, ForwardedForModes) {
+  const std::string request =
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\r\n";
+  EXPECT_NE(Forward(request).find("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7\r\n"),
+            std::string::npos);
+  EXPECT_NE(Forward(request, {.mode = ForwardedForMode::kPreserve})
+                .find("X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n"),
+            std::string::npos);
+  EXPECT_EQ(Forward(request, {.mode = ForwardedForMode::kRemove}).find("X-Forwarded-For"),
+            std::string::npos);
+}
+
+TEST(RequestHeadWriter, TraceIdGetsASelfWhenThereIsARoot) {
+  const std::string id(kId);
+  const std::pair<std::string, std::string> cases[] = {
+      {"Root=1-a-b", "Self=" + id + ";Root=1-a-b"},
+      {"Self=old;Root=1-a-b;x=y", "Self=" + id + ";Root=1-a-b;x=y"},
+      {"x=y", "Root=" + id + ";x=y"},
+  };
+  for (const auto& [in, out] : cases) {
+    EXPECT_NE(Forward("GET / HTTP/1.1\r\nHost: a\r\nX-Amzn-Trace-Id: " + in + "\r\n\r\n")
+                  .find("X-Amzn-Trace-Id: " + out + "\r\n"),
+              std::string::npos)
+        << in;
+  }
+}
+
+TEST(RequestHeadWriter, SaysWhenItDoesNotFit) {
+  std::string request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  RequestParser parser;
+  RequestHead head;
+  ASSERT_EQ(parser.Parse(request.data(), request.size(), head), ParseStatus::kDone);
+  ASSERT_EQ(CanonicalizeTarget(head), Reason::kNone);
+  char small[40];
+  EXPECT_EQ(WriteRequestHead(head, Framing(), {}, small, sizeof small), 0U);
+}
+
+TEST(ResponseHeadWriter, DropsTheTargetsFramingAndOurOwnName) {
+  const std::string response =
+      "HTTP/1.1 200 Fine\r\nServer: x\r\nTransfer-Encoding: chunked\r\nConnection: "
+      "close\r\nX-Remuda-Reason: Spoofed\r\n\r\n";
+  ResponseParser parser;
+  ResponseHead head;
+  Framing framing;
+  ASSERT_EQ(parser.Parse(response.data(), response.size(), head), ParseStatus::kDone);
+  ASSERT_EQ(DecideResponseFraming(head, Method::kGet, framing), Reason::kNone);
+  char out[500];
+  const size_t size =
+      WriteResponseHead(head, {.has_length = true, .length = 4, .close = true}, out, sizeof out);
+  EXPECT_EQ(std::string(out, size),
+            "HTTP/1.1 200 Fine\r\nServer: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n");
+}
+
+TEST(OwnAnswerWriter, NamesTheReason) {
+  char out[500];
+  const size_t size = WriteOwnAnswer(
+      {.status = 503, .reason = "NoRegisteredTarget", .body = "sorry"}, out, sizeof out);
+  EXPECT_EQ(std::string(out, size),
+            "HTTP/1.1 503 Service Unavailable\r\nServer: remuda\r\nX-Remuda-Reason: "
+            "NoRegisteredTarget\r\n"
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n\r\nsorry");
+}
+
+TEST(ChunkHeadWriter, WritesHex) {
+  char out[kMaxChunkHeadBytes];
+  EXPECT_EQ(std::string(out, WriteChunkHead(26, out)), "1a\r\n");
+  EXPECT_EQ(std::string(out, WriteChunkHead(~uint64_t{0}, out)), "ffffffffffffffff\r\n");
+}
+
+TEST(Reasons, HaveNamesAndCodes) {
+  for (size_t i = 1; i < static_cast<size_t>(Reason::kCount); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    EXPECT_FALSE(NameOf(reason).empty()) << i;
+    EXPECT_NE(PhraseOf(StatusOf(reason)), "Unknown") << NameOf(reason);
+  }
+}
+
+}  // namespace
+}  // namespace remuda::proxy::http

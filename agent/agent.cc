@@ -19,7 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kWorkers = 2;
+constexpr int kTransferWorkers = 2;
+constexpr int kFileWorkers = 2;
 // Chunks of logs that may wait in the session at once, over all streams.
 constexpr size_t kMaxQueuedForLogs = 16;
 constexpr std::chrono::milliseconds kMinUsageInterval{100};
@@ -54,8 +55,9 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
       channel_(grpc::CreateCustomChannel(options_.controller, grpc::InsecureChannelCredentials(),
                                          ClientChannelArguments())),
       images_(channel_),
-      pool_(std::make_unique<WorkerPool>(kWorkers)),
-      instances_(loop, *pool_, images_,
+      transfers_(std::make_unique<WorkerPool>(kTransferWorkers)),
+      files_(std::make_unique<WorkerPool>(kFileWorkers)),
+      instances_(loop, *transfers_, *files_, images_,
                  {.data_directory = options_.data_directory,
                   .host = {.address = options_.address, .zone = options_.zone},
                   .program = options_.program,
@@ -94,7 +96,8 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
 Agent::~Agent() {
   loop_.Cancel(usage_timer_);
   images_.Cancel();
-  pool_.reset();
+  transfers_.reset();
+  files_.reset();
 }
 
 absl::Status Agent::Start() {
@@ -263,7 +266,7 @@ void Agent::OnSnapshot(const v1::SnapshotRequest& request) {
   push.labels.insert(request.labels().begin(), request.labels().end());
   const std::string archive =
       absl::StrCat(options_.data_directory, "/snapshots/", RandomHex(), ".tar.zst");
-  pool_->Post(
+  transfers_->Post(
       [this, answer, push = std::move(push), archive, dir = instances_.Dir(request.instance())] {
         std::string error = MakeSnapshot(images_, dir, archive, push);
         loop_.Post([answer, error = std::move(error)] { answer(error); });

@@ -75,7 +75,9 @@ class Agent {
   Fd lock_;
   std::shared_ptr<grpc::Channel> channel_;
   ImageClient images_;
-  std::unique_ptr<WorkerPool> pool_;  // destroyed first: its tasks use the rest
+  // Destroyed first: their tasks use the rest.
+  std::unique_ptr<WorkerPool> transfers_;  // over the network: fetches, pushes
+  std::unique_ptr<WorkerPool> files_;      // on this disk
   Instances instances_;
   Session session_;
   LogStreams logs_;

@@ -121,8 +121,6 @@ absl::StatusOr<std::string> ImageCache::Ensure(const std::string& digest) {
     fs::last_write_time(path, fs::file_time_type::clock::now(), error);  // for Prune: used just now
     return path;
   }
-  const std::lock_guard lock(mutex_);
-  if (fs::is_directory(path, error)) return path;  // another thread fetched it meanwhile
   if (absl::Status status = Download(digest, hex); !status.ok()) return status;
 
   const std::string unpacking = path + kUnpacking;

@@ -1,7 +1,8 @@
 // Images on this host's disk: fetched by digest, resumed after a break, verified, unpacked beside
 // and renamed into place.
 //
-// Blocks; called on worker threads, any number at once. A directory in the cache is never changed.
+// Blocks; called on worker threads, at the same time for different images only. A directory in the
+// cache is never changed.
 #pragma once
 
 #include <absl/status/statusor.h>

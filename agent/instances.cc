@@ -51,10 +51,8 @@ void SetTime(google::protobuf::Timestamp* time, int64_t unix_ms) {
 }
 
 // On a worker thread: the instance's own copy of the image's files, complete or not there at all.
-absl::Status PrepareFiles(ImageCache& images, const std::string& digest, const InstanceDir& dir,
-                          const std::optional<UserIds>& user) {
-  const auto image = images.Ensure(digest);
-  if (!image.ok()) return image.status();
+absl::Status MakeFiles(const std::string& image, const InstanceDir& dir,
+                       const std::optional<UserIds>& user) {
   std::error_code error;
   // Others may pass through, to reach app/, but not list it.
   fs::create_directories(dir.path, error);
@@ -62,7 +60,7 @@ absl::Status PrepareFiles(ImageCache& images, const std::string& digest, const I
   const std::string partial = dir.path + "/app.partial";
   fs::remove_all(partial, error);
   fs::remove_all(dir.App(), error);
-  absl::Status status = CopyTree(*image, partial, user ? static_cast<int64_t>(user->uid) : -1,
+  absl::Status status = CopyTree(image, partial, user ? static_cast<int64_t>(user->uid) : -1,
                                  user ? static_cast<int64_t>(user->gid) : -1);
   if (!status.ok()) return status;
   if (rename(partial.c_str(), dir.App().c_str()) != 0) {
@@ -73,9 +71,11 @@ absl::Status PrepareFiles(ImageCache& images, const std::string& digest, const I
 
 }  // namespace
 
-Instances::Instances(EventLoop& loop, WorkerPool& pool, ImageSource& source, Options options)
+Instances::Instances(EventLoop& loop, WorkerPool& transfers, WorkerPool& files, ImageSource& source,
+                     Options options)
     : loop_(loop),
-      pool_(pool),
+      transfers_(transfers),
+      files_(files),
       options_(std::move(options)),
       images_({.directory = options_.data_directory + "/images"}, source),
       cgroups_(Cgroups::Detect()),
@@ -87,7 +87,7 @@ Instances::Instances(EventLoop& loop, WorkerPool& pool, ImageSource& source, Opt
                                 const Record& run) { return Cgroups::End(run.All(key::kCgroup)); },
                    .delete_tree =
                        [this](const std::string& path) {
-                         pool_.Post([path] {
+                         files_.Post([path] {
                            std::error_code error;
                            fs::remove_all(path, error);
                          });
@@ -244,15 +244,47 @@ void Instances::Evaluate(const std::string& id) {
 void Instances::Prepare(const std::string& id) {
   Instance& instance = instances_[id];
   const auto& launch_template = assignment_.Find(id)->launch_template();
-  const auto user = FindUser(launch_template.user());
-  if (!user.ok()) {
+  if (const auto user = FindUser(launch_template.user()); !user.ok()) {
     Fail(id, user.status(), /*final=*/true);
     return;
   }
   instance.preparing = true;
   Tell(id);
-  pool_.Post([this, id, digest = launch_template.image_digest(), dir = Dir(id), user = *user] {
-    absl::Status status = PrepareFiles(images_, digest, dir, user);
+  // One transfer for all that want the image at once.
+  const std::string& digest = launch_template.image_digest();
+  std::vector<std::string>& waiting = fetching_[digest];
+  waiting.push_back(id);
+  if (waiting.size() > 1) return;
+  transfers_.Post([this, digest] {
+    absl::StatusOr<std::string> image = images_.Ensure(digest);
+    loop_.Post([this, digest, image = std::move(image)] { Fetched(digest, image); });
+  });
+}
+
+void Instances::Fetched(const std::string& digest, const absl::StatusOr<std::string>& image) {
+  const auto waiting = std::move(fetching_[digest]);
+  fetching_.erase(digest);
+  for (const std::string& id : waiting) {
+    if (image.ok()) {
+      CopyFiles(id, *image);
+    } else {
+      Prepared(id, image.status());
+    }
+  }
+  if (image.ok()) {
+    files_.Post([this] { images_.MakeDurable(); });
+  }
+}
+
+void Instances::CopyFiles(const std::string& id, const std::string& image) {
+  const v1::InstanceAssignment* assigned = assignment_.Find(id);
+  const auto user = FindUser(assigned == nullptr ? "" : assigned->launch_template().user());
+  if (!user.ok()) {
+    Prepared(id, absl::UnavailableError(user.status().message()));
+    return;
+  }
+  files_.Post([this, id, image, dir = Dir(id), user = *user] {
+    absl::Status status = MakeFiles(image, dir, user);
     loop_.Post([this, id, status = std::move(status)] { Prepared(id, status); });
   });
 }
@@ -266,7 +298,6 @@ void Instances::Prepared(const std::string& id, const absl::Status& status) {
   }
   instance.has_files = true;
   instance.failed = false;
-  pool_.Post([this] { images_.MakeDurable(); });
   Evaluate(id);
 }
 
@@ -353,7 +384,7 @@ void Instances::Forget(const std::string& id) {
   std::set<std::string> used;
   for (const auto& [other, assigned] : assignment_.instances())
     used.insert(assigned.launch_template().image_digest());
-  pool_.Post([this, used = std::move(used)] { images_.Prune(used); });
+  files_.Post([this, used = std::move(used)] { images_.Prune(used); });
 }
 
 void Instances::OnRunChange(const std::string& id) {

@@ -40,8 +40,11 @@ class Instances {
     std::function<void(const std::string&)> on_removed = {};
   };
 
-  // `loop`, `pool` and `source` must outlive it; the pool's tasks must have ended before it does.
-  Instances(EventLoop& loop, WorkerPool& pool, ImageSource& source, Options options);
+  // Two pools, so that a transfer which hangs does not keep instances whose image is here from
+  // starting. `loop`, the pools and `source` must outlive it; the pools' tasks must have ended
+  // before it does.
+  Instances(EventLoop& loop, WorkerPool& transfers, WorkerPool& files, ImageSource& source,
+            Options options);
   ~Instances();
 
   // Reads the data directory: takes up the last assignment and everything that runs. Once, first.
@@ -88,6 +91,8 @@ class Instances {
   void Evaluate(const std::string& id);
   void EvaluateAll();
   void Prepare(const std::string& id);
+  void Fetched(const std::string& digest, const absl::StatusOr<std::string>& image);
+  void CopyFiles(const std::string& id, const std::string& image);
   void Prepared(const std::string& id, const absl::Status& status);
   void Start(const std::string& id);
   absl::Status TryStart(const std::string& id, const v1::InstanceAssignment& assignment);
@@ -101,7 +106,8 @@ class Instances {
   std::string AssignmentPath() const { return options_.data_directory + "/assignment"; }
 
   EventLoop& loop_;
-  WorkerPool& pool_;
+  WorkerPool& transfers_;
+  WorkerPool& files_;
   const Options options_;
   Assignment assignment_;
   ImageCache images_;
@@ -110,7 +116,8 @@ class Instances {
   Supervisor supervisor_;
   SessionFacts session_;
   std::map<std::string, Instance> instances_;
-  std::function<void()> all_stopped_;  // set: StopAll was asked for
+  std::map<std::string, std::vector<std::string>> fetching_;  // digest → instances that wait for it
+  std::function<void()> all_stopped_;                         // set: StopAll was asked for
 };
 
 }  // namespace remuda::agent

@@ -18,9 +18,9 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using store::v1::RequestRecord;
 
-// Rows looked at for their age by each write: two for each row that is added, so that old ones go
-// sooner than new ones come.
-constexpr int kNeighboursLookedAt = 2;
+// Rows looked at for their age by each write, at each of two places: more than the one row that it
+// adds.
+constexpr int kRowsLookedAt = 2;
 // How far below the limit the rows are brought when it is met, so that this is not done for each
 // write.
 constexpr size_t kKeptAfterPruning = limits::kRequestRecordsKept * 9 / 10;
@@ -31,16 +31,18 @@ bool IsTooOld(const RequestRecord& record, Time now) {
   return FromProto(record.time()) + limits::kRequestRecordAge <= now;
 }
 
-// Deletes old rows next to `id` in key order, round the end.
-void ForgetNeighbours(Draft& draft, const std::string& id, Time now) {
+// Deletes old rows among those after `id`, where old random ids are found, and among the first,
+// where old counted ones are.
+void ForgetSome(Draft& draft, const std::string& id, Time now) {
   std::vector<std::string> old;
-  int left = kNeighboursLookedAt;
-  const auto look = [&](const std::string& key, const RequestRecord& record) {
-    if (IsTooOld(record, now)) old.push_back(key);
-    return --left > 0;
-  };
-  draft.ForEachFrom<RequestRecord>(id + '\0', look);
-  if (left > 0) draft.ForEachFrom<RequestRecord>("", look);
+  for (const std::string& from : {id + '\0', std::string()}) {
+    int left = kRowsLookedAt;
+    draft.ForEachFrom<RequestRecord>(from,
+                                     [&](const std::string& key, const RequestRecord& record) {
+                                       if (IsTooOld(record, now)) old.push_back(key);
+                                       return --left > 0;
+                                     });
+  }
   for (const std::string& key : old) draft.Delete<RequestRecord>(key);
 }
 
@@ -109,7 +111,7 @@ absl::StatusOr<bool> Once::Replay(const Draft& draft, Time now, Message& answer)
 
 void Once::Keep(Draft& draft, Time now, const Message& answer) const {
   if (request_id_.empty()) return;
-  ForgetNeighbours(draft, request_id_, now);
+  ForgetSome(draft, request_id_, now);
   ForgetOldest(draft);
   RequestRecord record;
   record.set_method(std::string(method_));

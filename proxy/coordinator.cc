@@ -154,6 +154,10 @@ void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
   for (const auto& [target, admin] : table->admin_changes) {
     if (const auto it = leaving_.find(target.get()); it != leaving_.end())
       it->second.is_settled = true;
+    if (admin == AdminState::kGone || admin == AdminState::kDraining) {
+      spdlog::info("targetGroups/{}/targets/{}: out of rotation, {}", target->group().id(),
+                   target->id(), admin == AdminState::kGone ? "its process is gone" : "draining");
+    }
   }
   Adopted adopted{table, CountBusy(), {}};
   for (const auto& [key, report] : listeners_) adopted.listeners.push_back(report);

@@ -1,24 +1,26 @@
 'use strict';
-// kill -9 of an instance under load: how fast it left rotation and was replaced, from the proxy's access log and the
-// times that Remuda itself keeps. The figures are printed; what is asserted is that no request failed.
+// kill -9 of an instance under load: how fast it left rotation and was replaced, from the proxy's own log and the times
+// that Remuda itself keeps. The figures are printed; what is asserted is that no request failed.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
-const { rate, scratchFolder, startShop } = require('./harness.js');
+const { rate, startShop } = require('./harness.js');
 
 const rounds = 3;
+const generousMs = 10_000; // this machine may be busy; the figures that are printed are what counts
 
-// When the last request that was tried on `target` ended, by the proxy's access log; 0 if there was none.
-function lastUseOf(accessLog, target) {
-  const lines = fs.readFileSync(accessLog, 'utf8').split('\n').filter((line) => line.includes(target));
-  return lines.length ? Date.parse(lines.at(-1).split(' ')[1]) : 0;
+// When the proxy wrote that every worker of it had taken `instance` out of rotation, because its process was gone.
+function outOfRotation(proxyLog, instance) {
+  const line = fs.readFileSync(proxyLog, 'utf8').split('\n').find((text) => text.includes(`/${instance}: out of rotation, its process is gone`));
+  assert.ok(line, `the proxy's log says that ${instance} was taken out`);
+  return Date.parse(/"time":"([^"]+)"/.exec(line)[1]);
 }
 
 test('kill -9 under load', async (t) => {
-  const accessLog = path.join(scratchFolder(t), 'access.log');
-  const lab = await startShop(t, { env: { REMUDA_ACCESS_LOG: accessLog } });
+  const lab = await startShop(t);
+  const proxyLog = path.join(lab.cluster.options.dataDir, 'logs/p1.log');
   for (let round = 1; round <= rounds; round += 1) {
     const before = await lab.cluster.settled(2, 'two instances');
     const victim = before[round % 2];
@@ -27,10 +29,11 @@ test('kill -9 under load', async (t) => {
     const after = await lab.replaced(victim);
     const [successor] = after.filter((i) => !before.some((old) => old.id === i.id));
     await lab.serveMore(rate);
-    const last = lastUseOf(accessLog, `${victim.address}:${victim.port}`);
-    console.log(`round ${round}: last request tried on the killed instance ${Math.max(0, last - killedAt)} ms after the kill, ` +
-      `replacement process started after ${Date.parse(successor.process.startTime) - killedAt} ms, ` +
-      `in service after ${Date.parse(successor.inServiceTime) - killedAt} ms`);
+    const out = outOfRotation(proxyLog, victim.id) - killedAt;
+    const started = Date.parse(successor.process.startTime) - killedAt;
+    const serving = Date.parse(successor.inServiceTime) - killedAt;
+    console.log(`round ${round}: killed; out of rotation after ${out} ms, replacement process started after ${started} ms, in service after ${serving} ms`);
+    for (const ms of [out, started, serving]) assert.ok(ms >= 0 && ms < generousMs);
   }
   assert.equal(lab.total.failed, 0, `requests failed: ${JSON.stringify(lab.failures)}`);
   const activities = await lab.cluster.get('activities');

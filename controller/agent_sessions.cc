@@ -1,0 +1,224 @@
+#include "controller/agent_sessions.h"
+
+#include <arpa/inet.h>
+
+#include "common/status.h"
+#include "controller/core/time.h"
+#include "controller/limits.h"
+
+namespace remuda {
+namespace {
+
+using agent::v1::ConnectRequest;
+
+bool IsIpAddress(const std::string& text) {
+  unsigned char bytes[sizeof(in6_addr)];
+  return inet_pton(AF_INET, text.c_str(), bytes) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), bytes) == 1;
+}
+
+// First key of a host in a map by (host, id).
+template <class Map>
+auto FirstOf(Map& map, const std::string& host) {
+  return map.lower_bound({host, 0});
+}
+
+}  // namespace
+
+absl::Status AgentSessions::Handle(Session& session, std::string_view bytes) {
+  ConnectRequest request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidField("message", "is not a remuda.agent.v1.ConnectRequest");
+  }
+  if (request.message_case() == ConnectRequest::kHello)
+    return OnHello(session, std::move(*request.mutable_hello()));
+  if (session.name.empty()) return InvalidField("hello", "must be the first message");
+  return HandleReport(session, request);
+}
+
+absl::Status AgentSessions::HandleReport(Session& session, const ConnectRequest& request) {
+  Seen(session.name).last_seen = engine_.Now();
+  switch (request.message_case()) {
+    case ConnectRequest::kAck:
+      OnAck(session, request.ack().revision());
+      break;
+    case ConnectRequest::kNack:
+      OnNack(session, request.nack().revision(), request.nack().resource(),
+             request.nack().reason());
+      break;
+    case ConnectRequest::kReport:
+      OnInstances(session.name, request.report());
+      break;
+    case ConnectRequest::kUsage:
+      OnUsage(session.name, request.usage());
+      break;
+    case ConnectRequest::kLog:
+      OnLog(session.name, request.log());
+      break;
+    case ConnectRequest::kSnapshot:
+      FinishSnapshot({session.name, request.snapshot().snapshot_id()},
+                     request.snapshot().error().empty()
+                         ? absl::OkStatus()
+                         : FailedPrecondition("SNAPSHOT_FAILED",
+                                              session.name + ": " + request.snapshot().error()));
+      break;
+    case ConnectRequest::kHello:
+    case ConnectRequest::MESSAGE_NOT_SET:
+      // A newer agent's message: ignored, as unknown fields are.
+      break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
+  if (session.name.empty() && !IsIpAddress(hello.address())) {
+    return InvalidField("hello.address",
+                        "\"" + hello.address() + "\" is not an IPv4 or IPv6 address");
+  }
+  const HelloFields fields{.name_field = "host",
+                           .name = hello.host(),
+                           .cluster_id = hello.cluster_id(),
+                           .address = hello.address(),
+                           .zone = hello.zone(),
+                           .labels = hello.labels(),
+                           .held = hello.has_held() ? &hello.held() : nullptr};
+  if (absl::Status status = Begin(session, fields); !status.ok()) return status;
+  core::HostObservation& seen = Seen(session.name);
+  seen.connected = seen.reported = true;
+  seen.last_seen = engine_.Now();
+  seen.instances.clear();
+  for (agent::v1::InstanceStatus& status : *hello.mutable_instances()) {
+    const std::string id = status.instance();
+    seen.instances[id] = std::move(status);
+  }
+  hello.clear_instances();
+  seen.hello = std::move(hello);
+  TouchHost(engine_.state(), session.name, engine_.touched());
+
+  agent::v1::ConnectResponse response;
+  auto& welcome = *response.mutable_welcome();
+  welcome.set_epoch(identity_.epoch);
+  welcome.set_cluster_id(identity_.cluster_id);
+  *welcome.mutable_usage_interval() = core::ToProto(limits::kUsageInterval);
+  Send(session, MakeFrame(response));
+  return absl::OkStatus();
+}
+
+void AgentSessions::OnInstances(const std::string& name, const agent::v1::InstanceReport& report) {
+  core::HostObservation& seen = Seen(name);
+  Touched& touched = engine_.touched();
+  touched.hosts.insert(name);
+  for (const agent::v1::InstanceStatus& status : report.instances()) {
+    seen.instances[status.instance()] = status;
+    TouchInstance(engine_.state(), status.instance(), touched);
+  }
+  for (const std::string& id : report.removed()) {
+    seen.instances.erase(id);
+    seen.usage.erase(id);
+    TouchInstance(engine_.state(), id, touched);
+  }
+}
+
+void AgentSessions::OnUsage(const std::string& name, const agent::v1::UsageReport& report) {
+  core::HostObservation& seen = Seen(name);
+  seen.used = report.host();
+  seen.usage.clear();
+  for (const agent::v1::InstanceUsage& usage : report.instances())
+    seen.usage[usage.instance()] = usage;
+  engine_.touched().instances = true;
+}
+
+absl::StatusOr<AgentSessions::LogReader> AgentSessions::ReadLog(const std::string& host,
+                                                                agent::v1::LogRequest request,
+                                                                OnChunk on_chunk) {
+  Session* session = Find(host);
+  if (session == nullptr)
+    return Unavailable("hosts/" + host + " has no session: its logs cannot be read now");
+  size_t readers = 0;
+  for (auto it = FirstOf(logs_, host); it != logs_.end() && it->first.first == host; ++it)
+    ++readers;
+  if (readers >= limits::kMaxLogReadersPerHost) {
+    return LimitExceeded(
+        "kMaxLogReadersPerHost",
+        "hosts/" + host + " has " + std::to_string(readers) + " log readers already");
+  }
+  const LogReader reader{host, next_request_id_++};
+  logs_[{host, reader.stream_id}] = std::move(on_chunk);
+  request.set_stream_id(reader.stream_id);
+  agent::v1::ConnectResponse response;
+  *response.mutable_log() = std::move(request);
+  Send(*session, MakeFrame(response));
+  return reader;
+}
+
+void AgentSessions::CancelLog(const LogReader& reader) {
+  if (logs_.erase({reader.host, reader.stream_id}) == 0) return;
+  Session* session = Find(reader.host);
+  if (session == nullptr) return;
+  agent::v1::ConnectResponse response;
+  response.mutable_log_cancel()->set_stream_id(reader.stream_id);
+  Send(*session, MakeFrame(response));
+}
+
+void AgentSessions::OnLog(const std::string& name, const agent::v1::LogChunk& chunk) {
+  const auto it = logs_.find({name, chunk.stream_id()});
+  if (it == logs_.end()) return;
+  // A copy: the reader may cancel from inside, and so erase itself.
+  const OnChunk on_chunk = it->second;
+  if (chunk.end()) logs_.erase(it);
+  on_chunk(chunk);
+}
+
+void AgentSessions::Snapshot(const std::string& host, agent::v1::SnapshotRequest request,
+                             std::function<void(const absl::Status&)> done,
+                             absl::Duration timeout) {
+  Session* session = Find(host);
+  if (session == nullptr)
+    return done(Unavailable("hosts/" + host + " has no session: no image can be made there now"));
+  const Key key{host, next_request_id_++};
+  snapshots_[key] = std::move(done);
+  request.set_snapshot_id(key.second);
+  agent::v1::ConnectResponse response;
+  *response.mutable_snapshot() = std::move(request);
+  Send(*session, MakeFrame(response));
+  loop_.At(engine_.Now() + timeout, [this, key] {
+    FinishSnapshot(key, DeadlineExceeded("hosts/" + key.first + " has not made the image in time"));
+  });
+}
+
+void AgentSessions::FinishSnapshot(const Key& key, const absl::Status& status) {
+  auto it = snapshots_.extract(key);
+  if (!it.empty()) it.mapped()(status);
+}
+
+void AgentSessions::Confirm(const std::string& name, int64_t) {
+  for (const std::string& id : engine_.state().InstancesOnHost(name)) {
+    const auto* instance = engine_.state().Find<v1::Instance>(id);
+    engine_.touched().groups.insert((*instance)->auto_scaling_group());
+  }
+}
+
+void AgentSessions::Lost(const std::string& name) {
+  core::HostObservation& seen = Seen(name);
+  seen.connected = false;
+  seen.last_seen = engine_.Now();
+  TouchHost(engine_.state(), name, engine_.touched());
+  while (true) {
+    const auto it = FirstOf(logs_, name);
+    if (it == logs_.end() || it->first.first != name) break;
+    const OnChunk on_chunk = std::move(it->second);
+    logs_.erase(it);
+    agent::v1::LogChunk last;
+    last.set_end(true);
+    last.set_error("hosts/" + name + " has lost its session");
+    on_chunk(last);
+  }
+  while (true) {
+    const auto it = FirstOf(snapshots_, name);
+    if (it == snapshots_.end() || it->first.first != name) break;
+    FinishSnapshot(it->first,
+                   Unavailable("hosts/" + name + " has lost its session while it made the image"));
+  }
+}
+
+}  // namespace remuda

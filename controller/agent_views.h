@@ -1,0 +1,48 @@
+// AgentViews: the assignment of each host, with its log of changes.
+//
+// Owns: the views. Does not own: what is in them (core::AssignmentFor), nor who has which revision
+// (AgentSessions). Thread: the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "controller/core/observations.h"
+#include "controller/core/state.h"
+#include "controller/frame.h"
+#include "controller/view_log.h"
+
+namespace remuda {
+
+class AgentViews {
+ public:
+  // As ProxyViews.
+  AgentViews(int64_t epoch, std::function<int64_t()> next_sequence)
+      : epoch_(epoch), next_sequence_(std::move(next_sequence)) {}
+
+  // Brings the views of `touched` up to date, and publishes: afterwards the newest revision of
+  // every view covers state.commit().
+  void Refresh(const core::State& state, const core::Observations& seen,
+               const std::set<std::string>& touched);
+
+  // The view that a host follows; null while the state does not know the host.
+  const ViewLog* ViewOf(std::string_view host) const;
+  bool CanBuildOn(std::string_view host, int64_t held) const;
+  void Surpass(std::string_view host, int64_t held, int64_t commit);
+
+  // The update from `base` (nullopt: the whole view) to the newest revision, as a serialized
+  // ConnectResponse.
+  Frame UpdateFor(std::string_view host, std::optional<int64_t> base) const;
+
+ private:
+  const int64_t epoch_;
+  const std::function<int64_t()> next_sequence_;
+  std::map<std::string, ViewLog, std::less<>> views_;
+};
+
+}  // namespace remuda

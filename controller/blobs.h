@@ -1,0 +1,100 @@
+// Blobs: the bytes of images on disk, one file a digest.
+//
+// Owns: DIR/sha256/HEX (whole, verified, immutable) and DIR/tmp (uploads under way; what a crash
+// left there is removed at the start). Does not own: which blobs are images (the state). Thread:
+// one at a time, the blob thread; calls block for I/O.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "common/sha256.h"
+
+namespace remuda {
+
+class Blobs {
+ public:
+  struct Options {
+    std::string directory;   // made if missing
+    int64_t max_blob_bytes;  // a larger upload is refused with RESOURCE_EXHAUSTED
+  };
+  struct Blob {
+    std::string digest;  // "sha256:" and 64 hex digits
+    int64_t size_bytes = 0;
+  };
+
+  // `total_bytes` is kept up to date with the size of all blobs, and outlives this.
+  static absl::StatusOr<std::unique_ptr<Blobs>> Open(Options options,
+                                                     std::atomic<int64_t>& total_bytes);
+
+  // Bytes on their way in. Given up, with its file, when it is destroyed before Finish succeeded.
+  class Upload {
+   public:
+    Upload(const Upload&) = delete;
+    Upload& operator=(const Upload&) = delete;
+    ~Upload();
+    absl::Status Append(std::string_view bytes);
+    int64_t size_bytes() const { return size_bytes_; }
+
+   private:
+    friend class Blobs;
+    explicit Upload(const Options& options) : options_(options) {}
+    const Options& options_;
+    std::string path_;
+    int fd_ = -1;
+    int64_t size_bytes_ = 0;
+    Sha256 hash_;
+  };
+  absl::StatusOr<std::unique_ptr<Upload>> Begin();
+
+  // Refuses a size over the limit.
+  absl::Status CheckSize(int64_t size_bytes) const;
+
+  // Makes the upload durable under its digest, and claims it: no Collect removes it until Release.
+  // `digest` (empty: any) and `size_bytes` (0: any) are what the sender promised: INVALID_ARGUMENT
+  // if they differ.
+  absl::StatusOr<Blob> Finish(Upload& upload, std::string_view digest, int64_t size_bytes);
+  void Release(const std::string& digest);
+
+  // Removes every blob that is neither in `referenced` nor claimed.
+  void Collect(const std::set<std::string>& referenced);
+
+  // A blob open for reading.
+  class Reader {
+   public:
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+    ~Reader();
+    int64_t size_bytes() const { return size_bytes_; }
+    // At most `limit` bytes from `offset`; empty at the end.
+    absl::StatusOr<std::string> Read(int64_t offset, size_t limit) const;
+
+   private:
+    friend class Blobs;
+    explicit Reader(int fd) : fd_(fd) {}
+    int fd_;
+    int64_t size_bytes_ = 0;
+  };
+  // NOT_FOUND; INVALID_ARGUMENT if `digest` has not the form of one.
+  absl::StatusOr<std::unique_ptr<Reader>> Read(std::string_view digest) const;
+
+ private:
+  Blobs(Options options, std::atomic<int64_t>& total_bytes)
+      : options_(std::move(options)), total_bytes_(total_bytes) {}
+  std::string PathOf(std::string_view hex) const;
+
+  const Options options_;
+  std::atomic<int64_t>& total_bytes_;
+  int64_t next_upload_ = 0;
+  std::map<std::string, int> claims_;
+};
+
+}  // namespace remuda

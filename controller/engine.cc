@@ -1,0 +1,141 @@
+#include "controller/engine.h"
+
+#include <google/protobuf/any.pb.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "controller/core/reconcile.h"
+#include "controller/limits.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace remuda {
+namespace {
+
+bool IsStaleEpoch(const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kFailedPrecondition) return false;
+  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+  google::rpc::ErrorInfo info;
+  return payload.has_value() && info.ParseFromString(std::string(*payload)) &&
+         info.reason() == "STALE_EPOCH";
+}
+
+}  // namespace
+
+Engine::Engine(Options options, const Clock& clock, Committer& committer, Metrics& metrics)
+    : clock_(clock),
+      committer_(committer),
+      metrics_(metrics),
+      on_leadership_lost_(std::move(options.on_leadership_lost)),
+      state_(std::move(options.state)) {
+  seen_.start = clock_.Now();
+  seen_.patience = options.patience;
+  TouchAll(state_, touched_);
+  metrics_.commit = state_.commit();
+}
+
+Touched Engine::TakeTouched() {
+  all_dirty_ = all_dirty_ || touched_.all_groups;
+  dirty_.merge(touched_.groups);
+  return std::exchange(touched_, {});
+}
+
+absl::Time Engine::due() const {
+  if (under_way_ != nullptr) return absl::InfiniteFuture();
+  if (!commands_.empty()) return absl::InfinitePast();
+  const bool dirty = all_dirty_ || !dirty_.empty() || touched_.reconcile();
+  return std::max(retry_at_, dirty ? absl::InfinitePast() : due_);
+}
+
+void Engine::Turn() {
+  if (under_way_ != nullptr) return;
+  all_dirty_ = all_dirty_ || touched_.all_groups;
+  dirty_.insert(touched_.groups.begin(), touched_.groups.end());
+  touched_.all_groups = false;
+  touched_.groups.clear();
+  const absl::Time now = clock_.Now();
+  if (now >= due_) all_dirty_ = true;
+  const bool reconcile = (all_dirty_ || !dirty_.empty()) && now >= retry_at_;
+  if (commands_.empty() && !reconcile) return;
+
+  auto batch = std::make_unique<Batch>();
+  batch->begun = now;
+  core::Draft draft(state_);
+  Decide(*batch, draft);
+  if (reconcile) ReconcileOn(draft, now);
+  batch->changes = std::make_shared<const core::Changes>(draft.Take());
+  if (batch->changes->empty()) {
+    Answer(*batch, absl::OkStatus());
+    return;
+  }
+  under_way_ = std::move(batch);
+  committer_.Begin(under_way_->changes,
+                   [this](absl::StatusOr<int64_t> commit) { OnCommitted(std::move(commit)); });
+}
+
+void Engine::Decide(Batch& batch, core::Draft& draft) {
+  const core::Context context{seen_, batch.begun};
+  while (!commands_.empty() && batch.decided.size() < limits::kMaxBatchCommands) {
+    Command command = std::move(commands_.front());
+    commands_.pop_front();
+    absl::Status status = command.decide(draft, context);
+    batch.decided.emplace_back(std::move(command), std::move(status));
+  }
+}
+
+void Engine::ReconcileOn(core::Draft& draft, absl::Time now) {
+  core::Scope scope;
+  if (!all_dirty_) {
+    scope.groups = std::move(dirty_);
+    scope.housekeeping = false;
+  }
+  core::Observe(draft, seen_, now, scope);
+  const absl::Time next =
+      std::max(core::Reconcile(draft, seen_, now, scope), now + limits::kMinReconcileInterval);
+  // A run over some groups knows only when these are due: an earlier time of others stands.
+  due_ = all_dirty_ ? next : std::min(due_, next);
+  all_dirty_ = false;
+  dirty_.clear();
+}
+
+void Engine::OnCommitted(absl::StatusOr<int64_t> commit) {
+  const std::unique_ptr<Batch> batch = std::move(under_way_);
+  metrics_.commit_seconds.Record(absl::ToDoubleSeconds(clock_.Now() - batch->begun));
+  if (!commit.ok()) {
+    OnFailed(commit.status());
+    Answer(*batch, commit.status());
+    return;
+  }
+  Apply(*batch->changes, *commit);
+  metrics_.commands += static_cast<int64_t>(batch->decided.size());
+  Answer(*batch, absl::OkStatus());
+}
+
+void Engine::Apply(const core::Changes& changes, int64_t commit) {
+  TouchEdits(state_, changes, touched_);
+  state_.Apply(changes, commit);
+  TouchEdits(state_, changes, touched_);
+  metrics_.commit = commit;
+  ++metrics_.commits;
+  metrics_.committed_rows += static_cast<int64_t>(changes.edits.size());
+  if (on_commit_) on_commit_(changes);
+}
+
+void Engine::OnFailed(const absl::Status& status) {
+  ++metrics_.commit_failures;
+  spdlog::error("commit failed, nothing of it is applied: {}", status.ToString());
+  // What reconciliation decided is lost with the draft; it decides again.
+  all_dirty_ = true;
+  retry_at_ = clock_.Now() + limits::kCommitRetryDelay;
+  if (IsStaleEpoch(status) && on_leadership_lost_) on_leadership_lost_(status);
+}
+
+void Engine::Answer(Batch& batch, const absl::Status& outcome) {
+  for (auto& [command, status] : batch.decided) {
+    // An error was decided beside edits of the same batch: if those are lost, so is its ground.
+    command.done(outcome.ok() ? status : outcome, state_);
+  }
+}
+
+}  // namespace remuda

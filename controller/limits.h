@@ -1,0 +1,68 @@
+// Every bound of the controller, by name. The names appear in the errors of what meets them.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace remuda::limits {
+
+// Messages that the API takes; agents' and proxies' reports too.
+inline constexpr int kMaxReceiveBytes = 4 << 20;
+// Streams that one connection may have open.
+inline constexpr int kMaxStreamsPerConnection = 100;
+// Commands and reads that wait for the loop. More are answered RESOURCE_EXHAUSTED.
+inline constexpr size_t kMaxQueuedRequests = 4096;
+// Commands that one commit carries.
+inline constexpr size_t kMaxBatchCommands = 512;
+// A commit that failed is not tried again by reconciliation for so long; a person's command tries
+// at once.
+inline constexpr absl::Duration kCommitRetryDelay = absl::Seconds(1);
+
+// What is due by time alone is looked at no more often than this.
+inline constexpr absl::Duration kMinReconcileInterval = absl::Milliseconds(10);
+
+// Sessions of agents and proxies together.
+inline constexpr size_t kMaxSessions = 20'000;
+// A new stream must say hello within.
+inline constexpr absl::Duration kHelloTimeout = absl::Seconds(10);
+// Messages that wait for one receiver beside its next update, which is always one.
+inline constexpr size_t kMaxQueuedMessages = 256;
+// Changes that a view remembers; a receiver that is further behind gets the whole view.
+inline constexpr size_t kMaxViewLog = 16'384;
+// Revisions whose covered commit a view remembers.
+inline constexpr size_t kMaxViewRevisions = 4096;
+
+// Watchers of one controller.
+inline constexpr size_t kMaxWatchers = 1000;
+// Changed resources that wait for one slow watcher of activities.
+inline constexpr size_t kMaxWatchBacklog = 10'000;
+// Bytes of log that wait for one slow reader.
+inline constexpr size_t kMaxLogBacklogBytes = 4 << 20;
+// Log readers of one host.
+inline constexpr size_t kMaxLogReadersPerHost = 64;
+
+// A chunk of an image, either way.
+inline constexpr size_t kMaxImageChunkBytes = 1 << 20;
+inline constexpr size_t kFetchChunkBytes = 256 << 10;
+// Uploads at once.
+inline constexpr size_t kMaxUploads = 16;
+// Downloads at once.
+inline constexpr size_t kMaxDownloads = 256;
+// An image's bytes, unless --image-limit says otherwise.
+inline constexpr int64_t kDefaultImageLimitBytes = int64_t{2} << 30;
+// An agent makes and pushes an image within, if the caller sets no shorter deadline.
+inline constexpr absl::Duration kSnapshotTimeout = absl::Minutes(10);
+
+// What the streams ask of agents and proxies.
+inline constexpr absl::Duration kUsageInterval = absl::Seconds(5);
+inline constexpr absl::Duration kStatsInterval = absl::Seconds(5);
+
+// Keepalive: a half-open connection is found after time + timeout, under 10 s.
+inline constexpr int kKeepaliveTimeMs = 4000;
+inline constexpr int kKeepaliveTimeoutMs = 4000;
+// Clients may ping as often as this without being told off (too_many_pings).
+inline constexpr int kMinPingIntervalMs = 1000;
+
+}  // namespace remuda::limits

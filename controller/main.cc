@@ -1,0 +1,190 @@
+// remuda-controller: the one place that wires the store, the loop, the services and the admin
+// pages.
+#include <fcntl.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <future>
+#include <iostream>
+#include <thread>
+
+#include "common/admin_http.h"
+#include "common/logging.h"
+#include "controller/commit_thread.h"
+#include "controller/controller.h"
+#include "controller/options.h"
+#include "controller/ready_file.h"
+#include "controller/server.h"
+#include "controller/sqlite_store.h"
+
+namespace remuda {
+namespace {
+
+// Calls under way have so long to end after SIGTERM; sessions and watches are ended at once.
+constexpr absl::Duration kDrainTime = absl::Seconds(5);
+
+// What the signal thread and the loop say to the main thread.
+struct Ending {
+  std::promise<int> exit_code;
+  std::atomic<bool> begun = false;
+  void Begin(int code) {
+    if (!begun.exchange(true)) exit_code.set_value(code);
+  }
+};
+
+// The first SIGTERM or SIGINT drains, the second ends at once. The signals are blocked in every
+// thread; this one takes them.
+void WatchSignals(const sigset_t& signals, Ending& ending) {
+  std::thread([signals, &ending] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    spdlog::info("{}: stopping", strsignal(signal));
+    ending.Begin(0);
+    sigwait(&signals, &signal);
+    spdlog::warn("{} again: ended at once", strsignal(signal));
+    _exit(128 + signal);
+  }).detach();
+}
+
+absl::StatusOr<core::State> LoadState(Store& store, int64_t commit) {
+  core::State state;
+  const absl::Status status =
+      store.Load([&state](core::Kind kind, std::string_view key, std::string_view value,
+                          int64_t number) { return state.Load(kind, key, value, number); });
+  if (!status.ok()) return status;
+  state.SetCommit(commit);
+  return state;
+}
+
+AdminHttp::Options AdminOptions(const Endpoint& endpoint) {
+  return {.address = endpoint.address, .port = endpoint.port};
+}
+
+absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
+  std::error_code error;
+  std::filesystem::create_directories(options.data_dir, error);
+  if (error)
+    return absl::UnavailableError("--data-dir " + options.data_dir +
+                                  ": cannot be made: " + error.message());
+
+  auto store = SqliteStore::Open(options.data_dir + "/state.db");
+  if (!store.ok()) return store.status();
+  const auto leadership = (*store)->Campaign();
+  if (!leadership.ok()) return leadership.status();
+  auto state = LoadState(**store, leadership->commit);
+  if (!state.ok()) return state.status();
+  spdlog::info("cluster {}, epoch {}, commit {}", leadership->cluster_id, leadership->epoch,
+               leadership->commit);
+
+  MonotonicClock clock;
+  Metrics metrics;
+  auto blobs = Blobs::Open(
+      {.directory = options.data_dir + "/images", .max_blob_bytes = options.image_limit_bytes},
+      metrics.image_bytes);
+  if (!blobs.ok()) return blobs.status();
+  TaskThread blob_thread;
+  const BlobWorker blob_worker{**blobs, blob_thread};
+
+  Loop loop(clock, metrics);
+  CommitThread committer(**store, leadership->epoch, loop);
+  Controller controller(
+      {.identity = {leadership->cluster_id, leadership->epoch},
+       .engine = {.state = *std::move(state),
+                  .patience = options.patience,
+                  .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); }},
+       .version = REMUDA_VERSION},
+      clock, committer, loop, metrics);
+  // Blobs that no image names: pushed, but never registered before a crash.
+  CollectBlobs(controller.engine.state(), blob_worker);
+  controller.set_on_commit([&controller, blob_worker](const core::Changes& changes) {
+    for (const core::Edit& edit : changes.edits) {
+      const bool forgets =
+          edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplate;
+      if (forgets && edit.value == nullptr)
+        return CollectBlobs(controller.engine.state(), blob_worker);
+    }
+  });
+
+  Endpoint listen, http;
+  ParseEndpoint(options.listen, listen);
+  ParseEndpoint(options.http, http);
+  if (!listen.is_loopback) {
+    spdlog::warn(
+        "--insecure: whoever reaches {} controls this cluster: this version has neither "
+        "authentication nor TLS",
+        options.listen);
+  }
+  std::atomic<bool> ready = false;
+  AdminHttp admin(AdminOptions(http));
+  admin.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
+  admin.Handle("/readyz", [&ready](const AdminRequest&) {
+    return ready ? AdminResponse{.body = "ok\n"}
+                 : AdminResponse{.status = 503, .body = "starting or stopping\n"};
+  });
+  admin.Handle("/metrics", [&metrics](const AdminRequest&) {
+    return AdminResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                         .body = metrics.Print()};
+  });
+  if (absl::Status status = admin.Start(); !status.ok()) return status;
+
+  loop.Start([&controller] { return controller.Turn(); });
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(listen, controller, blob_worker);
+  absl::Status outcome = server.status();
+  if (outcome.ok()) {
+    spdlog::info("serving gRPC on {}, HTTP on {}", (*server)->address(), admin.listen_address());
+    ready = true;
+    outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address());
+  }
+  if (outcome.ok()) exit_code = ending.exit_code.get_future().get();
+
+  // The other way round: calls first, then the loop that answers them, then what it used.
+  ready = false;
+  loop.Post([&controller] { controller.CloseStreams(); });
+  if (server.ok()) (*server)->Stop(kDrainTime);
+  blob_thread.Stop();
+  committer.Stop();
+  loop.Stop();
+  admin.Stop();
+  return outcome;
+}
+
+int Main(int argc, char** argv) {
+  Options options;
+  if (const int code = ParseOptions(argc, argv, options); code >= 0) return code;
+  if (const std::string error = InitLogging("remuda-controller", options.log_level);
+      !error.empty()) {
+    std::cerr << "remuda-controller: --log-level: " << error << "\n";
+    return 2;
+  }
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  // Never freed: the signal thread lives until the process ends.
+  auto* ending = new Ending();
+  WatchSignals(signals, *ending);
+  int exit_code = 0;
+  const absl::Status status = Serve(options, *ending, exit_code);
+  if (!status.ok()) {
+    spdlog::error("{}", std::string(status.message()));
+    return 1;
+  }
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace remuda
+
+int main(int argc, char** argv) {
+  try {
+    return remuda::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "remuda-controller: " << error.what() << "\n";
+    return 1;
+  }
+}

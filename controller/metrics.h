@@ -1,0 +1,53 @@
+// Metrics: what /metrics shows. Written by the loop and the store's thread, read by the admin
+// thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace remuda {
+
+// Counts of durations in fixed buckets. Thread: any.
+class Histogram {
+ public:
+  static constexpr std::array<double, 12> kBoundsSeconds = {
+      0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5};
+  void Record(double seconds);
+  // Appends the lines of Prometheus' text format.
+  void Print(std::string_view name, std::string_view help, std::string& out) const;
+
+ private:
+  std::array<std::atomic<int64_t>, kBoundsSeconds.size() + 1> buckets_ = {};
+  std::atomic<int64_t> sum_nanoseconds_ = 0;
+};
+
+// Thread: any; each value by itself.
+struct Metrics {
+  std::atomic<int64_t> epoch = 0;
+  std::atomic<int64_t> commit = 0;
+  std::atomic<int64_t> commits = 0;
+  std::atomic<int64_t> commit_failures = 0;
+  std::atomic<int64_t> commands = 0;  // that were part of commits
+  std::atomic<int64_t> committed_rows = 0;
+  std::atomic<int64_t> queued_requests = 0;
+  std::atomic<int64_t> refused_requests = 0;  // because the queue was full
+  std::atomic<int64_t> agent_sessions = 0;
+  std::atomic<int64_t> proxy_sessions = 0;
+  std::atomic<int64_t> watchers = 0;
+  std::atomic<int64_t> revision = 0;
+  std::atomic<int64_t> updates_sent = 0;
+  std::atomic<int64_t> whole_updates_sent = 0;
+  std::atomic<int64_t> acks = 0;
+  std::atomic<int64_t> nacks = 0;
+  std::atomic<int64_t> image_bytes = 0;
+  Histogram commit_seconds;
+  Histogram ack_seconds;  // from an update's send to its ACK
+
+  // Prometheus' text format.
+  std::string Print() const;
+};
+
+}  // namespace remuda

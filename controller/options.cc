@@ -1,0 +1,191 @@
+#include "controller/options.h"
+
+#include <arpa/inet.h>
+#include <google/protobuf/duration.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "common/duration_text.h"
+#include "common/quantity.h"
+#include "controller/core/time.h"
+
+namespace remuda {
+namespace {
+
+constexpr char kFooter[] =
+    "Settings: a flag, else the environment (REMUDA_ and the flag's name, as REMUDA_DATA_DIR), "
+    "else the file of --config\n"
+    "(lines of NAME = VALUE, as data-dir = /var/lib/remuda), else the default.\n"
+    "Example: remuda-controller --data-dir /var/lib/remuda/controller\n";
+
+std::string EnvironmentName(const std::string& flag) {
+  std::string name = "REMUDA_";
+  for (const char c : flag.substr(2)) {
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+template <class T>
+CLI::Option* Add(CLI::App& app, const std::string& flag, T& out, const std::string& help) {
+  return app.add_option(flag, out, help)->envname(EnvironmentName(flag))->capture_default_str();
+}
+
+void AddDuration(CLI::App& app, const std::string& flag, absl::Duration& out,
+                 const std::string& help) {
+  const auto parse = [&out, flag](const std::string& text) {
+    google::protobuf::Duration duration;
+    std::optional<std::string> error = ParseDuration(text, &duration);
+    if (!error.has_value() && core::FromProto(duration) < absl::Milliseconds(1))
+      error = text + " is below 1ms";
+    if (error.has_value()) throw CLI::ValidationError(flag, *error);
+    out = core::FromProto(duration);
+  };
+  app.add_option_function<std::string>(flag, parse, help)
+      ->envname(EnvironmentName(flag))
+      ->default_str(FormatDuration(core::ToProto(out)))
+      ->type_name("DURATION");
+}
+
+void AddBytes(CLI::App& app, const std::string& flag, int64_t& out, const std::string& help) {
+  const auto parse = [&out, flag](const std::string& text) {
+    const auto bytes = ParseMemoryBytes(text);
+    if (!bytes.ok()) throw CLI::ValidationError(flag, std::string(bytes.status().message()));
+    out = *bytes;
+  };
+  app.add_option_function<std::string>(flag, parse, help)
+      ->envname(EnvironmentName(flag))
+      ->default_str(std::to_string(out))
+      ->type_name("SIZE");
+}
+
+std::string Trim(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r\"");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r\"") - begin + 1);
+}
+
+// CLI11 would let a file override the environment; so its lines become environment variables where
+// there are none.
+void TakeFile(const std::string& path, const CLI::App& app) {
+  std::ifstream in(path);
+  if (!in) throw CLI::FileError::Missing(path);
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    const std::string text = Trim(line.substr(0, line.find('#')));
+    if (text.empty()) continue;
+    const size_t equals = text.find('=');
+    const std::string where = path + ":" + std::to_string(number) + ": ";
+    if (equals == std::string::npos)
+      throw CLI::ValidationError(where + "\"" + text + "\" is not NAME = VALUE");
+    const std::string name = Trim(text.substr(0, equals));
+    if (name == "config" || app.get_option_no_throw("--" + name) == nullptr) {
+      throw CLI::ValidationError(where + "there is no setting \"" + name + "\"");
+    }
+    setenv(EnvironmentName("--" + name).c_str(), Trim(text.substr(equals + 1)).c_str(),
+           /*overwrite=*/0);
+  }
+}
+
+// The file's name must be known before the rest is read.
+std::string FindConfig(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument.rfind("--config=", 0) == 0) return argument.substr(9);
+    if (argument == "--config" && i + 1 < argc) return argv[i + 1];
+  }
+  const char* named = std::getenv("REMUDA_CONTROLLER_CONFIG");
+  return named == nullptr ? "" : named;
+}
+
+void Check(const Options& options) {
+  if (options.data_dir.empty()) throw CLI::RequiredError("--data-dir");
+  for (const auto& [flag, text] :
+       {std::pair{"--listen", &options.listen}, std::pair{"--http", &options.http}}) {
+    Endpoint endpoint;
+    if (const std::string error = ParseEndpoint(*text, endpoint); !error.empty())
+      throw CLI::ValidationError(flag, error);
+    if (!endpoint.is_loopback && !options.insecure) {
+      throw CLI::ValidationError(
+          flag,
+          *text +
+              " is not a loopback address. This version has neither authentication nor TLS: "
+              "whoever " +
+              "reaches the port controls the cluster. Give --insecure if that is what you want");
+    }
+  }
+}
+
+}  // namespace
+
+std::string ParseEndpoint(const std::string& text, Endpoint& endpoint) {
+  const std::string wrong = "\"" + text + "\" is not ADDRESS:PORT, with a numeric address";
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return wrong;
+  std::string address = text.substr(0, colon);
+  if (address == "localhost") address = "127.0.0.1";
+  const bool bracketed = address.size() > 2 && address.front() == '[' && address.back() == ']';
+  if (bracketed) address = address.substr(1, address.size() - 2);
+  const char* begin = text.data() + colon + 1;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, endpoint.port);
+  if (error != std::errc() || rest != end) return wrong;
+  in_addr v4{};
+  in6_addr v6{};
+  if (!bracketed && inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+    endpoint.is_loopback = (ntohl(v4.s_addr) >> 24) == 127;
+  } else if (bracketed && inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
+    endpoint.is_loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+  } else {
+    return wrong;
+  }
+  endpoint.address = std::move(address);
+  return "";
+}
+
+int ParseOptions(int argc, char** argv, Options& options) {
+  CLI::App app("Holds the cluster's state, decides, and tells agents and proxies.",
+               "remuda-controller");
+  app.set_version_flag("--version", "remuda-controller " REMUDA_VERSION);
+  app.footer(kFooter);
+  std::string config;
+  app.add_option("--config", config, "File with settings")
+      ->envname("REMUDA_CONTROLLER_CONFIG")
+      ->type_name("FILE");
+  Add(app, "--listen", options.listen, "Address and port of the API; port 0: any")
+      ->type_name("ADDRESS:PORT");
+  Add(app, "--http", options.http,
+      "Address and port of /metrics, /healthz and /readyz; port 0: any")
+      ->type_name("ADDRESS:PORT");
+  Add(app, "--data-dir", options.data_dir, "Where state and images are kept; made if missing")
+      ->type_name("DIR");
+  app.add_flag("--insecure", options.insecure,
+               "Allow addresses beyond loopback: no authentication, no TLS")
+      ->envname("REMUDA_INSECURE");
+  AddDuration(app, "--host-lost-after", options.patience.host_lost_after,
+              "Silence after which a host is lost");
+  AddDuration(app, "--replace-lost-after", options.patience.replace_lost_after,
+              "From a host's loss to replacements of its instances elsewhere");
+  AddDuration(app, "--proxy-lease", options.patience.proxy_lease,
+              "How long a proxy without a session counts as serving its last config");
+  AddBytes(app, "--image-limit", options.image_limit_bytes, "Bytes of one image at most");
+  Add(app, "--ready-file", options.ready_file,
+      "Written when it serves: JSON with the addresses it really has")
+      ->type_name("FILE");
+  Add(app, "--log-level", options.log_level, "trace, debug, info, warn, error or off");
+  try {
+    if (const std::string path = FindConfig(argc, argv); !path.empty()) TakeFile(path, app);
+    app.parse(argc, argv);
+    Check(options);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return -1;
+}
+
+}  // namespace remuda

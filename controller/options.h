@@ -1,0 +1,38 @@
+// Options: the controller's settings: flag > environment (REMUDA_*) > file (--config) > default.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <string>
+
+#include "controller/core/observations.h"
+#include "controller/limits.h"
+
+namespace remuda {
+
+struct Options {
+  std::string listen = "127.0.0.1:7400";
+  std::string http = "127.0.0.1:7480";
+  std::string data_dir;
+  bool insecure = false;
+  core::Patience patience;
+  int64_t image_limit_bytes = limits::kDefaultImageLimitBytes;
+  std::string ready_file;
+  std::string log_level = "info";
+};
+
+// Fills `options`. -1: go on; else the program's exit code (0 after --help and --version, 2 for a
+// wrong use), with what is to be said already printed.
+int ParseOptions(int argc, char** argv, Options& options);
+
+// A numeric address and port, as --listen takes them.
+struct Endpoint {
+  std::string address;  // without brackets
+  uint16_t port = 0;
+  bool is_loopback = false;
+};
+// Fills `endpoint`, or answers what is wrong with `text`.
+std::string ParseEndpoint(const std::string& text, Endpoint& endpoint);
+
+}  // namespace remuda

@@ -1,0 +1,144 @@
+#include "controller/proxy_sessions.h"
+
+#include <utility>
+
+#include "common/status.h"
+#include "controller/core/time.h"
+#include "controller/limits.h"
+
+namespace remuda {
+
+using proxy::v1::ConnectRequest;
+
+absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
+  ConnectRequest request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidField("message", "is not a remuda.proxy.v1.ConnectRequest");
+  }
+  if (request.message_case() == ConnectRequest::kHello)
+    return OnHello(session, std::move(*request.mutable_hello()));
+  if (session.name.empty()) return InvalidField("hello", "must be the first message");
+  Seen(session.name).last_seen = engine_.Now();
+  switch (request.message_case()) {
+    case ConnectRequest::kAck:
+      OnAckMessage(session, request.ack());
+      break;
+    case ConnectRequest::kNack:
+      OnNack(session, request.nack().revision(), request.nack().resource(),
+             request.nack().reason());
+      break;
+    case ConnectRequest::kHealth:
+      OnHealth(session.name, request.health());
+      break;
+    case ConnectRequest::kDrain:
+      SetBusy(session.name, request.drain().busy());
+      break;
+    case ConnectRequest::kStats:
+      OnStats(session.name, request.stats());
+      break;
+    case ConnectRequest::kHello:
+    case ConnectRequest::MESSAGE_NOT_SET:
+      // A newer proxy's message: ignored, as unknown fields are.
+      break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
+  const HelloFields fields{.name_field = "proxy",
+                           .name = hello.proxy(),
+                           .cluster_id = hello.cluster_id(),
+                           .address = hello.address(),
+                           .zone = hello.zone(),
+                           .labels = hello.labels(),
+                           .held = hello.has_held() ? &hello.held() : nullptr};
+  if (absl::Status status = Begin(session, fields); !status.ok()) return status;
+  core::ProxyObservation& seen = Seen(session.name);
+  seen.connected = true;
+  seen.last_seen = engine_.Now();
+  seen.confirmed_commit = 0;
+  seen.hello = std::move(hello);
+  engine_.touched().all_groups = engine_.touched().targets = true;
+
+  proxy::v1::ConnectResponse response;
+  auto& welcome = *response.mutable_welcome();
+  welcome.set_epoch(identity_.epoch);
+  welcome.set_cluster_id(identity_.cluster_id);
+  *welcome.mutable_lease() = core::ToProto(engine_.seen().patience.proxy_lease);
+  *welcome.mutable_stats_interval() = core::ToProto(limits::kStatsInterval);
+  Send(session, MakeFrame(response));
+  return absl::OkStatus();
+}
+
+void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {
+  // Before the acknowledgement counts: the busy targets are those as of this revision.
+  SetBusy(session.name, ack.busy());
+  core::ProxyObservation& seen = Seen(session.name);
+  seen.listener_errors.clear();
+  for (const proxy::v1::ListenerStatus& listener : ack.listeners()) {
+    if (listener.error().empty()) continue;
+    seen.listener_errors[listener.load_balancer() + ":" + std::to_string(listener.port())] =
+        listener.error();
+  }
+  OnAck(session, ack.revision());
+}
+
+void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthReport& report) {
+  core::ProxyObservation& seen = Seen(name);
+  Touched& touched = engine_.touched();
+  touched.targets = true;
+  if (report.full()) {
+    seen.health.clear();
+    seen.reported = true;
+    touched.all_groups = true;
+  }
+  for (const proxy::v1::TargetHealth& health : report.targets()) {
+    seen.health[{health.target_group(), health.target()}] = health;
+    // Targets of instances are named by them.
+    const auto* instance = engine_.state().Find<v1::Instance>(health.target());
+    if (instance != nullptr) touched.groups.insert((*instance)->auto_scaling_group());
+  }
+}
+
+void ProxySessions::SetBusy(const std::string& name,
+                            const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy) {
+  std::map<core::TargetId, int64_t> now;
+  for (const proxy::v1::BusyTarget& target : busy) {
+    now[{target.target_group(), target.target()}] = target.requests_in_flight();
+  }
+  core::ProxyObservation& seen = Seen(name);
+  if (seen.busy == now) return;
+  seen.busy = std::move(now);
+  engine_.touched().all_groups = engine_.touched().targets = true;
+}
+
+void ProxySessions::OnStats(const std::string& name, const proxy::v1::StatsReport& report) {
+  core::ProxyObservation& seen = Seen(name);
+  seen.active_connections = report.active_connections();
+  seen.requests = report.requests();
+  seen.stats.clear();
+  for (const proxy::v1::TargetStats& stats : report.targets()) {
+    seen.stats[{stats.target_group(), stats.target()}] = stats;
+  }
+}
+
+void ProxySessions::Lost(const std::string& name) {
+  core::ProxyObservation& seen = Seen(name);
+  seen.connected = false;
+  seen.last_seen = engine_.Now();
+  engine_.touched().all_groups = engine_.touched().targets = true;
+}
+
+void ProxySessions::Confirm(const std::string& name, int64_t commit) {
+  Seen(name).confirmed_commit = commit;
+  engine_.touched().all_groups = true;
+}
+
+void ProxySessions::RestartReplaced() {
+  for (const std::string& name : views_.TakeReplaced()) {
+    Session* session = Find(name);
+    if (session != nullptr) session->follower.Restart();
+  }
+}
+
+}  // namespace remuda

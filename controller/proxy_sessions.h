@@ -1,0 +1,51 @@
+// ProxySessions: the proxies' side of ReceiverSessions: their reports become observations.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "controller/proxy_views.h"
+#include "controller/receiver_sessions.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+
+namespace remuda {
+
+class ProxySessions final : public ReceiverSessions {
+ public:
+  ProxySessions(Identity identity, Engine& engine, ProxyViews& views, Loop& loop, Metrics& metrics)
+      : ReceiverSessions(std::move(identity), engine, loop, metrics), views_(views) {}
+
+  // Proxies whose view was replaced get a whole one. Call after the views were refreshed, before
+  // Flush.
+  void RestartReplaced();
+
+ protected:
+  absl::Status Handle(Session& session, std::string_view bytes) override;
+  void Lost(const std::string& name) override;
+  const ViewLog* ViewOf(std::string_view name) const override { return views_.ViewOf(name); }
+  bool CanBuildOn(std::string_view name, int64_t held) const override {
+    return views_.CanBuildOn(name, held);
+  }
+  void Surpass(std::string_view name, int64_t held) override {
+    views_.Surpass(name, held, engine_.state().commit());
+  }
+  Frame UpdateFor(std::string_view name, std::optional<int64_t> base) override {
+    return views_.UpdateFor(name, base);
+  }
+  v1::ReceiverStatus& StatusOf(const std::string& name) override { return Seen(name).config; }
+  void Confirm(const std::string& name, int64_t commit) override;
+  std::atomic<int64_t>& session_count() override { return metrics_.proxy_sessions; }
+
+ private:
+  core::ProxyObservation& Seen(const std::string& name) { return engine_.observe().proxies[name]; }
+  absl::Status OnHello(Session& session, proxy::v1::Hello hello);
+  void OnAckMessage(Session& session, const proxy::v1::Ack& ack);
+  void OnHealth(const std::string& name, const proxy::v1::HealthReport& report);
+  void OnStats(const std::string& name, const proxy::v1::StatsReport& report);
+  void SetBusy(const std::string& name,
+               const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);
+
+  ProxyViews& views_;
+};
+
+}  // namespace remuda

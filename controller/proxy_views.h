@@ -1,0 +1,101 @@
+// ProxyViews: what each proxy shall serve, kept up to date piece by piece. Proxies with the same
+// load balancers share one view (a class), its log of changes and its serialized updates.
+//
+// Owns: the views. Does not own: what is in them (core::TargetGroupViewOf), nor who has which
+// revision (ProxySessions). Thread: the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/core/observations.h"
+#include "controller/core/state.h"
+#include "controller/core/views.h"
+#include "controller/frame.h"
+#include "controller/view_log.h"
+
+namespace remuda {
+
+class ProxyViews {
+ public:
+  // `next_sequence` answers a number above all before, over all views of this epoch.
+  ProxyViews(int64_t epoch, std::function<int64_t()> next_sequence)
+      : epoch_(epoch), next_sequence_(std::move(next_sequence)) {}
+
+  // What may have changed since the last call.
+  struct Touched {
+    std::set<std::string> target_groups;
+    std::set<std::string> proxies;  // their labels: joined, changed or forgotten
+    bool load_balancers = false;    // any of them
+    bool empty() const { return target_groups.empty() && proxies.empty() && !load_balancers; }
+  };
+
+  // Brings the views up to date and publishes: afterwards each newest revision covers
+  // state.commit().
+  void Refresh(const core::State& state, const core::Observations& seen, const Touched& touched);
+
+  // The view that a proxy follows; null while the state does not know the proxy.
+  const ViewLog* ViewOf(std::string_view proxy) const;
+
+  // Whether `held` is a revision of this proxy's view that a delta may build on.
+  bool CanBuildOn(std::string_view proxy, int64_t held) const;
+
+  // Makes the proxy's newest revision one above `held`, of which the proxy's view knows nothing. No
+  // effect if it is.
+  void Surpass(std::string_view proxy, int64_t held, int64_t commit);
+
+  // Proxies whose view was replaced by another one since the last call: they need a whole one.
+  std::set<std::string> TakeReplaced();
+
+  // The update from `base` (nullopt: the whole view) to the newest revision, as a serialized
+  // ConnectResponse. Made once for all proxies of the class.
+  Frame UpdateFor(std::string_view proxy, std::optional<int64_t> base);
+
+ private:
+  using LoadBalancers = std::vector<std::string>;
+
+  // What a target group puts into views, by resource key.
+  struct Group {
+    core::TargetGroupView view;
+    ViewLog::Resources resources;
+  };
+
+  struct Class {
+    LoadBalancers load_balancers;
+    std::set<std::string> target_groups;
+    ViewLog log;
+    std::map<int64_t, Frame> frames;  // by base; -1: whole. Of the newest revision.
+  };
+
+  struct Member {
+    std::shared_ptr<Class> of;
+    int64_t since = 0;  // revisions from here on are of this view
+  };
+
+  void Reclassify(const core::State& state, const core::Observations& seen,
+                  const std::set<std::string>& proxies);
+  void Renew(Class& view, int64_t commit);
+  void Compose(Class& view, const core::State& state, const core::Observations& seen);
+  // The group's keys whose resource changed, appeared or went.
+  std::set<std::string> RefreshGroup(const std::string& id, const core::State& state,
+                                     const core::Observations& seen);
+  const Group& GroupOf(const std::string& id, const core::State& state,
+                       const core::Observations& seen);
+  void DropUnused();
+
+  const int64_t epoch_;
+  const std::function<int64_t()> next_sequence_;
+  std::map<std::string, Group, std::less<>> groups_;  // those that some class shows
+  std::map<LoadBalancers, std::shared_ptr<Class>> classes_;
+  std::map<std::string, Member, std::less<>> members_;
+  std::set<std::string> replaced_;
+};
+
+}  // namespace remuda

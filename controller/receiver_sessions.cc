@@ -1,0 +1,214 @@
+#include "controller/receiver_sessions.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "common/status.h"
+#include "controller/core/names.h"
+#include "controller/limits.h"
+
+namespace remuda {
+namespace {
+
+constexpr size_t kMaxLabels = 32;
+constexpr size_t kMaxTextBytes = 255;
+
+}  // namespace
+
+void ReceiverSessions::OnOpened(const StreamPtr& stream) {
+  if (closing_) return stream->Close(Unavailable("the controller is stopping"));
+  if (sessions_.size() >= limits::kMaxSessions) {
+    return stream->Close(LimitExceeded(
+        "kMaxSessions", "there are " + std::to_string(limits::kMaxSessions) + " sessions already"));
+  }
+  auto session = std::make_unique<Session>();
+  session->stream = stream;
+  sessions_.emplace(stream.get(), std::move(session));
+  loop_.At(engine_.Now() + limits::kHelloTimeout, [this, weak = std::weak_ptr<Stream>(stream)] {
+    const StreamPtr open = weak.lock();
+    const auto it = sessions_.find(open.get());
+    if (open == nullptr || it == sessions_.end() || !it->second->name.empty()) return;
+    End(*it->second,
+        DeadlineExceeded("no hello came within " + absl::FormatDuration(limits::kHelloTimeout)));
+  });
+}
+
+void ReceiverSessions::OnMessage(const StreamPtr& stream, std::string_view bytes) {
+  const auto it = sessions_.find(stream.get());
+  if (it == sessions_.end()) return;
+  const absl::Status status = Handle(*it->second, bytes);
+  if (!status.ok()) {
+    // Handle may have ended other sessions, never this one.
+    spdlog::warn("session {} from {} ends: {}",
+                 it->second->name.empty() ? "(no hello)" : it->second->name, stream->peer(),
+                 std::string(status.message()));
+    End(*it->second, status);
+  }
+}
+
+void ReceiverSessions::OnDrained(const StreamPtr& stream) {
+  const auto it = sessions_.find(stream.get());
+  if (it != sessions_.end()) FlushOne(*it->second);
+}
+
+void ReceiverSessions::OnClosed(const StreamPtr& stream) {
+  const auto it = sessions_.find(stream.get());
+  if (it == sessions_.end()) return;
+  const std::unique_ptr<Session> session = std::move(it->second);
+  sessions_.erase(it);
+  Forget(*session);
+}
+
+void ReceiverSessions::End(Session& session, const absl::Status& status) {
+  const StreamPtr stream = session.stream;
+  stream->Close(status);
+  OnClosed(stream);
+}
+
+void ReceiverSessions::Forget(const Session& session) {
+  const auto it = by_name_.find(session.name);
+  if (it == by_name_.end() || it->second != &session) return;
+  by_name_.erase(it);
+  --session_count();
+  spdlog::info("session of {} ended", session.name);
+  Lost(session.name);
+}
+
+void ReceiverSessions::CloseAll() {
+  closing_ = true;
+  while (!sessions_.empty())
+    End(*sessions_.begin()->second, Unavailable("the controller is stopping"));
+}
+
+absl::Status ReceiverSessions::Check(const HelloFields& hello) const {
+  const auto field = [](std::string_view name) { return "hello." + std::string(name); };
+  if (!core::IsValidId(hello.name)) {
+    return InvalidField(field(hello.name_field),
+                        "\"" + hello.name + "\" is not [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
+  }
+  if (!hello.cluster_id.empty() && hello.cluster_id != identity_.cluster_id) {
+    return FailedPrecondition("OTHER_CLUSTER",
+                              hello.name + " belongs to cluster " + hello.cluster_id +
+                                  ", this controller leads " + identity_.cluster_id +
+                                  "; a data directory of another cluster must be removed by hand");
+  }
+  if (hello.held != nullptr && hello.held->epoch() > identity_.epoch) {
+    return FailedPrecondition(
+        "STALE_EPOCH", hello.name + " has followed epoch " + std::to_string(hello.held->epoch()) +
+                           ", above this controller's, " + std::to_string(identity_.epoch));
+  }
+  if (hello.address.size() > kMaxTextBytes)
+    return InvalidField("hello.address", "is longer than 255 bytes");
+  if (hello.zone.size() > kMaxTextBytes)
+    return InvalidField("hello.zone", "is longer than 255 bytes");
+  if (hello.labels.size() > kMaxLabels)
+    return InvalidField("hello.labels", "there are more than 32");
+  for (const auto& [key, value] : hello.labels) {
+    if (key.empty() || key.size() > kMaxTextBytes || value.size() > kMaxTextBytes) {
+      return InvalidField("hello.labels", "\"" + key.substr(0, 64) +
+                                              "\": keys have 1-255 bytes, values at most 255");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReceiverSessions::Begin(Session& session, const HelloFields& hello) {
+  if (!session.name.empty()) return InvalidField("hello", "comes once, as the first message");
+  if (absl::Status status = Check(hello); !status.ok()) return status;
+  if (Session* earlier = Find(hello.name); earlier != nullptr) {
+    End(*earlier,
+        Aborted("another session of " + hello.name + " began from " + session.stream->peer()));
+  }
+  session.name = hello.name;
+  by_name_[session.name] = &session;
+  ++session_count();
+  const bool of_this_epoch = hello.held != nullptr && hello.held->epoch() == identity_.epoch;
+  session.held = of_this_epoch ? hello.held->sequence() : 0;
+  const bool known = of_this_epoch && CanBuildOn(session.name, session.held);
+  session.follower.Begin(known ? std::optional(session.held) : std::nullopt);
+  v1::ReceiverStatus& status = StatusOf(session.name);
+  status.Clear();
+  if (known) *status.mutable_acknowledged() = *hello.held;
+  spdlog::info("session of {} began from {}{}", session.name, session.stream->peer(),
+               known ? ", it is up to date or gets a delta" : "");
+  return absl::OkStatus();
+}
+
+ReceiverSessions::Session* ReceiverSessions::Find(std::string_view name) {
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? nullptr : it->second;
+}
+
+void ReceiverSessions::Send(Session& session, Frame frame) {
+  if (session.stream->queued() < limits::kMaxQueuedMessages)
+    return session.stream->Send(std::move(frame));
+  // Ended by a task of its own: the caller still uses the session.
+  loop_.Post([this, stream = session.stream] {
+    const auto it = sessions_.find(stream.get());
+    if (it == sessions_.end()) return;
+    End(*it->second, LimitExceeded("kMaxQueuedMessages", "the receiver does not read"));
+  });
+}
+
+void ReceiverSessions::OnAck(Session& session, const v1::Revision& revision) {
+  if (revision.epoch() != identity_.epoch || !session.follower.OnAck(revision.sequence())) return;
+  ++metrics_.acks;
+  metrics_.ack_seconds.Record(absl::ToDoubleSeconds(engine_.Now() - session.sent_at));
+  v1::ReceiverStatus& status = StatusOf(session.name);
+  *status.mutable_acknowledged() = revision;
+  status.clear_rejected();
+  status.clear_rejected_resource();
+  status.clear_rejected_reason();
+}
+
+void ReceiverSessions::OnNack(Session& session, const v1::Revision& revision,
+                              const std::string& resource, const std::string& reason) {
+  if (revision.epoch() != identity_.epoch || !session.follower.OnNack(revision.sequence())) return;
+  ++metrics_.nacks;
+  spdlog::warn("{} rejects revision {}.{}: {}: {}", session.name, revision.epoch(),
+               revision.sequence(), resource, reason);
+  v1::ReceiverStatus& status = StatusOf(session.name);
+  *status.mutable_rejected() = revision;
+  status.set_rejected_resource(resource);
+  status.set_rejected_reason(reason);
+  engine_.touched().all_groups = true;
+}
+
+void ReceiverSessions::Flush() {
+  for (auto& [name, session] : by_name_) FlushOne(*session);
+}
+
+void ReceiverSessions::FlushOne(Session& session) {
+  if (session.name.empty()) return;
+  const ViewLog* view = ViewOf(session.name);
+  if (view == nullptr) return;
+  if (session.follower.in_force().has_value()) {
+    const int64_t covered = view->CoveredBy(*session.follower.in_force());
+    v1::ReceiverStatus& status = StatusOf(session.name);
+    if (covered > status.confirmed_commit()) {
+      status.set_confirmed_commit(covered);
+      Confirm(session.name, covered);
+    }
+  }
+  if (session.stream->queued() != 0) return;
+  std::optional<Follower::Update> update = session.follower.Next(*view);
+  if (!update.has_value()) return;
+  if (!update->base.has_value() && view->sequence() <= session.held) {
+    // It holds a revision of a view that we do not know any more; ours must be above it.
+    Surpass(session.name, session.held);
+    session.follower.Begin(std::nullopt);
+    session.held = 0;
+    update = session.follower.Next(*view);
+    if (!update.has_value()) return;
+  }
+  v1::ReceiverStatus& status = StatusOf(session.name);
+  status.mutable_sent()->set_epoch(identity_.epoch);
+  status.mutable_sent()->set_sequence(view->sequence());
+  session.sent_at = engine_.Now();
+  session.stream->Send(UpdateFor(session.name, update->base));
+  ++metrics_.updates_sent;
+  if (!update->base.has_value()) ++metrics_.whole_updates_sent;
+}
+
+}  // namespace remuda

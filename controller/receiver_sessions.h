@@ -1,0 +1,113 @@
+// ReceiverSessions: what sessions of agents and of proxies have in common: hello first, one session
+// a name, updates by a Follower, ACK and NACK, confirmed commits.
+//
+// Owns: which stream belongs to whom and how far each has followed. Does not own: the views, nor
+// what the reports mean. Thread: the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "controller/engine.h"
+#include "controller/follower.h"
+#include "controller/loop.h"
+#include "controller/stream.h"
+#include "controller/view_log.h"
+#include "google/protobuf/map.h"
+#include "remuda/v1/cluster.pb.h"
+
+namespace remuda {
+
+// Who this controller is.
+struct Identity {
+  std::string cluster_id;
+  int64_t epoch = 0;
+};
+
+// What both kinds of Hello say.
+struct HelloFields {
+  std::string_view name_field;  // "host" or "proxy"
+  const std::string& name;
+  const std::string& cluster_id;
+  const std::string& address;
+  const std::string& zone;
+  const google::protobuf::Map<std::string, std::string>& labels;
+  // Null: none.
+  const v1::Revision* held;
+};
+
+class ReceiverSessions : public StreamHandler {
+ public:
+  // All outlive it.
+  ReceiverSessions(Identity identity, Engine& engine, Loop& loop, Metrics& metrics)
+      : identity_(std::move(identity)), engine_(engine), loop_(loop), metrics_(metrics) {}
+  ReceiverSessions(const ReceiverSessions&) = delete;
+  ReceiverSessions& operator=(const ReceiverSessions&) = delete;
+
+  // Confirms commits that views in force cover now, and sends to whoever lacks something. Call
+  // after the views were refreshed.
+  void Flush();
+  // Ends every session with UNAVAILABLE; no new one begins.
+  void CloseAll();
+  size_t size() const { return by_name_.size(); }
+
+  void OnOpened(const StreamPtr& stream) final;
+  void OnMessage(const StreamPtr& stream, std::string_view bytes) final;
+  void OnDrained(const StreamPtr& stream) final;
+  void OnClosed(const StreamPtr& stream) final;
+
+ protected:
+  struct Session {
+    StreamPtr stream;
+    std::string name;  // empty until hello
+    Follower follower;
+    absl::Time sent_at;
+    int64_t held = 0;  // sequence of this epoch that it said it holds; 0: none
+  };
+
+  // Handles one message. An error ends the session with it. Before the hello, session.name is
+  // empty.
+  virtual absl::Status Handle(Session& session, std::string_view bytes) = 0;
+  // The session of `name` has ended.
+  virtual void Lost(const std::string& name) = 0;
+  // Null while the state does not know the receiver.
+  virtual const ViewLog* ViewOf(std::string_view name) const = 0;
+  virtual bool CanBuildOn(std::string_view name, int64_t held) const = 0;
+  virtual void Surpass(std::string_view name, int64_t held) = 0;
+  virtual Frame UpdateFor(std::string_view name, std::optional<int64_t> base) = 0;
+  virtual v1::ReceiverStatus& StatusOf(const std::string& name) = 0;
+  virtual void Confirm(const std::string& name, int64_t commit) = 0;
+  virtual std::atomic<int64_t>& session_count() = 0;
+
+  // For Handle. Checks a hello and makes `session` the one of its name: an earlier one ends with
+  // ABORTED.
+  absl::Status Begin(Session& session, const HelloFields& hello);
+  void OnAck(Session& session, const v1::Revision& revision);
+  void OnNack(Session& session, const v1::Revision& revision, const std::string& resource,
+              const std::string& reason);
+  // Null: no session.
+  Session* Find(std::string_view name);
+  // Sends a message beside the updates; too many that wait end the session.
+  void Send(Session& session, Frame frame);
+
+  const Identity identity_;
+  Engine& engine_;
+  Loop& loop_;
+  Metrics& metrics_;
+
+ private:
+  absl::Status Check(const HelloFields& hello) const;
+  void FlushOne(Session& session);
+  void End(Session& session, const absl::Status& status);
+  void Forget(const Session& session);
+
+  std::map<const Stream*, std::unique_ptr<Session>> sessions_;
+  std::map<std::string, Session*, std::less<>> by_name_;
+  bool closing_ = false;
+};
+
+}  // namespace remuda

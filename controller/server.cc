@@ -1,0 +1,88 @@
+#include "controller/server.h"
+
+#include <grpcpp/ext/channelz_service_plugin.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+
+#include "common/status.h"
+
+namespace remuda {
+namespace {
+
+// Reflection and channelz come as synchronous services: a few threads for a few people.
+constexpr int kSyncThreads = 1;
+
+void Limit(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(limits::kMaxReceiveBytes);
+  builder.SetMaxSendMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits::kMaxStreamsPerConnection);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, limits::kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limits::kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             limits::kMinPingIntervalMs);
+  // Two controllers on one port would share the connections between them.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, kSyncThreads);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
+}
+
+}  // namespace
+
+Server::Server(Controller& controller, BlobWorker worker)
+    : calls_(controller),
+      images_(calls_, worker),
+      launch_templates_(calls_),
+      target_groups_(calls_),
+      load_balancers_(calls_),
+      auto_scaling_(calls_),
+      deployments_(calls_),
+      cluster_(calls_),
+      apply_(calls_),
+      activities_(calls_),
+      agents_(controller),
+      proxies_(controller) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
+                                                      Controller& controller, BlobWorker worker) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::channelz::experimental::InitChannelzService();
+  std::unique_ptr<Server> server(new Server(controller, worker));
+  grpc::ServerBuilder builder;
+  Limit(builder);
+  const bool is_ipv6 = endpoint.address.find(':') != std::string::npos;
+  const std::string host = is_ipv6 ? "[" + endpoint.address + "]" : endpoint.address;
+  int port = 0;
+  builder.AddListeningPort(host + ":" + std::to_string(endpoint.port),
+                           grpc::InsecureServerCredentials(), &port);
+  for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+           &server->images_, &server->launch_templates_, &server->target_groups_,
+           &server->load_balancers_, &server->auto_scaling_, &server->deployments_,
+           &server->cluster_, &server->apply_, &server->activities_, &server->agents_,
+           &server->proxies_}) {
+    builder.RegisterService(service);
+  }
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || port == 0) {
+    return Unavailable("--listen " + host + ":" + std::to_string(endpoint.port) +
+                       " cannot be listened on: is it in use?");
+  }
+  server->address_ = host + ":" + std::to_string(port);
+  return server;
+}
+
+Server::~Server() { Stop(absl::ZeroDuration()); }
+
+void Server::Stop(absl::Duration grace) {
+  if (server_ == nullptr) return;
+  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+  server_->Wait();
+  server_ = nullptr;
+}
+
+}  // namespace remuda

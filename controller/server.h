@@ -1,0 +1,54 @@
+// Server: the controller's gRPC server: services, reflection, health, channelz, keepalive and
+// limits. Owns the services.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <string>
+
+#include "controller/calls.h"
+#include "controller/image_service.h"
+#include "controller/options.h"
+#include "controller/services.h"
+#include "controller/stream_services.h"
+
+namespace remuda {
+
+class Server {
+ public:
+  // The others outlive it; the loop runs until after Stop.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Endpoint& endpoint,
+                                                       Controller& controller, BlobWorker worker);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  // Takes no new calls, gives those under way until the deadline to end, then cancels them. May be
+  // called twice. Not on the loop thread.
+  void Stop(absl::Duration grace);
+
+  // "ADDRESS:PORT", as it listens.
+  const std::string& address() const { return address_; }
+
+ private:
+  Server(Controller& controller, BlobWorker worker);
+
+  Calls calls_;
+  ImageService images_;
+  LaunchTemplateService launch_templates_;
+  TargetGroupService target_groups_;
+  LoadBalancerService load_balancers_;
+  AutoScalingService auto_scaling_;
+  DeploymentService deployments_;
+  ClusterService cluster_;
+  ApplyService apply_;
+  ActivityService activities_;
+  AgentStreams agents_;
+  ProxyStreams proxies_;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace remuda

@@ -20,7 +20,7 @@ namespace remuda::cli {
 namespace {
 
 constexpr int kExecFailed = 127;
-constexpr int64_t kTailBytes = 16 * 1024;
+constexpr int64_t kTailBytes = int64_t{16} * 1024;
 
 std::string SystemError(int error) { return std::strerror(error); }
 

@@ -34,6 +34,7 @@ const google::protobuf::FieldDescriptor* ResourceField(const std::string& kind) 
 std::vector<std::string> KindNames() {
   std::vector<std::string> names;
   const auto* type = v1::Resource::descriptor();
+  names.reserve(static_cast<size_t>(type->field_count()));
   for (int i = 0; i < type->field_count(); ++i)
     names.push_back(type->field(i)->message_type()->name());
   return names;

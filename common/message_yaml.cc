@@ -162,6 +162,7 @@ class Converter {
   void UnknownField(const YamlNode& key, const Path& path, const Descriptor* type,
                     const std::set<std::string>* ignored_keys) {
     std::vector<std::string> names;
+    names.reserve(static_cast<size_t>(type->field_count()));
     for (int i = 0; i < type->field_count(); ++i) names.push_back(type->field(i)->json_name());
     if (ignored_keys != nullptr)
       names.insert(names.end(), ignored_keys->begin(), ignored_keys->end());

@@ -5,6 +5,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
@@ -20,30 +21,43 @@ struct Refused {
 
 SourcePosition ToPosition(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
-bool IsContinuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
+bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
-// RFC 3629: shortest form only, no surrogates, nothing above U+10FFFF. NUL is refused too: no field
-// may hold one.
+// Bytes of the sequence that a lead byte begins; 0 if none can begin with it.
+size_t SequenceLength(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2) return 0;
+  if (lead < 0xE0) return 2;
+  if (lead < 0xF0) return 3;
+  return lead < 0xF5 ? 4 : 0;
+}
+
+// RFC 3629, section 4: shortest form only, no surrogates, nothing above U+10FFFF.
+bool MayFollow(unsigned char lead, unsigned char second) {
+  switch (lead) {
+    case 0xE0:
+      return second >= 0xA0;
+    case 0xED:
+      return second <= 0x9F;
+    case 0xF0:
+      return second >= 0x90;
+    case 0xF4:
+      return second <= 0x8F;
+    default:
+      return true;
+  }
+}
+
+// NUL is refused too: no field may hold one.
 bool IsCleanUtf8(std::string_view text) {
-  size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead == 0) return false;
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if (!IsContinuation(static_cast<unsigned char>(text[i + k]))) return false;
-    }
-    const auto second = static_cast<unsigned char>(text[i + 1]);
-    if (lead == 0xE0 && second < 0xA0) return false;
-    if (lead == 0xED && second > 0x9F) return false;
-    if (lead == 0xF0 && second < 0x90) return false;
-    if (lead == 0xF4 && second > 0x8F) return false;
-    i += length;
+  while (!text.empty()) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    const size_t length = SequenceLength(lead);
+    if (lead == 0 || length == 0 || length > text.size()) return false;
+    const std::string_view rest = text.substr(1, length - 1);
+    if (!std::all_of(rest.begin(), rest.end(), IsContinuation)) return false;
+    if (!rest.empty() && !MayFollow(lead, static_cast<unsigned char>(rest.front()))) return false;
+    text.remove_prefix(length);
   }
   return true;
 }

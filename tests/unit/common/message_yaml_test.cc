@@ -166,6 +166,23 @@ TEST(MessageYaml, ReportsEveryMistakeUpToALimit) {
   EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), kMaxReportedYamlErrors - 1);
 }
 
+// RFC 3629's edges: overlong forms, surrogates, beyond U+10FFFF, cut short.
+TEST(MessageYaml, TextIsStrictUtf8) {
+  for (const char* good :
+       {"\xC2\x80", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_EQ(Parsed<v1::TargetGroup>("name: 'a" + std::string(good) + "b'").name(),
+              "a" + std::string(good) + "b");
+  }
+  // yaml-cpp itself mends some of these; what matters is that no broken text comes through.
+  for (const char* bad : {"\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+                          "\xF4\x90\x80\x80", "\xFF", "\xC2"}) {
+    v1::TargetGroup group;
+    const absl::Status status =
+        ParseMessageYaml("name: 'a" + std::string(bad) + "b'", "f.yaml", &group);
+    EXPECT_TRUE(!status.ok() || group.name().find(bad) == std::string::npos) << status;
+  }
+}
+
 TEST(MessageYaml, ABombOfAliasesIsBounded) {
   // No message of ours holds itself, so a bomb is wide, not deep: 120,000 aliases to six values
   // each.

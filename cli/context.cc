@@ -17,7 +17,7 @@ bool IsUnreachable(const absl::Status& status) {
 
 // gRPC's own account of a failed connection is long; its last part says what the system said.
 std::string Reason(const absl::Status& status) {
-  const std::string message(status.message());
+  std::string message(status.message());
   for (const char* sign : {"Connection refused", "Connection timed out", "No route to host",
                            "Network is unreachable", "DNS resolution failed", "Connection reset"}) {
     if (message.find(sign) != std::string::npos) return sign;

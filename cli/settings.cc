@@ -57,7 +57,7 @@ absl::Status Apply(const std::string& key, const std::string& value, const std::
 
 absl::Status ReadFile(const std::string& path, bool must_exist, Settings* settings) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) return must_exist ? Invalid("REMUDA_CONFIG: cannot read " + path) : absl::OkStatus();
+  if (!in) return must_exist ? Invalid("REMUDA_CLI_CONFIG: cannot read " + path) : absl::OkStatus();
   const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   auto documents = ParseYaml(text, path);
   if (!documents.ok()) return documents.status();
@@ -88,7 +88,7 @@ std::string ProcessEnvironment(const char* name) {
 absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags,
                                          const Environment& environment) {
   Settings settings;
-  const std::string named = environment("REMUDA_CONFIG");
+  const std::string named = environment("REMUDA_CLI_CONFIG");
   std::string directory = environment("XDG_CONFIG_HOME");
   if (directory.empty() && !environment("HOME").empty())
     directory = environment("HOME") + "/.config";

@@ -1,7 +1,7 @@
 // Where the command's settings come from: flag > environment > file > default.
 //
 // The file is `$XDG_CONFIG_HOME/remuda/config.yaml`, or `~/.config/remuda/config.yaml`;
-// REMUDA_CONFIG names another. It may hold `controller` and `timeout`.
+// REMUDA_CLI_CONFIG names another. It may hold `controller` and `timeout`.
 #pragma once
 
 #include <absl/status/statusor.h>

@@ -81,8 +81,8 @@ TEST_F(SettingsTest, MistakesNameTheirSource) {
               HasSubstr("REMUDA_TIMEOUT: \"5\" has no unit"));
   EXPECT_THAT(Resolve({}, {{"REMUDA_TIMEOUT", "0s"}}).status().message(),
               HasSubstr("is not within"));
-  EXPECT_THAT(Resolve({}, {{"REMUDA_CONFIG", "/nowhere"}}).status().message(),
-              HasSubstr("REMUDA_CONFIG: cannot read"));
+  EXPECT_THAT(Resolve({}, {{"REMUDA_CLI_CONFIG", "/nowhere"}}).status().message(),
+              HasSubstr("REMUDA_CLI_CONFIG: cannot read"));
   File("controler: a\n");
   EXPECT_THAT(Resolve({}, {{"HOME", directory_}}).status().message(),
               HasSubstr("config.yaml:1:1: controler: unknown setting"));

@@ -1,6 +1,7 @@
 #include "proxy/program.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -43,6 +44,26 @@ class Signals final : public IoHandler {
   int fd_ = -1;
 };
 
+// Takes all descriptors that the system allows and bounds the connections by them: two for each
+// client, and a reserve that keeps admin pages, checks and the controller's stream working when
+// clients have used up the rest.
+size_t BoundConnections(size_t wanted, size_t workers) {
+  constexpr size_t kReserve = 256;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  const size_t total = static_cast<size_t>(limit.rlim_cur);
+  const size_t usable = total - std::min(total, std::min(kReserve, total / 2));
+  const size_t bound = std::max<size_t>(usable / 2 / workers, 1);
+  if (bound < wanted)
+    spdlog::info("{} descriptors: at most {} client connections a worker", total, bound);
+  return std::min(bound, wanted);
+}
+
 class Program {
  public:
   explicit Program(const ProgramOptions& options)
@@ -59,6 +80,8 @@ class Program {
         options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
     coordinator_options.workers = std::min(coordinator_options.workers, kMaxWorkers);
     coordinator_options.settings = options.settings;
+    coordinator_options.settings.max_connections =
+        BoundConnections(options.settings.max_connections, coordinator_options.workers);
     coordinator_options.log = log_.get();
     Coordinator::Events events;
     events.on_health = [this](const HealthChange& change) {

@@ -54,6 +54,7 @@ void Exchange::Reset() {
   response_decoder.Reset();
   client_body = http::BodyKind::kNone;
   response_left = 0;
+  interim_responses = 0;
   has_response_bytes = has_response_head = is_response_staged = is_upstream_reusable = false;
   to_client.Clear();
   any_answered = false;

@@ -86,6 +86,7 @@ struct Exchange {
   http::ChunkDecoder response_decoder;
   http::BodyKind client_body = http::BodyKind::kNone;  // how it is framed for the client
   uint64_t response_left = 0;
+  uint32_t interim_responses = 0;
   bool has_response_bytes = false;
   bool has_response_head = false;
   bool is_response_staged = false;  // all of it

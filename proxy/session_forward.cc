@@ -16,6 +16,28 @@ using http::Reason;
 
 static_assert(kMaxAttempts >= kMaxAttemptsARequest);
 
+namespace {
+
+// A target that never comes to its final response.
+constexpr uint32_t kMaxInterimResponses = 16;
+
+// Errors of connect that say nothing about the target.
+bool IsOurShortage(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EADDRNOTAVAIL:
+    case EAGAIN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 // Picks a target and gets a connection to it. From the pick on the request is in flight for the
 // target.
 bool Session::StartAttempt() {
@@ -39,7 +61,9 @@ bool Session::StartAttempt() {
     return BeginSending();
   }
   x.upstream = worker_.pool().Connect(*x.target, this);
-  if (x.upstream == nullptr) return FailAttempt(Reason::kTargetConnectFailed, true);
+  if (x.upstream == nullptr)
+    return IsOurShortage(errno) ? FailAttempt(Reason::kOverloaded, false)
+                                : FailAttempt(Reason::kTargetConnectFailed, true);
   worker_.counters().connections_made.Add(1);
   phase_ = Phase::kConnecting;
   Arm(worker_.settings().connect_timeout);
@@ -305,6 +329,7 @@ Session::Pump Session::TakeResponseHead() {
 // 1xx: passed on to HTTP/1.1 clients; the final response follows.
 Session::Pump Session::PassInterim() {
   Exchange& x = *exchange_;
+  if (++x.interim_responses > kMaxInterimResponses) return FailResponse(Reason::kTargetBadResponse);
   if (x.request.minor_version == 1) {
     if (!x.response_head) x.response_head = worker_.buffers().Take();
     const size_t size = http::WriteResponseHead(x.response, {}, x.response_head.block.get(),
@@ -438,7 +463,8 @@ Session::Pump Session::FailResponse(Reason reason) {
 
 bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
   Exchange& x = *exchange_;
-  const bool is_targets_fault = reason >= Reason::kNoRegisteredTarget;
+  const bool is_targets_fault =
+      reason >= Reason::kNoRegisteredTarget && reason != Reason::kOverloaded;
   if (is_targets_fault) {
     x.target->slot(worker_.index()).connection_errors.Add(1);
     if (is_connect_failure) {

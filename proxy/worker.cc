@@ -212,7 +212,9 @@ void Worker::AbortAll() {
 }
 
 void Worker::CheckStopped() {
-  if (session_count_ == 0 && events_.on_stopped) events_.on_stopped();
+  if (session_count_ > 0 || is_stop_reported_) return;
+  is_stop_reported_ = true;
+  if (events_.on_stopped) events_.on_stopped();
 }
 
 AdoptedTable* Worker::Pin() {

@@ -117,6 +117,7 @@ class Worker {
   std::vector<std::unique_ptr<Session>> free_sessions_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   bool is_draining_ = false;
+  bool is_stop_reported_ = false;
   uint64_t random_state_;
   Timer sweep_timer_;
   Timer accept_timer_;

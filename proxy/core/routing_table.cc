@@ -368,6 +368,11 @@ class Compiler {
 
 }  // namespace
 
+std::string ListenerSpec::Key() const {
+  if (port != 0) return address + "|" + std::to_string(port);
+  return load_balancer->id + "#" + std::to_string(this - load_balancer->listeners.data());
+}
+
 const Member* TargetGroup::Find(std::string_view target_id) const {
   const auto it =
       std::lower_bound(members.begin(), members.end(), target_id,

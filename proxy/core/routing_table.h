@@ -143,8 +143,8 @@ struct ListenerSpec {
   size_t forward_actions = 0;
   const LoadBalancer* load_balancer = nullptr;  // that holds it
 
-  // The same socket serves both.
-  std::string Key() const { return address + "|" + std::to_string(port); }
+  // Listeners of one key share a socket over tables. Each of port 0 is one of its own.
+  std::string Key() const;
 };
 
 struct LoadBalancer {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <set>
 #include <thread>
 
 #include "tests/component/proxy/configs.h"
@@ -30,7 +31,8 @@ TEST_P(BadResponseTest, IsAnsweredAndNotReused) {
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-  const std::string got = client.ReadMessage();
+  std::string got = client.ReadMessage();
+  while (StatusOf(got) == 103) got = client.ReadMessage();
   EXPECT_EQ(StatusOf(got), bad.status) << got;
   if (bad.status == 502) {
     EXPECT_NE(got.find(std::string("X-Remuda-Reason: ") + bad.reason + "\r\n"), std::string::npos)
@@ -54,6 +56,17 @@ INSTANTIATE_TEST_SUITE_P(
         BadResponse{"UnaskedUpgrade",
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
                     502, "TargetUnaskedUpgrade"},
+        BadResponse{"EndlessInterims",
+                    "HTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 "
+                    "103 a\r\n\r\n"
+                    "HTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 "
+                    "103 a\r\n\r\n"
+                    "HTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 "
+                    "103 a\r\n\r\n"
+                    "HTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 103 a\r\n\r\nHTTP/1.1 "
+                    "103 a\r\n\r\n"
+                    "HTTP/1.1 103 a\r\n\r\n",
+                    502, "TargetBadResponse"},
         BadResponse{"NoContentWithBody", "HTTP/1.1 204 No Content\r\n\r\nsurprise", 204, ""}),
     [](const auto& param) { return param.param.name; });
 
@@ -212,6 +225,27 @@ TEST(FailureTest, PostIsNotRepeatedOnceSent) {
   EXPECT_EQ(first.requests(), 4);  // three attempts: there is no other target
 }
 
+// Nothing of it was sent to a target that refuses, so even a POST goes to another one, and the
+// target is out at once.
+TEST(FailureTest, RefusedConnectionIsRepeatedElsewhereAndTakesTheTargetOut) {
+  ScriptedTarget stays(ScriptedTarget::Answers("stays"));
+  auto dies = std::make_unique<ScriptedTarget>(ScriptedTarget::Answers("dies"));
+  std::string config = ConfigFor({stays.port(), dies->port()});
+  config.replace(config.find("interval: 100ms"), 15, "interval: 300s");  // no check sees it die
+  ProxyProcess proxy(config, {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(2));
+  dies->Kill();
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  for (int i = 0; i < 10; ++i) {
+    client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    EXPECT_EQ(BodyOf(client.ReadMessage()), "stays");
+    client = RawSocket::Connect(proxy.Port());
+  }
+  EXPECT_EQ(proxy.Metric("target_connection_error_count_total"), 1);
+  EXPECT_NE(proxy.Admin("/targets").find("\"passively_out\":true"), std::string::npos);
+}
+
 TEST(FailureTest, UnhealthyTargetLeavesAndAllUnhealthyFailOpen) {
   ScriptedTarget one(ScriptedTarget::Answers("one"));
   ScriptedTarget two(ScriptedTarget::Answers("two"));
@@ -239,12 +273,14 @@ TEST(StopTest, SigtermFinishesWhatIsInFlight) {
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   const uint16_t port = proxy.Port();
-  RawSocket idle = RawSocket::Connect(port);
+  std::vector<RawSocket> idle;  // on both workers, whatever the hash of their ports
+  for (int i = 0; i < 16; ++i) idle.push_back(RawSocket::Connect(port));
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("active_connection_count") == 16; }));
   RawSocket busy = RawSocket::Connect(port);
   busy.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_TRUE(WaitUntil([&] { return target.requests() == 1; }));
   proxy.Signal(SIGTERM);
-  EXPECT_TRUE(idle.WaitClosed());
+  for (RawSocket& socket : idle) EXPECT_TRUE(socket.WaitClosed());
   EXPECT_TRUE(WaitUntil([&] { return !RawSocket::Connect(port).is_open(); }));
   may_answer = true;
   const std::string got = busy.ReadMessage();

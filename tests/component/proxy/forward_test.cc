@@ -157,6 +157,23 @@ TEST_F(ForwardTest, LargeResponsesReachASlowReader) {
   EXPECT_EQ(BodyOf(client_.ReadMessage()).size(), body.size());
 }
 
+TEST_F(ForwardTest, LargeHeadsPassInBothDirections) {
+  std::string fields;
+  for (int i = 0; i < 3; ++i) fields += "X-Large: " + std::string(10'000, 'l') + "\r\n";
+  Start([&](const std::string& head, RawSocket& connection) {
+    const std::string size = std::to_string(head.size());
+    return connection.Send("HTTP/1.1 200 OK\r\n" + fields +
+                           "Content-Length: " + std::to_string(size.size()) + "\r\n\r\n" + size);
+  });
+  for (int i = 0; i < 3; ++i) {  // also on connections that are used again
+    const std::string got = Ask("GET / HTTP/1.1\r\nHost: a\r\n" + fields + fields + "\r\n");
+    EXPECT_GT(std::stoi(BodyOf(got)), 60'000);
+    EXPECT_GT(got.size(), 30'000U);
+    EXPECT_EQ(StatusOf(Ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), 200);
+  }
+  EXPECT_EQ(target_->connections(), 1);
+}
+
 TEST_F(ForwardTest, EarlyAnswerEndsTheUpload) {
   Start([](const std::string&, RawSocket& connection) {
     connection.Send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig");

@@ -27,7 +27,7 @@ class Apply {
   void ApplyNamed(int index, T value);
   void CheckPorts();
   void Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
-            std::vector<std::string> changes);
+            std::vector<std::string> changes, std::string_view caveat = "");
   void Fail(const absl::Status& status) {
     if (failure_.ok()) failure_ = status;
   }
@@ -91,13 +91,14 @@ void Apply::ReadNames() {
 }
 
 void Apply::Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
-                 std::vector<std::string> changes) {
+                 std::vector<std::string> changes, std::string_view caveat) {
   auto& result = *response_.mutable_results(index);
   if (outcome != v1::AppliedResource::OUTCOME_UNCHANGED) {
     const char* verb = outcome == v1::AppliedResource::OUTCOME_CREATED ? "Created " : "Updated ";
     NoteDone(draft_, context_,
              {.resource = name.substr(0, name.find(':')),
-              .description = absl::StrCat(verb, name, changes.empty() ? "" : ": ", Joined(changes)),
+              .description = absl::StrCat(verb, name, changes.empty() ? "" : ": ", Joined(changes),
+                                          std::string(caveat)),
               .cause = "a person applied a manifest"});
   }
   result.set_name(std::move(name));
@@ -140,10 +141,11 @@ void Apply::ApplyNamed(int index, T value) {
   Prepare(violations_, At<T>(index), references_, id, before.get(), context_, value);
   if (violations_.size() > wrong || id.empty()) return;
   std::string name = value.name();
+  const std::string caveat = CaveatOf(value);
   if (before == nullptr) {
     Fail(CheckQuota<T>(draft_));
     draft_.Put(id, std::move(value));
-    Tell(index, std::move(name), v1::AppliedResource::OUTCOME_CREATED, {});
+    Tell(index, std::move(name), v1::AppliedResource::OUTCOME_CREATED, {}, caveat);
     return;
   }
   std::vector<std::string> changes = Differences(*before, value);
@@ -151,7 +153,7 @@ void Apply::ApplyNamed(int index, T value) {
     return Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UNCHANGED, {});
   Fail(CheckChange(draft_, id, *before, value));
   draft_.Put(id, std::move(value));
-  Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes));
+  Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes), caveat);
 }
 
 // Only when all load balancers are as they shall be: two of them may have swapped their ports.

@@ -60,7 +60,8 @@ absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wi
   if (!violations.empty()) return violations.ToStatus();
   if (absl::Status quota = CheckQuota<T>(draft); !quota.ok()) return quota;
   NoteDone(draft, context,
-           {.resource = value.name(), .description = absl::StrCat("Created ", value.name())});
+           {.resource = value.name(),
+            .description = absl::StrCat("Created ", value.name(), CaveatOf(value))});
   draft.Put(id, std::move(value));
   return Answer<T>(draft, context, id);
 }
@@ -90,7 +91,8 @@ absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::Fi
   if (!changes.empty()) {
     NoteDone(draft, context,
              {.resource = value.name(),
-              .description = absl::StrCat("Updated ", value.name(), ": ", Joined(changes))});
+              .description =
+                  absl::StrCat("Updated ", value.name(), ": ", Joined(changes), CaveatOf(value))});
     draft.Put(row->id, std::move(value));
   }
   return Answer<T>(draft, context, row->id);

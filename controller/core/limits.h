@@ -1,5 +1,6 @@
-// Limits of the controller's model and API: each with its unit and where it comes from. What is
-// over one is refused with the limit's name or range in the error; nothing is cut off silently.
+// Limits of the controller's model: each with its unit and where it comes from; those of its
+// queues, streams and messages are in controller/limits.h. What is over one is refused with the
+// limit's name or range in the error; nothing is cut off silently.
 //
 // "ELB quotas" and "EC2 Auto Scaling quotas" are AWS's pages of those names. "Ours" is a bound
 // chosen here.
@@ -11,15 +12,6 @@
 #include <cstdint>
 
 namespace remuda::core::limits {
-
-// --- Messages (bytes) ---------------------------------------------------------------------------
-
-// A request's size on the wire; gRPC's own default. 500 resources of a manifest fit.
-inline constexpr int kRequestBytes = 4 * 1024 * 1024;
-// A piece of an image while it is uploaded or downloaded (image.proto).
-inline constexpr int kImageChunkBytes = 1024 * 1024;
-// An image's archive. Ours.
-inline constexpr int64_t kImageBytes = int64_t{8} * 1024 * 1024 * 1024;
 
 // --- Names and texts (bytes) --------------------------------------------------------------------
 
@@ -68,6 +60,9 @@ inline constexpr size_t kViolationsTold = 50;
 // Changed fields told of one applied resource; the rest is a number.
 inline constexpr size_t kChangesTold = 50;
 
+// Bytes of an image's archive that --image-limit of the controller can allow. Ours.
+inline constexpr int64_t kImageBytes = int64_t{64} << 30;
+
 // --- Ranges -------------------------------------------------------------------------------------
 
 inline constexpr int kMaxPort = 65'535;
@@ -77,7 +72,6 @@ inline constexpr int kMaxForwardWeight = 999;  // ELB: WeightedTargetGroup
 inline constexpr int kMaxThreshold = 10;       // ELB: HealthCheckThresholdCount (2-10; here from 1)
 inline constexpr int kMinPids = 1;
 inline constexpr int kMaxPids = 1'000'000;
-inline constexpr int kDefaultPids = 4'096;
 inline constexpr int kTemplateVersion = 99'999'999;  // eight digits in its key
 inline constexpr double kMaxPolicyTarget = 1e9;
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kTransferWorkers = 2;
-constexpr int kFileWorkers = 2;
+constexpr int kFileWorkers = 3;
 // Chunks of logs that may wait in the session at once, over all streams.
 constexpr size_t kMaxQueuedForLogs = 16;
 constexpr std::chrono::milliseconds kMinUsageInterval{100};
@@ -134,6 +134,7 @@ void Agent::Stop(std::function<void()> done) {
   // Instances first, if at all: the controller may hear of their ends.
   const auto end_session = [this, done = std::move(done)] {
     session_.Stop();
+    instances_.Flush();
     done();
   };
   if (options_.stop_instances_on_exit) {

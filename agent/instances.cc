@@ -10,15 +10,12 @@
 #include <filesystem>
 #include <utility>
 
-#include "common/sha256.h"
-
 namespace remuda::agent {
 namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr char kAssignmentHead[] = "remuda-assignment 1 ";
 // A run this long ends a row of setbacks.
 constexpr std::chrono::seconds kSteadyRun{30};
 
@@ -91,7 +88,8 @@ Instances::Instances(EventLoop& loop, WorkerPool& transfers, WorkerPool& files, 
                            std::error_code error;
                            fs::remove_all(path, error);
                          });
-                       }}) {
+                       }}),
+      file_(std::make_shared<AssignmentFile>(options_.data_directory + "/assignment")) {
   session_.down_since = EventLoop::Now();
 }
 
@@ -123,35 +121,32 @@ absl::Status Instances::Open() {
 }
 
 std::optional<std::string> Instances::LoadAssignment() {
-  const auto bytes = ReadWholeFile(AssignmentPath());
-  if (!bytes) return std::nullopt;  // none yet
-  const std::string_view head = kAssignmentHead;
-  const size_t body = head.size() + 64 + 1;
-  if (bytes->size() < body || bytes->compare(0, head.size(), head) != 0)
-    return "it has another form";
-  if (Sha256Hex(std::string_view(*bytes).substr(body)) != bytes->substr(head.size(), 64))
-    return "its checksum is wrong";
-  v1::AssignmentUpdate whole;
-  if (!whole.ParseFromArray(bytes->data() + body, static_cast<int>(bytes->size() - body)))
-    return "it cannot be parsed";
-  if (const auto refusal = assignment_.Apply(whole, 0))
+  const auto loaded = file_->Load();
+  if (!loaded.ok()) return std::string(loaded.status().message());
+  if (!loaded->has_value()) return std::nullopt;
+  if (const auto refusal = assignment_.Apply(**loaded, 0))
     return absl::StrCat(refusal->resource, ": ", refusal->reason);
   return std::nullopt;
 }
 
-int Instances::SaveAssignment() {
-  const std::string body = assignment_.Whole().SerializeAsString();
-  return WriteFileAtomically(
-      AssignmentPath(), absl::StrCat(kAssignmentHead, Sha256Hex(body), "\n", body), true, 0600);
+void Instances::SaveAssignment() {
+  file_->Save(assignment_.Whole());
+  files_.Post([file = file_] {
+    // A full disk must not keep a host from doing what it shall; only a start without a controller
+    // suffers.
+    if (const absl::Status status = file->Write(); !status.ok())
+      spdlog::error("{}", std::string(status.message()));
+  });
+}
+
+void Instances::Flush() {
+  if (const absl::Status status = file_->Write(); !status.ok())
+    spdlog::error("{}", std::string(status.message()));
 }
 
 std::optional<Refusal> Instances::Apply(const v1::AssignmentUpdate& update, int64_t min_epoch) {
   if (auto refusal = assignment_.Apply(update, min_epoch)) return refusal;
-  if (const int error = SaveAssignment(); error != 0) {
-    // A full disk must not keep a host from stopping or starting what it shall; only a restart
-    // without a controller suffers.
-    spdlog::error("cannot write {}: {}", AssignmentPath(), std::strerror(error));
-  }
+  SaveAssignment();
   for (const auto& [id, assigned] : assignment_.instances()) instances_[id];
   EvaluateAll();
   return std::nullopt;
@@ -199,7 +194,7 @@ Facts Instances::FactsOf(const std::string& id) const {
     const int port = assigned->launch_template().port();
     facts.port_is_held = port != 0 && !HolderOf(port, id).empty();
   }
-  if (all_stopped_) facts.wanted = Wanted::kStopped;
+  if (stopping_all_) facts.wanted = Wanted::kStopped;
   facts.progress = ProgressOf(run != nullptr ? run->state : RunState::kNone, instance.has_files);
   if (instance.preparing) facts.progress = Progress::kPreparing;
   facts.has_files = instance.has_files;
@@ -411,6 +406,7 @@ void Instances::OnRunChange(const std::string& id) {
 }
 
 void Instances::StopAll(std::function<void()> done) {
+  stopping_all_ = true;
   bool any = false;
   for (const std::string& id : supervisor_.Ids()) any = any || IsAlive(*supervisor_.Find(id));
   if (!any) {

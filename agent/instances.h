@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/assignment_file.h"
 #include "agent/cgroup.h"
 #include "agent/core/assignment.h"
 #include "agent/core/decide.h"
@@ -61,6 +62,9 @@ class Instances {
   // any more.
   void StopAll(std::function<void()> done);
 
+  // Waits until what was taken up is on disk. Before the end of the program.
+  void Flush();
+
   const Assignment& assignment() const { return assignment_; }
   std::vector<v1::InstanceStatus> Statuses() const;
   std::vector<std::string> Ids() const;
@@ -102,8 +106,7 @@ class Instances {
   void OnRunChange(const std::string& id);
   void Tell(const std::string& id);
   std::optional<std::string> LoadAssignment();
-  int SaveAssignment();
-  std::string AssignmentPath() const { return options_.data_directory + "/assignment"; }
+  void SaveAssignment();
 
   EventLoop& loop_;
   WorkerPool& transfers_;
@@ -117,7 +120,9 @@ class Instances {
   SessionFacts session_;
   std::map<std::string, Instance> instances_;
   std::map<std::string, std::vector<std::string>> fetching_;  // digest → instances that wait for it
-  std::function<void()> all_stopped_;                         // set: StopAll was asked for
+  bool stopping_all_ = false;
+  std::function<void()> all_stopped_;  // set while stopping_all_, until it was called
+  std::shared_ptr<AssignmentFile> file_;
 };
 
 }  // namespace remuda::agent

@@ -28,7 +28,7 @@ namespace remuda::agent {
 namespace {
 
 constexpr int kPipeBytes = 256 * 1024;
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = size_t{64} * 1024;
 // How often the tree is looked through again while it is being killed, for what was forked
 // meanwhile.
 constexpr int kKillPassMs = 10;

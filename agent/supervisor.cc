@@ -292,6 +292,7 @@ void Supervisor::OnShimGone(const std::string& id) {
   } else {
     EndStrays(id, "its shim was killed");
   }
+  ReapStrays();  // one that ended before this shim was reaped had to wait behind it
 }
 
 void Supervisor::EndStrays(const std::string& id, const std::string& why) {

@@ -239,6 +239,7 @@ void TakeBack(Pass& pass, const View& view) {
     pass.Close(row->activity(), v1::ACTIVITY_STATUS_CANCELLED);
     v1::Instance after = *row;
     after.clear_activity();
+    after.clear_drain_confirmed_time();
     pass.draft.Put(id, std::move(after));
     pass.Move(id, v1::INSTANCE_STATE_PENDING, "taken back by a rollback");
     --missing;

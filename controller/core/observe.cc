@@ -11,6 +11,8 @@ namespace {
 void ObserveHost(Pass& pass, const std::string& id, const HostObservation& seen) {
   if (!seen.reported) return;
   const auto before = pass.draft.Find<v1::Host>(id);
+  // One that was forgotten comes back only with a session.
+  if (before == nullptr && !seen.connected) return;
   v1::Host after;
   if (before != nullptr) {
     after = *before;
@@ -29,6 +31,7 @@ void ObserveHost(Pass& pass, const std::string& id, const HostObservation& seen)
 void ObserveProxy(Pass& pass, const std::string& id, const ProxyObservation& seen) {
   if (seen.hello.proxy().empty()) return;
   const auto before = pass.draft.Find<v1::Proxy>(id);
+  if (before == nullptr && !seen.connected) return;
   v1::Proxy after;
   if (before != nullptr) {
     after = *before;

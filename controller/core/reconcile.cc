@@ -91,7 +91,7 @@ void Round(Pass& pass, const std::string& group_id) {
   for (const Side& side :
        SidesOf(pass.draft, group_id, *group,
                ActiveDeployment(pass.draft, group_id, nullptr).get())) {
-    MarkUnhealthy(pass, *group, side);
+    MarkUnhealthy(pass, group_id, *group, side);
   }
   StepDeployment(pass, group_id);
   // The step may have changed the group and its sides.

@@ -78,30 +78,35 @@ void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoSca
   }
 }
 
-void MarkUnhealthy(Pass& pass, const v1::AutoScalingGroup& group, const Side& side) {
+void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
+                   const Side& side) {
   int good = 0;
+  int under_way = 0;  // being replaced, or on the way up
   std::vector<std::pair<std::string, std::string>> bad;  // id, why
   for (const auto& [id, row] : side.members) {
-    if (!IsUp(row->state()) || row->unhealthy() || !row->has_start_time()) continue;
-    const Judgement judgement = JudgeByProxies(pass.gates, id, group);
     const bool in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
-    if (judgement.verdict != Verdict::kUnhealthy) {
-      good += in_service ? 1 : 0;
+    if (row->unhealthy()) {
+      ++under_way;
       continue;
     }
+    if (!IsUp(row->state())) continue;
+    if (!in_service) ++under_way;
+    const Judgement judgement =
+        row->has_start_time() ? JudgeByProxies(pass.gates, id, group) : Judgement();
     const Time grace_end = GraceEnd(group, *row);
-    if (pass.now < grace_end) {
-      pass.DueAt(grace_end);
-      good += in_service ? 1 : 0;
-    } else {
+    if (judgement.verdict == Verdict::kUnhealthy && pass.now >= grace_end) {
       bad.emplace_back(id, judgement.why);
+      continue;
     }
+    if (judgement.verdict == Verdict::kUnhealthy) pass.DueAt(grace_end);
+    if (in_service) ++good;
   }
   if (bad.empty()) return;
-  // What is neither good nor bad is already being replaced, or on the way up.
+  if (pass.now <
+      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, pass.now).retry_at) {
+    ++under_way;  // the replacement of one that is gone already has to wait
+  }
   const int most = good == 0 ? 1 : std::max(1, side.desired / kReplaceShare);
-  int under_way =
-      std::max(0, side.desired - good - static_cast<int>(bad.size()));
   for (const auto& [id, why] : bad) {
     const auto row = pass.draft.Find<v1::Instance>(id);
     // One that never came into service holds a place that a good one needs: replacing it lowers nothing.

@@ -17,6 +17,7 @@ void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoSca
 
 // Marks instances of the side that the proxies find unhealthy after their grace period for replacement: never more than a share of it
 // at once, one at a time when all are unhealthy.
-void MarkUnhealthy(Pass& pass, const v1::AutoScalingGroup& group, const Side& side);
+void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
+                   const Side& side);
 
 }  // namespace remuda::core

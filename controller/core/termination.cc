@@ -23,26 +23,32 @@ Duration DelayOf(const Pass& pass, const std::set<std::string>& target_groups) {
   return longest;
 }
 
-// Whether no live proxy sends the target anything any more.
-bool IsIdle(Pass& pass, std::optional<int64_t> commit, const std::string& target, Time drain_start) {
-  if (!pass.gates.Confirmed(commit)) {
-    // The end of a silent proxy's lease may be what is missing.
-    pass.DueAt(pass.gates.NextLeaseEnd());
-    return false;
-  }
-  const std::set<std::string>& busy = pass.gates.BusyIn(target);
-  if (busy.empty()) return true;
-  const Time due = drain_start + DelayOf(pass, busy);
-  pass.DueAt(due);
+bool IsConfirmed(Pass& pass, std::optional<int64_t> commit) {
+  // The end of a silent proxy's lease may be what is missing.
   pass.DueAt(pass.gates.NextLeaseEnd());
+  return pass.gates.Confirmed(commit);
+}
+
+// Whether requests in flight have had the delay since `from`.
+bool IsDelayOver(Pass& pass, Time from, const std::set<std::string>& busy_in) {
+  const Time due = from + DelayOf(pass, busy_in);
+  pass.DueAt(due);
   return pass.now >= due;
 }
 
 void Draining(Pass& pass, const std::string& id, const v1::Instance& row) {
   // Without a start it was in no proxy's view.
-  if (row.has_start_time() && !IsIdle(pass, pass.draft.CommitOf<v1::Instance>(id), id,
-                                      FromProto(row.state_time()))) {
-    return;
+  if (row.has_start_time()) {
+    if (!IsConfirmed(pass, pass.draft.CommitOf<v1::Instance>(id))) return;
+    const std::set<std::string>& busy = pass.gates.BusyIn(id);
+    if (!busy.empty() && !row.has_drain_confirmed_time()) {
+      // A proxy that heard of it late sent requests until then: they all have the whole delay.
+      v1::Instance after = row;
+      *after.mutable_drain_confirmed_time() = ToProto(pass.now);
+      pass.Put(id, std::move(after));
+      return;
+    }
+    if (!busy.empty() && !IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy)) return;
   }
   pass.Move(id, v1::INSTANCE_STATE_STOPPING, row.state_reason());
 }
@@ -99,8 +105,9 @@ void DrainedTargets(Pass& pass) {
   pass.draft.ForEach<v1::Target>([&](const std::string& key, const v1::Target& row) {
     if (row.state() != v1::TARGET_STATE_DRAINING) return;
     const std::string target = key.substr(key.rfind('/') + 1);
-    if (IsIdle(pass, pass.draft.CommitOf<v1::Target>(key), target,
-               FromProto(row.drain_start_time()))) {
+    if (!IsConfirmed(pass, pass.draft.CommitOf<v1::Target>(key))) return;
+    const std::set<std::string>& busy = pass.gates.BusyIn(target);
+    if (busy.empty() || IsDelayOver(pass, FromProto(row.drain_start_time()), busy)) {
       drained.push_back(key);
     }
   });

@@ -67,6 +67,11 @@ TEST(Life, StopsOnlyAfterConfirmationAndIdleness) {
   world.seen.proxies["p1"].busy[{"tg", id}] = 1;
   world.Confirm();
   world.Step();
+  EXPECT_EQ(state_of(), v1::INSTANCE_STATE_DRAINING) << "the delay counts from the confirmation";
+  world.Confirm();
+  world.Advance(absl::Seconds(9));
+  EXPECT_EQ(state_of(), v1::INSTANCE_STATE_DRAINING);
+  world.Advance(absl::Seconds(1));
   EXPECT_EQ(state_of(), v1::INSTANCE_STATE_STOPPING) << "the delay is over";
   EXPECT_EQ(AssignmentFor(world.state, world.seen, host).at(id).desired(),
             agent::v1::DESIRED_STATE_STOPPED);
@@ -84,6 +89,8 @@ TEST(Life, WaitsForRequestsInFlightUntilTheDelayIsOver) {
   world.Step();
   const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
   world.seen.proxies["p1"].busy[{"tg", id}] = 3;
+  world.Confirm();
+  world.Step();
   world.Confirm();
   world.Step();
   EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_DRAINING);

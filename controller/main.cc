@@ -165,6 +165,8 @@ int Main(int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // A limit on file sizes is an error of a write, as a full disk is, not the end of the program.
+  signal(SIGXFSZ, SIG_IGN);
   // Never freed: the signal thread lives until the process ends.
   auto* ending = new Ending();
   WatchSignals(signals, *ending);

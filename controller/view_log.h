@@ -42,8 +42,8 @@ class ViewLog {
   // The newest commit that a revision covers; 0 for one that was never published or is forgotten.
   int64_t CoveredBy(int64_t sequence) const;
 
-  // Keys that changed after revision `sequence`; nullopt if that is not known any more (then: the
-  // whole view).
+  // Keys that differ from revision `sequence`, or may: what came and went since is not among them.
+  // nullopt if that revision is not known any more (then: the whole view).
   std::optional<std::set<std::string>> ChangedSince(int64_t sequence) const;
 
  private:
@@ -53,9 +53,14 @@ class ViewLog {
   };
 
   Resources resources_;
-  std::set<std::string> pending_;
-  std::deque<std::pair<int64_t, std::string>> changes_;  // (sequence, key), oldest first
-  std::deque<Revision> revisions_;                       // oldest first
+  struct Change {
+    int64_t sequence;
+    std::string key;
+    bool was_there;  // before this change
+  };
+  std::map<std::string, bool> pending_;  // key, and whether it was there before
+  std::deque<Change> changes_;           // oldest first
+  std::deque<Revision> revisions_;       // oldest first
 };
 
 }  // namespace remuda

@@ -74,13 +74,16 @@ std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::T
 }
 
 std::string ProgressLine(const v1::Deployment& deployment) {
+  // The sides of one that has ended are not counted any more.
+  if (HasEnded(deployment)) return PhaseText(deployment);
   std::string line =
       absl::StrCat(PhaseText(deployment), "  ", TemplateText(deployment.from()), ": ",
                    Counts(deployment.old_side()), ", ", deployment.old_side().traffic_percent(),
                    "%  ", TemplateText(deployment.to()), ": ", Counts(deployment.new_side()), ", ",
                    deployment.new_side().traffic_percent(), "%");
-  if (!deployment.rollback_reason().empty())
+  if (!deployment.rollback_reason().empty()) {
     absl::StrAppend(&line, "  rolling back: ", deployment.rollback_reason());
+  }
   if (!deployment.waiting().empty()) absl::StrAppend(&line, "  waiting: ", deployment.waiting());
   return Fit(line, line.size());
 }
@@ -92,6 +95,7 @@ std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
   lines.push_back(
       absl::StrCat(ShortId(deployment.name()), "  ", PhaseText(deployment),
                    left.empty() ? "" : absl::StrCat("  (gives up or goes on ", left, ")")));
+  if (HasEnded(deployment)) return lines;
   lines.push_back(SideLine("old ", deployment.from(), deployment.old_side()));
   lines.push_back(SideLine("new ", deployment.to(), deployment.new_side()));
   if (!deployment.rollback_reason().empty())

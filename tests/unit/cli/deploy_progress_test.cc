@@ -70,6 +70,8 @@ TEST(DeployProgress, OutcomeSaysWhichVersionRuns) {
   d.set_phase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
   EXPECT_TRUE(HasEnded(d));
   EXPECT_EQ(OutcomeText(d), "blue-3: done, blue runs shop:2");
+  EXPECT_EQ(ProgressLine(d), "SUCCEEDED");
+  EXPECT_THAT(ProgressPanel(d, At(0), 80), testing::ElementsAre("blue-3  SUCCEEDED"));
   d.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
   d.set_rollback_reason("not healthy in time");
   EXPECT_EQ(OutcomeText(d), "blue-3: rolled back, blue runs shop:1: not healthy in time");

@@ -113,7 +113,7 @@ void Apply::ApplyTemplate(int index, v1::LaunchTemplate value) {
   const size_t wrong = violations_.size();
   Check(violations_, At<v1::LaunchTemplate>(index), references_, value);
   if (violations_.size() > wrong || id.empty()) return;
-  Fail(CheckQuota<v1::LaunchTemplate>(draft_));
+  Fail(CheckTemplateQuota(draft_, id));
   const bool existed = NewestVersion(draft_, id) > 0;
   TemplateResult put = PutTemplate(draft_, id, std::move(value), context_);
   const int version = draft_.Find<v1::LaunchTemplate>(put.key)->version();

@@ -17,6 +17,10 @@ bool IsDigest(std::string_view text) {
   return text.find_first_not_of("0123456789abcdef", kDigestPrefix.size()) == std::string_view::npos;
 }
 
+std::string CounterOf(std::string_view template_id) {
+  return absl::StrCat("launchTemplate/", std::string(template_id));
+}
+
 // What a version says, without what is given to it.
 v1::LaunchTemplate ContentOf(v1::LaunchTemplate value) {
   value.clear_version();
@@ -139,6 +143,17 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteImageRequest& reques
   return Empty();
 }
 
+absl::Status CheckTemplateQuota(const Draft& draft, std::string_view id) {
+  const auto numbers = draft.Find<store::v1::Counter>(CounterOf(id));
+  if (numbers != nullptr && numbers->last() >= limits::kTemplateVersion) {
+    return LimitExceeded(
+        "template_version",
+        absl::StrCat(NameOf<v1::LaunchTemplate>(id), ": its versions have numbers up to ",
+                     limits::kTemplateVersion, ", and all are used; take another name"));
+  }
+  return CheckQuota<v1::LaunchTemplate>(draft);
+}
+
 TemplateResult PutTemplate(Draft& draft, std::string_view id, v1::LaunchTemplate value,
                            const Context& context) {
   TemplateResult result;
@@ -151,8 +166,7 @@ TemplateResult PutTemplate(Draft& draft, std::string_view id, v1::LaunchTemplate
     if (result.changes.empty()) return result;
   }
   result.is_new = true;
-  const int version =
-      static_cast<int>(draft.Next(absl::StrCat("launchTemplate/", std::string(id))));
+  const int version = static_cast<int>(draft.Next(CounterOf(id)));
   result.key = LaunchTemplateKey(id, version);
   value.set_version(version);
   *value.mutable_create_time() = ToProto(context.now);
@@ -172,7 +186,7 @@ absl::StatusOr<v1::LaunchTemplate> Execute(Draft& draft,
   ApplyDefaults(value);
   Check(violations, at, References{draft, {}}, value);
   if (!violations.empty()) return violations.ToStatus();
-  if (absl::Status quota = CheckQuota<v1::LaunchTemplate>(draft); !quota.ok()) return quota;
+  if (absl::Status quota = CheckTemplateQuota(draft, id); !quota.ok()) return quota;
   const TemplateResult result = PutTemplate(draft, id, std::move(value), context);
   v1::LaunchTemplate answer = Answer<v1::LaunchTemplate>(draft, context, result.key);
   if (result.is_new) {

@@ -201,6 +201,10 @@ absl::Status CheckGroupChange(const Draft& draft, std::string_view id,
                               const v1::AutoScalingGroup& before,
                               const v1::AutoScalingGroup& after);
 
+// Whether one more version may be made: of all templates, and of this one, whose numbers are never
+// used again.
+absl::Status CheckTemplateQuota(const Draft& draft, std::string_view id);
+
 // The next version of a template, or its newest if that says the same. The draft is changed only
 // for a new one.
 struct TemplateResult {
@@ -208,6 +212,7 @@ struct TemplateResult {
   bool is_new = false;               // a version was made
   std::vector<std::string> changes;  // against the version before
 };
+// `CheckTemplateQuota` has answered OK.
 TemplateResult PutTemplate(Draft& draft, std::string_view id, v1::LaunchTemplate value,
                            const Context& context);
 

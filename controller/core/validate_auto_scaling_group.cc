@@ -16,10 +16,10 @@ void CheckCapacity(Violations& out, const FieldPath& at, const v1::AutoScalingGr
   CheckRange(out, at / "min", value.min(), 0, limits::kGroupInstances);
   CheckRange(out, at / "max", value.max(), 0, limits::kGroupInstances);
   if (value.max() < value.min()) {
-    out.Add(at / "max", absl::StrCat("max ", value.max(), " is below min ", value.min()));
+    out.Add(at / "max", absl::StrCat(value.max(), " is below min ", value.min()));
   } else if (value.desired() < value.min() || value.desired() > value.max()) {
-    out.Add(at / "desired", absl::StrCat("desired ", value.desired(), " is not within min ",
-                                         value.min(), " and max ", value.max()));
+    out.Add(at / "desired", absl::StrCat(value.desired(), " is not within min ", value.min(),
+                                         " and max ", value.max()));
   }
 }
 

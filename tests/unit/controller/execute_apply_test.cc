@@ -119,7 +119,7 @@ TEST_F(ApplyTest, OneMistakeAndNothingIsApplied) {
       {R"(resources { target_group { name: "No" } })", "resources[1].target_group.name",
        "\"No\" is not a name"},
       {R"(resources { auto_scaling_group { name: "g" launch_template { name: "shop" } min: 3 max: 2 } })",
-       "resources[1].auto_scaling_group.max", "max 2 is below min 3"},
+       "resources[1].auto_scaling_group.max", "2 is below min 3"},
       {R"(resources { auto_scaling_group { name: "g" launch_template { name: "none" } } })",
        "resources[1].auto_scaling_group.launch_template.name", "there is no launchTemplates/none"},
       {R"(resources { auto_scaling_group { name: "g" launch_template { name: "shop" version: 7 } } })",

@@ -188,7 +188,7 @@ TEST_F(CommandsTest, ScaleByMask) {
   ExpectError(Try(Parse<v1::UpdateAutoScalingGroupRequest>(R"(
     auto_scaling_group { name: "blue" desired: 1 } update_mask { paths: "desired" })")),
               StatusCode::kInvalidArgument, "auto_scaling_group.desired",
-              "desired 1 is not within min 2 and max 2");
+              "1 is not within min 2 and max 2");
   ExpectError(Try(Parse<v1::SetDesiredCapacityRequest>(R"(name: "blue" desired: 3)")),
               StatusCode::kInvalidArgument, "desired", "3 is not within min 2 and max 2");
 }
@@ -244,6 +244,14 @@ TEST_F(CommandsTest, ATemplatesVersionNumberIsNeverUsedAgain) {
       R"(launch_template { name: "shop" image: "shop-v2" command: "node" })"));
   EXPECT_EQ(next.version(), 3);
   EXPECT_EQ(next.image_digest(), "sha256:" + std::string(64, 'b'));
+}
+
+TEST_F(CommandsTest, ATemplatesNumbersEnd) {
+  PushImage("shop-v2", 'b');
+  Put<store::v1::Counter>("launchTemplate/shop", "last: 99999999");
+  ExpectError(Try(Parse<v1::CreateLaunchTemplateVersionRequest>(
+                  R"(launch_template { name: "shop" image: "shop-v2" command: "node" })")),
+              StatusCode::kResourceExhausted, "", "take another name");
 }
 
 TEST_F(CommandsTest, AnImageNeverChanges) {

@@ -118,8 +118,8 @@ TEST_F(RulesTest, AutoScalingGroup) {
   const Case cases[] = {
       {"min: -1 max: 1", "min", "-1 is not within 0-1000"},
       {"max: 1001", "max", "1001 is not within 0-1000"},
-      {"min: 3 max: 2", "max", "max 2 is below min 3"},
-      {"min: 1 max: 2 desired: 3", "desired", "desired 3 is not within min 1 and max 2"},
+      {"min: 3 max: 2", "max", "2 is below min 3"},
+      {"min: 1 max: 2 desired: 3", "desired", "3 is not within min 1 and max 2"},
       {R"(target_groups: "blue" target_groups: "targetGroups/blue")", "target_groups[1]",
        "named twice"},
       {R"(target_groups: "green")", "target_groups[0]", "there is no targetGroups/green"},

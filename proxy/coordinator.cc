@@ -152,8 +152,11 @@ void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
   // Every worker has adopted this table, and with it all before it: what was leaving then gets no
   // new request now.
   for (const auto& [target, admin] : table->admin_changes) {
-    if (const auto it = leaving_.find(target.get()); it != leaving_.end())
+    // Not by a table that a newer one has overruled already.
+    if (const auto it = leaving_.find(target.get());
+        it != leaving_.end() && target->admin() == admin) {
       it->second.is_settled = true;
+    }
     if (admin == AdminState::kGone || admin == AdminState::kDraining) {
       spdlog::info("targetGroups/{}/targets/{}: out of rotation, {}", target->group().id(),
                    target->id(), admin == AdminState::kGone ? "its process is gone" : "draining");

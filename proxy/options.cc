@@ -47,16 +47,16 @@ void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& 
       ->type_name("TIME");
 }
 
-}  // namespace
+// What needs more than a type.
+struct RawOptions {
+  std::vector<std::string> labels;
+  std::string admin = "127.0.0.1:7490";
+};
 
-int ParseOptions(int argc, char** argv, ProgramOptions& options) {
-  CLI::App app("Serves load balancers: from a config file, or as a controller says.",
-               "remuda-proxy");
-  app.set_version_flag("--version", "remuda-proxy " REMUDA_VERSION);
-  app.footer(kExamples);
-  auto* config = app.add_option("--config", options.config,
-                                "Config file (YAML or JSON of remuda.proxy.v1.ProxyConfig)")
-                     ->envname("REMUDA_CONFIG");
+void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
+  app.add_option("--config", options.config,
+                 "Config file (YAML or JSON of remuda.proxy.v1.ProxyConfig)")
+      ->envname("REMUDA_CONFIG");
   app.add_option("--controller", options.controller, "Controller's address")
       ->envname("REMUDA_CONTROLLER")
       ->type_name("HOST:PORT");
@@ -65,13 +65,12 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
   app.add_option("--zone", options.zone, "Zone")->envname("REMUDA_ZONE");
   app.add_option("--address", options.address, "Address to show to people")
       ->envname("REMUDA_ADDRESS");
-  std::vector<std::string> labels;
-  app.add_option("--label", labels, "KEY=VALUE, for LoadBalancer.proxy_selector; may be repeated");
+  app.add_option("--label", raw.labels,
+                 "KEY=VALUE, for LoadBalancer.proxy_selector; may be repeated");
   app.add_option("--data-dir", options.data_dir,
                  "Where the last good config is kept; it starts from there without a controller")
       ->envname("REMUDA_DATA_DIR");
-  std::string admin = "127.0.0.1:7490";
-  app.add_option("--admin", admin, "Where the admin pages are served; port 0: any")
+  app.add_option("--admin", raw.admin, "Where the admin pages are served; port 0: any")
       ->envname("REMUDA_ADMIN")
       ->type_name("ADDRESS:PORT")
       ->capture_default_str();
@@ -100,28 +99,44 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
   AddTime(app, "--connect-timeout", options.settings.connect_timeout, "To connect to a target");
   AddTime(app, "--pool-idle-timeout", options.settings.pool_idle_timeout,
           "How long an idle connection to a target is kept");
+}
+
+// Throws CLI::ValidationError.
+void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
+  if (options.config.empty() == options.controller.empty()) {
+    // A file beats the environment's controller; otherwise exactly one must be given.
+    if (options.config.empty()) {
+      throw CLI::ValidationError("exactly one of --config and --controller is needed");
+    }
+    options.controller.clear();
+  }
+  if (!options.controller.empty() && options.name.empty())
+    throw CLI::ValidationError("--controller needs --name");
+  const size_t colon = raw.admin.rfind(':');
+  if (colon == std::string::npos || colon == 0 ||
+      !CLI::detail::lexical_cast(raw.admin.substr(colon + 1), options.admin_port))
+    throw CLI::ValidationError("--admin", "'" + raw.admin + "' is not ADDRESS:PORT");
+  options.admin_address = raw.admin.substr(0, colon);
+  for (const std::string& label : raw.labels) {
+    const size_t equals = label.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw CLI::ValidationError("--label", "'" + label + "' is not KEY=VALUE");
+    options.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+}
+
+}  // namespace
+
+int ParseOptions(int argc, char** argv, ProgramOptions& options) {
+  CLI::App app("Serves load balancers: from a config file, or as a controller says.",
+               "remuda-proxy");
+  app.set_version_flag("--version", "remuda-proxy " REMUDA_VERSION);
+  app.footer(kExamples);
+  RawOptions raw;
+  AddOptions(app, options, raw);
   try {
     app.parse(argc, argv);
-    if (options.config.empty() == options.controller.empty()) {
-      // A file beats the environment's controller; otherwise exactly one must be given.
-      if (options.config.empty() || config->count() == 0) {
-        throw CLI::ValidationError("exactly one of --config and --controller is needed");
-      }
-      options.controller.clear();
-    }
-    if (!options.controller.empty() && options.name.empty())
-      throw CLI::ValidationError("--controller needs --name");
-    const size_t colon = admin.rfind(':');
-    if (colon == std::string::npos || colon == 0 ||
-        !CLI::detail::lexical_cast(admin.substr(colon + 1), options.admin_port))
-      throw CLI::ValidationError("--admin", "'" + admin + "' is not ADDRESS:PORT");
-    options.admin_address = admin.substr(0, colon);
-    for (const std::string& label : labels) {
-      const size_t equals = label.find('=');
-      if (equals == 0 || equals == std::string::npos)
-        throw CLI::ValidationError("--label", "'" + label + "' is not KEY=VALUE");
-      options.labels[label.substr(0, equals)] = label.substr(equals + 1);
-    }
+    TakeOptions(raw, options);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

@@ -173,7 +173,7 @@ class Session final : public IoHandler {
   void DropExchange();
   std::chrono::milliseconds IdleTimeout() const;
 
-  // session_forward.cc: the target's side.
+  // session_forward.cc: the way to the target.
   bool StartAttempt();
   bool BeginSending();
   bool FailAttempt(http::Reason reason, bool is_connect_failure);
@@ -181,10 +181,12 @@ class Session final : public IoHandler {
   void ReleaseTarget();
   enum class Pump : uint8_t { kBlocked, kProgress, kEnded };  // kEnded: the phase changed
   Pump PumpRequest();
-  Pump PumpResponse();
   void StageBody();
   void DecodeBody(size_t raw_bytes);
   bool IsBodyTooSlow();
+
+  // session_response.cc: the way back.
+  Pump PumpResponse();
   Pump ReceiveResponse();
   Pump TakeResponseHead();
   Pump PassInterim();

@@ -18,6 +18,7 @@ struct Counts {
   InstanceList swapped;   // up, and to be replaced
   InstanceList unknown;   // of lost hosts, written off
   int in_service = 0;     // of kept
+  int ending = 0;         // unhealthy, and not gone yet
   bool moving = false;    // some are swapped because their host is drained
 };
 
@@ -34,6 +35,7 @@ Counts CountSide(Pass& pass, const Side& side) {
       (IsWrittenOff(pass, row) ? counts.unknown : counts.kept).push_back(member);
       continue;
     }
+    if (row.unhealthy() && IsLeavingState(row.state())) ++counts.ending;
     if (!IsUp(row.state())) continue;
     const bool move = IsOnDrainedHost(pass.draft, row);
     if (row.unhealthy() || move) {
@@ -158,14 +160,19 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
                   bool has_room) {
   const int up = counts.in_service + static_cast<int>(counts.swapped.size());
   int spare = up - side.desired;  // below 0: so many are missing
+  // Those that end with nothing in their place yet. What nobody can place at all does not count, or it would hold this up for ever.
+  int ending = counts.ending;
   const int bound = std::max(1, side.desired / kReplaceShare);
   for (const auto& [id, row] : counts.swapped) {
     const bool makes_room = !has_room || std::find(launched.would_free.begin(),
                                                    launched.would_free.end(),
                                                    id) != launched.would_free.end();
-    const bool first = row->unhealthy() && makes_room && -spare < bound;
+    // One that never came into service is no loss.
+    const bool in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
+    const bool first = row->unhealthy() && makes_room && (!in_service || ending < bound);
     if (spare <= 0 && !first) continue;
     --spare;
+    if (in_service) ++ending;
     pass.Drain(id,
                row->unhealthy() ? row->state_reason()
                                 : absl::StrCat("its host ", row->host(), " is being drained"),

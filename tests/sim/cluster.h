@@ -1,0 +1,117 @@
+// A whole simulated cluster around the real core: commands, commits that a crash may lose, sessions, hosts, proxies; and the invariants.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/core/draft.h"
+#include "controller/core/observations.h"
+#include "controller/core/state.h"
+#include "controller/core/views.h"
+#include "tests/sim/host.h"
+#include "tests/sim/proxy.h"
+#include "tests/sim/scheduler.h"
+
+namespace remuda::sim {
+
+// Where a receiver of views stands.
+template <class View>
+struct Session {
+  explicit Session(Scheduler& scheduler, Random& random)
+      : down(scheduler, random), up(scheduler, random) {}
+  Channel down;
+  Channel up;
+  bool open = false;
+  int64_t sent = 0;   // number of the newest view sent
+  int64_t acked = 0;  // the newest that the receiver has in force
+  View last;          // what `sent` said
+  std::map<int64_t, int64_t> commits;  // by number, what the view covers
+  absl::Time last_contact = absl::InfinitePast();
+  absl::Time opened = absl::InfinitePast();
+};
+
+class Cluster {
+ public:
+  explicit Cluster(uint64_t seed);
+
+  // Runs faults and commands, then calms everything down and waits for rest. Answers what was wrong; empty if nothing was.
+  std::string Run();
+  int64_t requests() const { return requests_; }
+  int turns() const { return turns_; }
+
+ private:
+  struct HostPart {
+    std::unique_ptr<Host> host;
+    std::unique_ptr<Session<core::Assignment>> session;
+  };
+  struct ProxyPart {
+    std::unique_ptr<Proxy> proxy;
+    std::unique_ptr<Session<Config>> session;
+    bool has_picked = false;
+  };
+
+  // cluster.cc: the controller.
+  void Build();
+  void Kick();  // a turn of the controller soon
+  void Turn();
+  bool Commit(core::Draft& draft);  // false: crashed
+  void CheckReplanning();
+  void Publish();
+  void PublishTo(HostPart& part);
+  void PublishTo(ProxyPart& part);
+  Config ConfigOf(const std::string& proxy) const;
+  void CrashController();
+  void BeginController();
+  template <class Request>
+  void Ask(const Request& request);
+
+  // cluster_sessions.cc: sessions.
+  void Connect(HostPart& part);
+  void Connect(ProxyPart& part);
+  void Break(HostPart& part);
+  void Break(ProxyPart& part);
+  void Reconnect();  // everyone who has no session, after a while
+  void WireHost(HostPart& part);
+  void WireProxy(ProxyPart& part);
+
+  // cluster_faults.cc: what happens to it.
+  void Trouble();
+  void Command();
+  void Calm();
+  const Process* FindProcess(const std::string& instance) const;
+  std::string AnyInstance();
+  std::string ActiveDeploymentId() const;
+
+  // cluster_invariants.cc.
+  void Complain(const std::string& what);
+  void Trace(const core::Edit& edit) const;
+  void CheckState(const core::Changes& changes, const core::State& before);
+  void CheckStopping(const std::string& id, const v1::Instance& row);
+  void CheckCounts();
+  void CheckPick(ProxyPart& part, const core::TargetId& target);
+  std::string CheckRest() const;
+  bool IsAtRest() const;
+
+  const uint64_t seed_;
+  Random random_;
+  Scheduler scheduler_;
+  const bool calm_;  // nothing dies: then no request may fail
+  core::State state_;
+  core::Observations seen_;
+  bool running_ = true;  // the controller
+  int controller_life_ = 0;
+  bool kicked_ = false;
+  bool trouble_ = true;
+  absl::Time due_ = absl::InfiniteFuture();
+  std::map<std::string, HostPart> hosts_;
+  std::map<std::string, ProxyPart> proxies_;
+  std::map<int, Behaviour> behaviours_;  // by template version
+  std::map<std::string, absl::Time> stopping_since_;
+  std::vector<std::string> complaints_;
+  int64_t requests_ = 0;
+  int turns_ = 0;
+};
+
+}  // namespace remuda::sim

@@ -1,0 +1,178 @@
+// What happens to the simulated cluster: commands of people, and things that break.
+#include <algorithm>
+
+#include "controller/core/execute.h"
+#include "controller/core/members.h"
+#include "tests/sim/cluster.h"
+
+namespace remuda::sim {
+
+using absl::Milliseconds;
+using absl::Seconds;
+
+const Process* Cluster::FindProcess(const std::string& instance) const {
+  for (const auto& [name, part] : hosts_) {
+    if (const Process* process = part.host->Find(instance); process != nullptr) return process;
+  }
+  return nullptr;
+}
+
+std::string Cluster::AnyInstance() {
+  std::vector<std::string> ids;
+  for (const auto& [id, row] : state_.All<v1::Instance>()) {
+    if (row->state() != v1::INSTANCE_STATE_TERMINATED) ids.push_back(id);
+  }
+  return ids.empty() ? "" : random_.Of(ids);
+}
+
+std::string Cluster::ActiveDeploymentId() const {
+  std::string id;
+  core::ActiveDeployment(core::Draft(state_), "blue", &id);
+  return id;
+}
+
+void Cluster::Command() {
+  const std::string deployment = "deployments/" + ActiveDeploymentId();
+  switch (random_.Below(calm_ ? 9 : 10)) {
+    case 0:
+    case 1: {
+      v1::SetDesiredCapacityRequest request;
+      request.set_name("autoScalingGroups/blue");
+      request.set_desired(1 + random_.Below(4));
+      return Ask(request);
+    }
+    case 2:
+    case 3:
+    case 4: {
+      v1::CreateDeploymentRequest request;
+      auto& wish = *request.mutable_deployment();
+      wish.set_auto_scaling_group("blue");
+      wish.mutable_to()->set_name("shop");
+      wish.mutable_to()->set_version(1 + random_.Below(3));
+      *wish.mutable_health_deadline() = core::ToProto(random_.Between(Seconds(10), Seconds(60)));
+      *wish.mutable_strategy()->mutable_blue_green()->mutable_bake() =
+          core::ToProto(random_.OneIn(2) ? Seconds(0) : random_.Between(Seconds(1), Seconds(15)));
+      request.set_supersede(random_.OneIn(3));
+      return Ask(request);
+    }
+    case 5: {
+      v1::RollbackDeploymentRequest request;
+      request.set_name(deployment);
+      return Ask(request);
+    }
+    case 6: {
+      v1::PromoteDeploymentRequest request;
+      request.set_name(deployment);
+      return Ask(request);
+    }
+    case 7: {
+      v1::PauseDeploymentRequest pause;
+      pause.set_name(deployment);
+      Ask(pause);
+      v1::ResumeDeploymentRequest resume;
+      resume.set_name(deployment);
+      scheduler_.After(random_.Between(Milliseconds(1), Seconds(10)),
+                       [this, resume] { Ask(resume); });
+      return;
+    }
+    case 8: {
+      v1::DrainHostRequest drain;
+      drain.set_name("hosts/h1");
+      Ask(drain);
+      v1::UncordonHostRequest undo;
+      undo.set_name("hosts/h1");
+      scheduler_.After(random_.Between(Seconds(1), Seconds(15)), [this, undo] { Ask(undo); });
+      return;
+    }
+    default: {
+      v1::TerminateInstanceRequest request;
+      request.set_name("instances/" + AnyInstance());
+      request.set_decrement_desired(random_.OneIn(2));
+      return Ask(request);
+    }
+  }
+}
+
+void Cluster::Trouble() {
+  if (!trouble_) return;
+  scheduler_.After(random_.Between(Milliseconds(200), Seconds(6)), [this] { Trouble(); });
+  auto host = std::next(hosts_.begin(), random_.Below(static_cast<int>(hosts_.size())));
+  auto proxy = std::next(proxies_.begin(), random_.Below(static_cast<int>(proxies_.size())));
+  switch (random_.Below(calm_ ? 7 : 11)) {
+    case 0:
+    case 1:
+    case 2:
+      return Command();
+    case 3:
+      Break(host->second);
+      return Reconnect();
+    case 4:
+      Break(proxy->second);
+      return Reconnect();
+    case 5:
+      if (running_ && random_.OneIn(3)) CrashController();
+      return;
+    case 6:
+      Break(host->second);
+      Break(proxy->second);
+      return Reconnect();
+    case 7:
+      proxy->second.proxy->CrashAndReload();
+      Break(proxy->second);
+      return Reconnect();
+    case 8:
+    case 9: {
+      const std::string id = AnyInstance();
+      for (auto& [name, part] : hosts_) part.host->Kill(id, 9);
+      return;
+    }
+    default: {
+      const std::string id = AnyInstance();
+      for (auto& [name, part] : hosts_) {
+        if (Process* process = part.host->Find(id); process != nullptr) process->check_fails = true;
+      }
+      return;
+    }
+  }
+}
+
+void Cluster::Calm() {
+  trouble_ = false;
+  behaviours_[3] = Behaviour::kGood;  // what crashes for ever never rests
+  Reconnect();
+  v1::UncordonHostRequest undo;
+  undo.set_name("hosts/h1");
+  v1::ResumeDeploymentRequest resume;
+  resume.set_name("deployments/" + ActiveDeploymentId());
+  // Once the controller is there again.
+  scheduler_.After(Seconds(31), [this, undo, resume] {
+    Reconnect();
+    Ask(undo);
+    Ask(resume);
+  });
+}
+
+std::string Cluster::Run() {
+  Build();
+  scheduler_.After(Seconds(5), [this] { Trouble(); });
+  const absl::Time end_of_trouble = scheduler_.now() + random_.Between(Seconds(20), Seconds(120));
+  while (scheduler_.now() < end_of_trouble && complaints_.empty()) {
+    scheduler_.RunUntil(scheduler_.now() + Seconds(1));
+  }
+  if (complaints_.empty()) Calm();
+  const absl::Time rest_by = scheduler_.now() + absl::Minutes(10);
+  absl::Time at_rest_since = absl::InfiniteFuture();
+  while (complaints_.empty()) {
+    scheduler_.RunUntil(scheduler_.now() + Seconds(1));
+    if (!IsAtRest()) {
+      at_rest_since = absl::InfiniteFuture();
+    } else {
+      at_rest_since = std::min(at_rest_since, scheduler_.now());
+      if (scheduler_.now() - at_rest_since > Seconds(20)) break;
+    }
+    if (scheduler_.now() > rest_by) Complain("it does not come to rest: " + CheckRest());
+  }
+  return complaints_.empty() ? "" : complaints_.front();
+}
+
+}  // namespace remuda::sim

@@ -1,0 +1,86 @@
+// A simulated host: an agent, and processes that start, serve, crash and end.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "controller/core/views.h"
+#include "remuda/agent/v1/agent.pb.h"
+#include "tests/sim/scheduler.h"
+
+namespace remuda::sim {
+
+// How a template version behaves.
+enum class Behaviour { kGood, kNeverHealthy, kExitsAtStart, kDiesSoon };
+
+struct Process {
+  agent::v1::InstanceStatus status;
+  Behaviour behaviour = Behaviour::kGood;
+  bool listens = false;
+  bool stop_asked = false;
+  bool check_fails = false;  // its health check was made to fail
+  int life = 0;
+
+  bool Alive() const {
+    return status.state() == agent::v1::PROCESS_STATE_RUNNING ||
+           status.state() == agent::v1::PROCESS_STATE_STOPPING;
+  }
+  bool Serves() const { return Alive() && listens; }
+  bool PassesCheck() const {
+    return Serves() && !check_fails && behaviour != Behaviour::kNeverHealthy;
+  }
+};
+
+class Host {
+ public:
+  using Behaviours = std::function<Behaviour(const v1::LaunchTemplate&)>;
+  // Called with each status that changed, and with the id of each instance that was forgotten.
+  using Report = std::function<void(const agent::v1::InstanceStatus&)>;
+  using Forgot = std::function<void(const std::string&)>;
+  using Complain = std::function<void(const std::string&)>;
+
+  Host(std::string name, Scheduler& scheduler, Random& random, Behaviours behaviours,
+       Complain complain)
+      : name_(std::move(name)),
+        scheduler_(scheduler),
+        random_(random),
+        behaviours_(std::move(behaviours)),
+        complain_(std::move(complain)) {}
+
+  Report report;
+  Forgot forgot;
+  bool has_session = false;
+
+  const std::string& name() const { return name_; }
+  const std::map<std::string, Process>& processes() const { return processes_; }
+  Process* Find(const std::string& id);
+
+  // Makes the whole assignment so.
+  void Take(const core::Assignment& assignment);
+  // Ends the process as a signal from outside does.
+  void Kill(const std::string& id, int signal);
+  // The session has ended: what ends now is restarted here.
+  void LoseSession() { has_session = false; }
+
+ private:
+  void Start(const std::string& id, const v1::LaunchTemplate& launch);
+  void Run(const std::string& id);
+  void Stop(const std::string& id);
+  void End(const std::string& id, int signal, bool requested);
+  void Tell(const std::string& id);
+  // After `delay`, unless the process's life has changed.
+  void Later(const std::string& id, absl::Duration delay, std::function<void(Process&)> what);
+
+  std::string name_;
+  Scheduler& scheduler_;
+  Random& random_;
+  Behaviours behaviours_;
+  Complain complain_;
+  std::map<std::string, Process> processes_;
+  std::map<std::string, bool> ever_;  // ids that were started once
+  core::Assignment assignment_;
+  int next_port_ = 20'000;
+};
+
+}  // namespace remuda::sim

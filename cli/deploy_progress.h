@@ -14,8 +14,9 @@ bool HasEnded(const v1::Deployment& deployment);
 // "in 9m12s" until its deadline; empty without one, or when it has ended.
 std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::Timestamp& now);
 
-// `LAUNCHING   shop:1 2 in service, 100%   shop:2 1 pending, 0%   waiting: …`. Without times, so
-// that two that look the same say the same.
+// `LAUNCHING  shop:1: 2 in service, 100%  shop:2: 1 pending, 0%  waiting: …`; once it has ended
+// only the phase, since the sides are told by the outcome. Without times, so that two that look the
+// same say the same.
 std::string ProgressLine(const v1::Deployment& deployment);
 
 // The phase, both sides, the traffic split as a bar, what it waits for, the time left. Each line at

@@ -104,7 +104,7 @@ class DeploymentStream {
       is_connected_ = true;
       changed_.notify_all();
     }
-    const absl::Status status = FromGrpcStatus(stream->Finish());
+    absl::Status status = FromGrpcStatus(stream->Finish());
     const std::lock_guard lock(mutex_);
     call_ = nullptr;
     return status;

@@ -18,6 +18,7 @@ namespace {
 using google::protobuf::Message;
 
 constexpr std::chrono::milliseconds kWatchInterval{500};
+constexpr char kControllerAway[] = "remuda: the controller is away; trying again";
 constexpr size_t kDescribedActivities = 15;
 constexpr size_t kListedActivities = 100;
 
@@ -66,36 +67,57 @@ absl::StatusOr<ResourceList> Read(const ControllerClient& client, const Resource
   return ResourceList{*std::move(one)};
 }
 
-// Prints what is new or has changed, until the user or the controller ends it.
-ExitCode Watch(Context& context, const ControllerClient& client, const ResourceRef& ref,
-               const GetOptions& options) {
-  std::map<std::string, std::shared_ptr<Message>> known;
-  bool is_first = true;
-  while (true) {
-    auto now = Read(client, ref, options);
-    if (!now.ok()) return Fail(context, now.status());
+// What a watch shows: the difference of two reads.
+class ChangeView {
+ public:
+  ChangeView(Context& context, KindId kind) : context_(context), kind_(kind) {}
+
+  void Show(const ResourceList& now) {
     ResourceList changed;
     std::map<std::string, std::shared_ptr<Message>> seen;
-    for (const auto& resource : *now) {
+    for (const auto& resource : now) {
       const std::string name = NameOf(*resource);
-      const auto it = known.find(name);
-      if (it == known.end() ||
+      const auto it = known_.find(name);
+      if (it == known_.end() ||
           !google::protobuf::util::MessageDifferencer::Equals(*it->second, *resource)) {
         changed.push_back(resource);
       }
       seen.emplace(name, resource);
     }
-    if (context.output == OutputFormat::kTable) {
-      context.out << RenderTable(TableOf(ref.kind->id, changed, SystemNow()), is_first)
-                  << std::flush;
+    if (context_.output == OutputFormat::kTable) {
+      context_.out << RenderTable(TableOf(kind_, changed, SystemNow()), is_first_) << std::flush;
     } else {
-      for (const auto& resource : changed) PrintResource(context, ref.kind->id, *resource);
+      for (const auto& resource : changed) PrintResource(context_, kind_, *resource);
     }
-    for (const auto& [name, resource] : known) {
-      if (!seen.contains(name)) context.err << name << " is gone" << std::endl;
+    for (const auto& [name, resource] : known_) {
+      if (!seen.contains(name)) context_.err << name << " is gone" << std::endl;
     }
-    known = std::move(seen);
-    is_first = false;
+    known_ = std::move(seen);
+    is_first_ = false;
+  }
+
+  bool is_first() const { return is_first_; }
+
+ private:
+  Context& context_;
+  const KindId kind_;
+  std::map<std::string, std::shared_ptr<Message>> known_;
+  bool is_first_ = true;
+};
+
+// Until the user ends it. A controller that goes away is waited for.
+ExitCode Watch(Context& context, const ControllerClient& client, const ResourceRef& ref,
+               const GetOptions& options) {
+  ChangeView view(context, ref.kind->id);
+  bool was_there = true;
+  while (true) {
+    const auto now = Read(client, ref, options);
+    const bool is_away = now.status().code() == absl::StatusCode::kUnavailable ||
+                         now.status().code() == absl::StatusCode::kDeadlineExceeded;
+    if (!now.ok() && (view.is_first() || !is_away)) return Fail(context, now.status());
+    if (now.ok()) view.Show(*now);
+    if (is_away && was_there) context.err << kControllerAway << std::endl;
+    was_there = !is_away;
     std::this_thread::sleep_for(kWatchInterval);
   }
 }

@@ -154,6 +154,23 @@ TEST_F(CommandTest, GetWatchPrintsWhatChanges) {
   EXPECT_EQ(watch.out().find("h1"), watch.out().rfind("h1"));  // It has not changed.
 }
 
+TEST_F(CommandTest, GetWatchWaitsForAControllerThatGoesAway) {
+  auto first = std::make_unique<FakeController>();
+  first->state().hosts.emplace_back().set_name("hosts/h1");
+  RemudaProcess watch({"get", "hosts", "-w", "--controller", first->address()}, {});
+  ASSERT_TRUE(Await([&] { return watch.out().find("h1") != std::string::npos; })) << watch.err();
+  const int port = first->port();
+  first.reset();
+  ASSERT_TRUE(Await([&] { return watch.err().find("controller is away") != std::string::npos; }));
+  FakeController second(port);
+  {
+    const std::lock_guard lock(second.state().mutex);
+    second.state().hosts.emplace_back().set_name("hosts/h2");
+  }
+  EXPECT_TRUE(Await([&] { return watch.out().find("h2") != std::string::npos; })) << watch.err();
+  EXPECT_TRUE(Await([&] { return watch.err().find("hosts/h1 is gone") != std::string::npos; }));
+}
+
 TEST_F(CommandTest, DescribeShowsInstancesTargetsAndActivities) {
   auto& group = state().groups.emplace_back();
   group.set_name("autoScalingGroups/blue");

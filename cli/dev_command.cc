@@ -25,7 +25,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kJoinDeadline{30};
+constexpr std::chrono::seconds kJoinDeadline{60};
 constexpr milliseconds kJoinPoll{100};
 constexpr milliseconds kJoinCallTimeout{2'000};
 constexpr milliseconds kForever{std::chrono::hours(1)};

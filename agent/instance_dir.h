@@ -9,9 +9,12 @@ namespace remuda::agent {
 struct InstanceDir {
   std::string path;
 
-  std::string App() const { return path + "/app"; }    // the app's files and working directory
-  std::string Lock() const { return path + "/lock"; }  // held (flock) while a shim lives
-  std::string Run() const { return path + "/run"; }    // record: what to run
+  std::string App() const { return path + "/app"; }  // the app's files and working directory
+  std::string Image() const {
+    return path + "/image";
+  }  // the digest of the image that app/ was made from
+  std::string Lock() const { return path + "/lock"; }        // held (flock) while a shim lives
+  std::string Run() const { return path + "/run"; }          // record: what to run
   std::string Running() const { return path + "/running"; }  // record: who runs it
   std::string Stop() const { return path + "/stop"; }        // record: how to stop
   std::string Exit() const { return path + "/exit"; }        // record: how it ended

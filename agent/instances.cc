@@ -47,25 +47,6 @@ void SetTime(google::protobuf::Timestamp* time, int64_t unix_ms) {
   time->set_nanos(static_cast<int32_t>(unix_ms % 1000) * 1'000'000);
 }
 
-// On a worker thread: the instance's own copy of the image's files, complete or not there at all.
-absl::Status MakeFiles(const std::string& image, const InstanceDir& dir,
-                       const std::optional<UserIds>& user) {
-  std::error_code error;
-  // Others may pass through, to reach app/, but not list it.
-  fs::create_directories(dir.path, error);
-  chmod(dir.path.c_str(), 0711);
-  const std::string partial = dir.path + "/app.partial";
-  fs::remove_all(partial, error);
-  fs::remove_all(dir.App(), error);
-  absl::Status status = CopyTree(image, partial, user ? static_cast<int64_t>(user->uid) : -1,
-                                 user ? static_cast<int64_t>(user->gid) : -1);
-  if (!status.ok()) return status;
-  if (rename(partial.c_str(), dir.App().c_str()) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("rename ", dir.App()));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Instances::Instances(EventLoop& loop, WorkerPool& transfers, WorkerPool& files, ImageSource& source,
@@ -114,7 +95,8 @@ absl::Status Instances::Open() {
   supervisor_.AdoptAll();
   for (const std::string& id : supervisor_.Ids()) instances_[id];
   for (auto& [id, instance] : instances_)
-    instance.has_files = fs::is_directory(Dir(id).App(), error);
+    if (fs::is_directory(Dir(id).App(), error))
+      instance.files_of = ReadWholeFile(Dir(id).Image()).value_or("");
   // Not at once: the loop begins, and a session may come, before anything is decided.
   loop_.Post([this] { EvaluateAll(); });
   return absl::OkStatus();
@@ -195,9 +177,12 @@ Facts Instances::FactsOf(const std::string& id) const {
     facts.port_is_held = port != 0 && !HolderOf(port, id).empty();
   }
   if (stopping_all_) facts.wanted = Wanted::kStopped;
-  facts.progress = ProgressOf(run != nullptr ? run->state : RunState::kNone, instance.has_files);
+  // Files of another image than the one wanted count as none.
+  facts.has_files = !instance.files_of.empty() &&
+                    (facts.wanted != Wanted::kRunning ||
+                     instance.files_of == assigned->launch_template().image_digest());
+  facts.progress = ProgressOf(run != nullptr ? run->state : RunState::kNone, facts.has_files);
   if (instance.preparing) facts.progress = Progress::kPreparing;
-  facts.has_files = instance.has_files;
   facts.failed = instance.failed;
   facts.failure_is_final = instance.failure_is_final;
   facts.since = instance.since;
@@ -234,66 +219,6 @@ void Instances::Evaluate(const std::string& id) {
       Forget(id);
       break;
   }
-}
-
-void Instances::Prepare(const std::string& id) {
-  Instance& instance = instances_[id];
-  const auto& launch_template = assignment_.Find(id)->launch_template();
-  if (const auto user = FindUser(launch_template.user()); !user.ok()) {
-    Fail(id, user.status(), /*final=*/true);
-    return;
-  }
-  instance.preparing = true;
-  Tell(id);
-  // One transfer for all that want the image at once.
-  const std::string& digest = launch_template.image_digest();
-  std::vector<std::string>& waiting = fetching_[digest];
-  waiting.push_back(id);
-  if (waiting.size() > 1) return;
-  transfers_.Post([this, digest] {
-    absl::StatusOr<std::string> image = images_.Ensure(digest);
-    loop_.Post([this, digest, image = std::move(image)] { Fetched(digest, image); });
-  });
-}
-
-void Instances::Fetched(const std::string& digest, const absl::StatusOr<std::string>& image) {
-  const auto waiting = std::move(fetching_[digest]);
-  fetching_.erase(digest);
-  for (const std::string& id : waiting) {
-    if (image.ok()) {
-      CopyFiles(id, *image);
-    } else {
-      Prepared(id, image.status());
-    }
-  }
-  if (image.ok()) {
-    files_.Post([this] { images_.MakeDurable(); });
-  }
-}
-
-void Instances::CopyFiles(const std::string& id, const std::string& image) {
-  const v1::InstanceAssignment* assigned = assignment_.Find(id);
-  const auto user = FindUser(assigned == nullptr ? "" : assigned->launch_template().user());
-  if (!user.ok()) {
-    Prepared(id, absl::UnavailableError(user.status().message()));
-    return;
-  }
-  files_.Post([this, id, image, dir = Dir(id), user = *user] {
-    absl::Status status = MakeFiles(image, dir, user);
-    loop_.Post([this, id, status = std::move(status)] { Prepared(id, status); });
-  });
-}
-
-void Instances::Prepared(const std::string& id, const absl::Status& status) {
-  Instance& instance = instances_[id];
-  instance.preparing = false;
-  if (!status.ok()) {
-    Fail(id, status, absl::IsInvalidArgument(status) || absl::IsNotFound(status));
-    return;
-  }
-  instance.has_files = true;
-  instance.failed = false;
-  Evaluate(id);
 }
 
 void Instances::Fail(const std::string& id, const absl::Status& status, bool final) {

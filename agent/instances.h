@@ -77,7 +77,7 @@ class Instances {
  private:
   struct Instance {
     bool preparing = false;
-    bool has_files = false;
+    std::string files_of;  // digest of the image that app/ was made from; empty: there is no app/
     bool failed = false;
     bool failure_is_final = false;
     std::string message;
@@ -96,8 +96,8 @@ class Instances {
   void EvaluateAll();
   void Prepare(const std::string& id);
   void Fetched(const std::string& digest, const absl::StatusOr<std::string>& image);
-  void CopyFiles(const std::string& id, const std::string& image);
-  void Prepared(const std::string& id, const absl::Status& status);
+  void CopyFiles(const std::string& id, const std::string& digest, const std::string& image);
+  void Prepared(const std::string& id, const std::string& digest, const absl::Status& status);
   void Start(const std::string& id);
   absl::Status TryStart(const std::string& id, const v1::InstanceAssignment& assignment);
   void Stop(const std::string& id);

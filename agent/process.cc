@@ -6,10 +6,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 
 namespace remuda::agent {
 namespace {
@@ -72,25 +72,23 @@ std::vector<ProcessStat> AllProcesses() {
     }
   }
   closedir(proc);
+  std::sort(all.begin(), all.end(),
+            [](const ProcessStat& a, const ProcessStat& b) { return a.parent < b.parent; });
   return all;
 }
 
 std::vector<ProcessStat> DescendantsOf(pid_t root, const std::vector<ProcessStat>& all) {
-  std::multimap<pid_t, const ProcessStat*> children;
-  for (const ProcessStat& p : all) children.emplace(p.parent, &p);
+  struct ByParent {
+    bool operator()(const ProcessStat& p, pid_t parent) const { return p.parent < parent; }
+    bool operator()(pid_t parent, const ProcessStat& p) const { return parent < p.parent; }
+  };
   std::vector<ProcessStat> found;
-  std::vector<pid_t> open = {root};
-  while (!open.empty()) {
-    const pid_t parent = open.back();
-    open.pop_back();
-    const auto [first, last] = children.equal_range(parent);
-    for (auto it = first; it != last; ++it) {
-      found.push_back(*it->second);
-      open.push_back(it->second->pid);
-    }
-    // Each parent is taken once, so a snapshot with a cycle (pids reused while it was taken) ends
-    // too.
-    children.erase(first, last);
+  // Breadth first: what was found is looked at in turn. A snapshot may hold a cycle (pids reused
+  // while it was taken), so no more is found than there is.
+  for (size_t next = 0; next <= found.size() && found.size() <= all.size(); ++next) {
+    const pid_t parent = next == 0 ? root : found[next - 1].pid;
+    const auto [first, last] = std::equal_range(all.begin(), all.end(), parent, ByParent());
+    found.insert(found.end(), first, last);
   }
   return found;
 }

@@ -59,9 +59,9 @@ struct ProcessStat {
 };
 
 std::optional<ProcessStat> ReadStat(pid_t pid);
-// Every process that /proc shows now.
+// Every process that /proc shows now, ordered by parent.
 std::vector<ProcessStat> AllProcesses();
-// Those of `all` that descend from `root`, without `root`.
+// Those of `all` (ordered by parent) that descend from `root`, without `root`.
 std::vector<ProcessStat> DescendantsOf(pid_t root, const std::vector<ProcessStat>& all);
 
 // A pidfd that surely means the named process; invalid if that process is gone (or the machine was

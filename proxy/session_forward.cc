@@ -51,7 +51,9 @@ bool Session::StartAttempt() {
   slot.requests.Add(1);
   x.tried[x.attempts++] = x.target;
   // A repeat never rides a pooled connection: that may be as dead as the one before.
-  x.upstream = x.attempts == 1 ? worker_.pool().Acquire(*x.target) : nullptr;
+  x.upstream = x.attempts == 1
+                   ? worker_.pool().Acquire(*x.target, !http::IsIdempotent(x.request.method))
+                   : nullptr;
   if (x.upstream != nullptr) {
     x.upstream->session = this;
     worker_.counters().connections_reused.Add(1);

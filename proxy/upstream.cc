@@ -1,5 +1,6 @@
 #include "proxy/upstream.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -50,11 +51,17 @@ void UpstreamPool::Unlink(UpstreamConnection* connection) {
   --idle_count_;
 }
 
-UpstreamConnection* UpstreamPool::Acquire(TargetState& target) {
-  UpstreamConnection* connection = target.slot(worker_).idle_head;
-  if (connection == nullptr) return nullptr;
-  Unlink(connection);
-  return connection;
+UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look) {
+  while (UpstreamConnection* connection = target.slot(worker_).idle_head) {
+    char byte;
+    if (look && (recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)) {
+      Close(connection);
+      continue;
+    }
+    Unlink(connection);
+    return connection;
+  }
+  return nullptr;
 }
 
 UpstreamConnection* UpstreamPool::Connect(TargetState& target, Session* session) {

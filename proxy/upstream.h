@@ -41,8 +41,10 @@ class UpstreamPool {
       : loop_(loop), worker_(worker), settings_(settings) {}
   ~UpstreamPool();
 
-  // The newest idle connection to `target` that shows no sign of closing, or null.
-  UpstreamConnection* Acquire(TargetState& target);
+  // The newest idle connection to `target` that shows no sign of closing, or null. With `look` it
+  // asks the kernel for a close that no event has told of yet: one call more, for requests that
+  // cannot be repeated once they are sent.
+  UpstreamConnection* Acquire(TargetState& target, bool look);
   // Begins a new connection for `session`; null with errno set if it failed at once.
   UpstreamConnection* Connect(TargetState& target, Session* session);
   // Keeps a connection whose exchange ended cleanly.

@@ -131,6 +131,42 @@ TEST(ControlTest, DrainingTargetIsBusyUntilItsLastRequestEnds) {
   EXPECT_EQ(slow.requests(), 1);
 }
 
+// The ACK said that it is busy, so its end must be told however soon it comes.
+TEST(ControlTest, RequestThatEndsRightAfterTheAckIsReported) {
+  FakeController controller(1);
+  std::atomic<bool> may_answer{false};
+  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
+    WaitUntil([&] { return may_answer.load(); });
+    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+  });
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", slow.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  for (int64_t sequence = 2; sequence < 12; sequence += 2) {
+    may_answer = false;
+    const int before = slow.requests();
+    RawSocket client = RawSocket::Connect(port);
+    client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(WaitUntil([&] { return slow.requests() == before + 1; }));
+    update = Update(sequence, sequence - 1);
+    AddTarget(update, "i-1", slow.port())->set_state(v1::Target::STATE_DRAINING);
+    controller.Send(update);
+    ASSERT_EQ(controller.ExpectAck(sequence).busy_size(), 1);
+    may_answer = true;
+    EXPECT_TRUE(
+        controller.Expect([](const auto& m) { return m.has_drain() && m.drain().busy_size() == 0; })
+            .has_drain());
+    update = Update(sequence + 1, sequence);  // a draining target can be taken back
+    AddTarget(update, "i-1", slow.port());
+    controller.Send(update);
+    controller.ExpectAck(sequence + 1);
+  }
+}
+
 TEST(ControlTest, WhatOutlivesTheDeregistrationDelayIsEnded) {
   FakeController controller(1);
   ScriptedTarget never([](const std::string&, RawSocket& connection) {

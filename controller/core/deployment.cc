@@ -26,7 +26,7 @@ std::optional<View> Look(const Pass& pass, const Deployment& row, std::string_vi
   const auto group = pass.draft.Find<v1::AutoScalingGroup>(row.auto_scaling_group());
   if (group == nullptr) return std::nullopt;
   auto sides = SidesOf(pass.draft, row.auto_scaling_group(), *group, &row);
-  return View{row.auto_scaling_group(), std::string(id),     *group, row,
+  return View{row.auto_scaling_group(), std::string(id),    *group, row,
               std::move(sides[0]),      std::move(sides[1])};
 }
 
@@ -52,8 +52,8 @@ bool IsFailing(const Pass& pass, const View& view, const Side& side) {
   return 2 * HealthyOf(pass, view, side) < side.desired;
 }
 
-// Why the side may not take the traffic yet; empty if it may: as many as desired in service, each found healthy by every live proxy
-// that will send to it, and every live proxy has confirmed it.
+// Why the side may not take the traffic yet; empty if it may: as many as desired in service, each
+// found healthy by every live proxy that will send to it, and every live proxy has confirmed it.
 std::string NotReady(const Pass& pass, const View& view, const Side& side) {
   int ready = 0;
   std::string why;
@@ -71,8 +71,8 @@ std::string NotReady(const Pass& pass, const View& view, const Side& side) {
     }
   }
   if (ready >= side.desired) return "";
-  std::string out = absl::StrCat(ready, " of ", side.desired, " instances of ",
-                                 TextOf(side.launch), " are ready");
+  std::string out = absl::StrCat(ready, " of ", side.desired, " instances of ", TextOf(side.launch),
+                                 " are ready");
   if (!why.empty()) absl::StrAppend(&out, "; ", why);
   if (why.empty() && !view.group.status().waiting().empty()) {
     absl::StrAppend(&out, "; ", view.group.status().waiting());
@@ -113,8 +113,8 @@ std::string Obstacle(const Pass& pass, const View& view) {
     }
     case v1::DEPLOYMENT_PHASE_DRAINING:
     case v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING: {
-      const Side& side = view.row.phase() == v1::DEPLOYMENT_PHASE_DRAINING ? view.old_side
-                                                                           : view.new_side;
+      const Side& side =
+          view.row.phase() == v1::DEPLOYMENT_PHASE_DRAINING ? view.old_side : view.new_side;
       if (side.members.empty()) return "";
       return absl::StrCat(side.members.size(), side.is_new ? " new" : " old", " instance",
                           side.members.size() == 1 ? "" : "s", " to drain and end");
@@ -204,16 +204,15 @@ void Enter(Pass& pass, const View& view, DeploymentPhase phase, const std::strin
 // The activity that spans the whole deployment.
 void Announce(Pass& pass, const View& view) {
   Deployment after = view.row;
-  after.set_activity(pass.Note({.group = view.group_id,
-                                .deployment = view.id,
-                                .description = absl::StrCat("Deploying ", TextOf(view.row.to()),
-                                                            " in place of ",
-                                                            TextOf(view.row.from())),
-                                .cause = after.rollback_of().empty()
-                                             ? "a deployment was asked for"
-                                             : absl::StrCat("deployment ", after.rollback_of(),
-                                                            " is to be undone"),
-                                .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  after.set_activity(pass.Note(
+      {.group = view.group_id,
+       .deployment = view.id,
+       .description = absl::StrCat("Deploying ", TextOf(view.row.to()), " in place of ",
+                                   TextOf(view.row.from())),
+       .cause = after.rollback_of().empty()
+                    ? "a deployment was asked for"
+                    : absl::StrCat("deployment ", after.rollback_of(), " is to be undone"),
+       .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
   pass.Put(view.id, std::move(after));
 }
 
@@ -291,8 +290,7 @@ bool IsRollback(DeploymentPhase phase) {
 
 bool ServesNewSide(DeploymentPhase phase) {
   return phase == v1::DEPLOYMENT_PHASE_SHIFTING || phase == v1::DEPLOYMENT_PHASE_BAKING ||
-         phase == v1::DEPLOYMENT_PHASE_DRAINING ||
-         phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING;
+         phase == v1::DEPLOYMENT_PHASE_DRAINING || phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING;
 }
 
 Time DeploymentDeadline(const Deployment& deployment) {

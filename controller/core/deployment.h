@@ -1,8 +1,10 @@
-// Deployment: the phases of a blue/green deployment. No phase is left before every live proxy has confirmed what it did.
+// Deployment: the phases of a blue/green deployment. No phase is left before every live proxy has
+// confirmed what it did.
 //
 // LAUNCHING ─► SHIFTING ─► BAKING ─► DRAINING ─► SUCCEEDED
 //     │            └───────────┴─────────┴─► ROLLBACK_LAUNCHING ─► ROLLBACK_SHIFTING ─┐
-//     └───────────────────────────────────────────────────────► ROLLBACK_DRAINING ◄──┘─► ROLLED_BACK
+//     └───────────────────────────────────────────────────────► ROLLBACK_DRAINING ◄──┘─►
+//     ROLLED_BACK
 //
 // Thread: the loop thread. Pure.
 #pragma once

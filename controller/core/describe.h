@@ -1,4 +1,5 @@
-// Describe: the output-only fields that are computed when they are read, never committed. Thread: the loop thread. Pure.
+// Describe: the output-only fields that are computed when they are read, never committed. Thread:
+// the loop thread. Pure.
 #pragma once
 
 #include "controller/core/draft.h"

@@ -1,7 +1,8 @@
-// Gates: which proxies count, and what all of them have confirmed. Promise 2 of the design stands on this file.
+// Gates: which proxies count, and what all of them have confirmed. Promise 2 of the design stands
+// on this file.
 //
-// Owns: a summary of the proxies at one moment. Does not own: the draft and the observations, which must outlive it.
-// Thread: the loop thread. Pure.
+// Owns: a summary of the proxies at one moment. Does not own: the draft and the observations, which
+// must outlive it. Thread: the loop thread. Pure.
 #pragma once
 
 #include <map>
@@ -47,13 +48,16 @@ class Gates {
 
   const std::vector<LiveProxy>& live() const { return live_; }
 
-  // Whether every live proxy has in force what the commit wrote. nullopt (not committed yet): only if no proxy is live.
+  // Whether every live proxy has in force what the commit wrote. nullopt (not committed yet): only
+  // if no proxy is live.
   bool Confirmed(std::optional<int64_t> commit) const;
   // Why not, for a person: names the first proxy. Empty if confirmed.
   std::string Unconfirmed(std::optional<int64_t> commit) const;
-  // The first live proxy that has refused the newest config it was sent, and why; empty if there is none.
+  // The first live proxy that has refused the newest config it was sent, and why; empty if there is
+  // none.
   std::string Refusal() const;
-  // The earliest end of a lease: a gate may open then. InfiniteFuture if all live proxies have sessions.
+  // The earliest end of a lease: a gate may open then. InfiniteFuture if all live proxies have
+  // sessions.
   Time NextLeaseEnd() const;
 
   // Whether a load balancer forwards to the target group.
@@ -61,14 +65,15 @@ class Gates {
   // Live proxies that serve a load balancer which forwards to the target group.
   const std::vector<const LiveProxy*>& Serving(std::string_view target_group) const;
 
-  // Target groups in which the target still has requests in flight at a live proxy; empty set if none.
+  // Target groups in which the target still has requests in flight at a live proxy; empty set if
+  // none.
   const std::set<std::string>& BusyIn(std::string_view target) const;
 
  private:
   std::vector<std::shared_ptr<const v1::Proxy>> rows_;
   std::vector<LiveProxy> live_;
   std::map<std::string, std::vector<const LiveProxy*>, std::less<>> serving_;  // only groups in use
-  std::map<std::string, std::set<std::string>, std::less<>> busy_;            // by target
+  std::map<std::string, std::set<std::string>, std::less<>> busy_;             // by target
 };
 
 }  // namespace remuda::core

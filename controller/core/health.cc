@@ -88,9 +88,8 @@ Judgement JudgeByProxies(const Gates& gates, std::string_view id,
     if (serving.empty()) continue;
     const Votes votes = Count(serving, {target_group, std::string(id)});
     if (2 * votes.unhealthy > votes.reports) {
-      return {Verdict::kUnhealthy,
-              absl::StrCat("its health check in target group ", target_group,
-                           " failed: ", votes.why)};
+      return {Verdict::kUnhealthy, absl::StrCat("its health check in target group ", target_group,
+                                                " failed: ", votes.why)};
     }
     if (votes.reports == 0 || 2 * votes.healthy <= votes.reports) all_healthy = false;
   }
@@ -103,8 +102,8 @@ std::string NotHealthyAt(const Gates& gates, std::string_view id,
     for (const LiveProxy* proxy : gates.Serving(target_group)) {
       const auto* health = HealthAt(*proxy, {target_group, std::string(id)});
       if (health != nullptr && health->state() == v1::TARGET_STATE_HEALTHY) continue;
-      return absl::StrCat("proxy ", proxy->id, " does not find ", std::string(id), " healthy in target group ",
-                          target_group,
+      return absl::StrCat("proxy ", proxy->id, " does not find ", std::string(id),
+                          " healthy in target group ", target_group,
                           health == nullptr || health->reason().empty() ? "" : ": ",
                           health == nullptr ? "" : health->reason());
     }

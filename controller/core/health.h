@@ -1,5 +1,6 @@
-// Health: what an instance's process does by its agent's word, and what the proxies' checks say. Facts only; what follows is decided in
-// replacement.h and deployment.h. Thread: the loop thread. Pure.
+// Health: what an instance's process does by its agent's word, and what the proxies' checks say.
+// Facts only; what follows is decided in replacement.h and deployment.h. Thread: the loop thread.
+// Pure.
 #pragma once
 
 #include <string>
@@ -39,12 +40,13 @@ struct Judgement {
   std::string why;
 };
 
-// What the majority of the live proxies that report on the instance say, over every target group of the group that is in use; healthy
-// if no live proxy serves any of them.
-Judgement JudgeByProxies(const Gates& gates, std::string_view id, const v1::AutoScalingGroup& group);
+// What the majority of the live proxies that report on the instance say, over every target group of
+// the group that is in use; healthy if no live proxy serves any of them.
+Judgement JudgeByProxies(const Gates& gates, std::string_view id,
+                         const v1::AutoScalingGroup& group);
 
-// The first live proxy that serves one of the group's target groups and does not report the instance healthy, for a person; empty if
-// all of them do.
+// The first live proxy that serves one of the group's target groups and does not report the
+// instance healthy, for a person; empty if all of them do.
 std::string NotHealthyAt(const Gates& gates, std::string_view id,
                          const v1::AutoScalingGroup& group);
 

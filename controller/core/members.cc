@@ -73,7 +73,8 @@ bool Leftovers::Has(const v1::Instance& instance, const v1::AutoScalingGroup& gr
                     const v1::Deployment* deployment) const {
   const v1::LaunchTemplateRef& runs = instance.launch_template();
   if (IsSame(runs, group.launch_template())) return false;
-  if (deployment != nullptr && (IsSame(runs, deployment->to()) || IsSame(runs, deployment->from()))) {
+  if (deployment != nullptr &&
+      (IsSame(runs, deployment->to()) || IsSame(runs, deployment->from()))) {
     return false;
   }
   const Time born = FromProto(instance.create_time());
@@ -90,7 +91,8 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
   sides[0].launch = deployment == nullptr ? group.launch_template() : deployment->from();
   sides[0].desired = desired;
   if (deployment != nullptr) {
-    sides.push_back({.launch = deployment->to(), .desired = desired, .is_new = true, .members = {}});
+    sides.push_back(
+        {.launch = deployment->to(), .desired = desired, .is_new = true, .members = {}});
     if (deployment->phase() == v1::DEPLOYMENT_PHASE_DRAINING) sides[0].desired = 0;
     if (deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) sides[1].desired = 0;
   }

@@ -52,8 +52,7 @@ void ObserveRunning(Pass& pass, const std::string& id, const v1::Instance& befor
   v1::Instance after = before;
   if (status.port() != 0) after.set_port(status.port());
   if (!after.has_start_time()) {
-    *after.mutable_start_time() =
-        status.has_start_time() ? status.start_time() : ToProto(pass.now);
+    *after.mutable_start_time() = status.has_start_time() ? status.start_time() : ToProto(pass.now);
   }
   pass.Put(id, std::move(after));
 }
@@ -61,8 +60,8 @@ void ObserveRunning(Pass& pass, const std::string& id, const v1::Instance& befor
 void ObserveInstance(Pass& pass, const std::string& id, const v1::Instance& row) {
   if (row.state() == v1::INSTANCE_STATE_TERMINATED) return;
   const ProcessFact fact = ProcessOf(pass.seen, id, row);
-  const bool ending = row.state() == v1::INSTANCE_STATE_DRAINING ||
-                      row.state() == v1::INSTANCE_STATE_STOPPING;
+  const bool ending =
+      row.state() == v1::INSTANCE_STATE_DRAINING || row.state() == v1::INSTANCE_STATE_STOPPING;
   switch (fact.process) {
     case Process::kRunning:
       if (!ending) ObserveRunning(pass, id, row, *fact.status);

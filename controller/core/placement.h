@@ -1,4 +1,5 @@
-// Placement: on which host a new instance goes. Spread over zones first, then hosts. Thread: the loop thread. Pure.
+// Placement: on which host a new instance goes. Spread over zones first, then hosts. Thread: the
+// loop thread. Pure.
 #pragma once
 
 #include <map>
@@ -16,12 +17,14 @@ namespace remuda::core {
 // Where a group's next instances can go. Built once, then told of each placement.
 class Placement {
  public:
-  // `wanted` is what the new instances run; `spread` are the instances to spread with: those of the same side. Looks at every host.
+  // `wanted` is what the new instances run; `spread` are the instances to spread with: those of the
+  // same side. Looks at every host.
   Placement(const Draft& draft, const Observations& seen, const v1::AutoScalingGroup& group,
             const v1::LaunchTemplate& wanted, const InstanceList& spread);
 
-  // Id of the best host: the zone with the fewest of the side, then the host with the fewest of the side, then the host with the
-  // fewest in all, then by name. Empty if no host has room. Counts the instance as placed there.
+  // Id of the best host: the zone with the fewest of the side, then the host with the fewest of the
+  // side, then the host with the fewest in all, then by name. Empty if no host has room. Counts the
+  // instance as placed there.
   std::string Take();
 
   // Why Take() answers nothing, for a person.
@@ -37,7 +40,7 @@ class Placement {
     int of_side = 0;
     int in_all = 0;
     bool port_taken = false;
-    int64_t cpu_free = 0;     // after what instances are bounded to; the maximum if not declared
+    int64_t cpu_free = 0;  // after what instances are bounded to; the maximum if not declared
     int64_t memory_free = 0;
   };
 
@@ -47,10 +50,10 @@ class Placement {
   bool HasRoom(const Candidate& candidate) const;
 
   int port_;
-  int64_t cpu_;     // wanted, 0: no bound
+  int64_t cpu_;  // wanted, 0: no bound
   int64_t memory_;
-  std::vector<Candidate> candidates_;  // eligible, by name
-  std::map<std::string, int> zones_;   // instances of the side by zone
+  std::vector<Candidate> candidates_;    // eligible, by name
+  std::map<std::string, int> zones_;     // instances of the side by zone
   std::vector<std::string> ineligible_;  // "h1 is cordoned"
 };
 

@@ -16,11 +16,13 @@
 namespace remuda::core {
 namespace {
 
-// One step can make the next possible at once (no proxy is live, nothing is desired): rounds until nothing changes, so that running
-// Reconcile on its own result yields nothing. More rounds than phases would be a bug.
+// One step can make the next possible at once (no proxy is live, nothing is desired): rounds until
+// nothing changes, so that running Reconcile on its own result yields nothing. More rounds than
+// phases would be a bug.
 constexpr int kMaxRounds = 32;
 
-// Whether a new instance may only wait for one that ends to make room: nothing to tell a person yet.
+// Whether a new instance may only wait for one that ends to make room: nothing to tell a person
+// yet.
 bool HasEnding(const Pass& pass, const std::string& group_id) {
   const InstanceList all = pass.draft.InstancesOfGroup(group_id);
   return std::any_of(all.begin(), all.end(), [](const Member& member) {
@@ -88,9 +90,8 @@ void Round(Pass& pass, const std::string& group_id) {
   FollowHosts(pass, group_id);
   BringIntoService(pass, group_id, *group);
   std::string deployment_id;
-  for (const Side& side :
-       SidesOf(pass.draft, group_id, *group,
-               ActiveDeployment(pass.draft, group_id, nullptr).get())) {
+  for (const Side& side : SidesOf(pass.draft, group_id, *group,
+                                  ActiveDeployment(pass.draft, group_id, nullptr).get())) {
     MarkUnhealthy(pass, group_id, *group, side);
   }
   StepDeployment(pass, group_id);

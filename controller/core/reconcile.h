@@ -17,7 +17,8 @@ namespace remuda::core {
 // Which groups to look at: those named, or all.
 struct Scope {
   std::optional<std::set<std::string>> groups;
-  // Also what belongs to no group: hosts and proxies that joined, hand-registered targets that drain. Costs a scan of each.
+  // Also what belongs to no group: hosts and proxies that joined, hand-registered targets that
+  // drain. Costs a scan of each.
   bool housekeeping = true;
 };
 

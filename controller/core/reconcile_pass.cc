@@ -63,16 +63,16 @@ void Pass::Drain(std::string_view id, std::string_view cause, bool unhealthy) {
       before->state() == v1::INSTANCE_STATE_TERMINATED) {
     return;
   }
-  Close(before->activity(),
-        unhealthy ? v1::ACTIVITY_STATUS_FAILED : v1::ACTIVITY_STATUS_CANCELLED);
+  Close(before->activity(), unhealthy ? v1::ACTIVITY_STATUS_FAILED : v1::ACTIVITY_STATUS_CANCELLED);
   v1::Instance after = *before;
   after.set_unhealthy(after.unhealthy() || unhealthy);
-  after.set_activity(Note({.group = before->auto_scaling_group(),
-                           .instance = std::string(id),
-                           .description = absl::StrCat("Draining and ending instance ", std::string(id),
-                                                       " on host ", before->host()),
-                           .cause = std::string(cause),
-                           .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  after.set_activity(
+      Note({.group = before->auto_scaling_group(),
+            .instance = std::string(id),
+            .description = absl::StrCat("Draining and ending instance ", std::string(id),
+                                        " on host ", before->host()),
+            .cause = std::string(cause),
+            .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
   draft.Put(id, std::move(after));
   Move(id, v1::INSTANCE_STATE_DRAINING, cause);
 }
@@ -86,8 +86,8 @@ void Pass::Terminate(std::string_view id, std::string_view cause, bool unhealthy
   if (!ending) {
     Note({.group = before->auto_scaling_group(),
           .instance = std::string(id),
-          .description = absl::StrCat("Took instance ", std::string(id), " on host ", before->host(),
-                                      " out of service: its process is gone"),
+          .description = absl::StrCat("Took instance ", std::string(id), " on host ",
+                                      before->host(), " out of service: its process is gone"),
           .cause = std::string(cause)});
   }
   v1::Instance after = *before;

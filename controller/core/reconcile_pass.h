@@ -1,7 +1,8 @@
-// Pass: what the steps of one Observe or Reconcile share: the draft, the facts, the time, and small edits that many steps make.
+// Pass: what the steps of one Observe or Reconcile share: the draft, the facts, the time, and small
+// edits that many steps make.
 //
-// Owns: whether something changed, and when something falls due. Does not own: the draft and the observations.
-// Thread: the loop thread. Pure.
+// Owns: whether something changed, and when something falls due. Does not own: the draft and the
+// observations. Thread: the loop thread. Pure.
 #pragma once
 
 #include <google/protobuf/util/message_differencer.h>
@@ -30,7 +31,8 @@ inline constexpr Duration kMaxLaunchBackoff = absl::Seconds(60);
 inline constexpr int kDeploymentLaunchFailures = 3;
 // An agent with a session takes an instance up, or drops one that it never started, within this.
 inline constexpr Duration kUnansweredLimit = absl::Seconds(60);
-// A replaced instance of a lost host is given up after this; if the host comes back, its process is ended.
+// A replaced instance of a lost host is given up after this; if the host comes back, its process is
+// ended.
 inline constexpr Duration kForgetUnknownAfter = absl::Hours(1);
 // Terminated instances are kept for so long, and so many a group.
 inline constexpr Duration kTerminatedKeptFor = absl::Hours(1);
@@ -62,8 +64,7 @@ class Pass {
   template <class T>
   void Put(std::string_view key, T value) {
     const auto before = draft.Find<T>(key);
-    if (before != nullptr &&
-        google::protobuf::util::MessageDifferencer::Equals(*before, value)) {
+    if (before != nullptr && google::protobuf::util::MessageDifferencer::Equals(*before, value)) {
       return;
     }
     draft.Put(key, std::move(value));
@@ -90,7 +91,8 @@ class Pass {
   // Ends an activity that is under way; nothing if there is none of that id.
   void Close(std::string_view activity, v1::ActivityStatus status);
 
-  // Whether most of the known hosts (if they are enough to tell) are lost: then no instance of theirs is replaced.
+  // Whether most of the known hosts (if they are enough to tell) are lost: then no instance of
+  // theirs is replaced.
   bool MassLoss();
 
   // Moves the instance to a state, now.

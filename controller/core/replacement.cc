@@ -10,7 +10,8 @@
 namespace remuda::core {
 namespace {
 
-// When failed checks begin to count: a grace after the process began, or after the instance was taken back.
+// When failed checks begin to count: a grace after the process began, or after the instance was
+// taken back.
 Time GraceEnd(const v1::AutoScalingGroup& group, const v1::Instance& row) {
   Time from = FromProto(row.start_time());
   if (row.state() == v1::INSTANCE_STATE_PENDING) {
@@ -32,8 +33,7 @@ void FollowHosts(Pass& pass, const std::string& group_id) {
       v1::Instance after = *row;
       after.set_state_before_unknown(row->state());
       pass.draft.Put(id, std::move(after));
-      pass.Move(id, v1::INSTANCE_STATE_UNKNOWN,
-                absl::StrCat("host ", row->host(), " is silent"));
+      pass.Move(id, v1::INSTANCE_STATE_UNKNOWN, absl::StrCat("host ", row->host(), " is silent"));
       ++lost[row->host()];
     } else if (row->state() == v1::INSTANCE_STATE_UNKNOWN) {
       if (row->state_before_unknown() == v1::INSTANCE_STATE_DRAINING) {
@@ -51,12 +51,12 @@ void FollowHosts(Pass& pass, const std::string& group_id) {
     }
   }
   for (const auto& [host, count] : lost) {
-    pass.Note({.group = group_id,
-               .description = absl::StrCat("Host ", host, " is lost: ", count,
-                                           count == 1 ? " instance is" : " instances are",
-                                           " unknown"),
-               .cause = absl::StrCat("its agent has been silent for ",
-                                     absl::FormatDuration(pass.seen.patience.host_lost_after))});
+    pass.Note(
+        {.group = group_id,
+         .description = absl::StrCat("Host ", host, " is lost: ", count,
+                                     count == 1 ? " instance is" : " instances are", " unknown"),
+         .cause = absl::StrCat("its agent has been silent for ",
+                               absl::FormatDuration(pass.seen.patience.host_lost_after))});
   }
 }
 
@@ -81,7 +81,7 @@ void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoSca
 void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                    const Side& side) {
   int good = 0;
-  int under_way = 0;  // being replaced, or on the way up
+  int under_way = 0;                                     // being replaced, or on the way up
   std::vector<std::pair<std::string, std::string>> bad;  // id, why
   for (const auto& [id, row] : side.members) {
     const bool in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
@@ -109,7 +109,8 @@ void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalin
   const int most = good == 0 ? 1 : std::max(1, side.desired / kReplaceShare);
   for (const auto& [id, why] : bad) {
     const auto row = pass.draft.Find<v1::Instance>(id);
-    // One that never came into service holds a place that a good one needs: replacing it lowers nothing.
+    // One that never came into service holds a place that a good one needs: replacing it lowers
+    // nothing.
     if (row->state() == v1::INSTANCE_STATE_IN_SERVICE && under_way++ >= most) continue;
     v1::Instance after = *row;
     after.set_unhealthy(true);

@@ -14,12 +14,12 @@ namespace {
 
 // A side sorted by what scaling asks.
 struct Counts {
-  InstanceList kept;      // up, and to stay
-  InstanceList swapped;   // up, and to be replaced
-  InstanceList unknown;   // of lost hosts, written off
-  int in_service = 0;     // of kept
-  int ending = 0;         // unhealthy, and not gone yet
-  bool moving = false;    // some are swapped because their host is drained
+  InstanceList kept;     // up, and to stay
+  InstanceList swapped;  // up, and to be replaced
+  InstanceList unknown;  // of lost hosts, written off
+  int in_service = 0;    // of kept
+  int ending = 0;        // unhealthy, and not gone yet
+  bool moving = false;   // some are swapped because their host is drained
 };
 
 bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
@@ -60,15 +60,15 @@ std::vector<std::string> LaunchCauses(Pass& pass, const std::string& group_id, c
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
     if (row->state() == v1::INSTANCE_STATE_TERMINATED && row->unhealthy() &&
         IsSame(row->launch_template(), side.launch) && FromProto(row->state_time()) >= newest) {
-      causes.push_back(absl::StrCat("instance ", id, " was taken out of service because ",
-                                    row->state_reason()));
+      causes.push_back(
+          absl::StrCat("instance ", id, " was taken out of service because ", row->state_reason()));
     }
   }
   for (const auto& [id, row] : counts.swapped) {
-    causes.push_back(row->unhealthy()
-                         ? absl::StrCat("instance ", id, " is to be replaced: ", row->state_reason())
-                         : absl::StrCat("host ", row->host(), " of instance ", id,
-                                        " is being drained"));
+    causes.push_back(
+        row->unhealthy()
+            ? absl::StrCat("instance ", id, " is to be replaced: ", row->state_reason())
+            : absl::StrCat("host ", row->host(), " of instance ", id, " is being drained"));
   }
   for (const auto& [id, row] : counts.unknown) {
     causes.push_back(absl::StrCat("host ", row->host(), " of instance ", id, " is lost"));
@@ -80,7 +80,8 @@ void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
                const v1::LaunchTemplate& launch, const std::string& host_id,
                std::string_view deployment, const std::string& cause) {
   const auto host = pass.draft.Find<v1::Host>(host_id);
-  const std::string id = absl::StrCat("i-", absl::Hex(pass.draft.Next("instance"), absl::kZeroPad10));
+  const std::string id =
+      absl::StrCat("i-", absl::Hex(pass.draft.Next("instance"), absl::kZeroPad10));
   v1::Instance row;
   row.set_name(absl::StrCat("instances/", id));
   row.set_auto_scaling_group(group_id);
@@ -93,15 +94,16 @@ void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
   row.set_state_reason(cause);
   *row.mutable_create_time() = ToProto(pass.now);
   *row.mutable_state_time() = ToProto(pass.now);
-  row.set_activity(pass.Note(
-      {.group = group_id,
-       .instance = id,
-       .deployment = std::string(deployment),
-       .description = absl::StrCat("Launching instance ", id, " on host ", host_id,
-                                   host->zone().empty() ? "" : absl::StrCat(" (zone ", host->zone(), ")"),
-                                   ", template ", TextOf(side.launch)),
-       .cause = cause,
-       .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  row.set_activity(
+      pass.Note({.group = group_id,
+                 .instance = id,
+                 .deployment = std::string(deployment),
+                 .description = absl::StrCat(
+                     "Launching instance ", id, " on host ", host_id,
+                     host->zone().empty() ? "" : absl::StrCat(" (zone ", host->zone(), ")"),
+                     ", template ", TextOf(side.launch)),
+                 .cause = cause,
+                 .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
   pass.Put(id, std::move(row));
 }
 
@@ -154,19 +156,20 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
   return out;
 }
 
-// Drains swapped instances: those whose replacement is in service; and, where there is no room for one beside them, as many first as
-// may be missing at once.
+// Drains swapped instances: those whose replacement is in service; and, where there is no room for
+// one beside them, as many first as may be missing at once.
 void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Launched& launched,
                   bool has_room) {
   const int up = counts.in_service + static_cast<int>(counts.swapped.size());
   int spare = up - side.desired;  // below 0: so many are missing
-  // Those that end with nothing in their place yet. What nobody can place at all does not count, or it would hold this up for ever.
+  // Those that end with nothing in their place yet. What nobody can place at all does not count, or
+  // it would hold this up for ever.
   int ending = counts.ending;
   const int bound = std::max(1, side.desired / kReplaceShare);
   for (const auto& [id, row] : counts.swapped) {
-    const bool makes_room = !has_room || std::find(launched.would_free.begin(),
-                                                   launched.would_free.end(),
-                                                   id) != launched.would_free.end();
+    const bool makes_room =
+        !has_room || std::find(launched.would_free.begin(), launched.would_free.end(), id) !=
+                         launched.would_free.end();
     // One that never came into service is no loss.
     const bool in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
     const bool first = row->unhealthy() && makes_room && (!in_service || ending < bound);
@@ -257,8 +260,8 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
         : side.desired == 0 && !deployment.empty()
             ? absl::StrCat("deployment ", std::string(deployment), " leaves ", TextOf(side.launch))
             : absl::StrCat(side.desired, " instances are desired and ", kept, " are up");
-    for (const std::string& id : ChooseVictims(group, counts.kept,
-                                               static_cast<size_t>(kept - side.desired))) {
+    for (const std::string& id :
+         ChooseVictims(group, counts.kept, static_cast<size_t>(kept - side.desired))) {
       pass.Drain(id, cause, false);
     }
   }

@@ -1,5 +1,6 @@
-// Scaling: keeps a side of a group at its desired number: launches what is missing, drains what is too much, and swaps what is to be
-// replaced, new before old where there is room. Thread: the loop thread. Pure.
+// Scaling: keeps a side of a group at its desired number: launches what is missing, drains what is
+// too much, and swaps what is to be replaced, new before old where there is room. Thread: the loop
+// thread. Pure.
 #pragma once
 
 #include <string>
@@ -12,20 +13,21 @@ namespace remuda::core {
 
 // Why a side is not at its desired number, for a person.
 struct Shortage {
-  std::string waiting;    // empty: it is, or is on its way
-  bool to_tell = false;   // worth an activity
+  std::string waiting;   // empty: it is, or is on its way
+  bool to_tell = false;  // worth an activity
 };
 
 // One step of the side. `deployment` is the id of the group's deployment, or empty.
 Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                       const Side& side, std::string_view deployment);
 
-// The instances to end when `count` of `members` are too many, best first: those that serve least, then from the zone with most, then
-// by the group's termination policies.
+// The instances to end when `count` of `members` are too many, best first: those that serve least,
+// then from the zone with most, then by the group's termination policies.
 std::vector<std::string> ChooseVictims(const v1::AutoScalingGroup& group, InstanceList members,
                                        size_t count);
 
-// Whether an instance of a lost host no longer counts: it has been Unknown for the patience, and not most hosts are gone.
+// Whether an instance of a lost host no longer counts: it has been Unknown for the patience, and
+// not most hosts are gone.
 bool IsWrittenOff(Pass& pass, const v1::Instance& instance);
 
 }  // namespace remuda::core

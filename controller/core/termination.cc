@@ -55,14 +55,16 @@ void Draining(Pass& pass, const std::string& id, const v1::Instance& row) {
 
 void Stopping(Pass& pass, const std::string& id, const v1::Instance& row) {
   if (IsLost(pass.seen, row.host(), pass.now)) {
-    // Its process, if it still runs, is ended when the host is back: AssignmentFor names it as stopped.
+    // Its process, if it still runs, is ended when the host is back: AssignmentFor names it as
+    // stopped.
     pass.Terminate(id, absl::StrCat(row.state_reason(), "; its host ", row.host(), " is lost"),
                    false);
     return;
   }
   pass.DueAt(LostAt(pass.seen, row.host()));
   if (ProcessOf(pass.seen, id, row).process != Process::kAwaited) return;
-  // It never ran here. Only when the agent has taken up that it shall not is it certain that it will not.
+  // It never ran here. Only when the agent has taken up that it shall not is it certain that it
+  // will not.
   const auto commit = pass.draft.CommitOf<v1::Instance>(id);
   const auto host = pass.seen.hosts.find(row.host());
   const bool confirmed = commit.has_value() && host != pass.seen.hosts.end() &&

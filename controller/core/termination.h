@@ -1,5 +1,6 @@
-// Termination: from draining to gone. Promise 2: nothing is stopped before every live proxy has confirmed that it sends it nothing more,
-// and the requests in flight have ended or had their time. Thread: the loop thread. Pure.
+// Termination: from draining to gone. Promise 2: nothing is stopped before every live proxy has
+// confirmed that it sends it nothing more, and the requests in flight have ended or had their time.
+// Thread: the loop thread. Pure.
 #pragma once
 
 #include <string>
@@ -8,7 +9,8 @@
 
 namespace remuda::core {
 
-// Draining instances of the group that may be stopped are; stopping ones that are gone are terminated; old history is deleted.
+// Draining instances of the group that may be stopped are; stopping ones that are gone are
+// terminated; old history is deleted.
 void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group);
 
 // Targets registered by hand whose draining is over are deleted.

@@ -23,7 +23,8 @@ std::string SubsetOf(std::string_view group, const v1::LaunchTemplateRef& launch
   return std::string(group) + "/" + TextOf(launch);
 }
 
-// Whether proxies know the instance's target. Once its process has been seen running, until it is stopped or gone.
+// Whether proxies know the instance's target. Once its process has been seen running, until it is
+// stopped or gone.
 bool IsTarget(const v1::Instance& row) {
   return row.has_start_time() && row.port() != 0 &&
          (IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN ||
@@ -59,8 +60,7 @@ void AddGroup(const Draft& draft, const Observations& seen, std::string_view gro
       target.set_state(proxy::v1::Target::STATE_GONE);
     }
     Subset& subset = subsets[target.subset()];
-    const bool is_new =
-        deployment != nullptr && IsSame(row->launch_template(), deployment->to());
+    const bool is_new = deployment != nullptr && IsSame(row->launch_template(), deployment->to());
     subset.serves = !leftovers.Has(*row, *group, deployment.get()) &&
                     (deployment == nullptr || is_new == ServesNewSide(deployment->phase()));
     if (target.state() == proxy::v1::Target::STATE_ACTIVE) ++subset.active;
@@ -89,8 +89,9 @@ void AddByHand(const Draft& draft, std::string_view target_group, TargetGroupVie
   });
 }
 
-// One serving subset gets weight 1; several get a share by their number of active targets, so that each target gets the same. One that
-// does not serve is named with weight 0. A change of numbers then changes no split in the usual case.
+// One serving subset gets weight 1; several get a share by their number of active targets, so that
+// each target gets the same. One that does not serve is named with weight 0. A change of numbers
+// then changes no split in the usual case.
 proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const Subsets& subsets) {
   proxy::v1::TrafficSplit split;
   split.set_target_group(std::string(target_group));

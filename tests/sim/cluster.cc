@@ -70,9 +70,8 @@ void Cluster::Build() {
   for (int i = 1; i <= proxies; ++i) {
     const std::string name = "p" + std::to_string(i);
     ProxyPart& part = proxies_[name];
-    part.proxy =
-        std::make_unique<Proxy>(name, scheduler_, random_,
-                                [this](const std::string& id) { return FindProcess(id); });
+    part.proxy = std::make_unique<Proxy>(name, scheduler_, random_,
+                                         [this](const std::string& id) { return FindProcess(id); });
     part.session = std::make_unique<Session<Config>>(scheduler_, random_);
     WireProxy(part);
     part.proxy->Begin();
@@ -95,8 +94,11 @@ void Cluster::Build() {
   draft.Put("tg", target_group);
   v1::LoadBalancer balancer;
   balancer.set_name("loadBalancers/lb");
-  balancer.add_listeners()->mutable_default_action()->mutable_forward()->add_target_groups()->set_name(
-      "tg");
+  balancer.add_listeners()
+      ->mutable_default_action()
+      ->mutable_forward()
+      ->add_target_groups()
+      ->set_name("tg");
   draft.Put("lb", balancer);
   v1::AutoScalingGroup group;
   group.set_name("autoScalingGroups/blue");
@@ -115,11 +117,12 @@ void Cluster::Build() {
 void Cluster::Kick() {
   if (kicked_ || !running_) return;
   kicked_ = true;
-  scheduler_.After(random_.Between(Milliseconds(0), Milliseconds(3)), [this, life = controller_life_] {
-    if (life != controller_life_) return;
-    kicked_ = false;
-    Turn();
-  });
+  scheduler_.After(random_.Between(Milliseconds(0), Milliseconds(3)),
+                   [this, life = controller_life_] {
+                     if (life != controller_life_) return;
+                     kicked_ = false;
+                     Turn();
+                   });
 }
 
 void Cluster::Turn() {

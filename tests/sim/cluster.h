@@ -1,4 +1,5 @@
-// A whole simulated cluster around the real core: commands, commits that a crash may lose, sessions, hosts, proxies; and the invariants.
+// A whole simulated cluster around the real core: commands, commits that a crash may lose,
+// sessions, hosts, proxies; and the invariants.
 #pragma once
 
 #include <map>
@@ -24,9 +25,9 @@ struct Session {
   Channel down;
   Channel up;
   bool open = false;
-  int64_t sent = 0;   // number of the newest view sent
-  int64_t acked = 0;  // the newest that the receiver has in force
-  View last;          // what `sent` said
+  int64_t sent = 0;                    // number of the newest view sent
+  int64_t acked = 0;                   // the newest that the receiver has in force
+  View last;                           // what `sent` said
   std::map<int64_t, int64_t> commits;  // by number, what the view covers
   absl::Time last_contact = absl::InfinitePast();
   absl::Time opened = absl::InfinitePast();
@@ -36,7 +37,8 @@ class Cluster {
  public:
   explicit Cluster(uint64_t seed);
 
-  // Runs faults and commands, then calms everything down and waits for rest. Answers what was wrong; empty if nothing was.
+  // Runs faults and commands, then calms everything down and waits for rest. Answers what was
+  // wrong; empty if nothing was.
   std::string Run();
   int64_t requests() const { return requests_; }
   int turns() const { return turns_; }

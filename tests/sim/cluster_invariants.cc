@@ -25,15 +25,15 @@ void Cluster::Trace(const core::Edit& edit) const {
       state_.commit(), ": ", edit.value->ShortDebugString(), "\n");
 }
 
-// No instance is stopped while a live proxy may send to it, or has requests in flight that still have time.
+// No instance is stopped while a live proxy may send to it, or has requests in flight that still
+// have time.
 void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
   stopping_since_[id] = scheduler_.now();
   const core::TargetId target{"tg", id};
   const auto delay = core::FromProto((*state_.Find<v1::TargetGroup>("tg"))->deregistration_delay());
   for (const auto& [name, part] : proxies_) {
     const absl::Time contact = std::max(part.session->last_contact, seen_.start);
-    const bool live =
-        part.session->open || scheduler_.now() < contact + seen_.patience.proxy_lease;
+    const bool live = part.session->open || scheduler_.now() < contact + seen_.patience.proxy_lease;
     if (!live) continue;
     if (part.proxy->IsActive(target)) {
       Complain(absl::StrCat(id, " is stopped while ", name, " sends to it"));
@@ -132,8 +132,8 @@ std::string Cluster::CheckRest() const {
     ++in_service;
   }
   // There may be fewer hosts with a free port than are desired.
-  const auto& launch = **state_.Find<v1::LaunchTemplate>(core::LaunchTemplateKey(
-      group.launch_template().name(), group.launch_template().version()));
+  const auto& launch = **state_.Find<v1::LaunchTemplate>(
+      core::LaunchTemplateKey(group.launch_template().name(), group.launch_template().version()));
   const int room = launch.port() == 0 ? group.max() : static_cast<int>(hosts_.size());
   if (in_service != std::min(core::DesiredOf(group), room)) {
     return absl::StrCat(in_service, " in service, desired ", core::DesiredOf(group), "; ",

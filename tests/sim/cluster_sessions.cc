@@ -1,4 +1,5 @@
-// Sessions of the simulated cluster: who is connected, what is reported, what a broken session loses.
+// Sessions of the simulated cluster: who is connected, what is reported, what a broken session
+// loses.
 #include "tests/sim/cluster.h"
 
 namespace remuda::sim {
@@ -120,7 +121,8 @@ void Cluster::Reconnect() {
     if (trouble_ && random_.OneIn(5)) return random_.Between(Seconds(2), longest);
     return random_.Between(Milliseconds(10), Seconds(1));
   };
-  // A proxy that is away for longer than its lease may send to what was stopped meanwhile: not where no request may fail.
+  // A proxy that is away for longer than its lease may send to what was stopped meanwhile: not
+  // where no request may fail.
   const absl::Duration proxy_longest = calm_ ? Seconds(10) : Seconds(30);
   for (auto& [name, part] : hosts_) {
     if (!part.session->open) {

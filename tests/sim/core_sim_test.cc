@@ -1,5 +1,5 @@
-// Thousands of simulated clusters, one a seed. A failing seed is printed; run it alone with --seed=N or REMUDA_SIM_SEED=N.
-// REMUDA_SIM_SEEDS says how many (default kSeeds).
+// Thousands of simulated clusters, one a seed. A failing seed is printed; run it alone with
+// --seed=N or REMUDA_SIM_SEED=N. REMUDA_SIM_SEEDS says how many (default kSeeds).
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -39,9 +39,8 @@ void Host::Take(const core::Assignment& assignment) {
   }
   std::vector<std::string> done;
   for (const auto& [id, process] : processes_) {
-    if (assignment.count(id) == 0 &&
-        (process.status.state() == agent::v1::PROCESS_STATE_EXITED ||
-         process.status.state() == agent::v1::PROCESS_STATE_FAILED)) {
+    if (assignment.count(id) == 0 && (process.status.state() == agent::v1::PROCESS_STATE_EXITED ||
+                                      process.status.state() == agent::v1::PROCESS_STATE_FAILED)) {
       done.push_back(id);
     }
   }
@@ -82,7 +81,8 @@ void Host::Run(const std::string& id) {
   Later(id, random_.Between(Milliseconds(1), Milliseconds(1500)),
         [](Process& p) { p.listens = true; });
   if (process.behaviour == Behaviour::kDiesSoon) {
-    Later(id, random_.Between(Seconds(2), Seconds(12)), [this, id](Process&) { End(id, 11, false); });
+    Later(id, random_.Between(Seconds(2), Seconds(12)),
+          [this, id](Process&) { End(id, 11, false); });
   }
 }
 
@@ -96,7 +96,8 @@ void Host::Stop(const std::string& id) {
   ++process.life;
   process.status.set_state(agent::v1::PROCESS_STATE_STOPPING);
   Tell(id);
-  Later(id, random_.Between(Milliseconds(1), Seconds(2)), [this, id](Process&) { End(id, 15, true); });
+  Later(id, random_.Between(Milliseconds(1), Seconds(2)),
+        [this, id](Process&) { End(id, 15, true); });
 }
 
 void Host::Kill(const std::string& id, int signal) {

@@ -13,8 +13,7 @@ bool Proxy::IsActive(const TargetId& target) const {
   const auto view = config_.find(target.first);
   if (view == config_.end()) return false;
   const auto it = view->second.targets.find(target.second);
-  return it != view->second.targets.end() &&
-         it->second.state() == proxy::v1::Target::STATE_ACTIVE;
+  return it != view->second.targets.end() && it->second.state() == proxy::v1::Target::STATE_ACTIVE;
 }
 
 std::map<TargetId, int64_t> Proxy::Busy() const {
@@ -49,8 +48,7 @@ void Proxy::Adopt(Config config) {
   }
   for (auto it = health_.begin(); it != health_.end();) {
     const auto view = config_.find(it->first.first);
-    const bool known =
-        view != config_.end() && view->second.targets.count(it->first.second) != 0;
+    const bool known = view != config_.end() && view->second.targets.count(it->first.second) != 0;
     if (!known) checks_.erase(it->first);
     it = known ? std::next(it) : health_.erase(it);
   }
@@ -94,7 +92,8 @@ std::string Proxy::Pick(const std::string& target_group, const core::TargetGroup
   std::vector<std::string> healthy;
   std::vector<std::string> open;
   for (const auto& [id, target] : view.targets) {
-    if (target.state() != proxy::v1::Target::STATE_ACTIVE || weights[target.subset()] == 0) continue;
+    if (target.state() != proxy::v1::Target::STATE_ACTIVE || weights[target.subset()] == 0)
+      continue;
     open.push_back(id);
     const auto it = health_.find({target_group, id});
     if (it != health_.end() && it->second == v1::TARGET_STATE_HEALTHY) healthy.push_back(id);

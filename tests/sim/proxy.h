@@ -1,4 +1,5 @@
-// A simulated proxy: adopts configs late, checks targets, sends requests, counts what is in flight, and starts again from its disk.
+// A simulated proxy: adopts configs late, checks targets, sends requests, counts what is in flight,
+// and starts again from its disk.
 #pragma once
 
 #include <functional>
@@ -22,9 +23,13 @@ class Proxy {
   using Lookup = std::function<const Process*(const std::string& instance)>;
 
   Proxy(std::string name, Scheduler& scheduler, Random& random, Lookup lookup)
-      : name_(std::move(name)), scheduler_(scheduler), random_(random), lookup_(std::move(lookup)) {}
+      : name_(std::move(name)),
+        scheduler_(scheduler),
+        random_(random),
+        lookup_(std::move(lookup)) {}
 
-  // Up-calls: health of a target changed; the set of busy targets changed; a request was sent; one failed.
+  // Up-calls: health of a target changed; the set of busy targets changed; a request was sent; one
+  // failed.
   std::function<void(const core::TargetId&, v1::TargetState)> health_changed;
   std::function<void()> busy_changed;
   std::function<void(const core::TargetId&)> picked;

@@ -68,7 +68,8 @@ class Scheduler {
   absl::Time now_ = absl::FromUnixSeconds(1'000'000);
 };
 
-// One direction of a session: delivers in order, each message late by chance; a broken session delivers nothing more.
+// One direction of a session: delivers in order, each message late by chance; a broken session
+// delivers nothing more.
 class Channel {
  public:
   Channel(Scheduler& scheduler, Random& random) : scheduler_(scheduler), random_(random) {}

@@ -1,4 +1,5 @@
-// Blue/green: no phase before every live proxy has confirmed the one before; rollback from each phase.
+// Blue/green: no phase before every live proxy has confirmed the one before; rollback from each
+// phase.
 #include "controller/core/describe.h"
 #include "tests/unit/controller/core_world.h"
 
@@ -41,9 +42,7 @@ class Deploy : public ::testing::Test, public World {
     Step();
   }
   v1::Deployment Row() const { return Get<v1::Deployment>("blue-1"); }
-  std::string Waiting() const {
-    return Describe(Draft(state), seen, now, Row()).waiting();
-  }
+  std::string Waiting() const { return Describe(Draft(state), seen, now, Row()).waiting(); }
   std::map<std::string, int> Split() const {
     std::map<std::string, int> out;
     const TargetGroupView view = TargetGroupViewOf(state, seen, "tg");
@@ -226,9 +225,8 @@ TEST_F(Deploy, AnUnhealthyNewVersionEndsTheBake) {
 }
 
 TEST_F(Deploy, RollsBackFromEveryPhase) {
-  for (const auto phase :
-       {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING,
-        v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_DRAINING}) {
+  for (const auto phase : {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING,
+                           v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_DRAINING}) {
     SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
     Create(2);
     UntilPhase(phase);

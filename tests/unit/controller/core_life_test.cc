@@ -1,4 +1,5 @@
-// The life of instances: launched to desired, into service, drained by confirmation, stopped, replaced.
+// The life of instances: launched to desired, into service, drained by confirmation, stopped,
+// replaced.
 #include "tests/unit/controller/core_world.h"
 
 namespace remuda::core {

@@ -1,6 +1,8 @@
-// A small world for tests of the core: committed state, reports as the test says them, time moved by hand.
+// A small world for tests of the core: committed state, reports as the test says them, time moved
+// by hand.
 //
-// Step() is one turn of the controller: observe, reconcile, commit; and it checks that a second turn would do nothing.
+// Step() is one turn of the controller: observe, reconcile, commit; and it checks that a second
+// turn would do nothing.
 #pragma once
 
 #include <absl/strings/str_cat.h>

@@ -69,13 +69,18 @@ class Lab {
     return this.total.requests;
   }
 
-  // Lets the load go on until it has served `count` requests more.
+  // Lets the load go on until it has served `count` requests more; who served them.
   async serveMore(count) {
-    const goal = this.requests() + count;
+    const byInstance = {};
+    let served = 0;
     await waitFor(async () => {
-      if (this.requests() < goal) await this.mark();
-      return this.requests() >= goal;
+      if (served >= count) return true;
+      const report = await this.mark();
+      served += report.requests;
+      for (const [id, requests] of Object.entries(report.byInstance)) byInstance[id] = (byInstance[id] || 0) + requests;
+      return served >= count;
     }, { deadlineMs: 60_000, what: `${count} more requests`, everyMs: 200 });
+    return byInstance;
   }
 
   // Waits until `victim` is gone, another instance is in service in its place, and the load sees exactly these two.

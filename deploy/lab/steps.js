@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const http = require('node:http');
 const path = require('node:path');
-const { ask, root } = require('./cluster.js');
+const { ask, root, shortId } = require('./cluster.js');
 const { run, waitFor } = require('./process.js');
 
 const alternations = 20;
@@ -17,7 +17,12 @@ async function clusterUp(lab) {
   await lab.cluster.start();
   const hosts = await lab.cluster.get('hosts');
   assert.equal(new Set(hosts.map((host) => host.zone)).size, 2, 'two hosts in two zones');
-  return hosts.map((host) => `${host.name} ${host.address} zone ${host.zone}`).join(', ');
+  const { controller, proxies } = lab.cluster.programs;
+  return [
+    `controller  ${controller.grpc} (gRPC), http://${controller.http}/metrics`,
+    ...hosts.map((host) => `host ${shortId(host.name)}     ${host.address}, zone ${host.zone}`),
+    ...proxies.map((proxy) => `proxy ${proxy.name}    http://${proxy.http}/metrics`),
+  ].join('\n      ');
 }
 
 // Image shop-vN from the app's files, and a version of launch template shop that runs it.
@@ -70,10 +75,10 @@ async function alternate(lab) {
     agent.destroy();
   }
   await lab.startLoad();
-  await lab.serveMore(windowRequests);
-  const { byInstance, requests } = await lab.mark();
+  const byInstance = await lab.serveMore(windowRequests);
+  const served = Object.values(byInstance).reduce((sum, requests) => sum + requests, 0);
   for (const { id } of instances) {
-    const share = (byInstance[id] || 0) / requests;
+    const share = (byInstance[id] || 0) / served;
     assert.ok(share > evenShare[0] && share < evenShare[1], `${id} has its share: ${JSON.stringify(byInstance)}`);
   }
   return `${instances.map((instance) => `${instance.id} on ${instance.host}`).join(' and ')} take turns`;
@@ -82,9 +87,11 @@ async function alternate(lab) {
 async function killOne(lab) {
   const before = await lab.cluster.settled(2, 'two instances of blue to be in service');
   const [victim] = before;
+  const killedAt = Date.now();
   process.kill(Number(victim.process.pid), 'SIGKILL');
-  const after = await lab.replaced(victim);
-  return `killed ${victim.id} (pid ${victim.process.pid}), ${newOf(before, after)} took its place`;
+  const successor = newOf(before, await lab.replaced(victim));
+  const startedMs = Date.parse(successor.process.startTime) - killedAt;
+  return `killed ${victim.id} (pid ${victim.process.pid}); ${successor.id} took its place, its process started ${startedMs} ms later`;
 }
 
 async function failHealth(lab) {
@@ -93,8 +100,8 @@ async function failHealth(lab) {
   const direct = `http://${victim.address}:${victim.port}`;
   const switched = await ask(`${direct}/admin/health`, { method: 'POST', body: '{"healthy":false}' });
   assert.deepEqual([switched.status, switched.json], [200, { healthy: false }]);
-  const after = await lab.replaced(victim);
-  return `${victim.id} fell ill, ${newOf(before, after)} took its place`;
+  const successor = newOf(before, await lab.replaced(victim));
+  return `${victim.id} fell ill, ${successor.id} took its place`;
 }
 
 async function deployAndRollBack(lab) {
@@ -141,7 +148,7 @@ async function cleanUp(lab) {
   return 'min 0, detached, load balancer, target group and group deleted; nothing is left';
 }
 
-const newOf = (before, after) => after.map((i) => i.id).filter((id) => !before.some((old) => old.id === id)).join(' ');
+const newOf = (before, after) => after.find((i) => !before.some((old) => old.id === i.id));
 
 exports.addVersion = addVersion;
 exports.steps = [

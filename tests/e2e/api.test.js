@@ -33,7 +33,7 @@ test('reflection and errors', async (t) => {
   await t.test('every method is listed', async () => {
     const { code, stdout, stderr } = await curl('', '--list-methods');
     assert.equal(code, 0, stderr);
-    const expected = methodsInProtos();
+    const expected = [...methodsInProtos(), 'grpc.health.v1.Health/Check', 'grpc.channelz.v1.Channelz/GetServers'];
     assert.ok(expected.length > 30);
     for (const method of expected) assert.ok(stdout.includes(method), `${method} is listed:\n${stdout}`);
   });
@@ -46,7 +46,8 @@ test('reflection and errors', async (t) => {
 
   // [method, request, code, what the error names]
   const wrong = [
-    ['AutoScalingService/GetAutoScalingGroup', { name: 'nonsense' }, 'invalid_argument', /name/],
+    ['AutoScalingService/GetAutoScalingGroup', { name: 'targetGroups/blue' }, 'invalid_argument', /name/],
+    ['AutoScalingService/GetAutoScalingGroup', { name: 'No Sense' }, 'invalid_argument', /No Sense/],
     ['AutoScalingService/GetAutoScalingGroup', { name: 'autoScalingGroups/none' }, 'not_found', /autoScalingGroups\/none/],
     ['AutoScalingService/CreateAutoScalingGroup', { autoScalingGroupId: 'x', autoScalingGroup: { min: -1 } }, 'invalid_argument', /min/],
     ['TargetGroupService/CreateTargetGroup', { targetGroupId: 'Not_OK', targetGroup: {} }, 'invalid_argument', /Not_OK/],

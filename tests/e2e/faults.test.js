@@ -8,6 +8,7 @@ const { addVersion } = require('../../deploy/lab/steps.js');
 const { rate, startShop } = require('./harness.js');
 
 const deadlineMs = 60_000;
+const slowMs = 8000; // under the group's deregistration delay
 
 async function noneFailed(lab) {
   await lab.serveMore(rate);
@@ -24,6 +25,8 @@ test('controller killed in each phase of a deployment: it goes on, no request fa
   for (const phase of ['LAUNCHING', 'SHIFTING', 'BAKING', 'DRAINING']) {
     version = 3 - version;
     await lab.cluster.ok('deploy', 'asg/blue', '--template', `shop:${version}`, '--strategy', 'blue-green', '--bake', '2s', '--detach');
+    // Answers that are long under way keep the old instances draining, so that there is a draining to be met.
+    const slow = phase === 'DRAINING' ? [1, 2, 3, 4].map(() => lab.probe(`/slow?ms=${slowMs}`, { deadlineMs })) : [];
     const order = ['LAUNCHING', 'SHIFTING', 'BAKING', 'DRAINING', 'SUCCEEDED'];
     const reached = await waitFor(async () => {
       const { phase: now } = await deploymentOf(lab);
@@ -37,6 +40,7 @@ test('controller killed in each phase of a deployment: it goes on, no request fa
       return /SUCCEEDED|ROLLED_BACK/.test(deployment.phase) && deployment;
     }, { deadlineMs, what: 'the deployment to end' });
     assert.equal(ended.phase, 'SUCCEEDED', ended.rollbackReason);
+    for (const answer of await Promise.all(slow)) assert.match(answer.text, /waited/);
     await lab.cluster.settled(2, `two instances of version ${version}`);
     await lab.servesOnly(version);
     console.log(`controller killed in ${reached} (aimed at ${phase}): deployment ended ${ended.phase}`);

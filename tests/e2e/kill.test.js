@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
+const { waitFor } = require('../../deploy/lab/process.js');
 const { rate, startShop } = require('./harness.js');
 
 const rounds = 3;
@@ -22,6 +23,8 @@ test('kill -9 under load', async (t) => {
   const lab = await startShop(t);
   const proxyLog = path.join(lab.cluster.options.dataDir, 'logs/p1.log');
   for (let round = 1; round <= rounds; round += 1) {
+    // One that has not lived long yet counts as a failed launch, and a second such is held back for a while.
+    await waitFor(async () => !(await lab.cluster.get('asg'))[0].status.launchFailures, { deadlineMs: 60_000, what: 'the last launch to have proved good' });
     const before = await lab.cluster.settled(2, 'two instances');
     const victim = before[round % 2];
     const killedAt = Date.now();

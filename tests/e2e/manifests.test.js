@@ -19,7 +19,7 @@ const mistakes = [
   ['wrong unit', 'kind: TargetGroup\nname: x\nderegistrationDelay: 10 parsecs\n', 6, [/deregistrationDelay/, /10 parsecs/]],
   ['out of range', 'kind: TargetGroup\nname: x\nhealthCheck: { interval: 1ms }\n', 6, [/healthCheck\.interval/, /100ms/]],
   ['reference to nothing', 'kind: AutoScalingGroup\nname: x\nlaunchTemplate: { name: ghost, version: 1 }\nmin: 0\nmax: 1\n', 6, [/launchTemplate/, /ghost/]],
-  ['min above max', 'kind: AutoScalingGroup\nname: x\nlaunchTemplate: { name: t, version: 1 }\nmin: 3\nmax: 2\n', [7, 8], [/max/, /3/, /2/]],
+  ['min above max', 'kind: AutoScalingGroup\nname: x\nmin: 3\nmax: 2\n', [6, 7], [/max/, /3/, /2/]],
   ['duplicate port', `kind: LoadBalancer
 name: x
 listeners:
@@ -39,9 +39,9 @@ test('one mistake: file, line, field, rule; nothing applied', async (t) => {
       fs.writeFileSync(file, good + text);
       const { code, stderr } = await cluster.command('apply', '-f', file);
       assert.ok([1, 2].includes(code), `exit code ${code}: ${stderr}`);
-      const line = new RegExp(`${path.basename(file)}:(\\d+)`).exec(stderr);
-      assert.ok(line, `names the file and the line: ${stderr}`);
-      if (lines) assert.ok([lines].flat().includes(Number(line[1])), `names line ${lines}: ${stderr}`);
+      const named = [...stderr.matchAll(new RegExp(`${path.basename(file)}:(\\d+)`, 'g'))].map((match) => Number(match[1]));
+      assert.ok(named.length > 0, `names the file and the line: ${stderr}`);
+      if (lines) assert.ok([lines].flat().some((line) => named.includes(line)), `names line ${lines}: ${stderr}`);
       patterns.forEach((pattern) => assert.match(stderr, pattern));
       for (const kind of ['tg', 'asg', 'lb', 'lt']) assert.deepEqual(await cluster.get(kind), [], `no ${kind} was made`);
     });

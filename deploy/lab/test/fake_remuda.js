@@ -30,7 +30,7 @@ class FakeCluster {
     this.count += 1;
     const host = this.count % 2;
     const { image, port } = this.templates[version - 1];
-    const instance = { id: `i-${this.count}`, host: `h${host + 1}`, address: `127.0.1.${host + 1}`, version, live, healthy: false, failures: 0 };
+    const instance = { id: `i-${this.count}`, host: `h${host + 1}`, address: `127.0.1.${host + 1}`, version, live, healthy: false, failures: 0, startTime: new Date().toISOString() };
     const taken = this.instances.find((other) => other.address === instance.address && other.version === version);
     if (taken) Object.assign(instance, host === 0 ? { host: 'h2', address: '127.0.1.2' } : { host: 'h1', address: '127.0.1.1' });
     instance.port = port;
@@ -138,7 +138,7 @@ class FakeCluster {
       lb: () => some(this.balancer, 'loadBalancers/shop'),
       deployments: () => this.deployments.map((deployment) => ({ name: deployment.name })).reverse(),
       instances: () => this.instances.map((i) => ({
-        name: `instances/${i.id}`, host: i.host, address: i.address, port: i.port, process: { pid: `${i.child.pid}` },
+        name: `instances/${i.id}`, host: i.host, address: i.address, port: i.port, process: { pid: `${i.child.pid}`, startTime: i.startTime },
         state: i.live && i.healthy ? 'IN_SERVICE' : 'PENDING',
       })),
     };
@@ -178,7 +178,7 @@ function dev(args) {
   });
   server.listen(0, '127.0.0.1', () => {
     const address = `127.0.0.1:${server.address().port}`;
-    fs.writeFileSync(args[args.indexOf('--ready-file') + 1], JSON.stringify({ controller: { grpc: address, http: address } }));
+    fs.writeFileSync(args[args.indexOf('--ready-file') + 1], JSON.stringify({ controller: { grpc: address, http: address }, proxies: [] }));
   });
   fs.mkdirSync(path.join(args[args.indexOf('--data-dir') + 1], 'controller'), { recursive: true });
   setInterval(() => cluster.tick(), tickMs);

@@ -7,6 +7,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "common/status.h"
+#include "grpc/health/v1/health.pb.h"
 
 namespace remuda {
 namespace {
@@ -50,6 +51,9 @@ Server::Server(Controller& controller, BlobWorker worker)
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
                                                       Controller& controller, BlobWorker worker) {
   grpc::EnableDefaultHealthCheckService(true);
+  // gRPC's own health service carries no description: without this, reflection lists a service that
+  // it cannot describe, and clients such as `buf curl --list-methods` give up.
+  grpc::health::v1::HealthCheckRequest::descriptor();
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::channelz::experimental::InitChannelzService();
   std::unique_ptr<Server> server(new Server(controller, worker));

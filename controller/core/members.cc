@@ -136,8 +136,9 @@ LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef
     }
   }
   if (record.failures == 0) return record;
-  Duration backoff = kFirstLaunchBackoff;
-  for (int i = 1; i < record.failures && backoff < kMaxLaunchBackoff; ++i) backoff *= 2;
+  // A first failure is replaced at once: most are accidents, and users wait for the replacement.
+  Duration backoff = record.failures == 1 ? absl::ZeroDuration() : kFirstLaunchBackoff;
+  for (int i = 2; i < record.failures && backoff < kMaxLaunchBackoff; ++i) backoff *= 2;
   record.retry_at = last + std::min(backoff, kMaxLaunchBackoff);
   return record;
 }

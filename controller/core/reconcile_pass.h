@@ -24,7 +24,8 @@ namespace remuda::core {
 // Limits of the reconciler.
 // A launch that lives this long in service is a good one: its later end is no launch failure.
 inline constexpr Duration kStableAfter = absl::Seconds(10);
-// Wait after the first launch failure in a row; doubles with each further one up to the maximum.
+// Wait after the second launch failure in a row (the first is replaced at once); doubles with each
+// further one up to the maximum.
 inline constexpr Duration kFirstLaunchBackoff = absl::Seconds(1);
 inline constexpr Duration kMaxLaunchBackoff = absl::Seconds(60);
 // Failed launches of a deployment's new version in a row that make it roll back.

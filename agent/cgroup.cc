@@ -92,6 +92,28 @@ bool DivideV2(const std::string& directory, std::map<std::string, std::string>& 
   return true;
 }
 
+// Sets one limit of a cgroup, in the file that its version has for it. 0 or an errno.
+int SetLimit(const std::string& controller, const std::string& directory, int64_t limit) {
+  const bool v2 = access((directory + "/cgroup.controllers").c_str(), F_OK) == 0;
+  const std::string value = absl::StrCat(limit);
+  if (controller == "memory") {
+    const int error =
+        WriteValue(directory + (v2 ? "/memory.max" : "/memory.limit_in_bytes"), value);
+    // Swap would only put the end off; hosts without swap accounting have no such file.
+    if (error == 0) {
+      WriteValue(directory + (v2 ? "/memory.swap.max" : "/memory.memsw.limit_in_bytes"),
+                 v2 ? "0" : value);
+    }
+    return error;
+  }
+  if (controller == "cpu") {
+    const int64_t quota_us = limit * kCpuPeriodUs / 1000;
+    return v2 ? WriteValue(directory + "/cpu.max", absl::StrCat(quota_us, " ", kCpuPeriodUs))
+              : WriteValue(directory + "/cpu.cfs_quota_us", absl::StrCat(quota_us));
+  }
+  return WriteValue(directory + "/pids.max", value);
+}
+
 }  // namespace
 
 Cgroups Cgroups::Detect() {
@@ -154,22 +176,7 @@ absl::StatusOr<std::vector<std::string>> Cgroups::Make(const std::string& name,
       return fail(wish, absl::StrCat("mkdir ", directory, ": ", std::strerror(errno)));
     }
     if (!Has(directories, directory)) directories.push_back(directory);
-    const bool v2 = access((directory + "/cgroup.controllers").c_str(), F_OK) == 0;
-    const std::string value = absl::StrCat(wish.value);
-    int error = 0;
-    if (std::strcmp(wish.controller, "memory") == 0) {
-      error = WriteValue(directory + (v2 ? "/memory.max" : "/memory.limit_in_bytes"), value);
-      // Swap would only put the end off; hosts without swap accounting have no such file.
-      if (error == 0)
-        WriteValue(directory + (v2 ? "/memory.swap.max" : "/memory.memsw.limit_in_bytes"),
-                   v2 ? "0" : value);
-    } else if (std::strcmp(wish.controller, "cpu") == 0) {
-      const int64_t quota = wish.value * kCpuPeriodUs / 1000;
-      error = v2 ? WriteValue(directory + "/cpu.max", absl::StrCat(quota, " ", kCpuPeriodUs))
-                 : WriteValue(directory + "/cpu.cfs_quota_us", absl::StrCat(quota));
-    } else {
-      error = WriteValue(directory + "/pids.max", value);
-    }
+    const int error = SetLimit(wish.controller, directory, wish.value);
     if (error != 0 && wish.asked)
       return fail(wish, absl::StrCat("write in ", directory, ": ", std::strerror(error)));
   }

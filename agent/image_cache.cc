@@ -31,7 +31,7 @@ bool EndsWith(std::string_view text, std::string_view end) {
 }
 
 absl::Status CopyBytes(const Fd& in, const Fd& out, const std::string& to) {
-  std::vector<char> buffer(256 * 1024);
+  std::vector<char> buffer(size_t{256} * 1024);
   for (;;) {
     const ssize_t n = read(in.get(), buffer.data(), buffer.size());
     if (n == 0) return absl::OkStatus();
@@ -144,7 +144,7 @@ absl::Status ImageCache::Download(const std::string& digest, const std::string& 
   if (!file.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", part));
   uint64_t size = 0;
   Sha256 hash;
-  std::vector<char> buffer(256 * 1024);
+  std::vector<char> buffer(size_t{256} * 1024);
   for (ssize_t n;
        (n = pread(file.get(), buffer.data(), buffer.size(), static_cast<off_t>(size))) > 0;) {
     hash.Update(buffer.data(), static_cast<size_t>(n));
@@ -166,7 +166,7 @@ absl::Status ImageCache::Download(const std::string& digest, const std::string& 
     return absl::OkStatus();
   };
   const bool resumed = size > 0;
-  const absl::Status status = source_.Fetch(digest, size, sink);
+  absl::Status status = source_.Fetch(digest, size, sink);
   std::error_code error;
   if (!status.ok()) {
     // What came so far is kept for the next try, unless it can be of no use.

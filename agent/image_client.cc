@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::chrono::seconds kStall{
     30};  // a transfer in which nothing moves for so long is given up
-constexpr size_t kChunkBytes = 512 * 1024;
+constexpr size_t kChunkBytes = size_t{512} * 1024;
 
 // One read at a time, asked for by the worker thread that waits for it: the sink's pace is the
 // stream's.

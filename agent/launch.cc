@@ -42,7 +42,7 @@ absl::StatusOr<std::optional<UserIds>> FindUser(const std::string& name) {
   if (name.empty()) return std::optional<UserIds>();
   passwd entry{};
   passwd* found = nullptr;
-  std::vector<char> buffer(64 * 1024);
+  std::vector<char> buffer(size_t{64} * 1024);
   const int error = getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
   if (found == nullptr) {
     return absl::FailedPreconditionError(

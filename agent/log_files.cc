@@ -125,7 +125,7 @@ LogReader::Chunk LogReader::Read(uint64_t offset, size_t max_bytes) const {
 }
 
 uint64_t LogReader::TailOffset(uint64_t lines, uint64_t max_bytes) const {
-  constexpr size_t kStepBytes = 64 * 1024;
+  constexpr size_t kStepBytes = size_t{64} * 1024;
   const Range range = Available();
   if (lines == 0) return range.end;
   const uint64_t floor = range.end - std::min(max_bytes, range.end - range.begin);

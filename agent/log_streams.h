@@ -17,7 +17,7 @@ namespace remuda::agent {
 class LogStreams {
  public:
   static constexpr size_t kMaxStreams = 64;
-  static constexpr size_t kChunkBytes = 64 * 1024;
+  static constexpr size_t kChunkBytes = size_t{64} * 1024;
   static constexpr int kMaxTailLines = 100'000;
   static constexpr uint64_t kMaxTailBytes = 16 << 20;
 

@@ -36,7 +36,7 @@ class AdminHttp {
   // Everything a stranger can make it hold. Connections over the limit wait in the kernel's
   // backlog.
   static constexpr int kMaxConnections = 32;
-  static constexpr size_t kMaxRequestBytes = 8 * 1024;
+  static constexpr size_t kMaxRequestBytes = size_t{8} * 1024;
   static constexpr int kConnectionTimeoutMs = 5000;
 
   using Handler = std::function<AdminResponse(const AdminRequest&)>;

@@ -216,7 +216,7 @@ class Packer {
   const PackOptions options_;
   Writer out_;
   PackedArchive result_;
-  std::vector<char> buffer_ = std::vector<char>(256 * 1024);
+  std::vector<char> buffer_ = std::vector<char>(size_t{256} * 1024);
 };
 
 // ---- unpacking ----

@@ -9,8 +9,14 @@
 
 namespace remuda {
 
-inline grpc::Status ToGrpcStatus(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
+// The same status, small enough for the trailers of a call: clients take 8 KiB of metadata by
+// default, and one that gets more shows nothing of the error at all. What is cut says so; the first
+// violations stay. In status.cc: it needs no gRPC.
+absl::Status CutToFitTrailers(const absl::Status& status);
+
+inline grpc::Status ToGrpcStatus(const absl::Status& whole) {
+  if (whole.ok()) return grpc::Status::OK;
+  const absl::Status status = CutToFitTrailers(whole);
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
                       ToRpcStatusBytes(status));
 }

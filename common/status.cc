@@ -151,4 +151,55 @@ absl::Status FromRpcStatus(int code, std::string_view message, std::string_view 
   return status;
 }
 
+namespace {
+
+// Percent-encoding makes at most three bytes of one in the message, Base64 four of three in the
+// details: together under 8 KiB.
+constexpr size_t kMaxTrailerMessageBytes = 1200;
+constexpr size_t kMaxTrailerDetailBytes = 2400;
+
+// The first `limit` bytes or less, never half a UTF-8 character.
+std::string Cut(std::string_view text, size_t limit) {
+  if (text.size() <= limit) return std::string(text);
+  size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + " ... (cut)";
+}
+
+}  // namespace
+
+absl::Status CutToFitTrailers(const absl::Status& status) {
+  const std::string_view message(status.message().data(), status.message().size());
+  size_t details = 0;
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& value) {
+    details += type.size() + value.size();
+  });
+  if (message.size() <= kMaxTrailerMessageBytes &&
+      message.size() + details <= kMaxTrailerDetailBytes)
+    return status;
+
+  absl::Status out = Make(status.code(), Cut(message, kMaxTrailerMessageBytes));
+  size_t room = kMaxTrailerDetailBytes - out.message().size();
+  google::rpc::BadRequest bad;
+  for (const FieldViolation& violation : ViolationsOf(status)) {
+    google::rpc::BadRequest with_it = bad;
+    auto* added = with_it.add_field_violations();
+    added->set_field(Cut(violation.field, 200));
+    added->set_description(Cut(violation.description, 400));
+    if (with_it.ByteSizeLong() + sizeof kTypePrefix + bad.GetTypeName().size() > room) break;
+    bad = std::move(with_it);
+  }
+  if (bad.field_violations_size() > 0) {
+    Attach(out, bad);
+    room -= bad.ByteSizeLong();
+  }
+  // Other details as they are, if they fit.
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& value) {
+    if (out.GetPayload(type).has_value() || type.size() + value.size() > room) return;
+    out.SetPayload(type, value);
+    room -= type.size() + value.size();
+  });
+  return out;
+}
+
 }  // namespace remuda

@@ -163,7 +163,8 @@ void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
     }
   }
   Adopted adopted{table, CountBusy(), {}};
-  // What this answer says is what the controller knows from now on: a change against it must be told.
+  // What this answer says is what the controller knows from now on: a change against it must be
+  // told.
   reported_busy_.clear();
   for (const Busy& entry : adopted.busy) reported_busy_.emplace(entry.group, entry.target);
   for (const auto& [key, report] : listeners_) adopted.listeners.push_back(report);

@@ -63,6 +63,30 @@ AdminHttp::Options AdminOptions(const Endpoint& endpoint) {
   return {.address = endpoint.address, .port = endpoint.port};
 }
 
+// Removes the bytes that nothing names any more, whenever an image or a template version goes.
+void CollectAfterDeletes(Controller& controller, BlobWorker worker) {
+  controller.set_on_commit([&controller, worker](const core::Changes& changes) {
+    for (const core::Edit& edit : changes.edits) {
+      const bool names_bytes =
+          edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplate;
+      if (names_bytes && edit.value == nullptr)
+        return CollectBlobs(controller.engine.state(), worker);
+    }
+  });
+}
+
+void HandlePages(AdminHttp& admin, const Metrics& metrics, const std::atomic<bool>& ready) {
+  admin.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
+  admin.Handle("/readyz", [&ready](const AdminRequest&) {
+    return ready ? AdminResponse{.body = "ok\n"}
+                 : AdminResponse{.status = 503, .body = "starting or stopping\n"};
+  });
+  admin.Handle("/metrics", [&metrics](const AdminRequest&) {
+    return AdminResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                         .body = metrics.Print()};
+  });
+}
+
 absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   std::error_code error;
   std::filesystem::create_directories(options.data_dir, error);
@@ -99,14 +123,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
       clock, committer, loop, metrics);
   // Blobs that no image names: pushed, but never registered before a crash.
   CollectBlobs(controller.engine.state(), blob_worker);
-  controller.set_on_commit([&controller, blob_worker](const core::Changes& changes) {
-    for (const core::Edit& edit : changes.edits) {
-      const bool forgets =
-          edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplate;
-      if (forgets && edit.value == nullptr)
-        return CollectBlobs(controller.engine.state(), blob_worker);
-    }
-  });
+  CollectAfterDeletes(controller, blob_worker);
 
   Endpoint listen, http;
   ParseEndpoint(options.listen, listen);
@@ -119,15 +136,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   }
   std::atomic<bool> ready = false;
   AdminHttp admin(AdminOptions(http));
-  admin.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
-  admin.Handle("/readyz", [&ready](const AdminRequest&) {
-    return ready ? AdminResponse{.body = "ok\n"}
-                 : AdminResponse{.status = 503, .body = "starting or stopping\n"};
-  });
-  admin.Handle("/metrics", [&metrics](const AdminRequest&) {
-    return AdminResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                         .body = metrics.Print()};
-  });
+  HandlePages(admin, metrics, ready);
   if (absl::Status status = admin.Start(); !status.ok()) return status;
 
   loop.Start([&controller] { return controller.Turn(); });

@@ -68,7 +68,7 @@ void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
     if (record.failures > worst.failures) worst = record;
   }
   after.mutable_status()->set_launch_failures(worst.failures);
-  if (worst.failures > 0) {
+  if (worst.failures > 1) {
     *after.mutable_status()->mutable_launch_backoff_until() = ToProto(worst.retry_at);
   } else {
     after.mutable_status()->clear_launch_backoff_until();

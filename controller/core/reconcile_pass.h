@@ -23,7 +23,7 @@ namespace remuda::core {
 
 // Limits of the reconciler.
 // A launch that lives this long in service is a good one: its later end is no launch failure.
-inline constexpr Duration kStableAfter = absl::Seconds(10);
+inline constexpr Duration kStableAfter = absl::Seconds(3);
 // Wait after the second launch failure in a row (the first is replaced at once); doubles with each
 // further one up to the maximum.
 inline constexpr Duration kFirstLaunchBackoff = absl::Seconds(1);

@@ -23,14 +23,14 @@ const usage = `usage: play.js [--once] [--bin DIR] [--data-dir DIR] [--controlle
   --controller-port P, --controller-http-port P
                   the controller's gRPC and HTTP ports (default 7400 and 7480; with --once: free ones)
   --lb-port P     the load balancer's port (default 8080; with --once: a free one)
-  --rate R        requests a second of the constant load (default 200)
+  --rate R        requests a second of the constant load (default 300)
 `;
 
 
 const defaults = { 'controller-port': 7400, 'controller-http-port': 7480, 'lb-port': 8080 };
 
 function parse(args) {
-  const options = { once: false, bin: path.join(root, 'build/release/bin'), 'data-dir': null, 'controller-port': 0, 'controller-http-port': 0, 'lb-port': 0, rate: 200 };
+  const options = { once: false, bin: path.join(root, 'build/release/bin'), 'data-dir': null, 'controller-port': 0, 'controller-http-port': 0, 'lb-port': 0, rate: 300 };
   for (let i = 0; i < args.length; i += 1) {
     const name = args[i].replace(/^--/, '');
     if (name === 'once') {

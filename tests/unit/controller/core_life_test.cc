@@ -86,6 +86,7 @@ TEST(Life, StopsOnlyAfterConfirmationAndIdleness) {
 
 TEST(Life, WaitsForRequestsInFlightUntilTheDelayIsOver) {
   World world = Shop(2);
+  world.Advance(absl::Seconds(20));
   world.Desired("blue", 1);
   world.Step();
   const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
@@ -132,6 +133,12 @@ TEST(Life, CrashLoopsWaitLongerEachTime) {
   World world = Shop(1);
   world.Advance(absl::Seconds(20));
   world.Killed(world.InService("blue")[0]);
+  world.Step();
+  // The first launch that fails is replaced at once.
+  const std::string first = world.Pending("blue")[0];
+  world.Runs(first);
+  world.Step();
+  world.Killed(first, 11);
   world.Step();
   for (const int seconds : {1, 2, 4, 8, 16, 32, 60, 60}) {
     ASSERT_THAT(world.Pending("blue"), SizeIs(1));

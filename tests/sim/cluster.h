@@ -91,6 +91,8 @@ class Cluster {
   void Trace(const core::Edit& edit) const;
   void CheckState(const core::Changes& changes, const core::State& before);
   void CheckStopping(const std::string& id, const v1::Instance& row);
+  void CheckPhase(const std::string& id, const v1::Deployment& before);
+  bool IsLive(const ProxyPart& part) const;
   void CheckCounts();
   void CheckPick(ProxyPart& part, const core::TargetId& target);
   std::string CheckRest() const;

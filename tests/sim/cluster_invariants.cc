@@ -25,6 +25,46 @@ void Cluster::Trace(const core::Edit& edit) const {
       state_.commit(), ": ", edit.value->ShortDebugString(), "\n");
 }
 
+bool Cluster::IsLive(const ProxyPart& part) const {
+  const absl::Time contact = std::max(part.session->last_contact, seen_.start);
+  return part.session->open || scheduler_.now() < contact + seen_.patience.proxy_lease;
+}
+
+// No phase is left before every live proxy has in force what the phase did, or finds the new
+// instances healthy.
+void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before) {
+  const auto& now = **state_.Find<v1::Deployment>(id);
+  const auto passes = [&](v1::DeploymentPhase from, v1::DeploymentPhase to) {
+    return before.phase() == from && now.phase() == to;
+  };
+  const bool shifts = passes(v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING);
+  const bool shifted = passes(v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_BAKING);
+  const bool back =
+      passes(v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+  const std::string to = "blue/" + core::TextOf(now.to());
+  const int desired = core::DesiredOf(**state_.Find<v1::AutoScalingGroup>("blue"));
+  for (const auto& [name, part] : proxies_) {
+    if (!IsLive(part)) continue;
+    int healthy = 0;
+    for (const auto& [target, health] : seen_.proxies[name].health) {
+      const auto* row = state_.Find<v1::Instance>(target.second);
+      healthy += row != nullptr && core::IsSame((*row)->launch_template(), now.to()) &&
+                 health.state() == v1::TARGET_STATE_HEALTHY;
+    }
+    if (shifts && healthy < desired) {
+      Complain(absl::StrCat(id, " shifts though ", name, " finds only ", healthy, " healthy"));
+    }
+    const auto view = part.proxy->config().find("tg");
+    if (view == part.proxy->config().end() || !view->second.split.has_value()) continue;
+    for (const auto& subset : view->second.split->subsets()) {
+      const bool is_new = subset.subset() == to;
+      if (subset.weight() > 0 && ((shifted && !is_new) || (back && is_new))) {
+        Complain(absl::StrCat(id, " goes on though ", name, " still sends to ", subset.subset()));
+      }
+    }
+  }
+}
+
 // No instance is stopped while a live proxy may send to it, or has requests in flight that still
 // have time.
 void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
@@ -32,9 +72,7 @@ void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
   const core::TargetId target{"tg", id};
   const auto delay = core::FromProto((*state_.Find<v1::TargetGroup>("tg"))->deregistration_delay());
   for (const auto& [name, part] : proxies_) {
-    const absl::Time contact = std::max(part.session->last_contact, seen_.start);
-    const bool live = part.session->open || scheduler_.now() < contact + seen_.patience.proxy_lease;
-    if (!live) continue;
+    if (!IsLive(part)) continue;
     if (part.proxy->IsActive(target)) {
       Complain(absl::StrCat(id, " is stopped while ", name, " sends to it"));
     }
@@ -50,6 +88,10 @@ void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
 void Cluster::CheckState(const core::Changes& changes, const core::State& before) {
   for (const core::Edit& edit : changes.edits) {
     Trace(edit);
+    if (edit.kind == core::Kind::kDeployment && edit.value != nullptr) {
+      const auto* was = before.Find<v1::Deployment>(edit.key);
+      if (was != nullptr) CheckPhase(edit.key, **was);
+    }
     if (edit.kind != core::Kind::kInstance) continue;
     const auto* after = state_.Find<v1::Instance>(edit.key);
     const auto* was = before.Find<v1::Instance>(edit.key);

@@ -26,6 +26,8 @@ void Cluster::Trace(const core::Edit& edit) const {
 }
 
 bool Cluster::IsLive(const ProxyPart& part) const {
+  // One that has never joined has no config either.
+  if (state_.Find<v1::Proxy>(part.proxy->name()) == nullptr) return false;
   const absl::Time contact = std::max(part.session->last_contact, seen_.start);
   return part.session->open || scheduler_.now() < contact + seen_.patience.proxy_lease;
 }

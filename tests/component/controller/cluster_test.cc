@@ -276,7 +276,8 @@ TEST_F(ClusterTest, ANackIsShownUntilALaterAck) {
 TEST_F(ClusterTest, ASecondSessionEndsTheFirst) {
   StartController();
   proxy_.Connect(channel_);
-  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+  // A view comes when the proxy's row is committed.
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.revision.sequence() > 0; }));
   FakeProxy twin("p1");
   twin.Connect(channel_);
   ASSERT_TRUE(twin.WaitFor([](const auto& had) { return had.welcome.has_value(); }));

@@ -31,12 +31,13 @@ Counts CountSide(Pass& pass, const Side& side) {
   Counts counts;
   for (const Member& member : side.members) {
     const v1::Instance& row = *member.second;
-    if (row.state() == v1::INSTANCE_STATE_UNKNOWN) {
-      (IsWrittenOff(pass, row) ? counts.unknown : counts.kept).push_back(member);
+    const bool unknown = row.state() == v1::INSTANCE_STATE_UNKNOWN;
+    if (unknown && IsWrittenOff(pass, row)) {
+      counts.unknown.push_back(member);
       continue;
     }
     if (row.unhealthy() && IsLeavingState(row.state())) ++counts.ending;
-    if (!IsUp(row.state())) continue;
+    if (!unknown && !IsUp(row.state())) continue;
     const bool move = IsOnDrainedHost(pass.draft, row);
     if (row.unhealthy() || move) {
       counts.moving = counts.moving || move;
@@ -159,9 +160,12 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
 // Drains swapped instances: those whose replacement is in service; and, where there is no room for
 // one beside them, as many first as may be missing at once.
 void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Launched& launched,
-                  bool has_room) {
+                  bool has_room, int most) {
   const int up = counts.in_service + static_cast<int>(counts.swapped.size());
-  int spare = up - side.desired;  // below 0: so many are missing
+  // Below 0: so many are missing. Beyond `most` are those that a move brought which has been called
+  // off.
+  int spare = std::max(up - side.desired,
+                       static_cast<int>(counts.kept.size() + counts.swapped.size()) - most);
   // Those that end with nothing in their place yet. What nobody can place at all does not count, or
   // it would hold this up for ever.
   int ending = counts.ending;
@@ -171,11 +175,11 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
         !has_room || std::find(launched.would_free.begin(), launched.would_free.end(), id) !=
                          launched.would_free.end();
     // One that never came into service is no loss.
-    const bool in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
-    const bool first = row->unhealthy() && makes_room && (!in_service || ending < bound);
+    const bool pending = row->state() == v1::INSTANCE_STATE_PENDING;
+    const bool first = row->unhealthy() && (pending || (makes_room && ending < bound));
     if (spare <= 0 && !first) continue;
     --spare;
-    if (in_service) ++ending;
+    if (!pending) ++ending;
     pass.Drain(id,
                row->unhealthy() ? row->state_reason()
                                 : absl::StrCat("its host ", row->host(), " is being drained"),
@@ -183,11 +187,12 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
   }
 }
 
-// Less: serves less.
+// Less: serves less. One whose host is silent may well serve; one that is on its way up does not
+// yet.
 int Serving(const v1::Instance& row) {
   if (row.unhealthy()) return 0;
-  if (row.state() == v1::INSTANCE_STATE_UNKNOWN) return 1;
-  if (row.state() != v1::INSTANCE_STATE_IN_SERVICE) return 2;
+  if (row.state() == v1::INSTANCE_STATE_UNKNOWN) return 2;
+  if (row.state() != v1::INSTANCE_STATE_IN_SERVICE) return 1;
   return row.state_before_unknown() != v1::INSTANCE_STATE_UNSPECIFIED ? 3 : 4;
 }
 
@@ -272,7 +277,7 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
   if (missing > 0 && room > 0) {
     launched = Launch(pass, group_id, group, side, deployment, counts, std::min(missing, room));
   }
-  DrainSwapped(pass, side, counts, launched, missing <= 0 || room > 0);
+  DrainSwapped(pass, side, counts, launched, missing <= 0 || room > 0, most);
   for (const auto& [id, row] : counts.unknown) {
     const Time forget = FromProto(row->state_time()) + kForgetUnknownAfter;
     if (side.desired > 0) pass.DueAt(forget);

@@ -36,13 +36,18 @@ bool Cluster::IsLive(const ProxyPart& part) const {
 // instances healthy.
 void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before) {
   const auto& now = **state_.Find<v1::Deployment>(id);
-  const auto passes = [&](v1::DeploymentPhase from, v1::DeploymentPhase to) {
-    return before.phase() == from && now.phase() == to;
-  };
-  const bool shifts = passes(v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING);
-  const bool shifted = passes(v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_BAKING);
+  const auto from = before.phase();
+  const auto is = now.phase();
+  // A phase may be passed through within one turn: then it counts as left, too.
+  const bool shifts = from == v1::DEPLOYMENT_PHASE_LAUNCHING && core::ServesNewSide(is);
+  const bool shifted =
+      (from == v1::DEPLOYMENT_PHASE_LAUNCHING || from == v1::DEPLOYMENT_PHASE_SHIFTING) &&
+      (is == v1::DEPLOYMENT_PHASE_BAKING || is == v1::DEPLOYMENT_PHASE_DRAINING ||
+       is == v1::DEPLOYMENT_PHASE_SUCCEEDED);
   const bool back =
-      passes(v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+      (from == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING ||
+       from == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING) &&
+      (is == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING || is == v1::DEPLOYMENT_PHASE_ROLLED_BACK);
   const std::string to = "blue/" + core::TextOf(now.to());
   const int desired = core::DesiredOf(**state_.Find<v1::AutoScalingGroup>("blue"));
   for (const auto& [name, part] : proxies_) {

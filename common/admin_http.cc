@@ -1,89 +1,176 @@
 #include "common/admin_http.h"
 
 #include <absl/strings/str_cat.h>
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <boost/asio.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
 #include <chrono>
-#include <cstring>
 #include <exception>
+#include <memory>
+#include <thread>
 #include <utility>
-#include <vector>
 
 namespace remuda {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
 
-struct Connection {
-  int fd;
-  Clock::time_point deadline;
-  std::string in;
-  std::string out;  // empty until the request was read
-  size_t sent = 0;
-};
+// One executor type throughout: no type erasure.
+using Socket = asio::basic_stream_socket<tcp, asio::io_context::executor_type>;
+using Acceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_type>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>,
+                                         asio::io_context::executor_type>;
 
-const char* ReasonPhrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 503:
-      return "Service Unavailable";
-    default:
-      return "Status";
+// Out of descriptors the listener stays readable: a pause rather than a spin.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+const auto& kHttpErrors = http::make_error_code(http::error::bad_method).category();
+
+AdminResponse Failed(error_code error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    return {.status = 431, .body = "the request is over 8 KiB\n"};
   }
-}
-
-std::string Serialize(const AdminResponse& response, bool with_body) {
-  std::string out =
-      absl::StrCat("HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status),
-                   "\r\nContent-Type: ", response.content_type,
-                   "\r\nContent-Length: ", response.body.size(), "\r\nConnection: close\r\n\r\n");
-  if (with_body) out += response.body;
-  return out;
-}
-
-// Reads what there is, and keeps at most a little over the limit: bytes beyond it are read and
-// dropped, since closing with unread bytes would reset the connection before the client saw its
-// answer. False: the peer is gone.
-bool ReadSome(Connection& c) {
-  char buffer[2048];
-  for (int reads = 0; reads < 64; ++reads) {
-    const ssize_t n = recv(c.fd, buffer, sizeof buffer, 0);
-    if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR);
-    if (c.in.size() <= AdminHttp::kMaxRequestBytes) c.in.append(buffer, static_cast<size_t>(n));
-  }
-  return true;
-}
-
-// False: done or broken; the connection is to be closed.
-bool WriteSome(Connection& c) {
-  while (c.sent < c.out.size()) {
-    const ssize_t n = send(c.fd, c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
-    if (n < 0) return errno == EAGAIN || errno == EINTR;
-    c.sent += static_cast<size_t>(n);
-  }
-  shutdown(c.fd, SHUT_WR);
-  return false;
+  return {.status = 400, .body = "the request line must be: METHOD /path HTTP/1.1\n"};
 }
 
 }  // namespace
+
+// Everything that runs on the server's thread.
+class AdminHttp::Server : public std::enable_shared_from_this<AdminHttp::Server> {
+ public:
+  Server(const std::map<std::string, Handler>& handlers, Acceptor acceptor)
+      : handlers_(handlers), acceptor_(std::move(acceptor)), pause_(acceptor_.get_executor()) {}
+
+  void Accept();
+
+  // No operation is begun any more: the context is about to go.
+  void Stop() { stopped_ = true; }
+
+  AdminResponse Answer(const http::request<http::empty_body>& request) const;
+
+ private:
+  class Connection;
+
+  void Ended() {
+    --connections_;
+    if (!stopped_ && !accepting_ && connections_ + 1 == kMaxConnections) Accept();
+  }
+
+  const std::map<std::string, Handler>& handlers_;
+  Acceptor acceptor_;
+  Timer pause_;
+  int connections_ = 0;
+  bool accepting_ = false;
+  bool stopped_ = false;
+};
+
+// One request and its answer. Lives in the handlers of its own operations.
+class AdminHttp::Server::Connection
+    : public std::enable_shared_from_this<AdminHttp::Server::Connection> {
+ public:
+  Connection(std::shared_ptr<Server> server, Socket socket)
+      : server_(std::move(server)), stream_(std::move(socket)) {
+    ++server_->connections_;
+    parser_.header_limit(kMaxRequestBytes);
+    // For all of it: the client's request, our answer, its close.
+    stream_.expires_after(std::chrono::milliseconds(kConnectionTimeoutMs));
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() { server_->Ended(); }
+
+  void Read() {
+    http::async_read_header(
+        stream_, buffer_, parser_, [self = shared_from_this()](error_code error, size_t) {
+          const bool malformed = error.category() == kHttpErrors;
+          // Otherwise the connection broke, ended or was too slow: nobody to answer.
+          if (error && (!malformed || error == http::error::end_of_stream)) return;
+          self->Write(error ? Failed(error) : self->server_->Answer(self->parser_.get()));
+        });
+  }
+
+ private:
+  void Write(AdminResponse answer) {
+    response_.version(11);
+    response_.result(static_cast<unsigned>(answer.status));
+    response_.set(http::field::content_type, answer.content_type);
+    response_.content_length(answer.body.size());
+    response_.keep_alive(false);
+    if (parser_.get().method() != http::verb::head) response_.body() = std::move(answer.body);
+    http::async_write(stream_, response_, [self = shared_from_this()](error_code error, size_t) {
+      error_code ignored;
+      if (!error) self->stream_.socket().shutdown(Socket::shutdown_send, ignored);
+      if (!error) self->Drain();
+    });
+  }
+
+  // Closing with unread bytes would reset the connection before the client saw its answer.
+  void Drain() {
+    buffer_.clear();
+    stream_.async_read_some(buffer_.prepare(kMaxRequestBytes),
+                            [self = shared_from_this()](error_code error, size_t) {
+                              if (!error) self->Drain();
+                            });
+  }
+
+  const std::shared_ptr<Server> server_;
+  beast::basic_stream<tcp, asio::io_context::executor_type> stream_;
+  beast::flat_buffer buffer_{2 * kMaxRequestBytes};
+  http::request_parser<http::empty_body> parser_;
+  http::response<http::string_body> response_;
+};
+
+void AdminHttp::Server::Accept() {
+  accepting_ = true;
+  acceptor_.async_accept([this](error_code error, Socket socket) {
+    accepting_ = false;
+    if (error == asio::error::operation_aborted) return;
+    if (error) {
+      pause_.expires_after(kAcceptPause);
+      pause_.async_wait([this](error_code aborted) {
+        if (!aborted) Accept();
+      });
+      return;
+    }
+    std::make_shared<Connection>(shared_from_this(), std::move(socket))->Read();
+    if (connections_ < kMaxConnections) Accept();
+  });
+}
+
+AdminResponse AdminHttp::Server::Answer(const http::request<http::empty_body>& request) const {
+  const std::string target(request.target());
+  if (target.empty() || target.front() != '/') return Failed({});
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    return {.status = 405, .body = "only GET and HEAD are served here\n"};
+  }
+  AdminRequest asked;
+  asked.path = target.substr(0, target.find('?'));
+  if (asked.path.size() < target.size()) asked.query = target.substr(asked.path.size() + 1);
+  const auto it = handlers_.find(asked.path);
+  if (it == handlers_.end()) {
+    AdminResponse response{.status = 404, .body = "not found; there are:\n"};
+    for (const auto& [path, handler] : handlers_) absl::StrAppend(&response.body, path, "\n");
+    return response;
+  }
+  try {
+    return it->second(asked);
+  } catch (const std::exception& e) {
+    return {.status = 500, .body = absl::StrCat(e.what(), "\n")};
+  }
+}
+
+// Goes in the reverse order: the context last, with the connections that hold the server.
+struct AdminHttp::Running {
+  asio::io_context context{1};
+  std::shared_ptr<Server> server;
+  std::thread thread;
+};
 
 AdminHttp::AdminHttp(Options options) : options_(std::move(options)) {}
 
@@ -101,130 +188,39 @@ std::string AdminHttp::listen_address() const {
 }
 
 absl::Status AdminHttp::Start() {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-  if (inet_pton(AF_INET, options_.address.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(options_.port);
-    length = sizeof *v4;
-  } else if (inet_pton(AF_INET6, options_.address.c_str(), &v6->sin6_addr) == 1) {
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(options_.port);
-    length = sizeof *v6;
-  } else {
+  error_code error;
+  const auto address = asio::ip::make_address(options_.address, error);
+  if (error) {
     return absl::InvalidArgumentError(
         absl::StrCat("admin address \"", options_.address, "\": must be a numeric IP address"));
   }
+  auto running = std::make_unique<Running>();
+  Acceptor acceptor(running->context.get_executor());
+  const tcp::endpoint endpoint(address, options_.port);
   const auto fail = [&](const char* what) {
-    const int error = errno;
-    if (listen_fd_ >= 0) close(listen_fd_);
-    listen_fd_ = -1;
     return absl::UnavailableError(absl::StrCat("admin ", options_.address, ":", options_.port, ": ",
-                                               what, ": ", std::strerror(error)));
+                                               what, ": ", error.message()));
   };
-  listen_fd_ = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (listen_fd_ < 0) return fail("socket");
-  const int on = 1;
-  setsockopt(listen_fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(listen_fd_, reinterpret_cast<sockaddr*>(&storage), length) != 0) return fail("bind");
-  if (listen(listen_fd_, kMaxConnections) != 0) return fail("listen");
-  getsockname(listen_fd_, reinterpret_cast<sockaddr*>(&storage), &length);
-  port_ = ntohs(storage.ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
-  stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (stop_fd_ < 0) return fail("eventfd");
-  thread_ = std::thread([this] { Run(); });
+  if (acceptor.open(endpoint.protocol(), error); error) return fail("socket");
+  acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (acceptor.bind(endpoint, error); error) return fail("bind");
+  if (acceptor.listen(kMaxConnections, error); error) return fail("listen");
+  const tcp::endpoint bound = acceptor.local_endpoint(error);
+  if (error) return fail("getsockname");
+  port_ = bound.port();
+  running->server = std::make_shared<Server>(handlers_, std::move(acceptor));
+  running->server->Accept();
+  running->thread = std::thread([context = &running->context] { context->run(); });
+  running_ = std::move(running);
   return absl::OkStatus();
 }
 
 void AdminHttp::Stop() {
-  if (thread_.joinable()) {
-    const uint64_t one = 1;
-    // An eventfd write of 1 to a counter of 0 cannot be short or fail.
-    [[maybe_unused]] const ssize_t n = write(stop_fd_, &one, sizeof one);
-    thread_.join();
-  }
-  if (listen_fd_ >= 0) close(std::exchange(listen_fd_, -1));
-  if (stop_fd_ >= 0) close(std::exchange(stop_fd_, -1));
-}
-
-AdminResponse AdminHttp::Answer(const std::string& head) const {
-  // "GET /path?query HTTP/1.x"; the header fields that follow have no meaning here.
-  const std::string line = head.substr(0, head.find("\r\n"));
-  const size_t first = line.find(' ');
-  const size_t second = line.find(' ', first == std::string::npos ? first : first + 1);
-  if (second == std::string::npos || line.compare(second, 8, " HTTP/1.") != 0 ||
-      line[first + 1] != '/') {
-    return {.status = 400, .body = "the request line must be: METHOD /path HTTP/1.1\n"};
-  }
-  const std::string method = line.substr(0, first);
-  const std::string target = line.substr(first + 1, second - first - 1);
-  if (method != "GET" && method != "HEAD") {
-    return {.status = 405, .body = "only GET and HEAD are served here\n"};
-  }
-  AdminRequest request;
-  request.path = target.substr(0, target.find('?'));
-  if (const size_t q = target.find('?'); q != std::string::npos)
-    request.query = target.substr(q + 1);
-  const auto it = handlers_.find(request.path);
-  if (it == handlers_.end()) {
-    AdminResponse response{.status = 404, .body = "not found; there are:\n"};
-    for (const auto& [path, handler] : handlers_) absl::StrAppend(&response.body, path, "\n");
-    return response;
-  }
-  try {
-    return it->second(request);
-  } catch (const std::exception& e) {
-    return {.status = 500, .body = absl::StrCat(e.what(), "\n")};
-  }
-}
-
-void AdminHttp::Run() {
-  std::vector<Connection> connections;
-  std::vector<pollfd> polled;
-  for (;;) {
-    polled.clear();
-    polled.push_back({stop_fd_, POLLIN, 0});
-    // Full: leave newcomers in the backlog until one ends; each ends by its deadline.
-    const bool full = connections.size() >= kMaxConnections;
-    polled.push_back({full ? -1 : listen_fd_, POLLIN, 0});
-    for (const Connection& c : connections) {
-      polled.push_back({c.fd, static_cast<short>(c.out.empty() ? POLLIN : POLLOUT), 0});
-    }
-    poll(polled.data(), polled.size(), connections.empty() ? -1 : 200);
-    if (polled[0].revents != 0) break;
-
-    const auto now = Clock::now();
-    for (size_t i = 0; i < connections.size(); ++i) {
-      Connection& c = connections[i];
-      bool keep = now < c.deadline;
-      if (keep && c.out.empty() && polled[i + 2].revents != 0) {
-        keep = ReadSome(c);
-        const bool too_large = c.in.size() > kMaxRequestBytes;
-        if (too_large) {
-          c.out = Serialize({.status = 431, .body = "the request is over 8 KiB\n"}, true);
-        } else if (c.in.find("\r\n\r\n") != std::string::npos) {
-          c.out = Serialize(Answer(c.in), c.in.compare(0, 5, "HEAD ") != 0);
-        }
-        keep = keep || !c.out.empty();
-      }
-      if (keep && !c.out.empty()) keep = WriteSome(c);
-      if (!keep) close(std::exchange(c.fd, -1));
-    }
-    std::erase_if(connections, [](const Connection& c) { return c.fd < 0; });
-
-    if (polled[1].revents != 0) {
-      const int fd = accept4(listen_fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd >= 0) {
-        connections.push_back({fd, now + std::chrono::milliseconds(kConnectionTimeoutMs), {}, {}});
-      } else if (errno == EMFILE || errno == ENFILE) {
-        // Out of descriptors: the listener stays readable, so wait a moment rather than spin.
-        poll(nullptr, 0, 100);
-      }
-    }
-  }
-  for (const Connection& c : connections) close(c.fd);
+  if (running_ == nullptr) return;
+  running_->context.stop();
+  running_->thread.join();
+  running_->server->Stop();
+  running_.reset();
 }
 
 }  // namespace remuda

@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
-#include <thread>
 
 namespace remuda {
 
@@ -60,14 +60,12 @@ class AdminHttp {
   std::string listen_address() const;
 
  private:
-  void Run();
-  AdminResponse Answer(const std::string& head) const;
+  class Server;
+  struct Running;
 
   const Options options_;
   std::map<std::string, Handler> handlers_;  // constant after Start
-  std::thread thread_;
-  int listen_fd_ = -1;
-  int stop_fd_ = -1;  // an eventfd: readable when Stop was called
+  std::unique_ptr<Running> running_;         // null: not started, or stopped
   uint16_t port_ = 0;
 };
 

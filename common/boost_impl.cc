@@ -1,5 +1,4 @@
 // The compiled part of Boost.Asio and Boost.Beast, once for the whole tree (the headers are
 // declared SEPARATE_COMPILATION).
 #include <boost/asio/impl/src.hpp>
-#include <boost/asio/ssl/impl/src.hpp>
 #include <boost/beast/src.hpp>

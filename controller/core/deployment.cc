@@ -52,9 +52,9 @@ bool IsFailing(const Pass& pass, const View& view, const Side& side) {
   return 2 * HealthyOf(pass, view, side) < side.desired;
 }
 
-// Why the side may not take the traffic yet; empty if it may: as many as desired in service, each
+// Why the side may not take the traffic yet; empty if it may: `enough` in service, each
 // found healthy by every live proxy that will send to it, and every live proxy has confirmed it.
-std::string NotReady(const Pass& pass, const View& view, const Side& side) {
+std::string NotReady(const Pass& pass, const View& view, const Side& side, int enough) {
   int ready = 0;
   std::string why;
   for (const auto& [id, row] : side.members) {
@@ -70,7 +70,7 @@ std::string NotReady(const Pass& pass, const View& view, const Side& side) {
       why = std::move(reason);
     }
   }
-  if (ready >= side.desired) return "";
+  if (ready >= enough) return "";
   std::string out = absl::StrCat(ready, " of ", side.desired, " instances of ", TextOf(side.launch),
                                  " are ready");
   if (!why.empty()) absl::StrAppend(&out, "; ", why);
@@ -92,14 +92,17 @@ std::string Obstacle(const Pass& pass, const View& view) {
     case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING: {
       if (std::string why = RowUnconfirmed(pass, view); !why.empty()) return why;
       if (view.row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
-        return NotReady(pass, view, view.new_side);
+        return NotReady(pass, view, view.new_side, view.new_side.desired);
       }
       // While the new side fails its users, a part of the old one is better than none.
       if (IsFailing(pass, view, view.new_side) &&
           HealthyOf(pass, view, view.old_side) > HealthyOf(pass, view, view.new_side)) {
         return "";
       }
-      return NotReady(pass, view, view.old_side);
+      // As many as serve now will do: more than that may have no room beside them.
+      return NotReady(
+          pass, view, view.old_side,
+          std::min(view.old_side.desired, std::max(1, HealthyOf(pass, view, view.new_side))));
     }
     case v1::DEPLOYMENT_PHASE_SHIFTING:
     case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:

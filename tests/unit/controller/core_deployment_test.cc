@@ -254,6 +254,18 @@ TEST_F(Deploy, ARollbackTakesDrainingInstancesBack) {
   EXPECT_EQ(Split().at("blue/shop:2"), 1);
 }
 
+TEST_F(Deploy, ARollbackDoesNotWaitForMoreThanThereIsRoomFor) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
+    row.set_max(3);
+    row.set_desired(3);  // of a fixed port on two hosts
+  });
+  Rollback();
+  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+}
+
 TEST_F(Deploy, ScalingHoldsForBothSides) {
   Create(2);
   UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);

@@ -16,8 +16,8 @@
 #include "agent/instances.h"
 #include "agent/log_streams.h"
 #include "agent/session.h"
+#include "agent/task_threads.h"
 #include "agent/usage.h"
-#include "agent/worker_pool.h"
 #include "common/admin_http.h"
 
 namespace remuda::agent {
@@ -76,8 +76,8 @@ class Agent {
   std::shared_ptr<grpc::Channel> channel_;
   ImageClient images_;
   // Destroyed first: their tasks use the rest.
-  std::unique_ptr<WorkerPool> transfers_;  // over the network: fetches, pushes
-  std::unique_ptr<WorkerPool> files_;      // on this disk
+  std::unique_ptr<TaskThreads> transfers_;  // over the network: fetches, pushes
+  std::unique_ptr<TaskThreads> files_;      // on this disk
   Instances instances_;
   Session session_;
   LogStreams logs_;

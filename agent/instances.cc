@@ -49,8 +49,8 @@ void SetTime(google::protobuf::Timestamp* time, int64_t unix_ms) {
 
 }  // namespace
 
-Instances::Instances(EventLoop& loop, WorkerPool& transfers, WorkerPool& files, ImageSource& source,
-                     Options options)
+Instances::Instances(EventLoop& loop, TaskThreads& transfers, TaskThreads& files,
+                     ImageSource& source, Options options)
     : loop_(loop),
       transfers_(transfers),
       files_(files),

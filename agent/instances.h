@@ -23,7 +23,7 @@
 #include "agent/image_cache.h"
 #include "agent/launch.h"
 #include "agent/supervisor.h"
-#include "agent/worker_pool.h"
+#include "agent/task_threads.h"
 #include "remuda/agent/v1/agent.pb.h"
 
 namespace remuda::agent {
@@ -44,7 +44,7 @@ class Instances {
   // Two pools, so that a transfer which hangs does not keep instances whose image is here from
   // starting. `loop`, the pools and `source` must outlive it; the pools' tasks must have ended
   // before it does.
-  Instances(EventLoop& loop, WorkerPool& transfers, WorkerPool& files, ImageSource& source,
+  Instances(EventLoop& loop, TaskThreads& transfers, TaskThreads& files, ImageSource& source,
             Options options);
   ~Instances();
 
@@ -109,8 +109,8 @@ class Instances {
   void SaveAssignment();
 
   EventLoop& loop_;
-  WorkerPool& transfers_;
-  WorkerPool& files_;
+  TaskThreads& transfers_;
+  TaskThreads& files_;
   const Options options_;
   Assignment assignment_;
   ImageCache images_;

@@ -14,11 +14,11 @@
 
 namespace remuda::agent {
 
-class WorkerPool {
+class TaskThreads {
  public:
-  explicit WorkerPool(int threads);
+  explicit TaskThreads(int threads);
   // Waits for the tasks that have begun; the others are dropped.
-  ~WorkerPool();
+  ~TaskThreads();
 
   // Any thread. Tasks begin in the order of their posting.
   void Post(std::function<void()> task);

@@ -1,14 +1,14 @@
-#include "agent/worker_pool.h"
+#include "agent/task_threads.h"
 
 #include <utility>
 
 namespace remuda::agent {
 
-WorkerPool::WorkerPool(int threads) {
+TaskThreads::TaskThreads(int threads) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
 }
 
-WorkerPool::~WorkerPool() {
+TaskThreads::~TaskThreads() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -17,7 +17,7 @@ WorkerPool::~WorkerPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void WorkerPool::Post(std::function<void()> task) {
+void TaskThreads::Post(std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
@@ -25,7 +25,7 @@ void WorkerPool::Post(std::function<void()> task) {
   changed_.notify_one();
 }
 
-void WorkerPool::Work() {
+void TaskThreads::Work() {
   for (;;) {
     std::function<void()> task;
     {

@@ -11,7 +11,7 @@ const { run, waitFor } = require('./process.js');
 const alternations = 20;
 const evenShare = [0.4, 0.6]; // of two instances, over a window of some hundred requests
 const healthDeadline = '10s'; // after which a version that never becomes healthy is given up
-const windowRequests = 500; // that must be served before a step under load is called good
+const windowRequests = 500; // that must be served after what was done, before a step under load is called good
 
 async function clusterUp(lab) {
   await lab.cluster.start();
@@ -90,6 +90,7 @@ async function killOne(lab) {
   const killedAt = Date.now();
   process.kill(Number(victim.process.pid), 'SIGKILL');
   const successor = newOf(before, await lab.replaced(victim));
+  await lab.serveMore(windowRequests);
   const startedMs = Date.parse(successor.process.startTime) - killedAt;
   return `killed ${victim.id} (pid ${victim.process.pid}); ${successor.id} took its place, its process started ${startedMs} ms later`;
 }
@@ -101,6 +102,7 @@ async function failHealth(lab) {
   const switched = await ask(`${direct}/admin/health`, { method: 'POST', body: '{"healthy":false}' });
   assert.deepEqual([switched.status, switched.json], [200, { healthy: false }]);
   const successor = newOf(before, await lab.replaced(victim));
+  await lab.serveMore(windowRequests);
   return `${victim.id} fell ill, ${successor.id} took its place`;
 }
 
@@ -114,6 +116,7 @@ async function deployAndRollBack(lab) {
   await lab.servesOnly(1);
   await deploy();
   await lab.servesOnly(2);
+  await lab.serveMore(windowRequests);
   return 'version 1 -> 2, back to 1 in one command, and forward again';
 }
 

@@ -39,7 +39,11 @@ class FakeCluster {
       env: { ...process.env, PORT: `${port}`, HOST: instance.address, REMUDA_INSTANCE: instance.id },
       stdio: 'ignore',
     });
-    instance.child.once('exit', () => this.remove(instance));
+    // With the fault a killed one stays in rotation until a few requests have met it.
+    instance.child.once('exit', (code, signal) => {
+      if (fault === 'no-retry' && signal === 'SIGKILL') instance.haunts = 3;
+      else this.remove(instance);
+    });
     this.instances.push(instance);
     return instance;
   }
@@ -109,7 +113,14 @@ class FakeCluster {
       response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(response);
     });
-    upstream.on('error', () => (fault === 'no-retry' || tried ? response.writeHead(502).end() : this.forward(request, response, target)));
+    upstream.on('error', () => {
+      if (target.haunts > 0) {
+        target.haunts -= 1;
+        if (target.haunts === 0) this.remove(target);
+        return response.writeHead(502).end();
+      }
+      return tried ? response.writeHead(502).end() : this.forward(request, response, target);
+    });
     return undefined;
   }
 

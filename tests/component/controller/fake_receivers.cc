@@ -14,9 +14,9 @@ void FakeProxy::Connect(std::shared_ptr<grpc::Channel> channel) {
     had_.welcome.reset();
     had_.updates.clear();
   }
-  stream_ = std::make_unique<Stream>(
-      std::move(channel), request,
-      [this](const proxy::v1::ConnectResponse& message) { OnMessage(message); });
+  stream_ = std::make_unique<Stream>(std::move(channel), request,
+                                     [this](const proxy::v1::ConnectResponse& message,
+                                            Stream& stream) { OnMessage(message, stream); });
 }
 
 void FakeProxy::set_answer(Answer answer) {
@@ -44,7 +44,7 @@ void FakeProxy::Apply(const proxy::v1::ConfigUpdate& update) {
   had_.revision = update.revision();
 }
 
-void FakeProxy::OnMessage(const proxy::v1::ConnectResponse& message) {
+void FakeProxy::OnMessage(const proxy::v1::ConnectResponse& message, Stream& stream) {
   std::vector<proxy::v1::ConnectRequest> answers;
   {
     const std::lock_guard lock(mutex_);
@@ -77,7 +77,7 @@ void FakeProxy::OnMessage(const proxy::v1::ConnectResponse& message) {
       }
     }
   }
-  for (const auto& answer : answers) stream_->Write(answer);
+  for (const auto& answer : answers) stream.Write(answer);
   changed_.notify_all();
 }
 
@@ -103,9 +103,9 @@ void FakeAgent::Connect(std::shared_ptr<grpc::Channel> channel) {
     had_.welcome.reset();
     had_.updates = had_.whole_updates = 0;
   }
-  stream_ = std::make_unique<Stream>(
-      std::move(channel), request,
-      [this](const agent::v1::ConnectResponse& message) { OnMessage(message); });
+  stream_ = std::make_unique<Stream>(std::move(channel), request,
+                                     [this](const agent::v1::ConnectResponse& message,
+                                            Stream& stream) { OnMessage(message, stream); });
 }
 
 void FakeAgent::Apply(const agent::v1::AssignmentUpdate& update,
@@ -141,7 +141,7 @@ void FakeAgent::Apply(const agent::v1::AssignmentUpdate& update,
   had_.revision = update.revision();
 }
 
-void FakeAgent::OnMessage(const agent::v1::ConnectResponse& message) {
+void FakeAgent::OnMessage(const agent::v1::ConnectResponse& message, Stream& stream) {
   std::vector<agent::v1::ConnectRequest> answers;
   {
     const std::lock_guard lock(mutex_);
@@ -157,7 +157,7 @@ void FakeAgent::OnMessage(const agent::v1::ConnectResponse& message) {
       had_.requests.push_back(message);
     }
   }
-  for (const auto& answer : answers) stream_->Write(answer);
+  for (const auto& answer : answers) stream.Write(answer);
   changed_.notify_all();
 }
 

@@ -25,19 +25,21 @@ namespace remuda {
 
 inline constexpr auto kPatience = std::chrono::seconds(30);
 
-// One stream: what comes goes to OnMessage of the owner, under the owner's lock.
+// One stream: what comes goes to OnMessage of the owner, with the stream to answer on. (The owner's
+// own pointer to it is not set yet when the first message comes, and not any more when the last
+// does.)
 template <class Service, class Request, class Response>
 class FakeStream {
  public:
   FakeStream(std::shared_ptr<grpc::Channel> channel, const Request& hello,
-             std::function<void(const Response&)> on_message)
+             std::function<void(const Response&, FakeStream&)> on_message)
       : stub_(Service::NewStub(std::move(channel))),
         stream_(stub_->Connect(&context_)),
         on_message_(std::move(on_message)) {
     stream_->Write(hello);
     reader_ = std::thread([this] {
       Response message;
-      while (stream_->Read(&message)) on_message_(message);
+      while (stream_->Read(&message)) on_message_(message, *this);
       const grpc::Status status = stream_->Finish();
       const std::lock_guard lock(mutex_);
       status_ = status;
@@ -63,7 +65,7 @@ class FakeStream {
   grpc::ClientContext context_;
   std::unique_ptr<typename Service::Stub> stub_;
   std::unique_ptr<grpc::ClientReaderWriter<Request, Response>> stream_;
-  std::function<void(const Response&)> on_message_;
+  std::function<void(const Response&, FakeStream&)> on_message_;
   std::mutex write_mutex_;
   std::mutex mutex_;  // guards status_
   std::condition_variable ended_;
@@ -102,7 +104,7 @@ class FakeProxy {
   Had had();
 
  private:
-  void OnMessage(const proxy::v1::ConnectResponse& message);
+  void OnMessage(const proxy::v1::ConnectResponse& message, Stream& stream);
   void Apply(const proxy::v1::ConfigUpdate& update);
 
   proxy::v1::Hello hello_;
@@ -149,7 +151,7 @@ class FakeAgent {
   Had had();
 
  private:
-  void OnMessage(const agent::v1::ConnectResponse& message);
+  void OnMessage(const agent::v1::ConnectResponse& message, Stream& stream);
   void Apply(const agent::v1::AssignmentUpdate& update, agent::v1::InstanceReport& report);
 
   agent::v1::Hello hello_;

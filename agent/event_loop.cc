@@ -30,10 +30,11 @@ void EventLoop::Run() {
     epoll_event events[64];
     const int n = epoll_wait(epoll_.get(), events, 64, WaitMs());
     for (int i = 0; i < n; ++i) {
-      // Found anew each time: an earlier handler of this round may have unwatched it.
-      const auto it = watched_.find(events[i].data.fd);
-      if (it == watched_.end()) continue;
-      const Task ready = it->second;  // a copy: it may unwatch itself
+      // Found anew each time: an earlier handler of this round may have unwatched it, and begun to
+      // watch another with the same number.
+      const auto it = watched_.find(static_cast<int>(events[i].data.u64 & 0xffffffff));
+      if (it == watched_.end() || it->second.number != events[i].data.u64 >> 32) continue;
+      const Task ready = it->second.ready;  // a copy: it may unwatch itself
       ready();
     }
   }
@@ -53,10 +54,11 @@ void EventLoop::Post(Task task) {
 }
 
 void EventLoop::Watch(int fd, Task ready) {
-  watched_[fd] = std::move(ready);
+  const uint32_t number = next_watch_++;
+  watched_[fd] = {number, std::move(ready)};
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.fd = fd;
+  event.data.u64 = uint64_t{number} << 32 | static_cast<uint32_t>(fd);
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     throw std::system_error(errno, std::generic_category(), "epoll_ctl");
   }

@@ -53,7 +53,14 @@ class EventLoop {
   Fd epoll_;
   Fd wake_;            // eventfd
   bool quit_ = false;  // loop thread
-  std::map<int, Task> watched_;
+  // A number for each watch, since descriptors' numbers come again: an event of a round that was
+  // fetched before is not taken for one of a descriptor that was opened since.
+  struct Watched {
+    uint32_t number;
+    Task ready;
+  };
+  std::map<int, Watched> watched_;
+  uint32_t next_watch_ = 0;
   std::map<std::pair<TimePoint, TimerId>, Task> timers_;
   std::map<TimerId, TimePoint> timer_times_;
   TimerId next_timer_ = 1;

@@ -121,7 +121,13 @@ ExitCode ChangeHost(Context& context, const std::string& name, Method method) {
   const ControllerClient client(context.settings);
   const auto host = client.Call<v1::Host>(*client.cluster, method, request);
   if (!host.ok()) return Fail(context, host.status());
-  PrintResource(context, KindId::kHost, *host);
+  // The answer to a write has no observations in it: without them a person reads "no instances".
+  const auto seen = GetResource(client, KindId::kHost, *id);
+  if (seen.ok()) {
+    PrintResource(context, KindId::kHost, **seen);
+  } else {
+    PrintResource(context, KindId::kHost, *host);
+  }
   return ExitCode::kOk;
 }
 

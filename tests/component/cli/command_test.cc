@@ -352,7 +352,11 @@ TEST_F(CommandTest, SmallCommandsAskForTheRightThing) {
   EXPECT_EQ(Run({"logs", "i-1", "--tail", "5"}).out, "line 1\nline 2\n");
   EXPECT_THAT(controller_.Requests("WatchInstanceLogs"),
               ElementsAre("name: \"instances/i-1\" tail_lines: 5"));
-  EXPECT_EQ(Run({"host", "drain", "h1"}).exit_code, 0);
+  state().hosts.emplace_back().set_name("hosts/h1");
+  state().hosts.back().set_state(v1::HOST_STATE_CONNECTED);
+  Finished drained = Run({"host", "drain", "h1"});
+  EXPECT_EQ(drained.exit_code, 0);
+  EXPECT_THAT(drained.out, HasSubstr("CONNECTED")) << "what is seen of it is shown";
   EXPECT_THAT(controller_.Requests("DrainHost")[0], StartsWith("name: \"hosts/h1\""));
   EXPECT_EQ(Run({"instance", "terminate", "i-1", "--decrement"}).exit_code, 0);
   EXPECT_THAT(controller_.Requests("TerminateInstance")[0], HasSubstr("decrement_desired: true"));

@@ -195,6 +195,16 @@ class FakeCluster final : public v1::ClusterService::Service {
     response->set_schedule(v1::HOST_SCHEDULE_DRAINING);
     return Note(state_, "DrainHost", *request);
   }
+  grpc::Status GetHost(ServerContext*, const v1::GetHostRequest* request,
+                       v1::Host* response) override {
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& host : state_.hosts) {
+      if (host.name() != request->name()) continue;
+      *response = host;
+      return grpc::Status::OK;
+    }
+    return {grpc::StatusCode::NOT_FOUND, request->name()};
+  }
 
  private:
   FakeState& state_;

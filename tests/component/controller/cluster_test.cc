@@ -172,10 +172,10 @@ TEST_F(ClusterTest, FromResourcesToRotationAndADeadProcessOutOfItAtOnce) {
     return HasActive(had, 2) && !had.targets.contains("blue/" + victim);
   }));
 
-  const v1::Proxy seen = GetProxy("p1");
-  EXPECT_TRUE(seen.connected());
-  EXPECT_EQ(seen.config().acknowledged().sequence(), seen.config().sent().sequence());
-  EXPECT_GT(seen.config().confirmed_commit(), 0);
+  EXPECT_TRUE(WaitForProxy("p1", [](const v1::Proxy& seen) {
+    return seen.connected() && seen.config().confirmed_commit() > 0 &&
+           seen.config().acknowledged().sequence() == seen.config().sent().sequence();
+  }));
 }
 
 TEST_F(ClusterTest, AKilledControllerComesBackWithEverythingAndAHigherEpoch) {

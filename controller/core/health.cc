@@ -77,6 +77,10 @@ std::string EndOf(const ProcessFact& fact, const v1::Instance& instance) {
   if (exit.signal() != 0) {
     return absl::StrCat("its process was ended by signal ", exit.signal());
   }
+  // Nobody saw its end (the host was restarted, its shim was killed): the agent says why.
+  if (exit.code() < 0 && !fact.status->message().empty()) {
+    return absl::StrCat("its process is gone: ", fact.status->message());
+  }
   return absl::StrCat("its process exited with code ", exit.code());
 }
 

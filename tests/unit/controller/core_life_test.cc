@@ -129,6 +129,16 @@ TEST(Life, ADeadProcessLeavesTheViewAtOnceAndIsReplacedInTheSameTurn) {
   EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().launch_failures(), 0);
 }
 
+TEST(Life, AnEndThatNobodySawIsToldAsTheAgentSaysIt) {
+  World world = Shop(1);
+  const std::string id = world.InService("blue")[0];
+  world.Killed(id, 0);
+  world.Status(id).set_message("the host was restarted");
+  world.Step();
+  EXPECT_EQ(world.Get<v1::Instance>(id).state_reason(),
+            "its process is gone: the host was restarted");
+}
+
 TEST(Life, CrashLoopsWaitLongerEachTime) {
   World world = Shop(1);
   world.Advance(absl::Seconds(20));

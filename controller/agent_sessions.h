@@ -46,9 +46,7 @@ class AgentSessions final : public ReceiverSessions {
   bool CanBuildOn(std::string_view name, int64_t held) const override {
     return views_.CanBuildOn(name, held);
   }
-  void Surpass(std::string_view name, int64_t held) override {
-    views_.Surpass(name, held, engine_.state().commit());
-  }
+  void Surpass(std::string_view name, int64_t held) override { views_.Surpass(name, held); }
   Frame UpdateFor(std::string_view name, std::optional<int64_t> base) override {
     return views_.UpdateFor(name, base);
   }

@@ -46,10 +46,11 @@ bool AgentViews::CanBuildOn(std::string_view host, int64_t held) const {
   return view != nullptr && view->ChangedSince(held).has_value();
 }
 
-void AgentViews::Surpass(std::string_view host, int64_t held, int64_t commit) {
+void AgentViews::Surpass(std::string_view host, int64_t held) {
   const auto it = views_.find(host);
   if (it == views_.end() || it->second.sequence() > held) return;
-  it->second.Publish(next_sequence_(), commit, /*force=*/true);
+  ViewLog& view = it->second;
+  view.Publish(next_sequence_(), view.CoveredBy(view.sequence()), /*force=*/true);
 }
 
 Frame AgentViews::UpdateFor(std::string_view host, std::optional<int64_t> base) const {

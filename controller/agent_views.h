@@ -33,7 +33,7 @@ class AgentViews {
   // The view that a host follows; null while the state does not know the host.
   const ViewLog* ViewOf(std::string_view host) const;
   bool CanBuildOn(std::string_view host, int64_t held) const;
-  void Surpass(std::string_view host, int64_t held, int64_t commit);
+  void Surpass(std::string_view host, int64_t held);
 
   // The update from `base` (nullopt: the whole view) to the newest revision, as a serialized
   // ConnectResponse.

@@ -153,9 +153,10 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   ready = false;
   loop.Post([&controller] { controller.CloseStreams(); });
   if (server.ok()) (*server)->Stop(kDrainTime);
-  blob_thread.Stop();
   committer.Stop();
   loop.Stop();
+  // After the loop: the last commit's answers still go there, and hold what the server owns.
+  blob_thread.Stop();
   admin.Stop();
   return outcome;
 }

@@ -31,7 +31,7 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
       OnHealth(session.name, request.health());
       break;
     case ConnectRequest::kDrain:
-      SetBusy(session.name, request.drain().busy());
+      SetBusy(session, request.drain().busy());
       break;
     case ConnectRequest::kStats:
       OnStats(session.name, request.stats());
@@ -53,6 +53,10 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
                            .labels = hello.labels(),
                            .held = hello.has_held() ? &hello.held() : nullptr};
   if (absl::Status status = Begin(session, fields); !status.ok()) return status;
+  // The revision that it holds may have made targets leave that are still busy there, and the
+  // acknowledgement that said so may be lost: its first report of busy targets comes before that
+  // revision counts.
+  session.may_confirm = false;
   core::ProxyObservation& seen = Seen(session.name);
   seen.connected = true;
   seen.last_seen = engine_.Now();
@@ -72,7 +76,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
 
 void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {
   // Before the acknowledgement counts: the busy targets are those as of this revision.
-  SetBusy(session.name, ack.busy());
+  SetBusy(session, ack.busy());
   core::ProxyObservation& seen = Seen(session.name);
   seen.listener_errors.clear();
   for (const proxy::v1::ListenerStatus& listener : ack.listeners()) {
@@ -100,13 +104,14 @@ void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthRep
   }
 }
 
-void ProxySessions::SetBusy(const std::string& name,
+void ProxySessions::SetBusy(Session& session,
                             const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy) {
   std::map<core::TargetId, int64_t> now;
   for (const proxy::v1::BusyTarget& target : busy) {
     now[{target.target_group(), target.target()}] = target.requests_in_flight();
   }
-  core::ProxyObservation& seen = Seen(name);
+  session.may_confirm = true;
+  core::ProxyObservation& seen = Seen(session.name);
   if (seen.busy == now) return;
   seen.busy = std::move(now);
   engine_.touched().all_groups = engine_.touched().targets = true;

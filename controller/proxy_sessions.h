@@ -26,9 +26,7 @@ class ProxySessions final : public ReceiverSessions {
   bool CanBuildOn(std::string_view name, int64_t held) const override {
     return views_.CanBuildOn(name, held);
   }
-  void Surpass(std::string_view name, int64_t held) override {
-    views_.Surpass(name, held, engine_.state().commit());
-  }
+  void Surpass(std::string_view name, int64_t held) override { views_.Surpass(name, held); }
   Frame UpdateFor(std::string_view name, std::optional<int64_t> base) override {
     return views_.UpdateFor(name, base);
   }
@@ -42,7 +40,7 @@ class ProxySessions final : public ReceiverSessions {
   void OnAckMessage(Session& session, const proxy::v1::Ack& ack);
   void OnHealth(const std::string& name, const proxy::v1::HealthReport& report);
   void OnStats(const std::string& name, const proxy::v1::StatsReport& report);
-  void SetBusy(const std::string& name,
+  void SetBusy(Session& session,
                const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);
 
   ProxyViews& views_;

@@ -220,9 +220,11 @@ void ProxyViews::Renew(Class& view, int64_t commit) {
   view.frames.clear();
 }
 
-void ProxyViews::Surpass(std::string_view proxy, int64_t held, int64_t commit) {
+void ProxyViews::Surpass(std::string_view proxy, int64_t held) {
   const auto it = members_.find(proxy);
-  if (it != members_.end() && it->second.of->log.sequence() <= held) Renew(*it->second.of, commit);
+  if (it == members_.end() || it->second.of->log.sequence() > held) return;
+  const ViewLog& log = it->second.of->log;
+  Renew(*it->second.of, log.CoveredBy(log.sequence()));
 }
 
 void ProxyViews::Refresh(const core::State& state, const core::Observations& seen,

@@ -47,9 +47,9 @@ class ProxyViews {
   // Whether `held` is a revision of this proxy's view that a delta may build on.
   bool CanBuildOn(std::string_view proxy, int64_t held) const;
 
-  // Makes the proxy's newest revision one above `held`, of which the proxy's view knows nothing. No
-  // effect if it is.
-  void Surpass(std::string_view proxy, int64_t held, int64_t commit);
+  // Makes the proxy's newest revision one above `held`, of which the proxy's view knows nothing. It
+  // is the view as of the last Refresh, and covers no later commit. No effect if it is above.
+  void Surpass(std::string_view proxy, int64_t held);
 
   // Proxies whose view was replaced by another one since the last call: they need a whole one.
   std::set<std::string> TakeReplaced();

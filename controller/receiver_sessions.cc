@@ -183,7 +183,7 @@ void ReceiverSessions::FlushOne(Session& session) {
   if (session.name.empty()) return;
   const ViewLog* view = ViewOf(session.name);
   if (view == nullptr) return;
-  if (session.follower.in_force().has_value()) {
+  if (session.may_confirm && session.follower.in_force().has_value()) {
     const int64_t covered = view->CoveredBy(*session.follower.in_force());
     v1::ReceiverStatus& status = StatusOf(session.name);
     if (covered > status.confirmed_commit()) {

@@ -67,6 +67,8 @@ class ReceiverSessions : public StreamHandler {
     Follower follower;
     absl::Time sent_at;
     int64_t held = 0;  // sequence of this epoch that it said it holds; 0: none
+    // What it has in force may be taken as confirmed. False until it has said what hangs on that.
+    bool may_confirm = true;
   };
 
   // Handles one message. An error ends the session with it. Before the hello, session.name is

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "proxy/core/retry.h"
 #include "proxy/session.h"
@@ -39,11 +40,12 @@ bool IsOurShortage(int error) {
 // target.
 bool Session::StartAttempt() {
   Exchange& x = *exchange_;
-  if (x.target_table != nullptr) worker_.Unpin(x.target_table);
-  x.target_table = worker_.Pin();
   x.target = PickTarget(*x.group, worker_.index(), {x.tried.data(), x.attempts}, true);
+  // Then last_target is still of the table pinned before.
   if (x.target == nullptr)
     return Answer(x.reason == Reason::kNone ? Reason::kNoRegisteredTarget : x.reason);
+  AdoptedTable* const before = std::exchange(x.target_table, worker_.Pin());
+  if (before != nullptr) worker_.Unpin(before);
   x.reason = Reason::kNone;
   x.last_target = x.target;
   TargetSlot& slot = x.target->slot(worker_.index());

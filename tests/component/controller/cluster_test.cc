@@ -248,6 +248,25 @@ TEST_F(ClusterTest, AReceiverThatComesBackInTheSameEpochGetsADelta) {
     EXPECT_TRUE(update.has_base()) << update.ShortDebugString();
 }
 
+TEST_F(ClusterTest, WhatAProxyComesBackWithIsConfirmedOnceItsBusyTargetsAreKnown) {
+  StartController();
+  proxy_.Connect(channel_);
+  ApplyShop(0);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.load_balancers.contains("shop"); }));
+  const auto is_confirmed = [](const v1::Proxy& p) { return p.config().confirmed_commit() > 0; };
+  ASSERT_TRUE(WaitForProxy("p1", is_confirmed));
+  proxy_.Disconnect();
+  ASSERT_TRUE(WaitForProxy("p1", [](const v1::Proxy& p) { return !p.connected(); }));
+  proxy_.set_answer(FakeProxy::Answer::kNothing);
+  proxy_.Connect(channel_);
+  ASSERT_TRUE(WaitForProxy("p1", [](const v1::Proxy& p) { return p.connected(); }));
+  EXPECT_FALSE(is_confirmed(GetProxy("p1"))) << "what is in flight there is not known yet";
+  proxy::v1::ConnectRequest report;
+  report.mutable_drain();
+  proxy_.Send(report);
+  EXPECT_TRUE(WaitForProxy("p1", is_confirmed));
+}
+
 TEST_F(ClusterTest, ANackIsShownUntilALaterAck) {
   StartController();
   proxy_.Connect(channel_);

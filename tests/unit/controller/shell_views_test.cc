@@ -313,8 +313,14 @@ TEST_F(ViewsTest, ARevisionOfAnotherViewIsSurpassed) {
   PutProxy("p1", "a");
   const int64_t held = ++sequence_;  // given out for a view that is gone
   ASSERT_FALSE(views_.CanBuildOn("p1", held));
-  views_.Surpass("p1", held, state_.commit());
-  EXPECT_GT(views_.ViewOf("p1")->sequence(), held);
+  const int64_t covered = state_.commit();
+  core::Draft draft(state_);
+  draft.Delete<v1::TargetGroup>("blue");
+  state_.Apply(draft.Take(), covered + 1);  // which no view shows yet
+  views_.Surpass("p1", held);
+  const ViewLog& view = *views_.ViewOf("p1");
+  EXPECT_GT(view.sequence(), held);
+  EXPECT_EQ(view.CoveredBy(view.sequence()), covered);
 }
 
 TEST_F(ViewsTest, WhateverHappensReceiversHaveWhatConfigForSays) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "proxy/core/config_check.h"
+#include "proxy/core/not_served.h"
 
 namespace remuda::proxy {
 namespace {
@@ -111,6 +112,7 @@ class Compiler {
         config.protocol() != remuda::v1::PROTOCOL_HTTP) {
       return Refuse(name, "protocol: only HTTP is served");
     }
+    if (auto f = NotServedYet(config)) return Refuse(name, *f);
     using std::chrono::milliseconds;
     if (auto f = TakeDuration(config.has_deregistration_delay(), config.deregistration_delay(),
                               {"deregistration_delay", milliseconds(0), milliseconds(3600000)},
@@ -284,6 +286,7 @@ class Compiler {
       }
       const std::string name = "loadBalancers/" + balancer->id;
       if (!seen.insert(balancer->id).second) return Refuse(name, "name: there are two of it");
+      if (auto f = NotServedYet(config)) return Refuse(name, *f);
       if (auto f = CompileLoadBalancer(config, groups, options_.allow_port_zero, *balancer)) {
         return Refuse(name, *f);
       }

@@ -1,0 +1,77 @@
+#include "proxy/core/not_served.h"
+
+namespace remuda::proxy {
+namespace {
+
+Fault Check(bool is_set, std::string_view field) {
+  if (!is_set) return std::nullopt;
+  return std::string(field) + " is not served yet; leave it out";
+}
+
+Fault NotServedYet(const remuda::v1::Action& action) {
+  return Check(action.forward().has_stickiness_duration(), "forward.stickiness_duration");
+}
+
+Fault NotServedYet(const remuda::v1::Rule& rule) {
+  if (Fault f = Check(rule.transforms_size() > 0, "transforms")) return f;
+  for (const auto& condition : rule.conditions()) {
+    for (const Fault& f :
+         {Check(condition.host_header_regex_size() > 0, "host_header_regex"),
+          Check(condition.path_regex_size() > 0, "path_regex"),
+          Check(condition.http_header().regex_values_size() > 0, "http_header.regex_values")}) {
+      if (f) return f;
+    }
+  }
+  return NotServedYet(rule.action());
+}
+
+Fault NotServedYet(const remuda::v1::Listener& listener) {
+  for (const Fault& f :
+       {Check(listener.certificates_size() > 0, "certificates"),
+        Check(listener.tls_policy() != 0, "tls_policy"),
+        Check(listener.has_mutual_authentication(), "mutual_authentication"),
+        Check(listener.has_http2(), "http2"),
+        Check(listener.proxy_protocol_sources_size() > 0, "proxy_protocol_sources"),
+        Check(listener.has_tcp_idle_timeout(), "tcp_idle_timeout")}) {
+    if (f) return f;
+  }
+  for (const auto& rule : listener.rules()) {
+    if (Fault f = NotServedYet(rule)) return f;
+  }
+  return NotServedYet(listener.default_action());
+}
+
+}  // namespace
+
+Fault NotServedYet(const remuda::v1::TargetGroup& config) {
+  for (const Fault& f :
+       {Check(config.algorithm() == remuda::v1::BALANCING_ALGORITHM_CONSISTENT_HASH,
+              "algorithm CONSISTENT_HASH"),
+        Check(config.slow_start().seconds() != 0 || config.slow_start().nanos() != 0, "slow_start"),
+        Check(config.has_consistent_hash(), "consistent_hash"),
+        Check(config.anomaly_mitigation(), "anomaly_mitigation"),
+        Check(config.has_stickiness(), "stickiness"),
+        Check(config.has_passive_ejection(), "passive_ejection"),
+        Check(config.has_concurrency_limit(), "concurrency_limit"),
+        Check(config.has_target_group_health(), "target_group_health"),
+        Check(config.cross_zone() != 0, "cross_zone"), Check(config.has_target_tls(), "target_tls"),
+        Check(config.proxy_protocol() != 0, "proxy_protocol")}) {
+    if (f) return f;
+  }
+  return std::nullopt;
+}
+
+Fault NotServedYet(const remuda::v1::LoadBalancer& config) {
+  for (const Fault& f : {Check(config.desync_mitigation_mode() != 0, "desync_mitigation_mode"),
+                         Check(config.drop_invalid_header_fields(), "drop_invalid_header_fields"),
+                         Check(config.x_forwarded_for_client_port(), "x_forwarded_for_client_port"),
+                         Check(config.add_traceparent(), "add_traceparent")}) {
+    if (f) return f;
+  }
+  for (const auto& listener : config.listeners()) {
+    if (Fault f = NotServedYet(listener)) return f;
+  }
+  return std::nullopt;
+}
+
+}  // namespace remuda::proxy

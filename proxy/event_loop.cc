@@ -54,9 +54,21 @@ bool EventLoop::AddListening(int fd, IoHandler* handler) {
   return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+bool EventLoop::Rebind(int fd, IoHandler* from, IoHandler* to) {
+  DropPending(from);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = to;
+  return epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) == 0;
+}
+
 void EventLoop::Remove(int fd, IoHandler* handler) {
   epoll_event event{};
   epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, &event);
+  DropPending(handler);
+}
+
+void EventLoop::DropPending(const IoHandler* handler) {
   for (int i = event_next_; i < event_count_; ++i) {
     auto& pending = events_[static_cast<size_t>(i)];
     if (pending.data.ptr == handler) pending.events = 0;

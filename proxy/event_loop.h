@@ -67,6 +67,9 @@ class EventLoop {
   // Level triggered, reading only: for listening sockets, which must not be starved by one that
   // accepts partly.
   bool AddListening(int fd, IoHandler* handler);
+  // From now on the events of `fd` go to `to` instead of `from`, beginning with what it is ready
+  // for now.
+  bool Rebind(int fd, IoHandler* from, IoHandler* to);
   // Must come before close(fd). No event of `handler` is delivered after it.
   void Remove(int fd, IoHandler* handler);
 
@@ -92,6 +95,7 @@ class EventLoop {
   void Link(Timer& timer);
   void Unlink(Timer& timer);
   int WaitMs() const;
+  void DropPending(const IoHandler* handler);
   void RunTimers();
   void RunPosted();
   void RunDeferred();

@@ -1,8 +1,5 @@
 #include "proxy/session.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -12,26 +9,6 @@
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
-
-ssize_t Gather::Send(int fd) {
-  msghdr message{};
-  message.msg_iov = &pieces_[first_];
-  message.msg_iovlen = count_ - first_;
-  ssize_t sent;
-  do {
-    sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0) return -errno;
-  size_t left = static_cast<size_t>(sent);
-  while (first_ < count_ && left >= pieces_[first_].iov_len) left -= pieces_[first_++].iov_len;
-  if (first_ == count_) {
-    Clear();
-  } else {
-    pieces_[first_].iov_base = static_cast<char*>(pieces_[first_].iov_base) + left;
-    pieces_[first_].iov_len -= left;
-  }
-  return sent;
-}
 
 void Exchange::Reset() {
   parser.Reset();
@@ -68,25 +45,56 @@ void Exchange::Reset() {
   last_target = nullptr;
 }
 
-Session::Session(Worker& worker) : worker_(worker), timer_([this] { OnTimer(); }) {}
+Session::Session(Worker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
 
 Session::~Session() {
   if (phase_ != Phase::kClosed) Abort();
 }
 
-void Session::Open(int fd, const PeerAddress& peer, std::shared_ptr<Listener> listener) {
-  fd_ = fd;
+void Session::Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
+                   IoHandler* watched_by) {
+  transport_ = std::move(transport);
   peer_ = peer;
   listener_ = std::move(listener);
   phase_ = Phase::kIdle;
   is_readable_ = is_hung_up_ = false;
-  close_when_idle_ = close_after_ = linger_after_ = false;
+  close_when_idle_ = close_after_ = linger_after_ = is_answered_ = false;
   requests_ = 0;
-  if (!worker_.loop().Add(fd_, this)) {
+  const bool is_watched = watched_by == nullptr
+                              ? worker_.loop().Add(transport_.fd(), this)
+                              : worker_.loop().Rebind(transport_.fd(), watched_by, this);
+  if (!is_watched) {
     CloseNow();
     return;
   }
   Arm(IdleTimeout());
+  if (watched_by == nullptr) return;
+  is_readable_ = true;
+  Drive();
+}
+
+void Session::Open(ClientStream& stream, const PeerAddress& peer,
+                   std::shared_ptr<Listener> listener) {
+  stream_ = &stream;
+  peer_ = peer;
+  listener_ = std::move(listener);
+  phase_ = Phase::kIdle;
+  is_readable_ = is_hung_up_ = false;
+  close_when_idle_ = linger_after_ = is_answered_ = false;
+  close_after_ = true;  // one request
+  requests_ = 0;
+  Arm(worker_.settings().request_head_timeout);
+}
+
+void Session::OnStreamReadable() {
+  is_readable_ = true;
+  Drive();
+}
+
+void Session::OnStreamGone() {
+  is_hung_up_ = is_readable_ = true;
+  if (exchange_ != nullptr) exchange_->reason = http::Reason::kClientClosed;
+  CloseNow();
 }
 
 void Session::OnIo(uint32_t events) {
@@ -136,20 +144,14 @@ bool Session::MustClose() const {
 }
 
 ssize_t Session::ReceiveFromClient(size_t max_bytes) {
-  ssize_t got;
-  do {
-    got = recv(fd_, in_.room(), max_bytes, 0);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) {
-    is_readable_ = false;
-    return -errno;
-  }
-  // A short read has emptied the socket: the next event tells of more (epoll(7)). An end behind it
-  // must still be read.
-  if (static_cast<size_t>(got) < max_bytes && !is_hung_up_) is_readable_ = false;
-  in_.end += static_cast<size_t>(got);
-  worker_.counters().received_bytes.Add(static_cast<uint64_t>(got));
-  return got;
+  const Received got = stream_ == nullptr ? transport_.Receive(in_.room(), max_bytes)
+                                          : stream_->Receive(in_.room(), max_bytes);
+  // An end behind what came must still be read.
+  if (got.bytes < 0 || (got.is_drained && !is_hung_up_)) is_readable_ = false;
+  if (got.bytes <= 0) return got.bytes;
+  in_.end += static_cast<size_t>(got.bytes);
+  worker_.counters().received_bytes.Add(static_cast<uint64_t>(got.bytes));
+  return got.bytes;
 }
 
 // Moves a head that fills its block into a large one. Offsets hold, views do not: the parser starts
@@ -299,11 +301,15 @@ bool Session::AnswerWith(const http::OwnAnswer& wanted) {
   answer.omit_body = x.head_size > 0 && x.request.method == http::Method::kHead;
   if (close_after_ && answer.status >= 400) linger_after_ = true;
   if (!x.response_head) x.response_head = worker_.buffers().Take();
-  const size_t size =
-      http::WriteOwnAnswer(answer, x.response_head.block.get(), x.response_head.capacity);
   x.status = answer.status;
   x.to_client.Clear();
-  x.to_client.Add(x.response_head.block.get(), size);
+  if (stream_ == nullptr) {
+    x.to_client.Add(
+        x.response_head.block.get(),
+        http::WriteOwnAnswer(answer, x.response_head.block.get(), x.response_head.capacity));
+  } else if (!StageOwnAnswerOfStream(answer)) {
+    return CloseNow();
+  }
   const size_t cls = static_cast<size_t>(answer.status / 100);
   worker_.counters().own_codes[std::min<size_t>(cls, 5)].Add(1);
   phase_ = Phase::kAnswering;
@@ -311,9 +317,28 @@ bool Session::AnswerWith(const http::OwnAnswer& wanted) {
   return true;
 }
 
+// The body may be of the routing table or the caller's stack: it is copied.
+bool Session::StageOwnAnswerOfStream(const http::OwnAnswer& answer) {
+  Exchange& x = *exchange_;
+  if (!stream_->SendOwnHead(answer)) return false;
+  const size_t size = answer.omit_body ? 0 : answer.body.size();
+  std::memcpy(x.response_head.block.get(), answer.body.data(), size);
+  x.to_client.Add(x.response_head.block.get(), size);
+  return true;
+}
+
+// Sends what it can of to_client. Bytes, or -errno.
+ssize_t Session::SendToClient() {
+  Gather& pieces = exchange_->to_client;
+  if (stream_ == nullptr) return pieces.Send(transport_);
+  const ssize_t sent = stream_->SendBody(pieces.pieces(), pieces.count());
+  if (sent > 0) pieces.Consume(static_cast<size_t>(sent));
+  return sent;
+}
+
 bool Session::FlushAnswer() {
   Exchange& x = *exchange_;
-  const ssize_t sent = x.to_client.Send(fd_);
+  const ssize_t sent = x.to_client.empty() ? 0 : SendToClient();
   if (sent < 0) {
     if (sent == -EAGAIN) return false;
     x.reason = http::Reason::kClientClosed;
@@ -329,7 +354,10 @@ bool Session::FlushAnswer() {
 // The answer is out: writes the log and goes on to the next request, or ends.
 void Session::FinishExchange() {
   DropExchange();
-  if (!MustClose()) {
+  is_answered_ = true;
+  if (stream_ != nullptr) {
+    CloseNow();
+  } else if (!MustClose()) {
     PrepareNextRequest();
   } else if (linger_after_) {
     BeginLinger();
@@ -369,6 +397,7 @@ void Session::DropExchange() {
 
 void Session::PrepareNextRequest() {
   phase_ = Phase::kIdle;
+  is_answered_ = false;
   if (in_.size() == 0 || in_.capacity != BufferPool::kBlockBytes) {
     Buffer rest;
     if (in_.size() > 0) {  // back into a block of the usual size, if it fits
@@ -391,7 +420,7 @@ void Session::PrepareNextRequest() {
 bool Session::BeginLinger() {
   phase_ = Phase::kLingering;
   lingered_bytes_ = 0;
-  shutdown(fd_, SHUT_WR);
+  transport_.ShutdownSending();
   Arm(worker_.settings().linger_timeout);
   return true;
 }
@@ -415,11 +444,14 @@ bool Session::CloseNow() {
   if (phase_ == Phase::kClosed) return true;
   DropExchange();
   timer_.Cancel();
-  worker_.loop().Remove(fd_, this);
-  close(fd_);
-  fd_ = -1;
   phase_ = Phase::kClosed;
   worker_.buffers().Give(in_);
+  if (stream_ != nullptr) {
+    std::exchange(stream_, nullptr)->Finish(is_answered_);
+  } else {
+    worker_.loop().Remove(transport_.fd(), this);
+    transport_.Close();
+  }
   listener_.reset();
   worker_.SessionClosed(this);
   return true;
@@ -431,8 +463,6 @@ void Session::CloseWhenIdle() {
   close_when_idle_ = true;
   if (phase_ == Phase::kIdle && in_.size() == 0) CloseNow();
 }
-
-bool Session::is_orphaned() const { return listener_ != nullptr && listener_->spec == nullptr; }
 
 void Session::EndExchangeWith(const TargetState& target) {
   if (exchange_ == nullptr || exchange_->target != &target) return;

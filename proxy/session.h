@@ -1,13 +1,11 @@
-// One client's connection: reads requests one at a time, forwards each to a target and its response
-// back. A state machine that is driven by readiness: Drive makes all progress that can be made and
-// returns. Bytes wait in bounded blocks, and a side is read only when the other has taken what was
-// read before (backpressure).
+// A client that speaks HTTP/1, or one stream of an HTTP/2 connection: reads requests one at a time,
+// forwards each to a target and its response back. A state machine that is driven by readiness:
+// Drive makes all progress that can be made and returns. Bytes wait in bounded blocks, and a side
+// is read only when the other has taken what was read before (backpressure).
 //
 // Thread: its worker's. Sessions and exchanges are reused; a request allocates nothing in the
 // steady state.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <array>
 #include <cstddef>
@@ -16,6 +14,8 @@
 #include <string_view>
 
 #include "proxy/buffer_pool.h"
+#include "proxy/client_stream.h"
+#include "proxy/connection.h"
 #include "proxy/core/picker.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
@@ -23,31 +23,12 @@
 #include "proxy/http/framing.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
-#include "proxy/socket.h"
+#include "proxy/transport.h"
 #include "proxy/upstream.h"
 
 namespace remuda::proxy {
 
-class Worker;
-struct Listener;
 struct AdoptedTable;
-
-// Up to four pieces that leave in one system call.
-class Gather {
- public:
-  void Add(const char* data, size_t size) {
-    if (size > 0) pieces_[count_++] = {const_cast<char*>(data), size};
-  }
-  bool empty() const { return first_ == count_; }
-  void Clear() { first_ = count_ = 0; }
-  // Sends what it can. Returns bytes sent, or -errno (-EAGAIN if none could be).
-  ssize_t Send(int fd);
-
- private:
-  std::array<iovec, 4> pieces_;
-  size_t first_ = 0;
-  size_t count_ = 0;
-};
 
 // One request and its response. Big, so a connection holds one only while a request is under way.
 struct Exchange {
@@ -114,29 +95,30 @@ struct Exchange {
   void Reset();
 };
 
-class Session final : public IoHandler {
+class Session final : public Connection, public UpstreamUser {
  public:
   explicit Session(Worker& worker);
-  ~Session();
+  ~Session() override;
 
-  void Open(int fd, const PeerAddress& peer, std::shared_ptr<Listener> listener);
+  // Serves a client's connection. `watched_by`: the loop watches it already, for that handler, and
+  // bytes may wait in it.
+  void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
+            IoHandler* watched_by = nullptr);
+  // Serves the one request of a stream, which lives until its Finish was called. Drive it then.
+  void Open(ClientStream& stream, const PeerAddress& peer, std::shared_ptr<Listener> listener);
+
   void OnIo(uint32_t events) override;
+  void OnUpstream() override { Drive(); }
   // Makes all progress that can be made now.
   void Drive();
+  // Of a stream: bytes of the request have come.
+  void OnStreamReadable();
+  // Of a stream: the client has reset it, or is gone.
+  void OnStreamGone();
 
-  // The worker is draining, or the listener is gone: closes at once if no request is under way,
-  // else after it.
-  void CloseWhenIdle();
-  // The target's deregistration delay is over: ends the exchange if it is with `target`.
-  void EndExchangeWith(const TargetState& target);
-  // Without ceremony.
-  void Abort();
-
-  // Its listener is in the config no more.
-  bool is_orphaned() const;
-
-  Session* previous = nullptr;  // in the worker's list
-  Session* next = nullptr;
+  void CloseWhenIdle() override;
+  void EndExchangeWith(const TargetState& target) override;
+  void Abort() override;
 
  private:
   enum class Phase : uint8_t {
@@ -163,6 +145,8 @@ class Session final : public IoHandler {
   bool DispatchRule();
   bool Answer(http::Reason reason);
   bool AnswerWith(const http::OwnAnswer& answer);
+  ssize_t SendToClient();
+  bool StageOwnAnswerOfStream(const http::OwnAnswer& answer);
   void FinishExchange();
   void PrepareNextRequest();
   bool BeginLinger();
@@ -191,25 +175,25 @@ class Session final : public IoHandler {
   Pump TakeResponseHead();
   Pump PassInterim();
   Pump StartResponse();
+  Pump StageResponseHead(const http::ResponseStyle& style);
   Pump StageResponseBody();
   Pump FailResponse(http::Reason reason);
 
-  Worker& worker_;
-  int fd_ = -1;
+  Transport transport_;             // not open for a stream
+  ClientStream* stream_ = nullptr;  // null for a connection
   Phase phase_ = Phase::kClosed;
   bool is_readable_ = false;
   bool is_hung_up_ = false;  // FIN or error seen
   bool close_when_idle_ = false;
   bool close_after_ = false;   // after the answer under way
   bool linger_after_ = false;  // and read on a while
+  bool is_answered_ = false;   // the answer under way left as a whole
   uint32_t requests_ = 0;
   uint64_t rate_bytes_ = 0;  // received at the last look at the upload's rate
   SteadyTime rate_check_{};  // when to look again; zero: not yet
   size_t lingered_bytes_ = 0;
   Buffer in_;
   Exchange* exchange_ = nullptr;
-  std::shared_ptr<Listener> listener_;
-  PeerAddress peer_;
   Timer timer_;
 };
 

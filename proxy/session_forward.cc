@@ -1,6 +1,4 @@
 // The way to the target: attempts, and the request on its way.
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -57,7 +55,7 @@ bool Session::StartAttempt() {
                    ? worker_.pool().Acquire(*x.target, !http::IsIdempotent(x.request.method))
                    : nullptr;
   if (x.upstream != nullptr) {
-    x.upstream->session = this;
+    x.upstream->user = this;
     worker_.counters().connections_reused.Add(1);
     return BeginSending();
   }
@@ -77,11 +75,14 @@ bool Session::AwaitConnect() {
     x.reason = Reason::kClientClosed;
     return CloseNow();
   }
-  if (!x.upstream->is_writable) return false;
-  if (const int error = ConnectError(x.upstream->fd); error != 0)
-    return FailAttempt(Reason::kTargetConnectFailed, true);
-  x.upstream->is_connected = true;
-  return BeginSending();
+  switch (x.upstream->FinishConnect()) {
+    case -EAGAIN:
+      return false;
+    case 0:
+      return BeginSending();
+    default:
+      return FailAttempt(Reason::kTargetConnectFailed, true);
+  }
 }
 
 bool Session::BeginSending() {
@@ -195,7 +196,7 @@ Session::Pump Session::PumpRequest() {
   Pump result = Pump::kBlocked;
   while (!x.is_upload_stopped) {
     if (!x.to_upstream.empty()) {
-      const ssize_t sent = x.to_upstream.Send(x.upstream->fd);
+      const ssize_t sent = x.to_upstream.Send(x.upstream->transport);
       if (sent == -EAGAIN) {
         rate_check_ = SteadyTime();  // it is the target that is slow
         return result;

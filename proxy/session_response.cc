@@ -1,6 +1,4 @@
 // The way back to the client: the response's head and body.
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -25,7 +23,7 @@ Session::Pump Session::PumpResponse() {
   Pump result = Pump::kBlocked;
   while (true) {
     if (!x.to_client.empty()) {
-      const ssize_t sent = x.to_client.Send(fd_);
+      const ssize_t sent = SendToClient();
       if (sent == -EAGAIN) return result;
       if (sent < 0) {
         x.reason = Reason::kClientClosed;
@@ -69,26 +67,23 @@ Session::Pump Session::ReceiveResponse() {
     x.response_parser.Reset();
   }
   const size_t room = x.response_in.room_size();
-  ssize_t got;
-  do {
-    got = recv(upstream.fd, x.response_in.room(), room, 0);
-  } while (got < 0 && errno == EINTR);
-  if (got == -1 && errno == EAGAIN) {
+  const Received got = upstream.transport.Receive(x.response_in.room(), room);
+  if (got.bytes == -EAGAIN) {
     upstream.is_readable = false;
     return Pump::kBlocked;
   }
-  if (got <= 0) {
+  if (got.bytes <= 0) {
     upstream.is_closing = true;
     const bool is_end =
-        got == 0 && x.has_response_head && x.response_framing.kind == BodyKind::kUntilClose;
+        got.bytes == 0 && x.has_response_head && x.response_framing.kind == BodyKind::kUntilClose;
     if (!is_end) return FailResponse(Reason::kTargetClosed);
     x.response_framing.kind = BodyKind::kNone;  // the body is whole now
     return Pump::kProgress;
   }
-  if (static_cast<size_t>(got) < room && !upstream.is_closing) upstream.is_readable = false;
+  if (got.is_drained && !upstream.is_closing) upstream.is_readable = false;
   if (!x.has_response_bytes) x.response_begin = worker_.loop().now();
   x.has_response_bytes = true;
-  x.response_in.end += static_cast<size_t>(got);
+  x.response_in.end += static_cast<size_t>(got.bytes);
   return Pump::kProgress;
 }
 
@@ -115,7 +110,12 @@ Session::Pump Session::TakeResponseHead() {
 Session::Pump Session::PassInterim() {
   Exchange& x = *exchange_;
   if (++x.interim_responses > kMaxInterimResponses) return FailResponse(Reason::kTargetBadResponse);
-  if (x.request.minor_version == 1) {
+  if (stream_ != nullptr) {
+    if (!stream_->SendInterim(x.response)) {
+      CloseNow();
+      return Pump::kEnded;
+    }
+  } else if (x.request.minor_version == 1) {
     if (!x.response_head) x.response_head = worker_.buffers().Take();
     const size_t size = http::WriteResponseHead(x.response, {}, x.response_head.block.get(),
                                                 x.response_head.capacity);
@@ -141,7 +141,8 @@ Session::Pump Session::StartResponse() {
     close_after_ = linger_after_ = true;
   }
   if (framing.kind == BodyKind::kUntilClose || framing.kind == BodyKind::kChunked) {
-    x.client_body = x.request.minor_version == 1 ? BodyKind::kChunked : BodyKind::kUntilClose;
+    x.client_body = x.request.minor_version == 1 && stream_ == nullptr ? BodyKind::kChunked
+                                                                       : BodyKind::kUntilClose;
     if (x.client_body == BodyKind::kUntilClose) close_after_ = true;
   }
   x.is_upstream_reusable = framing.keep_alive && !is_early;
@@ -152,17 +153,8 @@ Session::Pump Session::StartResponse() {
   style.close = MustClose();
   style.say_keep_alive = !style.close && x.request.minor_version == 0;
   if (style.close) close_after_ = true;
-  const size_t need = http::MaxForwardedHeadBytes(x.response_parser.head_size());
-  if (x.response_head.capacity < need) {
-    worker_.buffers().Give(x.response_head);
-    x.response_head =
-        need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
-  }
-  const size_t size = http::WriteResponseHead(x.response, style, x.response_head.block.get(),
-                                              x.response_head.capacity);
-  if (size == 0) return FailResponse(Reason::kTargetBadResponse);
+  if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;
   x.any_answered = true;
-  x.to_client.Add(x.response_head.block.get(), size);
   x.response_in.begin += x.response_parser.head_size();
   WorkerMetrics& counters = worker_.counters();
   const auto us =
@@ -175,6 +167,29 @@ Session::Pump Session::StartResponse() {
   if (x.response.status >= 500) slot.server_errors.Add(1);
   return x.response_in.size() > 0 || framing.kind == BodyKind::kNone ? StageResponseBody()
                                                                      : Pump::kProgress;
+}
+
+Session::Pump Session::StageResponseHead(const http::ResponseStyle& style) {
+  Exchange& x = *exchange_;
+  if (stream_ != nullptr) {
+    const bool ends = x.client_body == BodyKind::kNone ||
+                      (x.client_body == BodyKind::kLength && x.response_left == 0);
+    if (stream_->SendHead(x.response, style, ends)) return Pump::kProgress;
+    x.reason = Reason::kClientClosed;
+    CloseNow();
+    return Pump::kEnded;
+  }
+  const size_t need = http::MaxForwardedHeadBytes(x.response_parser.head_size());
+  if (x.response_head.capacity < need) {
+    worker_.buffers().Give(x.response_head);
+    x.response_head =
+        need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
+  }
+  const size_t size = http::WriteResponseHead(x.response, style, x.response_head.block.get(),
+                                              x.response_head.capacity);
+  if (size == 0) return FailResponse(Reason::kTargetBadResponse);
+  x.to_client.Add(x.response_head.block.get(), size);
+  return Pump::kProgress;
 }
 
 // Stages the body bytes that have come, in the coding that the client was told, behind what is

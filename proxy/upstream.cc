@@ -1,11 +1,9 @@
 #include "proxy/upstream.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 
-#include "proxy/session.h"
 #include "proxy/socket.h"
 
 namespace remuda::proxy {
@@ -18,11 +16,20 @@ void UpstreamConnection::OnIo(uint32_t events) {
     is_readable = true;
     is_writable = true;  // the error is found by the next call
   }
-  if (session != nullptr) {
-    session->Drive();
+  if (user != nullptr) {
+    user->OnUpstream();
   } else if (is_readable) {
     pool->Close(this);  // closed, or bytes that nobody asked for
   }
+}
+
+int UpstreamConnection::FinishConnect() {
+  if (is_connected) return 0;
+  if (!is_writable) return -EAGAIN;
+  if (const int error = ConnectError(transport.fd()); error != 0) return -error;
+  if (const int error = transport.Handshake(); error != 0) return error;
+  is_connected = true;
+  return 0;
 }
 
 UpstreamPool::~UpstreamPool() {
@@ -54,7 +61,8 @@ void UpstreamPool::Unlink(UpstreamConnection* connection) {
 UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look) {
   while (UpstreamConnection* connection = target.slot(worker_).idle_head) {
     char byte;
-    if (look && (recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)) {
+    if (look && (recv(connection->transport.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+                 errno != EAGAIN)) {
       Close(connection);
       continue;
     }
@@ -64,7 +72,7 @@ UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look) {
   return nullptr;
 }
 
-UpstreamConnection* UpstreamPool::Connect(TargetState& target, Session* session) {
+UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* user) {
   const int fd = BeginConnect(MakeSocketAddress(target.address(), target.port()));
   if (fd < 0) {
     errno = -fd;
@@ -79,8 +87,8 @@ UpstreamConnection* UpstreamPool::Connect(TargetState& target, Session* session)
   }
   connection->pool = this;
   connection->target = &target;
-  connection->session = session;
-  connection->fd = fd;
+  connection->user = user;
+  connection->transport = Transport(fd);
   if (!loop_.Add(fd, connection)) {
     const int error = errno;
     Close(connection);
@@ -92,9 +100,9 @@ UpstreamConnection* UpstreamPool::Connect(TargetState& target, Session* session)
 
 void UpstreamPool::Release(UpstreamConnection* connection) {
   TargetSlot& slot = connection->target->slot(worker_);
-  connection->session = nullptr;
-  if (connection->is_closing || connection->is_readable || connection->target->is_leaving() ||
-      slot.idle_count >= settings_.pool_max_idle_a_target) {
+  connection->user = nullptr;
+  if (connection->is_closing || connection->is_readable || connection->transport.has_pending() ||
+      connection->target->is_leaving() || slot.idle_count >= settings_.pool_max_idle_a_target) {
     Close(connection);
     return;
   }
@@ -113,10 +121,9 @@ void UpstreamPool::Release(UpstreamConnection* connection) {
 void UpstreamPool::Close(UpstreamConnection* connection) {
   const bool is_idle = oldest_ == connection || connection->pool_previous != nullptr;
   if (is_idle) Unlink(connection);
-  loop_.Remove(connection->fd, connection);
-  close(connection->fd);
-  connection->fd = -1;
-  connection->session = nullptr;
+  loop_.Remove(connection->transport.fd(), connection);
+  connection->transport.Close();
+  connection->user = nullptr;
   connection->target = nullptr;
   connection->pool_next = free_;
   free_ = connection;

@@ -8,19 +8,31 @@
 #include "proxy/core/target_state.h"
 #include "proxy/event_loop.h"
 #include "proxy/settings.h"
+#include "proxy/transport.h"
 
 namespace remuda::proxy {
 
-class Session;
 class UpstreamPool;
+
+// Who has a connection to a target in use.
+class UpstreamUser {
+ public:
+  // Something can be done with it.
+  virtual void OnUpstream() = 0;
+
+ protected:
+  ~UpstreamUser() = default;
+};
 
 struct UpstreamConnection final : IoHandler {
   void OnIo(uint32_t events) override;
+  // 0 once it can carry bytes; -EAGAIN: ask again at its next event; else -errno.
+  int FinishConnect();
 
   UpstreamPool* pool = nullptr;
   TargetState* target = nullptr;  // alive while a table that holds it is adopted or pinned
-  Session* session = nullptr;     // null while idle
-  int fd = -1;
+  UpstreamUser* user = nullptr;   // null while idle
+  Transport transport;
   bool is_connected = false;
   bool is_readable = false;
   bool is_writable = false;
@@ -45,8 +57,8 @@ class UpstreamPool {
   // asks the kernel for a close that no event has told of yet: one call more, for requests that
   // cannot be repeated once they are sent.
   UpstreamConnection* Acquire(TargetState& target, bool look);
-  // Begins a new connection for `session`; null with errno set if it failed at once.
-  UpstreamConnection* Connect(TargetState& target, Session* session);
+  // Begins a new connection for `user`; null with errno set if it failed at once.
+  UpstreamConnection* Connect(TargetState& target, UpstreamUser* user);
   // Keeps a connection whose exchange ended cleanly.
   void Release(UpstreamConnection* connection);
   void Close(UpstreamConnection* connection);

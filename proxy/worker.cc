@@ -83,11 +83,9 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
     listeners_.erase(it);
   }
   if (!closed.empty()) {
-    Session* next = nullptr;
-    for (Session* session = sessions_; session != nullptr; session = next) {
-      next = session->next;
-      if (session->is_orphaned()) session->CloseWhenIdle();
-    }
+    ForEachConnection([](Connection& connection) {
+      if (connection.is_orphaned()) connection.CloseWhenIdle();
+    });
   }
   for (const ListenerChange& change : opened) {
     auto listener = std::make_shared<Listener>();
@@ -134,45 +132,68 @@ void Worker::AcceptFrom(Listener& listener) {
       // Out of descriptors or memory: pause instead of spinning on a readable socket.
       metrics_.accept_errors.Add(1);
       loop_.Remove(listener.fd, &listener);
-      paused_.push_back(std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& entry) {
-                          return entry.second.get() == &listener;
-                        })->second);
+      paused_.push_back(listener.shared_from_this());
       accept_timer_.Arm(loop_, loop_.now() + kAcceptPause);
       return;
     }
-    if (session_count_ >= settings_.max_connections) {
+    if (connection_count_ >= settings_.max_connections) {
       metrics_.rejected_connections.Add(1);
       close(fd);
       continue;
     }
-    std::unique_ptr<Session> session;
-    if (free_sessions_.empty()) {
-      session = std::make_unique<Session>(*this);
-    } else {
-      session = std::move(free_sessions_.back());
-      free_sessions_.pop_back();
-    }
-    Session* const opened = session.release();
-    opened->previous = nullptr;
-    opened->next = sessions_;
-    if (sessions_ != nullptr) sessions_->previous = opened;
-    sessions_ = opened;
-    ++session_count_;
     metrics_.new_connections.Add(1);
-    metrics_.active_connections.Add(1);
-    const auto it = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& entry) {
-      return entry.second.get() == &listener;
-    });
-    opened->Open(fd, ToPeerAddress(storage), it->second);
+    OpenConnection(Transport(fd), ToPeerAddress(storage), listener.shared_from_this());
   }
 }
 
-void Worker::SessionClosed(Session* session) {
-  if (session->previous != nullptr) session->previous->next = session->next;
-  if (session->next != nullptr) session->next->previous = session->previous;
-  if (sessions_ == session) sessions_ = session->next;
-  --session_count_;
+void Worker::OpenConnection(Transport transport, const PeerAddress& peer,
+                            const std::shared_ptr<Listener>& listener) {
+  NewSession()->Open(std::move(transport), peer, listener);
+}
+
+bool Connection::is_orphaned() const { return listener_ != nullptr && listener_->spec == nullptr; }
+
+void Worker::Link(Connection* connection) {
+  connection->previous_ = nullptr;
+  connection->next_ = connections_;
+  if (connections_ != nullptr) connections_->previous_ = connection;
+  connections_ = connection;
+  ++connection_count_;
+  metrics_.active_connections.Add(1);
+}
+
+void Worker::Unlink(Connection* connection) {
+  if (visited_next_ == connection) visited_next_ = connection->next_;
+  if (connection->previous_ != nullptr) connection->previous_->next_ = connection->next_;
+  if (connection->next_ != nullptr) connection->next_->previous_ = connection->previous_;
+  if (connections_ == connection) connections_ = connection->next_;
+  --connection_count_;
   metrics_.active_connections.Sub(1);
+}
+
+// A visit may close any connection.
+template <typename Visit>
+void Worker::ForEachConnection(Visit visit) {
+  for (Connection* connection = connections_; connection != nullptr; connection = visited_next_) {
+    visited_next_ = connection->next_;
+    visit(*connection);
+  }
+}
+
+Session* Worker::NewSession() {
+  std::unique_ptr<Session> session;
+  if (free_sessions_.empty()) {
+    session = std::make_unique<Session>(*this);
+  } else {
+    session = std::move(free_sessions_.back());
+    free_sessions_.pop_back();
+  }
+  Link(session.get());
+  return session.release();
+}
+
+void Worker::SessionClosed(Session* session) {
+  Unlink(session);
   // Its methods may still be on the stack.
   std::unique_ptr<Session> owned(session);
   if (free_sessions_.size() < kMaxFreeSessions) {
@@ -183,12 +204,16 @@ void Worker::SessionClosed(Session* session) {
   if (is_draining_) CheckStopped();
 }
 
+void Worker::Hold(std::unique_ptr<Connection> connection) { Link(connection.release()); }
+
+void Worker::ConnectionClosed(Connection* connection) {
+  Unlink(connection);
+  loop_.Defer([connection] { delete connection; });
+  if (is_draining_) CheckStopped();
+}
+
 void Worker::CloseExchangesWith(TargetState& target) {
-  Session* next = nullptr;
-  for (Session* session = sessions_; session != nullptr; session = next) {
-    next = session->next;
-    session->EndExchangeWith(target);
-  }
+  ForEachConnection([&](Connection& connection) { connection.EndExchangeWith(target); });
 }
 
 void Worker::Drain() {
@@ -199,20 +224,16 @@ void Worker::Drain() {
     AcceptFrom(*listener);
     CloseListener(*listener);
   }
-  Session* next = nullptr;
-  for (Session* session = sessions_; session != nullptr; session = next) {
-    next = session->next;
-    session->CloseWhenIdle();
-  }
+  ForEachConnection([](Connection& connection) { connection.CloseWhenIdle(); });
   CheckStopped();
 }
 
 void Worker::AbortAll() {
-  while (sessions_ != nullptr) sessions_->Abort();
+  while (connections_ != nullptr) connections_->Abort();
 }
 
 void Worker::CheckStopped() {
-  if (session_count_ > 0 || is_stop_reported_) return;
+  if (connection_count_ > 0 || is_stop_reported_) return;
   is_stop_reported_ = true;
   if (events_.on_stopped) events_.on_stopped();
 }

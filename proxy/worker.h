@@ -30,7 +30,7 @@ struct AdoptedTable {
 };
 
 // A listening socket of one worker and what it serves.
-struct Listener final : IoHandler {
+struct Listener final : IoHandler, std::enable_shared_from_this<Listener> {
   void OnIo(uint32_t events) override;
 
   Worker* worker = nullptr;
@@ -88,7 +88,13 @@ class Worker {
   void Unpin(AdoptedTable* table);
   Exchange* TakeExchange();
   void GiveExchange(Exchange* exchange);
+  // A session for a new connection or stream, in the worker's list; it comes back by SessionClosed.
+  Session* NewSession();
   void SessionClosed(Session* session);
+  // Puts any other kind of connection into the worker's list.
+  void Hold(std::unique_ptr<Connection> connection);
+  // Takes it out and destroys it when the current event has been dealt with.
+  void ConnectionClosed(Connection* connection);
   void TargetReleased(TargetState& target);
   void TargetRefused(TargetState& target);
   bool is_draining() const { return is_draining_; }
@@ -99,6 +105,12 @@ class Worker {
   void Sweep();
   void CloseListener(Listener& listener);
   void CheckStopped();
+  void OpenConnection(Transport transport, const PeerAddress& peer,
+                      const std::shared_ptr<Listener>& listener);
+  void Link(Connection* connection);
+  void Unlink(Connection* connection);
+  template <typename Visit>
+  void ForEachConnection(Visit visit);
 
   const size_t index_;
   const Settings& settings_;
@@ -112,8 +124,9 @@ class Worker {
   std::unique_ptr<AdoptedTable> current_;
   std::vector<std::unique_ptr<AdoptedTable>> retired_;
   std::map<std::string, std::shared_ptr<Listener>> listeners_;
-  Session* sessions_ = nullptr;
-  size_t session_count_ = 0;
+  Connection* connections_ = nullptr;
+  Connection* visited_next_ = nullptr;  // while the list is gone through
+  size_t connection_count_ = 0;
   std::vector<std::unique_ptr<Session>> free_sessions_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   bool is_draining_ = false;

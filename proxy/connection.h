@@ -1,0 +1,50 @@
+// What a worker knows of each connection of a client that it holds, whatever is spoken on it.
+//
+// Thread: its worker's.
+#pragma once
+
+#include <memory>
+
+#include "proxy/event_loop.h"
+#include "proxy/socket.h"
+
+namespace remuda::proxy {
+
+class TargetState;
+class Worker;
+struct Listener;
+
+class Connection : public IoHandler {
+ public:
+  explicit Connection(Worker& worker) : worker_(worker) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  virtual ~Connection() = default;
+
+  // The worker is draining, or the listener is gone: closes at once if nothing is under way, else
+  // after it.
+  virtual void CloseWhenIdle() = 0;
+  // The target's deregistration delay is over: ends what is under way with `target`.
+  virtual void EndExchangeWith(const TargetState& target) = 0;
+  // `target` takes no new requests from now on. What is under way goes on; a tunnel tells its
+  // client.
+  virtual void TargetLeaves(const TargetState& /*target*/) {}
+  // Without ceremony.
+  virtual void Abort() = 0;
+
+  // Its listener is in the config no more.
+  bool is_orphaned() const;
+  const PeerAddress& peer() const { return peer_; }
+
+ protected:
+  Worker& worker_;
+  std::shared_ptr<Listener> listener_;
+  PeerAddress peer_;
+
+ private:
+  friend class Worker;
+  Connection* previous_ = nullptr;  // in the worker's list
+  Connection* next_ = nullptr;
+};
+
+}  // namespace remuda::proxy

@@ -9,6 +9,13 @@
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
+namespace {
+
+// With less room, a long body would cost a system call for a few bytes each, or find no room at
+// all.
+constexpr size_t kMinBodyRoomBytes = 2048;
+
+}  // namespace
 
 void Exchange::Reset() {
   parser.Reset();
@@ -179,6 +186,10 @@ bool Session::ReadHead() {
       }
       switch (exchange_->parser.Parse(in_.data(), in_.size(), exchange_->request)) {
         case http::ParseStatus::kDone:
+          // The body passes through what the head leaves of the block: parsed again in a larger
+          // one.
+          if (in_.capacity - exchange_->parser.head_size() < kMinBodyRoomBytes && GrowInput())
+            continue;
           return BeginRequest();
         case http::ParseStatus::kError:
           return Answer(exchange_->parser.reason());

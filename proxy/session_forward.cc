@@ -216,10 +216,6 @@ Session::Pump Session::PumpRequest() {
       // All of it is sent: the block is used again, and the request cannot be repeated any more.
       x.is_body_held = false;
       in_.end = x.body_end = x.body_staged = x.head_size;
-      if (in_.room_size() == 0) {  // a head as large as its block
-        x.reason = Reason::kHeadTooLarge;
-        return FailResponse(Reason::kHeadTooLarge);
-      }
     }
     const ssize_t got = ReceiveFromClient(in_.room_size());
     if (got == -EAGAIN) return result;

@@ -12,6 +12,8 @@ struct Settings {
   // From a request's first byte to its last header byte (http-safety: slow clients).
   std::chrono::milliseconds request_head_timeout{15000};
   std::chrono::milliseconds connect_timeout{10000};
+  // From the accept to the end of a PROXY protocol header and a TLS handshake.
+  std::chrono::milliseconds greeting_timeout{10000};
   // A client's body must bring at least this in each interval.
   std::chrono::milliseconds body_rate_interval{10000};
   size_t body_rate_min_bytes = 2400;

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <random>
 
+#include "proxy/greeting.h"
+
 namespace remuda::proxy {
 namespace {
 
@@ -148,7 +150,19 @@ void Worker::AcceptFrom(Listener& listener) {
 
 void Worker::OpenConnection(Transport transport, const PeerAddress& peer,
                             const std::shared_ptr<Listener>& listener) {
-  NewSession()->Open(std::move(transport), peer, listener);
+  if (!Greeting::IsNeeded(*listener, peer)) {
+    Serve(std::move(transport), peer, listener, nullptr);
+    return;
+  }
+  auto owned = std::make_unique<Greeting>(*this);
+  Greeting& greeting = *owned;
+  Hold(std::move(owned));
+  greeting.Open(std::move(transport), peer, listener);
+}
+
+void Worker::Serve(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
+                   IoHandler* watched_by) {
+  NewSession()->Open(std::move(transport), peer, std::move(listener), watched_by);
 }
 
 bool Connection::is_orphaned() const { return listener_ != nullptr && listener_->spec == nullptr; }

@@ -93,6 +93,10 @@ class Worker {
   void SessionClosed(Session* session);
   // Puts any other kind of connection into the worker's list.
   void Hold(std::unique_ptr<Connection> connection);
+  // Serves what the listener's protocol is on a connection whose greeting is over. `watched_by`:
+  // who gets its events so far; null: nobody yet.
+  void Serve(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
+             IoHandler* watched_by);
   // Takes it out and destroys it when the current event has been dealt with.
   void ConnectionClosed(Connection* connection);
   void TargetReleased(TargetState& target);

@@ -136,7 +136,11 @@ struct Rule {
 
 struct LoadBalancer;
 
+// What clients speak; kTls: bytes for TCP targets under TLS that ends here.
+enum class ListenerProtocol : uint8_t { kHttp, kHttps, kTcp, kTls };
+
 struct ListenerSpec {
+  ListenerProtocol protocol = ListenerProtocol::kHttp;
   std::string address;  // empty: all
   uint16_t port = 0;
   std::vector<Rule> rules;  // by priority, the default last

@@ -1,0 +1,67 @@
+#include "proxy/greeting.h"
+
+#include "proxy/worker.h"
+
+namespace remuda::proxy {
+
+Greeting::Greeting(Worker& worker) : Connection(worker), timer_([this] { Close(); }) {}
+
+bool Greeting::IsNeeded(const Listener& listener, const PeerAddress& /*peer*/) {
+  return listener.spec != nullptr && listener.spec->protocol != ListenerProtocol::kHttp &&
+         listener.spec->protocol != ListenerProtocol::kTcp;
+}
+
+void Greeting::Open(Transport transport, const PeerAddress& peer,
+                    std::shared_ptr<Listener> listener) {
+  transport_ = std::move(transport);
+  peer_ = peer;
+  listener_ = std::move(listener);
+  if (!worker_.loop().Add(transport_.fd(), this)) {
+    Close();
+    return;
+  }
+  timer_.Arm(worker_.loop(), worker_.loop().now() + worker_.settings().greeting_timeout);
+}
+
+void Greeting::OnIo(uint32_t /*events*/) {
+  while (stage_ != Stage::kDone) {
+    const int result = Step();
+    if (result == -EAGAIN) return;
+    if (result != 0) {
+      Close();
+      return;
+    }
+  }
+  HandOver();
+}
+
+int Greeting::Step() {
+  switch (stage_) {
+    case Stage::kProxyHeader:
+      stage_ = Stage::kTls;
+      return 0;
+    case Stage::kTls:
+      if (const int result = transport_.Handshake(); result != 0) return result;
+      stage_ = Stage::kDone;
+      return 0;
+    case Stage::kDone:
+      return 0;
+  }
+  return 0;
+}
+
+void Greeting::HandOver() {
+  timer_.Cancel();
+  worker_.Serve(std::move(transport_), peer_, std::move(listener_), this);
+  worker_.ConnectionClosed(this);
+}
+
+void Greeting::Close() {
+  timer_.Cancel();
+  worker_.loop().Remove(transport_.fd(), this);
+  transport_.Close();
+  listener_.reset();
+  worker_.ConnectionClosed(this);
+}
+
+}  // namespace remuda::proxy

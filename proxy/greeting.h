@@ -1,0 +1,39 @@
+// What comes before the first byte of a protocol: a PROXY protocol header, then a TLS handshake, as
+// the listener asks for. Afterwards the transport is handed over to who speaks the protocol.
+//
+// Thread: its worker's.
+#pragma once
+
+#include "proxy/connection.h"
+#include "proxy/transport.h"
+
+namespace remuda::proxy {
+
+class Greeting final : public Connection {
+ public:
+  explicit Greeting(Worker& worker);
+
+  // Whether connections to `listener` begin with one; if not they are served at once.
+  static bool IsNeeded(const Listener& listener, const PeerAddress& peer);
+
+  void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener);
+
+  void OnIo(uint32_t events) override;
+  void CloseWhenIdle() override { Close(); }
+  void EndExchangeWith(const TargetState& /*target*/) override {}
+  void Abort() override { Close(); }
+
+ private:
+  enum class Stage : uint8_t { kProxyHeader, kTls, kDone };
+
+  // 0: go on with the next stage; -EAGAIN: wait for an event; else the connection is closed.
+  int Step();
+  void HandOver();
+  void Close();
+
+  Transport transport_;
+  Stage stage_ = Stage::kProxyHeader;
+  Timer timer_;
+};
+
+}  // namespace remuda::proxy

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/core/forward.h"
 #include "proxy/core/match.h"
 #include "proxy/http/target.h"
 #include "proxy/worker.h"
@@ -258,7 +259,7 @@ bool Session::DispatchRule() {
   x.rule = MatchRule(*listener_->spec, x.request, peer_.bytes);
   if (x.rule == nullptr) return Answer(http::Reason::kNoRule);
   if (const auto* forward = std::get_if<ForwardAction>(&x.rule->action)) {
-    x.group = PickGroup(*forward, listener_->currents[forward->index]);
+    x.group = PickGroup(*forward);
     if (x.group == nullptr) return Answer(http::Reason::kNoRegisteredTarget);
     return StartAttempt();
   }

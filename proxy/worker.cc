@@ -100,11 +100,7 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
     for (const ListenerSpec& spec : balancer->listeners) {
       const auto it = listeners_.find(spec.Key());
       if (it == listeners_.end()) continue;  // it could not be opened
-      Listener& listener = *it->second;
-      listener.spec = &spec;
-      if (listener.balancer_serial == balancer->serial) continue;
-      listener.balancer_serial = balancer->serial;
-      listener.currents.assign(spec.forward_actions, std::vector<int64_t>(kMaxForwardGroups, 0));
+      it->second->spec = &spec;
     }
   }
   for (const ListenerChange& change : opened) {

@@ -37,9 +37,6 @@ struct Listener final : IoHandler, std::enable_shared_from_this<Listener> {
   int fd = -1;
   uint16_t port = 0;                   // the real one
   const ListenerSpec* spec = nullptr;  // of the current table; null: gone
-  uint64_t balancer_serial = 0;        // of the spec, to notice a change
-  std::vector<std::vector<int64_t>>
-      currents;  // smooth weights of its forward actions, by ForwardAction::index
 };
 
 // What a worker is told to listen on: the spec and a socket of its own, already bound.

@@ -140,17 +140,4 @@ TargetState* PickTarget(GroupState& group_state, size_t worker, std::span<Target
   return PickTarget(group_state, worker, {}, false);
 }
 
-GroupState* PickGroup(const ForwardAction& action, std::span<int64_t> currents) {
-  if (action.groups.size() == 1) return action.groups.front().group.get();
-  size_t best = action.groups.size();
-  for (size_t i = 0; i < action.groups.size(); ++i) {
-    if (action.groups[i].weight == 0) continue;
-    currents[i] += action.groups[i].weight;
-    if (best == action.groups.size() || currents[i] > currents[best]) best = i;
-  }
-  if (best == action.groups.size()) return nullptr;
-  currents[best] -= action.total_weight;
-  return action.groups[best].group.get();
-}
-
 }  // namespace remuda::proxy

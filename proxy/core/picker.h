@@ -23,8 +23,4 @@ inline constexpr size_t kMaxAttempts = 3;
 TargetState* PickTarget(GroupState& state, size_t worker, std::span<TargetState* const> tried,
                         bool allow_tried);
 
-// Picks one of an action's weighted groups, smoothly: over sum(weights) picks each group gets its
-// weight exactly. `currents` is the worker's own memory for this action, as long as its groups.
-GroupState* PickGroup(const ForwardAction& action, std::span<int64_t> currents);
-
 }  // namespace remuda::proxy

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "proxy/core/config_check.h"
+#include "proxy/core/forward.h"
 #include "proxy/core/not_served.h"
 
 namespace remuda::proxy {
@@ -293,6 +294,10 @@ class Compiler {
       balancer->serial = NextSerial();
       balancer->config = std::make_shared<const remuda::v1::LoadBalancer>(config);
       for (ListenerSpec& listener : balancer->listeners) listener.load_balancer = balancer.get();
+      if (const auto it = previous_.load_balancers.find(balancer->id);
+          it != previous_.load_balancers.end()) {
+        KeepTurns(*it->second, *balancer);
+      }
       table_->load_balancers[balancer->id] = std::move(balancer);
     }
     return true;

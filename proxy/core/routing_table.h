@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "proxy/core/rule.h"
 #include "proxy/core/target_state.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
@@ -22,13 +23,10 @@
 
 namespace remuda::proxy {
 
-// An IPv4 (mapped) or IPv6 address, for source-ip conditions.
-using IpBytes = std::array<uint8_t, 16>;
-std::optional<IpBytes> ParseIp(const std::string& text);
-
 // The bounds of a config, with the names that errors use.
 inline constexpr int kMaxListeners = 50;
 inline constexpr int kMaxRules = 100;
+inline constexpr int kMaxPriority = 50000;
 inline constexpr int kMaxConditions = 5;
 inline constexpr int kMaxConditionValues = 5;
 inline constexpr int kMaxForwardGroups = 5;
@@ -91,49 +89,6 @@ struct TargetGroup {
   const Member* Find(std::string_view target_id) const;
 };
 
-struct ForwardAction {
-  struct Choice {
-    std::shared_ptr<GroupState> group;
-    int64_t weight = 1;
-  };
-  std::vector<Choice> groups;
-  int64_t total_weight = 0;
-  size_t index = 0;  // within its listener: where a worker keeps this action's smooth weights
-};
-
-struct FixedResponse {
-  int status = 200;
-  std::string content_type;
-  std::string body;
-};
-
-struct Redirect {
-  int status = 302;
-  std::string protocol, host, port, path, query;  // templates; empty: as it came
-};
-
-using RuleAction = std::variant<ForwardAction, FixedResponse, Redirect>;
-
-struct Cidr {
-  IpBytes address{};
-  int prefix_bits = 0;  // over the 128 bits of the mapped form
-};
-
-struct Condition {
-  enum class Kind : uint8_t { kHost, kPath, kHeader, kMethod, kQuery, kSourceIp };
-  Kind kind = Kind::kPath;
-  std::string header_name;
-  std::vector<std::string> values;  // patterns, lower case where case does not count
-  std::vector<std::pair<std::string, std::string>> queries;  // (key, value pattern), lower case
-  std::vector<Cidr> sources;
-};
-
-struct Rule {
-  int32_t priority = 0;  // 0: the default
-  std::vector<Condition> conditions;
-  RuleAction action;
-};
-
 struct LoadBalancer;
 
 // What clients speak; kTls: bytes for TCP targets under TLS that ends here.
@@ -143,8 +98,7 @@ struct ListenerSpec {
   ListenerProtocol protocol = ListenerProtocol::kHttp;
   std::string address;  // empty: all
   uint16_t port = 0;
-  std::vector<Rule> rules;  // by priority, the default last
-  size_t forward_actions = 0;
+  std::vector<Rule> rules;                      // by priority, the default last
   const LoadBalancer* load_balancer = nullptr;  // that holds it
 
   // Listeners of one key share a socket over tables. Each of port 0 is one of its own.

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "proxy/core/config_check.h"
+#include "proxy/core/forward.h"
 #include "proxy/http/chars.h"
 
 namespace remuda::proxy {
@@ -83,7 +84,6 @@ Fault CompileForward(const remuda::v1::ForwardAction& config, const GroupLookup&
     const int weight = choice.has_weight() ? choice.weight() : 1;
     if (Fault f = CheckRange("forward.target_groups.weight", weight, 0, kMaxGroupWeight)) return f;
     out.groups.push_back({std::move(group), weight});
-    out.total_weight += weight;
   }
   return std::nullopt;
 }
@@ -132,13 +132,12 @@ Fault CompileRedirect(const remuda::v1::RedirectAction& config, Redirect& out) {
   return std::nullopt;
 }
 
-Fault CompileAction(const remuda::v1::Action& config, const GroupLookup& groups,
-                    ListenerSpec& listener, RuleAction& out) {
+Fault CompileAction(const remuda::v1::Action& config, const GroupLookup& groups, RuleAction& out) {
   switch (config.kind_case()) {
     case remuda::v1::Action::kForward: {
       ForwardAction action;
       if (Fault f = CompileForward(config.forward(), groups, action)) return f;
-      action.index = listener.forward_actions++;
+      PlanTurns(action);
       out = std::move(action);
       return std::nullopt;
     }
@@ -167,7 +166,7 @@ Fault CompileRules(const remuda::v1::Listener& config, const GroupLookup& groups
   std::map<int32_t, Rule> by_priority;
   for (const auto& rule_config : config.rules()) {
     const std::string where = "rule " + std::to_string(rule_config.priority()) + ": ";
-    if (Fault f = CheckRange("rules.priority", rule_config.priority(), 1, 50000)) return f;
+    if (Fault f = CheckRange("rules.priority", rule_config.priority(), 1, kMaxPriority)) return f;
     if (by_priority.count(rule_config.priority()) > 0) return where + "the priority is used twice";
     Rule rule{.priority = rule_config.priority(), .conditions = {}, .action = {}};
     if (Fault f = CheckRange("conditions", rule_config.conditions_size(), 1, kMaxConditions)) {
@@ -177,13 +176,12 @@ Fault CompileRules(const remuda::v1::Listener& config, const GroupLookup& groups
       if (Fault f = CompileCondition(condition, rule.conditions.emplace_back()))
         return Prefix(where, f);
     }
-    if (Fault f = CompileAction(rule_config.action(), groups, out, rule.action))
-      return Prefix(where, f);
+    if (Fault f = CompileAction(rule_config.action(), groups, rule.action)) return Prefix(where, f);
     by_priority.emplace(rule.priority, std::move(rule));
   }
   for (auto& [priority, rule] : by_priority) out.rules.push_back(std::move(rule));
   Rule last;
-  if (Fault f = CompileAction(config.default_action(), groups, out, last.action)) {
+  if (Fault f = CompileAction(config.default_action(), groups, last.action)) {
     return Prefix("default_", f);
   }
   out.rules.push_back(std::move(last));

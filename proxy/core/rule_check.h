@@ -14,7 +14,7 @@ namespace remuda::proxy {
 // Finds the state of a target group by id; null if the config has none.
 using GroupLookup = std::function<std::shared_ptr<GroupState>(const std::string& id)>;
 
-// Sets out.rules (by priority, the default last) and out.forward_actions.
+// Sets out.rules: by priority, the default last.
 Fault CompileRules(const remuda::v1::Listener& config, const GroupLookup& groups,
                    ListenerSpec& out);
 

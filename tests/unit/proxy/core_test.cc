@@ -218,18 +218,6 @@ TEST_F(PickerTest, AnotherAttemptGoesElsewhere) {
   EXPECT_NE(PickTarget(*state_, 0, both, true), nullptr);
 }
 
-TEST(GroupPick, WeightsAreExact) {
-  ForwardAction action;
-  for (const int weight : {3, 1, 0}) {
-    action.groups.push_back({std::make_shared<GroupState>(std::to_string(weight), 1), weight});
-    action.total_weight += weight;
-  }
-  int64_t currents[3] = {};
-  std::map<std::string, int> picked;
-  for (int i = 0; i < 400; ++i) ++picked[PickGroup(action, currents)->id()];
-  EXPECT_EQ(picked, (Counts{{"3", 300}, {"1", 100}}));
-}
-
 TEST(Retry, OnlyWhenItIsSafe) {
   struct Case {
     FailedAttempt attempt;

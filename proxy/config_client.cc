@@ -7,6 +7,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "common/grpc_channel.h"
+
 namespace remuda::proxy {
 
 using std::chrono::milliseconds;
@@ -98,14 +100,7 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
         stats_timer_.Arm(loop_, loop_.now() + stats_interval_);
       }) {
   if (!options_.data_dir.empty()) store_ = std::make_unique<ConfigStore>(options_.data_dir);
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kMinBackoff.count()));
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  grpc::ChannelArguments arguments = ClientChannelArguments();
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   channel_ =
       grpc::CreateCustomChannel(options_.controller, grpc::InsecureChannelCredentials(), arguments);

@@ -29,9 +29,7 @@ class ConfigClient {
     v1::Hello identity;    // proxy, address, zone, labels, version
     std::string data_dir;  // empty: nothing is kept
   };
-  // A lost connection is found in keepalive time + timeout, under 10 s (design: streams).
-  static constexpr int kKeepaliveTimeMs = 5000;
-  static constexpr int kKeepaliveTimeoutMs = 4000;
+  // A whole config with thousands of targets.
   static constexpr int kMaxReceiveBytes = 64 * 1024 * 1024;
   static constexpr std::chrono::milliseconds kMinBackoff{100};
   static constexpr std::chrono::milliseconds kMaxBackoff{5000};

@@ -89,6 +89,11 @@ void Coordinator::OpenListeners(const RoutingTable& table,
         continue;
       }
       ListenerReport report{id, spec.address, spec.port, spec.port, ""};
+      if (is_draining_) {
+        report.error = "the proxy is draining";
+        wanted[key] = report;
+        continue;
+      }
       std::vector<int> fds;
       for (size_t i = 0; i < workers_.size() && report.error.empty(); ++i) {
         // The first socket of port 0 gets a port from the system, the others share it.
@@ -248,6 +253,7 @@ void Coordinator::OnHealth(const HealthChange& change) {
 }
 
 void Coordinator::Drain() {
+  is_draining_ = true;
   {
     std::lock_guard lock(view_mutex_);
     view_.is_draining = true;

@@ -71,7 +71,8 @@ class Coordinator {
   const std::unordered_map<TargetState*, HealthChange>& health() const { return health_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
-  // Stops accepting, finishes what is in flight, then calls on_stopped.
+  // Stops accepting, finishes what is in flight, then calls on_stopped. A table that is applied
+  // from now on opens no listener.
   void Drain();
 
   // For admin pages: a copy, safe on any thread.
@@ -114,6 +115,7 @@ class Coordinator {
   std::set<std::pair<std::string, std::string>> reported_busy_;
   SteadyTime last_busy_report_{};
   size_t stopped_workers_ = 0;
+  bool is_draining_ = false;
   Timer tick_;
 
   mutable std::mutex view_mutex_;

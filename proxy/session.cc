@@ -15,6 +15,8 @@ namespace {
 // With less room, a long body would cost a system call for a few bytes each, or find no room at
 // all.
 constexpr size_t kMinBodyRoomBytes = 2048;
+// How long a new connection may take to bring its first request when it is to be closed.
+constexpr std::chrono::milliseconds kFirstRequestGrace{250};
 
 }  // namespace
 
@@ -473,7 +475,16 @@ void Session::Abort() { CloseNow(); }
 
 void Session::CloseWhenIdle() {
   close_when_idle_ = true;
-  if (phase_ == Phase::kIdle && in_.size() == 0) CloseNow();
+  if (phase_ != Phase::kIdle) return;
+  // A request may have come that no event has told of yet: closing over it would reset the client.
+  is_readable_ = true;
+  Drive();
+  if (phase_ != Phase::kIdle) return;
+  if (requests_ > 0) {
+    CloseNow();
+  } else {
+    Arm(kFirstRequestGrace);  // who has just connected is about to ask
+  }
 }
 
 void Session::EndExchangeWith(const TargetState& target) {

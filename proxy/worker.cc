@@ -80,6 +80,7 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
   for (const std::string& key : closed) {
     const auto it = listeners_.find(key);
     if (it == listeners_.end()) continue;
+    AcceptBacklog(*it->second);  // its spec is of the table that `adopted` still holds
     CloseListener(*it->second);
     it->second->spec = nullptr;
     listeners_.erase(it);
@@ -110,7 +111,12 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
   }
 }
 
-// Takes what waits in the backlog first: closing the socket would reset those connections.
+// Takes what the kernel has taken already, before the socket is closed: that would reset it.
+void Worker::AcceptBacklog(Listener& listener) {
+  for (int i = 0; i < kListenBacklog / kAcceptsAnEvent && AcceptFrom(listener); ++i) {
+  }
+}
+
 void Worker::CloseListener(Listener& listener) {
   if (listener.fd < 0) return;
   loop_.Remove(listener.fd, &listener);
@@ -118,7 +124,8 @@ void Worker::CloseListener(Listener& listener) {
   listener.fd = -1;
 }
 
-void Worker::AcceptFrom(Listener& listener) {
+bool Worker::AcceptFrom(Listener& listener) {
+  if (listener.fd < 0) return false;
   for (int i = 0; i < kAcceptsAnEvent; ++i) {
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
@@ -126,13 +133,13 @@ void Worker::AcceptFrom(Listener& listener) {
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno == EAGAIN) return;
+      if (errno == EAGAIN) return false;
       // Out of descriptors or memory: pause instead of spinning on a readable socket.
       metrics_.accept_errors.Add(1);
       loop_.Remove(listener.fd, &listener);
       paused_.push_back(listener.shared_from_this());
       accept_timer_.Arm(loop_, loop_.now() + kAcceptPause);
-      return;
+      return false;
     }
     if (connection_count_ >= settings_.max_connections) {
       metrics_.rejected_connections.Add(1);
@@ -142,6 +149,7 @@ void Worker::AcceptFrom(Listener& listener) {
     metrics_.new_connections.Add(1);
     OpenConnection(Transport(fd), ToPeerAddress(storage), listener.shared_from_this());
   }
+  return true;
 }
 
 void Worker::OpenConnection(Transport transport, const PeerAddress& peer,
@@ -230,8 +238,7 @@ void Worker::Drain() {
   if (is_draining_) return;
   is_draining_ = true;
   for (auto& [key, listener] : listeners_) {
-    // Connections that the kernel has taken already are served.
-    AcceptFrom(*listener);
+    AcceptBacklog(*listener);
     CloseListener(*listener);
   }
   ForEachConnection([](Connection& connection) { connection.CloseWhenIdle(); });

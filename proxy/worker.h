@@ -100,10 +100,12 @@ class Worker {
   void TargetRefused(TargetState& target);
   bool is_draining() const { return is_draining_; }
   uint64_t Random();
-  void AcceptFrom(Listener& listener);
+  // One batch. True if more may wait.
+  bool AcceptFrom(Listener& listener);
 
  private:
   void Sweep();
+  void AcceptBacklog(Listener& listener);
   void CloseListener(Listener& listener);
   void CheckStopped();
   void OpenConnection(Transport transport, const PeerAddress& peer,

@@ -2,64 +2,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <thread>
-
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/fake_controller.h"
+#include "tests/component/proxy/load.h"
 #include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/updates.h"
 
 namespace remuda::proxy::testing {
 namespace {
-
-v1::Target* AddTarget(v1::ConfigUpdate& update, const std::string& id, uint16_t port) {
-  v1::Target* target = update.mutable_upserts()->add_targets();
-  target->set_target_group("blue");
-  target->set_id(id);
-  target->set_address("127.0.0.1");
-  target->set_port(port);
-  return target;
-}
-
-// A free port: listeners of a controller's config need a real one.
-uint16_t FreePort() {
-  ScriptedTarget taken(ScriptedTarget::Answers(""));
-  return taken.port();
-}
-
-v1::ConfigUpdate Update(int64_t sequence, int64_t base = 0, int64_t epoch = 1) {
-  v1::ConfigUpdate update;
-  update.mutable_revision()->set_epoch(epoch);
-  update.mutable_revision()->set_sequence(sequence);
-  if (base > 0) {
-    update.mutable_base()->set_epoch(epoch);
-    update.mutable_base()->set_sequence(base);
-  }
-  return update;
-}
-
-v1::ConfigUpdate Whole(int64_t sequence, uint16_t listen_port, int64_t delay_seconds = 300) {
-  v1::ConfigUpdate update = Update(sequence);
-  auto* balancer = update.mutable_upserts()->add_load_balancers();
-  balancer->set_name("loadBalancers/shop");
-  auto* listener = balancer->add_listeners();
-  listener->set_port(listen_port);
-  listener->set_address("127.0.0.1");
-  listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_name("blue");
-  auto* group = update.mutable_upserts()->add_target_groups();
-  group->set_name("targetGroups/blue");
-  group->mutable_deregistration_delay()->set_seconds(delay_seconds);
-  group->mutable_health_check()->set_path("/health");
-  group->mutable_health_check()->mutable_interval()->set_nanos(100000000);
-  return update;
-}
-
-std::vector<std::string> ControllerFlags(const FakeController& controller,
-                                         const std::string& data_dir = "") {
-  std::vector<std::string> flags = {"--controller=" + controller.address(), "--name=p1",
-                                    "--workers=2", "--zone=z1"};
-  if (!data_dir.empty()) flags.push_back("--data-dir=" + data_dir);
-  return flags;
-}
 
 TEST(ControlTest, ServesAndAcknowledges) {
   FakeController controller(1);
@@ -291,18 +241,7 @@ TEST(ControlTest, ManyChangesUnderLoadCostNoRequest) {
   controller.Send(update);
   controller.ExpectAck(1);
   ASSERT_TRUE(WaitUntil([&] { return StatusOf(Get(port)) == 200; }));
-  std::atomic<bool> is_over{false};
-  std::atomic<int> bad{0};
-  std::vector<std::thread> load;
-  for (int i = 0; i < 4; ++i) {
-    load.emplace_back([&] {
-      RawSocket client = RawSocket::Connect(port);
-      while (!is_over && bad == 0) {
-        client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        if (StatusOf(client.ReadMessage()) != 200) ++bad;
-      }
-    });
-  }
+  Load load(port, 4);
   for (int64_t sequence = 2; sequence <= 300; ++sequence) {
     update = Update(sequence, sequence - 1);
     v1::Target* target = AddTarget(update, sequence % 2 == 0 ? "i-2" : "i-1",
@@ -314,11 +253,10 @@ TEST(ControlTest, ManyChangesUnderLoadCostNoRequest) {
                 sequence % 2 == 0 ? one.port() : two.port());
     }
     controller.Send(update);
-    ASSERT_EQ(controller.ExpectAck(sequence).revision().sequence(), sequence);
+    ASSERT_EQ(controller.ExpectAck(sequence).revision().sequence(), sequence) << proxy.Log();
   }
-  is_over = true;
-  for (auto& thread : load) thread.join();
-  EXPECT_EQ(bad, 0);
+  load.Stop();
+  EXPECT_EQ(load.bad(), 0);
 }
 
 }  // namespace

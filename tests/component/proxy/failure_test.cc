@@ -3,9 +3,9 @@
 #include <signal.h>
 
 #include <set>
-#include <thread>
 
 #include "tests/component/proxy/configs.h"
+#include "tests/component/proxy/load.h"
 #include "tests/component/proxy/proxy_process.h"
 
 namespace remuda::proxy::testing {
@@ -186,27 +186,12 @@ TEST(FailureTest, KilledTargetCostsNoRequest) {
   ProxyProcess proxy(ConfigFor({stays.port(), dies->port()}), {"--workers=2"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(2));
-  std::atomic<bool> is_over{false};
-  std::atomic<int> good{0};
-  std::atomic<int> bad{0};
-  std::vector<std::thread> load;
-  for (int i = 0; i < 8; ++i) {
-    load.emplace_back([&] {
-      RawSocket client = RawSocket::Connect(proxy.Port());
-      while (!is_over) {
-        client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        (StatusOf(client.ReadMessage()) == 200 ? good : bad) += 1;
-        if (bad > 0) return;
-      }
-    });
-  }
+  Load load(proxy.Port(), 8);
   EXPECT_TRUE(WaitUntil([&] { return dies->requests() > 100; }));
   dies->Kill();
-  const int at_kill = good;
-  EXPECT_TRUE(WaitUntil([&] { return good > at_kill + 500 || bad > 0; }));
-  is_over = true;
-  for (auto& thread : load) thread.join();
-  EXPECT_EQ(bad, 0);
+  EXPECT_TRUE(load.WaitForMore(500));
+  load.Stop();
+  EXPECT_EQ(load.bad(), 0);
   EXPECT_GT(proxy.Metric("retry_count_total"), 0);
 }
 

@@ -3,6 +3,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
+#include "common/grpc_channel.h"
 #include "tests/component/proxy/raw_socket.h"
 
 namespace remuda::proxy::testing {
@@ -59,7 +60,7 @@ FakeController::FakeController(int64_t epoch, int port) : epoch_(epoch) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(),
                            &port_);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+  AllowKeepalive(builder);
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
 }

@@ -129,6 +129,8 @@ double ProxyProcess::Metric(const std::string& name) {
 
 std::string ProxyProcess::AccessLog() { return ReadFile(directory_ + "/access.log"); }
 
+std::string ProxyProcess::Log() { return ReadFile(directory_ + "/log"); }
+
 bool ProxyProcess::WaitHealthy(int count) {
   return WaitUntil([&] { return CountOf(Admin("/targets"), "\"health\":\"healthy\"") == count; });
 }

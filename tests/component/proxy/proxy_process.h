@@ -38,6 +38,8 @@ class ProxyProcess {
   // "http_code_elb_total{class=\"5XX\"}"; -1 if absent.
   double Metric(const std::string& name);
   std::string AccessLog();
+  // What it has said so far, for failures.
+  std::string Log();
   // Waits until that many targets are healthy.
   bool WaitHealthy(int count);
 

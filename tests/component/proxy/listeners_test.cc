@@ -1,0 +1,101 @@
+// Listening sockets that come and go while clients connect: what the kernel has taken is answered.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <set>
+
+#include "tests/component/proxy/configs.h"
+#include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/updates.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+// More than a worker accepts in one go, fewer than any system's backlog.
+constexpr int kWaiting = 300;
+
+// Clients that the kernel has taken and the proxy, which is stopped, has not; all have asked.
+std::vector<RawSocket> FillBacklog(ProxyProcess& proxy, uint16_t port) {
+  proxy.Signal(SIGSTOP);
+  std::vector<RawSocket> waiting;
+  for (int i = 0; i < kWaiting; ++i) {
+    waiting.push_back(RawSocket::Connect(port));
+    waiting.back().Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  return waiting;
+}
+
+int CountAnswers(std::vector<RawSocket>& waiting, const std::set<int>& statuses) {
+  int count = 0;
+  for (RawSocket& client : waiting) count += statuses.count(StatusOf(client.ReadMessage())) > 0;
+  return count;
+}
+
+TEST(ListenersTest, DrainServesTheBacklog) {
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  auto waiting = FillBacklog(proxy, proxy.Port());
+  proxy.Signal(SIGTERM);
+  proxy.Signal(SIGCONT);
+  EXPECT_EQ(CountAnswers(waiting, {200}), kWaiting);
+  EXPECT_EQ(proxy.WaitExit(), 0);
+}
+
+TEST(ListenersTest, RemovedListenerAnswersItsBacklog) {
+  FakeController controller(1);
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=1"});
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", target.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  auto waiting = FillBacklog(proxy, port);
+  update = Update(2, 1);
+  update.add_removed_load_balancers("shop");
+  controller.Send(update);
+  proxy.Signal(SIGCONT);
+  // Those that it had read before the update came get the target's answer.
+  EXPECT_EQ(CountAnswers(waiting, {200, 404}), kWaiting);
+  EXPECT_EQ(controller.ExpectAck(2).listeners_size(), 0);
+  EXPECT_FALSE(RawSocket::Connect(port).is_open());
+}
+
+TEST(ListenersTest, UpdateWhileDrainingOpensNone) {
+  FakeController controller(1);
+  std::atomic<bool> may_answer{false};
+  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
+    WaitUntil([&] { return may_answer.load(); });
+    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+  });
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=2"});
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", slow.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  RawSocket busy = RawSocket::Connect(port);
+  busy.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == 1; }));
+  proxy.Signal(SIGTERM);
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Admin("/readyz") == "draining\n"; }));
+
+  const uint16_t other = FreePort();
+  update = Whole(2, other);
+  AddTarget(update, "i-1", slow.port());
+  controller.Send(update);
+  const v1::Ack ack = controller.ExpectAck(2);
+  ASSERT_EQ(ack.listeners_size(), 1);
+  EXPECT_EQ(ack.listeners(0).error(), "the proxy is draining");
+  EXPECT_FALSE(RawSocket::Connect(other).is_open());
+  may_answer = true;
+  EXPECT_EQ(BodyOf(busy.ReadMessage()), "done");
+  EXPECT_EQ(proxy.WaitExit(), 0);
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

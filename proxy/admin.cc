@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "common/logging.h"
@@ -172,6 +173,31 @@ void AddTargets(const Coordinator& c, Page& page) {
               std::chrono::duration<double>(age).count());
 }
 
+void AddWorkerTime(const Coordinator& c, Page& page) {
+  const auto timer = [&](const std::string& name, const std::string& help, auto pick) {
+    uint64_t count = 0;
+    uint64_t sum_ns = 0;
+    uint64_t max_ns = 0;
+    for (const auto& worker : c.workers()) {
+      const OwnedTimer& times = pick(worker->metrics());
+      count += times.count.Get();
+      sum_ns += times.sum_ns.Get();
+      max_ns = std::max(max_ns, times.max_ns.Get());
+    }
+    page.Family(name + "_seconds", "summary", help);
+    page.Value(static_cast<double>(sum_ns) / 1e9, "", "_sum");
+    page.Value(count, "", "_count");
+    page.Single(name + "_max_seconds", "gauge", "The longest of " + name + "_seconds.",
+                static_cast<double>(max_ns) / 1e9);
+  };
+  timer(
+      "adopt", "CPU time of workers to adopt a config.",
+      [](const auto& m) -> const auto& { return m.adopt_time; });
+  timer(
+      "repick", "CPU time of workers to list a group's targets again after a change.",
+      [](const auto& m) -> const auto& { return m.repick_time; });
+}
+
 std::string_view NameOf(Health health) {
   switch (health) {
     case Health::kHealthy:
@@ -203,6 +229,7 @@ std::string RenderMetrics(const AdminSources& sources) {
   AddTraffic(*sources.coordinator, page);
   AddUpstream(*sources.coordinator, page);
   AddTargets(*sources.coordinator, page);
+  AddWorkerTime(*sources.coordinator, page);
   page.Single("access_log_lost_lines_total", "counter",
               "Access log lines lost because the queue was full.",
               sources.log == nullptr ? 0 : sources.log->lost_lines());

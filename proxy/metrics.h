@@ -16,6 +16,19 @@ inline constexpr std::array<uint64_t, 14> kResponseTimeBoundsUs = {
     500,    1000,   2500,   5000,    10000,   25000,   50000,
     100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
+// How often something was done, how long it took in all, and the longest time.
+struct OwnedTimer {
+  OwnedCounter<uint64_t> count;
+  OwnedCounter<uint64_t> sum_ns;
+  OwnedCounter<uint64_t> max_ns;
+
+  void Observe(uint64_t ns) {
+    count.Add(1);
+    sum_ns.Add(ns);
+    if (ns > max_ns.Get()) max_ns.Add(ns - max_ns.Get());
+  }
+};
+
 struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> requests;
   OwnedCounter<uint64_t> new_connections;
@@ -36,6 +49,10 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> accept_errors;
   std::array<OwnedCounter<uint64_t>, kResponseTimeBoundsUs.size() + 1> response_time;
   OwnedCounter<uint64_t> response_time_sum_us;
+  // CPU time of this worker's thread for changes of the config: adopting a table, and making the
+  // list of targets to pick from again when a group or its targets' health changed.
+  OwnedTimer adopt_time;
+  OwnedTimer repick_time;
 
   void ObserveResponseTime(uint64_t us) {
     size_t bucket = 0;

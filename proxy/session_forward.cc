@@ -38,7 +38,7 @@ bool IsOurShortage(int error) {
 // target.
 bool Session::StartAttempt() {
   Exchange& x = *exchange_;
-  x.target = PickTarget(*x.group, worker_.index(), {x.tried.data(), x.attempts}, true);
+  x.target = worker_.Pick(*x.group, {x.tried.data(), x.attempts});
   // Then last_target is still of the table pinned before.
   if (x.target == nullptr)
     return Answer(x.reason == Reason::kNone ? Reason::kNoRegisteredTarget : x.reason);

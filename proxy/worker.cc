@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <random>
 
+#include "proxy/core/picker.h"
 #include "proxy/greeting.h"
 
 namespace remuda::proxy {
@@ -19,6 +21,13 @@ constexpr std::chrono::milliseconds kSweepInterval{500};
 constexpr std::chrono::milliseconds kAcceptPause{50};
 constexpr size_t kMaxFreeSessions = 4096;
 constexpr size_t kMaxFreeExchanges = 1024;
+
+// CPU time of this thread. The call costs as much as a small system call: for rare things.
+uint64_t ThreadCpuNs() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
 
 }  // namespace
 
@@ -66,6 +75,14 @@ void Worker::Join() {
 void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
                    const std::vector<ListenerChange>& opened,
                    const std::vector<std::string>& closed) {
+  const uint64_t begin_ns = ThreadCpuNs();
+  AdoptUntimed(std::move(table), opened, closed);
+  metrics_.adopt_time.Observe(ThreadCpuNs() - begin_ns);
+}
+
+void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
+                          const std::vector<ListenerChange>& opened,
+                          const std::vector<std::string>& closed) {
   auto adopted = std::make_unique<AdoptedTable>();
   adopted->table = std::move(table);
   const RoutingTable& now = *adopted->table;
@@ -253,6 +270,15 @@ void Worker::CheckStopped() {
   if (connection_count_ > 0 || is_stop_reported_) return;
   is_stop_reported_ = true;
   if (events_.on_stopped) events_.on_stopped();
+}
+
+TargetState* Worker::Pick(GroupState& group, std::span<TargetState* const> tried) {
+  if (IsPickerStale(group, index_)) {
+    const uint64_t begin_ns = ThreadCpuNs();
+    RefreshPicker(group, index_);
+    metrics_.repick_time.Observe(ThreadCpuNs() - begin_ns);
+  }
+  return PickTarget(group, index_, tried, true);
 }
 
 AdoptedTable* Worker::Pin() {

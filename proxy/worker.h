@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -81,6 +82,8 @@ class Worker {
   UpstreamPool& pool() { return pool_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
+  // A target of the group for one request; see PickTarget.
+  TargetState* Pick(GroupState& group, std::span<TargetState* const> tried);
   AdoptedTable* Pin();
   void Unpin(AdoptedTable* table);
   Exchange* TakeExchange();
@@ -104,6 +107,9 @@ class Worker {
   bool AcceptFrom(Listener& listener);
 
  private:
+  void AdoptUntimed(std::shared_ptr<const RoutingTable> table,
+                    const std::vector<ListenerChange>& opened,
+                    const std::vector<std::string>& closed);
   void Sweep();
   void AcceptBacklog(Listener& listener);
   void CloseListener(Listener& listener);

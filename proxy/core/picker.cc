@@ -125,13 +125,19 @@ bool HasOther(const PickerState::Subset& subset, std::span<TargetState* const> t
 
 }  // namespace
 
+bool IsPickerStale(GroupState& group, size_t worker) {
+  const PickerState& state = group.picker(worker);
+  return state.group != nullptr &&
+         (state.serial != state.group->serial || state.version != group.version());
+}
+
+void RefreshPicker(GroupState& group, size_t worker) { Rebuild(group, group.picker(worker)); }
+
 TargetState* PickTarget(GroupState& group_state, size_t worker, std::span<TargetState* const> tried,
                         bool allow_tried) {
   PickerState& state = group_state.picker(worker);
   if (state.group == nullptr) return nullptr;
-  if (state.serial != state.group->serial || state.version != group_state.version()) {
-    Rebuild(group_state, state);
-  }
+  if (IsPickerStale(group_state, worker)) Rebuild(group_state, state);
   PickerState::Subset* subset = TakeSmooth(state.subsets, [&](const PickerState::Subset& s) {
     return !s.members.empty() && (tried.empty() || HasOther(s, tried));
   });

@@ -13,6 +13,11 @@ namespace remuda::proxy {
 // Targets that a request has tried; the next attempt goes elsewhere.
 inline constexpr size_t kMaxAttempts = 3;
 
+// Whether what may be picked changed since this worker's list was made, and making it again.
+// PickTarget does it by itself; callers that measure the time do it before.
+bool IsPickerStale(GroupState& group, size_t worker);
+void RefreshPicker(GroupState& group, size_t worker);
+
 // Picks a target of `state`'s group for one request of worker `worker`, not one of `tried` unless
 // `allow_tried` and there is no other. Null if there is none. The caller counts the request in
 // flight at once.

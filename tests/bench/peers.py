@@ -174,7 +174,14 @@ class Remuda(Peer):
         return run.stdout.strip()
 
     def config(self):
-        protocol = 'HTTPS' if self.kind == 'https' else 'HTTP'
+        listener, certificates = 'protocol: HTTP', ''
+        if self.kind == 'https':
+            listener = 'protocol: HTTPS\n        certificates: [bench]'
+            certificates = f'''
+certificates:
+  - name: bench
+    certificateFile: {self.certificates}/certificate.pem
+    privateKeyFile: {self.certificates}/key.pem'''
         targets = '\n'.join(f'  - {{ targetGroup: bench, address: 127.0.0.1, port: {port} }}'
                             for port in self.target_ports)
         return f'''
@@ -183,13 +190,13 @@ loadBalancers:
     listeners:
       - port: {self.port}
         address: 127.0.0.1
-        protocol: {protocol}
+        {listener}
         defaultAction: {{ forward: {{ targetGroups: [{{ name: bench }}] }} }}
 targetGroups:
   - name: bench
     healthCheck: {{ path: /, interval: 300s, timeout: 5s }}
 targets:
-{targets}
+{targets}{certificates}
 '''
 
     def arguments(self, config_path):

@@ -1,0 +1,319 @@
+// Changes the targets of a running proxy while requests pass, as a controller does, and counts what
+// users would notice: requests that failed, connections that were closed. Says what a change costs.
+//
+//   bench_reload [--changes N] [--targets N] [--output FILE]
+//
+// The proxy is the real program, with two workers; the controller is the component tests' fake one.
+// Exit 1 if a request failed, a connection was closed, or a change was not acknowledged.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/component/proxy/configs.h"
+#include "tests/component/proxy/fake_controller.h"
+#include "tests/component/proxy/proxy_process.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kWorkers = 2;
+constexpr size_t kClients = 4;
+// The small set: what always serves, and what comes and goes.
+constexpr size_t kSteadyTargets = 2;
+constexpr size_t kChangingTargets = 4;
+// The large set shares this many servers; each target is one of its own to the proxy.
+constexpr size_t kServers = 4;
+
+struct Options {
+  int64_t changes = 1000;
+  size_t targets = 10000;
+  std::string output;
+};
+
+// Clients that send a request after the other, each on a connection that it keeps.
+class Load {
+ public:
+  explicit Load(uint16_t port) {
+    for (size_t i = 0; i < kClients; ++i) threads_.emplace_back([this, port] { Run(port); });
+  }
+  ~Load() { Stop(); }
+  void Stop() {
+    is_stopped_ = true;
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  // Waits until every worker has had requests: enough of them for that.
+  bool WaitForMore(uint64_t count) {
+    const uint64_t wanted = requests_ + count;
+    return WaitUntil([&] { return requests_ >= wanted; });
+  }
+  uint64_t requests() const { return requests_; }
+  uint64_t failed() const { return failed_; }
+  uint64_t closed() const { return closed_; }
+
+ private:
+  void Run(uint16_t port) {
+    RawSocket client = RawSocket::Connect(port);
+    while (!is_stopped_) {
+      const bool is_sent = client.Send("GET / HTTP/1.1\r\nHost: bench.test\r\n\r\n");
+      const std::string answer = is_sent ? client.ReadMessage() : std::string();
+      if (answer.empty()) {
+        ++closed_;
+        client = RawSocket::Connect(port);
+        continue;
+      }
+      if (StatusOf(answer) != 200) ++failed_;
+      ++requests_;
+    }
+  }
+
+  std::atomic<bool> is_stopped_{false};
+  std::atomic<uint64_t> requests_{0};
+  std::atomic<uint64_t> failed_{0};
+  std::atomic<uint64_t> closed_{0};
+  std::vector<std::thread> threads_;
+};
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+double Max(const std::vector<double>& values) {
+  return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
+}
+
+// What one part of the bench found.
+struct Report {
+  Report(std::string the_name, size_t target_count)
+      : name(std::move(the_name)), targets(target_count) {}
+
+  std::string name;
+  size_t targets;
+  std::vector<double> worker_us;  // CPU time a change, all workers together
+  std::vector<double> ack_us;     // from sending a change to its acknowledgement
+  std::vector<double> bytes;      // of a change's message
+  double longest_step_us = 0;     // that one worker was busy with one step of a change
+  uint64_t requests = 0;
+  uint64_t failed = 0;
+  uint64_t closed = 0;
+
+  void Print() const {
+    std::printf(
+        "%s: %zu targets, %zu changes, %llu requests: %llu failed, %llu connections closed\n"
+        "  worker CPU a change, us: median %.1f, max %.1f; longest step of a worker %.1f\n"
+        "  bytes a change: median %.0f, max %.0f\n"
+        "  until acknowledged, us: median %.0f, max %.0f\n",
+        name.c_str(), targets, bytes.size(), static_cast<unsigned long long>(requests),
+        static_cast<unsigned long long>(failed), static_cast<unsigned long long>(closed),
+        Median(worker_us), Max(worker_us), longest_step_us, Median(bytes), Max(bytes),
+        Median(ack_us), Max(ack_us));
+    std::fflush(stdout);
+  }
+  std::string Json() const {
+    char text[512];
+    std::snprintf(text, sizeof text,
+                  "{\"name\":\"%s\",\"targets\":%zu,\"changes\":%zu,\"requests\":%llu,\"failed\":"
+                  "%llu,\"closed\":%llu,\"worker_us_median\":%.1f,\"worker_us_max\":%.1f,"
+                  "\"longest_step_us\":%.1f,\"bytes_median\":%.0f,\"bytes_max\":%.0f,"
+                  "\"ack_us_median\":%.0f,\"ack_us_max\":%.0f}",
+                  name.c_str(), targets, bytes.size(), static_cast<unsigned long long>(requests),
+                  static_cast<unsigned long long>(failed), static_cast<unsigned long long>(closed),
+                  Median(worker_us), Max(worker_us), longest_step_us, Median(bytes), Max(bytes),
+                  Median(ack_us), Max(ack_us));
+    return text;
+  }
+};
+
+// A proxy with a controller and one target group.
+class Bench {
+ public:
+  Bench()
+      : controller_(1),
+        proxy_("", {"--controller=" + controller_.address(), "--name=bench",
+                    "--workers=" + std::to_string(kWorkers)}) {
+    for (size_t i = 0; i < std::max(kServers, kSteadyTargets + kChangingTargets); ++i)
+      servers_.push_back(std::make_unique<ScriptedTarget>(ScriptedTarget::Answers("ok")));
+    controller_.Expect([](const auto& m) { return m.has_hello(); });
+  }
+
+  v1::ConfigUpdate First() {
+    v1::ConfigUpdate update = Next();
+    update.clear_base();
+    port_ = ScriptedTarget(ScriptedTarget::Answers("")).port();
+    auto* balancer = update.mutable_upserts()->add_load_balancers();
+    balancer->set_name("loadBalancers/bench");
+    auto* listener = balancer->add_listeners();
+    listener->set_port(port_);
+    listener->set_address("127.0.0.1");
+    listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_name("bench");
+    auto* group = update.mutable_upserts()->add_target_groups();
+    group->set_name("targetGroups/bench");
+    group->mutable_health_check()->set_path("/health");
+    group->mutable_health_check()->mutable_interval()->set_seconds(300);
+    return update;
+  }
+  // The next revision, as a delta on the present one.
+  v1::ConfigUpdate Next() {
+    v1::ConfigUpdate update;
+    update.mutable_base()->set_epoch(1);
+    update.mutable_base()->set_sequence(sequence_);
+    update.mutable_revision()->set_epoch(1);
+    update.mutable_revision()->set_sequence(++sequence_);
+    return update;
+  }
+  v1::Target* AddTarget(v1::ConfigUpdate& update, size_t index) {
+    v1::Target* target = update.mutable_upserts()->add_targets();
+    target->set_target_group("bench");
+    target->set_id("i-" + std::to_string(index));
+    target->set_address("127.0.0.1");
+    target->set_port(servers_[index % servers_.size()]->port());
+    return target;
+  }
+  // Sends it and waits for the acknowledgement; microseconds.
+  double Apply(v1::ConfigUpdate update) {
+    const int64_t sequence = update.revision().sequence();
+    const auto begin = Clock::now();
+    controller_.Send(std::move(update));
+    if (controller_.ExpectAck(sequence).revision().sequence() != sequence)
+      throw std::runtime_error("revision " + std::to_string(sequence) + " was not acknowledged");
+    return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+  }
+  bool WaitHealthy(size_t count) { return proxy_.WaitHealthy(static_cast<int>(count)); }
+
+  // CPU time of all workers for changes so far.
+  double WorkerUs() {
+    return 1e6 * (proxy_.Metric("adopt_seconds_sum") + proxy_.Metric("repick_seconds_sum"));
+  }
+  double LongestStepUs() {
+    return 1e6 * std::max(proxy_.Metric("adopt_max_seconds"), proxy_.Metric("repick_max_seconds"));
+  }
+  uint16_t port() const { return port_; }
+
+ private:
+  std::vector<std::unique_ptr<ScriptedTarget>> servers_;
+  FakeController controller_;
+  ProxyProcess proxy_;
+  int64_t sequence_ = 0;
+  uint16_t port_ = 0;
+};
+
+// Applies one change and notes what it cost, including the workers' next picks.
+void Measure(Bench& bench, Load& load, v1::ConfigUpdate update, Report& report) {
+  v1::ConnectResponse message;
+  *message.mutable_update() = update;
+  report.bytes.push_back(static_cast<double>(message.ByteSizeLong()));
+  const double before = bench.WorkerUs();
+  report.ack_us.push_back(bench.Apply(std::move(update)));
+  if (!load.WaitForMore(2 * kClients)) throw std::runtime_error("requests are not answered");
+  report.worker_us.push_back(bench.WorkerUs() - before);
+}
+
+void Finish(Bench& bench, Load& load, Report& report) {
+  load.Stop();
+  report.longest_step_us = bench.LongestStepUs();
+  report.requests = load.requests();
+  report.failed = load.failed();
+  report.closed = load.closed();
+  report.Print();
+}
+
+// Targets come and go: each in turn drains, leaves the config, and is put back.
+Report ChangeTheSet(const Options& options) {
+  Report report("changing set", kSteadyTargets + kChangingTargets);
+  Bench bench;
+  v1::ConfigUpdate first = bench.First();
+  for (size_t i = 0; i < report.targets; ++i) bench.AddTarget(first, i);
+  bench.Apply(std::move(first));
+  if (!bench.WaitHealthy(report.targets)) throw std::runtime_error("the targets are not healthy");
+  Load load(bench.port());
+  for (int64_t i = 0; i < options.changes; ++i) {
+    const size_t index = kSteadyTargets + static_cast<size_t>(i / 3) % kChangingTargets;
+    v1::ConfigUpdate update = bench.Next();
+    if (i % 3 == 1) {
+      update.add_removed_targets("bench/i-" + std::to_string(index));
+    } else {
+      bench.AddTarget(update, index)
+          ->set_state(i % 3 == 0 ? v1::Target::STATE_DRAINING : v1::Target::STATE_ACTIVE);
+    }
+    Measure(bench, load, std::move(update), report);
+  }
+  Finish(bench, load, report);
+  return report;
+}
+
+// One of many targets drains, then the same one is taken back, and so on.
+Report ChangeOneOfMany(const Options& options) {
+  Report report("one of many", options.targets);
+  Bench bench;
+  v1::ConfigUpdate first = bench.First();
+  // Not checked often enough to matter here: what is new counts as usable until then (fail open).
+  for (size_t i = 0; i < options.targets; ++i) bench.AddTarget(first, i);
+  bench.Apply(std::move(first));
+  Load load(bench.port());
+  for (int64_t i = 0; i < options.changes; ++i) {
+    v1::ConfigUpdate update = bench.Next();
+    bench.AddTarget(update, static_cast<size_t>(i / 2 * 7919) % options.targets)
+        ->set_state(i % 2 == 0 ? v1::Target::STATE_DRAINING : v1::Target::STATE_ACTIVE);
+    Measure(bench, load, std::move(update), report);
+  }
+  Finish(bench, load, report);
+  return report;
+}
+
+Options Parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    const char* const value = i + 1 < argc ? argv[++i] : nullptr;
+    if (name == "--changes" && value != nullptr && std::atoll(value) > 0) {
+      options.changes = std::atoll(value);
+    } else if (name == "--targets" && value != nullptr && std::atoll(value) > 0) {
+      options.targets = static_cast<size_t>(std::atoll(value));
+    } else if (name == "--output" && value != nullptr) {
+      options.output = value;
+    } else {
+      std::fprintf(stderr, "usage: bench_reload [--changes N] [--targets N] [--output FILE]\n");
+      std::exit(name == "--help" ? 0 : 2);
+    }
+  }
+  return options;
+}
+
+int Run(const Options& options) {
+  std::vector<Report> reports;
+  reports.push_back(ChangeTheSet(options));
+  reports.push_back(ChangeOneOfMany(options));
+  if (!options.output.empty()) {
+    std::ofstream out(options.output);
+    out << "[\n" << reports[0].Json() << ",\n" << reports[1].Json() << "\n]\n";
+  }
+  const bool is_clean = std::all_of(reports.begin(), reports.end(), [](const Report& report) {
+    return report.failed == 0 && report.closed == 0;
+  });
+  return is_clean ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing
+
+int main(int argc, char** argv) {
+  try {
+    return remuda::proxy::testing::Run(remuda::proxy::testing::Parse(argc, argv));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_reload: %s\n", error.what());
+    return 1;
+  }
+}

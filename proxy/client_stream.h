@@ -13,12 +13,12 @@ namespace remuda::proxy {
 
 class ClientStream {
  public:
-  // The request as HTTP/1.1 text: head, then the body as the head frames it. 0 never comes: a
-  // session stops reading at the end of the request.
+  // The request as HTTP/1.1 text: head, then the body as the head frames it. -EAGAIN: the session
+  // is told when there is more. 0 never comes: a session stops reading at the end of the request.
   virtual Received Receive(char* data, size_t size) = 0;
 
   // One final head, after any interim ones. `ends`: no body follows. False if it cannot be sent:
-  // the stream is gone.
+  // the stream is gone. The bytes behind the views are not needed after the call.
   virtual bool SendInterim(const http::ResponseHead& head) = 0;
   virtual bool SendHead(const http::ResponseHead& head, const http::ResponseStyle& style,
                         bool ends) = 0;
@@ -29,6 +29,8 @@ class ClientStream {
   // The session is done: the response is whole, or it was cut short (the client must see that).
   // The stream does not know the session any more afterwards.
   virtual void Finish(bool is_whole) = 0;
+  // What carries the stream, and others.
+  virtual const Transport& transport() const = 0;
 
  protected:
   ~ClientStream() = default;

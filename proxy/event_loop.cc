@@ -7,6 +7,7 @@
 #include <bit>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace remuda::proxy {
 
@@ -115,7 +116,7 @@ void EventLoop::Unlink(Timer& timer) {
 }
 
 int EventLoop::WaitMs() const {
-  if (!deferred_.empty()) return 0;
+  if (!deferred_.empty() || turn_ends_ != nullptr) return 0;
   if (timer_count_ == 0) return -1;
   // The next occupied slot after the current one, going round.
   for (size_t i = 1; i < kSlots;) {
@@ -166,6 +167,33 @@ void EventLoop::RunPosted() {
   for (auto& task : tasks) task();
 }
 
+void EventLoop::AtTurnEnd(TurnEndHandler* handler) {
+  if (handler->is_queued_) return;
+  handler->is_queued_ = true;
+  handler->next_ = std::exchange(turn_ends_, handler);
+}
+
+void EventLoop::ForgetTurnEnd(TurnEndHandler* handler) {
+  if (!handler->is_queued_) return;
+  handler->is_queued_ = false;
+  for (TurnEndHandler** list : {&turn_ends_, &turn_ends_running_}) {
+    for (TurnEndHandler** at = list; *at != nullptr; at = &(*at)->next_) {
+      if (*at != handler) continue;
+      *at = handler->next_;
+      return;
+    }
+  }
+}
+
+void EventLoop::RunTurnEnds() {
+  turn_ends_running_ = std::exchange(turn_ends_, nullptr);
+  while (TurnEndHandler* const handler = turn_ends_running_) {
+    turn_ends_running_ = handler->next_;
+    handler->is_queued_ = false;
+    handler->OnTurnEnd();
+  }
+}
+
 void EventLoop::RunDeferred() {
   // Tasks may defer more: those run in the next round.
   std::vector<std::function<void()>> tasks;
@@ -189,6 +217,7 @@ void EventLoop::Run() {
     event_count_ = 0;
     RunTimers();
     if (is_woken) RunPosted();
+    if (turn_ends_ != nullptr) RunTurnEnds();
     if (!deferred_.empty()) RunDeferred();
   }
 }

@@ -30,6 +30,21 @@ class IoHandler {
 
 class EventLoop;
 
+// Is told once at the end of the turn of the loop in which it asked to be: to do once what many
+// events of a turn ask for (write what they have made).
+class TurnEndHandler {
+ public:
+  virtual void OnTurnEnd() = 0;
+
+ protected:
+  ~TurnEndHandler() = default;
+
+ private:
+  friend class EventLoop;
+  TurnEndHandler* next_ = nullptr;
+  bool is_queued_ = false;
+};
+
 // Calls back once, at or up to one tick (4 ms) after its deadline. Moving a deadline later is one
 // store. A callback may cancel or arm any timer but must not destroy its own.
 class Timer {
@@ -78,6 +93,9 @@ class EventLoop {
   void Post(std::function<void()> task);
   // Runs `task` when the current event has been dealt with: to destroy what is on the stack.
   void Defer(std::function<void()> task) { deferred_.push_back(std::move(task)); }
+  // Once a turn however often it is asked for; from within OnTurnEnd: at the end of the next turn.
+  void AtTurnEnd(TurnEndHandler* handler);
+  void ForgetTurnEnd(TurnEndHandler* handler);
 
   void Run();
   void Stop();  // any thread
@@ -98,6 +116,7 @@ class EventLoop {
   void DropPending(const IoHandler* handler);
   void RunTimers();
   void RunPosted();
+  void RunTurnEnds();
   void RunDeferred();
 
   int epoll_fd_ = -1;
@@ -109,6 +128,8 @@ class EventLoop {
   int event_count_ = 0;
   int event_next_ = 0;
   std::vector<std::function<void()>> deferred_;
+  TurnEndHandler* turn_ends_ = nullptr;
+  TurnEndHandler* turn_ends_running_ = nullptr;
 
   std::array<Timer*, kSlots> slots_{};
   std::array<uint64_t, kSlots / 64> occupied_{};

@@ -101,9 +101,15 @@ void Session::OnStreamReadable() {
   Drive();
 }
 
-void Session::OnStreamGone() {
+void Session::RefuseStream(http::Reason reason) {
+  BeginExchange();
+  Answer(reason);
+  Drive();
+}
+
+void Session::OnStreamGone(http::Reason reason) {
   is_hung_up_ = is_readable_ = true;
-  if (exchange_ != nullptr) exchange_->reason = http::Reason::kClientClosed;
+  if (exchange_ != nullptr) exchange_->reason = reason;
   CloseNow();
 }
 
@@ -177,16 +183,18 @@ bool Session::GrowInput() {
   return true;
 }
 
+void Session::BeginExchange() {
+  exchange_ = worker_.TakeExchange();
+  exchange_->first_byte = worker_.loop().now();
+  exchange_->wall_begin = std::chrono::system_clock::now();
+  phase_ = Phase::kHead;
+  Arm(worker_.settings().request_head_timeout);
+}
+
 bool Session::ReadHead() {
   while (true) {
     if (in_.size() > 0) {
-      if (exchange_ == nullptr) {
-        exchange_ = worker_.TakeExchange();
-        exchange_->first_byte = worker_.loop().now();
-        exchange_->wall_begin = std::chrono::system_clock::now();
-        phase_ = Phase::kHead;
-        Arm(worker_.settings().request_head_timeout);
-      }
+      if (exchange_ == nullptr) BeginExchange();
       switch (exchange_->parser.Parse(in_.data(), in_.size(), exchange_->request)) {
         case http::ParseStatus::kDone:
           // The body passes through what the head leaves of the block: parsed again in a larger

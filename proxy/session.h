@@ -104,8 +104,10 @@ class Session final : public Connection, public UpstreamUser {
   // bytes may wait in it.
   void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
             IoHandler* watched_by = nullptr);
-  // Serves the one request of a stream, which lives until its Finish was called. Drive it then.
+  // Serves the one request of a stream, which lives until its Finish was called. Then either drive
+  // it, or refuse the request if it could not be made into text.
   void Open(ClientStream& stream, const PeerAddress& peer, std::shared_ptr<Listener> listener);
+  void RefuseStream(http::Reason reason);
 
   void OnIo(uint32_t events) override;
   void OnUpstream() override { Drive(); }
@@ -113,8 +115,13 @@ class Session final : public Connection, public UpstreamUser {
   void Drive();
   // Of a stream: bytes of the request have come.
   void OnStreamReadable();
-  // Of a stream: the client has reset it, or is gone.
-  void OnStreamGone();
+  // Of a stream: the client has reset it, is gone, or has broken its request off.
+  void OnStreamGone(http::Reason reason);
+  // What carries the request.
+  const Transport& client_transport() const {
+    return stream_ == nullptr ? transport_ : stream_->transport();
+  }
+  bool is_stream() const { return stream_ != nullptr; }
 
   void CloseWhenIdle() override;
   void EndExchangeWith(const TargetState& target) override;
@@ -133,6 +140,7 @@ class Session final : public Connection, public UpstreamUser {
 
   // Each does what it can in its phase; true if the phase changed, so that Drive goes on.
   bool ReadHead();
+  void BeginExchange();
   bool AwaitConnect();
   bool Forward();
   bool FlushAnswer();

@@ -131,10 +131,7 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
       .Add(head.phrase)
       .Add("\r\n");
   for (const Field& field : head.fields) {
-    const bool is_ours = field.id == FieldId::kContentLength ||
-                         field.id == FieldId::kTransferEncoding ||
-                         field.id == FieldId::kRemudaReason;
-    if (!field.is_dropped && !is_ours) to.AddField(field);
+    if (IsPassedOn(field)) to.AddField(field);
   }
   if (style.kind == BodyKind::kChunked) {
     to.Add("Transfer-Encoding: chunked\r\n");

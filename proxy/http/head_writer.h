@@ -40,6 +40,13 @@ struct ResponseStyle {
   bool say_keep_alive = false;  // HTTP/1.0 client that keeps the connection
 };
 
+// A field of a response that goes on to the client as it came; framing fields and ours are made
+// anew.
+inline bool IsPassedOn(const Field& field) {
+  return !field.is_dropped && field.id != FieldId::kContentLength &&
+         field.id != FieldId::kTransferEncoding && field.id != FieldId::kRemudaReason;
+}
+
 // The response's head for the client. Returns its size, or 0 if it does not fit.
 size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, char* out,
                          size_t capacity);

@@ -44,6 +44,8 @@ constexpr std::array<Entry, static_cast<size_t>(Reason::kCount)> kEntries = {{
     {Reason::kTooManyForwardedAddresses, 463, C::kAcceptable, "TooManyForwardedAddresses"},
     {Reason::kBadChunk, 400, C::kSevere, "BadChunk"},
     {Reason::kBadTrailer, 400, C::kSevere, "BadTrailer"},
+    {Reason::kBadPseudoField, 400, C::kSevere, "BadPseudoField"},
+    {Reason::kBodyMismatch, 400, C::kSevere, "BodyMismatch"},
     {Reason::kRequestLineTooLong, 414, C::kAcceptable, "RequestLineTooLong"},
     {Reason::kFieldTooLong, 431, C::kAcceptable, "FieldTooLong"},
     {Reason::kHeadTooLarge, 431, C::kAcceptable, "HeadTooLarge"},

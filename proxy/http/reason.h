@@ -37,6 +37,8 @@ enum class Reason : uint8_t {
   kTooManyForwardedAddresses,
   kBadChunk,
   kBadTrailer,
+  kBadPseudoField,
+  kBodyMismatch,
   // Over a bound.
   kRequestLineTooLong,
   kFieldTooLong,

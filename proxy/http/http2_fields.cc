@@ -1,0 +1,163 @@
+#include "proxy/http/http2_fields.h"
+
+#include <algorithm>
+#include <string>
+
+#include "proxy/http/chars.h"
+#include "proxy/http/field.h"
+#include "proxy/http/framing.h"
+#include "proxy/http/limits.h"
+
+namespace remuda::proxy::http {
+namespace {
+
+// A text that grew over this is not kept for the next request.
+constexpr size_t kMaxKeptBytes = 4096;
+constexpr size_t kFieldOverheadBytes = 32;
+
+void Recycle(std::string& text) {
+  if (text.capacity() > kMaxKeptBytes) {
+    std::string().swap(text);
+  } else {
+    text.clear();
+  }
+}
+
+// RFC 9113 section 8.2: tokens without upper-case letters.
+bool IsFieldName(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return Is(c, kTokenChar) && !(c >= 'A' && c <= 'Z');
+  });
+}
+
+// RFC 9113 section 8.2.1: neither begins nor ends with a space or tab.
+bool IsFieldValue(std::string_view value) {
+  return AllOf(value, kFieldValueChar) && TrimOws(value).size() == value.size();
+}
+
+}  // namespace
+
+void Http2Fields::Reset() {
+  Recycle(text_);
+  Recycle(path_);
+  Recycle(cookie_);
+  method_.clear();
+  authority_.clear();
+  declared_length_ = 0;
+  list_bytes_ = 0;
+  reason_ = Reason::kNone;
+  has_scheme_ = has_path_ = has_authority_ = is_begun_ = is_chunked_ = has_declared_length_ = false;
+}
+
+void Http2Fields::Add(std::string_view name, std::string_view value) {
+  list_bytes_ += name.size() + value.size() + kFieldOverheadBytes;
+  if (list_bytes_ > kMaxRequestHeadBytes) Refuse(Reason::kHeadTooLarge);
+  if (reason_ != Reason::kNone) return;
+  if (!name.empty() && name.front() == ':') {
+    AddPseudo(name, value);
+  } else {
+    AddRegular(name, value);
+  }
+}
+
+void Http2Fields::AddPseudo(std::string_view name, std::string_view value) {
+  if (is_begun_) return Refuse(Reason::kBadPseudoField);
+  if (name == ":method") {
+    if (!method_.empty()) return Refuse(Reason::kBadPseudoField);
+    if (value.empty() || value.size() > kMaxMethodBytes || !AllOf(value, kTokenChar))
+      return Refuse(Reason::kBadMethod);
+    method_ = value;
+  } else if (name == ":path") {
+    if (has_path_) return Refuse(Reason::kBadPseudoField);
+    if (value.size() > kMaxRequestLineBytes) return Refuse(Reason::kRequestLineTooLong);
+    // Origin form, or "*": an absolute form would bring a second authority.
+    if (value.empty() || (value.front() != '/' && value != "*") || !AllOf(value, kTargetChar))
+      return Refuse(Reason::kBadTarget);
+    has_path_ = true;
+    path_ = value;
+  } else if (name == ":authority") {
+    if (has_authority_) return Refuse(Reason::kBadPseudoField);
+    if (value.empty() || !AllOf(value, kHostChar)) return Refuse(Reason::kBadHost);
+    if (value.size() > kMaxFieldLineBytes) return Refuse(Reason::kFieldTooLong);
+    has_authority_ = true;
+    authority_ = value;
+  } else if (name == ":scheme") {
+    if (has_scheme_ || (!EqualsIgnoreCase(value, "https") && !EqualsIgnoreCase(value, "http")))
+      return Refuse(Reason::kBadPseudoField);
+    has_scheme_ = true;
+  } else {
+    Refuse(Reason::kBadPseudoField);
+  }
+}
+
+// The pseudo fields have come: the request line, and Host from :authority.
+bool Http2Fields::BeginText() {
+  if (is_begun_) return true;
+  is_begun_ = true;
+  if (method_ == "CONNECT") {  // has neither scheme nor path
+    Refuse(Reason::kMethodNotAllowed);
+    return false;
+  }
+  if (method_.empty() || !has_scheme_ || !has_path_) {
+    Refuse(Reason::kBadPseudoField);
+    return false;
+  }
+  text_.append(method_).append(" ").append(path_).append(" HTTP/1.1\r\n");
+  if (has_authority_) Append("host", authority_);
+  return true;
+}
+
+void Http2Fields::Append(std::string_view name, std::string_view value) {
+  text_.append(name).append(": ").append(value).append("\r\n");
+}
+
+void Http2Fields::AddRegular(std::string_view name, std::string_view value) {
+  if (!BeginText()) return;
+  if (!IsFieldName(name)) return Refuse(Reason::kBadFieldName);
+  if (!IsFieldValue(value)) return Refuse(Reason::kBadFieldValue);
+  switch (IdOfField(name)) {
+    case FieldId::kConnection:
+    case FieldId::kKeepAlive:
+    case FieldId::kProxyConnection:
+    case FieldId::kUpgrade:
+    case FieldId::kHttp2Settings:
+      return Refuse(Reason::kBadConnection);
+    case FieldId::kTransferEncoding:
+      return Refuse(Reason::kBadTransferEncoding);
+    case FieldId::kTe:  // ends at this hop
+      return value == "trailers" ? void() : Refuse(Reason::kBadConnection);
+    case FieldId::kHost:  // :authority wins (RFC 9113 section 8.3.1); repeats are judged later
+      return has_authority_ ? void() : Append(name, value);
+    case FieldId::kCookie:  // RFC 9113 section 8.2.3: crumbs of one field
+      if (!cookie_.empty()) cookie_.append("; ");
+      cookie_.append(value);
+      return;
+    case FieldId::kContentLength:
+      // A repeated or odd one is judged with the text.
+      if (ParseContentLength(value, declared_length_)) has_declared_length_ = true;
+      return Append(name, value);
+    default:
+      return Append(name, value);
+  }
+}
+
+Reason Http2Fields::Finish(Body body, uint64_t length) {
+  if (reason_ == Reason::kNone) BeginText();
+  if (reason_ != Reason::kNone) return reason_;
+  if (!cookie_.empty()) Append("cookie", cookie_);
+  if (has_declared_length_) {
+    const uint64_t there = body == Body::kWhole ? length : 0;
+    if (body != Body::kOpen && there != declared_length_) return Reason::kBodyMismatch;
+  } else if (body == Body::kWhole && length > 0) {
+    has_declared_length_ = true;
+    declared_length_ = length;
+    Append("content-length", std::to_string(length));
+  } else if (body == Body::kOpen) {
+    is_chunked_ = true;
+    Append("transfer-encoding", "chunked");
+  }
+  text_.append("\r\n");
+  return Reason::kNone;
+}
+
+}  // namespace remuda::proxy::http

@@ -131,6 +131,9 @@ void AddUpstream(const Coordinator& c, Page& page) {
   counter(
       "retry_refused_count_total", "Safe retries not made because the budget was used up.",
       [](const auto& m) -> const auto& { return m.retries_refused; });
+  counter(
+      "fail_open_pick_count_total", "Requests sent while too few of their group were healthy.",
+      [](const auto& m) -> const auto& { return m.fail_open_picks; });
 }
 
 void AddTargets(const Coordinator& c, Page& page) {

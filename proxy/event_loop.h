@@ -14,9 +14,9 @@
 #include <mutex>
 #include <vector>
 
-namespace remuda::proxy {
+#include "proxy/core/steady_time.h"
 
-using SteadyTime = std::chrono::steady_clock::time_point;
+namespace remuda::proxy {
 
 // Gets the events of one descriptor. Edge triggered: told once when something becomes ready.
 class IoHandler {

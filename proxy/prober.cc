@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/core/slow_start.h"
 #include "proxy/socket.h"
 
 namespace remuda::proxy {
@@ -23,10 +24,12 @@ class Prober::Check final : public IoHandler {
         timer_([this] { OnTimer(); }) {}
   ~Check() { CloseSocket(); }
 
-  void SetSpec(const HealthCheckSpec& spec, bool is_active) {
+  void SetGroup(std::shared_ptr<const TargetGroup> group, bool is_active) {
+    if (group_ == nullptr) warms_up_ = WarmsUp(*group, prober_.loop_.now());
+    group_ = std::move(group);
     const bool is_new = !is_active_ && is_active;
-    const bool is_changed = !(spec == spec_);
-    spec_ = spec;
+    const bool is_changed = !(group_->health_check == spec_);
+    spec_ = group_->health_check;
     is_active_ = is_active;
     if (!is_active) {
       CloseSocket();
@@ -145,10 +148,12 @@ class Prober::Check final : public IoHandler {
     CloseSocket();
     const SteadyTime now = prober_.loop_.now();
     const bool is_pass = result.kind == CheckResult::Kind::kPass;
+    const bool was_healthy = target_->is_healthy();
     const bool was_eager = tracker_.health() == Health::kInitial || target_->is_passively_out();
     const bool counts = is_pass || !was_eager || started_ >= next_counted_;
     if (counts) next_counted_ = started_ + spec_.interval;
     bool is_changed = false;
+    if (!was_healthy && is_pass) BeginWarmUp(now);
     if (counts && tracker_.OnCheck(result, spec_, std::chrono::system_clock::now())) {
       target_->SetHealth(tracker_.health());
       is_changed = true;
@@ -170,8 +175,16 @@ class Prober::Check final : public IoHandler {
     Schedule(std::max(left, milliseconds(0)));
   }
 
+  // Before it is said to be healthy. A new target warms up if the group served when it came.
+  void BeginWarmUp(SteadyTime now) {
+    const bool is_new = tracker_.health() == Health::kInitial;
+    target_->SetWarmBegin((is_new ? warms_up_ : WarmsUp(*group_, now)) ? now : SteadyTime());
+  }
+
   Prober& prober_;
   const std::shared_ptr<TargetState> target_;
+  std::shared_ptr<const TargetGroup> group_;
+  bool warms_up_ = false;
   HealthCheckSpec spec_;
   HealthTracker tracker_;
   bool is_active_ = false;
@@ -222,7 +235,7 @@ void Prober::Take(const std::shared_ptr<const RoutingTable>& table) {
         check = std::make_unique<Check>(*this, member.target);
         check->Report();
       }
-      check->SetSpec(group->health_check, member.admin == AdminState::kActive);
+      check->SetGroup(group, member.admin == AdminState::kActive);
     }
   }
   for (const auto& [target, admin] : table->admin_changes) {

@@ -38,7 +38,9 @@ bool IsOurShortage(int error) {
 // target.
 bool Session::StartAttempt() {
   Exchange& x = *exchange_;
-  x.target = worker_.Pick(*x.group, {x.tried.data(), x.attempts});
+  const Picked picked =
+      worker_.Pick(*x.group, {.tried = {x.tried.data(), x.attempts}, .allow_tried = true});
+  x.target = picked.target;
   // Then last_target is still of the table pinned before.
   if (x.target == nullptr)
     return Answer(x.reason == Reason::kNone ? Reason::kNoRegisteredTarget : x.reason);

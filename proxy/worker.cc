@@ -272,13 +272,18 @@ void Worker::CheckStopped() {
   if (events_.on_stopped) events_.on_stopped();
 }
 
-TargetState* Worker::Pick(GroupState& group, std::span<TargetState* const> tried) {
-  if (IsPickerStale(group, index_)) {
+Picked Worker::Pick(GroupState& group, PickRequest request) {
+  request.worker = index_;
+  request.now = loop_.now();
+  request.random = Random();
+  if (IsPickerStale(group, request)) {
     const uint64_t begin_ns = ThreadCpuNs();
-    RefreshPicker(group, index_);
+    RefreshPicker(group, request);
     metrics_.repick_time.Observe(ThreadCpuNs() - begin_ns);
   }
-  return PickTarget(group, index_, tried, true);
+  const Picked picked = PickTarget(group, request);
+  if (picked.is_fail_open) metrics_.fail_open_picks.Add(1);
+  return picked;
 }
 
 AdoptedTable* Worker::Pin() {

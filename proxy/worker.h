@@ -82,8 +82,9 @@ class Worker {
   UpstreamPool& pool() { return pool_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
-  // A target of the group for one request; see PickTarget.
-  TargetState* Pick(GroupState& group, std::span<TargetState* const> tried);
+  // A target of the group for one request; see PickTarget. Worker, time and random bits are filled
+  // in.
+  Picked Pick(GroupState& group, PickRequest request);
   AdoptedTable* Pin();
   void Unpin(AdoptedTable* table);
   Exchange* TakeExchange();

@@ -2,37 +2,64 @@
 
 #include <algorithm>
 
+#include "proxy/core/mix.h"
+
 namespace remuda::proxy {
 namespace {
 
-bool MayServe(const Member& member, int tier) {
-  if (member.weight == 0) return false;
-  const AdminState admin = member.target->admin();
-  switch (tier) {
-    case 0:
-      return admin == AdminState::kActive && member.target->health() == Health::kHealthy &&
-             !member.target->is_passively_out();
-    case 1:
-      return admin == AdminState::kActive;
+// Which members may serve, from the best to the last resort.
+enum Tier : uint8_t { kHealthy = 1, kActive = 2, kGone = 4 };
+
+uint8_t TiersOf(const TargetState& target) {
+  switch (target.admin()) {
+    case AdminState::kActive:
+      return target.is_healthy() ? kHealthy | kActive : kActive;
+    case AdminState::kGone:
+      return kGone;
     default:
-      return admin == AdminState::kGone;
+      return 0;
   }
 }
 
-// Fills `state.subsets` with the members that may serve at `tier`; false if there is none.
-bool Fill(const TargetGroup& group, int tier, PickerState& state) {
-  for (auto& subset : state.subsets) subset.members.clear();
-  bool any = false;
-  for (const Member& member : group.members) {
-    PickerState::Subset& subset = state.subsets[member.subset];
-    if (subset.weight == 0 || !MayServe(member, tier)) continue;
-    subset.members.push_back({member.target.get(), member.weight, 0});
-    any = true;
+struct Counts {
+  size_t healthy = 0;
+  size_t active = 0;
+};
+
+// Looks at each member once, so that a change by another thread meanwhile cannot split the picture.
+Counts Survey(const TargetGroup& group, PickerState& state) {
+  Counts counts;
+  state.tiers.resize(group.members.size());
+  for (size_t i = 0; i < group.members.size(); ++i) {
+    const Member& member = group.members[i];
+    const bool is_served = member.weight > 0 && group.subsets[member.subset].weight > 0;
+    const uint8_t tiers = is_served ? TiersOf(*member.target) : 0;
+    state.tiers[i] = tiers;
+    counts.healthy += (tiers & kHealthy) != 0;
+    counts.active += (tiers & kActive) != 0;
   }
-  return any;
+  return counts;
 }
 
-void Rebuild(GroupState& group_state, PickerState& state) {
+bool FailsOpen(const Counts& counts, const GroupPolicy& policy) {
+  return counts.healthy < std::max<size_t>(policy.minimum_healthy_count, 1) ||
+         counts.healthy * 100 < counts.active * policy.minimum_healthy_percent;
+}
+
+void FillPools(const TargetGroup& group, uint8_t tier, PickerState& state) {
+  for (auto& subset : state.subsets) {
+    subset.own.Clear();
+    subset.others.Clear();
+  }
+  for (size_t i = 0; i < group.members.size(); ++i) {
+    if ((state.tiers[i] & tier) == 0) continue;
+    const Member& member = group.members[i];
+    state.subsets[member.subset].others.Add(member.target.get(),
+                                            static_cast<uint32_t>(member.weight));
+  }
+}
+
+void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& request) {
   const TargetGroup& group = *state.group;
   state.version = group_state.version();
   if (state.serial != group.serial) {
@@ -46,104 +73,64 @@ void Rebuild(GroupState& group_state, PickerState& state) {
     }
     state.serial = group.serial;
   }
-  state.is_fail_open = false;
-  if (!Fill(group, 0, state)) {
-    state.is_fail_open = true;
-    if (!Fill(group, 1, state)) Fill(group, 2, state);
-  }
+  const Counts counts = Survey(group, state);
+  state.is_fail_open = FailsOpen(counts, group.policy);
+  FillPools(group, !state.is_fail_open ? kHealthy : counts.active > 0 ? kActive : kGone, state);
+  state.recheck_at = SteadyTime::max();
   for (auto& subset : state.subsets) {
-    subset.is_uniform =
-        std::all_of(subset.members.begin(), subset.members.end(),
-                    [&](const auto& m) { return m.weight == subset.members.front().weight; });
+    subset.others.Prepare(group.policy, subset.index, request.now,
+                          NthRandom(request.random, subset.index));
+    state.recheck_at = std::min(state.recheck_at, subset.others.settled_at());
   }
 }
 
-bool Contains(std::span<TargetState* const> tried, const TargetState* target) {
-  return std::find(tried.begin(), tried.end(), target) != tried.end();
-}
-
-// One step of smooth weighted round robin over `items` that `usable` accepts: each gains its
-// weight, the highest is taken and pays the total. Null if none is usable.
-template <typename Item, typename Usable>
-Item* TakeSmooth(std::vector<Item>& items, Usable usable) {
-  Item* best = nullptr;
+// The subset whose turn it is among those with targets that this pick has not passed: each gains
+// its weight, the highest is taken and pays the total. Null if there is none.
+PickerState::Subset* TakeSubset(PickerState& state) {
+  PickerState::Subset* best = nullptr;
   int64_t total = 0;
-  for (Item& item : items) {
-    if (!usable(item)) continue;
-    item.current += item.weight;
-    total += item.weight;
-    if (best == nullptr || item.current > best->current) best = &item;
+  for (PickerState::Subset& subset : state.subsets) {
+    if (subset.empty() || subset.passed_in == state.picks) continue;
+    subset.current += subset.weight;
+    total += subset.weight;
+    if (best == nullptr || subset.current > best->current) best = &subset;
   }
   if (best != nullptr) best->current -= total;
   return best;
 }
 
-TargetState* PickLeastOutstanding(PickerState::Subset& subset, uint64_t turn,
-                                  std::span<TargetState* const> tried) {
-  TargetState* best = nullptr;
-  uint64_t best_load = 0;
-  const size_t size = subset.members.size();
-  for (size_t i = 0; i < size; ++i) {
-    TargetState* target = subset.members[(turn + i) % size].target;
-    if (Contains(tried, target)) continue;
-    const uint64_t load = target->InFlight();
-    if (best == nullptr || load < best_load) {
-      best = target;
-      best_load = load;
-    }
-    if (best_load == 0) break;
-  }
-  return best;
-}
-
-TargetState* PickMember(GroupState& state, PickerState::Subset& subset, Algorithm algorithm,
-                        std::span<TargetState* const> tried) {
-  if (algorithm == Algorithm::kLeastOutstanding) {
-    return PickLeastOutstanding(subset, state.NextTurn(subset.index), tried);
-  }
-  if (!subset.is_uniform) {
-    auto* member =
-        TakeSmooth(subset.members, [&](const auto& m) { return !Contains(tried, m.target); });
-    return member == nullptr ? nullptr : member->target;
-  }
-  const size_t size = subset.members.size();
-  for (size_t i = 0; i < size; ++i) {
-    TargetState* target = subset.members[state.NextTurn(subset.index) % size].target;
-    if (!Contains(tried, target)) return target;
-  }
-  // Other workers may take the turns between ours: look at every one once.
-  for (auto& member : subset.members) {
-    if (!Contains(tried, member.target)) return member.target;
+TargetState* PickFromSubsets(GroupState& group, PickerState& state, const PoolRequest& request) {
+  ++state.picks;
+  while (PickerState::Subset* subset = TakeSubset(state)) {
+    if (TargetState* target = subset->others.Pick(group, state.group->policy, request))
+      return target;
+    subset->passed_in = state.picks;  // all of it was tried or is full
   }
   return nullptr;
 }
 
-bool HasOther(const PickerState::Subset& subset, std::span<TargetState* const> tried) {
-  return std::any_of(subset.members.begin(), subset.members.end(),
-                     [&](const auto& m) { return !Contains(tried, m.target); });
-}
-
 }  // namespace
 
-bool IsPickerStale(GroupState& group, size_t worker) {
-  const PickerState& state = group.picker(worker);
+bool IsPickerStale(GroupState& group, const PickRequest& request) {
+  const PickerState& state = group.picker(request.worker);
   return state.group != nullptr &&
-         (state.serial != state.group->serial || state.version != group.version());
+         (state.serial != state.group->serial || state.version != group.version() ||
+          request.now >= state.recheck_at);
 }
 
-void RefreshPicker(GroupState& group, size_t worker) { Rebuild(group, group.picker(worker)); }
+void RefreshPicker(GroupState& group, const PickRequest& request) {
+  Rebuild(group, group.picker(request.worker), request);
+}
 
-TargetState* PickTarget(GroupState& group_state, size_t worker, std::span<TargetState* const> tried,
-                        bool allow_tried) {
-  PickerState& state = group_state.picker(worker);
-  if (state.group == nullptr) return nullptr;
-  if (IsPickerStale(group_state, worker)) Rebuild(group_state, state);
-  PickerState::Subset* subset = TakeSmooth(state.subsets, [&](const PickerState::Subset& s) {
-    return !s.members.empty() && (tried.empty() || HasOther(s, tried));
-  });
-  if (subset != nullptr) return PickMember(group_state, *subset, state.group->algorithm, tried);
-  if (tried.empty() || !allow_tried) return nullptr;
-  return PickTarget(group_state, worker, {}, false);
+Picked PickTarget(GroupState& group, const PickRequest& request) {
+  PickerState& state = group.picker(request.worker);
+  if (state.group == nullptr) return {};
+  if (IsPickerStale(group, request)) RefreshPicker(group, request);
+  const PoolRequest first{request.tried, request.now, request.random};
+  TargetState* target = PickFromSubsets(group, state, first);
+  if (target == nullptr && request.allow_tried && !request.tried.empty())
+    target = PickFromSubsets(group, state, {{}, request.now, request.random});
+  return {target, state.is_fail_open};
 }
 
 }  // namespace remuda::proxy

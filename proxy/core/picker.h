@@ -1,5 +1,6 @@
-// Which target takes a request: subsets by smooth weight, round robin inside, fail open when none
-// is healthy. Runs on a worker; no I/O.
+// Which target takes a request: subsets by smooth weight, the group's algorithm inside, fail open
+// when too few are healthy. Runs on a worker; no I/O, no allocation unless a change of the targets
+// is taken up.
 #pragma once
 
 #include <cstddef>
@@ -13,19 +14,30 @@ namespace remuda::proxy {
 // Targets that a request has tried; the next attempt goes elsewhere.
 inline constexpr size_t kMaxAttempts = 3;
 
-// Whether what may be picked changed since this worker's list was made, and making it again.
-// PickTarget does it by itself; callers that measure the time do it before.
-bool IsPickerStale(GroupState& group, size_t worker);
-void RefreshPicker(GroupState& group, size_t worker);
+// What a pick depends on beside the group.
+struct PickRequest {
+  size_t worker = 0;  // index of the worker that asks
+  SteadyTime now = {};
+  uint64_t random = 0;                       // any 64 random bits
+  std::span<TargetState* const> tried = {};  // at most kMaxAttempts
+  bool allow_tried = false;                  // one of `tried` again if there is no other
+};
 
-// Picks a target of `state`'s group for one request of worker `worker`, not one of `tried` unless
-// `allow_tried` and there is no other. Null if there is none. The caller counts the request in
-// flight at once.
+struct Picked {
+  TargetState* target = nullptr;  // null: there is none
+  bool is_fail_open = false;      // too few are healthy
+};
+
+// Whether what may be picked changed since this worker's lists were made, and making them again.
+// PickTarget does it by itself; callers that measure the time do it before.
+bool IsPickerStale(GroupState& group, const PickRequest& request);
+void RefreshPicker(GroupState& group, const PickRequest& request);
+
+// Picks a target of `group` for one request. The caller counts the request in flight at once.
 //
-// Order: active healthy targets of subsets that have a weight. If there is none, fail open: all
-// active ones of these subsets; if there is none either, those whose process is said to be gone.
-// Never a draining or removed one, never a subset of weight 0.
-TargetState* PickTarget(GroupState& state, size_t worker, std::span<TargetState* const> tried,
-                        bool allow_tried);
+// Order: active healthy targets of subsets that have a weight. If those are fewer than the group's
+// minimum, fail open: all active ones of these subsets; if there is none either, those whose
+// process is said to be gone. Never a draining or removed one, never a subset of weight 0.
+Picked PickTarget(GroupState& group, const PickRequest& request);
 
 }  // namespace remuda::proxy

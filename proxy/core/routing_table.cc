@@ -122,17 +122,7 @@ class Compiler {
     }
     if (auto f = CompileHealthCheck(config.health_check(), group.health_check))
       return Refuse(name, *f);
-    switch (config.algorithm()) {
-      case remuda::v1::BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS:
-        group.algorithm = Algorithm::kLeastOutstanding;
-        break;
-      case remuda::v1::BALANCING_ALGORITHM_WEIGHTED_RANDOM:
-        group.algorithm = Algorithm::kWeightedRandom;
-        break;
-      default:
-        group.algorithm = Algorithm::kRoundRobin;
-        break;
-    }
+    if (auto f = CompileGroupPolicy(config, group.policy)) return Refuse(name, *f);
     return true;
   }
 

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "proxy/core/group_policy.h"
 #include "proxy/core/rule.h"
 #include "proxy/core/target_state.h"
 #include "proxy/http/head_parser.h"
@@ -70,15 +71,13 @@ struct SubsetSpec {
   int32_t weight = 0;
 };
 
-enum class Algorithm : uint8_t { kRoundRobin, kLeastOutstanding, kWeightedRandom };
-
 struct TargetGroup {
   std::string id;
   uint64_t serial = 0;  // of this compiled form, unique in the process
   std::shared_ptr<GroupState> state;
   HealthCheckSpec health_check;
   std::chrono::milliseconds deregistration_delay{300000};
-  Algorithm algorithm = Algorithm::kRoundRobin;
+  GroupPolicy policy;
   std::vector<Member> members;  // by target id
   std::vector<SubsetSpec> subsets;
   // Sources, for the last good config and /config.

@@ -14,9 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "proxy/core/picker_state.h"
+#include "proxy/core/steady_time.h"
+
 namespace remuda::proxy {
 
-struct TargetGroup;
 struct UpstreamConnection;
 
 // Limit of the counters and of --workers.
@@ -91,6 +93,20 @@ class TargetState {
   // clears it).
   bool is_passively_out() const { return passively_out_.load(std::memory_order_relaxed); }
   bool is_leaving() const { return admin() != AdminState::kActive; }
+  // Passes its checks and none has reason to doubt it.
+  bool is_healthy() const { return health() == Health::kHealthy && !is_passively_out(); }
+  // When its slow start began; the epoch: it has none. Written by the prober.
+  SteadyTime warm_begin() const {
+    return SteadyTime(SteadyTime::duration(warm_begin_.load(std::memory_order_relaxed)));
+  }
+  void SetWarmBegin(SteadyTime begin) {
+    warm_begin_.store(begin.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  // The share of its weight that it gets, in 1/kFullShare.
+  uint32_t share() const { return share_.load(std::memory_order_relaxed); }
+  void SetShare(uint32_t share) { share_.store(share, std::memory_order_relaxed); }
+
+  bool IsFull(uint32_t max_requests) const { return InFlight() >= max_requests; }
 
   // Each returns whether that changed anything; the caller then calls GroupState::Changed.
   bool SetHealth(Health health) { return health_.exchange(health) != health; }
@@ -107,29 +123,8 @@ class TargetState {
   std::atomic<Health> health_{Health::kInitial};
   std::atomic<AdminState> admin_{AdminState::kActive};
   std::atomic<bool> passively_out_{false};
-};
-
-// One worker's view of a group: which targets may be picked now. Owned and touched by that worker
-// alone.
-struct PickerState {
-  const TargetGroup* group =
-      nullptr;           // of the table the worker has adopted; null: the group is in no table
-  uint64_t serial = 0;   // of the group that the lists below were made from
-  uint64_t version = 0;  // GroupState::version() they were made at
-  bool is_fail_open = false;
-  struct Member {
-    TargetState* target;
-    int32_t weight;
-    int64_t current;  // smooth weighted round robin
-  };
-  struct Subset {
-    size_t index;  // in TargetGroup::subsets
-    int64_t weight;
-    int64_t current;
-    bool is_uniform;  // all members weigh the same: a shared cursor is enough
-    std::vector<Member> members;
-  };
-  std::vector<Subset> subsets;
+  std::atomic<uint32_t> share_{kFullShare};
+  std::atomic<SteadyTime::rep> warm_begin_{0};
 };
 
 class GroupState {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 #include <set>
 
 #include "proxy/core/health.h"
@@ -115,15 +116,20 @@ class PickerTest : public ::testing::Test {
     for (const char* id : ids) Find(id)->SetHealth(Health::kHealthy);
     state_->Changed();
   }
+  TargetState* Take(std::span<TargetState* const> tried = {}, bool allow_tried = false) {
+    return PickTarget(*state_, {.random = random_(), .tried = tried, .allow_tried = allow_tried})
+        .target;
+  }
   std::map<std::string, int> Pick(int count) {
     std::map<std::string, int> picked;
     for (int i = 0; i < count; ++i) {
-      TargetState* target = PickTarget(*state_, 0, {}, false);
+      TargetState* target = Take();
       ++picked[target == nullptr ? "none" : target->id()];
     }
     return picked;
   }
 
+  std::mt19937_64 random_{1};
   std::shared_ptr<const RoutingTable> table_;
   GroupState* state_ = nullptr;
 };
@@ -136,7 +142,7 @@ TEST_F(PickerTest, GoesRound) {
   EXPECT_EQ(Pick(300), (Counts{{"a", 100}, {"b", 100}, {"c", 100}}));
   std::string last;
   for (int i = 0; i < 9; ++i) {  // never twice in a row
-    const std::string now = PickTarget(*state_, 0, {}, false)->id();
+    const std::string now = Take()->id();
     EXPECT_NE(now, last);
     last = now;
   }
@@ -212,10 +218,10 @@ TEST_F(PickerTest, AnotherAttemptGoesElsewhere) {
   Load(testing::Config({"a:1", "b:1"}));
   SetHealthy({"a", "b"});
   TargetState* tried[] = {Find("a")};
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(PickTarget(*state_, 0, tried, true), Find("b"));
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Take(tried, true), Find("b"));
   TargetState* both[] = {Find("a"), Find("b")};
-  EXPECT_EQ(PickTarget(*state_, 0, both, false), nullptr);
-  EXPECT_NE(PickTarget(*state_, 0, both, true), nullptr);
+  EXPECT_EQ(Take(both), nullptr);
+  EXPECT_NE(Take(both, true), nullptr);
 }
 
 TEST(Retry, OnlyWhenItIsSafe) {

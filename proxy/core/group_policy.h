@@ -1,0 +1,60 @@
+// How a target group wants its requests spread, checked and compiled from its message. Constant
+// once made.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "remuda/v1/target_group.pb.h"
+
+namespace remuda::proxy {
+
+enum class Algorithm : uint8_t { kRoundRobin, kLeastOutstanding, kWeightedRandom, kConsistentHash };
+
+// What the hash of CONSISTENT_HASH is made of.
+struct HashKeySpec {
+  enum class Kind : uint8_t { kSourceIp, kHeader, kCookie };
+  Kind kind = Kind::kSourceIp;
+  std::string name;  // of the header or the cookie
+};
+
+struct StickinessSpec {
+  enum class Kind : uint8_t { kOff, kDuration, kApp };
+  Kind kind = Kind::kOff;
+  std::chrono::seconds duration{86400};
+  std::string cookie_name;  // of the app's own, for kApp
+};
+
+struct EjectionSpec {
+  uint32_t consecutive_failures = 0;  // 0: off
+  std::chrono::milliseconds base_time{10000};
+  std::chrono::milliseconds max_time{300000};
+  uint32_t max_percent = 20;
+};
+
+struct LimitSpec {
+  uint32_t max_requests = 0;  // in flight to a target from this proxy; 0: no limit
+  uint32_t max_queue = 100;   // of the group
+  std::chrono::milliseconds queue_timeout{1000};
+};
+
+struct GroupPolicy {
+  Algorithm algorithm = Algorithm::kRoundRobin;
+  bool mitigates_anomalies = false;
+  bool prefers_own_zone = false;
+  std::chrono::milliseconds slow_start{0};  // 0: off
+  HashKeySpec hash_key;
+  StickinessSpec stickiness;
+  EjectionSpec ejection;
+  LimitSpec limit;
+  uint32_t minimum_healthy_count = 1;
+  uint32_t minimum_healthy_percent = 0;
+};
+
+// Nothing, or the field, its value and the rule that it breaks.
+std::optional<std::string> CompileGroupPolicy(const remuda::v1::TargetGroup& config,
+                                              GroupPolicy& out);
+
+}  // namespace remuda::proxy

@@ -1,15 +1,10 @@
 // Decisions on the request path: which rule, which target, whether again.
 #include <gtest/gtest.h>
 
-#include <map>
-#include <random>
-#include <set>
-
 #include "proxy/core/health.h"
 #include "proxy/core/match.h"
-#include "proxy/core/picker.h"
 #include "proxy/core/retry.h"
-#include "tests/unit/proxy/tables.h"
+#include "tests/unit/proxy/picking.h"
 
 namespace remuda::proxy {
 namespace {
@@ -101,40 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
                   true}),
     [](const auto& param) { return param.param.name; });
 
-class PickerTest : public ::testing::Test {
- protected:
-  void Load(const v1::ProxyConfig& config) {
-    table_ = testing::Compile(config, table_);
-    Publish(*table_);
-    for (const auto& group : table_->changed_groups) group->state->picker(0).group = group.get();
-    state_ = table_->groups.at("blue")->state.get();
-  }
-  TargetState* Find(const std::string& id) {
-    return table_->groups.at("blue")->Find(id)->target.get();
-  }
-  void SetHealthy(std::initializer_list<const char*> ids) {
-    for (const char* id : ids) Find(id)->SetHealth(Health::kHealthy);
-    state_->Changed();
-  }
-  TargetState* Take(std::span<TargetState* const> tried = {}, bool allow_tried = false) {
-    return PickTarget(*state_, {.random = random_(), .tried = tried, .allow_tried = allow_tried})
-        .target;
-  }
-  std::map<std::string, int> Pick(int count) {
-    std::map<std::string, int> picked;
-    for (int i = 0; i < count; ++i) {
-      TargetState* target = Take();
-      ++picked[target == nullptr ? "none" : target->id()];
-    }
-    return picked;
-  }
-
-  std::mt19937_64 random_{1};
-  std::shared_ptr<const RoutingTable> table_;
-  GroupState* state_ = nullptr;
-};
-
-using Counts = std::map<std::string, int>;
+using PickerTest = testing::PickingTest;
+using testing::Counts;
 
 TEST_F(PickerTest, GoesRound) {
   Load(testing::Config({"a:1", "b:1", "c:1"}));

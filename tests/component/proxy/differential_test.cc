@@ -222,8 +222,8 @@ bool IsStricter(const std::string& end) {
 // grammar, a tab behind a length or a coding, and Proxy-Connection, which it takes for Connection.
 bool IsStricterWithClients(const std::string& end) {
   return IsStricter(end) || end.find("chunk extensions") != std::string::npos ||
-         end.rfind("HPE_INVALID_CONTENT_LENGTH ", 0) == 0 ||
-         end.rfind("HPE_INVALID_TRANSFER_ENCODING ", 0) == 0 ||
+         end == "HPE_INVALID_CONTENT_LENGTH Invalid character in Content-Length" ||
+         end == "HPE_INVALID_TRANSFER_ENCODING Request has invalid `Transfer-Encoding`" ||
          end.rfind("HPE_CLOSED_CONNECTION ", 0) == 0;
 }
 

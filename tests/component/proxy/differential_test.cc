@@ -16,25 +16,15 @@
 #include <string>
 #include <thread>
 
-#include "proxy/http/chunk_decoder.h"
-#include "proxy/http/framing.h"
-#include "proxy/http/head_parser.h"
-#include "proxy/http/head_writer.h"
-#include "proxy/http/target.h"
 #include "tests/component/proxy/differential_generator.h"
+#include "tests/component/proxy/stream_reader.h"
 
 namespace remuda::proxy::testing {
 namespace {
 
 constexpr int kStreamsARound = 500;
 
-// One request, as either parser sees it; as a line of llhttp_frames.js has it.
-struct Frame {
-  std::string method;
-  std::string target;
-  std::string body;
-};
-
+// As a line of llhttp_frames.js has it.
 std::string ToText(const Frame& frame) {
   uint32_t hash = 0x811c9dc5;
   for (const char c : frame.body) hash = (hash ^ static_cast<uint8_t>(c)) * 0x01000193U;
@@ -46,93 +36,6 @@ std::string ToText(const Frame& frame) {
   return frame.method + "," + hex + "," + std::to_string(frame.body.size()) + "," +
          std::to_string(hash);
 }
-
-// What the proxy makes of a stream: the requests that it takes whole, and what it sends for them.
-struct OurView {
-  std::vector<std::string> frames;
-  std::vector<std::string> forwarded_frames;
-  std::string forwarded;
-  bool wants_more = false;  // the stream ended within a request, or between two
-};
-
-class OurReader {
- public:
-  explicit OurReader(const std::string& stream) : bytes_(stream) {}
-
-  OurView Read() {
-    while (at_ < bytes_.size() && TakeRequest()) {
-    }
-    if (at_ == bytes_.size()) view_.wants_more = true;
-    return std::move(view_);
-  }
-
- private:
-  // False: the proxy takes no further request of this connection.
-  bool TakeRequest() {
-    http::RequestParser parser;
-    http::RequestHead head;
-    const auto status = parser.Parse(bytes_.data() + at_, bytes_.size() - at_, head);
-    if (status == http::ParseStatus::kNeedMore) view_.wants_more = true;
-    if (status != http::ParseStatus::kDone) return false;
-    Frame frame{std::string(head.method_name), std::string(head.target), ""};
-    http::Framing framing;
-    if (http::DecideRequestFraming(head, framing) != http::Reason::kNone) return false;
-    if (http::CanonicalizeTarget(head) != http::Reason::kNone) return false;
-    at_ += parser.head_size();
-    if (!TakeBody(framing, frame.body)) return false;
-    view_.frames.push_back(ToText(frame));
-    Forward(head, framing, parser.head_size(), frame);
-    return framing.keep_alive;
-  }
-
-  bool TakeBody(const http::Framing& framing, std::string& body) {
-    if (framing.kind == http::BodyKind::kLength) {
-      view_.wants_more = framing.length > bytes_.size() - at_;
-      if (view_.wants_more) return false;
-      body = bytes_.substr(at_, static_cast<size_t>(framing.length));
-      at_ += body.size();
-    } else if (framing.kind == http::BodyKind::kChunked) {
-      http::ChunkDecoder decoder;
-      body.resize(bytes_.size() - at_);
-      const auto result = decoder.Decode(bytes_.data() + at_, body.size(), body.data());
-      body.resize(result.produced);
-      view_.wants_more = !decoder.done() && decoder.reason() == http::Reason::kNone;
-      if (!decoder.done()) return false;
-      at_ += result.consumed;
-    }
-    return true;
-  }
-
-  // As the session writes it.
-  void Forward(const http::RequestHead& head, const http::Framing& framing, size_t head_size,
-               const Frame& frame) {
-    std::string out(http::MaxForwardedHeadBytes(head_size), '\0');
-    out.resize(http::WriteRequestHead(head, framing,
-                                      {.client_address = "192.0.2.1",
-                                       .port = 80,
-                                       .fallback_host = "10.0.0.1:80",
-                                       .new_trace_id = "1-5759e988-bd862e3fe1be46a994272793"},
-                                      out.data(), out.size()));
-    view_.forwarded += out;
-    if (framing.kind == http::BodyKind::kChunked) {
-      char line[http::kMaxChunkHeadBytes];
-      if (!frame.body.empty()) {
-        view_.forwarded.append(line, http::WriteChunkHead(frame.body.size(), line));
-        view_.forwarded += frame.body + "\r\n";
-      }
-      view_.forwarded += "0\r\n\r\n";
-    } else {
-      view_.forwarded += frame.body;
-    }
-    const std::string query = head.has_query ? "?" + std::string(head.query) : "";
-    view_.forwarded_frames.push_back(
-        ToText({frame.method, std::string(head.path) + query, frame.body}));
-  }
-
-  std::string bytes_;  // the parser works in place
-  size_t at_ = 0;
-  OurView view_;
-};
 
 // The other parser: a child that answers a line a stream.
 class OtherParser {
@@ -228,7 +131,7 @@ bool IsStricterWithClients(const std::string& end) {
 }
 
 // Empty if `theirs` frames as `ours` does.
-std::string Disagreement(const std::vector<std::string>& ours, bool wants_more,
+std::string Disagreement(const std::vector<Frame>& ours, bool wants_more,
                          const std::vector<std::string>& theirs,
                          bool (*is_stricter)(const std::string&)) {
   const std::string& end = theirs.back();
@@ -238,8 +141,9 @@ std::string Disagreement(const std::vector<std::string>& ours, bool wants_more,
       // "upgrade": to it the connection speaks something else from there on.
       return is_stricter(end) || end == "upgrade" ? "" : "it refuses a request: " + end;
     }
-    if (ours[i] != theirs[i])
-      return "request " + std::to_string(i) + ": " + ours[i] + " and " + theirs[i];
+    const std::string text = ToText(ours[i]);
+    if (text != theirs[i])
+      return "request " + std::to_string(i) + ": " + text + " and " + theirs[i];
   }
   if (wants_more && count > ours.size()) return "it sees more requests: " + theirs[ours.size()];
   return "";
@@ -252,14 +156,14 @@ class Differential {
   // Empty: no disagreement.
   std::string Round() {
     std::vector<std::string> streams;
-    std::vector<OurView> views;
+    std::vector<StreamView> views;
     for (int i = 0; i < kStreamsARound; ++i) {
       streams.push_back(generator_.NextStream());
-      views.push_back(OurReader(streams.back()).Read());
+      views.push_back(ReadStream(streams.back()));
       accepted += static_cast<int>(views.back().frames.size());
     }
     std::vector<std::string> all = streams;
-    for (const OurView& view : views) all.push_back(view.forwarded);
+    for (const StreamView& view : views) all.push_back(view.forwarded);
     const auto theirs = other_.Read(all);
     if (theirs.size() != all.size()) return "the other parser ended early";
     for (size_t i = 0; i < streams.size(); ++i) {

@@ -1,0 +1,115 @@
+// A stream of requests through the proxy's parsers, framing and writers, without sockets: the
+// requests that it takes and the bytes that it would send for them.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/http/chunk_decoder.h"
+#include "proxy/http/framing.h"
+#include "proxy/http/head_parser.h"
+#include "proxy/http/head_writer.h"
+#include "proxy/http/target.h"
+
+namespace remuda::proxy::testing {
+
+struct Frame {
+  std::string method;
+  std::string target;
+  std::string body;  // without its coding
+
+  bool operator==(const Frame&) const = default;
+};
+
+// What the proxy makes of a stream: the requests that it takes whole, and what it sends for them.
+struct StreamView {
+  std::vector<Frame> frames;
+  std::vector<Frame> forwarded_frames;
+  std::string forwarded;
+  bool wants_more = false;       // the stream ended within a request, or between two
+  bool too_many_fields = false;  // refused for that
+};
+
+class StreamReader {
+ public:
+  explicit StreamReader(const std::string& stream) : bytes_(stream) {}
+
+  StreamView Read() {
+    while (at_ < bytes_.size() && TakeRequest()) {
+    }
+    if (at_ == bytes_.size()) view_.wants_more = true;
+    return std::move(view_);
+  }
+
+ private:
+  // False: the proxy takes no further request of this connection.
+  bool TakeRequest() {
+    http::RequestParser parser;
+    http::RequestHead head;
+    const auto status = parser.Parse(bytes_.data() + at_, bytes_.size() - at_, head);
+    if (status == http::ParseStatus::kNeedMore) view_.wants_more = true;
+    view_.too_many_fields = parser.reason() == http::Reason::kTooManyFields;
+    if (status != http::ParseStatus::kDone) return false;
+    Frame frame{std::string(head.method_name), std::string(head.target), ""};
+    http::Framing framing;
+    if (http::DecideRequestFraming(head, framing) != http::Reason::kNone) return false;
+    if (http::CanonicalizeTarget(head) != http::Reason::kNone) return false;
+    at_ += parser.head_size();
+    if (!TakeBody(framing, frame.body)) return false;
+    Forward(head, framing, parser.head_size(), frame);
+    view_.frames.push_back(std::move(frame));
+    return framing.keep_alive;
+  }
+
+  bool TakeBody(const http::Framing& framing, std::string& body) {
+    if (framing.kind == http::BodyKind::kLength) {
+      view_.wants_more = framing.length > bytes_.size() - at_;
+      if (view_.wants_more) return false;
+      body = bytes_.substr(at_, static_cast<size_t>(framing.length));
+      at_ += body.size();
+    } else if (framing.kind == http::BodyKind::kChunked) {
+      http::ChunkDecoder decoder;
+      body.resize(bytes_.size() - at_);
+      const auto result = decoder.Decode(bytes_.data() + at_, body.size(), body.data());
+      body.resize(result.produced);
+      view_.wants_more = !decoder.done() && decoder.reason() == http::Reason::kNone;
+      if (!decoder.done()) return false;
+      at_ += result.consumed;
+    }
+    return true;
+  }
+
+  // As the session writes it.
+  void Forward(const http::RequestHead& head, const http::Framing& framing, size_t head_size,
+               const Frame& frame) {
+    std::string out(http::MaxForwardedHeadBytes(head_size), '\0');
+    out.resize(http::WriteRequestHead(head, framing,
+                                      {.client_address = "192.0.2.1",
+                                       .port = 80,
+                                       .fallback_host = "10.0.0.1:80",
+                                       .new_trace_id = "1-5759e988-bd862e3fe1be46a994272793"},
+                                      out.data(), out.size()));
+    view_.forwarded += out;
+    if (framing.kind == http::BodyKind::kChunked) {
+      char line[http::kMaxChunkHeadBytes];
+      if (!frame.body.empty()) {
+        view_.forwarded.append(line, http::WriteChunkHead(frame.body.size(), line));
+        view_.forwarded += frame.body + "\r\n";
+      }
+      view_.forwarded += "0\r\n\r\n";
+    } else {
+      view_.forwarded += frame.body;
+    }
+    const std::string query = head.has_query ? "?" + std::string(head.query) : "";
+    view_.forwarded_frames.push_back({frame.method, std::string(head.path) + query, frame.body});
+  }
+
+  std::string bytes_;  // the parser works in place
+  size_t at_ = 0;
+  StreamView view_;
+};
+
+inline StreamView ReadStream(const std::string& stream) { return StreamReader(stream).Read(); }
+
+}  // namespace remuda::proxy::testing

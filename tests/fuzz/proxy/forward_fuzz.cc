@@ -1,0 +1,40 @@
+// Pipelined requests through parser, framing, canonical target, body decoder and writers: what
+// would be sent must be taken by the same parsers, as the same requests with the same bodies.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "proxy/http/limits.h"
+#include "tests/component/proxy/stream_reader.h"
+
+namespace http = remuda::proxy::http;
+using remuda::proxy::testing::ReadStream;
+using remuda::proxy::testing::StreamView;
+
+namespace {
+
+// Where the fields that are added on top of it may bring a head over a bound.
+constexpr size_t kRoomBytes = 1024;
+
+bool MayBeOverABound(const std::string& stream) {
+  return stream.size() + kRoomBytes > http::kMaxFieldLineBytes;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string stream(reinterpret_cast<const char*>(data), size);
+  if (MayBeOverABound(stream)) return 0;
+  const StreamView sent = ReadStream(stream);
+  if (sent.frames.empty()) return 0;
+  const StreamView read = ReadStream(sent.forwarded);
+  for (size_t i = 0; i < sent.forwarded_frames.size(); ++i) {
+    // Only a head that had nearly the most fields already is not taken again.
+    if (i == read.frames.size() && read.too_many_fields) return 0;
+    if (i == read.frames.size() || !(read.frames[i] == sent.forwarded_frames[i])) std::abort();
+  }
+  if (read.frames.size() != sent.forwarded_frames.size()) std::abort();
+  // Sent on once more, nothing changes any more.
+  if (!read.too_many_fields && read.forwarded_frames != sent.forwarded_frames) std::abort();
+  return 0;
+}

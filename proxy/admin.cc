@@ -7,6 +7,7 @@
 
 #include "common/logging.h"
 #include "common/message_yaml.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 namespace {

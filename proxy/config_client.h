@@ -19,6 +19,7 @@
 #include "proxy/coordinator.h"
 #include "proxy/event_loop.h"
 #include "remuda/proxy/v1/proxy.grpc.pb.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 

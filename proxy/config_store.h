@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "proxy/core/routing_table.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 

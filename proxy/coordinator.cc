@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "proxy/socket.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 namespace {

@@ -16,6 +16,7 @@
 #include "proxy/admin.h"
 #include "proxy/config_client.h"
 #include "proxy/coordinator.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 namespace {

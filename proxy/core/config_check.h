@@ -7,6 +7,7 @@
 #include "proxy/core/fault.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/core/rule_check.h"
+#include "remuda/proxy/v1/config.pb.h"
 
 namespace remuda::proxy {
 

@@ -2,6 +2,7 @@
 
 #include "proxy/core/config_check.h"
 #include "proxy/http/chars.h"
+#include "remuda/v1/target_group.pb.h"
 
 namespace remuda::proxy {
 namespace {

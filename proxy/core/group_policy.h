@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "remuda/v1/target_group.pb.h"
+#include "proxy/core/config_fwd.h"
 
 namespace remuda::proxy {
 

@@ -7,6 +7,7 @@
 #include "proxy/core/config_check.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/not_served.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 namespace {

@@ -14,13 +14,12 @@
 #include <variant>
 #include <vector>
 
+#include "proxy/core/config_fwd.h"
 #include "proxy/core/group_policy.h"
 #include "proxy/core/rule.h"
 #include "proxy/core/target_state.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
-#include "remuda/proxy/v1/config.pb.h"
-#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 

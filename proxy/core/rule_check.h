@@ -8,6 +8,7 @@
 
 #include "proxy/core/fault.h"
 #include "proxy/core/routing_table.h"
+#include "remuda/proxy/v1/config.pb.h"
 
 namespace remuda::proxy {
 

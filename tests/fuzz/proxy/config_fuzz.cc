@@ -9,6 +9,7 @@
 
 #include "proxy/core/match.h"
 #include "proxy/core/routing_table.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace proxy = remuda::proxy;
 

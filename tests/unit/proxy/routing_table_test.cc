@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "remuda/proxy/v1/proxy.pb.h"
 #include "tests/unit/proxy/tables.h"
 
 namespace remuda::proxy {

@@ -10,6 +10,7 @@
 
 #include "common/message_yaml.h"
 #include "proxy/core/routing_table.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy::testing {
 

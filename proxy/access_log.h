@@ -1,52 +1,72 @@
-// The access log: AWS's fields in AWS's order. Workers format a line into a bounded queue; one
-// thread writes. What does not fit is counted, never waited for.
+// The access log. A worker makes its lines into a ring of its own, without a lock; one thread
+// writes what the rings hold to the file. What does not fit, or cannot be written, is counted and
+// never waited for.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include "proxy/core/access_line.h"
+#include "proxy/core/target_state.h"
+#include "proxy/log_ring.h"
 
 namespace remuda::proxy {
 
-class Session;
-struct Exchange;
-struct PeerAddress;
-
-// What a line is made of beside the exchange.
-struct AccessContext {
-  std::string_view load_balancer;
-  const PeerAddress& peer;
-  uint16_t listener_port;
-};
-
 class AccessLog {
  public:
-  static constexpr size_t kMaxQueuedBytes = 4 * 1024 * 1024;
+  // What waits to be written, for each worker: some 2,000 lines.
+  static constexpr size_t kLaneBytes = size_t{1} << 20;
+  // Between two writes of a busy log, so that one system call writes many lines.
+  static constexpr int kBatchMs = 10;
 
   // Appends to `path`; "-" is stdout. Throws std::system_error if it cannot be opened.
-  explicit AccessLog(const std::string& path);
-  ~AccessLog();
+  AccessLog(const std::string& path, AccessLogFormat format, size_t workers);
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+  ~AccessLog();  // writes what waits
 
-  // Any thread. Takes a short lock, no I/O.
-  void Write(const Exchange& exchange, const AccessContext& context);
-  uint64_t lost_lines() const { return lost_.load(std::memory_order_relaxed); }
+  // On the thread of that worker. No lock, no I/O; in the steady state no allocation and no system
+  // call.
+  void Write(size_t worker, const AccessEntry& entry);
+  // Any thread: the file is opened anew by its name (logrotate). Where that fails, the old one
+  // stays in use.
+  void Reopen();
+  // Lines that were not written, since the start. Any thread.
+  uint64_t lost_lines() const;
 
  private:
-  void Run();
+  struct Lane {
+    explicit Lane(AccessLogFormat format) : ring(kLaneBytes), line(format) {}
+    LogRing ring;
+    AccessLineWriter line;
+    OwnedCounter<uint64_t> lost;
+    std::atomic<bool> is_nudged{false};  // the reader was told that the ring is half full
+  };
 
+  void Run();
+  bool WriteAll();
+  void WriteLane(Lane& lane);
+  void LoseLines(Lane& lane, int error);
+  void OpenAnew();
+  void Wake();
+  void Wait(int timeout_ms);
+  bool HasWork() const;
+
+  const std::string path_;
   int fd_ = -1;
-  std::atomic<uint64_t> lost_{0};
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::string queue_;        // guarded by mutex_
-  bool is_stopped_ = false;  // guarded by mutex_
+  int wake_fd_ = -1;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  OwnedCounter<uint64_t> unwritable_;  // lines, by the log's thread
+  bool is_failing_ = false;            // the last write failed: said once
+  bool is_line_torn_ = false;          // the file ends within a line whose rest is lost
+  std::atomic<bool> is_asleep_{false};
+  std::atomic<bool> is_reopen_asked_{false};
+  std::atomic<bool> is_stopped_{false};
   std::thread thread_;
 };
-
-// One line, with its LF; every byte that a client chose is escaped.
-void AppendAccessLine(const Exchange& exchange, const AccessContext& context, std::string& out);
 
 }  // namespace remuda::proxy

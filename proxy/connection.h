@@ -3,6 +3,7 @@
 // Thread: its worker's.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "proxy/event_loop.h"
@@ -35,6 +36,8 @@ class Connection : public IoHandler {
   // Its listener is in the config no more.
   bool is_orphaned() const;
   const PeerAddress& peer() const { return peer_; }
+  // Ties the log's lines of one connection together; unique for all that matters.
+  uint64_t log_id() const { return log_id_; }
 
  protected:
   Worker& worker_;
@@ -45,6 +48,7 @@ class Connection : public IoHandler {
   friend class Worker;
   Connection* previous_ = nullptr;  // in the worker's list
   Connection* next_ = nullptr;
+  uint64_t log_id_ = 0;
 };
 
 }  // namespace remuda::proxy

@@ -81,6 +81,13 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
   app.add_option("--access-log", options.access_log,
                  "File to append the access log to, - for stdout")
       ->envname("REMUDA_ACCESS_LOG");
+  app.add_option("--access-log-format", options.access_log_format,
+                 "alb: AWS's fields in AWS's order; json: the same as JSON, a line each")
+      ->envname("REMUDA_ACCESS_LOG_FORMAT")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, AccessLogFormat>{
+          {"alb", AccessLogFormat::kAlb}, {"json", AccessLogFormat::kJson}}))
+      ->type_name("alb|json")
+      ->default_str("alb");
   app.add_option("--ready-file", options.ready_file,
                  "Written when it serves: JSON with the ports it really has")
       ->envname("REMUDA_READY_FILE");

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "proxy/core/access_line.h"
 #include "proxy/settings.h"
 
 namespace remuda::proxy {
@@ -22,6 +23,7 @@ struct ProgramOptions {
   uint16_t admin_port = 7490;
   size_t workers = 0;      // 0: one a core
   std::string access_log;  // file, "-" for stdout, empty: none
+  AccessLogFormat access_log_format = AccessLogFormat::kAlb;
   std::string ready_file;
   std::string log_level = "info";
   std::chrono::milliseconds drain_timeout{30000};

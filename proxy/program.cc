@@ -21,14 +21,17 @@
 namespace remuda::proxy {
 namespace {
 
-// SIGTERM and SIGINT as events of the loop. Made before any thread, so that all inherit the mask.
+// SIGTERM, SIGINT and SIGUSR1 as events of the loop. Made before any thread, so that all inherit
+// the mask.
 class Signals final : public IoHandler {
  public:
-  explicit Signals(std::function<void()> on_stop) : on_stop_(std::move(on_stop)) {
+  Signals(std::function<void()> on_stop, std::function<void()> on_rotate)
+      : on_stop_(std::move(on_stop)), on_rotate_(std::move(on_rotate)) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -37,11 +40,14 @@ class Signals final : public IoHandler {
   int fd() const { return fd_; }
   void OnIo(uint32_t /*events*/) override {
     signalfd_siginfo info;
-    while (read(fd_, &info, sizeof info) == sizeof info) on_stop_();
+    while (read(fd_, &info, sizeof info) == sizeof info) {
+      info.ssi_signo == SIGUSR1 ? on_rotate_() : on_stop_();
+    }
   }
 
  private:
   const std::function<void()> on_stop_;
+  const std::function<void()> on_rotate_;
   int fd_ = -1;
 };
 
@@ -69,9 +75,10 @@ class Program {
  public:
   explicit Program(const ProgramOptions& options)
       : options_(options),
-        signals_([this] { OnStopSignal(); }),
-        log_(options.access_log.empty() ? nullptr
-                                        : std::make_unique<AccessLog>(options.access_log)),
+        signals_([this] { OnStopSignal(); },
+                 [this] {
+                   if (log_ != nullptr) log_->Reopen();
+                 }),
         drain_timer_([this] {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
           loop_.Stop();
@@ -83,6 +90,10 @@ class Program {
     coordinator_options.settings = options.settings;
     coordinator_options.settings.max_connections =
         BoundConnections(options.settings.max_connections, coordinator_options.workers);
+    if (!options.access_log.empty()) {
+      log_ = std::make_unique<AccessLog>(options.access_log, options.access_log_format,
+                                         coordinator_options.workers);
+    }
     coordinator_options.log = log_.get();
     Coordinator::Events events;
     events.on_health = [this](const HealthChange& change) {

@@ -47,12 +47,14 @@ void Exchange::Reset() {
   any_answered = false;
   table = target_table = nullptr;
   rule = nullptr;
-  first_byte = head_end = sent_to_target = response_begin = SteadyTime();
+  first_byte = head_end = sent_to_target = response_begin = response_sent = SteadyTime();
   received_bytes = sent_bytes = 0;
   status = target_status = 0;
   reason = http::Reason::kNone;
   trace_id[0] = '\0';
   last_target = nullptr;
+  failed_attempts = 0;
+  redirect_url.clear();
 }
 
 Session::Session(Worker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
@@ -186,7 +188,7 @@ bool Session::GrowInput() {
 void Session::BeginExchange() {
   exchange_ = worker_.TakeExchange();
   exchange_->first_byte = worker_.loop().now();
-  exchange_->wall_begin = std::chrono::system_clock::now();
+  exchange_->begin_us = worker_.WallUs(exchange_->first_byte);
   phase_ = Phase::kHead;
   Arm(worker_.settings().request_head_timeout);
 }
@@ -245,15 +247,13 @@ bool Session::BeginRequest() {
   if (x.reason != http::Reason::kNone) return Answer(x.reason);
   rate_check_ = SteadyTime();
   const uint64_t random[2] = {worker_.Random(), worker_.Random()};
-  const auto seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(x.wall_begin.time_since_epoch()).count();
   const auto put_hex = [](uint64_t value, size_t digits, char* out) {
     for (size_t i = 0; i < digits; ++i)
       out[digits - 1 - i] = "0123456789abcdef"[(value >> (4 * i)) & 15];
   };
   x.trace_id[0] = '1';
   x.trace_id[1] = x.trace_id[10] = '-';
-  put_hex(static_cast<uint64_t>(seconds), 8, x.trace_id + 2);
+  put_hex(static_cast<uint64_t>(x.begin_us / 1000000), 8, x.trace_id + 2);
   put_hex(random[0], 16, x.trace_id + 11);
   put_hex(random[1], 8, x.trace_id + 27);
   x.trace_id[35] = '\0';
@@ -281,9 +281,9 @@ bool Session::DispatchRule() {
     return AnswerWith(answer);
   }
   const Redirect& redirect = std::get<Redirect>(x.rule->action);
-  const std::string location = ExpandRedirect(redirect, x.request, "http", listener_->port);
+  x.redirect_url = ExpandRedirect(redirect, x.request, "http", listener_->port);
   answer.status = redirect.status;
-  answer.location = location;
+  answer.location = x.redirect_url;
   return AnswerWith(answer);
 }
 
@@ -399,12 +399,7 @@ void Session::DropExchange() {
   }
   if (x.upstream != nullptr) ReleaseUpstream(false);
   if (x.target != nullptr) ReleaseTarget();
-  if (worker_.log() != nullptr && (x.status != 0 || x.head_size > 0)) {
-    const auto* spec = listener_->spec;
-    worker_.log()->Write(
-        x, {spec != nullptr ? std::string_view(spec->load_balancer->id) : std::string_view("-"),
-            peer_, listener_->port});
-  }
+  if (worker_.log() != nullptr) WriteLog();
   // Without a body in chunks, body_end is where the next request begins; DecodeBody keeps it so
   // with them.
   if (x.head_size > 0) in_.begin = std::min(in_.end, std::max(x.body_end, x.head_size));

@@ -83,14 +83,19 @@ struct Exchange {
   const Rule* rule = nullptr;
 
   // For the log and the metrics.
-  std::chrono::system_clock::time_point wall_begin;
-  SteadyTime first_byte, head_end, sent_to_target, response_begin;
+  int64_t begin_us = 0;  // since the epoch
+  SteadyTime first_byte, head_end, sent_to_target, response_begin, response_sent;
   uint64_t received_bytes = 0, sent_bytes = 0;
   int status = 0;         // to the client
   int target_status = 0;  // from the target
   http::Reason reason = http::Reason::kNone;
   char trace_id[36] = {};              // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
   TargetState* last_target = nullptr;  // for the log, valid while pinned
+  // Attempts that gave no response; their targets may be gone by now.
+  std::array<std::array<char, kMaxEndpointBytes>, kMaxAttempts> failed_endpoints;
+  std::array<uint8_t, kMaxAttempts> failed_endpoint_bytes{};
+  size_t failed_attempts = 0;
+  std::string redirect_url;
 
   void Reset();
 };
@@ -163,6 +168,9 @@ class Session final : public Connection, public UpstreamUser {
   void Arm(std::chrono::milliseconds timeout);
   bool MustClose() const;
   void DropExchange();
+  // session_log.cc: one line of the access log for the exchange.
+  void WriteLog();
+  void NoteFailedAttempt();
   std::chrono::milliseconds IdleTimeout() const;
 
   // session_forward.cc: the way to the target.

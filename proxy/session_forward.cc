@@ -256,6 +256,7 @@ bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
   if (is_targets_fault && MayRetry(attempt)) {
     if (worker_.retry_budget().Take()) {
       worker_.counters().retries.Add(1);
+      NoteFailedAttempt();
       x.reason = reason;  // if there is no target left to try
       x.is_upload_stopped = false;
       x.to_upstream.Clear();

@@ -132,6 +132,7 @@ Session::Pump Session::StartResponse() {
   const http::Framing& framing = x.response_framing;
   x.has_response_head = true;
   x.target_status = x.status = x.response.status;
+  x.response_sent = worker_.loop().now();
   x.response_left = framing.length;
   x.client_body = framing.kind;
   // An early answer: the rest of the upload is not sent, and neither connection can be used again.

@@ -50,6 +50,7 @@ Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events ev
         }
       }) {
   current_->table = std::make_shared<const RoutingTable>();
+  SetWallOffset();
 }
 
 Worker::~Worker() {
@@ -193,6 +194,7 @@ void Worker::Link(Connection* connection) {
   connection->next_ = connections_;
   if (connections_ != nullptr) connections_->previous_ = connection;
   connections_ = connection;
+  connection->log_id_ = Random() | 1;
   ++connection_count_;
   metrics_.active_connections.Add(1);
 }
@@ -335,7 +337,17 @@ uint64_t Worker::Random() {
   return random_state_ * 2685821657736338717ULL;
 }
 
+void Worker::SetWallOffset() {
+  using std::chrono::duration_cast;
+  using std::chrono::microseconds;
+  const auto steady = std::chrono::steady_clock::now().time_since_epoch();
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  wall_offset_us_ =
+      (duration_cast<microseconds>(wall) - duration_cast<microseconds>(steady)).count();
+}
+
 void Worker::Sweep() {
+  SetWallOffset();
   pool_.CloseExpired(loop_.now());
   sweep_timer_.Arm(loop_, loop_.now() + kSweepInterval);
 }

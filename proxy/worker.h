@@ -106,6 +106,11 @@ class Worker {
   uint64_t Random();
   // One batch. True if more may wait.
   bool AcceptFrom(Listener& listener);
+  // Microseconds since the epoch at a time of the loop; costs no look at a clock.
+  int64_t WallUs(SteadyTime time) const {
+    return wall_offset_us_ +
+           std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  }
 
  private:
   void AdoptUntimed(std::shared_ptr<const RoutingTable> table,
@@ -113,6 +118,7 @@ class Worker {
                     const std::vector<std::string>& closed);
   void Sweep();
   void AcceptBacklog(Listener& listener);
+  void SetWallOffset();
   void CloseListener(Listener& listener);
   void CheckStopped();
   void OpenConnection(Transport transport, const PeerAddress& peer,
@@ -142,6 +148,7 @@ class Worker {
   bool is_draining_ = false;
   bool is_stop_reported_ = false;
   uint64_t random_state_;
+  int64_t wall_offset_us_ = 0;  // of the system's clock to the loop's; looked at with each sweep
   Timer sweep_timer_;
   Timer accept_timer_;
   std::vector<std::weak_ptr<Listener>> paused_;

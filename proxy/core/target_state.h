@@ -21,6 +21,9 @@ namespace remuda::proxy {
 
 struct UpstreamConnection;
 
+// Of "[IPv6 address]:port", at most.
+inline constexpr size_t kMaxEndpointBytes = 56;
+
 // Limit of the counters and of --workers.
 inline constexpr size_t kMaxWorkers = 64;
 

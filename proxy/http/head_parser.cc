@@ -181,6 +181,8 @@ ParseStatus RequestParser::Parse(const char* data, size_t size, RequestHead& hea
         continue;
       }
       head.fields.Clear();
+      head.path = head.query = head.host = {};  // views into what was parsed before
+      head.has_query = false;
       cursor_.FirstLineSeen();
       reason = ParseRequestLine(line, head);
     } else if (line.empty()) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "proxy/http/chars.h"
+#include "proxy/http/trace.h"
 
 namespace remuda::proxy::http {
 namespace {
@@ -54,23 +55,11 @@ void AddForwardedFor(const RequestHead& head, const ForwardedInfo& info, Appende
   if (!is_first) out.Add("\r\n");
 }
 
-// AWS: Root when there is none, else Self before what came (a Self of ours replaces an older one).
 void AddTraceId(const RequestHead& head, std::string_view id, Appender& out) {
   const Field* field = head.fields.Find(FieldId::kXAmznTraceId);
-  if (field == nullptr || field->value.find("Root=") == std::string_view::npos) {
-    out.Add("X-Amzn-Trace-Id: Root=").Add(id);
-    if (field != nullptr && !field->value.empty()) out.Add(";").Add(field->value);
-    out.Add("\r\n");
-    return;
-  }
-  out.Add("X-Amzn-Trace-Id: Self=").Add(id);
-  std::string_view rest = field->value;
-  while (!rest.empty()) {
-    const size_t end = rest.find(';');
-    const std::string_view part = TrimOws(rest.substr(0, end));
-    if (part.substr(0, 5) != "Self=" && !part.empty()) out.Add(";").Add(part);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-  }
+  out.Add("X-Amzn-Trace-Id: ");
+  ForEachTraceIdPiece(field == nullptr ? std::string_view() : field->value, id,
+                      [&](std::string_view piece) { out.Add(piece); });
   out.Add("\r\n");
 }
 

@@ -13,6 +13,7 @@
 #include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/auto_scaling.grpc.pb.h"
+#include "remuda/v1/certificate.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/image.grpc.pb.h"
@@ -54,6 +55,7 @@ class ControllerClient {
   const std::unique_ptr<v1::ImageService::Stub> images;
   const std::unique_ptr<v1::LaunchTemplateService::Stub> launch_templates;
   const std::unique_ptr<v1::LoadBalancerService::Stub> load_balancers;
+  const std::unique_ptr<v1::CertificateService::Stub> certificates;
   const std::unique_ptr<v1::TargetGroupService::Stub> target_groups;
 };
 

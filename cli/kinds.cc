@@ -43,6 +43,7 @@ const std::vector<Kind>& AllKinds() {
        "autoScalingGroups",
        "asg",
        {"asgs", "group", "groups"}},
+      {KindId::kCertificate, "Certificate", "certificates", "cert", {"certs"}},
       {KindId::kDeployment, "Deployment", "deployments", "deployment", {"deploy"}},
       {KindId::kHost, "Host", "hosts", "host", {}},
       {KindId::kImage, "Image", "images", "image", {"img"}},

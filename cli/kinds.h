@@ -13,6 +13,7 @@ namespace remuda::cli {
 enum class KindId {
   kActivity,
   kAutoScalingGroup,
+  kCertificate,
   kDeployment,
   kHost,
   kImage,

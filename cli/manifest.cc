@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 
 constexpr char kKindKey[] = "kind";
 constexpr char kNameKey[] = "name";
+// certificate.proto: certificate_pem.
+constexpr size_t kMaxPemBytes = 64 * 1024;
 constexpr char kRoot[] = "resource";  // what a path in Origin::fields begins with
 
 // kind as manifests write it → the field of v1::Resource.
@@ -102,6 +104,7 @@ class ManifestParser {
         MessageFromYaml(root, {.file_name = file, .path_prefix = kRoot, .ignored_keys = {kKindKey}},
                         message, &origin.fields);
     if (!status.ok()) errors_.emplace_back(status.message());
+    if (resource->has_certificate()) InlineFiles(file, root, *resource->mutable_certificate());
     const auto [it, is_new] =
         seen_.emplace(kind->scalar + " " + name->scalar, FormatPosition(file, root.position));
     if (!is_new) {
@@ -109,6 +112,34 @@ class ManifestParser {
             absl::StrCat("name: ", kind->scalar, " ", name->scalar, " is also at ", it->second));
     }
     manifest_.origins.push_back(std::move(origin));
+  }
+
+  // A certificate's texts may lie in files beside the manifest: the controller gets the texts.
+  void InlineFiles(const std::string& file, const YamlNode& root, v1::Certificate& certificate) {
+    InlineFile(file, root, "certificate_file", *certificate.mutable_certificate_file(),
+               *certificate.mutable_certificate_pem());
+    InlineFile(file, root, "private_key_file", *certificate.mutable_private_key_file(),
+               *certificate.mutable_private_key_pem());
+  }
+  void InlineFile(const std::string& file, const YamlNode& root, std::string_view field,
+                  std::string& path, std::string& text) {
+    if (path.empty()) return;
+    const YamlNode* at = ValueOf(root, field);
+    const SourcePosition position = at == nullptr ? root.position : at->position;
+    const std::string name(field);
+    if (!text.empty()) return Error(file, position, name + ": the text itself is given as well");
+    const fs::path full = fs::path(file).parent_path() / path;
+    std::ifstream in(full, std::ios::binary);
+    if (!in) return Error(file, position, name + ": " + full.string() + " cannot be read");
+    text.resize(kMaxPemBytes + 1);
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<size_t>(in.gcount()));
+    if (text.size() > kMaxPemBytes) {
+      return Error(
+          file, position,
+          absl::StrCat(name, ": ", full.string(), " has more than ", kMaxPemBytes, " bytes"));
+    }
+    path.clear();
   }
 
   Manifest manifest_;

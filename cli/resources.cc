@@ -137,6 +137,10 @@ absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindI
       return Pages<v1::ListImagesRequest, v1::ListImagesResponse>(
           client, *client.images, &v1::ImageService::Stub::ListImages, {}, filter.limit,
           [](auto& r) { return r.mutable_images(); });
+    case KindId::kCertificate:
+      return Pages<v1::ListCertificatesRequest, v1::ListCertificatesResponse>(
+          client, *client.certificates, &v1::CertificateService::Stub::ListCertificates, {},
+          filter.limit, [](auto& r) { return r.mutable_certificates(); });
     case KindId::kLoadBalancer:
       return Pages<v1::ListLoadBalancersRequest, v1::ListLoadBalancersResponse>(
           client, *client.load_balancers, &v1::LoadBalancerService::Stub::ListLoadBalancers, {},
@@ -174,6 +178,9 @@ absl::StatusOr<std::shared_ptr<Message>> GetResource(const ControllerClient& cli
     case KindId::kInstance:
       return One<v1::Instance, v1::GetInstanceRequest>(
           client, *client.auto_scaling, &v1::AutoScalingService::Stub::GetInstance, kind, id);
+    case KindId::kCertificate:
+      return One<v1::Certificate, v1::GetCertificateRequest>(
+          client, *client.certificates, &v1::CertificateService::Stub::GetCertificate, kind, id);
     case KindId::kLoadBalancer:
       return One<v1::LoadBalancer, v1::GetLoadBalancerRequest>(
           client, *client.load_balancers, &v1::LoadBalancerService::Stub::GetLoadBalancer, kind,
@@ -218,6 +225,10 @@ absl::Status DeleteResource(const ControllerClient& client, KindId kind, const s
     case KindId::kImage:
       return Remove<Empty>(client, *client.images, &v1::ImageService::Stub::DeleteImage,
                            v1::DeleteImageRequest(), kind, id);
+    case KindId::kCertificate:
+      return Remove<Empty>(client, *client.certificates,
+                           &v1::CertificateService::Stub::DeleteCertificate,
+                           v1::DeleteCertificateRequest(), kind, id);
     case KindId::kLoadBalancer:
       return Remove<Empty>(client, *client.load_balancers,
                            &v1::LoadBalancerService::Stub::DeleteLoadBalancer,

@@ -64,14 +64,18 @@ std::string ActionText(const v1::Action& action) {
 }
 
 std::string ListenerText(const v1::Listener& listener) {
-  std::string text = absl::StrCat(listener.address(), listener.address().empty() ? "" : ":",
+  const bool is_http = listener.protocol() == v1::PROTOCOL_HTTP;
+  std::string text = absl::StrCat(is_http ? "" : EnumText(listener.protocol()) + " ",
+                                  listener.address(), listener.address().empty() ? "" : ":",
                                   listener.port(), " -> ", ActionText(listener.default_action()));
   if (listener.rules_size() > 0) absl::StrAppend(&text, " (+", listener.rules_size(), " rules)");
   return text;
 }
 
 std::string CheckText(const v1::HealthCheck& check) {
-  return absl::StrCat(check.protocol() == v1::PROTOCOL_TCP ? "TCP" : OrDash(check.path()),
+  return absl::StrCat(check.protocol() == v1::PROTOCOL_TCP     ? "TCP"
+                      : check.protocol() == v1::PROTOCOL_HTTPS ? "HTTPS " + OrDash(check.path())
+                                                               : OrDash(check.path()),
                       " every ", FormatDuration(check.interval()));
 }
 
@@ -176,6 +180,12 @@ Row RowOf(const v1::LoadBalancer& balancer, const Timestamp& now) {
   for (const auto& listener : balancer.listeners()) listeners.push_back(ListenerText(listener));
   return {ShortId(balancer.name()), OrDash(absl::StrJoin(listeners, ", ")),
           FormatAge(balancer.create_time(), now)};
+}
+
+Row RowOf(const v1::Certificate& certificate, const Timestamp& now) {
+  return {ShortId(certificate.name()), OrDash(absl::StrJoin(certificate.dns_names(), ",")),
+          google::protobuf::util::TimeUtil::ToString(certificate.expire_time()),
+          FormatAge(certificate.create_time(), now)};
 }
 
 Row RowOf(const v1::Proxy& proxy, const Timestamp& now) {
@@ -288,6 +298,8 @@ Table TableOf(KindId kind, const ResourceList& resources, const Timestamp& now) 
           {"NAME", "VERSION", "IMAGE", "PORT", "COMMAND", "AGE", "DESCRIPTION"}, resources, now);
     case KindId::kLoadBalancer:
       return Rows<v1::LoadBalancer>({"NAME", "LISTENERS", "AGE"}, resources, now);
+    case KindId::kCertificate:
+      return Rows<v1::Certificate>({"NAME", "NAMES", "EXPIRES", "AGE"}, resources, now);
     case KindId::kProxy:
       return Rows<v1::Proxy>({"NAME", "ADDRESS", "ZONE", "STATE", "SENT", "ACKED", "CONNECTIONS",
                               "REQUESTS", "LAST-SEEN", "TROUBLE"},

@@ -11,7 +11,7 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
       loop(owner),
       metrics(counts),
       engine(std::move(options.engine), clock, committer, counts),
-      proxy_views(identity.epoch, [this] { return ++sequence_; }),
+      proxy_views(identity.epoch, identity.secret, [this] { return ++sequence_; }),
       agent_views(identity.epoch, [this] { return ++sequence_; }),
       agents(identity, engine, agent_views, owner, counts),
       proxies(identity, engine, proxy_views, owner, counts),

@@ -49,6 +49,7 @@ class Engine {
   struct Options {
     core::State state;  // as loaded
     core::Patience patience;
+    core::CertificateReader read_certificate = nullptr;
     // The store says that another controller leads: nothing more will be committed.
     std::function<void(const absl::Status&)> on_leadership_lost;
   };
@@ -97,6 +98,7 @@ class Engine {
   const Clock& clock_;
   Committer& committer_;
   Metrics& metrics_;
+  const core::CertificateReader read_certificate_;
   const std::function<void(const absl::Status&)> on_leadership_lost_;
   std::function<void(const core::Changes&)> on_commit_;
 

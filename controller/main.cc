@@ -115,7 +115,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   Loop loop(clock, metrics);
   CommitThread committer(**store, leadership->epoch, loop);
   Controller controller(
-      {.identity = {leadership->cluster_id, leadership->epoch},
+      {.identity = {leadership->cluster_id, leadership->epoch, leadership->secret},
        .engine = {.state = *std::move(state),
                   .patience = options.patience,
                   .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); }},

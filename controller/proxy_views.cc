@@ -18,6 +18,7 @@ constexpr int64_t kWhole = -1;
 
 // A resource's key: a letter for its set, then its name there.
 constexpr char kLoadBalancer = 'b';
+constexpr char kCertificate = 'c';
 constexpr char kTargetGroup = 'g';
 constexpr char kSplit = 's';
 constexpr char kTarget = 't';
@@ -33,7 +34,7 @@ std::string Key(char set, std::string_view name) {
 bool Same(const proxy::v1::Target& a, const proxy::v1::Target& b) {
   return a.state() == b.state() && a.port() == b.port() && a.has_weight() == b.has_weight() &&
          a.weight() == b.weight() && a.address() == b.address() && a.subset() == b.subset() &&
-         a.id() == b.id() && a.target_group() == b.target_group();
+         a.id() == b.id() && a.target_group() == b.target_group() && a.zone() == b.zone();
 }
 
 template <class T>
@@ -79,6 +80,9 @@ void AddUpsert(const std::string& key, const Resource& value, proxy::v1::ProxyCo
     case kLoadBalancer:
       *out.add_load_balancers() = static_cast<const v1::LoadBalancer&>(*value);
       break;
+    case kCertificate:
+      *out.add_certificates() = static_cast<const v1::Certificate&>(*value);
+      break;
     case kTargetGroup:
       *out.add_target_groups() = static_cast<const v1::TargetGroup&>(*value);
       break;
@@ -95,6 +99,9 @@ void AddRemoval(const std::string& key, proxy::v1::ConfigUpdate& out) {
   switch (key[0]) {
     case kLoadBalancer:
       out.add_removed_load_balancers(name);
+      break;
+    case kCertificate:
+      out.add_removed_certificates(name);
       break;
     case kTargetGroup:
       out.add_removed_target_groups(name);
@@ -153,6 +160,10 @@ void ProxyViews::Compose(Class& view, const core::State& state, const core::Obse
     if (entry == nullptr) continue;
     wanted[Key(kLoadBalancer, id)] = entry->value;
     view.target_groups.merge(TargetGroupsOf(*entry->value));
+    for (const std::string& certificate : core::CertificatesOf(*entry->value)) {
+      const auto* shown = state.Find<v1::Certificate>(certificate);
+      if (shown != nullptr) wanted[Key(kCertificate, certificate)] = shown->value;
+    }
   }
   for (const std::string& id : view.target_groups) {
     const Group& group = GroupOf(id, state, seen);
@@ -308,7 +319,8 @@ Frame ProxyViews::UpdateFor(std::string_view proxy, std::optional<int64_t> base)
       }
     }
   } else {
-    update.mutable_upserts();
+    // A delta leaves it as it is.
+    update.mutable_upserts()->add_shared_secrets(shared_secret_);
     for (const auto& [key, value] : resources) AddUpsert(key, value, *update.mutable_upserts());
   }
   frame = MakeFrame(response);

@@ -26,14 +26,17 @@ namespace remuda {
 class ProxyViews {
  public:
   // `next_sequence` answers a number above all before, over all views of this epoch.
-  ProxyViews(int64_t epoch, std::function<int64_t()> next_sequence)
-      : epoch_(epoch), next_sequence_(std::move(next_sequence)) {}
+  // `shared_secret`: ProxyConfig.shared_secrets of every proxy.
+  ProxyViews(int64_t epoch, std::string shared_secret, std::function<int64_t()> next_sequence)
+      : epoch_(epoch),
+        shared_secret_(std::move(shared_secret)),
+        next_sequence_(std::move(next_sequence)) {}
 
   // What may have changed since the last call.
   struct Touched {
     std::set<std::string> target_groups;
     std::set<std::string> proxies;  // their labels: joined, changed or forgotten
-    bool load_balancers = false;    // any of them
+    bool load_balancers = false;    // any of them, or a certificate
     bool empty() const { return target_groups.empty() && proxies.empty() && !load_balancers; }
   };
 
@@ -91,6 +94,7 @@ class ProxyViews {
   void DropUnused();
 
   const int64_t epoch_;
+  const std::string shared_secret_;
   const std::function<int64_t()> next_sequence_;
   std::map<std::string, Group, std::less<>> groups_;  // those that some class shows
   std::map<LoadBalancers, std::shared_ptr<Class>> classes_;

@@ -26,6 +26,7 @@ namespace remuda {
 struct Identity {
   std::string cluster_id;
   int64_t epoch = 0;
+  std::string secret = {};  // Leadership.secret
 };
 
 // What both kinds of Hello say.

@@ -40,6 +40,7 @@ Server::Server(Controller& controller, BlobWorker worker)
       launch_templates_(calls_),
       target_groups_(calls_),
       load_balancers_(calls_),
+      certificates_(calls_),
       auto_scaling_(calls_),
       deployments_(calls_),
       cluster_(calls_),
@@ -66,9 +67,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
                            grpc::InsecureServerCredentials(), &port);
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
            &server->images_, &server->launch_templates_, &server->target_groups_,
-           &server->load_balancers_, &server->auto_scaling_, &server->deployments_,
-           &server->cluster_, &server->apply_, &server->activities_, &server->agents_,
-           &server->proxies_}) {
+           &server->load_balancers_, &server->certificates_, &server->auto_scaling_,
+           &server->deployments_, &server->cluster_, &server->apply_, &server->activities_,
+           &server->agents_, &server->proxies_}) {
     builder.RegisterService(service);
   }
   server->server_ = builder.BuildAndStart();

@@ -40,6 +40,7 @@ class Server {
   LaunchTemplateService launch_templates_;
   TargetGroupService target_groups_;
   LoadBalancerService load_balancers_;
+  CertificateService certificates_;
   AutoScalingService auto_scaling_;
   DeploymentService deployments_;
   ClusterService cluster_;

@@ -91,6 +91,36 @@ ServerUnaryReactor* LoadBalancerService::ListLoadBalancers(
   return calls_.Read(context, request, answer);
 }
 
+ServerUnaryReactor* CertificateService::CreateCertificate(
+    CallbackServerContext* context, const v1::CreateCertificateRequest* request,
+    v1::Certificate* answer) {
+  return calls_.Write(context, "remuda.v1.CertificateService/CreateCertificate", request, answer);
+}
+
+ServerUnaryReactor* CertificateService::UpdateCertificate(
+    CallbackServerContext* context, const v1::UpdateCertificateRequest* request,
+    v1::Certificate* answer) {
+  return calls_.Write(context, "remuda.v1.CertificateService/UpdateCertificate", request, answer);
+}
+
+ServerUnaryReactor* CertificateService::DeleteCertificate(
+    CallbackServerContext* context, const v1::DeleteCertificateRequest* request,
+    google::protobuf::Empty* answer) {
+  return calls_.Write(context, "remuda.v1.CertificateService/DeleteCertificate", request, answer);
+}
+
+ServerUnaryReactor* CertificateService::GetCertificate(CallbackServerContext* context,
+                                                       const v1::GetCertificateRequest* request,
+                                                       v1::Certificate* answer) {
+  return calls_.Read(context, request, answer);
+}
+
+ServerUnaryReactor* CertificateService::ListCertificates(CallbackServerContext* context,
+                                                         const v1::ListCertificatesRequest* request,
+                                                         v1::ListCertificatesResponse* answer) {
+  return calls_.Read(context, request, answer);
+}
+
 ServerUnaryReactor* LaunchTemplateService::CreateLaunchTemplateVersion(
     CallbackServerContext* context, const v1::CreateLaunchTemplateVersionRequest* request,
     v1::LaunchTemplate* answer) {

@@ -6,6 +6,7 @@
 #include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/auto_scaling.grpc.pb.h"
+#include "remuda/v1/certificate.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/launch_template.grpc.pb.h"
@@ -68,6 +69,30 @@ class LoadBalancerService final : public v1::LoadBalancerService::CallbackServic
   grpc::ServerUnaryReactor* ListLoadBalancers(grpc::CallbackServerContext* context,
                                               const v1::ListLoadBalancersRequest* request,
                                               v1::ListLoadBalancersResponse* answer) override;
+
+ private:
+  Calls& calls_;
+};
+
+class CertificateService final : public v1::CertificateService::CallbackService {
+ public:
+  explicit CertificateService(Calls& calls) : calls_(calls) {}
+
+  grpc::ServerUnaryReactor* CreateCertificate(grpc::CallbackServerContext* context,
+                                              const v1::CreateCertificateRequest* request,
+                                              v1::Certificate* answer) override;
+  grpc::ServerUnaryReactor* UpdateCertificate(grpc::CallbackServerContext* context,
+                                              const v1::UpdateCertificateRequest* request,
+                                              v1::Certificate* answer) override;
+  grpc::ServerUnaryReactor* DeleteCertificate(grpc::CallbackServerContext* context,
+                                              const v1::DeleteCertificateRequest* request,
+                                              google::protobuf::Empty* answer) override;
+  grpc::ServerUnaryReactor* GetCertificate(grpc::CallbackServerContext* context,
+                                           const v1::GetCertificateRequest* request,
+                                           v1::Certificate* answer) override;
+  grpc::ServerUnaryReactor* ListCertificates(grpc::CallbackServerContext* context,
+                                             const v1::ListCertificatesRequest* request,
+                                             v1::ListCertificatesResponse* answer) override;
 
  private:
   Calls& calls_;

@@ -34,6 +34,18 @@ constexpr char kSchema[] =
     "PRAGMA user_version=1;"
     "COMMIT;";
 
+// std::random_device is the system's source of keys here (getrandom).
+std::string MakeSecret() {
+  constexpr size_t kBytes = 32;
+  std::random_device random;
+  std::string out;
+  while (out.size() < kBytes) {
+    const unsigned value = random();
+    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  return out;
+}
+
 std::string MakeUuid() {
   std::random_device random;
   unsigned char bytes[16];
@@ -222,6 +234,10 @@ absl::StatusOr<Leadership> SqliteStore::Campaign() {
     if (absl::Status status = WriteMeta("cluster_id", won.cluster_id); !status.ok()) return status;
     if (absl::Status status = WriteMeta("epoch", std::to_string(won.epoch)); !status.ok())
       return status;
+    absl::StatusOr<std::string> secret = ReadMeta("secret");
+    if (!secret.ok()) return secret.status();
+    won.secret = secret->empty() ? MakeSecret() : *secret;
+    if (absl::Status status = WriteMeta("secret", won.secret); !status.ok()) return status;
     if (absl::Status status = Exec("COMMIT"); !status.ok()) return status;
     return won;
   };

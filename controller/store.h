@@ -21,6 +21,7 @@ namespace remuda {
 // What a won campaign gives.
 struct Leadership {
   std::string cluster_id;  // made with the store, never changes
+  std::string secret;      // 32 random bytes made with the store, never change
   int64_t epoch = 0;       // above every earlier one
   int64_t commit = 0;      // the newest commit; 0 in a new store
 };

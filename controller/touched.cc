@@ -41,6 +41,9 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       touched.all_groups = touched.targets = true;
       touched.proxy_views.load_balancers = true;
       break;
+    case Kind::kCertificate:
+      touched.proxy_views.load_balancers = true;
+      break;
     case Kind::kHost:
       touched.all_groups = true;
       touched.hosts.insert(edit.key);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "remuda/v1/auto_scaling.pb.h"
+#include "remuda/v1/certificate.pb.h"
 #include "remuda/v1/deployment.pb.h"
 #include "remuda/v1/image.pb.h"
 #include "remuda/v1/launch_template.pb.h"
@@ -25,6 +26,7 @@ void ApplyDefaults(v1::Deployment& value);
 void ClearOutputOnly(v1::LaunchTemplate& value);
 void ClearOutputOnly(v1::TargetGroup& value);
 void ClearOutputOnly(v1::LoadBalancer& value);
+void ClearOutputOnly(v1::Certificate& value);
 void ClearOutputOnly(v1::AutoScalingGroup& value);
 
 }  // namespace remuda::core

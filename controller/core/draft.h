@@ -111,7 +111,7 @@ class Draft {
                  Overlay<v1::Target>, Overlay<v1::LoadBalancer>, Overlay<v1::AutoScalingGroup>,
                  Overlay<v1::Instance>, Overlay<v1::Deployment>, Overlay<v1::Host>,
                  Overlay<v1::Proxy>, Overlay<v1::Activity>, Overlay<store::v1::Counter>,
-                 Overlay<store::v1::RequestRecord>>;
+                 Overlay<store::v1::RequestRecord>, Overlay<v1::Certificate>>;
 
   const State& state_;
   Overlays overlays_;

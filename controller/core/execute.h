@@ -17,9 +17,21 @@
 namespace remuda::core {
 
 // What a command may look at beside the draft.
+// What a certificate says, or what is wrong with it.
+struct CertificateFacts {
+  std::vector<std::string> dns_names;
+  Time expires;
+  std::string fault_field;  // certificate_pem or private_key_pem
+  std::string fault;        // empty: none
+};
+// Reads PEM texts; a pure function of the shell's, where the library for it is.
+using CertificateReader = CertificateFacts (*)(std::string_view certificate_pem,
+                                               std::string_view private_key_pem);
+
 struct Context {
   const Observations& seen;
   Time now;
+  CertificateReader read_certificate = nullptr;  // null: certificates cannot be written
 };
 
 // An image whose bytes are on disk and verified.
@@ -45,6 +57,12 @@ absl::StatusOr<v1::RegisterTargetsResponse> Execute(Draft&, const v1::RegisterTa
                                                     const Context&);
 absl::StatusOr<v1::DeregisterTargetsResponse> Execute(Draft&, const v1::DeregisterTargetsRequest&,
                                                       const Context&);
+
+absl::StatusOr<v1::Certificate> Execute(Draft&, const v1::CreateCertificateRequest&,
+                                        const Context&);
+absl::StatusOr<v1::Certificate> Execute(Draft&, const v1::UpdateCertificateRequest&,
+                                        const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteCertificateRequest&, const Context&);
 
 absl::StatusOr<v1::LoadBalancer> Execute(Draft&, const v1::CreateLoadBalancerRequest&,
                                          const Context&);

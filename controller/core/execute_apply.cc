@@ -81,10 +81,13 @@ void Apply::ReadNames() {
       case KindCase::kLoadBalancer:
         ReadName<v1::LoadBalancer>(i, resource.load_balancer().name());
         break;
+      case KindCase::kCertificate:
+        ReadName<v1::Certificate>(i, resource.certificate().name());
+        break;
       case KindCase::KIND_NOT_SET:
-        violations_.Add(
-            FieldPath("resources")[i],
-            "must be one of launch_template, target_group, auto_scaling_group, load_balancer");
+        violations_.Add(FieldPath("resources")[i],
+                        "must be one of launch_template, target_group, auto_scaling_group, "
+                        "load_balancer, certificate");
         break;
     }
   }
@@ -172,7 +175,8 @@ absl::StatusOr<v1::ApplyResourcesResponse> Apply::Run() {
   if (!violations_.empty()) return violations_.ToStatus();
   ReadNames();
   constexpr KindCase kOrder[] = {KindCase::kLaunchTemplate, KindCase::kTargetGroup,
-                                 KindCase::kAutoScalingGroup, KindCase::kLoadBalancer};
+                                 KindCase::kAutoScalingGroup, KindCase::kCertificate,
+                                 KindCase::kLoadBalancer};
   for (const KindCase kind : kOrder) {
     for (int i = 0; i < request_.resources_size(); ++i) {
       const v1::Resource& resource = request_.resources(i);
@@ -180,6 +184,7 @@ absl::StatusOr<v1::ApplyResourcesResponse> Apply::Run() {
       if (kind == KindCase::kLaunchTemplate) ApplyTemplate(i, resource.launch_template());
       if (kind == KindCase::kTargetGroup) ApplyNamed(i, resource.target_group());
       if (kind == KindCase::kAutoScalingGroup) ApplyNamed(i, resource.auto_scaling_group());
+      if (kind == KindCase::kCertificate) ApplyNamed(i, resource.certificate());
       if (kind == KindCase::kLoadBalancer) ApplyNamed(i, resource.load_balancer());
     }
   }

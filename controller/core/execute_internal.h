@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/core/defaults.h"
 #include "controller/core/describe.h"
 #include "controller/core/etag.h"
 #include "controller/core/execute.h"
@@ -44,6 +45,12 @@ struct Traits<v1::LoadBalancer> {
   static constexpr std::string_view kCollection = kLoadBalancers;
   static constexpr std::string_view kField = "load_balancer";
   static constexpr size_t kQuota = limits::kLoadBalancers;
+};
+template <>
+struct Traits<v1::Certificate> {
+  static constexpr std::string_view kCollection = kCertificates;
+  static constexpr std::string_view kField = "certificate";
+  static constexpr size_t kQuota = limits::kCertificates;
 };
 template <>
 struct Traits<v1::AutoScalingGroup> {
@@ -109,6 +116,12 @@ absl::StatusOr<std::string> IdFrom(std::string_view field, const std::string& na
 template <class T>
 T Shown(const Draft&, const Context&, const T& row) {
   return row;
+}
+// Keys stay here and at the proxies.
+inline v1::Certificate Shown(const Draft&, const Context&, const v1::Certificate& row) {
+  v1::Certificate out = row;
+  out.clear_private_key_pem();
+  return out;
 }
 inline v1::AutoScalingGroup Shown(const Draft& draft, const Context& context,
                                   const v1::AutoScalingGroup& row) {
@@ -192,8 +205,19 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
              std::string_view id, const v1::LoadBalancer* before, const Context& context,
              v1::LoadBalancer& value);
 void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::Certificate* before, const Context& context,
+             v1::Certificate& value);
+void Prepare(Violations& out, const FieldPath& at, const References& references,
              std::string_view id, const v1::AutoScalingGroup* before, const Context& context,
              v1::AutoScalingGroup& value);
+
+// What only the controller writes, in a value that a user gave.
+template <class T>
+void KeepIdentity(std::string_view id, const T* before, const Context& context, T& value) {
+  ClearOutputOnly(value);
+  value.set_name(NameOf<T>(id));
+  *value.mutable_create_time() = before == nullptr ? ToProto(context.now) : before->create_time();
+}
 
 // What of a change to a group must wait: it is being deleted, or a deployment is under way and the
 // template would change.

@@ -8,16 +8,9 @@ namespace remuda::core {
 namespace {
 
 const std::vector<std::string_view>& ReadOnlyFields() {
-  static const auto* const kFields =
-      new std::vector<std::string_view>{"name", "create_time", "etag", "deleting", "status"};
+  static const auto* const kFields = new std::vector<std::string_view>{
+      "name", "create_time", "etag", "deleting", "status", "dns_names", "expire_time"};
   return *kFields;
-}
-
-template <class T>
-void KeepIdentity(std::string_view id, const T* before, const Context& context, T& value) {
-  ClearOutputOnly(value);
-  value.set_name(NameOf<T>(id));
-  *value.mutable_create_time() = before == nullptr ? ToProto(context.now) : before->create_time();
 }
 
 void CheckPorts(Violations& out, const FieldPath& at, const Draft& draft, std::string_view id,
@@ -131,6 +124,9 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
   KeepIdentity(id, before, context, value);
   ApplyDefaults(value);
   Check(out, at, references, value);
+  // ELB has it so: listeners of one kind could refer to it.
+  if (before != nullptr && before->protocol() != value.protocol())
+    out.Add(at / "protocol", "cannot change; make another target group");
 }
 
 void Prepare(Violations& out, const FieldPath& at, const References& references,
@@ -234,6 +230,16 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteLoadBalancerRequest&
            {.resource = row->value->name(),
             .description = absl::StrCat("Deleted ", row->value->name())});
   return Empty();
+}
+
+absl::StatusOr<v1::Certificate> Execute(Draft& draft, const v1::CreateCertificateRequest& request,
+                                        const Context& context) {
+  return Create(draft, request.certificate_id(), request.certificate(), context);
+}
+
+absl::StatusOr<v1::Certificate> Execute(Draft& draft, const v1::UpdateCertificateRequest& request,
+                                        const Context& context) {
+  return Update(draft, request.certificate(), request.update_mask(), context);
 }
 
 absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,

@@ -36,6 +36,14 @@ inline constexpr size_t kMethodBytes = 32;
 inline constexpr size_t kHealthCheckPathBytes = 1024;
 inline constexpr size_t kMatcherBytes = 255;
 inline constexpr size_t kFixedResponseBodyBytes = 1024;
+// RE2 patterns of conditions and of rewrites; load_balancer.proto.
+inline constexpr size_t kConditionRegexBytes = 512;
+inline constexpr size_t kRewriteBytes = 1024;
+inline constexpr size_t kCookieNameBytes = 256;
+// PEM texts; certificate.proto.
+inline constexpr size_t kCertificateBytes = 64 * 1024;
+inline constexpr size_t kPrivateKeyBytes = 16 * 1024;
+inline constexpr size_t kServerNameBytes = 253;  // a DNS name (RFC 1035)
 
 // --- Lists (entries) ----------------------------------------------------------------------------
 
@@ -53,6 +61,9 @@ inline constexpr int kZonesAnAsg = 32;               // ours
 inline constexpr int kPoliciesAnAsg = 50;            // EC2 Auto Scaling quotas
 inline constexpr int kTerminationPoliciesAnAsg = 4;  // each kind once
 inline constexpr int kTargetsARequest = 1'000;
+inline constexpr int kCertificatesAListener = 10'000;  // ELB quotas: 25; ours is more
+inline constexpr int kProxyProtocolSources = 50;
+inline constexpr int kTransformsARule = 2;  // each kind once
 inline constexpr int kResourcesAnApply = 500;
 inline constexpr int kMaskPaths = 100;
 // Violations told of one request; the rest is a number.
@@ -74,6 +85,10 @@ inline constexpr int kMinPids = 1;
 inline constexpr int kMaxPids = 1'000'000;
 inline constexpr int kTemplateVersion = 99'999'999;  // eight digits in its key
 inline constexpr double kMaxPolicyTarget = 1e9;
+inline constexpr int kConsecutiveFailures = 1'000;
+inline constexpr int kConcurrentRequests = 1'000;
+inline constexpr int kQueuedRequests = 10'000;
+inline constexpr int kHealthyCount = 10'000;
 
 inline constexpr absl::Duration kMinHealthInterval = absl::Milliseconds(100);
 inline constexpr absl::Duration kMaxHealthInterval = absl::Seconds(300);
@@ -86,6 +101,15 @@ inline constexpr absl::Duration kMinIdleTimeout = absl::Seconds(1);
 inline constexpr absl::Duration kMaxIdleTimeout = absl::Seconds(4'000);
 inline constexpr absl::Duration kMinClientKeepAlive = absl::Seconds(1);
 inline constexpr absl::Duration kMaxClientKeepAlive = absl::Seconds(86'400);
+inline constexpr absl::Duration kMinStickiness = absl::Seconds(1);
+inline constexpr absl::Duration kMaxStickiness = absl::Seconds(604'800);
+inline constexpr absl::Duration kMinEjection = absl::Seconds(1);
+inline constexpr absl::Duration kMaxEjectionBase = absl::Seconds(300);
+inline constexpr absl::Duration kMaxEjection = absl::Seconds(3'600);
+inline constexpr absl::Duration kMinQueueTimeout = absl::Milliseconds(10);
+inline constexpr absl::Duration kMaxQueueTimeout = absl::Seconds(60);
+inline constexpr absl::Duration kMinTcpIdleTimeout = absl::Seconds(60);
+inline constexpr absl::Duration kMaxTcpIdleTimeout = absl::Seconds(6'000);
 inline constexpr absl::Duration kMaxGracePeriod = absl::Seconds(7'200);
 inline constexpr absl::Duration kMaxStopGrace = absl::Seconds(3'600);
 inline constexpr absl::Duration kMaxBake = absl::Seconds(86'400);
@@ -98,6 +122,7 @@ inline constexpr size_t kImages = 10'000;
 inline constexpr size_t kLaunchTemplateVersions = 50'000;  // over all templates
 inline constexpr size_t kTargetGroups = 3'000;             // ELB quotas
 inline constexpr size_t kLoadBalancers = 1'000;
+inline constexpr size_t kCertificates = 10'000;
 inline constexpr size_t kAutoScalingGroups = 1'000;
 inline constexpr size_t kTargetsByHand = 100'000;  // over all target groups
 

@@ -14,6 +14,7 @@ inline constexpr std::string_view kImages = "images";
 inline constexpr std::string_view kLaunchTemplates = "launchTemplates";
 inline constexpr std::string_view kTargetGroups = "targetGroups";
 inline constexpr std::string_view kLoadBalancers = "loadBalancers";
+inline constexpr std::string_view kCertificates = "certificates";
 inline constexpr std::string_view kAutoScalingGroups = "autoScalingGroups";
 inline constexpr std::string_view kInstances = "instances";
 inline constexpr std::string_view kDeployments = "deployments";

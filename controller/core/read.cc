@@ -173,6 +173,15 @@ absl::StatusOr<v1::ListLoadBalancersResponse> Read(const Snapshot& from,
   return List(from, request, &v1::ListLoadBalancersResponse::mutable_load_balancers);
 }
 
+absl::StatusOr<v1::Certificate> Read(const Snapshot& from,
+                                     const v1::GetCertificateRequest& request) {
+  return Get<v1::Certificate>(from, request.name());
+}
+absl::StatusOr<v1::ListCertificatesResponse> Read(const Snapshot& from,
+                                                  const v1::ListCertificatesRequest& request) {
+  return List(from, request, &v1::ListCertificatesResponse::mutable_certificates);
+}
+
 absl::StatusOr<v1::AutoScalingGroup> Read(const Snapshot& from,
                                           const v1::GetAutoScalingGroupRequest& request) {
   return Get<v1::AutoScalingGroup>(from, request.name());

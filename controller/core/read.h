@@ -32,6 +32,9 @@ absl::StatusOr<v1::TargetGroup> Read(const Snapshot&, const v1::GetTargetGroupRe
 absl::StatusOr<v1::ListTargetGroupsResponse> Read(const Snapshot&,
                                                   const v1::ListTargetGroupsRequest&);
 absl::StatusOr<v1::ListTargetsResponse> Read(const Snapshot&, const v1::ListTargetsRequest&);
+absl::StatusOr<v1::Certificate> Read(const Snapshot&, const v1::GetCertificateRequest&);
+absl::StatusOr<v1::ListCertificatesResponse> Read(const Snapshot&,
+                                                  const v1::ListCertificatesRequest&);
 absl::StatusOr<v1::LoadBalancer> Read(const Snapshot&, const v1::GetLoadBalancerRequest&);
 absl::StatusOr<v1::ListLoadBalancersResponse> Read(const Snapshot&,
                                                    const v1::ListLoadBalancersRequest&);

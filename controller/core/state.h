@@ -21,6 +21,7 @@
 #include "remuda/store/v1/store.pb.h"
 #include "remuda/v1/activity.pb.h"
 #include "remuda/v1/auto_scaling.pb.h"
+#include "remuda/v1/certificate.pb.h"
 #include "remuda/v1/cluster.pb.h"
 #include "remuda/v1/deployment.pb.h"
 #include "remuda/v1/image.pb.h"
@@ -45,6 +46,7 @@ enum class Kind : int {
   kActivity = 11,  // key: 20 digits, so that keys sort by time
   kCounter = 12,   // key: what is counted, for example "instance" or "launchTemplate/shop"
   kRequest = 13,   // key: the request_id
+  kCertificate = 14,
 };
 
 // Ties a message type to its kind.
@@ -64,6 +66,8 @@ template <>
 struct KindOf<v1::Target> : KindIs<v1::Target, Kind::kTarget> {};
 template <>
 struct KindOf<v1::LoadBalancer> : KindIs<v1::LoadBalancer, Kind::kLoadBalancer> {};
+template <>
+struct KindOf<v1::Certificate> : KindIs<v1::Certificate, Kind::kCertificate> {};
 template <>
 struct KindOf<v1::AutoScalingGroup> : KindIs<v1::AutoScalingGroup, Kind::kAutoScalingGroup> {};
 template <>
@@ -154,7 +158,7 @@ class State {
   std::tuple<Table<v1::Image>, Table<v1::LaunchTemplate>, Table<v1::TargetGroup>, Table<v1::Target>,
              Table<v1::LoadBalancer>, Table<v1::AutoScalingGroup>, Table<v1::Instance>,
              Table<v1::Deployment>, Table<v1::Host>, Table<v1::Proxy>, Table<v1::Activity>,
-             Table<store::v1::Counter>, Table<store::v1::RequestRecord>>
+             Table<store::v1::Counter>, Table<store::v1::RequestRecord>, Table<v1::Certificate>>
       tables_;
   IdIndex instances_by_group_;
   IdIndex instances_by_host_;
@@ -176,6 +180,8 @@ decltype(auto) VisitKind(Kind kind, Fn&& fn) {
       return fn(static_cast<v1::Target*>(nullptr));
     case Kind::kLoadBalancer:
       return fn(static_cast<v1::LoadBalancer*>(nullptr));
+    case Kind::kCertificate:
+      return fn(static_cast<v1::Certificate*>(nullptr));
     case Kind::kAutoScalingGroup:
       return fn(static_cast<v1::AutoScalingGroup*>(nullptr));
     case Kind::kInstance:

@@ -44,14 +44,27 @@ bool IsHostPattern(std::string_view text) {
   });
 }
 
+void CheckRegexes(Violations& out, const FieldPath& at,
+                  const google::protobuf::RepeatedPtrField<std::string>& values) {
+  CheckCount(out, at, values.size(), 0, limits::kValuesACondition);
+  for (int i = 0; i < values.size(); ++i) {
+    if (values[i].empty()) out.Add(at[i], "must not be empty");
+    CheckText(out, at[i], values[i], limits::kConditionRegexBytes);
+  }
+}
+
 void CheckHttpHeader(Violations& out, const FieldPath& at, const v1::HttpHeaderCondition& value) {
   if (!IsToken(value.name()) || value.name().size() > limits::kHeaderNameBytes) {
     out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is not a header's name of at most ",
                                       limits::kHeaderNameBytes, " bytes"));
   }
-  CheckCount(out, at / "values", value.values_size(), 1, limits::kValuesACondition);
+  if (value.regex_values_size() > 0 && value.values_size() > 0)
+    out.Add(at / "regex_values", "cannot be set with values");
+  const bool has_regex = value.regex_values_size() > 0;
+  CheckCount(out, at / "values", value.values_size(), has_regex ? 0 : 1, limits::kValuesACondition);
   for (int i = 0; i < value.values_size(); ++i)
     CheckPattern(out, (at / "values")[i], value.values(i));
+  CheckRegexes(out, at / "regex_values", value.regex_values());
 }
 
 // One kind of value in a condition, if it is set.
@@ -98,7 +111,8 @@ void CheckValues(Violations& out, const FieldPath& at, const v1::Condition& valu
 void CheckCondition(Violations& out, const FieldPath& at, const v1::Condition& value) {
   const int kinds = !value.host_header().empty() + !value.path_pattern().empty() +
                     value.has_http_header() + !value.http_request_method().empty() +
-                    !value.query_string().empty() + !value.source_ip().empty();
+                    !value.query_string().empty() + !value.source_ip().empty() +
+                    !value.host_header_regex().empty() + !value.path_regex().empty();
   if (kinds != 1)
     out.Add(at, absl::StrCat("exactly one kind of condition must be set, not ", kinds));
   const std::pair<const char*, int> counts[] = {
@@ -111,6 +125,8 @@ void CheckCondition(Violations& out, const FieldPath& at, const v1::Condition& v
     CheckCount(out, at / field, count, 0, limits::kValuesACondition);
   }
   CheckValues(out, at, value);
+  CheckRegexes(out, at / "host_header_regex", value.host_header_regex());
+  CheckRegexes(out, at / "path_regex", value.path_regex());
 }
 
 void CheckForward(Violations& out, const FieldPath& at, const References& references,
@@ -218,10 +234,6 @@ void CheckListener(Violations& out, const FieldPath& at, const References& refer
   if (!IsKnown(value.protocol())) {
     out.Add(at / "protocol",
             absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
-  } else if (value.protocol() != v1::PROTOCOL_HTTP) {
-    out.AddUnimplemented(at / "protocol",
-                         absl::StrCat(v1::Protocol_Name(value.protocol()),
-                                      " listeners are not there yet; HTTP ones are"));
   }
   CheckCount(out, at / "rules", value.rules_size(), 0, limits::kRulesAListener);
   std::map<int, int> by_priority;
@@ -239,9 +251,11 @@ void CheckListener(Violations& out, const FieldPath& at, const References& refer
       CheckCondition(out, (here / "conditions")[c], rule.conditions(c));
     }
     CheckAction(out, here / "action", references, value.protocol(), *rule.mutable_action());
+    CheckTransforms(out, here, rule);
   }
   CheckAction(out, at / "default_action", references, value.protocol(),
               *value.mutable_default_action());
+  if (IsKnown(value.protocol())) CheckListenerProtocol(out, at, references, value);
 }
 
 bool IsAnyAddress(const std::string& address) {
@@ -279,6 +293,10 @@ void Check(Violations& out, const FieldPath& at, const References& references,
   if (!IsKnown(value.x_forwarded_for_mode())) {
     out.Add(at / "x_forwarded_for_mode",
             absl::StrCat(static_cast<int>(value.x_forwarded_for_mode()), " is not a mode"));
+  }
+  if (!IsKnown(value.desync_mitigation_mode())) {
+    out.Add(at / "desync_mitigation_mode",
+            absl::StrCat(static_cast<int>(value.desync_mitigation_mode()), " is not a mode"));
   }
   CheckLabels(out, at / "labels", value.labels());
 }

@@ -22,6 +22,17 @@ void Check(Violations& out, const FieldPath& at, const References& references,
 void CheckTemplateRef(Violations& out, const FieldPath& at, const References& references,
                       v1::LaunchTemplateRef& value);
 
+// How targets are chosen and spared: algorithm, stickiness, ejection, limits, TLS to targets.
+void CheckBalancing(Violations& out, const FieldPath& at, const v1::TargetGroup& value);
+
+// What a listener's protocol asks for and rules out: certificates, policies, actions and their
+// groups.
+void CheckListenerProtocol(Violations& out, const FieldPath& at, const References& references,
+                           v1::Listener& value);
+
+// Rewrites of one rule.
+void CheckTransforms(Violations& out, const FieldPath& at, const v1::Rule& value);
+
 // Each listener's port against the listeners of other load balancers that some proxy might serve as
 // well.
 void CheckPortsFree(Violations& out, const FieldPath& at, const Draft& draft, std::string_view id,

@@ -68,9 +68,8 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
   if (!IsKnown(value.protocol())) {
     out.Add(at / "protocol",
             absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
-  } else if (value.protocol() == v1::PROTOCOL_HTTPS) {
-    out.AddUnimplemented(at / "protocol",
-                         "health checks over HTTPS are not there yet; HTTP and TCP are");
+  } else if (value.protocol() == v1::PROTOCOL_TLS) {
+    out.Add(at / "protocol", "must be HTTP, HTTPS or TCP");
   }
 }
 
@@ -81,22 +80,11 @@ void Check(Violations& out, const FieldPath& at, const References& /*references*
   if (!IsKnown(value.protocol())) {
     out.Add(at / "protocol",
             absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
-  } else if (value.protocol() != v1::PROTOCOL_HTTP) {
-    out.AddUnimplemented(at / "protocol",
-                         absl::StrCat(v1::Protocol_Name(value.protocol()),
-                                      " targets are not there yet; HTTP ones are"));
   }
   CheckHealthCheck(out, at / "health_check", value.health_check());
   CheckDuration(out, at / "deregistration_delay", value.deregistration_delay(),
                 absl::ZeroDuration(), limits::kMaxDeregistrationDelay);
-  if (!IsKnown(value.algorithm())) {
-    out.Add(at / "algorithm",
-            absl::StrCat(static_cast<int>(value.algorithm()), " is not an algorithm"));
-  }
-  if (value.has_slow_start() && CheckDuration(out, at / "slow_start", value.slow_start(),
-                                              limits::kMinSlowStart, limits::kMaxSlowStart)) {
-    out.AddUnimplemented(at / "slow_start", "slow start is not there yet; leave it out");
-  }
+  CheckBalancing(out, at, value);
   CheckLabels(out, at / "labels", value.labels());
 }
 

@@ -52,6 +52,8 @@ void AddGroup(const Draft& draft, const Observations& seen, std::string_view gro
     target.set_address(row->address());
     target.set_port(row->port());
     target.set_subset(SubsetOf(group_id, row->launch_template()));
+    if (const auto host = draft.Find<v1::Host>(row->host()); host != nullptr)
+      target.set_zone(host->zone());
     target.set_state(proxy::v1::Target::STATE_ACTIVE);
     if (row->state() == v1::INSTANCE_STATE_DRAINING) {
       target.set_state(proxy::v1::Target::STATE_DRAINING);
@@ -184,14 +186,27 @@ std::vector<std::string> LoadBalancersOf(const State& state, std::string_view pr
   return out;
 }
 
+std::set<std::string> CertificatesOf(const v1::LoadBalancer& load_balancer) {
+  std::set<std::string> out;
+  for (const auto& listener : load_balancer.listeners())
+    out.insert(listener.certificates().begin(), listener.certificates().end());
+  return out;
+}
+
 proxy::v1::ProxyConfig ConfigFor(const State& state, const Observations& seen,
                                  std::string_view proxy) {
   proxy::v1::ProxyConfig config;
   std::set<std::string> target_groups;
+  std::set<std::string> certificates;
   for (const std::string& id : LoadBalancersOf(state, proxy)) {
     const v1::LoadBalancer& balancer = **state.Find<v1::LoadBalancer>(id);
     *config.add_load_balancers() = balancer;
     target_groups.merge(TargetGroupsOf(balancer));
+    certificates.merge(CertificatesOf(balancer));
+  }
+  for (const std::string& id : certificates) {
+    const auto* entry = state.Find<v1::Certificate>(id);
+    if (entry != nullptr) *config.add_certificates() = **entry;
   }
   for (const std::string& id : target_groups) {
     TargetGroupView view = TargetGroupViewOf(state, seen, id);
@@ -226,6 +241,9 @@ std::set<std::string> TargetGroupsTouchedBy(const State& before, const State& af
       case Kind::kAutoScalingGroup:
         AddTargetGroupsOf(before, edit.key, out);
         AddTargetGroupsOf(after, edit.key, out);
+        break;
+      case Kind::kHost:  // its zone
+        for (const std::string& id : after.InstancesOnHost(edit.key)) of_instance(after, id);
         break;
       case Kind::kInstance:
         of_instance(before, edit.key);

@@ -35,6 +35,9 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
 // Load balancers that a proxy serves, by id.
 std::vector<std::string> LoadBalancersOf(const State& state, std::string_view proxy);
 
+// Certificates that its listeners show, by id.
+std::set<std::string> CertificatesOf(const v1::LoadBalancer& load_balancer);
+
 // Everything that a proxy serves. The shell keeps it up to date piece by piece (TargetGroupViewOf
 // for groups that changed); this is the same from nothing.
 proxy::v1::ProxyConfig ConfigFor(const State& state, const Observations& seen,

@@ -245,7 +245,7 @@ class ViewsTest : public testing::Test {
   core::State state_;
   core::Observations seen_;
   int64_t sequence_ = 0;
-  ProxyViews views_{1, [this] { return ++sequence_; }};
+  ProxyViews views_{1, "secret", [this] { return ++sequence_; }};
   std::map<std::string, ModelProxy> proxies_;
 };
 

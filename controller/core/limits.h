@@ -39,6 +39,8 @@ inline constexpr size_t kFixedResponseBodyBytes = 1024;
 // RE2 patterns of conditions and of rewrites; load_balancer.proto.
 inline constexpr size_t kConditionRegexBytes = 512;
 inline constexpr size_t kRewriteBytes = 1024;
+inline constexpr int64_t kRegexMemoryBytes =
+    256 * 1024;  // of a compiled pattern, as the proxies bound it
 inline constexpr size_t kCookieNameBytes = 256;
 // PEM texts; certificate.proto.
 inline constexpr size_t kCertificateBytes = 64 * 1024;

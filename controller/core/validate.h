@@ -86,6 +86,9 @@ void CheckLabels(Violations& out, const FieldPath& field,
                  const google::protobuf::Map<std::string, std::string>& labels);
 // At most `max` entries; says the number if there are more.
 void CheckCount(Violations& out, const FieldPath& field, int count, int min, int max);
+// An RE2 pattern of 1-`max_bytes` bytes. Its number of groups, or -1 if it is wrong.
+int CheckRegex(Violations& out, const FieldPath& field, const std::string& pattern,
+               size_t max_bytes);
 // An IPv4 or IPv6 address in its usual text form.
 bool IsAddress(const std::string& text);
 // `ADDRESS` or `ADDRESS/BITS`.

@@ -79,9 +79,18 @@ void CheckNoTls(Violations& out, const FieldPath& at, const v1::Listener& value)
 }
 
 void CheckRewrite(Violations& out, const FieldPath& at, const v1::Rewrite& value) {
-  if (value.regex().empty()) out.Add(at / "regex", "must not be empty");
-  CheckText(out, at / "regex", value.regex(), limits::kRewriteBytes);
+  const int groups = CheckRegex(out, at / "regex", value.regex(), limits::kRewriteBytes);
   CheckText(out, at / "replace", value.replace(), limits::kRewriteBytes);
+  if (groups < 0) return;
+  const std::string& text = value.replace();
+  for (size_t i = text.find('$'); i != std::string::npos; i = text.find('$', i + 2)) {
+    const char next = i + 1 < text.size() ? text[i + 1] : '\0';
+    if (next == '$' || (next >= '1' && next <= '9' && next - '0' <= groups)) continue;
+    out.Add(at / "replace",
+            absl::StrCat(Quoted(text.substr(i, 2)), " is neither $$ nor one of the ", groups,
+                         " groups of the regex"));
+    return;
+  }
 }
 
 }  // namespace

@@ -47,10 +47,8 @@ bool IsHostPattern(std::string_view text) {
 void CheckRegexes(Violations& out, const FieldPath& at,
                   const google::protobuf::RepeatedPtrField<std::string>& values) {
   CheckCount(out, at, values.size(), 0, limits::kValuesACondition);
-  for (int i = 0; i < values.size(); ++i) {
-    if (values[i].empty()) out.Add(at[i], "must not be empty");
-    CheckText(out, at[i], values[i], limits::kConditionRegexBytes);
-  }
+  for (int i = 0; i < values.size(); ++i)
+    CheckRegex(out, at[i], values[i], limits::kConditionRegexBytes);
 }
 
 void CheckHttpHeader(Violations& out, const FieldPath& at, const v1::HttpHeaderCondition& value) {

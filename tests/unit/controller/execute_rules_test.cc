@@ -69,10 +69,8 @@ TEST_F(RulesTest, LaunchTemplate) {
 
 TEST_F(RulesTest, TargetGroup) {
   const Case cases[] = {
-      {"protocol: PROTOCOL_TCP", "protocol", "PROTOCOL_TCP targets are not there yet",
-       StatusCode::kUnimplemented},
       {"protocol: 77", "protocol", "77 is not a protocol"},
-      {"algorithm: 9", "algorithm", "9 is not an algorithm"},
+      {"algorithm: 9", "algorithm", "9 is not one of its values"},
       {R"(health_check { path: "health" })", "health_check.path", "must start with /"},
       {R"(health_check { path: "/a b" })", "health_check.path", "must start with /"},
       {"health_check { port: 70000 }", "health_check.port", "70000 is not within 0-65535"},
@@ -89,12 +87,9 @@ TEST_F(RulesTest, TargetGroup) {
       {R"(health_check { matcher: "500" })", "health_check.matcher", "within 200-499"},
       {R"(health_check { matcher: "200," })", "health_check.matcher", "within 200-499"},
       {R"(health_check { matcher: "200, 201" })", "health_check.matcher", "within 200-499"},
-      {"health_check { protocol: PROTOCOL_HTTPS }", "health_check.protocol", "not there yet",
-       StatusCode::kUnimplemented},
+      {"health_check { protocol: PROTOCOL_TLS }", "health_check.protocol", "HTTP, HTTPS or TCP"},
       {"deregistration_delay { seconds: 3601 }", "deregistration_delay", "is not within 0-1h"},
       {"slow_start { nanos: 5 }", "slow_start", "5ns is not within 1s-15m"},
-      {"slow_start { seconds: 30 }", "slow_start", "slow start is not there yet",
-       StatusCode::kUnimplemented},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.content);
@@ -105,7 +100,8 @@ TEST_F(RulesTest, TargetGroup) {
   }
   for (const char* good :
        {R"(health_check { matcher: "200,202,300-399" })", "health_check { protocol: PROTOCOL_TCP }",
-        "slow_start { }", "algorithm: BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS"}) {
+        "slow_start { }", "slow_start { seconds: 30 }", "protocol: PROTOCOL_TCP",
+        "algorithm: BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS"}) {
     v1::CreateTargetGroupRequest request;
     *request.mutable_target_group() = Parse<v1::TargetGroup>(good);
     request.set_target_group_id("blue");
@@ -186,9 +182,7 @@ TEST_F(RulesTest, Listener) {
       {"port: 0", "port", "0 is not within 1-65535"},
       {"port: 8080", "port", "8080 is a listener's port of loadBalancers/shop already",
        StatusCode::kAlreadyExists},
-      {"port: 1 protocol: PROTOCOL_HTTPS", "protocol", "PROTOCOL_HTTPS listeners are not there yet",
-       StatusCode::kUnimplemented},
-      {"port: 1 protocol: PROTOCOL_TCP", "protocol", "not there yet", StatusCode::kUnimplemented},
+      {"port: 1 protocol: 9", "protocol", "9 is not a protocol"},
       {"port: 1 address: '1.2.3'", "address", "\"1.2.3\" is not an IPv4 or IPv6 address"},
       {"port: 1 address: '1.2.3.04'", "address", "is not an IPv4"},
       {"port: 1 address: '1::2::3'", "address", "is not an IPv4"},

@@ -392,11 +392,11 @@ void Session::FinishExchange() {
 void Session::DropExchange() {
   if (exchange_ == nullptr) return;
   Exchange& x = *exchange_;
-  if (x.status == 0 &&
-      x.reason != http::Reason::kNone) {  // ended without an answer: as AWS counts a 460
+  // Ended without an answer, as AWS counts a 460, or within the target's.
+  if (x.reason != http::Reason::kNone && (x.status == 0 || x.any_answered))
     worker_.counters().reasons[static_cast<size_t>(x.reason)].Add(1);
+  if (x.reason != http::Reason::kNone && x.status == 0)
     worker_.counters().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
-  }
   if (x.upstream != nullptr) ReleaseUpstream(false);
   if (x.target != nullptr) ReleaseTarget();
   if (worker_.log() != nullptr) WriteLog();

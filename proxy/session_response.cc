@@ -253,7 +253,6 @@ Session::Pump Session::FailResponse(Reason reason) {
   Exchange& x = *exchange_;
   if (x.any_answered) {
     x.reason = reason;
-    worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
     x.target->slot(worker_.index()).connection_errors.Add(1);
     CloseNow();
     return Pump::kEnded;

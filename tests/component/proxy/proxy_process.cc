@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +41,8 @@ bool WaitUntil(const std::function<bool()>& condition) {
   return true;
 }
 
-ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> flags) {
+ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> flags,
+                           size_t descriptors) {
   std::string pattern =
       (std::filesystem::temp_directory_path() / "remuda-proxy-test-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
@@ -60,6 +62,8 @@ ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> f
   pid_ = fork();
   if (pid_ == 0) {
     setpgid(0, 0);
+    const rlimit limit{descriptors, descriptors};
+    if (descriptors > 0) setrlimit(RLIMIT_NOFILE, &limit);
     const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
@@ -128,6 +132,28 @@ double ProxyProcess::Metric(const std::string& name) {
 }
 
 std::string ProxyProcess::AccessLog() { return ReadFile(directory_ + "/access.log"); }
+
+std::chrono::milliseconds ProxyProcess::CpuTime() const {
+  const std::string stat = ReadFile("/proc/" + std::to_string(pid_) + "/stat");
+  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  long user = 0, system = 0;
+  fields >> user >> system;
+  return std::chrono::milliseconds((user + system) * 1000 / sysconf(_SC_CLK_TCK));
+}
+
+size_t ProxyProcess::ResidentBytes() const {
+  std::istringstream fields(ReadFile("/proc/" + std::to_string(pid_) + "/statm"));
+  size_t total = 0, resident = 0;
+  fields >> total >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+size_t ProxyProcess::Descriptors() const {
+  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid_) + "/fd");
+  return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
 
 std::string ProxyProcess::Log() { return ReadFile(directory_ + "/log"); }
 

@@ -17,8 +17,8 @@ bool WaitUntil(const std::function<bool()>& condition);
 class ProxyProcess {
  public:
   // Starts it; `config` (YAML) is written to a file and given as --config if it is not empty. Port
-  // 0 everywhere.
-  ProxyProcess(const std::string& config, std::vector<std::string> flags);
+  // 0 everywhere. `descriptors`: how many it may have at most; 0: as many as the test.
+  ProxyProcess(const std::string& config, std::vector<std::string> flags, size_t descriptors = 0);
   ~ProxyProcess();  // SIGKILL if it still runs
 
   // Waits for the ready file.
@@ -38,6 +38,11 @@ class ProxyProcess {
   // "http_code_elb_total{class=\"5XX\"}"; -1 if absent.
   double Metric(const std::string& name);
   std::string AccessLog();
+  // Of all its threads so far.
+  std::chrono::milliseconds CpuTime() const;
+  size_t ResidentBytes() const;
+  // How many descriptors it has open.
+  size_t Descriptors() const;
   // What it has said so far, for failures.
   std::string Log();
   // Waits until that many targets are healthy.

@@ -52,8 +52,8 @@ class Signals final : public IoHandler {
 };
 
 // Takes all descriptors that the system allows and bounds the connections by them: two for each
-// client, and a reserve that keeps admin pages, checks and the controller's stream working when
-// clients have used up the rest.
+// client, two for each pipe, and a reserve that keeps admin pages, checks and the controller's
+// stream working when clients have used up the rest.
 size_t BoundConnections(size_t wanted, size_t workers) {
   constexpr size_t kReserve = 256;
   rlimit limit{};
@@ -65,7 +65,8 @@ size_t BoundConnections(size_t wanted, size_t workers) {
   }
   const size_t total = static_cast<size_t>(limit.rlim_cur);
   const size_t usable = total - std::min(total, std::min(kReserve, total / 2));
-  const size_t bound = std::max<size_t>(usable / 2 / workers, 1);
+  const size_t bound =
+      std::max<size_t>(usable / 2 * kConnectionsAPipe / (kConnectionsAPipe + 1) / workers, 1);
   if (bound < wanted)
     spdlog::info("{} descriptors: at most {} client connections a worker", total, bound);
   return std::min(bound, wanted);

@@ -406,6 +406,7 @@ void Session::DropExchange() {
   worker_.buffers().Give(x.request_head);
   worker_.buffers().Give(x.response_in);
   worker_.buffers().Give(x.response_head);
+  worker_.pipes().Give(std::move(x.response_pipe));
   if (x.table != nullptr) worker_.Unpin(x.table);
   if (x.target_table != nullptr) worker_.Unpin(x.target_table);
   worker_.GiveExchange(exchange_);
@@ -522,7 +523,7 @@ void Session::OnTimer() {
       CloseNow();
       return;
     case Phase::kForwarding:
-      if (!x->to_client.empty()) {
+      if (!x->to_client.empty() || (x->response_pipe && x->response_pipe->size() > 0)) {
         x->reason = http::Reason::kClientWriteTimeout;
         CloseNow();
         return;

@@ -23,6 +23,7 @@
 #include "proxy/http/framing.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
+#include "proxy/splice_pipe.h"
 #include "proxy/transport.h"
 #include "proxy/upstream.h"
 
@@ -75,7 +76,8 @@ struct Exchange {
   Buffer response_head;  // as written for the client, or an answer of our own
   char response_chunk_head[http::kMaxChunkHeadBytes];
   Gather to_client;
-  bool any_answered = false;  // a byte of a final response went to the client
+  std::unique_ptr<SplicePipe> response_pipe;  // while a large body passes through it
+  bool any_answered = false;                  // a byte of a final response went to the client
 
   // Pins keep the tables alive that `rule`, `group` and `target` are of.
   AdoptedTable* table = nullptr;
@@ -193,6 +195,9 @@ class Session final : public Connection, public UpstreamUser {
   Pump StartResponse();
   Pump StageResponseHead(const http::ResponseStyle& style);
   Pump StageResponseBody();
+  // session_splice.cc
+  bool TakeResponsePipe();
+  Pump SpliceResponse();
   Pump FailResponse(http::Reason reason);
 
   Transport transport_;             // not open for a stream

@@ -109,6 +109,7 @@ bool Session::BeginSending() {
   x.any_sent = x.is_request_staged = false;
   x.body_staged = x.head_size;
   x.to_upstream.Clear();
+  x.request_head.end = size;
   x.to_upstream.Add(x.request_head.block.get(), size);
   x.sent_to_target = worker_.loop().now();
   StageBody();
@@ -159,7 +160,7 @@ void Session::StageBody() {
         x.is_body_done ? (size > 0 ? last : last.substr(2)) : last.substr(0, size > 0 ? 2 : 0);
     x.to_upstream.Add(tail.data(), tail.size());
   } else {
-    x.to_upstream.Add(data, size);
+    x.to_upstream.AddBehind(x.request_head, data, size);
   }
   x.body_staged = x.body_end;
   x.is_request_staged = x.is_body_done;
@@ -213,7 +214,11 @@ Session::Pump Session::PumpRequest() {
       result = Pump::kProgress;
       if (!x.to_upstream.empty()) return result;
     }
-    if (x.is_request_staged || !is_readable_) return result;
+    if (x.is_request_staged) {
+      worker_.buffers().Give(x.request_head);  // warm in the cache for the next request
+      return result;
+    }
+    if (!is_readable_) return result;
     if (in_.room_size() == 0) {
       // All of it is sent: the block is used again, and the request cannot be repeated any more.
       x.is_body_held = false;

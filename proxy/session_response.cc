@@ -189,6 +189,7 @@ Session::Pump Session::StageResponseHead(const http::ResponseStyle& style) {
   const size_t size = http::WriteResponseHead(x.response, style, x.response_head.block.get(),
                                               x.response_head.capacity);
   if (size == 0) return FailResponse(Reason::kTargetBadResponse);
+  x.response_head.end = size;
   x.to_client.Add(x.response_head.block.get(), size);
   return Pump::kProgress;
 }
@@ -200,6 +201,7 @@ Session::Pump Session::StageResponseBody() {
   http::Framing& framing = x.response_framing;
   const bool needs_more = framing.kind != BodyKind::kNone && x.response_in.size() == 0;
   if (needs_more) {
+    if (TakeResponsePipe()) return SpliceResponse();
     const Pump step = ReceiveResponse();
     if (step != Pump::kProgress) return step;
   }
@@ -240,7 +242,7 @@ Session::Pump Session::StageResponseBody() {
         is_done ? (size > 0 ? last : last.substr(2)) : last.substr(0, size > 0 ? 2 : 0);
     x.to_client.Add(tail.data(), tail.size());
   } else {
-    x.to_client.Add(data, size);
+    x.to_client.AddBehind(x.response_head, data, size);
   }
   x.is_response_staged = is_done;
   // Bytes behind the response are nobody's: the connection is not used again.

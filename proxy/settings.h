@@ -28,6 +28,9 @@ struct Settings {
   size_t max_connections = 16384;
 };
 
+// A worker keeps at most one pipe (two descriptors) for so many connections.
+inline constexpr size_t kConnectionsAPipe = 16;
+
 inline constexpr int kListenBacklog = 4096;
 
 }  // namespace remuda::proxy

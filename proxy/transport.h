@@ -10,8 +10,11 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <utility>
+
+#include "proxy/buffer_pool.h"
 
 namespace remuda::proxy {
 
@@ -78,8 +81,22 @@ class Transport {
 // Up to four pieces that leave in one system call.
 class Gather {
  public:
+  static constexpr size_t kMaxCopiedBytes = 2048;
+
   void Add(const char* data, size_t size) {
     if (size > 0) pieces_[count_++] = {const_cast<char*>(data), size};
+  }
+  // As Add, but a few bytes that fit are copied into `tail`, behind what is gathered of it already:
+  // one piece costs less to send than two.
+  void AddBehind(Buffer& tail, const char* data, size_t size) {
+    if (empty() || size > kMaxCopiedBytes || size > tail.room_size() ||
+        static_cast<char*>(pieces_[count_ - 1].iov_base) + pieces_[count_ - 1].iov_len !=
+            tail.room()) {
+      return Add(data, size);
+    }
+    std::memcpy(tail.room(), data, size);
+    tail.end += size;
+    pieces_[count_ - 1].iov_len += size;
   }
   bool empty() const { return first_ == count_; }
   void Clear() { first_ = count_ = 0; }

@@ -18,6 +18,7 @@
 #include "proxy/metrics.h"
 #include "proxy/session.h"
 #include "proxy/settings.h"
+#include "proxy/splice_pipe.h"
 #include "proxy/upstream.h"
 
 namespace remuda::proxy {
@@ -80,6 +81,7 @@ class Worker {
   WorkerMetrics& counters() { return metrics_; }
   BufferPool& buffers() { return buffers_; }
   UpstreamPool& pool() { return pool_; }
+  SplicePipePool& pipes() { return pipes_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
   // A target of the group for one request; see PickTarget. Worker, time and random bits are filled
@@ -136,6 +138,7 @@ class Worker {
   WorkerMetrics metrics_;
   BufferPool buffers_;
   UpstreamPool pool_;
+  SplicePipePool pipes_;
   RetryBudget retry_budget_;
   std::unique_ptr<AdoptedTable> current_;
   std::vector<std::unique_ptr<AdoptedTable>> retired_;

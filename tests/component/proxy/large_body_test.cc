@@ -30,8 +30,8 @@ ScriptedTarget::Script AnswersPatterns() {
   };
 }
 
-struct Setup {
-  explicit Setup(ScriptedTarget::Script script)
+struct Scene {
+  explicit Scene(ScriptedTarget::Script script)
       : target(std::move(script)), proxy(ConfigFor({target.port()}), {"--workers=1"}) {
     is_ready = proxy.WaitReady() && proxy.WaitHealthy(1);
   }
@@ -47,7 +47,7 @@ struct Setup {
 };
 
 TEST(LargeBodyTest, ComesWholeAndBothConnectionsAreKept) {
-  Setup s(AnswersPatterns());
+  Scene s(AnswersPatterns());
   ASSERT_TRUE(s.is_ready);
   RawSocket client = RawSocket::Connect(s.proxy.Port());
   for (const std::string name : {"one", "two", "three"}) {
@@ -61,7 +61,7 @@ TEST(LargeBodyTest, ComesWholeAndBothConnectionsAreKept) {
 
 // What a client left in a pipe must not reach the next one.
 TEST(LargeBodyTest, NothingOfAnAbandonedBodyReachesAnother) {
-  Setup s(AnswersPatterns());
+  Scene s(AnswersPatterns());
   ASSERT_TRUE(s.is_ready);
   for (int round = 0; round < 20; ++round) {
     RawSocket leaver = s.Ask("secret");
@@ -75,7 +75,7 @@ TEST(LargeBodyTest, NothingOfAnAbandonedBodyReachesAnother) {
 // Two clients that stop reading hold a pipe each, full; a third is served meanwhile, and they get
 // all of theirs later.
 TEST(LargeBodyTest, ClientsThatDoNotReadHoldUpNobodyElse) {
-  Setup s(AnswersPatterns());
+  Scene s(AnswersPatterns());
   ASSERT_TRUE(s.is_ready);
   RawSocket slow_one = s.Ask("slow-one");
   RawSocket slow_two = s.Ask("slow-two");
@@ -87,7 +87,7 @@ TEST(LargeBodyTest, ClientsThatDoNotReadHoldUpNobodyElse) {
 
 TEST(LargeBodyTest, TargetThatEndsInTheMiddleCutsTheClientShort) {
   const size_t sent_bytes = kLargeBytes / 2;
-  Setup s([&](const std::string&, RawSocket& connection) {
+  Scene s([&](const std::string&, RawSocket& connection) {
     connection.Send(Head(kLargeBytes) + Pattern("half", sent_bytes));
     return false;
   });
@@ -100,7 +100,7 @@ TEST(LargeBodyTest, TargetThatEndsInTheMiddleCutsTheClientShort) {
 
 // Bytes behind the body are nobody's: the connection to the target is not used again.
 TEST(LargeBodyTest, BytesBehindTheBodyEndTheTargetsConnection) {
-  Setup s([&](const std::string&, RawSocket& connection) {
+  Scene s([&](const std::string&, RawSocket& connection) {
     return connection.Send(Head(kLargeBytes) + Pattern("more", kLargeBytes) +
                            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nextra");
   });

@@ -50,7 +50,8 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
                                               std::function<void(Adopted)> done) {
   const auto previous = newest_;
   CompileResult result = CompileUpdate(
-      *previous, update, {.workers = options_.workers, .allow_port_zero = allow_port_zero});
+      *previous, update,
+      {.workers = options_.workers, .zone = options_.zone, .allow_port_zero = allow_port_zero});
   if (auto* error = std::get_if<ConfigError>(&result)) return std::move(*error);
   const auto table = std::get<std::shared_ptr<const RoutingTable>>(std::move(result));
   newest_ = table;

@@ -52,6 +52,7 @@ class Coordinator {
   };
   struct Options {
     size_t workers = 1;
+    std::string zone;  // the proxy's own
     Settings settings;
     AccessLog* log = nullptr;
   };

@@ -95,6 +95,7 @@ class Program {
       log_ = std::make_unique<AccessLog>(options.access_log, options.access_log_format,
                                          coordinator_options.workers);
     }
+    coordinator_options.zone = options.zone;
     coordinator_options.log = log_.get();
     Coordinator::Events events;
     events.on_health = [this](const HealthChange& change) {

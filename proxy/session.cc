@@ -29,6 +29,7 @@ void Exchange::Reset() {
   body_end = body_staged = 0;
   is_body_done = is_body_held = true;
   group = nullptr;
+  pick = {};
   target = nullptr;
   upstream = nullptr;
   tried.fill(nullptr);
@@ -271,6 +272,7 @@ bool Session::DispatchRule() {
   if (const auto* forward = std::get_if<ForwardAction>(&x.rule->action)) {
     x.group = PickGroup(*forward);
     if (x.group == nullptr) return Answer(http::Reason::kNoRegisteredTarget);
+    PreparePick();
     return StartAttempt();
   }
   http::OwnAnswer answer;

@@ -49,6 +49,7 @@ struct Exchange {
 
   // The attempt.
   GroupState* group = nullptr;
+  PickRequest pick;               // what the picks of all attempts have in common
   TargetState* target = nullptr;  // counted in flight
   UpstreamConnection* upstream = nullptr;
   std::array<TargetState*, kMaxAttempts> tried{};
@@ -174,6 +175,9 @@ class Session final : public Connection, public UpstreamUser {
   void WriteLog();
   void NoteFailedAttempt();
   std::chrono::milliseconds IdleTimeout() const;
+
+  // session_balance.cc: what balancing asks of a request.
+  void PreparePick();
 
   // session_forward.cc: the way to the target.
   bool StartAttempt();

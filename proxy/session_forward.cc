@@ -38,8 +38,9 @@ bool IsOurShortage(int error) {
 // target.
 bool Session::StartAttempt() {
   Exchange& x = *exchange_;
-  const Picked picked =
-      worker_.Pick(*x.group, {.tried = {x.tried.data(), x.attempts}, .allow_tried = true});
+  x.pick.tried = {x.tried.data(), x.attempts};
+  x.pick.allow_tried = true;
+  const Picked picked = worker_.Pick(*x.group, x.pick);
   x.target = picked.target;
   // Then last_target is still of the table pinned before.
   if (x.target == nullptr)

@@ -44,16 +44,12 @@ Fault NotServedYet(const remuda::v1::Listener& listener) {
 }  // namespace
 
 Fault NotServedYet(const remuda::v1::TargetGroup& config) {
-  for (const Fault& f :
-       {Check(config.algorithm() == remuda::v1::BALANCING_ALGORITHM_CONSISTENT_HASH,
-              "algorithm CONSISTENT_HASH"),
-        Check(config.has_consistent_hash(), "consistent_hash"),
-        Check(config.anomaly_mitigation(), "anomaly_mitigation"),
-        Check(config.has_stickiness(), "stickiness"),
-        Check(config.has_passive_ejection(), "passive_ejection"),
-        Check(config.has_concurrency_limit(), "concurrency_limit"),
-        Check(config.cross_zone() != 0, "cross_zone"), Check(config.has_target_tls(), "target_tls"),
-        Check(config.proxy_protocol() != 0, "proxy_protocol")}) {
+  for (const Fault& f : {Check(config.anomaly_mitigation(), "anomaly_mitigation"),
+                         Check(config.has_stickiness(), "stickiness"),
+                         Check(config.has_passive_ejection(), "passive_ejection"),
+                         Check(config.has_concurrency_limit(), "concurrency_limit"),
+                         Check(config.has_target_tls(), "target_tls"),
+                         Check(config.proxy_protocol() != 0, "proxy_protocol")}) {
     if (f) return f;
   }
   return std::nullopt;

@@ -46,17 +46,44 @@ bool FailsOpen(const Counts& counts, const GroupPolicy& policy) {
          counts.healthy * 100 < counts.active * policy.minimum_healthy_percent;
 }
 
+TargetPool& PoolOf(const Member& member, bool by_zone, PickerState& state) {
+  PickerState::Subset& subset = state.subsets[member.subset];
+  return by_zone && member.is_own_zone ? subset.own : subset.others;
+}
+
 void FillPools(const TargetGroup& group, uint8_t tier, PickerState& state) {
+  // Failing open, every target counts.
+  const bool by_zone = group.policy.prefers_own_zone && tier == kHealthy;
   for (auto& subset : state.subsets) {
     subset.own.Clear();
     subset.others.Clear();
+    subset.own_weight = 0;
   }
+  state.entries.resize(group.members.size());
   for (size_t i = 0; i < group.members.size(); ++i) {
-    if ((state.tiers[i] & tier) == 0) continue;
     const Member& member = group.members[i];
-    state.subsets[member.subset].others.Add(member.target.get(),
-                                            static_cast<uint32_t>(member.weight));
+    const auto weight = static_cast<uint32_t>(member.weight);
+    if (by_zone && member.is_own_zone && (state.tiers[i] & kActive) != 0)
+      state.subsets[member.subset].own_weight += weight;
+    if ((state.tiers[i] & tier) == 0) continue;
+    state.entries[i] = PoolOf(member, by_zone, state).Add(member.target.get(), weight);
   }
+  if (group.hash_points == nullptr) return;
+  for (const HashPoint& point : *group.hash_points) {
+    if ((state.tiers[point.member] & tier) == 0) continue;
+    PoolOf(group.members[point.member], by_zone, state)
+        .AddPoint(point.place, state.entries[point.member]);
+  }
+}
+
+// What of a subset's requests stays in the proxy's own zone: all while 5/7 of its weight there is
+// healthy, then in proportion (Envoy's overprovisioning factor of 1.4).
+int64_t ZoneShare(const PickerState::Subset& subset) {
+  if (subset.own.empty()) return 0;
+  if (subset.others.empty()) return kWholeZoneShare;
+  return std::min<int64_t>(kWholeZoneShare * 7 * static_cast<int64_t>(subset.own.total_weight()) /
+                               (5 * static_cast<int64_t>(subset.own_weight)),
+                           kWholeZoneShare);
 }
 
 void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& request) {
@@ -78,9 +105,12 @@ void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& req
   FillPools(group, !state.is_fail_open ? kHealthy : counts.active > 0 ? kActive : kGone, state);
   state.recheck_at = SteadyTime::max();
   for (auto& subset : state.subsets) {
-    subset.others.Prepare(group.policy, subset.index, request.now,
-                          NthRandom(request.random, subset.index));
-    state.recheck_at = std::min(state.recheck_at, subset.others.settled_at());
+    uint64_t random = NthRandom(request.random, subset.index);
+    for (TargetPool* pool : {&subset.own, &subset.others}) {
+      pool->Prepare(group.policy, subset.index, request.now, random = Mix(random));
+      state.recheck_at = std::min(state.recheck_at, pool->settled_at());
+    }
+    subset.zone_share = ZoneShare(subset);
   }
 }
 
@@ -99,10 +129,28 @@ PickerState::Subset* TakeSubset(PickerState& state) {
   return best;
 }
 
+// Own zone or others by the share; the one if the other has none to give.
+TargetState* PickFromSubset(GroupState& group, PickerState::Subset& subset,
+                            const GroupPolicy& policy, const PoolRequest& request) {
+  if (subset.own.empty()) return subset.others.Pick(group, policy, request);
+  bool is_own = subset.zone_share == kWholeZoneShare;
+  if (!is_own && request.has_hash) {  // a key belongs to one of both
+    is_own = Scale(Mix(request.hash), kWholeZoneShare) < static_cast<uint64_t>(subset.zone_share);
+  } else if (!is_own) {
+    subset.zone_current += subset.zone_share;
+    is_own = subset.zone_current >= kWholeZoneShare;
+    if (is_own) subset.zone_current -= kWholeZoneShare;
+  }
+  TargetPool& first = is_own ? subset.own : subset.others;
+  TargetPool& second = is_own ? subset.others : subset.own;
+  TargetState* const target = first.Pick(group, policy, request);
+  return target != nullptr ? target : second.Pick(group, policy, request);
+}
+
 TargetState* PickFromSubsets(GroupState& group, PickerState& state, const PoolRequest& request) {
   ++state.picks;
   while (PickerState::Subset* subset = TakeSubset(state)) {
-    if (TargetState* target = subset->others.Pick(group, state.group->policy, request))
+    if (TargetState* target = PickFromSubset(group, *subset, state.group->policy, request))
       return target;
     subset->passed_in = state.picks;  // all of it was tried or is full
   }
@@ -126,10 +174,12 @@ Picked PickTarget(GroupState& group, const PickRequest& request) {
   PickerState& state = group.picker(request.worker);
   if (state.group == nullptr) return {};
   if (IsPickerStale(group, request)) RefreshPicker(group, request);
-  const PoolRequest first{request.tried, request.now, request.random};
-  TargetState* target = PickFromSubsets(group, state, first);
-  if (target == nullptr && request.allow_tried && !request.tried.empty())
-    target = PickFromSubsets(group, state, {{}, request.now, request.random});
+  PoolRequest wanted{request.tried, request.now, request.random, request.hash, request.has_hash};
+  TargetState* target = PickFromSubsets(group, state, wanted);
+  if (target == nullptr && request.allow_tried && !request.tried.empty()) {
+    wanted.tried = {};
+    target = PickFromSubsets(group, state, wanted);
+  }
   return {target, state.is_fail_open};
 }
 

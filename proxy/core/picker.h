@@ -21,6 +21,8 @@ struct PickRequest {
   uint64_t random = 0;                       // any 64 random bits
   std::span<TargetState* const> tried = {};  // at most kMaxAttempts
   bool allow_tried = false;                  // one of `tried` again if there is no other
+  uint64_t hash = 0;                         // of the key, for CONSISTENT_HASH
+  bool has_hash = false;                     // without a key requests are spread in turn
 };
 
 struct Picked {

@@ -27,8 +27,9 @@ struct alignas(64) PickerState {
   struct Subset {
     size_t index = 0;  // in TargetGroup::subsets
     int64_t weight = 0;
-    int64_t current = 0;     // smooth weighted round robin over the subsets
-    int64_t zone_share = 0;  // of `own`, in 1/kWholeZoneShare
+    int64_t current = 0;      // smooth weighted round robin over the subsets
+    uint64_t own_weight = 0;  // of the active ones in the proxy's own zone, healthy or not
+    int64_t zone_share = 0;   // of `own`, in 1/kWholeZoneShare
     int64_t zone_current = 0;
     uint64_t passed_in = 0;  // the pick that found nothing usable in it
     TargetPool own;          // in the proxy's own zone; empty unless that is preferred
@@ -37,7 +38,9 @@ struct alignas(64) PickerState {
   };
   std::vector<Subset> subsets;
   uint64_t picks = 0;
-  std::vector<uint8_t> tiers;  // of each member, while the pools are made
+  // Of each member, while the pools are made.
+  std::vector<uint8_t> tiers;
+  std::vector<uint32_t> entries;  // its index in its pool
 };
 
 }  // namespace remuda::proxy

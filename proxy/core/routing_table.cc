@@ -28,6 +28,30 @@ AdminState AdminOf(v1::Target::State state) {
   }
 }
 
+// The ring of a group's members, whatever their health. Those of weight 0 have no place on it.
+std::shared_ptr<const std::vector<HashPoint>> PlacesOf(const std::vector<Member>& members) {
+  uint32_t max_weight = 0;
+  uint32_t min_weight = ~uint32_t{0};
+  for (const Member& member : members) {
+    if (member.weight == 0) continue;
+    max_weight = std::max(max_weight, static_cast<uint32_t>(member.weight));
+    min_weight = std::min(min_weight, static_cast<uint32_t>(member.weight));
+  }
+  auto points = std::make_shared<std::vector<HashPoint>>();
+  points->reserve(members.size() * kPointsATarget);
+  for (size_t i = 0; i < members.size(); ++i) {
+    const auto weight = static_cast<uint32_t>(members[i].weight);
+    if (weight == 0) continue;
+    const uint32_t count = PointsOf(weight, max_weight, min_weight == max_weight);
+    for (uint32_t n = 0; n < count; ++n)
+      points->push_back({PlaceOf(members[i].target->id_hash(), n), static_cast<uint32_t>(i)});
+  }
+  std::sort(points->begin(), points->end(), [](const HashPoint& a, const HashPoint& b) {
+    return a.place != b.place ? a.place < b.place : a.member < b.member;
+  });
+  return points;
+}
+
 // One update on its way into a new table. Everything is done on copies; Run's result is all that
 // remains.
 class Compiler {
@@ -173,6 +197,7 @@ class Compiler {
     member.weight = config.has_weight() ? config.weight() : 1;
     if (auto f = CheckRange("weight", member.weight, 0, kMaxGroupWeight)) return Refuse(name, *f);
     member.admin = AdminOf(config.state());
+    member.is_own_zone = !options_.zone.empty() && config.zone() == options_.zone;
     const auto port = static_cast<uint16_t>(config.port());
     if (const auto before = Before(group_id)) {
       const Member* old = before->Find(id);
@@ -253,6 +278,8 @@ class Compiler {
       for (Member& member : group.members) {
         member.subset = subset_index(member.config->subset(), unnamed_weight);
       }
+      group.hash_points =
+          group.policy.algorithm == Algorithm::kConsistentHash ? PlacesOf(group.members) : nullptr;
       table_->groups[id] = std::move(draft.group);
     }
     return true;

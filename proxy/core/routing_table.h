@@ -16,6 +16,7 @@
 
 #include "proxy/core/config_fwd.h"
 #include "proxy/core/group_policy.h"
+#include "proxy/core/hash_ring.h"
 #include "proxy/core/rule.h"
 #include "proxy/core/target_state.h"
 #include "proxy/http/head_parser.h"
@@ -62,7 +63,8 @@ struct Member {
   std::shared_ptr<const v1::Target> config;
   AdminState admin = AdminState::kActive;
   int32_t weight = 1;
-  size_t subset = 0;  // index
+  size_t subset = 0;         // index
+  bool is_own_zone = false;  // it is in the proxy's own zone
 };
 
 struct SubsetSpec {
@@ -79,6 +81,8 @@ struct TargetGroup {
   GroupPolicy policy;
   std::vector<Member> members;  // by target id
   std::vector<SubsetSpec> subsets;
+  // By ascending place; null unless requests are spread by hash.
+  std::shared_ptr<const std::vector<HashPoint>> hash_points;
   // Sources, for the last good config and /config.
   std::shared_ptr<const remuda::v1::TargetGroup> config;
   std::shared_ptr<const v1::TrafficSplit> split;  // may be null
@@ -143,6 +147,7 @@ using CompileResult = std::variant<std::shared_ptr<const RoutingTable>, ConfigEr
 
 struct CompileOptions {
   size_t workers = 1;
+  std::string zone = "";         // the proxy's own
   bool allow_port_zero = false;  // config files only
 };
 

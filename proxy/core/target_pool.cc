@@ -29,17 +29,21 @@ void TargetPool::Clear() {
   entries_.clear();
   turns_.Clear();
   weights_upto_.clear();
+  ring_.Clear();
+  picks_until_count_ = 0;
   total_weight_ = 0;
   settled_at_ = SteadyTime::max();
 }
 
-void TargetPool::Add(TargetState* target, uint32_t weight) {
+uint32_t TargetPool::Add(TargetState* target, uint32_t weight) {
   entries_.push_back({target, weight, false, {}});
   total_weight_ += weight;
+  return static_cast<uint32_t>(entries_.size() - 1);
 }
 
 void TargetPool::Prepare(const GroupPolicy& policy, size_t turn, SteadyTime now, uint64_t random) {
   turn_ = turn;
+  if (!ring_.empty()) ring_.Build();
   bool any_warming = false;
   if (policy.slow_start.count() > 0) {
     for (Entry& entry : entries_) {
@@ -87,8 +91,10 @@ TargetState* TargetPool::Pick(GroupState& group, const GroupPolicy& policy,
   uint32_t picked = kNone;
   switch (policy.algorithm) {
     case Algorithm::kRoundRobin:
-    case Algorithm::kConsistentHash:
       picked = PickTurn(group, policy, request);
+      break;
+    case Algorithm::kConsistentHash:
+      picked = request.has_hash ? PickByHash(policy, request) : PickTurn(group, policy, request);
       break;
     case Algorithm::kLeastOutstanding:
       picked = entries_.size() > kMaxFullScan ? PickOfTwo(policy, request)
@@ -138,6 +144,42 @@ uint32_t TargetPool::PickLeastOutstanding(GroupState& group, const GroupPolicy& 
     best_weight = weight;
   }
   return best;
+}
+
+// The most that one of this weight may have in flight: 5/4 of its share, rounded up.
+uint64_t TargetPool::LoadBound(uint32_t weight) const {
+  const uint64_t whole = (load_ + 1) * 5 * weight;
+  const uint64_t parts = total_weight_ * 4;
+  return std::max((whole + parts - 1) / parts, kUnboundedLoad);
+}
+
+// The first on the key's way along the ring that is neither tried, full nor over its bound. One
+// that warms up takes the part of its keys that its share says, always the same.
+uint32_t TargetPool::PickByHash(const GroupPolicy& policy, const PoolRequest& request) {
+  if (picks_until_count_ == 0) {  // costs one look a pick
+    load_ = 0;
+    for (const Entry& entry : entries_) load_ += entry.target->InFlight();
+    picks_until_count_ = entries_.size();
+  }
+  --picks_until_count_;
+  uint32_t picked = kNone;
+  uint32_t refused = kNone;
+  ring_.Find(request.hash, [&](uint32_t at) {
+    const Entry& entry = entries_[at];
+    if (!Accepts(entry, policy, request)) return false;
+    const bool is_over = entry.target->InFlight() >= LoadBound(entry.weight);
+    const bool is_cold =
+        entry.is_warming && Mix(request.hash ^ entry.target->id_hash()) % kFullShare >=
+                                WarmShare(entry.warm_begin, policy.slow_start, request.now);
+    if (is_over || is_cold) {
+      if (refused == kNone) refused = at;
+      return false;
+    }
+    picked = at;
+    return true;
+  });
+  ++load_;
+  return picked != kNone ? picked : refused;
 }
 
 uint32_t TargetPool::PickOfTwo(const GroupPolicy& policy, const PoolRequest& request) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/core/group_policy.h"
+#include "proxy/core/hash_ring.h"
 #include "proxy/core/smooth_turns.h"
 #include "proxy/core/steady_time.h"
 
@@ -28,16 +29,24 @@ struct PoolRequest {
   std::span<TargetState* const> tried;  // not one of these
   SteadyTime now;
   uint64_t random = 0;
+  uint64_t hash = 0;  // of the key, for CONSISTENT_HASH
+  bool has_hash = false;
 };
 
 class TargetPool {
  public:
   // Up to so many, all are looked at for the least outstanding requests; of more, two.
   static constexpr size_t kMaxFullScan = 16;
+  // Consistent hashing passes a target that has more than 5/4 of the mean in flight, but not for
+  // so few as these: there it matters more that a key stays where it is.
+  static constexpr uint64_t kUnboundedLoad = 8;
 
-  // A rebuild: Clear, Add each, Prepare.
+  // A rebuild: Clear, Add each, AddPoint each if requests are spread by hash, Prepare.
   void Clear();
-  void Add(TargetState* target, uint32_t weight);
+  // Returns its index.
+  uint32_t Add(TargetState* target, uint32_t weight);
+  // A place on the hash ring of the one with that index, by ascending place.
+  void AddPoint(uint64_t place, uint32_t entry) { ring_.Add(place, entry); }
   // `turn` is which of the group's shared turns this pool takes.
   void Prepare(const GroupPolicy& policy, size_t turn, SteadyTime now, uint64_t random);
 
@@ -67,6 +76,8 @@ class TargetPool {
   uint32_t PickTurn(GroupState& group, const GroupPolicy& policy, const PoolRequest& request);
   uint32_t PickLeastOutstanding(GroupState& group, const GroupPolicy& policy,
                                 const PoolRequest& request);
+  uint32_t PickByHash(const GroupPolicy& policy, const PoolRequest& request);
+  uint64_t LoadBound(uint32_t weight) const;
   uint32_t PickOfTwo(const GroupPolicy& policy, const PoolRequest& request) const;
   uint32_t PickRandom(const GroupPolicy& policy, const PoolRequest& request, uint64_t random) const;
   uint32_t Draw(uint64_t random) const;
@@ -79,6 +90,10 @@ class TargetPool {
   SteadyTime settled_at_ = SteadyTime::max();
   SmoothTurns turns_;                   // if it is not uniform
   std::vector<uint64_t> weights_upto_;  // running sums, if it is not uniform
+  HashRing ring_;
+  // The requests in flight to all of it, counted now and then and moved on by each pick.
+  uint64_t load_ = 0;
+  size_t picks_until_count_ = 0;
 };
 
 }  // namespace remuda::proxy

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/core/mix.h"
 #include "proxy/core/picker_state.h"
 #include "proxy/core/steady_time.h"
 
@@ -68,6 +69,7 @@ class TargetState {
               size_t workers)
       : group_(std::move(group)),
         id_(std::move(id)),
+        id_hash_(HashOf(id_)),
         address_(std::move(address)),
         port_(port),
         endpoint_(address_.find(':') == std::string::npos
@@ -77,6 +79,7 @@ class TargetState {
 
   GroupState& group() const { return *group_; }
   const std::string& id() const { return id_; }
+  uint64_t id_hash() const { return id_hash_; }
   const std::string& address() const { return address_; }
   uint16_t port() const { return port_; }
   const std::string& endpoint() const { return endpoint_; }  // "address:port"
@@ -119,6 +122,7 @@ class TargetState {
  private:
   const std::shared_ptr<GroupState> group_;
   const std::string id_;
+  const uint64_t id_hash_;
   const std::string address_;
   const uint16_t port_;
   const std::string endpoint_;

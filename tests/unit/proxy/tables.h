@@ -50,7 +50,8 @@ inline void AddSplit(v1::ProxyConfig& config,
 inline CompileResult TryCompile(const v1::ConfigUpdate& update,
                                 std::shared_ptr<const RoutingTable> previous = nullptr) {
   static const RoutingTable empty;
-  return CompileUpdate(previous == nullptr ? empty : *previous, update, {.workers = 2});
+  return CompileUpdate(previous == nullptr ? empty : *previous, update,
+                       {.workers = 2, .zone = "z1"});
 }
 
 inline std::shared_ptr<const RoutingTable> Compile(

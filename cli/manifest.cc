@@ -116,9 +116,9 @@ class ManifestParser {
 
   // A certificate's texts may lie in files beside the manifest: the controller gets the texts.
   void InlineFiles(const std::string& file, const YamlNode& root, v1::Certificate& certificate) {
-    InlineFile(file, root, "certificate_file", *certificate.mutable_certificate_file(),
+    InlineFile(file, root, "certificateFile", *certificate.mutable_certificate_file(),
                *certificate.mutable_certificate_pem());
-    InlineFile(file, root, "private_key_file", *certificate.mutable_private_key_file(),
+    InlineFile(file, root, "privateKeyFile", *certificate.mutable_private_key_file(),
                *certificate.mutable_private_key_pem());
   }
   void InlineFile(const std::string& file, const YamlNode& root, std::string_view field,

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "common/status.h"
 
 namespace remuda::cli {
@@ -147,6 +149,28 @@ TEST(Manifest, TheControllersObjectionsGetFileAndLine) {
             "max: B");
   EXPECT_EQ(ExplainApplyError(*manifest, FailedPrecondition("X", "no fields here")),
             "no fields here");
+}
+
+TEST(Manifest, CertificatesAreReadFromFilesBesideTheManifest) {
+  const std::string folder = ::testing::TempDir();
+  std::ofstream(folder + "/manifest_test_cert.pem") << "CERT";
+  std::ofstream(folder + "/manifest_test_key.pem") << "KEY";
+  const std::string text =
+      "kind: Certificate\nname: shop\ncertificateFile: manifest_test_cert.pem\n"
+      "privateKeyFile: manifest_test_key.pem\n";
+  const auto manifest = ParseManifests({{folder + "/shop.yaml", text}});
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  const v1::Certificate& certificate = manifest->request.resources(0).certificate();
+  EXPECT_EQ(certificate.certificate_pem(), "CERT");
+  EXPECT_EQ(certificate.private_key_pem(), "KEY");
+  EXPECT_EQ(certificate.certificate_file(), "");
+}
+
+TEST(Manifest, ACertificatesFileThatCannotBeReadIsToldWithItsLine) {
+  EXPECT_THAT(ErrorOf("kind: Certificate\nname: shop\nprivateKeyFile: no/such.pem\n"),
+              HasSubstr("shop.yaml:3:17: privateKeyFile: no/such.pem cannot be read"));
+  EXPECT_THAT(ErrorOf("kind: Certificate\nname: shop\ncertificatePem: x\ncertificateFile: a.pem\n"),
+              HasSubstr("certificateFile: the text itself is given as well"));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 find_package(Threads REQUIRED)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(absl REQUIRED)
-find_package(gRPC 1.51 CONFIG REQUIRED)
+find_package(gRPC 1.51 CONFIG REQUIRED)  # finds RE2 too: re2::re2
 find_package(OpenSSL 3 REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(yaml-cpp REQUIRED)

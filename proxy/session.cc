@@ -6,6 +6,7 @@
 
 #include "proxy/core/forward.h"
 #include "proxy/core/match.h"
+#include "proxy/core/redirect.h"
 #include "proxy/http/target.h"
 #include "proxy/worker.h"
 
@@ -55,7 +56,7 @@ void Exchange::Reset() {
   trace_id[0] = '\0';
   last_target = nullptr;
   failed_attempts = 0;
-  redirect_url.clear();
+  redirect_url = {};
 }
 
 Session::Session(Worker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
@@ -283,9 +284,18 @@ bool Session::DispatchRule() {
     return AnswerWith(answer);
   }
   const Redirect& redirect = std::get<Redirect>(x.rule->action);
-  x.redirect_url = ExpandRedirect(redirect, x.request, "http", listener_->port);
+  if (!x.request_head) x.request_head = worker_.buffers().Take();
+  switch (ExpandRedirect(redirect, x.request, listener_->port,
+                         {x.request_head.block.get(), kMaxLocationBytes}, answer.location)) {
+    case ExpandResult::kTooLong:
+      return Answer(http::Reason::kRedirectTooLong);
+    case ExpandResult::kNoHost:
+      return Answer(http::Reason::kMissingHost);
+    case ExpandResult::kOk:
+      break;
+  }
   answer.status = redirect.status;
-  answer.location = x.redirect_url;
+  x.redirect_url = answer.location;
   return AnswerWith(answer);
 }
 

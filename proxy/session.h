@@ -98,7 +98,7 @@ struct Exchange {
   std::array<std::array<char, kMaxEndpointBytes>, kMaxAttempts> failed_endpoints;
   std::array<uint8_t, kMaxAttempts> failed_endpoint_bytes{};
   size_t failed_attempts = 0;
-  std::string redirect_url;
+  std::string_view redirect_url;  // into request_head
 
   void Reset();
 };

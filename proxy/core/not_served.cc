@@ -14,14 +14,6 @@ Fault NotServedYet(const remuda::v1::Action& action) {
 
 Fault NotServedYet(const remuda::v1::Rule& rule) {
   if (Fault f = Check(rule.transforms_size() > 0, "transforms")) return f;
-  for (const auto& condition : rule.conditions()) {
-    for (const Fault& f :
-         {Check(condition.host_header_regex_size() > 0, "host_header_regex"),
-          Check(condition.path_regex_size() > 0, "path_regex"),
-          Check(condition.http_header().regex_values_size() > 0, "http_header.regex_values")}) {
-      if (f) return f;
-    }
-  }
   return NotServedYet(rule.action());
 }
 

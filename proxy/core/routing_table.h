@@ -26,17 +26,9 @@ namespace remuda::proxy {
 
 // The bounds of a config, with the names that errors use.
 inline constexpr int kMaxListeners = 50;
-inline constexpr int kMaxRules = 100;
-inline constexpr int kMaxPriority = 50000;
-inline constexpr int kMaxConditions = 5;
-inline constexpr int kMaxConditionValues = 5;
-inline constexpr int kMaxForwardGroups = 5;
-inline constexpr int kMaxGroupWeight = 999;
 inline constexpr int kMaxSubsets = 16;
 inline constexpr int kMaxSubsetWeight = 10000;
 inline constexpr int kMaxTargets = 10000;
-inline constexpr size_t kMaxPatternBytes = 128;
-inline constexpr size_t kMaxFixedBodyBytes = 1024;
 
 struct HealthCheckSpec {
   bool is_tcp = false;
@@ -91,6 +83,7 @@ struct TargetGroup {
   const Member* Find(std::string_view target_id) const;
 };
 
+class RuleIndex;
 struct LoadBalancer;
 
 // What clients speak; kTls: bytes for TCP targets under TLS that ends here.
@@ -101,6 +94,7 @@ struct ListenerSpec {
   std::string address;  // empty: all
   uint16_t port = 0;
   std::vector<Rule> rules;                      // by priority, the default last
+  std::shared_ptr<const RuleIndex> index;       // over `rules`
   const LoadBalancer* load_balancer = nullptr;  // that holds it
 
   // Listeners of one key share a socket over tables. Each of port 0 is one of its own.

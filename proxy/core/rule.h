@@ -16,6 +16,20 @@
 
 namespace remuda::proxy {
 
+class Regex;
+
+// The bounds of rules, with the names that errors use.
+inline constexpr int kMaxRules = 100;
+inline constexpr int kMaxPriority = 50000;
+inline constexpr int kMaxConditions = 5;
+inline constexpr int kMaxConditionValues = 5;
+inline constexpr int kMaxForwardGroups = 5;
+inline constexpr int kMaxGroupWeight = 999;
+inline constexpr size_t kMaxPatternBytes = 128;
+inline constexpr size_t kMaxFixedBodyBytes = 1024;
+inline constexpr size_t kMaxMethodNameBytes = 40;
+inline constexpr size_t kMaxRegexBytes = 512;
+
 // An IPv4 (mapped) or IPv6 address, for source-ip conditions.
 using IpBytes = std::array<uint8_t, 16>;
 std::optional<IpBytes> ParseIp(const std::string& text);
@@ -40,9 +54,19 @@ struct FixedResponse {
   std::string body;
 };
 
+// Text with placeholders for parts of the request.
+struct TemplatePart {
+  enum class Kind : uint8_t { kText, kHost, kPort, kPath, kQuery };
+  Kind kind = Kind::kText;
+  std::string text = {};
+  bool operator==(const TemplatePart&) const = default;
+};
+using Template = std::vector<TemplatePart>;
+
 struct Redirect {
   int status = 302;
-  std::string protocol, host, port, path, query;  // templates; empty: as it came
+  std::string protocol = "http";  // "#{protocol}" is known when it is compiled: the listener's
+  Template host, port, path, query;
 };
 
 using RuleAction = std::variant<ForwardAction, FixedResponse, Redirect>;
@@ -52,12 +76,15 @@ struct Cidr {
   int prefix_bits = 0;  // over the 128 bits of the mapped form
 };
 
+// Exactly one kind; any of its values will do.
 struct Condition {
   enum class Kind : uint8_t { kHost, kPath, kHeader, kMethod, kQuery, kSourceIp };
   Kind kind = Kind::kPath;
   std::string header_name;
-  std::vector<std::string> values;  // patterns, lower case where case does not count
-  std::vector<std::pair<std::string, std::string>> queries;  // (key, value pattern), lower case
+  // Compiled patterns (wildcard.h), in lower case where case does not count; of methods, names.
+  std::vector<std::string> values;
+  std::vector<std::shared_ptr<const Regex>> regexes;  // for the whole text; instead of `values`
+  std::vector<std::pair<std::string, std::string>> queries;  // compiled (key, value) patterns
   std::vector<Cidr> sources;
 };
 

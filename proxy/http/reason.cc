@@ -67,6 +67,8 @@ constexpr std::array<Entry, static_cast<size_t>(Reason::kCount)> kEntries = {{
     {Reason::kTargetDrainTimeout, 502, C::kAcceptable, "TargetDrainTimeout"},
     {Reason::kNoRule, 404, C::kAcceptable, "NoRule"},
     {Reason::kOverloaded, 503, C::kAcceptable, "Overloaded"},
+    {Reason::kRedirectTooLong, 500, C::kAcceptable, "RedirectTooLong"},
+    {Reason::kBadRewrite, 400, C::kAcceptable, "BadRewrite"},
 }};
 
 constexpr bool InOrder() {

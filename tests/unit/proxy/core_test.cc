@@ -1,100 +1,12 @@
-// Decisions on the request path: which rule, which target, whether again.
+// Decisions on the request path: which target, whether again.
 #include <gtest/gtest.h>
 
 #include "proxy/core/health.h"
-#include "proxy/core/match.h"
 #include "proxy/core/retry.h"
 #include "tests/unit/proxy/picking.h"
 
 namespace remuda::proxy {
 namespace {
-
-TEST(Wildcard, Matches) {
-  struct Case {
-    const char* pattern;
-    const char* text;
-    bool lower;
-    bool matches;
-  };
-  const Case cases[] = {
-      {"/a/*", "/a/", false, true},
-      {"/a/*", "/a/b/c", false, true},
-      {"/a/*", "/a", false, false},
-      {"/a?c", "/abc", false, true},
-      {"/a?c", "/ac", false, false},
-      {"*", "", false, true},
-      {"*.example.com", "a.example.com", true, true},
-      {"*.example.com", "example.com", true, false},
-      {"*.example.com", "A.EXAMPLE.com", true, true},
-      {"/A", "/a", false, false},
-      {"a*b*c", "aXbXbXc", false, true},
-      {"a*b*c", "aXbXbX", false, false},
-      {"", "", false, true},
-      {"", "x", false, false},
-      {"**a", "ba", false, true},
-  };
-  for (const Case& c : cases) {
-    EXPECT_EQ(MatchesWildcard(c.pattern, c.text, c.lower), c.matches) << c.pattern << " " << c.text;
-  }
-}
-
-struct MatchCase {
-  const char* name;
-  const char* condition;  // JSON of remuda.v1.Condition
-  const char* request;
-  const char* source;
-  bool holds;
-};
-
-class MatchTest : public ::testing::TestWithParam<MatchCase> {};
-
-TEST_P(MatchTest, ConditionHolds) {
-  const MatchCase& c = GetParam();
-  const auto table = testing::Compile(
-      testing::Config({"1:1"}, std::string("[{priority: 5, conditions: [") + c.condition +
-                                   "], action: {fixed_response: {status: 200}}}]"));
-  http::RequestParser parser;
-  http::RequestHead head;
-  std::string bytes = std::string(c.request) + "\r\n\r\n";
-  ASSERT_EQ(parser.Parse(bytes.data(), bytes.size(), head), http::ParseStatus::kDone);
-  head.path = head.target.substr(0, head.target.find('?'));
-  head.has_query = head.target.find('?') != std::string_view::npos;
-  if (head.has_query) head.query = head.target.substr(head.target.find('?') + 1);
-  if (const auto* host = head.fields.Find(http::FieldId::kHost)) head.host = host->value;
-  const Rule* rule =
-      MatchRule(table->load_balancers.at("shop")->listeners[0], head, *ParseIp(c.source));
-  ASSERT_NE(rule, nullptr);
-  EXPECT_EQ(rule->priority == 5, c.holds);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Conditions, MatchTest,
-    ::testing::Values(
-        MatchCase{"Host", "{host_header: [\"*.shop.test\"]}",
-                  "GET / HTTP/1.1\r\nHost: WWW.shop.TEST:8080", "1.2.3.4", true},
-        MatchCase{"OtherHost", "{host_header: [\"*.shop.test\"]}",
-                  "GET / HTTP/1.1\r\nHost: shop.test", "1.2.3.4", false},
-        MatchCase{"Path", "{path_pattern: [\"/x\", \"/a/*\"]}", "GET /a/b?c HTTP/1.1", "1.2.3.4",
-                  true},
-        MatchCase{"PathCase", "{path_pattern: [\"/A/*\"]}", "GET /a/b HTTP/1.1", "1.2.3.4", false},
-        MatchCase{"Method", "{http_request_method: [PUT, POST]}", "POST / HTTP/1.1", "1.2.3.4",
-                  true},
-        MatchCase{"Header", "{http_header: {name: x-team, values: [\"b*\"]}}",
-                  "GET / HTTP/1.1\r\nX-Team: Blue", "1.2.3.4", true},
-        MatchCase{"NoHeader", "{http_header: {name: x-team, values: [\"*\"]}}", "GET / HTTP/1.1",
-                  "1.2.3.4", false},
-        MatchCase{"Query", "{query_string: [{key: v, value: \"2*\"}]}", "GET /?a=1&V=2b HTTP/1.1",
-                  "1.2.3.4", true},
-        MatchCase{"QueryAnyKey", "{query_string: [{value: \"2\"}]}", "GET /?z=2 HTTP/1.1",
-                  "1.2.3.4", true},
-        MatchCase{"NoQuery", "{query_string: [{key: v, value: \"2\"}]}", "GET /?v=3 HTTP/1.1",
-                  "1.2.3.4", false},
-        MatchCase{"Source", "{source_ip: [\"10.0.0.0/8\"]}", "GET / HTTP/1.1", "10.255.0.1", true},
-        MatchCase{"OtherSource", "{source_ip: [\"10.0.0.0/9\"]}", "GET / HTTP/1.1", "10.255.0.1",
-                  false},
-        MatchCase{"Source6", "{source_ip: [\"2001:db8::/32\"]}", "GET / HTTP/1.1", "2001:db8:1::1",
-                  true}),
-    [](const auto& param) { return param.param.name; });
 
 using PickerTest = testing::PickingTest;
 using testing::Counts;

@@ -133,6 +133,12 @@ void AddUpstream(const Coordinator& c, Page& page) {
       "retry_refused_count_total", "Safe retries not made because the budget was used up.",
       [](const auto& m) -> const auto& { return m.retries_refused; });
   counter(
+      "queued_request_count_total", "Requests that waited for a place at a target.",
+      [](const auto& m) -> const auto& { return m.queued; });
+  page.Single("queued_requests", "gauge", "Requests that wait for a place at a target now.",
+              Sum(
+                  c, [](const auto& m) -> const auto& { return m.queued_requests; }));
+  counter(
       "fail_open_pick_count_total", "Requests sent while too few of their group were healthy.",
       [](const auto& m) -> const auto& { return m.fail_open_picks; });
 }

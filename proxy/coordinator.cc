@@ -28,6 +28,10 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
     Worker::Events worker_events;
     worker_events.on_drained_target = [this] { loop_.Post([this] { CheckBusy(); }); };
     worker_events.on_passively_out = [this](TargetState* target) { prober_.CheckSoon(target); };
+    worker_events.on_place_free = [this](size_t other) {
+      Worker* const worker = workers_[other].get();
+      worker->loop().Post([worker] { worker->place_queues().Serve(); });
+    };
     worker_events.on_stopped = [this] {
       loop_.Post([this] {
         if (++stopped_workers_ == workers_.size() && events_.on_stopped) events_.on_stopped();

@@ -46,6 +46,8 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> connections_made;
   OwnedCounter<uint64_t> connections_reused;
   OwnedCounter<uint64_t> fail_open_picks;
+  OwnedCounter<int64_t> queued_requests;  // that wait for a place now
+  OwnedCounter<uint64_t> queued;
   OwnedCounter<uint64_t> accept_errors;
   std::array<OwnedCounter<uint64_t>, kResponseTimeBoundsUs.size() + 1> response_time;
   OwnedCounter<uint64_t> response_time_sum_us;

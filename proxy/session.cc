@@ -32,6 +32,7 @@ void Exchange::Reset() {
   group = nullptr;
   pick = {};
   target = nullptr;
+  has_place = was_queued = false;
   upstream = nullptr;
   tried.fill(nullptr);
   attempts = 0;
@@ -132,6 +133,9 @@ void Session::Drive() {
       case Phase::kIdle:
       case Phase::kHead:
         go_on = ReadHead();
+        break;
+      case Phase::kQueued:
+        go_on = AwaitPlace();
         break;
       case Phase::kConnecting:
         go_on = AwaitConnect();
@@ -409,6 +413,7 @@ void Session::DropExchange() {
     worker_.counters().reasons[static_cast<size_t>(x.reason)].Add(1);
   if (x.reason != http::Reason::kNone && x.status == 0)
     worker_.counters().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
+  if (is_waiting()) LeaveQueue();
   if (x.upstream != nullptr) ReleaseUpstream(false);
   if (x.target != nullptr) ReleaseTarget();
   if (worker_.log() != nullptr) WriteLog();
@@ -526,6 +531,10 @@ void Session::OnTimer() {
       return;
     case Phase::kHead:
       Answer(http::Reason::kClientHeadTimeout);
+      break;
+    case Phase::kQueued:
+      LeaveQueue();
+      Answer(http::Reason::kQueueTimeout);
       break;
     case Phase::kConnecting:
       FailAttempt(http::Reason::kTargetConnectTimeout, true);

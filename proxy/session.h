@@ -51,6 +51,9 @@ struct Exchange {
   GroupState* group = nullptr;
   PickRequest pick;               // what the picks of all attempts have in common
   TargetState* target = nullptr;  // counted in flight
+  bool has_place = false;         // one of its places, of a group with a concurrency limit
+  bool was_queued = false;
+  SteadyTime queue_deadline{};  // if it was
   UpstreamConnection* upstream = nullptr;
   std::array<TargetState*, kMaxAttempts> tried{};
   uint32_t attempts = 0;
@@ -103,7 +106,7 @@ struct Exchange {
   void Reset();
 };
 
-class Session final : public Connection, public UpstreamUser {
+class Session final : public Connection, public UpstreamUser, private Waiter {
  public:
   explicit Session(Worker& worker);
   ~Session() override;
@@ -140,6 +143,7 @@ class Session final : public Connection, public UpstreamUser {
     kClosed,
     kIdle,
     kHead,
+    kQueued,
     kConnecting,
     kForwarding,
     kAnswering,
@@ -178,9 +182,14 @@ class Session final : public Connection, public UpstreamUser {
 
   // session_balance.cc: what balancing asks of a request.
   void PreparePick();
+  bool StartAttempt();
+  bool Enqueue();
+  bool AwaitPlace();
+  void LeaveQueue();
+  bool OnPlaceFree() override;
 
   // session_forward.cc: the way to the target.
-  bool StartAttempt();
+  bool BeginAttempt(const Picked& picked);
   bool BeginSending();
   bool FailAttempt(http::Reason reason, bool is_connect_failure);
   void ReleaseUpstream(bool reuse);

@@ -1,4 +1,6 @@
-// What balancing asks of a request: the key of its hash.
+// What balancing asks of a request: the key of its hash, and patience.
+#include <algorithm>
+
 #include "proxy/core/mix.h"
 #include "proxy/http/chars.h"
 #include "proxy/http/cookie.h"
@@ -40,6 +42,57 @@ void Session::PreparePick() {
   if (group == nullptr) return;
   if (group->policy.algorithm == Algorithm::kConsistentHash)
     x.pick.has_hash = HashKey(group->policy.hash_key, x.request, peer_.bytes, x.pick.hash);
+}
+
+// Picks a target, or waits until one has a place.
+bool Session::StartAttempt() {
+  Exchange& x = *exchange_;
+  const TargetGroup* const group = x.group->picker(worker_.index()).group;
+  const bool is_limited = group != nullptr && group->policy.limit.max_requests > 0;
+  if (is_limited && x.group->CountWaiting() > 0) return Enqueue();  // those came before
+  x.pick.tried = {x.tried.data(), x.attempts};
+  x.pick.allow_tried = true;
+  const Picked picked = worker_.Pick(*x.group, x.pick);
+  return picked.is_full ? Enqueue() : BeginAttempt(picked);
+}
+
+bool Session::Enqueue() {
+  Exchange& x = *exchange_;
+  const LimitSpec& limit = x.group->picker(worker_.index()).group->policy.limit;
+  const SteadyTime now = worker_.loop().now();
+  if (!x.was_queued) x.queue_deadline = now + limit.queue_timeout;
+  if (now >= x.queue_deadline) return Answer(http::Reason::kQueueTimeout);
+  if (!worker_.place_queues().Push(*x.group, *this, limit.max_queue))
+    return Answer(http::Reason::kQueueFull);
+  x.was_queued = true;
+  worker_.counters().queued.Add(1);
+  worker_.counters().queued_requests.Add(1);
+  phase_ = Phase::kQueued;
+  timer_.Arm(worker_.loop(), x.queue_deadline);
+  return true;
+}
+
+bool Session::AwaitPlace() {
+  if (!is_hung_up_) return false;
+  exchange_->reason = http::Reason::kClientClosed;
+  return CloseNow();
+}
+
+void Session::LeaveQueue() {
+  worker_.place_queues().Remove(*exchange_->group, *this);
+  worker_.counters().queued_requests.Sub(1);
+}
+
+bool Session::OnPlaceFree() {
+  Exchange& x = *exchange_;
+  x.pick.tried = {x.tried.data(), x.attempts};
+  x.pick.allow_tried = true;
+  const Picked picked = worker_.Pick(*x.group, x.pick);
+  if (picked.is_full) return false;
+  LeaveQueue();
+  BeginAttempt(picked);
+  Drive();
+  return true;
 }
 
 }  // namespace remuda::proxy

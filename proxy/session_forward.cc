@@ -34,14 +34,11 @@ bool IsOurShortage(int error) {
 
 }  // namespace
 
-// Picks a target and gets a connection to it. From the pick on the request is in flight for the
-// target.
-bool Session::StartAttempt() {
+// Gets a connection to the target that was picked. The request is in flight for it from now on.
+bool Session::BeginAttempt(const Picked& picked) {
   Exchange& x = *exchange_;
-  x.pick.tried = {x.tried.data(), x.attempts};
-  x.pick.allow_tried = true;
-  const Picked picked = worker_.Pick(*x.group, x.pick);
   x.target = picked.target;
+  x.has_place = picked.has_place;
   // Then last_target is still of the table pinned before.
   if (x.target == nullptr)
     return Answer(x.reason == Reason::kNone ? Reason::kNoRegisteredTarget : x.reason);
@@ -292,6 +289,10 @@ void Session::ReleaseTarget() {
   TargetState& target = *x.target;
   x.target = nullptr;
   target.slot(worker_.index()).in_flight.Sub(1);
+  if (std::exchange(x.has_place, false)) {
+    target.GivePlace();
+    worker_.place_queues().PlaceFreed(target.group());
+  }
   worker_.TargetReleased(target);
 }
 

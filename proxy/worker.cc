@@ -40,6 +40,7 @@ Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events ev
       log_(log),
       events_(std::move(events)),
       pool_(loop_, index, settings),
+      place_queues_(loop_, index, events_.on_place_free),
       pipes_(std::min(kMaxPipes, settings.max_connections / kConnectionsAPipe)),
       current_(std::make_unique<AdoptedTable>()),
       random_state_((static_cast<uint64_t>(std::random_device()()) << 32) |

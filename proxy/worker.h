@@ -16,6 +16,7 @@
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
 #include "proxy/metrics.h"
+#include "proxy/place_queues.h"
 #include "proxy/session.h"
 #include "proxy/settings.h"
 #include "proxy/splice_pipe.h"
@@ -56,6 +57,7 @@ class Worker {
         on_drained_target;  // a leaving target has no request in flight here any more
     std::function<void(TargetState*)>
         on_passively_out;              // a connection to a target was refused or reset
+    std::function<void(size_t)> on_place_free;  // for whom that worker's queues may wait
     std::function<void()> on_stopped;  // after Drain: the last connection is gone
   };
 
@@ -82,6 +84,7 @@ class Worker {
   BufferPool& buffers() { return buffers_; }
   UpstreamPool& pool() { return pool_; }
   SplicePipePool& pipes() { return pipes_; }
+  PlaceQueues& place_queues() { return place_queues_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
   // A target of the group for one request; see PickTarget. Worker, time and random bits are filled
@@ -138,6 +141,7 @@ class Worker {
   WorkerMetrics metrics_;
   BufferPool buffers_;
   UpstreamPool pool_;
+  PlaceQueues place_queues_;
   SplicePipePool pipes_;
   RetryBudget retry_budget_;
   std::unique_ptr<AdoptedTable> current_;

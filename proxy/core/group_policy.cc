@@ -106,6 +106,10 @@ Fault TakeEjection(const remuda::v1::PassiveEjection& config, EjectionSpec& out)
   return std::nullopt;
 }
 
+bool IsHttp(remuda::v1::Protocol protocol) {
+  return protocol != remuda::v1::PROTOCOL_TCP && protocol != remuda::v1::PROTOCOL_TLS;
+}
+
 Fault TakeLimit(const remuda::v1::ConcurrencyLimit& config, LimitSpec& out) {
   if (Fault f = CheckRange("concurrency_limit.max_requests", config.max_requests(), 0, 1000))
     return f;
@@ -149,6 +153,14 @@ Fault CompileGroupPolicy(const remuda::v1::TargetGroup& config, GroupPolicy& out
   if (Fault f = TakeEjection(config.passive_ejection(), out.ejection)) return f;
   if (Fault f = TakeLimit(config.concurrency_limit(), out.limit)) return f;
   if (Fault f = TakeGroupHealth(config.target_group_health(), out)) return f;
+  if (!IsHttp(config.protocol())) {
+    if (out.limit.max_requests > 0)
+      return std::string("concurrency_limit: only for HTTP and HTTPS");
+    if (out.stickiness.kind != StickinessSpec::Kind::kOff)
+      return std::string("stickiness: only for HTTP and HTTPS");
+    if (out.hash_key.kind != HashKeySpec::Kind::kSourceIp)
+      return std::string("consistent_hash: only source_ip for TCP and TLS");
+  }
   switch (config.cross_zone()) {
     case remuda::v1::CROSS_ZONE_UNSPECIFIED:
     case remuda::v1::CROSS_ZONE_ON:

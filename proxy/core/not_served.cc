@@ -39,7 +39,7 @@ Fault NotServedYet(const remuda::v1::TargetGroup& config) {
   for (const Fault& f : {Check(config.anomaly_mitigation(), "anomaly_mitigation"),
                          Check(config.has_stickiness(), "stickiness"),
                          Check(config.has_passive_ejection(), "passive_ejection"),
-                         Check(config.has_concurrency_limit(), "concurrency_limit"),
+
                          Check(config.has_target_tls(), "target_tls"),
                          Check(config.proxy_protocol() != 0, "proxy_protocol")}) {
     if (f) return f;

@@ -157,6 +157,18 @@ TargetState* PickFromSubsets(GroupState& group, PickerState& state, const PoolRe
   return nullptr;
 }
 
+TargetState* PickAny(GroupState& group, PickerState& state, const PickRequest& request) {
+  PoolRequest wanted{request.tried, request.now, request.random, request.hash, request.has_hash};
+  TargetState* target = PickFromSubsets(group, state, wanted);
+  if (target == nullptr && request.allow_tried && !request.tried.empty()) {
+    wanted.tried = {};
+    target = PickFromSubsets(group, state, wanted);
+  }
+  return target;
+}
+
+constexpr int kMaxPlaceTries = 4;
+
 }  // namespace
 
 bool IsPickerStale(GroupState& group, const PickRequest& request) {
@@ -174,13 +186,19 @@ Picked PickTarget(GroupState& group, const PickRequest& request) {
   PickerState& state = group.picker(request.worker);
   if (state.group == nullptr) return {};
   if (IsPickerStale(group, request)) RefreshPicker(group, request);
-  PoolRequest wanted{request.tried, request.now, request.random, request.hash, request.has_hash};
-  TargetState* target = PickFromSubsets(group, state, wanted);
-  if (target == nullptr && request.allow_tried && !request.tried.empty()) {
-    wanted.tried = {};
-    target = PickFromSubsets(group, state, wanted);
+  const uint32_t max_requests = state.group->policy.limit.max_requests;
+  for (int i = 0; max_requests > 0; ++i) {
+    // Between the look and the taking another worker may have taken the last place.
+    TargetState* const target = PickAny(group, state, request);
+    const bool is_taken = target != nullptr && target->TakePlace(max_requests);
+    if (is_taken) return {target, state.is_fail_open, true, false};
+    if (target == nullptr || i == kMaxPlaceTries) {
+      const bool has_any = std::any_of(state.subsets.begin(), state.subsets.end(),
+                                       [](const auto& subset) { return !subset.empty(); });
+      return {nullptr, state.is_fail_open, false, has_any};
+    }
   }
-  return {target, state.is_fail_open};
+  return {PickAny(group, state, request), state.is_fail_open};
 }
 
 }  // namespace remuda::proxy

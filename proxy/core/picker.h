@@ -28,6 +28,8 @@ struct PickRequest {
 struct Picked {
   TargetState* target = nullptr;  // null: there is none
   bool is_fail_open = false;      // too few are healthy
+  bool has_place = false;         // one of the target's places was taken; give it back at the end
+  bool is_full = false;           // there are targets, but none has a place
 };
 
 // Whether what may be picked changed since this worker's lists were made, and making them again.

@@ -8,6 +8,7 @@
 
 #include "proxy/core/steady_time.h"
 #include "proxy/core/target_pool.h"
+#include "proxy/core/wait_queue.h"
 
 namespace remuda::proxy {
 
@@ -38,6 +39,7 @@ struct alignas(64) PickerState {
   };
   std::vector<Subset> subsets;
   uint64_t picks = 0;
+  WaitQueue queue;  // for a place at a target
   // Of each member, while the pools are made.
   std::vector<uint8_t> tiers;
   std::vector<uint32_t> entries;  // its index in its pool

@@ -112,7 +112,19 @@ class TargetState {
   uint32_t share() const { return share_.load(std::memory_order_relaxed); }
   void SetShare(uint32_t share) { share_.store(share, std::memory_order_relaxed); }
 
-  bool IsFull(uint32_t max_requests) const { return InFlight() >= max_requests; }
+  // Of a group with a concurrency limit: each request holds a place from its pick to its end, over
+  // all workers.
+  bool IsFull(uint32_t max_requests) const {
+    return places_.load(std::memory_order_relaxed) >= max_requests;
+  }
+  bool TakePlace(uint32_t max_requests) {
+    uint32_t taken = places_.load(std::memory_order_relaxed);
+    while (taken < max_requests) {
+      if (places_.compare_exchange_weak(taken, taken + 1, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+  void GivePlace() { places_.fetch_sub(1, std::memory_order_relaxed); }
 
   // Each returns whether that changed anything; the caller then calls GroupState::Changed.
   bool SetHealth(Health health) { return health_.exchange(health) != health; }
@@ -132,11 +144,15 @@ class TargetState {
   std::atomic<bool> passively_out_{false};
   std::atomic<uint32_t> share_{kFullShare};
   std::atomic<SteadyTime::rep> warm_begin_{0};
+  alignas(64) std::atomic<uint32_t> places_{0};
 };
 
 class GroupState {
  public:
-  GroupState(std::string id, size_t workers) : id_(std::move(id)), pickers_(workers) {}
+  static constexpr size_t kNobody = ~size_t{0};
+
+  GroupState(std::string id, size_t workers)
+      : id_(std::move(id)), pickers_(workers), queues_(workers) {}
 
   const std::string& id() const { return id_; }
   // Changes whenever the set of targets that may be picked may have.
@@ -144,6 +160,30 @@ class GroupState {
   void Changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
   PickerState& picker(size_t worker) { return pickers_[worker]; }
+  // What each worker says of its queue (wait_queue.h); read by all.
+  void PublishQueue(size_t worker) {
+    const WaitQueue& queue = pickers_[worker].queue;
+    queues_[worker].size.store(queue.size(), std::memory_order_relaxed);
+    queues_[worker].since.store(queue.since().time_since_epoch().count(),
+                                std::memory_order_relaxed);
+  }
+  size_t CountWaiting() const {
+    size_t sum = 0;
+    for (const QueueView& queue : queues_) sum += queue.size.load(std::memory_order_relaxed);
+    return sum;
+  }
+  // The worker whose first waits longest, or kNobody.
+  size_t LongestWaiting() const {
+    size_t longest = kNobody;
+    SteadyTime::rep longest_since = 0;
+    for (size_t i = 0; i < queues_.size(); ++i) {
+      const SteadyTime::rep since = queues_[i].since.load(std::memory_order_relaxed);
+      if (since == 0 || (longest != kNobody && since >= longest_since)) continue;
+      longest = i;
+      longest_since = since;
+    }
+    return longest;
+  }
   // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and
   // two targets two requests still reach two targets. Costs one contended add a request.
   uint64_t NextTurn(size_t subset) {
@@ -151,10 +191,15 @@ class GroupState {
   }
 
  private:
+  struct alignas(64) QueueView {
+    std::atomic<size_t> size{0};
+    std::atomic<SteadyTime::rep> since{0};  // of the first; 0: none waits
+  };
   static constexpr size_t kTurns = 16;
   const std::string id_;
   std::atomic<uint64_t> version_{1};
   std::vector<PickerState> pickers_;
+  std::vector<QueueView> queues_;
   std::atomic<uint64_t> turns_[kTurns] = {};
 };
 

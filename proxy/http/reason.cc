@@ -69,6 +69,8 @@ constexpr std::array<Entry, static_cast<size_t>(Reason::kCount)> kEntries = {{
     {Reason::kOverloaded, 503, C::kAcceptable, "Overloaded"},
     {Reason::kRedirectTooLong, 500, C::kAcceptable, "RedirectTooLong"},
     {Reason::kBadRewrite, 400, C::kAcceptable, "BadRewrite"},
+    {Reason::kQueueFull, 503, C::kAcceptable, "QueueFull"},
+    {Reason::kQueueTimeout, 503, C::kAcceptable, "QueueTimeout"},
 }};
 
 constexpr bool InOrder() {

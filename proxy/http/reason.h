@@ -66,6 +66,8 @@ enum class Reason : uint8_t {
   kOverloaded,
   kRedirectTooLong,
   kBadRewrite,
+  kQueueFull,
+  kQueueTimeout,
   kCount,  // not a reason
 };
 

@@ -37,7 +37,7 @@ class TurnEndHandler {
   virtual void OnTurnEnd() = 0;
 
  protected:
-  ~TurnEndHandler() = default;
+  virtual ~TurnEndHandler() = default;
 
  private:
   friend class EventLoop;

@@ -33,6 +33,8 @@ Session::Pump Session::PumpResponse() {
       x.sent_bytes += static_cast<uint64_t>(sent);
       worker_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
       result = Pump::kProgress;
+      // Part of an interim answer binds as much: no other answer can follow it.
+      if (x.has_response_head || !x.to_client.empty()) x.any_answered = true;
       if (!x.to_client.empty()) return result;
     }
     if (x.is_response_staged) {
@@ -155,7 +157,7 @@ Session::Pump Session::StartResponse() {
   style.say_keep_alive = !style.close && x.request.minor_version == 0;
   if (style.close) close_after_ = true;
   if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;
-  x.any_answered = true;
+  if (stream_ != nullptr) x.any_answered = true;  // a connection's waits in to_client
   x.response_in.begin += x.response_parser.head_size();
   WorkerMetrics& counters = worker_.counters();
   const auto us =

@@ -199,6 +199,9 @@ std::vector<ResponseCase> Malformed() {
       Bad("TwoCodings",
           Ok("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")),
       Bad("ChunkedInHttp10", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+      // Nothing of its head has left yet.
+      Bad("BadFirstChunk", Ok("Transfer-Encoding: chunked\r\n", "zz\r\n")),
+      Bad("BadTrailer", Ok("Transfer-Encoding: chunked\r\n", "0\r\nHost: a\r\n\r\n")),
       length("LengthList", "2, 2"),
       length("LengthZeros", "002"),
       length("LengthMinus", "-2"),

@@ -1,7 +1,6 @@
 #include "controller/core/validate.h"
 
 #include <absl/strings/str_cat.h>
-#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
@@ -220,24 +219,6 @@ void CheckLabels(Violations& out, const FieldPath& field,
       out.Add(field.Key(key), absl::StrCat("key ", Quoted(key), " ", limits::kIdRule));
     CheckText(out, field.Key(key), value, limits::kLabelValueBytes);
   }
-}
-
-int CheckRegex(Violations& out, const FieldPath& field, const std::string& pattern,
-               size_t max_bytes) {
-  if (pattern.empty()) {
-    out.Add(field, "must not be empty");
-    return -1;
-  }
-  const size_t wrong = out.size();
-  CheckText(out, field, pattern, max_bytes);
-  if (out.size() > wrong) return -1;
-  RE2::Options options(RE2::Latin1);  // as the proxies read it: bytes
-  options.set_log_errors(false);
-  options.set_max_mem(limits::kRegexMemoryBytes);
-  const RE2 program(pattern, options);
-  if (program.ok()) return program.NumberOfCapturingGroups();
-  out.Add(field, absl::StrCat(Quoted(pattern), " is not an RE2 pattern: ", program.error()));
-  return -1;
 }
 
 bool IsAddress(const std::string& text) { return IsIpv4(text) || IsIpv6(text); }

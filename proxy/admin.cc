@@ -53,6 +53,12 @@ void AddTraffic(const Coordinator& c, Page& page) {
   page.Single("active_connection_count", "gauge", "Client connections now.",
               Sum(
                   c, [](const auto& m) -> const auto& { return m.active_connections; }));
+  page.Single("active_tunnel_count", "gauge", "Upgraded and TCP connections now.",
+              Sum(
+                  c, [](const auto& m) -> const auto& { return m.active_tunnels; }));
+  counter(
+      "tunnel_count_total", "Upgraded and TCP connections.",
+      [](const auto& m) -> const auto& { return m.tunnels; });
   counter(
       "new_connection_count_total", "Client connections accepted.",
       [](const auto& m) -> const auto& { return m.new_connections; });

@@ -96,6 +96,8 @@ class EventLoop {
   // Once a turn however often it is asked for; from within OnTurnEnd: at the end of the next turn.
   void AtTurnEnd(TurnEndHandler* handler);
   void ForgetTurnEnd(TurnEndHandler* handler);
+  // After Run has returned: what is left of it.
+  void RunDeferred();
 
   void Run();
   void Stop();  // any thread
@@ -117,7 +119,6 @@ class EventLoop {
   void RunTimers();
   void RunPosted();
   void RunTurnEnds();
-  void RunDeferred();
 
   int epoll_fd_ = -1;
   int wake_fd_ = -1;

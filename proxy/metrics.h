@@ -49,6 +49,8 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<int64_t> queued_requests;  // that wait for a place now
   OwnedCounter<uint64_t> queued;
   OwnedCounter<uint64_t> accept_errors;
+  OwnedCounter<uint64_t> tunnels;
+  OwnedCounter<int64_t> active_tunnels;
   std::array<OwnedCounter<uint64_t>, kResponseTimeBoundsUs.size() + 1> response_time;
   OwnedCounter<uint64_t> response_time_sum_us;
   // CPU time of this worker's thread for changes of the config: adopting a table, and making the

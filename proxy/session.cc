@@ -8,6 +8,7 @@
 #include "proxy/core/match.h"
 #include "proxy/core/redirect.h"
 #include "proxy/http/target.h"
+#include "proxy/upgraded_session.h"
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
@@ -46,6 +47,7 @@ void Exchange::Reset() {
   response_left = 0;
   interim_responses = 0;
   has_response_bytes = has_response_head = is_response_staged = is_upstream_reusable = false;
+  is_switching = false;
   to_client.Clear();
   any_answered = false;
   table = target_table = nullptr;
@@ -129,6 +131,7 @@ void Session::Drive() {
   while (go_on) {
     switch (phase_) {
       case Phase::kClosed:
+      case Phase::kTunnel:
         return;
       case Phase::kIdle:
       case Phase::kHead:
@@ -477,6 +480,7 @@ bool Session::Linger() {
 
 bool Session::CloseNow() {
   if (phase_ == Phase::kClosed) return true;
+  if (phase_ == Phase::kTunnel) RecallExchange();
   DropExchange();
   timer_.Cancel();
   phase_ = Phase::kClosed;
@@ -496,6 +500,7 @@ void Session::Abort() { CloseNow(); }
 
 void Session::CloseWhenIdle() {
   close_when_idle_ = true;
+  if (phase_ == Phase::kTunnel) return upgraded_->tunnel.SayGoodbye();
   if (phase_ != Phase::kIdle) return;
   // A request may have come that no event has told of yet: closing over it would reset the client.
   is_readable_ = true;
@@ -509,6 +514,10 @@ void Session::CloseWhenIdle() {
 }
 
 void Session::EndExchangeWith(const TargetState& target) {
+  if (phase_ == Phase::kTunnel && upgraded_->record.target == &target) {
+    EndTunnel(http::Reason::kTargetDrainTimeout);
+    return;
+  }
   if (exchange_ == nullptr || exchange_->target != &target) return;
   Exchange& x = *exchange_;
   if (x.any_answered) {
@@ -524,6 +533,7 @@ void Session::OnTimer() {
   Exchange* x = exchange_;
   switch (phase_) {
     case Phase::kClosed:
+    case Phase::kTunnel:
       return;
     case Phase::kIdle:
     case Phase::kLingering:

@@ -25,14 +25,43 @@
 #include "proxy/http/head_writer.h"
 #include "proxy/splice_pipe.h"
 #include "proxy/transport.h"
+#include "proxy/tunnel.h"
 #include "proxy/upstream.h"
 
 namespace remuda::proxy {
 
 struct AdoptedTable;
+struct UpgradedSession;
+
+// What is known of an exchange for its target, the log and the metrics. Small: of a tunnel it
+// outlives all else.
+struct ExchangeRecord {
+  GroupState* group = nullptr;
+  TargetState* target = nullptr;  // counted in flight
+  bool has_place = false;         // one of its places, of a group with a concurrency limit
+
+  // Pins keep the tables alive that `rule`, `group` and `target` are of.
+  AdoptedTable* table = nullptr;
+  AdoptedTable* target_table = nullptr;
+  const Rule* rule = nullptr;
+
+  int64_t begin_us = 0;  // since the epoch
+  SteadyTime first_byte, head_end, sent_to_target, response_begin, response_sent;
+  uint64_t received_bytes = 0, sent_bytes = 0;
+  int status = 0;         // to the client
+  int target_status = 0;  // from the target
+  http::Reason reason = http::Reason::kNone;
+  char trace_id[36] = {};              // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
+  TargetState* last_target = nullptr;  // for the log, valid while pinned
+  uint32_t attempts = 0;
+  // Attempts that gave no response; their targets may be gone by now.
+  std::array<std::array<char, kMaxEndpointBytes>, kMaxAttempts> failed_endpoints;
+  std::array<uint8_t, kMaxAttempts> failed_endpoint_bytes{};
+  size_t failed_attempts = 0;
+};
 
 // One request and its response. Big, so a connection holds one only while a request is under way.
-struct Exchange {
+struct Exchange : ExchangeRecord {
   // The request as the client sent it; views into Session::in_.
   http::RequestParser parser;
   http::RequestHead request;
@@ -48,15 +77,11 @@ struct Exchange {
   bool is_body_held = true;  // all of it that was sent is still in the block: may be sent again
 
   // The attempt.
-  GroupState* group = nullptr;
-  PickRequest pick;               // what the picks of all attempts have in common
-  TargetState* target = nullptr;  // counted in flight
-  bool has_place = false;         // one of its places, of a group with a concurrency limit
+  PickRequest pick;  // what the picks of all attempts have in common
   bool was_queued = false;
   SteadyTime queue_deadline{};  // if it was
   UpstreamConnection* upstream = nullptr;
   std::array<TargetState*, kMaxAttempts> tried{};
-  uint32_t attempts = 0;
   bool any_sent = false;
   bool is_request_staged = false;  // all of it
   bool is_upload_stopped = false;
@@ -76,6 +101,7 @@ struct Exchange {
   bool has_response_bytes = false;
   bool has_response_head = false;
   bool is_response_staged = false;  // all of it
+  bool is_switching = false;        // it is a 101: what follows is a tunnel
   bool is_upstream_reusable = false;
   Buffer response_head;  // as written for the client, or an answer of our own
   char response_chunk_head[http::kMaxChunkHeadBytes];
@@ -83,30 +109,15 @@ struct Exchange {
   std::unique_ptr<SplicePipe> response_pipe;  // while a large body passes through it
   bool any_answered = false;                  // a byte of a final response went to the client
 
-  // Pins keep the tables alive that `rule`, `group` and `target` are of.
-  AdoptedTable* table = nullptr;
-  AdoptedTable* target_table = nullptr;
-  const Rule* rule = nullptr;
-
-  // For the log and the metrics.
-  int64_t begin_us = 0;  // since the epoch
-  SteadyTime first_byte, head_end, sent_to_target, response_begin, response_sent;
-  uint64_t received_bytes = 0, sent_bytes = 0;
-  int status = 0;         // to the client
-  int target_status = 0;  // from the target
-  http::Reason reason = http::Reason::kNone;
-  char trace_id[36] = {};              // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
-  TargetState* last_target = nullptr;  // for the log, valid while pinned
-  // Attempts that gave no response; their targets may be gone by now.
-  std::array<std::array<char, kMaxEndpointBytes>, kMaxAttempts> failed_endpoints;
-  std::array<uint8_t, kMaxAttempts> failed_endpoint_bytes{};
-  size_t failed_attempts = 0;
-  std::string_view redirect_url;  // into request_head
+  std::string_view redirect_url;  // for the log; into request_head
 
   void Reset();
 };
 
-class Session final : public Connection, public UpstreamUser, private Waiter {
+class Session final : public Connection,
+                      public UpstreamUser,
+                      public TunnelOwner,
+                      private Waiter {
  public:
   explicit Session(Worker& worker);
   ~Session() override;
@@ -136,7 +147,9 @@ class Session final : public Connection, public UpstreamUser, private Waiter {
 
   void CloseWhenIdle() override;
   void EndExchangeWith(const TargetState& target) override;
+  void TargetLeaves(const TargetState& target) override;
   void Abort() override;
+  void OnTunnelEnd(TunnelEnd how) override;
 
  private:
   enum class Phase : uint8_t {
@@ -147,6 +160,7 @@ class Session final : public Connection, public UpstreamUser, private Waiter {
     kConnecting,
     kForwarding,
     kAnswering,
+    kTunnel,  // the tunnel runs by itself
     kLingering
   };
 
@@ -213,6 +227,12 @@ class Session final : public Connection, public UpstreamUser, private Waiter {
   Pump SpliceResponse();
   Pump FailResponse(http::Reason reason);
 
+  // session_tunnel.cc: after a 101.
+  Pump TakeSwitch();
+  Pump BeginTunnel();
+  void EndTunnel(http::Reason reason);
+  void RecallExchange();
+
   Transport transport_;             // not open for a stream
   ClientStream* stream_ = nullptr;  // null for a connection
   Phase phase_ = Phase::kClosed;
@@ -228,6 +248,7 @@ class Session final : public Connection, public UpstreamUser, private Waiter {
   size_t lingered_bytes_ = 0;
   Buffer in_;
   Exchange* exchange_ = nullptr;
+  std::unique_ptr<UpgradedSession> upgraded_;  // in the phase kTunnel, instead of exchange_
   Timer timer_;
 };
 

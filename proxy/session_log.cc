@@ -75,9 +75,13 @@ void Session::WriteLog() {
   entry.client_port = peer_.port;
   entry.listener_port = listener_->port;
   entry.connection_id = log_id();
-  entry.type = stream_ != nullptr      ? TrafficType::kHttp2
-               : transport_.is_plain() ? TrafficType::kHttp
-                                       : TrafficType::kHttps;
+  if (stream_ != nullptr) {
+    entry.type = TrafficType::kHttp2;
+  } else if (x.status == 101) {
+    entry.type = transport_.is_plain() ? TrafficType::kWebSocket : TrafficType::kWebSocketTls;
+  } else {
+    entry.type = transport_.is_plain() ? TrafficType::kHttp : TrafficType::kHttps;
+  }
   if (x.head_size > 0) DescribeRequest(x, entry);
 
   entry.request_us = MicrosecondsBetween(x.first_byte, x.sent_to_target);

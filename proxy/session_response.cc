@@ -37,6 +37,7 @@ Session::Pump Session::PumpResponse() {
       if (x.has_response_head || !x.to_client.empty()) x.any_answered = true;
       if (!x.to_client.empty()) return result;
     }
+    if (x.is_switching) return BeginTunnel();
     if (x.is_response_staged) {
       ReleaseUpstream(x.is_upstream_reusable);
       ReleaseTarget();
@@ -104,7 +105,7 @@ Session::Pump Session::TakeResponseHead() {
       Reason::kNone) {
     return FailResponse(Reason::kTargetBadResponse);
   }
-  if (x.response.status == 101) return FailResponse(Reason::kTargetUnaskedUpgrade);
+  if (x.response.status == 101) return TakeSwitch();
   return x.response.status < 200 ? PassInterim() : StartResponse();
 }
 

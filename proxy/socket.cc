@@ -82,6 +82,11 @@ int ConnectError(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
+void ResetOnClose(int fd) {
+  const linger hard{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+}
+
 PeerAddress ToPeerAddress(const sockaddr_storage& storage) {
   PeerAddress out;
   if (storage.ss_family == AF_INET) {

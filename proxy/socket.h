@@ -28,6 +28,9 @@ uint16_t LocalPort(int fd);
 int BeginConnect(const SocketAddress& address);
 // How it ended: 0 or an errno.
 int ConnectError(int fd);
+// Closing it resets the connection: for one whose bytes were cut short, so that nobody takes them
+// for the whole.
+void ResetOnClose(int fd);
 
 // The peer's address as text without port (an IPv4-mapped one as IPv4) and as bytes.
 struct PeerAddress {

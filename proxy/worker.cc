@@ -61,6 +61,7 @@ Worker::~Worker() {
   AbortAll();
   for (auto& [key, listener] : listeners_) CloseListener(*listener);
   pool_.CloseAllIdle();
+  loop_.RunDeferred();
 }
 
 void Worker::Start() {
@@ -129,6 +130,15 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
     const auto& listener = listeners_[change.key];
     if (!loop_.AddListening(listener->fd, listener.get()))
       spdlog::error("listen on {}: {}", change.key, std::strerror(errno));
+  }
+  TellOfLeaving(current_->table->leaving);
+}
+
+// Costs nothing for targets that have nothing in flight here, which are most.
+void Worker::TellOfLeaving(const std::vector<std::shared_ptr<TargetState>>& leaving) {
+  for (const auto& target : leaving) {
+    if (target->slot(index_).in_flight.Get() == 0) continue;
+    ForEachConnection([&](Connection& connection) { connection.TargetLeaves(*target); });
   }
 }
 

@@ -125,6 +125,7 @@ class Worker {
   void AcceptBacklog(Listener& listener);
   void SetWallOffset();
   void CloseListener(Listener& listener);
+  void TellOfLeaving(const std::vector<std::shared_ptr<TargetState>>& leaving);
   void CheckStopped();
   void OpenConnection(Transport transport, const PeerAddress& peer,
                       const std::shared_ptr<Listener>& listener);

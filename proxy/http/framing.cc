@@ -15,6 +15,7 @@ struct Evidence {
   const Field* upgrade = nullptr;
   size_t content_lengths = 0;
   size_t transfer_encodings = 0;
+  size_t upgrades = 0;
   bool says_close = false;
   bool says_keep_alive = false;
   bool names_upgrade = false;
@@ -60,6 +61,7 @@ Reason Gather(Fields& fields, Evidence& evidence) {
         break;
       case FieldId::kUpgrade:
         evidence.upgrade = &field;
+        ++evidence.upgrades;
         break;
       case FieldId::kConnection:
         if (const Reason reason = TakeConnection(fields, field.value, options, evidence);
@@ -104,6 +106,23 @@ bool KeepsAlive(const Evidence& evidence, uint8_t minor_version) {
   return !evidence.says_close && (minor_version == 1 || evidence.says_keep_alive);
 }
 
+// One protocol, as "websocket" or "name/version" (RFC 9110 section 7.8). Not another HTTP: what
+// came in it would pass unseen by every check (http-safety rule 7).
+std::string_view UpgradeOf(const Evidence& evidence, uint8_t minor_version) {
+  if (!evidence.names_upgrade || evidence.upgrades != 1 || minor_version == 0) return {};
+  const std::string_view protocol = evidence.upgrade->value;
+  const size_t slash = protocol.find('/');
+  const std::string_view name = protocol.substr(0, slash);
+  const bool is_one = !name.empty() && AllOf(name, kTokenChar) &&
+                      (slash == std::string_view::npos ||
+                       (slash + 1 < protocol.size() &&
+                        AllOf(protocol.substr(slash + 1), kTokenChar)));
+  for (const std::string_view http : {"http", "h2c", "h2", "h3"}) {
+    if (EqualsIgnoreCase(name, http)) return {};
+  }
+  return is_one ? protocol : std::string_view();
+}
+
 }  // namespace
 
 bool ParseContentLength(std::string_view text, uint64_t& length) {
@@ -128,8 +147,7 @@ Reason DecideRequestFraming(RequestHead& head, Framing& framing) {
     return reason;
   }
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
-  framing.asks_upgrade = evidence.names_upgrade && evidence.upgrade != nullptr &&
-                         !EqualsIgnoreCase(evidence.upgrade->value, "h2c");
+  framing.upgrade = UpgradeOf(evidence, head.minor_version);
   if (const Field* expect = head.fields.Find(FieldId::kExpect); expect != nullptr) {
     if (!EqualsIgnoreCase(expect->value, "100-continue")) return Reason::kBadExpect;
     // RFC 9110 section 10.1.1: of no meaning in HTTP/1.0 or without a body.
@@ -147,6 +165,7 @@ Reason DecideResponseFraming(ResponseHead& head, Method method, Framing& framing
     return reason;
   }
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
+  framing.upgrade = UpgradeOf(evidence, head.minor_version);
   const bool is_bodiless = head.status < 200 || head.status == 204 || head.status == 304;
   if (is_bodiless || method == Method::kHead) {
     // RFC 9110 section 8.6: a length in 1xx and 204 means nothing; in 304 and for HEAD it speaks of

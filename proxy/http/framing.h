@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "proxy/http/head_parser.h"
 #include "proxy/http/reason.h"
@@ -23,7 +24,9 @@ struct Framing {
       false;  // a Content-Length to pass on (also for HEAD and 304, where no body follows)
   bool keep_alive = true;         // the sender of this message lets the connection be used again
   bool expects_continue = false;  // requests: Expect: 100-continue
-  bool asks_upgrade = false;      // requests: Upgrade, named by Connection, other than h2c
+  // The protocol that Upgrade names if Connection names Upgrade: what a request asks for, or what a
+  // response switches to. Empty: none that a proxy may pass on (several, HTTP itself, HTTP/1.0).
+  std::string_view upgrade = {};
 };
 
 // Decides a request's framing and marks the fields that must not be forwarded (hop-by-hop, and what

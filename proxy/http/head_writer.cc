@@ -63,6 +63,10 @@ void AddTraceId(const RequestHead& head, std::string_view id, Appender& out) {
   out.Add("\r\n");
 }
 
+void AddUpgrade(std::string_view protocol, Appender& out) {
+  out.Add("Connection: Upgrade\r\nUpgrade: ").Add(protocol).Add("\r\n");
+}
+
 bool IsRegenerated(FieldId id) {
   switch (id) {
     case FieldId::kHost:
@@ -101,6 +105,7 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   to.Add("X-Forwarded-Proto: ").Add(info.protocol).Add("\r\nX-Forwarded-Port: ");
   to.AddNumber(info.port).Add("\r\n");
   AddTraceId(head, info.new_trace_id, to);
+  if (!framing.upgrade.empty()) AddUpgrade(framing.upgrade, to);
   if (framing.expects_continue) to.Add("Expect: 100-continue\r\n");
   if (framing.kind == BodyKind::kChunked) {
     to.Add("Transfer-Encoding: chunked\r\n");
@@ -127,6 +132,7 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
   } else if (style.has_length) {
     to.Add("Content-Length: ").AddNumber(style.length).Add("\r\n");
   }
+  if (!style.upgrade.empty()) AddUpgrade(style.upgrade, to);
   if (style.close) to.Add("Connection: close\r\n");
   if (style.say_keep_alive) to.Add("Connection: keep-alive\r\n");
   to.Add("\r\n");

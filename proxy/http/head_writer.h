@@ -38,6 +38,7 @@ struct ResponseStyle {
   uint64_t length = 0;
   bool close = false;           // say Connection: close
   bool say_keep_alive = false;  // HTTP/1.0 client that keeps the connection
+  std::string_view upgrade = {};  // 101: the protocol that is spoken from here on
 };
 
 // A field of a response that goes on to the client as it came; framing fields and ours are made

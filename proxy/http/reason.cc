@@ -65,6 +65,7 @@ constexpr std::array<Entry, static_cast<size_t>(Reason::kCount)> kEntries = {{
     {Reason::kTargetUnaskedUpgrade, 502, C::kAcceptable, "TargetUnaskedUpgrade"},
     {Reason::kTargetBodyMismatch, 502, C::kAcceptable, "TargetBodyMismatch"},
     {Reason::kTargetDrainTimeout, 502, C::kAcceptable, "TargetDrainTimeout"},
+    {Reason::kTunnelIdleTimeout, 504, C::kAcceptable, "TunnelIdleTimeout"},
     {Reason::kNoRule, 404, C::kAcceptable, "NoRule"},
     {Reason::kOverloaded, 503, C::kAcceptable, "Overloaded"},
     {Reason::kRedirectTooLong, 500, C::kAcceptable, "RedirectTooLong"},

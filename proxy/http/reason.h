@@ -61,6 +61,7 @@ enum class Reason : uint8_t {
   kTargetUnaskedUpgrade,
   kTargetBodyMismatch,
   kTargetDrainTimeout,
+  kTunnelIdleTimeout,
   // Ours.
   kNoRule,
   kOverloaded,

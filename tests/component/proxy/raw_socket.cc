@@ -76,6 +76,11 @@ std::string RawSocket::ReadBytes(size_t count) {
   return out;
 }
 
+std::string RawSocket::ReadSome() {
+  if (buffer_.empty()) Fill();
+  return std::exchange(buffer_, {});
+}
+
 std::string RawSocket::ReadToEnd() {
   while (Fill()) {
   }
@@ -109,6 +114,8 @@ void RawSocket::Close() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
 }
+
+void RawSocket::EndSending() { shutdown(fd_, SHUT_WR); }
 
 void RawSocket::Reset() {
   const linger hard{1, 0};

@@ -31,6 +31,8 @@ class RawSocket {
   // if it never comes.
   std::string ReadUntil(std::string_view mark);
   std::string ReadBytes(size_t count);
+  // What has come, at least a byte; empty at the end.
+  std::string ReadSome();
   std::string ReadToEnd();
   // A whole message: its head, and a body by Content-Length or chunked (as sent), or none if
   // `bodiless`.
@@ -38,6 +40,8 @@ class RawSocket {
   // True if the peer closes or resets within the deadline with nothing more to read.
   bool WaitClosed();
   void Close();
+  // Sends no more; goes on reading.
+  void EndSending();
   // Closes with a reset instead of a FIN.
   void Reset();
 

@@ -131,17 +131,25 @@ TEST(RequestFraming, ExpectCountsOnlyWithABodyInHttp11) {
 
 TEST(RequestFraming, UpgradeIsAskedOnlyWhenConnectionNamesIt) {
   for (const auto& [fields, expected] :
-       {std::pair<std::string, bool>{"Upgrade: websocket\r\nConnection: upgrade\r\n", true},
-        {"Upgrade: websocket\r\n", false},
-        {"Connection: upgrade\r\n", false},
-        {"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n", false}}) {
+       {std::pair<std::string, std::string>{"Upgrade: websocket\r\nConnection: upgrade\r\n",
+                                            "websocket"},
+        {"Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n", "WebSocket"},
+        {"Upgrade: foo/2\r\nConnection: upgrade\r\n", "foo/2"},
+        {"Upgrade: websocket\r\n", ""},
+        {"Connection: upgrade\r\n", ""},
+        {"Upgrade: foo/\r\nConnection: upgrade\r\n", ""},
+        {"Upgrade: a b\r\nConnection: upgrade\r\n", ""},
+        {"Upgrade: websocket, h2c\r\nConnection: upgrade\r\n", ""},
+        {"Upgrade: websocket\r\nUpgrade: foo\r\nConnection: upgrade\r\n", ""},
+        {"Upgrade: HTTP/2.0\r\nConnection: upgrade\r\n", ""},
+        {"Upgrade: H2C\r\nConnection: Upgrade, HTTP2-Settings\r\n", ""}}) {
     const std::string bytes = "GET / HTTP/1.1\r\n" + fields + "\r\n";
     RequestParser parser;
     RequestHead head;
     Framing framing;
     ASSERT_EQ(parser.Parse(bytes.data(), bytes.size(), head), ParseStatus::kDone);
     ASSERT_EQ(DecideRequestFraming(head, framing), Reason::kNone);
-    EXPECT_EQ(framing.asks_upgrade, expected) << fields;
+    EXPECT_EQ(framing.upgrade, expected) << fields;
   }
 }
 

@@ -1,0 +1,136 @@
+// Upgrades: from the target's 101 on a session is a tunnel.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "proxy/http/chars.h"
+#include "proxy/http/target.h"
+#include "proxy/session.h"
+#include "proxy/upgraded_session.h"
+#include "proxy/worker.h"
+
+namespace remuda::proxy {
+
+using http::Reason;
+
+namespace {
+
+// The head as it is understood, so that parsing it again gives the same: the canonical path has
+// overwritten what came.
+std::string WriteHead(const http::RequestHead& head) {
+  std::string out;
+  const auto add = [&](std::string_view text) { out.append(text); };
+  add(head.method_name);
+  add(" ");
+  add(head.path);
+  if (head.has_query) add("?");
+  add(head.query);
+  add(" HTTP/1.1\r\n");
+  for (const http::Field& field : head.fields) {
+    add(field.name);
+    add(":");
+    add(field.value);
+    add("\r\n");
+  }
+  add("\r\n");
+  return out;
+}
+
+}  // namespace
+
+// Passed on only if it was asked for, and nothing of the request is left to be sent.
+Session::Pump Session::TakeSwitch() {
+  Exchange& x = *exchange_;
+  const bool is_asked = stream_ == nullptr && !x.framing.upgrade.empty() &&
+                        http::EqualsIgnoreCase(x.framing.upgrade, x.response_framing.upgrade);
+  if (!is_asked || !x.is_request_staged || !x.to_upstream.empty())
+    return FailResponse(Reason::kTargetUnaskedUpgrade);
+  x.target_status = x.status = x.response.status;
+  http::ResponseStyle style;
+  style.upgrade = x.response_framing.upgrade;
+  if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;
+  x.any_answered = x.is_switching = true;
+  x.response_in.begin += x.response_parser.head_size();
+  worker_.counters().target_codes[1].Add(1);
+  return Pump::kProgress;
+}
+
+// The client has the 101.
+Session::Pump Session::BeginTunnel() {
+  Exchange& x = *exchange_;
+  upgraded_ = std::make_unique<UpgradedSession>(worker_, *this);
+  UpgradedSession& upgraded = *upgraded_;
+  upgraded.head = WriteHead(x.request);
+  upgraded.record = x;
+  upgraded.upstream = std::exchange(x.upstream, nullptr);
+  const Tunnel::Options options{
+      .idle_timeout = IdleTimeout(),
+      .is_websocket = http::EqualsIgnoreCase(x.framing.upgrade, "websocket")};
+  // What came behind the heads.
+  in_.begin = std::min(in_.end, std::max(x.body_end, x.head_size));
+  if (in_.size() > 0) upgraded.tunnel.PreloadFromClient(in_);
+  if (x.response_in.size() > 0) upgraded.tunnel.PreloadFromTarget(x.response_in);
+  worker_.buffers().Give(in_);
+  static_cast<ExchangeRecord&>(x) = ExchangeRecord();  // the exchange does not end here
+  x.head_size = 0;
+  DropExchange();
+  timer_.Cancel();
+  phase_ = Phase::kTunnel;
+  if (!upgraded.tunnel.Start(options, transport_, this, *upgraded.upstream)) {
+    CloseNow();
+  } else if (close_when_idle_ || worker_.is_draining() ||
+             upgraded.record.target->is_leaving()) {
+    upgraded.tunnel.SayGoodbye();
+  }
+  return Pump::kEnded;
+}
+
+// An exchange again, that is at its end: for the log, and to let go of the target.
+void Session::RecallExchange() {
+  UpgradedSession& upgraded = *upgraded_;
+  upgraded.tunnel.Stop();
+  exchange_ = worker_.TakeExchange();
+  Exchange& x = *exchange_;
+  static_cast<ExchangeRecord&>(x) = upgraded.record;
+  x.upstream = upgraded.upstream;
+  x.received_bytes += upgraded.tunnel.bytes_to_target();
+  x.sent_bytes += upgraded.tunnel.bytes_to_client();
+  if (x.parser.Parse(upgraded.head.data(), upgraded.head.size(), x.request) ==
+      http::ParseStatus::kDone) {
+    http::CanonicalizeTarget(x.request);
+    x.head_size = x.parser.head_size();
+  }
+  // The tunnel may be on the stack, and the head is read until the exchange is dropped.
+  worker_.loop().Defer([raw = upgraded_.release()] { delete raw; });
+}
+
+void Session::EndTunnel(Reason reason) {
+  upgraded_->record.reason = reason;
+  if (reason != Reason::kNone) worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
+  // Whoever still is there must see that it is not the end of what the other had to say.
+  if (reason != Reason::kNone && reason != Reason::kTunnelIdleTimeout) {
+    ResetOnClose(transport_.fd());
+    ResetOnClose(upgraded_->upstream->transport.fd());
+  }
+  CloseNow();
+}
+
+void Session::OnTunnelEnd(TunnelEnd how) {
+  switch (how) {
+    case TunnelEnd::kDone:
+      return EndTunnel(Reason::kNone);
+    case TunnelEnd::kClientFailed:
+      return EndTunnel(Reason::kClientClosed);
+    case TunnelEnd::kTargetFailed:
+      return EndTunnel(Reason::kTargetClosed);
+    case TunnelEnd::kIdle:
+      return EndTunnel(Reason::kTunnelIdleTimeout);
+  }
+}
+
+void Session::TargetLeaves(const TargetState& target) {
+  if (phase_ == Phase::kTunnel && upgraded_->record.target == &target)
+    upgraded_->tunnel.SayGoodbye();
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,22 @@
+// What a session holds while it is a tunnel (after a 101), instead of an exchange and its blocks.
+//
+// Thread: its worker's.
+#pragma once
+
+#include <string>
+
+#include "proxy/session.h"
+#include "proxy/tunnel.h"
+
+namespace remuda::proxy {
+
+struct UpgradedSession {
+  UpgradedSession(Worker& worker, TunnelOwner& owner) : tunnel(worker, owner) {}
+
+  ExchangeRecord record;  // the target is in flight, the tables are pinned
+  std::string head;       // the request's, for the log
+  UpstreamConnection* upstream = nullptr;
+  Tunnel tunnel;
+};
+
+}  // namespace remuda::proxy

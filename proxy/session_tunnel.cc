@@ -78,8 +78,7 @@ Session::Pump Session::BeginTunnel() {
   phase_ = Phase::kTunnel;
   if (!upgraded.tunnel.Start(options, transport_, this, *upgraded.upstream)) {
     CloseNow();
-  } else if (close_when_idle_ || worker_.is_draining() ||
-             upgraded.record.target->is_leaving()) {
+  } else if (close_when_idle_ || worker_.is_draining() || upgraded.record.target->is_leaving()) {
     upgraded.tunnel.SayGoodbye();
   }
   return Pump::kEnded;

@@ -143,8 +143,7 @@ Tunnel::Step Tunnel::Pump(Way& way) {
       EndWay(way);
       return Step::kMoved;
     }
-    if (way.farewell == Farewell::kWanted && way.frames.at_boundary() &&
-        !way.frames.has_closed()) {
+    if (way.farewell == Farewell::kWanted && way.frames.at_boundary() && !way.frames.has_closed()) {
       AppendFarewell(way);
       continue;
     }

@@ -113,10 +113,10 @@ std::string_view UpgradeOf(const Evidence& evidence, uint8_t minor_version) {
   const std::string_view protocol = evidence.upgrade->value;
   const size_t slash = protocol.find('/');
   const std::string_view name = protocol.substr(0, slash);
-  const bool is_one = !name.empty() && AllOf(name, kTokenChar) &&
-                      (slash == std::string_view::npos ||
-                       (slash + 1 < protocol.size() &&
-                        AllOf(protocol.substr(slash + 1), kTokenChar)));
+  const bool is_one =
+      !name.empty() && AllOf(name, kTokenChar) &&
+      (slash == std::string_view::npos ||
+       (slash + 1 < protocol.size() && AllOf(protocol.substr(slash + 1), kTokenChar)));
   for (const std::string_view http : {"http", "h2c", "h2", "h3"}) {
     if (EqualsIgnoreCase(name, http)) return {};
   }

@@ -36,8 +36,8 @@ struct ResponseStyle {
   BodyKind kind = BodyKind::kNone;  // kChunked for a body of unknown length to an HTTP/1.1 client
   bool has_length = false;
   uint64_t length = 0;
-  bool close = false;           // say Connection: close
-  bool say_keep_alive = false;  // HTTP/1.0 client that keeps the connection
+  bool close = false;             // say Connection: close
+  bool say_keep_alive = false;    // HTTP/1.0 client that keeps the connection
   std::string_view upgrade = {};  // 101: the protocol that is spoken from here on
 };
 

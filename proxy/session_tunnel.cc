@@ -92,6 +92,7 @@ void Session::RecallExchange() {
   Exchange& x = *exchange_;
   static_cast<ExchangeRecord&>(x) = upgraded.record;
   x.upstream = upgraded.upstream;
+  x.any_answered = true;
   x.received_bytes += upgraded.tunnel.bytes_to_target();
   x.sent_bytes += upgraded.tunnel.bytes_to_client();
   if (x.parser.Parse(upgraded.head.data(), upgraded.head.size(), x.request) ==
@@ -105,7 +106,6 @@ void Session::RecallExchange() {
 
 void Session::EndTunnel(Reason reason) {
   upgraded_->record.reason = reason;
-  if (reason != Reason::kNone) worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
   // Whoever still is there must see that it is not the end of what the other had to say.
   if (reason != Reason::kNone && reason != Reason::kTunnelIdleTimeout) {
     ResetOnClose(transport_.fd());

@@ -114,10 +114,7 @@ struct Exchange : ExchangeRecord {
   void Reset();
 };
 
-class Session final : public Connection,
-                      public UpstreamUser,
-                      public TunnelOwner,
-                      private Waiter {
+class Session final : public Connection, public UpstreamUser, public TunnelOwner, private Waiter {
  public:
   explicit Session(Worker& worker);
   ~Session() override;

@@ -87,7 +87,8 @@ void AddTraffic(const Coordinator& c, Page& page) {
                    c, [&](const auto& m) -> const auto& { return m.target_codes[cls]; }),
                fmt::format("{{class=\"{}XX\"}}", cls));
   }
-  page.Family("answer_reason_total", "counter", "Answers of the proxy itself, and answers cut short, by reason.");
+  page.Family("answer_reason_total", "counter",
+              "Answers of the proxy itself, and answers cut short, by reason.");
   for (size_t i = 1; i < static_cast<size_t>(http::Reason::kCount); ++i) {
     const uint64_t value = Sum(
         c, [&](const auto& m) -> const auto& { return m.reasons[i]; });

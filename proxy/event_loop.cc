@@ -10,6 +10,17 @@
 #include <utility>
 
 namespace remuda::proxy {
+namespace {
+
+constexpr size_t kCacheLineBytes = 64;
+constexpr size_t kPrefetchedLines = 4;
+
+void Prefetch(const void* object) {
+  for (size_t i = 0; i < kPrefetchedLines; ++i)
+    __builtin_prefetch(static_cast<const char*>(object) + i * kCacheLineBytes, 1);
+}
+
+}  // namespace
 
 void Timer::Arm(EventLoop& loop, SteadyTime deadline) {
   // Rounded up: never early.
@@ -208,6 +219,8 @@ void EventLoop::Run() {
     bool is_woken = false;
     for (event_next_ = 0; event_next_ < event_count_;) {
       const epoll_event event = events_[static_cast<size_t>(event_next_++)];
+      // The next handler is most likely in no cache: it comes while this one works.
+      if (event_next_ < event_count_) Prefetch(events_[static_cast<size_t>(event_next_)].data.ptr);
       if (event.data.ptr == nullptr) {
         is_woken = true;
       } else if (event.events != 0) {

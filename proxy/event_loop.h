@@ -85,8 +85,10 @@ class EventLoop {
   // From now on the events of `fd` go to `to` instead of `from`, beginning with what it is ready
   // for now.
   bool Rebind(int fd, IoHandler* from, IoHandler* to);
-  // Must come before close(fd). No event of `handler` is delivered after it.
+  // No event of `handler` is delivered after it.
   void Remove(int fd, IoHandler* handler);
+  // As Remove, for a descriptor that is closed right after: the kernel then forgets it by itself.
+  void RemoveClosing(IoHandler* handler) { DropPending(handler); }
 
   // Runs `task` on the loop's thread, in order of posting. Any thread. After the loop ended tasks
   // are dropped.

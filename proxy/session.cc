@@ -7,6 +7,7 @@
 #include "proxy/core/forward.h"
 #include "proxy/core/match.h"
 #include "proxy/core/redirect.h"
+#include "proxy/http/chars.h"
 #include "proxy/http/target.h"
 #include "proxy/upgraded_session.h"
 #include "proxy/worker.h"
@@ -19,6 +20,17 @@ namespace {
 constexpr size_t kMinBodyRoomBytes = 2048;
 // How long a new connection may take to bring its first request when it is to be closed.
 constexpr std::chrono::milliseconds kFirstRequestGrace{250};
+
+// "1-<seconds, 8 hex>-<random, 24 hex>" and NUL, as AWS has it.
+void MakeTraceId(int64_t time_us, uint64_t random, uint64_t more_random, char* out) {
+  out[0] = '1';
+  out[1] = out[10] = '-';
+  http::WriteHex8(static_cast<uint32_t>(time_us / 1000000), out + 2);
+  http::WriteHex8(static_cast<uint32_t>(random >> 32), out + 11);
+  http::WriteHex8(static_cast<uint32_t>(random), out + 19);
+  http::WriteHex8(static_cast<uint32_t>(more_random), out + 27);
+  out[35] = '\0';
+}
 
 }  // namespace
 
@@ -255,17 +267,7 @@ bool Session::BeginRequest() {
   if (!x.is_body_done) DecodeBody(in_.size() - x.head_size);
   if (x.reason != http::Reason::kNone) return Answer(x.reason);
   rate_check_ = SteadyTime();
-  const uint64_t random[2] = {worker_.Random(), worker_.Random()};
-  const auto put_hex = [](uint64_t value, size_t digits, char* out) {
-    for (size_t i = 0; i < digits; ++i)
-      out[digits - 1 - i] = "0123456789abcdef"[(value >> (4 * i)) & 15];
-  };
-  x.trace_id[0] = '1';
-  x.trace_id[1] = x.trace_id[10] = '-';
-  put_hex(static_cast<uint64_t>(x.begin_us / 1000000), 8, x.trace_id + 2);
-  put_hex(random[0], 16, x.trace_id + 11);
-  put_hex(random[1], 8, x.trace_id + 27);
-  x.trace_id[35] = '\0';
+  MakeTraceId(x.begin_us, worker_.Random(), worker_.Random(), x.trace_id);
   return DispatchRule();
 }
 
@@ -488,7 +490,7 @@ bool Session::CloseNow() {
   if (stream_ != nullptr) {
     std::exchange(stream_, nullptr)->Finish(is_answered_);
   } else {
-    worker_.loop().Remove(transport_.fd(), this);
+    worker_.loop().RemoveClosing(this);
     transport_.Close();
   }
   listener_.reset();

@@ -61,10 +61,9 @@ struct ExchangeRecord {
 };
 
 // One request and its response. Big, so a connection holds one only while a request is under way.
+// What every request touches comes first and close together: most of its cost is cache misses.
 struct Exchange : ExchangeRecord {
-  // The request as the client sent it; views into Session::in_.
   http::RequestParser parser;
-  http::RequestHead request;
   http::Framing framing;
   size_t head_size = 0;
 
@@ -86,13 +85,11 @@ struct Exchange : ExchangeRecord {
   bool is_request_staged = false;  // all of it
   bool is_upload_stopped = false;
   Buffer request_head;  // as written for the target
-  char request_chunk_head[http::kMaxChunkHeadBytes];
   Gather to_upstream;
 
   // The response.
   Buffer response_in;
   http::ResponseParser response_parser;
-  http::ResponseHead response;
   http::Framing response_framing;
   http::ChunkDecoder response_decoder;
   http::BodyKind client_body = http::BodyKind::kNone;  // how it is framed for the client
@@ -104,12 +101,19 @@ struct Exchange : ExchangeRecord {
   bool is_switching = false;        // it is a 101: what follows is a tunnel
   bool is_upstream_reusable = false;
   Buffer response_head;  // as written for the client, or an answer of our own
-  char response_chunk_head[http::kMaxChunkHeadBytes];
   Gather to_client;
   std::unique_ptr<SplicePipe> response_pipe;  // while a large body passes through it
   bool any_answered = false;                  // a byte of a final response went to the client
 
   std::string_view redirect_url;  // for the log; into request_head
+
+  // The heads as they were sent to us; views into Session::in_ and response_in. Of their room for
+  // fields little is used.
+  http::RequestHead request;
+  http::ResponseHead response;
+
+  char request_chunk_head[http::kMaxChunkHeadBytes];
+  char response_chunk_head[http::kMaxChunkHeadBytes];
 
   void Reset();
 };

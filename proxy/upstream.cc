@@ -121,7 +121,7 @@ void UpstreamPool::Release(UpstreamConnection* connection) {
 void UpstreamPool::Close(UpstreamConnection* connection) {
   const bool is_idle = oldest_ == connection || connection->pool_previous != nullptr;
   if (is_idle) Unlink(connection);
-  loop_.Remove(connection->transport.fd(), connection);
+  loop_.RemoveClosing(connection);
   connection->transport.Close();
   connection->user = nullptr;
   connection->target = nullptr;

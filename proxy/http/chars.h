@@ -69,6 +69,17 @@ constexpr int HexValue(char c) {
   return -1;
 }
 
+// Writes 8 lower-case hex digits, all at once: each nibble goes to a byte of its own, those above 9 get
+// the distance from '9' + 1 to 'a' on top.
+inline void WriteHex8(uint32_t value, char* out) {
+  uint64_t bytes = ((uint64_t{value} & 0xffff0000) << 16) | (value & 0xffff);
+  bytes = ((bytes << 8) | bytes) & 0x00ff00ff00ff00ff;
+  bytes = ((bytes << 4) | bytes) & 0x0f0f0f0f0f0f0f0f;
+  const uint64_t above_nine = ((bytes + 0x0606060606060606) >> 4) & 0x0101010101010101;
+  bytes += 0x3030303030303030 + above_nine * ('a' - '9' - 1);
+  for (int i = 7; i >= 0; --i, bytes >>= 8) out[i] = static_cast<char>(bytes);
+}
+
 // Without leading and trailing spaces and tabs (OWS).
 constexpr std::string_view TrimOws(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

@@ -83,8 +83,8 @@ class Fields {
   }
 
  private:
-  std::array<Field, kMaxFields> fields_;
   size_t count_ = 0;
+  std::array<Field, kMaxFields> fields_;
 };
 
 }  // namespace remuda::proxy::http

@@ -52,24 +52,27 @@ class Signals final : public IoHandler {
 };
 
 // Takes all descriptors that the system allows and bounds the connections by them: two for each
-// client, two for each pipe, and a reserve that keeps admin pages, checks and the controller's
-// stream working when clients have used up the rest.
-size_t BoundConnections(size_t wanted, size_t workers) {
+// client, and a reserve that keeps admin pages, checks and the controller's stream working when
+// clients have used up the rest. Pipes take what clients leave, and at most half of the reserve.
+void BoundByDescriptors(Settings& settings, size_t workers) {
   constexpr size_t kReserve = 256;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   if (limit.rlim_cur < limit.rlim_max) {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
   }
   const size_t total = static_cast<size_t>(limit.rlim_cur);
-  const size_t usable = total - std::min(total, std::min(kReserve, total / 2));
-  const size_t bound =
-      std::max<size_t>(usable / 2 * kConnectionsAPipe / (kConnectionsAPipe + 1) / workers, 1);
-  if (bound < wanted)
+  const size_t reserve = std::min(total, std::min(kReserve, total / 2));
+  const size_t usable = total - reserve;
+  const size_t bound = std::max<size_t>(usable / 2 / workers, 1);
+  if (bound < settings.max_connections) {
     spdlog::info("{} descriptors: at most {} client connections a worker", total, bound);
-  return std::min(bound, wanted);
+    settings.max_connections = bound;
+  }
+  const size_t left = usable - std::min(usable, 2 * workers * settings.max_connections);
+  settings.max_pipes = std::min(settings.max_pipes, (left + reserve / 2) / 2 / workers);
 }
 
 class Program {
@@ -89,8 +92,7 @@ class Program {
         options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
     coordinator_options.workers = std::min(coordinator_options.workers, kMaxWorkers);
     coordinator_options.settings = options.settings;
-    coordinator_options.settings.max_connections =
-        BoundConnections(options.settings.max_connections, coordinator_options.workers);
+    BoundByDescriptors(coordinator_options.settings, coordinator_options.workers);
     if (!options.access_log.empty()) {
       log_ = std::make_unique<AccessLog>(options.access_log, options.access_log_format,
                                          coordinator_options.workers);

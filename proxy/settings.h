@@ -26,10 +26,9 @@ struct Settings {
   size_t linger_max_bytes = 1024 * 1024;
   // Client connections a worker holds at most.
   size_t max_connections = 16384;
+  // Pipes for large bodies that a worker uses at most at a time; what finds none is copied.
+  size_t max_pipes = 64;
 };
-
-// A worker keeps at most one pipe (two descriptors) for so many connections.
-inline constexpr size_t kConnectionsAPipe = 16;
 
 inline constexpr int kListenBacklog = 4096;
 

@@ -19,7 +19,6 @@ namespace {
 constexpr int kAcceptsAnEvent = 64;
 constexpr std::chrono::milliseconds kSweepInterval{500};
 constexpr std::chrono::milliseconds kAcceptPause{50};
-constexpr size_t kMaxPipes = 64;
 constexpr size_t kMaxFreeSessions = 4096;
 constexpr size_t kMaxFreeExchanges = 1024;
 
@@ -41,7 +40,7 @@ Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events ev
       events_(std::move(events)),
       pool_(loop_, index, settings),
       place_queues_(loop_, index, events_.on_place_free),
-      pipes_(std::min(kMaxPipes, settings.max_connections / kConnectionsAPipe)),
+      pipes_(settings.max_pipes),
       current_(std::make_unique<AdoptedTable>()),
       random_state_((static_cast<uint64_t>(std::random_device()()) << 32) |
                     (std::random_device()() | 1)),

@@ -190,7 +190,7 @@ TEST(ManyClientsTest, TenThousandIdleOnesCostLittle) {
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  // The proxy reckons with two descriptors a client, and keeps a reserve (BoundConnections).
+  // The proxy reckons with two descriptors a client, and keeps a reserve (BoundByDescriptors).
   const size_t possible = (std::min<size_t>(limit.rlim_max, 1'000'000) - 256) / 2 - 100;
   if (possible < kMinimum)
     GTEST_SKIP() << "the hard limit of descriptors is " << limit.rlim_max << ": too low";

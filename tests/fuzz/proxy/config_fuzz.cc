@@ -1,13 +1,17 @@
 // The config compiler: two updates, one behind the other (the first two bytes say where the second
 // begins), over a good table. Each is refused with a resource and a reason or compiles to a table
 // whose config comes back, and which answers every request.
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "proxy/core/match.h"
+#include "proxy/core/redirect.h"
 #include "proxy/core/routing_table.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
@@ -52,9 +56,15 @@ void AskAll(const proxy::RoutingTable& table) {
     for (const proxy::ListenerSpec& listener : balancer->listeners) {
       const proxy::Rule* rule = proxy::MatchRule(listener, head, {});
       Require(rule != nullptr);
+      // Both ways to match are one.
+      Require(rule == proxy::MatchRuleOneByOne(listener.rules, head, {}));
       if (const auto* redirect = std::get_if<proxy::Redirect>(&rule->action)) {
-        const std::string location = proxy::ExpandRedirect(*redirect, head, "http", 80);
-        Require(location.find_first_of("\r\n") == std::string::npos);
+        std::array<char, 8192> room;
+        std::string_view location;
+        if (proxy::ExpandRedirect(*redirect, head, 80, room, location) ==
+            proxy::ExpandResult::kOk) {
+          Require(location.find_first_of("\r\n") == std::string_view::npos);
+        }
       }
     }
   }
@@ -84,6 +94,8 @@ Table Compile(const proxy::RoutingTable& previous, const uint8_t* data, size_t s
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const auto silent = google::protobuf::SetLogHandler(nullptr);
+  (void)silent;
   static const Table base = Base();
   if (size < 2) return 0;
   const size_t first = std::min<size_t>(data[0] * 256U + data[1], size - 2);

@@ -329,8 +329,9 @@ void AddAdminPages(AdminHttp& server, const AdminSources& sources) {
     return AdminResponse{200, "text/plain; charset=utf-8", "ok\n"};
   });
   server.Handle("/config", [sources](const AdminRequest&) {
-    return AdminResponse{200, "application/json",
-                         MessageToJson(ConfigOf(*sources.coordinator->Snapshot().table)) + "\n"};
+    v1::ProxyConfig config = ConfigOf(*sources.coordinator->Snapshot().table);
+    config.clear_shared_secrets();
+    return AdminResponse{200, "application/json", MessageToJson(config) + "\n"};
   });
   server.Handle("/targets", [sources](const AdminRequest&) {
     return AdminResponse{200, "application/json", RenderTargets(*sources.coordinator)};

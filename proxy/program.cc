@@ -8,6 +8,7 @@
 #include <csignal>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -75,6 +76,13 @@ void BoundByDescriptors(Settings& settings, size_t workers) {
   settings.max_pipes = std::min(settings.max_pipes, (left + reserve / 2) / 2 / workers);
 }
 
+std::string RandomBytes(size_t count) {
+  std::string bytes(count, '\0');
+  std::random_device device;  // the system's own source
+  for (char& byte : bytes) byte = static_cast<char>(device());
+  return bytes;
+}
+
 class Program {
  public:
   explicit Program(const ProgramOptions& options)
@@ -92,6 +100,7 @@ class Program {
         options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
     coordinator_options.workers = std::min(coordinator_options.workers, kMaxWorkers);
     coordinator_options.settings = options.settings;
+    coordinator_options.settings.own_secret = RandomBytes(32);
     BoundByDescriptors(coordinator_options.settings, coordinator_options.workers);
     if (!options.access_log.empty()) {
       log_ = std::make_unique<AccessLog>(options.access_log, options.access_log_format,

@@ -44,6 +44,8 @@ void Exchange::Reset() {
   is_body_done = is_body_held = true;
   group = nullptr;
   pick = {};
+  stickiness = nullptr;
+  group_stickiness = std::chrono::seconds(0);
   target = nullptr;
   has_place = was_queued = false;
   upstream = nullptr;
@@ -280,7 +282,7 @@ bool Session::DispatchRule() {
   x.rule = MatchRule(*listener_->spec, x.request, peer_.bytes);
   if (x.rule == nullptr) return Answer(http::Reason::kNoRule);
   if (const auto* forward = std::get_if<ForwardAction>(&x.rule->action)) {
-    x.group = PickGroup(*forward);
+    x.group = ChooseGroup(*forward);
     if (x.group == nullptr) return Answer(http::Reason::kNoRegisteredTarget);
     PreparePick();
     return StartAttempt();

@@ -24,6 +24,7 @@
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
 #include "proxy/splice_pipe.h"
+#include "proxy/sticky_cookie.h"
 #include "proxy/transport.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
@@ -60,6 +61,9 @@ struct ExchangeRecord {
   size_t failed_attempts = 0;
 };
 
+// One Set-Cookie of ours: the name, the sealed claim, the attributes.
+inline constexpr size_t kMaxStickyFieldBytes = 192;
+
 // One request and its response. Big, so a connection holds one only while a request is under way.
 // What every request touches comes first and close together: most of its cost is cache misses.
 struct Exchange : ExchangeRecord {
@@ -76,7 +80,11 @@ struct Exchange : ExchangeRecord {
   bool is_body_held = true;  // all of it that was sent is still in the block: may be sent again
 
   // The attempt.
-  PickRequest pick;  // what the picks of all attempts have in common
+  PickRequest pick;                            // what the picks of all attempts have in common
+  const StickinessSpec* stickiness = nullptr;  // of the group, if it has any
+  std::chrono::seconds group_stickiness{0};    // of the action
+  std::array<char, 2 * kMaxStickyFieldBytes> sticky_text;
+  size_t sticky_text_size = 0;
   bool was_queued = false;
   SteadyTime queue_deadline{};  // if it was
   UpstreamConnection* upstream = nullptr;
@@ -202,6 +210,13 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool AwaitPlace();
   void LeaveQueue();
   bool OnPlaceFree() override;
+
+  // session_sticky.cc: staying with a target.
+  GroupState* ChooseGroup(const ForwardAction& forward);
+  void ReadTargetCookie(const StickinessSpec& spec);
+  bool OpenCookie(std::string_view name, StickyClaim::Kind kind, StickyClaim& claim);
+  void AddStickyCookies();
+  void SetStickyCookie(std::string_view name, std::chrono::seconds duration, StickyClaim claim);
 
   // session_forward.cc: the way to the target.
   bool BeginAttempt(const Picked& picked);

@@ -40,6 +40,8 @@ void Session::PreparePick() {
   Exchange& x = *exchange_;
   const TargetGroup* const group = x.group->picker(worker_.index()).group;
   if (group == nullptr) return;
+  if (group->policy.stickiness.kind != StickinessSpec::Kind::kOff)
+    ReadTargetCookie(group->policy.stickiness);
   if (group->policy.algorithm == Algorithm::kConsistentHash)
     x.pick.has_hash = HashKey(group->policy.hash_key, x.request, peer_.bytes, x.pick.hash);
 }

@@ -157,6 +157,7 @@ Session::Pump Session::StartResponse() {
   style.close = MustClose();
   style.say_keep_alive = !style.close && x.request.minor_version == 0;
   if (style.close) close_after_ = true;
+  if (x.stickiness != nullptr || x.group_stickiness.count() > 0) AddStickyCookies();
   if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;
   if (stream_ != nullptr) x.any_answered = true;  // a connection's waits in to_client
   x.response_in.begin += x.response_parser.head_size();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace remuda::proxy {
 
@@ -24,6 +25,8 @@ struct Settings {
   // that the kernel does not reset the connection before the client has read the answer.
   std::chrono::milliseconds linger_timeout{2000};
   size_t linger_max_bytes = 1024 * 1024;
+  // Random, of this process: seals cookies if the config has no shared secret.
+  std::string own_secret;
   // Client connections a worker holds at most.
   size_t max_connections = 16384;
   // Pipes for large bodies that a worker uses at most at a time; what finds none is copied.

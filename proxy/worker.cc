@@ -92,6 +92,8 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
   const RoutingTable& now = *adopted->table;
   for (const auto& group : now.changed_groups) group->state->picker(index_).group = group.get();
   for (const auto& group : now.removed_groups) group->picker(index_).group = nullptr;
+  const std::vector<std::string>& secrets = now.shared_secrets;
+  sticky_cookies_.SetSecrets(secrets.empty() ? std::vector{settings_.own_secret} : secrets);
   // Idle connections refer to targets of the table that is given up below.
   for (const auto& target : now.leaving) pool_.CloseIdle(*target);
   std::swap(current_, adopted);

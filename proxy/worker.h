@@ -19,6 +19,7 @@
 #include "proxy/place_queues.h"
 #include "proxy/session.h"
 #include "proxy/settings.h"
+#include "proxy/sticky_cookie.h"
 #include "proxy/splice_pipe.h"
 #include "proxy/upstream.h"
 
@@ -84,6 +85,7 @@ class Worker {
   BufferPool& buffers() { return buffers_; }
   UpstreamPool& pool() { return pool_; }
   SplicePipePool& pipes() { return pipes_; }
+  StickyCookies& sticky_cookies() { return sticky_cookies_; }
   PlaceQueues& place_queues() { return place_queues_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
@@ -143,6 +145,7 @@ class Worker {
   BufferPool buffers_;
   UpstreamPool pool_;
   PlaceQueues place_queues_;
+  StickyCookies sticky_cookies_;
   SplicePipePool pipes_;
   RetryBudget retry_budget_;
   std::unique_ptr<AdoptedTable> current_;

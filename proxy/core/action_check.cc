@@ -32,6 +32,15 @@ Fault CompileForward(const remuda::v1::ForwardAction& config, const GroupLookup&
     if (Fault f = CheckRange("forward.target_groups.weight", weight, 0, kMaxGroupWeight)) return f;
     out.groups.push_back({std::move(group), weight});
   }
+  const auto& stickiness = config.stickiness_duration();
+  std::chrono::milliseconds duration{0};
+  if (Fault f = TakeDuration(stickiness.seconds() != 0 || stickiness.nanos() != 0, stickiness,
+                             {"forward.stickiness_duration", std::chrono::milliseconds(1000),
+                              std::chrono::milliseconds(604800000)},
+                             duration)) {
+    return f;
+  }
+  out.stickiness = std::chrono::duration_cast<std::chrono::seconds>(duration);
   return std::nullopt;
 }
 

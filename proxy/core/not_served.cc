@@ -8,13 +8,9 @@ Fault Check(bool is_set, std::string_view field) {
   return std::string(field) + " is not served yet; leave it out";
 }
 
-Fault NotServedYet(const remuda::v1::Action& action) {
-  return Check(action.forward().has_stickiness_duration(), "forward.stickiness_duration");
-}
-
 Fault NotServedYet(const remuda::v1::Rule& rule) {
   if (Fault f = Check(rule.transforms_size() > 0, "transforms")) return f;
-  return NotServedYet(rule.action());
+  return std::nullopt;
 }
 
 Fault NotServedYet(const remuda::v1::Listener& listener) {
@@ -30,16 +26,14 @@ Fault NotServedYet(const remuda::v1::Listener& listener) {
   for (const auto& rule : listener.rules()) {
     if (Fault f = NotServedYet(rule)) return f;
   }
-  return NotServedYet(listener.default_action());
+  return std::nullopt;
 }
 
 }  // namespace
 
 Fault NotServedYet(const remuda::v1::TargetGroup& config) {
   for (const Fault& f : {Check(config.anomaly_mitigation(), "anomaly_mitigation"),
-                         Check(config.has_stickiness(), "stickiness"),
                          Check(config.has_passive_ejection(), "passive_ejection"),
-
                          Check(config.has_target_tls(), "target_tls"),
                          Check(config.proxy_protocol() != 0, "proxy_protocol")}) {
     if (f) return f;

@@ -68,6 +68,14 @@ void FillPools(const TargetGroup& group, uint8_t tier, PickerState& state) {
     if ((state.tiers[i] & tier) == 0) continue;
     state.entries[i] = PoolOf(member, by_zone, state).Add(member.target.get(), weight);
   }
+  state.by_hash.clear();
+  if (group.policy.stickiness.kind != StickinessSpec::Kind::kOff) {
+    for (size_t i = 0; i < group.members.size(); ++i) {
+      TargetState* const target = group.members[i].target.get();
+      if ((state.tiers[i] & tier) != 0) state.by_hash.emplace_back(target->id_hash(), target);
+    }
+    std::sort(state.by_hash.begin(), state.by_hash.end());
+  }
   if (group.hash_points == nullptr) return;
   for (const HashPoint& point : *group.hash_points) {
     if ((state.tiers[point.member] & tier) == 0) continue;
@@ -157,7 +165,23 @@ TargetState* PickFromSubsets(GroupState& group, PickerState& state, const PoolRe
   return nullptr;
 }
 
+// The one that the client stays with, if it may be picked.
+TargetState* PickSticky(const PickerState& state, const PickRequest& request) {
+  const auto it =
+      std::lower_bound(state.by_hash.begin(), state.by_hash.end(), request.sticky_target,
+                       [](const auto& entry, uint64_t hash) { return entry.first < hash; });
+  if (it == state.by_hash.end() || it->first != request.sticky_target) return nullptr;
+  const bool is_tried =
+      std::find(request.tried.begin(), request.tried.end(), it->second) != request.tried.end();
+  const uint32_t max_requests = state.group->policy.limit.max_requests;
+  const bool is_full = max_requests > 0 && it->second->IsFull(max_requests);
+  return is_tried || is_full ? nullptr : it->second;
+}
+
 TargetState* PickAny(GroupState& group, PickerState& state, const PickRequest& request) {
+  if (request.sticky_target != 0) {
+    if (TargetState* target = PickSticky(state, request)) return target;
+  }
   PoolRequest wanted{request.tried, request.now, request.random, request.hash, request.has_hash};
   TargetState* target = PickFromSubsets(group, state, wanted);
   if (target == nullptr && request.allow_tried && !request.tried.empty()) {

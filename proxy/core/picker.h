@@ -23,6 +23,7 @@ struct PickRequest {
   bool allow_tried = false;                  // one of `tried` again if there is no other
   uint64_t hash = 0;                         // of the key, for CONSISTENT_HASH
   bool has_hash = false;                     // without a key requests are spread in turn
+  uint64_t sticky_target = 0;  // hash of the id of the one that the client stays with; 0: none
 };
 
 struct Picked {
@@ -41,7 +42,8 @@ void RefreshPicker(GroupState& group, const PickRequest& request);
 //
 // Order: active healthy targets of subsets that have a weight. If those are fewer than the group's
 // minimum, fail open: all active ones of these subsets; if there is none either, those whose
-// process is said to be gone. Never a draining or removed one, never a subset of weight 0.
+// process is said to be gone. Of these the one that the client stays with, if it was not tried and
+// has a place. Never a draining or removed one, never a subset of weight 0.
 Picked PickTarget(GroupState& group, const PickRequest& request);
 
 }  // namespace remuda::proxy

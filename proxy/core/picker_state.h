@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "proxy/core/steady_time.h"
@@ -39,6 +40,8 @@ struct alignas(64) PickerState {
   };
   std::vector<Subset> subsets;
   uint64_t picks = 0;
+  // Those that may be picked, by the hash of their id; empty unless the group is sticky.
+  std::vector<std::pair<uint64_t, TargetState*>> by_hash;
   WaitQueue queue;  // for a place at a target
   // Of each member, while the pools are made.
   std::vector<uint8_t> tiers;

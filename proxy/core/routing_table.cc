@@ -66,8 +66,9 @@ class Compiler {
     if (update_.has_base()) {
       table_->groups = previous_.groups;
       table_->load_balancers = previous_.load_balancers;
+      table_->shared_secrets = previous_.shared_secrets;
     }
-    const bool ok = TakeGroups() && TakeTargets() && TakeSplits() && CompileGroups() &&
+    const bool ok = TakeSecrets() && TakeGroups() && TakeTargets() && TakeSplits() && CompileGroups() &&
                     TakeLoadBalancers() && CheckListeners();
     if (!ok) return error_;
     Diff();
@@ -101,6 +102,21 @@ class Compiler {
     if (it == table_->groups.end()) return nullptr;
     auto copy = std::make_shared<TargetGroup>(*it->second);
     return (drafts_[id] = {copy, false}).group.get();
+  }
+
+  bool TakeSecrets() {
+    const auto& secrets = update_.upserts().shared_secrets();
+    if (secrets.empty()) return true;  // in a change: as before
+    if (auto f = CheckRange("shared_secrets", secrets.size(), 0, kMaxSharedSecrets))
+      return Refuse("proxyConfig", *f);
+    for (const std::string& secret : secrets) {
+      if (secret.size() < kMinSecretBytes) {
+        return Refuse("proxyConfig", "shared_secrets: one of " + std::to_string(secret.size()) +
+                                         " bytes, at least " + std::to_string(kMinSecretBytes));
+      }
+    }
+    table_->shared_secrets.assign(secrets.begin(), secrets.end());
+    return true;
   }
 
   bool TakeGroups() {
@@ -418,6 +434,7 @@ void Publish(const RoutingTable& table) {
 
 v1::ProxyConfig ConfigOf(const RoutingTable& table) {
   v1::ProxyConfig config;
+  for (const std::string& secret : table.shared_secrets) config.add_shared_secrets(secret);
   for (const auto& [id, balancer] : table.load_balancers)
     *config.add_load_balancers() = *balancer->config;
   for (const auto& [id, group] : table.groups) {

@@ -29,6 +29,8 @@ inline constexpr int kMaxListeners = 50;
 inline constexpr int kMaxSubsets = 16;
 inline constexpr int kMaxSubsetWeight = 10000;
 inline constexpr int kMaxTargets = 10000;
+inline constexpr int kMaxSharedSecrets = 2;
+inline constexpr size_t kMinSecretBytes = 32;
 
 struct HealthCheckSpec {
   bool is_tcp = false;
@@ -121,6 +123,7 @@ struct RoutingTable {
   Revision revision;  // 0.0 for a config file
   std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
   std::map<std::string, std::shared_ptr<const LoadBalancer>> load_balancers;
+  std::vector<std::string> shared_secrets;  // the newest first; empty: each process has its own
 
   // What changed from the table before it, so that adopting it costs only that.
   std::vector<std::shared_ptr<const TargetGroup>> changed_groups;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -40,6 +41,8 @@ struct ForwardAction {
     int64_t weight = 1;
   };
   std::vector<Choice> groups;
+  // A client stays with its group for so long after each response; 0: it does not.
+  std::chrono::seconds stickiness{0};
   // Who takes which turn, as indexes into `groups`: smooth weighted round robin over one cycle.
   // Empty if no group has a weight, of length 1 if one alone has.
   std::vector<uint8_t> turns;

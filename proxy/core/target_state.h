@@ -152,9 +152,10 @@ class GroupState {
   static constexpr size_t kNobody = ~size_t{0};
 
   GroupState(std::string id, size_t workers)
-      : id_(std::move(id)), pickers_(workers), queues_(workers) {}
+      : id_(std::move(id)), id_hash_(HashOf(id_)), pickers_(workers), queues_(workers) {}
 
   const std::string& id() const { return id_; }
+  uint64_t id_hash() const { return id_hash_; }
   // Changes whenever the set of targets that may be picked may have.
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
   void Changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
@@ -197,6 +198,7 @@ class GroupState {
   };
   static constexpr size_t kTurns = 16;
   const std::string id_;
+  const uint64_t id_hash_;
   std::atomic<uint64_t> version_{1};
   std::vector<PickerState> pickers_;
   std::vector<QueueView> queues_;

@@ -11,6 +11,7 @@
 
 namespace remuda::proxy {
 
+struct BalancerSlot;
 class TargetState;
 class Worker;
 struct Listener;
@@ -38,6 +39,8 @@ class Connection : public IoHandler {
   const PeerAddress& peer() const { return peer_; }
   // Ties the log's lines of one connection together; unique for all that matters.
   uint64_t log_id() const { return log_id_; }
+  // The counters of the load balancer that its listener is of.
+  BalancerSlot& traffic() const;
 
  protected:
   Worker& worker_;

@@ -272,7 +272,13 @@ void Coordinator::Drain() {
 
 Coordinator::View Coordinator::Snapshot() const {
   std::lock_guard lock(view_mutex_);
+  return view_;
+}
+
+Coordinator::View Coordinator::SnapshotWithHealth() const {
+  std::lock_guard lock(view_mutex_);
   View view = view_;
+  view.health.reserve(view_health_.size());
   for (const auto& [target, change] : view_health_) view.health.push_back(change);
   return view;
 }

@@ -79,12 +79,13 @@ class Coordinator {
   // For admin pages: a copy, safe on any thread.
   struct View {
     std::shared_ptr<const RoutingTable> table;
-    std::vector<HealthChange> health;
+    std::vector<HealthChange> health;  // only with health
     std::vector<ListenerReport> listeners;
     std::chrono::steady_clock::time_point adopted_at{};
     bool is_draining = false;
   };
   View Snapshot() const;
+  View SnapshotWithHealth() const;
 
  private:
   struct Leaving {
@@ -120,7 +121,7 @@ class Coordinator {
   Timer tick_;
 
   mutable std::mutex view_mutex_;
-  View view_;  // guarded by view_mutex_; its health is filled in when asked
+  View view_;  // guarded by view_mutex_; its health is filled in when asked for
   std::unordered_map<TargetState*, HealthChange> view_health_;  // guarded by view_mutex_
 };
 

@@ -191,7 +191,7 @@ ssize_t Session::ReceiveFromClient(size_t max_bytes) {
   if (got.bytes < 0 || (got.is_drained && !is_hung_up_)) is_readable_ = false;
   if (got.bytes <= 0) return got.bytes;
   in_.end += static_cast<size_t>(got.bytes);
-  worker_.counters().received_bytes.Add(static_cast<uint64_t>(got.bytes));
+  traffic().received_bytes.Add(static_cast<uint64_t>(got.bytes));
   return got.bytes;
 }
 
@@ -249,6 +249,7 @@ bool Session::BeginRequest() {
   Exchange& x = *exchange_;
   ++requests_;
   worker_.counters().requests.Add(1);
+  traffic().requests.Add(1);
   worker_.retry_budget().OnRequest();
   x.head_end = worker_.loop().now();
   x.head_size = x.parser.head_size();
@@ -289,6 +290,7 @@ bool Session::DispatchRule() {
   }
   http::OwnAnswer answer;
   if (const auto* fixed = std::get_if<FixedResponse>(&x.rule->action)) {
+    traffic().fixed_responses.Add(1);
     answer.status = fixed->status;
     answer.content_type = fixed->content_type;
     answer.body = fixed->body;
@@ -305,6 +307,7 @@ bool Session::DispatchRule() {
     case ExpandResult::kOk:
       break;
   }
+  traffic().redirects.Add(1);
   answer.status = redirect.status;
   x.redirect_url = answer.location;
   return AnswerWith(answer);
@@ -318,7 +321,7 @@ bool Session::Answer(http::Reason reason) {
   const bool is_clients_fault =
       status < 500 || reason == http::Reason::kUnknownTransferEncoding || status == 505;
   if (http::ClassificationOf(reason) != http::Classification::kAcceptable)
-    worker_.counters().non_compliant.Add(1);
+    traffic().non_compliant.Add(1);
   // A request after a refused one is not parsed.
   if (is_clients_fault && reason != http::Reason::kNoRule) close_after_ = true;
   http::OwnAnswer answer;
@@ -356,7 +359,7 @@ bool Session::AnswerWith(const http::OwnAnswer& wanted) {
     return CloseNow();
   }
   const size_t cls = static_cast<size_t>(answer.status / 100);
-  worker_.counters().own_codes[std::min<size_t>(cls, 5)].Add(1);
+  traffic().own_codes[std::min<size_t>(cls, 5)].Add(1);
   phase_ = Phase::kAnswering;
   Arm(IdleTimeout());
   return true;
@@ -390,7 +393,7 @@ bool Session::FlushAnswer() {
     return CloseNow();
   }
   x.sent_bytes += static_cast<uint64_t>(sent);
-  worker_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+  traffic().sent_bytes.Add(static_cast<uint64_t>(sent));
   if (!x.to_client.empty()) return false;
   FinishExchange();
   return true;
@@ -419,7 +422,7 @@ void Session::DropExchange() {
   if (x.reason != http::Reason::kNone && (x.status == 0 || x.any_answered))
     worker_.counters().reasons[static_cast<size_t>(x.reason)].Add(1);
   if (x.reason != http::Reason::kNone && x.status == 0)
-    worker_.counters().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
+    traffic().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
   if (is_waiting()) LeaveQueue();
   if (x.upstream != nullptr) ReleaseUpstream(false);
   if (x.target != nullptr) ReleaseTarget();

@@ -49,6 +49,7 @@ bool Session::BeginAttempt(const Picked& picked) {
   TargetSlot& slot = x.target->slot(worker_.index());
   slot.in_flight.Add(1);
   slot.requests.Add(1);
+  x.group->slot(worker_.index()).requests.Add(1);
   x.tried[x.attempts++] = x.target;
   // A repeat never rides a pooled connection: that may be as dead as the one before.
   x.upstream = x.attempts == 1
@@ -245,7 +246,7 @@ bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
   if (is_targets_fault) {
     x.target->slot(worker_.index()).connection_errors.Add(1);
     if (is_connect_failure) {
-      worker_.counters().target_connection_errors.Add(1);
+      x.group->slot(worker_.index()).connection_errors.Add(1);
       worker_.TargetRefused(*x.target);
     }
   }

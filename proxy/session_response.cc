@@ -31,7 +31,7 @@ Session::Pump Session::PumpResponse() {
         return Pump::kEnded;
       }
       x.sent_bytes += static_cast<uint64_t>(sent);
-      worker_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+      traffic().sent_bytes.Add(static_cast<uint64_t>(sent));
       result = Pump::kProgress;
       // Part of an interim answer binds as much: no other answer can follow it.
       if (x.has_response_head || !x.to_client.empty()) x.any_answered = true;
@@ -161,12 +161,12 @@ Session::Pump Session::StartResponse() {
   if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;
   if (stream_ != nullptr) x.any_answered = true;  // a connection's waits in to_client
   x.response_in.begin += x.response_parser.head_size();
-  WorkerMetrics& counters = worker_.counters();
+  GroupSlot& counters = x.group->slot(worker_.index());
   const auto us =
       std::chrono::duration_cast<std::chrono::microseconds>(x.response_begin - x.sent_to_target)
           .count();
   counters.ObserveResponseTime(static_cast<uint64_t>(std::max<int64_t>(us, 0)));
-  counters.target_codes[static_cast<size_t>(x.response.status / 100)].Add(1);
+  counters.codes[static_cast<size_t>(x.response.status / 100)].Add(1);
   TargetSlot& slot = x.target->slot(worker_.index());
   slot.response_time_us.Add(static_cast<uint64_t>(std::max<int64_t>(us, 0)));
   if (x.response.status >= 500) slot.server_errors.Add(1);

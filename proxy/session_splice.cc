@@ -65,7 +65,7 @@ Session::Pump Session::SpliceResponse() {
       return Pump::kEnded;
     }
     x.sent_bytes += static_cast<uint64_t>(sent);
-    worker_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+    traffic().sent_bytes.Add(static_cast<uint64_t>(sent));
     result = Pump::kProgress;
   }
   worker_.pipes().Give(std::move(x.response_pipe));

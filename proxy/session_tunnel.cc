@@ -51,7 +51,7 @@ Session::Pump Session::TakeSwitch() {
   if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;
   x.any_answered = x.is_switching = true;
   x.response_in.begin += x.response_parser.head_size();
-  worker_.counters().target_codes[1].Add(1);
+  x.group->slot(worker_.index()).codes[1].Add(1);
   return Pump::kProgress;
 }
 
@@ -64,6 +64,7 @@ Session::Pump Session::BeginTunnel() {
   upgraded.record = x;
   upgraded.upstream = std::exchange(x.upstream, nullptr);
   const Tunnel::Options options{
+      .traffic = &traffic(),
       .idle_timeout = IdleTimeout(),
       .is_websocket = http::EqualsIgnoreCase(x.framing.upgrade, "websocket")};
   // What came behind the heads.

@@ -41,6 +41,7 @@ void Transport::Close() {
   layer_.reset();
   close(fd_);
   fd_ = -1;
+  counted_.End();
 }
 
 void Gather::Consume(size_t size) {

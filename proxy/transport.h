@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "proxy/buffer_pool.h"
+#include "proxy/core/traffic.h"
 
 namespace remuda::proxy {
 
@@ -44,10 +45,13 @@ class Transport {
   explicit Transport(int fd, std::unique_ptr<TransportLayer> layer = nullptr)
       : fd_(fd), layer_(std::move(layer)) {}
   Transport(Transport&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), layer_(std::move(other.layer_)) {}
+      : fd_(std::exchange(other.fd_, -1)),
+        layer_(std::move(other.layer_)),
+        counted_(std::move(other.counted_)) {}
   Transport& operator=(Transport&& other) noexcept {
     std::swap(fd_, other.fd_);
     std::swap(layer_, other.layer_);
+    std::swap(counted_, other.counted_);
     return *this;
   }
   ~Transport() { Close(); }
@@ -57,6 +61,9 @@ class Transport {
   bool is_plain() const { return layer_ == nullptr; }
   TransportLayer* layer() const { return layer_.get(); }
   void SetLayer(std::unique_ptr<TransportLayer> layer) { layer_ = std::move(layer); }
+
+  // For a client's connection: it counts as active until it is closed.
+  void Count(ActiveConnection counted) { counted_ = std::move(counted); }
 
   int Handshake() { return layer_ == nullptr ? 0 : layer_->Handshake(); }
   bool has_pending() const { return layer_ != nullptr && layer_->has_pending(); }
@@ -76,6 +83,7 @@ class Transport {
 
   int fd_ = -1;
   std::unique_ptr<TransportLayer> layer_;
+  ActiveConnection counted_;
 };
 
 // Up to four pieces that leave in one system call.

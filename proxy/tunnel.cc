@@ -30,6 +30,7 @@ Tunnel::~Tunnel() { Stop(); }
 bool Tunnel::Start(const Options& options, Transport& client, IoHandler* watched_by,
                    UpstreamConnection& target) {
   idle_timeout_ = options.idle_timeout;
+  traffic_ = options.traffic;
   is_websocket_ = options.is_websocket;
   upstream_ = &target;
   upstream_->user = this;
@@ -184,7 +185,7 @@ Tunnel::Step Tunnel::Flush(Way& way) {
     result = Step::kMoved;
     if (way.to == kClient) {
       way.bytes += static_cast<uint64_t>(sent);
-      worker_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+      traffic_->sent_bytes.Add(static_cast<uint64_t>(sent));
     }
   }
   return result;
@@ -217,7 +218,7 @@ void Tunnel::Count(Way& way, size_t size) {
   way.taken += size;
   if (way.from != kClient) return;
   way.bytes += size;
-  worker_.counters().received_bytes.Add(size);
+  traffic_->received_bytes.Add(size);
 }
 
 Tunnel::Step Tunnel::FillBuffer(Way& way) {

@@ -52,6 +52,7 @@ class Tunnel final : public IoHandler, public UpstreamUser {
   ~Tunnel();
 
   struct Options {
+    BalancerSlot* traffic = nullptr;  // where its bytes are counted; outlives it
     std::chrono::milliseconds idle_timeout;
     bool is_websocket = false;
   };
@@ -130,6 +131,7 @@ class Tunnel final : public IoHandler, public UpstreamUser {
   std::array<Way, 2> ways_;
   std::chrono::milliseconds idle_timeout_{};
   UpstreamConnection* upstream_ = nullptr;
+  BalancerSlot* traffic_ = nullptr;
   bool is_websocket_ = false;
   bool can_splice_ = false;
   bool is_running_ = false;

@@ -125,6 +125,7 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
       const auto it = listeners_.find(spec.Key());
       if (it == listeners_.end()) continue;  // it could not be opened
       it->second->spec = &spec;
+      it->second->balancer = balancer->state;
     }
   }
   for (const ListenerChange& change : opened) {
@@ -174,12 +175,14 @@ bool Worker::AcceptFrom(Listener& listener) {
       return false;
     }
     if (connection_count_ >= settings_.max_connections) {
-      metrics_.rejected_connections.Add(1);
+      listener.balancer->slot(index_).rejected_connections.Add(1);
       close(fd);
       continue;
     }
-    metrics_.new_connections.Add(1);
-    OpenConnection(Transport(fd), ToPeerAddress(storage), listener.shared_from_this());
+    listener.balancer->slot(index_).new_connections.Add(1);
+    Transport transport(fd);
+    transport.Count(ActiveConnection(listener.balancer, index_));
+    OpenConnection(std::move(transport), ToPeerAddress(storage), listener.shared_from_this());
   }
   return true;
 }
@@ -200,6 +203,8 @@ void Worker::Serve(Transport transport, const PeerAddress& peer, std::shared_ptr
                    IoHandler* watched_by) {
   NewSession()->Open(std::move(transport), peer, std::move(listener), watched_by);
 }
+
+BalancerSlot& Connection::traffic() const { return listener_->balancer->slot(worker_.index()); }
 
 bool Connection::is_orphaned() const { return listener_ != nullptr && listener_->spec == nullptr; }
 

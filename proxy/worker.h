@@ -40,6 +40,7 @@ struct Listener final : IoHandler, std::enable_shared_from_this<Listener> {
   Worker* worker = nullptr;
   int fd = -1;
   uint16_t port = 0;                   // the real one
+  std::shared_ptr<BalancerState> balancer;  // outlives the spec
   const ListenerSpec* spec = nullptr;  // of the current table; null: gone
 };
 

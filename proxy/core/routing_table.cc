@@ -331,6 +331,9 @@ class Compiler {
       if (const auto it = previous_.load_balancers.find(balancer->id);
           it != previous_.load_balancers.end()) {
         KeepTurns(*it->second, *balancer);
+        balancer->state = it->second->state;
+      } else {
+        balancer->state = std::make_shared<BalancerState>(options_.workers);
       }
       table_->load_balancers[balancer->id] = std::move(balancer);
     }

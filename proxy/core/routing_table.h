@@ -110,6 +110,7 @@ struct LoadBalancer {
   std::chrono::milliseconds client_keep_alive{3600000};
   http::ForwardedForMode forwarded_for = http::ForwardedForMode::kAppend;
   std::vector<ListenerSpec> listeners;
+  std::shared_ptr<BalancerState> state;  // the same over its changes
   std::shared_ptr<const remuda::v1::LoadBalancer> config;
 };
 

@@ -14,9 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "proxy/core/counter.h"
 #include "proxy/core/mix.h"
 #include "proxy/core/picker_state.h"
 #include "proxy/core/steady_time.h"
+#include "proxy/core/traffic.h"
 
 namespace remuda::proxy {
 
@@ -27,22 +29,6 @@ inline constexpr size_t kMaxEndpointBytes = 56;
 
 // Limit of the counters and of --workers.
 inline constexpr size_t kMaxWorkers = 64;
-
-// A counter that one thread writes and any thread reads.
-template <typename T>
-class OwnedCounter {
- public:
-  void Add(T n) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  void Sub(T n) {
-    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
-  }
-  T Get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<T> value_{0};
-};
 
 enum class Health : uint8_t { kInitial, kHealthy, kUnhealthy };
 
@@ -152,7 +138,11 @@ class GroupState {
   static constexpr size_t kNobody = ~size_t{0};
 
   GroupState(std::string id, size_t workers)
-      : id_(std::move(id)), id_hash_(HashOf(id_)), pickers_(workers), queues_(workers) {}
+      : id_(std::move(id)),
+        id_hash_(HashOf(id_)),
+        pickers_(workers),
+        slots_(workers),
+        queues_(workers) {}
 
   const std::string& id() const { return id_; }
   uint64_t id_hash() const { return id_hash_; }
@@ -185,6 +175,8 @@ class GroupState {
     }
     return longest;
   }
+  GroupSlot& slot(size_t worker) { return slots_[worker]; }
+  const std::vector<GroupSlot>& slots() const { return slots_; }
   // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and
   // two targets two requests still reach two targets. Costs one contended add a request.
   uint64_t NextTurn(size_t subset) {
@@ -201,6 +193,7 @@ class GroupState {
   const uint64_t id_hash_;
   std::atomic<uint64_t> version_{1};
   std::vector<PickerState> pickers_;
+  std::vector<GroupSlot> slots_;
   std::vector<QueueView> queues_;
   std::atomic<uint64_t> turns_[kTurns] = {};
 };

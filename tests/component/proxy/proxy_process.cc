@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/component/proxy/metrics_text.h"
+
 namespace remuda::proxy::testing {
 namespace {
 
@@ -126,9 +128,7 @@ std::string ProxyProcess::Admin(const std::string& path) {
 }
 
 double ProxyProcess::Metric(const std::string& name) {
-  const std::string text = "\n" + Admin("/metrics");
-  const size_t at = text.find("\nremuda_proxy_" + name + " ");
-  return at == std::string::npos ? -1 : std::atof(text.c_str() + at + 15 + name.size());
+  return ParseMetrics(Admin("/metrics")).Sum(name);
 }
 
 std::string ProxyProcess::AccessLog() { return ReadFile(directory_ + "/access.log"); }

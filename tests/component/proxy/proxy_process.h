@@ -34,8 +34,8 @@ class ProxyProcess {
 
   // The body of an admin page.
   std::string Admin(const std::string& path);
-  // The value of a metric with its labels, as "request_count_total" or
-  // "http_code_elb_total{class=\"5XX\"}"; -1 if absent.
+  // The sum of a metric's series that have at least these labels, as "request_count_total" or
+  // "http_code_elb_total{class=\"5XX\"}"; -1 if there is none.
   double Metric(const std::string& name);
   std::string AccessLog();
   // Of all its threads so far.

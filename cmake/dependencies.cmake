@@ -11,6 +11,7 @@ find_package(CLI11 REQUIRED)
 find_package(LibArchive REQUIRED)
 find_package(GTest REQUIRED)
 find_package(PkgConfig REQUIRED)
+pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
 
 # Debian ships 1.74 as the default and 1.81 beside it: only 1.81's headers are used, and no compiled part.
 find_path(REMUDA_BOOST_INCLUDE boost/version.hpp REQUIRED)

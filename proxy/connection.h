@@ -52,6 +52,7 @@ class Connection : public IoHandler {
   Connection* previous_ = nullptr;  // in the worker's list
   Connection* next_ = nullptr;
   uint64_t log_id_ = 0;
+  bool is_counted_ = true;  // as a connection: a stream is not one
 };
 
 }  // namespace remuda::proxy

@@ -34,10 +34,8 @@ class EventLoop;
 // events of a turn ask for (write what they have made).
 class TurnEndHandler {
  public:
-  virtual void OnTurnEnd() = 0;
-
- protected:
   virtual ~TurnEndHandler() = default;
+  virtual void OnTurnEnd() = 0;
 
  private:
   friend class EventLoop;

@@ -38,6 +38,9 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> accept_errors;
   OwnedCounter<uint64_t> tunnels;
   OwnedCounter<int64_t> active_tunnels;
+  OwnedCounter<uint64_t> http2_connections;
+  OwnedCounter<uint64_t> http2_streams;
+  OwnedCounter<uint64_t> http2_errors;  // connections ended for what the client did
   // CPU time of this worker's thread for changes of the config: adopting a table, and making the
   // list of targets to pick from again when a group or its targets' health changed.
   OwnedTimer adopt_time;

@@ -257,6 +257,16 @@ void AddProcess(const Coordinator& c, Page& page) {
   counter(
       "accept_error_count_total", "Accepts that failed, mostly for want of descriptors.",
       [](Worker m) -> const auto& { return m.accept_errors; });
+  counter(
+      "http2_connection_count_total", "Client connections that spoke HTTP/2.",
+      [](Worker m) -> const auto& { return m.http2_connections; });
+  counter(
+      "http2_stream_count_total", "Requests that came on HTTP/2 streams.",
+      [](Worker m) -> const auto& { return m.http2_streams; });
+  counter(
+      "http2_abusive_connection_count_total",
+      "HTTP/2 connections ended for an error or a flood of the client's.",
+      [](Worker m) -> const auto& { return m.http2_errors; });
   const uint64_t made = counter(
       "target_connections_made_total", "New connections to targets.",
       [](Worker m) -> const auto& { return m.connections_made; });

@@ -369,8 +369,8 @@ bool Session::AnswerWith(const http::OwnAnswer& wanted) {
 bool Session::StageOwnAnswerOfStream(const http::OwnAnswer& answer) {
   Exchange& x = *exchange_;
   if (!stream_->SendOwnHead(answer)) return false;
-  const size_t size = answer.omit_body ? 0 : answer.body.size();
-  std::memcpy(x.response_head.block.get(), answer.body.data(), size);
+  const size_t size = answer.has_body() ? answer.body.size() : 0;
+  if (size > 0) std::memcpy(x.response_head.block.get(), answer.body.data(), size);
   x.to_client.Add(x.response_head.block.get(), size);
   return true;
 }

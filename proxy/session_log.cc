@@ -83,6 +83,7 @@ void Session::WriteLog() {
     entry.type = transport_.is_plain() ? TrafficType::kHttp : TrafficType::kHttps;
   }
   if (x.head_size > 0) DescribeRequest(x, entry);
+  if (stream_ != nullptr) entry.version = "HTTP/2.0";
 
   entry.request_us = MicrosecondsBetween(x.first_byte, x.sent_to_target);
   if (x.target_status != 0) {

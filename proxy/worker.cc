@@ -174,7 +174,7 @@ bool Worker::AcceptFrom(Listener& listener) {
       accept_timer_.Arm(loop_, loop_.now() + kAcceptPause);
       return false;
     }
-    if (connection_count_ >= settings_.max_connections) {
+    if (is_full()) {
       listener.balancer->slot(index_).rejected_connections.Add(1);
       close(fd);
       continue;
@@ -215,7 +215,7 @@ void Worker::Link(Connection* connection) {
   connections_ = connection;
   connection->log_id_ = Random() | 1;
   ++connection_count_;
-  metrics_.active_connections.Add(1);
+  if (connection->is_counted_) metrics_.active_connections.Add(1);
 }
 
 void Worker::Unlink(Connection* connection) {
@@ -224,7 +224,7 @@ void Worker::Unlink(Connection* connection) {
   if (connection->next_ != nullptr) connection->next_->previous_ = connection->previous_;
   if (connections_ == connection) connections_ = connection->next_;
   --connection_count_;
-  metrics_.active_connections.Sub(1);
+  if (connection->is_counted_) metrics_.active_connections.Sub(1);
 }
 
 // A visit may close any connection.
@@ -236,7 +236,7 @@ void Worker::ForEachConnection(Visit visit) {
   }
 }
 
-Session* Worker::NewSession() {
+Session* Worker::TakeSession(bool for_stream) {
   std::unique_ptr<Session> session;
   if (free_sessions_.empty()) {
     session = std::make_unique<Session>(*this);
@@ -244,8 +244,14 @@ Session* Worker::NewSession() {
     session = std::move(free_sessions_.back());
     free_sessions_.pop_back();
   }
+  session->is_counted_ = !for_stream;
   Link(session.get());
   return session.release();
+}
+
+Http2Worker& Worker::http2() {
+  if (http2_ == nullptr) http2_ = std::make_unique<Http2Worker>();
+  return *http2_;
 }
 
 void Worker::SessionClosed(Session* session) {

@@ -15,6 +15,7 @@
 #include "proxy/core/retry.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
+#include "proxy/http2_worker.h"
 #include "proxy/metrics.h"
 #include "proxy/place_queues.h"
 #include "proxy/session.h"
@@ -98,7 +99,8 @@ class Worker {
   Exchange* TakeExchange();
   void GiveExchange(Exchange* exchange);
   // A session for a new connection or stream, in the worker's list; it comes back by SessionClosed.
-  Session* NewSession();
+  Session* NewSession() { return TakeSession(false); }
+  Session* NewStreamSession() { return TakeSession(true); }
   void SessionClosed(Session* session);
   // Puts any other kind of connection into the worker's list.
   void Hold(std::unique_ptr<Connection> connection);
@@ -110,6 +112,9 @@ class Worker {
   void ConnectionClosed(Connection* connection);
   void TargetReleased(TargetState& target);
   void TargetRefused(TargetState& target);
+  // As many connections and streams as there may be.
+  bool is_full() const { return connection_count_ >= settings_.max_connections; }
+  Http2Worker& http2();
   bool is_draining() const { return is_draining_; }
   uint64_t Random();
   // One batch. True if more may wait.
@@ -132,6 +137,7 @@ class Worker {
   void CheckStopped();
   void OpenConnection(Transport transport, const PeerAddress& peer,
                       const std::shared_ptr<Listener>& listener);
+  Session* TakeSession(bool for_stream);
   void Link(Connection* connection);
   void Unlink(Connection* connection);
   template <typename Visit>
@@ -155,6 +161,7 @@ class Worker {
   Connection* connections_ = nullptr;
   Connection* visited_next_ = nullptr;  // while the list is gone through
   size_t connection_count_ = 0;
+  std::unique_ptr<Http2Worker> http2_;  // null until it is needed
   std::vector<std::unique_ptr<Session>> free_sessions_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   bool is_draining_ = false;

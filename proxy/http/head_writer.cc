@@ -142,16 +142,15 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
 size_t WriteOwnAnswer(const OwnAnswer& answer, char* out, size_t capacity) {
   Appender to(out, capacity);
   to.Add("HTTP/1.1 ").AddNumber(static_cast<uint64_t>(answer.status)).Add(" ");
-  to.Add(PhraseOf(answer.status)).Add("\r\nServer: remuda\r\n");
-  if (!answer.reason.empty()) to.Add("X-Remuda-Reason: ").Add(answer.reason).Add("\r\n");
-  if (answer.status == 405) to.Add("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
-  if (!answer.location.empty()) to.Add("Location: ").Add(answer.location).Add("\r\n");
-  if (!answer.body.empty()) to.Add("Content-Type: ").Add(answer.content_type).Add("\r\n");
+  to.Add(PhraseOf(answer.status)).Add("\r\n");
+  ForEachOwnField(answer, [&](std::string_view name, std::string_view value) {
+    to.Add(name).Add(": ").Add(value).Add("\r\n");
+  });
   if (answer.status != 204) to.Add("Content-Length: ").AddNumber(answer.body.size()).Add("\r\n");
   if (answer.close) to.Add("Connection: close\r\n");
   if (answer.say_keep_alive) to.Add("Connection: keep-alive\r\n");
   to.Add("\r\n");
-  if (!answer.omit_body && answer.status != 204) to.Add(answer.body);
+  if (answer.has_body()) to.Add(answer.body);
   return to.Finish();
 }
 

@@ -62,7 +62,19 @@ struct OwnAnswer {
   bool close = false;
   bool say_keep_alive = false;
   bool omit_body = false;  // HEAD: the length without the body
+
+  bool has_body() const { return !omit_body && status != 204 && !body.empty(); }
 };
+
+// The fields of an answer of the proxy's own, but for framing and Connection.
+template <typename Take>
+void ForEachOwnField(const OwnAnswer& answer, Take take) {
+  take("Server", "remuda");
+  if (!answer.reason.empty()) take("X-Remuda-Reason", answer.reason);
+  if (answer.status == 405) take("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
+  if (!answer.location.empty()) take("Location", answer.location);
+  if (!answer.body.empty()) take("Content-Type", answer.content_type);
+}
 size_t WriteOwnAnswer(const OwnAnswer& answer, char* out, size_t capacity);
 
 // "1A\r\n" for a chunk of `size` bytes. `out` has room for kMaxChunkHeadBytes.

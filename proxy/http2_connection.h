@@ -1,0 +1,126 @@
+// A client's connection that speaks HTTP/2: feeds nghttp2, gives each request to a session through
+// its stream, writes once a turn of the loop what all streams have made, and keeps the client
+// within its bounds (http2_limits.h).
+//
+// Thread: its worker's.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "proxy/block_queue.h"
+#include "proxy/connection.h"
+#include "proxy/core/token_bucket.h"
+#include "proxy/event_loop.h"
+#include "proxy/http/reason.h"
+#include "proxy/transport.h"
+
+namespace remuda::proxy {
+
+class Http2Stream;
+class Http2Worker;
+
+class Http2Connection final : public Connection, public TurnEndHandler {
+ public:
+  explicit Http2Connection(Worker& worker);
+  ~Http2Connection() override;
+
+  // Serves a connection on which HTTP/2 was agreed. `watched_by`: who gets its events so far, and
+  // bytes may wait in it; null: nobody yet.
+  void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
+            IoHandler* watched_by);
+
+  void OnIo(uint32_t events) override;
+  void OnTurnEnd() override;
+  void CloseWhenIdle() override;
+  void EndExchangeWith(const TargetState& /*target*/) override {}  // its streams' sessions do
+  void Abort() override;
+
+  // For its streams.
+  Worker& worker() { return worker_; }
+  Http2Worker& shared() { return shared_; }
+  nghttp2_session* http2() { return http2_; }
+  const Transport& transport() const { return transport_; }
+  // Something is to be written when the turn ends.
+  void WantFlush();
+  // Bytes of a stream's body have left its buffer, or come to nothing: the client may send more.
+  void Consume(int32_t stream_id, size_t bytes);
+
+ private:
+  friend class Http2Worker;
+  enum class Phase : uint8_t { kOpen, kLingering, kClosed };
+  enum class Shutdown : uint8_t { kNone, kNoticed, kFinal };
+
+  // nghttp2's callbacks. What they return goes to nghttp2.
+  int OnBeginFrame(const nghttp2_frame_hd& head);
+  int OnBeginHeaders(const nghttp2_frame& frame);
+  int OnHeader(const nghttp2_frame& frame, std::string_view name, std::string_view value);
+  int OnFrame(const nghttp2_frame& frame);
+  int OnData(int32_t stream_id, const char* data, size_t size);
+  int OnStreamClosed(int32_t stream_id);
+  ssize_t OnReadResponse(Http2Stream& stream, size_t size, uint32_t& flags);
+  int OnSendData(Http2Stream& stream, const uint8_t* frame_head, size_t size);
+  int OnFrameSent(const nghttp2_frame& frame);
+
+  void OnHeadersEnd(Http2Stream& stream, const nghttp2_frame& frame);
+  void OnRequestEnd(Http2Stream& stream);
+  void Read();
+  void Serve();
+  void ServeStream(Http2Stream& stream);
+  void Ready(Http2Stream& stream);
+  void Unready(Http2Stream& stream);
+  // Writes what there is. False if the client takes no more now, or the connection is closed.
+  bool Flush();
+  bool SendUnsent();
+  bool SendOutput();
+  bool FillOutput();
+  void CloseIfOver();
+  void EndStreams(http::Reason reason);
+  void RemoveStream(Http2Stream& stream);
+  int Flooded();
+  // Says why, and closes.
+  void Fail(uint32_t error_code);
+  void FinishShutdown();
+  void BeginLinger();
+  void Linger();
+  void CloseNow();
+  void OnTimer();
+  void ArmTimer();
+  SteadyTime IdleDeadline() const;
+  std::chrono::milliseconds IdleTimeout() const;
+
+  Http2Worker& shared_;
+  Transport transport_;
+  nghttp2_session* http2_ = nullptr;
+  Phase phase_ = Phase::kClosed;
+  Shutdown shutdown_ = Shutdown::kNone;
+  bool is_readable_ = false;
+  bool is_hung_up_ = false;
+  bool is_preface_seen_ = false;  // with the client's first SETTINGS
+  bool is_flooded_ = false;
+  bool is_serving_ = false;
+  uint64_t requests_ = 0;
+  size_t header_block_bytes_ = 0;  // of the block that is being decoded
+  size_t lingered_bytes_ = 0;
+  BlockQueue unsent_;  // what the client did not take; nothing else is written before it
+  TokenBucket resets_;
+  TokenBucket frames_;
+  Http2Stream* streams_ = nullptr;
+  size_t stream_count_ = 0;
+  Http2Stream* ready_first_ = nullptr;  // something is to be done for their sessions
+  Http2Stream* ready_last_ = nullptr;
+
+  // Zero: not running.
+  SteadyTime opened_at_{};
+  SteadyTime idle_since_{};
+  SteadyTime headers_since_{};
+  SteadyTime unsent_since_{};
+  SteadyTime shutdown_at_{};
+  SteadyTime linger_since_{};
+  Timer timer_;
+};
+
+}  // namespace remuda::proxy

@@ -12,6 +12,7 @@
 
 #include "proxy/core/picker.h"
 #include "proxy/greeting.h"
+#include "proxy/http2_worker.h"
 
 namespace remuda::proxy {
 namespace {

@@ -15,7 +15,6 @@
 #include "proxy/core/retry.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
-#include "proxy/http2_worker.h"
 #include "proxy/metrics.h"
 #include "proxy/place_queues.h"
 #include "proxy/session.h"
@@ -25,6 +24,8 @@
 #include "proxy/upstream.h"
 
 namespace remuda::proxy {
+
+class Http2Worker;
 
 // A table that this worker has adopted; kept until no request that matched or picked from it is
 // left.

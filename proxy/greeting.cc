@@ -6,9 +6,12 @@ namespace remuda::proxy {
 
 Greeting::Greeting(Worker& worker) : Connection(worker), timer_([this] { Close(); }) {}
 
-bool Greeting::IsNeeded(const Listener& listener, const PeerAddress& /*peer*/) {
-  return listener.spec != nullptr && listener.spec->protocol != ListenerProtocol::kHttp &&
-         listener.spec->protocol != ListenerProtocol::kTcp;
+bool Greeting::IsNeeded(const Listener& listener, const PeerAddress& peer) {
+  if (listener.spec == nullptr) return false;
+  const bool is_tls = listener.spec->protocol != ListenerProtocol::kHttp &&
+                      listener.spec->protocol != ListenerProtocol::kTcp;
+  return is_tls ||
+         (!listener.spec->proxy_protocol_sources.empty() && IsProxySource(listener, peer));
 }
 
 void Greeting::Open(Transport transport, const PeerAddress& peer,
@@ -38,6 +41,7 @@ void Greeting::OnIo(uint32_t /*events*/) {
 int Greeting::Step() {
   switch (stage_) {
     case Stage::kProxyHeader:
+      if (const int result = StepProxyHeader(); result != 0) return result;
       stage_ = Stage::kTls;
       return 0;
     case Stage::kTls:

@@ -28,6 +28,9 @@ class Greeting final : public Connection {
 
   // 0: go on with the next stage; -EAGAIN: wait for an event; else the connection is closed.
   int Step();
+  // greeting_proxy.cc
+  static bool IsProxySource(const Listener& listener, const PeerAddress& peer);
+  int StepProxyHeader();
   void HandOver();
   void Close();
 

@@ -36,6 +36,7 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<int64_t> queued_requests;  // that wait for a place now
   OwnedCounter<uint64_t> queued;
   OwnedCounter<uint64_t> accept_errors;
+  OwnedCounter<uint64_t> proxy_protocol_errors;
   OwnedCounter<uint64_t> tunnels;
   OwnedCounter<int64_t> active_tunnels;
   OwnedCounter<uint64_t> http2_connections;

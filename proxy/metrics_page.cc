@@ -290,6 +290,10 @@ void AddProcess(const Coordinator& c, Page& page) {
               SumWorkers(
                   c, [](Worker m) -> const auto& { return m.queued_requests; }));
   counter(
+      "proxy_protocol_error_count_total",
+      "Connections of trusted senders without a valid PROXY protocol header.",
+      [](Worker m) -> const auto& { return m.proxy_protocol_errors; });
+  counter(
       "tunnel_count_total", "Upgraded and TCP connections.",
       [](Worker m) -> const auto& { return m.tunnels; });
   page.Single("active_tunnel_count", "gauge", "Upgraded and TCP connections now.",

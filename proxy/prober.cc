@@ -51,6 +51,9 @@ class Prober::Check final : public IoHandler {
                        std::string("connect: ") + std::strerror(error)});
       }
       is_connected_ = true;
+      // A new socket's send buffer holds it whole; what goes wrong is found by the next call.
+      if (!spec_.greeting.empty())
+        send(fd_, spec_.greeting.data(), spec_.greeting.size(), MSG_NOSIGNAL);
       if (spec_.is_tcp) return Finish({});
       Ask();
     }

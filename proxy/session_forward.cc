@@ -6,6 +6,7 @@
 
 #include "proxy/core/retry.h"
 #include "proxy/session.h"
+#include "proxy/target_greeting.h"
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
@@ -14,25 +15,6 @@ using http::BodyKind;
 using http::Reason;
 
 static_assert(kMaxAttempts >= kMaxAttemptsARequest);
-
-namespace {
-
-// Errors of connect that say nothing about the target.
-bool IsOurShortage(int error) {
-  switch (error) {
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-    case EADDRNOTAVAIL:
-    case EAGAIN:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
 
 // Gets a connection to the target that was picked. The request is in flight for it from now on.
 bool Session::BeginAttempt(const Picked& picked) {
@@ -52,7 +34,9 @@ bool Session::BeginAttempt(const Picked& picked) {
   x.group->slot(worker_.index()).requests.Add(1);
   x.tried[x.attempts++] = x.target;
   // A repeat never rides a pooled connection: that may be as dead as the one before.
-  x.upstream = x.attempts == 1
+  // Nor does one that says whose it is.
+  const http::ProxyVersion proxy = ProxyVersionOf(*x.group, worker_.index());
+  x.upstream = x.attempts == 1 && proxy == http::ProxyVersion::kNone
                    ? worker_.pool().Acquire(*x.target, !http::IsIdempotent(x.request.method))
                    : nullptr;
   if (x.upstream != nullptr) {
@@ -64,6 +48,8 @@ bool Session::BeginAttempt(const Picked& picked) {
   if (x.upstream == nullptr)
     return IsOurShortage(errno) ? FailAttempt(Reason::kOverloaded, false)
                                 : FailAttempt(Reason::kTargetConnectFailed, true);
+  if (proxy != http::ProxyVersion::kNone)
+    x.upstream->greeting = MakeTargetGreeting(proxy, peer_, client_transport().fd());
   worker_.counters().connections_made.Add(1);
   phase_ = Phase::kConnecting;
   Arm(worker_.settings().connect_timeout);

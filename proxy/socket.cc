@@ -82,6 +82,20 @@ int ConnectError(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
+bool IsOurShortage(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EADDRNOTAVAIL:
+    case EAGAIN:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void ResetOnClose(int fd) {
   const linger hard{1, 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
@@ -107,6 +121,22 @@ PeerAddress ToPeerAddress(const sockaddr_storage& storage) {
   }
   out.text_size = std::strlen(out.text);
   return out;
+}
+
+PeerAddress ToPeerAddress(const IpBytes& bytes, uint16_t port) {
+  sockaddr_storage storage{};
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(port);
+  std::memcpy(&v6.sin6_addr, bytes.data(), bytes.size());
+  return ToPeerAddress(storage);
+}
+
+PeerAddress LocalAddress(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return PeerAddress();
+  return ToPeerAddress(storage);
 }
 
 }  // namespace remuda::proxy

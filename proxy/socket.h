@@ -28,6 +28,8 @@ uint16_t LocalPort(int fd);
 int BeginConnect(const SocketAddress& address);
 // How it ended: 0 or an errno.
 int ConnectError(int fd);
+// An error of connecting that says nothing about the target: descriptors, memory, ports are short.
+bool IsOurShortage(int error);
 // Closing it resets the connection: for one whose bytes were cut short, so that nobody takes them
 // for the whole.
 void ResetOnClose(int fd);
@@ -40,5 +42,8 @@ struct PeerAddress {
   IpBytes bytes{};
 };
 PeerAddress ToPeerAddress(const sockaddr_storage& storage);
+PeerAddress ToPeerAddress(const IpBytes& bytes, uint16_t port);
+// Where the peer of a connected socket has connected to.
+PeerAddress LocalAddress(int fd);
 
 }  // namespace remuda::proxy

@@ -27,6 +27,12 @@ int UpstreamConnection::FinishConnect() {
   if (is_connected) return 0;
   if (!is_writable) return -EAGAIN;
   if (const int error = ConnectError(transport.fd()); error != 0) return -error;
+  if (!greeting.empty() && !is_greeted) {
+    // A new socket's send buffer holds it whole.
+    const ssize_t sent = send(transport.fd(), greeting.data(), greeting.size(), MSG_NOSIGNAL);
+    if (sent != static_cast<ssize_t>(greeting.size())) return sent < 0 ? -errno : -EPIPE;
+    is_greeted = true;
+  }
   if (const int error = transport.Handshake(); error != 0) return error;
   is_connected = true;
   return 0;
@@ -101,8 +107,9 @@ UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* use
 void UpstreamPool::Release(UpstreamConnection* connection) {
   TargetSlot& slot = connection->target->slot(worker_);
   connection->user = nullptr;
-  if (connection->is_closing || connection->is_readable || connection->transport.has_pending() ||
-      connection->target->is_leaving() || slot.idle_count >= settings_.pool_max_idle_a_target) {
+  if (!connection->greeting.empty() || connection->is_closing || connection->is_readable ||
+      connection->transport.has_pending() || connection->target->is_leaving() ||
+      slot.idle_count >= settings_.pool_max_idle_a_target) {
     Close(connection);
     return;
   }

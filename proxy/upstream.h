@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "proxy/core/target_state.h"
 #include "proxy/event_loop.h"
@@ -37,6 +38,8 @@ struct UpstreamConnection final : IoHandler {
   bool is_readable = false;
   bool is_writable = false;
   bool is_closing = false;  // FIN, reset or error seen
+  std::string greeting;     // the first bytes it carries, of one client: it is not pooled then
+  bool is_greeted = false;
   uint32_t requests = 0;
 
   // Idle only: neighbours in the target's list (newest first) and in the pool's (oldest first).

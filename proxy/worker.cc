@@ -12,7 +12,11 @@
 
 #include "proxy/core/picker.h"
 #include "proxy/greeting.h"
+<<<<<<< HEAD
 #include "proxy/http2_worker.h"
+=======
+#include "proxy/tcp_session.h"
+>>>>>>> 95997e6 (TCP listeners, and the PROXY protocol from trusted senders and to targets)
 
 namespace remuda::proxy {
 namespace {
@@ -202,6 +206,13 @@ void Worker::OpenConnection(Transport transport, const PeerAddress& peer,
 
 void Worker::Serve(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
                    IoHandler* watched_by) {
+  if (listener->spec != nullptr && IsBytes(listener->spec->protocol)) {
+    auto owned = std::make_unique<TcpSession>(*this);
+    TcpSession& session = *owned;
+    Hold(std::move(owned));
+    session.Open(std::move(transport), peer, std::move(listener), watched_by);
+    return;
+  }
   NewSession()->Open(std::move(transport), peer, std::move(listener), watched_by);
 }
 

@@ -32,6 +32,8 @@ bool MatchesQuery(const Condition& condition, std::string_view query) {
   return false;
 }
 
+}  // namespace
+
 bool Contains(const Cidr& cidr, const IpBytes& source) {
   const size_t whole = static_cast<size_t>(cidr.prefix_bits) / 8;
   const int rest = cidr.prefix_bits % 8;
@@ -42,8 +44,6 @@ bool Contains(const Cidr& cidr, const IpBytes& source) {
   const int mask = (0xff << (8 - rest)) & 0xff;
   return (source[whole] & mask) == (cidr.address[whole] & mask);
 }
-
-}  // namespace
 
 std::string_view HostName(std::string_view host) {
   const size_t colon = host.rfind(':');

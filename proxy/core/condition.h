@@ -11,6 +11,9 @@ namespace remuda::proxy {
 // The name that host conditions see: without port and final dot, brackets kept.
 std::string_view HostName(std::string_view host);
 
+// Whether the block holds the address.
+bool Contains(const Cidr& cidr, const IpBytes& address);
+
 bool Holds(const Condition& condition, const http::RequestHead& head, const IpBytes& source);
 
 }  // namespace remuda::proxy

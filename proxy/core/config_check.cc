@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "proxy/core/listener_check.h"
 #include "proxy/http/chars.h"
 
 namespace remuda::proxy {
@@ -139,10 +140,7 @@ Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLoo
     if (listener_config.port() != 0 && !ports.insert(listener_config.port()).second) {
       return where + "the port is used twice";
     }
-    if (listener_config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED &&
-        listener_config.protocol() != remuda::v1::PROTOCOL_HTTP) {
-      return where + "protocol: only HTTP is served";
-    }
+    if (Fault f = CompileProtocol(listener_config, listener)) return Prefix(where, f);
     if (!listener_config.address().empty() && !ParseIp(listener_config.address())) {
       return where + "address: " + Quote(listener_config.address()) +
              " is not an IPv4 or IPv6 address";

@@ -6,6 +6,7 @@
 
 #include "proxy/core/config_check.h"
 #include "proxy/core/forward.h"
+#include "proxy/core/listener_check.h"
 #include "proxy/core/not_served.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
@@ -150,10 +151,7 @@ class Compiler {
 
   bool CompileOwn(const remuda::v1::TargetGroup& config, TargetGroup& group) {
     const std::string name = GroupName(group.id);
-    if (config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED &&
-        config.protocol() != remuda::v1::PROTOCOL_HTTP) {
-      return Refuse(name, "protocol: only HTTP is served");
-    }
+    if (auto f = CompileProtocol(config, group)) return Refuse(name, *f);
     if (auto f = NotServedYet(config)) return Refuse(name, *f);
     using std::chrono::milliseconds;
     if (auto f = TakeDuration(config.has_deregistration_delay(), config.deregistration_delay(),
@@ -359,6 +357,9 @@ class Compiler {
               return Refuse("loadBalancers/" + id,
                             "forward: there is no target group '" + choice.group->id() + "'");
             }
+            if (auto f = CheckPair(listener, *it->second))
+              return Refuse("loadBalancers/" + id,
+                            *Prefix("listener " + std::to_string(listener.port) + ": ", f));
           }
         }
       }
@@ -414,8 +415,11 @@ class Compiler {
 }  // namespace
 
 std::string ListenerSpec::Key() const {
-  if (port != 0) return address + "|" + std::to_string(port);
-  return load_balancer->id + "#" + std::to_string(this - load_balancer->listeners.data());
+  // Connections that were accepted for another protocol must not go on with this one.
+  const std::string protocol_key = "|" + std::to_string(static_cast<int>(protocol));
+  if (port != 0) return address + "|" + std::to_string(port) + protocol_key;
+  return load_balancer->id + "#" + std::to_string(this - load_balancer->listeners.data()) +
+         protocol_key;
 }
 
 const Member* TargetGroup::Find(std::string_view target_id) const {

@@ -21,6 +21,7 @@
 #include "proxy/core/target_state.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
+#include "proxy/http/proxy_protocol.h"
 
 namespace remuda::proxy {
 
@@ -40,6 +41,7 @@ struct HealthCheckSpec {
   std::chrono::milliseconds timeout{5000};
   int healthy_threshold = 5;
   int unhealthy_threshold = 2;
+  std::string greeting;  // sent first: a PROXY protocol header that names nobody
   std::vector<std::pair<int, int>> matcher{{200, 200}};  // inclusive ranges
   std::string matcher_text = "200";
 
@@ -66,8 +68,18 @@ struct SubsetSpec {
   int32_t weight = 0;
 };
 
+// What clients speak on a listener, or targets of a group; kTls: bytes under TLS.
+enum class ListenerProtocol : uint8_t { kHttp, kHttps, kTcp, kTls };
+
+// Bytes, not messages.
+constexpr bool IsBytes(ListenerProtocol protocol) {
+  return protocol == ListenerProtocol::kTcp || protocol == ListenerProtocol::kTls;
+}
+
 struct TargetGroup {
   std::string id;
+  ListenerProtocol protocol = ListenerProtocol::kHttp;
+  http::ProxyVersion proxy_protocol = http::ProxyVersion::kNone;
   uint64_t serial = 0;  // of this compiled form, unique in the process
   std::shared_ptr<GroupState> state;
   HealthCheckSpec health_check;
@@ -88,9 +100,6 @@ struct TargetGroup {
 class RuleIndex;
 struct LoadBalancer;
 
-// What clients speak; kTls: bytes for TCP targets under TLS that ends here.
-enum class ListenerProtocol : uint8_t { kHttp, kHttps, kTcp, kTls };
-
 struct ListenerSpec {
   ListenerProtocol protocol = ListenerProtocol::kHttp;
   std::string address;  // empty: all
@@ -98,6 +107,9 @@ struct ListenerSpec {
   std::vector<Rule> rules;                      // by priority, the default last
   std::shared_ptr<const RuleIndex> index;       // over `rules`
   const LoadBalancer* load_balancer = nullptr;  // that holds it
+  // Who begins connections with a PROXY protocol header.
+  std::vector<Cidr> proxy_protocol_sources;
+  std::chrono::milliseconds tcp_idle_timeout{350000};  // of kTcp and kTls
 
   // Listeners of one key share a socket over tables. Each of port 0 is one of its own.
   std::string Key() const;

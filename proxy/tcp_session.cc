@@ -1,0 +1,203 @@
+#include "proxy/tcp_session.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "proxy/access_log.h"
+#include "proxy/core/forward.h"
+#include "proxy/core/mix.h"
+#include "proxy/core/retry.h"
+#include "proxy/socket.h"
+#include "proxy/target_greeting.h"
+#include "proxy/worker.h"
+
+namespace remuda::proxy {
+
+using http::Reason;
+
+TcpSession::TcpSession(Worker& worker)
+    : Connection(worker), connect_timer_([this] { OnConnectTimeout(); }), tunnel_(worker, *this) {}
+
+TcpSession::~TcpSession() = default;
+
+void TcpSession::Open(Transport transport, const PeerAddress& peer,
+                      std::shared_ptr<Listener> listener, IoHandler* watched_by) {
+  transport_ = std::move(transport);
+  peer_ = peer;
+  listener_ = std::move(listener);
+  begin_ = worker_.loop().now();
+  worker_.retry_budget().OnRequest();
+  table_ = worker_.Pin();
+  const bool is_watched = watched_by == nullptr
+                              ? worker_.loop().Add(transport_.fd(), this)
+                              : worker_.loop().Rebind(transport_.fd(), watched_by, this);
+  if (!is_watched) return Close(Reason::kOverloaded);
+  // Config check: the only rule of such a listener forwards.
+  group_ = PickGroup(std::get<ForwardAction>(listener_->spec->rules.back().action));
+  if (group_ == nullptr) return Close(Reason::kNoRegisteredTarget);
+  StartAttempt();
+}
+
+// From the pick on the connection is in flight for the target.
+void TcpSession::StartAttempt() {
+  PickRequest pick;
+  pick.tried = {tried_.data(), attempts_};
+  pick.allow_tried = true;
+  // There is no header or cookie to have another key.
+  pick.hash = HashOf({reinterpret_cast<const char*>(peer_.bytes.data()), peer_.bytes.size()});
+  pick.has_hash = true;
+  const Picked picked = worker_.Pick(*group_, pick);
+  target_ = picked.target;
+  has_place_ = picked.has_place;
+  // Nobody waits in a queue who cannot be answered.
+  if (target_ == nullptr)
+    return Close(picked.is_full ? Reason::kQueueFull : Reason::kNoRegisteredTarget);
+  AdoptedTable* const before = std::exchange(target_table_, worker_.Pin());
+  if (before != nullptr) worker_.Unpin(before);
+  last_target_ = target_;
+  TargetSlot& slot = target_->slot(worker_.index());
+  slot.in_flight.Add(1);
+  slot.requests.Add(1);
+  tried_[attempts_++] = target_;
+  upstream_ = worker_.pool().Connect(*target_, this);
+  if (upstream_ == nullptr) {
+    const bool is_ours = IsOurShortage(errno);
+    return AttemptFailed(is_ours ? Reason::kOverloaded : Reason::kTargetConnectFailed, !is_ours);
+  }
+  if (const auto proxy = ProxyVersionOf(*group_, worker_.index());
+      proxy != http::ProxyVersion::kNone)
+    upstream_->greeting = MakeTargetGreeting(proxy, peer_, transport_.fd());
+  worker_.counters().connections_made.Add(1);
+  connect_timer_.Arm(worker_.loop(), worker_.loop().now() + worker_.settings().connect_timeout);
+}
+
+void TcpSession::AttemptFailed(Reason reason, bool is_targets_fault) {
+  connect_timer_.Cancel();
+  if (is_targets_fault) {
+    target_->slot(worker_.index()).connection_errors.Add(1);
+    worker_.counters().target_connection_errors.Add(1);
+    worker_.TargetRefused(*target_);
+  }
+  ReleaseTarget();
+  const FailedAttempt attempt{.attempts = attempts_};
+  if (!is_targets_fault || !MayRetry(attempt)) return Close(reason);
+  if (!worker_.retry_budget().Take()) {
+    worker_.counters().retries_refused.Add(1);
+    return Close(reason);
+  }
+  worker_.counters().retries.Add(1);
+  StartAttempt();
+}
+
+// The end of what the client sends is the target's to see; what is waited for here is that it is
+// gone.
+void TcpSession::OnIo(uint32_t events) {
+  if (phase_ == Phase::kConnecting && (events & (EPOLLHUP | EPOLLERR)) != 0)
+    Close(Reason::kClientClosed);
+}
+
+void TcpSession::OnUpstream() {
+  if (phase_ != Phase::kConnecting) return;
+  switch (upstream_->FinishConnect()) {
+    case -EAGAIN:
+      return;
+    case 0:
+      return BeginTunnel();
+    default:
+      return AttemptFailed(Reason::kTargetConnectFailed, true);
+  }
+}
+
+void TcpSession::OnConnectTimeout() { AttemptFailed(Reason::kTargetConnectTimeout, true); }
+
+void TcpSession::BeginTunnel() {
+  connect_timer_.Cancel();
+  connected_ = worker_.loop().now();
+  ++upstream_->requests;
+  phase_ = Phase::kTunnel;
+  const auto* spec = listener_->spec;  // null: the listener is gone, what is under way goes on
+  const auto idle_timeout =
+      spec != nullptr ? spec->tcp_idle_timeout : ListenerSpec().tcp_idle_timeout;
+  if (!tunnel_.Start({.idle_timeout = idle_timeout}, transport_, this, *upstream_))
+    Close(Reason::kOverloaded);
+}
+
+void TcpSession::OnTunnelEnd(TunnelEnd how) {
+  switch (how) {
+    case TunnelEnd::kDone:
+      return Close(Reason::kNone);
+    case TunnelEnd::kClientFailed:
+      return Close(Reason::kClientClosed);
+    case TunnelEnd::kTargetFailed:
+      return Close(Reason::kTargetClosed);
+    case TunnelEnd::kIdle:
+      return Close(Reason::kTunnelIdleTimeout);
+  }
+}
+
+void TcpSession::EndExchangeWith(const TargetState& target) {
+  if (target_ == &target) Close(Reason::kTargetDrainTimeout);
+}
+
+void TcpSession::ReleaseTarget() {
+  if (upstream_ != nullptr) worker_.pool().Close(std::exchange(upstream_, nullptr));
+  if (target_ == nullptr) return;
+  TargetState& target = *std::exchange(target_, nullptr);
+  target.slot(worker_.index()).in_flight.Sub(1);
+  if (std::exchange(has_place_, false)) {
+    target.GivePlace();
+    worker_.place_queues().PlaceFreed(target.group());
+  }
+  worker_.TargetReleased(target);
+}
+
+void TcpSession::Close(Reason reason) {
+  if (phase_ == Phase::kClosed) return;
+  connect_timer_.Cancel();
+  if (phase_ == Phase::kTunnel) tunnel_.Stop();
+  phase_ = Phase::kClosed;
+  if (reason != Reason::kNone) {
+    worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
+    ResetOnClose(transport_.fd());
+    if (upstream_ != nullptr) ResetOnClose(upstream_->transport.fd());
+  }
+  if (worker_.log() != nullptr) WriteLog(reason);
+  ReleaseTarget();
+  if (table_ != nullptr) worker_.Unpin(table_);
+  if (target_table_ != nullptr) worker_.Unpin(target_table_);
+  worker_.loop().Remove(transport_.fd(), this);
+  transport_.Close();
+  listener_.reset();
+  worker_.ConnectionClosed(this);
+}
+
+void TcpSession::WriteLog(Reason reason) {
+  AccessEntry entry;
+  entry.type = transport_.is_plain() ? TrafficType::kTcp : TrafficType::kTls;
+  entry.begin_us = worker_.WallUs(begin_);
+  entry.end_us = worker_.WallUs(worker_.loop().now());
+  if (const auto* spec = listener_->spec; spec != nullptr)
+    entry.load_balancer = spec->load_balancer->id;
+  entry.client_address = {peer_.text, peer_.text_size};
+  entry.client_port = peer_.port;
+  entry.listener_port = listener_->port;
+  entry.connection_id = log_id();
+  if (connected_ != SteadyTime()) {
+    entry.request_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(connected_ - begin_).count();
+  }
+  entry.received_bytes = tunnel_.bytes_to_target();
+  entry.sent_bytes = tunnel_.bytes_to_client();
+  if (group_ != nullptr) entry.target_group = group_->id();
+  entry.actions = "forward";
+  entry.error_reason = http::NameOf(reason);
+  AccessAttempt attempt;
+  if (last_target_ != nullptr) {
+    attempt.endpoint = last_target_->endpoint();
+    entry.attempts = &attempt;
+    entry.attempt_count = 1;
+  }
+  worker_.log()->Write(worker_.index(), entry);
+}
+
+}  // namespace remuda::proxy

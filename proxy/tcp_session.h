@@ -1,0 +1,71 @@
+// A client's connection on a TCP or TLS listener: picks a target, connects to it, on another if
+// that one refuses, and is a tunnel then.
+//
+// Thread: its worker's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "proxy/connection.h"
+#include "proxy/core/picker.h"
+#include "proxy/core/routing_table.h"
+#include "proxy/http/reason.h"
+#include "proxy/transport.h"
+#include "proxy/tunnel.h"
+#include "proxy/upstream.h"
+
+namespace remuda::proxy {
+
+struct AdoptedTable;
+
+class TcpSession final : public Connection, public UpstreamUser, public TunnelOwner {
+ public:
+  explicit TcpSession(Worker& worker);
+  ~TcpSession() override;
+
+  // See Session::Open. May close the connection at once.
+  void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
+            IoHandler* watched_by);
+
+  void OnIo(uint32_t events) override;  // while it connects
+  void OnUpstream() override;           // while it connects
+  void OnTunnelEnd(TunnelEnd how) override;
+
+  // Whoever speaks through it is not told: bytes end by themselves, or with the drain.
+  void CloseWhenIdle() override {}
+  void EndExchangeWith(const TargetState& target) override;
+  void Abort() override { Close(http::Reason::kNone); }
+
+ private:
+  enum class Phase : uint8_t { kConnecting, kTunnel, kClosed };
+
+  void StartAttempt();
+  void AttemptFailed(http::Reason reason, bool is_targets_fault);
+  void BeginTunnel();
+  void OnConnectTimeout();
+  void ReleaseTarget();
+  // With a reason both sides are reset: nobody may take a part for the whole.
+  void Close(http::Reason reason);
+  void WriteLog(http::Reason reason);
+
+  Phase phase_ = Phase::kConnecting;
+  Transport transport_;
+  GroupState* group_ = nullptr;
+  TargetState* target_ = nullptr;       // counted in flight
+  bool has_place_ = false;              // one of its places, of a group with a concurrency limit
+  TargetState* last_target_ = nullptr;  // for the log, valid while pinned
+  UpstreamConnection* upstream_ = nullptr;
+  std::array<TargetState*, kMaxAttempts> tried_{};
+  uint32_t attempts_ = 0;
+  // Pins keep the tables alive that group_ and target_ are of.
+  AdoptedTable* table_ = nullptr;
+  AdoptedTable* target_table_ = nullptr;
+  SteadyTime begin_{};
+  SteadyTime connected_{};
+  Timer connect_timer_;
+  Tunnel tunnel_;
+};
+
+}  // namespace remuda::proxy

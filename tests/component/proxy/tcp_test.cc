@@ -1,0 +1,195 @@
+// TCP listeners through the real proxy.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/raw_target.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+// Groups `g0`, `g1`, ... of one target each, or one group of all, behind one TCP listener.
+std::string TcpConfig(const std::vector<uint16_t>& ports, bool is_one_group = true,
+                      const std::string& group_extra = "") {
+  const size_t groups = is_one_group ? 1 : ports.size();
+  std::string names, text, targets;
+  for (size_t i = 0; i < groups; ++i) {
+    const std::string name = "g" + std::to_string(i);
+    names += (i > 0 ? ", " : "") + ("{ name: " + name + " }");
+    text += "  - name: " + name + "\n    protocol: TCP\n" + group_extra +
+            "    healthCheck: { interval: 30s, timeout: 2s, unhealthyThreshold: 2 }\n";
+  }
+  for (size_t i = 0; i < ports.size(); ++i) {
+    targets += "  - { targetGroup: g" + std::to_string(is_one_group ? 0 : i) +
+               ", address: 127.0.0.1, port: " + std::to_string(ports[i]) + " }\n";
+  }
+  return "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
+         "        address: 127.0.0.1\n        protocol: TCP\n"
+         "        defaultAction: { forward: { targetGroups: [" +
+         names + "] } }\ntargetGroups:\n" + text + (ports.empty() ? "" : "targets:\n" + targets);
+}
+
+void Echo(RawSocket& connection) {
+  for (std::string got = connection.ReadSome(); !got.empty(); got = connection.ReadSome()) {
+    if (!connection.Send(got)) return;
+  }
+}
+
+// Says its name first.
+RawTarget::Script Says(const std::string& name) {
+  return [name](RawSocket& connection) {
+    connection.Send(name);
+    Echo(connection);
+  };
+}
+
+bool IsReset(RawSocket& socket) {
+  char byte;
+  ssize_t got;
+  while ((got = recv(socket.fd(), &byte, 1, 0)) > 0) {
+  }
+  return got < 0 && errno == ECONNRESET;
+}
+
+TEST(TcpTest, PassesBytesBothWaysAndLogsTheConnection) {
+  RawTarget target(Says("hello "));
+  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  EXPECT_EQ(client.ReadBytes(6), "hello ");
+  client.Send("world");
+  EXPECT_EQ(client.ReadBytes(5), "world");
+  EXPECT_EQ(proxy.Metric("active_tunnel_count"), 1);
+  client.Close();
+  ASSERT_TRUE(WaitUntil([&] { return !proxy.AccessLog().empty(); }));
+  const std::string line = proxy.AccessLog();
+  EXPECT_EQ(line.rfind("tcp ", 0), 0u) << line;
+  EXPECT_NE(line.find(" 127.0.0.1:" + std::to_string(target.port()) + " "), std::string::npos)
+      << line;
+  EXPECT_NE(line.find(" 5 11 "), std::string::npos) << line;
+  EXPECT_TRUE(WaitUntil([&] { return proxy.Metric("active_tunnel_count") == 0; }));
+}
+
+TEST(TcpTest, TheClientsEndIsPassedOnAndTheTargetGoesOn) {
+  RawTarget target([](RawSocket& connection) {
+    const std::string all = connection.ReadToEnd();
+    if (!all.empty()) connection.Send("got " + std::to_string(all.size()));
+  });
+  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  // Its end may come before the target is connected to: that is no reason to give up.
+  for (const size_t size : {1, 300000}) {
+    RawSocket client = RawSocket::Connect(proxy.Port());
+    client.Send(std::string(size, 'x'));
+    client.EndSending();
+    EXPECT_EQ(client.ReadToEnd(), "got " + std::to_string(size));
+  }
+}
+
+TEST(TcpTest, ARefusedConnectionIsTriedOnAnotherTarget) {
+  RawTarget dead(Says("dead"));
+  RawTarget live(Says("live"));
+  ProxyProcess proxy(TcpConfig({dead.port(), live.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(2));
+  dead.StopListening();
+  for (int i = 0; i < 4; ++i) {
+    RawSocket client = RawSocket::Connect(proxy.Port());
+    EXPECT_EQ(client.ReadBytes(4), "live");
+  }
+  EXPECT_EQ(proxy.Metric("retry_count_total"), 1);  // then it is out
+}
+
+TEST(TcpTest, WithoutATargetTheClientIsReset) {
+  ProxyProcess proxy(TcpConfig({}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  EXPECT_TRUE(IsReset(client));
+  EXPECT_TRUE(WaitUntil(
+      [&] { return proxy.AccessLog().find("\"NoRegisteredTarget\"") != std::string::npos; }));
+}
+
+TEST(TcpTest, AllTargetsRefuse) {
+  uint16_t port;
+  {
+    RawTarget gone(Echo);
+    port = gone.port();
+  }
+  ProxyProcess proxy(TcpConfig({port}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  EXPECT_TRUE(IsReset(client));
+  EXPECT_TRUE(WaitUntil(
+      [&] { return proxy.AccessLog().find("\"TargetConnectFailed\"") != std::string::npos; }));
+}
+
+TEST(TcpTest, ConnectionsAreSpreadOverWeightedGroups) {
+  RawTarget one(Says("one"));
+  RawTarget two(Says("two"));
+  ProxyProcess proxy(TcpConfig({one.port(), two.port()}, false), {"--workers=2"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(2));
+  std::map<std::string, int> seen;
+  for (int i = 0; i < 10; ++i) ++seen[RawSocket::Connect(proxy.Port()).ReadBytes(3)];
+  EXPECT_EQ(seen["one"], 5);
+  EXPECT_EQ(seen["two"], 5);
+}
+
+TEST(TcpTest, AResetOfTheTargetReachesTheClient) {
+  RawTarget target([](RawSocket& connection) {
+    if (connection.ReadSome().empty()) return;
+    connection.Reset();
+  });
+  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  client.Send("x");
+  EXPECT_TRUE(IsReset(client));
+}
+
+TEST(TcpTest, ManyBytesBothWays) {
+  constexpr size_t kBytes = 16 * 1024 * 1024;
+  RawTarget target(Echo);
+  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  std::string sent(kBytes, '\0');
+  for (size_t i = 0; i < kBytes; ++i) sent[i] = static_cast<char>(i * 7 + i / 256);
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  RawSocket writer(dup(client.fd()));
+  std::thread sender([&] {
+    writer.Send(sent);
+    writer.EndSending();
+  });
+  EXPECT_TRUE(client.ReadToEnd() == sent);
+  sender.join();
+  EXPECT_GE(proxy.Metric("processed_bytes_total{direction=\"sent\"}"), kBytes);
+}
+
+TEST(TcpTest, OpenConnectionsGoOnDuringADrain) {
+  RawTarget target(Echo);
+  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  client.Send("before");
+  EXPECT_EQ(client.ReadBytes(6), "before");
+  proxy.Signal(SIGTERM);
+  ASSERT_TRUE(
+      WaitUntil([&] { return proxy.Admin("/readyz").find("draining") != std::string::npos; }));
+  client.Send("during");
+  EXPECT_EQ(client.ReadBytes(6), "during");
+  client.EndSending();
+  EXPECT_TRUE(client.WaitClosed());
+  EXPECT_EQ(proxy.WaitExit(), 0);
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

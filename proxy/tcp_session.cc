@@ -58,6 +58,7 @@ void TcpSession::StartAttempt() {
   TargetSlot& slot = target_->slot(worker_.index());
   slot.in_flight.Add(1);
   slot.requests.Add(1);
+  group_->slot(worker_.index()).requests.Add(1);
   tried_[attempts_++] = target_;
   upstream_ = worker_.pool().Connect(*target_, this);
   if (upstream_ == nullptr) {
@@ -75,7 +76,7 @@ void TcpSession::AttemptFailed(Reason reason, bool is_targets_fault) {
   connect_timer_.Cancel();
   if (is_targets_fault) {
     target_->slot(worker_.index()).connection_errors.Add(1);
-    worker_.counters().target_connection_errors.Add(1);
+    group_->slot(worker_.index()).connection_errors.Add(1);
     worker_.TargetRefused(*target_);
   }
   ReleaseTarget();
@@ -118,7 +119,7 @@ void TcpSession::BeginTunnel() {
   const auto* spec = listener_->spec;  // null: the listener is gone, what is under way goes on
   const auto idle_timeout =
       spec != nullptr ? spec->tcp_idle_timeout : ListenerSpec().tcp_idle_timeout;
-  if (!tunnel_.Start({.idle_timeout = idle_timeout}, transport_, this, *upstream_))
+  if (!tunnel_.Start({.idle_timeout = idle_timeout, .traffic = &traffic()}, transport_, this, *upstream_))
     Close(Reason::kOverloaded);
 }
 
@@ -151,6 +152,17 @@ void TcpSession::ReleaseTarget() {
   worker_.TargetReleased(target);
 }
 
+void TcpSession::ResetBoth() {
+  ResetOnClose(transport_.fd());
+  if (upstream_ != nullptr) ResetOnClose(upstream_->transport.fd());
+}
+
+void TcpSession::Abort() {
+  if (phase_ == Phase::kClosed) return;
+  ResetBoth();
+  Close(Reason::kNone);
+}
+
 void TcpSession::Close(Reason reason) {
   if (phase_ == Phase::kClosed) return;
   connect_timer_.Cancel();
@@ -158,8 +170,7 @@ void TcpSession::Close(Reason reason) {
   phase_ = Phase::kClosed;
   if (reason != Reason::kNone) {
     worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
-    ResetOnClose(transport_.fd());
-    if (upstream_ != nullptr) ResetOnClose(upstream_->transport.fd());
+    ResetBoth();
   }
   if (worker_.log() != nullptr) WriteLog(reason);
   ReleaseTarget();

@@ -36,7 +36,7 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
   // Whoever speaks through it is not told: bytes end by themselves, or with the drain.
   void CloseWhenIdle() override {}
   void EndExchangeWith(const TargetState& target) override;
-  void Abort() override { Close(http::Reason::kNone); }
+  void Abort() override;
 
  private:
   enum class Phase : uint8_t { kConnecting, kTunnel, kClosed };
@@ -46,6 +46,7 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
   void BeginTunnel();
   void OnConnectTimeout();
   void ReleaseTarget();
+  void ResetBoth();
   // With a reason both sides are reset: nobody may take a part for the whole.
   void Close(http::Reason reason);
   void WriteLog(http::Reason reason);

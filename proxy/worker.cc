@@ -12,11 +12,8 @@
 
 #include "proxy/core/picker.h"
 #include "proxy/greeting.h"
-<<<<<<< HEAD
 #include "proxy/http2_worker.h"
-=======
 #include "proxy/tcp_session.h"
->>>>>>> 95997e6 (TCP listeners, and the PROXY protocol from trusted senders and to targets)
 
 namespace remuda::proxy {
 namespace {

@@ -128,7 +128,7 @@ TEST(ProxyProtocolTest, TargetsOfHttpGroupsGetOneOnEachConnection) {
     }
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   });
-  ProxyProcess proxy(ConfigFor({target.port()}, "    proxyProtocol: VERSION_1\n"), {"--workers=1"});
+  ProxyProcess proxy(ConfigFor({target.port()}, "    proxyProtocol: 1\n"), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = RawSocket::Connect(proxy.Port());
@@ -163,7 +163,7 @@ TEST(ProxyProtocolTest, TcpTargetsLearnWhoTheClientIs) {
       "        address: 127.0.0.1\n        protocol: TCP\n"
       "        proxyProtocolSources: [127.0.0.1]\n"
       "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
-      "targetGroups:\n  - name: blue\n    protocol: TCP\n    proxyProtocol: VERSION_2\n"
+      "targetGroups:\n  - name: blue\n    protocol: TCP\n    proxyProtocol: 2\n"
       "targets:\n  - { targetGroup: blue, address: 127.0.0.1, port: " +
       std::to_string(target.port()) + " }\n";
   ProxyProcess proxy(config, {"--workers=1"});

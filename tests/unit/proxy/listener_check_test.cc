@@ -60,8 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SourcesOfTcp", "protocol: TCP, proxy_protocol_sources: ['::/0'], ", "protocol: TCP",
              ""},
         Case{"Version1", "", "proxy_protocol: 1", ""},
-        Case{"Version2", "", "proxy_protocol: 2", ""},
-        Case{"Version3", "", "proxy_protocol: 3", "proxy_protocol: 3 is not a version (1 or 2)"}),
+        Case{"Version2", "", "proxy_protocol: 2", ""}),
     [](const auto& param) { return param.param.name; });
 
 TEST(ListenerCheck, TcpGroupsAreCheckedByConnecting) {

@@ -151,7 +151,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "targetGroups/x", "two of it"},
         Refusal{"GroupInUse", "removed_target_groups: [blue]", "loadBalancers/shop",
                 "there is no target group 'blue'"},
-        Refusal{"Protocol", "upserts: {target_groups: [{name: x, protocol: TCP}]}",
+        Refusal{"Protocol", "upserts: {target_groups: [{name: x, protocol: TLS}]}",
                 "targetGroups/x", "only HTTP"},
         Refusal{"Interval", "upserts: {target_groups: [{name: x, health_check: {interval: 50ms}}]}",
                 "targetGroups/x",

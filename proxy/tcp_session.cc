@@ -176,7 +176,7 @@ void TcpSession::Close(Reason reason) {
   ReleaseTarget();
   if (table_ != nullptr) worker_.Unpin(table_);
   if (target_table_ != nullptr) worker_.Unpin(target_table_);
-  worker_.loop().Remove(transport_.fd(), this);
+  worker_.loop().RemoveClosing(this);
   transport_.Close();
   listener_.reset();
   worker_.ConnectionClosed(this);

@@ -55,7 +55,7 @@ void Tunnel::Stop() {
   if (is_running_) {
     is_running_ = false;
     worker_.counters().active_tunnels.Sub(1);
-    worker_.loop().Remove(ends_[kClient].transport->fd(), this);
+    worker_.loop().RemoveClosing(this);
     upstream_->user = nullptr;
   }
   idle_timer_.Cancel();

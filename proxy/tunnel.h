@@ -65,7 +65,7 @@ class Tunnel final : public IoHandler, public UpstreamUser {
   // descriptor cannot be watched. Nothing is moved before the next event, which comes at once.
   bool Start(const Options& options, Transport& client, IoHandler* watched_by,
              UpstreamConnection& target);
-  // No event comes here any more, and nothing is held. Before either connection is closed.
+  // No event comes here any more, and nothing is held. Right before both connections are closed.
   void Stop();
 
   // The target, the listener or the proxy goes away: a WebSocket's sides get a close frame (1001)

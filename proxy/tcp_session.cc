@@ -119,7 +119,8 @@ void TcpSession::BeginTunnel() {
   const auto* spec = listener_->spec;  // null: the listener is gone, what is under way goes on
   const auto idle_timeout =
       spec != nullptr ? spec->tcp_idle_timeout : ListenerSpec().tcp_idle_timeout;
-  if (!tunnel_.Start({.idle_timeout = idle_timeout, .traffic = &traffic()}, transport_, this, *upstream_))
+  if (!tunnel_.Start({.traffic = &traffic(), .idle_timeout = idle_timeout}, transport_, this,
+                     *upstream_))
     Close(Reason::kOverloaded);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +65,7 @@ ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> f
   pid_ = fork();
   if (pid_ == 0) {
     setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves none behind
     const rlimit limit{descriptors, descriptors};
     if (descriptors > 0) setrlimit(RLIMIT_NOFILE, &limit);
     const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 namespace remuda::proxy::http {
 
@@ -51,10 +53,61 @@ constexpr bool AllOf(std::string_view text, CharClass cls) {
   return true;
 }
 
+namespace internal {
+inline constexpr uint64_t kOnes = 0x0101010101010101;
+inline constexpr uint64_t kHighBits = 0x80 * kOnes;
+
+inline uint64_t LoadWord(const char* at) {
+  uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+// Whether all of 8 bytes are 0x20 or above and not DEL: what nearly every byte of a field's value
+// is.
+inline bool HasNoControl(uint64_t word) {
+  const uint64_t del = word ^ (0x7f * kOnes);
+  return ((((word - 0x20 * kOnes) & ~word) | ((del - kOnes) & ~del)) & kHighBits) == 0;
+}
+
+// Each of 8 bytes as Lower makes it.
+inline uint64_t LowerWord(uint64_t word) {
+  const uint64_t low_bits = word & ~kHighBits;
+  const uint64_t from_a = low_bits + (0x80 - 'A') * kOnes;
+  const uint64_t beyond_z = low_bits + (0x7f - 'Z') * kOnes;
+  const uint64_t is_upper = (from_a ^ beyond_z) & ~word & kHighBits;
+  return word | (is_upper >> 2);
+}
+}  // namespace internal
+
+// AllOf(text, kFieldValueChar), 8 bytes at a time.
+inline bool HoldsFieldValueChars(std::string_view text) {
+  size_t at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    if (!internal::HasNoControl(internal::LoadWord(text.data() + at)) &&
+        !AllOf(text.substr(at, 8), kFieldValueChar)) {
+      return false;
+    }
+  }
+  return AllOf(text.substr(at), kFieldValueChar);
+}
+
 constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 constexpr bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
+  if (!std::is_constant_evaluated() && a.size() >= 8) {
+    // Words from the front, and one that ends with the texts.
+    const size_t last = a.size() - 8;
+    for (size_t at = 0; at < last; at += 8) {
+      if (internal::LowerWord(internal::LoadWord(a.data() + at)) !=
+          internal::LowerWord(internal::LoadWord(b.data() + at))) {
+        return false;
+      }
+    }
+    return internal::LowerWord(internal::LoadWord(a.data() + last)) ==
+           internal::LowerWord(internal::LoadWord(b.data() + last));
+  }
   for (size_t i = 0; i < a.size(); ++i) {
     if (Lower(a[i]) != Lower(b[i])) return false;
   }
@@ -69,8 +122,8 @@ constexpr int HexValue(char c) {
   return -1;
 }
 
-// Writes 8 lower-case hex digits, all at once: each nibble goes to a byte of its own, those above 9 get
-// the distance from '9' + 1 to 'a' on top.
+// Writes 8 lower-case hex digits, all at once: each nibble goes to a byte of its own, those above 9
+// get the distance from '9' + 1 to 'a' on top.
 inline void WriteHex8(uint32_t value, char* out) {
   uint64_t bytes = ((uint64_t{value} & 0xffff0000) << 16) | (value & 0xffff);
   bytes = ((bytes << 8) | bytes) & 0x00ff00ff00ff00ff;

@@ -62,6 +62,9 @@ class Fields {
     fields_[count_++] = field;
     return true;
   }
+  // Where the next field may be made in place, for Commit to add; null when the cap is reached.
+  Field* Slot() { return count_ == kMaxFields ? nullptr : &fields_[count_]; }
+  void Commit() { ++count_; }
   void Clear() { count_ = 0; }
   size_t size() const { return count_; }
   Field* begin() { return fields_.data(); }

@@ -137,7 +137,7 @@ Reason ParseFieldLine(std::string_view line, Field& field) {
   if (colon == 0 || colon == line.size() || line[colon] != ':') return Reason::kBadFieldName;
   field.name = line.substr(0, colon);
   field.value = TrimOws(line.substr(colon + 1));
-  if (!AllOf(field.value, kFieldValueChar)) return Reason::kBadFieldValue;
+  if (!HoldsFieldValueChars(field.value)) return Reason::kBadFieldValue;
   field.id = IdOfField(field.name);
   // A target that maps '_' to '-' (CGI does) would see Content_Length as Content-Length: never
   // forwarded.
@@ -149,9 +149,13 @@ namespace {
 
 template <typename Head>
 Reason AddField(std::string_view line, Head& head) {
-  Field field;
-  if (const Reason reason = ParseFieldLine(line, field); reason != Reason::kNone) return reason;
-  return head.fields.Add(field) ? Reason::kNone : Reason::kTooManyFields;
+  Field none_left;
+  Field* const slot = head.fields.Slot();
+  const Reason reason = ParseFieldLine(line, slot != nullptr ? *slot : none_left);
+  if (reason != Reason::kNone) return reason;
+  if (slot == nullptr) return Reason::kTooManyFields;
+  head.fields.Commit();
+  return Reason::kNone;
 }
 
 }  // namespace

@@ -29,9 +29,6 @@ class Appender {
     const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
     return Add({digits, static_cast<size_t>(end - digits)});
   }
-  Appender& AddField(const Field& field) {
-    return Add(field.name).Add(": ").Add(field.value).Add("\r\n");
-  }
   size_t Finish() const { return is_full_ ? 0 : size_; }
 
  private:
@@ -67,6 +64,34 @@ void AddUpgrade(std::string_view protocol, Appender& out) {
   out.Add("Connection: Upgrade\r\nUpgrade: ").Add(protocol).Add("\r\n");
 }
 
+// Whether `field` was received just as it would be written, "name: value".
+bool IsPlain(const Field& field) {
+  const char* const name_end = field.name.data() + field.name.size();
+  return field.value.data() == name_end + 2 && name_end[0] == ':' && name_end[1] == ' ';
+}
+
+// Writes the fields that `is_wanted` takes. Those that came behind each other, each as it would be
+// written, are copied as one.
+template <typename Wanted>
+void AddFields(const Fields& fields, Wanted is_wanted, Appender& out) {
+  std::string_view run;
+  for (const Field& field : fields) {
+    if (!is_wanted(field)) continue;
+    const char* const begin = field.name.data();
+    const size_t size = field.name.size() + 2 + field.value.size();
+    const bool is_plain = IsPlain(field);
+    if (is_plain && !run.empty() && begin == run.data() + run.size() + 2 && begin[-2] == '\r' &&
+        begin[-1] == '\n') {
+      run = {run.data(), run.size() + 2 + size};
+      continue;
+    }
+    if (!run.empty()) out.Add(run).Add("\r\n");
+    run = is_plain ? std::string_view(begin, size) : std::string_view();
+    if (!is_plain) out.Add(field.name).Add(": ").Add(field.value).Add("\r\n");
+  }
+  if (!run.empty()) out.Add(run).Add("\r\n");
+}
+
 bool IsRegenerated(FieldId id) {
   switch (id) {
     case FieldId::kHost:
@@ -98,9 +123,9 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   to.Add(head.method_name).Add(" ").Add(head.path);
   if (head.has_query) to.Add("?").Add(head.query);
   to.Add(" HTTP/1.1\r\nHost: ").Add(head.host.empty() ? info.fallback_host : head.host).Add("\r\n");
-  for (const Field& field : head.fields) {
-    if (!field.is_dropped && !IsRegenerated(field.id)) to.AddField(field);
-  }
+  AddFields(
+      head.fields, [](const Field& field) { return !field.is_dropped && !IsRegenerated(field.id); },
+      to);
   AddForwardedFor(head, info, to);
   to.Add("X-Forwarded-Proto: ").Add(info.protocol).Add("\r\nX-Forwarded-Port: ");
   to.AddNumber(info.port).Add("\r\n");
@@ -124,9 +149,8 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
       .Add(" ")
       .Add(head.phrase)
       .Add("\r\n");
-  for (const Field& field : head.fields) {
-    if (IsPassedOn(field)) to.AddField(field);
-  }
+  AddFields(
+      head.fields, [](const Field& field) { return IsPassedOn(field); }, to);
   if (style.kind == BodyKind::kChunked) {
     to.Add("Transfer-Encoding: chunked\r\n");
   } else if (style.has_length) {

@@ -72,8 +72,8 @@ enum class Reason : uint8_t {
   kCount,  // not a reason
 };
 
-// The code of the answer: 400, 405, 408, 413, 414, 417, 431, 460, 463, 464, 500, 501, 502, 503, 504,
-// 505.
+// The code of the answer: 400, 405, 408, 413, 414, 417, 431, 460, 463, 464, 500, 501, 502, 503,
+// 504, 505.
 int StatusOf(Reason reason);
 
 // A stable CamelCase name, e.g. "RepeatedContentLength"; empty for kNone.

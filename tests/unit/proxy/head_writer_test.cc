@@ -40,6 +40,30 @@ TEST(RequestHeadWriter, MakesTheHeadAnew) {
             "GET /a HTTP/1.1\r\nHost: 10.0.0.1:80\r\n" + kForwarded + "\r\n");
 }
 
+// Fields that came as they are written are copied together; whatever lies between them that is not
+// theirs must not be.
+TEST(RequestHeadWriter, CopiesRunsOfFieldsAndNothingBetween) {
+  const std::string head = "GET / HTTP/1.1\r\nHost: a\r\n";
+  const struct {
+    std::string fields;
+    std::string forwarded;
+  } cases[] = {
+      {"A: 1\r\nB: 2\r\nC: 3\r\n", "A: 1\r\nB: 2\r\nC: 3\r\n"},
+      {"A:1\r\nB: 2\r\nC:\t3\r\n", "A: 1\r\nB: 2\r\nC: 3\r\n"},
+      {"A: 1 \r\nB:  2\r\nC: 3\t\r\n", "A: 1\r\nB: 2\r\nC: 3\r\n"},
+      {"A: \r\nB:\r\nC: 3\r\n", "A: \r\nB: \r\nC: 3\r\n"},
+      {"A: 1\r\nContent-Length: 0\r\nC: 3\r\n", "A: 1\r\nC: 3\r\n"},
+      {"A: 1\r\nB_b: 2\r\nC: 3\r\nD: 4\r\n", "A: 1\r\nC: 3\r\nD: 4\r\n"},
+      {"Connection: b\r\nA: 1\r\nB: 2\r\nC: 3\r\n", "A: 1\r\nC: 3\r\n"},
+  };
+  for (const auto& c : cases) {
+    const std::string out = Forward(head + c.fields + "\r\n");
+    EXPECT_EQ(out.substr(0, head.size() + c.forwarded.size() + 13),
+              head + c.forwarded + "X-Forwarded-F")
+        << c.fields;
+  }
+}
+
 TEST(RequestHeadWriter, EmitsOneFraming) {
   EXPECT_EQ(Forward("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n"),
             "POST / HTTP/1.1\r\nHost: a\r\n" + kForwarded + "Content-Length: 7\r\n\r\n");

@@ -56,7 +56,9 @@ void AddAdminPages(AdminHttp& server, const AdminSources& sources) {
   });
   server.Handle("/config", [sources](const AdminRequest&) {
     v1::ProxyConfig config = ConfigOf(*sources.coordinator->Snapshot().table);
+    // Whoever may look may not therefore speak for us.
     config.clear_shared_secrets();
+    for (auto& certificate : *config.mutable_certificates()) certificate.clear_private_key_pem();
     return AdminResponse{200, "application/json", MessageToJson(config) + "\n"};
   });
   server.Handle("/targets", [sources](const AdminRequest& request) {

@@ -3,6 +3,7 @@
 #include <absl/status/status.h>
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -132,6 +133,8 @@ absl::Status ConfigStore::Write(const Pending& pending) const {
     return absl::InternalError(message);
   };
   if (fd < 0) return fail("open");
+  // It holds private keys, and may have been there before with other permissions.
+  if (fchmod(fd, 0600) != 0) return fail("fchmod");
   for (size_t written = 0; written < bytes.size();) {
     const ssize_t n = write(fd, bytes.data() + written, bytes.size() - written);
     if (n < 0 && errno == EINTR) continue;

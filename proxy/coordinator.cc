@@ -20,6 +20,7 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
     : loop_(loop),
       options_(std::move(options)),
       events_(std::move(events)),
+      tls_compiler_(std::thread::hardware_concurrency()),
       prober_(
           [this](const HealthChange& change) { loop_.Post([this, change] { OnHealth(change); }); }),
       newest_(std::make_shared<const RoutingTable>()),
@@ -53,9 +54,11 @@ Coordinator::~Coordinator() {
 std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bool allow_port_zero,
                                               std::function<void(Adopted)> done) {
   const auto previous = newest_;
-  CompileResult result = CompileUpdate(
-      *previous, update,
-      {.workers = options_.workers, .zone = options_.zone, .allow_port_zero = allow_port_zero});
+  CompileResult result = CompileUpdate(*previous, update,
+                                       {.workers = options_.workers,
+                                        .zone = options_.zone,
+                                        .allow_port_zero = allow_port_zero,
+                                        .tls = &tls_compiler_});
   if (auto* error = std::get_if<ConfigError>(&result)) return std::move(*error);
   const auto table = std::get<std::shared_ptr<const RoutingTable>>(std::move(result));
   newest_ = table;

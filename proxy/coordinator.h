@@ -18,6 +18,7 @@
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
 #include "proxy/prober.h"
+#include "proxy/tls/compiler.h"
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
@@ -107,6 +108,7 @@ class Coordinator {
   EventLoop& loop_;
   const Options options_;
   const Events events_;
+  tls::Compiler tls_compiler_;
   Prober prober_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<const RoutingTable> newest_;

@@ -4,7 +4,7 @@
 
 namespace remuda::proxy {
 
-Greeting::Greeting(Worker& worker) : Connection(worker), timer_([this] { Close(); }) {}
+Greeting::Greeting(Worker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
 
 bool Greeting::IsNeeded(const Listener& listener, const PeerAddress& peer) {
   if (listener.spec == nullptr) return false;
@@ -26,7 +26,8 @@ void Greeting::Open(Transport transport, const PeerAddress& peer,
   timer_.Arm(worker_.loop(), worker_.loop().now() + worker_.settings().greeting_timeout);
 }
 
-void Greeting::OnIo(uint32_t /*events*/) {
+void Greeting::OnIo(uint32_t events) {
+  if (!IsOfUse(events)) return;
   while (stage_ != Stage::kDone) {
     const int result = Step();
     if (result == -EAGAIN) return;
@@ -45,7 +46,7 @@ int Greeting::Step() {
       stage_ = Stage::kTls;
       return 0;
     case Stage::kTls:
-      if (const int result = transport_.Handshake(); result != 0) return result;
+      if (const int result = StepTls(); result != 0) return result;
       stage_ = Stage::kDone;
       return 0;
     case Stage::kDone:

@@ -5,9 +5,14 @@
 #pragma once
 
 #include "proxy/connection.h"
+#include "proxy/tls/connection_info.h"
 #include "proxy/transport.h"
 
 namespace remuda::proxy {
+
+namespace tls {
+class TlsStream;
+}
 
 class Greeting final : public Connection {
  public:
@@ -31,11 +36,18 @@ class Greeting final : public Connection {
   // greeting_proxy.cc
   static bool IsProxySource(const Listener& listener, const PeerAddress& peer);
   int StepProxyHeader();
+  int StepTls();
+  // Whether an event can bring it on: it reads, and hardly ever waits for room to send in.
+  bool IsOfUse(uint32_t events) const;
+  void OnTimer();
+  void CountTlsFailure(tls::HandshakeFailure failure);
   void HandOver();
   void Close();
 
   Transport transport_;
   Stage stage_ = Stage::kProxyHeader;
+  tls::TlsStream* tls_ = nullptr;  // transport_'s layer once the handshake has begun
+  tls::ClientCertificates client_certificates_ = tls::ClientCertificates::kOff;
   Timer timer_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "proxy/core/counter.h"
 #include "proxy/http/reason.h"
+#include "proxy/tls/connection_info.h"
 
 namespace remuda::proxy {
 
@@ -42,6 +43,11 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> http2_connections;
   OwnedCounter<uint64_t> http2_streams;
   OwnedCounter<uint64_t> http2_errors;  // connections ended for what the client did
+  OwnedCounter<uint64_t> tls_handshakes;  // with clients, that succeeded
+  OwnedCounter<uint64_t> tls_resumptions;
+  std::array<OwnedCounter<uint64_t>, static_cast<size_t>(tls::HandshakeFailure::kCount)>
+      tls_failures;                            // with clients
+  OwnedCounter<uint64_t> target_tls_failures;  // handshakes with targets
   // CPU time of this worker's thread for changes of the config: adopting a table, and making the
   // list of targets to pick from again when a group or its targets' health changed.
   OwnedTimer adopt_time;

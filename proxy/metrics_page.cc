@@ -304,6 +304,30 @@ void AddProcess(const Coordinator& c, Page& page) {
       [](Worker m) -> const auto& { return m.fail_open_picks; });
 }
 
+void AddTls(const Coordinator& c, Page& page) {
+  using Worker = const WorkerMetrics&;
+  page.Family("client_tls_negotiation_error_count_total", "counter",
+              "TLS handshakes with clients that failed.");
+  for (size_t i = 1; i < static_cast<size_t>(tls::HandshakeFailure::kCount); ++i) {
+    const uint64_t value = SumWorkers(
+        c, [&](Worker m) -> const auto& { return m.tls_failures[i]; });
+    page.Value(value,
+               fmt::format("reason=\"{}\"", tls::NameOf(static_cast<tls::HandshakeFailure>(i))));
+  }
+  const auto counter = [&](std::string_view name, std::string_view help, auto pick) {
+    page.Single(name, "counter", help, SumWorkers(c, pick));
+  };
+  counter(
+      "client_tls_handshake_count_total", "TLS handshakes with clients that succeeded.",
+      [](Worker m) -> const auto& { return m.tls_handshakes; });
+  counter(
+      "client_tls_resumption_count_total", "Of them, those that resumed a session.",
+      [](Worker m) -> const auto& { return m.tls_resumptions; });
+  counter(
+      "target_tls_negotiation_error_count_total", "TLS handshakes with targets that failed.",
+      [](Worker m) -> const auto& { return m.target_tls_failures; });
+}
+
 void AddWorkerTime(const Coordinator& c, Page& page) {
   const auto timer = [&](const std::string& name, const std::string& help, auto pick) {
     uint64_t count = 0;
@@ -359,6 +383,7 @@ std::string RenderMetrics(const AdminSources& sources) {
   AddGroups(*view.table, page);
   AddTargets(*view.table, page);
   AddProcess(coordinator, page);
+  AddTls(coordinator, page);
   AddWorkerTime(coordinator, page);
   AddConfig(view, sources, page);
   return page.Take();

@@ -105,6 +105,8 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
           "From a request's first byte to its last header byte");
   AddTime(app, "--body-rate-interval", options.settings.body_rate_interval,
           "A request's body must bring 2400 bytes in each such interval");
+  AddTime(app, "--greeting-timeout", options.settings.greeting_timeout,
+          "From accepting a connection to the end of its TLS handshake");
   AddTime(app, "--connect-timeout", options.settings.connect_timeout, "To connect to a target");
   AddTime(app, "--pool-idle-timeout", options.settings.pool_idle_timeout,
           "How long an idle connection to a target is kept");

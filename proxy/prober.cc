@@ -9,6 +9,9 @@
 
 #include "proxy/core/slow_start.h"
 #include "proxy/socket.h"
+#include "proxy/tls/client_context.h"
+#include "proxy/tls/tls_stream.h"
+#include "proxy/transport.h"
 
 namespace remuda::proxy {
 
@@ -40,24 +43,34 @@ class Prober::Check final : public IoHandler {
   }
 
   void CheckSoon() {
-    if (is_active_ && fd_ < 0) Schedule(milliseconds(0));
+    if (is_active_ && !transport_.is_open()) Schedule(milliseconds(0));
   }
 
   void OnIo(uint32_t events) override {
     if (!is_connected_) {
       if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
-      if (const int error = ConnectError(fd_); error != 0) {
+      if (const int error = ConnectError(transport_.fd()); error != 0) {
         return Finish({CheckResult::Kind::kConnectFailed, 0,
                        std::string("connect: ") + std::strerror(error)});
       }
       is_connected_ = true;
       // A new socket's send buffer holds it whole; what goes wrong is found by the next call.
       if (!spec_.greeting.empty())
-        send(fd_, spec_.greeting.data(), spec_.greeting.size(), MSG_NOSIGNAL);
+        send(transport_.fd(), spec_.greeting.data(), spec_.greeting.size(), MSG_NOSIGNAL);
       if (spec_.is_tcp) return Finish({});
+      if (!spec_.is_tls) Ask();
+    }
+    if (!transport_.is_plain() && !is_asked_) {
+      const int error = transport_.Handshake();
+      if (error == -EAGAIN) return;
+      if (error != 0) {
+        return Finish({CheckResult::Kind::kConnectFailed, 0,
+                       std::string("TLS handshake: ") + std::strerror(-error)});
+      }
       Ask();
     }
-    if (fd_ >= 0 && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) Read();
+    if (transport_.is_open() && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+      Read();
   }
 
   // Says what is known, whether or not it changed.
@@ -70,7 +83,7 @@ class Prober::Check final : public IoHandler {
   void Schedule(milliseconds delay) { timer_.Arm(prober_.loop_, prober_.loop_.now() + delay); }
 
   void OnTimer() {
-    if (fd_ >= 0) return Finish({CheckResult::Kind::kTimeout, 0, "no answer in time"});
+    if (transport_.is_open()) return Finish({CheckResult::Kind::kTimeout, 0, "no answer in time"});
     if (prober_.running_ >= kMaxConcurrentChecks) return Schedule(milliseconds(10));
     Begin();
   }
@@ -80,15 +93,22 @@ class Prober::Check final : public IoHandler {
     started_ = prober_.loop_.now();
     const uint16_t port = spec_.port != 0 ? spec_.port : target_->port();
     is_connected_ = false;
-    fd_ = BeginConnect(MakeSocketAddress(target_->address(), port));
-    if (fd_ < 0) {
-      const int error = -fd_;
-      fd_ = -1;
+    is_asked_ = false;
+    const int fd = BeginConnect(MakeSocketAddress(target_->address(), port));
+    if (fd < 0) {
       return Finish(
-          {CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(error)});
+          {CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(-fd)});
+    }
+    transport_ = Transport(fd);
+    if (spec_.is_tls) {
+      // Whoever answers is healthy: certificates are judged when requests are sent.
+      transport_.SetLayer(
+          std::make_unique<tls::TlsStream>(tls::ClientContext::ForChecks().NewConnection(
+                                               spec_.server_name, target_->address(), nullptr),
+                                           fd, tls::TlsStream::Side::kClient));
     }
     ++prober_.running_;
-    if (!prober_.loop_.Add(fd_, this)) {
+    if (!prober_.loop_.Add(fd, this)) {
       return Finish(
           {CheckResult::Kind::kConnectFailed, 0, std::string("epoll: ") + std::strerror(errno)});
     }
@@ -102,8 +122,9 @@ class Prober::Check final : public IoHandler {
         "GET " + spec_.path + " HTTP/1.1\r\nHost: " + target_->endpoint() +
         "\r\nUser-Agent: Remuda-HealthChecker/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n";
     // A new socket's send buffer holds it whole.
-    if (send(fd_, request.data(), request.size(), MSG_NOSIGNAL) !=
-        static_cast<ssize_t>(request.size())) {
+    is_asked_ = true;
+    const iovec piece{const_cast<char*>(request.data()), request.size()};
+    if (transport_.Send(&piece, 1) != static_cast<ssize_t>(request.size())) {
       Finish({CheckResult::Kind::kBadAnswer, 0, std::string("send: ") + std::strerror(errno)});
     }
   }
@@ -111,12 +132,12 @@ class Prober::Check final : public IoHandler {
   void Read() {
     char block[4096];
     while (true) {
-      const ssize_t got = recv(fd_, block, sizeof block, 0);
-      if (got < 0 && errno == EAGAIN) return;
+      const ssize_t got = transport_.Receive(block, sizeof block).bytes;
+      if (got == -EAGAIN) return;
       if (got <= 0) {
         return Finish({CheckResult::Kind::kBadAnswer, 0,
                        got == 0 ? "the connection ended before an answer"
-                                : std::string("read: ") + std::strerror(errno)});
+                                : std::string("read: ") + std::strerror(static_cast<int>(-got))});
       }
       received_.append(block, static_cast<size_t>(got));
       parser_.Reset();  // the string may have moved
@@ -140,10 +161,9 @@ class Prober::Check final : public IoHandler {
   }
 
   void CloseSocket() {
-    if (fd_ < 0) return;
-    prober_.loop_.Remove(fd_, this);
-    close(fd_);
-    fd_ = -1;
+    if (!transport_.is_open()) return;
+    prober_.loop_.Remove(transport_.fd(), this);
+    transport_.Close();
     --prober_.running_;
   }
 
@@ -192,7 +212,8 @@ class Prober::Check final : public IoHandler {
   HealthTracker tracker_;
   bool is_active_ = false;
   bool is_connected_ = false;
-  int fd_ = -1;
+  bool is_asked_ = false;
+  Transport transport_;
   SteadyTime started_{};
   SteadyTime next_counted_{};
   std::string received_;

@@ -9,13 +9,12 @@
 #include <fstream>
 #include <memory>
 #include <random>
-#include <sstream>
 #include <thread>
 
-#include "common/message_yaml.h"
 #include "proxy/access_log.h"
 #include "proxy/admin.h"
 #include "proxy/config_client.h"
+#include "proxy/config_file.h"
 #include "proxy/coordinator.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
@@ -159,16 +158,8 @@ class Program {
   }
 
   bool LoadFile() {
-    std::ifstream in(options_.config, std::ios::binary);
-    std::stringstream text;
-    text << in.rdbuf();
-    if (!in) {
-      spdlog::error("{}: cannot be read", options_.config);
-      return false;
-    }
     v1::ConfigUpdate update;
-    const absl::Status status =
-        ParseMessageYaml(text.str(), options_.config, update.mutable_upserts());
+    const absl::Status status = ReadConfigFile(options_.config, update.mutable_upserts());
     if (!status.ok()) {
       spdlog::error("{}", std::string(status.message()));
       return false;

@@ -100,7 +100,8 @@ void Session::Open(Transport transport, const PeerAddress& peer, std::shared_ptr
   }
   Arm(IdleTimeout());
   if (watched_by == nullptr) return;
-  is_readable_ = true;
+  // A layer knows what it has left; what comes later has its event with the new handler.
+  is_readable_ = transport_.is_plain() || transport_.has_pending();
   Drive();
 }
 
@@ -488,6 +489,8 @@ bool Session::Linger() {
 bool Session::CloseNow() {
   if (phase_ == Phase::kClosed) return true;
   if (phase_ == Phase::kTunnel) RecallExchange();
+  // Without it the client knows that what it got is not whole.
+  if (exchange_ == nullptr && !is_hung_up_) transport_.CloseNotify();
   DropExchange();
   timer_.Cancel();
   phase_ = Phase::kClosed;

@@ -7,6 +7,7 @@
 #include "proxy/core/retry.h"
 #include "proxy/session.h"
 #include "proxy/target_greeting.h"
+#include "proxy/tls/connection_info.h"
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
@@ -36,15 +37,16 @@ bool Session::BeginAttempt(const Picked& picked) {
   // A repeat never rides a pooled connection: that may be as dead as the one before.
   // Nor does one that says whose it is.
   const http::ProxyVersion proxy = ProxyVersionOf(*x.group, worker_.index());
-  x.upstream = x.attempts == 1 && proxy == http::ProxyVersion::kNone
-                   ? worker_.pool().Acquire(*x.target, !http::IsIdempotent(x.request.method))
-                   : nullptr;
+  x.upstream =
+      x.attempts == 1 && proxy == http::ProxyVersion::kNone
+          ? worker_.pool().Acquire(*x.target, !http::IsIdempotent(x.request.method), x.request.host)
+          : nullptr;
   if (x.upstream != nullptr) {
     x.upstream->user = this;
     worker_.counters().connections_reused.Add(1);
     return BeginSending();
   }
-  x.upstream = worker_.pool().Connect(*x.target, this);
+  x.upstream = worker_.pool().Connect(*x.target, this, x.request.host);
   if (x.upstream == nullptr)
     return IsOurShortage(errno) ? FailAttempt(Reason::kOverloaded, false)
                                 : FailAttempt(Reason::kTargetConnectFailed, true);
@@ -68,6 +70,10 @@ bool Session::AwaitConnect() {
     case 0:
       return BeginSending();
     default:
+      if (x.upstream->is_tls_failed) {
+        worker_.counters().target_tls_failures.Add(1);
+        return FailAttempt(Reason::kTargetTlsFailed, false);
+      }
       return FailAttempt(Reason::kTargetConnectFailed, true);
   }
 }
@@ -75,7 +81,9 @@ bool Session::AwaitConnect() {
 bool Session::BeginSending() {
   Exchange& x = *exchange_;
   ++x.upstream->requests;
-  const size_t need = http::MaxForwardedHeadBytes(x.head_size);
+  const tls::ConnectionInfo* const tls = ClientTls();
+  const size_t need =
+      http::MaxForwardedHeadBytes(x.head_size) + (tls == nullptr ? 0 : tls->client_fields.size());
   if (x.request_head.capacity < need) {
     worker_.buffers().Give(x.request_head);
     x.request_head =
@@ -84,6 +92,10 @@ bool Session::BeginSending() {
   http::ForwardedInfo info;
   info.client_address = {peer_.text, peer_.text_size};
   info.port = listener_->port;
+  if (tls != nullptr) {
+    info.protocol = "https";
+    info.client_fields = tls->client_fields;
+  }
   info.mode = listener_->spec != nullptr ? listener_->spec->load_balancer->forwarded_for
                                          : http::ForwardedForMode::kAppend;
   info.fallback_host = x.target->endpoint();

@@ -4,6 +4,7 @@
 
 #include "proxy/access_log.h"
 #include "proxy/session.h"
+#include "proxy/tls/connection_info.h"
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
@@ -84,6 +85,12 @@ void Session::WriteLog() {
   }
   if (x.head_size > 0) DescribeRequest(x, entry);
   if (stream_ != nullptr) entry.version = "HTTP/2.0";
+  if (const tls::ConnectionInfo* tls = ClientTls(); tls != nullptr) {
+    entry.tls_protocol = tls->protocol;
+    entry.tls_cipher = tls->cipher;
+    entry.certificate = tls->certificate;
+    entry.domain_name = tls->server_name;
+  }
 
   entry.request_us = MicrosecondsBetween(x.first_byte, x.sent_to_target);
   if (x.target_status != 0) {

@@ -19,6 +19,10 @@
 
 namespace remuda::proxy {
 
+namespace tls {
+struct ConnectionInfo;
+}
+
 struct Received {
   ssize_t bytes = 0;        // above 0; 0: the peer has ended; or -errno
   bool is_drained = false;  // nothing more is there: the next event tells of more
@@ -37,6 +41,8 @@ class TransportLayer {
   virtual bool has_pending() const = 0;
   // Says goodbye to the peer, as far as that is possible without waiting.
   virtual void CloseNotify() = 0;
+  // Of a layer that is TLS and has finished its handshake; else null.
+  virtual const tls::ConnectionInfo* tls_info() const { return nullptr; }
 };
 
 class Transport {
@@ -72,6 +78,14 @@ class Transport {
   }
   ssize_t Send(const iovec* pieces, size_t count) {
     return layer_ == nullptr ? SendPlain(pieces, count) : layer_->Send(pieces, count);
+  }
+  const tls::ConnectionInfo* tls_info() const {
+    return layer_ == nullptr ? nullptr : layer_->tls_info();
+  }
+  // Before Close where all that was to be sent is sent: the peer knows then that nothing was cut
+  // off.
+  void CloseNotify() {
+    if (layer_ != nullptr) layer_->CloseNotify();
   }
   // No further byte is sent; receiving goes on.
   void ShutdownSending();

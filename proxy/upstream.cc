@@ -18,7 +18,7 @@ void UpstreamConnection::OnIo(uint32_t events) {
   }
   if (user != nullptr) {
     user->OnUpstream();
-  } else if (is_readable) {
+  } else if (is_readable && !pool->StaysIdle(*this)) {
     pool->Close(this);  // closed, or bytes that nobody asked for
   }
 }
@@ -33,7 +33,12 @@ int UpstreamConnection::FinishConnect() {
     if (sent != static_cast<ssize_t>(greeting.size())) return sent < 0 ? -errno : -EPIPE;
     is_greeted = true;
   }
-  if (const int error = transport.Handshake(); error != 0) return error;
+  if (!transport.is_plain()) {
+    const int error = transport.Handshake();
+    if (error != 0 && error != -EAGAIN) pool->NoteTlsFailure(*this);
+    if (error != 0) return error;
+    is_readable = transport.has_pending();
+  }
   is_connected = true;
   return 0;
 }
@@ -64,11 +69,19 @@ void UpstreamPool::Unlink(UpstreamConnection* connection) {
   --idle_count_;
 }
 
-UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look) {
-  while (UpstreamConnection* connection = target.slot(worker_).idle_head) {
+UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look, std::string_view host) {
+  UpstreamConnection* next = nullptr;
+  for (UpstreamConnection* connection = target.slot(worker_).idle_head; connection != nullptr;
+       connection = next) {
+    next = connection->older;
+    const Fit fit = FitOf(*connection, host);
+    if (fit == Fit::kForAnotherName) continue;
     char byte;
-    if (look && (recv(connection->transport.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
-                 errno != EAGAIN)) {
+    const bool is_over =
+        fit == Fit::kOutdated ||
+        (look && (recv(connection->transport.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+                  errno != EAGAIN));
+    if (is_over) {
       Close(connection);
       continue;
     }
@@ -78,7 +91,8 @@ UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look) {
   return nullptr;
 }
 
-UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* user) {
+UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* user,
+                                          std::string_view host) {
   const int fd = BeginConnect(MakeSocketAddress(target.address(), target.port()));
   if (fd < 0) {
     errno = -fd;
@@ -95,7 +109,7 @@ UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* use
   connection->target = &target;
   connection->user = user;
   connection->transport = Transport(fd);
-  if (!loop_.Add(fd, connection)) {
+  if (!BeginTls(*connection, host) || !loop_.Add(fd, connection)) {
     const int error = errno;
     Close(connection);
     errno = error;
@@ -113,6 +127,7 @@ void UpstreamPool::Release(UpstreamConnection* connection) {
     Close(connection);
     return;
   }
+  if (!connection->transport.is_plain()) SaveTlsSession(*connection);
   connection->idle_since = loop_.now();
   connection->older = slot.idle_head;
   if (slot.idle_head != nullptr) slot.idle_head->newer = connection;
@@ -128,10 +143,13 @@ void UpstreamPool::Release(UpstreamConnection* connection) {
 void UpstreamPool::Close(UpstreamConnection* connection) {
   const bool is_idle = oldest_ == connection || connection->pool_previous != nullptr;
   if (is_idle) Unlink(connection);
+  if (!connection->transport.is_plain()) SaveTlsSession(*connection);
+  if (is_idle && !connection->is_closing) connection->transport.CloseNotify();
   loop_.RemoveClosing(connection);
   connection->transport.Close();
   connection->user = nullptr;
   connection->target = nullptr;
+  connection->tls_context.reset();
   connection->pool_next = free_;
   free_ = connection;
 }

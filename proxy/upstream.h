@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "proxy/core/target_state.h"
 #include "proxy/event_loop.h"
@@ -12,6 +14,10 @@
 #include "proxy/transport.h"
 
 namespace remuda::proxy {
+
+namespace tls {
+class ClientContext;
+}
 
 class UpstreamPool;
 
@@ -40,6 +46,9 @@ struct UpstreamConnection final : IoHandler {
   bool is_closing = false;  // FIN, reset or error seen
   std::string greeting;     // the first bytes it carries, of one client: it is not pooled then
   bool is_greeted = false;
+  bool is_tls_failed = false;
+  std::shared_ptr<const tls::ClientContext> tls_context;  // null: plain
+  std::string tls_name;                                   // asked for by SNI
   uint32_t requests = 0;
 
   // Idle only: neighbours in the target's list (newest first) and in the pool's (oldest first).
@@ -56,12 +65,14 @@ class UpstreamPool {
       : loop_(loop), worker_(worker), settings_(settings) {}
   ~UpstreamPool();
 
+  // `host` is the request's: what targets that speak TLS are asked for if their group says no name.
+
   // The newest idle connection to `target` that shows no sign of closing, or null. With `look` it
   // asks the kernel for a close that no event has told of yet: one call more, for requests that
   // cannot be repeated once they are sent.
-  UpstreamConnection* Acquire(TargetState& target, bool look);
+  UpstreamConnection* Acquire(TargetState& target, bool look, std::string_view host);
   // Begins a new connection for `user`; null with errno set if it failed at once.
-  UpstreamConnection* Connect(TargetState& target, UpstreamUser* user);
+  UpstreamConnection* Connect(TargetState& target, UpstreamUser* user, std::string_view host = {});
   // Keeps a connection whose exchange ended cleanly.
   void Release(UpstreamConnection* connection);
   void Close(UpstreamConnection* connection);
@@ -73,7 +84,18 @@ class UpstreamPool {
   size_t idle_count() const { return idle_count_; }
 
  private:
+  friend struct UpstreamConnection;
   void Unlink(UpstreamConnection* connection);
+
+  // upstream_tls.cc
+  const std::shared_ptr<const tls::ClientContext>& ContextOf(const TargetState& target) const;
+  // kOutdated: it was made as its group no longer wants it.
+  enum class Fit : uint8_t { kGood, kForAnotherName, kOutdated };
+  Fit FitOf(const UpstreamConnection& connection, std::string_view host) const;
+  bool BeginTls(UpstreamConnection& connection, std::string_view host);
+  void SaveTlsSession(UpstreamConnection& connection);
+  void NoteTlsFailure(UpstreamConnection& connection);
+  bool StaysIdle(UpstreamConnection& connection);
 
   EventLoop& loop_;
   const size_t worker_;
@@ -82,6 +104,7 @@ class UpstreamPool {
   UpstreamConnection* newest_ = nullptr;
   size_t idle_count_ = 0;
   UpstreamConnection* free_ = nullptr;  // reused objects, linked by pool_next
+  SteadyTime next_tls_warning_{};
 };
 
 }  // namespace remuda::proxy

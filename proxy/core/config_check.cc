@@ -58,7 +58,8 @@ Fault ParseMatcher(const std::string& text, std::vector<std::pair<int, int>>& ou
   return std::nullopt;
 }
 
-Fault CompileHealthCheck(const remuda::v1::HealthCheck& config, HealthCheckSpec& out) {
+Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& out) {
+  const remuda::v1::HealthCheck& config = group.health_check();
   if (!config.path().empty()) {
     out.path = config.path();
     if (out.path.front() != '/' || out.path.size() > 1024 ||
@@ -68,15 +69,24 @@ Fault CompileHealthCheck(const remuda::v1::HealthCheck& config, HealthCheckSpec&
              "control";
     }
   }
-  switch (config.protocol()) {
+  // By default it speaks what the group speaks.
+  switch (config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED ? config.protocol()
+                                                                : group.protocol()) {
     case remuda::v1::PROTOCOL_UNSPECIFIED:
     case remuda::v1::PROTOCOL_HTTP:
+      break;
+    case remuda::v1::PROTOCOL_HTTPS:
+      out.is_tls = true;
+      out.server_name = group.target_tls().server_name();
       break;
     case remuda::v1::PROTOCOL_TCP:
       out.is_tcp = true;
       break;
     default:
-      return std::string("health_check.protocol: only HTTP and TCP are served");
+      if (config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED)
+        return std::string("health_check.protocol: only HTTP, HTTPS and TCP are served");
+      out.is_tcp = true;
+      break;
   }
   if (Fault f = CheckRange("health_check.port", config.port(), 0, 65535)) return f;
   out.port = static_cast<uint16_t>(config.port());

@@ -17,7 +17,8 @@ Fault ParseMatcher(const std::string& text, std::vector<std::pair<int, int>>& ou
 // An address or a CIDR block ("10.0.0.0/8"); `field` is for the fault.
 Fault ParseCidr(std::string_view field, const std::string& text, Cidr& out);
 
-Fault CompileHealthCheck(const remuda::v1::HealthCheck& config, HealthCheckSpec& out);
+// How the group's targets are checked.
+Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& out);
 
 Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLookup& groups,
                           bool allow_port_zero, LoadBalancer& out);

@@ -3,9 +3,11 @@
 #pragma once
 
 namespace remuda::v1 {
+class Certificate;
 class LoadBalancer;
 class Listener;
 class TargetGroup;
+class TargetTls;
 }  // namespace remuda::v1
 
 namespace remuda::proxy::v1 {

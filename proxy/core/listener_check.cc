@@ -15,12 +15,15 @@ Fault ProtocolOf(remuda::v1::Protocol protocol, ListenerProtocol& out) {
     case remuda::v1::PROTOCOL_HTTP:
       out = ListenerProtocol::kHttp;
       return std::nullopt;
+    case remuda::v1::PROTOCOL_HTTPS:
+      out = ListenerProtocol::kHttps;
+      return std::nullopt;
     case remuda::v1::PROTOCOL_TCP:
       out = ListenerProtocol::kTcp;
       return std::nullopt;
-    case remuda::v1::PROTOCOL_HTTPS:
     case remuda::v1::PROTOCOL_TLS:
-      return std::string("protocol: only HTTP and TCP are served");
+      out = ListenerProtocol::kTls;
+      return std::nullopt;
     default:
       return "protocol: " + std::to_string(static_cast<int>(protocol)) +
              " is not HTTP, HTTPS, TCP or TLS";

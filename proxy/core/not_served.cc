@@ -14,10 +14,7 @@ Fault NotServedYet(const remuda::v1::Rule& rule) {
 }
 
 Fault NotServedYet(const remuda::v1::Listener& listener) {
-  for (const Fault& f : {Check(listener.certificates_size() > 0, "certificates"),
-                         Check(listener.tls_policy() != 0, "tls_policy"),
-                         Check(listener.has_mutual_authentication(), "mutual_authentication"),
-                         Check(listener.has_http2(), "http2")}) {
+  for (const Fault& f : {Check(listener.has_http2(), "http2")}) {
     if (f) return f;
   }
   for (const auto& rule : listener.rules()) {
@@ -30,8 +27,7 @@ Fault NotServedYet(const remuda::v1::Listener& listener) {
 
 Fault NotServedYet(const remuda::v1::TargetGroup& config) {
   for (const Fault& f : {Check(config.anomaly_mitigation(), "anomaly_mitigation"),
-                         Check(config.has_passive_ejection(), "passive_ejection"),
-                         Check(config.has_target_tls(), "target_tls")}) {
+                         Check(config.has_passive_ejection(), "passive_ejection")}) {
     if (f) return f;
   }
   return std::nullopt;

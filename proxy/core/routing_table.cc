@@ -69,8 +69,8 @@ class Compiler {
       table_->load_balancers = previous_.load_balancers;
       table_->shared_secrets = previous_.shared_secrets;
     }
-    const bool ok = TakeSecrets() && TakeGroups() && TakeTargets() && TakeSplits() && CompileGroups() &&
-                    TakeLoadBalancers() && CheckListeners();
+    const bool ok = TakeSecrets() && TakeTls() && TakeGroups() && TakeTargets() && TakeSplits() &&
+                    CompileGroups() && TakeLoadBalancers() && RenewTls() && CheckListeners();
     if (!ok) return error_;
     Diff();
     return std::shared_ptr<const RoutingTable>(std::move(table_));
@@ -120,6 +120,15 @@ class Compiler {
     return true;
   }
 
+  bool TakeTls() {
+    tls_.resources = previous_.tls;
+    const bool is_taken =
+        UpdateTls({*previous_.tls, previous_.shared_secrets != table_->shared_secrets}, update_,
+                  table_->shared_secrets, options_.tls, tls_, error_);
+    table_->tls = tls_.resources;
+    return is_taken;
+  }
+
   bool TakeGroups() {
     for (const std::string& name : update_.removed_target_groups()) {
       std::string id;
@@ -153,14 +162,15 @@ class Compiler {
     const std::string name = GroupName(group.id);
     if (auto f = CompileProtocol(config, group)) return Refuse(name, *f);
     if (auto f = NotServedYet(config)) return Refuse(name, *f);
+    if (auto f = AttachTls(config, Before(group.id).get(), options_.tls, group))
+      return Refuse(name, *f);
     using std::chrono::milliseconds;
     if (auto f = TakeDuration(config.has_deregistration_delay(), config.deregistration_delay(),
                               {"deregistration_delay", milliseconds(0), milliseconds(3600000)},
                               group.deregistration_delay)) {
       return Refuse(name, *f);
     }
-    if (auto f = CompileHealthCheck(config.health_check(), group.health_check))
-      return Refuse(name, *f);
+    if (auto f = CompileHealthCheck(config, group.health_check)) return Refuse(name, *f);
     if (auto f = CompileGroupPolicy(config, group.policy)) return Refuse(name, *f);
     return true;
   }
@@ -323,6 +333,8 @@ class Compiler {
       if (auto f = CompileLoadBalancer(config, groups, options_.allow_port_zero, *balancer)) {
         return Refuse(name, *f);
       }
+      if (auto f = AttachTls(config, *table_->tls, options_.tls, *balancer))
+        return Refuse(name, *f);
       balancer->serial = NextSerial();
       balancer->config = std::make_shared<const remuda::v1::LoadBalancer>(config);
       for (ListenerSpec& listener : balancer->listeners) listener.load_balancer = balancer.get();
@@ -334,6 +346,23 @@ class Compiler {
         balancer->state = std::make_shared<BalancerState>(options_.workers);
       }
       table_->load_balancers[balancer->id] = std::move(balancer);
+    }
+    return true;
+  }
+
+  // A certificate or a secret changed under load balancers that did not.
+  bool RenewTls() {
+    for (auto& [id, balancer] : table_->load_balancers) {
+      const auto before = previous_.load_balancers.find(id);
+      const bool is_due = before != previous_.load_balancers.end() && before->second == balancer &&
+                          IsTouched(*balancer->config, tls_);
+      if (!is_due) continue;
+      auto copy = std::make_shared<LoadBalancer>(*balancer);
+      if (auto f = AttachTls(*copy->config, *table_->tls, options_.tls, *copy))
+        return Refuse("loadBalancers/" + id, *f);
+      copy->serial = NextSerial();
+      for (ListenerSpec& listener : copy->listeners) listener.load_balancer = copy.get();
+      balancer = std::move(copy);
     }
     return true;
   }
@@ -408,6 +437,7 @@ class Compiler {
   const v1::ConfigUpdate& update_;
   const CompileOptions& options_;
   std::shared_ptr<RoutingTable> table_;
+  TlsUpdate tls_;
   std::map<std::string, Draft> drafts_;
   ConfigError error_;
 };
@@ -449,6 +479,8 @@ v1::ProxyConfig ConfigOf(const RoutingTable& table) {
     for (const Member& member : group->members) *config.add_targets() = *member.config;
     if (group->split != nullptr) *config.add_traffic_splits() = *group->split;
   }
+  for (const auto& [id, entry] : table.tls->certificates)
+    *config.add_certificates() = *entry.config;
   return config;
 }
 

@@ -19,6 +19,7 @@
 #include "proxy/core/hash_ring.h"
 #include "proxy/core/rule.h"
 #include "proxy/core/target_state.h"
+#include "proxy/core/tls_resources.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
 #include "proxy/http/proxy_protocol.h"
@@ -35,6 +36,8 @@ inline constexpr size_t kMinSecretBytes = 32;
 
 struct HealthCheckSpec {
   bool is_tcp = false;
+  bool is_tls = false;      // HTTPS
+  std::string server_name;  // to ask for by SNI, or empty
   std::string path = "/";
   uint16_t port = 0;  // 0: the port of the traffic
   std::chrono::milliseconds interval{30000};
@@ -89,6 +92,7 @@ struct TargetGroup {
   std::vector<SubsetSpec> subsets;
   // By ascending place; null unless requests are spread by hash.
   std::shared_ptr<const std::vector<HashPoint>> hash_points;
+  std::shared_ptr<const tls::ClientContext> tls;  // of HTTPS and TLS groups, else null
   // Sources, for the last good config and /config.
   std::shared_ptr<const remuda::v1::TargetGroup> config;
   std::shared_ptr<const v1::TrafficSplit> split;  // may be null
@@ -104,9 +108,10 @@ struct ListenerSpec {
   ListenerProtocol protocol = ListenerProtocol::kHttp;
   std::string address;  // empty: all
   uint16_t port = 0;
-  std::vector<Rule> rules;                      // by priority, the default last
-  std::shared_ptr<const RuleIndex> index;       // over `rules`
-  const LoadBalancer* load_balancer = nullptr;  // that holds it
+  std::vector<Rule> rules;                        // by priority, the default last
+  std::shared_ptr<const RuleIndex> index;         // over `rules`
+  const LoadBalancer* load_balancer = nullptr;    // that holds it
+  std::shared_ptr<const tls::ServerContext> tls;  // of kHttps and kTls, else null
   // Who begins connections with a PROXY protocol header.
   std::vector<Cidr> proxy_protocol_sources;
   std::chrono::milliseconds tcp_idle_timeout{350000};  // of kTcp and kTls
@@ -137,6 +142,7 @@ struct RoutingTable {
   std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
   std::map<std::string, std::shared_ptr<const LoadBalancer>> load_balancers;
   std::vector<std::string> shared_secrets;  // the newest first; empty: each process has its own
+  std::shared_ptr<const TlsResources> tls = std::make_shared<const TlsResources>();
 
   // What changed from the table before it, so that adopting it costs only that.
   std::vector<std::shared_ptr<const TargetGroup>> changed_groups;
@@ -159,6 +165,7 @@ struct CompileOptions {
   size_t workers = 1;
   std::string zone = "";         // the proxy's own
   bool allow_port_zero = false;  // config files only
+  TlsCompiler* tls = nullptr;    // null: nothing that needs TLS is served
 };
 
 // Applies an update to `previous` (not null; an empty table at first) and compiles the result.

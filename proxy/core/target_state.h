@@ -42,6 +42,8 @@ struct alignas(64) TargetSlot {
   OwnedCounter<uint64_t> server_errors;
   OwnedCounter<uint64_t> connection_errors;
   OwnedCounter<uint64_t> response_time_us;
+  // What proxy/tls keeps to resume sessions with it; touched by the worker alone.
+  std::shared_ptr<void> tls_session;
   // Idle connections of this worker, newest first; touched by the worker alone.
   UpstreamConnection* idle_head = nullptr;
   uint32_t idle_count = 0;

@@ -108,6 +108,13 @@ bool IsRegenerated(FieldId id) {
   }
 }
 
+// What is said of a client's certificate is said by us alone.
+bool IsClientCertificateField(const Field& field) {
+  constexpr std::string_view kPrefix = "x-amzn-mtls-";
+  return field.name.size() > kPrefix.size() && Lower(field.name[0]) == 'x' &&
+         EqualsIgnoreCase(field.name.substr(0, kPrefix.size()), kPrefix);
+}
+
 // A request without a body says so where the method lets a target expect one (RFC 9110
 // section 8.6).
 bool SaysEmptyBody(const RequestHead& head, const Framing& framing) {
@@ -124,8 +131,13 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   if (head.has_query) to.Add("?").Add(head.query);
   to.Add(" HTTP/1.1\r\nHost: ").Add(head.host.empty() ? info.fallback_host : head.host).Add("\r\n");
   AddFields(
-      head.fields, [](const Field& field) { return !field.is_dropped && !IsRegenerated(field.id); },
+      head.fields,
+      [](const Field& field) {
+        return !field.is_dropped && !IsRegenerated(field.id) &&
+               !(field.id == FieldId::kOther && IsClientCertificateField(field));
+      },
       to);
+  to.Add(info.client_fields);
   AddForwardedFor(head, info, to);
   to.Add("X-Forwarded-Proto: ").Add(info.protocol).Add("\r\nX-Forwarded-Port: ");
   to.AddNumber(info.port).Add("\r\n");

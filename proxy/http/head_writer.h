@@ -22,6 +22,7 @@ struct ForwardedInfo {
   ForwardedForMode mode = ForwardedForMode::kAppend;
   std::string_view fallback_host = {};  // Host for a request without one: the target
   std::string_view new_trace_id = {};   // "1-<8 hex>-<24 hex>": its Root, or its Self
+  std::string_view client_fields = {};  // whole lines on the client's certificate
 };
 
 // The bytes needed at most to forward a head of `head_size` bytes.

@@ -59,6 +59,7 @@ constexpr std::array<Entry, static_cast<size_t>(Reason::kCount)> kEntries = {{
     {Reason::kNoRegisteredTarget, 503, C::kAcceptable, "NoRegisteredTarget"},
     {Reason::kTargetConnectFailed, 502, C::kAcceptable, "TargetConnectFailed"},
     {Reason::kTargetConnectTimeout, 504, C::kAcceptable, "TargetConnectTimeout"},
+    {Reason::kTargetTlsFailed, 502, C::kAcceptable, "TargetTlsFailed"},
     {Reason::kTargetResponseTimeout, 504, C::kAcceptable, "TargetResponseTimeout"},
     {Reason::kTargetClosed, 502, C::kAcceptable, "TargetClosed"},
     {Reason::kTargetBadResponse, 502, C::kAcceptable, "TargetBadResponse"},

@@ -55,6 +55,7 @@ enum class Reason : uint8_t {
   kNoRegisteredTarget,
   kTargetConnectFailed,
   kTargetConnectTimeout,
+  kTargetTlsFailed,
   kTargetResponseTimeout,
   kTargetClosed,
   kTargetBadResponse,

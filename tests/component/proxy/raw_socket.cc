@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <utility>
 
@@ -23,6 +24,7 @@ RawSocket& RawSocket::operator=(RawSocket&& other) noexcept {
   Close();
   fd_ = std::exchange(other.fd_, -1);
   buffer_ = std::move(other.buffer_);
+  tls_ = std::move(other.tls_);
   return *this;
 }
 
@@ -39,7 +41,24 @@ RawSocket RawSocket::Connect(uint16_t port) {
   return RawSocket(fd);
 }
 
+bool RawSocket::StartTls(SSL* ssl) {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
+  tls_.reset(ssl, [](SSL* gone) {
+    // Else OpenSSL takes the session for a bad one that nobody may resume.
+    SSL_set_shutdown(gone, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(gone);
+  });
+  const timeval deadline{kDeadline.count(), 0};
+  setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
+  setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline);
+  SSL_set_fd(ssl, fd_);
+  return SSL_do_handshake(ssl) == 1;
+}
+
 bool RawSocket::Send(std::string_view bytes) {
+  if (tls_ != nullptr) {
+    return bytes.empty() || SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())) > 0;
+  }
   while (!bytes.empty()) {
     if (!WaitFor(fd_, POLLOUT)) return false;
     const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -51,8 +70,14 @@ bool RawSocket::Send(std::string_view bytes) {
 
 bool RawSocket::Fill() {
   char block[65536];
-  if (fd_ < 0 || !WaitFor(fd_, POLLIN)) return false;
-  const ssize_t n = recv(fd_, block, sizeof block, 0);
+  if (fd_ < 0) return false;
+  ssize_t n = 0;
+  if (tls_ != nullptr) {
+    n = SSL_read(tls_.get(), block, sizeof block);
+  } else {
+    if (!WaitFor(fd_, POLLIN)) return false;
+    n = recv(fd_, block, sizeof block, 0);
+  }
   if (n <= 0) return false;
   buffer_.append(block, static_cast<size_t>(n));
   return true;
@@ -105,14 +130,17 @@ std::string RawSocket::ReadMessage(bool bodiless) {
 }
 
 bool RawSocket::WaitClosed() {
-  if (!buffer_.empty() || !WaitFor(fd_, POLLIN)) return false;
+  if (!buffer_.empty()) return false;
   char byte;
+  if (tls_ != nullptr) return SSL_read(tls_.get(), &byte, 1) <= 0;
+  if (!WaitFor(fd_, POLLIN)) return false;
   return recv(fd_, &byte, 1, 0) <= 0;
 }
 
 void RawSocket::Close() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
+  tls_.reset();
 }
 
 void RawSocket::EndSending() { shutdown(fd_, SHUT_WR); }

@@ -1,8 +1,11 @@
 // Blocking loopback sockets with a deadline on everything, for scripted targets and raw clients.
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,13 +18,23 @@ class RawSocket {
  public:
   RawSocket() = default;
   explicit RawSocket(int fd) : fd_(fd) {}
-  RawSocket(RawSocket&& other) noexcept : fd_(other.fd_), buffer_(std::move(other.buffer_)) {
+  RawSocket(RawSocket&& other) noexcept
+      : fd_(other.fd_), buffer_(std::move(other.buffer_)), tls_(std::move(other.tls_)) {
     other.fd_ = -1;
   }
   RawSocket& operator=(RawSocket&& other) noexcept;
   ~RawSocket() { Close(); }
 
   static RawSocket Connect(uint16_t port);
+
+  // Everything is under TLS from now on. `ssl` is told its side (SSL_set_accept_state or
+  // SSL_set_connect_state) and belongs to this then. False if the handshake fails.
+  bool StartTls(SSL* ssl);
+  SSL* tls() const { return tls_.get(); }
+  // Of TLS: the peer has said that this is all.
+  bool has_ended_cleanly() const {
+    return tls_ != nullptr && (SSL_get_shutdown(tls_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
+  }
 
   bool is_open() const { return fd_ >= 0; }
   int fd() const { return fd_; }
@@ -50,6 +63,7 @@ class RawSocket {
 
   int fd_ = -1;
   std::string buffer_;
+  std::shared_ptr<SSL> tls_;
 };
 
 }  // namespace remuda::proxy::testing

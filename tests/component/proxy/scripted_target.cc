@@ -18,7 +18,8 @@ ScriptedTarget::Script ScriptedTarget::Answers(std::string body) {
   };
 }
 
-ScriptedTarget::ScriptedTarget(Script script) : script_(std::move(script)) {
+ScriptedTarget::ScriptedTarget(Script script, SSL_CTX* tls)
+    : script_(std::move(script)), tls_(tls) {
   listen_fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -66,7 +67,14 @@ void ScriptedTarget::Accept() {
 void ScriptedTarget::Serve(int fd) {
   RawSocket connection(fd);
   bool is_counted = false;
-  while (!is_stopped_) {
+  bool is_open = true;
+  if (tls_ != nullptr) {
+    SSL* const ssl = SSL_new(tls_);
+    SSL_set_accept_state(ssl);
+    is_open = connection.StartTls(ssl);
+    if (is_open && SSL_session_reused(ssl) == 1) ++resumptions_;
+  }
+  while (is_open && !is_stopped_) {
     const std::string head = connection.ReadUntil("\r\n\r\n");
     if (head.size() < 4 || head.compare(head.size() - 4, 4, "\r\n\r\n") != 0) break;
     if (head.rfind("GET /health", 0) == 0) {

@@ -21,13 +21,16 @@ class ScriptedTarget {
   // connection.
   using Script = std::function<bool(const std::string& head, RawSocket& connection)>;
 
-  explicit ScriptedTarget(Script script);
+  // With `tls`, which must outlive it, every connection begins with a handshake.
+  explicit ScriptedTarget(Script script, SSL_CTX* tls = nullptr);
   ~ScriptedTarget();  // stops listening, ends every connection
 
   uint16_t port() const { return port_; }
   std::string endpoint() const { return "127.0.0.1:" + std::to_string(port_); }
   int requests() const { return requests_.load(); }
   int connections() const { return connections_.load(); }
+  // Of TLS.
+  int resumptions() const { return resumptions_.load(); }
   void SetHealth(int status) { health_.store(status); }
   // As a process that is killed: the port is closed, every connection is reset.
   void Kill();
@@ -40,10 +43,12 @@ class ScriptedTarget {
   void Serve(int fd);
 
   const Script script_;
+  SSL_CTX* const tls_;
   int listen_fd_ = -1;
   uint16_t port_ = 0;
   std::atomic<int> requests_{0};
   std::atomic<int> connections_{0};
+  std::atomic<int> resumptions_{0};
   std::atomic<int> health_{200};
   std::atomic<bool> is_stopped_{false};
   std::mutex mutex_;

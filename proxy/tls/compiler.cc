@@ -1,0 +1,94 @@
+#include "proxy/tls/compiler.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "proxy/tls/certificate.h"
+#include "proxy/tls/client_context.h"
+#include "proxy/tls/server_context.h"
+#include "proxy/tls/ticket_keys.h"
+#include "remuda/v1/certificate.pb.h"
+#include "remuda/v1/load_balancer.pb.h"
+
+namespace remuda::proxy::tls {
+namespace {
+
+// Fewer are not worth a thread.
+constexpr size_t kCertificatesAThread = 32;
+
+// Moves what was made into `out`, or answers the fault.
+template <typename T>
+Fault Take(std::variant<std::shared_ptr<const T>, std::string> made,
+           std::shared_ptr<const T>& out) {
+  if (auto* error = std::get_if<std::string>(&made)) return std::move(*error);
+  out = std::get<0>(std::move(made));
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<TlsCompiler::Parsed> Compiler::ParseCertificates(
+    const std::vector<const remuda::v1::Certificate*>& configs) {
+  std::vector<Parsed> parsed(configs.size());
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    CertificateParser parser;
+    for (size_t i; (i = next.fetch_add(1)) < configs.size();) {
+      const remuda::v1::Certificate& config = *configs[i];
+      parsed[i].fault = Take(parser.Parse({.id = config.name(),
+                                           .certificate_pem = config.certificate_pem(),
+                                           .private_key_pem = config.private_key_pem()}),
+                             parsed[i].certificate);
+    }
+  };
+  const size_t threads = std::min(threads_, configs.size() / kCertificatesAThread);
+  std::vector<std::thread> helpers;
+  for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  return parsed;
+}
+
+std::shared_ptr<const TicketKeys> Compiler::MakeTicketKeys(
+    const std::vector<std::string>& secrets) {
+  return std::make_shared<const TicketKeys>(secrets);
+}
+
+Fault Compiler::MakeServerContext(Listener listener, std::shared_ptr<const ServerContext>& out) {
+  ServerOptions options;
+  const remuda::v1::Listener& config = listener.config;
+  options.minimum = config.tls_policy() == remuda::v1::TLS_POLICY_TLS13 ? MinimumVersion::kTls13
+                                                                        : MinimumVersion::kTls12;
+  switch (config.mutual_authentication().mode()) {
+    case remuda::v1::MutualAuthentication::MODE_PASSTHROUGH:
+      options.client_certificates = ClientCertificates::kPassthrough;
+      break;
+    case remuda::v1::MutualAuthentication::MODE_VERIFY:
+      options.client_certificates = ClientCertificates::kVerify;
+      break;
+    default:
+      break;
+  }
+  if (options.client_certificates != ClientCertificates::kVerify &&
+      !config.mutual_authentication().ca_pem().empty()) {
+    return "mutual_authentication.ca_pem: is not looked at unless mode is MODE_VERIFY";
+  }
+  options.ca_pem = config.mutual_authentication().ca_pem();
+  options.speaks_http = config.protocol() == remuda::v1::PROTOCOL_HTTPS;
+  options.scope = listener.load_balancer;
+  options.certificates = std::move(listener.certificates);
+  options.tickets = std::move(listener.tickets);
+  return Take(ServerContext::Make(std::move(options)), out);
+}
+
+Fault Compiler::MakeClientContext(const remuda::v1::TargetTls& config,
+                                  std::shared_ptr<const ClientContext>& out) {
+  return Take(
+      ClientContext::Make({.verifies = config.verify() == remuda::v1::TargetTls::VERIFY_FULL,
+                           .ca_pem = config.ca_pem(),
+                           .server_name = config.server_name()}),
+      out);
+}
+
+}  // namespace remuda::proxy::tls

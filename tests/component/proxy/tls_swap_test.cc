@@ -1,0 +1,109 @@
+// Certificates that change while the proxy runs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/component/proxy/fake_controller.h"
+#include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/tls_client.h"
+#include "tests/component/proxy/updates.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+void AddCertificate(v1::ConfigUpdate& update, const std::string& common_name) {
+  const TestCertificate made =
+      MakeCertificate({.names = {"shop.test"}, .common_name = common_name});
+  auto* certificate = update.mutable_upserts()->add_certificates();
+  certificate->set_name("certificates/web");
+  certificate->set_certificate_pem(made.pem);
+  certificate->set_private_key_pem(made.key_pem);
+}
+
+class TlsSwapTest : public ::testing::Test {
+ protected:
+  void Start() {
+    port_ = FreePort();
+    proxy_ = std::make_unique<ProxyProcess>("", ControllerFlags(controller_));
+    controller_.Expect([](const auto& m) { return m.has_hello(); });
+    v1::ConfigUpdate update = Whole(1, port_);
+    auto* listener = update.mutable_upserts()->mutable_load_balancers(0)->mutable_listeners(0);
+    listener->set_protocol(remuda::v1::PROTOCOL_HTTPS);
+    listener->add_certificates("web");
+    AddCertificate(update, "v1");
+    AddTarget(update, "i-1", target_.port());
+    controller_.Send(update);
+    controller_.ExpectAck(1);
+    ASSERT_TRUE(controller_.ExpectHealthy("i-1"));
+  }
+
+  FakeController controller_{1};
+  ScriptedTarget target_{ScriptedTarget::Answers("hello")};
+  std::unique_ptr<ProxyProcess> proxy_;
+  uint16_t port_ = 0;
+};
+
+TEST_F(TlsSwapTest, NewHandshakesGetTheNewCertificateAndOpenConnectionsGoOn) {
+  Start();
+  std::atomic<bool> is_over{false};
+  std::atomic<int> good{0}, bad{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&, i] {
+      RawSocket kept = ConnectTls(port_);
+      while (!is_over) {
+        if (i % 2 == 1) kept = ConnectTls(port_);  // half of them make a new one each time
+        (StatusOf(Ask(kept)) == 200 ? good : bad) += 1;
+      }
+    });
+  }
+  RawSocket open = ConnectTls(port_);
+  EXPECT_EQ(ShownTo(open), "v1");
+  const pid_t pid = proxy_->pid();
+  for (int version = 2; version <= 8; ++version) {
+    v1::ConfigUpdate update = Update(version, version - 1);
+    AddCertificate(update, "v" + std::to_string(version));
+    controller_.Send(update);
+    controller_.ExpectAck(version);
+    EXPECT_EQ(ShownTo(ConnectTls(port_)), "v" + std::to_string(version));
+    EXPECT_EQ(StatusOf(Ask(open)), 200);
+    const int wanted = good + 20;
+    EXPECT_TRUE(WaitUntil([&] { return good >= wanted || bad > 0; }));
+  }
+  is_over = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(bad, 0);
+  EXPECT_TRUE(proxy_->is_running());
+  EXPECT_EQ(proxy_->pid(), pid);
+}
+
+TEST_F(TlsSwapTest, ARefusedCertificateChangesNothing) {
+  Start();
+  v1::ConfigUpdate update = Update(2, 1);
+  AddCertificate(update, "v2");
+  update.mutable_upserts()->mutable_certificates(0)->set_private_key_pem("garbage");
+  controller_.Send(update);
+  const v1::Nack nack = controller_.ExpectNack();
+  EXPECT_THAT(nack.DebugString(), ::testing::HasSubstr("certificates/web"));
+  EXPECT_THAT(nack.DebugString(), ::testing::HasSubstr("private_key_pem: cannot be read"));
+  EXPECT_THAT(nack.DebugString(), ::testing::Not(::testing::HasSubstr("garbage")));
+  EXPECT_EQ(ShownTo(ConnectTls(port_)), "v1");
+
+  v1::ConfigUpdate file = Update(2, 1);
+  AddCertificate(file, "v2");
+  file.mutable_upserts()->mutable_certificates(0)->set_private_key_file("/etc/key.pem");
+  controller_.Send(file);
+  EXPECT_THAT(controller_.ExpectNack().DebugString(),
+              ::testing::HasSubstr("private_key_file: is only for a proxy's config file"));
+
+  v1::ConfigUpdate removal = Update(2, 1);
+  removal.add_removed_certificates("web");
+  controller_.Send(removal);
+  EXPECT_THAT(controller_.ExpectNack().DebugString(),
+              ::testing::HasSubstr("there is no certificate 'web'"));
+  EXPECT_EQ(ShownTo(ConnectTls(port_)), "v1");
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

@@ -1,0 +1,537 @@
+// Certificates, names, tickets and streams of proxy/tls, without a proxy.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "proxy/tls/certificate_store.h"
+#include "proxy/tls/client_context.h"
+#include "proxy/tls/client_fields.h"
+#include "proxy/tls/compiler.h"
+#include "proxy/tls/server_context.h"
+#include "proxy/tls/ticket_keys.h"
+#include "proxy/tls/tls_stream.h"
+#include "tests/unit/proxy/test_certificates.h"
+
+namespace remuda::proxy::tls {
+namespace {
+
+using proxy::testing::CertificateRequest;
+using proxy::testing::MakeCertificate;
+using proxy::testing::TestCertificate;
+using proxy::testing::TestKey;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+std::string FaultOf(const CertificateSource& source) {
+  const auto result = CertificateParser().Parse(source);
+  const auto* error = std::get_if<std::string>(&result);
+  return error == nullptr ? "" : *error;
+}
+
+std::shared_ptr<const Certificate> Parse(const std::string& id, const TestCertificate& made) {
+  auto result = CertificateParser().Parse({id, made.pem, made.key_pem});
+  if (auto* error = std::get_if<std::string>(&result)) ADD_FAILURE() << *error;
+  return std::get<0>(std::move(result));
+}
+
+std::shared_ptr<const Certificate> Named(const std::string& id, std::vector<std::string> names,
+                                         TestKey key = TestKey::kP256) {
+  return Parse(id, MakeCertificate({.names = std::move(names), .key = key}));
+}
+
+std::string Encrypted(const TestCertificate& made) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  PEM_write_bio_PrivateKey(bio.get(), made.key.get(), EVP_aes_128_cbc(), nullptr, 0, nullptr,
+                           const_cast<char*>("secret"));
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return {data, static_cast<size_t>(size)};
+}
+
+TEST(Certificate, IsRefusedWithTheFieldAndTheRule) {
+  const TestCertificate good = MakeCertificate({.names = {"a.test"}});
+  const TestCertificate other = MakeCertificate({.names = {"a.test"}, .key_index = 1});
+  const TestCertificate weak = MakeCertificate({.key = TestKey::kRsa1024});
+  const TestCertificate edwards = MakeCertificate({.key = TestKey::kEd25519});
+  std::string chain;
+  for (size_t i = 0; i <= kMaxChainCertificates; ++i) chain += good.pem;
+  const std::string torn = good.pem.substr(0, good.pem.size() / 2);
+  const std::string damaged = std::string(good.pem).replace(60, 4, "!!!!");
+  const struct {
+    std::string certificate, key, want;
+  } cases[] = {
+      {good.pem, good.key_pem, ""},
+      {good.pem + other.pem, good.key_pem, ""},
+      {"text before\n" + good.pem + "text after\n", good.key_pem, ""},
+      {"", good.key_pem, "certificate_pem: holds no certificate"},
+      {good.key_pem, good.key_pem, "certificate_pem: holds no certificate"},
+      {torn, good.key_pem, "certificate_pem: certificate 1 cannot be read"},
+      {damaged, good.key_pem, "certificate_pem: certificate 1 cannot be read"},
+      {good.pem + damaged, good.key_pem, "certificate_pem: certificate 2 cannot be read"},
+      {chain, good.key_pem, "certificate_pem: more than 10 certificates"},
+      {std::string(kMaxCertificatePemBytes + 1, 'x'), good.key_pem, "bytes, at most 65536"},
+      {good.pem, "", "private_key_pem: cannot be read"},
+      {good.pem, good.pem, "private_key_pem: cannot be read"},
+      {good.pem, std::string(kMaxKeyPemBytes + 1, 'x'), "bytes, at most 16384"},
+      {good.pem, other.key_pem, "private_key_pem: is not the key of the first certificate"},
+      {good.pem, Encrypted(good), "private_key_pem: the key is encrypted"},
+      {weak.pem, weak.key_pem, "private_key_pem: RSA of 1024 bits is not within 2048-8192"},
+      {edwards.pem, edwards.key_pem, "private_key_pem: the key is neither RSA nor ECDSA"},
+  };
+  for (const auto& c : cases) {
+    const std::string fault = FaultOf({"a", c.certificate, c.key});
+    if (c.want.empty()) {
+      EXPECT_EQ(fault, "");
+    } else {
+      EXPECT_THAT(fault, HasSubstr(c.want));
+    }
+    EXPECT_EQ(ERR_peek_error(), 0u) << "the error queue is not empty after: " << c.want;
+  }
+}
+
+TEST(Certificate, TakesItsNamesFromTheAlternativesOrElseTheCommonName) {
+  const auto names = [](const CertificateRequest& request) {
+    return Parse("a", MakeCertificate(request))->dns_names();
+  };
+  EXPECT_THAT(names({.names = {"A.Test", "*.B.test", "a.test"}, .common_name = "c.test"}),
+              ElementsAre("a.test", "*.b.test"));
+  EXPECT_THAT(names({.common_name = "C.test"}), ElementsAre("c.test"));
+  EXPECT_THAT(names({.common_name = "Some Body"}), IsEmpty());
+  // An alternative of another kind counts: the common name is not looked at then.
+  EXPECT_THAT(names({.addresses = {"10.0.0.1"}, .common_name = "c.test"}), IsEmpty());
+}
+
+TEST(Certificate, NormalizesDnsNames) {
+  const struct {
+    std::string name;
+    bool wildcard;
+    std::string want;  // empty: it is none
+  } cases[] = {
+      {"a", false, "a"},
+      {"A.B.test.", false, "a.b.test"},
+      {"xn--bcher-kva.test", false, "xn--bcher-kva.test"},
+      {"_dmarc.a.test", false, "_dmarc.a.test"},
+      {"*.a.test", true, "*.a.test"},
+      {"*.a.test", false, ""},
+      {"a.*.test", true, ""},
+      {"*", true, ""},
+      {"w*.a.test", true, ""},
+      {"**.a.test", true, ""},
+      {"", true, ""},
+      {".", true, ""},
+      {"a..b", true, ""},
+      {".a", true, ""},
+      {"10.0.0.1", true, ""},
+      {"a b.test", true, ""},
+      {std::string("a.te\0st", 7), true, ""},
+      {std::string(64, 'a') + ".test", true, ""},
+      {std::string(250, 'a') + ".test", true, ""},
+  };
+  for (const auto& c : cases) {
+    std::string out;
+    EXPECT_EQ(NormalizeDnsName(c.name, c.wildcard, out), !c.want.empty()) << c.name;
+    if (!c.want.empty()) EXPECT_EQ(out, c.want);
+  }
+}
+
+TEST(CertificateStore, FindsTheExactNameThenTheWildcardThenTheFirst) {
+  const auto first = Named("first", {"first.test"});
+  const CertificateStore store({first, Named("shop", {"shop.test", "*.shop.test"}),
+                                Named("api", {"api.shop.test"}), Named("late", {"shop.test"})});
+  const struct {
+    const char* name;
+    const char* want;
+  } cases[] = {
+      {"shop.test", "shop"},     {"SHOP.Test", "shop"},    {"shop.test.", "shop"},
+      {"www.shop.test", "shop"}, {"api.shop.test", "api"}, {"a.b.shop.test", "first"},
+      {"other.test", "first"},   {"test", "first"},        {"", "first"},
+      {".shop.test", "first"},   {"*.shop.test", "shop"},  {"..", "first"},
+  };
+  for (const auto& c : cases) {
+    ASSERT_NE(store.Find(c.name).ecdsa, nullptr);
+    EXPECT_EQ(store.Find(c.name).ecdsa->id(), c.want) << c.name;
+    EXPECT_EQ(store.Find(c.name).rsa, nullptr) << c.name;
+  }
+  EXPECT_EQ(store.Find(std::string(300, 'a')).ecdsa, first.get());
+}
+
+TEST(CertificateStore, KeepsOneOfEachKindForAName) {
+  const auto rsa = Named("rsa", {"a.test"}, TestKey::kRsa2048);
+  const auto ecdsa = Named("ecdsa", {"a.test", "b.test"});
+  const CertificateStore store({rsa, ecdsa});
+  EXPECT_EQ(store.Find("a.test"), (CertificateStore::Entry{rsa.get(), ecdsa.get()}));
+  EXPECT_EQ(store.Find("b.test"), (CertificateStore::Entry{nullptr, ecdsa.get()}));
+  EXPECT_EQ(store.fallback(), (CertificateStore::Entry{rsa.get(), ecdsa.get()}));
+}
+
+const std::string kSecret(32, 's');
+const std::string kOldSecret(32, 'o');
+constexpr std::chrono::system_clock::time_point kNow{std::chrono::hours(24 * 365 * 50)};
+
+TEST(TicketKeys, AreTheSameForAllThatShareASecret) {
+  const TicketKeys one({kSecret});
+  const TicketKeys two({kSecret, kOldSecret});
+  EXPECT_EQ(one.Sealing(kNow), two.Sealing(kNow));
+  EXPECT_FALSE(one.Sealing(kNow) == TicketKeys({kOldSecret}).Sealing(kNow));
+  EXPECT_EQ(TicketKeys({}).Sealing(kNow), TicketKeys({}).Sealing(kNow)) << "one process";
+  EXPECT_FALSE(TicketKeys({}).Sealing(kNow) == one.Sealing(kNow));
+}
+
+TEST(TicketKeys, AreUnderstoodForTwoGenerations) {
+  const TicketKeys keys({kSecret});
+  const TicketKeys::Key key = keys.Sealing(kNow);
+  const auto is_known = [&](std::chrono::seconds later) {
+    return keys.Find(key.name.data(), kNow + later).has_value();
+  };
+  constexpr auto kGeneration = TicketKeys::kGeneration;
+  EXPECT_TRUE(is_known(std::chrono::seconds(0)));
+  EXPECT_TRUE(is_known(kGeneration)) << "good for a generation at least";
+  EXPECT_FALSE(is_known(2 * kGeneration + std::chrono::hours(1)));
+  EXPECT_TRUE(is_known(-std::chrono::hours(1))) << "a clock that runs behind";
+  EXPECT_FALSE(keys.Sealing(kNow + kGeneration) == key) << "a new one each generation";
+}
+
+TEST(TicketKeys, OfTheSecretBeforeAreUnderstoodButNotUsed) {
+  const TicketKeys before({kOldSecret});
+  const TicketKeys after({kSecret, kOldSecret});
+  const TicketKeys::Key old_key = before.Sealing(kNow);
+  EXPECT_TRUE(after.Find(old_key.name.data(), kNow).has_value());
+  EXPECT_FALSE(after.Sealing(kNow) == old_key);
+  EXPECT_FALSE(TicketKeys({kSecret}).Find(old_key.name.data(), kNow).has_value());
+}
+
+// Two streams over a socket pair, driven in turn.
+class Pair {
+ public:
+  Pair(const ServerContext& server, const ClientContext& client, const std::string& name,
+       SSL_SESSION* session = nullptr) {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds_) != 0) ADD_FAILURE();
+    server_ =
+        std::make_unique<TlsStream>(server.NewConnection(), fds_[0], TlsStream::Side::kServer);
+    client_ = std::make_unique<TlsStream>(client.NewConnection(name, "127.0.0.1", session), fds_[1],
+                                          TlsStream::Side::kClient);
+  }
+  ~Pair() {
+    for (const int fd : fds_) close(fd);
+  }
+  bool Shake() {
+    int server = -EAGAIN;
+    int client = -EAGAIN;
+    for (int i = 0; i < 10 && (server == -EAGAIN || client == -EAGAIN); ++i) {
+      if (client == -EAGAIN) client = client_->Handshake();
+      if (server == -EAGAIN) server = server_->Handshake();
+    }
+    char byte;
+    if (client == 0) client_->Receive(&byte, 1);  // tickets, or an alert
+    return server == 0 && client == 0;
+  }
+  TlsStream& server() { return *server_; }
+  TlsStream& client() { return *client_; }
+  int server_fd() const { return fds_[0]; }
+  int client_fd() const { return fds_[1]; }
+
+ private:
+  int fds_[2] = {-1, -1};
+  std::unique_ptr<TlsStream> server_, client_;
+};
+
+std::shared_ptr<const ServerContext> Server(ServerOptions options) {
+  if (options.certificates.empty()) options.certificates = {Named("web", {"web.test"})};
+  if (options.tickets == nullptr)
+    options.tickets = std::make_shared<const TicketKeys>(std::vector<std::string>{});
+  auto made = ServerContext::Make(std::move(options));
+  if (auto* error = std::get_if<std::string>(&made)) ADD_FAILURE() << *error;
+  return std::get<0>(std::move(made));
+}
+
+std::shared_ptr<const ClientContext> Client(const ClientOptions& options = {}) {
+  auto made = ClientContext::Make(options);
+  if (auto* error = std::get_if<std::string>(&made)) ADD_FAILURE() << *error;
+  return std::get<0>(std::move(made));
+}
+
+TEST(TlsStream, CarriesBytesOfAnySizeBothWays) {
+  Pair pair(*Server({}), *Client(), "web.test");
+  ASSERT_TRUE(pair.Shake());
+  EXPECT_EQ(pair.server().tls_info()->certificate, "web");
+  EXPECT_EQ(pair.server().tls_info()->server_name, "web.test");
+  EXPECT_EQ(pair.server().tls_info()->protocol, "TLSv1.3");
+  EXPECT_EQ(pair.server().tls_info()->cipher, "TLS_AES_128_GCM_SHA256");
+  EXPECT_EQ(pair.server().tls_info()->alpn, "http/1.1");
+  std::string text(3 << 20, '\0');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 + (i >> 12));
+  for (const bool to_client : {true, false}) {
+    TlsStream& from = to_client ? pair.server() : pair.client();
+    TlsStream& to = to_client ? pair.client() : pair.server();
+    std::string got;
+    size_t sent = 0;
+    std::string block(20000, '\0');
+    bool was_full = false;
+    while (got.size() < text.size()) {
+      // Pieces of odd sizes, as a head, a chunk and its end.
+      const size_t left = text.size() - sent;
+      const size_t parts[3] = {std::min<size_t>(left, 300),
+                               std::min<size_t>(left, 16700) - std::min<size_t>(left, 300),
+                               left > 16702 ? 2u : 0u};
+      iovec pieces[3];
+      size_t at = sent;
+      for (int i = 0; i < 3; ++i) {
+        pieces[i] = {text.data() + at, parts[i]};
+        at += parts[i];
+      }
+      const ssize_t n = left > 0 ? from.Send(pieces, 3) : -EAGAIN;
+      if (n > 0) sent += static_cast<size_t>(n);
+      if (n == -EAGAIN || left == 0) {
+        was_full = was_full || n == -EAGAIN;
+        const Received received = to.Receive(block.data(), block.size());
+        ASSERT_GT(received.bytes, 0);
+        got.append(block.data(), static_cast<size_t>(received.bytes));
+      } else {
+        ASSERT_GT(n, 0);
+      }
+    }
+    EXPECT_TRUE(was_full) << "the test must fill the socket";
+    EXPECT_EQ(got == text, true);
+  }
+}
+
+TEST(TlsStream, TellsACleanEndFromACut) {
+  const auto server = Server({});
+  char byte;
+  {
+    Pair pair(*server, *Client(), "web.test");
+    ASSERT_TRUE(pair.Shake());
+    pair.server().CloseNotify();
+    EXPECT_EQ(pair.client().Receive(&byte, 1).bytes, 0);
+  }
+  {
+    Pair pair(*server, *Client(), "web.test");
+    ASSERT_TRUE(pair.Shake());
+    shutdown(pair.server_fd(), SHUT_WR);
+    EXPECT_EQ(pair.client().Receive(&byte, 1).bytes, -ECONNRESET);
+    EXPECT_LT(pair.client().Receive(&byte, 1).bytes, 0) << "and it stays so";
+  }
+}
+
+TEST(TlsStream, KnowsThatTheSocketIsEmpty) {
+  Pair pair(*Server({}), *Client(), "web.test");
+  ASSERT_TRUE(pair.Shake());
+  char block[64];
+  const iovec piece{const_cast<char*>("hello"), 5};
+  ASSERT_EQ(pair.client().Send(&piece, 1), 5);
+  ASSERT_EQ(pair.client().Send(&piece, 1), 5);
+  Received got = pair.server().Receive(block, 7);  // one record and a part of the next
+  EXPECT_EQ(got.bytes, 7);
+  EXPECT_FALSE(got.is_drained);
+  EXPECT_TRUE(pair.server().has_pending());
+  got = pair.server().Receive(block, sizeof block);
+  EXPECT_EQ(got.bytes, 3);
+  EXPECT_EQ(pair.server().Receive(block, sizeof block).bytes, -EAGAIN);
+  ASSERT_EQ(pair.client().Send(&piece, 1), 5);
+  got = pair.server().Receive(block, sizeof block);
+  EXPECT_EQ(got.bytes, 5);
+  EXPECT_TRUE(got.is_drained);
+  EXPECT_FALSE(pair.server().has_pending());
+}
+
+TEST(TlsStream, SaysWhyAHandshakeFailed) {
+  const auto server = Server({});
+  const struct {
+    std::string bytes;
+    bool ends;
+    HandshakeFailure want;
+  } cases[] = {
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", false, HandshakeFailure::kPlainHttp},
+      {"SSH-2.0-OpenSSH_9.2\r\n", false, HandshakeFailure::kMalformed},
+      {std::string("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", 10), false,
+       HandshakeFailure::kMalformed},
+      {std::string("\x16\x03\x01\xff\xff\x01", 6), false, HandshakeFailure::kMalformed},
+      {"", true, HandshakeFailure::kClosed},
+      {std::string("\x16\x03\x01\x02\x00\x01", 6), true, HandshakeFailure::kClosed},
+  };
+  for (const auto& c : cases) {
+    Pair pair(*server, *Client(), "web.test");
+    ASSERT_EQ(send(pair.client_fd(), c.bytes.data(), c.bytes.size(), 0),
+              static_cast<ssize_t>(c.bytes.size()));
+    if (c.ends) shutdown(pair.client_fd(), SHUT_WR);
+    int result = pair.server().Handshake();
+    if (result == -EAGAIN) result = pair.server().Handshake();  // the end has its own event
+    EXPECT_NE(result, -EAGAIN);
+    EXPECT_LT(result, 0);
+    EXPECT_EQ(NameOf(pair.server().failure()), NameOf(c.want)) << c.bytes;
+    EXPECT_EQ(ERR_peek_error(), 0u);
+  }
+}
+
+TEST(ServerContext, ResumesWithTicketsAlsoAfterAConfigChange) {
+  const auto tickets = std::make_shared<const TicketKeys>(std::vector<std::string>{kSecret});
+  const auto client = Client();
+  SslSessionPtr session;
+  {
+    Pair pair(*Server({.scope = "shop", .tickets = tickets}), *client, "web.test");
+    ASSERT_TRUE(pair.Shake());
+    EXPECT_FALSE(pair.server().tls_info()->is_resumed);
+    session = pair.client().TakeSession();
+    ASSERT_NE(session, nullptr);
+  }
+  const auto resumes = [&](ServerOptions options) {
+    Pair pair(*Server(std::move(options)), *client, "web.test", session.get());
+    EXPECT_TRUE(pair.Shake());
+    return pair.server().tls_info() != nullptr && pair.server().tls_info()->is_resumed;
+  };
+  const auto again = std::make_shared<const TicketKeys>(std::vector<std::string>{kSecret});
+  const auto other = std::make_shared<const TicketKeys>(std::vector<std::string>{kOldSecret});
+  EXPECT_TRUE(resumes({.scope = "shop", .tickets = again}));
+  EXPECT_FALSE(resumes({.scope = "shop", .tickets = other}));
+  EXPECT_FALSE(resumes({.scope = "mail", .tickets = again})) << "of another load balancer";
+  EXPECT_FALSE(resumes(
+      {.client_certificates = ClientCertificates::kPassthrough, .scope = "shop", .tickets = again}))
+      << "of one that asks for certificates";
+}
+
+TEST(ServerContext, ShowsTheCertificateOfTheKindThatTheClientCanCheck) {
+  const auto server = Server(
+      {.certificates = {Named("rsa", {"a.test"}, TestKey::kRsa2048), Named("ecdsa", {"a.test"}),
+                        Named("other-rsa", {"b.test"}, TestKey::kRsa2048),
+                        Named("other-ecdsa", {"b.test"})}});
+  const struct {
+    const char* name;
+    const char* algorithms;
+    const char* want;
+  } cases[] = {
+      {"a.test", "ECDSA+SHA256", "ecdsa"},       {"a.test", "RSA-PSS+SHA256", "rsa"},
+      {"b.test", "ECDSA+SHA256", "other-ecdsa"}, {"b.test", "RSA-PSS+SHA256", "other-rsa"},
+      {"c.test", "RSA-PSS+SHA256", "rsa"},
+  };
+  for (const auto& c : cases) {
+    Pair pair(*server, *Client(), c.name);
+    SSL_set1_sigalgs_list(pair.client().ssl(), c.algorithms);
+    ASSERT_TRUE(pair.Shake());
+    EXPECT_EQ(pair.server().tls_info()->certificate, c.want) << c.name << " " << c.algorithms;
+  }
+}
+
+TEST(ClientContext, ChecksTheChainAndTheName) {
+  const TestCertificate authority =
+      MakeCertificate({.common_name = "ca", .key_index = 7, .is_authority = true});
+  const TestCertificate good = MakeCertificate({.names = {"a.test"}}, &authority);
+  const TestCertificate expired =
+      MakeCertificate({.names = {"a.test"}, .ends = std::chrono::hours(-1)}, &authority);
+  const TestCertificate foreign = MakeCertificate({.names = {"a.test"}});
+  const TestCertificate by_address = MakeCertificate({.addresses = {"127.0.0.1"}}, &authority);
+  const struct {
+    const TestCertificate& shown;
+    const char* name;
+    bool verifies;
+    const char* want;  // part of the error; empty: it goes through
+  } cases[] = {
+      {good, "a.test", true, ""},
+      {good, "b.test", true, "hostname mismatch"},
+      {expired, "a.test", true, "certificate has expired"},
+      {foreign, "a.test", true, "self-signed certificate"},
+      {good, "", true, "IP address mismatch"},
+      {by_address, "", true, ""},
+      {foreign, "b.test", false, ""},
+      {expired, "", false, ""},
+  };
+  for (const auto& c : cases) {
+    const auto client =
+        Client({.verifies = c.verifies, .ca_pem = c.verifies ? authority.pem : std::string()});
+    Pair pair(*Server({.certificates = {Parse("a", c.shown)}}), *client, c.name);
+    const bool is_through = pair.Shake();
+    EXPECT_EQ(is_through, c.want[0] == '\0') << c.name << " " << c.want;
+    if (!is_through) EXPECT_THAT(std::string(pair.client().VerifyError()), HasSubstr(c.want));
+  }
+}
+
+TEST(ClientContext, IsRefusedWithTheFieldAndTheRule) {
+  const auto fault = [](const ClientOptions& options) {
+    const auto made = ClientContext::Make(options);
+    const auto* error = std::get_if<std::string>(&made);
+    return error == nullptr ? std::string() : *error;
+  };
+  EXPECT_THAT(fault({.verifies = true, .ca_pem = "x"}), HasSubstr("target_tls.ca_pem: holds no"));
+  EXPECT_THAT(fault({.server_name = "a b"}), HasSubstr("target_tls.server_name: 'a b' is not"));
+  EXPECT_THAT(fault({.ca_pem = "x"}), HasSubstr("ca_pem: is not looked at unless verify"));
+}
+
+TEST(ClientContext, AsksForTheHostWithoutItsPort) {
+  const auto of_host = Client();
+  EXPECT_EQ(of_host->NameFor("shop.test:8443"), "shop.test");
+  EXPECT_EQ(of_host->NameFor("shop.test"), "shop.test");
+  EXPECT_EQ(of_host->NameFor("10.0.0.1:80"), "");
+  EXPECT_EQ(of_host->NameFor("[::1]:80"), "");
+  EXPECT_EQ(of_host->NameFor(""), "");
+  EXPECT_EQ(Client({.server_name = "Fixed.test"})->NameFor("shop.test"), "fixed.test");
+}
+
+TEST(ClientFields, SayWhatTheCertificateIs) {
+  const TestCertificate authority =
+      MakeCertificate({.common_name = "ca", .key_index = 7, .is_authority = true});
+  const TestCertificate mine = MakeCertificate({.common_name = "eve\r\nX-Evil: 1"}, &authority);
+  const auto fields = [&](ClientCertificates mode) {
+    const auto server =
+        Server({.client_certificates = mode,
+                .ca_pem = mode == ClientCertificates::kVerify ? authority.pem : ""});
+    Pair pair(*server, *Client(), "web.test");
+    SSL_use_certificate(pair.client().ssl(), mine.certificate.get());
+    SSL_use_PrivateKey(pair.client().ssl(), mine.key.get());
+    EXPECT_TRUE(pair.Shake());
+    return ClientFields(pair.server().ssl(), mode);
+  };
+  const std::string passed = fields(ClientCertificates::kPassthrough);
+  EXPECT_THAT(passed, HasSubstr("X-Amzn-Mtls-Clientcert: -----BEGIN%20CERTIFICATE-----%0A"));
+  EXPECT_THAT(passed, ::testing::EndsWith("%0A-----END%20CERTIFICATE-----%0A\r\n"));
+  const std::string verified = fields(ClientCertificates::kVerify);
+  EXPECT_THAT(verified, HasSubstr("X-Amzn-Mtls-Clientcert-Issuer: CN=ca\r\n"));
+  EXPECT_THAT(verified, HasSubstr("X-Amzn-Mtls-Clientcert-Subject: CN=eve\\0D\\0AX-Evil: 1\r\n"));
+  EXPECT_THAT(verified, HasSubstr("X-Amzn-Mtls-Clientcert-Serial-Number: "));
+  EXPECT_THAT(verified, ::testing::ContainsRegex(
+                            "Validity: NotBefore=[0-9-]*T[0-9:]*Z;NotAfter=[0-9-]*T[0-9:]*Z\r\n"));
+  EXPECT_THAT(verified, HasSubstr("X-Amzn-Mtls-Clientcert-Leaf: -----BEGIN%20CERTIFICATE"));
+  EXPECT_THAT(verified, Not(HasSubstr("\r\nX-Evil")));
+}
+
+TEST(Compiler, ParsesTenThousandCertificates) {
+  // Keys are shared to keep the making short, but each is parsed.
+  const TestCertificate authority = MakeCertificate({.key_index = 7, .is_authority = true});
+  std::vector<remuda::v1::Certificate> configs(10000);
+  std::vector<const remuda::v1::Certificate*> pointers;
+  for (size_t i = 0; i < configs.size(); ++i) {
+    const std::string name = "n" + std::to_string(i) + ".test";
+    const TestCertificate made =
+        MakeCertificate({.names = {name, "*." + name},
+                         .key = i % 2 == 0 ? TestKey::kRsa2048 : TestKey::kP256,
+                         .key_index = static_cast<int>(i % 8)},
+                        &authority);
+    configs[i].set_name("c" + std::to_string(i));
+    configs[i].set_certificate_pem(made.pem);
+    configs[i].set_private_key_pem(made.key_pem);
+    pointers.push_back(&configs[i]);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<TlsCompiler::Parsed> parsed = Compiler(4).ParseCertificates(pointers);
+  const auto parsed_at = std::chrono::steady_clock::now();
+  std::vector<std::shared_ptr<const Certificate>> certificates;
+  for (auto& one : parsed) {
+    ASSERT_FALSE(one.fault) << *one.fault;
+    certificates.push_back(one.certificate);
+  }
+  const auto server = Server({.certificates = certificates});
+  const auto made_at = std::chrono::steady_clock::now();
+  std::printf("10000 certificates: parsed in %.2f s, listener made in %.3f s\n",
+              std::chrono::duration<double>(parsed_at - begin).count(),
+              std::chrono::duration<double>(made_at - parsed_at).count());
+  Pair pair(*server, *Client(), "www.n7777.test");
+  ASSERT_TRUE(pair.Shake());
+  EXPECT_EQ(pair.server().tls_info()->certificate, "c7777");
+}
+
+}  // namespace
+}  // namespace remuda::proxy::tls

@@ -88,7 +88,8 @@ void Http2Connection::OnTurnEnd() {
 }
 
 void Http2Connection::WantFlush() {
-  if (phase_ == Phase::kOpen) worker_.loop().AtTurnEnd(this);
+  // While it flushes, it goes on until nothing is left; while bytes wait, an event tells when to.
+  if (phase_ == Phase::kOpen && !is_flushing_ && unsent_.empty()) worker_.loop().AtTurnEnd(this);
 }
 
 void Http2Connection::Consume(int32_t stream_id, size_t bytes) {
@@ -120,7 +121,7 @@ void Http2Connection::Read() {
     Serve();
     total += static_cast<size_t>(got.bytes);
     if (total >= kHttp2TurnBytes && is_readable_) {
-      WantFlush();  // goes on then
+      worker_.loop().AtTurnEnd(this);  // goes on then
       return;
     }
   }
@@ -259,6 +260,13 @@ bool Http2Connection::FillOutput() {
 }
 
 bool Http2Connection::Flush() {
+  is_flushing_ = true;
+  const bool is_all = FlushAll();
+  is_flushing_ = false;
+  return is_all;
+}
+
+bool Http2Connection::FlushAll() {
   size_t total = 0;
   while (phase_ == Phase::kOpen) {
     if (!unsent_.empty() && !SendUnsent()) return false;
@@ -277,7 +285,7 @@ bool Http2Connection::Flush() {
     if (!SendOutput()) return false;
     Serve();  // there is room again
     if (total >= kHttp2TurnBytes) {
-      WantFlush();  // others first
+      worker_.loop().AtTurnEnd(this);  // others first
       return true;
     }
   }

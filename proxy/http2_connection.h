@@ -74,6 +74,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   void Unready(Http2Stream& stream);
   // Writes what there is. False if the client takes no more now, or the connection is closed.
   bool Flush();
+  bool FlushAll();
   bool SendUnsent();
   bool SendOutput();
   bool FillOutput();
@@ -101,7 +102,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   bool is_hung_up_ = false;
   bool is_preface_seen_ = false;  // with the client's first SETTINGS
   bool is_flooded_ = false;
-  bool is_serving_ = false;
+  bool is_flushing_ = false;
   uint64_t requests_ = 0;
   size_t header_block_bytes_ = 0;  // of the block that is being decoded
   size_t lingered_bytes_ = 0;

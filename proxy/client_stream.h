@@ -26,8 +26,6 @@ class ClientStream {
   virtual bool SendOwnHead(const http::OwnAnswer& answer) = 0;
   // Takes what there is room for, else -EAGAIN: the session is driven when there is room again.
   virtual ssize_t SendBody(const iovec* pieces, size_t count) = 0;
-  // Of the connection that the stream is of, if that is TLS; else null.
-  virtual const tls::ConnectionInfo* tls_info() const { return nullptr; }
   // The session is done: the response is whole, or it was cut short (the client must see that).
   // The stream does not know the session any more afterwards.
   virtual void Finish(bool is_whole) = 0;

@@ -39,6 +39,7 @@ class Connection : public IoHandler {
   const PeerAddress& peer() const { return peer_; }
   // Ties the log's lines of one connection together; unique for all that matters.
   uint64_t log_id() const { return log_id_; }
+  void set_log_id(uint64_t id) { log_id_ = id; }
   // The counters of the load balancer that its listener is of.
   BalancerSlot& traffic() const;
 

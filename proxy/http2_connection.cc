@@ -18,7 +18,10 @@ namespace {
 constexpr size_t kMaxSerializedBytes = 17 * 1024;
 static_assert(Http2Worker::kOutputDataBytes + 2 * kMaxSerializedBytes <= Http2Worker::kOutputBytes);
 
-constexpr uint8_t kGoawayType = 7;
+constexpr size_t kFrameHeadBytes = 9;
+constexpr uint32_t kGoawayBytes = 8;
+constexpr uint32_t kPingBytes = 8;
+constexpr uint32_t kNoStreamRefused = 0x7fffffff;
 
 void PutNumber(uint32_t number, size_t bytes, char* out) {
   for (size_t i = 0; i < bytes; ++i)
@@ -177,6 +180,7 @@ void Http2Connection::ServeStream(Http2Stream& stream) {
   const http::Reason refusal =
       stream.broken_ != http::Reason::kNone ? stream.broken_ : stream.MakeHead();
   stream.session_ = worker_.NewStreamSession();
+  stream.session_->set_log_id(log_id());
   stream.session_->Open(stream, peer_, listener_);
   if (refusal == http::Reason::kNone) {
     stream.session_->OnStreamReadable();
@@ -276,6 +280,11 @@ bool Http2Connection::FlushAll() {
       CloseNow();
       return false;
     }
+    // By hand: once nghttp2 has said GOAWAY on an idle connection, it serves nothing more.
+    if (std::exchange(is_notice_due_, false)) {
+      AddGoaway(kNoStreamRefused, NGHTTP2_NO_ERROR);
+      std::memset(AddFrame(NGHTTP2_PING, kPingBytes), 0, kPingBytes);
+    }
     if (is_flooded_) {
       Fail(NGHTTP2_ENHANCE_YOUR_CALM);
       return false;
@@ -307,6 +316,22 @@ int Http2Connection::Flooded() {
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+// Writes the head of a frame without flags on no stream; returns where its payload goes.
+char* Http2Connection::AddFrame(uint8_t type, uint32_t payload_bytes) {
+  char* const frame = shared_.Extend(kFrameHeadBytes + payload_bytes);
+  PutNumber(payload_bytes, 3, frame);
+  PutNumber(type, 1, frame + 3);
+  PutNumber(0, 1, frame + 4);
+  PutNumber(0, 4, frame + 5);
+  return frame + kFrameHeadBytes;
+}
+
+void Http2Connection::AddGoaway(uint32_t last_stream, uint32_t error_code) {
+  char* const payload = AddFrame(NGHTTP2_GOAWAY, kGoawayBytes);
+  PutNumber(last_stream, 4, payload);
+  PutNumber(error_code, 4, payload + 4);
+}
+
 // Written by hand: after a fatal error nghttp2 writes no more.
 void Http2Connection::Fail(uint32_t error_code) {
   if (error_code != NGHTTP2_NO_ERROR) worker_.counters().http2_errors.Add(1);
@@ -314,13 +339,7 @@ void Http2Connection::Fail(uint32_t error_code) {
   EndStreams(http::Reason::kClientClosed);
   if (unsent_.empty()) {
     shared_.ClearOutput();
-    char* const frame = shared_.Extend(17);
-    PutNumber(8, 3, frame);
-    PutNumber(kGoawayType, 1, frame + 3);
-    PutNumber(0, 1, frame + 4);
-    PutNumber(0, 4, frame + 5);
-    PutNumber(last, 4, frame + 9);
-    PutNumber(error_code, 4, frame + 13);
+    AddGoaway(last, error_code);
     if (!SendOutput() && phase_ != Phase::kOpen) return;
   }
   BeginLinger();
@@ -330,8 +349,7 @@ void Http2Connection::CloseWhenIdle() {
   if (phase_ != Phase::kOpen || shutdown_ != Shutdown::kNone) return;
   shutdown_ = Shutdown::kNoticed;
   shutdown_at_ = worker_.loop().now();
-  nghttp2_submit_shutdown_notice(http2_);
-  nghttp2_submit_ping(http2_, NGHTTP2_FLAG_NONE, nullptr);
+  is_notice_due_ = true;
   WantFlush();
   ArmTimer();
 }

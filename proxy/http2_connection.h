@@ -82,6 +82,8 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   void EndStreams(http::Reason reason);
   void RemoveStream(Http2Stream& stream);
   int Flooded();
+  char* AddFrame(uint8_t type, uint32_t payload_bytes);
+  void AddGoaway(uint32_t last_stream, uint32_t error_code);
   // Says why, and closes.
   void Fail(uint32_t error_code);
   void FinishShutdown();
@@ -103,6 +105,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   bool is_preface_seen_ = false;  // with the client's first SETTINGS
   bool is_flooded_ = false;
   bool is_flushing_ = false;
+  bool is_notice_due_ = false;
   uint64_t requests_ = 0;
   size_t header_block_bytes_ = 0;  // of the block that is being decoded
   size_t lingered_bytes_ = 0;

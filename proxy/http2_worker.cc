@@ -58,6 +58,13 @@ Http2Worker::Http2Worker() {
       callbacks_, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
         return Of(user).OnFrameSent(*frame);
       });
+  // Frames of types that mean nothing to us are ignored, but counted (OnBeginFrame).
+  nghttp2_session_callbacks_set_unpack_extension_callback(
+      callbacks_, [](nghttp2_session*, void**, const nghttp2_frame_hd*, void*) -> int {
+        return NGHTTP2_ERR_CANCEL;
+      });
+  for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= 0xff; ++type)
+    nghttp2_option_set_user_recv_extension_type(options_, static_cast<uint8_t>(type));
 
   nghttp2_option_set_no_auto_window_update(options_, 1);
   // Http2Fields judges them: what it refuses is answered and logged, not dropped without a word.

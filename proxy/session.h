@@ -199,7 +199,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool MustClose() const;
   // Of a client that speaks TLS, else null.
   const tls::ConnectionInfo* ClientTls() const {
-    return stream_ == nullptr ? transport_.tls_info() : stream_->tls_info();
+    return client_transport().tls_info();
   }
   void DropExchange();
   // session_log.cc: one line of the access log for the exchange.

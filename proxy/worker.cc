@@ -12,8 +12,10 @@
 
 #include "proxy/core/picker.h"
 #include "proxy/greeting.h"
+#include "proxy/http2_connection.h"
 #include "proxy/http2_worker.h"
 #include "proxy/tcp_session.h"
+#include "proxy/tls/connection_info.h"
 
 namespace remuda::proxy {
 namespace {
@@ -208,6 +210,13 @@ void Worker::Serve(Transport transport, const PeerAddress& peer, std::shared_ptr
     TcpSession& session = *owned;
     Hold(std::move(owned));
     session.Open(std::move(transport), peer, std::move(listener), watched_by);
+    return;
+  }
+  if (const tls::ConnectionInfo* tls = transport.tls_info(); tls != nullptr && tls->alpn == "h2") {
+    auto owned = std::make_unique<Http2Connection>(*this);
+    Http2Connection& connection = *owned;
+    Hold(std::move(owned));
+    connection.Open(std::move(transport), peer, std::move(listener), watched_by);
     return;
   }
   NewSession()->Open(std::move(transport), peer, std::move(listener), watched_by);

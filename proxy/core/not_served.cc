@@ -14,9 +14,6 @@ Fault NotServedYet(const remuda::v1::Rule& rule) {
 }
 
 Fault NotServedYet(const remuda::v1::Listener& listener) {
-  for (const Fault& f : {Check(listener.has_http2(), "http2")}) {
-    if (f) return f;
-  }
   for (const auto& rule : listener.rules()) {
     if (Fault f = NotServedYet(rule)) return f;
   }

@@ -143,6 +143,8 @@ Fault AttachTls(const remuda::v1::LoadBalancer& config, const TlsResources& reso
   for (int i = 0; i < config.listeners_size(); ++i) {
     const remuda::v1::Listener& listener = config.listeners(i);
     const std::string where = "listener " + std::to_string(listener.port()) + ": ";
+    if (listener.has_http2() && listener.protocol() != remuda::v1::PROTOCOL_HTTPS)
+      return where + "http2: is only for HTTPS listeners";
     if (!IsTls(listener.protocol())) {
       if (auto f = RefuseTls(listener)) return Prefix(where, f);
       continue;

@@ -76,6 +76,7 @@ Fault Compiler::MakeServerContext(Listener listener, std::shared_ptr<const Serve
   }
   options.ca_pem = config.mutual_authentication().ca_pem();
   options.speaks_http = config.protocol() == remuda::v1::PROTOCOL_HTTPS;
+  options.offers_http2 = options.speaks_http && (!config.has_http2() || config.http2());
   options.scope = listener.load_balancer;
   options.certificates = std::move(listener.certificates);
   options.tickets = std::move(listener.tickets);

@@ -123,7 +123,8 @@ TEST_F(Http2AbuseTest, ResetsThatTheProxyIsMadeToSendCountToo) {
   // CVE-2025-8671: a window that overflows makes the server reset the stream.
   const int64_t code = Flood(*client, 20'000, [&](int) {
     const uint32_t stream = client->SendHeaders(kGet, false);
-    return client->SendFrame(NGHTTP2_WINDOW_UPDATE, 0, stream, std::string("\x7f\xff\xff\xff", 4));
+    client->SendFrame(NGHTTP2_WINDOW_UPDATE, 0, stream, std::string("\x7f\xff\xff\xff", 4));
+    return client->Await(stream).reset_code == NGHTTP2_FLOW_CONTROL_ERROR;
   });
   EXPECT_EQ(code, NGHTTP2_ENHANCE_YOUR_CALM);
 }

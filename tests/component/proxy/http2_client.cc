@@ -1,5 +1,8 @@
 #include "tests/component/proxy/http2_client.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 
 namespace remuda::proxy::testing {
@@ -33,6 +36,8 @@ std::string Http2Response::Field(std::string_view name) const {
 Http2Client::Http2Client(RawSocket socket) : socket_(std::move(socket)) {
   nghttp2_hd_deflate_new(&deflater_, 4096);
   nghttp2_hd_inflate_new(&inflater_);
+  const int on = 1;
+  setsockopt(socket_.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 Http2Client::~Http2Client() {

@@ -456,7 +456,7 @@ void Http2Connection::OnTimer() {
   for (Http2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
     // Its session watches over a response that is still being made; this one only waits for the
     // client to open its window.
-    if (!stream->is_whole_ || !is_over(stream->last_progress_, IdleTimeout())) continue;
+    if (!stream->is_done() || !is_over(stream->last_progress_, IdleTimeout())) continue;
     nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
     WantFlush();
   }

@@ -157,6 +157,8 @@ int Http2Connection::OnStreamClosed(int32_t stream_id) {
 ssize_t Http2Connection::OnReadResponse(Http2Stream& stream, size_t size, uint32_t& flags) {
   const size_t part = std::min(size, stream.out_.size());
   if (part == 0 && !stream.is_whole_) {
+    if (stream.is_cut_)
+      nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_INTERNAL_ERROR);
     stream.is_deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }

@@ -34,7 +34,7 @@ void Http2Stream::Begin(Http2Connection& connection, int32_t id) {
   received_ = chunk_left_ = 0;
   is_served_ = has_news_ = has_ended_ = is_last_sent_ = false;
   broken_ = http::Reason::kNone;
-  is_whole_ = is_deferred_ = wants_room_ = false;
+  has_head_ = is_cut_ = is_whole_ = is_deferred_ = wants_room_ = false;
   last_progress_ = connection.worker().loop().now();
 }
 
@@ -134,6 +134,7 @@ bool Http2Stream::Submit(size_t count, bool ends) {
                               ends ? nullptr : &provider) != 0) {
     return false;
   }
+  has_head_ = true;
   connection_->WantFlush();
   return true;
 }
@@ -213,7 +214,8 @@ void Http2Stream::Finish(bool is_whole) {
     connection_->Consume(id_, unread);
   }
   is_whole_ = is_whole;
-  if (is_whole) {
+  is_cut_ = !is_whole && has_head_;  // what came of it is sent first
+  if (is_whole || is_cut_) {
     Resume();
   } else {
     nghttp2_submit_rst_stream(connection_->http2(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_INTERNAL_ERROR);

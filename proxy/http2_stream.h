@@ -69,6 +69,9 @@ class Http2Stream final : public ClientStream {
 
   // The response.
   BlockQueue out_;
+  bool has_head_ = false;  // the final one
+  bool is_cut_ =
+      false;  // it ends with what is in out_, and the client must see that it is not whole
   bool is_whole_ = false;     // all of it is in out_ or sent
   bool is_deferred_ = false;  // nghttp2 waits until it is told that there is more
   bool wants_room_ = false;   // the session waits for room in out_

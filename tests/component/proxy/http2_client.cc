@@ -1,5 +1,6 @@
 #include "tests/component/proxy/http2_client.h"
 
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 

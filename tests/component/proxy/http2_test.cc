@@ -120,7 +120,7 @@ TEST_F(Http2Test, ASlowReaderOfOneStreamDoesNotHoldUpAnother) {
   client.opens_windows = false;
   const uint32_t slow = client.SendRequest("GET", "/large", true);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(client.Get("/small").body, "small");
-  EXPECT_EQ(client.response(slow).body.size(), 1000u);
+  while (client.response(slow).body.size() < 1000) ASSERT_NE(client.ReadFrame().type, 0xff);
   // The proxy does not take it all in: what waits for the client is bounded.
   const double before = proxy_->Metric("processed_bytes_total{direction=\"sent\"}");
   EXPECT_LT(before, 500'000);

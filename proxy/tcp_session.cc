@@ -9,6 +9,7 @@
 #include "proxy/core/retry.h"
 #include "proxy/socket.h"
 #include "proxy/target_greeting.h"
+#include "proxy/tls/connection_info.h"
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
@@ -194,6 +195,12 @@ void TcpSession::WriteLog(Reason reason) {
   entry.client_port = peer_.port;
   entry.listener_port = listener_->port;
   entry.connection_id = log_id();
+  if (const tls::ConnectionInfo* tls = transport_.tls_info(); tls != nullptr) {
+    entry.tls_protocol = tls->protocol;
+    entry.tls_cipher = tls->cipher;
+    entry.certificate = tls->certificate;
+    entry.domain_name = tls->server_name;
+  }
   if (connected_ != SteadyTime()) {
     entry.request_us =
         std::chrono::duration_cast<std::chrono::microseconds>(connected_ - begin_).count();

@@ -85,22 +85,22 @@ TEST_F(TlsSwapTest, ARefusedCertificateChangesNothing) {
   update.mutable_upserts()->mutable_certificates(0)->set_private_key_pem("garbage");
   controller_.Send(update);
   const v1::Nack nack = controller_.ExpectNack();
-  EXPECT_THAT(nack.DebugString(), ::testing::HasSubstr("certificates/web"));
-  EXPECT_THAT(nack.DebugString(), ::testing::HasSubstr("private_key_pem: cannot be read"));
-  EXPECT_THAT(nack.DebugString(), ::testing::Not(::testing::HasSubstr("garbage")));
+  EXPECT_THAT(nack.resource(), ::testing::HasSubstr("certificates/web"));
+  EXPECT_THAT(nack.reason(), ::testing::HasSubstr("private_key_pem: cannot be read"));
+  EXPECT_THAT(nack.reason(), ::testing::Not(::testing::HasSubstr("garbage")));
   EXPECT_EQ(ShownTo(ConnectTls(port_)), "v1");
 
   v1::ConfigUpdate file = Update(2, 1);
   AddCertificate(file, "v2");
   file.mutable_upserts()->mutable_certificates(0)->set_private_key_file("/etc/key.pem");
   controller_.Send(file);
-  EXPECT_THAT(controller_.ExpectNack().DebugString(),
+  EXPECT_THAT(controller_.ExpectNack().reason(),
               ::testing::HasSubstr("private_key_file: is only for a proxy's config file"));
 
   v1::ConfigUpdate removal = Update(2, 1);
   removal.add_removed_certificates("web");
   controller_.Send(removal);
-  EXPECT_THAT(controller_.ExpectNack().DebugString(),
+  EXPECT_THAT(controller_.ExpectNack().reason(),
               ::testing::HasSubstr("there is no certificate 'web'"));
   EXPECT_EQ(ShownTo(ConnectTls(port_)), "v1");
 }

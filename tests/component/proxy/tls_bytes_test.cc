@@ -1,0 +1,86 @@
+// TLS that ends at the proxy in front of targets that speak bytes, and TLS to such targets.
+#include <gtest/gtest.h>
+
+#include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/raw_target.h"
+#include "tests/component/proxy/tls_client.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+const TestCertificate& Web() {
+  static const TestCertificate web =
+      MakeCertificate({.names = {"shop.test"}, .common_name = "web"});
+  return web;
+}
+
+std::string BytesConfig(uint16_t target, const std::string& listener, const std::string& group) {
+  return "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
+         "        address: 127.0.0.1\n" +
+         listener +
+         "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
+         "targetGroups:\n  - name: blue\n    protocol: " +
+         group +
+         "\n    healthCheck: { interval: 30s, timeout: 2s, unhealthyThreshold: 2 }\n"
+         "targets: [{ targetGroup: blue, address: 127.0.0.1, port: " +
+         std::to_string(target) + " }]\n" + CertificatesYaml({{"web", Web()}});
+}
+
+const char* const kTlsListener = "        protocol: TLS\n        certificates: [web]\n";
+
+// Greets, then gives back what it got when the client has ended.
+void Serve(RawSocket& connection) {
+  connection.Send("hello ");
+  const std::string all = connection.ReadToEnd();
+  connection.Send(std::to_string(all.size()) + " " + all);
+  if (connection.tls() != nullptr) SSL_shutdown(connection.tls());
+}
+
+std::string Pattern() {
+  std::string text(3 << 20, '\0');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 131 + (i >> 11));
+  return text;
+}
+
+TEST(TlsBytesTest, EndsTlsInFrontOfATcpTarget) {
+  RawTarget target(Serve);
+  ProxyProcess proxy(BytesConfig(target.port(), kTlsListener, "TCP"), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = ConnectTls(proxy.Port());
+  EXPECT_EQ(ShownTo(client), "web");
+  EXPECT_EQ(client.ReadBytes(6), "hello ") << "the target may speak first";
+  const std::string text = Pattern();
+  ASSERT_TRUE(client.Send(text));
+  SSL_shutdown(client.tls());  // its end; it reads on
+  EXPECT_TRUE(client.ReadToEnd() == std::to_string(text.size()) + " " + text);
+  EXPECT_TRUE(client.has_ended_cleanly());
+  ASSERT_TRUE(WaitUntil([&] { return !proxy.AccessLog().empty(); }));
+  EXPECT_EQ(proxy.AccessLog().rfind("tls ", 0), 0u) << proxy.AccessLog();
+  EXPECT_NE(proxy.AccessLog().find(" TLS_AES_128_GCM_SHA256 TLSv1.3 "), std::string::npos)
+      << proxy.AccessLog();
+}
+
+TEST(TlsBytesTest, SpeaksTlsToATargetOfBytes) {
+  SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
+  SSL_CTX_use_certificate(context, Web().certificate.get());
+  SSL_CTX_use_PrivateKey(context, Web().key.get());
+  RawTarget target([&](RawSocket& connection) {
+    SSL* const ssl = SSL_new(context);
+    SSL_set_accept_state(ssl);
+    if (connection.StartTls(ssl)) Serve(connection);
+  });
+  ProxyProcess proxy(BytesConfig(target.port(), kTlsListener, "TLS"), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = ConnectTls(proxy.Port());
+  EXPECT_EQ(client.ReadBytes(6), "hello ");
+  const std::string text = Pattern();
+  ASSERT_TRUE(client.Send(text));
+  SSL_shutdown(client.tls());
+  EXPECT_TRUE(client.ReadToEnd() == std::to_string(text.size()) + " " + text);
+  SSL_CTX_free(context);
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

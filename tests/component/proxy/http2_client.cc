@@ -148,10 +148,10 @@ void Http2Client::Take(const Http2Frame& frame) {
       }
       if (settings.count(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE) != 0)
         initial_window_ = settings[NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE];
-      SendFrame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "");
+      if (acknowledges) SendFrame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "");
       return;
     case NGHTTP2_PING:
-      if (!is_ack) SendFrame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, frame.payload);
+      if (!is_ack && acknowledges) SendFrame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, frame.payload);
       return;
     case NGHTTP2_WINDOW_UPDATE: {
       const int64_t more = NumberAt(frame.payload, 0, 4);

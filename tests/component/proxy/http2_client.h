@@ -79,6 +79,7 @@ class Http2Client {
   bool AwaitFinalGoaway();
 
   bool opens_windows = true;
+  bool acknowledges = true;  // SETTINGS and PING
   int64_t goaway_code = -1;
   uint32_t goaway_last_stream = 0;
   int goaways = 0;

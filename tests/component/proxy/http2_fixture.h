@@ -15,12 +15,14 @@ namespace remuda::proxy::testing {
 
 class Http2Fixture : public ::testing::Test {
  protected:
-  void Start(ScriptedTarget::Script script, const std::string& listener_extra = "") {
+  void Start(ScriptedTarget::Script script, const std::string& listener_extra = "",
+             const std::string& balancer_extra = "", std::vector<std::string> flags = {}) {
     target_ = std::make_unique<ScriptedTarget>(std::move(script));
     static const TestCertificate certificate = MakeCertificate({.names = {"shop.test"}});
-    proxy_ = std::make_unique<ProxyProcess>(
-        TlsConfigFor({target_->port()}, {{"web", certificate}}, listener_extra),
-        std::vector<std::string>{"--workers=1"});
+    std::string config = TlsConfigFor({target_->port()}, {{"web", certificate}}, listener_extra);
+    config.insert(config.find("    listeners:"), balancer_extra);
+    flags.push_back("--workers=1");
+    proxy_ = std::make_unique<ProxyProcess>(config, flags);
     ASSERT_TRUE(proxy_->WaitReady());
     ASSERT_TRUE(proxy_->WaitHealthy(1));
   }

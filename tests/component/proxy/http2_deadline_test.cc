@@ -1,0 +1,77 @@
+// HTTP/2 clients that make the proxy wait.
+#include <gmock/gmock.h>
+
+#include "tests/component/proxy/http2_fixture.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+class Http2DeadlineTest : public Http2Fixture {
+ protected:
+  void StartImpatient(ScriptedTarget::Script script) {
+    Start(std::move(script), "", "    idleTimeout: 1s\n", {"--head-timeout=300ms"});
+  }
+};
+
+TEST_F(Http2DeadlineTest, APrefaceThatDoesNotComeEndsTheConnection) {
+  StartImpatient(Echo);
+  Http2Client client(ConnectH2());
+  client.acknowledges = false;  // it says nothing at all
+  EXPECT_EQ(client.AwaitEnd(), NGHTTP2_SETTINGS_TIMEOUT);
+}
+
+TEST_F(Http2DeadlineTest, AHeaderBlockThatDoesNotEndEndsTheConnection) {
+  StartImpatient(Echo);
+  auto client = Client();
+  client->SendFrame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, client->NewStream(),
+                    client->Deflate({{":method", "GET"}}));
+  EXPECT_EQ(client->AwaitEnd(), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+TEST_F(Http2DeadlineTest, AnIdleConnectionIsEndedAndPingsDoNotKeepIt) {
+  StartImpatient(Echo);
+  auto client = Client();
+  client->SendFrame(NGHTTP2_PING, 0, 0, "12345678");
+  EXPECT_EQ(client->AwaitEnd(), NGHTTP2_NO_ERROR);
+}
+
+TEST_F(Http2DeadlineTest, AWindowThatIsNeverOpenedEndsTheStreamOnly) {
+  // The target is done with it, only the client is not.
+  StartImpatient([](const std::string& head, RawSocket& connection) {
+    return Answer(connection,
+                  head.find("/large") == std::string::npos ? "ok" : std::string(50'000, 'x'));
+  });
+  Http2Client client(ConnectH2());
+  ASSERT_TRUE(client.Start({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1000}}));
+  client.opens_windows = false;
+  const uint32_t stream = client.SendRequest("GET", "/large", true);
+  EXPECT_EQ(client.Await(stream).reset_code, NGHTTP2_CANCEL);
+  EXPECT_EQ(client.response(stream).body.size(), 1000u);
+  EXPECT_EQ(client.Get().body, "ok");
+}
+
+TEST_F(Http2DeadlineTest, AClientThatReadsNothingIsClosed) {
+  const std::string large(20'000'000, 'x');
+  StartImpatient(
+      [&](const std::string&, RawSocket& connection) { return Answer(connection, large); });
+  Http2Client client(ConnectH2());
+  ASSERT_TRUE(client.Start({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0x7fffffff}}));
+  client.SendFrame(NGHTTP2_WINDOW_UPDATE, 0, 0, std::string("\x3f\0\0\0", 4));
+  client.SendRequest("GET", "/", true);
+  EXPECT_TRUE(WaitUntil([&] { return proxy_->Metric("active_connection_count") == 0; }));
+  EXPECT_TRUE(WaitNothingInFlight());
+}
+
+TEST_F(Http2DeadlineTest, ABodyThatStopsIsAnsweredOnItsStream) {
+  StartImpatient(Echo);
+  auto client = Client();
+  const uint32_t stream = client->SendRequest("POST", "/", false);
+  client->SendBody(stream, "begin", false);
+  const auto got = client->Await(stream);
+  EXPECT_EQ(got.status, 408);
+  EXPECT_EQ(got.Field("x-remuda-reason"), "ClientBodyTimeout");
+  EXPECT_EQ(client->Get().status, 200);
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

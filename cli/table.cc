@@ -64,7 +64,8 @@ std::string ActionText(const v1::Action& action) {
 }
 
 std::string ListenerText(const v1::Listener& listener) {
-  const bool is_http = listener.protocol() == v1::PROTOCOL_HTTP;
+  const bool is_http =
+      listener.protocol() == v1::PROTOCOL_HTTP || listener.protocol() == v1::PROTOCOL_UNSPECIFIED;
   std::string text = absl::StrCat(is_http ? "" : EnumText(listener.protocol()) + " ",
                                   listener.address(), listener.address().empty() ? "" : ":",
                                   listener.port(), " -> ", ActionText(listener.default_action()));

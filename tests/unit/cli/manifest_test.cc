@@ -92,7 +92,8 @@ TEST(Manifest, MistakesNameFileLineFieldAndRule) {
             "m, s, ms, us, ns"},
            {"name: a\n",
             "shop.yaml:1:1: kind: is missing; one of LaunchTemplate, TargetGroup, "
-            "AutoScalingGroup, LoadBalancer"},
+            "AutoScalingGroup, LoadBalancer, "
+            "Certificate"},
            {"kind: Targetgroups\nname: a\n",
             "shop.yaml:1:7: kind: there is no kind \"Targetgroups\"; did you mean TargetGroup?"},
            {"kind: TargetGroup\n", "shop.yaml:1:1: name: is missing"},

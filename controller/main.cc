@@ -13,6 +13,7 @@
 
 #include "common/admin_http.h"
 #include "common/logging.h"
+#include "controller/certificate_reader.h"
 #include "controller/commit_thread.h"
 #include "controller/controller.h"
 #include "controller/options.h"
@@ -118,6 +119,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
       {.identity = {leadership->cluster_id, leadership->epoch, leadership->secret},
        .engine = {.state = *std::move(state),
                   .patience = options.patience,
+                  .read_certificate = &ReadCertificate,
                   .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); }},
        .version = REMUDA_VERSION},
       clock, committer, loop, metrics);

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "proxy/tls/certificate.h"
+#include "proxy/tls/openssl.h"
 
 namespace remuda::proxy::tls {
 

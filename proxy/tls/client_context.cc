@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-#include "proxy/tls/certificate.h"
+#include "proxy/tls/openssl.h"
 #include "proxy/tls/server_context.h"
 #include "proxy/tls/tls_stream.h"
 

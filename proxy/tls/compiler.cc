@@ -4,8 +4,8 @@
 #include <atomic>
 #include <thread>
 
-#include "proxy/tls/certificate.h"
 #include "proxy/tls/client_context.h"
+#include "proxy/tls/openssl.h"
 #include "proxy/tls/server_context.h"
 #include "proxy/tls/ticket_keys.h"
 #include "remuda/v1/certificate.pb.h"

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "proxy/tls/certificate.h"
+#include "proxy/tls/openssl.h"
 
 namespace remuda::proxy::tls {
 namespace {

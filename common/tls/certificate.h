@@ -10,9 +10,9 @@
 #include <variant>
 #include <vector>
 
-#include "proxy/tls/openssl.h"
+#include "common/tls/openssl.h"
 
-namespace remuda::proxy::tls {
+namespace remuda::tls {
 
 inline constexpr size_t kMaxCertificatePemBytes = 64 * 1024;
 inline constexpr size_t kMaxKeyPemBytes = 16 * 1024;
@@ -90,4 +90,4 @@ inline constexpr size_t kMaxDnsNameBytes = 253;
 // if `allow_wildcard`.
 bool NormalizeDnsName(std::string_view name, bool allow_wildcard, std::string& out);
 
-}  // namespace remuda::proxy::tls
+}  // namespace remuda::tls

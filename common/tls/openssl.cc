@@ -1,9 +1,9 @@
-#include "proxy/tls/openssl.h"
+#include "common/tls/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-namespace remuda::proxy::tls {
+namespace remuda::tls {
 
 std::string TakeErrors() {
   const unsigned long first = ERR_get_error();
@@ -41,4 +41,4 @@ bool ReadCertificates(std::string_view pem, size_t max, ChainPtr& out, std::stri
   return true;
 }
 
-}  // namespace remuda::proxy::tls
+}  // namespace remuda::tls

@@ -1,4 +1,4 @@
-#include "proxy/tls/certificate.h"
+#include "common/tls/certificate.h"
 
 #include <openssl/decoder.h>
 #include <openssl/err.h>
@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <ctime>
 
-namespace remuda::proxy::tls {
+namespace remuda::tls {
 namespace {
 
 int LeafIndex() {
@@ -223,4 +223,4 @@ std::variant<std::shared_ptr<const Certificate>, std::string> CertificateParser:
   return std::shared_ptr<const Certificate>(out);
 }
 
-}  // namespace remuda::proxy::tls
+}  // namespace remuda::tls

@@ -10,10 +10,13 @@
 #include "proxy/core/config_fwd.h"
 #include "proxy/core/fault.h"
 
+namespace remuda::tls {
+class Certificate;
+}  // namespace remuda::tls
+
 namespace remuda::proxy {
 
 namespace tls {
-class Certificate;
 class ClientContext;
 class ServerContext;
 class TicketKeys;
@@ -24,7 +27,7 @@ class TlsCompiler {
   virtual ~TlsCompiler() = default;
 
   struct Parsed {
-    std::shared_ptr<const tls::Certificate> certificate;
+    std::shared_ptr<const remuda::tls::Certificate> certificate;
     Fault fault;  // if there is no certificate
   };
   // Each of `configs` (not null), in order.
@@ -37,8 +40,8 @@ class TlsCompiler {
 
   struct Listener {
     const remuda::v1::Listener& config;
-    const std::string& load_balancer;                                   // id
-    std::vector<std::shared_ptr<const tls::Certificate>> certificates;  // at least one
+    const std::string& load_balancer;                                           // id
+    std::vector<std::shared_ptr<const remuda::tls::Certificate>> certificates;  // at least one
     std::shared_ptr<const tls::TicketKeys> tickets;
   };
   virtual Fault MakeServerContext(Listener listener,

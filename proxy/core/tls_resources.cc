@@ -77,7 +77,7 @@ void NoteChanges(const TlsResources& previous, TlsUpdate& out) {
 
 // The certificates that a listener names, in its order.
 Fault FindCertificates(const remuda::v1::Listener& config, const TlsResources& resources,
-                       std::vector<std::shared_ptr<const tls::Certificate>>& out) {
+                       std::vector<std::shared_ptr<const remuda::tls::Certificate>>& out) {
   if (auto f =
           CheckRange("certificates", config.certificates_size(), 1, kMaxListenerCertificates)) {
     return f;
@@ -150,7 +150,7 @@ Fault AttachTls(const remuda::v1::LoadBalancer& config, const TlsResources& reso
       continue;
     }
     if (compiler == nullptr) return where + "protocol: TLS is not served here";
-    std::vector<std::shared_ptr<const tls::Certificate>> certificates;
+    std::vector<std::shared_ptr<const remuda::tls::Certificate>> certificates;
     if (auto f = FindCertificates(listener, resources, certificates)) return Prefix(where, f);
     if (auto f = compiler->MakeServerContext(
             {listener, balancer.id, std::move(certificates), resources.tickets},

@@ -23,7 +23,7 @@ inline constexpr int kMaxListenerCertificates = 10000;
 struct TlsResources {
   struct Entry {
     std::shared_ptr<const remuda::v1::Certificate> config;  // its name is the id alone
-    std::shared_ptr<const tls::Certificate> parsed;
+    std::shared_ptr<const remuda::tls::Certificate> parsed;
   };
   std::map<std::string, Entry> certificates;       // by id
   std::shared_ptr<const tls::TicketKeys> tickets;  // null: nothing serves TLS here

@@ -14,6 +14,7 @@
 #include "proxy/tls/server_context.h"
 #include "proxy/tls/ticket_keys.h"
 #include "proxy/tls/tls_stream.h"
+#include "remuda/v1/certificate.pb.h"
 #include "tests/unit/proxy/test_certificates.h"
 
 namespace remuda::proxy::tls {

@@ -63,7 +63,7 @@ void Exchange::Reset() {
   has_response_bytes = has_response_head = is_response_staged = is_upstream_reusable = false;
   is_switching = false;
   to_client.Clear();
-  any_answered = false;
+  any_answered = must_not_pool = false;
   table = target_table = nullptr;
   rule = nullptr;
   first_byte = head_end = sent_to_target = response_begin = response_sent = SteadyTime();
@@ -256,11 +256,15 @@ bool Session::BeginRequest() {
   x.head_size = x.parser.head_size();
   x.received_bytes = x.head_size;
   x.table = worker_.Pin();
-  if (const http::Reason r = http::DecideRequestFraming(x.request, x.framing);
+  const http::DesyncMode mode = listener_->spec != nullptr
+                                    ? listener_->spec->load_balancer->desync_mode
+                                    : http::DesyncMode::kStrictest;
+  if (const http::Reason r = http::DecideRequestFraming(x.request, x.framing, mode);
       r != http::Reason::kNone)
     return Answer(r);
-  if (const http::Reason r = http::CanonicalizeTarget(x.request); r != http::Reason::kNone)
+  if (const http::Reason r = http::CanonicalizeTarget(x.request, mode); r != http::Reason::kNone)
     return Answer(r);
+  if (x.request.oddity != http::Oddity::kNone) TakeOddity(mode);
   if (http::CountForwardedAddresses(x.request) > http::kMaxForwardedAddresses) {
     return Answer(http::Reason::kTooManyForwardedAddresses);
   }
@@ -273,6 +277,15 @@ bool Session::BeginRequest() {
   rate_check_ = SteadyTime();
   MakeTraceId(x.begin_us, worker_.Random(), worker_.Random(), x.trace_id);
   return DispatchRule();
+}
+
+// A request that is odd and passes.
+void Session::TakeOddity(http::DesyncMode mode) {
+  Exchange& x = *exchange_;
+  x.must_not_pool = x.framing.is_body_unexpected;
+  const bool is_ambiguous =
+      http::VerdictOf(x.request.oddity).classification == http::Classification::kAmbiguous;
+  if (is_ambiguous && mode == http::DesyncMode::kDefensive) x.must_not_pool = close_after_ = true;
 }
 
 bool Session::DispatchRule() {
@@ -321,8 +334,6 @@ bool Session::Answer(http::Reason reason) {
   const int status = http::StatusOf(reason);
   const bool is_clients_fault =
       status < 500 || reason == http::Reason::kUnknownTransferEncoding || status == 505;
-  if (http::ClassificationOf(reason) != http::Classification::kAcceptable)
-    traffic().non_compliant.Add(1);
   // A request after a refused one is not parsed.
   if (is_clients_fault && reason != http::Reason::kNoRule) close_after_ = true;
   http::OwnAnswer answer;
@@ -427,6 +438,8 @@ void Session::DropExchange() {
   if (is_waiting()) LeaveQueue();
   if (x.upstream != nullptr) ReleaseUpstream(false);
   if (x.target != nullptr) ReleaseTarget();
+  if (ClassifyExchange().classification != http::Classification::kCompliant)
+    traffic().non_compliant.Add(1);
   if (worker_.log() != nullptr) WriteLog();
   // Without a body in chunks, body_end is where the next request begins; DecodeBody keeps it so
   // with them.

@@ -108,7 +108,8 @@ struct Exchange : ExchangeRecord {
   bool is_response_staged = false;  // all of it
   bool is_switching = false;        // it is a 101: what follows is a tunnel
   bool is_upstream_reusable = false;
-  Buffer response_head;  // as written for the client, or an answer of our own
+  bool must_not_pool = false;  // the request was one that a target may read in another way
+  Buffer response_head;        // as written for the client, or an answer of our own
   Gather to_client;
   std::unique_ptr<SplicePipe> response_pipe;  // while a large body passes through it
   bool any_answered = false;                  // a byte of a final response went to the client
@@ -185,6 +186,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   ssize_t ReceiveFromClient(size_t max_bytes);  // bytes, 0 at the end, -EAGAIN, or -errno
   bool GrowInput();
   bool BeginRequest();
+  void TakeOddity(http::DesyncMode mode);
   bool DispatchRule();
   bool Answer(http::Reason reason);
   bool AnswerWith(const http::OwnAnswer& answer);
@@ -204,6 +206,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   void DropExchange();
   // session_log.cc: one line of the access log for the exchange.
   void WriteLog();
+  http::Verdict ClassifyExchange() const;
   void NoteFailedAttempt();
   std::chrono::milliseconds IdleTimeout() const;
 

@@ -96,8 +96,9 @@ bool Session::BeginSending() {
     info.protocol = "https";
     info.client_fields = tls->client_fields;
   }
-  info.mode = listener_->spec != nullptr ? listener_->spec->load_balancer->forwarded_for
-                                         : http::ForwardedForMode::kAppend;
+  if (listener_->spec != nullptr) info.rules = listener_->spec->load_balancer->headers;
+  info.client_port = peer_.port;
+  if (info.rules.makes_traceparent) info.span_id = worker_.Random() | 1;
   info.fallback_host = x.target->endpoint();
   info.new_trace_id = {x.trace_id, 35};
   const size_t size = http::WriteRequestHead(x.request, x.framing, info, x.request_head.block.get(),

@@ -21,17 +21,6 @@ std::string_view ActionOf(const Rule* rule) {
   return std::holds_alternative<Redirect>(rule->action) ? "redirect" : "fixed-response";
 }
 
-std::string_view NameOf(http::Classification classification) {
-  switch (classification) {
-    case http::Classification::kAmbiguous:
-      return "Ambiguous";
-    case http::Classification::kSevere:
-      return "Severe";
-    default:
-      return "";
-  }
-}
-
 std::string_view ValueOf(const http::RequestHead& head, http::FieldId id) {
   const http::Field* field = head.fields.Find(id);
   return field == nullptr ? std::string_view() : field->value;
@@ -61,6 +50,11 @@ void Session::NoteFailedAttempt() {
   const size_t size = std::min(endpoint.size(), kMaxEndpointBytes);
   std::memcpy(x.failed_endpoints[x.failed_attempts].data(), endpoint.data(), size);
   x.failed_endpoint_bytes[x.failed_attempts++] = static_cast<uint8_t>(size);
+}
+
+http::Verdict Session::ClassifyExchange() const {
+  const Exchange& x = *exchange_;
+  return http::VerdictOf(x.reason, x.head_size > 0 ? x.request.oddity : http::Oddity::kNone);
 }
 
 void Session::WriteLog() {
@@ -109,9 +103,9 @@ void Session::WriteLog() {
   entry.actions = ActionOf(x.rule);
   entry.redirect_url = x.redirect_url;
   entry.error_reason = http::NameOf(x.reason);
-  const http::Classification classification = http::ClassificationOf(x.reason);
-  entry.classification = NameOf(classification);
-  if (!entry.classification.empty()) entry.classification_reason = http::NameOf(x.reason);
+  const http::Verdict verdict = ClassifyExchange();
+  entry.classification = http::NameOf(verdict.classification);
+  entry.classification_reason = verdict.reason;
 
   std::array<AccessAttempt, kMaxAttempts + 1> attempts;
   for (size_t i = 0; i < x.failed_attempts; ++i) {

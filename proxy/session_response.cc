@@ -149,7 +149,7 @@ Session::Pump Session::StartResponse() {
                                                                        : BodyKind::kUntilClose;
     if (x.client_body == BodyKind::kUntilClose) close_after_ = true;
   }
-  x.is_upstream_reusable = framing.keep_alive && !is_early;
+  x.is_upstream_reusable = framing.keep_alive && !x.must_not_pool && !is_early;
   http::ResponseStyle style;
   style.kind = x.client_body;
   style.has_length = framing.has_length;

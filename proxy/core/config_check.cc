@@ -128,15 +128,29 @@ Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLoo
                              out.client_keep_alive)) {
     return f;
   }
-  switch (config.x_forwarded_for_mode()) {
-    case remuda::v1::X_FORWARDED_FOR_MODE_PRESERVE:
-      out.forwarded_for = http::ForwardedForMode::kPreserve;
+  out.headers.with_client_port = config.x_forwarded_for_client_port();
+  out.headers.drops_invalid_names = config.drop_invalid_header_fields();
+  out.headers.makes_traceparent = config.add_traceparent();
+  switch (config.desync_mitigation_mode()) {
+    case remuda::v1::DESYNC_MITIGATION_MODE_DEFENSIVE:
+      out.desync_mode = http::DesyncMode::kDefensive;
       break;
-    case remuda::v1::X_FORWARDED_FOR_MODE_REMOVE:
-      out.forwarded_for = http::ForwardedForMode::kRemove;
+    case remuda::v1::DESYNC_MITIGATION_MODE_MONITOR:
+      out.desync_mode = http::DesyncMode::kMonitor;
       break;
     default:
-      out.forwarded_for = http::ForwardedForMode::kAppend;
+      out.desync_mode = http::DesyncMode::kStrictest;
+      break;
+  }
+  switch (config.x_forwarded_for_mode()) {
+    case remuda::v1::X_FORWARDED_FOR_MODE_PRESERVE:
+      out.headers.forwarded_for = http::ForwardedForMode::kPreserve;
+      break;
+    case remuda::v1::X_FORWARDED_FOR_MODE_REMOVE:
+      out.headers.forwarded_for = http::ForwardedForMode::kRemove;
+      break;
+    default:
+      out.headers.forwarded_for = http::ForwardedForMode::kAppend;
       break;
   }
   if (Fault f = CheckRange("listeners", config.listeners_size(), 1, kMaxListeners)) return f;

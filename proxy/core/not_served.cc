@@ -31,12 +31,6 @@ Fault NotServedYet(const remuda::v1::TargetGroup& config) {
 }
 
 Fault NotServedYet(const remuda::v1::LoadBalancer& config) {
-  for (const Fault& f : {Check(config.desync_mitigation_mode() != 0, "desync_mitigation_mode"),
-                         Check(config.drop_invalid_header_fields(), "drop_invalid_header_fields"),
-                         Check(config.x_forwarded_for_client_port(), "x_forwarded_for_client_port"),
-                         Check(config.add_traceparent(), "add_traceparent")}) {
-    if (f) return f;
-  }
   for (const auto& listener : config.listeners()) {
     if (Fault f = NotServedYet(listener)) return f;
   }

@@ -125,7 +125,8 @@ struct LoadBalancer {
   uint64_t serial = 0;  // unique in the process: tells a changed one from the one before it
   std::chrono::milliseconds idle_timeout{60000};
   std::chrono::milliseconds client_keep_alive{3600000};
-  http::ForwardedForMode forwarded_for = http::ForwardedForMode::kAppend;
+  http::HeaderRules headers;
+  http::DesyncMode desync_mode = http::DesyncMode::kStrictest;
   std::vector<ListenerSpec> listeners;
   std::shared_ptr<BalancerState> state;  // the same over its changes
   std::shared_ptr<const remuda::v1::LoadBalancer> config;

@@ -16,6 +16,7 @@ enum CharClass : uint8_t {
   kTargetChar = 4,      // what a request target may hold: visible ASCII without '#'
   kUnreservedChar = 8,  // RFC 3986 unreserved
   kHostChar = 16,       // reg-name, IPv4, [IPv6] and :port
+  kPlainNameChar = 32,  // of field names that every target takes: letters, digits, hyphen
 };
 
 namespace internal {
@@ -35,6 +36,7 @@ constexpr std::array<uint8_t, 256> MakeCharTable() {
                                  std::string_view::npos)) {
       bits |= kHostChar;
     }
+    if (alnum || c == '-') bits |= kPlainNameChar;
     table[c] = bits;
   }
   return table;

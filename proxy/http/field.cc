@@ -30,9 +30,13 @@ FieldId IdOfField(std::string_view name) {
           return Match(name, "connection", FieldId::kConnection);
         case 'k':
           return Match(name, "keep-alive", FieldId::kKeepAlive);
+        case 't':
+          return Match(name, "tracestate", FieldId::kTracestate);
         default:
           return Match(name, "user-agent", FieldId::kUserAgent);
       }
+    case 11:
+      return Match(name, "traceparent", FieldId::kTraceparent);
     case 13:
       return Match(name, "authorization", FieldId::kAuthorization);
     case 14:

@@ -32,6 +32,8 @@ enum class FieldId : uint8_t {
   kXForwardedPort,
   kXForwardedHost,
   kXAmznTraceId,
+  kTraceparent,
+  kTracestate,
   kHttp2Settings,
   kRemudaReason,
 };

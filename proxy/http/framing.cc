@@ -14,6 +14,8 @@ struct Evidence {
   const Field* transfer_encoding = nullptr;
   const Field* upgrade = nullptr;
   size_t content_lengths = 0;
+  bool are_lengths_equal = true;
+  bool has_suspicious_name = false;
   size_t transfer_encodings = 0;
   size_t upgrades = 0;
   bool says_close = false;
@@ -46,12 +48,28 @@ Reason TakeConnection(Fields& fields, std::string_view list, size_t& options, Ev
   return Reason::kNone;
 }
 
+// Whether a reader that takes '_' for '-' would frame by it.
+bool LooksLikeFraming(std::string_view name) {
+  for (const std::string_view known : {"content-length", "transfer-encoding"}) {
+    if (name.size() != known.size()) continue;
+    size_t i = 0;
+    while (i < name.size() && (Lower(name[i]) == known[i] || (name[i] == '_' && known[i] == '-')))
+      ++i;
+    if (i == name.size()) return true;
+  }
+  return false;
+}
+
 Reason Gather(Fields& fields, Evidence& evidence) {
   size_t options = 0;
   for (Field& field : fields) {
     if (IsHopByHop(field.id)) field.is_dropped = true;
+    if (field.id == FieldId::kOther && field.is_dropped && LooksLikeFraming(field.name))
+      evidence.has_suspicious_name = true;
     switch (field.id) {
       case FieldId::kContentLength:
+        if (evidence.content_length != nullptr && evidence.content_length->value != field.value)
+          evidence.are_lengths_equal = false;
         evidence.content_length = &field;
         ++evidence.content_lengths;
         break;
@@ -77,29 +95,57 @@ Reason Gather(Fields& fields, Evidence& evidence) {
 }
 
 // Content-Length and Transfer-Encoding to one body kind, or the reason why not. `framing.kind` is
-// kNone if neither is there.
-Reason JudgeBody(const Evidence& evidence, uint8_t minor_version, Framing& framing) {
+// kNone if neither is there. What is odd, but has one meaning, is left in `oddity`: the caller
+// decides whether it passes.
+Reason JudgeBody(const Evidence& evidence, uint8_t minor_version, Framing& framing,
+                 Oddity& oddity) {
   if (evidence.transfer_encodings > 1) return Reason::kRepeatedTransferEncoding;
-  if (evidence.content_lengths > 1) return Reason::kRepeatedContentLength;
+  if (evidence.content_lengths > 1) {
+    if (!evidence.are_lengths_equal || evidence.transfer_encoding != nullptr)
+      return Reason::kRepeatedContentLength;
+    oddity = Oddity::kDuplicateContentLength;
+  }
+  if (evidence.content_length != nullptr &&
+      !ParseContentLength(evidence.content_length->value, framing.length)) {
+    return evidence.transfer_encoding != nullptr ? Reason::kLengthAndTransferEncoding
+           : evidence.content_lengths > 1        ? Reason::kRepeatedContentLength
+                                                 : Reason::kBadContentLength;
+  }
   if (evidence.transfer_encoding != nullptr) {
-    if (evidence.content_length != nullptr) return Reason::kLengthAndTransferEncoding;
+    const bool is_chunked = EqualsIgnoreCase(evidence.transfer_encoding->value, "chunked");
+    if (evidence.content_length != nullptr) {
+      if (!is_chunked || minor_version == 0) return Reason::kLengthAndTransferEncoding;
+      oddity = Oddity::kBothTeClPresent;
+    }
     if (minor_version == 0) return Reason::kChunkedInHttp10;
-    const std::string_view coding = evidence.transfer_encoding->value;
-    if (!EqualsIgnoreCase(coding, "chunked")) {
+    if (!is_chunked) {
+      const std::string_view coding = evidence.transfer_encoding->value;
       return !coding.empty() && AllOf(coding, kTokenChar) ? Reason::kUnknownTransferEncoding
                                                           : Reason::kBadTransferEncoding;
     }
+    framing.length = 0;
     framing.kind = BodyKind::kChunked;
     return Reason::kNone;
   }
   if (evidence.content_length != nullptr) {
-    if (!ParseContentLength(evidence.content_length->value, framing.length)) {
-      return Reason::kBadContentLength;
-    }
     framing.has_length = true;
     framing.kind = framing.length > 0 ? BodyKind::kLength : BodyKind::kNone;
   }
   return Reason::kNone;
+}
+
+// What is noticed of a request with one plain framing.
+Oddity LesserOddity(const RequestHead& head, const Evidence& evidence, const Framing& framing) {
+  if (head.method == Method::kGet || head.method == Method::kHead) {
+    if (framing.kind == BodyKind::kChunked) return Oddity::kUndefinedTransferEncodingSemantics;
+    if (framing.kind == BodyKind::kLength) return Oddity::kUndefinedContentLengthSemantics;
+  }
+  if (evidence.has_suspicious_name) return Oddity::kSuspiciousHeader;
+  if (framing.has_length && framing.length == 0 &&
+      (head.method == Method::kGet || head.method == Method::kHead)) {
+    return Oddity::kGetHeadZeroContentLength;
+  }
+  return Oddity::kNone;
 }
 
 bool KeepsAlive(const Evidence& evidence, uint8_t minor_version) {
@@ -138,14 +184,19 @@ bool ParseContentLength(std::string_view text, uint64_t& length) {
   return true;
 }
 
-Reason DecideRequestFraming(RequestHead& head, Framing& framing) {
+Reason DecideRequestFraming(RequestHead& head, Framing& framing, DesyncMode mode) {
   framing = Framing();
   Evidence evidence;
   if (const Reason reason = Gather(head.fields, evidence); reason != Reason::kNone) return reason;
-  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing);
+  Oddity oddity = Oddity::kNone;
+  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing, oddity);
       reason != Reason::kNone) {
     return reason;
   }
+  head.Note(oddity != Oddity::kNone ? oddity : LesserOddity(head, evidence, framing));
+  if (const Reason reason = Refusal(oddity, mode); reason != Reason::kNone) return reason;
+  framing.is_body_unexpected = framing.kind != BodyKind::kNone &&
+                               (head.method == Method::kGet || head.method == Method::kHead);
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
   framing.upgrade = UpgradeOf(evidence, head.minor_version);
   if (const Field* expect = head.fields.Find(FieldId::kExpect); expect != nullptr) {
@@ -160,10 +211,13 @@ Reason DecideResponseFraming(ResponseHead& head, Method method, Framing& framing
   framing = Framing();
   Evidence evidence;
   if (const Reason reason = Gather(head.fields, evidence); reason != Reason::kNone) return reason;
-  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing);
+  Oddity oddity = Oddity::kNone;
+  if (const Reason reason = JudgeBody(evidence, head.minor_version, framing, oddity);
       reason != Reason::kNone) {
     return reason;
   }
+  // A target's answer is never odd.
+  if (oddity != Oddity::kNone) return Refusal(oddity, DesyncMode::kStrictest);
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
   framing.upgrade = UpgradeOf(evidence, head.minor_version);
   const bool is_bodiless = head.status < 200 || head.status == 204 || head.status == 304;

@@ -24,15 +24,20 @@ struct Framing {
       false;  // a Content-Length to pass on (also for HEAD and 304, where no body follows)
   bool keep_alive = true;         // the sender of this message lets the connection be used again
   bool expects_continue = false;  // requests: Expect: 100-continue
+  // Requests: a body where none belongs (GET, HEAD). A target that leaves it unread would take it
+  // for the next request: its connection must not be used again.
+  bool is_body_unexpected = false;
   // The protocol that Upgrade names if Connection names Upgrade: what a request asks for, or what a
   // response switches to. Empty: none that a proxy may pass on (several, HTTP itself, HTTP/1.0).
   std::string_view upgrade = {};
 };
 
 // Decides a request's framing and marks the fields that must not be forwarded (hop-by-hop, and what
-// Connection names). Any conflict, repeat or oddity is an error; after an error the connection must
-// be closed.
-Reason DecideRequestFraming(RequestHead& head, Framing& framing);
+// Connection names). Any conflict, repeat or oddity is an error, but for what classify.h says that
+// `mode` lets pass; it is noted in head.oddity either way. After an error the connection must be
+// closed.
+Reason DecideRequestFraming(RequestHead& head, Framing& framing,
+                            DesyncMode mode = DesyncMode::kStrictest);
 
 // The same for a final or interim response to a request of `method`; errors are the target's, so
 // the reasons are for the log and the answer is 502. 1xx, 204, 304 and answers to HEAD have no body

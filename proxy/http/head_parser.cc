@@ -187,6 +187,7 @@ ParseStatus RequestParser::Parse(const char* data, size_t size, RequestHead& hea
       head.fields.Clear();
       head.path = head.query = head.host = {};  // views into what was parsed before
       head.has_query = false;
+      head.oddity = Oddity::kNone;
       cursor_.FirstLineSeen();
       reason = ParseRequestLine(line, head);
     } else if (line.empty()) {

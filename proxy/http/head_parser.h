@@ -3,10 +3,12 @@
 // the fields mean together (framing, Host) is decided in framing.h and target.h.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "proxy/http/classify.h"
 #include "proxy/http/field.h"
 #include "proxy/http/reason.h"
 
@@ -39,7 +41,11 @@ struct RequestHead {
   Method method = Method::kOther;
   bool has_query = false;
   uint8_t minor_version = 1;  // HTTP/1.x
+  Oddity oddity =
+      Oddity::kNone;  // the gravest that DecideRequestFraming and CanonicalizeTarget saw
   Fields fields;
+
+  void Note(Oddity seen) { oddity = std::max(oddity, seen); }
 };
 
 struct ResponseHead {

@@ -39,7 +39,7 @@ class Appender {
 };
 
 void AddForwardedFor(const RequestHead& head, const ForwardedInfo& info, Appender& out) {
-  if (info.mode == ForwardedForMode::kRemove) return;
+  if (info.rules.forwarded_for == ForwardedForMode::kRemove) return;
   bool is_first = true;
   const auto add = [&](std::string_view value) {
     out.Add(is_first ? "X-Forwarded-For: " : ", ").Add(value);
@@ -48,7 +48,13 @@ void AddForwardedFor(const RequestHead& head, const ForwardedInfo& info, Appende
   for (const Field& field : head.fields) {
     if (field.id == FieldId::kXForwardedFor && !field.value.empty()) add(field.value);
   }
-  if (info.mode == ForwardedForMode::kAppend) add(info.client_address);
+  if (info.rules.forwarded_for == ForwardedForMode::kAppend) {
+    const bool in_brackets =
+        info.rules.with_client_port && info.client_address.find(':') != std::string_view::npos;
+    add(in_brackets ? "[" : "");
+    out.Add(info.client_address).Add(in_brackets ? "]" : "");
+    if (info.rules.with_client_port) out.Add(":").AddNumber(info.client_port);
+  }
   if (!is_first) out.Add("\r\n");
 }
 
@@ -92,6 +98,35 @@ void AddFields(const Fields& fields, Wanted is_wanted, Appender& out) {
   if (!run.empty()) out.Add(run).Add("\r\n");
 }
 
+// Whether the traceparent that came, if any, is to be replaced: W3C Trace Context section 3.2, more
+// than one or a malformed one counts as none.
+bool ReplacesTraceparent(const RequestHead& head, const ForwardedInfo& info) {
+  if (!info.rules.makes_traceparent) return false;
+  const Field* field = head.fields.Find(FieldId::kTraceparent);
+  return field == nullptr || head.fields.Count(FieldId::kTraceparent) > 1 ||
+         !IsTraceparent(field->value);
+}
+
+// The trace is that of our X-Amzn-Trace-Id, whose hex digits it is made of.
+void AddTraceparent(const ForwardedInfo& info, Appender& out) {
+  char span[16];
+  for (size_t i = 0; i < sizeof span; ++i)
+    span[i] = "0123456789abcdef"[(info.span_id >> (60 - 4 * i)) & 15];
+  out.Add("traceparent: 00-").Add(info.new_trace_id.substr(2, 8)).Add(info.new_trace_id.substr(11));
+  out.Add("-").Add({span, sizeof span}).Add("-01\r\n");
+}
+
+// Fields that do not go on for reasons of this load balancer's.
+bool IsUnwanted(const Field& field, const ForwardedInfo& info, bool replaces_traceparent) {
+  if (info.rules.drops_invalid_names && field.id == FieldId::kOther &&
+      !AllOf(field.name, kPlainNameChar)) {
+    return true;
+  }
+  // Without a valid parent its state means nothing.
+  return replaces_traceparent &&
+         (field.id == FieldId::kTraceparent || field.id == FieldId::kTracestate);
+}
+
 bool IsRegenerated(FieldId id) {
   switch (id) {
     case FieldId::kHost:
@@ -130,11 +165,14 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   to.Add(head.method_name).Add(" ").Add(head.path);
   if (head.has_query) to.Add("?").Add(head.query);
   to.Add(" HTTP/1.1\r\nHost: ").Add(head.host.empty() ? info.fallback_host : head.host).Add("\r\n");
+  const bool replaces_traceparent = ReplacesTraceparent(head, info);
+  const bool is_choosy = replaces_traceparent || info.rules.drops_invalid_names;
   AddFields(
       head.fields,
-      [](const Field& field) {
+      [&](const Field& field) {
         return !field.is_dropped && !IsRegenerated(field.id) &&
-               !(field.id == FieldId::kOther && IsClientCertificateField(field));
+               !(field.id == FieldId::kOther && IsClientCertificateField(field)) &&
+               !(is_choosy && IsUnwanted(field, info, replaces_traceparent));
       },
       to);
   to.Add(info.client_fields);
@@ -142,6 +180,7 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   to.Add("X-Forwarded-Proto: ").Add(info.protocol).Add("\r\nX-Forwarded-Port: ");
   to.AddNumber(info.port).Add("\r\n");
   AddTraceId(head, info.new_trace_id, to);
+  if (replaces_traceparent) AddTraceparent(info, to);
   if (!framing.upgrade.empty()) AddUpgrade(framing.upgrade, to);
   if (framing.expects_continue) to.Add("Expect: 100-continue\r\n");
   if (framing.kind == BodyKind::kChunked) {

@@ -14,15 +14,25 @@ namespace remuda::proxy::http {
 
 enum class ForwardedForMode : uint8_t { kAppend, kPreserve, kRemove };
 
+// What a load balancer's config says of the heads that go to targets.
+struct HeaderRules {
+  ForwardedForMode forwarded_for = ForwardedForMode::kAppend;
+  bool with_client_port = false;     // appended as "address:port", "[IPv6 address]:port"
+  bool drops_invalid_names = false;  // names of more than letters, digits and hyphens
+  bool makes_traceparent = false;    // where there is none, or none that is valid
+};
+
 // What the proxy adds to a request on its way to a target.
 struct ForwardedInfo {
   std::string_view client_address = {};  // without port
+  uint16_t client_port = 0;
   std::string_view protocol = "http";
   uint16_t port = 0;  // of the listener, as the client sees it
-  ForwardedForMode mode = ForwardedForMode::kAppend;
+  HeaderRules rules = {};
   std::string_view fallback_host = {};  // Host for a request without one: the target
   std::string_view new_trace_id = {};   // "1-<8 hex>-<24 hex>": its Root, or its Self
   std::string_view client_fields = {};  // whole lines on the client's certificate
+  uint64_t span_id = 0;                 // for a traceparent of ours; not 0 then
 };
 
 // The bytes needed at most to forward a head of `head_size` bytes.

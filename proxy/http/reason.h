@@ -45,7 +45,6 @@ enum class Reason : uint8_t {
   kHeadTooLarge,
   kTooManyFields,
   kTrailersTooLarge,
-  kBodyTooLarge,
   // Clients.
   kClientHeadTimeout,
   kClientBodyTimeout,
@@ -60,7 +59,6 @@ enum class Reason : uint8_t {
   kTargetClosed,
   kTargetBadResponse,
   kTargetUnaskedUpgrade,
-  kTargetBodyMismatch,
   kTargetDrainTimeout,
   kTunnelIdleTimeout,
   // Ours.
@@ -73,7 +71,7 @@ enum class Reason : uint8_t {
   kCount,  // not a reason
 };
 
-// The code of the answer: 400, 405, 408, 413, 414, 417, 431, 460, 463, 464, 500, 501, 502, 503,
+// The code of the answer: 400, 405, 408, 414, 417, 431, 460, 463, 464, 500, 501, 502, 503,
 // 504, 505.
 int StatusOf(Reason reason);
 
@@ -82,9 +80,5 @@ std::string_view NameOf(Reason reason);
 
 // The reason phrase of a status code, "Unknown" if it has none.
 std::string_view PhraseOf(int status);
-
-// AWS's desync classification of a request refused for `reason`.
-enum class Classification : uint8_t { kAcceptable, kAmbiguous, kSevere };
-Classification ClassificationOf(Reason reason);
 
 }  // namespace remuda::proxy::http

@@ -7,45 +7,105 @@ namespace {
 
 char UpperHex(int value) { return "0123456789ABCDEF"[value]; }
 
-// Makes `path` canonical in place; false if it may not be forwarded.
-bool CanonicalizePath(std::string_view& path) {
+// What CheckPath found.
+struct PathFacts {
+  bool is_good = true;       // may be forwarded, once it is canonical
+  bool has_escapes = false;  // needs rewriting
+  bool has_dot_segments = false;
+};
+
+// The byte that an escape at `at` stands for, or -1 if it is none that may pass.
+int Unescape(std::string_view path, size_t at) {
+  if (at + 2 >= path.size()) return -1;
+  const int high = HexValue(path[at + 1]);
+  const int low = HexValue(path[at + 2]);
+  return high < 0 || low < 0 || (high == 0 && low == 0) ? -1 : high * 16 + low;
+}
+
+// Looks without changing anything: what is refused is logged as it came. A ".." above the root is
+// bad whatever the mode.
+PathFacts CheckPath(std::string_view path) {
+  PathFacts facts;
+  size_t depth = 0;         // segments before this one that ".." can take away
+  size_t size = 0;          // of the segment, decoded
+  bool is_all_dots = true;  // so far
+  const auto end_segment = [&] {
+    const bool is_dots = is_all_dots && (size == 1 || size == 2);
+    facts.has_dot_segments |= is_dots;
+    if (is_dots && size == 2) {
+      facts.is_good &= depth > 0;
+      depth -= depth > 0 ? 1 : 0;
+    } else if (!is_dots) {
+      ++depth;
+    }
+    size = 0;
+    is_all_dots = true;
+  };
+  for (size_t at = 1; at < path.size(); ++at) {  // behind the first slash
+    char c = path[at];
+    if (c == '\\') facts.is_good = false;
+    if (c == '/') {
+      end_segment();
+      continue;
+    }
+    if (c == '%') {
+      const int byte = Unescape(path, at);
+      if (byte < 0) {
+        facts.is_good = false;
+        return facts;
+      }
+      facts.has_escapes = true;
+      c = static_cast<char>(byte);
+      at += 2;
+    }
+    ++size;
+    is_all_dots &= c == '.';
+  }
+  end_segment();
+  return facts;
+}
+
+// Makes a good path canonical in place, which never lengthens it.
+void RewritePath(std::string_view& path) {
   char* const base = const_cast<char*>(path.data());  // parsed from a writable buffer (contract)
   size_t out = 0;
-  size_t segment_start = 0;
-  const auto is_dot_segment = [&] {
-    const std::string_view segment(base + segment_start, out - segment_start);
-    return segment == "." || segment == "..";
+  size_t segment = 0;  // where the present one begins
+  const auto end_segment = [&](bool is_last) {
+    const std::string_view text(base + segment, out - segment);
+    if (text == ".") {
+      out = segment;
+    } else if (text == "..") {
+      out = segment - 1;  // the slash before it; CheckPath saw that a segment lies before that
+      while (base[out - 1] != '/') --out;
+    } else if (!is_last) {
+      base[out++] = '/';
+    }
+    segment = out;
   };
-  for (size_t in = 0; in < path.size(); ++in) {
-    char c = path[in];
-    if (c == '\\') return false;
+  base[out++] = '/';
+  segment = out;
+  for (size_t in = 1; in < path.size(); ++in) {
+    const char c = path[in];
     if (c == '/') {
-      if (is_dot_segment()) return false;
-      base[out++] = c;
-      segment_start = out;
+      end_segment(false);
       continue;
     }
     if (c != '%') {
       base[out++] = c;
       continue;
     }
-    if (in + 2 >= path.size()) return false;
-    const int high = HexValue(path[in + 1]);
-    const int low = HexValue(path[in + 2]);
-    if (high < 0 || low < 0 || (high == 0 && low == 0)) return false;
-    in += 2;
-    c = static_cast<char>(high * 16 + low);
-    if (Is(c, kUnreservedChar)) {
-      base[out++] = c;
+    const char byte = static_cast<char>(Unescape(path, in));
+    if (Is(byte, kUnreservedChar)) {
+      base[out++] = byte;
     } else {
       base[out++] = '%';
-      base[out++] = UpperHex(high);
-      base[out++] = UpperHex(low);
+      base[out++] = UpperHex((byte >> 4) & 15);
+      base[out++] = UpperHex(byte & 15);
     }
+    in += 2;
   }
-  if (is_dot_segment()) return false;
+  end_segment(true);
   path = std::string_view(base, out);
-  return true;
 }
 
 Reason FindHost(RequestHead& head) {
@@ -65,7 +125,7 @@ Reason FindHost(RequestHead& head) {
 }
 
 // Cuts "scheme://authority" off an absolute-form target.
-Reason TakeAuthority(RequestHead& head, std::string_view& target) {
+Reason TakeAuthority(RequestHead& head, std::string_view& target, DesyncMode mode) {
   for (const std::string_view scheme :
        {std::string_view("http://"), std::string_view("https://")}) {
     if (target.size() < scheme.size() ||
@@ -76,7 +136,11 @@ Reason TakeAuthority(RequestHead& head, std::string_view& target) {
     const size_t end = rest.find_first_of("/?");
     const std::string_view authority = rest.substr(0, end);
     if (authority.empty() || !AllOf(authority, kHostChar)) return Reason::kBadTarget;
-    if (!head.host.empty() && !EqualsIgnoreCase(authority, head.host)) return Reason::kHostMismatch;
+    if (!head.host.empty() && !EqualsIgnoreCase(authority, head.host)) {
+      head.Note(Oddity::kHostMismatch);
+      if (const Reason reason = Refusal(Oddity::kHostMismatch, mode); reason != Reason::kNone)
+        return reason;
+    }
     if (end == std::string_view::npos || rest[end] != '/') return Reason::kBadTarget;
     head.host = authority;
     target = rest.substr(end);
@@ -87,7 +151,7 @@ Reason TakeAuthority(RequestHead& head, std::string_view& target) {
 
 }  // namespace
 
-Reason CanonicalizeTarget(RequestHead& head) {
+Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode) {
   if (head.method == Method::kConnect || head.method == Method::kTrace)
     return Reason::kMethodNotAllowed;
   if (const Reason reason = FindHost(head); reason != Reason::kNone) return reason;
@@ -99,7 +163,8 @@ Reason CanonicalizeTarget(RequestHead& head) {
   }
   std::string_view target = head.target;
   if (target.front() != '/') {
-    if (const Reason reason = TakeAuthority(head, target); reason != Reason::kNone) return reason;
+    if (const Reason reason = TakeAuthority(head, target, mode); reason != Reason::kNone)
+      return reason;
   }
   const size_t mark = target.find('?');
   head.path = target.substr(0, mark);
@@ -107,7 +172,15 @@ Reason CanonicalizeTarget(RequestHead& head) {
     head.has_query = true;
     head.query = target.substr(mark + 1);
   }
-  return CanonicalizePath(head.path) ? Reason::kNone : Reason::kBadPath;
+  const PathFacts facts = CheckPath(head.path);
+  if (!facts.is_good) return Reason::kBadPath;
+  if (facts.has_dot_segments) {
+    head.Note(Oddity::kDotSegments);
+    if (const Reason reason = Refusal(Oddity::kDotSegments, mode); reason != Reason::kNone)
+      return reason;
+  }
+  if (facts.has_escapes || facts.has_dot_segments) RewritePath(head.path);
+  return Reason::kNone;
 }
 
 }  // namespace remuda::proxy::http

@@ -15,8 +15,9 @@ namespace remuda::proxy::http {
 //  - CONNECT and TRACE are refused; "*" is for OPTIONS only;
 //  - percent-encoded unreserved characters are decoded and other escapes get upper-case digits (RFC
 //  3986 6.2.2);
-//    a bad escape, %00, a backslash, and a "." or ".." segment (after decoding) are refused; %2F
-//    and %5C stay as they are.
-Reason CanonicalizeTarget(RequestHead& head);
+//    a bad escape, %00 and a backslash are refused; %2F and %5C stay as they are;
+//  - what classify.h says that `mode` lets pass is made plain: the target's authority counts, "."
+//    and ".." segments (after decoding) are resolved, never above the root.
+Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode = DesyncMode::kStrictest);
 
 }  // namespace remuda::proxy::http

@@ -30,12 +30,16 @@ http::ParseStatus Parse(const std::string& bytes, size_t step, http::RequestPars
   return status;
 }
 
-void CheckForwarded(const http::RequestHead& head, const http::Framing& framing, size_t head_size) {
+void CheckForwarded(const http::RequestHead& head, const http::Framing& framing, size_t head_size,
+                    const http::HeaderRules& rules = {}) {
   std::string out(http::MaxForwardedHeadBytes(head_size), '\0');
   const http::ForwardedInfo info{.client_address = "192.0.2.1",
-                                 .port = 80,
+                                 .client_port = 65535,
+                                 .port = 65535,
+                                 .rules = rules,
                                  .fallback_host = "10.0.0.1:80",
-                                 .new_trace_id = "1-5759e988-bd862e3fe1be46a994272793"};
+                                 .new_trace_id = "1-5759e988-bd862e3fe1be46a994272793",
+                                 .span_id = 1};
   out.resize(http::WriteRequestHead(head, framing, info, out.data(), out.size()));
   Require(!out.empty());
   http::RequestParser parser;
@@ -90,6 +94,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Require(parser_bytewise.reason() == parser.reason());
   if (status != http::ParseStatus::kDone) return 0;
   Require(parser_bytewise.head_size() == parser.head_size());
+  // With everything on that a load balancer may ask for: what passes is plain to the strictest
+  // mode.
+  constexpr auto kMonitor = http::DesyncMode::kMonitor;
+  http::Framing lenient;
+  if (http::DecideRequestFraming(head_bytewise, lenient, kMonitor) == http::Reason::kNone &&
+      http::CanonicalizeTarget(head_bytewise, kMonitor) == http::Reason::kNone) {
+    CheckForwarded(
+        head_bytewise, lenient, parser.head_size(),
+        {.with_client_port = true, .drops_invalid_names = true, .makes_traceparent = true});
+  }
   http::Framing framing;
   if (http::DecideRequestFraming(head, framing) != http::Reason::kNone) return 0;
   if (http::CanonicalizeTarget(head) != http::Reason::kNone) return 0;

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "proxy/http/target.h"
+#include "proxy/http/trace.h"
 
 namespace remuda::proxy::http {
 namespace {
@@ -19,7 +22,7 @@ std::string Forward(std::string request, ForwardedInfo info = {}) {
   EXPECT_EQ(parser.Parse(request.data(), request.size(), head), ParseStatus::kDone);
   EXPECT_EQ(DecideRequestFraming(head, framing), Reason::kNone);
   EXPECT_EQ(CanonicalizeTarget(head), Reason::kNone);
-  info.client_address = "192.0.2.7";
+  if (info.client_address.empty()) info.client_address = "192.0.2.7";
   info.port = 8080;
   info.fallback_host = "10.0.0.1:80";
   info.new_trace_id = kId;
@@ -78,11 +81,77 @@ TEST(RequestHeadWriter, ForwardedForModes) {
       "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\r\n";
   EXPECT_NE(Forward(request).find("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7\r\n"),
             std::string::npos);
-  EXPECT_NE(Forward(request, {.mode = ForwardedForMode::kPreserve})
+  EXPECT_NE(Forward(request, {.rules = {.forwarded_for = ForwardedForMode::kPreserve}})
                 .find("X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n"),
             std::string::npos);
-  EXPECT_EQ(Forward(request, {.mode = ForwardedForMode::kRemove}).find("X-Forwarded-For"),
+  EXPECT_EQ(Forward(request, {.rules = {.forwarded_for = ForwardedForMode::kRemove}})
+                .find("X-Forwarded-For"),
             std::string::npos);
+}
+
+TEST(RequestHeadWriter, ForwardedForCanNameTheClientsPort) {
+  ForwardedInfo info{.client_port = 4711, .rules = {.with_client_port = true}};
+  const std::string request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n";
+  EXPECT_NE(Forward(request, info).find("X-Forwarded-For: 1.1.1.1, 192.0.2.7:4711\r\n"),
+            std::string::npos);
+  info.client_address = "2001:db8::1";
+  EXPECT_NE(Forward(request, info).find("X-Forwarded-For: 1.1.1.1, [2001:db8::1]:4711\r\n"),
+            std::string::npos);
+  info.rules.forwarded_for = ForwardedForMode::kPreserve;
+  EXPECT_NE(Forward(request, info).find("X-Forwarded-For: 1.1.1.1\r\n"), std::string::npos);
+}
+
+TEST(RequestHeadWriter, InvalidNamesCanBeDropped) {
+  const std::string request =
+      "GET / HTTP/1.1\r\nHost: a\r\nX.Dot: 1\r\nX-Good-1: 2\r\nX!: 3\r\nX_Low: 4\r\n\r\n";
+  const std::string all = Forward(request);
+  EXPECT_NE(all.find("X.Dot: 1\r\nX-Good-1: 2\r\nX!: 3\r\n"), std::string::npos) << all;
+  const std::string some = Forward(request, {.rules = {.drops_invalid_names = true}});
+  EXPECT_NE(some.find("Host: a\r\nX-Good-1: 2\r\nX-Forwarded-For"), std::string::npos) << some;
+}
+
+constexpr const char* kGoodParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+TEST(RequestHeadWriter, TraceparentIsMadeOnlyWhereThereIsNoneOfUse) {
+  const std::string good = std::string("traceparent: ") + kGoodParent + "\r\n";
+  const std::string state = "tracestate: a=b\r\n";
+  const std::string made =
+      "traceparent: 00-5759e988bd862e3fe1be46a994272793-00000000000000ff-01\r\n";
+  const ForwardedInfo makes{.rules = {.makes_traceparent = true}, .span_id = 255};
+  struct Case {
+    std::string fields;
+    bool is_replaced;
+  };
+  for (const Case& c :
+       {Case{"", true}, Case{good, false}, Case{good + state, false}, Case{state, true},
+        Case{good + good, true}, Case{"traceparent: 00-0-0-01\r\n" + state, true}}) {
+    const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n" + c.fields + "\r\n";
+    const std::string out = Forward(request, makes);
+    EXPECT_EQ(out.find(made) != std::string::npos, c.is_replaced) << out;
+    EXPECT_EQ(out.find(good) != std::string::npos, !c.is_replaced) << out;
+    EXPECT_EQ(out.find(state) != std::string::npos,
+              !c.is_replaced && c.fields.find(state) != std::string::npos)
+        << out;
+    // Otherwise all of it passes as it came.
+    EXPECT_NE(Forward(request).find("Host: a\r\n" + c.fields + "X-Forwarded-For"),
+              std::string::npos);
+  }
+}
+
+TEST(Traceparent, Grammar) {
+  EXPECT_TRUE(IsTraceparent(kGoodParent));
+  const std::string good = kGoodParent;
+  EXPECT_TRUE(IsTraceparent("cc" + good.substr(2) + "-what-the-future-will-be-like"));
+  for (const std::string& bad :
+       {std::string(), good.substr(1), good + "-x", "ff" + good.substr(2),
+        "cc" + good.substr(2) + ".",
+        std::string("00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+        std::string("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"),
+        std::string("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"),
+        std::string("00-4bf92f3577b34da6a3ce929d0e0e4736.00f067aa0ba902b7-01"),
+        std::string("00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01")}) {
+    EXPECT_FALSE(IsTraceparent(bad)) << bad;
+  }
 }
 
 TEST(RequestHeadWriter, TraceIdGetsASelfWhenThereIsARoot) {
@@ -142,11 +211,16 @@ TEST(ChunkHeadWriter, WritesHex) {
   EXPECT_EQ(std::string(out, WriteChunkHead(~uint64_t{0}, out)), "ffffffffffffffff\r\n");
 }
 
-TEST(Reasons, HaveNamesAndCodes) {
+TEST(Reasons, HaveNamesAndCodesAndAreDocumented) {
+  std::ifstream docs(REMUDA_SOURCE_DIR "/docs/proxy.md");
+  const std::string text{std::istreambuf_iterator<char>(docs), {}};
+  ASSERT_FALSE(text.empty());
   for (size_t i = 1; i < static_cast<size_t>(Reason::kCount); ++i) {
     const auto reason = static_cast<Reason>(i);
     EXPECT_FALSE(NameOf(reason).empty()) << i;
     EXPECT_NE(PhraseOf(StatusOf(reason)), "Unknown") << NameOf(reason);
+    EXPECT_NE(text.find(NameOf(reason)), std::string::npos)
+        << NameOf(reason) << " is missing in docs/proxy.md";
   }
 }
 

@@ -46,6 +46,7 @@ Session::Pump Session::TakeSwitch() {
   if (!is_asked || !x.is_request_staged || !x.to_upstream.empty())
     return FailResponse(Reason::kTargetUnaskedUpgrade);
   x.target_status = x.status = x.response.status;
+  if (x.stickiness != nullptr || x.group_stickiness.count() > 0) AddStickyCookies();
   http::ResponseStyle style;
   style.upgrade = x.response_framing.upgrade;
   if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;

@@ -63,8 +63,7 @@ void TcpSession::StartAttempt() {
   tried_[attempts_++] = target_;
   upstream_ = worker_.pool().Connect(*target_, this);
   if (upstream_ == nullptr) {
-    const bool is_ours = IsOurShortage(errno);
-    return AttemptFailed(is_ours ? Reason::kOverloaded : Reason::kTargetConnectFailed, !is_ours);
+    return AttemptFailed(IsOurShortage(errno) ? Reason::kOverloaded : Reason::kTargetConnectFailed);
   }
   if (const auto proxy = ProxyVersionOf(*group_, worker_.index());
       proxy != http::ProxyVersion::kNone)
@@ -73,12 +72,14 @@ void TcpSession::StartAttempt() {
   connect_timer_.Arm(worker_.loop(), worker_.loop().now() + worker_.settings().connect_timeout);
 }
 
-void TcpSession::AttemptFailed(Reason reason, bool is_targets_fault) {
+void TcpSession::AttemptFailed(Reason reason) {
   connect_timer_.Cancel();
+  const bool is_targets_fault = reason != Reason::kOverloaded;
   if (is_targets_fault) {
     target_->slot(worker_.index()).connection_errors.Add(1);
     group_->slot(worker_.index()).connection_errors.Add(1);
-    worker_.TargetRefused(*target_);
+    // A certificate that is not trusted may be our mistake: checks judge that target.
+    if (reason != Reason::kTargetTlsFailed) worker_.TargetRefused(*target_);
   }
   ReleaseTarget();
   const FailedAttempt attempt{.attempts = attempts_};
@@ -106,11 +107,13 @@ void TcpSession::OnUpstream() {
     case 0:
       return BeginTunnel();
     default:
-      return AttemptFailed(Reason::kTargetConnectFailed, true);
+      if (!upstream_->is_tls_failed) return AttemptFailed(Reason::kTargetConnectFailed);
+      worker_.counters().target_tls_failures.Add(1);
+      return AttemptFailed(Reason::kTargetTlsFailed);
   }
 }
 
-void TcpSession::OnConnectTimeout() { AttemptFailed(Reason::kTargetConnectTimeout, true); }
+void TcpSession::OnConnectTimeout() { AttemptFailed(Reason::kTargetConnectTimeout); }
 
 void TcpSession::BeginTunnel() {
   connect_timer_.Cancel();

@@ -42,7 +42,7 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
   enum class Phase : uint8_t { kConnecting, kTunnel, kClosed };
 
   void StartAttempt();
-  void AttemptFailed(http::Reason reason, bool is_targets_fault);
+  void AttemptFailed(http::Reason reason);
   void BeginTunnel();
   void OnConnectTimeout();
   void ReleaseTarget();

@@ -98,8 +98,6 @@ Fault CompileProtocol(const remuda::v1::Listener& config, ListenerSpec& out) {
 
 Fault CompileProtocol(const remuda::v1::TargetGroup& config, TargetGroup& out) {
   if (Fault f = ProtocolOf(config.protocol(), out.protocol)) return f;
-  if (config.health_check().protocol() == remuda::v1::PROTOCOL_UNSPECIFIED)
-    out.health_check.is_tcp = IsBytes(out.protocol);
   if (Fault f = VersionOf(config.proxy_protocol(), out.proxy_protocol)) return f;
   char greeting[http::kMaxProxyLineBytes];
   out.health_check.greeting.assign(greeting,

@@ -20,8 +20,9 @@ struct TlsOptions {
   const TestCertificate* certificate = nullptr;
 };
 
-// A connection whose handshake is over; not open if it failed.
-inline RawSocket ConnectTls(uint16_t port, const TlsOptions& options = {}) {
+// A connection whose handshake is over; not open if it failed. `before` is sent in front of it.
+inline RawSocket ConnectTls(uint16_t port, const TlsOptions& options = {},
+                            const std::string& before = "") {
   static SSL_CTX* const context = [] {
     SSL_CTX* made = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_security_level(made, 0);  // for what the proxy must refuse
@@ -44,6 +45,7 @@ inline RawSocket ConnectTls(uint16_t port, const TlsOptions& options = {}) {
     SSL_use_PrivateKey(ssl, options.certificate->key.get());
   }
   RawSocket socket = RawSocket::Connect(port);
+  if (!before.empty()) socket.Send(before);
   if (!socket.StartTls(ssl)) socket.Close();
   return socket;
 }

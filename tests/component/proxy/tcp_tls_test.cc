@@ -1,0 +1,154 @@
+// TLS listeners in front of TCP and TLS targets, and upgrades over TLS.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <mutex>
+
+#include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/raw_target.h"
+#include "tests/component/proxy/tls_client.h"
+#include "tests/component/proxy/websocket_bytes.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+using Certificates = std::vector<std::pair<std::string, TestCertificate>>;
+
+const Certificates& Web() {
+  static const Certificates web = {
+      {"web", MakeCertificate({.names = {"shop.test"}, .common_name = "web"})}};
+  return web;
+}
+
+std::string TlsConfig(uint16_t port, const std::string& listener_extra = "") {
+  return "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
+         "        address: 127.0.0.1\n        protocol: TLS\n        certificates: [web]\n" +
+         listener_extra +
+         "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
+         "targetGroups:\n  - name: blue\n    protocol: TCP\n"
+         "targets:\n  - { targetGroup: blue, address: 127.0.0.1, port: " +
+         std::to_string(port) + " }\n" + CertificatesYaml(Web());
+}
+
+void Echo(RawSocket& connection) {
+  for (std::string got = connection.ReadSome(); !got.empty(); got = connection.ReadSome()) {
+    if (!connection.Send(got)) return;
+  }
+}
+
+TEST(TcpTlsTest, TlsEndsHereAndBytesPass) {
+  RawTarget target(Echo);
+  ProxyProcess proxy(TlsConfig(target.port()), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = ConnectTls(proxy.Port());
+  ASSERT_TRUE(client.is_open());
+  std::string sent(200000, '\0');
+  for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 7 + i / 256);
+  for (size_t at = 0; at < sent.size(); at += 10000) {
+    client.Send(std::string_view(sent).substr(at, 10000));
+    ASSERT_TRUE(client.ReadBytes(10000) == sent.substr(at, 10000)) << at;
+  }
+  client.Close();
+  ASSERT_TRUE(WaitUntil([&] { return !proxy.AccessLog().empty(); }));
+  const std::string line = proxy.AccessLog();
+  EXPECT_EQ(line.rfind("tls ", 0), 0u) << line;
+  EXPECT_NE(line.find(" TLSv1.3 "), std::string::npos) << line;
+  EXPECT_NE(line.find(" 200000 200000 "), std::string::npos) << line;
+}
+
+TEST(TcpTlsTest, TheTargetsEndIsSaidInTls) {
+  RawTarget target([](RawSocket& connection) {
+    connection.ReadBytes(4);
+    connection.Send("bye");
+  });
+  ProxyProcess proxy(TlsConfig(target.port()), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = ConnectTls(proxy.Port());
+  client.Send("over");
+  EXPECT_EQ(client.ReadToEnd(), "bye");
+  EXPECT_TRUE(client.has_ended_cleanly());
+}
+
+TEST(TcpTlsTest, AProxyHeaderComesBeforeTheHandshake) {
+  RawTarget target(Echo);
+  ProxyProcess proxy(TlsConfig(target.port(), "        proxyProtocolSources: [127.0.0.1]\n"),
+                     {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = ConnectTls(proxy.Port(), {}, "PROXY TCP4 192.0.2.7 198.51.100.2 4321 443\r\n");
+  ASSERT_TRUE(client.is_open());
+  client.Send("hello");
+  EXPECT_EQ(client.ReadBytes(5), "hello");
+  client.Close();
+  EXPECT_TRUE(
+      WaitUntil([&] { return proxy.AccessLog().find(" 192.0.2.7:4321 ") != std::string::npos; }));
+}
+
+// The header is plain, TLS begins behind it.
+TEST(TcpTlsTest, TlsTargetsGetTheirProxyHeaderBeforeTheHandshake) {
+  SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
+  const TestCertificate shown = MakeCertificate({.common_name = "target"});
+  SSL_CTX_use_certificate(context, shown.certificate.get());
+  SSL_CTX_use_PrivateKey(context, shown.key.get());
+  std::mutex mutex;
+  std::string header;
+  RawTarget target([&](RawSocket& connection) {
+    std::string line;
+    for (char byte = 0; byte != '\n' && recv(connection.fd(), &byte, 1, 0) == 1;) line += byte;
+    if (line == "PROXY UNKNOWN\r\n") return;  // a check
+    SSL* const ssl = SSL_new(context);
+    SSL_set_accept_state(ssl);
+    if (!connection.StartTls(ssl)) return;
+    {
+      std::lock_guard lock(mutex);
+      header = line;
+    }
+    Echo(connection);
+  });
+  const std::string config =
+      "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
+      "        address: 127.0.0.1\n        protocol: TCP\n"
+      "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
+      "targetGroups:\n  - name: blue\n    protocol: TLS\n    proxyProtocol: 1\n"
+      "targets:\n  - { targetGroup: blue, address: 127.0.0.1, port: " +
+      std::to_string(target.port()) + " }\n";
+  {
+    ProxyProcess proxy(config, {"--workers=1"});
+    ASSERT_TRUE(proxy.WaitReady());
+    ASSERT_TRUE(proxy.WaitHealthy(1));
+    RawSocket client = RawSocket::Connect(proxy.Port());
+    client.Send("hello");
+    EXPECT_EQ(client.ReadBytes(5), "hello");
+    std::lock_guard lock(mutex);
+    EXPECT_EQ(header.rfind("PROXY TCP4 127.0.0.1 127.0.0.1 ", 0), 0u) << header;
+  }
+  target.StopListening();
+  SSL_CTX_free(context);
+}
+
+TEST(TcpTlsTest, WebSocketsOverTls) {
+  ScriptedTarget target(UpgradeAndEcho);
+  ProxyProcess proxy(TlsConfigFor({target.port()}, Web()), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = ConnectTls(proxy.Port());
+  client.Send(UpgradeRequest() + Frame(1, "early", true));
+  EXPECT_EQ(StatusOf(client.ReadMessage(true)), 101);
+  EXPECT_EQ(client.ReadBytes(11), Frame(1, "early", true));
+  const std::string large = Frame(2, std::string(60000, 'x'), true);
+  for (int i = 0; i < 20; ++i) {
+    client.Send(large);
+    ASSERT_TRUE(client.ReadBytes(large.size()) == large);
+  }
+  proxy.Signal(SIGTERM);
+  EXPECT_EQ(client.ReadBytes(4), kGoingAway);
+  client.Send(Frame(8, "\x03\xe9", true));
+  client.Close();
+  EXPECT_TRUE(WaitUntil([&] { return proxy.AccessLog().rfind("wss ", 0) == 0; }));
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

@@ -1,4 +1,4 @@
-// TLS listeners in front of TCP and TLS targets, and upgrades over TLS.
+// PROXY headers in front of TLS, and upgrades over TLS.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -37,42 +37,7 @@ void Echo(RawSocket& connection) {
   }
 }
 
-TEST(TcpTlsTest, TlsEndsHereAndBytesPass) {
-  RawTarget target(Echo);
-  ProxyProcess proxy(TlsConfig(target.port()), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
-  RawSocket client = ConnectTls(proxy.Port());
-  ASSERT_TRUE(client.is_open());
-  std::string sent(200000, '\0');
-  for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 7 + i / 256);
-  for (size_t at = 0; at < sent.size(); at += 10000) {
-    client.Send(std::string_view(sent).substr(at, 10000));
-    ASSERT_TRUE(client.ReadBytes(10000) == sent.substr(at, 10000)) << at;
-  }
-  client.Close();
-  ASSERT_TRUE(WaitUntil([&] { return !proxy.AccessLog().empty(); }));
-  const std::string line = proxy.AccessLog();
-  EXPECT_EQ(line.rfind("tls ", 0), 0u) << line;
-  EXPECT_NE(line.find(" TLSv1.3 "), std::string::npos) << line;
-  EXPECT_NE(line.find(" 200000 200000 "), std::string::npos) << line;
-}
-
-TEST(TcpTlsTest, TheTargetsEndIsSaidInTls) {
-  RawTarget target([](RawSocket& connection) {
-    connection.ReadBytes(4);
-    connection.Send("bye");
-  });
-  ProxyProcess proxy(TlsConfig(target.port()), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
-  RawSocket client = ConnectTls(proxy.Port());
-  client.Send("over");
-  EXPECT_EQ(client.ReadToEnd(), "bye");
-  EXPECT_TRUE(client.has_ended_cleanly());
-}
-
-TEST(TcpTlsTest, AProxyHeaderComesBeforeTheHandshake) {
+TEST(TlsTunnelTest, AProxyHeaderComesBeforeTheHandshake) {
   RawTarget target(Echo);
   ProxyProcess proxy(TlsConfig(target.port(), "        proxyProtocolSources: [127.0.0.1]\n"),
                      {"--workers=1"});
@@ -88,7 +53,7 @@ TEST(TcpTlsTest, AProxyHeaderComesBeforeTheHandshake) {
 }
 
 // The header is plain, TLS begins behind it.
-TEST(TcpTlsTest, TlsTargetsGetTheirProxyHeaderBeforeTheHandshake) {
+TEST(TlsTunnelTest, TlsTargetsGetTheirProxyHeaderBeforeTheHandshake) {
   SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
   const TestCertificate shown = MakeCertificate({.common_name = "target"});
   SSL_CTX_use_certificate(context, shown.certificate.get());
@@ -129,7 +94,7 @@ TEST(TcpTlsTest, TlsTargetsGetTheirProxyHeaderBeforeTheHandshake) {
   SSL_CTX_free(context);
 }
 
-TEST(TcpTlsTest, WebSocketsOverTls) {
+TEST(TlsTunnelTest, WebSocketsOverTls) {
   ScriptedTarget target(UpgradeAndEcho);
   ProxyProcess proxy(TlsConfigFor({target.port()}, Web()), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());

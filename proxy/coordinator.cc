@@ -22,13 +22,25 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
       events_(std::move(events)),
       tls_compiler_(std::thread::hardware_concurrency()),
       prober_(
-          [this](const HealthChange& change) { loop_.Post([this, change] { OnHealth(change); }); }),
+          [this](const HealthChange& change) { loop_.Post([this, change] { OnProbed(change); }); }),
+      outliers_(loop_,
+                [this](const std::shared_ptr<TargetState>& target) {
+                  if (target->is_ejected()) ejections_.fetch_add(1, std::memory_order_relaxed);
+                  const auto it = probed_.find(target.get());
+                  if (it != probed_.end()) OnHealth(Judge(it->second));
+                }),
       newest_(std::make_shared<const RoutingTable>()),
       tick_([this] { OnTick(); }) {
   for (size_t i = 0; i < options_.workers; ++i) {
     Worker::Events worker_events;
     worker_events.on_drained_target = [this] { loop_.Post([this] { CheckBusy(); }); };
     worker_events.on_passively_out = [this](TargetState* target) { prober_.CheckSoon(target); };
+    worker_events.on_failing = [this](TargetState* target) {
+      loop_.Post([this, target] {
+        const auto it = probed_.find(target);
+        if (it != probed_.end()) outliers_.OnFailing(it->second.target);
+      });
+    };
     worker_events.on_place_free = [this](size_t other) {
       Worker* const worker = workers_[other].get();
       worker->loop().Post([worker] { worker->place_queues().Serve(); });
@@ -70,6 +82,7 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
   std::vector<std::string> closed;
   OpenListeners(*table, opened, closed);
   prober_.Update(table);
+  outliers_.Take(table);
 
   auto left = std::make_shared<size_t>(workers_.size());
   for (size_t i = 0; i < workers_.size(); ++i) {
@@ -190,6 +203,8 @@ void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
   }
   for (const auto& [target, admin] : table->admin_changes) {
     if (admin != AdminState::kRemoved) continue;
+    probed_.erase(target.get());
+    outliers_.Forget(target.get());
     health_.erase(target.get());
     std::lock_guard lock(view_mutex_);
     view_health_.erase(target.get());
@@ -244,6 +259,22 @@ void Coordinator::OnTick() {
   }
   CheckBusy();
   if (!leaving_.empty()) tick_.Arm(loop_, now + kTick);
+}
+
+void Coordinator::OnProbed(const HealthChange& change) {
+  if (change.target->admin() == AdminState::kRemoved) return;
+  probed_[change.target.get()] = change;
+  OnHealth(Judge(change));
+}
+
+// What the prober says, unless the target's own requests say otherwise.
+HealthChange Coordinator::Judge(HealthChange change) {
+  if (change.health != Health::kHealthy || !change.target->is_ejected()) return change;
+  change.health = Health::kUnhealthy;
+  change.reason = kEjectedReason;
+  change.description = "requests to it failed one after the other; it is out for a while";
+  change.since = std::chrono::system_clock::now();
+  return change;
 }
 
 void Coordinator::OnHealth(const HealthChange& change) {

@@ -5,6 +5,7 @@
 // any thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -17,6 +18,7 @@
 
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
+#include "proxy/outliers.h"
 #include "proxy/prober.h"
 #include "proxy/tls/compiler.h"
 #include "proxy/worker.h"
@@ -37,6 +39,9 @@ struct ListenerReport {
   uint16_t actual_port = 0;
   std::string error;  // empty: it listens
 };
+
+// The reason of a target that is out because requests to it failed (docs/proxy.md).
+inline constexpr char kEjectedReason[] = "Remuda.PassiveEjection";
 
 class Coordinator {
  public:
@@ -73,6 +78,9 @@ class Coordinator {
   const std::unordered_map<TargetState*, HealthChange>& health() const { return health_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
+  // Targets that were taken out because requests to them failed. Any thread.
+  uint64_t ejections() const { return ejections_.load(std::memory_order_relaxed); }
+
   // Stops accepting, finishes what is in flight, then calls on_stopped. A table that is applied
   // from now on opens no listener.
   void Drain();
@@ -103,6 +111,8 @@ class Coordinator {
                    const std::function<void(Adopted)>& done);
   void CheckBusy();
   void OnTick();
+  void OnProbed(const HealthChange& change);
+  static HealthChange Judge(HealthChange change);
   void OnHealth(const HealthChange& change);
 
   EventLoop& loop_;
@@ -110,12 +120,15 @@ class Coordinator {
   const Events events_;
   tls::Compiler tls_compiler_;
   Prober prober_;
+  Outliers outliers_;
+  std::atomic<uint64_t> ejections_{0};
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<const RoutingTable> newest_;
   Revision adopted_;
   std::map<std::string, ListenerReport> listeners_;  // by ListenerSpec::Key
   std::unordered_map<TargetState*, Leaving> leaving_;
-  std::unordered_map<TargetState*, HealthChange> health_;
+  std::unordered_map<TargetState*, HealthChange> probed_;  // as the prober says
+  std::unordered_map<TargetState*, HealthChange> health_;  // as it is reported
   std::set<std::pair<std::string, std::string>> reported_busy_;
   SteadyTime last_busy_report_{};
   size_t stopped_workers_ = 0;

@@ -187,6 +187,12 @@ void AddGroups(const RoutingTable& table, Page& page) {
         [&](const TargetGroup& group) { return count(group, true); });
   gauge("un_healthy_host_count", "Active targets that do not pass their checks, or not yet.",
         [&](const TargetGroup& group) { return count(group, false); });
+  gauge("mitigated_host_count", "Active targets that get less because their requests fail oddly.",
+        [](const TargetGroup& group) {
+          return std::count_if(group.members.begin(), group.members.end(), [](const Member& m) {
+            return m.admin == AdminState::kActive && m.target->share() < kFullShare;
+          });
+        });
   gauge("request_count_per_target", "Requests to the group's present targets over their number.",
         [](const TargetGroup& group) {
           uint64_t sum = 0;
@@ -299,6 +305,8 @@ void AddProcess(const Coordinator& c, Page& page) {
   page.Single("active_tunnel_count", "gauge", "Upgraded and TCP connections now.",
               SumWorkers(
                   c, [](Worker m) -> const auto& { return m.active_tunnels; }));
+  page.Single("passive_ejection_count_total", "counter",
+              "Targets taken out for a while because requests to them failed.", c.ejections());
   counter(
       "fail_open_pick_count_total", "Requests sent while too few of their group were healthy.",
       [](Worker m) -> const auto& { return m.fail_open_picks; });

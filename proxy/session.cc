@@ -576,7 +576,7 @@ void Session::OnTimer() {
       x->reason = http::Reason::kClientWriteTimeout;
       CloseNow();
       return;
-    case Phase::kForwarding:
+    case Phase::kForwarding: {
       if (!x->to_client.empty() || (x->response_pipe && x->response_pipe->size() > 0)) {
         x->reason = http::Reason::kClientWriteTimeout;
         CloseNow();
@@ -587,13 +587,15 @@ void Session::OnTimer() {
         CloseNow();
         return;
       }
+      // Whoever it was that we waited for.
+      const bool is_clients =
+          !x->is_body_done && x->to_upstream.empty() && !x->framing.expects_continue;
+      if (!is_clients) NoteOutcome(true);
       ReleaseUpstream(false);
       ReleaseTarget();
-      // Whoever it was that we waited for.
-      Answer(!x->is_body_done && x->to_upstream.empty() && !x->framing.expects_continue
-                 ? http::Reason::kClientBodyTimeout
-                 : http::Reason::kTargetResponseTimeout);
+      Answer(is_clients ? http::Reason::kClientBodyTimeout : http::Reason::kTargetResponseTimeout);
       break;
+    }
   }
   Drive();
 }

@@ -215,6 +215,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool StartAttempt();
   bool Enqueue();
   bool AwaitPlace();
+  void NoteOutcome(bool is_failure);
   void LeaveQueue();
   bool OnPlaceFree() override;
 

@@ -46,6 +46,18 @@ void Session::PreparePick() {
     x.pick.has_hash = HashKey(group->policy.hash_key, x.request, peer_.bytes, x.pick.hash);
 }
 
+// How the attempt ended for its target: gateway failures in a row may take it out.
+void Session::NoteOutcome(bool is_failure) {
+  Exchange& x = *exchange_;
+  const TargetGroup* const group = x.group->picker(worker_.index()).group;
+  const uint32_t allowed = group == nullptr ? 0 : group->policy.ejection.consecutive_failures;
+  if (allowed == 0) return;
+  if (!is_failure) return x.target->ClearFailures();
+  if (x.target->AddFailure() < allowed) return;
+  x.target->ClearFailures();
+  worker_.TargetFailing(*x.target);
+}
+
 // Picks a target, or waits until one has a place.
 bool Session::StartAttempt() {
   Exchange& x = *exchange_;

@@ -244,6 +244,7 @@ bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
       reason >= Reason::kNoRegisteredTarget && reason != Reason::kOverloaded;
   if (is_targets_fault) {
     x.target->slot(worker_.index()).connection_errors.Add(1);
+    if (reason != Reason::kTargetDrainTimeout) NoteOutcome(true);
     if (is_connect_failure) {
       x.group->slot(worker_.index()).connection_errors.Add(1);
       worker_.TargetRefused(*x.target);

@@ -157,7 +157,6 @@ Session::Pump Session::StartResponse() {
   style.close = MustClose();
   style.say_keep_alive = !style.close && x.request.minor_version == 0;
   if (style.close) close_after_ = true;
-  if (x.stickiness != nullptr || x.group_stickiness.count() > 0) AddStickyCookies();
   if (const Pump step = StageResponseHead(style); step != Pump::kProgress) return step;
   if (stream_ != nullptr) x.any_answered = true;  // a connection's waits in to_client
   x.response_in.begin += x.response_parser.head_size();
@@ -170,12 +169,14 @@ Session::Pump Session::StartResponse() {
   TargetSlot& slot = x.target->slot(worker_.index());
   slot.response_time_us.Add(static_cast<uint64_t>(std::max<int64_t>(us, 0)));
   if (x.response.status >= 500) slot.server_errors.Add(1);
+  NoteOutcome(x.response.status >= 502 && x.response.status <= 504);
   return x.response_in.size() > 0 || framing.kind == BodyKind::kNone ? StageResponseBody()
                                                                      : Pump::kProgress;
 }
 
 Session::Pump Session::StageResponseHead(const http::ResponseStyle& style) {
   Exchange& x = *exchange_;
+  if (x.stickiness != nullptr || x.group_stickiness.count() > 0) AddStickyCookies();
   if (stream_ != nullptr) {
     const bool ends = x.client_body == BodyKind::kNone ||
                       (x.client_body == BodyKind::kLength && x.response_left == 0);
@@ -260,6 +261,7 @@ Session::Pump Session::FailResponse(Reason reason) {
   if (x.any_answered) {
     x.reason = reason;
     x.target->slot(worker_.index()).connection_errors.Add(1);
+    if (reason == Reason::kTargetClosed) NoteOutcome(true);
     CloseNow();
     return Pump::kEnded;
   }

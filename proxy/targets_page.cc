@@ -13,6 +13,15 @@
 namespace remuda::proxy {
 namespace {
 
+// The reason of a target that refused or reset a connection since its last check.
+constexpr std::string_view kRefusedReason = "Remuda.ConnectionRefused";
+
+// Its health as far as requests go.
+Health Judged(const TargetState& target) {
+  const bool is_doubted = target.health() == Health::kHealthy && !target.is_healthy();
+  return is_doubted ? Health::kUnhealthy : target.health();
+}
+
 std::string_view NameOf(Health health) {
   switch (health) {
     case Health::kHealthy:
@@ -46,7 +55,12 @@ struct Row {
   uint64_t requests = 0;
   uint64_t server_errors = 0;
   uint64_t connection_errors = 0;
-  uint32_t share_percent = 100;  // of its weight: below 100 in slow start
+  uint32_t share_percent = 100;  // of its weight: below 100 while its requests fail oddly
+
+  std::string_view reason() const {
+    if (member->target->is_passively_out()) return kRefusedReason;
+    return health == nullptr ? std::string_view() : health->reason;
+  }
 };
 
 Row RowOf(const TargetGroup& group, const Member& member, const HealthChange* health) {
@@ -72,8 +86,7 @@ void AddJson(const Row& row, std::string& out) {
       row.group->id, JsonEscape(target.id()), target.endpoint(),
       JsonEscape(row.member->config->subset()), JsonEscape(row.member->config->zone()),
       row.member->weight, row.group->subsets[row.member->subset].weight, NameOf(row.member->admin),
-      NameOf(target.health()), target.is_passively_out(),
-      row.health == nullptr ? "" : row.health->reason,
+      NameOf(Judged(target)), target.is_passively_out(), row.reason(),
       row.health == nullptr ? "" : JsonEscape(row.health->description), row.share_percent,
       row.in_flight, row.requests, row.server_errors, row.connection_errors);
 }
@@ -82,12 +95,12 @@ void AddText(const Row& row, std::string& out) {
   const TargetState& target = *row.member->target;
   std::string state(NameOf(row.member->admin));
   if (row.member->admin == AdminState::kActive) {
-    state = target.is_passively_out() ? "refused" : std::string(NameOf(target.health()));
+    state = target.is_passively_out() ? "refused" : std::string(NameOf(Judged(target)));
   }
-  fmt::format_to(
-      std::back_inserter(out), "{:<20} {:<28} {:<10} {:>5}% {:>9} {:>12} {:>8} {:>8}  {}\n",
-      row.group->id, target.id(), state, row.share_percent, row.in_flight, row.requests,
-      row.server_errors, row.connection_errors, row.health == nullptr ? "" : row.health->reason);
+  fmt::format_to(std::back_inserter(out),
+                 "{:<20} {:<28} {:<10} {:>5}% {:>9} {:>12} {:>8} {:>8}  {}\n", row.group->id,
+                 target.id(), state, row.share_percent, row.in_flight, row.requests,
+                 row.server_errors, row.connection_errors, row.reason());
 }
 
 // The value of `name` in a query of plain words.

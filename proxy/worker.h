@@ -19,8 +19,8 @@
 #include "proxy/place_queues.h"
 #include "proxy/session.h"
 #include "proxy/settings.h"
-#include "proxy/sticky_cookie.h"
 #include "proxy/splice_pipe.h"
+#include "proxy/sticky_cookie.h"
 #include "proxy/upstream.h"
 
 namespace remuda::proxy {
@@ -41,9 +41,9 @@ struct Listener final : IoHandler, std::enable_shared_from_this<Listener> {
 
   Worker* worker = nullptr;
   int fd = -1;
-  uint16_t port = 0;                   // the real one
+  uint16_t port = 0;                        // the real one
   std::shared_ptr<BalancerState> balancer;  // outlives the spec
-  const ListenerSpec* spec = nullptr;  // of the current table; null: gone
+  const ListenerSpec* spec = nullptr;       // of the current table; null: gone
 };
 
 // What a worker is told to listen on: the spec and a socket of its own, already bound.
@@ -60,9 +60,10 @@ class Worker {
     std::function<void()>
         on_drained_target;  // a leaving target has no request in flight here any more
     std::function<void(TargetState*)>
-        on_passively_out;              // a connection to a target was refused or reset
-    std::function<void(size_t)> on_place_free;  // for whom that worker's queues may wait
-    std::function<void()> on_stopped;  // after Drain: the last connection is gone
+        on_passively_out;                          // a connection to a target was refused or reset
+    std::function<void(TargetState*)> on_failing;  // its requests fail one after the other
+    std::function<void(size_t)> on_place_free;     // for whom that worker's queues may wait
+    std::function<void()> on_stopped;              // after Drain: the last connection is gone
   };
 
   Worker(size_t index, const Settings& settings, AccessLog* log, Events events);
@@ -113,6 +114,9 @@ class Worker {
   void ConnectionClosed(Connection* connection);
   void TargetReleased(TargetState& target);
   void TargetRefused(TargetState& target);
+  void TargetFailing(TargetState& target) {
+    if (events_.on_failing) events_.on_failing(&target);
+  }
   // As many connections and streams as there may be.
   bool is_full() const { return connection_count_ >= settings_.max_connections; }
   Http2Worker& http2();

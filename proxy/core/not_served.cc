@@ -22,14 +22,6 @@ Fault NotServedYet(const remuda::v1::Listener& listener) {
 
 }  // namespace
 
-Fault NotServedYet(const remuda::v1::TargetGroup& config) {
-  for (const Fault& f : {Check(config.anomaly_mitigation(), "anomaly_mitigation"),
-                         Check(config.has_passive_ejection(), "passive_ejection")}) {
-    if (f) return f;
-  }
-  return std::nullopt;
-}
-
 Fault NotServedYet(const remuda::v1::LoadBalancer& config) {
   for (const auto& listener : config.listeners()) {
     if (Fault f = NotServedYet(listener)) return f;

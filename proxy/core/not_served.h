@@ -6,7 +6,6 @@
 
 namespace remuda::proxy {
 
-Fault NotServedYet(const remuda::v1::TargetGroup& config);
 Fault NotServedYet(const remuda::v1::LoadBalancer& config);
 
 }  // namespace remuda::proxy

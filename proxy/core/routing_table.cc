@@ -161,7 +161,6 @@ class Compiler {
   bool CompileOwn(const remuda::v1::TargetGroup& config, TargetGroup& group) {
     const std::string name = GroupName(group.id);
     if (auto f = CompileProtocol(config, group)) return Refuse(name, *f);
-    if (auto f = NotServedYet(config)) return Refuse(name, *f);
     if (auto f = AttachTls(config, Before(group.id).get(), options_.tls, group))
       return Refuse(name, *f);
     using std::chrono::milliseconds;

@@ -86,9 +86,13 @@ class TargetState {
   // A connection to it was refused or reset: out until a check passes (a worker sets it, the prober
   // clears it).
   bool is_passively_out() const { return passively_out_.load(std::memory_order_relaxed); }
+  // Requests to it failed one after the other: out until its time is over (the control loop).
+  bool is_ejected() const { return ejected_.load(std::memory_order_relaxed); }
   bool is_leaving() const { return admin() != AdminState::kActive; }
   // Passes its checks and none has reason to doubt it.
-  bool is_healthy() const { return health() == Health::kHealthy && !is_passively_out(); }
+  bool is_healthy() const {
+    return health() == Health::kHealthy && !is_passively_out() && !is_ejected();
+  }
   // When its slow start began; the epoch: it has none. Written by the prober.
   SteadyTime warm_begin() const {
     return SteadyTime(SteadyTime::duration(warm_begin_.load(std::memory_order_relaxed)));
@@ -118,6 +122,14 @@ class TargetState {
   bool SetHealth(Health health) { return health_.exchange(health) != health; }
   bool SetAdmin(AdminState admin) { return admin_.exchange(admin) != admin; }
   bool SetPassivelyOut(bool out) { return passively_out_.exchange(out) != out; }
+  bool SetEjected(bool out) { return ejected_.exchange(out) != out; }
+
+  // Gateway failures one after the other, over all workers. A success writes only after a failure.
+  uint32_t AddFailure() { return failures_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  void ClearFailures() {
+    if (failures_.load(std::memory_order_relaxed) != 0)
+      failures_.store(0, std::memory_order_relaxed);
+  }
 
  private:
   const std::shared_ptr<GroupState> group_;
@@ -130,8 +142,10 @@ class TargetState {
   std::atomic<Health> health_{Health::kInitial};
   std::atomic<AdminState> admin_{AdminState::kActive};
   std::atomic<bool> passively_out_{false};
+  std::atomic<bool> ejected_{false};
   std::atomic<uint32_t> share_{kFullShare};
   std::atomic<SteadyTime::rep> warm_begin_{0};
+  std::atomic<uint32_t> failures_{0};
   alignas(64) std::atomic<uint32_t> places_{0};
 };
 

@@ -138,8 +138,10 @@ int TicketKeys::OnTicket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_C
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>("SHA256"), 0),
       OSSL_PARAM_construct_end()};
   if (EVP_MAC_CTX_set_params(mac, params) != 1) return -1;
-  // 2: understood, but give a new one.
-  return is_sealing != 0 || *key == keys->Sealing(now) ? 1 : 2;
+  if (is_sealing != 0) return 1;
+  // 2: understood, but give a new one: for the next connection of the client, which should use a
+  // ticket of TLS 1.3 once only (RFC 8446 section C.4), or because the key is not the newest.
+  return SSL_version(ssl) == TLS1_3_VERSION || !(*key == keys->Sealing(now)) ? 2 : 1;
 }
 
 }  // namespace remuda::proxy::tls

@@ -112,6 +112,11 @@ struct TlsStream::Bio {
     TlsStream& stream = Of(bio);
     BIO_clear_retry_flags(bio);
     *written = 0;
+    if (stream.is_corked_) {
+      stream.unsent_.append(data, size);
+      *written = size;
+      return 1;
+    }
     ssize_t bytes;
     do {
       bytes = send(stream.fd_, data, size, MSG_NOSIGNAL);
@@ -211,15 +216,40 @@ int TlsStream::Handshake() {
   // Nobody has anything to say to a client that has said nothing.
   if (has_begun_) is_drained_ = false;
   has_begun_ = true;
+  is_corked_ = true;
   const int result = SSL_do_handshake(ssl_.get());
+  is_corked_ = false;
+  const int error = result == 1 ? 0 : Judge(result);
+  const int flushed = unsent_.empty() ? 0 : FlushHandshake();
   if (result != 1) {
-    const int error = Judge(result);
+    if (error == -EAGAIN && flushed != 0) return flushed;
     return error == 0 ? -ECONNRESET : error;  // a goodbye instead of a handshake
   }
+  if (flushed != 0) return flushed;
   wants_write_ = false;
   is_open_ = true;
   Finish();
   return 0;
+}
+
+int TlsStream::FlushHandshake() {
+  ssize_t sent;
+  do {
+    sent = send(fd_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno != EAGAIN) {
+    is_broken_ = true;
+    if (failure_ == HandshakeFailure::kNone) failure_ = HandshakeFailure::kClosed;
+    return -errno;
+  }
+  const size_t done = sent < 0 ? 0 : static_cast<size_t>(sent);
+  if (done == unsent_.size()) {
+    unsent_ = std::string();  // gives its memory back
+    return 0;
+  }
+  unsent_.erase(0, done);
+  wants_write_ = true;
+  return -EAGAIN;
 }
 
 void TlsStream::Finish() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "proxy/tls/connection_info.h"
@@ -52,6 +53,8 @@ class TlsStream final : public TransportLayer {
 
   // -EAGAIN, 0 at a clean end, or -errno; empties the error queue.
   int Judge(int result);
+  // Sends what the handshake has left in unsent_. 0, -EAGAIN or -errno.
+  int FlushHandshake();
   void Finish();
 
   SslPtr ssl_;
@@ -59,12 +62,14 @@ class TlsStream final : public TransportLayer {
   bool is_open_ = false;    // the handshake is over
   bool is_drained_;         // the last receive took all that was there
   bool has_begun_ = false;  // the handshake
+  bool is_corked_ = false;  // what is written waits in unsent_: a flight leaves with one send
   bool is_ended_ = false;   // the peer's FIN was read
   bool wants_write_ = false;
   bool is_broken_ = false;  // nothing more can be said
   HandshakeFailure failure_ = HandshakeFailure::kNone;
   int socket_error_ = 0;
   size_t owed_ = 0;  // bytes at the front of the next Send that are sealed already
+  std::string unsent_;
   SslSessionPtr session_;
   ConnectionInfo info_;
 };

@@ -381,14 +381,17 @@ TEST(ServerContext, ResumesWithTicketsAlsoAfterAConfigChange) {
     session = pair.client().TakeSession();
     ASSERT_NE(session, nullptr);
   }
+  bool gets_new_ticket = false;
   const auto resumes = [&](ServerOptions options) {
     Pair pair(*Server(std::move(options)), *client, "web.test", session.get());
     EXPECT_TRUE(pair.Shake());
+    gets_new_ticket = pair.client().TakeSession() != nullptr;
     return pair.server().tls_info() != nullptr && pair.server().tls_info()->is_resumed;
   };
   const auto again = std::make_shared<const TicketKeys>(std::vector<std::string>{kSecret});
   const auto other = std::make_shared<const TicketKeys>(std::vector<std::string>{kOldSecret});
   EXPECT_TRUE(resumes({.scope = "shop", .tickets = again}));
+  EXPECT_TRUE(gets_new_ticket) << "one ticket is for one connection";
   EXPECT_FALSE(resumes({.scope = "shop", .tickets = other}));
   EXPECT_FALSE(resumes({.scope = "mail", .tickets = again})) << "of another load balancer";
   EXPECT_FALSE(resumes(

@@ -14,6 +14,8 @@ namespace remuda::proxy {
 // Counters of the session with the controller; constant zeros when there is none.
 struct ControlCounters {
   std::atomic<uint64_t> nacks{0};
+  std::atomic<uint64_t> reloads{0};  // of the config file, by SIGHUP
+  std::atomic<uint64_t> failed_reloads{0};
   std::atomic<uint64_t> sessions{0};
   std::atomic<bool> is_connected{false};
 };

@@ -57,6 +57,8 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
   app.add_option("--config", options.config,
                  "Config file (YAML or JSON of remuda.proxy.v1.ProxyConfig)")
       ->envname("REMUDA_CONFIG");
+  app.add_flag("--check", options.check,
+               "Say whether the config file is right, and exit: 0 if it is, 2 if not");
   app.add_option("--controller", options.controller, "Controller's address")
       ->envname("REMUDA_CONTROLLER")
       ->type_name("HOST:PORT");
@@ -114,6 +116,7 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
 
 // Throws CLI::ValidationError.
 void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
+  if (options.check && options.config.empty()) throw CLI::ValidationError("--check needs --config");
   if (options.config.empty() == options.controller.empty()) {
     // A file beats the environment's controller; otherwise exactly one must be given.
     if (options.config.empty()) {

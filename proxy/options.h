@@ -13,6 +13,7 @@ namespace remuda::proxy {
 
 struct ProgramOptions {
   std::string config;      // file; empty: from the controller
+  bool check = false;      // only say whether the file is right
   std::string controller;  // host:port
   std::string name;
   std::string zone;

@@ -15,22 +15,27 @@
 #include "proxy/admin.h"
 #include "proxy/config_client.h"
 #include "proxy/config_file.h"
+#include "proxy/config_place.h"
 #include "proxy/coordinator.h"
-#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
 namespace {
 
-// SIGTERM, SIGINT and SIGUSR1 as events of the loop. Made before any thread, so that all inherit
-// the mask.
+// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as events of the loop. Made before any thread, so that all
+// inherit the mask.
 class Signals final : public IoHandler {
  public:
-  Signals(std::function<void()> on_stop, std::function<void()> on_rotate)
-      : on_stop_(std::move(on_stop)), on_rotate_(std::move(on_rotate)) {
+  struct Events {
+    std::function<void()> on_stop;
+    std::function<void()> on_reload;  // SIGHUP
+    std::function<void()> on_rotate;  // SIGUSR1
+  };
+  explicit Signals(Events events) : events_(std::move(events)) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
@@ -41,13 +46,18 @@ class Signals final : public IoHandler {
   void OnIo(uint32_t /*events*/) override {
     signalfd_siginfo info;
     while (read(fd_, &info, sizeof info) == sizeof info) {
-      info.ssi_signo == SIGUSR1 ? on_rotate_() : on_stop_();
+      if (info.ssi_signo == SIGHUP) {
+        events_.on_reload();
+      } else if (info.ssi_signo == SIGUSR1) {
+        events_.on_rotate();
+      } else {
+        events_.on_stop();
+      }
     }
   }
 
  private:
-  const std::function<void()> on_stop_;
-  const std::function<void()> on_rotate_;
+  const Events events_;
   int fd_ = -1;
 };
 
@@ -86,10 +96,12 @@ class Program {
  public:
   explicit Program(const ProgramOptions& options)
       : options_(options),
-        signals_([this] { OnStopSignal(); },
-                 [this] {
-                   if (log_ != nullptr) log_->Reopen();
-                 }),
+        signals_({.on_stop = [this] { OnStopSignal(); },
+                  .on_reload = [this] { OnReloadSignal(); },
+                  .on_rotate =
+                      [this] {
+                        if (log_ != nullptr) log_->Reopen();
+                      }}),
         drain_timer_([this] {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
           loop_.Stop();
@@ -130,7 +142,7 @@ class Program {
     spdlog::info("admin pages on http://{}", admin_->listen_address());
     if (options_.config.empty()) {
       StartClient();
-    } else if (!LoadFile()) {
+    } else if (!LoadFirstFile()) {
       return 1;
     }
     loop_.Run();
@@ -157,25 +169,48 @@ class Program {
     client_->Start();
   }
 
-  bool LoadFile() {
+  // Puts the file in force. False, with the reason in the log, if it is refused: then what was in
+  // force still is. `on_adopted` is called when every worker has it.
+  bool LoadFile(std::function<void(const Coordinator::Adopted&)> on_adopted) {
     v1::ConfigUpdate update;
-    const absl::Status status = ReadConfigFile(options_.config, update.mutable_upserts());
+    SourceMap places;
+    const absl::Status status = ReadConfigFile(options_.config, update.mutable_upserts(), &places);
     if (!status.ok()) {
       spdlog::error("{}", std::string(status.message()));
       return false;
     }
-    const auto error =
-        coordinator_->Apply(update, true, [this](const Coordinator::Adopted& adopted) {
-          for (const ListenerReport& report : adopted.listeners) {
-            if (report.error.empty()) continue;
-            exit_code_ = 1;
-            loop_.Stop();
-            return;
-          }
-          WriteReadyFile(adopted.listeners);
-        });
-    if (error) spdlog::error("{}: {}: {}", options_.config, error->resource, error->reason);
+    const auto error = coordinator_->Apply(update, true, std::move(on_adopted));
+    if (error) spdlog::error("{}", Explain(options_.config, update.upserts(), places, *error));
     return !error;
+  }
+
+  bool LoadFirstFile() {
+    return LoadFile([this](const Coordinator::Adopted& adopted) {
+      for (const ListenerReport& report : adopted.listeners) {
+        if (report.error.empty()) continue;
+        exit_code_ = 1;
+        loop_.Stop();
+        return;
+      }
+      WriteReadyFile(adopted.listeners);
+    });
+  }
+
+  // A listener that cannot be opened is reported by the coordinator and on /readyz; the others
+  // serve.
+  void OnReloadSignal() {
+    if (is_draining_) return;
+    if (options_.config.empty()) {
+      spdlog::info("SIGHUP: the config comes from the controller, there is no file to read again");
+      return;
+    }
+    spdlog::info("SIGHUP: reading {} again", options_.config);
+    const bool ok = LoadFile([this](const Coordinator::Adopted& adopted) {
+      spdlog::info("{}: in force", options_.config);
+      WriteReadyFile(adopted.listeners);
+    });
+    if (!ok) spdlog::error("{}: refused, what was in force stays", options_.config);
+    (ok ? control_.reloads : control_.failed_reloads).fetch_add(1);
   }
 
   // In one step, so that whoever waits for the file never reads half of it.
@@ -230,6 +265,8 @@ class Program {
 
 }  // namespace
 
-int RunProgram(const ProgramOptions& options) { return Program(options).Run(); }
+int RunProgram(const ProgramOptions& options) {
+  return options.check ? CheckConfigFile(options.config) : Program(options).Run();
+}
 
 }  // namespace remuda::proxy

@@ -7,6 +7,7 @@
 #include "proxy/core/forward.h"
 #include "proxy/core/match.h"
 #include "proxy/core/redirect.h"
+#include "proxy/core/rewrite.h"
 #include "proxy/http/chars.h"
 #include "proxy/http/target.h"
 #include "proxy/upgraded_session.h"
@@ -74,6 +75,7 @@ void Exchange::Reset() {
   last_target = nullptr;
   failed_attempts = 0;
   redirect_url = {};
+  rewritten = {};
 }
 
 Session::Session(Worker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
@@ -299,6 +301,7 @@ bool Session::DispatchRule() {
   if (const auto* forward = std::get_if<ForwardAction>(&x.rule->action)) {
     x.group = ChooseGroup(*forward);
     if (x.group == nullptr) return Answer(http::Reason::kNoRegisteredTarget);
+    if (x.rule->rewrites != nullptr && !RewriteRequest()) return Answer(http::Reason::kBadRewrite);
     PreparePick();
     return StartAttempt();
   }
@@ -325,6 +328,15 @@ bool Session::DispatchRule() {
   answer.status = redirect.status;
   x.redirect_url = answer.location;
   return AnswerWith(answer);
+}
+
+bool Session::RewriteRequest() {
+  Exchange& x = *exchange_;
+  if (!x.request_head) x.request_head = worker_.buffers().Take();  // free until the head is written
+  x.rewritten_bytes = worker_.buffers().Take();
+  return ApplyRewrites(*x.rule->rewrites, x.request,
+                       {x.request_head.block.get(), x.request_head.capacity},
+                       {x.rewritten_bytes.block.get(), x.rewritten_bytes.capacity}, x.rewritten);
 }
 
 bool Session::Answer(http::Reason reason) {
@@ -445,6 +457,7 @@ void Session::DropExchange() {
   // with them.
   if (x.head_size > 0) in_.begin = std::min(in_.end, std::max(x.body_end, x.head_size));
   worker_.buffers().Give(x.request_head);
+  worker_.buffers().Give(x.rewritten_bytes);
   worker_.buffers().Give(x.response_in);
   worker_.buffers().Give(x.response_head);
   worker_.pipes().Give(std::move(x.response_pipe));

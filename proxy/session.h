@@ -17,6 +17,7 @@
 #include "proxy/client_stream.h"
 #include "proxy/connection.h"
 #include "proxy/core/picker.h"
+#include "proxy/core/rewritten.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
 #include "proxy/http/chunk_decoder.h"
@@ -124,6 +125,10 @@ struct Exchange : ExchangeRecord {
   char request_chunk_head[http::kMaxChunkHeadBytes];
   char response_chunk_head[http::kMaxChunkHeadBytes];
 
+  // What the rule's rewrites made of the request, and the block that holds it.
+  Rewritten rewritten;
+  Buffer rewritten_bytes;
+
   void Reset();
 };
 
@@ -188,6 +193,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool BeginRequest();
   void TakeOddity(http::DesyncMode mode);
   bool DispatchRule();
+  bool RewriteRequest();  // false: it makes something that may not be sent
   bool Answer(http::Reason reason);
   bool AnswerWith(const http::OwnAnswer& answer);
   ssize_t SendToClient();

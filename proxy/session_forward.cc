@@ -82,8 +82,8 @@ bool Session::BeginSending() {
   Exchange& x = *exchange_;
   ++x.upstream->requests;
   const tls::ConnectionInfo* const tls = ClientTls();
-  const size_t need =
-      http::MaxForwardedHeadBytes(x.head_size) + (tls == nullptr ? 0 : tls->client_fields.size());
+  const size_t need = http::MaxForwardedHeadBytes(x.head_size) + x.rewritten.host.size() +
+                      x.rewritten.target.size() + (tls == nullptr ? 0 : tls->client_fields.size());
   if (x.request_head.capacity < need) {
     worker_.buffers().Give(x.request_head);
     x.request_head =
@@ -99,6 +99,8 @@ bool Session::BeginSending() {
   if (listener_->spec != nullptr) info.rules = listener_->spec->load_balancer->headers;
   info.client_port = peer_.port;
   if (info.rules.makes_traceparent) info.span_id = worker_.Random() | 1;
+  info.new_host = x.rewritten.host;
+  info.new_target = x.rewritten.target;
   info.fallback_host = x.target->endpoint();
   info.new_trace_id = {x.trace_id, 35};
   const size_t size = http::WriteRequestHead(x.request, x.framing, info, x.request_head.block.get(),

@@ -7,7 +7,6 @@
 #include "proxy/core/config_check.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/listener_check.h"
-#include "proxy/core/not_served.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
@@ -328,7 +327,6 @@ class Compiler {
       }
       const std::string name = "loadBalancers/" + balancer->id;
       if (!seen.insert(balancer->id).second) return Refuse(name, "name: there are two of it");
-      if (auto f = NotServedYet(config)) return Refuse(name, *f);
       if (auto f = CompileLoadBalancer(config, groups, options_.allow_port_zero, *balancer)) {
         return Refuse(name, *f);
       }

@@ -18,6 +18,7 @@
 namespace remuda::proxy {
 
 class Regex;
+struct Rewrites;
 
 // The bounds of rules, with the names that errors use.
 inline constexpr int kMaxRules = 100;
@@ -95,6 +96,7 @@ struct Rule {
   int32_t priority = 0;  // 0: the default
   std::vector<Condition> conditions;
   RuleAction action;
+  std::shared_ptr<const Rewrites> rewrites = {};  // null: what is forwarded is as it came
 };
 
 }  // namespace remuda::proxy

@@ -4,6 +4,7 @@
 
 #include "proxy/core/action_check.h"
 #include "proxy/core/condition_check.h"
+#include "proxy/core/rewrite.h"
 #include "proxy/core/rule_index.h"
 
 namespace remuda::proxy {
@@ -26,6 +27,7 @@ Fault CompileRules(const remuda::v1::Listener& config, const GroupLookup& groups
     }
     if (Fault f = CompileAction(rule_config.action(), config, groups, rule.action))
       return Prefix(where, f);
+    if (Fault f = CompileRewrites(rule_config, rule.rewrites)) return Prefix(where, f);
     by_priority.emplace(rule.priority, std::move(rule));
   }
   for (auto& [priority, rule] : by_priority) out.rules.push_back(std::move(rule));

@@ -162,9 +162,15 @@ bool SaysEmptyBody(const RequestHead& head, const Framing& framing) {
 size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const ForwardedInfo& info,
                         char* out, size_t capacity) {
   Appender to(out, capacity);
-  to.Add(head.method_name).Add(" ").Add(head.path);
-  if (head.has_query) to.Add("?").Add(head.query);
-  to.Add(" HTTP/1.1\r\nHost: ").Add(head.host.empty() ? info.fallback_host : head.host).Add("\r\n");
+  to.Add(head.method_name).Add(" ");
+  if (info.new_target.empty()) {
+    to.Add(head.path);
+    if (head.has_query) to.Add("?").Add(head.query);
+  } else {
+    to.Add(info.new_target);
+  }
+  const std::string_view host = info.new_host.empty() ? head.host : info.new_host;
+  to.Add(" HTTP/1.1\r\nHost: ").Add(host.empty() ? info.fallback_host : host).Add("\r\n");
   const bool replaces_traceparent = ReplacesTraceparent(head, info);
   const bool is_choosy = replaces_traceparent || info.rules.drops_invalid_names;
   AddFields(

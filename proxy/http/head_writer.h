@@ -33,6 +33,9 @@ struct ForwardedInfo {
   std::string_view new_trace_id = {};   // "1-<8 hex>-<24 hex>": its Root, or its Self
   std::string_view client_fields = {};  // whole lines on the client's certificate
   uint64_t span_id = 0;                 // for a traceparent of ours; not 0 then
+  // What a rule's rewrites made of Host and of path and query; empty: as the client sent it.
+  std::string_view new_host = {};
+  std::string_view new_target = {};
 };
 
 // The bytes needed at most to forward a head of `head_size` bytes.

@@ -1,5 +1,8 @@
 #include "proxy/http/target.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "proxy/http/chars.h"
 
 namespace remuda::proxy::http {
@@ -119,7 +122,7 @@ Reason FindHost(RequestHead& head) {
     head.host = {};
     return head.minor_version == 0 ? Reason::kNone : Reason::kMissingHost;
   }
-  if (host->value.empty() || !AllOf(host->value, kHostChar)) return Reason::kBadHost;
+  if (!IsHost(host->value)) return Reason::kBadHost;
   head.host = host->value;
   return Reason::kNone;
 }
@@ -135,7 +138,7 @@ Reason TakeAuthority(RequestHead& head, std::string_view& target, DesyncMode mod
     const std::string_view rest = target.substr(scheme.size());
     const size_t end = rest.find_first_of("/?");
     const std::string_view authority = rest.substr(0, end);
-    if (authority.empty() || !AllOf(authority, kHostChar)) return Reason::kBadTarget;
+    if (!IsHost(authority)) return Reason::kBadTarget;
     if (!head.host.empty() && !EqualsIgnoreCase(authority, head.host)) {
       head.Note(Oddity::kHostMismatch);
       if (const Reason reason = Refusal(Oddity::kHostMismatch, mode); reason != Reason::kNone)
@@ -150,6 +153,22 @@ Reason TakeAuthority(RequestHead& head, std::string_view& target, DesyncMode mod
 }
 
 }  // namespace
+
+bool IsHost(std::string_view host) { return !host.empty() && AllOf(host, kHostChar); }
+
+bool CanonicalizeOrigin(std::string_view& target) {
+  if (target.empty() || target.front() != '/' || !AllOf(target, kTargetChar)) return false;
+  const size_t mark = std::min(target.find('?'), target.size());
+  std::string_view path = target.substr(0, mark);
+  const std::string_view query = target.substr(mark);
+  const PathFacts facts = CheckPath(path);
+  if (!facts.is_good || facts.has_dot_segments) return false;
+  if (facts.has_escapes) RewritePath(path);
+  char* const base = const_cast<char*>(target.data());  // writable (contract)
+  std::memmove(base + path.size(), query.data(), query.size());
+  target = std::string_view(base, path.size() + query.size());
+  return true;
+}
 
 Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode) {
   if (head.method == Method::kConnect || head.method == Method::kTrace)

@@ -20,4 +20,11 @@ namespace remuda::proxy::http {
 //    and ".." segments (after decoding) are resolved, never above the root.
 Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode = DesyncMode::kStrictest);
 
+// Whether a client may send that as Host.
+bool IsHost(std::string_view host);
+
+// "/path?query" in a writable buffer, by the rules of CanonicalizeTarget: made canonical in place;
+// false if a client could not send it.
+bool CanonicalizeOrigin(std::string_view& target);
+
 }  // namespace remuda::proxy::http

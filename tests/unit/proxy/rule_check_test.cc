@@ -97,6 +97,28 @@ INSTANTIATE_TEST_SUITE_P(
                     "redirect.path: '/#{path': '#{path' is not a placeholder"},
         RuleRefusal{"PlaceholderOfAnotherPart", "action: {redirect: {host: \"#{path}\"}}",
                     "redirect.host: '#{path}': '#{path}' is not a placeholder"},
+        RuleRefusal{"RewriteOfAFixedResponse",
+                    "transforms: [{url_rewrite: {regex: a, replace: b}}]",
+                    "transforms: only a request that is forwarded can be rewritten"},
+        RuleRefusal{"RewriteTwice",
+                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "[{url_rewrite: {regex: a, replace: b}}, {url_rewrite: {regex: c}}]",
+                    "transforms: url_rewrite is there twice"},
+        RuleRefusal{"EmptyTransform",
+                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: [{}]",
+                    "transforms: one of host_header_rewrite and url_rewrite must be set"},
+        RuleRefusal{"RewriteRegex",
+                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "[{host_header_rewrite: {regex: \"(\", replace: b}}]",
+                    "transforms.host_header_rewrite.regex: '(': missing )"},
+        RuleRefusal{"RewriteGroup",
+                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "[{url_rewrite: {regex: \"(a)\", replace: $2}}]",
+                    "transforms.url_rewrite.replace: '$2' names group 2, the regex has 1"},
+        RuleRefusal{"RewriteDollar",
+                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "[{url_rewrite: {regex: a, replace: $x}}]",
+                    "transforms.url_rewrite.replace: '$x': '$' stands before"},
         RuleRefusal{"ToItself", "action: {redirect: {}}", "redirect: leads to itself"},
         RuleRefusal{"ToItselfInOtherWords",
                     "action: {redirect: {protocol: HTTP, host: \"#{host}\", port: \"81\", path: "

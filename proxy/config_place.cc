@@ -1,0 +1,170 @@
+#include "proxy/config_place.h"
+
+#include <iostream>
+
+#include "proxy/config_file.h"
+#include "proxy/core/fault.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+
+namespace remuda::proxy {
+namespace {
+
+// Takes "WORD " and a number off the front of `text`, up to ": ". -1: it does not begin so.
+int TakeNumbered(std::string_view word, std::string_view& text) {
+  if (text.substr(0, word.size()) != word) return -1;
+  const size_t end = text.find(": ");
+  int number = 0;
+  if (end == std::string_view::npos ||
+      !ParseInt(text.substr(word.size(), end - word.size()), number)) {
+    return -1;
+  }
+  text.remove_prefix(end + 2);
+  return number;
+}
+
+// The field that `text` begins with ("redirect.host: ..."), or nothing.
+std::string FieldOf(std::string_view text) {
+  const size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.");
+  if (end == std::string_view::npos || end == 0 || (text[end] != ':' && text[end] != ' '))
+    return "";
+  return std::string(text.substr(0, end));
+}
+
+// The last of `items` that `matches`: of two of one name the second is wrong.
+template <typename Items, typename Matches>
+int LastOf(const Items& items, Matches matches) {
+  for (int i = items.size() - 1; i >= 0; --i) {
+    if (matches(items.Get(i))) return i;
+  }
+  return -1;
+}
+
+std::string At(std::string_view list, int index) {
+  return std::string(list) + "[" + std::to_string(index) + "]";
+}
+
+bool IsNamed(const std::string& name, std::string_view collection, std::string_view resource) {
+  std::string id;
+  return name == resource ||
+         (NormalizeId(name, collection, id) && std::string(collection) + "/" + id == resource);
+}
+
+// Whether a message has that field set, as conditions and actions name their kind.
+bool HasField(const google::protobuf::Message& message, std::string_view field) {
+  const auto* descriptor =
+      message.GetDescriptor()->FindFieldByName(std::string(field.substr(0, field.find('.'))));
+  if (descriptor == nullptr) return false;
+  const auto* reflection = message.GetReflection();
+  return descriptor->is_repeated() ? reflection->FieldSize(message, descriptor) > 0
+                                   : reflection->HasField(message, descriptor);
+}
+
+// Within a rule faults name fields without saying whose they are.
+std::string PathInRule(const remuda::v1::Rule& rule, std::string_view reason) {
+  const std::string field = FieldOf(reason);
+  if (field.empty()) return "";
+  if (HasField(rule.action(), field)) return ".action." + field;
+  const int condition =
+      LastOf(rule.conditions(), [&](const auto& c) { return HasField(c, field); });
+  if (condition >= 0) return "." + At("conditions", condition) + "." + field;
+  return "." + field;
+}
+
+std::string PathInListener(const remuda::v1::Listener& listener, std::string_view reason) {
+  constexpr std::string_view kDefault = "default_";
+  if (const int priority = TakeNumbered("rule ", reason); priority >= 0) {
+    const int rule =
+        LastOf(listener.rules(), [&](const auto& r) { return r.priority() == priority; });
+    if (rule < 0) return ".rules";
+    return "." + At("rules", rule) + PathInRule(listener.rules(rule), reason);
+  }
+  const std::string field = FieldOf(reason);
+  if (field.empty() || reason.substr(0, kDefault.size()) != kDefault)
+    return field.empty() ? "" : "." + field;
+  const std::string of_action = field.substr(kDefault.size());
+  return of_action == "action" ? ".default_action" : ".default_action." + of_action;
+}
+
+std::string PathInBalancer(const remuda::v1::LoadBalancer& balancer, std::string_view reason) {
+  if (const int port = TakeNumbered("listener ", reason); port >= 0) {
+    const int listener =
+        LastOf(balancer.listeners(), [&](const auto& l) { return l.port() == port; });
+    if (listener < 0) return ".listeners";
+    return "." + At("listeners", listener) + PathInListener(balancer.listeners(listener), reason);
+  }
+  const std::string field = FieldOf(reason);
+  return field.empty() ? "" : "." + field;
+}
+
+// The path of what `error` is about in the config message.
+std::string PathOf(const v1::ProxyConfig& config, const ConfigError& error) {
+  const std::string field = FieldOf(error.reason);
+  const std::string behind = field.empty() ? "" : "." + field;
+  const auto is_at = [&](const v1::Target& target) {
+    std::string group;
+    if (!NormalizeId(target.target_group(), "targetGroups", group)) group = target.target_group();
+    const std::string of_group = "targetGroups/" + group + "/targets/";
+    const std::string of_text = "targetGroups/" + target.target_group() + "/targets/";
+    const std::string place = target.address() + ":" + std::to_string(target.port());
+    const std::string id = target.id().empty() ? place : target.id();
+    return error.resource == of_group + id || error.resource == of_text + id;
+  };
+  if (const int i = LastOf(config.targets(), is_at); i >= 0) return At("targets", i) + behind;
+  if (const int i =
+          LastOf(config.load_balancers(),
+                 [&](const auto& b) { return IsNamed(b.name(), "loadBalancers", error.resource); });
+      i >= 0) {
+    return At("load_balancers", i) + PathInBalancer(config.load_balancers(i), error.reason);
+  }
+  if (const int i =
+          LastOf(config.target_groups(),
+                 [&](const auto& g) { return IsNamed(g.name(), "targetGroups", error.resource); });
+      i >= 0) {
+    return At("target_groups", i) + behind;
+  }
+  if (const int i = LastOf(
+          config.traffic_splits(),
+          [&](const auto& s) { return "trafficSplits/" + s.target_group() == error.resource; });
+      i >= 0) {
+    return At("traffic_splits", i) + behind;
+  }
+  if (const int i =
+          LastOf(config.certificates(),
+                 [&](const auto& c) { return IsNamed(c.name(), "certificates", error.resource); });
+      i >= 0) {
+    return At("certificates", i) + behind;
+  }
+  return behind.empty() ? "" : field;
+}
+
+}  // namespace
+
+std::string Explain(const std::string& path, const v1::ProxyConfig& config, const SourceMap& places,
+                    const ConfigError& error) {
+  const SourceMap::Place place = places.Find(PathOf(config, error));
+  std::string out = FormatPosition(path, place.position) + ": ";
+  if (!place.path.empty()) out += place.path + ": ";
+  return out + error.resource + ": " + error.reason;
+}
+
+int CheckConfigFile(const std::string& path) {
+  v1::ConfigUpdate update;
+  SourceMap places;
+  const absl::Status status = ReadConfigFile(path, update.mutable_upserts(), &places);
+  if (!status.ok()) {
+    std::cerr << status.message() << "\n";
+    return 2;
+  }
+  const CompileResult result =
+      CompileUpdate(RoutingTable(), update, {.workers = 1, .allow_port_zero = true});
+  if (const auto* error = std::get_if<ConfigError>(&result)) {
+    std::cerr << Explain(path, update.upserts(), places, *error) << "\n";
+    return 2;
+  }
+  const auto& table = *std::get<std::shared_ptr<const RoutingTable>>(result);
+  std::cout << path << ": ok (" << table.load_balancers.size() << " load balancers, "
+            << table.groups.size() << " target groups)\n";
+  return 0;
+}
+
+}  // namespace remuda::proxy

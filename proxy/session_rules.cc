@@ -1,5 +1,4 @@
 // What the rule that a request meets says is done with it.
-#include "proxy/core/forward.h"
 #include "proxy/core/match.h"
 #include "proxy/core/redirect.h"
 #include "proxy/core/rewrite.h"

@@ -1,9 +1,12 @@
 #include "proxy/config_place.h"
 
+#include <algorithm>
 #include <iostream>
+#include <thread>
 
 #include "proxy/config_file.h"
 #include "proxy/core/fault.h"
+#include "proxy/tls/compiler.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
@@ -155,8 +158,9 @@ int CheckConfigFile(const std::string& path) {
     std::cerr << status.message() << "\n";
     return 2;
   }
+  tls::Compiler tls(std::max(1U, std::thread::hardware_concurrency()));
   const CompileResult result =
-      CompileUpdate(RoutingTable(), update, {.workers = 1, .allow_port_zero = true});
+      CompileUpdate(RoutingTable(), update, {.workers = 1, .allow_port_zero = true, .tls = &tls});
   if (const auto* error = std::get_if<ConfigError>(&result)) {
     std::cerr << Explain(path, update.upserts(), places, *error) << "\n";
     return 2;

@@ -372,8 +372,8 @@ void AddConfig(const Coordinator::View& view, const AdminSources& sources, Page&
   page.Single("config_age_seconds", "gauge", "Since the config in force was adopted.",
               std::chrono::duration<double>(age).count());
   page.Family("config_reload_total", "counter", "Config files read again (SIGHUP).");
-  page.Value(sources.control->reloads.load(), "{result=\"success\"}");
-  page.Value(sources.control->failed_reloads.load(), "{result=\"failure\"}");
+  page.Value(sources.control->reloads.load(), "result=\"success\"");
+  page.Value(sources.control->failed_reloads.load(), "result=\"failure\"");
   page.Single("config_nack_total", "counter", "Configs refused.", sources.control->nacks.load());
   page.Single("controller_session_total", "counter", "Sessions with the controller begun.",
               sources.control->sessions.load());

@@ -1,5 +1,7 @@
 #include "proxy/tls/compiler.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -16,6 +18,26 @@ namespace {
 
 // Fewer are not worth a thread.
 constexpr size_t kCertificatesAThread = 32;
+
+// So many are named; that there are more is all that anybody needs to know.
+constexpr size_t kMaxExpiryWarnings = 10;
+
+// A certificate that is out of its time is served all the same: clients decide, and one of many
+// must not hold up a config.
+void WarnOfExpiry(const std::vector<TlsCompiler::Parsed>& parsed) {
+  const auto now = std::chrono::system_clock::now();
+  size_t warnings = 0;
+  for (const TlsCompiler::Parsed& one : parsed) {
+    if (one.certificate == nullptr) continue;
+    const bool is_over = one.certificate->not_after() < now;
+    if (!is_over && one.certificate->not_before() <= now) continue;
+    if (++warnings > kMaxExpiryWarnings) continue;
+    spdlog::warn("certificates/{}: {}", one.certificate->id(),
+                 is_over ? "has expired" : "is not valid yet");
+  }
+  if (warnings > kMaxExpiryWarnings)
+    spdlog::warn("{} more certificates are out of their time", warnings - kMaxExpiryWarnings);
+}
 
 // Moves what was made into `out`, or answers the fault.
 template <typename T>
@@ -47,6 +69,7 @@ std::vector<TlsCompiler::Parsed> Compiler::ParseCertificates(
   for (size_t i = 1; i < threads; ++i) helpers.emplace_back(work);
   work();
   for (std::thread& helper : helpers) helper.join();
+  WarnOfExpiry(parsed);
   return parsed;
 }
 

@@ -202,7 +202,8 @@ TEST_F(TlsListenerTest, CutsASlowHandshake) {
   EXPECT_TRUE(silent.WaitClosed());
   EXPECT_TRUE(slow.WaitClosed());
   EXPECT_TRUE(WaitFailures("Timeout", 2));
-  EXPECT_EQ(StatusOf(Ask(*std::make_unique<RawSocket>(ConnectTls(port())))), 503);
+  RawSocket good = ConnectTls(port());
+  EXPECT_EQ(StatusOf(Ask(good)), 503);
 }
 
 TEST_F(TlsListenerTest, CarriesLargeBodiesBothWays) {
@@ -325,7 +326,8 @@ TEST_F(TlsListenerTest, VerifiesClientCertificates) {
   EXPECT_THAT(Ask(again), HasSubstr("Clientcert-Subject: CN=good\r\n"));
   EXPECT_EQ(SSL_session_reused(again.tls()), 1);
   double refused = 0;
-  for (const TestCertificate* bad : {(const TestCertificate*)nullptr, &foreign, &expired}) {
+  for (const TestCertificate* bad :
+       {static_cast<const TestCertificate*>(nullptr), &foreign, &expired}) {
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
       RawSocket turned_away = ConnectTls(port(), {.max_version = version, .certificate = bad});
       EXPECT_EQ(StatusOf(Ask(turned_away)), 0);

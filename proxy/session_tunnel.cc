@@ -53,6 +53,7 @@ Session::Pump Session::TakeSwitch() {
   x.any_answered = x.is_switching = true;
   x.response_in.begin += x.response_parser.head_size();
   x.group->slot(worker_.index()).codes[1].Add(1);
+  NoteOutcome(false);
   return Pump::kProgress;
 }
 

@@ -154,8 +154,6 @@ Fault CompileGroupPolicy(const remuda::v1::TargetGroup& config, GroupPolicy& out
   if (Fault f = TakeLimit(config.concurrency_limit(), out.limit)) return f;
   if (Fault f = TakeGroupHealth(config.target_group_health(), out)) return f;
   if (!IsHttp(config.protocol())) {
-    if (out.limit.max_requests > 0)
-      return std::string("concurrency_limit: only for HTTP and HTTPS");
     if (out.stickiness.kind != StickinessSpec::Kind::kOff)
       return std::string("stickiness: only for HTTP and HTTPS");
     if (out.hash_key.kind != HashKeySpec::Kind::kSourceIp)

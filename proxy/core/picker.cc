@@ -142,7 +142,8 @@ TargetState* PickFromSubset(GroupState& group, PickerState::Subset& subset,
                             const GroupPolicy& policy, const PoolRequest& request) {
   if (subset.own.empty()) return subset.others.Pick(group, policy, request);
   bool is_own = subset.zone_share == kWholeZoneShare;
-  if (!is_own && request.has_hash) {  // a key belongs to one of both
+  const bool by_key = request.has_hash && policy.algorithm == Algorithm::kConsistentHash;
+  if (!is_own && by_key) {  // a key belongs to one of both
     is_own = Scale(Mix(request.hash), kWholeZoneShare) < static_cast<uint64_t>(subset.zone_share);
   } else if (!is_own) {
     subset.zone_current += subset.zone_share;

@@ -30,18 +30,4 @@ size_t HashRing::FirstFrom(uint64_t place) const {
   return at < places_.size() ? at : 0;
 }
 
-size_t HashRing::Closest(uint64_t key) const {
-  uint64_t best_distance = ~uint64_t{0};
-  size_t best = 0;
-  for (int i = 0; i < kProbes; ++i) {
-    const uint64_t place = NthRandom(key, static_cast<uint64_t>(i));
-    const size_t at = FirstFrom(place);
-    const uint64_t distance = places_[at] - place;  // wraps round the ring
-    if (distance >= best_distance) continue;
-    best_distance = distance;
-    best = at;
-  }
-  return best;
-}
-
 }  // namespace remuda::proxy

@@ -46,9 +46,10 @@ bool FailsOpen(const Counts& counts, const GroupPolicy& policy) {
          counts.healthy * 100 < counts.active * policy.minimum_healthy_percent;
 }
 
-TargetPool& PoolOf(const Member& member, bool by_zone, PickerState& state) {
-  PickerState::Subset& subset = state.subsets[member.subset];
-  return by_zone && member.is_own_zone ? subset.own : subset.others;
+// Pools by number: two a subset.
+TargetPool& PoolOf(uint32_t id, PickerState& state) {
+  PickerState::Subset& subset = state.subsets[id / 2];
+  return id % 2 == 0 ? subset.own : subset.others;
 }
 
 void FillPools(const TargetGroup& group, uint8_t tier, PickerState& state) {
@@ -59,28 +60,38 @@ void FillPools(const TargetGroup& group, uint8_t tier, PickerState& state) {
     subset.others.Clear();
     subset.own_weight = 0;
   }
-  state.entries.resize(group.members.size());
+  state.seats.resize(group.members.size());
   for (size_t i = 0; i < group.members.size(); ++i) {
     const Member& member = group.members[i];
     const auto weight = static_cast<uint32_t>(member.weight);
-    if (by_zone && member.is_own_zone && (state.tiers[i] & kActive) != 0)
+    const bool is_own = by_zone && member.is_own_zone;
+    if (is_own && (state.tiers[i] & kActive) != 0)
       state.subsets[member.subset].own_weight += weight;
+    Seat& seat = state.seats[i];
+    seat.pool = Seat::kNoPool;
     if ((state.tiers[i] & tier) == 0) continue;
-    state.entries[i] = PoolOf(member, by_zone, state).Add(member.target.get(), weight);
+    seat.pool = static_cast<uint32_t>(member.subset * 2 + (is_own ? 0 : 1));
+    seat.entry = PoolOf(seat.pool, state).Add(member.target.get(), weight);
   }
+}
+
+void FillRings(const HashRing& ring, PickerState& state) {
+  std::vector<bool> is_sparse(state.subsets.size() * 2);
+  for (uint32_t id = 0; id < is_sparse.size(); ++id)
+    is_sparse[id] = PoolOf(id, state).UseRing(ring, state.seats, id);
+  if (std::find(is_sparse.begin(), is_sparse.end(), true) == is_sparse.end()) return;
+  ring.ForEach([&](uint64_t place, uint32_t member) {
+    const uint32_t id = state.seats[member].pool;
+    if (id != Seat::kNoPool && is_sparse[id]) PoolOf(id, state).AddPoint(place, member);
+  });
+}
+
+// Those that may be picked, for the cookies that name them.
+void FillByHash(const TargetGroup& group, PickerState& state) {
   state.by_hash.clear();
-  if (group.policy.stickiness.kind != StickinessSpec::Kind::kOff) {
-    for (size_t i = 0; i < group.members.size(); ++i) {
-      TargetState* const target = group.members[i].target.get();
-      if ((state.tiers[i] & tier) != 0) state.by_hash.emplace_back(target->id_hash(), target);
-    }
-    std::sort(state.by_hash.begin(), state.by_hash.end());
-  }
-  if (group.hash_points == nullptr) return;
-  for (const HashPoint& point : *group.hash_points) {
-    if ((state.tiers[point.member] & tier) == 0) continue;
-    PoolOf(group.members[point.member], by_zone, state)
-        .AddPoint(point.place, state.entries[point.member]);
+  for (const uint32_t i : group.members_by_hash) {
+    TargetState* const target = group.members[i].target.get();
+    if (state.seats[i].pool != Seat::kNoPool) state.by_hash.emplace_back(target->id_hash(), target);
   }
 }
 
@@ -111,6 +122,8 @@ void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& req
   const Counts counts = Survey(group, state);
   state.is_fail_open = FailsOpen(counts, group.policy);
   FillPools(group, !state.is_fail_open ? kHealthy : counts.active > 0 ? kActive : kGone, state);
+  if (group.hash_ring != nullptr) FillRings(*group.hash_ring, state);
+  FillByHash(group, state);
   state.recheck_at = SteadyTime::max();
   for (auto& subset : state.subsets) {
     uint64_t random = NthRandom(request.random, subset.index);

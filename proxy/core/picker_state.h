@@ -45,7 +45,7 @@ struct alignas(64) PickerState {
   WaitQueue queue;  // for a place at a target
   // Of each member, while the pools are made.
   std::vector<uint8_t> tiers;
-  std::vector<uint32_t> entries;  // its index in its pool
+  std::vector<Seat> seats;
 };
 
 }  // namespace remuda::proxy

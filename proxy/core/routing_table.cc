@@ -29,7 +29,7 @@ AdminState AdminOf(v1::Target::State state) {
 }
 
 // The ring of a group's members, whatever their health. Those of weight 0 have no place on it.
-std::shared_ptr<const std::vector<HashPoint>> PlacesOf(const std::vector<Member>& members) {
+std::shared_ptr<const HashRing> RingOf(const std::vector<Member>& members) {
   uint32_t max_weight = 0;
   uint32_t min_weight = ~uint32_t{0};
   for (const Member& member : members) {
@@ -37,19 +37,29 @@ std::shared_ptr<const std::vector<HashPoint>> PlacesOf(const std::vector<Member>
     max_weight = std::max(max_weight, static_cast<uint32_t>(member.weight));
     min_weight = std::min(min_weight, static_cast<uint32_t>(member.weight));
   }
-  auto points = std::make_shared<std::vector<HashPoint>>();
-  points->reserve(members.size() * kPointsATarget);
+  std::vector<std::pair<uint64_t, uint32_t>> points;
+  points.reserve(members.size() * kPointsATarget);
   for (size_t i = 0; i < members.size(); ++i) {
     const auto weight = static_cast<uint32_t>(members[i].weight);
     if (weight == 0) continue;
     const uint32_t count = PointsOf(weight, max_weight, min_weight == max_weight);
     for (uint32_t n = 0; n < count; ++n)
-      points->push_back({PlaceOf(members[i].target->id_hash(), n), static_cast<uint32_t>(i)});
+      points.emplace_back(PlaceOf(members[i].target->id_hash(), n), static_cast<uint32_t>(i));
   }
-  std::sort(points->begin(), points->end(), [](const HashPoint& a, const HashPoint& b) {
-    return a.place != b.place ? a.place < b.place : a.member < b.member;
+  std::sort(points.begin(), points.end());
+  auto ring = std::make_shared<HashRing>();
+  for (const auto& [place, member] : points) ring->Add(place, member);
+  ring->Build();
+  return ring;
+}
+
+std::vector<uint32_t> ByHash(const std::vector<Member>& members) {
+  std::vector<uint32_t> order(members.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return members[a].target->id_hash() < members[b].target->id_hash();
   });
-  return points;
+  return order;
 }
 
 // One update on its way into a new table. Everything is done on copies; Run's result is all that
@@ -300,8 +310,11 @@ class Compiler {
       for (Member& member : group.members) {
         member.subset = subset_index(member.config->subset(), unnamed_weight);
       }
-      group.hash_points =
-          group.policy.algorithm == Algorithm::kConsistentHash ? PlacesOf(group.members) : nullptr;
+      group.hash_ring =
+          group.policy.algorithm == Algorithm::kConsistentHash ? RingOf(group.members) : nullptr;
+      group.members_by_hash = group.policy.stickiness.kind != StickinessSpec::Kind::kOff
+                                  ? ByHash(group.members)
+                                  : std::vector<uint32_t>();
       table_->groups[id] = std::move(draft.group);
     }
     return true;

@@ -90,8 +90,8 @@ struct TargetGroup {
   GroupPolicy policy;
   std::vector<Member> members;  // by target id
   std::vector<SubsetSpec> subsets;
-  // By ascending place; null unless requests are spread by hash.
-  std::shared_ptr<const std::vector<HashPoint>> hash_points;
+  std::shared_ptr<const HashRing> hash_ring;      // null unless requests are spread by hash
+  std::vector<uint32_t> members_by_hash;          // of their ids; empty unless clients are sticky
   std::shared_ptr<const tls::ClientContext> tls;  // of HTTPS and TLS groups, else null
   // Sources, for the last good config and /config.
   std::shared_ptr<const remuda::v1::TargetGroup> config;

@@ -29,7 +29,8 @@ void TargetPool::Clear() {
   entries_.clear();
   turns_.Clear();
   weights_upto_.clear();
-  ring_.Clear();
+  ring_ = nullptr;
+  own_ring_.Clear();
   picks_until_count_ = 0;
   total_weight_ = 0;
   settled_at_ = SteadyTime::max();
@@ -41,9 +42,17 @@ uint32_t TargetPool::Add(TargetState* target, uint32_t weight) {
   return static_cast<uint32_t>(entries_.size() - 1);
 }
 
+bool TargetPool::UseRing(const HashRing& ring, std::span<const Seat> seats, uint32_t id) {
+  const bool is_sparse = !entries_.empty() && entries_.size() * kMaxRingExcess < seats.size();
+  ring_ = is_sparse ? &own_ring_ : &ring;
+  seats_ = seats;
+  id_ = id;
+  return is_sparse;
+}
+
 void TargetPool::Prepare(const GroupPolicy& policy, size_t turn, SteadyTime now, uint64_t random) {
   turn_ = turn;
-  if (!ring_.empty()) ring_.Build();
+  if (ring_ == &own_ring_) own_ring_.Build();
   bool any_warming = false;
   if (policy.slow_start.count() > 0) {
     for (Entry& entry : entries_) {
@@ -164,7 +173,10 @@ uint32_t TargetPool::PickByHash(const GroupPolicy& policy, const PoolRequest& re
   --picks_until_count_;
   uint32_t picked = kNone;
   uint32_t refused = kNone;
-  ring_.Find(request.hash, [&](uint32_t at) {
+  if (ring_ == nullptr) return kNone;
+  const auto is_in = [&](uint32_t member) { return seats_[member].pool == id_; };
+  ring_->Find(request.hash, is_in, [&](uint32_t member) {
+    const uint32_t at = seats_[member].entry;
     const Entry& entry = entries_[at];
     if (!Accepts(entry, policy, request)) return false;
     const bool is_over = entry.target->InFlight() >= LoadBound(entry.weight);

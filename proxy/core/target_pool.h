@@ -24,6 +24,13 @@ inline constexpr uint32_t kFullShare = 1024;
 // tenth.
 uint32_t WarmShare(SteadyTime begin, std::chrono::nanoseconds slow_start, SteadyTime now);
 
+// Where a member of a group sits while it may be picked.
+struct Seat {
+  static constexpr uint32_t kNoPool = ~uint32_t{0};
+  uint32_t pool = kNoPool;
+  uint32_t entry = 0;  // its index there
+};
+
 // What one pick must know beside the pool.
 struct PoolRequest {
   std::span<TargetState* const> tried;  // not one of these
@@ -41,12 +48,15 @@ class TargetPool {
   // so few as these: there it matters more that a key stays where it is.
   static constexpr uint64_t kUnboundedLoad = 8;
 
-  // A rebuild: Clear, Add each, AddPoint each if requests are spread by hash, Prepare.
+  // A rebuild: Clear, Add each, then, if requests are spread by hash, UseRing, then Prepare.
   void Clear();
   // Returns its index.
   uint32_t Add(TargetState* target, uint32_t weight);
-  // A place on the hash ring of the one with that index, by ascending place.
-  void AddPoint(uint64_t place, uint32_t entry) { ring_.Add(place, entry); }
+  // `ring` holds the group's members; those whose seat says `id` are of this pool. Both stay until
+  // the next rebuild. True if so few of them are that the pool needs a ring of its own: then
+  // AddPoint each, by ascending place.
+  bool UseRing(const HashRing& ring, std::span<const Seat> seats, uint32_t id);
+  void AddPoint(uint64_t place, uint32_t member) { own_ring_.Add(place, member); }
   // `turn` is which of the group's shared turns this pool takes.
   void Prepare(const GroupPolicy& policy, size_t turn, SteadyTime now, uint64_t random);
 
@@ -70,6 +80,8 @@ class TargetPool {
   static constexpr uint32_t kNone = SmoothTurns::kNone;
   static constexpr size_t kMaxTurnLooks = 8;
   static constexpr size_t kMaxDraws = 8;
+  // A lookup passes this many times as many points as are of the pool, at most.
+  static constexpr size_t kMaxRingExcess = 8;
 
   bool Accepts(const Entry& entry, const GroupPolicy& policy, const PoolRequest& request) const;
   uint64_t WeightNow(const Entry& entry, const GroupPolicy& policy, SteadyTime now) const;
@@ -90,7 +102,10 @@ class TargetPool {
   SteadyTime settled_at_ = SteadyTime::max();
   SmoothTurns turns_;                   // if it is not uniform
   std::vector<uint64_t> weights_upto_;  // running sums, if it is not uniform
-  HashRing ring_;
+  const HashRing* ring_ = nullptr;
+  HashRing own_ring_;
+  std::span<const Seat> seats_;
+  uint32_t id_ = Seat::kNoPool;
   // The requests in flight to all of it, counted now and then and moved on by each pick.
   uint64_t load_ = 0;
   size_t picks_until_count_ = 0;

@@ -68,6 +68,21 @@ TEST_F(HashTest, AChangeMovesOnlyTheKeysOfTheChanged) {
   }
 }
 
+// Also where few are left: they get a ring of their own, with the same places.
+TEST_F(HashTest, KeysOfThoseThatStayDoNotMoveHoweverFewTheyAre) {
+  Load(ConfigWith(Many(40), kHash));
+  SetAllHealthy();
+  auto before = Owners(2000);
+  for (int left = 39; left >= 1; --left) {
+    const std::string out = "t" + std::to_string(left);
+    SetUnhealthy(out);
+    const auto after = Owners(2000);
+    for (size_t key = 0; key < 2000; ++key)
+      ASSERT_EQ(before[key] != after[key], before[key] == out) << left << " " << key;
+    before = after;
+  }
+}
+
 TEST_F(HashTest, ANewTargetTakesItsShareFromAll) {
   constexpr int kKeys = 20000;
   Load(ConfigWith(Many(20), kHash));

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include "proxy/access_log.h"
@@ -213,22 +214,28 @@ class Program {
     (ok ? control_.reloads : control_.failed_reloads).fetch_add(1);
   }
 
-  // In one step, so that whoever waits for the file never reads half of it.
+  // In one step, so that whoever waits for the file never reads half of it; and only when it says
+  // something new: a busy disk holds the control loop up for seconds, and with it the next ACK.
   void WriteReadyFile(const std::vector<ListenerReport>& listeners) {
     if (options_.ready_file.empty()) return;
-    const std::string temporary = options_.ready_file + ".new";
-    std::ofstream out(temporary, std::ios::trunc);
-    out << "{\"http\":\"" << admin_->listen_address() << "\",\"listeners\":[";
+    std::ostringstream text;
+    text << "{\"http\":\"" << admin_->listen_address() << "\",\"listeners\":[";
     bool is_first = true;
     for (const ListenerReport& report : listeners) {
-      out << (is_first ? "" : ",") << "{\"load_balancer\":\"" << report.load_balancer
-          << "\",\"port\":" << report.port << ",\"actual_port\":" << report.actual_port << "}";
+      text << (is_first ? "" : ",") << "{\"load_balancer\":\"" << report.load_balancer
+           << "\",\"port\":" << report.port << ",\"actual_port\":" << report.actual_port << "}";
       is_first = false;
     }
-    out << "]}\n";
+    text << "]}\n";
+    if (text.str() == ready_text_) return;
+    ready_text_ = text.str();
+    const std::string temporary = options_.ready_file + ".new";
+    std::ofstream out(temporary, std::ios::trunc);
+    out << ready_text_;
     out.close();
     if (!out || std::rename(temporary.c_str(), options_.ready_file.c_str()) != 0) {
       spdlog::error("{}: cannot be written", options_.ready_file);
+      ready_text_.clear();
     }
   }
 
@@ -259,6 +266,7 @@ class Program {
   std::unique_ptr<AdminHttp> admin_;
   std::unique_ptr<ConfigClient> client_;
   Timer drain_timer_;
+  std::string ready_text_;  // what the ready file says
   bool is_draining_ = false;
   int exit_code_ = 0;
 };

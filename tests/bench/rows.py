@@ -12,6 +12,7 @@ from peers import LOAD_CORE
 SLACK_SECONDS = 30  # over the time that a generator was asked to run
 CONNECTIONS = 64
 IDLE_CONNECTIONS = 5000
+HANDSHAKE_CLIENTS = 4
 STEADY_RATE = 2000
 STEADY_CONNECTIONS = 64
 
@@ -20,11 +21,15 @@ class Failed(Exception):
     """A run that cannot be counted: an error, or an answer that was not 2xx."""
 
 
-def run_load(arguments, seconds):
-    """A load generator on its core; its output. Ended with a deadline."""
-    child = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, start_new_session=True,
-                             preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}))
+def spawn_load(arguments):
+    """A load generator on its core."""
+    return subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                            preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}))
+
+
+def finish_load(child, seconds):
+    """Its output. Ended with a deadline."""
     try:
         output, _ = child.communicate(timeout=seconds + SLACK_SECONDS)
     except BaseException:
@@ -32,8 +37,12 @@ def run_load(arguments, seconds):
         child.wait()
         raise
     if child.returncode != 0:
-        raise Failed(f'{arguments[0]} ended with {child.returncode}: {output[-300:]}')
+        raise Failed(f'{child.args[0]} ended with {child.returncode}: {output[-300:]}')
     return output
+
+
+def run_load(arguments, seconds):
+    return finish_load(spawn_load(arguments), seconds)
 
 
 def wrk(peer, seconds, path='/', connections=CONNECTIONS, headers=()):
@@ -83,6 +92,15 @@ def http2(peer, seconds):
     return {'h2': (peer.process.cpu_us() - before) / done}
 
 
+def handshakes(peer, seconds):
+    before = peer.process.cpu_us()
+    children = [spawn_load(['openssl', 's_time', '-connect', f'127.0.0.1:{peer.port}', '-new', '-www', '/',
+                            '-time', seconds]) for _ in range(HANDSHAKE_CLIENTS)]
+    outputs = [finish_load(child, seconds) for child in children]
+    done = sum(int(re.search(r'(\d+) connections in \d+ real seconds', output)[1]) for output in outputs)
+    return {'tls_handshakes': (peer.process.cpu_us() - before) / done}
+
+
 def idle_memory(peer, _seconds):
     """Growth of the resident set by connections that have had one request each and are idle since."""
     wrk(peer, 1)
@@ -122,8 +140,10 @@ ROWS = (
     Row('https_1mib', 'https', '16 keep-alive connections over TLS, 1 MiB answers (wrk)',
         cpu_a_request('https_1mib', path='/1mib', connections=16), peers=PROXIES),
     Row('h2', 'https', '16 connections with 16 streams each over TLS (h2load)', http2, peers=PROXIES),
-    Row('tls_handshakes', 'https', '16 clients, each request on a new connection: full handshakes, RSA-2048 (wrk)',
-        cpu_a_request('tls_handshakes', connections=16, headers=['Connection: close']), peers=PROXIES),
+    Row('tls_handshakes', 'https', f'{HANDSHAKE_CLIENTS} clients, each request on a new connection: full handshakes, '
+        'RSA-2048 (openssl s_time -new)', handshakes, peers=PROXIES),
+    Row('tls_resumptions', 'https', '16 clients, each request on a new connection: sessions resumed by tickets (wrk)',
+        cpu_a_request('tls_resumptions', connections=16, headers=['Connection: close']), peers=PROXIES),
     Row('idle_memory', 'http', f'{IDLE_CONNECTIONS} idle keep-alive connections after a request each', idle_memory,
         peers=PROXIES, figures={'idle_memory': 'bytes'}),
     Row('latency', 'http', f'{STEADY_RATE} requests a second, evenly spaced, whatever the answers do (bench_steady)',

@@ -42,7 +42,7 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<int64_t> active_tunnels;
   OwnedCounter<uint64_t> http2_connections;
   OwnedCounter<uint64_t> http2_streams;
-  OwnedCounter<uint64_t> http2_errors;  // connections ended for what the client did
+  OwnedCounter<uint64_t> http2_errors;    // connections ended for what the client did
   OwnedCounter<uint64_t> tls_handshakes;  // with clients, that succeeded
   OwnedCounter<uint64_t> tls_resumptions;
   std::array<OwnedCounter<uint64_t>, static_cast<size_t>(tls::HandshakeFailure::kCount)>

@@ -206,9 +206,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   void Arm(std::chrono::milliseconds timeout);
   bool MustClose() const;
   // Of a client that speaks TLS, else null.
-  const tls::ConnectionInfo* ClientTls() const {
-    return client_transport().tls_info();
-  }
+  const tls::ConnectionInfo* ClientTls() const { return client_transport().tls_info(); }
   void DropExchange();
   // session_log.cc: one line of the access log for the exchange.
   void WriteLog();

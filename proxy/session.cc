@@ -272,7 +272,7 @@ bool Session::BeginRequest() {
   x.body_end = x.body_staged = x.head_size;
   if (!x.is_body_done) DecodeBody(in_.size() - x.head_size);
   if (x.reason != http::Reason::kNone) return Answer(x.reason);
-  rate_check_ = SteadyTime();
+  x.rate_check = SteadyTime();
   MakeTraceId(x.begin_us, worker_.Random(), worker_.Random(), x.trace_id);
   return DispatchRule();
 }
@@ -451,7 +451,7 @@ bool Session::Linger() {
     const ssize_t got = ReceiveFromClient(in_.capacity);
     if (got == -EAGAIN) break;
     if (got <= 0) return CloseNow();
-    lingered_bytes_ += static_cast<size_t>(got);
+    lingered_bytes_ += static_cast<uint32_t>(got);
     if (lingered_bytes_ > worker_.settings().linger_max_bytes) return CloseNow();
   }
   in_.begin = in_.end = 0;

@@ -76,7 +76,9 @@ struct Exchange : ExchangeRecord {
   http::ChunkDecoder body_decoder;
   uint64_t body_left = 0;  // of a Content-Length
   size_t body_end = 0;
-  size_t body_staged = 0;  // staged for the target up to here
+  size_t body_staged = 0;   // staged for the target up to here
+  uint64_t rate_bytes = 0;  // received at the last look at the upload's rate
+  SteadyTime rate_check{};  // when to look again; zero: not yet
   bool is_body_done = true;
   bool is_body_held = true;  // all of it that was sent is still in the block: may be sent again
 
@@ -271,9 +273,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool linger_after_ = false;  // and read on a while
   bool is_answered_ = false;   // the answer under way left as a whole
   uint32_t requests_ = 0;
-  uint64_t rate_bytes_ = 0;  // received at the last look at the upload's rate
-  SteadyTime rate_check_{};  // when to look again; zero: not yet
-  size_t lingered_bytes_ = 0;
+  uint32_t lingered_bytes_ = 0;
   Buffer in_;
   Exchange* exchange_ = nullptr;
   std::unique_ptr<UpgradedSession> upgraded_;  // in the phase kTunnel, instead of exchange_

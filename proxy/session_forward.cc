@@ -184,13 +184,13 @@ bool Session::Forward() {
 
 // Looks at the rate of the upload once an interval. Silence is the idle timeout's business.
 bool Session::IsBodyTooSlow() {
-  const Exchange& x = *exchange_;
+  Exchange& x = *exchange_;
   const SteadyTime now = worker_.loop().now();
-  if (rate_check_ != SteadyTime() && now < rate_check_) return false;
-  const bool is_slow = rate_check_ != SteadyTime() && !x.is_body_done &&
-                       x.received_bytes - rate_bytes_ < worker_.settings().body_rate_min_bytes;
-  rate_check_ = now + worker_.settings().body_rate_interval;
-  rate_bytes_ = x.received_bytes;
+  if (x.rate_check != SteadyTime() && now < x.rate_check) return false;
+  const bool is_slow = x.rate_check != SteadyTime() && !x.is_body_done &&
+                       x.received_bytes - x.rate_bytes < worker_.settings().body_rate_min_bytes;
+  x.rate_check = now + worker_.settings().body_rate_interval;
+  x.rate_bytes = x.received_bytes;
   return is_slow;
 }
 
@@ -201,7 +201,7 @@ Session::Pump Session::PumpRequest() {
     if (!x.to_upstream.empty()) {
       const ssize_t sent = x.to_upstream.Send(x.upstream->transport);
       if (sent == -EAGAIN) {
-        rate_check_ = SteadyTime();  // it is the target that is slow
+        x.rate_check = SteadyTime();  // it is the target that is slow
         return result;
       }
       if (sent < 0) {

@@ -119,7 +119,7 @@ PeerAddress ToPeerAddress(const sockaddr_storage& storage) {
     out.port = ntohs(v6.sin6_port);
     std::memcpy(out.bytes.data(), &v6.sin6_addr, 16);
   }
-  out.text_size = std::strlen(out.text);
+  out.text_size = static_cast<uint8_t>(std::strlen(out.text));
   return out;
 }
 

@@ -37,8 +37,8 @@ void ResetOnClose(int fd);
 // The peer's address as text without port (an IPv4-mapped one as IPv4) and as bytes.
 struct PeerAddress {
   char text[INET6_ADDRSTRLEN] = {};
-  size_t text_size = 0;
   uint16_t port = 0;
+  uint8_t text_size = 0;
   IpBytes bytes{};
 };
 PeerAddress ToPeerAddress(const sockaddr_storage& storage);

@@ -1,6 +1,6 @@
 // What nghttp2 tells of a connection's frames. Called from within nghttp2_session_mem_recv and
 // _mem_send: notes what came, and leaves sessions alone but for streams that are gone.
-#include <cstring>
+#include <algorithm>
 
 #include "proxy/http2_connection.h"
 #include "proxy/http2_limits.h"
@@ -12,6 +12,8 @@ namespace remuda::proxy {
 namespace {
 
 constexpr size_t kFrameHeadBytes = 9;
+// A DATA frame with its head is one whole TLS record: none of few bytes follows it.
+constexpr size_t kMaxDataBytes = 16 * 1024 - kFrameHeadBytes;
 
 Http2Stream* StreamOf(nghttp2_session* session, int32_t id) {
   return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
@@ -155,7 +157,7 @@ int Http2Connection::OnStreamClosed(int32_t stream_id) {
 }
 
 ssize_t Http2Connection::OnReadResponse(Http2Stream& stream, size_t size, uint32_t& flags) {
-  const size_t part = std::min(size, stream.out_.size());
+  const size_t part = std::min({size, kMaxDataBytes, stream.out_.size()});
   if (part == 0 && !stream.is_whole_) {
     if (stream.is_cut_)
       nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_INTERNAL_ERROR);

@@ -133,8 +133,10 @@ void Http2Fields::AddRegular(std::string_view name, std::string_view value) {
       cookie_.append(value);
       return;
     case FieldId::kContentLength:
-      // A repeated or odd one is judged with the text.
-      if (ParseContentLength(value, declared_length_)) has_declared_length_ = true;
+      // In every mode: what the stream brings is held against it.
+      if (has_declared_length_) return Refuse(Reason::kRepeatedContentLength);
+      if (!ParseContentLength(value, declared_length_)) return Refuse(Reason::kBadContentLength);
+      has_declared_length_ = true;
       return Append(name, value);
     default:
       return Append(name, value);

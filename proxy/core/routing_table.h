@@ -36,15 +36,15 @@ inline constexpr size_t kMinSecretBytes = 32;
 
 struct HealthCheckSpec {
   bool is_tcp = false;
-  bool is_tls = false;      // HTTPS
-  std::string server_name;  // to ask for by SNI, or empty
+  bool is_tls = false;           // HTTPS
+  std::string server_name = {};  // to ask for by SNI, or empty
   std::string path = "/";
   uint16_t port = 0;  // 0: the port of the traffic
   std::chrono::milliseconds interval{30000};
   std::chrono::milliseconds timeout{5000};
   int healthy_threshold = 5;
   int unhealthy_threshold = 2;
-  std::string greeting;  // sent first: a PROXY protocol header that names nobody
+  std::string greeting = {};  // sent first: a PROXY protocol header that names nobody
   std::vector<std::pair<int, int>> matcher{{200, 200}};  // inclusive ranges
   std::string matcher_text = "200";
 

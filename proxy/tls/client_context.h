@@ -12,9 +12,9 @@
 namespace remuda::proxy::tls {
 
 struct ClientOptions {
-  bool verifies = false;    // the chain and the name
-  std::string ca_pem;       // empty: the system's authorities
-  std::string server_name;  // empty: the request's host
+  bool verifies = false;         // the chain and the name
+  std::string ca_pem = {};       // empty: the system's authorities
+  std::string server_name = {};  // empty: the request's host
 };
 
 class ClientContext {

@@ -24,13 +24,13 @@ inline constexpr int kMaxClientChain = 4;
 struct ServerOptions {
   MinimumVersion minimum = MinimumVersion::kTls12;
   ClientCertificates client_certificates = ClientCertificates::kOff;
-  std::string ca_pem;       // for kVerify
+  std::string ca_pem = {};  // for kVerify
   bool speaks_http = true;  // ALPN is answered; false: bytes, whatever they are
   bool offers_http2 = false;
   // Sessions are resumed only where this is the same: the name of the load balancer.
-  std::string scope;
-  std::vector<std::shared_ptr<const Certificate>> certificates;  // at least one
-  std::shared_ptr<const TicketKeys> tickets;
+  std::string scope = {};
+  std::vector<std::shared_ptr<const Certificate>> certificates = {};  // at least one
+  std::shared_ptr<const TicketKeys> tickets = {};
 };
 
 class ServerContext {

@@ -16,7 +16,7 @@ struct TlsOptions {
   int max_version = TLS1_3_VERSION;
   const char* ciphers = nullptr;     // of TLS 1.2
   const char* algorithms = nullptr;  // of signatures
-  std::string alpn;                  // as in the protocol: "\x02h2"
+  std::string alpn = {};             // as in the protocol: "\x02h2"
   const TestCertificate* certificate = nullptr;
 };
 

@@ -141,7 +141,9 @@ TEST_F(TlsListenerTest, OffersWhatItsPolicySays) {
     RawSocket client = ConnectTls(port(), c.options);
     EXPECT_EQ(client.is_open(), c.is_through) << c.policy;
     EXPECT_EQ(StatusOf(Ask(client)), c.is_through ? 200 : 0);
-    if (!c.is_through) EXPECT_TRUE(WaitFailures("NothingInCommon", ++refused)) << c.policy;
+    if (!c.is_through) {
+      EXPECT_TRUE(WaitFailures("NothingInCommon", ++refused)) << c.policy;
+    }
   }
 }
 
@@ -162,7 +164,9 @@ TEST_F(TlsListenerTest, ResumesSessionsAtEveryWorkerAndAtOtherProxies) {
                                     {.session = session.get(), .max_version = version});
       ASSERT_TRUE(client.is_open());
       EXPECT_EQ(SSL_session_reused(client.tls()), 1) << i << " " << version;
-      if (i % 4 != 3) EXPECT_EQ(StatusOf(Ask(client)), 200);
+      if (i % 4 != 3) {
+        EXPECT_EQ(StatusOf(Ask(client)), 200);
+      }
     }
   }
   EXPECT_EQ(proxy_->Metric("client_tls_resumption_count_total"), 24);

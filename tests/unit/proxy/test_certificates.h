@@ -27,8 +27,8 @@ struct CertificateRequest {
 struct TestCertificate {
   std::string pem;
   std::string key_pem;
-  std::shared_ptr<X509> certificate;
-  std::shared_ptr<EVP_PKEY> key;
+  std::shared_ptr<X509> certificate = {};
+  std::shared_ptr<EVP_PKEY> key = {};
 };
 
 // Signed by `issuer`, or by itself.

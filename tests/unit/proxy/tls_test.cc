@@ -137,7 +137,9 @@ TEST(Certificate, NormalizesDnsNames) {
   for (const auto& c : cases) {
     std::string out;
     EXPECT_EQ(NormalizeDnsName(c.name, c.wildcard, out), !c.want.empty()) << c.name;
-    if (!c.want.empty()) EXPECT_EQ(out, c.want);
+    if (!c.want.empty()) {
+      EXPECT_EQ(out, c.want);
+    }
   }
 }
 
@@ -450,7 +452,9 @@ TEST(ClientContext, ChecksTheChainAndTheName) {
     Pair pair(*Server({.certificates = {Parse("a", c.shown)}}), *client, c.name);
     const bool is_through = pair.Shake();
     EXPECT_EQ(is_through, c.want[0] == '\0') << c.name << " " << c.want;
-    if (!is_through) EXPECT_THAT(std::string(pair.client().VerifyError()), HasSubstr(c.want));
+    if (!is_through) {
+      EXPECT_THAT(std::string(pair.client().VerifyError()), HasSubstr(c.want));
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
+#include <iterator>
 
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "tests/component/proxy/configs.h"
@@ -98,6 +100,23 @@ TEST(AdminTest, MetricsCountWhatHappened) {
   }
   EXPECT_NEAR(metrics.Sum("target_connection_reuse_ratio"),
               metrics.Sum("target_connections_reused_total") / 6, 1e-9);
+}
+
+// Every family is in docs/proxy.md by its name without prefix and _total.
+TEST(AdminTest, MetricsAreDocumented) {
+  std::ifstream file(REMUDA_SOURCE_DIR "/docs/proxy.md");
+  const std::string docs{std::istreambuf_iterator<char>(file), {}};
+  ASSERT_FALSE(docs.empty());
+  ScriptedTarget target(ScriptedTarget::Answers("hello"));
+  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  for (const auto& [name, family] : ParseMetrics(proxy.Admin("/metrics")).families) {
+    std::string stem = name.substr(std::string("remuda_proxy_").size());
+    if (family.type == "counter") stem.resize(stem.size() - std::string("_total").size());
+    EXPECT_TRUE(docs.find("`" + stem + "`") != std::string::npos ||
+                docs.find("`" + stem + "{") != std::string::npos)
+        << stem;
+  }
 }
 
 v1::ConfigUpdate Update(int64_t sequence) {

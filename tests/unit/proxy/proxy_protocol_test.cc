@@ -94,6 +94,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"TooLong", "PROXY UNKNOWN " + std::string(107, 'x'), "error"},
         Case{"OneByteTooLong", "PROXY UNKNOWN " + std::string(92, 'x') + "\r\n", "error"},
         Case{"JustFits", "PROXY UNKNOWN " + std::string(91, 'x') + "\r\n", "local"},
+        Case{"FullWithoutAnEnd", "PROXY UNKNOWN " + std::string(93, 'x'), "error"},
+        Case{"BareLfAfterDigits", "PROXY TCP4 1.2.3.4 1.2.3.5 1 22\n", "error"},
         Case{"BareLf", "PROXY TCP4 1.2.3.4 1.2.3.5 1 2\n", "error"},
         Case{"LowerCase", "proxy TCP4 1.2.3.4 1.2.3.5 1 2\r\n", "error"},
         Case{"Udp", "PROXY UDP4 1.2.3.4 1.2.3.5 1 2\r\n", "error"},

@@ -41,7 +41,8 @@ absl::Status TakeFile(const std::filesystem::path& folder, const PemField& field
 absl::Status ReadConfigFile(const std::string& path, v1::ProxyConfig* config, SourceMap* places) {
   std::string text;
   if (absl::Status status = ReadFile(path, text); !status.ok()) return status;
-  if (absl::Status status = ParseMessageYaml(text, path, config, places); !status.ok()) return status;
+  if (absl::Status status = ParseMessageYaml(text, path, config, places); !status.ok())
+    return status;
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   for (auto& certificate : *config->mutable_certificates()) {
     for (const PemField& field :

@@ -171,7 +171,8 @@ std::string RequestGenerator::Request() {
 
 // One byte is changed, lost, doubled or put in.
 void RequestGenerator::Break(std::string& stream) {
-  static const std::string kBytes("\r\n\t :;,\0\x0b\x7f\xa0 0aAfF9#\"", 22);
+  using std::string_literals::operator""s;
+  static const std::string kBytes = "\r\n\t :;,\0\x0b\x7f\xa0 0aAfF9#\""s;
   const size_t at = Below(stream.size());
   const char byte = OneIn(4) ? static_cast<char>(Below(256)) : kBytes[Below(kBytes.size())];
   switch (Below(4)) {

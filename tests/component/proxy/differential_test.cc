@@ -163,17 +163,22 @@ class Differential {
       accepted += static_cast<int>(views.back().frames.size());
     }
     std::vector<std::string> all = streams;
-    for (const StreamView& view : views) all.push_back(view.forwarded);
+    // What passes in the mode that lets most pass is no less clear when it is sent on.
+    std::vector<StreamView> lax;
+    for (const std::string& stream : streams) {
+      lax.push_back(ReadStream(stream, http::DesyncMode::kMonitor));
+      all.push_back(lax.back().forwarded);
+    }
     const auto theirs = other_.Read(all);
     if (theirs.size() != all.size()) return "the other parser ended early";
     for (size_t i = 0; i < streams.size(); ++i) {
       std::string what =
           Disagreement(views[i].frames, views[i].wants_more, theirs[i], IsStricterWithClients);
       if (!what.empty()) return what + "\n" + Escaped(streams[i]);
-      what = Disagreement(views[i].forwarded_frames, true, theirs[streams.size() + i], IsStricter);
+      what = Disagreement(lax[i].forwarded_frames, true, theirs[streams.size() + i], IsStricter);
       if (!what.empty()) {
         return "as forwarded: " + what + "\n" + Escaped(streams[i]) + "\n---\n" +
-               Escaped(views[i].forwarded);
+               Escaped(lax[i].forwarded);
       }
     }
     count += kStreamsARound;

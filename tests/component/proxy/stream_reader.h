@@ -33,7 +33,7 @@ struct StreamView {
 
 class StreamReader {
  public:
-  explicit StreamReader(const std::string& stream) : bytes_(stream) {}
+  StreamReader(const std::string& stream, http::DesyncMode mode) : bytes_(stream), mode_(mode) {}
 
   StreamView Read() {
     while (at_ < bytes_.size() && TakeRequest()) {
@@ -53,8 +53,8 @@ class StreamReader {
     if (status != http::ParseStatus::kDone) return false;
     Frame frame{std::string(head.method_name), std::string(head.target), ""};
     http::Framing framing;
-    if (http::DecideRequestFraming(head, framing) != http::Reason::kNone) return false;
-    if (http::CanonicalizeTarget(head) != http::Reason::kNone) return false;
+    if (http::DecideRequestFraming(head, framing, mode_) != http::Reason::kNone) return false;
+    if (http::CanonicalizeTarget(head, mode_) != http::Reason::kNone) return false;
     at_ += parser.head_size();
     if (!TakeBody(framing, frame.body)) return false;
     Forward(head, framing, parser.head_size(), frame);
@@ -106,10 +106,14 @@ class StreamReader {
   }
 
   std::string bytes_;  // the parser works in place
+  const http::DesyncMode mode_;
   size_t at_ = 0;
   StreamView view_;
 };
 
-inline StreamView ReadStream(const std::string& stream) { return StreamReader(stream).Read(); }
+inline StreamView ReadStream(const std::string& stream,
+                             http::DesyncMode mode = http::DesyncMode::kStrictest) {
+  return StreamReader(stream, mode).Read();
+}
 
 }  // namespace remuda::proxy::testing

@@ -157,7 +157,7 @@ TEST(ReloadTest, NewListenerOpensAndARemovedOneCloses) {
     return true;
   }));
   EXPECT_EQ(BodyOf(Get(other_port)), "other");
-  EXPECT_EQ(proxy.Port(), port);  // the first one stayed where it was
+  EXPECT_EQ(BodyOf(Get(port)), "app");  // the first one stayed where it was
   WriteConfig(proxy, ConfigFor({target.port()}));
   proxy.Signal(SIGHUP);
   EXPECT_TRUE(WaitUntil([&] { return !RawSocket::Connect(other_port).is_open(); }));

@@ -19,7 +19,7 @@ struct Connected {
     AddTarget(update, "i-1", target_port);
     controller.Send(update);
     controller.ExpectAck(1);
-    EXPECT_TRUE(controller.ExpectHealthy("i-1"));
+    EXPECT_TRUE(proxy.WaitReady() && proxy.WaitHealthy(1));
     client = RawSocket::Connect(port);
     client.Send(UpgradeRequest());
     EXPECT_EQ(StatusOf(client.ReadMessage(true)), 101);
@@ -119,7 +119,8 @@ TEST(TunnelControlTest, TcpConnectionsOfADrainingTargetGoOnUntilTheDelayIsOver) 
   AddTarget(update, "i-1", target.port());
   controller.Send(update);
   controller.ExpectAck(1);
-  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  // Not by its report, which may come before the acknowledgement.
+  ASSERT_TRUE(proxy.WaitReady() && proxy.WaitHealthy(1));
   RawSocket client = RawSocket::Connect(port);
   client.Send("before");
   EXPECT_EQ(client.ReadBytes(6), "before");

@@ -1,0 +1,207 @@
+// The end of an exchange and of a connection: what is given back, what comes next, and deadlines.
+#include <algorithm>
+#include <cstring>
+
+#include "proxy/session.h"
+#include "proxy/upgraded_session.h"
+#include "proxy/worker.h"
+
+namespace remuda::proxy {
+namespace {
+
+// How long a new connection may take to bring its first request when it is to be closed.
+constexpr std::chrono::milliseconds kFirstRequestGrace{250};
+
+}  // namespace
+
+// The answer is out: writes the log and goes on to the next request, or ends.
+void Session::FinishExchange() {
+  DropExchange();
+  is_answered_ = true;
+  if (stream_ != nullptr) {
+    CloseNow();
+  } else if (!MustClose()) {
+    PrepareNextRequest();
+  } else if (linger_after_) {
+    BeginLinger();
+  } else {
+    CloseNow();
+  }
+}
+
+// Logs, and gives back what the exchange held. Input behind its request stays in in_.
+void Session::DropExchange() {
+  if (exchange_ == nullptr) return;
+  Exchange& x = *exchange_;
+  // Ended without an answer, as AWS counts a 460, or within the target's.
+  if (x.reason != http::Reason::kNone && (x.status == 0 || x.any_answered))
+    worker_.counters().reasons[static_cast<size_t>(x.reason)].Add(1);
+  if (x.reason != http::Reason::kNone && x.status == 0)
+    traffic().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
+  if (is_waiting()) LeaveQueue();
+  if (x.upstream != nullptr) ReleaseUpstream(false);
+  if (x.target != nullptr) ReleaseTarget();
+  if (ClassifyExchange().classification != http::Classification::kCompliant)
+    traffic().non_compliant.Add(1);
+  if (worker_.log() != nullptr) WriteLog();
+  // Without a body in chunks, body_end is where the next request begins; DecodeBody keeps it so
+  // with them.
+  if (x.head_size > 0) in_.begin = std::min(in_.end, std::max(x.body_end, x.head_size));
+  worker_.buffers().Give(x.request_head);
+  worker_.buffers().Give(x.rewritten_bytes);
+  worker_.buffers().Give(x.response_in);
+  worker_.buffers().Give(x.response_head);
+  worker_.pipes().Give(std::move(x.response_pipe));
+  if (x.table != nullptr) worker_.Unpin(x.table);
+  if (x.target_table != nullptr) worker_.Unpin(x.target_table);
+  worker_.GiveExchange(exchange_);
+  exchange_ = nullptr;
+}
+
+void Session::PrepareNextRequest() {
+  phase_ = Phase::kIdle;
+  is_answered_ = false;
+  if (in_.size() == 0 || in_.capacity != BufferPool::kBlockBytes) {
+    Buffer rest;
+    if (in_.size() > 0) {  // back into a block of the usual size, if it fits
+      rest = in_.size() <= BufferPool::kBlockBytes ? worker_.buffers().Take()
+                                                   : BufferPool::TakeLarge();
+      std::memcpy(rest.block.get(), in_.data(), in_.size());
+      rest.end = in_.size();
+    }
+    worker_.buffers().Give(in_);
+    in_ = std::move(rest);
+  } else {
+    std::memmove(in_.block.get(), in_.data(), in_.size());
+    in_.end = in_.size();
+    in_.begin = 0;
+  }
+  const auto* spec = listener_->spec;
+  Arm(spec != nullptr ? spec->load_balancer->client_keep_alive : std::chrono::milliseconds(1000));
+}
+
+bool Session::BeginLinger() {
+  phase_ = Phase::kLingering;
+  lingered_bytes_ = 0;
+  transport_.ShutdownSending();
+  Arm(worker_.settings().linger_timeout);
+  return true;
+}
+
+bool Session::Linger() {
+  if (!in_) in_ = worker_.buffers().Take();
+  while (is_readable_) {
+    in_.begin = in_.end = 0;
+    const ssize_t got = ReceiveFromClient(in_.capacity);
+    if (got == -EAGAIN) break;
+    if (got <= 0) return CloseNow();
+    lingered_bytes_ += static_cast<uint32_t>(got);
+    if (lingered_bytes_ > worker_.settings().linger_max_bytes) return CloseNow();
+  }
+  in_.begin = in_.end = 0;
+  worker_.buffers().Give(in_);
+  return false;
+}
+
+bool Session::CloseNow() {
+  if (phase_ == Phase::kClosed) return true;
+  if (phase_ == Phase::kTunnel) RecallExchange();
+  // Without it the client knows that what it got is not whole.
+  if (exchange_ == nullptr && !is_hung_up_) transport_.CloseNotify();
+  DropExchange();
+  timer_.Cancel();
+  phase_ = Phase::kClosed;
+  worker_.buffers().Give(in_);
+  if (stream_ != nullptr) {
+    std::exchange(stream_, nullptr)->Finish(is_answered_);
+  } else {
+    worker_.loop().RemoveClosing(this);
+    transport_.Close();
+  }
+  listener_.reset();
+  worker_.SessionClosed(this);
+  return true;
+}
+
+void Session::Abort() { CloseNow(); }
+
+void Session::CloseWhenIdle() {
+  close_when_idle_ = true;
+  if (phase_ == Phase::kTunnel) return upgraded_->tunnel.SayGoodbye();
+  if (phase_ != Phase::kIdle) return;
+  // A request may have come that no event has told of yet: closing over it would reset the client.
+  is_readable_ = true;
+  Drive();
+  if (phase_ != Phase::kIdle) return;
+  if (requests_ > 0) {
+    CloseNow();
+  } else {
+    Arm(kFirstRequestGrace);  // who has just connected is about to ask
+  }
+}
+
+void Session::EndExchangeWith(const TargetState& target) {
+  if (phase_ == Phase::kTunnel && upgraded_->record.target == &target) {
+    EndTunnel(http::Reason::kTargetDrainTimeout);
+    return;
+  }
+  if (exchange_ == nullptr || exchange_->target != &target) return;
+  Exchange& x = *exchange_;
+  if (x.any_answered) {
+    x.reason = http::Reason::kTargetDrainTimeout;
+    CloseNow();  // cut short: the client must see that it is not whole
+    return;
+  }
+  FailAttempt(http::Reason::kTargetDrainTimeout, false);
+  Drive();
+}
+
+void Session::OnTimer() {
+  Exchange* x = exchange_;
+  switch (phase_) {
+    case Phase::kClosed:
+    case Phase::kTunnel:
+      return;
+    case Phase::kIdle:
+    case Phase::kLingering:
+      CloseNow();
+      return;
+    case Phase::kHead:
+      Answer(http::Reason::kClientHeadTimeout);
+      break;
+    case Phase::kQueued:
+      LeaveQueue();
+      Answer(http::Reason::kQueueTimeout);
+      break;
+    case Phase::kConnecting:
+      FailAttempt(http::Reason::kTargetConnectTimeout, true);
+      break;
+    case Phase::kAnswering:
+      x->reason = http::Reason::kClientWriteTimeout;
+      CloseNow();
+      return;
+    case Phase::kForwarding: {
+      if (!x->to_client.empty() || (x->response_pipe && x->response_pipe->size() > 0)) {
+        x->reason = http::Reason::kClientWriteTimeout;
+        CloseNow();
+        return;
+      }
+      if (x->any_answered) {
+        x->reason = http::Reason::kTargetResponseTimeout;
+        CloseNow();
+        return;
+      }
+      // Whoever it was that we waited for.
+      const bool is_clients =
+          !x->is_body_done && x->to_upstream.empty() && !x->framing.expects_continue;
+      if (!is_clients) NoteOutcome(true);
+      ReleaseUpstream(false);
+      ReleaseTarget();
+      Answer(is_clients ? http::Reason::kClientBodyTimeout : http::Reason::kTargetResponseTimeout);
+      break;
+    }
+  }
+  Drive();
+}
+
+}  // namespace remuda::proxy

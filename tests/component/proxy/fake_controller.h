@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,7 +33,7 @@ class FakeController final : public v1::ProxyService::CallbackService {
   v1::ConnectRequest Expect(const std::function<bool(const v1::ConnectRequest&)>& wanted);
   v1::Ack ExpectAck(int64_t sequence);
   v1::Nack ExpectNack();
-  // True once the proxy said that the target is healthy.
+  // True once the proxy said that the target is healthy, also in a message that was taken already.
   bool ExpectHealthy(const std::string& target);
 
   grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* Connect(
@@ -47,6 +48,7 @@ class FakeController final : public v1::ProxyService::CallbackService {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<v1::ConnectRequest> received_;  // guarded by mutex_
+  std::map<std::string, bool> healthy_;      // as of what was taken; guarded by mutex_
   Session* session_ = nullptr;               // guarded by mutex_
   std::unique_ptr<grpc::Server> server_;
 };

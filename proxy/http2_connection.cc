@@ -367,14 +367,15 @@ void Http2Connection::BeginLinger() {
   phase_ = Phase::kLingering;
   unsent_.Clear(worker_.buffers());
   linger_since_ = worker_.loop().now();
-  transport_.ShutdownSending();
+  owes_goodbye_ = true;
   ArmTimer();
-  if (is_readable_) Linger();
+  Linger();
 }
 
 // Reads on a while, so that the kernel does not reset the connection before the client has read
 // what it was sent.
 void Http2Connection::Linger() {
+  if (owes_goodbye_) owes_goodbye_ = transport_.ShutdownSending() == -EAGAIN;
   while (is_readable_) {
     const Received got = transport_.Receive(shared_.input(), Http2Worker::kInputBytes);
     if (got.bytes < 0 || (got.is_drained && !is_hung_up_)) is_readable_ = false;

@@ -272,6 +272,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool close_after_ = false;   // after the answer under way
   bool linger_after_ = false;  // and read on a while
   bool is_answered_ = false;   // the answer under way left as a whole
+  bool owes_goodbye_ = false;  // lingering: TLS's end is not sent yet
   uint32_t requests_ = 0;
   uint32_t lingered_bytes_ = 0;
   Buffer in_;

@@ -22,7 +22,7 @@ void Session::FinishExchange() {
     CloseNow();
   } else if (!MustClose()) {
     PrepareNextRequest();
-  } else if (linger_after_) {
+  } else if (linger_after_ || transport_.CloseNotify() == -EAGAIN) {
     BeginLinger();
   } else {
     CloseNow();
@@ -83,12 +83,17 @@ void Session::PrepareNextRequest() {
 bool Session::BeginLinger() {
   phase_ = Phase::kLingering;
   lingered_bytes_ = 0;
-  transport_.ShutdownSending();
-  Arm(worker_.settings().linger_timeout);
+  owes_goodbye_ = transport_.ShutdownSending() == -EAGAIN;
+  Arm(owes_goodbye_ ? IdleTimeout() : worker_.settings().linger_timeout);
   return true;
 }
 
 bool Session::Linger() {
+  if (owes_goodbye_ && transport_.ShutdownSending() == 0) {
+    owes_goodbye_ = false;
+    if (!linger_after_) return CloseNow();
+    Arm(worker_.settings().linger_timeout);
+  }
   if (!in_) in_ = worker_.buffers().Take();
   while (is_readable_) {
     in_.begin = in_.end = 0;

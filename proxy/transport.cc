@@ -31,9 +31,10 @@ ssize_t Transport::SendPlain(const iovec* pieces, size_t count) {
   return sent < 0 ? -errno : sent;
 }
 
-void Transport::ShutdownSending() {
-  if (layer_ != nullptr) layer_->CloseNotify();
+int Transport::ShutdownSending() {
+  if (CloseNotify() == -EAGAIN) return -EAGAIN;
   shutdown(fd_, SHUT_WR);
+  return 0;
 }
 
 void Transport::Close() {

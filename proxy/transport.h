@@ -39,8 +39,9 @@ class TransportLayer {
   virtual ssize_t Send(const iovec* pieces, size_t count) = 0;
   // Bytes that it holds already will be given without an event of the descriptor.
   virtual bool has_pending() const = 0;
-  // Says goodbye to the peer, as far as that is possible without waiting.
-  virtual void CloseNotify() = 0;
+  // Says goodbye to the peer: that nothing was cut off. 0: it is said, or cannot be any more;
+  // -EAGAIN: again when the descriptor is writable.
+  virtual int CloseNotify() = 0;
   // Of a layer that is TLS and has finished its handshake; else null.
   virtual const tls::ConnectionInfo* tls_info() const { return nullptr; }
 };
@@ -82,13 +83,10 @@ class Transport {
   const tls::ConnectionInfo* tls_info() const {
     return layer_ == nullptr ? nullptr : layer_->tls_info();
   }
-  // Before Close where all that was to be sent is sent: the peer knows then that nothing was cut
-  // off.
-  void CloseNotify() {
-    if (layer_ != nullptr) layer_->CloseNotify();
-  }
-  // No further byte is sent; receiving goes on.
-  void ShutdownSending();
+  // Before Close where all that was to be sent is sent. As the layer's.
+  int CloseNotify() { return layer_ == nullptr ? 0 : layer_->CloseNotify(); }
+  // No further byte is sent; receiving goes on. -EAGAIN: not yet, again when it is writable; else 0.
+  int ShutdownSending();
   void Close();
 
  private:

@@ -43,6 +43,8 @@ bool Tunnel::Start(const Options& options, Transport& client, IoHandler* watched
     if (is_websocket_ && way.buffer) way.frames.Follow(way.buffer.data(), way.buffer.size());
   }
   ways_[kToTarget].bytes = ways_[kToTarget].buffer.size();
+  // What a layer holds has no event; from now on Receive tells when there is more.
+  for (End& end : ends_) end.is_readable = end.transport->has_pending();
   TakeTargetEvents();
   is_running_ = true;
   worker_.counters().tunnels.Add(1);
@@ -141,14 +143,14 @@ Tunnel::Step Tunnel::Pump(Way& way) {
     if (flushed == Step::kMoved) result = Step::kMoved;
     if (!IsEmpty(way)) return result;  // the other side is full
     if (way.has_ended) {
-      EndWay(way);
+      if (!EndWay(way)) break;
       return Step::kMoved;
     }
     if (way.farewell == Farewell::kWanted && way.frames.at_boundary() && !way.frames.has_closed()) {
       AppendFarewell(way);
       continue;
     }
-    if (!source.is_readable && !source.transport->has_pending()) break;
+    if (!source.is_readable) break;
     if (moved >= kMaxBytesATurn) {
       worker_.loop().Rebind(source.transport->fd(), source.handler, source.handler);
       return Step::kMoved;
@@ -307,11 +309,17 @@ void Tunnel::AppendFarewell(Way& way) {
   way.farewell = Farewell::kSent;
 }
 
-// Nothing more comes this way, and all that came has left.
-void Tunnel::EndWay(Way& way) {
+// Nothing more comes this way, and all that came has left. False: the other side cannot be told yet.
+bool Tunnel::EndWay(Way& way) {
+  End& sink = ends_[way.to];
+  if (!sink.is_writable) return false;
+  if (sink.transport->ShutdownSending() == -EAGAIN) {
+    sink.is_writable = false;
+    return false;
+  }
   way.is_done = true;
   Release(way);
-  ends_[way.to].transport->ShutdownSending();
+  return true;
 }
 
 }  // namespace remuda::proxy

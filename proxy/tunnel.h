@@ -122,7 +122,7 @@ class Tunnel final : public IoHandler, public UpstreamUser {
   void Count(Way& way, size_t size);
   void TakeFrames(Way& way);
   void AppendFarewell(Way& way);
-  void EndWay(Way& way);
+  bool EndWay(Way& way);
   Step Break(Way& way, Side side);
 
   Worker& worker_;

@@ -309,9 +309,15 @@ ssize_t TlsStream::Send(const iovec* pieces, size_t count) {
   }
 }
 
-void TlsStream::CloseNotify() {
-  if (!is_open_ || is_broken_ || owed_ > 0) return;
-  if (SSL_shutdown(ssl_.get()) < 0) ERR_clear_error();
+int TlsStream::CloseNotify() {
+  // Within a record that is sent in part there is no place for it.
+  if (!is_open_ || is_broken_ || owed_ > 0 || has_said_goodbye_) return 0;
+  // Its result is 0 also for an alert that still waits, from the second call on.
+  SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+  if (SSL_want_write(ssl_.get()) && BIO_should_write(SSL_get_wbio(ssl_.get()))) return -EAGAIN;
+  has_said_goodbye_ = true;
+  return 0;
 }
 
 }  // namespace remuda::proxy::tls

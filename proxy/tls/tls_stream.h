@@ -30,7 +30,7 @@ class TlsStream final : public TransportLayer {
   Received Receive(char* data, size_t size) override;
   ssize_t Send(const iovec* pieces, size_t count) override;
   bool has_pending() const override;
-  void CloseNotify() override;
+  int CloseNotify() override;
   const ConnectionInfo* tls_info() const override { return is_open_ ? &info_ : nullptr; }
 
   // It waits for room to send in, not for bytes.
@@ -66,6 +66,7 @@ class TlsStream final : public TransportLayer {
   bool is_ended_ = false;   // the peer's FIN was read
   bool wants_write_ = false;
   bool is_broken_ = false;  // nothing more can be said
+  bool has_said_goodbye_ = false;
   HandshakeFailure failure_ = HandshakeFailure::kNone;
   int socket_error_ = 0;
   size_t owed_ = 0;  // bytes at the front of the next Send that are sealed already

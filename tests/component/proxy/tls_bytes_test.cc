@@ -36,8 +36,8 @@ void Serve(RawSocket& connection) {
   if (connection.tls() != nullptr) SSL_shutdown(connection.tls());
 }
 
-std::string Pattern(size_t size = 3 << 20) {
-  std::string text(size, '\0');
+std::string Pattern() {
+  std::string text(3 << 20, '\0');
   for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 131 + (i >> 11));
   return text;
 }
@@ -75,7 +75,7 @@ TEST(TlsBytesTest, SpeaksTlsToATargetOfBytes) {
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = ConnectTls(proxy.Port());
   EXPECT_EQ(client.ReadBytes(6), "hello ");
-  const std::string text = Pattern(100 << 10);
+  const std::string text = Pattern();
   ASSERT_TRUE(client.Send(text));
   SSL_shutdown(client.tls());
   EXPECT_TRUE(client.ReadToEnd() == std::to_string(text.size()) + " " + text);

@@ -27,9 +27,11 @@ bool Serve(const std::string& head, RawSocket& connection) {
     if (connection.ReadBytes(size).size() < size) return false;
   }
   const bool is_large = head.rfind("GET /large", 0) == 0;
-  return connection.Send(
-      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(is_large ? large.size() : 2) +
-      "\r\n\r\n" + (is_large ? large : "ok"));
+  if (!is_large) return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  // Not as one string: a copy for each of 200 clients takes longer than others may wait.
+  return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(large.size()) +
+                         "\r\n\r\n") &&
+         connection.Send(large);
 }
 
 double Reasons(ProxyProcess& proxy, const std::string& reason) {

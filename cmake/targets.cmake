@@ -62,7 +62,7 @@ function(remuda_test)
   remuda_common_setup(${A_NAME} "${A_PCH}")
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
   set_tests_properties(${A_NAME} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT} ENVIRONMENT
-      "TSAN_OPTIONS=ignore_noninstrumented_modules=1;UBSAN_OPTIONS=print_stacktrace=1")
+      "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp;UBSAN_OPTIONS=print_stacktrace=1")
 endfunction()
 
 # A fuzz target is one LLVMFuzzerTestOneInput. Under the fuzz preset it is a libFuzzer program; in every

@@ -50,6 +50,11 @@ function(remuda_program)
   add_dependencies(programs ${A_NAME})
 endfunction()
 
+# gRPC from the package is not instrumented.
+set(REMUDA_SANITIZER_OPTIONS
+    "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp"
+    "UBSAN_OPTIONS=print_stacktrace=1")
+
 function(remuda_test)
   cmake_parse_arguments(A "" "NAME;LABEL;PCH;TIMEOUT" "SRCS;DEPS" ${ARGN})
   if(NOT A_TIMEOUT)
@@ -61,8 +66,8 @@ function(remuda_test)
                              REMUDA_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   remuda_common_setup(${A_NAME} "${A_PCH}")
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
-  set_tests_properties(${A_NAME} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT} ENVIRONMENT
-      "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp;UBSAN_OPTIONS=print_stacktrace=1")
+  set_tests_properties(${A_NAME} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT}
+                       ENVIRONMENT "${REMUDA_SANITIZER_OPTIONS}")
 endfunction()
 
 # A fuzz target is one LLVMFuzzerTestOneInput. Under the fuzz preset it is a libFuzzer program; in every

@@ -4,8 +4,8 @@
 //
 //   bench_target PORT...
 //
-// One thread for all ports, edge-triggered epoll, loopback only; keep-alive, no request bodies. It
-// runs until it is ended.
+// One thread for all ports, edge-triggered epoll, loopback only; keep-alive, no request bodies. Once
+// it listens it prints the ports, a line each; 0 is any that is free. It runs until it is ended.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -94,6 +94,9 @@ void Listen(int epoll_fd, int port) {
     std::perror("listen");
     std::exit(1);
   }
+  socklen_t size = sizeof address;
+  getsockname(listener->fd, reinterpret_cast<sockaddr*>(&address), &size);
+  std::printf("%d\n", ntohs(address.sin_port));
   Watch(epoll_fd, listener, EPOLLIN);
 }
 
@@ -108,6 +111,7 @@ int main(int argc, char** argv) {
   const std::string large = Answer(kLargeBodyBytes);
   const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   for (int i = 1; i < argc; ++i) Listen(epoll_fd, std::atoi(argv[i]));
+  std::fflush(stdout);
   std::array<epoll_event, kBatch> events;
   while (true) {
     const int count = epoll_wait(epoll_fd, events.data(), kBatch, -1);

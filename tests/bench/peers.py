@@ -201,7 +201,7 @@ targets:
 
     def arguments(self, config_path):
         return [f'{self.bin_folder}/remuda-proxy', f'--config={config_path}', '--admin=127.0.0.1:0', '--workers=1',
-                '--max-connections=19000']
+                '--max-connections=19000', '--pool-idle-timeout=60m']
 
 
 class Haproxy(Peer):

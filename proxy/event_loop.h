@@ -18,6 +18,9 @@
 
 namespace remuda::proxy {
 
+// Moved by one connection before others get their turn.
+inline constexpr uint64_t kMaxBytesATurn = 1024 * 1024;
+
 // Gets the events of one descriptor. Edge triggered: told once when something becomes ready.
 class IoHandler {
  public:

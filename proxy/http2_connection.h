@@ -110,7 +110,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   size_t header_block_bytes_ = 0;  // of the block that is being decoded
   size_t lingered_bytes_ = 0;
   bool owes_goodbye_ = false;  // lingering: TLS's end is not sent yet
-  BlockQueue unsent_;  // what the client did not take; nothing else is written before it
+  BlockQueue unsent_;          // what the client did not take; nothing else is written before it
   TokenBucket resets_;
   TokenBucket frames_;
   Http2Stream* streams_ = nullptr;

@@ -97,6 +97,7 @@ struct Exchange : ExchangeRecord {
   bool is_upload_stopped = false;
   Buffer request_head;  // as written for the target
   Gather to_upstream;
+  std::unique_ptr<SplicePipe> request_pipe;  // while a large body passes through it
 
   // The response.
   Buffer response_in;
@@ -240,6 +241,8 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   void ReleaseTarget();
   enum class Pump : uint8_t { kBlocked, kProgress, kEnded };  // kEnded: the phase changed
   Pump PumpRequest();
+  bool IsTargetBehind() const;
+  void StopUpload();
   void StageBody();
   void DecodeBody(size_t raw_bytes);
   bool IsBodyTooSlow();
@@ -253,6 +256,8 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   Pump StageResponseHead(const http::ResponseStyle& style);
   Pump StageResponseBody();
   // session_splice.cc
+  bool TakeRequestPipe();
+  Pump SpliceRequest();
   bool TakeResponsePipe();
   Pump SpliceResponse();
   Pump FailResponse(http::Reason reason);

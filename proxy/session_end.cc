@@ -51,6 +51,7 @@ void Session::DropExchange() {
   worker_.buffers().Give(x.rewritten_bytes);
   worker_.buffers().Give(x.response_in);
   worker_.buffers().Give(x.response_head);
+  worker_.pipes().Give(std::move(x.request_pipe));
   worker_.pipes().Give(std::move(x.response_pipe));
   if (x.table != nullptr) worker_.Unpin(x.table);
   if (x.target_table != nullptr) worker_.Unpin(x.target_table);
@@ -197,8 +198,7 @@ void Session::OnTimer() {
         return;
       }
       // Whoever it was that we waited for.
-      const bool is_clients =
-          !x->is_body_done && x->to_upstream.empty() && !x->framing.expects_continue;
+      const bool is_clients = !x->is_body_done && !IsTargetBehind() && !x->framing.expects_continue;
       if (!is_clients) NoteOutcome(true);
       ReleaseUpstream(false);
       ReleaseTarget();

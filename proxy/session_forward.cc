@@ -172,6 +172,7 @@ bool Session::Forward() {
     x.reason = Reason::kClientClosed;
     return CloseNow();
   }
+  const uint64_t before = x.received_bytes + x.sent_bytes;
   while (true) {
     const Pump request = PumpRequest();
     if (request == Pump::kEnded) return true;
@@ -179,6 +180,12 @@ bool Session::Forward() {
     if (response == Pump::kEnded) return true;
     if (request == Pump::kBlocked && response == Pump::kBlocked) return false;
     Arm(IdleTimeout());
+    const bool is_turn_over = x.received_bytes + x.sent_bytes - before >= kMaxBytesATurn;
+    if (!is_turn_over || stream_ != nullptr) continue;  // a stream's windows bound it
+    // Others first: what is ready now has an event again.
+    worker_.loop().Rebind(transport_.fd(), this, this);
+    worker_.loop().Rebind(x.upstream->transport.fd(), x.upstream, x.upstream);
+    return false;
   }
 }
 
@@ -194,10 +201,25 @@ bool Session::IsBodyTooSlow() {
   return is_slow;
 }
 
+// The target takes no more of the request. It may have answered early and closed: what it sent
+// decides (PumpResponse).
+void Session::StopUpload() {
+  Exchange& x = *exchange_;
+  x.is_upload_stopped = true;
+  x.upstream->is_closing = x.upstream->is_readable = true;
+}
+
+// Something is read of the request that it has not taken yet.
+bool Session::IsTargetBehind() const {
+  const Exchange& x = *exchange_;
+  return !x.to_upstream.empty() || (x.request_pipe != nullptr && x.request_pipe->size() > 0);
+}
+
 Session::Pump Session::PumpRequest() {
   Exchange& x = *exchange_;
   Pump result = Pump::kBlocked;
-  while (!x.is_upload_stopped) {
+  const uint64_t before = x.received_bytes;
+  while (!x.is_upload_stopped && x.received_bytes - before < kMaxBytesATurn) {
     if (!x.to_upstream.empty()) {
       const ssize_t sent = x.to_upstream.Send(x.upstream->transport);
       if (sent == -EAGAIN) {
@@ -205,9 +227,7 @@ Session::Pump Session::PumpRequest() {
         return result;
       }
       if (sent < 0) {
-        // It may have answered early and closed: what it sent decides (PumpResponse).
-        x.is_upload_stopped = true;
-        x.upstream->is_closing = x.upstream->is_readable = true;
+        StopUpload();
         return Pump::kProgress;
       }
       x.any_sent = true;
@@ -217,6 +237,10 @@ Session::Pump Session::PumpRequest() {
     if (x.is_request_staged) {
       worker_.buffers().Give(x.request_head);  // warm in the cache for the next request
       return result;
+    }
+    if (TakeRequestPipe()) {
+      const Pump spliced = SpliceRequest();
+      return spliced == Pump::kBlocked ? result : spliced;
     }
     if (!is_readable_) return result;
     if (in_.room_size() == 0) {

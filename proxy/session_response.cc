@@ -21,7 +21,8 @@ constexpr uint32_t kMaxInterimResponses = 16;
 Session::Pump Session::PumpResponse() {
   Exchange& x = *exchange_;
   Pump result = Pump::kBlocked;
-  while (true) {
+  const uint64_t before = x.sent_bytes;
+  while (x.sent_bytes - before < kMaxBytesATurn) {
     if (!x.to_client.empty()) {
       const ssize_t sent = SendToClient();
       if (sent == -EAGAIN) return result;
@@ -49,6 +50,7 @@ Session::Pump Session::PumpResponse() {
     if (step == Pump::kBlocked) return result;
     result = Pump::kProgress;
   }
+  return result;
 }
 
 // Reads more of the response. kEnded: the exchange is over.

@@ -85,7 +85,8 @@ class Transport {
   }
   // Before Close where all that was to be sent is sent. As the layer's.
   int CloseNotify() { return layer_ == nullptr ? 0 : layer_->CloseNotify(); }
-  // No further byte is sent; receiving goes on. -EAGAIN: not yet, again when it is writable; else 0.
+  // No further byte is sent; receiving goes on. -EAGAIN: not yet, again when it is writable; else
+  // 0.
   int ShutdownSending();
   void Close();
 

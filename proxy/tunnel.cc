@@ -10,8 +10,6 @@
 namespace remuda::proxy {
 namespace {
 
-// Moved one way before others get their turn.
-constexpr uint64_t kMaxBytesATurn = 1024 * 1024;
 // Reads in a row that fill a block: then it is a stream, and goes through a pipe.
 constexpr uint8_t kFullReadsOfAStream = 2;
 // Of less than this splice is no cheaper than a copy.
@@ -309,7 +307,8 @@ void Tunnel::AppendFarewell(Way& way) {
   way.farewell = Farewell::kSent;
 }
 
-// Nothing more comes this way, and all that came has left. False: the other side cannot be told yet.
+// Nothing more comes this way, and all that came has left. False: the other side cannot be told
+// yet.
 bool Tunnel::EndWay(Way& way) {
   End& sink = ends_[way.to];
   if (!sink.is_writable) return false;

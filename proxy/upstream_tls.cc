@@ -72,13 +72,14 @@ void UpstreamPool::NoteTlsFailure(UpstreamConnection& connection) {
                verify.empty() ? tls::NameOf(layer->failure()) : verify);
 }
 
-// While nobody uses it: whether what has come is only TLS's own, such as a late ticket.
+// While nobody uses it: whether what has come is only TLS's own, such as a late ticket, or the
+// event was of bytes that its last user has taken before it was told.
 bool UpstreamPool::StaysIdle(UpstreamConnection& connection) {
-  if (connection.is_closing || connection.transport.is_plain()) return false;
+  if (connection.is_closing) return false;
   char byte;
   if (connection.transport.Receive(&byte, 1).bytes != -EAGAIN) return false;
   connection.is_readable = false;
-  SaveTlsSession(connection);
+  if (!connection.transport.is_plain()) SaveTlsSession(connection);
   return true;
 }
 

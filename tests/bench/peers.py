@@ -225,6 +225,7 @@ defaults
   timeout client 60s
   timeout server 60s
   timeout http-keep-alive 3600s
+  option splice-request
   option splice-response
   http-reuse always
 frontend f
@@ -291,6 +292,8 @@ http {{
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header X-Forwarded-Port $server_port;
       proxy_max_temp_file_size 0;
+      proxy_request_buffering off;
+      client_max_body_size 0;
     }}
   }}
 }}

@@ -1,6 +1,7 @@
 """What is measured: each row drives one proxy for a while and returns figures, of which smaller ones are better."""
 
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -45,9 +46,10 @@ def run_load(arguments, seconds):
     return finish_load(spawn_load(arguments), seconds)
 
 
-def wrk(peer, seconds, path='/', connections=CONNECTIONS, headers=()):
+def wrk(peer, seconds, path='/', connections=CONNECTIONS, headers=(), script=None):
     """Requests answered. Fails if any was not."""
-    extra = [part for header in headers for part in ('-H', header)]
+    extra = ['-s', pathlib.Path(__file__).with_name(script)] if script else []
+    extra += [part for header in headers for part in ('-H', header)]
     scheme = 'https' if peer.kind == 'https' else 'http'
     output = run_load(['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--timeout', '10s', *extra,
                        f'{scheme}://127.0.0.1:{peer.port}{path}'], seconds)
@@ -162,6 +164,8 @@ ROWS = (
         figures={'http1_small': 'us CPU', 'target_connections': 'per 1,000 requests'}),
     Row('http1_1mib', 'http', '16 keep-alive connections, 1 MiB answers (wrk)',
         cpu_a_request('http1_1mib', path='/1mib', connections=16)),
+    Row('http1_upload', 'http', '16 keep-alive connections, requests with a body of 1 MiB (wrk)',
+        cpu_a_request('http1_upload', connections=16, script='upload.lua')),
     Row('connection_per_request', 'http', '64 clients, each request on a new connection (wrk)',
         cpu_a_request('connection_per_request', headers=['Connection: close']), peers=PROXIES),
     Row('https_small', 'https', '64 keep-alive connections over TLS, 130-byte answers (wrk)',

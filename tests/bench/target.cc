@@ -1,18 +1,20 @@
 // The targets of the bench: answers every request with 130 bytes, or with a body of 1 MiB if its
 // path begins with /1mib, and costs as little as it can, since it shares a core with the load
-// generator.
+// generator. A body by Content-Length is read and thrown away.
 //
 //   bench_target PORT...
 //
-// One thread for all ports, edge-triggered epoll, loopback only; keep-alive, no request bodies. Once
-// it listens it prints the ports, a line each; 0 is any that is free. It runs until it is ended.
+// One thread for all ports, edge-triggered epoll, loopback only; keep-alive. Once it listens it
+// prints the ports, a line each; 0 is any that is free. It runs until it is ended.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +33,7 @@ struct Connection {
   bool is_listening = false;
   std::array<char, kRequestBytes> request;
   size_t request_size = 0;
+  size_t body_left = 0;
   std::string_view answer;  // what is left of it
 };
 
@@ -44,9 +47,30 @@ std::string SmallAnswer() {
   return Answer(kSmallAnswerBytes - head_bytes);
 }
 
+// The request's body, into the void. False when the connection has ended.
+bool DropBody(Connection& connection) {
+  static std::array<char, 256 * 1024> sink;
+  const ssize_t got =
+      recv(connection.fd, sink.data(), std::min(connection.body_left, sink.size()), MSG_TRUNC);
+  if (got > 0) connection.body_left -= static_cast<size_t>(got);
+  return got != 0;
+}
+
+size_t BodySize(std::string_view head) {
+  constexpr std::string_view kName = "\r\ncontent-length: ";
+  const auto is_same = [](char a, char b) { return std::tolower(a) == b; };
+  const auto at = std::search(head.begin(), head.end(), kName.begin(), kName.end(), is_same);
+  return at == head.end() ? 0 : std::strtoul(&*at + kName.size(), nullptr, 10);
+}
+
 // False when the connection has ended.
 bool Serve(Connection& connection, std::string_view small, std::string_view large) {
   while (true) {
+    while (connection.body_left > 0) {
+      errno = 0;
+      if (!DropBody(connection)) return false;
+      if (errno != 0) return errno == EAGAIN;
+    }
     while (!connection.answer.empty()) {
       const ssize_t sent =
           send(connection.fd, connection.answer.data(), connection.answer.size(), MSG_NOSIGNAL);
@@ -60,8 +84,10 @@ bool Serve(Connection& connection, std::string_view small, std::string_view larg
     if (got == 0) return false;
     connection.request_size += static_cast<size_t>(got);
     const std::string_view request(connection.request.data(), connection.request_size);
-    if (request.size() >= 4 && request.substr(request.size() - 4) == "\r\n\r\n") {
+    if (const size_t end = request.find("\r\n\r\n"); end != std::string_view::npos) {
       connection.answer = request.find(" /1mib") < 16 ? large : small;
+      connection.body_left = request.front() == 'P' ? BodySize(request.substr(0, end + 4)) : 0;
+      connection.body_left -= std::min(connection.body_left, request.size() - end - 4);
       connection.request_size = 0;
     } else if (connection.request_size == connection.request.size()) {
       return false;

@@ -1,6 +1,8 @@
 // Bodies that are too large for the proxy's blocks: they pass through a pipe (splice), where
-// nothing of one response may come to another.
+// nothing of one message may come to another.
 #include <gtest/gtest.h>
+
+#include <thread>
 
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/proxy_process.h"
@@ -57,6 +59,70 @@ TEST(LargeBodyTest, ComesWholeAndBothConnectionsAreKept) {
   EXPECT_EQ(s.proxy.Metric("target_connections_made_total"), 1);
   EXPECT_EQ(s.proxy.Metric("target_connections_reused_total"), 2);
   EXPECT_GE(s.proxy.Metric("processed_bytes_total{direction=\"sent\"}"), 3.0 * kLargeBytes);
+}
+
+// Says what it got: its size, and whether it is Pattern(NAME) for POST /NAME.
+ScriptedTarget::Script TakesPatterns() {
+  return [](const std::string& head, RawSocket& connection) {
+    const size_t at = head.find("Content-Length: ");
+    const size_t size =
+        at == std::string::npos ? 0 : std::strtoul(head.c_str() + at + 16, nullptr, 10);
+    const std::string body = connection.ReadBytes(size);
+    const std::string name = head.substr(6, head.find(' ', 6) - 6);
+    const std::string said =
+        std::to_string(body.size()) + (body == Pattern(name, size) ? " right" : " wrong");
+    return connection.Send(Head(said.size()) + said);
+  };
+}
+
+std::string Post(const std::string& name, size_t size) {
+  return "POST /" + name + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(size) +
+         "\r\n\r\n";
+}
+
+// The next request follows at once, behind the body.
+TEST(LargeBodyTest, UploadsArriveWholeAndBothConnectionsAreKept) {
+  Scene s(TakesPatterns());
+  ASSERT_TRUE(s.is_ready);
+  RawSocket client = RawSocket::Connect(s.proxy.Port());
+  std::thread sender([&] {
+    for (const std::string name : {"one", "two", "three"})
+      client.Send(Post(name, kLargeBytes) + Pattern(name, kLargeBytes));
+    client.Send("GET /last HTTP/1.1\r\nHost: a\r\n\r\n");
+  });
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(BodyOf(client.ReadMessage()), std::to_string(kLargeBytes) + " right") << i;
+  EXPECT_EQ(BodyOf(client.ReadMessage()), "0 right");
+  sender.join();
+  EXPECT_EQ(s.proxy.Metric("target_connections_made_total"), 1);
+  EXPECT_GE(s.proxy.Metric("processed_bytes_total{direction=\"received\"}"), 3.0 * kLargeBytes);
+}
+
+TEST(LargeBodyTest, NothingOfAnAbandonedUploadReachesAnother) {
+  Scene s(TakesPatterns());
+  ASSERT_TRUE(s.is_ready);
+  for (int round = 0; round < 20; ++round) {
+    RawSocket leaver = RawSocket::Connect(s.proxy.Port());
+    ASSERT_TRUE(leaver.Send(Post("secret", kLargeBytes) + Pattern("secret", kLargeBytes / 2)));
+    leaver.Reset();
+    const std::string name = "round" + std::to_string(round) + "x";
+    RawSocket client = RawSocket::Connect(s.proxy.Port());
+    ASSERT_TRUE(client.Send(Post(name, kLargeBytes) + Pattern(name, kLargeBytes)));
+    ASSERT_EQ(BodyOf(client.ReadMessage()), std::to_string(kLargeBytes) + " right") << round;
+  }
+}
+
+// It has answered and reads no more: the client gets that answer, and the rest goes nowhere.
+TEST(LargeBodyTest, UploadThatTheTargetCutsOffIsAnsweredEarly) {
+  Scene s([](const std::string&, RawSocket& connection) {
+    connection.Send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+    return false;
+  });
+  ASSERT_TRUE(s.is_ready);
+  RawSocket client = RawSocket::Connect(s.proxy.Port());
+  client.Send(Post("any", kLargeBytes) + Pattern("any", kLargeBytes / 2));
+  EXPECT_EQ(StatusOf(client.ReadMessage()), 403);
+  EXPECT_TRUE(client.WaitClosed());
 }
 
 // What a client left in a pipe must not reach the next one.

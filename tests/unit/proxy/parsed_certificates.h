@@ -14,14 +14,16 @@
 
 namespace remuda::proxy::testing {
 
-inline std::shared_ptr<const tls::Certificate> Parse(const std::string& id, const TestCertificate& made) {
+inline std::shared_ptr<const tls::Certificate> Parse(const std::string& id,
+                                                     const TestCertificate& made) {
   auto result = tls::CertificateParser().Parse({id, made.pem, made.key_pem});
   if (auto* error = std::get_if<std::string>(&result)) ADD_FAILURE() << *error;
   return std::get<0>(std::move(result));
 }
 
-inline std::shared_ptr<const tls::Certificate> Named(const std::string& id, std::vector<std::string> names,
-                                         TestKey key = TestKey::kP256) {
+inline std::shared_ptr<const tls::Certificate> Named(const std::string& id,
+                                                     std::vector<std::string> names,
+                                                     TestKey key = TestKey::kP256) {
   return Parse(id, MakeCertificate({.names = std::move(names), .key = key}));
 }
 

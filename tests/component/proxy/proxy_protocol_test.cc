@@ -1,5 +1,8 @@
 // PROXY protocol headers, taken from trusted senders and sent to targets.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <mutex>
 

@@ -1,7 +1,10 @@
 // TCP listeners through the real proxy.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <map>
 #include <mutex>
 #include <thread>

@@ -1,5 +1,4 @@
-// The config files of the tests: one load balancer `shop` on any port, one group `blue`, fast
-// checks.
+// The config files of the tests: one load balancer `shop` on any port, one group `blue`.
 #pragma once
 
 #include <string>
@@ -9,6 +8,7 @@
 
 namespace remuda::proxy::testing {
 
+// For HTTP, with fast checks.
 inline std::string ConfigFor(const std::vector<uint16_t>& ports,
                              const std::string& group_extra = "",
                              const std::string& balancer_extra = "",
@@ -32,6 +32,31 @@ inline std::string ConfigFor(const std::vector<uint16_t>& ports,
     text += "  - { targetGroup: blue, address: 127.0.0.1, port: " + std::to_string(port) + " }\n";
   }
   return text;
+}
+
+// Load balancer `shop` with one listener for bytes on any port. Its groups, of equal weights, get
+// the targets in turn. Checks are rare: the first finds a target healthy.
+struct BytesConfig {
+  std::vector<uint16_t> targets;
+  std::string listener = "protocol: TCP";  // fields of it
+  std::string group = "protocol: TCP";     // fields of each
+  std::vector<std::string> groups = {"blue"};
+};
+
+inline std::string BytesConfigFor(const BytesConfig& config) {
+  std::string names, groups, targets;
+  for (const std::string& name : config.groups) {
+    names += "{ name: " + name + " }, ";
+    groups += "  - { name: " + name + ", " + config.group +
+              ",\n      healthCheck: { interval: 30s, timeout: 2s, unhealthyThreshold: 2 } }\n";
+  }
+  for (size_t i = 0; i < config.targets.size(); ++i) {
+    targets += "  - { targetGroup: " + config.groups[i % config.groups.size()] +
+               ", address: 127.0.0.1, port: " + std::to_string(config.targets[i]) + " }\n";
+  }
+  return "loadBalancers:\n  - name: shop\n    listeners:\n      - { port: 0, address: 127.0.0.1, " +
+         config.listener + ",\n          defaultAction: { forward: { targetGroups: [" + names +
+         "] } } }\ntargetGroups:\n" + groups + (targets.empty() ? "" : "targets:\n" + targets);
 }
 
 inline int StatusOf(const std::string& response) {

@@ -161,15 +161,10 @@ TEST(ProxyProtocolTest, TcpTargetsLearnWhoTheClientIs) {
     got = header;
     connection.Send(first);
   });
-  const std::string config =
-      "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
-      "        address: 127.0.0.1\n        protocol: TCP\n"
-      "        proxyProtocolSources: [127.0.0.1]\n"
-      "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
-      "targetGroups:\n  - name: blue\n    protocol: TCP\n    proxyProtocol: 2\n"
-      "targets:\n  - { targetGroup: blue, address: 127.0.0.1, port: " +
-      std::to_string(target.port()) + " }\n";
-  ProxyProcess proxy(config, {"--workers=1"});
+  const BytesConfig config = {.targets = {target.port()},
+                              .listener = "protocol: TCP, proxyProtocolSources: [127.0.0.1]",
+                              .group = "protocol: TCP, proxyProtocol: 2"};
+  ProxyProcess proxy(BytesConfigFor(config), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = RawSocket::Connect(proxy.Port());

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace remuda::proxy::testing {
@@ -63,6 +64,13 @@ void RawTarget::Serve(int fd) {
   std::lock_guard lock(mutex_);
   std::erase(open_, fd);
   connection.Close();
+}
+
+bool EchoAll(RawSocket& connection) {
+  for (std::string got = connection.ReadSome(); !got.empty(); got = connection.ReadSome()) {
+    if (!connection.Send(got)) break;
+  }
+  return false;
 }
 
 }  // namespace remuda::proxy::testing

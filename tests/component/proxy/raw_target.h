@@ -45,4 +45,7 @@ class RawTarget {
   std::thread acceptor_;
 };
 
+// Sends back what comes until it ends; false, for nothing is left to say.
+bool EchoAll(RawSocket& connection);
+
 }  // namespace remuda::proxy::testing

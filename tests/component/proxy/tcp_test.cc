@@ -9,44 +9,18 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/proxy_process.h"
 #include "tests/component/proxy/raw_target.h"
 
 namespace remuda::proxy::testing {
 namespace {
 
-// Groups `g0`, `g1`, ... of one target each, or one group of all, behind one TCP listener.
-std::string TcpConfig(const std::vector<uint16_t>& ports, bool is_one_group = true,
-                      const std::string& group_extra = "") {
-  const size_t groups = is_one_group ? 1 : ports.size();
-  std::string names, text, targets;
-  for (size_t i = 0; i < groups; ++i) {
-    const std::string name = "g" + std::to_string(i);
-    names += (i > 0 ? ", " : "") + ("{ name: " + name + " }");
-    text += "  - name: " + name + "\n    protocol: TCP\n" + group_extra +
-            "    healthCheck: { interval: 30s, timeout: 2s, unhealthyThreshold: 2 }\n";
-  }
-  for (size_t i = 0; i < ports.size(); ++i) {
-    targets += "  - { targetGroup: g" + std::to_string(is_one_group ? 0 : i) +
-               ", address: 127.0.0.1, port: " + std::to_string(ports[i]) + " }\n";
-  }
-  return "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
-         "        address: 127.0.0.1\n        protocol: TCP\n"
-         "        defaultAction: { forward: { targetGroups: [" +
-         names + "] } }\ntargetGroups:\n" + text + (ports.empty() ? "" : "targets:\n" + targets);
-}
-
-void Echo(RawSocket& connection) {
-  for (std::string got = connection.ReadSome(); !got.empty(); got = connection.ReadSome()) {
-    if (!connection.Send(got)) return;
-  }
-}
-
 // Says its name first.
 RawTarget::Script Says(const std::string& name) {
   return [name](RawSocket& connection) {
     connection.Send(name);
-    Echo(connection);
+    EchoAll(connection);
   };
 }
 
@@ -60,7 +34,7 @@ bool IsReset(RawSocket& socket) {
 
 TEST(TcpTest, PassesBytesBothWaysAndLogsTheConnection) {
   RawTarget target(Says("hello "));
-  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = RawSocket::Connect(proxy.Port());
@@ -83,7 +57,7 @@ TEST(TcpTest, TheClientsEndIsPassedOnAndTheTargetGoesOn) {
     const std::string all = connection.ReadToEnd();
     if (!all.empty()) connection.Send("got " + std::to_string(all.size()));
   });
-  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   // Its end may come before the target is connected to: that is no reason to give up.
@@ -98,7 +72,7 @@ TEST(TcpTest, TheClientsEndIsPassedOnAndTheTargetGoesOn) {
 TEST(TcpTest, ARefusedConnectionIsTriedOnAnotherTarget) {
   RawTarget dead(Says("dead"));
   RawTarget live(Says("live"));
-  ProxyProcess proxy(TcpConfig({dead.port(), live.port()}), {"--workers=1"});
+  ProxyProcess proxy(BytesConfigFor({.targets = {dead.port(), live.port()}}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(2));
   dead.StopListening();
@@ -110,7 +84,7 @@ TEST(TcpTest, ARefusedConnectionIsTriedOnAnotherTarget) {
 }
 
 TEST(TcpTest, WithoutATargetTheClientIsReset) {
-  ProxyProcess proxy(TcpConfig({}), {"--workers=1"});
+  ProxyProcess proxy(BytesConfigFor({}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   RawSocket client = RawSocket::Connect(proxy.Port());
   EXPECT_TRUE(IsReset(client));
@@ -121,10 +95,10 @@ TEST(TcpTest, WithoutATargetTheClientIsReset) {
 TEST(TcpTest, AllTargetsRefuse) {
   uint16_t port;
   {
-    RawTarget gone(Echo);
+    RawTarget gone(EchoAll);
     port = gone.port();
   }
-  ProxyProcess proxy(TcpConfig({port}), {"--workers=1"});
+  ProxyProcess proxy(BytesConfigFor({.targets = {port}}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   RawSocket client = RawSocket::Connect(proxy.Port());
   EXPECT_TRUE(IsReset(client));
@@ -135,7 +109,9 @@ TEST(TcpTest, AllTargetsRefuse) {
 TEST(TcpTest, ConnectionsAreSpreadOverWeightedGroups) {
   RawTarget one(Says("one"));
   RawTarget two(Says("two"));
-  ProxyProcess proxy(TcpConfig({one.port(), two.port()}, false), {"--workers=2"});
+  ProxyProcess proxy(
+      BytesConfigFor({.targets = {one.port(), two.port()}, .groups = {"one", "two"}}),
+      {"--workers=2"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(2));
   std::map<std::string, int> seen;
@@ -149,7 +125,7 @@ TEST(TcpTest, AResetOfTheTargetReachesTheClient) {
     if (connection.ReadSome().empty()) return;
     connection.Reset();
   });
-  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = RawSocket::Connect(proxy.Port());
@@ -159,8 +135,8 @@ TEST(TcpTest, AResetOfTheTargetReachesTheClient) {
 
 TEST(TcpTest, ManyBytesBothWays) {
   constexpr size_t kBytes = 16 * 1024 * 1024;
-  RawTarget target(Echo);
-  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  RawTarget target(EchoAll);
+  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   std::string sent(kBytes, '\0');
@@ -177,8 +153,8 @@ TEST(TcpTest, ManyBytesBothWays) {
 }
 
 TEST(TcpTest, OpenConnectionsGoOnDuringADrain) {
-  RawTarget target(Echo);
-  ProxyProcess proxy(TcpConfig({target.port()}), {"--workers=1"});
+  RawTarget target(EchoAll);
+  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = RawSocket::Connect(proxy.Port());

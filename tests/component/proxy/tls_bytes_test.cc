@@ -14,19 +14,13 @@ const TestCertificate& Web() {
   return web;
 }
 
-std::string BytesConfig(uint16_t target, const std::string& listener, const std::string& group) {
-  return "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
-         "        address: 127.0.0.1\n" +
-         listener +
-         "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
-         "targetGroups:\n  - name: blue\n    protocol: " +
-         group +
-         "\n    healthCheck: { interval: 30s, timeout: 2s, unhealthyThreshold: 2 }\n"
-         "targets: [{ targetGroup: blue, address: 127.0.0.1, port: " +
-         std::to_string(target) + " }]\n" + CertificatesYaml({{"web", Web()}});
+// A TLS listener in front of a target.
+std::string ConfigOf(uint16_t target, const std::string& group) {
+  return BytesConfigFor({.targets = {target},
+                         .listener = "protocol: TLS, certificates: [web]",
+                         .group = group}) +
+         CertificatesYaml({{"web", Web()}});
 }
-
-const char* const kTlsListener = "        protocol: TLS\n        certificates: [web]\n";
 
 // Greets, then gives back what it got when the client has ended.
 void Serve(RawSocket& connection) {
@@ -44,7 +38,7 @@ std::string Pattern() {
 
 TEST(TlsBytesTest, EndsTlsInFrontOfATcpTarget) {
   RawTarget target(Serve);
-  ProxyProcess proxy(BytesConfig(target.port(), kTlsListener, "TCP"), {"--workers=1"});
+  ProxyProcess proxy(ConfigOf(target.port(), "protocol: TCP"), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = ConnectTls(proxy.Port());
@@ -70,7 +64,7 @@ TEST(TlsBytesTest, SpeaksTlsToATargetOfBytes) {
     SSL_set_accept_state(ssl);
     if (connection.StartTls(ssl)) Serve(connection);
   });
-  ProxyProcess proxy(BytesConfig(target.port(), kTlsListener, "TLS"), {"--workers=1"});
+  ProxyProcess proxy(ConfigOf(target.port(), "protocol: TLS"), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = ConnectTls(proxy.Port());

@@ -21,26 +21,12 @@ const Certificates& Web() {
   return web;
 }
 
-std::string TlsConfig(uint16_t port, const std::string& listener_extra = "") {
-  return "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
-         "        address: 127.0.0.1\n        protocol: TLS\n        certificates: [web]\n" +
-         listener_extra +
-         "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
-         "targetGroups:\n  - name: blue\n    protocol: TCP\n"
-         "targets:\n  - { targetGroup: blue, address: 127.0.0.1, port: " +
-         std::to_string(port) + " }\n" + CertificatesYaml(Web());
-}
-
-void Echo(RawSocket& connection) {
-  for (std::string got = connection.ReadSome(); !got.empty(); got = connection.ReadSome()) {
-    if (!connection.Send(got)) return;
-  }
-}
-
 TEST(TlsTunnelTest, AProxyHeaderComesBeforeTheHandshake) {
-  RawTarget target(Echo);
-  ProxyProcess proxy(TlsConfig(target.port(), "        proxyProtocolSources: [127.0.0.1]\n"),
-                     {"--workers=1"});
+  RawTarget target(EchoAll);
+  const BytesConfig config = {
+      .targets = {target.port()},
+      .listener = "protocol: TLS, certificates: [web], proxyProtocolSources: [127.0.0.1]"};
+  ProxyProcess proxy(BytesConfigFor(config) + CertificatesYaml(Web()), {"--workers=1"});
   ASSERT_TRUE(proxy.WaitReady());
   ASSERT_TRUE(proxy.WaitHealthy(1));
   RawSocket client = ConnectTls(proxy.Port(), {}, "PROXY TCP4 192.0.2.7 198.51.100.2 4321 443\r\n");
@@ -71,17 +57,12 @@ TEST(TlsTunnelTest, TlsTargetsGetTheirProxyHeaderBeforeTheHandshake) {
       std::lock_guard lock(mutex);
       header = line;
     }
-    Echo(connection);
+    EchoAll(connection);
   });
-  const std::string config =
-      "loadBalancers:\n  - name: shop\n    listeners:\n      - port: 0\n"
-      "        address: 127.0.0.1\n        protocol: TCP\n"
-      "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
-      "targetGroups:\n  - name: blue\n    protocol: TLS\n    proxyProtocol: 1\n"
-      "targets:\n  - { targetGroup: blue, address: 127.0.0.1, port: " +
-      std::to_string(target.port()) + " }\n";
+  const BytesConfig config = {.targets = {target.port()},
+                              .group = "protocol: TLS, proxyProtocol: 1"};
   {
-    ProxyProcess proxy(config, {"--workers=1"});
+    ProxyProcess proxy(BytesConfigFor(config), {"--workers=1"});
     ASSERT_TRUE(proxy.WaitReady());
     ASSERT_TRUE(proxy.WaitHealthy(1));
     RawSocket client = RawSocket::Connect(proxy.Port());

@@ -102,10 +102,7 @@ TEST(TunnelControlTest, TheDeregistrationDelayEndsWhatDoesNotAnswer) {
 }
 
 TEST(TunnelControlTest, TcpConnectionsOfADrainingTargetGoOnUntilTheDelayIsOver) {
-  RawTarget target([](RawSocket& connection) {
-    for (std::string got = connection.ReadSome(); !got.empty(); got = connection.ReadSome())
-      connection.Send(got);
-  });
+  RawTarget target(EchoAll);
   FakeController controller(1);
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));

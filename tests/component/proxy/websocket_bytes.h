@@ -41,13 +41,6 @@ inline bool IsMaskedGoingAway(const std::string& bytes) {
          (bytes[6] ^ bytes[2]) == '\x03' && (bytes[7] ^ bytes[3]) == '\xe9';
 }
 
-inline bool EchoAll(RawSocket& connection) {
-  for (std::string got = connection.ReadSome(); !got.empty(); got = connection.ReadSome()) {
-    if (!connection.Send(got)) break;
-  }
-  return false;
-}
-
 // Upgrades, then sends back what comes.
 inline bool UpgradeAndEcho(const std::string& /*head*/, RawSocket& connection) {
   connection.Send(kSwitching);

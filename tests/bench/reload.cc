@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -19,11 +18,11 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/fake_controller.h"
+#include "tests/component/proxy/load.h"
 #include "tests/component/proxy/proxy_process.h"
 
 namespace remuda::proxy::testing {
@@ -32,7 +31,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kWorkers = 2;
-constexpr size_t kClients = 4;
+constexpr int kClients = 4;
 // The small set: what always serves, and what comes and goes.
 constexpr size_t kSteadyTargets = 2;
 constexpr size_t kChangingTargets = 4;
@@ -43,50 +42,6 @@ struct Options {
   int64_t changes = 1000;
   size_t targets = 10000;
   std::string output;
-};
-
-// Clients that send a request after the other, each on a connection that it keeps.
-class Load {
- public:
-  explicit Load(uint16_t port) {
-    for (size_t i = 0; i < kClients; ++i) threads_.emplace_back([this, port] { Run(port); });
-  }
-  ~Load() { Stop(); }
-  void Stop() {
-    is_stopped_ = true;
-    for (auto& thread : threads_) thread.join();
-    threads_.clear();
-  }
-  // Waits until every worker has had requests: enough of them for that.
-  bool WaitForMore(uint64_t count) {
-    const uint64_t wanted = requests_ + count;
-    return WaitUntil([&] { return requests_ >= wanted; });
-  }
-  uint64_t requests() const { return requests_; }
-  uint64_t failed() const { return failed_; }
-  uint64_t closed() const { return closed_; }
-
- private:
-  void Run(uint16_t port) {
-    RawSocket client = RawSocket::Connect(port);
-    while (!is_stopped_) {
-      const bool is_sent = client.Send("GET / HTTP/1.1\r\nHost: bench.test\r\n\r\n");
-      const std::string answer = is_sent ? client.ReadMessage() : std::string();
-      if (answer.empty()) {
-        ++closed_;
-        client = RawSocket::Connect(port);
-        continue;
-      }
-      if (StatusOf(answer) != 200) ++failed_;
-      ++requests_;
-    }
-  }
-
-  std::atomic<bool> is_stopped_{false};
-  std::atomic<uint64_t> requests_{0};
-  std::atomic<uint64_t> failed_{0};
-  std::atomic<uint64_t> closed_{0};
-  std::vector<std::thread> threads_;
 };
 
 // bench_target with `count` ports: it holds ten thousand connections in one thread.
@@ -152,33 +107,30 @@ struct Report {
   std::vector<double> ack_us;     // from sending a change to its acknowledgement
   std::vector<double> bytes;      // of a change's message
   double longest_step_us = 0;     // that one worker was busy with one step of a change
-  uint64_t requests = 0;
-  uint64_t failed = 0;
-  uint64_t closed = 0;
+  int requests = 0;
+  int failed = 0;  // answered, but not by 200
+  int closed = 0;
 
   void Print() const {
     std::printf(
-        "%s: %zu targets, %zu changes, %llu requests: %llu failed, %llu connections closed\n"
+        "%s: %zu targets, %zu changes, %d requests: %d failed, %d connections closed\n"
         "  worker CPU a change, us: median %.1f, max %.1f; longest step of a worker %.1f\n"
         "  bytes a change: median %.0f, max %.0f\n"
         "  until acknowledged, us: median %.0f, max %.0f\n",
-        name.c_str(), targets, bytes.size(), static_cast<unsigned long long>(requests),
-        static_cast<unsigned long long>(failed), static_cast<unsigned long long>(closed),
-        Median(worker_us), Max(worker_us), longest_step_us, Median(bytes), Max(bytes),
-        Median(ack_us), Max(ack_us));
+        name.c_str(), targets, bytes.size(), requests, failed, closed, Median(worker_us),
+        Max(worker_us), longest_step_us, Median(bytes), Max(bytes), Median(ack_us), Max(ack_us));
     std::fflush(stdout);
   }
   std::string Json() const {
     char text[512];
     std::snprintf(text, sizeof text,
-                  "{\"name\":\"%s\",\"targets\":%zu,\"changes\":%zu,\"requests\":%llu,\"failed\":"
-                  "%llu,\"closed\":%llu,\"worker_us_median\":%.1f,\"worker_us_max\":%.1f,"
+                  "{\"name\":\"%s\",\"targets\":%zu,\"changes\":%zu,\"requests\":%d,\"failed\":"
+                  "%d,\"closed\":%d,\"worker_us_median\":%.1f,\"worker_us_max\":%.1f,"
                   "\"longest_step_us\":%.1f,\"bytes_median\":%.0f,\"bytes_max\":%.0f,"
                   "\"ack_us_median\":%.0f,\"ack_us_max\":%.0f}",
-                  name.c_str(), targets, bytes.size(), static_cast<unsigned long long>(requests),
-                  static_cast<unsigned long long>(failed), static_cast<unsigned long long>(closed),
-                  Median(worker_us), Max(worker_us), longest_step_us, Median(bytes), Max(bytes),
-                  Median(ack_us), Max(ack_us));
+                  name.c_str(), targets, bytes.size(), requests, failed, closed, Median(worker_us),
+                  Max(worker_us), longest_step_us, Median(bytes), Max(bytes), Median(ack_us),
+                  Max(ack_us));
     return text;
   }
 };
@@ -280,8 +232,8 @@ void Measure(Bench& bench, Load& load, v1::ConfigUpdate update, Report& report) 
 void Finish(Bench& bench, Load& load, Report& report) {
   load.Stop();
   report.longest_step_us = bench.LongestStepUs();
-  report.requests = load.requests();
-  report.failed = load.failed();
+  report.requests = load.answered();
+  report.failed = load.bad() - load.closed();
   report.closed = load.closed();
   report.Print();
 }
@@ -294,7 +246,7 @@ Report ChangeTheSet(const Options& options) {
   for (size_t i = 0; i < report.targets; ++i) bench.AddTarget(first, i);
   bench.Apply(std::move(first));
   if (!bench.WaitHealthy(report.targets)) throw std::runtime_error("the targets are not healthy");
-  Load load(bench.port());
+  Load load(bench.port(), kClients, Load::AtBad::kGoOn);
   for (int64_t i = 0; i < options.changes; ++i) {
     const size_t index = kSteadyTargets + static_cast<size_t>(i / 3) % kChangingTargets;
     v1::ConfigUpdate update = bench.Next();
@@ -318,7 +270,7 @@ Report ChangeOneOfMany(const Options& options) {
   for (size_t i = 0; i < options.targets; ++i) bench.AddTarget(first, i);
   bench.Apply(std::move(first));
   if (!bench.WaitHealthy(report.targets)) throw std::runtime_error("the targets are not healthy");
-  Load load(bench.port());
+  Load load(bench.port(), kClients, Load::AtBad::kGoOn);
   for (int64_t i = 0; i < options.changes; ++i) {
     v1::ConfigUpdate update = bench.Next();
     bench.AddTarget(update, static_cast<size_t>(i / 2 * 7919) % options.targets)

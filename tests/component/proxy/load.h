@@ -1,5 +1,4 @@
-// Clients that ask without a pause, each on a connection of its own, until told to stop or until
-// one of them does not get a 200.
+// Clients that ask without a pause, each on a connection of its own, until told to stop.
 #pragma once
 
 #include <atomic>
@@ -13,7 +12,10 @@ namespace remuda::proxy::testing {
 
 class Load {
  public:
-  Load(uint16_t port, int clients) {
+  // What the clients do when one of them does not get a 200.
+  enum class AtBad { kStop, kGoOn };
+
+  Load(uint16_t port, int clients, AtBad at_bad = AtBad::kStop) : at_bad_(at_bad) {
     for (int i = 0; i < clients; ++i) threads_.emplace_back([this, port] { Ask(port); });
   }
   ~Load() { Stop(); }
@@ -24,25 +26,38 @@ class Load {
     threads_.clear();
   }
   int good() const { return good_; }
+  // Not answered by 200, or not at all.
   int bad() const { return bad_; }
-  // True once `count` more requests were answered well; false if one was not, or not in time.
+  // Of those, not answered: the connection was closed.
+  int closed() const { return closed_; }
+  int answered() const { return good_ + bad_ - closed_; }
+  // True once `count` more requests were answered; false if they were not in time, or at the first
+  // bad one that stops the clients.
   bool WaitForMore(int count) const {
-    const int wanted = good_ + count;
-    return WaitUntil([&] { return good_ >= wanted || bad_ > 0; }) && bad_ == 0;
+    const int wanted = answered() + count;
+    return WaitUntil([&] { return answered() >= wanted || has_failed(); }) && !has_failed();
   }
 
  private:
+  bool has_failed() const { return at_bad_ == AtBad::kStop && bad_ > 0; }
   void Ask(uint16_t port) {
     RawSocket client = RawSocket::Connect(port);
-    while (!is_over_ && bad_ == 0) {
+    while (!is_over_ && !has_failed()) {
       client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-      (StatusOf(client.ReadMessage()) == 200 ? good_ : bad_) += 1;
+      const std::string answer = client.ReadMessage();
+      if (answer.empty()) {
+        ++closed_;
+        client = RawSocket::Connect(port);
+      }
+      ++(StatusOf(answer) == 200 ? good_ : bad_);
     }
   }
 
+  const AtBad at_bad_;
   std::atomic<bool> is_over_{false};
   std::atomic<int> good_{0};
   std::atomic<int> bad_{0};
+  std::atomic<int> closed_{0};
   std::vector<std::thread> threads_;
 };
 

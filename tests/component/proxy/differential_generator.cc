@@ -52,6 +52,10 @@ const Words kFields = {"Accept: */*\r\n",
                        "X\r\n",
                        "X: \x01\r\n",
                        "X-Forwarded-For: 1.2.3.4\r\n"};
+const Words kStatuses = {"200", "404", "204", "304", "100", "103", "101", "500",
+                         "206", "199", "205", "600", "099", "20",  "2000"};
+const Words kPhrases = {" OK",           " OK",   "",   " ",     " Not Found", " caf\xe9",
+                        "  two  words ", " a\tb", "\t", " \x01", " \x7f",      "OK"};
 const Words kTrailers = {
     "",      "",      "X: 1\r\n", "X: 1\r\nY: 2\r\n", "Host: b\r\n", "Content-Length: 9\r\n",
     "X\r\n", "X: 1\n"};
@@ -60,13 +64,13 @@ const Words kExtensions = {"",      "",  "",      ";a",    ";a=b", ";a=\"b;c\"",
 
 }  // namespace
 
-std::string RequestGenerator::LineEnd() {
+std::string MessageGenerator::LineEnd() {
   return OneIn(400) ? "\n" : OneIn(400) ? "\r" : OneIn(500) ? "\r\r\n" : "\r\n";
 }
 
 std::string RequestGenerator::Target() { return OneIn(5) ? Pick(kTargets) : kTargets[1]; }
 
-std::string RequestGenerator::Length(size_t size) {
+std::string MessageGenerator::Length(size_t size) {
   const std::string plain = std::to_string(size);
   switch (Below(80)) {
     case 0:
@@ -96,7 +100,7 @@ std::string RequestGenerator::Length(size_t size) {
   }
 }
 
-std::string RequestGenerator::Chunks() {
+std::string MessageGenerator::Chunks() {
   std::string out;
   const size_t count = Below(4);
   for (size_t i = 0; i <= count; ++i) {
@@ -115,8 +119,7 @@ std::string RequestGenerator::Chunks() {
   return out + Pick(kTrailers) + LineEnd();
 }
 
-// Sets `body` and returns the fields that say how long it is; mostly they are right.
-std::string RequestGenerator::FramingFields(std::string& body) {
+std::string MessageGenerator::FramingFields(std::string& body) {
   const auto length = [&](size_t size) {
     return (OneIn(40) ? Pick(kLengthNames) : kLengthNames[0]) + ": " + Length(size) + LineEnd();
   };
@@ -149,7 +152,7 @@ std::string RequestGenerator::FramingFields(std::string& body) {
   }
 }
 
-std::string RequestGenerator::OtherFields() {
+std::string MessageGenerator::OtherFields() {
   std::string out;
   for (size_t i = Below(4); i > 0; --i) out += OneIn(8) ? Pick(kFields) : kFields[0];
   return out;
@@ -170,7 +173,7 @@ std::string RequestGenerator::Request() {
 }
 
 // One byte is changed, lost, doubled or put in.
-void RequestGenerator::Break(std::string& stream) {
+void MessageGenerator::Break(std::string& stream) {
   using std::string_literals::operator""s;
   static const std::string kBytes = "\r\n\t :;,\0\x0b\x7f\xa0 0aAfF9#\""s;
   const size_t at = Below(stream.size());
@@ -191,12 +194,48 @@ void RequestGenerator::Break(std::string& stream) {
   }
 }
 
-std::string RequestGenerator::NextStream() {
-  std::string stream;
-  for (size_t i = 1 + Below(4); i > 0; --i) stream += Request();
+void MessageGenerator::Spoil(std::string& stream) {
   if (OneIn(5)) Break(stream);
   if (OneIn(20)) Break(stream);
   if (OneIn(8)) stream.resize(1 + Below(stream.size()));
+}
+
+std::string RequestGenerator::NextStream() {
+  std::string stream;
+  for (size_t i = 1 + Below(4); i > 0; --i) stream += Request();
+  Spoil(stream);
+  return stream;
+}
+
+std::string ResponseGenerator::Response(bool is_head, bool& is_final) {
+  const std::string status = OneIn(3) ? Pick(kStatuses) : kStatuses[0];
+  is_final = status.front() != '1';
+  std::string body;
+  std::string framing = FramingFields(body);
+  const bool has_body = is_final && status != "204" && status != "304" && !is_head;
+  // Often right, for what follows is judged only then.
+  if (!has_body && !OneIn(8)) body.clear();
+  if (!is_final && !OneIn(4)) framing.clear();
+  std::string out = OneIn(100) ? "\r\n" : "";
+  out += OneIn(15) ? Pick(kVersions) : kVersions[0];
+  out += OneIn(200) ? "  " : OneIn(200) ? "\t" : " ";
+  out += status + (OneIn(10) ? Pick(kPhrases) : kPhrases[0]) + LineEnd();
+  const std::string before = OtherFields();
+  return out + before + framing + OtherFields() + LineEnd() + body;
+}
+
+ResponseStream ResponseGenerator::NextStream() {
+  ResponseStream stream;
+  size_t finals = 0;
+  for (size_t i = 1 + Below(4); i > 0; --i) {
+    const bool is_head = OneIn(6);
+    bool is_final = false;
+    stream.bytes += Response(is_head, is_final);
+    if (!is_final) continue;
+    if (is_head) stream.heads = static_cast<uint8_t>(stream.heads | 1U << finals);
+    ++finals;
+  }
+  Spoil(stream.bytes);
   return stream;
 }
 

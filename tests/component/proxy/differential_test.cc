@@ -1,218 +1,251 @@
-// Our framing against a parser of another make: node's llhttp. Whatever we accept, it must frame
-// the same way (the same requests, in the same places, with the same bodies) or refuse; and what we
-// would send on it must take as we meant it.
+// Our framing against a parser of another make: node's llhttp. Whatever we accept, of a client or
+// of a target, it must frame the same way (the same messages, in the same places, with the same
+// bodies) or refuse; and what we would send on it must take as we meant it. What it accepts and we
+// do not must be something that we are stricter about on purpose: the tables below.
 //
-// REMUDA_DIFFERENTIAL_SECONDS: how long (3). REMUDA_DIFFERENTIAL_SEED: to repeat a run.
-#include <fcntl.h>
+// REMUDA_DIFFERENTIAL_SECONDS: how long each (3). REMUDA_DIFFERENTIAL_SEED: to repeat a run.
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <random>
 #include <string>
-#include <thread>
 
+#include "proxy/http/chars.h"
 #include "tests/component/proxy/differential_generator.h"
+#include "tests/component/proxy/environment.h"
+#include "tests/component/proxy/other_parser.h"
+#include "tests/component/proxy/response_reader.h"
 #include "tests/component/proxy/stream_reader.h"
 
 namespace remuda::proxy::testing {
 namespace {
 
+using http::Reason;
+using Words = std::vector<std::string>;
+
 constexpr int kStreamsARound = 500;
 
-// As a line of llhttp_frames.js has it.
-std::string ToText(const Frame& frame) {
-  uint32_t hash = 0x811c9dc5;
-  for (const char c : frame.body) hash = (hash ^ static_cast<uint8_t>(c)) * 0x01000193U;
-  std::string hex;
-  for (const char c : frame.target) {
-    hex += "0123456789abcdef"[static_cast<uint8_t>(c) >> 4];
-    hex += "0123456789abcdef"[static_cast<uint8_t>(c) & 15];
-  }
-  return frame.method + "," + hex + "," + std::to_string(frame.body.size()) + "," +
-         std::to_string(hash);
-}
-
-// The other parser: a child that answers a line a stream.
-class OtherParser {
- public:
-  OtherParser() {
-    int to[2], from[2];
-    if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) return;
-    pid_ = fork();
-    if (pid_ == 0) {
-      dup2(to[0], STDIN_FILENO);
-      dup2(from[1], STDOUT_FILENO);
-      execlp("node", "node", REMUDA_SOURCE_DIR "/tests/component/proxy/llhttp_frames.js", nullptr);
-      _exit(127);
-    }
-    close(to[0]);
-    close(from[1]);
-    in_ = fdopen(to[1], "w");
-    out_ = fdopen(from[0], "r");
-  }
-  ~OtherParser() {
-    if (in_ != nullptr) fclose(in_);
-    if (out_ != nullptr) fclose(out_);
-    if (pid_ > 0) kill(pid_, SIGKILL), waitpid(pid_, nullptr, 0);
-  }
-
-  // The fields of each stream's line; fewer lines if the child died.
-  std::vector<std::vector<std::string>> Read(const std::vector<std::string>& streams) {
-    std::thread writer([&] {
-      for (const std::string& stream : streams) {
-        const uint32_t size = static_cast<uint32_t>(stream.size());
-        fwrite(&size, sizeof size, 1, in_);
-        fwrite(stream.data(), 1, stream.size(), in_);
-      }
-      fflush(in_);
-    });
-    std::vector<std::vector<std::string>> lines;
-    char* line = nullptr;
-    size_t capacity = 0;
-    ssize_t size = 0;
-    while (lines.size() < streams.size() && (size = getline(&line, &capacity, out_)) > 0) {
-      std::vector<std::string> fields(1);
-      for (const char c : std::string(line, static_cast<size_t>(size) - 1)) {
-        if (c == '|') {
-          fields.emplace_back();
-        } else {
-          fields.back() += c;
-        }
-      }
-      lines.push_back(std::move(fields));
-    }
-    std::free(line);
-    writer.join();
-    return lines;
-  }
-
- private:
-  pid_t pid_ = -1;
-  FILE* in_ = nullptr;
-  FILE* out_ = nullptr;
+// What both directions are stricter about.
+const std::vector<Reason> kStricterOfBoth = {
+    Reason::kBadLineEnd,                // LF alone before a first line, or at a chunk's
+    Reason::kBadContentLength,          // leading zeros
+    Reason::kBadTransferEncoding,       // a list that ends in chunked; quoted
+    Reason::kUnknownTransferEncoding,   // gzip and the like, to llhttp until the end
+    Reason::kRepeatedTransferEncoding,  // one after the other
+    Reason::kChunkedInHttp10,           // RFC 9112, section 6.1: treat as faulty
+    Reason::kBadConnection,             // names a field that it must not take away
+    Reason::kBadChunk,                  // more than 16 digits, control bytes in an extension
+    Reason::kBadTrailer,                // a field of framing, routing or authentication
+};
+const std::vector<Reason> kStricterOfRequests = {
+    Reason::kBadRequestLine,  // two spaces, none before the version
+    Reason::kBadMethod,       // before its end has come
+    Reason::kBadTarget,       // a fragment, bytes that a URI must escape, `*` with a method
+    Reason::kBadPath,         // bad escapes, %00, `.` and `..` segments
+    Reason::kMissingHost,    Reason::kRepeatedHost,
+    Reason::kBadHost,       // no host name, or none with a port
+    Reason::kHostMismatch,  // another one in the target
+    Reason::kBadExpect,     // anything but 100-continue
+};
+const std::vector<Reason> kStricterOfResponses = {
+    Reason::kBadRequestLine,        // a status below 100 or over 599, control bytes in a phrase
+    Reason::kTargetUnaskedUpgrade,  // a 101 without a protocol
 };
 
-std::string Escaped(const std::string& bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    char hex[8];
-    if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\n') {
-      out += "\\n\n";
-    } else if (c >= 0x20 && c < 0x7f) {
-      out += c;
-    } else {
-      std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<uint8_t>(c));
-      out += hex;
-    }
+// A stream both ways, as the other parser reads it, and what we make of it.
+struct Sample {
+  std::string stream;
+  StreamView view;  // as the proxy takes it unless it is told otherwise
+  std::string forwarded;
+  std::vector<Frame> forwarded_frames;
+};
+
+struct Direction {
+  OtherParser::Messages messages;
+  std::function<Sample()> next;
+  // How llhttp's words begin where it may refuse what we take, so that it is no disagreement about
+  // framing: in what is sent on, too, or in what came only.
+  Words stricter_always;
+  Words stricter_with_senders;
+  // Why we may refuse what llhttp takes, told apart by our reason; another one is a disagreement.
+  // With those of kStricterOfBoth.
+  std::vector<Reason> we_are_stricter;
+};
+
+// RFC 9110, section 5.5: a tab behind a value is no part of it. llhttp takes it for one, refuses
+// such a coding in a request, and reads such a response to the end of the connection.
+bool HasTabBehindCoding(std::string stream) {
+  for (char& c : stream) c = http::Lower(c);
+  for (size_t at = 0; (at = stream.find("chunked", at)) != std::string::npos;) {
+    at += std::strlen("chunked");
+    const size_t end = stream.find_first_not_of(' ', at);
+    if (end != std::string::npos && stream[end] == '\t') return true;
   }
-  return out;
+  return false;
 }
 
-// Why llhttp may refuse what we take, so that it is no disagreement about framing. In every stream:
-// methods that it does not know, and what is no URL to it.
-bool IsStricter(const std::string& end) {
-  return end.rfind("HPE_INVALID_METHOD ", 0) == 0 || end.rfind("HPE_INVALID_URL ", 0) == 0;
-}
-
-// Only in what a client sends, as we do not pass it on: chunk extensions that are not of the
-// grammar, a tab behind a length or a coding, and Proxy-Connection, which it takes for Connection.
-bool IsStricterWithClients(const std::string& end) {
-  return IsStricter(end) || end.find("chunk extensions") != std::string::npos ||
-         end == "HPE_INVALID_CONTENT_LENGTH Invalid character in Content-Length" ||
-         end == "HPE_INVALID_TRANSFER_ENCODING Request has invalid `Transfer-Encoding`" ||
-         end.rfind("HPE_CLOSED_CONNECTION ", 0) == 0;
-}
-
-// Empty if `theirs` frames as `ours` does.
-std::string Disagreement(const std::vector<Frame>& ours, bool wants_more,
-                         const std::vector<std::string>& theirs,
-                         bool (*is_stricter)(const std::string&)) {
-  const std::string& end = theirs.back();
-  const size_t count = theirs.size() - 1;
-  for (size_t i = 0; i < ours.size(); ++i) {
-    if (i == count) {
-      // "upgrade": to it the connection speaks something else from there on.
-      return is_stricter(end) || end == "upgrade" ? "" : "it refuses a request: " + end;
-    }
-    const std::string text = ToText(ours[i]);
-    if (text != theirs[i])
-      return "request " + std::to_string(i) + ": " + text + " and " + theirs[i];
+bool BeginsWithOne(const std::string& text, const Words& words) {
+  for (const std::string& word : words) {
+    if (text.rfind(word, 0) == 0) return true;
   }
-  if (wants_more && count > ours.size()) return "it sees more requests: " + theirs[ours.size()];
-  return "";
+  return false;
 }
+
+// Its words for a stream that ends within a message.
+bool WantsMore(const std::string& end) { return end.rfind("HPE_INVALID_EOF_STATE ", 0) == 0; }
 
 class Differential {
  public:
-  explicit Differential(uint64_t seed) : generator_(seed) {}
+  explicit Differential(Direction direction) : direction_(std::move(direction)) {
+    for (const Reason reason : kStricterOfBoth) refused_[reason] = 0;
+    for (const Reason reason : direction_.we_are_stricter) refused_[reason] = 0;
+  }
 
   // Empty: no disagreement.
   std::string Round() {
-    std::vector<std::string> streams;
-    std::vector<StreamView> views;
+    std::vector<Sample> samples;
+    std::vector<std::string> all;
     for (int i = 0; i < kStreamsARound; ++i) {
-      streams.push_back(generator_.NextStream());
-      views.push_back(ReadStream(streams.back()));
-      accepted += static_cast<int>(views.back().frames.size());
+      samples.push_back(direction_.next());
+      all.push_back(samples.back().stream);
+      accepted += static_cast<int>(samples.back().view.frames.size());
     }
-    std::vector<std::string> all = streams;
-    // What passes in the mode that lets most pass is no less clear when it is sent on.
-    std::vector<StreamView> lax;
-    for (const std::string& stream : streams) {
-      lax.push_back(ReadStream(stream, http::DesyncMode::kMonitor));
-      all.push_back(lax.back().forwarded);
-    }
+    for (const Sample& sample : samples) all.push_back(sample.forwarded);
     const auto theirs = other_.Read(all);
     if (theirs.size() != all.size()) return "the other parser ended early";
-    for (size_t i = 0; i < streams.size(); ++i) {
+    Words with_senders = direction_.stricter_always;
+    with_senders.insert(with_senders.end(), direction_.stricter_with_senders.begin(),
+                        direction_.stricter_with_senders.end());
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const Sample& sample = samples[i];
       std::string what =
-          Disagreement(views[i].frames, views[i].wants_more, theirs[i], IsStricterWithClients);
-      if (!what.empty()) return what + "\n" + Escaped(streams[i]);
-      what = Disagreement(lax[i].forwarded_frames, true, theirs[streams.size() + i], IsStricter);
+          Disagreement(sample.view.frames, sample.view.wants_more, theirs[i], with_senders);
+      if (what.empty()) what = RefusedByUs(sample.view, theirs[i]);
+      if (!what.empty()) return what + "\n" + Escaped(sample.stream);
+      what = Disagreement(sample.forwarded_frames, true, theirs[samples.size() + i],
+                          direction_.stricter_always);
       if (!what.empty()) {
-        return "as forwarded: " + what + "\n" + Escaped(streams[i]) + "\n---\n" +
-               Escaped(lax[i].forwarded);
+        return "as forwarded: " + what + "\n" + Escaped(sample.stream) + "\n---\n" +
+               Escaped(sample.forwarded);
       }
     }
     count += kStreamsARound;
     return "";
   }
 
+  // How often we refused what llhttp takes, by reason.
+  std::string StricterText() const {
+    std::string text;
+    for (const auto& [reason, times] : refused_)
+      text += " " + std::string(http::NameOf(reason)) + ":" + std::to_string(times);
+    return text;
+  }
+
   int count = 0;
-  int accepted = 0;  // requests
+  int accepted = 0;  // messages
 
  private:
-  RequestGenerator generator_;
-  OtherParser other_;
+  // Empty if `theirs` frames as `ours` does.
+  static std::string Disagreement(const std::vector<Frame>& ours, bool wants_more,
+                                  const Words& theirs, const Words& stricter) {
+    const std::string& end = theirs.back();
+    const size_t taken = theirs.size() - 1;
+    for (size_t i = 0; i < ours.size(); ++i) {
+      if (i == taken) {
+        // "upgrade": to it the connection speaks something else from there on.
+        const bool may_end = BeginsWithOne(end, stricter) || end == "upgrade";
+        return may_end ? "" : "it refuses a message: " + end;
+      }
+      const std::string text = ToText(ours[i]);
+      if (text != theirs[i])
+        return "message " + std::to_string(i) + ": " + text + " and " + theirs[i];
+    }
+    if (wants_more && taken > ours.size()) return "it sees more messages: " + theirs[ours.size()];
+    return "";
+  }
+
+  // Empty if we refused nothing that it takes, or for a reason that is meant.
+  std::string RefusedByUs(const StreamView& view, const Words& theirs) {
+    if (view.reason == Reason::kNone) return "";
+    const std::string& end = theirs.back();
+    const bool refuses = (end.rfind("HPE_", 0) == 0 && !WantsMore(end)) || end == "upgrade";
+    if (theirs.size() - 1 <= view.frames.size() && refuses) return "";
+    const auto it = refused_.find(view.reason);
+    if (it == refused_.end())
+      return "we refuse what it takes: " + std::string(http::NameOf(view.reason));
+    ++it->second;
+    return "";
+  }
+
+  Direction direction_;
+  OtherParser other_{direction_.messages};
+  std::map<Reason, int> refused_;  // by us, what llhttp takes
 };
 
-uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-TEST(DifferentialTest, WhatWeAcceptLlhttpFramesAlike) {
+void Compare(Direction direction) {
   signal(SIGPIPE, SIG_IGN);
-  const uint64_t seed = NumberFrom("REMUDA_DIFFERENTIAL_SEED", std::random_device()());
   const auto end = std::chrono::steady_clock::now() +
                    std::chrono::seconds(NumberFrom("REMUDA_DIFFERENTIAL_SECONDS", 3));
-  std::printf("REMUDA_DIFFERENTIAL_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  Differential differential(seed);
+  Differential differential(std::move(direction));
   do {
     const std::string what = differential.Round();
-    ASSERT_TRUE(what.empty()) << what << "\nafter " << differential.count << " streams of seed "
-                              << seed;
+    ASSERT_TRUE(what.empty()) << what << "\nafter " << differential.count << " streams";
   } while (std::chrono::steady_clock::now() < end);
-  std::printf("%d streams, %d requests accepted\n", differential.count, differential.accepted);
+  std::printf("%d streams, %d messages accepted; stricter than llhttp:%s\n", differential.count,
+              differential.accepted, differential.StricterText().c_str());
   // A generator that makes only garbage would test nothing.
   EXPECT_GT(differential.accepted, differential.count / 4);
+}
+
+uint64_t Seed() {
+  const uint64_t seed = NumberFrom("REMUDA_DIFFERENTIAL_SEED", std::random_device()());
+  std::printf("REMUDA_DIFFERENTIAL_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  return seed;
+}
+
+TEST(DifferentialTest, RequestsThatWeAcceptLlhttpFramesAlike) {
+  Compare(
+      {.messages = OtherParser::Messages::kRequests,
+       .next =
+           [generator = RequestGenerator(Seed())]() mutable {
+             const std::string stream = generator.NextStream();
+             // What passes in the mode that lets most pass is no less clear when it is sent on.
+             StreamView lax = ReadStream(stream, http::DesyncMode::kMonitor);
+             return Sample{stream, ReadStream(stream), lax.forwarded, lax.forwarded_frames};
+           },
+       // Methods that it does not know, and what is no URL to it.
+       .stricter_always = {"HPE_INVALID_METHOD ", "HPE_INVALID_URL "},
+       // What we do not pass on: chunk extensions that are not of the grammar, a tab behind a
+       // length or a coding, and Proxy-Connection, which it takes for Connection.
+       .stricter_with_senders = {"HPE_STRICT Invalid character in chunk extensions",
+                                 "HPE_INVALID_CONTENT_LENGTH Invalid character in Content-Length",
+                                 "HPE_INVALID_TRANSFER_ENCODING Request has invalid",
+                                 "HPE_CLOSED_CONNECTION "},
+       .we_are_stricter = kStricterOfRequests});
+}
+
+TEST(DifferentialTest, ResponsesThatWeAcceptLlhttpFramesAlike) {
+  Compare(
+      {.messages = OtherParser::Messages::kResponses,
+       .next =
+           [generator = ResponseGenerator(Seed())]() mutable {
+             ResponseStream stream = generator.NextStream();
+             while (HasTabBehindCoding(stream.bytes)) stream = generator.NextStream();
+             const std::string heads(1, static_cast<char>(stream.heads));
+             StreamView view = ReadResponses(stream);
+             return Sample{heads + stream.bytes, view, heads + view.forwarded,
+                           view.forwarded_frames};
+           },
+       .stricter_always = {},
+       // As with requests.
+       .stricter_with_senders = {"HPE_STRICT Invalid character in chunk extensions",
+                                 "HPE_INVALID_CONTENT_LENGTH Invalid character in Content-Length",
+                                 "HPE_CLOSED_CONNECTION "},
+       .we_are_stricter = kStricterOfResponses});
 }
 
 }  // namespace

@@ -27,8 +27,8 @@ struct StreamView {
   std::vector<Frame> frames;
   std::vector<Frame> forwarded_frames;
   std::string forwarded;
-  bool wants_more = false;       // the stream ended within a request, or between two
-  bool too_many_fields = false;  // refused for that
+  bool wants_more = false;                    // the stream ended within a request, or between two
+  http::Reason reason = http::Reason::kNone;  // why the stream was refused behind its frames
 };
 
 class StreamReader {
@@ -43,18 +43,23 @@ class StreamReader {
   }
 
  private:
+  bool Refuse(http::Reason reason) {
+    view_.reason = reason;
+    return false;
+  }
+
   // False: the proxy takes no further request of this connection.
   bool TakeRequest() {
     http::RequestParser parser;
     http::RequestHead head;
     const auto status = parser.Parse(bytes_.data() + at_, bytes_.size() - at_, head);
     if (status == http::ParseStatus::kNeedMore) view_.wants_more = true;
-    view_.too_many_fields = parser.reason() == http::Reason::kTooManyFields;
-    if (status != http::ParseStatus::kDone) return false;
+    if (status != http::ParseStatus::kDone) return Refuse(parser.reason());
     Frame frame{std::string(head.method_name), std::string(head.target), ""};
     http::Framing framing;
-    if (http::DecideRequestFraming(head, framing, mode_) != http::Reason::kNone) return false;
-    if (http::CanonicalizeTarget(head, mode_) != http::Reason::kNone) return false;
+    auto reason = http::DecideRequestFraming(head, framing, mode_);
+    if (reason == http::Reason::kNone) reason = http::CanonicalizeTarget(head, mode_);
+    if (reason != http::Reason::kNone) return Refuse(reason);
     at_ += parser.head_size();
     if (!TakeBody(framing, frame.body)) return false;
     Forward(head, framing, parser.head_size(), frame);
@@ -74,7 +79,7 @@ class StreamReader {
       const auto result = decoder.Decode(bytes_.data() + at_, body.size(), body.data());
       body.resize(result.produced);
       view_.wants_more = !decoder.done() && decoder.reason() == http::Reason::kNone;
-      if (!decoder.done()) return false;
+      if (!decoder.done()) return Refuse(decoder.reason());
       at_ += result.consumed;
     }
     return true;

@@ -25,12 +25,15 @@ void CheckForwarded(const StreamView& sent) {
   const StreamView read = ReadStream(sent.forwarded);
   for (size_t i = 0; i < sent.forwarded_frames.size(); ++i) {
     // Only a head that had nearly the most fields already is not taken again.
-    if (i == read.frames.size() && read.too_many_fields) return;
+    if (i == read.frames.size() && read.reason == http::Reason::kTooManyFields) return;
     if (i == read.frames.size() || !(read.frames[i] == sent.forwarded_frames[i])) std::abort();
   }
   if (read.frames.size() != sent.forwarded_frames.size()) std::abort();
   // Sent on once more, nothing changes any more.
-  if (!read.too_many_fields && read.forwarded_frames != sent.forwarded_frames) std::abort();
+  if (read.reason != http::Reason::kTooManyFields &&
+      read.forwarded_frames != sent.forwarded_frames) {
+    std::abort();
+  }
 }
 
 }  // namespace

@@ -38,22 +38,25 @@ function(remuda_library)
   remuda_common_setup(${A_NAME} "${A_PCH}")
 endfunction()
 
+function(remuda_sanitizer_options target)
+  if(REMUDA_SANITIZE)
+    target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/sanitizer_options.cc)
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/cmake/sanitizer_options.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+endfunction()
+
 # `programs` is what a user needs, without the tests: what deploy/quickstart builds.
 add_custom_target(programs)
 
 function(remuda_program)
   cmake_parse_arguments(A "" "NAME;OUTPUT;PCH" "SRCS;DEPS" ${ARGN})
   add_executable(${A_NAME} ${A_SRCS})
+  remuda_sanitizer_options(${A_NAME})
   set_target_properties(${A_NAME} PROPERTIES OUTPUT_NAME ${A_OUTPUT})
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS})
   remuda_common_setup(${A_NAME} "${A_PCH}")
   add_dependencies(programs ${A_NAME})
 endfunction()
-
-# gRPC from the package is not instrumented.
-set(REMUDA_SANITIZER_OPTIONS
-    "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp"
-    "UBSAN_OPTIONS=print_stacktrace=1")
 
 function(remuda_test)
   cmake_parse_arguments(A "" "NAME;LABEL;PCH;TIMEOUT" "SRCS;DEPS" ${ARGN})
@@ -61,13 +64,13 @@ function(remuda_test)
     set(A_TIMEOUT 120)
   endif()
   add_executable(${A_NAME} ${A_SRCS})
+  remuda_sanitizer_options(${A_NAME})
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${A_NAME} PRIVATE REMUDA_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              REMUDA_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   remuda_common_setup(${A_NAME} "${A_PCH}")
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
-  set_tests_properties(${A_NAME} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT}
-                       ENVIRONMENT "${REMUDA_SANITIZER_OPTIONS}")
+  set_tests_properties(${A_NAME} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT})
 endfunction()
 
 # A fuzz target is one LLVMFuzzerTestOneInput. Under the fuzz preset it is a libFuzzer program; in every

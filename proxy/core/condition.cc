@@ -46,9 +46,9 @@ bool Contains(const Cidr& cidr, const IpBytes& source) {
 }
 
 std::string_view HostName(std::string_view host) {
+  // One colon at most, but in brackets (http::IsHost).
   const size_t colon = host.rfind(':');
-  if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos)
-    host = host.substr(0, colon);
+  if (colon != std::string_view::npos && host.back() != ']') host = host.substr(0, colon);
   if (host.size() > 1 && host.back() == '.') host.remove_suffix(1);
   return host;
 }

@@ -4,9 +4,13 @@
 #include "proxy/core/regex.h"
 #include "proxy/core/wildcard.h"
 #include "proxy/http/chars.h"
+#include "proxy/http/target.h"
 
 namespace remuda::proxy {
 namespace {
+
+// Of a client's certificate (mutual TLS).
+constexpr std::string_view kProxyMadePrefix = "X-Amzn-Mtls-";
 
 using Texts = google::protobuf::RepeatedPtrField<std::string>;
 
@@ -18,6 +22,16 @@ Fault TakePatterns(std::string_view field, const Texts& values, const WildcardOp
     out.push_back(CompileWildcard(value, options));
   }
   return std::nullopt;
+}
+
+// Paths are compared with their escapes made canonical, and so are these.
+Fault TakePaths(const Texts& values, std::vector<std::string>& out) {
+  Texts paths = values;
+  for (std::string& path : paths) {
+    if (!http::CanonicalizeEscapes(path))
+      return "path_pattern: " + Quote(path) + ": an escape is '%' and two hex digits, not 00";
+  }
+  return TakePatterns("path_pattern", paths, {}, out);
 }
 
 Fault TakeRegexes(std::string_view field, const Texts& values, bool ignore_case,
@@ -51,6 +65,10 @@ Fault TakeHeader(const remuda::v1::HttpHeaderCondition& config, Condition& out) 
   if (config.name().empty() || config.name().size() > kMaxPatternBytes ||
       !http::AllOf(config.name(), http::kTokenChar)) {
     return "http_header.name: " + Quote(config.name()) + " is not a header name";
+  }
+  if (http::EqualsIgnoreCase(config.name().substr(0, kProxyMadePrefix.size()), kProxyMadePrefix)) {
+    return "http_header.name: " + Quote(config.name()) +
+           " is made by the proxy, for the target; what a client sends by that name is dropped";
   }
   if (config.values().empty() == config.regex_values().empty())
     return std::string("http_header: either values or regex_values must be set");
@@ -104,7 +122,7 @@ Fault CompileCondition(const remuda::v1::Condition& config, Condition& out) {
     return TakeRegexes("host_header_regex", config.host_header_regex(), true, out.regexes);
   });
   take("path_pattern", config.path_pattern_size(), Kind::kPath,
-       [&] { return TakePatterns("path_pattern", config.path_pattern(), {}, out.values); });
+       [&] { return TakePaths(config.path_pattern(), out.values); });
   take("path_regex", config.path_regex_size(), Kind::kPath,
        [&] { return TakeRegexes("path_regex", config.path_regex(), false, out.regexes); });
   if (config.has_http_header()) {

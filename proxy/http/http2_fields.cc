@@ -7,6 +7,7 @@
 #include "proxy/http/field.h"
 #include "proxy/http/framing.h"
 #include "proxy/http/limits.h"
+#include "proxy/http/target.h"
 
 namespace remuda::proxy::http {
 namespace {
@@ -77,7 +78,7 @@ void Http2Fields::AddPseudo(std::string_view name, std::string_view value) {
     path_ = value;
   } else if (name == ":authority") {
     if (has_authority_) return Refuse(Reason::kBadPseudoField);
-    if (value.empty() || !AllOf(value, kHostChar)) return Refuse(Reason::kBadHost);
+    if (!IsHost(value)) return Refuse(Reason::kBadHost);
     if (value.size() > kMaxFieldLineBytes) return Refuse(Reason::kFieldTooLong);
     has_authority_ = true;
     authority_ = value;

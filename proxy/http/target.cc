@@ -8,6 +8,8 @@
 namespace remuda::proxy::http {
 namespace {
 
+constexpr size_t kMaxPortDigits = 5;
+
 char UpperHex(int value) { return "0123456789ABCDEF"[value]; }
 
 // What CheckPath found.
@@ -23,6 +25,18 @@ int Unescape(std::string_view path, size_t at) {
   const int high = HexValue(path[at + 1]);
   const int low = HexValue(path[at + 2]);
   return high < 0 || low < 0 || (high == 0 && low == 0) ? -1 : high * 16 + low;
+}
+
+// `byte` as it stands in a canonical path: 1 or 3 bytes, which are returned.
+size_t WriteEscape(char byte, char* out) {
+  if (Is(byte, kUnreservedChar)) {
+    *out = byte;
+    return 1;
+  }
+  out[0] = '%';
+  out[1] = UpperHex((byte >> 4) & 15);
+  out[2] = UpperHex(byte & 15);
+  return 3;
 }
 
 // Looks without changing anything: what is refused is logged as it came. A ".." above the root is
@@ -97,14 +111,7 @@ void RewritePath(std::string_view& path) {
       base[out++] = c;
       continue;
     }
-    const char byte = static_cast<char>(Unescape(path, in));
-    if (Is(byte, kUnreservedChar)) {
-      base[out++] = byte;
-    } else {
-      base[out++] = '%';
-      base[out++] = UpperHex((byte >> 4) & 15);
-      base[out++] = UpperHex(byte & 15);
-    }
+    out += WriteEscape(static_cast<char>(Unescape(path, in)), base + out);
     in += 2;
   }
   end_segment(true);
@@ -154,7 +161,41 @@ Reason TakeAuthority(RequestHead& head, std::string_view& target, DesyncMode mod
 
 }  // namespace
 
-bool IsHost(std::string_view host) { return !host.empty() && AllOf(host, kHostChar); }
+bool IsHost(std::string_view host) {
+  if (host.empty() || !AllOf(host, kHostChar)) return false;
+  size_t end;  // of the name or address
+  if (host.front() == '[') {
+    end = host.find(']');
+    if (end == std::string_view::npos || end < 3) return false;
+    const std::string_view address = host.substr(1, end - 1);
+    if (address.find(':') == std::string_view::npos || address.find('[') != std::string_view::npos)
+      return false;
+    ++end;
+  } else {
+    end = std::min(host.find_first_of(":[]"), host.size());
+    if (end == 0) return false;
+  }
+  const std::string_view port = host.substr(end);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return port.empty() || (port.front() == ':' && port.size() <= kMaxPortDigits + 1 &&
+                          std::all_of(port.begin() + 1, port.end(), is_digit));
+}
+
+bool CanonicalizeEscapes(std::string& path) {
+  size_t out = 0;
+  for (size_t at = 0; at < path.size(); ++at) {
+    if (path[at] != '%') {
+      path[out++] = path[at];
+      continue;
+    }
+    const int byte = Unescape(path, at);
+    if (byte < 0) return false;
+    out += WriteEscape(static_cast<char>(byte), path.data() + out);
+    at += 2;
+  }
+  path.resize(out);
+  return true;
+}
 
 bool CanonicalizeOrigin(std::string_view& target) {
   if (target.empty() || target.front() != '/' || !AllOf(target, kTargetChar)) return false;

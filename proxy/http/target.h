@@ -2,6 +2,9 @@
 // "Paths").
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "proxy/http/head_parser.h"
 #include "proxy/http/reason.h"
 
@@ -20,8 +23,13 @@ namespace remuda::proxy::http {
 //    and ".." segments (after decoding) are resolved, never above the root.
 Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode = DesyncMode::kStrictest);
 
-// Whether a client may send that as Host.
+// Whether a client may send that as Host: a name or an [address], and perhaps a colon and up to
+// five digits. More colons are refused: parsers differ on which of them ends the name.
 bool IsHost(std::string_view host);
+
+// Makes the escapes of a path, or of a pattern for paths, as CanonicalizeTarget does, so that they
+// can be compared. False if one could not be sent: "%" without two hex digits, or %00.
+bool CanonicalizeEscapes(std::string& path);
 
 // "/path?query" in a writable buffer, by the rules of CanonicalizeTarget: made canonical in place;
 // false if a client could not send it.

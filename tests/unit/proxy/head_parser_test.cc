@@ -71,6 +71,8 @@ TEST(RequestParser, JudgesEveryByteTheSameWhole) {
       {"GET / HTTP/1.1\r\nHost:\r\n\r\n", Reason::kBadHost},
       {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", Reason::kBadHost},
       {"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", Reason::kBadHost},
+      {"GET / HTTP/1.1\r\nHost: a::\r\n\r\n", Reason::kBadHost},
+      {"GET / HTTP/1.1\r\nHost: a:1:80\r\n\r\n", Reason::kBadHost},
       {"GET http://a/ HTTP/1.1" + end, Reason::kNone},
       {"GET http://b/ HTTP/1.1" + end, Reason::kHostMismatch},
       {"GET ftp://a/ HTTP/1.1" + end, Reason::kBadTarget},
@@ -107,6 +109,17 @@ TEST(RequestParser, BoundsAreExact) {
   EXPECT_EQ(Check(many + "X: 1\r\n\r\n", 4096), Reason::kTooManyFields);
   // Refused before the line ends.
   EXPECT_EQ(Check(std::string(kMaxRequestLineBytes + 2, 'a'), 4096), Reason::kRequestLineTooLong);
+}
+
+TEST(Target, KnowsAHost) {
+  for (const char* host : {"a", "a.b", "a:", "a:80", "a:65535", "10.0.0.1:80", "[::1]", "[::1]:80",
+                           "[::ffff:10.0.0.1]:", "xn--a_b-c.test."})
+    EXPECT_TRUE(IsHost(host)) << host;
+  for (const char* host :
+       {"",        ":",  ":80",    "a::",       "a:1:80", "a:123456", "a:8x",    "a:-1",
+        "a:80:",   "[",  "[]",     "[x",        "[::1",   "::1",      "[::1]80", "[::1]:x",
+        "[[::1]]", "a]", "a[::1]", "[1.2.3.4]", "a b",    "a/b",      "u@a"})
+    EXPECT_FALSE(IsHost(host)) << host;
 }
 
 TEST(Target, HasOneCanonicalForm) {

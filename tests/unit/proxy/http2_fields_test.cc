@@ -114,6 +114,7 @@ std::vector<Case> Refusals() {
               Reason::kRequestLineTooLong),
       Refused("an empty authority", GetBut(":authority", ""), Reason::kBadHost),
       Refused("an authority with a user", GetBut(":authority", "u@a"), Reason::kBadHost),
+      Refused("an authority with two ports", GetBut(":authority", "a:1:80"), Reason::kBadHost),
       Refused("an authority with a line end", GetBut(":authority", "a\nb"), Reason::kBadHost),
       Refused("an upper-case name", Get({{"X-Y", "1"}}), Reason::kBadFieldName),
       Refused("an empty name", Get({{"", "1"}}), Reason::kBadFieldName),

@@ -46,6 +46,12 @@ INSTANTIATE_TEST_SUITE_P(
         RuleRefusal{"NoCondition", "conditions: []", "conditions: 0 is not within 1-5"},
         RuleRefusal{"TooManyValues", "conditions: [{path_pattern: [/1, /2, /3, /4, /5, /6]}]",
                     "path_pattern: 6 is not within 1-5"},
+        RuleRefusal{"BadEscape", "conditions: [{path_pattern: [\"/100%\"]}]",
+                    "path_pattern: '/100%': an escape is '%' and two hex digits, not 00"},
+        RuleRefusal{"HeaderOfOurs",
+                    "conditions: [{http_header: {name: x-amzn-mtls-clientcert-subject, values: "
+                    "[\"CN=admin\"]}}]",
+                    "is made by the proxy, for the target"},
         RuleRefusal{"BadPathRegex", "conditions: [{path_regex: [\"/(a\"]}]",
                     "path_regex: '/(a': missing ): /(a"},
         RuleRefusal{"BadHostRegex", "conditions: [{host_header_regex: [\"a**\"]}]",

@@ -10,10 +10,12 @@ namespace {
 // Which members may serve, from the best to the last resort.
 enum Tier : uint8_t { kHealthy = 1, kActive = 2, kGone = 4 };
 
-uint8_t TiersOf(const TargetState& target) {
-  switch (target.admin()) {
+// By the state that the worker's own table says: one in which old targets leave but new ones are
+// not there yet would have nobody.
+uint8_t TiersOf(const Member& member) {
+  switch (member.admin) {
     case AdminState::kActive:
-      return target.is_healthy() ? kHealthy | kActive : kActive;
+      return member.target->is_healthy() ? kHealthy | kActive : kActive;
     case AdminState::kGone:
       return kGone;
     default:
@@ -33,7 +35,7 @@ Counts Survey(const TargetGroup& group, PickerState& state) {
   for (size_t i = 0; i < group.members.size(); ++i) {
     const Member& member = group.members[i];
     const bool is_served = member.weight > 0 && group.subsets[member.subset].weight > 0;
-    const uint8_t tiers = is_served ? TiersOf(*member.target) : 0;
+    const uint8_t tiers = is_served ? TiersOf(member) : 0;
     state.tiers[i] = tiers;
     counts.healthy += (tiers & kHealthy) != 0;
     counts.active += (tiers & kActive) != 0;
@@ -127,8 +129,10 @@ void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& req
   state.recheck_at = SteadyTime::max();
   for (auto& subset : state.subsets) {
     uint64_t random = NthRandom(request.random, subset.index);
+    // Turns of their own: in a shared one each would get those that the share leaves over.
+    size_t turn = 2 * subset.index;
     for (TargetPool* pool : {&subset.own, &subset.others}) {
-      pool->Prepare(group.policy, subset.index, request.now, random = Mix(random));
+      pool->Prepare(group.policy, turn++, request.now, random = Mix(random));
       state.recheck_at = std::min(state.recheck_at, pool->settled_at());
     }
     subset.zone_share = ZoneShare(subset);

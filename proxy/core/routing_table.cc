@@ -476,7 +476,6 @@ CompileResult CompileUpdate(const RoutingTable& previous, const v1::ConfigUpdate
 
 void Publish(const RoutingTable& table) {
   for (const auto& [target, admin] : table.admin_changes) target->SetAdmin(admin);
-  for (const auto& group : table.changed_groups) group->state->Changed();
 }
 
 v1::ProxyConfig ConfigOf(const RoutingTable& table) {

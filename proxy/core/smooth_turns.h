@@ -22,23 +22,34 @@ class SmoothTurns {
   void Build();
 
   // Takes the turn of the first due entry that `accepts`, looking at kMaxLooks of them; kNone if
-  // it accepts none of these. `weight_of` says what it weighs now.
+  // it accepts none of these. `weight_of` says what it weighs now. One that is passed is next
+  // again, but is owed nothing; where all are, they have had their turn.
   template <typename Accepts, typename WeightOf>
   uint32_t Take(Accepts accepts, WeightOf weight_of) {
     Due passed[kMaxLooks];
     size_t passed_count = 0;
     uint32_t taken = kNone;
+    uint64_t due = 0;  // when those that are passed are due again
     while (!heap_.empty() && passed_count < kMaxLooks) {
       Due first = PopFirst();
       if (accepts(first.entry)) {
         taken = first.entry;
+        due = first.time;
         first.time += StrideOf(weight_of(first.entry));
         Push(first);
         break;
       }
       passed[passed_count++] = first;
     }
-    while (passed_count > 0) Push(passed[--passed_count]);
+    while (passed_count > 0) {
+      Due& one = passed[--passed_count];
+      if (taken == kNone) {
+        one.time += StrideOf(weight_of(one.entry));
+      } else if (static_cast<int64_t>(due - one.time) > 0) {
+        one.time = due;
+      }
+      Push(one);
+    }
     return taken;
   }
 

@@ -195,8 +195,8 @@ class GroupState {
   const std::vector<GroupSlot>& slots() const { return slots_; }
   // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and
   // two targets two requests still reach two targets. Costs one contended add a request.
-  uint64_t NextTurn(size_t subset) {
-    return turns_[subset % kTurns].fetch_add(1, std::memory_order_relaxed);
+  uint64_t NextTurn(size_t turn) {
+    return turns_[turn % kTurns].fetch_add(1, std::memory_order_relaxed);
   }
 
  private:
@@ -204,7 +204,7 @@ class GroupState {
     std::atomic<size_t> size{0};
     std::atomic<SteadyTime::rep> since{0};  // of the first; 0: none waits
   };
-  static constexpr size_t kTurns = 16;
+  static constexpr size_t kTurns = 32;  // two a subset
   const std::string id_;
   const uint64_t id_hash_;
   std::atomic<uint64_t> version_{1};

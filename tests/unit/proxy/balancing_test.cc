@@ -50,7 +50,7 @@ TEST(SmoothTurns, AreExactOverEachRound) {
   }
 }
 
-TEST(SmoothTurns, KeepTheTurnOfThoseThatWerePassed) {
+TEST(SmoothTurns, ThoseThatWerePassedAreNext) {
   SmoothTurns turns;
   for (uint32_t i = 0; i < 3; ++i) turns.Add(i, 1, 0);
   turns.Build();
@@ -59,6 +59,40 @@ TEST(SmoothTurns, KeepTheTurnOfThoseThatWerePassed) {
   EXPECT_EQ(turns.Take([](uint32_t) { return true; }, one), 0U);
   EXPECT_EQ(turns.Take([](uint32_t) { return true; }, one), 1U);
   EXPECT_EQ(turns.Take([](uint32_t) { return false; }, one), SmoothTurns::kNone);
+}
+
+// However long some were full: what they missed is not made up for, and nothing is owed.
+TEST(SmoothTurns, AreByWeightAgainAfterAnyTimeOfRefusal) {
+  for (const int refused : {1, 3000, 9000, 100'000}) {
+    SCOPED_TRACE(refused);
+    const uint64_t weights[] = {2, 1};
+    SmoothTurns turns;
+    for (uint32_t i = 0; i < 2; ++i) turns.Add(i, weights[i], 0);
+    turns.Build();
+    const auto weigh = [&](uint32_t e) { return weights[e]; };
+    for (int i = 0; i < refused; ++i)
+      ASSERT_EQ(turns.Take([](uint32_t e) { return e == 1; }, weigh), 1U);
+    int taken[2] = {0, 0};
+    for (int i = 0; i < 6000; ++i) ++taken[turns.Take([](uint32_t) { return true; }, weigh)];
+    EXPECT_NEAR(taken[0], 4000, 2);
+  }
+}
+
+// More of them full than one turn looks at: the others are found by the next.
+TEST(SmoothTurns, ManyThatAreFullDoNotHideTheRest) {
+  SmoothTurns turns;
+  for (uint32_t i = 0; i < 20; ++i) turns.Add(i, i < 10 ? 10 : 1, i);
+  turns.Build();
+  const auto weigh = [](uint32_t e) -> uint64_t { return e < 10 ? 10 : 1; };
+  int taken = 0;
+  int heavy = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const uint32_t at = turns.Take([](uint32_t e) { return e >= 9; }, weigh);
+    taken += at != SmoothTurns::kNone;
+    heavy += at == 9;
+  }
+  EXPECT_GT(taken, 10'000);
+  EXPECT_NEAR(heavy, taken / 2, taken / 10);  // 10 of 20
 }
 
 TEST_F(BalancingTest, RandomFollowsTheWeights) {

@@ -9,6 +9,7 @@ namespace remuda::proxy {
 namespace {
 
 using PickerTest = testing::PickingTest;
+using testing::Config;
 using testing::Counts;
 
 TEST_F(PickerTest, GoesRound) {
@@ -87,6 +88,22 @@ TEST_F(PickerTest, RefusingTargetIsOutUntilItPassesButNeverTheLast) {
   Find("a")->SetPassivelyOut(false);
   state_->Changed();
   EXPECT_EQ(Pick(10), (Counts{{"a", 10}}));
+}
+
+// All old targets leave and new ones come in one update: a worker that has not adopted it yet has
+// the old ones until then.
+TEST_F(PickerTest, OldTargetsServeUntilTheNewTableIsAdopted) {
+  Load(Config({"a:1", "b:1"}));
+  SetHealthy({"a", "b"});
+  ASSERT_EQ(Pick(2).size(), 2U);
+  v1::ProxyConfig config = Config({"c:1", "d:1"});
+  const auto next = testing::Compile(config, table_);
+  Publish(*next);
+  state_->Changed();  // as a health check of any of them does
+  EXPECT_EQ(Pick(4), (Counts{{"a", 2}, {"b", 2}}));
+  for (const auto& group : next->changed_groups) group->state->picker(0).group = group.get();
+  const Counts picked = Pick(4);
+  EXPECT_EQ(picked, (Counts{{"c", 2}, {"d", 2}}));
 }
 
 TEST_F(PickerTest, AnotherAttemptGoesElsewhere) {

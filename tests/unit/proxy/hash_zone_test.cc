@@ -207,6 +207,18 @@ TEST_F(ZoneTest, SpillsOverWhatTheOwnZoneCannotCarry) {
   EXPECT_EQ(Pick(100).size(), 10U) << "failing open, the zone does not count";
 }
 
+// Whatever the zone's share is, it is even within each zone.
+TEST_F(ZoneTest, IsEvenWithinEachZone) {
+  LoadZones(12, 2);
+  SetUnhealthy("t0");
+  const Counts picked = Pick(10'000);
+  const int others = (10'000 - picked.at("t1")) / 10;
+  for (int i = 2; i < 12; ++i)
+    EXPECT_NEAR(picked.count("t" + std::to_string(i)) ? picked.at("t" + std::to_string(i)) : 0,
+                others, 1)
+        << i;
+}
+
 TEST_F(ZoneTest, ServesFromItsOwnAloneIfTheOthersHaveNone) {
   LoadZones(4, 2);
   for (const char* id : {"t0", "t2", "t3"}) SetUnhealthy(id);

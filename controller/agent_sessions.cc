@@ -12,6 +12,7 @@ namespace {
 using agent::v1::ConnectRequest;
 
 bool IsIpAddress(const std::string& text) {
+  if (text.find('\0') != std::string::npos) return false;  // C would not see what follows
   unsigned char bytes[sizeof(in6_addr)];
   return inet_pton(AF_INET, text.c_str(), bytes) == 1 ||
          inet_pton(AF_INET6, text.c_str(), bytes) == 1;

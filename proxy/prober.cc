@@ -140,24 +140,32 @@ class Prober::Check final : public IoHandler {
                                 : std::string("read: ") + std::strerror(static_cast<int>(-got))});
       }
       received_.append(block, static_cast<size_t>(got));
+      if (TakeAnswer()) return;
+    }
+  }
+
+  // Of what was received. False if more is needed.
+  bool TakeAnswer() {
+    while (!received_.empty()) {
       parser_.Reset();  // the string may have moved
-      switch (parser_.Parse(received_.data(), received_.size(), head_)) {
-        case http::ParseStatus::kNeedMore:
-          continue;
-        case http::ParseStatus::kError:
-          return Finish({CheckResult::Kind::kBadAnswer, 0,
-                         "not an HTTP answer: " + std::string(http::NameOf(parser_.reason()))});
-        case http::ParseStatus::kDone:
-          break;
+      const http::ParseStatus status = parser_.Parse(received_.data(), received_.size(), head_);
+      if (status == http::ParseStatus::kNeedMore) return false;
+      if (status == http::ParseStatus::kError) {
+        Finish({CheckResult::Kind::kBadAnswer, 0,
+                "not an HTTP answer: " + std::string(http::NameOf(parser_.reason()))});
+        return true;
       }
-      if (head_.status < 200 && head_.status != 101) {
+      if (head_.status < 200 && head_.status != 101) {  // the final one is behind it
         received_.erase(0, parser_.head_size());
         continue;
       }
-      if (spec_.Passes(head_.status)) return Finish({});
-      return Finish({CheckResult::Kind::kWrongCode, head_.status,
-                     "got " + std::to_string(head_.status) + ", want " + spec_.matcher_text});
+      Finish(spec_.Passes(head_.status) ? CheckResult{}
+                                        : CheckResult{CheckResult::Kind::kWrongCode, head_.status,
+                                                      "got " + std::to_string(head_.status) +
+                                                          ", want " + spec_.matcher_text});
+      return true;
     }
+    return false;
   }
 
   void CloseSocket() {

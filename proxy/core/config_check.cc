@@ -13,6 +13,7 @@ namespace remuda::proxy {
 using std::chrono::milliseconds;
 
 std::optional<IpBytes> ParseIp(const std::string& text) {
+  if (text.find('\0') != std::string::npos) return std::nullopt;  // C would not see what follows
   IpBytes bytes{};
   in_addr v4;
   if (inet_pton(AF_INET, text.c_str(), &v4) == 1) {
@@ -100,6 +101,7 @@ Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& 
                              out.timeout)) {
     return f;
   }
+  if (!config.has_timeout()) out.timeout = std::min(out.timeout, out.interval);
   if (config.healthy_threshold() != 0) {
     if (Fault f = CheckRange("health_check.healthy_threshold", config.healthy_threshold(), 1, 10))
       return f;

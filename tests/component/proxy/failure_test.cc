@@ -7,6 +7,7 @@
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/load.h"
 #include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/raw_target.h"
 
 namespace remuda::proxy::testing {
 namespace {
@@ -229,6 +230,18 @@ TEST(FailureTest, RefusedConnectionIsRepeatedElsewhereAndTakesTheTargetOut) {
   }
   EXPECT_EQ(proxy.Metric("target_connection_error_count_total"), 1);
   EXPECT_NE(proxy.Admin("/targets").find("\"passively_out\":true"), std::string::npos);
+}
+
+TEST(FailureTest, ChecksTakeTheAnswerBehindInterimOnes) {
+  RawTarget target([](RawSocket& connection) {
+    connection.ReadUntil("\r\n\r\n");
+    connection.Send(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  });
+  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  EXPECT_TRUE(proxy.WaitHealthy(1));
 }
 
 TEST(FailureTest, UnhealthyTargetLeavesAndAllUnhealthyFailOpen) {

@@ -79,6 +79,23 @@ TEST(RoutingTable, WholeUpdateKeepsTheStateOfWhatStays) {
   EXPECT_EQ(second->leaving[0]->id(), "b");
 }
 
+TEST(RoutingTable, ChecksTakeNoLongerThanTheirIntervalUnlessTold) {
+  for (const auto& [interval, timeout, want] :
+       {std::tuple{200, 0, 200}, std::tuple{200, 1000, 1000}, std::tuple{30'000, 0, 5000}}) {
+    v1::ProxyConfig config = Config({"a:1"});
+    auto& check = *config.mutable_target_groups(0)->mutable_health_check();
+    check.mutable_interval()->set_seconds(interval / 1000);
+    check.mutable_interval()->set_nanos(interval % 1000 * 1'000'000);
+    if (timeout > 0) check.mutable_timeout()->set_seconds(timeout / 1000);
+    EXPECT_EQ(Compile(config)->groups.at("blue")->health_check.timeout.count(), want);
+  }
+}
+
+TEST(RoutingTable, AddressesEndWhereTheyEnd) {
+  EXPECT_TRUE(ParseIp("10.0.0.1"));
+  EXPECT_FALSE(ParseIp(std::string("10.0.0.1\0\r\nX: 1", 15)));
+}
+
 TEST(RoutingTable, RemovedGroupTakesItsTargetsWithIt) {
   const auto first = Compile(Config({"a:1"}));
   v1::ConfigUpdate update = Delta();

@@ -42,6 +42,12 @@ int Greeting::StepTls() {
     CountTlsFailure(tls_->failure());
     return result;
   }
+  // A resumption does not look at the certificate again.
+  if (client_certificates_ == tls::ClientCertificates::kVerify && tls_->tls_info()->is_resumed &&
+      tls::HasClientExpired(tls_->ssl())) {
+    CountTlsFailure(tls::HandshakeFailure::kClientCertificate);
+    return -EPROTO;
+  }
   worker_.counters().tls_handshakes.Add(1);
   if (tls_->tls_info()->is_resumed) worker_.counters().tls_resumptions.Add(1);
   if (client_certificates_ != tls::ClientCertificates::kOff)

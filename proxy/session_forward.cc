@@ -37,16 +37,17 @@ bool Session::BeginAttempt(const Picked& picked) {
   // A repeat never rides a pooled connection: that may be as dead as the one before.
   // Nor does one that says whose it is.
   const http::ProxyVersion proxy = ProxyVersionOf(*x.group, worker_.index());
-  x.upstream =
-      x.attempts == 1 && proxy == http::ProxyVersion::kNone
-          ? worker_.pool().Acquire(*x.target, !http::IsIdempotent(x.request.method), x.request.host)
-          : nullptr;
+  const std::string_view host = x.rewritten.host.empty() ? x.request.host : x.rewritten.host;
+  if (x.attempts == 1 && proxy == http::ProxyVersion::kNone) {
+    const bool look = !http::IsIdempotent(x.request.method);
+    x.upstream = worker_.pool().Acquire(*x.target, look, host);
+  }
   if (x.upstream != nullptr) {
     x.upstream->user = this;
     worker_.counters().connections_reused.Add(1);
     return BeginSending();
   }
-  x.upstream = worker_.pool().Connect(*x.target, this, x.request.host);
+  x.upstream = worker_.pool().Connect(*x.target, this, host);
   if (x.upstream == nullptr)
     return IsOurShortage(errno) ? FailAttempt(Reason::kOverloaded, false)
                                 : FailAttempt(Reason::kTargetConnectFailed, true);
@@ -270,7 +271,10 @@ bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
       reason >= Reason::kNoRegisteredTarget && reason != Reason::kOverloaded;
   if (is_targets_fault) {
     x.target->slot(worker_.index()).connection_errors.Add(1);
-    if (reason != Reason::kTargetDrainTimeout) NoteOutcome(true);
+    // A certificate is for a name, and that may be the client's: whoever asks for another would
+    // eject good targets.
+    if (reason != Reason::kTargetDrainTimeout && reason != Reason::kTargetTlsFailed)
+      NoteOutcome(true);
     if (is_connect_failure) {
       x.group->slot(worker_.index()).connection_errors.Add(1);
       worker_.TargetRefused(*x.target);

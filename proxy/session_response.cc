@@ -25,7 +25,11 @@ Session::Pump Session::PumpResponse() {
   while (x.sent_bytes - before < kMaxBytesATurn) {
     if (!x.to_client.empty()) {
       const ssize_t sent = SendToClient();
-      if (sent == -EAGAIN) return result;
+      if (sent == -EAGAIN) {
+        // A record that is sealed leaves as it is.
+        if (stream_ == nullptr && !transport_.is_plain()) x.any_answered = true;
+        return result;
+      }
       if (sent < 0) {
         x.reason = Reason::kClientClosed;
         CloseNow();

@@ -85,6 +85,7 @@ std::string_view ClientContext::NameFor(std::string_view host) const {
   const size_t colon = host.rfind(':');
   if (!host.empty() && host.front() == '[') return {};  // an IPv6 address
   if (colon != std::string_view::npos) host = host.substr(0, colon);
+  if (host.size() > 1 && host.back() == '.') host.remove_suffix(1);
   std::string normal;
   return NormalizeDnsName(host, false, normal) ? host : std::string_view();
 }

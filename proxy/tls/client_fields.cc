@@ -68,6 +68,11 @@ std::string Time(const ASN1_TIME* time) {
 
 }  // namespace
 
+bool HasClientExpired(const SSL* ssl) {
+  const X509* const leaf = SSL_get0_peer_certificate(ssl);
+  return leaf != nullptr && X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0;
+}
+
 std::string ClientFields(SSL* ssl, ClientCertificates mode) {
   const X509* const leaf = SSL_get0_peer_certificate(ssl);
   if (leaf == nullptr || mode == ClientCertificates::kOff) return {};
@@ -77,10 +82,12 @@ std::string ClientFields(SSL* ssl, ClientCertificates mode) {
     out.append(kPrefix).append(suffix).append(": ").append(value).append("\r\n");
   };
   if (mode == ClientCertificates::kPassthrough) {
-    std::string chain;
-    const STACK_OF(X509)* const shown = SSL_get_peer_cert_chain(ssl);  // with the leaf
-    for (int i = 0; i < sk_X509_num(shown); ++i) chain += Pem(sk_X509_value(shown, i));
-    add("", chain.empty() ? Pem(leaf) : chain);  // a resumed session knows only the leaf
+    // The leaf, whose key the client has, before what it sent along, which may be anybody's: a
+    // server's chain of its peer is without the leaf, and a resumed session knows only that.
+    std::string chain = Pem(leaf);
+    const STACK_OF(X509)* const others = SSL_get_peer_cert_chain(ssl);
+    for (int i = 0; i < sk_X509_num(others); ++i) chain += Pem(sk_X509_value(others, i));
+    add("", chain);
   } else {
     add("-Serial-Number", Serial(leaf));
     add("-Issuer", Name(X509_get_issuer_name(leaf)));

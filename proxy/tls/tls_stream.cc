@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "proxy/tls/openssl.h"
 
@@ -93,7 +94,7 @@ struct TlsStream::Bio {
     } while (bytes < 0 && errno == EINTR);
     if (bytes > 0) {
       // epoll(7): a short read has emptied the socket; the next event tells of more.
-      stream.is_drained_ = static_cast<size_t>(bytes) < size;
+      stream.is_drained_ = stream.was_short_ = static_cast<size_t>(bytes) < size;
       *got = static_cast<size_t>(bytes);
       return 1;
     }
@@ -101,6 +102,7 @@ struct TlsStream::Bio {
       stream.is_ended_ = true;
     } else if (errno == EAGAIN) {
       stream.is_drained_ = true;
+      stream.was_short_ = false;
       BIO_set_retry_read(bio);
     } else {
       stream.socket_error_ = errno;
@@ -210,6 +212,14 @@ int TlsStream::Judge(int result) {
   }
 }
 
+// A short read has emptied the socket of bytes, but the peer's end may have come with them, in the
+// one event that told of both. Where the bytes make no whole record, nobody would ask for it.
+bool TlsStream::LooksAgain() {
+  if (!std::exchange(was_short_, false)) return false;
+  is_drained_ = false;
+  return true;
+}
+
 int TlsStream::Handshake() {
   if (is_open_) return 0;
   if (is_broken_) return -EPROTO;
@@ -217,9 +227,13 @@ int TlsStream::Handshake() {
   if (has_begun_) is_drained_ = false;
   has_begun_ = true;
   is_corked_ = true;
-  const int result = SSL_do_handshake(ssl_.get());
+  int result;
+  int error;
+  do {
+    result = SSL_do_handshake(ssl_.get());
+    error = result == 1 ? 0 : Judge(result);
+  } while (error == -EAGAIN && LooksAgain());
   is_corked_ = false;
-  const int error = result == 1 ? 0 : Judge(result);
   const int flushed = unsent_.empty() ? 0 : FlushHandshake();
   if (result != 1) {
     if (error == -EAGAIN && flushed != 0) return flushed;
@@ -278,6 +292,7 @@ Received TlsStream::Receive(char* data, size_t size) {
     if (const int result = SSL_read_ex(ssl_.get(), data + total, size - total, &got); result != 1) {
       const int error = Judge(result);
       if (total > 0) return {static_cast<ssize_t>(total), error == -EAGAIN};
+      if (error == -EAGAIN && LooksAgain()) continue;
       return {error, true};
     }
     total += got;
@@ -287,7 +302,8 @@ Received TlsStream::Receive(char* data, size_t size) {
 }
 
 ssize_t TlsStream::Send(const iovec* pieces, size_t count) {
-  if (is_broken_) return -EPIPE;
+  if (is_broken_ || cannot_send_) return -EPIPE;
+  socket_error_ = 0;
   size_t total = 0;
   while (true) {
     size_t size = 0;
@@ -300,6 +316,10 @@ ssize_t TlsStream::Send(const iovec* pieces, size_t count) {
     size_t written = 0;
     if (const int result = SSL_write_ex(ssl_.get(), data, size, &written); result != 1) {
       const int error = Judge(result);
+      if (socket_error_ != 0) {  // what the peer said before it went can still be read
+        cannot_send_ = true;
+        is_broken_ = false;
+      }
       if (error == -EAGAIN) owed_ = size;
       if (total > 0) return static_cast<ssize_t>(total);
       return error == 0 ? -EPIPE : error;
@@ -311,7 +331,7 @@ ssize_t TlsStream::Send(const iovec* pieces, size_t count) {
 
 int TlsStream::CloseNotify() {
   // Within a record that is sent in part there is no place for it.
-  if (!is_open_ || is_broken_ || owed_ > 0 || has_said_goodbye_) return 0;
+  if (!is_open_ || is_broken_ || cannot_send_ || owed_ > 0 || has_said_goodbye_) return 0;
   // Its result is 0 also for an alert that still waits, from the second call on.
   SSL_shutdown(ssl_.get());
   ERR_clear_error();

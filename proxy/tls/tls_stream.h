@@ -53,6 +53,7 @@ class TlsStream final : public TransportLayer {
 
   // -EAGAIN, 0 at a clean end, or -errno; empties the error queue.
   int Judge(int result);
+  bool LooksAgain();
   // Sends what the handshake has left in unsent_. 0, -EAGAIN or -errno.
   int FlushHandshake();
   void Finish();
@@ -61,11 +62,13 @@ class TlsStream final : public TransportLayer {
   const int fd_;
   bool is_open_ = false;    // the handshake is over
   bool is_drained_;         // the last receive took all that was there
+  bool was_short_ = false;  // as a short read shows, which says nothing of an end
   bool has_begun_ = false;  // the handshake
   bool is_corked_ = false;  // what is written waits in unsent_: a flight leaves with one send
   bool is_ended_ = false;   // the peer's FIN was read
   bool wants_write_ = false;
-  bool is_broken_ = false;  // nothing more can be said
+  bool is_broken_ = false;    // nothing more can be said
+  bool cannot_send_ = false;  // the socket takes nothing any more
   bool has_said_goodbye_ = false;
   HandshakeFailure failure_ = HandshakeFailure::kNone;
   int socket_error_ = 0;

@@ -341,6 +341,29 @@ TEST_F(TlsListenerTest, VerifiesClientCertificates) {
   EXPECT_EQ(target_->requests(), 2);
 }
 
+// A ticket says nothing of the certificate that it was given for: it ends with that.
+TEST_F(TlsListenerTest, ResumesNoSessionOfAnExpiredClient) {
+  const TestCertificate authority =
+      MakeCertificate({.common_name = "ca", .key_index = 7, .is_authority = true});
+  StartBefore(Echo, Web(),
+              "        mutualAuthentication:\n          mode: MODE_VERIFY\n          caPem: |\n" +
+                  Indented(authority.pem, 12));
+  const TestCertificate brief =
+      MakeCertificate({.common_name = "brief", .ends = std::chrono::seconds(3)}, &authority);
+  RawSocket client = ConnectTls(port(), {.certificate = &brief});
+  ASSERT_EQ(StatusOf(Ask(client)), 200);
+  std::shared_ptr<SSL_SESSION> session(SSL_get1_session(client.tls()), SSL_SESSION_free);
+  // Each visit brings a new ticket.
+  EXPECT_TRUE(WaitUntil([&] {
+    RawSocket again = ConnectTls(port(), {.session = session.get(), .certificate = &brief});
+    if (StatusOf(Ask(again)) != 200) return true;
+    session.reset(SSL_get1_session(again.tls()), SSL_SESSION_free);
+    return false;
+  }));
+  EXPECT_GT(proxy_->Metric("client_tls_resumption_count_total"), 0);
+  EXPECT_TRUE(WaitFailures("ClientCertificate", 1));
+}
+
 TEST_F(TlsListenerTest, RefusesConfigsThatCannotBeServed) {
   const auto config = [](const std::string& listener, const std::string& rest) {
     return ConfigFor({}, "", "", listener) + rest;

@@ -119,6 +119,40 @@ TEST_F(TlsTargetTest, VerifiesTheChainAndTheName) {
   }
 }
 
+// Without a name of its own the group takes the one that the target is told, rewritten or not.
+TEST_F(TlsTargetTest, VerifiesTheHostThatTheTargetGets) {
+  ServerSide side(MakeCertificate({.names = {"inside.test"}}, &Authority()));
+  ScriptedTarget target(ScriptedTarget::Answers("hello"), side.get());
+  ScriptedTarget second(ScriptedTarget::Answers("hello"), side.get());
+  std::string config =
+      ConfigFor({target.port(), second.port()},
+                "    protocol: PROTOCOL_HTTPS\n    passiveEjection: { consecutiveFailures: 3 }\n   "
+                " targetTls:\n      verify: VERIFY_FULL\n"
+                "      caPem: |\n" +
+                    Indented(Authority().pem, 8));
+  const std::string rules =
+      "        rules:\n          - priority: 1\n            conditions: [{ hostHeader: "
+      "[public.test] }]\n"
+      "            transforms: [{ hostHeaderRewrite: { regex: '.*', replace: inside.test } }]\n"
+      "            action: { forward: { targetGroups: [{ name: blue }] } }\n";
+  config.insert(config.find("        defaultAction:"), rules);
+  proxy_ = std::make_unique<ProxyProcess>(config, std::vector<std::string>{"--workers=1"});
+  ASSERT_TRUE(proxy_->WaitReady());
+  ASSERT_TRUE(proxy_->WaitHealthy(2));
+  const auto ask = [&](const std::string& host) {
+    RawSocket client = RawSocket::Connect(proxy_->Port());
+    client.Send("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    return StatusOf(client.ReadMessage());
+  };
+  EXPECT_EQ(ask("public.test"), 200);
+  EXPECT_EQ(ask("inside.test."), 200);
+  // A name that a client made up says nothing of the target.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(ask("other.test"), 502);
+  EXPECT_EQ(ask("public.test"), 200);
+  EXPECT_EQ(proxy_->Metric("passive_ejection_count_total"), 0);
+  EXPECT_TRUE(side.WasAskedFor("inside.test"));
+}
+
 TEST_F(TlsTargetTest, TriesAnotherTargetWhenTlsFails) {
   ServerSide good(MakeCertificate({.names = {"target.test"}}, &Authority()));
   ServerSide bad(MakeCertificate({.names = {"target.test"}}));

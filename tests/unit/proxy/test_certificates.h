@@ -18,9 +18,9 @@ struct CertificateRequest {
   std::vector<std::string> addresses = {};  // subjectAltName IP
   std::string common_name = "test";
   TestKey key = TestKey::kP256;
-  int key_index = 0;               // keys of one kind and index are the same
-  std::chrono::hours begins{-24};  // from now
-  std::chrono::hours ends{24 * 30};
+  int key_index = 0;                                      // keys of one kind and index are the same
+  std::chrono::seconds begins = std::chrono::hours(-24);  // from now
+  std::chrono::seconds ends = std::chrono::hours(24 * 30);
   bool is_authority = false;
 };
 

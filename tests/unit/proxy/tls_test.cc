@@ -41,7 +41,9 @@ class Pair {
                                           TlsStream::Side::kClient);
   }
   ~Pair() {
-    for (const int fd : fds_) close(fd);
+    for (const int fd : fds_) {
+      if (fd >= 0) close(fd);
+    }
   }
   bool Shake() {
     int server = -EAGAIN;
@@ -56,6 +58,10 @@ class Pair {
   }
   TlsStream& server() { return *server_; }
   TlsStream& client() { return *client_; }
+  void CloseServer() {
+    server_.reset();
+    close(std::exchange(fds_[0], -1));
+  }
   int server_fd() const { return fds_[0]; }
   int client_fd() const { return fds_[1]; }
 
@@ -171,6 +177,39 @@ TEST(TlsStream, SaysGoodbyeLaterWhereTheSocketIsFull) {
       << "one alert of TLS 1.3";
   EXPECT_EQ(pair.server().CloseNotify(), 0);
   EXPECT_EQ(recv(pair.client_fd(), junk.data(), junk.size(), MSG_DONTWAIT), -1) << "said once";
+}
+
+// The end comes with the last bytes: there is no other event to find it by.
+TEST(TlsStream, FindsTheEndBehindHalfARecord) {
+  const std::string half("\x17\x03\x03\x00\x20half", 9);
+  Pair pair(*Server({}), *Client(), "web.test");
+  ASSERT_TRUE(pair.Shake());
+  char block[64];
+  ASSERT_EQ(send(pair.client_fd(), half.data(), half.size(), 0), 9);
+  EXPECT_EQ(pair.server().Receive(block, sizeof block).bytes, -EAGAIN);
+  ASSERT_EQ(send(pair.client_fd(), "more", 4, 0), 4);
+  shutdown(pair.client_fd(), SHUT_WR);
+  EXPECT_EQ(pair.server().Receive(block, sizeof block).bytes, -ECONNRESET);
+
+  Pair greeted(*Server({}), *Client(), "web.test");
+  ASSERT_EQ(send(greeted.client_fd(), "\x16\x03\x01\x02\x00\x01", 6, 0), 6);
+  shutdown(greeted.client_fd(), SHUT_WR);
+  EXPECT_EQ(greeted.server().Handshake(), -ECONNRESET);
+}
+
+// An early answer, and gone: what cannot be sent any more does not take the answer away.
+TEST(TlsStream, ReadsWhatCameBeforeThePeerWasGone) {
+  Pair pair(*Server({}), *Client(), "web.test");
+  ASSERT_TRUE(pair.Shake());
+  const iovec piece{const_cast<char*>("answer"), 6};
+  ASSERT_EQ(pair.server().Send(&piece, 1), 6);
+  ASSERT_EQ(pair.server().CloseNotify(), 0);
+  pair.CloseServer();
+  EXPECT_EQ(pair.client().Send(&piece, 1), -EPIPE);
+  EXPECT_EQ(pair.client().Send(&piece, 1), -EPIPE);
+  char block[64];
+  EXPECT_EQ(pair.client().Receive(block, sizeof block).bytes, 6);
+  EXPECT_EQ(pair.client().Receive(block, sizeof block).bytes, 0);
 }
 
 TEST(TlsStream, KnowsThatTheSocketIsEmpty) {
@@ -328,6 +367,35 @@ TEST(ClientContext, AsksForTheHostWithoutItsPort) {
   EXPECT_EQ(of_host->NameFor("[::1]:80"), "");
   EXPECT_EQ(of_host->NameFor(""), "");
   EXPECT_EQ(Client({.server_name = "Fixed.test"})->NameFor("shop.test"), "fixed.test");
+}
+
+// What the client has no key for comes second, whatever it sends along.
+TEST(ClientFields, PassTheClientsOwnCertificateFirst) {
+  const TestCertificate victim = MakeCertificate({.common_name = "victim"});
+  const TestCertificate mine = MakeCertificate({.common_name = "mine", .key_index = 1});
+  const auto fields = [&](const TestCertificate& shown, bool with_victim) {
+    const auto server = Server({.client_certificates = ClientCertificates::kPassthrough});
+    Pair pair(*server, *Client(), "web.test");
+    SSL_use_certificate(pair.client().ssl(), shown.certificate.get());
+    SSL_use_PrivateKey(pair.client().ssl(), shown.key.get());
+    if (with_victim) SSL_add1_chain_cert(pair.client().ssl(), victim.certificate.get());
+    EXPECT_TRUE(pair.Shake());
+    std::string text = ClientFields(pair.server().ssl(), ClientCertificates::kPassthrough);
+    return text.substr(text.find(": ") + 2, text.size() - text.find(": ") - 4);
+  };
+  EXPECT_EQ(fields(mine, true), fields(mine, false) + fields(victim, false));
+}
+
+TEST(ClientFields, KnowAnExpiredCertificate) {
+  for (const int hours : {-1, 1}) {
+    const TestCertificate mine = MakeCertificate({.ends = std::chrono::hours(hours)});
+    const auto server = Server({.client_certificates = ClientCertificates::kPassthrough});
+    Pair pair(*server, *Client(), "web.test");
+    SSL_use_certificate(pair.client().ssl(), mine.certificate.get());
+    SSL_use_PrivateKey(pair.client().ssl(), mine.key.get());
+    ASSERT_TRUE(pair.Shake());
+    EXPECT_EQ(HasClientExpired(pair.server().ssl()), hours < 0);
+  }
 }
 
 TEST(ClientFields, SayWhatTheCertificateIs) {

@@ -12,6 +12,7 @@
 namespace remuda::proxy {
 namespace {
 
+constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 constexpr size_t kCacheLineBytes = 64;
 constexpr size_t kPrefetchedLines = 4;
 
@@ -54,7 +55,7 @@ EventLoop::~EventLoop() {
 
 bool EventLoop::Add(int fd, IoHandler* handler) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = kEvents;
   event.data.ptr = handler;
   return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -69,7 +70,7 @@ bool EventLoop::AddListening(int fd, IoHandler* handler) {
 bool EventLoop::Rebind(int fd, IoHandler* from, IoHandler* to) {
   DropPending(from);
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = kEvents;
   event.data.ptr = to;
   return epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) == 0;
 }

@@ -97,7 +97,9 @@ void Tunnel::OnUpstream() {
 void Tunnel::TakeTargetEvents() {
   Wake(kTarget, (std::exchange(upstream_->is_readable, false) ? EPOLLIN : 0u) |
                     (std::exchange(upstream_->is_writable, false) ? EPOLLOUT : 0u) |
-                    (upstream_->is_closing ? EPOLLRDHUP : 0u));
+                    (upstream_->is_closing ? EPOLLRDHUP : 0u) |
+                    (upstream_->is_broken ? EPOLLERR : 0u) |
+                    (upstream_->is_urgent ? EPOLLPRI : 0u));
 }
 
 void Tunnel::Wake(Side side, uint32_t events) {
@@ -107,6 +109,7 @@ void Tunnel::Wake(Side side, uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
     end.is_hung_up = end.is_readable = end.is_writable = true;
   if ((events & EPOLLERR) != 0) end.is_broken = true;
+  if ((events & EPOLLPRI) != 0) end.is_urgent = true;
 }
 
 void Tunnel::Run() {
@@ -236,7 +239,7 @@ Tunnel::Step Tunnel::FillBuffer(Way& way) {
     way.has_ended = true;
     return Step::kMoved;
   }
-  if (got.is_drained && !source.is_hung_up) source.is_readable = false;
+  if (got.is_drained && !source.is_hung_up && !source.is_urgent) source.is_readable = false;
   const auto size = static_cast<size_t>(got.bytes);
   Count(way, size);
   way.full_reads = size < room ? uint8_t{0}

@@ -92,6 +92,8 @@ class Tunnel final : public IoHandler, public UpstreamUser {
     bool is_writable = true;
     bool is_hung_up = false;  // an end or error is behind what can be read
     bool is_broken = false;   // an error was seen
+    bool is_urgent =
+        false;  // it has sent urgent bytes: a read ends before them though more is there
   };
   // From one side to the other.
   struct Way {

@@ -16,6 +16,8 @@ void UpstreamConnection::OnIo(uint32_t events) {
     is_readable = true;
     is_writable = true;  // the error is found by the next call
   }
+  if ((events & EPOLLERR) != 0) is_broken = true;
+  if ((events & EPOLLPRI) != 0) is_urgent = true;
   if (user != nullptr) {
     user->OnUpstream();
   } else if (is_readable && !pool->StaysIdle(*this)) {

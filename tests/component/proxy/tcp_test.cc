@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <map>
 #include <mutex>
@@ -131,6 +132,43 @@ TEST(TcpTest, AResetOfTheTargetReachesTheClient) {
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("x");
   EXPECT_TRUE(IsReset(client));
+}
+
+// It has ended in order, then it breaks: no read finds that, only the event.
+TEST(TcpTest, AResetOfATargetThatHadEndedEndsTheClient) {
+  std::atomic<bool> may_break{false};
+  RawTarget target([&](RawSocket& connection) {
+    if (connection.ReadSome().empty()) return;
+    connection.EndSending();
+    WaitUntil([&] { return may_break.load(); });
+    connection.Reset();
+  });
+  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  client.Send("x");
+  EXPECT_EQ(client.ReadToEnd(), "");
+  EXPECT_EQ(proxy.Metric("active_tunnel_count"), 1);
+  may_break = true;
+  EXPECT_TRUE(WaitUntil([&] { return proxy.Metric("active_tunnel_count") == 0; }));
+}
+
+// A read ends at TCP's urgent mark, whatever lies behind it.
+TEST(TcpTest, BytesBehindUrgentOnesPass) {
+  RawTarget target(EchoAll);
+  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  client.Send("hello");
+  ASSERT_EQ(client.ReadBytes(5), "hello");
+  proxy.Signal(SIGSTOP);  // so that all comes as one event
+  client.Send("aaa");
+  ASSERT_EQ(send(client.fd(), "b", 1, MSG_OOB), 1);
+  client.Send("ccc");
+  proxy.Signal(SIGCONT);
+  EXPECT_EQ(client.ReadBytes(6), "aaaccc");
 }
 
 TEST(TcpTest, ManyBytesBothWays) {

@@ -10,11 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +22,7 @@
 #include "agent/supervisor.h"
 #include "common/archive.h"
 #include "tests/component/agent/fake_controller.h"
+#include "tests/wait.h"
 
 namespace remuda::agent {
 
@@ -51,7 +50,7 @@ class AgentHarness : public testing::Test {
                                running->Text(key::kBootId)};
         if (const Fd fd = OpenProcess(shim); fd.valid()) SendSignal(fd, SIGKILL);
       }
-      EXPECT_TRUE(Until([&] {
+      EXPECT_TRUE(WaitUntil([&] {
         bool any = false;
         for (const ProcessStat& p : ProcessesOfRun(run->Text(key::kRunId))) {
           if (p.state == 'Z') continue;
@@ -63,16 +62,6 @@ class AgentHarness : public testing::Test {
       for (const std::string& cgroup : run->All(key::kCgroup)) rmdir(cgroup.c_str());
     }
     fs::remove_all(root_, error);
-  }
-
-  // A condition that no message announces.
-  static bool Until(const std::function<bool()>& done) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!done()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
   }
 
   void StartAgent(const std::string& controller, std::vector<std::string> more = {}) {
@@ -105,7 +94,7 @@ class AgentHarness : public testing::Test {
   int EndAgent() {
     kill(agent_, SIGTERM);
     int status = 0;
-    const bool ended = Until([&] { return waitpid(agent_, &status, WNOHANG) == agent_; });
+    const bool ended = WaitUntil([&] { return waitpid(agent_, &status, WNOHANG) == agent_; });
     if (!ended) return -1;
     agent_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

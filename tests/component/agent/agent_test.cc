@@ -167,7 +167,7 @@ TEST_F(AgentTest, SaysWhoItIsAndRunsWhatItIsAssigned) {
   EXPECT_NE(status.port(), controller_.Status("i-b").port());
   EXPECT_GT(status.start_time().seconds(), 1'600'000'000);
   EXPECT_EQ(controller_.states_seen["i-a"].count(v1::PROCESS_STATE_FETCHING), 1u);
-  ASSERT_TRUE(Until([&] { return !Log("i-a").empty(); }));
+  ASSERT_TRUE(WaitUntil([&] { return !Log("i-a").empty(); }));
   EXPECT_EQ(Log("i-a"),
             "HOST=127.0.1.9 PORT=" + std::to_string(status.port()) + " I=i-a G=blue Z=z1 X=1 2\n");
   ASSERT_TRUE(controller_.Wait([&] { return controller_.usage["i-a"].memory_bytes() > 0; }));
@@ -238,7 +238,7 @@ TEST_F(AgentTest, KilledAgentComesBackAndTakesUpWhatRuns) {
   const auto before = controller_.Status("i-a");
   KillAgent();
   std::ofstream(data_ / "instances/i-b/app/go") << "x";
-  ASSERT_TRUE(Until([&] { return fs::exists(data_ / "instances/i-b/exit"); }));
+  ASSERT_TRUE(WaitUntil([&] { return fs::exists(data_ / "instances/i-b/exit"); }));
   StartAgent(controller_.address());
   ASSERT_TRUE(controller_.Wait([&] { return controller_.hellos.size() == 2; }));
   const v1::Hello& hello = controller_.hellos[1];
@@ -251,7 +251,7 @@ TEST_F(AgentTest, KilledAgentComesBackAndTakesUpWhatRuns) {
   EXPECT_EQ(hello.instances(1).state(), v1::PROCESS_STATE_EXITED);
   EXPECT_EQ(hello.instances(1).exit().code(), 9);
 
-  ASSERT_TRUE(Until([&] { return Log("i-a").find("tick 60\n") != std::string::npos; }));
+  ASSERT_TRUE(WaitUntil([&] { return Log("i-a").find("tick 60\n") != std::string::npos; }));
   std::string expected;
   for (int i = 1; i <= 60; ++i) expected += "tick " + std::to_string(i) + "\n";
   EXPECT_EQ(Log("i-a").substr(0, expected.size()), expected) << "the log is unbroken";
@@ -285,7 +285,7 @@ TEST_F(AgentTest, AShimKilledIsNoticedAndItsTreeEnded) {
   kill(static_cast<pid_t>(running->Number(key::kShimPid)), SIGKILL);
   ASSERT_TRUE(Exited("i-a") || controller_.WaitState("i-a", v1::PROCESS_STATE_FAILED));
   EXPECT_NE(controller_.Status("i-a").message().find("shim was killed"), std::string::npos);
-  EXPECT_TRUE(Until([&] { return ProcessesOfRun(run->Text(key::kRunId)).empty(); }));
+  EXPECT_TRUE(WaitUntil([&] { return ProcessesOfRun(run->Text(key::kRunId)).empty(); }));
 }
 
 TEST_F(AgentTest, WithoutAControllerAppsAreStartedAndRestarted) {
@@ -300,14 +300,14 @@ TEST_F(AgentTest, WithoutAControllerAppsAreStartedAndRestarted) {
         LogReader((data_ / "instances/i-a/logs").string()).Read(0, 100'000).bytes;
     return std::count(log.begin(), log.end(), '\n');
   };
-  ASSERT_TRUE(Until([&] { return runs() >= 3; }));
+  ASSERT_TRUE(WaitUntil([&] { return runs() >= 3; }));
 
   // An agent that begins with no controller starts what the last assignment says.
   const auto pid = static_cast<pid_t>(controller_.Status("i-b").pid());
   KillAgent();
   kill(pid, SIGKILL);
   StartAgent(controller_.address());
-  ASSERT_TRUE(Until([&] {
+  ASSERT_TRUE(WaitUntil([&] {
     const auto running = Record::ReadFrom((data_ / "instances/i-b/running").string());
     return running && running->Number(key::kAppPid) != pid &&
            OpenProcess({static_cast<pid_t>(running->Number(key::kAppPid)),
@@ -398,7 +398,7 @@ TEST_F(AgentTest, LogsAreFollowed) {
   controller_.Assign(
       {Shell("i-a", "echo one; echo two; while [ ! -e go ]; do sleep 0.02; done; echo three")});
   ASSERT_TRUE(Running("i-a"));
-  ASSERT_TRUE(Until([&] { return Log("i-a") == "one\ntwo\n"; }));
+  ASSERT_TRUE(WaitUntil([&] { return Log("i-a") == "one\ntwo\n"; }));
   v1::ConnectResponse request;
   request.mutable_log()->set_stream_id(1000);
   request.mutable_log()->set_instance("i-a");
@@ -422,7 +422,7 @@ TEST_F(AgentTest, ASnapshotBecomesAnImage) {
   Begin();
   controller_.Assign({Shell("i-a", "echo made here > new.txt; echo ready; exec sleep 1000")});
   ASSERT_TRUE(Running("i-a"));
-  ASSERT_TRUE(Until([&] { return Log("i-a") == "ready\n"; }));
+  ASSERT_TRUE(WaitUntil([&] { return Log("i-a") == "ready\n"; }));
   v1::ConnectResponse request;
   request.mutable_snapshot()->set_snapshot_id(7);
   request.mutable_snapshot()->set_instance("i-a");
@@ -486,7 +486,7 @@ TEST_F(AgentTest, AUserIsBecomeOrTheStartIsRefused) {
     return;
   }
   ASSERT_TRUE(Running("i-a"));
-  EXPECT_TRUE(Until([&] { return Log("i-a") == "nobody\nnobody\n"; })) << Log("i-a");
+  EXPECT_TRUE(WaitUntil([&] { return Log("i-a") == "nobody\nnobody\n"; })) << Log("i-a");
 }
 
 }  // namespace

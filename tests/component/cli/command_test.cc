@@ -145,12 +145,14 @@ TEST_F(CommandTest, GetOfNothing) {
 TEST_F(CommandTest, GetWatchPrintsWhatChanges) {
   state().hosts.emplace_back().set_name("hosts/h1");
   RemudaProcess watch({"get", "hosts", "--watch"}, Environment());
-  ASSERT_TRUE(Await([&] { return watch.out().find("h1") != std::string::npos; })) << watch.err();
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().find("h1") != std::string::npos; }))
+      << watch.err();
   {
     const std::lock_guard lock(state().mutex);
     state().hosts.emplace_back().set_name("hosts/h2");
   }
-  EXPECT_TRUE(Await([&] { return watch.out().find("h2") != std::string::npos; })) << watch.out();
+  EXPECT_TRUE(WaitUntil([&] { return watch.out().find("h2") != std::string::npos; }))
+      << watch.out();
   EXPECT_EQ(watch.out().find("h1"), watch.out().rfind("h1"));  // It has not changed.
 }
 
@@ -158,17 +160,20 @@ TEST_F(CommandTest, GetWatchWaitsForAControllerThatGoesAway) {
   auto first = std::make_unique<FakeController>();
   first->state().hosts.emplace_back().set_name("hosts/h1");
   RemudaProcess watch({"get", "hosts", "-w", "--controller", first->address()}, {});
-  ASSERT_TRUE(Await([&] { return watch.out().find("h1") != std::string::npos; })) << watch.err();
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().find("h1") != std::string::npos; }))
+      << watch.err();
   const int port = first->port();
   first.reset();
-  ASSERT_TRUE(Await([&] { return watch.err().find("controller is away") != std::string::npos; }));
+  ASSERT_TRUE(
+      WaitUntil([&] { return watch.err().find("controller is away") != std::string::npos; }));
   FakeController second(port);
   {
     const std::lock_guard lock(second.state().mutex);
     second.state().hosts.emplace_back().set_name("hosts/h2");
   }
-  EXPECT_TRUE(Await([&] { return watch.out().find("h2") != std::string::npos; })) << watch.err();
-  EXPECT_TRUE(Await([&] { return watch.err().find("hosts/h1 is gone") != std::string::npos; }));
+  EXPECT_TRUE(WaitUntil([&] { return watch.out().find("h2") != std::string::npos; }))
+      << watch.err();
+  EXPECT_TRUE(WaitUntil([&] { return watch.err().find("hosts/h1 is gone") != std::string::npos; }));
 }
 
 TEST_F(CommandTest, DescribeShowsInstancesTargetsAndActivities) {
@@ -268,7 +273,7 @@ TEST_F(CommandTest, CtrlCStopsWatchingAndSaysHowToGoOn) {
   state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_BAKING));
   state().hold_watch_open = true;
   RemudaProcess deploy({"deploy", "asg/blue", "--template", "shop:2"}, Environment());
-  ASSERT_TRUE(Await([&] { return deploy.out().find("BAKING") != std::string::npos; }))
+  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("BAKING") != std::string::npos; }))
       << deploy.err();
   deploy.Signal(SIGINT);
   const Finished finished = deploy.Wait();
@@ -286,7 +291,7 @@ TEST_F(CommandTest, DeployGoesOnWatchingWhenTheControllerComesBack) {
   first->state().hold_watch_open = true;
   RemudaProcess deploy(
       {"deploy", "asg/blue", "--template", "shop:2", "--controller", first->address()}, {});
-  ASSERT_TRUE(Await([&] { return deploy.out().find("SHIFTING") != std::string::npos; }))
+  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("SHIFTING") != std::string::npos; }))
       << deploy.err();
   const int port = first->port();
   first.reset();

@@ -45,7 +45,7 @@ class DevTest : public testing::Test {
   }
 
   bool AwaitUp() const {
-    return Await([this] { return fs::exists(ready_); });
+    return WaitUntil([this] { return fs::exists(ready_); });
   }
   // Value of a pid in the ready file, found by the program's name.
   pid_t PidOf(const std::string& name) const {
@@ -92,9 +92,9 @@ TEST_F(DevTest, StartsAProgramThatDiedAgainOnTheSamePort) {
   fs::remove(data_ + "/agents/h1/arguments");
   kill(PidOf("controller"), SIGKILL);
   kill(PidOf("h1"), SIGKILL);
-  EXPECT_TRUE(Await([&] { return dev.err().find("controller is back") != std::string::npos; }))
+  EXPECT_TRUE(WaitUntil([&] { return dev.err().find("controller is back") != std::string::npos; }))
       << dev.err();
-  EXPECT_TRUE(Await([&] { return dev.err().find("agent h1 is back") != std::string::npos; }))
+  EXPECT_TRUE(WaitUntil([&] { return dev.err().find("agent h1 is back") != std::string::npos; }))
       << dev.err();
   EXPECT_THAT(dev.err(),
               HasSubstr("controller ended (signal 9 (Killed)); starting it again in 250 ms"));
@@ -113,7 +113,7 @@ TEST_F(DevTest, ChildrenDieWithItEvenWhenItIsKilled) {
   const std::vector<pid_t> pids = {PidOf("controller"), PidOf("h1"), PidOf("h2"), PidOf("p1")};
   dev.Signal(SIGKILL);
   dev.Wait();
-  for (const pid_t pid : pids) EXPECT_TRUE(Await([pid] { return !IsAlive(pid); })) << pid;
+  for (const pid_t pid : pids) EXPECT_TRUE(WaitUntil([pid] { return !IsAlive(pid); })) << pid;
   // The lock went with it.
   fs::remove(ready_);
   RemudaProcess again(Arguments(), Environment());

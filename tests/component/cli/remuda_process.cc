@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <thread>
 
 namespace remuda::testing_cli {
 
@@ -28,16 +27,6 @@ std::string MakeTempDir() {
   std::string name = (std::filesystem::temp_directory_path() / "remuda-cli-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) std::abort();
   return name;
-}
-
-bool Await(const std::function<bool()>& condition, std::chrono::seconds deadline) {
-  const auto end = std::chrono::steady_clock::now() + deadline;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(10));  // between two looks, not instead of one
-  }
-  return true;
 }
 
 RemudaProcess::RemudaProcess(const std::vector<std::string>& arguments,
@@ -88,7 +77,7 @@ Finished RemudaProcess::Wait() {
   int status = 0;
   if (pid_ <= 0) return {};
   const bool ended =
-      Await([&] { return waitpid(pid_, &status, WNOHANG) == pid_; }, std::chrono::seconds(60));
+      WaitUntil([&] { return waitpid(pid_, &status, WNOHANG) == pid_; }, std::chrono::seconds(60));
   EXPECT_TRUE(ended) << "still running; stdout:\n" << out() << "\nstderr:\n" << err();
   if (!ended) return {};
   pid_ = -1;

@@ -3,11 +3,11 @@
 
 #include <sys/types.h>
 
-#include <chrono>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "tests/wait.h"
 
 namespace remuda::testing_cli {
 
@@ -41,10 +41,6 @@ class RemudaProcess {
 
 Finished RunRemuda(const std::vector<std::string>& arguments,
                    const std::map<std::string, std::string>& environment);
-
-// Whether `condition` came true in time; polls.
-bool Await(const std::function<bool()>& condition,
-           std::chrono::seconds deadline = std::chrono::seconds(30));
 
 std::string MakeTempDir();
 std::string ReadAll(const std::string& path);

@@ -18,6 +18,7 @@
 #include "remuda/v1/target_group.grpc.pb.h"
 #include "tests/component/controller/controller_process.h"
 #include "tests/component/controller/fake_receivers.h"
+#include "tests/wait.h"
 
 namespace remuda {
 namespace {
@@ -122,12 +123,7 @@ class ClusterTest : public testing::Test {
   }
   bool WaitForProxy(const std::string& name,
                     const std::function<bool(const v1::Proxy&)>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (condition(GetProxy(name))) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
+    return WaitUntil([&] { return condition(GetProxy(name)); }, kPatience);
   }
 
   ControllerProcess controller_;
@@ -377,10 +373,8 @@ TEST_F(ClusterTest, ImagesAreVerifiedResumedAndForgotten) {
   remove.set_name("images/app");
   google::protobuf::Empty empty;
   ASSERT_TRUE((Call<v1::ImageService>(&v1::ImageService::Stub::DeleteImage, remove, &empty).ok()));
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!std::filesystem::is_empty(blobs) && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::yield();
-  EXPECT_TRUE(std::filesystem::is_empty(blobs)) << "the bytes of a deleted image stay";
+  EXPECT_TRUE(WaitUntil([&] { return std::filesystem::is_empty(blobs); }))
+      << "the bytes of a deleted image stay";
 }
 
 TEST_F(ClusterTest, LogsAndSnapshotsGoThroughTheAgentsSession) {

@@ -14,7 +14,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <thread>
+
+#include "tests/wait.h"
 
 namespace remuda {
 namespace {
@@ -82,13 +83,10 @@ void ControllerProcess::Start(std::vector<std::string> more_flags) {
                                     "--data-dir", data_dir_, "--ready-file", ready};
   flags.insert(flags.end(), more_flags.begin(), more_flags.end());
   pid_ = Spawn(flags, directory_ + "/log");
-  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
-  while (!std::filesystem::exists(ready)) {
-    if (std::chrono::steady_clock::now() > deadline || !IsAlive()) {
-      std::fprintf(stderr, "remuda-controller does not get ready:\n%s\n", Log().c_str());
-      std::abort();
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  WaitUntil([&] { return std::filesystem::exists(ready) || !IsAlive(); }, kStartTimeout);
+  if (!std::filesystem::exists(ready)) {
+    std::fprintf(stderr, "remuda-controller does not get ready:\n%s\n", Log().c_str());
+    std::abort();
   }
   const std::string text = ReadFile(ready);
   grpc_ = Field(text, "grpc");

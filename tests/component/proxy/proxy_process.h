@@ -3,16 +3,14 @@
 
 #include <sys/types.h>
 
-#include <functional>
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "tests/component/proxy/raw_socket.h"
+#include "tests/wait.h"
 
 namespace remuda::proxy::testing {
-
-// Waits until `condition` holds; false if it does not within kDeadline.
-bool WaitUntil(const std::function<bool()>& condition);
 
 class ProxyProcess {
  public:

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <chrono>
 
+#include "tests/wait.h"
+
 namespace remuda::agent {
 namespace {
 
@@ -31,9 +33,8 @@ TEST(UsageMeter, CountsATreeAndTheProcessorItTook) {
   const auto first = meter.Look({{"i-1", parent}}, "/", start);
   ASSERT_EQ(first.instances_size(), 1);
   EXPECT_EQ(first.instances(0).cpu_millis(), 0) << "nothing to compare with yet";
-  const auto deadline = start + std::chrono::seconds(30);
   const uint64_t before = spun();
-  while (spun() < before + 20 && std::chrono::steady_clock::now() < deadline) usleep(1000);
+  EXPECT_TRUE(WaitUntil([&] { return spun() >= before + 20; }));
   // As if exactly one second had passed: 20 ticks of 10 ms are a fifth of a core, and a little more
   // by now.
   const auto second = meter.Look({{"i-1", parent}}, "/", start + std::chrono::seconds(1));

@@ -24,6 +24,7 @@
 #include "tests/component/proxy/fake_controller.h"
 #include "tests/component/proxy/load.h"
 #include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/updates.h"
 
 namespace remuda::proxy::testing {
 namespace {
@@ -146,38 +147,21 @@ class Bench {
     controller_.Expect([](const auto& m) { return m.has_hello(); });
   }
 
+  // The load balancer and its group. A check is rare, so that it takes no time from the changes.
   v1::ConfigUpdate First() {
-    v1::ConfigUpdate update = Next();
-    update.clear_base();
-    port_ = ScriptedTarget(ScriptedTarget::Answers("")).port();
-    auto* balancer = update.mutable_upserts()->add_load_balancers();
-    balancer->set_name("loadBalancers/bench");
-    auto* listener = balancer->add_listeners();
-    listener->set_port(port_);
-    listener->set_address("127.0.0.1");
-    listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_name("bench");
-    auto* group = update.mutable_upserts()->add_target_groups();
-    group->set_name("targetGroups/bench");
-    group->mutable_health_check()->set_path("/health");
-    group->mutable_health_check()->mutable_interval()->set_seconds(300);
+    v1::ConfigUpdate update = Whole(++sequence_, port_);
+    auto* check = update.mutable_upserts()->mutable_target_groups(0)->mutable_health_check();
+    check->clear_interval();
+    check->mutable_interval()->set_seconds(300);
     return update;
   }
   // The next revision, as a delta on the present one.
   v1::ConfigUpdate Next() {
-    v1::ConfigUpdate update;
-    update.mutable_base()->set_epoch(1);
-    update.mutable_base()->set_sequence(sequence_);
-    update.mutable_revision()->set_epoch(1);
-    update.mutable_revision()->set_sequence(++sequence_);
-    return update;
+    ++sequence_;
+    return Update(sequence_, sequence_ - 1);
   }
-  v1::Target* AddTarget(v1::ConfigUpdate& update, size_t index) {
-    v1::Target* target = update.mutable_upserts()->add_targets();
-    target->set_target_group("bench");
-    target->set_id("i-" + std::to_string(index));
-    target->set_address("127.0.0.1");
-    target->set_port(servers_.PortOf(index));
-    return target;
+  v1::Target* Add(v1::ConfigUpdate& update, size_t index) {
+    return AddTarget(update, "i-" + std::to_string(index), servers_.PortOf(index));
   }
   // Sends it and waits for the acknowledgement; microseconds.
   double Apply(v1::ConfigUpdate update) {
@@ -215,7 +199,7 @@ class Bench {
   FakeController controller_;
   ProxyProcess proxy_;
   int64_t sequence_ = 0;
-  uint16_t port_ = 0;
+  const uint16_t port_ = FreePort();
 };
 
 // Applies one change and notes what it cost, including the workers' next picks.
@@ -243,7 +227,7 @@ Report ChangeTheSet(const Options& options) {
   Report report("changing set", kSteadyTargets + kChangingTargets);
   Bench bench;
   v1::ConfigUpdate first = bench.First();
-  for (size_t i = 0; i < report.targets; ++i) bench.AddTarget(first, i);
+  for (size_t i = 0; i < report.targets; ++i) bench.Add(first, i);
   bench.Apply(std::move(first));
   if (!bench.WaitHealthy(report.targets)) throw std::runtime_error("the targets are not healthy");
   Load load(bench.port(), kClients, Load::AtBad::kGoOn);
@@ -251,9 +235,9 @@ Report ChangeTheSet(const Options& options) {
     const size_t index = kSteadyTargets + static_cast<size_t>(i / 3) % kChangingTargets;
     v1::ConfigUpdate update = bench.Next();
     if (i % 3 == 1) {
-      update.add_removed_targets("bench/i-" + std::to_string(index));
+      update.add_removed_targets("blue/i-" + std::to_string(index));
     } else {
-      bench.AddTarget(update, index)
+      bench.Add(update, index)
           ->set_state(i % 3 == 0 ? v1::Target::STATE_DRAINING : v1::Target::STATE_ACTIVE);
     }
     Measure(bench, load, std::move(update), report);
@@ -267,13 +251,13 @@ Report ChangeOneOfMany(const Options& options) {
   Report report("one of many", options.targets);
   Bench bench;
   v1::ConfigUpdate first = bench.First();
-  for (size_t i = 0; i < options.targets; ++i) bench.AddTarget(first, i);
+  for (size_t i = 0; i < options.targets; ++i) bench.Add(first, i);
   bench.Apply(std::move(first));
   if (!bench.WaitHealthy(report.targets)) throw std::runtime_error("the targets are not healthy");
   Load load(bench.port(), kClients, Load::AtBad::kGoOn);
   for (int64_t i = 0; i < options.changes; ++i) {
     v1::ConfigUpdate update = bench.Next();
-    bench.AddTarget(update, static_cast<size_t>(i / 2 * 7919) % options.targets)
+    bench.Add(update, static_cast<size_t>(i / 2 * 7919) % options.targets)
         ->set_state(i % 2 == 0 ? v1::Target::STATE_DRAINING : v1::Target::STATE_ACTIVE);
     Measure(bench, load, std::move(update), report);
   }

@@ -8,11 +8,10 @@
 #include <fstream>
 #include <iterator>
 
-#include "remuda/proxy/v1/proxy.pb.h"
 #include "tests/component/proxy/configs.h"
-#include "tests/component/proxy/fake_controller.h"
 #include "tests/component/proxy/metrics_text.h"
 #include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/updates.h"
 
 namespace remuda::proxy::testing {
 namespace {
@@ -119,33 +118,17 @@ TEST(AdminTest, MetricsAreDocumented) {
   }
 }
 
-v1::ConfigUpdate Update(int64_t sequence) {
-  v1::ConfigUpdate update;
-  update.mutable_revision()->set_epoch(1);
-  update.mutable_revision()->set_sequence(sequence);
-  return update;
-}
-
-void AddTarget(v1::ConfigUpdate& update, const std::string& group, const std::string& id,
-               uint16_t port) {
-  auto& target = *update.mutable_upserts()->add_targets();
-  target.set_target_group(group);
-  target.set_id(id);
-  target.set_address("127.0.0.1");
-  target.set_port(port);
-}
-
 // What leaves the config leaves the page, and what stays keeps its counts.
 TEST(AdminTest, SeriesGoWithTheirTargets) {
   ScriptedTarget target(ScriptedTarget::Answers("hello"));
   FakeController controller(1);
-  ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=2"});
+  ProxyProcess proxy("", ControllerFlags(controller));
   v1::ConfigUpdate first = Update(1);
   for (const char* id : {"blue", "green"}) {
     auto& group = *first.mutable_upserts()->add_target_groups();
     group.set_name(id);
-    AddTarget(first, id, std::string(id) + "-1", target.port());
-    AddTarget(first, id, std::string(id) + "-2\"\\", target.port());
+    AddTarget(first, std::string(id) + "-1", target.port(), id);
+    AddTarget(first, std::string(id) + "-2\"\\", target.port(), id);
   }
   (void)controller.Expect([](const v1::ConnectRequest& m) { return m.has_hello(); });
   controller.Send(first);
@@ -157,8 +140,7 @@ TEST(AdminTest, SeriesGoWithTheirTargets) {
   EXPECT_TRUE(
       WaitUntil([&] { return proxy.Metric("healthy_host_count{target_group=\"green\"}") == 2; }));
 
-  v1::ConfigUpdate second = Update(2);
-  *second.mutable_base() = first.revision();
+  v1::ConfigUpdate second = Update(2, 1);
   second.add_removed_target_groups("green");
   second.add_removed_targets("blue/blue-2\"\\");
   controller.Send(second);

@@ -10,9 +10,10 @@
 
 namespace remuda::proxy::testing {
 
-inline v1::Target* AddTarget(v1::ConfigUpdate& update, const std::string& id, uint16_t port) {
+inline v1::Target* AddTarget(v1::ConfigUpdate& update, const std::string& id, uint16_t port,
+                             const std::string& group = "blue") {
   v1::Target* target = update.mutable_upserts()->add_targets();
-  target->set_target_group("blue");
+  target->set_target_group(group);
   target->set_id(id);
   target->set_address("127.0.0.1");
   target->set_port(port);

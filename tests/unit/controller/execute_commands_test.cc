@@ -1,5 +1,5 @@
 // What each command does: create, update with masks and etags, delete with its preconditions,
-// deployments, instances, hosts, proxies.
+// instances, hosts, proxies. Deployments: execute_deployments_test.cc.
 #include "tests/unit/controller/execute_fixture.h"
 
 namespace remuda::core {
@@ -11,11 +11,6 @@ class CommandsTest : public ExecuteTest {
  protected:
   void SetUp() override { PlayLab(); }
 
-  template <class T>
-  std::string EtagFrom(const std::string& request) {
-    return Do<v1::AutoScalingGroup>(Parse<T>(request)).etag();
-  }
-
   void PutInstance(const std::string& id, v1::InstanceState state) {
     v1::Instance instance;
     instance.set_name("instances/" + id);
@@ -26,27 +21,6 @@ class CommandsTest : public ExecuteTest {
     instance.mutable_launch_template()->set_version(1);
     Draft draft(state_);
     draft.Put(id, std::move(instance));
-    Commit(draft);
-  }
-
-  void MakeVersion2() {
-    PushImage("shop-v2", 'b');
-    Do<v1::LaunchTemplate>(Parse<v1::CreateLaunchTemplateVersionRequest>(
-        R"(launch_template { name: "shop" image: "shop-v2" command: "node" })"));
-  }
-
-  v1::Deployment Deploy(bool supersede = false) {
-    auto request = Parse<v1::CreateDeploymentRequest>(
-        R"(deployment { auto_scaling_group: "blue" to { name: "shop" } })");
-    request.set_supersede(supersede);
-    return Do<v1::Deployment>(request);
-  }
-
-  void SetPhase(const std::string& id, v1::DeploymentPhase phase) {
-    v1::Deployment value = *Find<v1::Deployment>(id);
-    value.set_phase(phase);
-    Draft draft(state_);
-    draft.Put(id, std::move(value));
     Commit(draft);
   }
 };
@@ -328,154 +302,6 @@ TEST_F(CommandsTest, RegisterAndDeregisterTargets) {
       Try(Parse<v1::DeregisterTargetsRequest>(
           R"(target_group: "blue" targets { address: "10.0.0.1" port: 80 } targets { address: "10.0.0.9" port: 1 })")),
       StatusCode::kInvalidArgument, "targets[1]", "10.0.0.9:1 is not registered by hand");
-}
-
-TEST_F(CommandsTest, CreateDeployment) {
-  struct Case {
-    const char* deployment;
-    StatusCode code;
-    const char* field;
-    const char* fragment;
-  };
-  MakeVersion2();
-  const Case cases[] = {
-      {R"(to { name: "shop" })", StatusCode::kInvalidArgument, "deployment.auto_scaling_group",
-       "is not a name"},
-      {R"(auto_scaling_group: "red" to { name: "shop" })", StatusCode::kInvalidArgument,
-       "deployment.auto_scaling_group", "there is no autoScalingGroups/red"},
-      {R"(auto_scaling_group: "blue")", StatusCode::kInvalidArgument, "deployment.to.name",
-       "must name"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" version: 3 })", StatusCode::kInvalidArgument,
-       "deployment.to.version", "the newest is 2"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" version: 1 })",
-       StatusCode::kFailedPrecondition, "", "runs shop:1 already"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { rolling { } })",
-       StatusCode::kUnimplemented, "deployment.strategy.rolling", "not there yet"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { canary { percent: 5 } })",
-       StatusCode::kUnimplemented, "deployment.strategy.canary", "not there yet"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { blue_green { bake { seconds: 86401 } } })",
-       StatusCode::kInvalidArgument, "deployment.strategy.blue_green.bake", "is not within"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } health_deadline { })",
-       StatusCode::kInvalidArgument, "deployment.health_deadline", "0 is not within 1s-24h"},
-  };
-  for (const Case& c : cases) {
-    SCOPED_TRACE(c.deployment);
-    v1::CreateDeploymentRequest request;
-    *request.mutable_deployment() = Parse<v1::Deployment>(c.deployment);
-    ExpectError(Try(request), c.code, c.field, c.fragment);
-  }
-  const auto made = Deploy();
-  EXPECT_EQ(made.name(), "deployments/blue-1");
-  EXPECT_EQ(made.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
-  EXPECT_EQ(made.from().version(), 1);
-  EXPECT_EQ(made.to().version(), 2);
-  EXPECT_EQ(made.health_deadline().seconds(), 600);
-  EXPECT_TRUE(made.strategy().has_blue_green());
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
-}
-
-TEST_F(CommandsTest, OneDeploymentAGroup) {
-  MakeVersion2();
-  Deploy();
-  auto another = Parse<v1::CreateDeploymentRequest>(
-      R"(deployment { auto_scaling_group: "blue" to { name: "shop" } })");
-  ExpectError(Try(another), StatusCode::kFailedPrecondition, "",
-              "deployments/blue-1 is under way (LAUNCHING)");
-  const auto second = Deploy(/*supersede=*/true);
-  EXPECT_EQ(second.name(), "deployments/blue-2");
-  EXPECT_EQ(Find<v1::Deployment>("blue-1")->phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
-  EXPECT_EQ(Find<v1::Deployment>("blue-1")->rollback_reason(), "superseded by deployments/blue-2");
-  EXPECT_TRUE(Find<v1::Deployment>("blue-1")->has_end_time());
-  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SHIFTING);
-  another.set_supersede(true);
-  ExpectError(Try(another), StatusCode::kFailedPrecondition, "", "roll it back first");
-  // The template of the group waits for the deployment; the rest does not.
-  ExpectError(
-      Try(Parse<v1::UpdateAutoScalingGroupRequest>(
-          R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })")),
-      StatusCode::kFailedPrecondition, "",
-      "launch_template cannot change from shop:1 to shop:2 while deployments/blue-2");
-  EXPECT_TRUE(Try(Parse<v1::UpdateAutoScalingGroupRequest>(
-                      R"(auto_scaling_group { name: "blue" max: 9 } update_mask { paths: "max" })"))
-                  .ok());
-  ExpectError(Try(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop" version: 2)")),
-              StatusCode::kFailedPrecondition, "", "deployments/blue-2 refers to it");
-  ExpectError(Try(Parse<v1::DeleteAutoScalingGroupRequest>(R"(name: "blue")")),
-              StatusCode::kFailedPrecondition, "", "is under way");
-}
-
-TEST_F(CommandsTest, RollbackByPhase) {
-  struct Case {
-    v1::DeploymentPhase from;
-    v1::DeploymentPhase to;
-  };
-  const Case cases[] = {
-      {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING},
-      {v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
-      {v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
-      {v1::DEPLOYMENT_PHASE_DRAINING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
-      {v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING},
-  };
-  MakeVersion2();
-  Deploy();
-  for (const Case& c : cases) {
-    SCOPED_TRACE(v1::DeploymentPhase_Name(c.from));
-    SetPhase("blue-1", c.from);
-    EXPECT_EQ(Do<v1::Deployment>(
-                  Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1" reason: "errors")"))
-                  .phase(),
-              c.to);
-  }
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_ROLLED_BACK);
-  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "deployments/blue-1")")),
-              StatusCode::kFailedPrecondition, "", "is rolled back already");
-  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>("name: \"blue-1\" reason: \"" +
-                                                       std::string(256, 'x') + "\"")),
-              StatusCode::kInvalidArgument, "reason", "at most 255");
-}
-
-TEST_F(CommandsTest, RollbackAfterTheEndIsANewDeployment) {
-  MakeVersion2();
-  Deploy();
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
-  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")")),
-              StatusCode::kFailedPrecondition, "", "runs shop:1 by now, not shop:2");
-  Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
-      R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })"));
-  const auto undo = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")"));
-  EXPECT_EQ(undo.name(), "deployments/blue-2");
-  EXPECT_EQ(undo.rollback_of(), "blue-1");
-  EXPECT_EQ(undo.from().version(), 2);
-  EXPECT_EQ(undo.to().version(), 1);
-  EXPECT_EQ(undo.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
-}
-
-TEST_F(CommandsTest, PausePromoteResume) {
-  MakeVersion2();
-  Deploy();
-  ExpectError(Try(Parse<v1::PromoteDeploymentRequest>(R"(name: "blue-1")")),
-              StatusCode::kFailedPrecondition, "", "no bake to end");
-  EXPECT_TRUE(Do<v1::Deployment>(Parse<v1::PauseDeploymentRequest>(R"(name: "blue-1")")).paused());
-  EXPECT_FALSE(
-      Do<v1::Deployment>(Parse<v1::ResumeDeploymentRequest>(R"(name: "blue-1")")).paused());
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_BAKING);
-  EXPECT_TRUE(
-      Do<v1::Deployment>(Parse<v1::PromoteDeploymentRequest>(R"(name: "blue-1")")).promoted());
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
-  ExpectError(Try(Parse<v1::PauseDeploymentRequest>(R"(name: "blue-1")")),
-              StatusCode::kFailedPrecondition, "", "has ended: SUCCEEDED");
-}
-
-TEST_F(CommandsTest, OldDeploymentsAreForgotten) {
-  MakeVersion2();
-  for (int i = 1; i <= 103; ++i) {
-    Deploy();
-    SetPhase("blue-" + std::to_string(i), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
-  }
-  Deploy();
-  EXPECT_EQ(Find<v1::Deployment>("blue-3"), nullptr);
-  EXPECT_NE(Find<v1::Deployment>("blue-4"), nullptr);
-  EXPECT_EQ(state_.All<v1::Deployment>().size(), 101U);
 }
 
 TEST_F(CommandsTest, HostsAndProxies) {

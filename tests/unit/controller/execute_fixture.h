@@ -84,6 +84,13 @@ class ExecuteTest : public ::testing::Test {
     Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(kLab));
   }
 
+  // Launch template shop:2, of image shop-v2.
+  void MakeVersion2() {
+    PushImage("shop-v2", 'b');
+    Do<v1::LaunchTemplate>(Parse<v1::CreateLaunchTemplateVersionRequest>(
+        R"(launch_template { name: "shop" image: "shop-v2" command: "node" })"));
+  }
+
   Context Now() const { return {seen_, now_}; }
 
   static constexpr char kLab[] = R"(

@@ -1,0 +1,59 @@
+// The flags of the real controller, and what else may set them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/component/controller/controller_process.h"
+
+namespace remuda {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(ControllerFlagsTest, WrongOnesAreRefusedWithAReason) {
+  const struct {
+    std::vector<std::string> flags;
+    const char* says;
+  } cases[] = {
+      {{"--data-dir", "/tmp/x", "--listen", "0.0.0.0:0"}, "--insecure"},
+      {{"--data-dir", "/tmp/x", "--http", "[::]:0"}, "--insecure"},
+      {{"--data-dir", "/tmp/x", "--listen", "somewhere"}, "ADDRESS:PORT"},
+      {{"--data-dir", "/tmp/x", "--listen", "127.0.0.1:99999"}, "ADDRESS:PORT"},
+      {{"--data-dir", "/tmp/x", "--host-lost-after", "ten"}, "--host-lost-after"},
+      {{"--data-dir", "/tmp/x", "--image-limit", "much"}, "--image-limit"},
+      {{"--listen", "127.0.0.1:0"}, "--data-dir"},
+      {{"--no-such-flag"}, "--no-such-flag"},
+  };
+  for (const auto& c : cases) {
+    std::string output;
+    EXPECT_EQ(ControllerProcess::RunToEnd(c.flags, &output), 2) << c.says << ": " << output;
+    EXPECT_THAT(output, HasSubstr(c.says));
+  }
+}
+
+TEST(ControllerFlagsTest, TheEnvironmentBeatsTheFileAndAFlagBoth) {
+  char file[] = "/tmp/remuda-config-XXXXXX";
+  const int fd = mkstemp(file);
+  const std::string text = "# a comment\nlisten = 0.0.0.1:1\nlog-level = nonsense\n";
+  ASSERT_EQ(write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  close(fd);
+  std::string output;
+  EXPECT_EQ(ControllerProcess::RunToEnd({"--data-dir", "/tmp/x", "--config", file}, &output), 2);
+  EXPECT_THAT(output, HasSubstr("0.0.0.1:1")) << "the file's";
+  setenv("REMUDA_LISTEN", "0.0.0.2:2", 1);
+  EXPECT_EQ(ControllerProcess::RunToEnd({"--data-dir", "/tmp/x", "--config", file}, &output), 2);
+  EXPECT_THAT(output, HasSubstr("0.0.0.2:2")) << "the environment's";
+  EXPECT_EQ(ControllerProcess::RunToEnd(
+                {"--data-dir", "/tmp/x", "--config", file, "--listen", "0.0.0.3:3"}, &output),
+            2);
+  EXPECT_THAT(output, HasSubstr("0.0.0.3:3")) << "the flag's";
+  unsetenv("REMUDA_LISTEN");
+  unlink(file);
+}
+
+}  // namespace
+}  // namespace remuda

@@ -1,0 +1,137 @@
+// Sessions of proxies and agents with the real controller: how they begin, come back and end.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "remuda/v1/target_group.grpc.pb.h"
+#include "tests/component/controller/cluster_fixture.h"
+
+namespace remuda {
+namespace {
+
+using testing::HasSubstr;
+
+class SessionsTest : public ClusterTest {};
+
+TEST_F(SessionsTest, AReceiverThatComesBackInTheSameEpochGetsADelta) {
+  StartController();
+  agent_.Connect(channel_);
+  proxy_.Connect(channel_);
+  ApplyShop(1);
+  ASSERT_TRUE(WaitForInService(1));
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return HasActive(had, 1); }));
+  proxy_.Disconnect();
+  ASSERT_TRUE(WaitForProxy("p1", [](const v1::Proxy& proxy) { return !proxy.connected(); }));
+  v1::RegisterTargetsRequest request;
+  request.set_target_group("targetGroups/blue");
+  request.add_targets()->set_address("10.9.9.9");
+  request.mutable_targets(0)->set_port(80);
+  v1::RegisterTargetsResponse response;
+  ASSERT_TRUE((Call<v1::TargetGroupService>(&v1::TargetGroupService::Stub::RegisterTargets, request,
+                                            &response)
+                   .ok()));
+  proxy_.Connect(channel_);
+  ASSERT_TRUE(
+      proxy_.WaitFor([](const auto& had) { return had.targets.contains("blue/10.9.9.9:80"); }));
+  for (const auto& update : proxy_.had().updates)
+    EXPECT_TRUE(update.has_base()) << update.ShortDebugString();
+}
+
+TEST_F(SessionsTest, WhatAProxyComesBackWithIsConfirmedOnceItsBusyTargetsAreKnown) {
+  StartController();
+  proxy_.Connect(channel_);
+  ApplyShop(0);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.load_balancers.contains("shop"); }));
+  const auto is_confirmed = [](const v1::Proxy& p) { return p.config().confirmed_commit() > 0; };
+  ASSERT_TRUE(WaitForProxy("p1", is_confirmed));
+  proxy_.Disconnect();
+  ASSERT_TRUE(WaitForProxy("p1", [](const v1::Proxy& p) { return !p.connected(); }));
+  proxy_.set_answer(FakeProxy::Answer::kNothing);
+  proxy_.Connect(channel_);
+  ASSERT_TRUE(WaitForProxy("p1", [](const v1::Proxy& p) { return p.connected(); }));
+  EXPECT_FALSE(is_confirmed(GetProxy("p1"))) << "what is in flight there is not known yet";
+  proxy::v1::ConnectRequest report;
+  report.mutable_drain();
+  proxy_.Send(report);
+  EXPECT_TRUE(WaitForProxy("p1", is_confirmed));
+}
+
+TEST_F(SessionsTest, ANackIsShownUntilALaterAck) {
+  StartController();
+  proxy_.Connect(channel_);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.revision.sequence() > 0; }));
+  proxy_.set_answer(FakeProxy::Answer::kNack);
+  ApplyShop(0);
+  ASSERT_TRUE(WaitForProxy("p1", [](const v1::Proxy& p) {
+    return p.config().rejected_reason() == "port 8080 is taken";
+  }));
+  EXPECT_EQ(GetProxy("p1").config().rejected_resource(), "loadBalancers/shop");
+  EXPECT_LT(GetProxy("p1").config().acknowledged().sequence(),
+            GetProxy("p1").config().rejected().sequence());
+  // A refused delta is tried once more as a whole view, then no more until something changes.
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return !had.updates.back().has_base(); }));
+  proxy_.set_answer(FakeProxy::Answer::kAck);
+  v1::ApplyResourcesRequest change;
+  change.add_resources()->mutable_target_group()->set_name("blue");
+  change.mutable_resources(0)->mutable_target_group()->mutable_deregistration_delay()->set_seconds(
+      7);
+  ASSERT_TRUE(Apply(change).ok());
+  ASSERT_TRUE(WaitForProxy("p1", [](const v1::Proxy& p) { return !p.config().has_rejected(); }));
+  EXPECT_EQ(GetProxy("p1").config().rejected_reason(), "");
+  EXPECT_TRUE(proxy_.had().load_balancers.contains("shop"));
+}
+
+TEST_F(SessionsTest, ASecondSessionEndsTheFirst) {
+  StartController();
+  proxy_.Connect(channel_);
+  // A view comes when the proxy's row is committed.
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.revision.sequence() > 0; }));
+  FakeProxy twin("p1");
+  twin.Connect(channel_);
+  ASSERT_TRUE(twin.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+  const auto end = proxy_.stream().WaitForEnd();
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(end->error_code(), grpc::StatusCode::ABORTED) << end->error_message();
+  EXPECT_TRUE(GetProxy("p1").connected());
+}
+
+TEST_F(SessionsTest, WrongHellosAreRefusedWithTheField) {
+  StartController();
+  const struct {
+    const char* what;
+    std::function<void(proxy::v1::Hello&)> spoil;
+    grpc::StatusCode code;
+    const char* says;
+  } cases[] = {
+      {"name", [](auto& h) { h.set_proxy("Not A Name"); }, grpc::INVALID_ARGUMENT, "hello.proxy"},
+      {"no name", [](auto& h) { h.clear_proxy(); }, grpc::INVALID_ARGUMENT, "hello.proxy"},
+      {"cluster", [](auto& h) { h.set_cluster_id("another"); }, grpc::FAILED_PRECONDITION,
+       "another"},
+      {"zone", [](auto& h) { h.set_zone(std::string(300, 'z')); }, grpc::INVALID_ARGUMENT,
+       "hello.zone"},
+      {"future", [](auto& h) { h.mutable_held()->set_epoch(99); }, grpc::FAILED_PRECONDITION, "99"},
+  };
+  for (const auto& c : cases) {
+    FakeProxy proxy("p1");
+    c.spoil(proxy.hello());
+    proxy.Connect(channel_);
+    const auto end = proxy.stream().WaitForEnd();
+    ASSERT_TRUE(end.has_value()) << c.what;
+    EXPECT_EQ(end->error_code(), c.code) << c.what << ": " << end->error_message();
+    EXPECT_THAT(end->error_message(), HasSubstr(c.says)) << c.what;
+  }
+  FakeAgent agent("h1", "not-an-address");
+  agent.Connect(channel_);
+  EXPECT_THAT(agent.stream().WaitForEnd()->error_message(), HasSubstr("hello.address"));
+}
+
+TEST_F(SessionsTest, SigtermEndsSessionsAndExitsZero) {
+  StartController();
+  proxy_.Connect(channel_);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+  EXPECT_EQ(controller_.Stop(SIGTERM), 0) << controller_.Log();
+  EXPECT_EQ(proxy_.stream().WaitForEnd()->error_code(), grpc::UNAVAILABLE);
+}
+
+}  // namespace
+}  // namespace remuda

@@ -21,8 +21,9 @@ class Calls {
   explicit Calls(Controller& controller) : controller_(controller) {}
   Controller& controller() { return controller_; }
 
-  // A write: decided with others in one commit, answered when that is durable. gRPC keeps request
-  // and answer until the call ends.
+  // A write: decided with others in one commit, answered when that is durable. `method` is its full
+  // name ("remuda.v1.ApplyService/ApplyResources") and must stay until the call ends, as request
+  // and answer do, which gRPC keeps.
   template <class Request, class Answer>
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context, std::string_view method,
                                   const Request* request, Answer* answer) {

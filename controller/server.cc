@@ -37,15 +37,7 @@ void Limit(grpc::ServerBuilder& builder) {
 Server::Server(Controller& controller, BlobWorker worker)
     : calls_(controller),
       images_(calls_, worker),
-      launch_templates_(calls_),
-      target_groups_(calls_),
-      load_balancers_(calls_),
-      certificates_(calls_),
-      auto_scaling_(calls_),
-      deployments_(calls_),
-      cluster_(calls_),
-      apply_(calls_),
-      activities_(calls_),
+      services_(MakeServices(calls_)),
       agents_(controller),
       proxies_(controller) {}
 
@@ -66,12 +58,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
   builder.AddListeningPort(host + ":" + std::to_string(endpoint.port),
                            grpc::InsecureServerCredentials(), &port);
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-           &server->images_, &server->launch_templates_, &server->target_groups_,
-           &server->load_balancers_, &server->certificates_, &server->auto_scaling_,
-           &server->deployments_, &server->cluster_, &server->apply_, &server->activities_,
-           &server->agents_, &server->proxies_}) {
+           &server->images_, &server->agents_, &server->proxies_}) {
     builder.RegisterService(service);
   }
+  for (const auto& service : server->services_) builder.RegisterService(service.get());
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || port == 0) {
     return Unavailable("--listen " + host + ":" + std::to_string(endpoint.port) +

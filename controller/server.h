@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controller/calls.h"
 #include "controller/image_service.h"
@@ -37,15 +38,7 @@ class Server {
 
   Calls calls_;
   ImageService images_;
-  LaunchTemplateService launch_templates_;
-  TargetGroupService target_groups_;
-  LoadBalancerService load_balancers_;
-  CertificateService certificates_;
-  AutoScalingService auto_scaling_;
-  DeploymentService deployments_;
-  ClusterService cluster_;
-  ApplyService apply_;
-  ActivityService activities_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
   AgentStreams agents_;
   ProxyStreams proxies_;
   std::string address_;

@@ -1,339 +1,164 @@
 #include "controller/services.h"
 
+#include <string>
+
 #include "controller/watches.h"
+#include "remuda/v1/activity.grpc.pb.h"
+#include "remuda/v1/apply.grpc.pb.h"
+#include "remuda/v1/auto_scaling.grpc.pb.h"
+#include "remuda/v1/certificate.grpc.pb.h"
+#include "remuda/v1/cluster.grpc.pb.h"
+#include "remuda/v1/deployment.grpc.pb.h"
+#include "remuda/v1/launch_template.grpc.pb.h"
+#include "remuda/v1/load_balancer.grpc.pb.h"
+#include "remuda/v1/target_group.grpc.pb.h"
 
 namespace remuda {
+namespace {
 
-using grpc::CallbackServerContext;
-using grpc::ServerUnaryReactor;
-using grpc::ServerWriteReactor;
+using google::protobuf::Empty;
 
-ServerUnaryReactor* TargetGroupService::CreateTargetGroup(
-    CallbackServerContext* context, const v1::CreateTargetGroupRequest* request,
-    v1::TargetGroup* answer) {
-  return calls_.Write(context, "remuda.v1.TargetGroupService/CreateTargetGroup", request, answer);
+// A service of the API, made of the methods below.
+template <class ApiService>
+class On : public ApiService::CallbackService {
+ public:
+  using Api = ApiService;
+  explicit On(Calls& calls) : calls_(calls) {}
+
+ protected:
+  Calls& calls_;
+};
+
+// A method's request is named after it (the API's rule), so a method is said by its name, what it
+// does and what it answers with.
+#define REMUDA_WRITE(Method, Answer)                                                              \
+  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context,                          \
+                                   const v1::Method##Request* request, Answer* answer) override { \
+    static const std::string name = std::string(Api::service_full_name()) + "/" #Method;          \
+    return calls_.Write(context, name, request, answer);                                          \
+  }
+#define REMUDA_READ(Method, Answer)                                                               \
+  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context,                          \
+                                   const v1::Method##Request* request, Answer* answer) override { \
+    return calls_.Read(context, request, answer);                                                 \
+  }
+#define REMUDA_WATCH(Method, Watch)                                                \
+  grpc::ServerWriteReactor<v1::Method##Response>* Method(                          \
+      grpc::CallbackServerContext*, const v1::Method##Request* request) override { \
+    return Watch(calls_.controller(), *request);                                   \
+  }
+
+class TargetGroupService final : public On<v1::TargetGroupService> {
+  using On::On;
+  REMUDA_WRITE(CreateTargetGroup, v1::TargetGroup)
+  REMUDA_WRITE(UpdateTargetGroup, v1::TargetGroup)
+  REMUDA_WRITE(DeleteTargetGroup, Empty)
+  REMUDA_WRITE(RegisterTargets, v1::RegisterTargetsResponse)
+  REMUDA_WRITE(DeregisterTargets, v1::DeregisterTargetsResponse)
+  REMUDA_READ(GetTargetGroup, v1::TargetGroup)
+  REMUDA_READ(ListTargetGroups, v1::ListTargetGroupsResponse)
+  REMUDA_READ(ListTargets, v1::ListTargetsResponse)
+  REMUDA_WATCH(WatchTargets, watches::Targets)
+};
+
+class LoadBalancerService final : public On<v1::LoadBalancerService> {
+  using On::On;
+  REMUDA_WRITE(CreateLoadBalancer, v1::LoadBalancer)
+  REMUDA_WRITE(UpdateLoadBalancer, v1::LoadBalancer)
+  REMUDA_WRITE(DeleteLoadBalancer, Empty)
+  REMUDA_READ(GetLoadBalancer, v1::LoadBalancer)
+  REMUDA_READ(ListLoadBalancers, v1::ListLoadBalancersResponse)
+};
+
+class CertificateService final : public On<v1::CertificateService> {
+  using On::On;
+  REMUDA_WRITE(CreateCertificate, v1::Certificate)
+  REMUDA_WRITE(UpdateCertificate, v1::Certificate)
+  REMUDA_WRITE(DeleteCertificate, Empty)
+  REMUDA_READ(GetCertificate, v1::Certificate)
+  REMUDA_READ(ListCertificates, v1::ListCertificatesResponse)
+};
+
+class LaunchTemplateService final : public On<v1::LaunchTemplateService> {
+  using On::On;
+  REMUDA_WRITE(CreateLaunchTemplateVersion, v1::LaunchTemplate)
+  REMUDA_WRITE(DeleteLaunchTemplate, Empty)
+  REMUDA_READ(GetLaunchTemplate, v1::LaunchTemplate)
+  REMUDA_READ(ListLaunchTemplates, v1::ListLaunchTemplatesResponse)
+};
+
+class AutoScalingService final : public On<v1::AutoScalingService> {
+  using On::On;
+  REMUDA_WRITE(CreateAutoScalingGroup, v1::AutoScalingGroup)
+  REMUDA_WRITE(UpdateAutoScalingGroup, v1::AutoScalingGroup)
+  REMUDA_WRITE(DeleteAutoScalingGroup, Empty)
+  REMUDA_WRITE(SetDesiredCapacity, v1::AutoScalingGroup)
+  REMUDA_WRITE(TerminateInstance, v1::Instance)
+  REMUDA_READ(GetAutoScalingGroup, v1::AutoScalingGroup)
+  REMUDA_READ(ListAutoScalingGroups, v1::ListAutoScalingGroupsResponse)
+  REMUDA_READ(GetInstance, v1::Instance)
+  REMUDA_READ(ListInstances, v1::ListInstancesResponse)
+  REMUDA_WATCH(WatchInstances, watches::Instances)
+  REMUDA_WATCH(WatchInstanceLogs, watches::InstanceLogs)
+};
+
+class DeploymentService final : public On<v1::DeploymentService> {
+  using On::On;
+  REMUDA_WRITE(CreateDeployment, v1::Deployment)
+  REMUDA_WRITE(PauseDeployment, v1::Deployment)
+  REMUDA_WRITE(ResumeDeployment, v1::Deployment)
+  REMUDA_WRITE(PromoteDeployment, v1::Deployment)
+  REMUDA_WRITE(RollbackDeployment, v1::Deployment)
+  REMUDA_READ(GetDeployment, v1::Deployment)
+  REMUDA_READ(ListDeployments, v1::ListDeploymentsResponse)
+  REMUDA_WATCH(WatchDeployment, watches::Deployment)
+};
+
+class ClusterService final : public On<v1::ClusterService> {
+  using On::On;
+  REMUDA_WRITE(CordonHost, v1::Host)
+  REMUDA_WRITE(UncordonHost, v1::Host)
+  REMUDA_WRITE(DrainHost, v1::Host)
+  REMUDA_WRITE(DeleteHost, v1::DeleteHostResponse)
+  REMUDA_WRITE(DeleteProxy, v1::DeleteProxyResponse)
+  REMUDA_READ(GetHost, v1::Host)
+  REMUDA_READ(ListHosts, v1::ListHostsResponse)
+  REMUDA_READ(GetProxy, v1::Proxy)
+  REMUDA_READ(ListProxies, v1::ListProxiesResponse)
+  grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context,
+                                       const v1::GetClusterRequest*, v1::Cluster* answer) override {
+    return calls_.GetCluster(context, answer);
+  }
+};
+
+class ApplyService final : public On<v1::ApplyService> {
+  using On::On;
+  REMUDA_WRITE(ApplyResources, v1::ApplyResourcesResponse)
+};
+
+class ActivityService final : public On<v1::ActivityService> {
+  using On::On;
+  REMUDA_READ(ListActivities, v1::ListActivitiesResponse)
+  REMUDA_WATCH(WatchActivities, watches::Activities)
+};
+
+#undef REMUDA_WRITE
+#undef REMUDA_READ
+#undef REMUDA_WATCH
+
+template <class... Services>
+std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
+  std::vector<std::unique_ptr<grpc::Service>> made;
+  (made.push_back(std::make_unique<Services>(calls)), ...);
+  return made;
 }
 
-ServerUnaryReactor* TargetGroupService::UpdateTargetGroup(
-    CallbackServerContext* context, const v1::UpdateTargetGroupRequest* request,
-    v1::TargetGroup* answer) {
-  return calls_.Write(context, "remuda.v1.TargetGroupService/UpdateTargetGroup", request, answer);
-}
+}  // namespace
 
-ServerUnaryReactor* TargetGroupService::DeleteTargetGroup(
-    CallbackServerContext* context, const v1::DeleteTargetGroupRequest* request,
-    google::protobuf::Empty* answer) {
-  return calls_.Write(context, "remuda.v1.TargetGroupService/DeleteTargetGroup", request, answer);
-}
-
-ServerUnaryReactor* TargetGroupService::RegisterTargets(CallbackServerContext* context,
-                                                        const v1::RegisterTargetsRequest* request,
-                                                        v1::RegisterTargetsResponse* answer) {
-  return calls_.Write(context, "remuda.v1.TargetGroupService/RegisterTargets", request, answer);
-}
-
-ServerUnaryReactor* TargetGroupService::DeregisterTargets(
-    CallbackServerContext* context, const v1::DeregisterTargetsRequest* request,
-    v1::DeregisterTargetsResponse* answer) {
-  return calls_.Write(context, "remuda.v1.TargetGroupService/DeregisterTargets", request, answer);
-}
-
-ServerUnaryReactor* TargetGroupService::GetTargetGroup(CallbackServerContext* context,
-                                                       const v1::GetTargetGroupRequest* request,
-                                                       v1::TargetGroup* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* TargetGroupService::ListTargetGroups(CallbackServerContext* context,
-                                                         const v1::ListTargetGroupsRequest* request,
-                                                         v1::ListTargetGroupsResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* TargetGroupService::ListTargets(CallbackServerContext* context,
-                                                    const v1::ListTargetsRequest* request,
-                                                    v1::ListTargetsResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerWriteReactor<v1::WatchTargetsResponse>* TargetGroupService::WatchTargets(
-    CallbackServerContext*, const v1::WatchTargetsRequest* request) {
-  return watches::Targets(calls_.controller(), *request);
-}
-
-ServerUnaryReactor* LoadBalancerService::CreateLoadBalancer(
-    CallbackServerContext* context, const v1::CreateLoadBalancerRequest* request,
-    v1::LoadBalancer* answer) {
-  return calls_.Write(context, "remuda.v1.LoadBalancerService/CreateLoadBalancer", request, answer);
-}
-
-ServerUnaryReactor* LoadBalancerService::UpdateLoadBalancer(
-    CallbackServerContext* context, const v1::UpdateLoadBalancerRequest* request,
-    v1::LoadBalancer* answer) {
-  return calls_.Write(context, "remuda.v1.LoadBalancerService/UpdateLoadBalancer", request, answer);
-}
-
-ServerUnaryReactor* LoadBalancerService::DeleteLoadBalancer(
-    CallbackServerContext* context, const v1::DeleteLoadBalancerRequest* request,
-    google::protobuf::Empty* answer) {
-  return calls_.Write(context, "remuda.v1.LoadBalancerService/DeleteLoadBalancer", request, answer);
-}
-
-ServerUnaryReactor* LoadBalancerService::GetLoadBalancer(CallbackServerContext* context,
-                                                         const v1::GetLoadBalancerRequest* request,
-                                                         v1::LoadBalancer* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* LoadBalancerService::ListLoadBalancers(
-    CallbackServerContext* context, const v1::ListLoadBalancersRequest* request,
-    v1::ListLoadBalancersResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* CertificateService::CreateCertificate(
-    CallbackServerContext* context, const v1::CreateCertificateRequest* request,
-    v1::Certificate* answer) {
-  return calls_.Write(context, "remuda.v1.CertificateService/CreateCertificate", request, answer);
-}
-
-ServerUnaryReactor* CertificateService::UpdateCertificate(
-    CallbackServerContext* context, const v1::UpdateCertificateRequest* request,
-    v1::Certificate* answer) {
-  return calls_.Write(context, "remuda.v1.CertificateService/UpdateCertificate", request, answer);
-}
-
-ServerUnaryReactor* CertificateService::DeleteCertificate(
-    CallbackServerContext* context, const v1::DeleteCertificateRequest* request,
-    google::protobuf::Empty* answer) {
-  return calls_.Write(context, "remuda.v1.CertificateService/DeleteCertificate", request, answer);
-}
-
-ServerUnaryReactor* CertificateService::GetCertificate(CallbackServerContext* context,
-                                                       const v1::GetCertificateRequest* request,
-                                                       v1::Certificate* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* CertificateService::ListCertificates(CallbackServerContext* context,
-                                                         const v1::ListCertificatesRequest* request,
-                                                         v1::ListCertificatesResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* LaunchTemplateService::CreateLaunchTemplateVersion(
-    CallbackServerContext* context, const v1::CreateLaunchTemplateVersionRequest* request,
-    v1::LaunchTemplate* answer) {
-  return calls_.Write(context, "remuda.v1.LaunchTemplateService/CreateLaunchTemplateVersion",
-                      request, answer);
-}
-
-ServerUnaryReactor* LaunchTemplateService::DeleteLaunchTemplate(
-    CallbackServerContext* context, const v1::DeleteLaunchTemplateRequest* request,
-    google::protobuf::Empty* answer) {
-  return calls_.Write(context, "remuda.v1.LaunchTemplateService/DeleteLaunchTemplate", request,
-                      answer);
-}
-
-ServerUnaryReactor* LaunchTemplateService::GetLaunchTemplate(
-    CallbackServerContext* context, const v1::GetLaunchTemplateRequest* request,
-    v1::LaunchTemplate* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* LaunchTemplateService::ListLaunchTemplates(
-    CallbackServerContext* context, const v1::ListLaunchTemplatesRequest* request,
-    v1::ListLaunchTemplatesResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* AutoScalingService::CreateAutoScalingGroup(
-    CallbackServerContext* context, const v1::CreateAutoScalingGroupRequest* request,
-    v1::AutoScalingGroup* answer) {
-  return calls_.Write(context, "remuda.v1.AutoScalingService/CreateAutoScalingGroup", request,
-                      answer);
-}
-
-ServerUnaryReactor* AutoScalingService::UpdateAutoScalingGroup(
-    CallbackServerContext* context, const v1::UpdateAutoScalingGroupRequest* request,
-    v1::AutoScalingGroup* answer) {
-  return calls_.Write(context, "remuda.v1.AutoScalingService/UpdateAutoScalingGroup", request,
-                      answer);
-}
-
-ServerUnaryReactor* AutoScalingService::DeleteAutoScalingGroup(
-    CallbackServerContext* context, const v1::DeleteAutoScalingGroupRequest* request,
-    google::protobuf::Empty* answer) {
-  return calls_.Write(context, "remuda.v1.AutoScalingService/DeleteAutoScalingGroup", request,
-                      answer);
-}
-
-ServerUnaryReactor* AutoScalingService::SetDesiredCapacity(
-    CallbackServerContext* context, const v1::SetDesiredCapacityRequest* request,
-    v1::AutoScalingGroup* answer) {
-  return calls_.Write(context, "remuda.v1.AutoScalingService/SetDesiredCapacity", request, answer);
-}
-
-ServerUnaryReactor* AutoScalingService::TerminateInstance(
-    CallbackServerContext* context, const v1::TerminateInstanceRequest* request,
-    v1::Instance* answer) {
-  return calls_.Write(context, "remuda.v1.AutoScalingService/TerminateInstance", request, answer);
-}
-
-ServerUnaryReactor* AutoScalingService::GetAutoScalingGroup(
-    CallbackServerContext* context, const v1::GetAutoScalingGroupRequest* request,
-    v1::AutoScalingGroup* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* AutoScalingService::ListAutoScalingGroups(
-    CallbackServerContext* context, const v1::ListAutoScalingGroupsRequest* request,
-    v1::ListAutoScalingGroupsResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* AutoScalingService::GetInstance(CallbackServerContext* context,
-                                                    const v1::GetInstanceRequest* request,
-                                                    v1::Instance* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* AutoScalingService::ListInstances(CallbackServerContext* context,
-                                                      const v1::ListInstancesRequest* request,
-                                                      v1::ListInstancesResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerWriteReactor<v1::WatchInstancesResponse>* AutoScalingService::WatchInstances(
-    CallbackServerContext*, const v1::WatchInstancesRequest* request) {
-  return watches::Instances(calls_.controller(), *request);
-}
-
-ServerWriteReactor<v1::WatchInstanceLogsResponse>* AutoScalingService::WatchInstanceLogs(
-    CallbackServerContext*, const v1::WatchInstanceLogsRequest* request) {
-  return watches::InstanceLogs(calls_.controller(), *request);
-}
-
-ServerUnaryReactor* DeploymentService::CreateDeployment(CallbackServerContext* context,
-                                                        const v1::CreateDeploymentRequest* request,
-                                                        v1::Deployment* answer) {
-  return calls_.Write(context, "remuda.v1.DeploymentService/CreateDeployment", request, answer);
-}
-
-ServerUnaryReactor* DeploymentService::PauseDeployment(CallbackServerContext* context,
-                                                       const v1::PauseDeploymentRequest* request,
-                                                       v1::Deployment* answer) {
-  return calls_.Write(context, "remuda.v1.DeploymentService/PauseDeployment", request, answer);
-}
-
-ServerUnaryReactor* DeploymentService::ResumeDeployment(CallbackServerContext* context,
-                                                        const v1::ResumeDeploymentRequest* request,
-                                                        v1::Deployment* answer) {
-  return calls_.Write(context, "remuda.v1.DeploymentService/ResumeDeployment", request, answer);
-}
-
-ServerUnaryReactor* DeploymentService::PromoteDeployment(
-    CallbackServerContext* context, const v1::PromoteDeploymentRequest* request,
-    v1::Deployment* answer) {
-  return calls_.Write(context, "remuda.v1.DeploymentService/PromoteDeployment", request, answer);
-}
-
-ServerUnaryReactor* DeploymentService::RollbackDeployment(
-    CallbackServerContext* context, const v1::RollbackDeploymentRequest* request,
-    v1::Deployment* answer) {
-  return calls_.Write(context, "remuda.v1.DeploymentService/RollbackDeployment", request, answer);
-}
-
-ServerUnaryReactor* DeploymentService::GetDeployment(CallbackServerContext* context,
-                                                     const v1::GetDeploymentRequest* request,
-                                                     v1::Deployment* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* DeploymentService::ListDeployments(CallbackServerContext* context,
-                                                       const v1::ListDeploymentsRequest* request,
-                                                       v1::ListDeploymentsResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerWriteReactor<v1::WatchDeploymentResponse>* DeploymentService::WatchDeployment(
-    CallbackServerContext*, const v1::WatchDeploymentRequest* request) {
-  return watches::Deployment(calls_.controller(), *request);
-}
-
-ServerUnaryReactor* ClusterService::CordonHost(CallbackServerContext* context,
-                                               const v1::CordonHostRequest* request,
-                                               v1::Host* answer) {
-  return calls_.Write(context, "remuda.v1.ClusterService/CordonHost", request, answer);
-}
-
-ServerUnaryReactor* ClusterService::UncordonHost(CallbackServerContext* context,
-                                                 const v1::UncordonHostRequest* request,
-                                                 v1::Host* answer) {
-  return calls_.Write(context, "remuda.v1.ClusterService/UncordonHost", request, answer);
-}
-
-ServerUnaryReactor* ClusterService::DrainHost(CallbackServerContext* context,
-                                              const v1::DrainHostRequest* request,
-                                              v1::Host* answer) {
-  return calls_.Write(context, "remuda.v1.ClusterService/DrainHost", request, answer);
-}
-
-ServerUnaryReactor* ClusterService::DeleteHost(CallbackServerContext* context,
-                                               const v1::DeleteHostRequest* request,
-                                               v1::DeleteHostResponse* answer) {
-  return calls_.Write(context, "remuda.v1.ClusterService/DeleteHost", request, answer);
-}
-
-ServerUnaryReactor* ClusterService::DeleteProxy(CallbackServerContext* context,
-                                                const v1::DeleteProxyRequest* request,
-                                                v1::DeleteProxyResponse* answer) {
-  return calls_.Write(context, "remuda.v1.ClusterService/DeleteProxy", request, answer);
-}
-
-ServerUnaryReactor* ClusterService::GetHost(CallbackServerContext* context,
-                                            const v1::GetHostRequest* request, v1::Host* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* ClusterService::ListHosts(CallbackServerContext* context,
-                                              const v1::ListHostsRequest* request,
-                                              v1::ListHostsResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* ClusterService::GetProxy(CallbackServerContext* context,
-                                             const v1::GetProxyRequest* request,
-                                             v1::Proxy* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* ClusterService::ListProxies(CallbackServerContext* context,
-                                                const v1::ListProxiesRequest* request,
-                                                v1::ListProxiesResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerUnaryReactor* ClusterService::GetCluster(CallbackServerContext* context,
-                                               const v1::GetClusterRequest*, v1::Cluster* answer) {
-  return calls_.GetCluster(context, answer);
-}
-
-ServerUnaryReactor* ApplyService::ApplyResources(CallbackServerContext* context,
-                                                 const v1::ApplyResourcesRequest* request,
-                                                 v1::ApplyResourcesResponse* answer) {
-  return calls_.Write(context, "remuda.v1.ApplyService/ApplyResources", request, answer);
-}
-
-ServerUnaryReactor* ActivityService::ListActivities(CallbackServerContext* context,
-                                                    const v1::ListActivitiesRequest* request,
-                                                    v1::ListActivitiesResponse* answer) {
-  return calls_.Read(context, request, answer);
-}
-
-ServerWriteReactor<v1::WatchActivitiesResponse>* ActivityService::WatchActivities(
-    CallbackServerContext*, const v1::WatchActivitiesRequest* request) {
-  return watches::Activities(calls_.controller(), *request);
+std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
+  return MakeEach<TargetGroupService, LoadBalancerService, CertificateService,
+                  LaunchTemplateService, AutoScalingService, DeploymentService, ClusterService,
+                  ApplyService, ActivityService>(calls);
 }
 
 }  // namespace remuda

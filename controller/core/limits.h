@@ -35,7 +35,6 @@ inline constexpr size_t kHeaderNameBytes = 40;
 inline constexpr size_t kMethodBytes = 32;
 inline constexpr size_t kHealthCheckPathBytes = 1024;
 inline constexpr size_t kMatcherBytes = 255;
-inline constexpr size_t kFixedResponseBodyBytes = 1024;
 // RE2 patterns of conditions and of rewrites; load_balancer.proto.
 inline constexpr size_t kConditionRegexBytes = 512;
 inline constexpr size_t kRewriteBytes = 1024;

@@ -2,8 +2,10 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "common/traffic/fixed_response.h"
+#include "common/traffic/listen_address.h"
+#include "common/traffic/redirect.h"
 #include "controller/core/limits.h"
 #include "controller/core/names.h"
 #include "controller/core/validate_resources.h"
@@ -11,25 +13,11 @@
 namespace remuda::core {
 namespace {
 
-constexpr std::string_view kPlaceholders[] = {"protocol", "host", "port", "path", "query"};
-
-// Every `#{…}` in `text` is one that the proxy knows.
-void CheckPlaceholders(Violations& out, const FieldPath& at, std::string_view text) {
-  for (size_t open = text.find("#{"); open != std::string_view::npos;
-       open = text.find("#{", open)) {
-    const size_t close = text.find('}', open);
-    const std::string_view name = close == std::string_view::npos
-                                      ? std::string_view()
-                                      : text.substr(open + 2, close - open - 2);
-    if (std::find(std::begin(kPlaceholders), std::end(kPlaceholders), name) ==
-        std::end(kPlaceholders)) {
-      out.Add(at,
-              absl::StrCat(Quoted(text.substr(open)), " does not begin with one of #{protocol} ",
-                           "#{host} #{port} #{path} #{query}"));
-      return;
-    }
-    open = close;
-  }
+// A method as ELB's HttpRequestMethodConfig has it: "A-Z, hyphen (-), and underscore (_)".
+bool IsMethod(std::string_view text) {
+  return !text.empty() && text.size() <= limits::kMethodBytes &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; });
 }
 
 void CheckPattern(Violations& out, const FieldPath& at, std::string_view value) {
@@ -87,10 +75,10 @@ void CheckValues(Violations& out, const FieldPath& at, const v1::Condition& valu
   if (value.has_http_header()) CheckHttpHeader(out, at / "http_header", value.http_header());
   for (int i = 0; i < value.http_request_method_size(); ++i) {
     const std::string& method = value.http_request_method(i);
-    if (!IsToken(method) || method.size() > limits::kMethodBytes) {
+    if (!IsMethod(method)) {
       out.Add((at / "http_request_method")[i],
-              absl::StrCat(Quoted(method), " is not a method of at most ", limits::kMethodBytes,
-                           " bytes"));
+              absl::StrCat(Quoted(method), " is not a method: A-Z, - and _, at most ",
+                           limits::kMethodBytes, " bytes"));
     }
   }
   for (int i = 0; i < value.query_string_size(); ++i) {
@@ -151,70 +139,32 @@ void CheckForward(Violations& out, const FieldPath& at, const References& refere
   }
 }
 
-void CheckFixedResponse(Violations& out, const FieldPath& at,
-                        const v1::FixedResponseAction& value) {
-  const int status = value.status();
-  if (!(status >= 200 && status <= 299) && !(status >= 400 && status <= 599)) {
-    out.Add(at / "status", absl::StrCat(status, " is not within 200-299 or 400-599"));
-  }
-  CheckText(out, at / "content_type", value.content_type(), limits::kPatternBytes);
-  if (value.body().size() > limits::kFixedResponseBodyBytes) {
-    out.Add(at / "body",
-            absl::StrCat(value.body().size(), " bytes; at most ", limits::kFixedResponseBodyBytes));
+void Tell(Violations& out, const FieldPath& at, const traffic::FieldFaults& faults) {
+  for (const traffic::FieldFault& fault : faults) {
+    out.Add(
+        fault.field.empty() ? at : at / fault.field,
+        fault.value.has_value() ? absl::StrCat(Quoted(*fault.value), " ", fault.rule) : fault.rule);
   }
 }
 
-bool IsPortText(const std::string& text) {
-  if (text == "#{port}") return true;
-  int port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port >= 1 &&
-         port <= limits::kMaxPort;
-}
-
-void CheckRedirect(Violations& out, const FieldPath& at, v1::Protocol listener,
+void CheckRedirect(Violations& out, const FieldPath& at, const v1::Listener& listener,
                    const v1::RedirectAction& value) {
-  if (value.status() != 301 && value.status() != 302) {
-    out.Add(at / "status", absl::StrCat(value.status(), " must be 301 or 302"));
-  }
-  const std::string& protocol = value.protocol();
-  if (!protocol.empty() && protocol != "HTTP" && protocol != "HTTPS" && protocol != "#{protocol}") {
-    out.Add(at / "protocol", absl::StrCat(Quoted(protocol), " must be HTTP or HTTPS"));
-  }
-  if (listener == v1::PROTOCOL_HTTPS && protocol == "HTTP") {
-    out.Add(at / "protocol", "HTTP: a redirect never goes from HTTPS to HTTP");
-  }
-  if (!value.port().empty() && !IsPortText(value.port())) {
-    out.Add(at / "port", absl::StrCat(Quoted(value.port()), " must be 1-65535 or #{port}"));
-  }
-  const std::pair<const char*, const std::string*> texts[] = {
-      {"host", &value.host()}, {"path", &value.path()}, {"query", &value.query()}};
-  for (const auto& [field, text] : texts) {
-    CheckText(out, at / field, *text, limits::kPatternBytes);
-    CheckPlaceholders(out, at / field, *text);
-  }
-  if (!value.path().empty() && value.path().front() != '/') {
-    out.Add(at / "path", absl::StrCat(Quoted(value.path()), " must start with /"));
-  }
-  if (!value.query().empty() && value.query().front() == '?') {
-    out.Add(at / "query", absl::StrCat(Quoted(value.query()), " must not start with ?"));
-  }
+  traffic::Redirect redirect;
+  const traffic::FieldFaults faults = traffic::ParseRedirect(value, listener, redirect);
+  Tell(out, at, faults);
   // ELB's RedirectActionConfig: "To avoid a redirect loop, you must modify at least one of
   // protocol, port, hostname or path".
-  const bool same = (protocol.empty() || protocol == "#{protocol}") &&
-                    (value.host().empty() || value.host() == "#{host}") &&
-                    (value.port().empty() || value.port() == "#{port}") &&
-                    (value.path().empty() || value.path() == "/#{path}");
-  if (same) out.Add(at, "would loop: protocol, host, port or path must differ from the request's");
+  if (faults.empty() && traffic::StaysInPlace(redirect, listener))
+    out.Add(at, "would loop: protocol, host, port or path must differ from the request's");
 }
 
 void CheckAction(Violations& out, const FieldPath& at, const References& references,
-                 v1::Protocol listener, v1::Action& value) {
+                 const v1::Listener& listener, v1::Action& value) {
   switch (value.kind_case()) {
     case v1::Action::kForward:
       return CheckForward(out, at / "forward", references, *value.mutable_forward());
     case v1::Action::kFixedResponse:
-      return CheckFixedResponse(out, at / "fixed_response", value.fixed_response());
+      return Tell(out, at / "fixed_response", traffic::CheckFixedResponse(value.fixed_response()));
     case v1::Action::kRedirect:
       return CheckRedirect(out, at / "redirect", listener, value.redirect());
     case v1::Action::KIND_NOT_SET:
@@ -248,16 +198,11 @@ void CheckListener(Violations& out, const FieldPath& at, const References& refer
     for (int c = 0; c < rule.conditions_size(); ++c) {
       CheckCondition(out, (here / "conditions")[c], rule.conditions(c));
     }
-    CheckAction(out, here / "action", references, value.protocol(), *rule.mutable_action());
+    CheckAction(out, here / "action", references, value, *rule.mutable_action());
     CheckTransforms(out, here, rule);
   }
-  CheckAction(out, at / "default_action", references, value.protocol(),
-              *value.mutable_default_action());
+  CheckAction(out, at / "default_action", references, value, *value.mutable_default_action());
   if (IsKnown(value.protocol())) CheckListenerProtocol(out, at, references, value);
-}
-
-bool IsAnyAddress(const std::string& address) {
-  return address.empty() || address == "0.0.0.0" || address == "::";
 }
 
 // Whether one proxy's labels could satisfy both: they do unless some key must have two values.
@@ -306,9 +251,8 @@ void CheckPortsFree(Violations& out, const FieldPath& at, const Draft& draft, st
     for (int i = 0; i < value.listeners_size(); ++i) {
       const v1::Listener& mine = value.listeners(i);
       for (const v1::Listener& theirs : other.listeners()) {
-        if (mine.port() != theirs.port()) continue;
-        if (mine.address() != theirs.address() && !IsAnyAddress(mine.address()) &&
-            !IsAnyAddress(theirs.address())) {
+        if (mine.port() != theirs.port() ||
+            !traffic::AddressesCollide(mine.address(), theirs.address())) {
           continue;
         }
         out.AddTaken(

@@ -1,7 +1,6 @@
 #include "proxy/core/redirect.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstring>
 
@@ -11,21 +10,6 @@ namespace remuda::proxy {
 namespace {
 
 using Kind = TemplatePart::Kind;
-
-struct Placeholder {
-  std::string_view text;
-  Kind kind;
-};
-constexpr std::array<Placeholder, 4> kPlaceholders = {{{"#{host}", Kind::kHost},
-                                                       {"#{port}", Kind::kPort},
-                                                       {"#{path}", Kind::kPath},
-                                                       {"#{query}", Kind::kQuery}}};
-constexpr std::string_view kProtocol = "#{protocol}";
-
-void AddText(std::string_view text, Template& out) {
-  if (out.empty() || out.back().kind != Kind::kText) out.push_back({});
-  out.back().text += text;
-}
 
 // Parts of the request, and room for what is made of them.
 class Expansion {
@@ -71,34 +55,6 @@ class Expansion {
 };
 
 }  // namespace
-
-Fault ParseTemplate(std::string_view field, std::string_view text,
-                    std::span<const std::string_view> allowed, std::string_view protocol,
-                    Template& out) {
-  out.clear();
-  const std::string_view whole = text;
-  while (!text.empty()) {
-    const size_t mark = text.find("#{");
-    if (mark != 0) {
-      AddText(text.substr(0, mark), out);
-      if (mark == std::string_view::npos) break;
-      text.remove_prefix(mark);
-    }
-    const std::string_view name = text.substr(0, text.find('}') + 1);
-    if (name == kProtocol && !protocol.empty()) {
-      AddText(protocol, out);
-    } else if (std::find(allowed.begin(), allowed.end(), name) != allowed.end()) {
-      const auto it = std::find_if(kPlaceholders.begin(), kPlaceholders.end(),
-                                   [&](const Placeholder& p) { return p.text == name; });
-      out.push_back({.kind = it->kind});
-    } else {
-      return std::string(field) + ": " + Quote(whole) + ": " + Quote(name.empty() ? text : name) +
-             " is not a placeholder that may stand here";
-    }
-    text.remove_prefix(name.size());
-  }
-  return std::nullopt;
-}
 
 ExpandResult ExpandRedirect(const Redirect& redirect, const http::RequestHead& head, uint16_t port,
                             std::span<char> out, std::string_view& location) {

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "proxy/core/fault.h"
 #include "proxy/core/rule.h"
 #include "proxy/http/head_parser.h"
 
@@ -14,12 +13,6 @@ namespace remuda::proxy {
 
 // Leaves room in a block for the rest of the answer's head.
 inline constexpr size_t kMaxLocationBytes = 15 * 1024;
-
-// Cuts `text` at its placeholders. Those in `allowed` ("#{host}") may stand in it, and
-// "#{protocol}" if `protocol` is not empty, which it stands for.
-Fault ParseTemplate(std::string_view field, std::string_view text,
-                    std::span<const std::string_view> allowed, std::string_view protocol,
-                    Template& out);
 
 enum class ExpandResult : uint8_t {
   kOk,

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <set>
 
+#include "common/traffic/listen_address.h"
 #include "proxy/core/config_check.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/listener_check.h"
@@ -377,16 +378,25 @@ class Compiler {
     return true;
   }
 
-  // A port belongs to one listener; a group that is used must be there.
+  // A port of an address belongs to one listener; a group that is used must be there.
   bool CheckListeners() {
-    std::map<uint16_t, std::string> ports;
+    struct Taken {
+      const std::string& address;
+      const std::string& load_balancer;
+    };
+    std::multimap<uint16_t, Taken> ports;
     for (const auto& [id, balancer] : table_->load_balancers) {
       for (const ListenerSpec& listener : balancer->listeners) {
-        if (listener.port != 0 && !ports.emplace(listener.port, id).second) {
+        const auto [first, last] = ports.equal_range(listener.port);
+        const auto taken = std::find_if(first, last, [&](const auto& other) {
+          return traffic::AddressesCollide(other.second.address, listener.address);
+        });
+        if (taken != last) {
           return Refuse("loadBalancers/" + id, "listener " + std::to_string(listener.port) +
                                                    ": the port belongs to loadBalancers/" +
-                                                   ports[listener.port]);
+                                                   taken->second.load_balancer);
         }
+        if (listener.port != 0) ports.emplace(listener.port, Taken{listener.address, id});
         for (const Rule& rule : listener.rules) {
           const auto* forward = std::get_if<ForwardAction>(&rule.action);
           if (forward == nullptr) continue;

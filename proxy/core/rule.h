@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/traffic/redirect.h"
 #include "proxy/core/target_state.h"
 
 namespace remuda::proxy {
@@ -28,7 +29,6 @@ inline constexpr int kMaxConditionValues = 5;
 inline constexpr int kMaxForwardGroups = 5;
 inline constexpr int kMaxGroupWeight = 999;
 inline constexpr size_t kMaxPatternBytes = 128;
-inline constexpr size_t kMaxFixedBodyBytes = 1024;
 inline constexpr size_t kMaxMethodNameBytes = 40;
 inline constexpr size_t kMaxRegexBytes = 512;
 
@@ -58,20 +58,9 @@ struct FixedResponse {
   std::string body;
 };
 
-// Text with placeholders for parts of the request.
-struct TemplatePart {
-  enum class Kind : uint8_t { kText, kHost, kPort, kPath, kQuery };
-  Kind kind = Kind::kText;
-  std::string text = {};
-  bool operator==(const TemplatePart&) const = default;
-};
-using Template = std::vector<TemplatePart>;
-
-struct Redirect {
-  int status = 302;
-  std::string protocol = "http";  // "#{protocol}" is known when it is compiled: the listener's
-  Template host, port, path, query;
-};
+using traffic::Redirect;
+using traffic::Template;
+using traffic::TemplatePart;
 
 using RuleAction = std::variant<ForwardAction, FixedResponse, Redirect>;
 

@@ -220,7 +220,10 @@ TEST_F(RulesTest, APortIsTakenOnlyWhereProxiesAndAddressesOverlap) {
       {R"(listeners { port: 9000 })", true},
       {R"(listeners { port: 9000 address: "10.0.0.1" })", true},
       {R"(listeners { port: 9000 address: "0.0.0.0" })", true},
+      {R"(listeners { port: 9000 address: "::ffff:10.0.0.1" })", true},
+      {R"(listeners { port: 9000 address: "0::0" })", true},
       {R"(listeners { port: 9000 address: "10.0.0.2" })", false},
+      {R"(listeners { port: 9000 address: "::1" })", false},
       {R"(listeners { port: 9001 })", false},
       {R"(proxy_selector { key: "tier" value: "inner" } listeners { port: 9000 })", false},
       {R"(proxy_selector { key: "zone" value: "a" } listeners { port: 9000 })", true},
@@ -252,6 +255,8 @@ TEST_F(RulesTest, Condition) {
       {"http_header { name: 'X Y' values: 'a' }", ".http_header.name", "not a header's name"},
       {"http_header { name: 'X' }", ".http_header.values", "at least 1"},
       {"http_request_method: 'GE T'", ".http_request_method[0]", "not a method"},
+      {"http_request_method: 'get'", ".http_request_method[0]", "\"get\" is not a method"},
+      {"http_request_method: 'GET1'", ".http_request_method[0]", "A-Z, - and _"},
       {"query_string { key: 'a' }", ".query_string[0].value", "must not be empty"},
       {"source_ip: '10.0.0.0/33'", ".source_ip[0]", "is not a CIDR block"},
       {"source_ip: '10.0.0/8'", ".source_ip[0]", "is not a CIDR block"},
@@ -296,16 +301,31 @@ TEST_F(RulesTest, Action) {
        ".forward.target_groups[1].name", "named twice"},
       {"fixed_response { status: 302 }", ".fixed_response.status",
        "302 is not within 200-299 or 400-599"},
+      {"fixed_response { status: 204 body: 'x' }", ".fixed_response.body", "a 204 has no body"},
+      {"fixed_response { status: 200 content_type: 'html' }", ".fixed_response.content_type",
+       "\"html\" is not a media type"},
       {"fixed_response { status: 200 content_type: 'a\\r\\nb: c' }", ".fixed_response.content_type",
        "control character"},
-      {"redirect { status: 307 path: '/x' }", ".redirect.status", "307 must be 301 or 302"},
-      {"redirect { protocol: 'http' }", ".redirect.protocol", "\"http\" must be HTTP or HTTPS"},
-      {"redirect { port: '0' }", ".redirect.port", "must be 1-65535"},
-      {"redirect { path: 'x' }", ".redirect.path", "must start with /"},
-      {"redirect { host: '#{hosst}' }", ".redirect.host", "#{protocol} #{host}"},
-      {"redirect { path: '/#{path' }", ".redirect.path", "does not begin with one of"},
-      {"redirect { path: '/x' query: '?a' }", ".redirect.query", "must not start with ?"},
+      {"redirect { status: 307 path: '/x' }", ".redirect.status", "307 is neither 301 nor 302"},
+      {"redirect { protocol: 'http' }", ".redirect.protocol",
+       "\"http\" is not HTTP, HTTPS or #{protocol}"},
+      {"redirect { port: '0' }", ".redirect.port", "\"0\" is neither a number within 1-65535"},
+      {"redirect { path: 'x' }", ".redirect.path", "\"x\" does not start with '/'"},
+      {"redirect { host: '#{hosst}' }", ".redirect.host",
+       "\"#{hosst}\" is not a placeholder that may stand here; these may: #{host}"},
+      {"redirect { path: '/#{path' }", ".redirect.path", "\"#{path\" is not a placeholder"},
+      {"redirect { path: '/x' query: '?a' }", ".redirect.query", "starts with '?'"},
+      {"redirect { port: '080' }", ".redirect.port", "\"080\" is neither"},
+      {"redirect { host: 'example.com:8443' }", ".redirect.host",
+       "\"example.com:8443\" holds a character that may not stand here"},
+      {"redirect { host: '#{path}' }", ".redirect.host", "\"#{path}\" is not a placeholder"},
+      {"redirect { path: '/#{query}' }", ".redirect.path", "\"#{query}\" is not a placeholder"},
+      {"redirect { path: '/a b' }", ".redirect.path", "\"/a b\" holds a character"},
+      {"redirect { path: '/a?b' }", ".redirect.path", "\"/a?b\" holds a character"},
+      {"redirect { path: '/a#b' }", ".redirect.path", "\"/a#b\" holds a character"},
       {"redirect { query: 'a=b' }", ".redirect", "would loop"},
+      {"redirect { protocol: 'HTTP' }", ".redirect", "would loop"},
+      {"redirect { protocol: 'HTTP' port: '1' }", ".redirect", "would loop"},
       {"redirect { protocol: '#{protocol}' host: '#{host}' path: '/#{path}' }", ".redirect",
        "would loop"},
   };
@@ -327,7 +347,15 @@ TEST_F(RulesTest, ARedirectNeverGoesFromHttpsToHttp) {
     listeners { port: 443 protocol: PROTOCOL_HTTPS default_action { redirect { protocol: "HTTP" } } } })");
   ExpectError(Try(request), StatusCode::kInvalidArgument,
               "load_balancer.listeners[0].default_action.redirect.protocol",
-              "never goes from HTTPS to HTTP");
+              "never redirects to HTTP");
+  auto to_itself = request;
+  to_itself.mutable_load_balancer()
+      ->mutable_listeners(0)
+      ->mutable_default_action()
+      ->mutable_redirect()
+      ->set_protocol("HTTPS");
+  ExpectError(Try(to_itself), StatusCode::kInvalidArgument,
+              "load_balancer.listeners[0].default_action.redirect", "would loop");
 }
 
 TEST_F(RulesTest, EveryMistakeOfARequestIsTold) {

@@ -128,6 +128,31 @@ TEST(RoutingTable, SplitGivesSubsetsTheirWeights) {
   EXPECT_EQ(weight(*Apply(update, with), "c"), 1);
 }
 
+TEST(RoutingTable, ListenersOfOnePortOnAddressesOfTheirOwn) {
+  struct Pair {
+    const char* first;
+    const char* second;
+    bool is_refused;
+  };
+  for (const Pair& pair : {Pair{"10.0.0.1", "10.0.0.2", false}, Pair{"10.0.0.1", "::1", false},
+                           Pair{"10.0.0.1", "10.0.0.1", true}, Pair{"10.0.0.1", "0.0.0.0", true},
+                           Pair{"", "10.0.0.1", true}}) {
+    SCOPED_TRACE(std::string(pair.first) + " and " + pair.second);
+    v1::ConfigUpdate update;
+    for (const char* address : {pair.first, pair.second}) {
+      auto* balancer = update.mutable_upserts()->add_load_balancers();
+      balancer->set_name(address == pair.first ? "one" : "two");
+      auto* listener = balancer->add_listeners();
+      listener->set_port(80);
+      listener->set_address(address);
+      listener->mutable_default_action()->mutable_fixed_response()->set_status(200);
+    }
+    const CompileResult result = testing::TryCompile(update);
+    const auto* error = std::get_if<ConfigError>(&result);
+    EXPECT_EQ(error != nullptr, pair.is_refused) << (error == nullptr ? "" : error->reason);
+  }
+}
+
 TEST(RoutingTable, ConfigComesBack) {
   v1::ProxyConfig config = Config({"a:1", "b:0"},
                                   "[{priority: 1, conditions: [{path_pattern: [\"/x\"]}], "
@@ -219,6 +244,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 8080, default_action: "
                 "{fixed_response: {status: "
                 "200}}}]}]}",
+                "loadBalancers/x", "listener 8080: the port belongs to loadBalancers/shop"},
+        Refusal{"AddressTaken",
+                "upserts: {load_balancers: [{name: x, listeners: [{port: 8080, address: "
+                "\"10.0.0.1\", default_action: {fixed_response: {status: 200}}}]}]}",
                 "loadBalancers/x", "listener 8080: the port belongs to loadBalancers/shop"},
         Refusal{"NoSuchGroup",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 81, default_action: "

@@ -289,7 +289,12 @@ bool Http2Connection::FlushAll() {
       Fail(NGHTTP2_ENHANCE_YOUR_CALM);
       return false;
     }
-    if (shared_.output_size() == 0) break;
+    if (shared_.output_size() == 0) {
+      // What was sent at last may have made room that sessions wait for.
+      if (ready_first_ == nullptr) break;
+      Serve();
+      continue;
+    }
     total += shared_.output_size();
     if (!SendOutput()) return false;
     Serve();  // there is room again

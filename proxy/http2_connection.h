@@ -108,6 +108,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   bool is_notice_due_ = false;
   uint64_t requests_ = 0;
   size_t header_block_bytes_ = 0;  // of the block that is being decoded
+  int32_t newest_stream_ = 0;      // of the client's
   size_t lingered_bytes_ = 0;
   bool owes_goodbye_ = false;  // lingering: TLS's end is not sent yet
   BlockQueue unsent_;          // what the client did not take; nothing else is written before it

@@ -41,7 +41,9 @@ bool IsClientsFault(uint32_t error_code) {
 
 int Http2Connection::OnBeginFrame(const nghttp2_frame_hd& head) {
   switch (head.type) {
-    case NGHTTP2_HEADERS:       // bounded by streams
+    case NGHTTP2_HEADERS:
+      // Those that begin a stream are bounded by streams. Of one that is closed nothing else tells.
+      return head.stream_id > newest_stream_ || frames_.Take(worker_.loop().now()) ? 0 : Flooded();
     case NGHTTP2_CONTINUATION:  // by kHttp2MaxContinuations
     case NGHTTP2_DATA:          // by windows; empty ones when they are there
       return 0;
@@ -54,14 +56,20 @@ int Http2Connection::OnBeginFrame(const nghttp2_frame_hd& head) {
 
 int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   header_block_bytes_ = 0;
-  headers_since_ = worker_.loop().now();
-  if (frame.hd.type != NGHTTP2_HEADERS || frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  if (frame.hd.type != NGHTTP2_HEADERS || frame.headers.cat != NGHTTP2_HCAT_REQUEST) {
+    headers_since_ = worker_.loop().now();
+    return 0;
+  }
   frames_.Earn(kHttp2FramesARequest);
-  const int32_t id = frame.hd.stream_id;
-  // Streams that nghttp2 has closed still count while their sessions are at work.
-  if (stream_count_ >= kHttp2MaxStreams || listener_->spec == nullptr || worker_.is_full()) {
+  const int32_t id = newest_stream_ = frame.hd.stream_id;
+  // Streams that nghttp2 has closed still count while their sessions are at work. What is refused
+  // has no further callback. After the last GOAWAY a stream would be dropped with its request under
+  // way.
+  if (stream_count_ >= kHttp2MaxStreams || listener_->spec == nullptr || worker_.is_full() ||
+      shutdown_ == Shutdown::kFinal) {
     return nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
   }
+  headers_since_ = worker_.loop().now();
   Http2Stream& stream = *shared_.TakeStream();
   stream.Begin(*this, id);
   stream.previous_ = nullptr;

@@ -29,7 +29,6 @@ void Http2Stream::Begin(Http2Connection& connection, int32_t id) {
   connection_ = &connection;
   id_ = id;
   session_ = nullptr;
-  fields_.Reset();
   head_read_ = framing_size_ = framing_read_ = 0;
   received_ = chunk_left_ = 0;
   is_served_ = has_news_ = has_ended_ = is_last_sent_ = false;
@@ -42,6 +41,7 @@ void Http2Stream::End() {
   BufferPool& pool = connection_->worker().buffers();
   body_.Clear(pool);
   out_.Clear(pool);
+  fields_.Reset();  // it may not be used again for long
   connection_ = nullptr;
 }
 

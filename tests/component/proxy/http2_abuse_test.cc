@@ -190,6 +190,17 @@ TEST_F(Http2AbuseTest, FramesWithoutWorkAreRationed) {
   }
 }
 
+TEST_F(Http2AbuseTest, HeadersOfClosedStreamsAreRationed) {
+  auto client = Client();
+  ASSERT_EQ(client->Get().status, 200);
+  const int64_t code = Flood(*client, 50'000, [&](int) {
+    return client->SendFrame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
+                             client->Deflate({{"x", "y"}}));
+  });
+  EXPECT_NE(code, -1);
+  EXPECT_EQ(other_->Get().body, "ok");
+}
+
 TEST_F(Http2AbuseTest, AcknowledgementsThatAreNotReadAreBounded) {
   // It never reads: what it asks for waits, and the proxy stops reading.
   auto client = Client();

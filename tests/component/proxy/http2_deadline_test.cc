@@ -1,5 +1,9 @@
 // HTTP/2 clients that make the proxy wait.
 #include <gmock/gmock.h>
+#include <signal.h>
+
+#include <atomic>
+#include <fstream>
 
 #include "tests/component/proxy/http2_fixture.h"
 
@@ -26,6 +30,32 @@ TEST_F(Http2DeadlineTest, AHeaderBlockThatDoesNotEndEndsTheConnection) {
   client->SendFrame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, client->NewStream(),
                     client->Deflate({{":method", "GET"}}));
   EXPECT_EQ(client->AwaitEnd(), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+// The listener is gone: what is under way goes on, however many streams are refused beside it.
+TEST_F(Http2DeadlineTest, ARefusedStreamCostsNoOther) {
+  std::atomic<bool> may_answer{false};
+  Start(
+      [&](const std::string&, RawSocket& connection) {
+        return WaitUntil([&] { return may_answer.load(); }) && Answer(connection, "finished");
+      },
+      "", "", {"--head-timeout=300ms"});
+  auto client = Client();
+  const uint32_t first = client->SendRequest("GET", "/", true);
+  ASSERT_TRUE(WaitUntil([&] { return target_->requests() == 1; }));
+  std::ofstream(proxy_->directory() + "/proxy.yaml") << ConfigFor({target_->port()});
+  client->acknowledges = false;
+  proxy_->Signal(SIGHUP);
+  while (client->goaways == 0) ASSERT_NE(client->ReadFrame().type, 0xff);
+  EXPECT_EQ(client->Await(client->SendRequest("GET", "/late", true)).reset_code,
+            NGHTTP2_REFUSED_STREAM);
+  // For longer than a head may take, as another client finds out.
+  ASSERT_TRUE(WaitUntil([&] { return proxy_->Port() != 0; }));
+  RawSocket slow = RawSocket::Connect(proxy_->Port());
+  slow.Send("GET");
+  EXPECT_EQ(StatusOf(slow.ReadMessage()), 408);
+  may_answer = true;
+  EXPECT_EQ(client->Await(first).body, "finished");
 }
 
 TEST_F(Http2DeadlineTest, AnIdleConnectionIsEndedAndPingsDoNotKeepIt) {

@@ -313,6 +313,27 @@ TEST_F(Http2Test, ARequestBetweenTheNoticeAndTheEndIsServed) {
   EXPECT_EQ(proxy_->WaitExit(), 0);
 }
 
+// Whoever is told that a stream was not served may ask again elsewhere: it must not be.
+TEST_F(Http2Test, ARequestBehindTheAnswerToTheNoticeIsRefused) {
+  Start(Echo);
+  Http2Client client(ConnectH2());
+  ASSERT_TRUE(client.Start());
+  EXPECT_EQ(client.Get().status, 200);
+  const int before = target_->requests();
+  client.acknowledges = false;
+  proxy_->Signal(SIGTERM);
+  while (client.goaways == 0) ASSERT_NE(client.ReadFrame().type, 0xff);
+  proxy_->Signal(SIGSTOP);  // so that both come with one read
+  client.SendFrame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, std::string(8, '\0'));
+  const uint32_t late = client.SendRequest("POST", "/late", true);
+  proxy_->Signal(SIGCONT);
+  client.Await(late);
+  client.AwaitEnd();
+  EXPECT_LT(client.goaway_last_stream, late);
+  EXPECT_EQ(proxy_->WaitExit(), 0);
+  EXPECT_EQ(target_->requests(), before);
+}
+
 TEST_F(Http2Test, IsOfferedOnlyWhereTheListenerSaysSo) {
   Start(Echo, "        http2: false\n");
   RawSocket client = ConnectTls(proxy_->Port(), {.alpn = std::string("\x02h2\x08http/1.1")});

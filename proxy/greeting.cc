@@ -1,8 +1,17 @@
 #include "proxy/greeting.h"
 
+#include <utility>
+
 #include "proxy/worker.h"
 
 namespace remuda::proxy {
+
+namespace {
+
+// How long a client that is about to ask has for what comes before, when the proxy drains.
+constexpr std::chrono::milliseconds kClosingGrace{1000};
+
+}  // namespace
 
 Greeting::Greeting(Worker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
 
@@ -53,6 +62,13 @@ int Greeting::Step() {
       return 0;
   }
   return 0;
+}
+
+// Without its listener it cannot go on; with it, who has connected is about to ask.
+void Greeting::CloseWhenIdle() {
+  if (listener_->spec == nullptr) return Close();
+  if (std::exchange(is_closing_, true)) return;
+  timer_.Arm(worker_.loop(), worker_.loop().now() + kClosingGrace);
 }
 
 void Greeting::HandOver() {

@@ -24,7 +24,7 @@ class Greeting final : public Connection {
   void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener);
 
   void OnIo(uint32_t events) override;
-  void CloseWhenIdle() override { Close(); }
+  void CloseWhenIdle() override;
   void EndExchangeWith(const TargetState& /*target*/) override {}
   void Abort() override { Close(); }
 
@@ -47,6 +47,7 @@ class Greeting final : public Connection {
   Transport transport_;
   Stage stage_ = Stage::kProxyHeader;
   tls::TlsStream* tls_ = nullptr;  // transport_'s layer once the handshake has begun
+  bool is_closing_ = false;        // when idle: its time is shorter now
   tls::ClientCertificates client_certificates_ = tls::ClientCertificates::kOff;
   Timer timer_;
 };

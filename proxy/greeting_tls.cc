@@ -60,6 +60,7 @@ bool Greeting::IsOfUse(uint32_t events) const {
 }
 
 void Greeting::OnTimer() {
+  if (is_closing_) return Close();
   const bool wants_tls = listener_->spec != nullptr && listener_->spec->tls != nullptr;
   if (tls_ != nullptr || wants_tls) CountTlsFailure(tls::HandshakeFailure::kTimeout);
   Close();

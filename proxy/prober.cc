@@ -38,6 +38,7 @@ class Prober::Check final : public IoHandler {
       CloseSocket();
       timer_.Cancel();
     } else if (is_new || is_changed) {
+      CloseSocket();  // what is asked by the old rules counts no more
       Schedule(milliseconds(0));
     }
   }

@@ -114,6 +114,10 @@ bool Session::CloseNow() {
   if (phase_ == Phase::kTunnel) RecallExchange();
   // Without it the client knows that what it got is not whole.
   if (exchange_ == nullptr && !is_hung_up_) transport_.CloseNotify();
+  // Nor may the end of the connection pass for the end of a body.
+  const bool is_cut = exchange_ != nullptr && exchange_->any_answered &&
+                      exchange_->client_body == http::BodyKind::kUntilClose;
+  if (is_cut && stream_ == nullptr) ResetOnClose(transport_.fd());
   DropExchange();
   timer_.Cancel();
   phase_ = Phase::kClosed;
@@ -198,7 +202,8 @@ void Session::OnTimer() {
         return;
       }
       // Whoever it was that we waited for.
-      const bool is_clients = !x->is_body_done && !IsTargetBehind() && !x->framing.expects_continue;
+      const bool is_clients = !x->is_body_done && !IsTargetBehind() &&
+                              (!x->framing.expects_continue || x->interim_responses > 0);
       if (!is_clients) NoteOutcome(true);
       ReleaseUpstream(false);
       ReleaseTarget();

@@ -1,7 +1,9 @@
 // Targets and clients that misbehave: what the client sees, what is retried, what is never reused.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 
+#include <cerrno>
 #include <set>
 
 #include "tests/component/proxy/configs.h"
@@ -82,6 +84,25 @@ TEST(FailureTest, TruncatedBodyCutsTheClientOff) {
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(BodyOf(client.ReadToEnd()), "only this");
+}
+
+// The end of the connection would end the body for a client of HTTP/1.0: a reset tells it apart.
+TEST(FailureTest, TruncatedBodyOfUnknownLengthResetsTheClient) {
+  ScriptedTarget target([](const std::string&, RawSocket& connection) {
+    connection.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    return false;
+  });
+  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  client.Send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+  char bytes[4096];
+  ssize_t got;
+  while ((got = recv(client.fd(), bytes, sizeof bytes, 0)) > 0) {
+  }
+  EXPECT_EQ(got, -1);
+  EXPECT_EQ(errno, ECONNRESET);
 }
 
 struct BadRequest {

@@ -1,6 +1,7 @@
 // TLS on listeners, as clients see it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -196,6 +197,22 @@ TEST_F(TlsListenerTest, ClosesWhatIsNoHandshakeAndServesOthers) {
     EXPECT_EQ(StatusOf(Ask(good)), 200);
   }
   EXPECT_TRUE(WaitFailures("Malformed", 5));
+}
+
+// As on a plain listener: who has connected before the signal is served.
+TEST_F(TlsListenerTest, ADrainServesWhoHasNotShakenHandsYet) {
+  StartBefore(Echo, Web());
+  RawSocket client = RawSocket::Connect(port());
+  ASSERT_TRUE(WaitUntil([&] { return proxy_->Metric("active_connection_count") == 1; }));
+  proxy_->Signal(SIGTERM);
+  ASSERT_TRUE(WaitUntil([&] { return proxy_->Admin("/readyz") == "draining\n"; }));
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  SSL* const ssl = SSL_new(context);
+  SSL_set_connect_state(ssl);
+  ASSERT_TRUE(client.StartTls(ssl));
+  EXPECT_EQ(StatusOf(Ask(client)), 200);
+  EXPECT_EQ(proxy_->WaitExit(), 0);
+  SSL_CTX_free(context);
 }
 
 TEST_F(TlsListenerTest, CutsASlowHandshake) {

@@ -11,6 +11,10 @@ namespace {
 
 // A union holds the states of many patterns.
 constexpr int64_t kMaxUnionMemoryBytes = 4 * kMaxRegexMemoryBytes;
+// RE2 gives a quarter of the memory to the program, at 16 bytes an instruction. A union of more
+// does not fit; that is known before, and to let RE2 find it out costs more than all of its
+// patterns did.
+constexpr int kMaxUnionInstructions = kMaxUnionMemoryBytes / 4 / 16;
 
 re2::RE2::Options ProgramOptions(bool ignore_case, int64_t max_memory_bytes) {
   re2::RE2::Options options;
@@ -58,6 +62,8 @@ bool Regex::Find(std::string_view text, std::span<std::string_view> parts) const
 
 int Regex::groups() const { return program_->NumberOfCapturingGroups(); }
 
+int Regex::instructions() const { return program_->ProgramSize(); }
+
 const std::string& Regex::pattern() const { return program_->pattern(); }
 
 struct RegexUnion::Set {
@@ -66,8 +72,13 @@ struct RegexUnion::Set {
   re2::RE2::Set patterns;
 };
 
-RegexUnion::RegexUnion(std::span<const std::shared_ptr<const Regex>> regexes)
-    : set_(std::make_unique<Set>(regexes.front()->ignore_case())) {
+RegexUnion::RegexUnion(std::span<const std::shared_ptr<const Regex>> regexes) {
+  int instructions = 0;
+  for (const auto& regex : regexes) {
+    instructions += regex->instructions();
+    if (instructions > kMaxUnionInstructions) return;
+  }
+  set_ = std::make_unique<Set>(regexes.front()->ignore_case());
   for (const auto& regex : regexes) {
     if (set_->patterns.Add(Piece(regex->pattern()), nullptr) >= 0) continue;
     set_.reset();

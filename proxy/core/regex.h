@@ -37,6 +37,8 @@ class Regex {
   // took no part). At most kMaxRegexGroups + 1 parts, and no more than groups() + 1.
   bool Find(std::string_view text, std::span<std::string_view> parts) const;
   int groups() const;
+  // Of its program: what compiling it costs, and a union with it.
+  int instructions() const;
   const std::string& pattern() const;
   bool ignore_case() const { return ignore_case_; }
 

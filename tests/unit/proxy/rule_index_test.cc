@@ -79,5 +79,27 @@ TEST(RuleIndex, FirstPriorityWins) {
   }
 }
 
+// Programs that are too large together for a pass over several of them.
+TEST(RuleIndex, FindsAmongLargeRegexes) {
+  remuda::v1::Listener config;
+  config.set_port(80);
+  config.mutable_default_action()->mutable_fixed_response()->set_status(404);
+  constexpr int kLargeRules = 40;
+  for (int i = 1; i <= kLargeRules; ++i) {
+    auto* rule = config.add_rules();
+    rule->set_priority(i);
+    rule->mutable_action()->mutable_fixed_response()->set_status(200);
+    rule->add_conditions()->add_path_regex("/" + std::to_string(i) + "/([a-z]{0,30}){30}");
+  }
+  const auto table = TableOf(config);
+  ASSERT_NE(table, nullptr);
+  const ListenerSpec& listener = table->load_balancers.at("shop")->listeners[0];
+  for (const auto& [path, priority] :
+       {std::pair<std::string, int>{"/1/a", 1}, {"/23/abc", 23}, {"/40/", 40}, {"/41/a", 0}}) {
+    const auto request = testing::ParseRequest("GET " + path + " HTTP/1.1\r\nHost: a");
+    EXPECT_EQ(PriorityOf(MatchRule(listener, request->head, {})), priority) << path;
+  }
+}
+
 }  // namespace
 }  // namespace remuda::proxy

@@ -5,9 +5,27 @@
 
 #include "proxy/http2_connection.h"
 #include "proxy/http2_limits.h"
+#include "proxy/kept_memory.h"
 
 namespace remuda::proxy {
 namespace {
+
+nghttp2_mem* Memory() {
+#ifdef REMUDA_SANITIZED
+  return nullptr;
+#else
+  static nghttp2_mem memory{
+      nullptr, [](size_t bytes, void*) { return KeptAllocate(bytes); },
+      [](void* block, void*) { KeptFree(block); },
+      [](size_t count, size_t bytes, void*) -> void* {
+        if (bytes != 0 && count > SIZE_MAX / bytes) return nullptr;
+        void* const block = KeptAllocate(count * bytes);
+        return block == nullptr ? nullptr : std::memset(block, 0, count * bytes);
+      },
+      [](void* block, size_t bytes, void*) { return KeptReallocate(block, bytes); }};
+  return &memory;
+#endif
+}
 
 constexpr size_t kMaxFreeStreams = 1024;
 
@@ -85,7 +103,8 @@ Http2Worker::~Http2Worker() {
 
 nghttp2_session* Http2Worker::NewSession(Http2Connection* connection) {
   nghttp2_session* session = nullptr;
-  if (nghttp2_session_server_new2(&session, callbacks_, connection, options_) != 0) return nullptr;
+  if (nghttp2_session_server_new3(&session, callbacks_, connection, options_, Memory()) != 0)
+    return nullptr;
   return session;
 }
 

@@ -1,10 +1,12 @@
 #include <iostream>
 
 #include "common/logging.h"
+#include "proxy/kept_memory.h"
 #include "proxy/options.h"
 #include "proxy/program.h"
 
 int main(int argc, char** argv) {
+  remuda::proxy::KeepMemoryOfOpenSsl();
   remuda::proxy::ProgramOptions options;
   if (const int code = remuda::proxy::ParseOptions(argc, argv, options); code >= 0) return code;
   if (const std::string error = remuda::InitLogging("remuda-proxy", options.log_level);

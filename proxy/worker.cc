@@ -14,6 +14,7 @@
 #include "proxy/greeting.h"
 #include "proxy/http2_connection.h"
 #include "proxy/http2_worker.h"
+#include "proxy/kept_memory.h"
 #include "proxy/tcp_session.h"
 #include "proxy/tls/connection_info.h"
 
@@ -70,6 +71,7 @@ Worker::~Worker() {
 void Worker::Start() {
   thread_ = std::thread([this] {
     sweep_timer_.Arm(loop_, loop_.now() + kSweepInterval);
+    KeepMemoryOfThisThread();
     loop_.Run();
   });
 }

@@ -7,9 +7,12 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 
 #include "tests/component/proxy/configs.h"
+#include "tests/component/proxy/http2_client.h"
 #include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/tls_client.h"
 
 namespace remuda::proxy::testing {
 namespace {
@@ -50,9 +53,9 @@ struct Case {
   std::string request;
 };
 
-class AllocationTest : public ::testing::TestWithParam<Case> {};
+class RequestAllocationTest : public ::testing::TestWithParam<Case> {};
 
-TEST_P(AllocationTest, ARequestAllocatesNothing) {
+TEST_P(RequestAllocationTest, ARequestAllocatesNothing) {
 #ifdef REMUDA_SANITIZED
   GTEST_SKIP() << "the sanitizer's allocator is in the way";
 #endif
@@ -81,8 +84,41 @@ TEST_P(AllocationTest, ARequestAllocatesNothing) {
   EXPECT_LT(allocations.count() - before, kMaxOtherAllocations);
 }
 
+// The libraries' own memory is kept for the next record or stream.
+TEST(AllocationTest, ARequestOverTlsAllocatesNothing) {
+#ifdef REMUDA_SANITIZED
+  GTEST_SKIP() << "the sanitizer's allocator is in the way";
+#endif
+  static const TestCertificate certificate = MakeCertificate({.names = {"shop.test"}});
+  for (const bool is_http2 : {false, true}) {
+    CountFile allocations;
+    ScriptedTarget target(ScriptedTarget::Answers("hello"));
+    ProxyProcess proxy(TlsConfigFor({target.port()}, {{"web", certificate}}), {"--workers=1"});
+    ASSERT_TRUE(proxy.WaitReady());
+    ASSERT_TRUE(proxy.WaitHealthy(1));
+    RawSocket socket = ConnectTls(proxy.Port(), {.alpn = is_http2 ? "\x02h2" : ""});
+    ASSERT_TRUE(socket.is_open());
+    std::unique_ptr<Http2Client> client;
+    if (is_http2) {
+      client = std::make_unique<Http2Client>(std::move(socket));
+      ASSERT_TRUE(client->Start());
+    }
+    const auto ask = [&](int times) {
+      for (int i = 0; i < times; ++i) {
+        if (!is_http2) socket.Send("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+        if ((is_http2 ? client->Get().body : BodyOf(socket.ReadMessage())) != "hello") return false;
+      }
+      return true;
+    };
+    ASSERT_TRUE(ask(kWarmUpRequests));
+    const uint64_t before = allocations.count();
+    ASSERT_TRUE(ask(kCountedRequests));
+    EXPECT_LT(allocations.count() - before, kMaxOtherAllocations) << is_http2;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
-    Requests, AllocationTest,
+    Requests, RequestAllocationTest,
     ::testing::Values(
         Case{"Get", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"},
         Case{"GetOfABrowser",

@@ -30,7 +30,7 @@ class FakeCluster {
     this.count += 1;
     const host = this.count % 2;
     const { image, port } = this.templates[version - 1];
-    const instance = { id: `i-${this.count}`, host: `h${host + 1}`, address: `127.0.1.${host + 1}`, version, live, healthy: false, failures: 0, startTime: new Date().toISOString() };
+    const instance = { id: `i-${this.count}`, host: `h${host + 1}`, address: `127.0.1.${host + 1}`, version, live, healthy: false, failures: 0, inFlight: 0, draining: false, startTime: new Date().toISOString() };
     const taken = this.instances.find((other) => other.address === instance.address && other.version === version);
     if (taken) Object.assign(instance, host === 0 ? { host: 'h2', address: '127.0.1.2' } : { host: 'h1', address: '127.0.1.1' });
     instance.port = port;
@@ -56,6 +56,17 @@ class FakeCluster {
     instance.live = false;
     if (fault !== 'leak') instance.child.kill('SIGTERM');
     else this.remove(instance);
+  }
+
+  // Out of rotation now, ended when its last request is answered.
+  drain(instance) {
+    Object.assign(instance, { live: false, draining: true });
+    if (instance.inFlight === 0) this.end(instance);
+  }
+
+  answered(instance) {
+    instance.inFlight -= 1;
+    if (instance.draining && instance.inFlight === 0) this.end(instance);
   }
 
   check(instance) {
@@ -92,8 +103,7 @@ class FakeCluster {
       green.forEach((instance) => { instance.live = true; });
       this.group.version = deployment.to;
       Object.assign(deployment, { running: false, code: 0 });
-      blue.forEach((instance) => { instance.live = false; });
-      setTimeout(() => blue.forEach((instance) => this.end(instance)), 200);
+      blue.forEach((instance) => this.drain(instance));
     } else if (deployment.ticks > patienceTicks) {
       green.forEach((instance) => this.end(instance));
       Object.assign(deployment, { running: false, code: fault === 'no-rollback' ? 0 : 4 });
@@ -109,11 +119,15 @@ class FakeCluster {
     const target = targets[fault === 'no-turns' ? 0 : this.turn % targets.length];
     const from = request.headers['x-forwarded-for'];
     const headers = { ...request.headers, 'x-forwarded-for': from ? `${from}, 127.0.0.1` : '127.0.0.1' };
+    target.inFlight += 1;
     const upstream = http.get({ host: target.address, port: target.port, path: request.url, headers, agent: false }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(response);
     });
+    upstream.once('close', () => this.answered(target));
+    response.once('close', () => upstream.destroy()); // a client that leaves leaves nothing in flight
     upstream.on('error', () => {
+      if (response.destroyed) return undefined;
       if (target.haunts > 0) {
         target.haunts -= 1;
         if (target.haunts === 0) this.remove(target);

@@ -1,5 +1,6 @@
 'use strict';
 // The scenarios of vtc/ (varnishtest's language: a client, a target, what each must see) through one remuda-proxy.
+// varnishtest cannot close one direction only: the client that ends its sending side is HalfClosedClientHasLeft in endurance_test.cc.
 
 const fs = require('node:fs');
 const http = require('node:http');

@@ -196,14 +196,11 @@ class Prober::Check final : public IoHandler {
       Report();
     }
     const bool is_eager = tracker_.health() == Health::kInitial || target_->is_passively_out();
-    // From one check's begin to the next, however long it took; jitter keeps proxies and targets
-    // apart.
-    milliseconds interval = is_eager ? std::min(spec_.interval, kEagerInterval) : spec_.interval;
-    const int64_t spread = interval.count() / 10;
-    if (spread > 0)
-      interval += milliseconds(
-          static_cast<int64_t>(prober_.random_() % static_cast<uint64_t>(2 * spread)) - spread);
-    const auto left = std::chrono::duration_cast<milliseconds>(started_ + interval - now);
+    // From one check's begin to the next, however long it took.
+    const milliseconds interval =
+        is_eager ? std::min(spec_.interval, kEagerInterval) : spec_.interval;
+    const SteadyTime next = started_ + WithJitter(interval, prober_.random_());
+    const auto left = std::chrono::duration_cast<milliseconds>(next - now);
     Schedule(std::max(left, milliseconds(0)));
   }
 

@@ -41,4 +41,10 @@ bool HealthTracker::OnCheck(const CheckResult& result, const HealthCheckSpec& sp
   return health_ != before || reason_ != reason_before;
 }
 
+std::chrono::milliseconds WithJitter(std::chrono::milliseconds interval, uint64_t random) {
+  const auto spread = static_cast<uint64_t>(interval.count() / 10);
+  return interval + std::chrono::milliseconds(static_cast<int64_t>(random % (2 * spread + 1))) -
+         std::chrono::milliseconds(spread);
+}
+
 }  // namespace remuda::proxy

@@ -40,4 +40,9 @@ class HealthTracker {
   int failures_ = 0;
 };
 
+// From one check's begin to the next: within a tenth of `interval` on either side, evenly by
+// `random` (any 64 bits), so that proxies and targets do not fall into step. An interval below
+// 10 ms is left as it is.
+std::chrono::milliseconds WithJitter(std::chrono::milliseconds interval, uint64_t random);
+
 }  // namespace remuda::proxy

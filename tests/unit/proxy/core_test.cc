@@ -172,5 +172,26 @@ TEST(Health, RisesAndFallsByThresholds) {
   EXPECT_EQ(tracker.health(), Health::kHealthy);
 }
 
+TEST(Health, ChecksAreSpreadOverATenthOnEitherSide) {
+  using std::chrono::milliseconds;
+  std::mt19937_64 random(1);
+  std::map<int64_t, int> seen;
+  constexpr int kDraws = 21'000;
+  for (int i = 0; i < kDraws; ++i) ++seen[WithJitter(milliseconds(100), random()).count()];
+  EXPECT_EQ(seen.begin()->first, 90);
+  EXPECT_EQ(seen.rbegin()->first, 110);
+  ASSERT_EQ(seen.size(), 21U);
+  for (const auto& [interval, count] : seen) {
+    EXPECT_GT(count, kDraws / 21 * 8 / 10) << interval;
+    EXPECT_LT(count, kDraws / 21 * 12 / 10) << interval;
+  }
+  // The bounds of a config's intervals, and one too short to spread.
+  for (const uint64_t bits : {uint64_t{0}, ~uint64_t{0}, random()}) {
+    EXPECT_GE(WithJitter(milliseconds(300'000), bits), milliseconds(270'000));
+    EXPECT_LE(WithJitter(milliseconds(300'000), bits), milliseconds(330'000));
+    EXPECT_EQ(WithJitter(milliseconds(9), bits), milliseconds(9));
+  }
+}
+
 }  // namespace
 }  // namespace remuda::proxy

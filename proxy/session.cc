@@ -48,6 +48,7 @@ void Exchange::Reset() {
   upstream = nullptr;
   tried.fill(nullptr);
   attempts = 0;
+  has_connect_timed_out = false;
   any_sent = is_request_staged = is_upload_stopped = false;
   to_upstream.Clear();
   response_parser.Reset();

@@ -92,6 +92,7 @@ struct Exchange : ExchangeRecord {
   SteadyTime queue_deadline{};  // if it was
   UpstreamConnection* upstream = nullptr;
   std::array<TargetState*, kMaxAttempts> tried{};
+  bool has_connect_timed_out = false;  // then no target is tried twice
   bool any_sent = false;
   bool is_request_staged = false;  // all of it
   bool is_upload_stopped = false;
@@ -220,6 +221,8 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   // session_balance.cc: what balancing asks of a request.
   void PreparePick();
   bool StartAttempt();
+  Picked PickNext();
+  bool MayTryNext();
   bool Enqueue();
   bool AwaitPlace();
   void NoteOutcome(bool is_failure);

@@ -58,15 +58,28 @@ void Session::NoteOutcome(bool is_failure) {
   worker_.TargetFailing(*x.target);
 }
 
+// A target that was not tried. If there is none, a tried one: it may have closed by chance. But one
+// that does not answer a connect costs the client the whole timeout again.
+Picked Session::PickNext() {
+  Exchange& x = *exchange_;
+  x.pick.tried = {x.tried.data(), x.attempts};
+  x.pick.allow_tried = !x.has_connect_timed_out;
+  return worker_.Pick(*x.group, x.pick);
+}
+
+bool Session::MayTryNext() {
+  Exchange& x = *exchange_;
+  x.pick.tried = {x.tried.data(), x.attempts};
+  return !x.has_connect_timed_out || worker_.HasUntried(*x.group, x.pick);
+}
+
 // Picks a target, or waits until one has a place.
 bool Session::StartAttempt() {
   Exchange& x = *exchange_;
   const TargetGroup* const group = x.group->picker(worker_.index()).group;
   const bool is_limited = group != nullptr && group->policy.limit.max_requests > 0;
   if (is_limited && x.group->CountWaiting() > 0) return Enqueue();  // those came before
-  x.pick.tried = {x.tried.data(), x.attempts};
-  x.pick.allow_tried = true;
-  const Picked picked = worker_.Pick(*x.group, x.pick);
+  const Picked picked = PickNext();
   return picked.is_full ? Enqueue() : BeginAttempt(picked);
 }
 
@@ -98,10 +111,7 @@ void Session::LeaveQueue() {
 }
 
 bool Session::OnPlaceFree() {
-  Exchange& x = *exchange_;
-  x.pick.tried = {x.tried.data(), x.attempts};
-  x.pick.allow_tried = true;
-  const Picked picked = worker_.Pick(*x.group, x.pick);
+  const Picked picked = PickNext();
   if (picked.is_full) return false;
   LeaveQueue();
   BeginAttempt(picked);

@@ -285,9 +285,10 @@ bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
                               .body_is_held = x.is_body_held,
                               .response_started = x.has_response_bytes,
                               .attempts = x.attempts};
+  if (reason == Reason::kTargetConnectTimeout) x.has_connect_timed_out = true;
   if (x.upstream != nullptr) ReleaseUpstream(false);
   ReleaseTarget();
-  if (is_targets_fault && MayRetry(attempt)) {
+  if (is_targets_fault && MayRetry(attempt) && MayTryNext()) {
     if (worker_.retry_budget().Take()) {
       worker_.counters().retries.Add(1);
       NoteFailedAttempt();

@@ -39,15 +39,20 @@ void TcpSession::Open(Transport transport, const PeerAddress& peer,
   StartAttempt();
 }
 
-// From the pick on the connection is in flight for the target.
-void TcpSession::StartAttempt() {
+PickRequest TcpSession::NextPick() const {
   PickRequest pick;
   pick.tried = {tried_.data(), attempts_};
-  pick.allow_tried = true;
+  // See Session::PickNext.
+  pick.allow_tried = !has_connect_timed_out_;
   // There is no header or cookie to have another key.
   pick.hash = HashOf({reinterpret_cast<const char*>(peer_.bytes.data()), peer_.bytes.size()});
   pick.has_hash = true;
-  const Picked picked = worker_.Pick(*group_, pick);
+  return pick;
+}
+
+// From the pick on the connection is in flight for the target.
+void TcpSession::StartAttempt() {
+  const Picked picked = worker_.Pick(*group_, NextPick());
   target_ = picked.target;
   has_place_ = picked.has_place;
   // Nobody waits in a queue who cannot be answered.
@@ -83,7 +88,9 @@ void TcpSession::AttemptFailed(Reason reason) {
   }
   ReleaseTarget();
   const FailedAttempt attempt{.attempts = attempts_};
+  if (reason == Reason::kTargetConnectTimeout) has_connect_timed_out_ = true;
   if (!is_targets_fault || !MayRetry(attempt)) return Close(reason);
+  if (has_connect_timed_out_ && !worker_.HasUntried(*group_, NextPick())) return Close(reason);
   if (!worker_.retry_budget().Take()) {
     worker_.counters().retries_refused.Add(1);
     return Close(reason);

@@ -41,6 +41,7 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
  private:
   enum class Phase : uint8_t { kConnecting, kTunnel, kClosed };
 
+  PickRequest NextPick() const;
   void StartAttempt();
   void AttemptFailed(http::Reason reason);
   void BeginTunnel();
@@ -60,6 +61,7 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
   UpstreamConnection* upstream_ = nullptr;
   std::array<TargetState*, kMaxAttempts> tried_{};
   uint32_t attempts_ = 0;
+  bool has_connect_timed_out_ = false;  // then no target is tried twice
   // Pins keep the tables alive that group_ and target_ are of.
   AdoptedTable* table_ = nullptr;
   AdoptedTable* target_table_ = nullptr;

@@ -319,18 +319,26 @@ void Worker::CheckStopped() {
   if (events_.on_stopped) events_.on_stopped();
 }
 
-Picked Worker::Pick(GroupState& group, PickRequest request) {
+void Worker::PreparePick(GroupState& group, PickRequest& request) {
   request.worker = index_;
   request.now = loop_.now();
   request.random = Random();
-  if (IsPickerStale(group, request)) {
-    const uint64_t begin_ns = ThreadCpuNs();
-    RefreshPicker(group, request);
-    metrics_.repick_time.Observe(ThreadCpuNs() - begin_ns);
-  }
+  if (!IsPickerStale(group, request)) return;
+  const uint64_t begin_ns = ThreadCpuNs();
+  RefreshPicker(group, request);
+  metrics_.repick_time.Observe(ThreadCpuNs() - begin_ns);
+}
+
+Picked Worker::Pick(GroupState& group, PickRequest request) {
+  PreparePick(group, request);
   const Picked picked = PickTarget(group, request);
   if (picked.is_fail_open) metrics_.fail_open_picks.Add(1);
   return picked;
+}
+
+bool Worker::HasUntried(GroupState& group, PickRequest request) {
+  PreparePick(group, request);
+  return remuda::proxy::HasUntried(group, request);
 }
 
 AdoptedTable* Worker::Pin() {

@@ -96,6 +96,8 @@ class Worker {
   // A target of the group for one request; see PickTarget. Worker, time and random bits are filled
   // in.
   Picked Pick(GroupState& group, PickRequest request);
+  // The same for HasUntried.
+  bool HasUntried(GroupState& group, PickRequest request);
   AdoptedTable* Pin();
   void Unpin(AdoptedTable* table);
   Exchange* TakeExchange();
@@ -131,6 +133,8 @@ class Worker {
   }
 
  private:
+  // Fills in what is the worker's, and refreshes and times the picker.
+  void PreparePick(GroupState& group, PickRequest& request);
   void AdoptUntimed(std::shared_ptr<const RoutingTable> table,
                     const std::vector<ListenerChange>& opened,
                     const std::vector<std::string>& closed);

@@ -209,6 +209,12 @@ TargetState* PickAny(GroupState& group, PickerState& state, const PickRequest& r
   return target;
 }
 
+bool HasOtherThan(const PickerState& state, std::span<TargetState* const> tried) {
+  return std::any_of(state.subsets.begin(), state.subsets.end(), [&](const auto& subset) {
+    return subset.own.HasOtherThan(tried) || subset.others.HasOtherThan(tried);
+  });
+}
+
 constexpr int kMaxPlaceTries = 4;
 
 }  // namespace
@@ -235,12 +241,18 @@ Picked PickTarget(GroupState& group, const PickRequest& request) {
     const bool is_taken = target != nullptr && target->TakePlace(max_requests);
     if (is_taken) return {target, state.is_fail_open, true, false};
     if (target == nullptr || i == kMaxPlaceTries) {
-      const bool has_any = std::any_of(state.subsets.begin(), state.subsets.end(),
-                                       [](const auto& subset) { return !subset.empty(); });
-      return {nullptr, state.is_fail_open, false, has_any};
+      const auto excluded = request.allow_tried ? std::span<TargetState* const>() : request.tried;
+      return {nullptr, state.is_fail_open, false, HasOtherThan(state, excluded)};
     }
   }
   return {PickAny(group, state, request), state.is_fail_open};
+}
+
+bool HasUntried(GroupState& group, const PickRequest& request) {
+  PickerState& state = group.picker(request.worker);
+  if (state.group == nullptr) return false;
+  if (IsPickerStale(group, request)) RefreshPicker(group, request);
+  return HasOtherThan(state, request.tried);
 }
 
 }  // namespace remuda::proxy

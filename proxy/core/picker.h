@@ -30,7 +30,7 @@ struct Picked {
   TargetState* target = nullptr;  // null: there is none
   bool is_fail_open = false;      // too few are healthy
   bool has_place = false;         // one of the target's places was taken; give it back at the end
-  bool is_full = false;           // there are targets, but none has a place
+  bool is_full = false;           // there are targets that it may take, but none has a place
 };
 
 // Whether what may be picked changed since this worker's lists were made, and making them again.
@@ -45,5 +45,8 @@ void RefreshPicker(GroupState& group, const PickRequest& request);
 // process is said to be gone. Of these the one that the client stays with, if it was not tried and
 // has a place. Never a draining or removed one, never a subset of weight 0.
 Picked PickTarget(GroupState& group, const PickRequest& request);
+
+// Whether a pick could take a target that is not in `request.tried`, now or when it has a place.
+bool HasUntried(GroupState& group, const PickRequest& request);
 
 }  // namespace remuda::proxy

@@ -36,6 +36,12 @@ void TargetPool::Clear() {
   settled_at_ = SteadyTime::max();
 }
 
+bool TargetPool::HasOtherThan(std::span<TargetState* const> tried) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return std::find(tried.begin(), tried.end(), entry.target) == tried.end();
+  });
+}
+
 uint32_t TargetPool::Add(TargetState* target, uint32_t weight) {
   entries_.push_back({target, weight, false, {}});
   total_weight_ += weight;

@@ -63,6 +63,8 @@ class TargetPool {
   bool empty() const { return entries_.empty(); }
   size_t size() const { return entries_.size(); }
   uint64_t total_weight() const { return total_weight_; }
+  // Whether one of it is not in `tried`.
+  bool HasOtherThan(std::span<TargetState* const> tried) const;
   // When the last of its targets has warmed up and it should be prepared again; max if none warms.
   SteadyTime settled_at() const { return settled_at_; }
 

@@ -116,6 +116,32 @@ TEST_F(PickerTest, AnotherAttemptGoesElsewhere) {
   EXPECT_NE(Take(both, true), nullptr);
 }
 
+// Who may take none of the tried ones does not wait for a place at one of them.
+TEST_F(PickerTest, WhenAllAreTriedThereIsNothingToWaitFor) {
+  v1::ProxyConfig config = testing::Config({"a:1", "b:1"});
+  config.mutable_target_groups(0)->mutable_concurrency_limit()->set_max_requests(1);
+  Load(config);
+  SetHealthy({"a", "b"});
+  const auto take = [&](std::span<TargetState* const> tried) {
+    PickRequest request;
+    request.now = now_;
+    request.tried = tried;
+    return PickTarget(*state_, request);
+  };
+  TargetState* one[] = {Find("a")};
+  TargetState* both[] = {Find("a"), Find("b")};
+  ASSERT_EQ(take(one).target, Find("b"));
+  EXPECT_TRUE(take(one).is_full);
+  EXPECT_FALSE(take(both).is_full);
+  PickRequest request;
+  request.now = now_;
+  EXPECT_TRUE(HasUntried(*state_, request));
+  request.tried = one;
+  EXPECT_TRUE(HasUntried(*state_, request));
+  request.tried = both;
+  EXPECT_FALSE(HasUntried(*state_, request));
+}
+
 TEST(Retry, OnlyWhenItIsSafe) {
   struct Case {
     FailedAttempt attempt;

@@ -68,6 +68,26 @@ TEST_F(BalancingTest, HashOfACookie) {
   }
 }
 
+TEST_F(BalancingTest, HashOfTheClientsAddress) {
+  StartTargets(3);
+  StartProxy(ConfigFor(Ports(),
+                       "    algorithm: BALANCING_ALGORITHM_CONSISTENT_HASH\n"
+                       "    consistentHash: { sourceIp: true }\n"));
+  std::map<std::string, int> owned;
+  for (int host = 1; host <= 30; ++host) {
+    const std::string source = "127.0.0." + std::to_string(host);
+    const auto ask = [&] {
+      RawSocket client = RawSocket::Connect(proxy_->Port(), source);
+      client.Send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n");
+      return BodyOf(client.ReadMessage());
+    };
+    const std::string owner = ask();
+    ++owned[owner];
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(), owner) << source;
+  }
+  EXPECT_EQ(owned.size(), 3U);
+}
+
 TEST_F(BalancingTest, OwnZoneIsPreferredUntilItCannotServe) {
   StartTargets(2);
   std::string config = ConfigFor({}, "    crossZone: CROSS_ZONE_PREFER_OWN\n") + "targets:\n";

@@ -28,10 +28,17 @@ RawSocket& RawSocket::operator=(RawSocket&& other) noexcept {
   return *this;
 }
 
-RawSocket RawSocket::Connect(uint16_t port) {
+RawSocket RawSocket::Connect(uint16_t port, const std::string& source) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  if (!source.empty()) {
+    inet_pton(AF_INET, source.c_str(), &address.sin_addr);
+    if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      close(fd);
+      return RawSocket();
+    }
+  }
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {

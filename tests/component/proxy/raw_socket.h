@@ -25,7 +25,8 @@ class RawSocket {
   RawSocket& operator=(RawSocket&& other) noexcept;
   ~RawSocket() { Close(); }
 
-  static RawSocket Connect(uint16_t port);
+  // To a port of 127.0.0.1, from `source` (any 127.x.y.z) if it is given.
+  static RawSocket Connect(uint16_t port, const std::string& source = "");
 
   // Everything is under TLS from now on. `ssl` is told its side (SSL_set_accept_state or
   // SSL_set_connect_state) and belongs to this then. False if the handshake fails.

@@ -121,6 +121,26 @@ TEST(TcpTest, ConnectionsAreSpreadOverWeightedGroups) {
   EXPECT_EQ(seen["two"], 5);
 }
 
+TEST(TcpTest, ConsistentHashKeepsAClientsAddressAtItsTarget) {
+  RawTarget one(Says("one"));
+  RawTarget two(Says("two"));
+  ProxyProcess proxy(
+      BytesConfigFor({.targets = {one.port(), two.port()},
+                      .group = "protocol: TCP, algorithm: BALANCING_ALGORITHM_CONSISTENT_HASH"}),
+      {"--workers=2"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(2));
+  std::map<std::string, int> owned;
+  for (int host = 1; host <= 20; ++host) {
+    const std::string source = "127.0.0." + std::to_string(host);
+    const std::string owner = RawSocket::Connect(proxy.Port(), source).ReadBytes(3);
+    ++owned[owner];
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(RawSocket::Connect(proxy.Port(), source).ReadBytes(3), owner) << source;
+  }
+  EXPECT_EQ(owned.size(), 2U);
+}
+
 TEST(TcpTest, AResetOfTheTargetReachesTheClient) {
   RawTarget target([](RawSocket& connection) {
     if (connection.ReadSome().empty()) return;

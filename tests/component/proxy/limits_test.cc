@@ -1,0 +1,104 @@
+// When there is no room, no rule or no descriptor for a client: what it gets, and that others are
+// served.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/component/proxy/configs.h"
+#include "tests/component/proxy/proxy_process.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+std::string Ask(RawSocket& client) {
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  return client.ReadMessage();
+}
+
+TEST(MaxConnectionsTest, ThoseBeyondAreClosedAndPlacesComeBack) {
+  constexpr int kMost = 4;
+  constexpr int kBeyond = 3;
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ProxyProcess proxy(ConfigFor({target.port()}),
+                     {"--workers=1", "--max-connections=" + std::to_string(kMost)});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  std::vector<RawSocket> inside;
+  for (int i = 0; i < kMost; ++i) {
+    inside.push_back(RawSocket::Connect(proxy.Port()));
+    ASSERT_EQ(BodyOf(Ask(inside.back())), "app");
+  }
+  for (int i = 0; i < kBeyond; ++i) {
+    RawSocket beyond = RawSocket::Connect(proxy.Port());
+    EXPECT_EQ(beyond.ReadToEnd(), "");
+  }
+  EXPECT_EQ(proxy.Metric("rejected_connection_count_total"), kBeyond);
+  EXPECT_EQ(proxy.Metric("active_connection_count"), kMost);
+  for (RawSocket& client : inside) EXPECT_EQ(BodyOf(Ask(client)), "app");
+  inside.pop_back();
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("active_connection_count") == kMost - 1; }));
+  RawSocket next = RawSocket::Connect(proxy.Port());
+  EXPECT_EQ(BodyOf(Ask(next)), "app");
+  EXPECT_EQ(proxy.Metric("rejected_connection_count_total"), kBeyond);
+}
+
+// The listener has left the config between two halves of a head.
+TEST(NoRuleTest, ARequestWhoseListenerIsGoneIs404) {
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  std::string config = ConfigFor({target.port()});
+  ProxyProcess proxy(config, {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(1));
+  const uint16_t port = proxy.Port();
+  RawSocket client = RawSocket::Connect(port);
+  client.Send("GET / HTTP/1.1\r\nHos");
+  ASSERT_TRUE(
+      WaitUntil([&] { return proxy.Metric("processed_bytes_total{direction=\"received\"}") > 0; }));
+  config.replace(config.find("name: shop"), 10, "name: other");  // whose listener is another one
+  const std::string path = proxy.directory() + "/proxy.yaml";
+  std::ofstream(path + ".new") << config;
+  ASSERT_EQ(std::rename((path + ".new").c_str(), path.c_str()), 0);
+  proxy.Signal(SIGHUP);
+  ASSERT_TRUE(WaitUntil([&] { return !RawSocket::Connect(port).is_open(); })) << proxy.Log();
+  client.Send("t: a\r\n\r\n");
+  const std::string answer = client.ReadMessage();
+  EXPECT_EQ(StatusOf(answer), 404) << answer;
+  EXPECT_NE(answer.find("X-Remuda-Reason: NoRule\r\n"), std::string::npos) << answer;
+  EXPECT_TRUE(client.WaitClosed());
+  EXPECT_EQ(target.requests(), 0);
+}
+
+// No descriptor for a connection to a target: that is not the target's fault, and another one would
+// fare no better.
+TEST(OverloadedTest, WithoutADescriptorForATargetTheAnswerIs503) {
+  ScriptedTarget one(ScriptedTarget::Answers("app"));
+  ScriptedTarget two(ScriptedTarget::Answers("app"));
+  std::string config = ConfigFor({one.port(), two.port()});
+  config.replace(config.find("interval: 100ms"), 15, "interval: 300s");  // checks need some too
+  ProxyProcess proxy(config, {"--workers=1"});
+  ASSERT_TRUE(proxy.WaitReady());
+  ASSERT_TRUE(proxy.WaitHealthy(2));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("active_connection_count") == 1; }));
+  rlimit before{};
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 3;
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  const std::string answer = Ask(client);
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  EXPECT_EQ(StatusOf(answer), 503) << answer;
+  EXPECT_NE(answer.find("X-Remuda-Reason: Overloaded\r\n"), std::string::npos) << answer;
+  EXPECT_EQ(proxy.Metric("retry_count_total"), 0);
+  EXPECT_EQ(proxy.Metric("target_connection_error_count_total"), 0);
+  EXPECT_EQ(proxy.Admin("/targets").find("\"passively_out\":true"), std::string::npos);
+  EXPECT_EQ(BodyOf(Ask(client)), "app");  // on the same connection
+}
+
+}  // namespace
+}  // namespace remuda::proxy::testing

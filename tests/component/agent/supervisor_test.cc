@@ -201,15 +201,17 @@ TEST_F(SupervisorTest, StoppedBeforeItBegan) {
 TEST_F(SupervisorTest, DaemonsOfTheTreeAreEndedToo) {
   // setsid and a double fork: another session, and no parent of ours.
   const std::string daemon =
-      "setsid sh -c '(trap \"\" TERM HUP; echo daemon; while :; do sleep 0.05; done) & exit' ";
+      "setsid sh -c '(trap \"\" TERM HUP; echo daemon; : > up; while :; do sleep 0.05; done) & "
+      "exit' ";
   StartShell("stopped", daemon + "; echo main; exec sleep 1000");
   ASSERT_TRUE(Until([&] { return LogHas("stopped", "daemon") && LogHas("stopped", "main"); }));
   supervisor_->Stop("stopped", SIGTERM, milliseconds(300));
   ASSERT_TRUE(UntilState("stopped", RunState::kEnded));
   EXPECT_EQ(Living(), 0u);
 
-  StartShell("gone", daemon + "; sleep 0.1; exit 0");
+  StartShell("gone", daemon + "; while [ ! -e up ]; do sleep 0.01; done; exit 0");
   ASSERT_TRUE(UntilState("gone", RunState::kEnded));
+  EXPECT_TRUE(LogHas("gone", "daemon"));
   EXPECT_EQ(supervisor_->Find("gone")->end->code, 0);
   EXPECT_EQ(Living(), 0u);
 }

@@ -45,12 +45,13 @@ TEST_F(Http2DeadlineTest, ARefusedStreamCostsNoOther) {
   ASSERT_TRUE(WaitUntil([&] { return target_->requests() == 1; }));
   std::ofstream(proxy_->directory() + "/proxy.yaml") << ConfigFor({target_->port()});
   client->acknowledges = false;
+  const uint16_t old_port = proxy_->Port();
   proxy_->Signal(SIGHUP);
   while (client->goaways == 0) ASSERT_NE(client->ReadFrame().type, 0xff);
   EXPECT_EQ(client->Await(client->SendRequest("GET", "/late", true)).reset_code,
             NGHTTP2_REFUSED_STREAM);
   // For longer than a head may take, as another client finds out.
-  ASSERT_TRUE(WaitUntil([&] { return proxy_->Port() != 0; }));
+  ASSERT_TRUE(WaitUntil([&] { return proxy_->Port() != 0 && proxy_->Port() != old_port; }));
   RawSocket slow = RawSocket::Connect(proxy_->Port());
   slow.Send("GET");
   EXPECT_EQ(StatusOf(slow.ReadMessage()), 408);

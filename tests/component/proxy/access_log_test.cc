@@ -31,9 +31,7 @@ class AccessLogTest : public ::testing::Test {
   void Start(ScriptedTarget::Script script, std::vector<std::string> flags = {}) {
     target_ = std::make_unique<ScriptedTarget>(std::move(script));
     flags.push_back("--workers=1");
-    proxy_ = std::make_unique<ProxyProcess>(ConfigFor({target_->port()}, "", "", kRules), flags);
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(1));
+    proxy_ = std::make_unique<ServingProxy>(ConfigFor({target_->port()}, "", "", kRules), flags);
   }
   std::string Ask(const std::string& request) {
     RawSocket client = RawSocket::Connect(proxy_->Port());
@@ -110,9 +108,7 @@ TEST_F(AccessLogTest, SaysNothingOfTheRequestBefore) {
 TEST_F(AccessLogTest, OfARequestThatWasRetried) {
   ScriptedTarget good(ScriptedTarget::Answers("hello"));
   ScriptedTarget bad([](const std::string&, RawSocket&) { return false; });
-  ProxyProcess proxy(ConfigFor({good.port(), bad.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(ConfigFor({good.port(), bad.port()}));
   const std::string wanted = "\"" + bad.endpoint() + " " + good.endpoint() + "\" \"- 200\"";
   for (int i = 0; i < 4; ++i) Get(proxy.Port());
   EXPECT_TRUE(WaitUntil([&] { return proxy.AccessLog().find(wanted) != std::string::npos; }))

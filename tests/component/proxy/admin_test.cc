@@ -45,9 +45,7 @@ TEST(MetricsTextTest, FindsWhatIsWrong) {
 
 TEST(AdminTest, MetricsCountWhatHappened) {
   ScriptedTarget target(ScriptedTarget::Answers("hello"));
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "", kRules), {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "", "", kRules), {"--workers=2"});
   for (int i = 0; i < 5; ++i) EXPECT_EQ(StatusOf(Get(proxy.Port())), 200);
   Get(proxy.Port(), "/gone");
   Get(proxy.Port(), "/old");
@@ -204,9 +202,7 @@ TEST(AdminTest, ReadyzSaysWhyNot) {
     WaitUntil([&] { return may_answer.load(); });
     return ScriptedTarget::Answers("late")(head, connection);
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   EXPECT_EQ(proxy.Admin("/readyz"), "ok\n");
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

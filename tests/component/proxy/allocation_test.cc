@@ -66,9 +66,7 @@ TEST_P(RequestAllocationTest, ARequestAllocatesNothing) {
       connection.ReadBytes(static_cast<size_t>(std::atoi(head.c_str() + at + 16)));
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Some: thing\r\n\r\nhello");
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   ASSERT_GT(allocations.count(), 0U);  // it does count
   RawSocket client = RawSocket::Connect(proxy.Port());
   const auto ask = [&](int times) {

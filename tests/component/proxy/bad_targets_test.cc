@@ -132,9 +132,7 @@ TEST(BadTargetsTest, OthersAreServedThroughout) {
     }
     return false;
   });
-  ProxyProcess proxy(Config(good.port(), bad.port()), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(Config(good.port(), bad.port()));
   Load load(proxy.Port(), 1);
   ASSERT_TRUE(load.WaitForMore(10));
   // All of them at once, several times over.
@@ -190,9 +188,7 @@ TEST(BadTargetsTest, SlowBytesArriveAsTheyCome) {
     }
     return true;
   });
-  ProxyProcess proxy(ConfigFor({bad.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({bad.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   for (int i = 0; i < 20; ++i) {
     client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -27,9 +27,7 @@ class BalancingTest : public ::testing::Test {
     return ports;
   }
   void StartProxy(const std::string& config, std::vector<std::string> flags = {"--workers=2"}) {
-    proxy_ = std::make_unique<ProxyProcess>(config, std::move(flags));
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(static_cast<int>(targets_.size())));
+    proxy_ = std::make_unique<ServingProxy>(config, std::move(flags));
   }
   std::string Ask(const std::string& fields = "") {
     RawSocket client = RawSocket::Connect(proxy_->Port());

@@ -77,10 +77,8 @@ int RunSlowHttpTest(std::vector<std::string> arguments, uint16_t port) {
 
 TEST_P(SlowClientsTest, AreEndedAndOthersAreServed) {
   ScriptedTarget target(Serve);
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "    idleTimeout: 2s\n"),
+  ServingProxy proxy(ConfigFor({target.port()}, "", "    idleTimeout: 2s\n"),
                      {"--workers=1", "--head-timeout=1s", "--body-rate-interval=1s"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
   Load load(proxy.Port(), 1);
   const int code = RunSlowHttpTest(GetParam().arguments, proxy.Port());
   ASSERT_GE(code, 0) << "slowhttptest is missing (deploy/install-deps --test) or does not end";
@@ -106,9 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(SlowClientTest, BodyBelowTheMinimumRateIsRefused) {
   ScriptedTarget target(Serve);
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1", "--body-rate-interval=100ms"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--body-rate-interval=100ms"});
   RawSocket slow = RawSocket::Connect(proxy.Port());
   slow.Send(kPost);
   // A byte at a time, until the proxy has had enough.
@@ -128,9 +124,7 @@ TEST(SlowClientTest, UploadThatTheTargetHoldsUpIsNotSlow) {
     WaitUntil([&] { return may_read.load(); });
     return Serve(head, connection);
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1", "--body-rate-interval=50ms"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--body-rate-interval=50ms"});
   RawSocket client = RawSocket::Connect(proxy.Port());
   const size_t size = 20'000'000;
   std::thread upload([&] {
@@ -156,9 +150,7 @@ TEST(SlowClientTest, WhoDoesNotReadIsClosed) {
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 30000000\r\n\r\n" +
                            std::string(30'000'000, 'x'));
   });
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "    idleTimeout: 1s\n"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "", "    idleTimeout: 1s\n"));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(WaitUntil([&] { return Reasons(proxy, "ClientWriteTimeout") == 1; }));
@@ -172,9 +164,7 @@ TEST(SlowClientTest, HalfClosedClientHasLeft) {
     connection.ReadToEnd();
     return false;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_TRUE(WaitUntil([&] { return target.requests() == 1; }));
@@ -200,9 +190,7 @@ TEST(ManyClientsTest, ThousandsOfIdleOnesCostLittle) {
                                 << ", is too low: raise it (ulimit -Hn)";
   const size_t count = std::min(kWanted, possible);
   ScriptedTarget target(Serve);
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   Load load(proxy.Port(), 2);
   ASSERT_TRUE(load.WaitForMore(100));
   const size_t before = proxy.ResidentBytes();
@@ -273,9 +261,7 @@ TEST(DescriptorsTest, AcceptPausesAndRecovers) {
   ScriptedTarget target(Serve);
   std::string config = ConfigFor({target.port()});
   config.replace(config.find("interval: 100ms"), 15, "interval: 300s");  // checks need some too
-  ProxyProcess proxy(config, {"--workers=1", "--pool-idle-timeout=60m"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(config, {"--workers=1", "--pool-idle-timeout=60m"});
   RawSocket open = RawSocket::Connect(proxy.Port());
   const auto ask = [&] {
     open.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -29,9 +29,7 @@ TEST_P(BadResponseTest, IsAnsweredAndNotReused) {
     connection.Send(bad.bytes);
     return false;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
   std::string got = client.ReadMessage();
@@ -78,9 +76,7 @@ TEST(FailureTest, TruncatedBodyCutsTheClientOff) {
     connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
     return false;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(BodyOf(client.ReadToEnd()), "only this");
@@ -154,9 +150,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(FailureTest, SlowHeadTimesOutWhileOthersAreServed) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1", "--head-timeout=300ms"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--head-timeout=300ms"});
   RawSocket slow = RawSocket::Connect(proxy.Port());
   slow.Send("GET / HTTP/1.1\r\nHost:");
   EXPECT_EQ(BodyOf(Get(proxy.Port())), "app");
@@ -168,9 +162,7 @@ TEST(FailureTest, ResponseTimesOutWith504) {
     connection.ReadToEnd();  // until the proxy gives up
     return false;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "    idleTimeout: 1s\n"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "", "    idleTimeout: 1s\n"));
   const std::string got = Get(proxy.Port());
   EXPECT_EQ(StatusOf(got), 504);
   EXPECT_NE(got.find("TargetResponseTimeout"), std::string::npos);
@@ -189,9 +181,7 @@ TEST(FailureTest, ClientThatLeavesIsLoggedAs460) {
     connection.ReadToEnd();
     return false;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   {
     RawSocket client = RawSocket::Connect(proxy.Port());
     client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -205,9 +195,7 @@ TEST(FailureTest, ClientThatLeavesIsLoggedAs460) {
 TEST(FailureTest, KilledTargetCostsNoRequest) {
   ScriptedTarget stays(ScriptedTarget::Answers("stays"));
   auto dies = std::make_unique<ScriptedTarget>(ScriptedTarget::Answers("dies"));
-  ProxyProcess proxy(ConfigFor({stays.port(), dies->port()}), {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(ConfigFor({stays.port(), dies->port()}), {"--workers=2"});
   Load load(proxy.Port(), 8);
   EXPECT_TRUE(WaitUntil([&] { return dies->requests() > 100; }));
   dies->Kill();
@@ -220,9 +208,7 @@ TEST(FailureTest, KilledTargetCostsNoRequest) {
 // A POST that may have been taken is not sent twice.
 TEST(FailureTest, PostIsNotRepeatedOnceSent) {
   ScriptedTarget first([](const std::string&, RawSocket&) { return false; });
-  ProxyProcess proxy(ConfigFor({first.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({first.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
   EXPECT_EQ(StatusOf(client.ReadMessage()), 502);
@@ -239,9 +225,7 @@ TEST(FailureTest, RefusedConnectionIsRepeatedElsewhereAndTakesTheTargetOut) {
   auto dies = std::make_unique<ScriptedTarget>(ScriptedTarget::Answers("dies"));
   std::string config = ConfigFor({stays.port(), dies->port()});
   config.replace(config.find("interval: 100ms"), 15, "interval: 300s");  // no check sees it die
-  ProxyProcess proxy(config, {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(config);
   dies->Kill();
   RawSocket client = RawSocket::Connect(proxy.Port());
   for (int i = 0; i < 10; ++i) {
@@ -268,9 +252,7 @@ TEST(FailureTest, ChecksTakeTheAnswerBehindInterimOnes) {
 TEST(FailureTest, UnhealthyTargetLeavesAndAllUnhealthyFailOpen) {
   ScriptedTarget one(ScriptedTarget::Answers("one"));
   ScriptedTarget two(ScriptedTarget::Answers("two"));
-  ProxyProcess proxy(ConfigFor({one.port(), two.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(ConfigFor({one.port(), two.port()}));
   two.SetHealth(503);
   ASSERT_TRUE(proxy.WaitHealthy(1));
   EXPECT_NE(proxy.Admin("/targets").find("Target.ResponseCodeMismatch"), std::string::npos);
@@ -288,9 +270,7 @@ TEST(StopTest, SigtermFinishesWhatIsInFlight) {
     WaitUntil([&] { return may_answer.load(); });
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=2"});
   const uint16_t port = proxy.Port();
   std::vector<RawSocket> idle;  // on both workers, whatever the hash of their ports
   for (int i = 0; i < 16; ++i) idle.push_back(RawSocket::Connect(port));
@@ -313,9 +293,7 @@ TEST(StopTest, SecondSignalEndsAtOnce) {
     connection.ReadToEnd();
     return false;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   RawSocket busy = RawSocket::Connect(proxy.Port());
   busy.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_TRUE(WaitUntil([&] { return target.requests() == 1; }));

@@ -30,10 +30,7 @@ class ForwardTest : public ::testing::Test {
  protected:
   void Start(ScriptedTarget::Script script, const std::string& balancer_extra = "") {
     target_ = std::make_unique<ScriptedTarget>(std::move(script));
-    proxy_ = std::make_unique<ProxyProcess>(ConfigFor({target_->port()}, "", balancer_extra),
-                                            std::vector<std::string>{"--workers=1"});
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(1));
+    proxy_ = std::make_unique<ServingProxy>(ConfigFor({target_->port()}, "", balancer_extra));
     client_ = RawSocket::Connect(proxy_->Port());
     ASSERT_TRUE(client_.is_open());
   }
@@ -198,7 +195,7 @@ TEST_F(ForwardTest, AccessLogHasALineARequest) {
 
 TEST(RuleTest, RulesDecideByPriority) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
-  ProxyProcess proxy(
+  ServingProxy proxy(
       ConfigFor({target.port()}, "", "",
                 "        rules:\n"
                 "          - priority: 20\n"
@@ -208,8 +205,6 @@ TEST(RuleTest, RulesDecideByPriority) {
                 "            conditions: [{ pathPattern: [\"/a/b\"] }]\n"
                 "            action: { redirect: { status: 301, path: \"/new/#{path}\" } }\n"),
       {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
   EXPECT_EQ(StatusOf(Get(proxy.Port(), "/a/c")), 403);
   const std::string redirect = Get(proxy.Port(), "/a/b?x=1");
   EXPECT_EQ(StatusOf(redirect), 301);

@@ -26,10 +26,7 @@ class HeaderRulesTest : public ::testing::Test {
     });
     std::string extra;
     for (const std::string& line : settings) extra += "    " + line + "\n";
-    proxy_ = std::make_unique<ProxyProcess>(ConfigFor({target_->port()}, "", extra),
-                                            Flags{"--workers=1"});
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(1));
+    proxy_ = std::make_unique<ServingProxy>(ConfigFor({target_->port()}, "", extra));
     client_ = RawSocket::Connect(proxy_->Port());
   }
   // The head that reached the target for `request`, on the one client connection.

@@ -22,9 +22,7 @@ class Http2Fixture : public ::testing::Test {
     std::string config = TlsConfigFor({target_->port()}, {{"web", certificate}}, listener_extra);
     config.insert(config.find("    listeners:"), balancer_extra);
     flags.push_back("--workers=1");
-    proxy_ = std::make_unique<ProxyProcess>(config, flags);
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(1));
+    proxy_ = std::make_unique<ServingProxy>(config, flags);
   }
   RawSocket ConnectH2() { return ConnectTls(proxy_->Port(), {.alpn = "\x02h2"}); }
   // A client past the exchange of settings.

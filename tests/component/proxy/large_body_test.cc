@@ -34,9 +34,7 @@ ScriptedTarget::Script AnswersPatterns() {
 
 struct Scene {
   explicit Scene(ScriptedTarget::Script script)
-      : target(std::move(script)), proxy(ConfigFor({target.port()}), {"--workers=1"}) {
-    is_ready = proxy.WaitReady() && proxy.WaitHealthy(1);
-  }
+      : target(std::move(script)), proxy(ConfigFor({target.port()})) {}
   RawSocket Ask(const std::string& name) {
     RawSocket client = RawSocket::Connect(proxy.Port());
     client.Send("GET /" + name + " HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -44,13 +42,11 @@ struct Scene {
   }
 
   ScriptedTarget target;
-  ProxyProcess proxy;
-  bool is_ready = false;
+  ServingProxy proxy;
 };
 
 TEST(LargeBodyTest, ComesWholeAndBothConnectionsAreKept) {
   Scene s(AnswersPatterns());
-  ASSERT_TRUE(s.is_ready);
   RawSocket client = RawSocket::Connect(s.proxy.Port());
   for (const std::string name : {"one", "two", "three"}) {
     client.Send("GET /" + name + " HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -83,7 +79,6 @@ std::string Post(const std::string& name, size_t size) {
 // The next request follows at once, behind the body.
 TEST(LargeBodyTest, UploadsArriveWholeAndBothConnectionsAreKept) {
   Scene s(TakesPatterns());
-  ASSERT_TRUE(s.is_ready);
   RawSocket client = RawSocket::Connect(s.proxy.Port());
   std::thread sender([&] {
     for (const std::string name : {"one", "two", "three"})
@@ -100,7 +95,6 @@ TEST(LargeBodyTest, UploadsArriveWholeAndBothConnectionsAreKept) {
 
 TEST(LargeBodyTest, NothingOfAnAbandonedUploadReachesAnother) {
   Scene s(TakesPatterns());
-  ASSERT_TRUE(s.is_ready);
   for (int round = 0; round < 20; ++round) {
     RawSocket leaver = RawSocket::Connect(s.proxy.Port());
     ASSERT_TRUE(leaver.Send(Post("secret", kLargeBytes) + Pattern("secret", kLargeBytes / 2)));
@@ -118,7 +112,6 @@ TEST(LargeBodyTest, UploadThatTheTargetCutsOffIsAnsweredEarly) {
     connection.Send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
     return false;
   });
-  ASSERT_TRUE(s.is_ready);
   RawSocket client = RawSocket::Connect(s.proxy.Port());
   client.Send(Post("any", kLargeBytes) + Pattern("any", kLargeBytes / 2));
   EXPECT_EQ(StatusOf(client.ReadMessage()), 403);
@@ -128,7 +121,6 @@ TEST(LargeBodyTest, UploadThatTheTargetCutsOffIsAnsweredEarly) {
 // What a client left in a pipe must not reach the next one.
 TEST(LargeBodyTest, NothingOfAnAbandonedBodyReachesAnother) {
   Scene s(AnswersPatterns());
-  ASSERT_TRUE(s.is_ready);
   for (int round = 0; round < 20; ++round) {
     RawSocket leaver = s.Ask("secret");
     EXPECT_FALSE(leaver.ReadUntil("secret100\n").empty());
@@ -142,7 +134,6 @@ TEST(LargeBodyTest, NothingOfAnAbandonedBodyReachesAnother) {
 // all of theirs later.
 TEST(LargeBodyTest, ClientsThatDoNotReadHoldUpNobodyElse) {
   Scene s(AnswersPatterns());
-  ASSERT_TRUE(s.is_ready);
   RawSocket slow_one = s.Ask("slow-one");
   RawSocket slow_two = s.Ask("slow-two");
   ASSERT_TRUE(WaitUntil([&] { return s.target.requests() >= 2; }));
@@ -157,7 +148,6 @@ TEST(LargeBodyTest, TargetThatEndsInTheMiddleCutsTheClientShort) {
     connection.Send(Head(kLargeBytes) + Pattern("half", sent_bytes));
     return false;
   });
-  ASSERT_TRUE(s.is_ready);
   const std::string answer = s.Ask("half").ReadToEnd();
   EXPECT_EQ(StatusOf(answer), 200);
   EXPECT_TRUE(BodyOf(answer) == Pattern("half", sent_bytes));
@@ -170,7 +160,6 @@ TEST(LargeBodyTest, BytesBehindTheBodyEndTheTargetsConnection) {
     return connection.Send(Head(kLargeBytes) + Pattern("more", kLargeBytes) +
                            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nextra");
   });
-  ASSERT_TRUE(s.is_ready);
   RawSocket client = RawSocket::Connect(s.proxy.Port());
   for (int i = 0; i < 3; ++i) {
     client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

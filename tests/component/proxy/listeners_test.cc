@@ -33,9 +33,7 @@ int CountAnswers(std::vector<RawSocket>& waiting, const std::set<int>& statuses)
 
 TEST(ListenersTest, DrainServesTheBacklog) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   auto waiting = FillBacklog(proxy, proxy.Port());
   proxy.Signal(SIGTERM);
   proxy.Signal(SIGCONT);

@@ -21,11 +21,9 @@ struct Moody {
 
 TEST(OutlierTest, AFailingTargetIsOutForAWhileThoughItsChecksPass) {
   Moody good, bad;
-  ProxyProcess proxy(ConfigFor({good.target.port(), bad.target.port()},
+  ServingProxy proxy(ConfigFor({good.target.port(), bad.target.port()},
                                "    passiveEjection: { consecutiveFailures: 3, baseTime: 1s }\n"),
                      {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
   bad.is_failing = true;
   ASSERT_TRUE(WaitUntil([&] {
     Get(proxy.Port());
@@ -47,12 +45,9 @@ TEST(OutlierTest, AFailingTargetIsOutForAWhileThoughItsChecksPass) {
 
 TEST(OutlierTest, AnOddTargetGetsLess) {
   Moody one, two, odd;
-  ProxyProcess proxy(ConfigFor({one.target.port(), two.target.port(), odd.target.port()},
+  ServingProxy proxy(ConfigFor({one.target.port(), two.target.port(), odd.target.port()},
                                "    algorithm: BALANCING_ALGORITHM_WEIGHTED_RANDOM\n"
-                               "    anomalyMitigation: true\n"),
-                     {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(3));
+                               "    anomalyMitigation: true\n"));
   odd.is_failing = true;
   RawSocket client = RawSocket::Connect(proxy.Port());
   const auto ask = [&] {

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "tests/component/proxy/metrics_text.h"
 
@@ -150,6 +151,12 @@ std::string ProxyProcess::Log() { return ReadFile(directory_ + "/log"); }
 
 bool ProxyProcess::WaitHealthy(int count) {
   return WaitUntil([&] { return CountOf(Admin("/targets"), "\"health\":\"healthy\"") == count; });
+}
+
+ServingProxy::ServingProxy(const std::string& config, std::vector<std::string> flags)
+    : ProxyProcess(config, std::move(flags)) {
+  if (!WaitReady() || !WaitHealthy(CountOf(config, "targetGroup: ")))
+    throw std::runtime_error("the proxy does not serve:\n" + Admin("/targets") + Log());
 }
 
 }  // namespace remuda::proxy::testing

@@ -17,7 +17,9 @@ class ProxyProcess {
   // Starts it; `config` (YAML) is written to a file and given as --config if it is not empty. Port
   // 0 everywhere. `descriptors`: how many it may have at most; 0: as many as the test.
   ProxyProcess(const std::string& config, std::vector<std::string> flags, size_t descriptors = 0);
-  ~ProxyProcess();  // SIGKILL if it still runs
+  ProxyProcess(const ProxyProcess&) = delete;
+  ProxyProcess& operator=(const ProxyProcess&) = delete;
+  virtual ~ProxyProcess();  // SIGKILL if it still runs
 
   // Waits for the ready file.
   bool WaitReady();
@@ -50,6 +52,14 @@ class ProxyProcess {
   std::string directory_;
   pid_t pid_ = -1;
   int exit_code_ = -1;
+};
+
+// One that serves once it is made: it is ready, and every target of `config` is healthy. Throws if
+// that does not come about in time.
+class ServingProxy : public ProxyProcess {
+ public:
+  explicit ServingProxy(const std::string& config,
+                        std::vector<std::string> flags = {"--workers=1"});
 };
 
 }  // namespace remuda::proxy::testing

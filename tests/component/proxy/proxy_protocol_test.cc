@@ -42,10 +42,7 @@ class ReceivedTest : public ::testing::TestWithParam<Received> {};
 
 TEST_P(ReceivedTest, ItsSourceIsTheClient) {
   ScriptedTarget target(AnswerWithHead);
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "", FromSources("127.0.0.0/8")),
-                     {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "", "", FromSources("127.0.0.0/8")));
   const Received& received = GetParam();
   const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   const std::string expected = "\r\nX-Forwarded-For: " + received.client_address + "\r\n";
@@ -105,10 +102,7 @@ TEST(ProxyProtocolTest, TrustedSendersMustBeginWithOne) {
 
 TEST(ProxyProtocolTest, FromOthersItIsGarbage) {
   ScriptedTarget target(AnswerWithHead);
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "", FromSources("192.0.2.0/24")),
-                     {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "", "", FromSources("192.0.2.0/24")));
   for (const std::string& header : {kVersion1, kVersion2}) {
     RawSocket client = RawSocket::Connect(proxy.Port());
     client.Send(header + "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -131,9 +125,7 @@ TEST(ProxyProtocolTest, TargetsOfHttpGroupsGetOneOnEachConnection) {
     }
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   });
-  ProxyProcess proxy(ConfigFor({target.port()}, "    proxyProtocol: 1\n"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "    proxyProtocol: 1\n"));
   RawSocket client = RawSocket::Connect(proxy.Port());
   sockaddr_in local{};
   socklen_t length = sizeof local;
@@ -164,9 +156,7 @@ TEST(ProxyProtocolTest, TcpTargetsLearnWhoTheClientIs) {
   const BytesConfig config = {.targets = {target.port()},
                               .listener = "protocol: TCP, proxyProtocolSources: [127.0.0.1]",
                               .group = "protocol: TCP, proxyProtocol: 2"};
-  ProxyProcess proxy(BytesConfigFor(config), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor(config));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send(kVersion1 + "bytes");
   EXPECT_EQ(client.ReadBytes(5), "bytes");

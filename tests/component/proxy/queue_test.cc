@@ -56,11 +56,9 @@ class QueueTest : public ::testing::Test {
  protected:
   void Start(const std::string& limit, int workers = 1) {
     target_ = std::make_unique<ScriptedTarget>(gate_.Script());
-    proxy_ = std::make_unique<ProxyProcess>(
+    proxy_ = std::make_unique<ServingProxy>(
         ConfigFor({target_->port()}, "    concurrencyLimit: " + limit + "\n"),
         std::vector<std::string>{"--workers=" + std::to_string(workers)});
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(1));
   }
   RawSocket Send(const std::string& path) {
     RawSocket client = RawSocket::Connect(proxy_->Port());

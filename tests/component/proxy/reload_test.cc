@@ -71,9 +71,7 @@ class Load {
 TEST(ReloadTest, ChangesRulesAndTargetsUnderLoadWithoutAFailedRequest) {
   ScriptedTarget first(ScriptedTarget::Answers("one"));
   ScriptedTarget second(ScriptedTarget::Answers("two"));
-  ProxyProcess proxy(ConfigWith({first.port(), second.port()}, "m0"), {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(ConfigWith({first.port(), second.port()}, "m0"), {"--workers=2"});
   const uint16_t port = proxy.Port();
   RawSocket idle = RawSocket::Connect(port);  // an unrelated connection is not touched
   idle.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -100,9 +98,7 @@ TEST(ReloadTest, ChangesRulesAndTargetsUnderLoadWithoutAFailedRequest) {
 
 TEST(ReloadTest, BrokenFileChangesNothingAndSaysWhere) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
-  ProxyProcess proxy(ConfigWith({target.port()}, "good"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigWith({target.port()}, "good"));
   const uint16_t port = proxy.Port();
   int failures = 0;
   const auto expect_refused = [&](const std::string& words) {

@@ -33,11 +33,8 @@ constexpr char kForward[] = "action: { forward: { targetGroups: [{ name: blue }]
 class RulesTest : public ::testing::Test {
  protected:
   void Start(const std::string& rules) {
-    proxy_ = std::make_unique<ProxyProcess>(
-        ConfigFor({target_.port()}, "", "", "        rules:\n" + rules),
-        std::vector<std::string>{"--workers=1"});
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(1));
+    proxy_ = std::make_unique<ServingProxy>(
+        ConfigFor({target_.port()}, "", "", "        rules:\n" + rules));
   }
   uint16_t port() { return proxy_->Port(); }
 
@@ -127,9 +124,7 @@ TEST(GroupWeightTest, SharesAreExactOverAllWorkersAndKeptByAReload) {
            "  - { targetGroup: green, address: 127.0.0.1, port: " + std::to_string(green.port()) +
            " }\n";
   };
-  ProxyProcess proxy(config("m0"), {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(config("m0"), {"--workers=2"});
   const uint16_t port = proxy.Port();
   std::map<std::string, int> answers;
   for (int i = 1; i <= 10; ++i) {  // each on a connection of its own, so on any worker

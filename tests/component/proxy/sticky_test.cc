@@ -52,9 +52,7 @@ class StickyTest : public ::testing::Test {
   }
   void StartProxy(const std::string& config) {
     config_ = config;
-    proxy_ = std::make_unique<ProxyProcess>(config, std::vector<std::string>{"--workers=2"});
-    ASSERT_TRUE(proxy_->WaitReady());
-    ASSERT_TRUE(proxy_->WaitHealthy(static_cast<int>(targets_.size())));
+    proxy_ = std::make_unique<ServingProxy>(config, std::vector<std::string>{"--workers=2"});
   }
   std::string Ask(const std::string& cookies, const std::string& path = "/") {
     RawSocket client = RawSocket::Connect(proxy_->Port());

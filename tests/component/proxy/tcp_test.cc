@@ -35,9 +35,7 @@ bool IsReset(RawSocket& socket) {
 
 TEST(TcpTest, PassesBytesBothWaysAndLogsTheConnection) {
   RawTarget target(Says("hello "));
-  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor({.targets = {target.port()}}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   EXPECT_EQ(client.ReadBytes(6), "hello ");
   client.Send("world");
@@ -58,9 +56,7 @@ TEST(TcpTest, TheClientsEndIsPassedOnAndTheTargetGoesOn) {
     const std::string all = connection.ReadToEnd();
     if (!all.empty()) connection.Send("got " + std::to_string(all.size()));
   });
-  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor({.targets = {target.port()}}));
   // Its end may come before the target is connected to: that is no reason to give up.
   for (const size_t size : {1, 300000}) {
     RawSocket client = RawSocket::Connect(proxy.Port());
@@ -73,9 +69,7 @@ TEST(TcpTest, TheClientsEndIsPassedOnAndTheTargetGoesOn) {
 TEST(TcpTest, ARefusedConnectionIsTriedOnAnotherTarget) {
   RawTarget dead(Says("dead"));
   RawTarget live(Says("live"));
-  ProxyProcess proxy(BytesConfigFor({.targets = {dead.port(), live.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(BytesConfigFor({.targets = {dead.port(), live.port()}}));
   dead.StopListening();
   for (int i = 0; i < 4; ++i) {
     RawSocket client = RawSocket::Connect(proxy.Port());
@@ -110,11 +104,9 @@ TEST(TcpTest, AllTargetsRefuse) {
 TEST(TcpTest, ConnectionsAreSpreadOverWeightedGroups) {
   RawTarget one(Says("one"));
   RawTarget two(Says("two"));
-  ProxyProcess proxy(
+  ServingProxy proxy(
       BytesConfigFor({.targets = {one.port(), two.port()}, .groups = {"one", "two"}}),
       {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
   std::map<std::string, int> seen;
   for (int i = 0; i < 10; ++i) ++seen[RawSocket::Connect(proxy.Port()).ReadBytes(3)];
   EXPECT_EQ(seen["one"], 5);
@@ -146,9 +138,7 @@ TEST(TcpTest, AResetOfTheTargetReachesTheClient) {
     if (connection.ReadSome().empty()) return;
     connection.Reset();
   });
-  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor({.targets = {target.port()}}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("x");
   EXPECT_TRUE(IsReset(client));
@@ -194,9 +184,7 @@ TEST(TcpTest, BytesBehindUrgentOnesPass) {
 TEST(TcpTest, ManyBytesBothWays) {
   constexpr size_t kBytes = 16 * 1024 * 1024;
   RawTarget target(EchoAll);
-  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor({.targets = {target.port()}}));
   std::string sent(kBytes, '\0');
   for (size_t i = 0; i < kBytes; ++i) sent[i] = static_cast<char>(i * 7 + i / 256);
   RawSocket client = RawSocket::Connect(proxy.Port());
@@ -212,9 +200,7 @@ TEST(TcpTest, ManyBytesBothWays) {
 
 TEST(TcpTest, OpenConnectionsGoOnDuringADrain) {
   RawTarget target(EchoAll);
-  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor({.targets = {target.port()}}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("before");
   EXPECT_EQ(client.ReadBytes(6), "before");

@@ -38,9 +38,7 @@ std::string Pattern() {
 
 TEST(TlsBytesTest, EndsTlsInFrontOfATcpTarget) {
   RawTarget target(Serve);
-  ProxyProcess proxy(ConfigOf(target.port(), "protocol: TCP"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigOf(target.port(), "protocol: TCP"));
   RawSocket client = ConnectTls(proxy.Port());
   EXPECT_EQ(ShownTo(client), "web");
   EXPECT_EQ(client.ReadBytes(6), "hello ") << "the target may speak first";
@@ -64,9 +62,7 @@ TEST(TlsBytesTest, SpeaksTlsToATargetOfBytes) {
     SSL_set_accept_state(ssl);
     if (connection.StartTls(ssl)) Serve(connection);
   });
-  ProxyProcess proxy(ConfigOf(target.port(), "protocol: TLS"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigOf(target.port(), "protocol: TLS"));
   RawSocket client = ConnectTls(proxy.Port());
   EXPECT_EQ(client.ReadBytes(6), "hello ");
   const std::string text = Pattern();

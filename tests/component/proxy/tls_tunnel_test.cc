@@ -26,9 +26,7 @@ TEST(TlsTunnelTest, AProxyHeaderComesBeforeTheHandshake) {
   const BytesConfig config = {
       .targets = {target.port()},
       .listener = "protocol: TLS, certificates: [web], proxyProtocolSources: [127.0.0.1]"};
-  ProxyProcess proxy(BytesConfigFor(config) + CertificatesYaml(Web()), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor(config) + CertificatesYaml(Web()));
   RawSocket client = ConnectTls(proxy.Port(), {}, "PROXY TCP4 192.0.2.7 198.51.100.2 4321 443\r\n");
   ASSERT_TRUE(client.is_open());
   client.Send("hello");
@@ -62,9 +60,7 @@ TEST(TlsTunnelTest, TlsTargetsGetTheirProxyHeaderBeforeTheHandshake) {
   const BytesConfig config = {.targets = {target.port()},
                               .group = "protocol: TLS, proxyProtocol: 1"};
   {
-    ProxyProcess proxy(BytesConfigFor(config), {"--workers=1"});
-    ASSERT_TRUE(proxy.WaitReady());
-    ASSERT_TRUE(proxy.WaitHealthy(1));
+    ServingProxy proxy(BytesConfigFor(config));
     RawSocket client = RawSocket::Connect(proxy.Port());
     client.Send("hello");
     EXPECT_EQ(client.ReadBytes(5), "hello");
@@ -77,9 +73,7 @@ TEST(TlsTunnelTest, TlsTargetsGetTheirProxyHeaderBeforeTheHandshake) {
 
 TEST(TlsTunnelTest, WebSocketsOverTls) {
   ScriptedTarget target(UpgradeAndEcho);
-  ProxyProcess proxy(TlsConfigFor({target.port()}, Web()), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(TlsConfigFor({target.port()}, Web()));
   RawSocket client = ConnectTls(proxy.Port());
   client.Send(UpgradeRequest() + Frame(1, "early", true));
   EXPECT_EQ(StatusOf(client.ReadMessage(true)), 101);

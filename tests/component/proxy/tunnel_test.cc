@@ -13,14 +13,11 @@
 namespace remuda::proxy::testing {
 namespace {
 
-// A proxy in front of `target`, ready.
+// A proxy in front of `target`.
 struct Served {
   explicit Served(const ScriptedTarget& target, const std::string& balancer_extra = "",
                   std::vector<std::string> flags = {"--workers=1"})
-      : proxy(ConfigFor({target.port()}, "", balancer_extra), std::move(flags)) {
-    EXPECT_TRUE(proxy.WaitReady());
-    EXPECT_TRUE(proxy.WaitHealthy(1));
-  }
+      : proxy(ConfigFor({target.port()}, "", balancer_extra), std::move(flags)) {}
   RawSocket Connect() { return RawSocket::Connect(proxy.Port()); }
   // A client whose 101 has come.
   RawSocket Upgrade() {
@@ -33,7 +30,7 @@ struct Served {
     return WaitUntil([&] { return proxy.Metric("active_tunnel_count") == count; });
   }
 
-  ProxyProcess proxy;
+  ServingProxy proxy;
 };
 
 TEST(TunnelTest, UpgradeIsForwardedAndEchoes) {

@@ -255,7 +255,10 @@ TEST(FailureTest, UnhealthyTargetLeavesAndAllUnhealthyFailOpen) {
   ServingProxy proxy(ConfigFor({one.port(), two.port()}));
   two.SetHealth(503);
   ASSERT_TRUE(proxy.WaitHealthy(1));
-  EXPECT_NE(proxy.Admin("/targets").find("Target.ResponseCodeMismatch"), std::string::npos);
+  // The page learns the reason a moment later than requests learn that it is out.
+  EXPECT_TRUE(WaitUntil([&] {
+    return proxy.Admin("/targets").find("Target.ResponseCodeMismatch") != std::string::npos;
+  }));
   for (int i = 0; i < 10; ++i) EXPECT_EQ(BodyOf(Get(proxy.Port())), "one");
   one.SetHealth(500);
   ASSERT_TRUE(proxy.WaitHealthy(0));

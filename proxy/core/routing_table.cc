@@ -468,8 +468,8 @@ std::string ListenerSpec::Key() const {
   // Connections that were accepted for another protocol must not go on with this one.
   const std::string protocol_key = "|" + std::to_string(static_cast<int>(protocol));
   if (port != 0) return address + "|" + std::to_string(port) + protocol_key;
-  return load_balancer->id + "#" + std::to_string(this - load_balancer->listeners.data()) +
-         protocol_key;
+  return load_balancer->id + "#" + std::to_string(this - load_balancer->listeners.data()) + "|" +
+         address + protocol_key;
 }
 
 const Member* TargetGroup::Find(std::string_view target_id) const {

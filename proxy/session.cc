@@ -43,8 +43,8 @@ void Exchange::Reset() {
   pick = {};
   stickiness = nullptr;
   group_stickiness = std::chrono::seconds(0);
-  target = nullptr;
-  has_place = was_queued = false;
+  in_flight = {};
+  was_queued = false;
   upstream = nullptr;
   tried.fill(nullptr);
   attempts = 0;
@@ -62,14 +62,13 @@ void Exchange::Reset() {
   is_switching = false;
   to_client.Clear();
   any_answered = must_not_pool = false;
-  table = target_table = nullptr;
+  table = nullptr;
   rule = nullptr;
   first_byte = head_end = sent_to_target = response_begin = response_sent = SteadyTime();
   received_bytes = sent_bytes = 0;
   status = target_status = 0;
   reason = http::Reason::kNone;
   trace_id[0] = '\0';
-  last_target = nullptr;
   failed_attempts = 0;
   redirect_url = {};
   rewritten = {};

@@ -24,6 +24,7 @@
 #include "proxy/http/framing.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
+#include "proxy/in_flight.h"
 #include "proxy/splice_pipe.h"
 #include "proxy/sticky_cookie.h"
 #include "proxy/transport.h"
@@ -39,12 +40,8 @@ struct UpgradedSession;
 // outlives all else.
 struct ExchangeRecord {
   GroupState* group = nullptr;
-  TargetState* target = nullptr;  // counted in flight
-  bool has_place = false;         // one of its places, of a group with a concurrency limit
-
-  // Pins keep the tables alive that `rule`, `group` and `target` are of.
-  AdoptedTable* table = nullptr;
-  AdoptedTable* target_table = nullptr;
+  InFlight in_flight;
+  AdoptedTable* table = nullptr;  // pinned: `rule` and `group` are of it
   const Rule* rule = nullptr;
 
   int64_t begin_us = 0;  // since the epoch
@@ -53,8 +50,7 @@ struct ExchangeRecord {
   int status = 0;         // to the client
   int target_status = 0;  // from the target
   http::Reason reason = http::Reason::kNone;
-  char trace_id[36] = {};              // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
-  TargetState* last_target = nullptr;  // for the log, valid while pinned
+  char trace_id[36] = {};  // "1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx"
   uint32_t attempts = 0;
   // Attempts that gave no response; their targets may be gone by now.
   std::array<std::array<char, kMaxEndpointBytes>, kMaxAttempts> failed_endpoints;
@@ -241,7 +237,6 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool BeginSending();
   bool FailAttempt(http::Reason reason, bool is_connect_failure);
   void ReleaseUpstream(bool reuse);
-  void ReleaseTarget();
   enum class Pump : uint8_t { kBlocked, kProgress, kEnded };  // kEnded: the phase changed
   Pump PumpRequest();
   bool IsTargetBehind() const;

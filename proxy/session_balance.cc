@@ -52,10 +52,10 @@ void Session::NoteOutcome(bool is_failure) {
   const TargetGroup* const group = x.group->picker(worker_.index()).group;
   const uint32_t allowed = group == nullptr ? 0 : group->policy.ejection.consecutive_failures;
   if (allowed == 0) return;
-  if (!is_failure) return x.target->ClearFailures();
-  if (x.target->AddFailure() < allowed) return;
-  x.target->ClearFailures();
-  worker_.TargetFailing(*x.target);
+  if (!is_failure) return x.in_flight.target()->ClearFailures();
+  if (x.in_flight.target()->AddFailure() < allowed) return;
+  x.in_flight.target()->ClearFailures();
+  worker_.TargetFailing(*x.in_flight.target());
 }
 
 // A target that was not tried. If there is none, a tried one: it may have closed by chance. But one

@@ -40,7 +40,7 @@ void Session::DropExchange() {
     traffic().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
   if (is_waiting()) LeaveQueue();
   if (x.upstream != nullptr) ReleaseUpstream(false);
-  if (x.target != nullptr) ReleaseTarget();
+  x.in_flight.End(worker_);
   if (ClassifyExchange().classification != http::Classification::kCompliant)
     traffic().non_compliant.Add(1);
   if (worker_.log() != nullptr) WriteLog();
@@ -54,7 +54,7 @@ void Session::DropExchange() {
   worker_.pipes().Give(std::move(x.request_pipe));
   worker_.pipes().Give(std::move(x.response_pipe));
   if (x.table != nullptr) worker_.Unpin(x.table);
-  if (x.target_table != nullptr) worker_.Unpin(x.target_table);
+  x.in_flight.Unpin(worker_);
   worker_.GiveExchange(exchange_);
   exchange_ = nullptr;
 }
@@ -151,11 +151,11 @@ void Session::CloseWhenIdle() {
 }
 
 void Session::EndExchangeWith(const TargetState& target) {
-  if (phase_ == Phase::kTunnel && upgraded_->record.target == &target) {
+  if (phase_ == Phase::kTunnel && upgraded_->record.in_flight.target() == &target) {
     EndTunnel(http::Reason::kTargetDrainTimeout);
     return;
   }
-  if (exchange_ == nullptr || exchange_->target != &target) return;
+  if (exchange_ == nullptr || exchange_->in_flight.target() != &target) return;
   Exchange& x = *exchange_;
   if (x.any_answered) {
     x.reason = http::Reason::kTargetDrainTimeout;
@@ -206,7 +206,7 @@ void Session::OnTimer() {
                               (!x->framing.expects_continue || x->interim_responses > 0);
       if (!is_clients) NoteOutcome(true);
       ReleaseUpstream(false);
-      ReleaseTarget();
+      x->in_flight.End(worker_);
       Answer(is_clients ? http::Reason::kClientBodyTimeout : http::Reason::kTargetResponseTimeout);
       break;
     }

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "proxy/core/retry.h"
 #include "proxy/session.h"
@@ -20,34 +19,25 @@ static_assert(kMaxAttempts >= kMaxAttemptsARequest);
 // Gets a connection to the target that was picked. The request is in flight for it from now on.
 bool Session::BeginAttempt(const Picked& picked) {
   Exchange& x = *exchange_;
-  x.target = picked.target;
-  x.has_place = picked.has_place;
-  // Then last_target is still of the table pinned before.
-  if (x.target == nullptr)
+  if (picked.target == nullptr)
     return Answer(x.reason == Reason::kNone ? Reason::kNoRegisteredTarget : x.reason);
-  AdoptedTable* const before = std::exchange(x.target_table, worker_.Pin());
-  if (before != nullptr) worker_.Unpin(before);
+  x.in_flight.Begin(worker_, *x.group, picked);
   x.reason = Reason::kNone;
-  x.last_target = x.target;
-  TargetSlot& slot = x.target->slot(worker_.index());
-  slot.in_flight.Add(1);
-  slot.requests.Add(1);
-  x.group->slot(worker_.index()).requests.Add(1);
-  x.tried[x.attempts++] = x.target;
+  x.tried[x.attempts++] = picked.target;
   // A repeat never rides a pooled connection: that may be as dead as the one before.
   // Nor does one that says whose it is.
   const http::ProxyVersion proxy = ProxyVersionOf(*x.group, worker_.index());
   const std::string_view host = x.rewritten.host.empty() ? x.request.host : x.rewritten.host;
   if (x.attempts == 1 && proxy == http::ProxyVersion::kNone) {
     const bool look = !http::IsIdempotent(x.request.method);
-    x.upstream = worker_.pool().Acquire(*x.target, look, host);
+    x.upstream = worker_.pool().Acquire(*picked.target, look, host);
   }
   if (x.upstream != nullptr) {
     x.upstream->user = this;
     worker_.counters().connections_reused.Add(1);
     return BeginSending();
   }
-  x.upstream = worker_.pool().Connect(*x.target, this, host);
+  x.upstream = worker_.pool().Connect(*picked.target, this, host);
   if (x.upstream == nullptr)
     return IsOurShortage(errno) ? FailAttempt(Reason::kOverloaded, false)
                                 : FailAttempt(Reason::kTargetConnectFailed, true);
@@ -102,7 +92,7 @@ bool Session::BeginSending() {
   if (info.rules.makes_traceparent) info.span_id = worker_.Random() | 1;
   info.new_host = x.rewritten.host;
   info.new_target = x.rewritten.target;
-  info.fallback_host = x.target->endpoint();
+  info.fallback_host = x.in_flight.target()->endpoint();
   info.new_trace_id = {x.trace_id, 35};
   const size_t size = http::WriteRequestHead(x.request, x.framing, info, x.request_head.block.get(),
                                              x.request_head.capacity);
@@ -270,14 +260,14 @@ bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
   const bool is_targets_fault =
       reason >= Reason::kNoRegisteredTarget && reason != Reason::kOverloaded;
   if (is_targets_fault) {
-    x.target->slot(worker_.index()).connection_errors.Add(1);
+    x.in_flight.target()->slot(worker_.index()).connection_errors.Add(1);
     // A certificate is for a name, and that may be the client's: whoever asks for another would
     // eject good targets.
     if (reason != Reason::kTargetDrainTimeout && reason != Reason::kTargetTlsFailed)
       NoteOutcome(true);
     if (is_connect_failure) {
       x.group->slot(worker_.index()).connection_errors.Add(1);
-      worker_.TargetRefused(*x.target);
+      worker_.TargetRefused(*x.in_flight.target());
     }
   }
   const FailedAttempt attempt{.any_sent = x.any_sent,
@@ -287,7 +277,7 @@ bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
                               .attempts = x.attempts};
   if (reason == Reason::kTargetConnectTimeout) x.has_connect_timed_out = true;
   if (x.upstream != nullptr) ReleaseUpstream(false);
-  ReleaseTarget();
+  x.in_flight.End(worker_);
   if (is_targets_fault && MayRetry(attempt) && MayTryNext()) {
     if (worker_.retry_budget().Take()) {
       worker_.counters().retries.Add(1);
@@ -313,19 +303,6 @@ void Session::ReleaseUpstream(bool reuse) {
     worker_.pool().Close(x.upstream);
   }
   x.upstream = nullptr;
-}
-
-void Session::ReleaseTarget() {
-  Exchange& x = *exchange_;
-  if (x.target == nullptr) return;
-  TargetState& target = *x.target;
-  x.target = nullptr;
-  target.slot(worker_.index()).in_flight.Sub(1);
-  if (std::exchange(x.has_place, false)) {
-    target.GivePlace();
-    worker_.place_queues().PlaceFreed(target.group());
-  }
-  worker_.TargetReleased(target);
 }
 
 }  // namespace remuda::proxy

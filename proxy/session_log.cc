@@ -46,7 +46,7 @@ void DescribeRequest(const Exchange& x, AccessEntry& entry) {
 void Session::NoteFailedAttempt() {
   Exchange& x = *exchange_;
   if (x.failed_attempts == x.failed_endpoints.size()) return;
-  const std::string& endpoint = x.last_target->endpoint();
+  const std::string& endpoint = x.in_flight.last_target()->endpoint();
   const size_t size = std::min(endpoint.size(), kMaxEndpointBytes);
   std::memcpy(x.failed_endpoints[x.failed_attempts].data(), endpoint.data(), size);
   x.failed_endpoint_bytes[x.failed_attempts++] = static_cast<uint8_t>(size);
@@ -112,8 +112,8 @@ void Session::WriteLog() {
     attempts[entry.attempt_count++].endpoint = {x.failed_endpoints[i].data(),
                                                 x.failed_endpoint_bytes[i]};
   }
-  if (x.attempts > x.failed_attempts && x.last_target != nullptr) {
-    attempts[entry.attempt_count++] = {x.last_target->endpoint(), x.target_status};
+  if (x.attempts > x.failed_attempts && x.in_flight.last_target() != nullptr) {
+    attempts[entry.attempt_count++] = {x.in_flight.last_target()->endpoint(), x.target_status};
   }
   entry.attempts = attempts.data();
   worker_.log()->Write(worker_.index(), entry);

@@ -45,7 +45,7 @@ Session::Pump Session::PumpResponse() {
     if (x.is_switching) return BeginTunnel();
     if (x.is_response_staged) {
       ReleaseUpstream(x.is_upstream_reusable);
-      ReleaseTarget();
+      x.in_flight.End(worker_);
       FinishExchange();
       return Pump::kEnded;
     }
@@ -172,7 +172,7 @@ Session::Pump Session::StartResponse() {
           .count();
   counters.ObserveResponseTime(static_cast<uint64_t>(std::max<int64_t>(us, 0)));
   counters.codes[static_cast<size_t>(x.response.status / 100)].Add(1);
-  TargetSlot& slot = x.target->slot(worker_.index());
+  TargetSlot& slot = x.in_flight.target()->slot(worker_.index());
   slot.response_time_us.Add(static_cast<uint64_t>(std::max<int64_t>(us, 0)));
   if (x.response.status >= 500) slot.server_errors.Add(1);
   NoteOutcome(x.response.status >= 502 && x.response.status <= 504);
@@ -266,7 +266,7 @@ Session::Pump Session::FailResponse(Reason reason) {
   Exchange& x = *exchange_;
   if (x.any_answered) {
     x.reason = reason;
-    x.target->slot(worker_.index()).connection_errors.Add(1);
+    x.in_flight.target()->slot(worker_.index()).connection_errors.Add(1);
     if (reason == Reason::kTargetClosed) NoteOutcome(true);
     CloseNow();
     return Pump::kEnded;

@@ -68,7 +68,7 @@ void Session::AddStickyCookies() {
                     {StickyClaim::Kind::kGroup, x.group->id_hash(), 0, 0});
   }
   if (x.stickiness == nullptr) return;
-  const uint64_t target = x.target->id_hash();
+  const uint64_t target = x.in_flight.target()->id_hash();
   if (x.stickiness->kind == StickinessSpec::Kind::kDuration) {
     SetStickyCookie(kTargetCookie, x.stickiness->duration,
                     {StickyClaim::Kind::kTarget, x.group->id_hash(), target, 0});

@@ -81,7 +81,8 @@ Session::Pump Session::BeginTunnel() {
   phase_ = Phase::kTunnel;
   if (!upgraded.tunnel.Start(options, transport_, this, *upgraded.upstream)) {
     CloseNow();
-  } else if (close_when_idle_ || worker_.is_draining() || upgraded.record.target->is_leaving()) {
+  } else if (close_when_idle_ || worker_.is_draining() ||
+             upgraded.record.in_flight.target()->is_leaving()) {
     upgraded.tunnel.SayGoodbye();
   }
   return Pump::kEnded;
@@ -131,7 +132,7 @@ void Session::OnTunnelEnd(TunnelEnd how) {
 }
 
 void Session::TargetLeaves(const TargetState& target) {
-  if (phase_ == Phase::kTunnel && upgraded_->record.target == &target)
+  if (phase_ == Phase::kTunnel && upgraded_->record.in_flight.target() == &target)
     upgraded_->tunnel.SayGoodbye();
 }
 

@@ -53,20 +53,12 @@ PickRequest TcpSession::NextPick() const {
 // From the pick on the connection is in flight for the target.
 void TcpSession::StartAttempt() {
   const Picked picked = worker_.Pick(*group_, NextPick());
-  target_ = picked.target;
-  has_place_ = picked.has_place;
   // Nobody waits in a queue who cannot be answered.
-  if (target_ == nullptr)
+  if (picked.target == nullptr)
     return Close(picked.is_full ? Reason::kQueueFull : Reason::kNoRegisteredTarget);
-  AdoptedTable* const before = std::exchange(target_table_, worker_.Pin());
-  if (before != nullptr) worker_.Unpin(before);
-  last_target_ = target_;
-  TargetSlot& slot = target_->slot(worker_.index());
-  slot.in_flight.Add(1);
-  slot.requests.Add(1);
-  group_->slot(worker_.index()).requests.Add(1);
-  tried_[attempts_++] = target_;
-  upstream_ = worker_.pool().Connect(*target_, this);
+  in_flight_.Begin(worker_, *group_, picked);
+  tried_[attempts_++] = picked.target;
+  upstream_ = worker_.pool().Connect(*picked.target, this);
   if (upstream_ == nullptr) {
     return AttemptFailed(IsOurShortage(errno) ? Reason::kOverloaded : Reason::kTargetConnectFailed);
   }
@@ -81,10 +73,10 @@ void TcpSession::AttemptFailed(Reason reason) {
   connect_timer_.Cancel();
   const bool is_targets_fault = reason != Reason::kOverloaded;
   if (is_targets_fault) {
-    target_->slot(worker_.index()).connection_errors.Add(1);
+    in_flight_.target()->slot(worker_.index()).connection_errors.Add(1);
     group_->slot(worker_.index()).connection_errors.Add(1);
     // A certificate that is not trusted may be our mistake: checks judge that target.
-    if (reason != Reason::kTargetTlsFailed) worker_.TargetRefused(*target_);
+    if (reason != Reason::kTargetTlsFailed) worker_.TargetRefused(*in_flight_.target());
   }
   ReleaseTarget();
   const FailedAttempt attempt{.attempts = attempts_};
@@ -149,19 +141,12 @@ void TcpSession::OnTunnelEnd(TunnelEnd how) {
 }
 
 void TcpSession::EndExchangeWith(const TargetState& target) {
-  if (target_ == &target) Close(Reason::kTargetDrainTimeout);
+  if (in_flight_.target() == &target) Close(Reason::kTargetDrainTimeout);
 }
 
 void TcpSession::ReleaseTarget() {
   if (upstream_ != nullptr) worker_.pool().Close(std::exchange(upstream_, nullptr));
-  if (target_ == nullptr) return;
-  TargetState& target = *std::exchange(target_, nullptr);
-  target.slot(worker_.index()).in_flight.Sub(1);
-  if (std::exchange(has_place_, false)) {
-    target.GivePlace();
-    worker_.place_queues().PlaceFreed(target.group());
-  }
-  worker_.TargetReleased(target);
+  in_flight_.End(worker_);
 }
 
 void TcpSession::ResetBoth() {
@@ -187,7 +172,7 @@ void TcpSession::Close(Reason reason) {
   if (worker_.log() != nullptr) WriteLog(reason);
   ReleaseTarget();
   if (table_ != nullptr) worker_.Unpin(table_);
-  if (target_table_ != nullptr) worker_.Unpin(target_table_);
+  in_flight_.Unpin(worker_);
   worker_.loop().RemoveClosing(this);
   transport_.Close();
   listener_.reset();
@@ -221,8 +206,8 @@ void TcpSession::WriteLog(Reason reason) {
   entry.actions = "forward";
   entry.error_reason = http::NameOf(reason);
   AccessAttempt attempt;
-  if (last_target_ != nullptr) {
-    attempt.endpoint = last_target_->endpoint();
+  if (in_flight_.last_target() != nullptr) {
+    attempt.endpoint = in_flight_.last_target()->endpoint();
     entry.attempts = &attempt;
     entry.attempt_count = 1;
   }

@@ -12,6 +12,7 @@
 #include "proxy/core/picker.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/http/reason.h"
+#include "proxy/in_flight.h"
 #include "proxy/transport.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
@@ -55,16 +56,12 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
   Phase phase_ = Phase::kConnecting;
   Transport transport_;
   GroupState* group_ = nullptr;
-  TargetState* target_ = nullptr;       // counted in flight
-  bool has_place_ = false;              // one of its places, of a group with a concurrency limit
-  TargetState* last_target_ = nullptr;  // for the log, valid while pinned
+  InFlight in_flight_;
   UpstreamConnection* upstream_ = nullptr;
   std::array<TargetState*, kMaxAttempts> tried_{};
   uint32_t attempts_ = 0;
   bool has_connect_timed_out_ = false;  // then no target is tried twice
-  // Pins keep the tables alive that group_ and target_ are of.
-  AdoptedTable* table_ = nullptr;
-  AdoptedTable* target_table_ = nullptr;
+  AdoptedTable* table_ = nullptr;       // pinned: group_ is of it
   SteadyTime begin_{};
   SteadyTime connected_{};
   Timer connect_timer_;

@@ -1,0 +1,38 @@
+// What a request, an upgraded one or a TCP connection holds of its target: it is counted in flight
+// there from the pick to its end, with the place that the pick took, and the table that the target
+// is of is pinned. What an acknowledgement promises (docs/proxy.md) rests on this. A value: whoever
+// has the last copy ends it.
+//
+// Thread: its worker's.
+#pragma once
+
+#include "proxy/core/picker.h"
+
+namespace remuda::proxy {
+
+struct AdoptedTable;
+class Worker;
+
+class InFlight {
+ public:
+  // Null: nothing is in flight.
+  TargetState* target() const { return target_; }
+  // Of the newest attempt, also when that has ended; null before the first, and after Unpin.
+  TargetState* last_target() const { return last_target_; }
+
+  // At once after the pick, which found a target in `group`. Nothing may be in flight.
+  void Begin(Worker& worker, GroupState& group, const Picked& picked);
+  // Lets go of the target, if there is one: its place goes to the next, and if it leaves and this
+  // was the last, the control loop is told.
+  void End(Worker& worker);
+  // Lets go of the table. Nothing may be in flight.
+  void Unpin(Worker& worker);
+
+ private:
+  TargetState* target_ = nullptr;
+  TargetState* last_target_ = nullptr;
+  AdoptedTable* table_ = nullptr;  // pinned; the targets are of it
+  bool has_place_ = false;         // one of the target's, of a group with a concurrency limit
+};
+
+}  // namespace remuda::proxy

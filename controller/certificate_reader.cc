@@ -1,5 +1,6 @@
 #include "controller/certificate_reader.h"
 
+#include "common/tls/authorities.h"
 #include "common/tls/certificate.h"
 
 namespace remuda {
@@ -21,6 +22,12 @@ core::CertificateFacts ReadCertificate(std::string_view certificate_pem,
   facts.dns_names = certificate.dns_names();
   facts.expires = absl::FromChrono(certificate.not_after());
   return facts;
+}
+
+std::string FaultOfAuthorities(std::string_view ca_pem) {
+  tls::ChainPtr authorities;
+  std::string error;
+  return tls::ReadAuthorities(ca_pem, authorities, error) ? std::string() : error;
 }
 
 }  // namespace remuda

@@ -28,6 +28,7 @@ Engine::Engine(Options options, const Clock& clock, Committer& committer, Metric
       committer_(committer),
       metrics_(metrics),
       read_certificate_(options.read_certificate),
+      check_authorities_(options.check_authorities),
       on_leadership_lost_(std::move(options.on_leadership_lost)),
       state_(std::move(options.state)) {
   seen_.start = clock_.Now();
@@ -76,7 +77,7 @@ void Engine::Turn() {
 }
 
 void Engine::Decide(Batch& batch, core::Draft& draft) {
-  const core::Context context{seen_, batch.begun, read_certificate_};
+  const core::Context context{seen_, batch.begun, read_certificate_, check_authorities_};
   while (!commands_.empty() && batch.decided.size() < limits::kMaxBatchCommands) {
     Command command = std::move(commands_.front());
     commands_.pop_front();

@@ -50,6 +50,7 @@ class Engine {
     core::State state;  // as loaded
     core::Patience patience;
     core::CertificateReader read_certificate = nullptr;
+    core::AuthoritiesCheck check_authorities = nullptr;
     // The store says that another controller leads: nothing more will be committed.
     std::function<void(const absl::Status&)> on_leadership_lost;
   };
@@ -99,6 +100,7 @@ class Engine {
   Committer& committer_;
   Metrics& metrics_;
   const core::CertificateReader read_certificate_;
+  const core::AuthoritiesCheck check_authorities_;
   const std::function<void(const absl::Status&)> on_leadership_lost_;
   std::function<void(const core::Changes&)> on_commit_;
 

@@ -120,6 +120,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
        .engine = {.state = *std::move(state),
                   .patience = options.patience,
                   .read_certificate = &ReadCertificate,
+                  .check_authorities = &FaultOfAuthorities,
                   .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); }},
        .version = REMUDA_VERSION},
       clock, committer, loop, metrics);

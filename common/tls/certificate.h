@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/tls/dns_name.h"
 #include "common/tls/openssl.h"
 
 namespace remuda::tls {
@@ -82,12 +83,5 @@ class CertificateParser {
   const SslContextPtr trial_;  // every certificate is loaded into it once: what OpenSSL refuses
                                // is refused when the config comes, not when a client does
 };
-
-// The newest a name can be asked for: longer ones are no DNS names.
-inline constexpr size_t kMaxDnsNameBytes = 253;
-
-// Lower case into `out`, without a dot at the end. False if it is no DNS name; `*.` may come first
-// if `allow_wildcard`.
-bool NormalizeDnsName(std::string_view name, bool allow_wildcard, std::string& out);
 
 }  // namespace remuda::tls

@@ -12,6 +12,7 @@
 
 #include "controller/core/draft.h"
 #include "controller/core/observations.h"
+#include "controller/core/validate.h"
 #include "remuda/v1/apply.pb.h"
 
 namespace remuda::core {
@@ -32,6 +33,7 @@ struct Context {
   const Observations& seen;
   Time now;
   CertificateReader read_certificate = nullptr;  // null: certificates cannot be written
+  AuthoritiesCheck check_authorities = nullptr;  // null: no ca_pem can be written
 };
 
 // An image whose bytes are on disk and verified.

@@ -10,7 +10,10 @@ namespace {
 class Apply {
  public:
   Apply(Draft& draft, const v1::ApplyResourcesRequest& request, const Context& context)
-      : draft_(draft), request_(request), context_(context), references_{draft, {}} {}
+      : draft_(draft),
+        request_(request),
+        context_(context),
+        references_{draft, {}, context.check_authorities} {}
 
   absl::StatusOr<v1::ApplyResourcesResponse> Run();
 

@@ -44,7 +44,8 @@ absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wi
   const std::string id = NewId(violations, Traits<T>::kCollection, FieldPath(at.text() + "_id"),
                                wanted_id, at / "name", wish.name());
   T value = wish;
-  Prepare(violations, at, References{draft, {}}, id, nullptr, context, value);
+  Prepare(violations, at, References{draft, {}, context.check_authorities}, id, nullptr, context,
+          value);
   if (!id.empty() && draft.Find<T>(id) != nullptr) {
     // Said alone: that the rest of the request is right or wrong does not matter then.
     return AlreadyExists(NameOf<T>(id), "exists already; update it, or take another name");
@@ -75,7 +76,8 @@ absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::Fi
     CopyMasked(mask, wish, value);
     ForgetKept(mask, value);
   }
-  Prepare(violations, at, References{draft, {}}, row->id, row->value.get(), context, value);
+  Prepare(violations, at, References{draft, {}, context.check_authorities}, row->id,
+          row->value.get(), context, value);
   CheckPorts(violations, at, draft, row->id, value);
   if (!violations.empty()) return violations.ToStatus();
   if (absl::Status change = CheckChange(draft, row->id, *row->value, value); !change.ok())

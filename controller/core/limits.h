@@ -32,19 +32,16 @@ inline constexpr size_t kUserBytes = 32;
 // A wildcard pattern or a part of a redirect (ELB quotas: length of a rule's value).
 inline constexpr size_t kPatternBytes = 128;
 inline constexpr size_t kHeaderNameBytes = 40;
-inline constexpr size_t kMethodBytes = 32;
+inline constexpr size_t kMethodBytes = 40;  // ELB: HttpRequestMethodConditionConfig
 inline constexpr size_t kHealthCheckPathBytes = 1024;
 inline constexpr size_t kMatcherBytes = 255;
 // RE2 patterns of conditions and of rewrites; load_balancer.proto.
 inline constexpr size_t kConditionRegexBytes = 512;
 inline constexpr size_t kRewriteBytes = 1024;
-inline constexpr int64_t kRegexMemoryBytes =
-    256 * 1024;  // of a compiled pattern, as the proxies bound it
 inline constexpr size_t kCookieNameBytes = 256;
 // PEM texts; certificate.proto.
 inline constexpr size_t kCertificateBytes = 64 * 1024;
 inline constexpr size_t kPrivateKeyBytes = 16 * 1024;
-inline constexpr size_t kServerNameBytes = 253;  // a DNS name (RFC 1035)
 
 // --- Lists (entries) ----------------------------------------------------------------------------
 

@@ -209,6 +209,26 @@ void CheckText(Violations& out, const FieldPath& field, std::string_view value, 
   }
 }
 
+void Tell(Violations& out, const FieldPath& at, const traffic::FieldFaults& faults) {
+  for (const traffic::FieldFault& fault : faults) {
+    out.Add(
+        fault.field.empty() ? at : at / fault.field,
+        fault.value.has_value() ? absl::StrCat(Quoted(*fault.value), " ", fault.rule) : fault.rule);
+  }
+}
+
+void CheckAuthorities(Violations& out, const FieldPath& field, const References& references,
+                      std::string_view ca_pem) {
+  if (ca_pem.empty()) return;
+  const size_t wrong = out.size();
+  CheckText(out, field, ca_pem, limits::kCertificateBytes, /*multiline=*/true);
+  if (out.size() > wrong) return;
+  if (references.check_authorities == nullptr)
+    return out.AddUnimplemented(field, "this controller cannot read certificates");
+  if (std::string fault = (*references.check_authorities)(ca_pem); !fault.empty())
+    out.Add(field, std::move(fault));
+}
+
 void CheckLabels(Violations& out, const FieldPath& field,
                  const google::protobuf::Map<std::string, std::string>& labels) {
   CheckCount(out, field, static_cast<int>(labels.size()), 0, limits::kLabels);

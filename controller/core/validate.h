@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "common/traffic/field_fault.h"
 #include "controller/core/draft.h"
 
 namespace remuda::core {
@@ -61,12 +62,17 @@ class Violations {
 // `text` within quotes, cut to a length that an error can show; what is not printable as \xNN.
 std::string Quoted(std::string_view text);
 
+// What is wrong with the PEM texts of authorities, empty if nothing is. A pure function of the
+// shell's, where the library for it is.
+using AuthoritiesCheck = std::string (*)(std::string_view ca_pem);
+
 // What references may name: rows of the draft, and resources that the same call declares but that
 // could not be taken (their own violations are told; a second one for each reference to them would
 // only hide those).
 struct References {
   const Draft& draft;
-  std::set<std::string, std::less<>> declared;  // full names
+  std::set<std::string, std::less<>> declared;   // full names
+  AuthoritiesCheck check_authorities = nullptr;  // null: no ca_pem can be written
 
   template <class T>
   bool Exists(std::string_view full_name, std::string_view key) const {
@@ -84,11 +90,17 @@ void CheckText(Violations& out, const FieldPath& field, std::string_view value, 
 // Keys as names, values up to 255 bytes of text, at most 32.
 void CheckLabels(Violations& out, const FieldPath& field,
                  const google::protobuf::Map<std::string, std::string>& labels);
+// Faults of the rules that the proxies share, of a message at `at`.
+void Tell(Violations& out, const FieldPath& at, const traffic::FieldFaults& faults);
 // At most `max` entries; says the number if there are more.
 void CheckCount(Violations& out, const FieldPath& field, int count, int min, int max);
+struct RegexRule {
+  size_t max_bytes;
+  bool ignore_case = false;  // as the proxies match it: its program is larger then
+};
 // An RE2 pattern of 1-`max_bytes` bytes. Its number of groups, or -1 if it is wrong.
 int CheckRegex(Violations& out, const FieldPath& field, const std::string& pattern,
-               size_t max_bytes);
+               const RegexRule& rule);
 // An IPv4 or IPv6 address in its usual text form.
 bool IsAddress(const std::string& text);
 // `ADDRESS` or `ADDRESS/BITS`.
@@ -101,6 +113,10 @@ template <class Enum>
 bool IsKnown(Enum value) {
   return google::protobuf::GetEnumDescriptor<Enum>()->FindValueByNumber(value) != nullptr;
 }
+
+// A `ca_pem`: 1-kCertificateBytes of PEM certificates. Empty is right.
+void CheckAuthorities(Violations& out, const FieldPath& field, const References& references,
+                      std::string_view ca_pem);
 
 // Replaces a reference (id or full name) by the id. False, with a violation, if it is neither.
 bool NormalizeReference(Violations& out, const FieldPath& field, std::string_view collection,

@@ -1,6 +1,7 @@
 // What a target group may say about how its targets are chosen and spared.
 #include <absl/strings/str_cat.h>
 
+#include "common/tls/dns_name.h"
 #include "controller/core/limits.h"
 #include "controller/core/validate_resources.h"
 
@@ -69,15 +70,20 @@ void CheckEjection(Violations& out, const FieldPath& at, const v1::PassiveEjecti
   CheckRange(out, at / "max_percent", value.max_percent(), 0, 100);
 }
 
-void CheckTargetTls(Violations& out, const FieldPath& at, const v1::TargetGroup& group) {
+void CheckTargetTls(Violations& out, const FieldPath& at, const References& references,
+                    const v1::TargetGroup& group) {
   const v1::TargetTls& value = group.target_tls();
   if (group.protocol() != v1::PROTOCOL_HTTPS && group.protocol() != v1::PROTOCOL_TLS) {
     out.Add(at, "is for HTTPS and TLS groups only");
     return;
   }
   CheckKnown(out, at / "verify", value.verify());
-  CheckText(out, at / "ca_pem", value.ca_pem(), limits::kCertificateBytes, /*multiline=*/true);
-  CheckText(out, at / "server_name", value.server_name(), limits::kServerNameBytes);
+  CheckAuthorities(out, at / "ca_pem", references, value.ca_pem());
+  std::string normal;
+  if (!value.server_name().empty() &&
+      !tls::NormalizeDnsName(value.server_name(), /*allow_wildcard=*/false, normal)) {
+    out.Add(at / "server_name", absl::StrCat(Quoted(value.server_name()), " is not a DNS name"));
+  }
   if (value.verify() != v1::TargetTls::VERIFY_FULL && !value.ca_pem().empty()) {
     out.Add(at / "ca_pem", "is for VERIFY_FULL only");
   }
@@ -94,7 +100,8 @@ void CheckForBytes(Violations& out, const FieldPath& at, const v1::TargetGroup& 
 
 }  // namespace
 
-void CheckBalancing(Violations& out, const FieldPath& at, const v1::TargetGroup& value) {
+void CheckBalancing(Violations& out, const FieldPath& at, const References& references,
+                    const v1::TargetGroup& value) {
   CheckKnown(out, at / "algorithm", value.algorithm());
   if (value.has_slow_start()) {
     CheckDuration(out, at / "slow_start", value.slow_start(), limits::kMinSlowStart,
@@ -122,7 +129,7 @@ void CheckBalancing(Violations& out, const FieldPath& at, const v1::TargetGroup&
                value.target_group_health().minimum_healthy_percent(), 0, 100);
   }
   CheckKnown(out, at / "cross_zone", value.cross_zone());
-  if (value.has_target_tls()) CheckTargetTls(out, at / "target_tls", value);
+  if (value.has_target_tls()) CheckTargetTls(out, at / "target_tls", references, value);
   CheckKnown(out, at / "proxy_protocol", value.proxy_protocol());
   if (value.protocol() == v1::PROTOCOL_TCP || value.protocol() == v1::PROTOCOL_TLS)
     CheckForBytes(out, at, value);

@@ -62,7 +62,7 @@ void CheckTls(Violations& out, const FieldPath& at, const References& references
   const FieldPath here = at / "mutual_authentication";
   if (!IsKnown(mutual.mode()))
     out.Add(here / "mode", absl::StrCat(static_cast<int>(mutual.mode()), " is not a mode"));
-  CheckText(out, here / "ca_pem", mutual.ca_pem(), limits::kCertificateBytes, /*multiline=*/true);
+  CheckAuthorities(out, here / "ca_pem", references, mutual.ca_pem());
   const bool verifies = mutual.mode() == v1::MutualAuthentication::MODE_VERIFY;
   if (verifies && mutual.ca_pem().empty()) out.Add(here / "ca_pem", "is needed to verify");
   if (!verifies && !mutual.ca_pem().empty()) out.Add(here / "ca_pem", "is for MODE_VERIFY only");
@@ -78,8 +78,10 @@ void CheckNoTls(Violations& out, const FieldPath& at, const v1::Listener& value)
   }
 }
 
-void CheckRewrite(Violations& out, const FieldPath& at, const v1::Rewrite& value) {
-  const int groups = CheckRegex(out, at / "regex", value.regex(), limits::kRewriteBytes);
+void CheckRewrite(Violations& out, const FieldPath& at, bool ignore_case,
+                  const v1::Rewrite& value) {
+  const int groups = CheckRegex(out, at / "regex", value.regex(),
+                                {.max_bytes = limits::kRewriteBytes, .ignore_case = ignore_case});
   CheckText(out, at / "replace", value.replace(), limits::kRewriteBytes);
   if (groups < 0) return;
   const std::string& text = value.replace();
@@ -144,10 +146,11 @@ void CheckTransforms(Violations& out, const FieldPath& at, const v1::Rule& value
       out.Add(here, "there is one of this kind already");
     switch (transform.kind_case()) {
       case v1::Transform::kHostHeaderRewrite:
-        CheckRewrite(out, here / "host_header_rewrite", transform.host_header_rewrite());
+        CheckRewrite(out, here / "host_header_rewrite", /*ignore_case=*/true,
+                     transform.host_header_rewrite());
         break;
       case v1::Transform::kUrlRewrite:
-        CheckRewrite(out, here / "url_rewrite", transform.url_rewrite());
+        CheckRewrite(out, here / "url_rewrite", /*ignore_case=*/false, transform.url_rewrite());
         break;
       case v1::Transform::KIND_NOT_SET:
         out.Add(here, "must be one of host_header_rewrite, url_rewrite");

@@ -1,4 +1,5 @@
 // What a load balancer may say.
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -13,11 +14,31 @@
 namespace remuda::core {
 namespace {
 
-// A method as ELB's HttpRequestMethodConfig has it: "A-Z, hyphen (-), and underscore (_)".
+// A method as ELB's HttpRequestMethodConditionConfig has it: "A-Z, hyphen (-), and underscore (_)".
 bool IsMethod(std::string_view text) {
   return !text.empty() && text.size() <= limits::kMethodBytes &&
          std::all_of(text.begin(), text.end(),
                      [](char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; });
+}
+
+bool IsHexDigit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+// Each % stands before two hex digits that are not 00, as proxies ask of paths.
+bool HasRightEscapes(std::string_view path) {
+  for (size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 3)) {
+    const std::string_view digits = path.substr(at + 1, 2);
+    if (digits.size() < 2 || !IsHexDigit(digits[0]) || !IsHexDigit(digits[1]) || digits == "00")
+      return false;
+  }
+  return true;
+}
+
+// Of a client's certificate: proxies make these headers for targets, and drop what clients send by
+// such a name.
+bool IsMadeByProxies(const std::string& header) {
+  return absl::StartsWithIgnoreCase(header, "X-Amzn-Mtls-");
 }
 
 void CheckPattern(Violations& out, const FieldPath& at, std::string_view value) {
@@ -33,16 +54,22 @@ bool IsHostPattern(std::string_view text) {
 }
 
 void CheckRegexes(Violations& out, const FieldPath& at,
-                  const google::protobuf::RepeatedPtrField<std::string>& values) {
+                  const google::protobuf::RepeatedPtrField<std::string>& values,
+                  bool ignore_case = false) {
   CheckCount(out, at, values.size(), 0, limits::kValuesACondition);
   for (int i = 0; i < values.size(); ++i)
-    CheckRegex(out, at[i], values[i], limits::kConditionRegexBytes);
+    CheckRegex(out, at[i], values[i],
+               {.max_bytes = limits::kConditionRegexBytes, .ignore_case = ignore_case});
 }
 
 void CheckHttpHeader(Violations& out, const FieldPath& at, const v1::HttpHeaderCondition& value) {
   if (!IsToken(value.name()) || value.name().size() > limits::kHeaderNameBytes) {
     out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is not a header's name of at most ",
                                       limits::kHeaderNameBytes, " bytes"));
+  }
+  if (IsMadeByProxies(value.name())) {
+    out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is made by proxies for targets; ",
+                                      "what a client sends by that name is dropped"));
   }
   if (value.regex_values_size() > 0 && value.values_size() > 0)
     out.Add(at / "regex_values", "cannot be set with values");
@@ -70,6 +97,10 @@ void CheckValues(Violations& out, const FieldPath& at, const v1::Condition& valu
     if (!pattern.empty() &&
         std::string_view("/*?").find(pattern.front()) == std::string_view::npos) {
       out.Add(here, absl::StrCat(Quoted(pattern), " never matches: a path begins with /"));
+    }
+    if (!HasRightEscapes(pattern)) {
+      out.Add(here, absl::StrCat(Quoted(pattern), " has a % that is not before two hex digits ",
+                                 "other than 00"));
     }
   }
   if (value.has_http_header()) CheckHttpHeader(out, at / "http_header", value.http_header());
@@ -111,7 +142,7 @@ void CheckCondition(Violations& out, const FieldPath& at, const v1::Condition& v
     CheckCount(out, at / field, count, 0, limits::kValuesACondition);
   }
   CheckValues(out, at, value);
-  CheckRegexes(out, at / "host_header_regex", value.host_header_regex());
+  CheckRegexes(out, at / "host_header_regex", value.host_header_regex(), /*ignore_case=*/true);
   CheckRegexes(out, at / "path_regex", value.path_regex());
 }
 
@@ -136,14 +167,6 @@ void CheckForward(Violations& out, const FieldPath& at, const References& refere
   }
   if (value.target_groups_size() > 0 && total == 0) {
     out.Add(at / "target_groups", "at least one weight must be above 0");
-  }
-}
-
-void Tell(Violations& out, const FieldPath& at, const traffic::FieldFaults& faults) {
-  for (const traffic::FieldFault& fault : faults) {
-    out.Add(
-        fault.field.empty() ? at : at / fault.field,
-        fault.value.has_value() ? absl::StrCat(Quoted(*fault.value), " ", fault.rule) : fault.rule);
   }
 }
 

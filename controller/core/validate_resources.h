@@ -23,7 +23,8 @@ void CheckTemplateRef(Violations& out, const FieldPath& at, const References& re
                       v1::LaunchTemplateRef& value);
 
 // How targets are chosen and spared: algorithm, stickiness, ejection, limits, TLS to targets.
-void CheckBalancing(Violations& out, const FieldPath& at, const v1::TargetGroup& value);
+void CheckBalancing(Violations& out, const FieldPath& at, const References& references,
+                    const v1::TargetGroup& value);
 
 // What a listener's protocol asks for and rules out: certificates, policies, actions and their
 // groups.

@@ -75,7 +75,7 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
 
 }  // namespace
 
-void Check(Violations& out, const FieldPath& at, const References& /*references*/,
+void Check(Violations& out, const FieldPath& at, const References& references,
            v1::TargetGroup& value) {
   if (!IsKnown(value.protocol())) {
     out.Add(at / "protocol",
@@ -84,7 +84,7 @@ void Check(Violations& out, const FieldPath& at, const References& /*references*
   CheckHealthCheck(out, at / "health_check", value.health_check());
   CheckDuration(out, at / "deregistration_delay", value.deregistration_delay(),
                 absl::ZeroDuration(), limits::kMaxDeregistrationDelay);
-  CheckBalancing(out, at, value);
+  CheckBalancing(out, at, references, value);
   CheckLabels(out, at / "labels", value.labels());
 }
 

@@ -6,24 +6,17 @@
 #include <algorithm>
 #include <array>
 
+#include "common/traffic/regex_options.h"
+
 namespace remuda::proxy {
 namespace {
 
 // A union holds the states of many patterns.
-constexpr int64_t kMaxUnionMemoryBytes = 4 * kMaxRegexMemoryBytes;
+constexpr int64_t kMaxUnionMemoryBytes = 4 * traffic::kMaxRegexMemoryBytes;
 // RE2 gives a quarter of the memory to the program, at 16 bytes an instruction. A union of more
 // does not fit; that is known before, and to let RE2 find it out costs more than all of its
 // patterns did.
 constexpr int kMaxUnionInstructions = kMaxUnionMemoryBytes / 4 / 16;
-
-re2::RE2::Options ProgramOptions(bool ignore_case, int64_t max_memory_bytes) {
-  re2::RE2::Options options;
-  options.set_encoding(re2::RE2::Options::EncodingLatin1);
-  options.set_log_errors(false);
-  options.set_case_sensitive(!ignore_case);
-  options.set_max_mem(max_memory_bytes);
-  return options;
-}
 
 re2::StringPiece Piece(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -33,8 +26,7 @@ Fault Regex::Compile(std::string_view field, const std::string& pattern, const O
                      std::shared_ptr<const Regex>& out) {
   if (pattern.empty()) return std::string(field) + ": an empty pattern";
   if (Fault fault = CheckText(field, pattern, options.max_bytes)) return fault;
-  auto program = std::make_unique<re2::RE2>(
-      pattern, ProgramOptions(options.ignore_case, kMaxRegexMemoryBytes));
+  auto program = std::make_unique<re2::RE2>(pattern, traffic::RegexOptions(options.ignore_case));
   if (!program->ok()) return std::string(field) + ": " + Quote(pattern) + ": " + program->error();
   out.reset(new Regex(std::move(program), options.ignore_case));
   return std::nullopt;
@@ -68,7 +60,7 @@ const std::string& Regex::pattern() const { return program_->pattern(); }
 
 struct RegexUnion::Set {
   explicit Set(bool ignore_case)
-      : patterns(ProgramOptions(ignore_case, kMaxUnionMemoryBytes), re2::RE2::ANCHOR_BOTH) {}
+      : patterns(traffic::RegexOptions(ignore_case, kMaxUnionMemoryBytes), re2::RE2::ANCHOR_BOTH) {}
   re2::RE2::Set patterns;
 };
 

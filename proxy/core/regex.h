@@ -17,8 +17,6 @@ class RE2;
 
 namespace remuda::proxy {
 
-// A pattern whose program and states need more is refused, or is matched without states.
-inline constexpr int64_t kMaxRegexMemoryBytes = 256 * 1024;
 inline constexpr int kMaxRegexGroups = 9;
 
 class Regex {

@@ -21,14 +21,9 @@ std::string TrustAuthorities(const std::string& ca_pem, SSL_CTX* context) {
     if (SSL_CTX_set_default_verify_paths(context) == 1) return {};
     return "target_tls.verify: the system's authorities cannot be read: " + TakeErrors();
   }
-  if (ca_pem.size() > kMaxCaPemBytes) {
-    return "target_tls.ca_pem: " + std::to_string(ca_pem.size()) + " bytes, at most " +
-           std::to_string(kMaxCaPemBytes);
-  }
   ChainPtr authorities;
   std::string error;
-  if (!ReadCertificates(ca_pem, kMaxCaCertificates, authorities, error))
-    return "target_tls.ca_pem: " + error;
+  if (!ReadAuthorities(ca_pem, authorities, error)) return "target_tls.ca_pem: " + error;
   for (int i = 0; i < sk_X509_num(authorities.get()); ++i)
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context), sk_X509_value(authorities.get(), i));
   ERR_clear_error();  // the same authority twice

@@ -1,6 +1,7 @@
 // The names of common/tls, which this folder builds on.
 #pragma once
 
+#include "common/tls/authorities.h"
 #include "common/tls/certificate.h"
 #include "common/tls/openssl.h"
 

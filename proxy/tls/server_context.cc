@@ -77,11 +77,7 @@ std::string SetClientCertificates(const ServerOptions& options, SSL_CTX* context
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   ChainPtr authorities;
   std::string error;
-  if (options.ca_pem.size() > kMaxCaPemBytes) {
-    return "mutual_authentication.ca_pem: " + std::to_string(options.ca_pem.size()) +
-           " bytes, at most " + std::to_string(kMaxCaPemBytes);
-  }
-  if (!ReadCertificates(options.ca_pem, kMaxCaCertificates, authorities, error))
+  if (!ReadAuthorities(options.ca_pem, authorities, error))
     return "mutual_authentication.ca_pem: " + error;
   for (int i = 0; i < sk_X509_num(authorities.get()); ++i) {
     X509* const authority = sk_X509_value(authorities.get(), i);

@@ -16,8 +16,6 @@ namespace remuda::proxy::tls {
 
 enum class MinimumVersion : uint8_t { kTls12, kTls13 };
 
-inline constexpr size_t kMaxCaPemBytes = 256 * 1024;
-inline constexpr size_t kMaxCaCertificates = 500;
 // Certificates between a client's own and an authority of ca_pem, as AWS has it.
 inline constexpr int kMaxClientChain = 4;
 

@@ -28,9 +28,14 @@ CertificateFacts ReadFake(std::string_view certificate, std::string_view key) {
           .fault = ""};
 }
 
+std::string CheckFake(std::string_view ca_pem) {
+  return ca_pem.substr(0, 4) == "PEM " ? "" : "holds no certificate";
+}
+
 class DataPlaneTest : public ExecuteTest {
  protected:
-  Context WithReader() const { return {seen_, now_, &ReadFake}; }
+  Context Now() const override { return WithReader(); }
+  Context WithReader() const { return {seen_, now_, &ReadFake, &CheckFake}; }
 
   template <class Answer, class Request>
   absl::StatusOr<Answer> Run(const std::string& text) {
@@ -88,6 +93,12 @@ TEST_F(DataPlaneTest, BalancingRules) {
       {"target_tls { verify: VERIFY_FULL }", "target_tls", "for HTTPS and TLS groups only"},
       {"protocol: PROTOCOL_HTTPS target_tls { ca_pem: 'x' }", "target_tls.ca_pem",
        "for VERIFY_FULL only"},
+      {"protocol: PROTOCOL_HTTPS target_tls { verify: VERIFY_FULL ca_pem: 'x' }",
+       "target_tls.ca_pem", "holds no certificate"},
+      {"protocol: PROTOCOL_HTTPS target_tls { server_name: '1.2.3.4' }", "target_tls.server_name",
+       "\"1.2.3.4\" is not a DNS name"},
+      {"protocol: PROTOCOL_HTTPS target_tls { server_name: '*.example' }", "target_tls.server_name",
+       "is not a DNS name"},
       {"protocol: PROTOCOL_TCP stickiness { type: TYPE_DURATION_COOKIE }", "stickiness",
        "HTTP and HTTPS groups only"},
       {"proxy_protocol: 3", "proxy_protocol", "3 is not one of its values"},
@@ -143,6 +154,12 @@ TEST_F(DataPlaneTest, ListenerRules) {
       {http + "port: 1 protocol: PROTOCOL_HTTPS certificates: 'shop' tls_policy: 9", "tls_policy",
        "9 is not a policy"},
       {http + "port: 1 protocol: PROTOCOL_HTTPS certificates: 'shop' mutual_authentication { "
+              "mode: MODE_VERIFY ca_pem: 'x' }",
+       "mutual_authentication.ca_pem", "holds no certificate"},
+      {http + "port: 1 protocol: PROTOCOL_HTTPS certificates: 'shop' mutual_authentication { "
+              "mode: MODE_VERIFY ca_pem: 'PEM a' }",
+       "", ""},
+      {http + "port: 1 protocol: PROTOCOL_HTTPS certificates: 'shop' mutual_authentication { "
               "mode: MODE_VERIFY }",
        "mutual_authentication.ca_pem", "is needed"},
       {http + "port: 1 certificates: 'shop'", "certificates", "HTTPS and TLS listeners only"},
@@ -184,8 +201,18 @@ TEST_F(DataPlaneTest, RewritesAndRegexes) {
   const std::string rest = " action { forward { target_groups { name: 'blue' } } } } ";
   const std::string base =
       "port: 1 default_action { fixed_response { status: 200 } } rules { priority: 1 ";
+  std::string large;
+  for (int i = 0; i < 20; ++i) large += "[\\\\xe0-\\\\xf6]{500}";
+  const std::string large_without_case = "conditions { host_header_regex: '" + large + "' }";
   const Case cases[] = {
       {"conditions { path_regex: '' }", "conditions[0].path_regex[0]", "must not be empty"},
+      // Without case its program is larger than a proxy allows, with case it is not.
+      {large_without_case.c_str(), "conditions[0].host_header_regex[0]", "pattern too large"},
+      {"conditions { path_pattern: '/%zz' }", "conditions[0].path_pattern[0]", "two hex digits"},
+      {"conditions { path_pattern: '/%0' }", "conditions[0].path_pattern[0]", "two hex digits"},
+      {"conditions { path_pattern: '/%00' }", "conditions[0].path_pattern[0]", "other than 00"},
+      {"conditions { http_header { name: 'x-amzn-mtls-leaf' values: 'a' } }",
+       "conditions[0].http_header.name", "is made by proxies"},
       {"conditions { path_regex: '(' }", "conditions[0].path_regex[0]", "missing )"},
       {"conditions { http_header { name: 'X' values: 'a' regex_values: 'b' } }",
        "conditions[0].http_header.regex_values", "cannot be set with values"},
@@ -204,11 +231,17 @@ TEST_F(DataPlaneTest, RewritesAndRegexes) {
     ExpectError(TryListener(base + c.content + rest), StatusCode::kInvalidArgument,
                 std::string("load_balancer.listeners[0].rules[0].") + c.field, c.fragment);
   }
-  EXPECT_TRUE(TryListener(base +
-                          "conditions { host_header_regex: 'a|b' } transforms { url_rewrite { "
-                          "regex: '^/a(.*)' replace: '/b$1' } }" +
-                          rest)
-                  .ok());
+  EXPECT_TRUE(
+      TryListener(
+          base +
+          "conditions { host_header_regex: 'a|b' } conditions { path_pattern: '/%41%2f%7E' } "
+          "conditions { path_regex: '" +
+          large +
+          "' } "
+          "transforms { url_rewrite { "
+          "regex: '^/a(.*)' replace: '/b$1' } }" +
+          rest)
+          .ok());
 }
 
 TEST_F(DataPlaneTest, ACertificatesKeyStaysInside) {

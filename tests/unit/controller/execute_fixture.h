@@ -91,7 +91,7 @@ class ExecuteTest : public ::testing::Test {
         R"(launch_template { name: "shop" image: "shop-v2" command: "node" })"));
   }
 
-  Context Now() const { return {seen_, now_}; }
+  virtual Context Now() const { return {seen_, now_}; }
 
   static constexpr char kLab[] = R"(
     resources { load_balancer { name: "shop" listeners { port: 8080 protocol: PROTOCOL_HTTP

@@ -13,6 +13,9 @@
 namespace remuda::proxy {
 namespace {
 
+// The controller names a subset GROUP/TEMPLATE:VERSION, with ids of 63 bytes each.
+constexpr size_t kMaxSubsetBytes = 255;
+
 uint64_t NextSerial() {
   static std::atomic<uint64_t> serial{0};
   return ++serial;
@@ -225,7 +228,9 @@ class Compiler {
       return Refuse(name, "address: '" + config.address() + "' is not an IPv4 or IPv6 address");
     }
     if (auto f = CheckRange("port", config.port(), 1, 65535)) return Refuse(name, *f);
-    if (config.subset().size() > 128) return Refuse(name, "subset: longer than 128 bytes");
+    if (config.subset().size() > kMaxSubsetBytes) {
+      return Refuse(name, "subset: longer than " + std::to_string(kMaxSubsetBytes) + " bytes");
+    }
     Member member;
     member.weight = config.has_weight() ? config.weight() : 1;
     if (auto f = CheckRange("weight", member.weight, 0, kMaxGroupWeight)) return Refuse(name, *f);

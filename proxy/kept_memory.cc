@@ -109,7 +109,11 @@ void* KeptReallocate(void* block, size_t bytes) noexcept {
   return larger;
 }
 
-void KeepMemoryOfThisThread() { kept.is_on = true; }
+void KeepMemoryOfThisThread() {
+#ifndef REMUDA_SANITIZED
+  kept.is_on = true;
+#endif
+}
 
 void KeepMemoryOfOpenSsl() {
 #ifndef REMUDA_SANITIZED

@@ -22,7 +22,9 @@ void KeptFree(void* block) noexcept;
 // that live as long as the process.
 void KeepMemoryOfThisThread();
 
-// Before anything is asked of OpenSSL. Not under a sanitizer, which wants to see each block.
+// Before anything is asked of OpenSSL.
+//
+// Neither does anything under a sanitizer, which wants to see each block.
 void KeepMemoryOfOpenSsl();
 
 }  // namespace remuda::proxy

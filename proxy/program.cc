@@ -84,6 +84,8 @@ void BoundByDescriptors(Settings& settings, size_t workers) {
   }
   const size_t left = usable - std::min(usable, 2 * workers * settings.max_connections);
   settings.max_pipes = std::min(settings.max_pipes, (left + reserve / 2) / 2 / workers);
+  const size_t share = usable / workers;
+  settings.max_descriptors = share - std::min(share / 2, 2 * settings.max_pipes);
 }
 
 std::string RandomBytes(size_t count) {

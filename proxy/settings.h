@@ -29,6 +29,9 @@ struct Settings {
   std::string own_secret;
   // Client connections a worker holds at most.
   size_t max_connections = 16384;
+  // Descriptors that clients' and targets' connections of a worker may have together: idle ones to
+  // targets make room for others.
+  size_t max_descriptors = SIZE_MAX;
   // Pipes for large bodies that a worker uses at most at a time; what finds none is copied.
   size_t max_pipes = 64;
 };

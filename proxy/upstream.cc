@@ -95,7 +95,14 @@ UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look, std::s
 
 UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* user,
                                           std::string_view host) {
-  const int fd = BeginConnect(MakeSocketAddress(target.address(), target.port()));
+  const auto begin = [&] {
+    return BeginConnect(MakeSocketAddress(target.address(), target.port()));
+  };
+  int fd = begin();
+  if ((fd == -EMFILE || fd == -ENFILE) && oldest_ != nullptr) {  // others have taken what there is
+    Close(oldest_);
+    fd = begin();
+  }
   if (fd < 0) {
     errno = -fd;
     return nullptr;
@@ -111,6 +118,8 @@ UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* use
   connection->target = &target;
   connection->user = user;
   connection->transport = Transport(fd);
+  ++open_count_;
+  MakeRoom();
   if (!BeginTls(*connection, host) || !loop_.Add(fd, connection)) {
     const int error = errno;
     Close(connection);
@@ -149,6 +158,7 @@ void UpstreamPool::Close(UpstreamConnection* connection) {
   if (is_idle && !connection->is_closing) connection->transport.CloseNotify();
   loop_.RemoveClosing(connection);
   connection->transport.Close();
+  --open_count_;
   connection->user = nullptr;
   connection->target = nullptr;
   connection->tls_context.reset();

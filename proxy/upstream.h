@@ -63,8 +63,9 @@ struct UpstreamConnection final : IoHandler {
 
 class UpstreamPool {
  public:
-  UpstreamPool(EventLoop& loop, size_t worker, const Settings& settings)
-      : loop_(loop), worker_(worker), settings_(settings) {}
+  // `client_count`: the worker's connections of clients, now.
+  UpstreamPool(EventLoop& loop, size_t worker, const Settings& settings, const size_t& client_count)
+      : loop_(loop), worker_(worker), settings_(settings), client_count_(client_count) {}
   ~UpstreamPool();
 
   // `host` is the request's: what targets that speak TLS are asked for if their group says no name.
@@ -83,6 +84,12 @@ class UpstreamPool {
   // Closes what has been idle for too long.
   void CloseExpired(SteadyTime now);
   void CloseAllIdle();
+  // Closes those that have been idle for longest as long as connections have more descriptors than
+  // are theirs (Settings::max_descriptors).
+  void MakeRoom() {
+    while (oldest_ != nullptr && client_count_ + open_count_ > settings_.max_descriptors)
+      Close(oldest_);
+  }
   size_t idle_count() const { return idle_count_; }
 
  private:
@@ -104,6 +111,8 @@ class UpstreamPool {
   const Settings& settings_;
   UpstreamConnection* oldest_ = nullptr;
   UpstreamConnection* newest_ = nullptr;
+  const size_t& client_count_;
+  size_t open_count_ = 0;  // idle or not
   size_t idle_count_ = 0;
   UpstreamConnection* free_ = nullptr;  // reused objects, linked by pool_next
   SteadyTime next_tls_warning_{};

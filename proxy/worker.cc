@@ -43,7 +43,7 @@ Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events ev
       settings_(settings),
       log_(log),
       events_(std::move(events)),
-      pool_(loop_, index, settings),
+      pool_(loop_, index, settings, connection_count_),
       place_queues_(loop_, index, events_.on_place_free),
       pipes_(settings.max_pipes),
       current_(std::make_unique<AdoptedTable>()),
@@ -235,6 +235,7 @@ void Worker::Link(Connection* connection) {
   connections_ = connection;
   connection->log_id_ = Random() | 1;
   ++connection_count_;
+  pool_.MakeRoom();
   if (connection->is_counted_) metrics_.active_connections.Add(1);
 }
 

@@ -73,6 +73,26 @@ TEST(NoRuleTest, ARequestWhoseListenerIsGoneIs404) {
   EXPECT_EQ(target.requests(), 0);
 }
 
+// More targets than descriptors: the connections that are idle for longest make room.
+TEST(OverloadedTest, IdleConnectionsToTargetsMakeRoomForOthers) {
+  constexpr size_t kDescriptors = 400;
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  std::string config = ConfigFor({target.port()});
+  config.replace(config.find("interval: 100ms"), 15, "interval: 300s");  // checks need some too
+  for (size_t i = 0; i < 2 * kDescriptors; ++i) {
+    config += "  - { targetGroup: blue, id: i-" + std::to_string(i) +
+              ", address: 127.0.0.1, port: " + std::to_string(target.port()) + " }\n";
+  }
+  ProxyProcess proxy(config, {"--workers=1", "--pool-idle-timeout=60m"}, kDescriptors);
+  ASSERT_TRUE(proxy.WaitReady());
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  for (size_t i = 0; i < 3 * kDescriptors; ++i) {
+    const std::string answer = Ask(client);
+    ASSERT_EQ(BodyOf(answer), "app") << i << ": " << answer;
+  }
+  EXPECT_LT(proxy.Descriptors(), kDescriptors);
+}
+
 // No descriptor for a connection to a target: that is not the target's fault, and another one would
 // fare no better.
 TEST(OverloadedTest, WithoutADescriptorForATargetTheAnswerIs503) {

@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <stdexcept>
 #include <utility>
 
 namespace remuda::proxy::testing {
@@ -19,6 +20,19 @@ bool WaitFor(int fd, short events) {
 }
 
 }  // namespace
+
+ListeningSocket ListenOnLoopback(int backlog) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 || listen(fd, backlog) != 0 ||
+      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+    throw std::runtime_error("cannot listen");
+  }
+  return {fd, ntohs(address.sin_port)};
+}
 
 RawSocket& RawSocket::operator=(RawSocket&& other) noexcept {
   Close();

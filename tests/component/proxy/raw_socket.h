@@ -13,6 +13,13 @@ namespace remuda::proxy::testing {
 
 inline constexpr std::chrono::seconds kDeadline{10};
 
+// A socket that listens on a free port of 127.0.0.1. Throws std::runtime_error.
+struct ListeningSocket {
+  int fd;  // the caller's to close
+  uint16_t port;
+};
+ListeningSocket ListenOnLoopback(int backlog);
+
 // One connection. Every call gives up after kDeadline.
 class RawSocket {
  public:

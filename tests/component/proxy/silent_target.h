@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <stdexcept>
 #include <vector>
 
 #include "tests/component/proxy/raw_socket.h"
@@ -17,17 +16,13 @@ namespace remuda::proxy::testing {
 class SilentTarget {
  public:
   SilentTarget() {
-    listen_fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const ListeningSocket listening = ListenOnLoopback(0);
+    listen_fd_ = listening.fd;
+    port_ = listening.port;
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    if (bind(listen_fd_, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-        listen(listen_fd_, 0) != 0 ||
-        getsockname(listen_fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-      throw std::runtime_error("cannot listen");
-    }
-    port_ = ntohs(address.sin_port);
+    address.sin_port = htons(port_);
     // A backlog of 0 holds one connection; some more, should a kernel round it up.
     for (int i = 0; i < kFillers; ++i) {
       fillers_.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -1,5 +1,6 @@
 #include "controller/proxy_sessions.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/status.h"
@@ -33,8 +34,11 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
     case ConnectRequest::kDrain:
       SetBusy(session, request.drain().busy());
       break;
+    case ConnectRequest::kListeners:
+      SetListeners(session.name, request.listeners().listeners());
+      break;
     case ConnectRequest::kStats:
-      OnStats(session.name, request.stats());
+      OnStats(session, request.stats());
       break;
     case ConnectRequest::kHello:
     case ConnectRequest::MESSAGE_NOT_SET:
@@ -68,8 +72,10 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   auto& welcome = *response.mutable_welcome();
   welcome.set_epoch(identity_.epoch);
   welcome.set_cluster_id(identity_.cluster_id);
-  *welcome.mutable_lease() = core::ToProto(engine_.seen().patience.proxy_lease);
-  *welcome.mutable_stats_interval() = core::ToProto(limits::kStatsInterval);
+  const absl::Duration lease = engine_.seen().patience.proxy_lease;
+  *welcome.mutable_lease() = core::ToProto(lease);
+  // Each report is answered by a renewal: one or two may be late before the lease is over.
+  *welcome.mutable_stats_interval() = core::ToProto(std::min(limits::kStatsInterval, lease / 3));
   Send(session, MakeFrame(response));
   return absl::OkStatus();
 }
@@ -77,14 +83,20 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
 void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {
   // Before the acknowledgement counts: the busy targets are those as of this revision.
   SetBusy(session, ack.busy());
-  core::ProxyObservation& seen = Seen(session.name);
+  SetListeners(session.name, ack.listeners());
+  OnAck(session, ack.revision());
+}
+
+void ProxySessions::SetListeners(
+    const std::string& name,
+    const google::protobuf::RepeatedPtrField<proxy::v1::ListenerStatus>& listeners) {
+  core::ProxyObservation& seen = Seen(name);
   seen.listener_errors.clear();
-  for (const proxy::v1::ListenerStatus& listener : ack.listeners()) {
+  for (const proxy::v1::ListenerStatus& listener : listeners) {
     if (listener.error().empty()) continue;
     seen.listener_errors[listener.load_balancer() + ":" + std::to_string(listener.port())] =
         listener.error();
   }
-  OnAck(session, ack.revision());
 }
 
 void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthReport& report) {
@@ -117,14 +129,17 @@ void ProxySessions::SetBusy(Session& session,
   engine_.touched().all_groups = engine_.touched().targets = true;
 }
 
-void ProxySessions::OnStats(const std::string& name, const proxy::v1::StatsReport& report) {
-  core::ProxyObservation& seen = Seen(name);
+void ProxySessions::OnStats(Session& session, const proxy::v1::StatsReport& report) {
+  core::ProxyObservation& seen = Seen(session.name);
   seen.active_connections = report.active_connections();
   seen.requests = report.requests();
   seen.stats.clear();
   for (const proxy::v1::TargetStats& stats : report.targets()) {
     seen.stats[{stats.target_group(), stats.target()}] = stats;
   }
+  proxy::v1::ConnectResponse response;
+  response.mutable_lease()->set_stats_report(++session.reports);
+  Send(session, MakeFrame(response));
 }
 
 void ProxySessions::Lost(const std::string& name) {

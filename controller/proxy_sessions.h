@@ -38,8 +38,10 @@ class ProxySessions final : public ReceiverSessions {
   core::ProxyObservation& Seen(const std::string& name) { return engine_.observe().proxies[name]; }
   absl::Status OnHello(Session& session, proxy::v1::Hello hello);
   void OnAckMessage(Session& session, const proxy::v1::Ack& ack);
+  void SetListeners(const std::string& name,
+                    const google::protobuf::RepeatedPtrField<proxy::v1::ListenerStatus>& listeners);
   void OnHealth(const std::string& name, const proxy::v1::HealthReport& report);
-  void OnStats(const std::string& name, const proxy::v1::StatsReport& report);
+  void OnStats(Session& session, const proxy::v1::StatsReport& report);
   void SetBusy(Session& session,
                const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);
 

@@ -70,6 +70,7 @@ class ReceiverSessions : public StreamHandler {
     int64_t held = 0;  // sequence of this epoch that it said it holds; 0: none
     // What it has in force may be taken as confirmed. False until it has said what hangs on that.
     bool may_confirm = true;
+    int64_t reports = 0;  // StatsReports that came; of proxies
   };
 
   // Handles one message. An error ends the session with it. Before the hello, session.name is

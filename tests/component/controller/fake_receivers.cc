@@ -53,6 +53,8 @@ void FakeProxy::OnMessage(const proxy::v1::ConnectResponse& message, Stream& str
       had_.welcome = message.welcome();
       answer.mutable_health()->set_full(true);
       answers.push_back(answer);
+    } else if (message.has_lease()) {
+      had_.lease_renewal = message.lease().stats_report();
     } else if (message.has_update()) {
       had_.updates.push_back(message.update());
       if (answer_ == Answer::kNack) {

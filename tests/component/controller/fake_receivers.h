@@ -99,6 +99,7 @@ class FakeProxy {
     std::vector<proxy::v1::ConfigUpdate> updates;
     std::optional<proxy::v1::Welcome> welcome;
     v1::Revision revision;
+    int64_t lease_renewal = 0;  // the report that the newest answers
   };
   bool WaitFor(const std::function<bool(const Had&)>& condition);
   Had had();

@@ -56,6 +56,22 @@ TEST_F(SessionsTest, WhatAProxyComesBackWithIsConfirmedOnceItsBusyTargetsAreKnow
   EXPECT_TRUE(WaitForProxy("p1", is_confirmed));
 }
 
+// A proxy knows by it that the controller still counts on it.
+TEST_F(SessionsTest, EachStatsReportRenewsTheLease) {
+  StartController();
+  proxy_.Connect(channel_);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+  const proxy::v1::Welcome welcome = *proxy_.had().welcome;
+  EXPECT_GT(welcome.lease().seconds(), 0);
+  EXPECT_LE(welcome.stats_interval().seconds() * 3, welcome.lease().seconds());
+  proxy::v1::ConnectRequest report;
+  report.mutable_stats()->set_requests(1);
+  for (int64_t i = 1; i <= 3; ++i) {
+    proxy_.Send(report);
+    EXPECT_TRUE(proxy_.WaitFor([&](const auto& had) { return had.lease_renewal == i; }));
+  }
+}
+
 TEST_F(SessionsTest, ANackIsShownUntilALaterAck) {
   StartController();
   proxy_.Connect(channel_);

@@ -6,7 +6,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
+
+#include "common/background_sink.h"
 
 namespace remuda {
 namespace {
@@ -37,7 +40,27 @@ size_t Utf8Length(std::string_view text, size_t i) {
   return length;
 }
 
+// Of the newest logger; null if it has none.
+std::atomic<const BackgroundSink*> background{nullptr};
+
+std::shared_ptr<spdlog::sinks::sink> MakeSink(std::string_view program, bool is_terminal,
+                                              LogWriter writer) {
+  if (writer == LogWriter::kBackground) {
+    auto sink = std::make_shared<BackgroundSink>(std::string(program), STDERR_FILENO, is_terminal);
+    background.store(sink.get());
+    return sink;
+  }
+  background.store(nullptr);
+  if (is_terminal) return std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  return std::make_shared<spdlog::sinks::stderr_sink_mt>();
+}
+
 }  // namespace
+
+uint64_t LostLogLines() {
+  const BackgroundSink* const sink = background.load();
+  return sink == nullptr ? 0 : sink->lost_lines();
+}
 
 std::string JsonEscape(std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -66,21 +89,18 @@ std::string JsonEscape(std::string_view text) {
   return out;
 }
 
-std::string InitLogging(std::string_view program, std::string_view level) {
+std::string InitLogging(std::string_view program, std::string_view level, LogWriter writer) {
   const auto parsed = spdlog::level::from_str(std::string(level));
   if (parsed == spdlog::level::off && level != "off") {
     return "log level \"" + std::string(level) +
            "\" is not one of trace, debug, info, warn, error, off";
   }
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  std::shared_ptr<spdlog::logger> logger;
+  auto logger =
+      std::make_shared<spdlog::logger>(std::string(program), MakeSink(program, terminal, writer));
   if (terminal) {
-    logger = std::make_shared<spdlog::logger>(
-        std::string(program), std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     logger->set_pattern("%H:%M:%S.%e %^%-5l%$ %n: %v");
   } else {
-    logger = std::make_shared<spdlog::logger>(std::string(program),
-                                              std::make_shared<spdlog::sinks::stderr_sink_mt>());
     auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc,
                                                                  spdlog::details::os::default_eol);
     formatter->add_flag<JsonMessageFlag>('*').set_pattern(
@@ -88,7 +108,7 @@ std::string InitLogging(std::string_view program, std::string_view level) {
     logger->set_formatter(std::move(formatter));
   }
   logger->set_level(parsed);
-  logger->flush_on(spdlog::level::info);
+  logger->flush_on(writer == LogWriter::kCaller ? spdlog::level::info : spdlog::level::off);
   spdlog::set_default_logger(logger);
   return "";
 }

@@ -1,3 +1,5 @@
+#include <spdlog/spdlog.h>
+
 #include <iostream>
 
 #include "common/logging.h"
@@ -9,15 +11,19 @@ int main(int argc, char** argv) {
   remuda::proxy::KeepMemoryOfOpenSsl();
   remuda::proxy::ProgramOptions options;
   if (const int code = remuda::proxy::ParseOptions(argc, argv, options); code >= 0) return code;
-  if (const std::string error = remuda::InitLogging("remuda-proxy", options.log_level);
+  // Workers log: a reader that has stalled must not stall them.
+  if (const std::string error =
+          remuda::InitLogging("remuda-proxy", options.log_level, remuda::LogWriter::kBackground);
       !error.empty()) {
     std::cerr << "remuda-proxy: --log-level: " << error << "\n";
     return 2;
   }
+  int code = 1;
   try {
-    return remuda::proxy::RunProgram(options);
+    code = remuda::proxy::RunProgram(options);
   } catch (const std::exception& error) {
     std::cerr << "remuda-proxy: " << error.what() << "\n";
-    return 1;
   }
+  spdlog::shutdown();  // what is logged is written
+  return code;
 }

@@ -251,6 +251,7 @@ class Program {
   void OnStopSignal() {
     if (is_draining_) {
       spdlog::warn("second signal: exits at once");
+      spdlog::default_logger()->flush();
       std::_Exit(1);
     }
     is_draining_ = true;

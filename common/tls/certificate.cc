@@ -1,5 +1,6 @@
 #include "common/tls/certificate.h"
 
+#include <openssl/crypto.h>
 #include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -180,8 +181,10 @@ std::variant<std::shared_ptr<const Certificate>, std::string> CertificateParser:
     return "certificate_pem: " + error;
   out->leaf_.reset(sk_X509_shift(out->chain_.get()));
 
-  if (!ReadKey(source.private_key_pem, out->leaf_.get(), out->key_, error))
-    return "private_key_pem: " + error;
+  std::string key_pem = WithoutByteOrderMarks(source.private_key_pem);
+  const bool has_key = ReadKey(key_pem, out->leaf_.get(), out->key_, error);
+  OPENSSL_cleanse(key_pem.data(), key_pem.size());
+  if (!has_key) return "private_key_pem: " + error;
   if (error = CheckKey(out->key_.get(), out->kind_); !error.empty()) return error;
   if (X509_check_private_key(out->leaf_.get(), out->key_.get()) != 1) {
     ERR_clear_error();

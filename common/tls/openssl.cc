@@ -12,12 +12,20 @@ std::string TakeErrors() {
   return reason == nullptr ? "unknown error" : reason;
 }
 
+std::string WithoutByteOrderMarks(std::string_view pem) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  std::string out(pem);
+  for (size_t at = 0; (at = out.find(kMark, at)) != std::string::npos;) out.erase(at, kMark.size());
+  return out;
+}
+
 BioPtr ReadOnly(std::string_view text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
 bool ReadCertificates(std::string_view pem, size_t max, ChainPtr& out, std::string& error) {
-  const BioPtr bio = ReadOnly(pem);
+  const std::string text = WithoutByteOrderMarks(pem);
+  const BioPtr bio = ReadOnly(text);
   out.reset(sk_X509_new_null());
   while (X509* one = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
     sk_X509_push(out.get(), one);
@@ -35,7 +43,9 @@ bool ReadCertificates(std::string_view pem, size_t max, ChainPtr& out, std::stri
     return false;
   }
   if (sk_X509_num(out.get()) == 0) {
-    error = "holds no certificate (-----BEGIN CERTIFICATE-----)";
+    const bool is_utf16 = pem.substr(0, 2) == "\xff\xfe" || pem.substr(0, 2) == "\xfe\xff";
+    error = is_utf16 ? "is UTF-16, not ASCII: " : "";
+    error += "holds no certificate (-----BEGIN CERTIFICATE-----)";
     return false;
   }
   return true;

@@ -37,6 +37,10 @@ using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
 std::string TakeErrors();
 
 // A BIO that reads `text`, which must outlive it.
+// `pem` without the byte order marks that some editors write (UTF-8), also where files were put
+// together: OpenSSL would pass over the block behind one.
+std::string WithoutByteOrderMarks(std::string_view pem);
+
 BioPtr ReadOnly(std::string_view text);
 
 // The PEM certificates in `pem`, in order. On failure false, with what is wrong in `error`; there

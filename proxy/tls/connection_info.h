@@ -27,7 +27,7 @@ std::string_view NameOf(HandshakeFailure failure);
 struct ConnectionInfo {
   std::string_view protocol;     // "TLSv1.3"
   std::string_view cipher;       // OpenSSL's name, as AWS logs it: "ECDHE-RSA-AES128-GCM-SHA256"
-  std::string_view alpn;         // "h2", "http/1.1", or empty: the client named none
+  std::string_view alpn;         // "h2", "http/1.1", "http/1.0", or empty: the client named none
   std::string_view server_name;  // SNI as it came, or empty
   std::string_view certificate;  // id of the one that was chosen, or empty
   bool is_resumed = false;

@@ -50,10 +50,10 @@ int ChooseCertificate(SSL* ssl, void* argument) {
 // The client's list is length-prefixed names (RFC 7301). Ours are preferred in our order.
 int ChooseProtocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size,
                    const unsigned char* offered, unsigned int offered_size, void* argument) {
-  static constexpr unsigned char kBoth[] = "\x02h2\x08http/1.1";
-  const bool both = static_cast<const Shared*>(argument)->offers_http2;
-  const unsigned char* const ours = both ? kBoth : kBoth + 3;
-  const unsigned ours_size = static_cast<unsigned>(sizeof kBoth - 1) - (both ? 0 : 3);
+  static constexpr unsigned char kAll[] = "\x02h2\x08http/1.1\x08http/1.0";
+  const bool all = static_cast<const Shared*>(argument)->offers_http2;
+  const unsigned char* const ours = all ? kAll : kAll + 3;
+  const unsigned ours_size = static_cast<unsigned>(sizeof kAll - 1) - (all ? 0 : 3);
   unsigned char* chosen = nullptr;
   // Nothing in common: the client would speak what we do not (RFC 7301 section 3.2).
   if (SSL_select_next_proto(&chosen, out_size, ours, ours_size, offered, offered_size) !=

@@ -173,5 +173,15 @@ TEST(CheckTest, SaysOkOrWhatIsWrong) {
   EXPECT_NE(LogOf(bad).find("70000 is not within 0-65535"), std::string::npos) << LogOf(bad);
 }
 
+TEST(CheckTest, RefusesTimesThatWouldEndEverything) {
+  for (const char* flag :
+       {"--greeting-timeout", "--head-timeout", "--body-rate-interval", "--connect-timeout"}) {
+    ProxyProcess proxy(ConfigFor({80}), {"--check", std::string(flag) + "=0ms"});
+    EXPECT_EQ(proxy.WaitExit(), 2);
+    EXPECT_NE(LogOf(proxy).find(std::string(flag) + ": '0ms' is below 1ms"), std::string::npos)
+        << LogOf(proxy);
+  }
+}
+
 }  // namespace
 }  // namespace remuda::proxy::testing

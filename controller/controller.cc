@@ -1,5 +1,6 @@
 #include "controller/controller.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace remuda {
@@ -37,9 +38,10 @@ void Controller::Publish() {
 }
 
 absl::Time Controller::Turn() {
+  const absl::Time keys_due = proxies.RenewTicketKeys();
   Publish();
   engine.Turn();
-  return engine.due();
+  return std::min(engine.due(), keys_due);
 }
 
 void Controller::CloseStreams() {

@@ -77,6 +77,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   // Each report is answered by a renewal: one or two may be late before the lease is over.
   *welcome.mutable_stats_interval() = core::ToProto(std::min(limits::kStatsInterval, lease / 3));
   Send(session, MakeFrame(response));
+  if (ticket_keys_.frame() != nullptr) Send(session, ticket_keys_.frame());
   return absl::OkStatus();
 }
 
@@ -152,6 +153,11 @@ void ProxySessions::Lost(const std::string& name) {
 void ProxySessions::Confirm(const std::string& name, int64_t commit) {
   Seen(name).confirmed_commit = commit;
   engine_.touched().all_groups = true;
+}
+
+absl::Time ProxySessions::RenewTicketKeys() {
+  if (ticket_keys_.Renew(engine_.Now())) SendToAll(ticket_keys_.frame());
+  return ticket_keys_.due();
 }
 
 void ProxySessions::RestartReplaced() {

@@ -6,6 +6,7 @@
 
 #include "controller/proxy_views.h"
 #include "controller/receiver_sessions.h"
+#include "controller/ticket_keys.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda {
@@ -18,6 +19,9 @@ class ProxySessions final : public ReceiverSessions {
   // Proxies whose view was replaced get a whole one. Call after the views were refreshed, before
   // Flush.
   void RestartReplaced();
+
+  // Gives all proxies new keys for session tickets if it is time. Answers when it is the next time.
+  absl::Time RenewTicketKeys();
 
  protected:
   absl::Status Handle(Session& session, std::string_view bytes) override;
@@ -46,6 +50,7 @@ class ProxySessions final : public ReceiverSessions {
                const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);
 
   ProxyViews& views_;
+  TicketKeys ticket_keys_;
 };
 
 }  // namespace remuda

@@ -151,6 +151,10 @@ void ReceiverSessions::Send(Session& session, Frame frame) {
   });
 }
 
+void ReceiverSessions::SendToAll(const Frame& frame) {
+  for (const auto& [name, session] : by_name_) Send(*session, frame);
+}
+
 void ReceiverSessions::OnAck(Session& session, const v1::Revision& revision) {
   if (revision.epoch() != identity_.epoch || !session.follower.OnAck(revision.sequence())) return;
   ++metrics_.acks;

@@ -97,6 +97,8 @@ class ReceiverSessions : public StreamHandler {
   Session* Find(std::string_view name);
   // Sends a message beside the updates; too many that wait end the session.
   void Send(Session& session, Frame frame);
+  // To every session that has said hello.
+  void SendToAll(const Frame& frame);
 
   const Identity identity_;
   Engine& engine_;

@@ -195,6 +195,8 @@ void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& mess
       return OnWelcome(message.welcome());
     case v1::ConnectResponse::kUpdate:
       return OnUpdate(message.update());
+    case v1::ConnectResponse::kTicketKeys:
+      return OnTicketKeys(message.ticket_keys());
     default:
       return;  // from a newer controller: not ours to judge
   }
@@ -223,6 +225,13 @@ void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
   is_busy_due_ = true;
   spdlog::info("session with the controller at {}, epoch {}", options_.controller, welcome.epoch());
   Flush();
+}
+
+void ConfigClient::OnTicketKeys(const v1::TicketKeys& message) {
+  if (!is_welcome_) return;
+  const std::string error = coordinator_.ticket_keys().Replace(
+      {message.keys().begin(), message.keys().end()}, std::chrono::system_clock::now());
+  if (!error.empty()) spdlog::error("ticket keys are refused: {}", error);
 }
 
 void ConfigClient::OnUpdate(const v1::ConfigUpdate& update) {

@@ -59,6 +59,7 @@ class ConfigClient {
   void OnClosed(const Stream* from, const std::string& why);
   void OnWelcome(const v1::Welcome& welcome);
   void OnUpdate(const v1::ConfigUpdate& update);
+  void OnTicketKeys(const v1::TicketKeys& message);
   void Refuse(const v1::ConfigUpdate& update, std::string resource, std::string reason);
   void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
   void Send(v1::ConnectRequest message);

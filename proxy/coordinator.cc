@@ -20,7 +20,7 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
     : loop_(loop),
       options_(std::move(options)),
       events_(std::move(events)),
-      tls_compiler_(std::thread::hardware_concurrency()),
+      tls_compiler_(std::thread::hardware_concurrency(), ticket_keys_),
       prober_(
           [this](const HealthChange& change) { loop_.Post([this, change] { OnProbed(change); }); }),
       outliers_(loop_,

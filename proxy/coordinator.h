@@ -71,6 +71,9 @@ class Coordinator {
   std::optional<ConfigError> Apply(const v1::ConfigUpdate& update, bool allow_port_zero,
                                    std::function<void(Adopted)> done);
 
+  // Of all TLS listeners. Any thread.
+  tls::TicketKeys& ticket_keys() { return *ticket_keys_; }
+
   std::shared_ptr<const RoutingTable> newest() const { return newest_; }
   // The newest table that every worker has adopted.
   Revision adopted() const { return adopted_; }
@@ -118,6 +121,7 @@ class Coordinator {
   EventLoop& loop_;
   const Options options_;
   const Events events_;
+  const std::shared_ptr<tls::TicketKeys> ticket_keys_ = std::make_shared<tls::TicketKeys>();
   tls::Compiler tls_compiler_;
   Prober prober_;
   Outliers outliers_;

@@ -135,9 +135,7 @@ class Compiler {
 
   bool TakeTls() {
     tls_.resources = previous_.tls;
-    const bool is_taken =
-        UpdateTls({*previous_.tls, previous_.shared_secrets != table_->shared_secrets}, update_,
-                  table_->shared_secrets, options_.tls, tls_, error_);
+    const bool is_taken = UpdateTls(*previous_.tls, update_, options_.tls, tls_, error_);
     table_->tls = tls_.resources;
     return is_taken;
   }

@@ -19,7 +19,6 @@ namespace remuda::proxy {
 namespace tls {
 class ClientContext;
 class ServerContext;
-class TicketKeys;
 }  // namespace tls
 
 class TlsCompiler {
@@ -34,15 +33,10 @@ class TlsCompiler {
   virtual std::vector<Parsed> ParseCertificates(
       const std::vector<const remuda::v1::Certificate*>& configs) = 0;
 
-  // Of secrets that have been checked.
-  virtual std::shared_ptr<const tls::TicketKeys> MakeTicketKeys(
-      const std::vector<std::string>& secrets) = 0;
-
   struct Listener {
     const remuda::v1::Listener& config;
     const std::string& load_balancer;                                           // id
     std::vector<std::shared_ptr<const remuda::tls::Certificate>> certificates;  // at least one
-    std::shared_ptr<const tls::TicketKeys> tickets;
   };
   virtual Fault MakeServerContext(Listener listener,
                                   std::shared_ptr<const tls::ServerContext>& out) = 0;

@@ -108,13 +108,9 @@ Fault RefuseTls(const remuda::v1::Listener& config) {
 
 }  // namespace
 
-bool UpdateTls(const TlsBefore& before, const v1::ConfigUpdate& update,
-               const std::vector<std::string>& secrets, TlsCompiler* compiler, TlsUpdate& out,
-               ConfigError& error) {
-  const TlsResources& previous = before.resources;
-  out.is_tickets_changed = before.is_secrets_changed || previous.tickets == nullptr;
-  const bool is_untouched = update.has_base() && !out.is_tickets_changed &&
-                            update.upserts().certificates().empty() &&
+bool UpdateTls(const TlsResources& previous, const v1::ConfigUpdate& update, TlsCompiler* compiler,
+               TlsUpdate& out, ConfigError& error) {
+  const bool is_untouched = update.has_base() && update.upserts().certificates().empty() &&
                             update.removed_certificates().empty();
   if (is_untouched) return true;
   auto resources = std::make_shared<TlsResources>();
@@ -130,8 +126,6 @@ bool UpdateTls(const TlsBefore& before, const v1::ConfigUpdate& update,
         return Refuse("certificates/" + to_parse[i]->name(), *parsed[i].fault, error);
       resources->certificates[to_parse[i]->name()].parsed = std::move(parsed[i].certificate);
     }
-    resources->tickets =
-        out.is_tickets_changed ? compiler->MakeTicketKeys(secrets) : previous.tickets;
   }
   out.resources = std::move(resources);
   NoteChanges(previous, out);
@@ -152,9 +146,8 @@ Fault AttachTls(const remuda::v1::LoadBalancer& config, const TlsResources& reso
     if (compiler == nullptr) return where + "protocol: TLS is not served here";
     std::vector<std::shared_ptr<const remuda::tls::Certificate>> certificates;
     if (auto f = FindCertificates(listener, resources, certificates)) return Prefix(where, f);
-    if (auto f = compiler->MakeServerContext(
-            {listener, balancer.id, std::move(certificates), resources.tickets},
-            balancer.listeners[static_cast<size_t>(i)].tls)) {
+    if (auto f = compiler->MakeServerContext({listener, balancer.id, std::move(certificates)},
+                                             balancer.listeners[static_cast<size_t>(i)].tls)) {
       return Prefix(where, f);
     }
   }
@@ -162,10 +155,9 @@ Fault AttachTls(const remuda::v1::LoadBalancer& config, const TlsResources& reso
 }
 
 bool IsTouched(const remuda::v1::LoadBalancer& config, const TlsUpdate& update) {
-  if (update.changed.empty() && !update.is_tickets_changed) return false;
+  if (update.changed.empty()) return false;
   for (const remuda::v1::Listener& listener : config.listeners()) {
     if (!IsTls(listener.protocol())) continue;
-    if (update.is_tickets_changed) return true;
     for (const std::string& name : listener.certificates()) {
       std::string id;
       if (NormalizeId(name, "certificates", id) && update.changed.count(id) > 0) return true;

@@ -1,4 +1,4 @@
-// Certificates, ticket keys and what listeners and groups make of them: the part of a routing table
+// Certificates and what listeners and groups make of them: the part of a routing table
 // that is about TLS. Immutable, shared by the tables in which none of it changed.
 #pragma once
 
@@ -25,26 +25,19 @@ struct TlsResources {
     std::shared_ptr<const remuda::v1::Certificate> config;  // its name is the id alone
     std::shared_ptr<const remuda::tls::Certificate> parsed;
   };
-  std::map<std::string, Entry> certificates;       // by id
-  std::shared_ptr<const tls::TicketKeys> tickets;  // null: nothing serves TLS here
+  std::map<std::string, Entry> certificates;  // by id
 };
 
 // What an update makes of `previous`.
 struct TlsUpdate {
   std::shared_ptr<const TlsResources> resources;
   std::set<std::string> changed;  // ids of certificates that are new, other, or gone
-  bool is_tickets_changed = false;
 };
 
-// `compiler` may be null: then a certificate is an error. `secrets` are those of the new table. On
-// an error `out` means nothing.
-struct TlsBefore {
-  const TlsResources& resources;
-  bool is_secrets_changed;
-};
-bool UpdateTls(const TlsBefore& before, const v1::ConfigUpdate& update,
-               const std::vector<std::string>& secrets, TlsCompiler* compiler, TlsUpdate& out,
-               ConfigError& error);
+// `compiler` may be null: then a certificate is an error. `out` holds what was before if nothing
+// changes; on an error it means nothing.
+bool UpdateTls(const TlsResources& previous, const v1::ConfigUpdate& update, TlsCompiler* compiler,
+               TlsUpdate& out, ConfigError& error);
 
 // Makes what the HTTPS and TLS listeners of `balancer`, compiled from `config`, need.
 Fault AttachTls(const remuda::v1::LoadBalancer& config, const TlsResources& resources,

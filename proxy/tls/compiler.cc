@@ -73,11 +73,6 @@ std::vector<TlsCompiler::Parsed> Compiler::ParseCertificates(
   return parsed;
 }
 
-std::shared_ptr<const TicketKeys> Compiler::MakeTicketKeys(
-    const std::vector<std::string>& secrets) {
-  return std::make_shared<const TicketKeys>(secrets);
-}
-
 Fault Compiler::MakeServerContext(Listener listener, std::shared_ptr<const ServerContext>& out) {
   ServerOptions options;
   const remuda::v1::Listener& config = listener.config;
@@ -102,7 +97,7 @@ Fault Compiler::MakeServerContext(Listener listener, std::shared_ptr<const Serve
   options.offers_http2 = options.speaks_http && (!config.has_http2() || config.http2());
   options.scope = listener.load_balancer;
   options.certificates = std::move(listener.certificates);
-  options.tickets = std::move(listener.tickets);
+  options.tickets = tickets_;
   return Take(ServerContext::Make(std::move(options)), out);
 }
 

@@ -1,32 +1,46 @@
 #include "proxy/tls/ticket_keys.h"
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/kdf.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace remuda::proxy::tls {
 namespace {
 
-uint64_t NextSerial() {
-  static std::atomic<uint64_t> serial{0};
-  return ++serial;
+uint64_t NextVersion() {
+  static std::atomic<uint64_t> version{0};
+  return ++version;
 }
 
-const std::string& ProcessSecret() {
-  static const std::string secret = [] {
-    std::string bytes(32, '\0');
-    if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), 32) != 1)
-      throw std::runtime_error("no random bytes");
-    return bytes;
-  }();
-  return secret;
+int64_t GenerationAt(TicketKeys::Time now) {
+  return std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count() /
+         std::chrono::seconds(TicketKeys::kGeneration).count();
+}
+
+static_assert(sizeof(TicketKeys::Key) == TicketKeys::kKeyBytes);
+
+TicketKeys::Key RandomKey() {
+  TicketKeys::Key key;
+  if (RAND_priv_bytes(reinterpret_cast<unsigned char*>(&key), sizeof key) != 1)
+    throw std::runtime_error("no random bytes");
+  return key;
+}
+
+bool HasName(const std::vector<TicketKeys::Key>& keys, const TicketKeys::Key& wanted) {
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const TicketKeys::Key& key) { return key.name == wanted.name; });
+}
+
+void Forget(std::vector<TicketKeys::Key>& keys) {
+  OPENSSL_cleanse(keys.data(), keys.size() * sizeof(TicketKeys::Key));
+  keys.clear();
 }
 
 // Fetched once: a lookup by name for each ticket would cost more than the sealing.
@@ -42,70 +56,74 @@ int ContextIndex() {
 
 }  // namespace
 
-TicketKeys::TicketKeys(const std::vector<std::string>& secrets)
-    : serial_(NextSerial()),
-      secrets_(secrets.begin(), secrets.begin() + static_cast<std::ptrdiff_t>(
-                                                      std::min(secrets.size(), kMaxSecrets))) {
-  if (secrets_.empty()) secrets_.push_back(ProcessSecret());
+TicketKeys::TicketKeys() : good_until_(INT64_MIN), version_(NextVersion()) {}
+
+TicketKeys::~TicketKeys() { Forget(keys_); }
+
+void TicketKeys::SetLocked(Keys keys, int64_t good_until) const {
+  Forget(keys_);
+  keys_ = std::move(keys);
+  good_until_.store(good_until, std::memory_order_relaxed);
+  version_.store(NextVersion(), std::memory_order_release);
 }
 
-int64_t TicketKeys::GenerationAt(std::chrono::system_clock::time_point now) {
-  return std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count() /
-         std::chrono::seconds(kGeneration).count();
+// One of our own seals from now on; the one before is understood while it is not too old.
+void TicketKeys::RenewLocked(int64_t generation) const {
+  Keys keys = {RandomKey()};
+  const bool is_next = is_own_ && generation == good_until_.load(std::memory_order_relaxed) + 1;
+  if (is_next && !keys_.empty()) keys.push_back(keys_.front());
+  is_own_ = true;
+  SetLocked(std::move(keys), generation);
 }
 
-TicketKeys::Key TicketKeys::Derive(std::string_view secret, int64_t generation) {
-  const std::string info = "remuda session ticket " + std::to_string(generation);
-  EVP_KDF* const kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
-  EVP_KDF_CTX* const context = EVP_KDF_CTX_new(kdf);
-  const OSSL_PARAM params[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, const_cast<char*>("SHA256"), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, const_cast<char*>(secret.data()),
-                                        secret.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, const_cast<char*>(info.data()),
-                                        info.size()),
-      OSSL_PARAM_construct_end()};
-  std::array<uint8_t, sizeof(Key)> bytes;
-  const bool is_done = EVP_KDF_derive(context, bytes.data(), bytes.size(), params) == 1;
-  EVP_KDF_CTX_free(context);
-  EVP_KDF_free(kdf);
-  if (!is_done) throw std::runtime_error("HKDF failed");
-  Key key;
-  std::memcpy(key.name.data(), bytes.data(), key.name.size());
-  std::memcpy(key.cipher.data(), bytes.data() + 16, key.cipher.size());
-  std::memcpy(key.mac.data(), bytes.data() + 48, key.mac.size());
-  return key;
+std::string TicketKeys::Replace(const std::vector<std::string>& texts, Time now) {
+  if (texts.empty() || texts.size() > kMaxKeys)
+    return "keys: " + std::to_string(texts.size()) + " are not within 1-" +
+           std::to_string(kMaxKeys);
+  Keys keys;
+  for (const std::string& text : texts) {
+    if (text.size() != kKeyBytes) {
+      return "keys: one of " + std::to_string(text.size()) + " bytes is not of " +
+             std::to_string(kKeyBytes);
+    }
+    Key key;
+    std::memcpy(&key, text.data(), sizeof key);
+    if (HasName(keys, key)) return "keys: two have one name";
+    keys.push_back(key);
+  }
+  std::lock_guard lock(mutex_);
+  // What sealed before: a controller that was started anew has made new ones. With the same to seal
+  // with, what it was that was kept so before.
+  if (!keys_.empty()) {
+    const Key& kept = keys_.front() == keys.front() ? keys_.back() : keys_.front();
+    if (!HasName(keys, kept)) keys.push_back(kept);
+  }
+  is_own_ = false;
+  SetLocked(std::move(keys), GenerationAt(now) + kMaxGenerationsWithoutNew);
+  return {};
 }
 
-const TicketKeys::Keys& TicketKeys::KeysAt(std::chrono::system_clock::time_point now) const {
-  // Two sets of secrets are in use while a new config spreads, hardly ever more.
-  struct Derived {
-    uint64_t serial = 0;
-    int64_t generation = 0;
+const TicketKeys::Keys& TicketKeys::KeysAt(Time now) const {
+  struct Copy {
+    uint64_t version = 0;
     Keys keys;
   };
-  static thread_local std::array<Derived, 2> cache;
+  static thread_local Copy copy;
   const int64_t generation = GenerationAt(now);
-  for (const Derived& entry : cache) {
-    if (entry.serial == serial_ && entry.generation == generation) return entry.keys;
-  }
-  Derived& entry = cache[0].serial <= cache[1].serial ? cache[0] : cache[1];
-  entry.serial = serial_;
-  entry.generation = generation;
-  entry.keys.clear();
-  for (const std::string& secret : secrets_) {
-    for (const int64_t of : {generation, generation - 1, generation + 1})
-      entry.keys.push_back(Derive(secret, of));
-  }
-  return entry.keys;
+  const bool is_newest = copy.version == version_.load(std::memory_order_acquire) &&
+                         generation <= good_until_.load(std::memory_order_relaxed);
+  if (is_newest) return copy.keys;
+  std::lock_guard lock(mutex_);
+  if (generation > good_until_.load(std::memory_order_relaxed)) RenewLocked(generation);
+  Forget(copy.keys);
+  copy.keys = keys_;
+  copy.version = version_.load(std::memory_order_relaxed);
+  return copy.keys;
 }
 
-TicketKeys::Key TicketKeys::Sealing(std::chrono::system_clock::time_point now) const {
-  return KeysAt(now).front();
-}
+TicketKeys::Key TicketKeys::Sealing(Time now) const { return KeysAt(now).front(); }
 
-std::optional<TicketKeys::Key> TicketKeys::Find(const uint8_t* name,
-                                                std::chrono::system_clock::time_point now) const {
+std::optional<TicketKeys::Key> TicketKeys::Find(const uint8_t* name, Time now) const {
   for (const Key& key : KeysAt(now)) {
     if (std::memcmp(key.name.data(), name, key.name.size()) == 0) return key;
   }

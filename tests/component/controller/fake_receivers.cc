@@ -55,6 +55,8 @@ void FakeProxy::OnMessage(const proxy::v1::ConnectResponse& message, Stream& str
       answers.push_back(answer);
     } else if (message.has_lease()) {
       had_.lease_renewal = message.lease().stats_report();
+    } else if (message.has_ticket_keys()) {
+      had_.ticket_keys = message.ticket_keys();
     } else if (message.has_update()) {
       had_.updates.push_back(message.update());
       if (answer_ == Answer::kNack) {

@@ -98,6 +98,7 @@ class FakeProxy {
     std::map<std::string, v1::LoadBalancer> load_balancers;
     std::vector<proxy::v1::ConfigUpdate> updates;
     std::optional<proxy::v1::Welcome> welcome;
+    std::optional<proxy::v1::TicketKeys> ticket_keys;
     v1::Revision revision;
     int64_t lease_renewal = 0;  // the report that the newest answers
   };

@@ -97,6 +97,21 @@ TEST_F(SessionsTest, ANackIsShownUntilALaterAck) {
   EXPECT_TRUE(proxy_.had().load_balancers.contains("shop"));
 }
 
+TEST_F(SessionsTest, AllProxiesGetTheSameTicketKeysAndTheyAreNotStored) {
+  StartController();
+  FakeProxy other("p2");
+  proxy_.Connect(channel_);
+  other.Connect(channel_);
+  const auto has_keys = [](const auto& had) { return had.ticket_keys.has_value(); };
+  ASSERT_TRUE(proxy_.WaitFor(has_keys));
+  ASSERT_TRUE(other.WaitFor(has_keys));
+  const proxy::v1::TicketKeys keys = *proxy_.had().ticket_keys;
+  ASSERT_EQ(keys.keys_size(), 2) << "the present one, and the next";
+  EXPECT_EQ(keys.keys(0).size(), 80u);
+  EXPECT_NE(keys.keys(0), keys.keys(1));
+  EXPECT_EQ(keys.SerializeAsString(), other.had().ticket_keys->SerializeAsString());
+}
+
 TEST_F(SessionsTest, ASecondSessionEndsTheFirst) {
   StartController();
   proxy_.Connect(channel_);

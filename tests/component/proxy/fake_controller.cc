@@ -85,6 +85,13 @@ void FakeController::Send(v1::ConfigUpdate update) {
   if (session_ != nullptr) session_->Send(std::move(message));
 }
 
+void FakeController::SendTicketKeys(const std::vector<std::string>& keys) {
+  v1::ConnectResponse message;
+  for (const std::string& key : keys) message.mutable_ticket_keys()->add_keys(key);
+  std::lock_guard lock(mutex_);
+  if (session_ != nullptr) session_->Send(std::move(message));
+}
+
 v1::ConnectRequest FakeController::Expect(
     const std::function<bool(const v1::ConnectRequest&)>& wanted) {
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;

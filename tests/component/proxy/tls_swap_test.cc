@@ -105,5 +105,45 @@ TEST_F(TlsSwapTest, ARefusedCertificateChangesNothing) {
   EXPECT_EQ(ShownTo(ConnectTls(port_)), "v1");
 }
 
+// Of two proxies with the same keys: what one has begun the other resumes, and neither keeps a key
+// on its disk.
+TEST_F(TlsSwapTest, ResumesSessionsOfOtherProxiesWithTheControllersKeys) {
+  Start();
+  FakeController twin_controller(1);
+  std::vector<std::string> flags = ControllerFlags(twin_controller);
+  ProxyProcess twin("", flags);
+  twin_controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, FreePort());
+  auto* listener = update.mutable_upserts()->mutable_load_balancers(0)->mutable_listeners(0);
+  listener->set_protocol(remuda::v1::PROTOCOL_HTTPS);
+  listener->add_certificates("web");
+  AddCertificate(update, "v1");
+  const auto twin_port = static_cast<uint16_t>(listener->port());
+  twin_controller.Send(update);
+  twin_controller.ExpectAck(1);
+  // Whether a session of this proxy is resumed by the twin.
+  const auto is_shared = [&] {
+    RawSocket first = ConnectTls(port_);
+    EXPECT_EQ(StatusOf(Ask(first)), 200);
+    const std::shared_ptr<SSL_SESSION> session(SSL_get1_session(first.tls()), SSL_SESSION_free);
+    RawSocket second = ConnectTls(twin_port, {.session = session.get()});
+    return second.is_open() && SSL_session_reused(second.tls()) == 1;
+  };
+  EXPECT_FALSE(is_shared()) << "each has keys of its own";
+  const std::string a(80, 'a'), b(80, 'b'), c(80, 'c');
+  controller_.SendTicketKeys({a, b});
+  twin_controller.SendTicketKeys({a, b});
+  EXPECT_TRUE(WaitUntil(is_shared));
+  // One hears of the change before the other.
+  controller_.SendTicketKeys({b, c, a});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(is_shared());
+  controller_.SendTicketKeys({"short"});
+  EXPECT_TRUE(WaitUntil([&] {
+    return proxy_->Log().find("ticket keys are refused: keys: one of 5 bytes is not of 80") !=
+           std::string::npos;
+  })) << proxy_->Log();
+  EXPECT_TRUE(is_shared());
+}
+
 }  // namespace
 }  // namespace remuda::proxy::testing

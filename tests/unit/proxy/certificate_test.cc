@@ -45,10 +45,14 @@ TEST(Certificate, IsRefusedWithTheFieldAndTheRule) {
   for (size_t i = 0; i <= kMaxChainCertificates; ++i) chain += good.pem;
   const std::string torn = good.pem.substr(0, good.pem.size() / 2);
   const std::string damaged = std::string(good.pem).replace(60, 4, "!!!!");
+  const std::string mark = "\xef\xbb\xbf";  // of bytes in order, as some editors write it
   const struct {
     std::string certificate, key, want;
   } cases[] = {
       {good.pem, good.key_pem, ""},
+      {mark + good.pem, mark + good.key_pem, ""},
+      {good.pem + mark + damaged, good.key_pem, "certificate_pem: certificate 2 cannot be read"},
+      {"\xff\xfe-", good.key_pem, "certificate_pem: is UTF-16, not ASCII: holds no certificate"},
       {good.pem + other.pem, good.key_pem, ""},
       {"text before\n" + good.pem + "text after\n", good.key_pem, ""},
       {"", good.key_pem, "certificate_pem: holds no certificate"},
@@ -154,40 +158,68 @@ TEST(CertificateStore, KeepsOneOfEachKindForAName) {
   EXPECT_EQ(store.fallback(), (CertificateStore::Entry{rsa.get(), ecdsa.get()}));
 }
 
-const std::string kSecret(32, 's');
-const std::string kOldSecret(32, 'o');
-constexpr std::chrono::system_clock::time_point kNow{std::chrono::hours(24 * 365 * 50)};
+using Time = TicketKeys::Time;
+const Time kNow{std::chrono::hours(480'000)};
+constexpr auto kGeneration = TicketKeys::kGeneration;
 
-TEST(TicketKeys, AreTheSameForAllThatShareASecret) {
-  const TicketKeys one({kSecret});
-  const TicketKeys two({kSecret, kOldSecret});
-  EXPECT_EQ(one.Sealing(kNow), two.Sealing(kNow));
-  EXPECT_FALSE(one.Sealing(kNow) == TicketKeys({kOldSecret}).Sealing(kNow));
-  EXPECT_EQ(TicketKeys({}).Sealing(kNow), TicketKeys({}).Sealing(kNow)) << "one process";
-  EXPECT_FALSE(TicketKeys({}).Sealing(kNow) == one.Sealing(kNow));
+std::string KeyOf(char c) { return std::string(TicketKeys::kKeyBytes, c); }
+
+bool Knows(const TicketKeys& keys, const TicketKeys::Key& key, Time now = kNow) {
+  return keys.Find(key.name.data(), now) == key;
 }
 
-TEST(TicketKeys, AreUnderstoodForTwoGenerations) {
-  const TicketKeys keys({kSecret});
+TEST(TicketKeys, OfOnesOwnAreRandomAndGoodForTwoGenerations) {
+  const TicketKeys keys;
   const TicketKeys::Key key = keys.Sealing(kNow);
-  const auto is_known = [&](std::chrono::seconds later) {
-    return keys.Find(key.name.data(), kNow + later).has_value();
-  };
-  constexpr auto kGeneration = TicketKeys::kGeneration;
-  EXPECT_TRUE(is_known(std::chrono::seconds(0)));
-  EXPECT_TRUE(is_known(kGeneration)) << "good for a generation at least";
-  EXPECT_FALSE(is_known(2 * kGeneration + std::chrono::hours(1)));
-  EXPECT_TRUE(is_known(-std::chrono::hours(1))) << "a clock that runs behind";
+  EXPECT_FALSE(TicketKeys().Sealing(kNow) == key) << "of nobody else";
+  EXPECT_EQ(keys.Sealing(kNow), key);
   EXPECT_FALSE(keys.Sealing(kNow + kGeneration) == key) << "a new one each generation";
+  EXPECT_TRUE(Knows(keys, key, kNow + kGeneration)) << "good for a generation at least";
+  EXPECT_FALSE(Knows(keys, key, kNow + 2 * kGeneration)) << "and gone then";
+  // A clock that was set back brings nothing back.
+  EXPECT_FALSE(Knows(keys, key, kNow));
 }
 
-TEST(TicketKeys, OfTheSecretBeforeAreUnderstoodButNotUsed) {
-  const TicketKeys before({kOldSecret});
-  const TicketKeys after({kSecret, kOldSecret});
-  const TicketKeys::Key old_key = before.Sealing(kNow);
-  EXPECT_TRUE(after.Find(old_key.name.data(), kNow).has_value());
-  EXPECT_FALSE(after.Sealing(kNow) == old_key);
-  EXPECT_FALSE(TicketKeys({kSecret}).Find(old_key.name.data(), kNow).has_value());
+TEST(TicketKeys, OfAControllerTakeTheirPlace) {
+  TicketKeys one, two;
+  const TicketKeys::Key own = one.Sealing(kNow);
+  ASSERT_EQ(one.Replace({KeyOf('a'), KeyOf('b')}, kNow), "");
+  ASSERT_EQ(two.Replace({KeyOf('a'), KeyOf('b')}, kNow), "");
+  const TicketKeys::Key a = one.Sealing(kNow);
+  EXPECT_EQ(a.name[0], 'a');
+  EXPECT_EQ(two.Sealing(kNow), a);
+  EXPECT_TRUE(Knows(one, own)) << "what clients hold is good until the next change";
+  ASSERT_EQ(one.Replace({KeyOf('a'), KeyOf('b')}, kNow), "") << "the same once more";
+  EXPECT_TRUE(Knows(one, own));
+  ASSERT_EQ(one.Replace({KeyOf('b'), KeyOf('c'), KeyOf('a')}, kNow), "");
+  EXPECT_TRUE(Knows(two, one.Sealing(kNow))) << "the next one was known before it came";
+  EXPECT_TRUE(Knows(one, a));
+  EXPECT_FALSE(Knows(one, own));
+  // A controller that was started anew.
+  ASSERT_EQ(one.Replace({KeyOf('x'), KeyOf('y')}, kNow), "");
+  EXPECT_EQ(one.Sealing(kNow).name[0], 'x');
+  EXPECT_EQ(one.Find(reinterpret_cast<const uint8_t*>(KeyOf('b').data()), kNow)->cipher[0], 'b');
+  EXPECT_FALSE(Knows(one, a));
+}
+
+TEST(TicketKeys, OfAControllerAreGivenUpIfNoNewOnesCome) {
+  TicketKeys keys;
+  ASSERT_EQ(keys.Replace({KeyOf('a')}, kNow), "");
+  const TicketKeys::Key key = keys.Sealing(kNow);
+  EXPECT_EQ(keys.Sealing(kNow + 4 * kGeneration), key);
+  EXPECT_FALSE(keys.Sealing(kNow + 5 * kGeneration) == key);
+  EXPECT_FALSE(Knows(keys, key, kNow + 5 * kGeneration));
+}
+
+TEST(TicketKeys, AreRefusedWithTheRule) {
+  TicketKeys keys;
+  ASSERT_EQ(keys.Replace({KeyOf('a')}, kNow), "");
+  EXPECT_EQ(keys.Replace({}, kNow), "keys: 0 are not within 1-4");
+  EXPECT_EQ(keys.Replace(std::vector<std::string>(5, KeyOf('b')), kNow),
+            "keys: 5 are not within 1-4");
+  EXPECT_EQ(keys.Replace({KeyOf('b') + "x"}, kNow), "keys: one of 81 bytes is not of 80");
+  EXPECT_EQ(keys.Replace({KeyOf('b'), KeyOf('b')}, kNow), "keys: two have one name");
+  EXPECT_EQ(keys.Sealing(kNow).name[0], 'a');
 }
 
 }  // namespace

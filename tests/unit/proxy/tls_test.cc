@@ -26,9 +26,6 @@ using proxy::testing::TestKey;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::string kSecret(32, 's');
-const std::string kOldSecret(32, 'o');
-
 // Two streams over a socket pair, driven in turn.
 class Pair {
  public:
@@ -72,8 +69,7 @@ class Pair {
 
 std::shared_ptr<const ServerContext> Server(ServerOptions options) {
   if (options.certificates.empty()) options.certificates = {Named("web", {"web.test"})};
-  if (options.tickets == nullptr)
-    options.tickets = std::make_shared<const TicketKeys>(std::vector<std::string>{});
+  if (options.tickets == nullptr) options.tickets = std::make_shared<const TicketKeys>();
   auto made = ServerContext::Make(std::move(options));
   if (auto* error = std::get_if<std::string>(&made)) ADD_FAILURE() << *error;
   return std::get<0>(std::move(made));
@@ -263,7 +259,14 @@ TEST(TlsStream, SaysWhyAHandshakeFailed) {
 }
 
 TEST(ServerContext, ResumesWithTicketsAlsoAfterAConfigChange) {
-  const auto tickets = std::make_shared<const TicketKeys>(std::vector<std::string>{kSecret});
+  const auto keys_of = [](char c) {
+    const auto keys = std::make_shared<TicketKeys>();
+    EXPECT_EQ(
+        keys->Replace({std::string(TicketKeys::kKeyBytes, c)}, std::chrono::system_clock::now()),
+        "");
+    return keys;
+  };
+  const auto tickets = keys_of('a');
   const auto client = Client();
   SslSessionPtr session;
   {
@@ -280,8 +283,8 @@ TEST(ServerContext, ResumesWithTicketsAlsoAfterAConfigChange) {
     gets_new_ticket = pair.client().TakeSession() != nullptr;
     return pair.server().tls_info() != nullptr && pair.server().tls_info()->is_resumed;
   };
-  const auto again = std::make_shared<const TicketKeys>(std::vector<std::string>{kSecret});
-  const auto other = std::make_shared<const TicketKeys>(std::vector<std::string>{kOldSecret});
+  const auto again = keys_of('a');
+  const auto other = keys_of('b');
   EXPECT_TRUE(resumes({.scope = "shop", .tickets = again}));
   EXPECT_TRUE(gets_new_ticket) << "one ticket is for one connection";
   EXPECT_FALSE(resumes({.scope = "shop", .tickets = other}));

@@ -12,6 +12,7 @@
 namespace remuda::proxy {
 
 struct BalancerSlot;
+class ConnectionList;
 class TargetState;
 class Worker;
 struct Listener;
@@ -31,6 +32,9 @@ class Connection : public IoHandler {
   // `target` takes no new requests from now on. What is under way goes on; a tunnel tells its
   // client.
   virtual void TargetLeaves(const TargetState& /*target*/) {}
+  // Of one that the worker knows to be idle: makes room for another, unless its client has sent
+  // something meanwhile. Whether it is closed.
+  virtual bool CloseIfIdle() { return false; }
   // Without ceremony.
   virtual void Abort() = 0;
 
@@ -49,9 +53,13 @@ class Connection : public IoHandler {
   PeerAddress peer_;
 
  private:
+  friend class ConnectionList;
   friend class Worker;
   Connection* previous_ = nullptr;  // in the worker's list
   Connection* next_ = nullptr;
+  ConnectionList* list_ = nullptr;  // another that it is in, and its place there
+  Connection* list_previous_ = nullptr;
+  Connection* list_next_ = nullptr;
   uint64_t log_id_ = 0;
   bool is_counted_ = true;  // as a connection: a stream is not one
 };

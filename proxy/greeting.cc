@@ -1,5 +1,7 @@
 #include "proxy/greeting.h"
 
+#include <sys/socket.h>
+
 #include <utility>
 
 #include "proxy/worker.h"
@@ -19,8 +21,12 @@ bool Greeting::IsNeeded(const Listener& listener, const PeerAddress& peer) {
   if (listener.spec == nullptr) return false;
   const bool is_tls = listener.spec->protocol != ListenerProtocol::kHttp &&
                       listener.spec->protocol != ListenerProtocol::kTcp;
-  return is_tls ||
-         (!listener.spec->proxy_protocol_sources.empty() && IsProxySource(listener, peer));
+  return is_tls || IsOfProxy(listener, peer);
+}
+
+bool Greeting::IsOfProxy(const Listener& listener, const PeerAddress& peer) {
+  return listener.spec != nullptr && !listener.spec->proxy_protocol_sources.empty() &&
+         IsProxySource(listener, peer);
 }
 
 void Greeting::Open(Transport transport, const PeerAddress& peer,
@@ -33,11 +39,26 @@ void Greeting::Open(Transport transport, const PeerAddress& peer,
     return;
   }
   timer_.Arm(worker_.loop(), worker_.loop().now() + worker_.settings().greeting_timeout);
+  worker_.NoteIdle(*this);  // until something comes
 }
 
 void Greeting::OnIo(uint32_t events) {
-  if (!IsOfUse(events)) return;
+  if (!awaits_turn_ && IsOfUse(events)) GoOn(false);
+}
+
+void Greeting::TakeTurn() {
+  awaits_turn_ = false;
+  GoOn(true);
+}
+
+void Greeting::GoOn(bool has_turn) {
+  worker_.NoteBusy(*this);
   while (stage_ != Stage::kDone) {
+    if (stage_ == Stage::kTls && !has_turn && !worker_.handshakes().Take(*this)) {
+      awaits_turn_ = true;
+      return;
+    }
+    has_turn = stage_ == Stage::kTls;
     const int result = Step();
     if (result == -EAGAIN) return;
     if (result != 0) {
@@ -69,6 +90,13 @@ void Greeting::CloseWhenIdle() {
   if (listener_->spec == nullptr) return Close();
   if (std::exchange(is_closing_, true)) return;
   timer_.Arm(worker_.loop(), worker_.loop().now() + kClosingGrace);
+}
+
+bool Greeting::CloseIfIdle() {
+  char byte;
+  if (recv(transport_.fd(), &byte, 1, MSG_PEEK) > 0) return false;
+  Close();
+  return true;
 }
 
 void Greeting::HandOver() {

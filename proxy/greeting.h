@@ -20,17 +20,24 @@ class Greeting final : public Connection {
 
   // Whether connections to `listener` begin with one; if not they are served at once.
   static bool IsNeeded(const Listener& listener, const PeerAddress& peer);
+  // Whether `peer` is a listed sender of PROXY headers, so that its clients' addresses are other
+  // ones.
+  static bool IsOfProxy(const Listener& listener, const PeerAddress& peer);
 
   void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener);
 
   void OnIo(uint32_t events) override;
+  // It is its turn to go on with the handshake.
+  void TakeTurn();
   void CloseWhenIdle() override;
+  bool CloseIfIdle() override;
   void EndExchangeWith(const TargetState& /*target*/) override {}
   void Abort() override { Close(); }
 
  private:
   enum class Stage : uint8_t { kProxyHeader, kTls, kDone };
 
+  void GoOn(bool has_turn);
   // 0: go on with the next stage; -EAGAIN: wait for an event; else the connection is closed.
   int Step();
   // greeting_proxy.cc
@@ -47,7 +54,8 @@ class Greeting final : public Connection {
   Transport transport_;
   Stage stage_ = Stage::kProxyHeader;
   tls::TlsStream* tls_ = nullptr;  // transport_'s layer once the handshake has begun
-  bool is_closing_ = false;        // when idle: its time is shorter now
+  bool awaits_turn_ = false;
+  bool is_closing_ = false;  // when idle: its time is shorter now
   tls::ClientCertificates client_certificates_ = tls::ClientCertificates::kOff;
   Timer timer_;
 };

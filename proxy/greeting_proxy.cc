@@ -39,8 +39,11 @@ int Greeting::StepProxyHeader() {
       break;
   }
   if (recv(transport_.fd(), bytes, size, 0) != static_cast<ssize_t>(size)) return -ECONNRESET;
-  if (!header.is_local) peer_ = ToPeerAddress(header.source.address, header.source.port);
-  return 0;
+  if (header.is_local) return 0;
+  peer_ = ToPeerAddress(header.source.address, header.source.port);
+  if (transport_.TakePlace(worker_.addresses(), peer_.bytes)) return 0;
+  traffic().rejected_connections.Add(1);
+  return -ECONNREFUSED;
 }
 
 }  // namespace remuda::proxy

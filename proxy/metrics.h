@@ -37,13 +37,15 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<int64_t> queued_requests;  // that wait for a place now
   OwnedCounter<uint64_t> queued;
   OwnedCounter<uint64_t> accept_errors;
+  OwnedCounter<uint64_t> idle_closed;  // idle client connections, to make room for others
   OwnedCounter<uint64_t> proxy_protocol_errors;
   OwnedCounter<uint64_t> tunnels;
   OwnedCounter<int64_t> active_tunnels;
   OwnedCounter<uint64_t> http2_connections;
   OwnedCounter<uint64_t> http2_streams;
-  OwnedCounter<uint64_t> http2_errors;    // connections ended for what the client did
-  OwnedCounter<uint64_t> tls_handshakes;  // with clients, that succeeded
+  OwnedCounter<uint64_t> http2_errors;           // connections ended for what the client did
+  OwnedCounter<uint64_t> http2_refused_streams;  // for want of room, or of time
+  OwnedCounter<uint64_t> tls_handshakes;         // with clients, that succeeded
   OwnedCounter<uint64_t> tls_resumptions;
   std::array<OwnedCounter<uint64_t>, static_cast<size_t>(tls::HandshakeFailure::kCount)>
       tls_failures;                            // with clients

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "common/logging.h"
+
 namespace remuda::proxy {
 namespace {
 
@@ -264,11 +266,19 @@ void AddProcess(const Coordinator& c, Page& page) {
       "accept_error_count_total", "Accepts that failed, mostly for want of descriptors.",
       [](Worker m) -> const auto& { return m.accept_errors; });
   counter(
+      "idle_connection_closed_count_total",
+      "Idle client connections that were closed to make room for others.",
+      [](Worker m) -> const auto& { return m.idle_closed; });
+  counter(
       "http2_connection_count_total", "Client connections that spoke HTTP/2.",
       [](Worker m) -> const auto& { return m.http2_connections; });
   counter(
       "http2_stream_count_total", "Requests that came on HTTP/2 streams.",
       [](Worker m) -> const auto& { return m.http2_streams; });
+  counter(
+      "http2_refused_stream_count_total",
+      "HTTP/2 streams refused for want of room, or because their connection was about to end.",
+      [](Worker m) -> const auto& { return m.http2_refused_streams; });
   counter(
       "http2_abusive_connection_count_total",
       "HTTP/2 connections ended for an error or a flood of the client's.",
@@ -379,6 +389,9 @@ void AddConfig(const Coordinator::View& view, const AdminSources& sources, Page&
               sources.control->sessions.load());
   page.Single("controller_connected", "gauge", "1 while there is a session with the controller.",
               sources.control->is_connected.load() ? 1 : 0);
+  page.Single("log_lost_lines_total", "counter",
+              "Lines of the program's log that did not fit because nobody read them.",
+              LostLogLines());
   page.Single("access_log_lost_lines_total", "counter",
               "Lines of the access log that did not fit or could not be written.",
               sources.log == nullptr ? 0 : sources.log->lost_lines());

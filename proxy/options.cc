@@ -30,16 +30,24 @@ std::string ParseTime(const std::string& text, std::chrono::milliseconds& out) {
   return "";
 }
 
+// For times that would be over before anything can happen.
+constexpr std::chrono::milliseconds kLeastTimeout{1};
+
 void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& out,
-             const std::string& help) {
+             const std::string& help,
+             std::chrono::milliseconds least = std::chrono::milliseconds(0)) {
   std::string env = "REMUDA_";
   for (const char c : flag.substr(2))
     env += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   app.add_option_function<std::string>(
          flag,
-         [&out, flag](const std::string& text) {
+         [&out, flag, least](const std::string& text) {
            if (const std::string error = ParseTime(text, out); !error.empty())
              throw CLI::ValidationError(flag, error);
+           if (out < least) {
+             throw CLI::ValidationError(
+                 flag, "'" + text + "' is below " + std::to_string(least.count()) + "ms");
+           }
          },
          help)
       ->envname(env)
@@ -101,15 +109,21 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
       ->envname("REMUDA_MAX_CONNECTIONS")
       ->check(CLI::Range(size_t{1}, size_t{1000000}))
       ->capture_default_str();
+  app.add_option("--max-connections-per-address", options.settings.max_connections_an_address,
+                 "Of them from one address (IPv6: one /64); 0: any number")
+      ->envname("REMUDA_MAX_CONNECTIONS_PER_ADDRESS")
+      ->check(CLI::Range(size_t{0}, size_t{1000000}))
+      ->capture_default_str();
   AddTime(app, "--drain-timeout", options.drain_timeout,
           "How long SIGTERM waits for requests in flight");
   AddTime(app, "--head-timeout", options.settings.request_head_timeout,
-          "From a request's first byte to its last header byte");
+          "From a request's first byte to its last header byte", kLeastTimeout);
   AddTime(app, "--body-rate-interval", options.settings.body_rate_interval,
-          "A request's body must bring 2400 bytes in each such interval");
+          "A request's body must bring 2400 bytes in each such interval", kLeastTimeout);
   AddTime(app, "--greeting-timeout", options.settings.greeting_timeout,
-          "From accepting a connection to the end of its TLS handshake");
-  AddTime(app, "--connect-timeout", options.settings.connect_timeout, "To connect to a target");
+          "From accepting a connection to the end of its TLS handshake", kLeastTimeout);
+  AddTime(app, "--connect-timeout", options.settings.connect_timeout, "To connect to a target",
+          kLeastTimeout);
   AddTime(app, "--pool-idle-timeout", options.settings.pool_idle_timeout,
           "How long an idle connection to a target is kept");
 }

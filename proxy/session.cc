@@ -96,6 +96,7 @@ void Session::Open(Transport transport, const PeerAddress& peer, std::shared_ptr
     CloseNow();
     return;
   }
+  worker_.NoteIdle(*this);
   Arm(IdleTimeout());
   if (watched_by == nullptr) return;
   // A layer knows what it has left; what comes later has its event with the new handler.
@@ -215,6 +216,7 @@ bool Session::GrowInput() {
 }
 
 void Session::BeginExchange() {
+  worker_.NoteBusy(*this);
   exchange_ = worker_.TakeExchange();
   exchange_->first_byte = worker_.loop().now();
   exchange_->begin_us = worker_.WallUs(exchange_->first_byte);

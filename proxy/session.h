@@ -161,6 +161,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool is_stream() const { return stream_ != nullptr; }
 
   void CloseWhenIdle() override;
+  bool CloseIfIdle() override;
   void EndExchangeWith(const TargetState& target) override;
   void TargetLeaves(const TargetState& target) override;
   void Abort() override;

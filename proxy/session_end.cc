@@ -77,6 +77,7 @@ void Session::PrepareNextRequest() {
     in_.end = in_.size();
     in_.begin = 0;
   }
+  worker_.NoteIdle(*this);
   const auto* spec = listener_->spec;
   Arm(spec != nullptr ? spec->load_balancer->client_keep_alive : std::chrono::milliseconds(1000));
 }
@@ -148,6 +149,15 @@ void Session::CloseWhenIdle() {
   } else {
     Arm(kFirstRequestGrace);  // who has just connected is about to ask
   }
+}
+
+bool Session::CloseIfIdle() {
+  if (phase_ != Phase::kIdle) return false;
+  const uint32_t before = requests_;
+  is_readable_ = true;  // as above
+  Drive();
+  if (phase_ == Phase::kIdle && requests_ == before) CloseNow();
+  return phase_ == Phase::kClosed;
 }
 
 void Session::EndExchangeWith(const TargetState& target) {

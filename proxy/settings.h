@@ -29,6 +29,8 @@ struct Settings {
   std::string own_secret;
   // Client connections a worker holds at most.
   size_t max_connections = 16384;
+  // Of them from one address (IPv6: one /64); 0: any number.
+  size_t max_connections_an_address = 0;
   // Descriptors that clients' and targets' connections of a worker may have together: idle ones to
   // targets make room for others.
   size_t max_descriptors = SIZE_MAX;

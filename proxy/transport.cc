@@ -43,6 +43,7 @@ void Transport::Close() {
   close(fd_);
   fd_ = -1;
   counted_.End();
+  place_.End();
 }
 
 void Gather::Consume(size_t size) {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <utility>
 
+#include "proxy/address_limit.h"
 #include "proxy/buffer_pool.h"
 #include "proxy/core/traffic.h"
 
@@ -54,11 +55,13 @@ class Transport {
   Transport(Transport&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)),
         layer_(std::move(other.layer_)),
-        counted_(std::move(other.counted_)) {}
+        counted_(std::move(other.counted_)),
+        place_(std::move(other.place_)) {}
   Transport& operator=(Transport&& other) noexcept {
     std::swap(fd_, other.fd_);
     std::swap(layer_, other.layer_);
     std::swap(counted_, other.counted_);
+    std::swap(place_, other.place_);
     return *this;
   }
   ~Transport() { Close(); }
@@ -71,6 +74,10 @@ class Transport {
 
   // For a client's connection: it counts as active until it is closed.
   void Count(ActiveConnection counted) { counted_ = std::move(counted); }
+  // And it takes a place of its address. False if there is none.
+  bool TakePlace(AddressLimit& limit, const AddressLimit::Address& address) {
+    return limit.Take(address, place_);
+  }
 
   int Handshake() { return layer_ == nullptr ? 0 : layer_->Handshake(); }
   bool has_pending() const { return layer_ != nullptr && layer_->has_pending(); }
@@ -97,6 +104,7 @@ class Transport {
   int fd_ = -1;
   std::unique_ptr<TransportLayer> layer_;
   ActiveConnection counted_;
+  AddressLimit::Place place_;
 };
 
 // Up to four pieces that leave in one system call.

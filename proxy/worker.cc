@@ -24,6 +24,8 @@ namespace {
 constexpr int kAcceptsAnEvent = 64;
 constexpr std::chrono::milliseconds kSweepInterval{500};
 constexpr std::chrono::milliseconds kAcceptPause{50};
+// Connections that were idle and turn out to be so no more, before no room is found.
+constexpr int kMaxRoomTries = 16;
 constexpr size_t kMaxFreeSessions = 4096;
 constexpr size_t kMaxFreeExchanges = 1024;
 
@@ -47,6 +49,8 @@ Worker::Worker(size_t index, const Settings& settings, AccessLog* log, Events ev
       place_queues_(loop_, index, events_.on_place_free),
       pipes_(settings.max_pipes),
       current_(std::make_unique<AdoptedTable>()),
+      handshakes_(loop_),
+      addresses_(settings.max_connections_an_address),
       random_state_((static_cast<uint64_t>(std::random_device()()) << 32) |
                     (std::random_device()() | 1)),
       sweep_timer_([this] { Sweep(); }),
@@ -180,17 +184,34 @@ bool Worker::AcceptFrom(Listener& listener) {
       accept_timer_.Arm(loop_, loop_.now() + kAcceptPause);
       return false;
     }
-    if (is_full()) {
+    Transport transport(fd);
+    const PeerAddress peer = ToPeerAddress(storage);
+    if (!Admit(listener, transport, peer)) {
       listener.balancer->slot(index_).rejected_connections.Add(1);
-      close(fd);
       continue;
     }
     listener.balancer->slot(index_).new_connections.Add(1);
-    Transport transport(fd);
     transport.Count(ActiveConnection(listener.balancer, index_));
-    OpenConnection(std::move(transport), ToPeerAddress(storage), listener.shared_from_this());
+    OpenConnection(std::move(transport), peer, listener.shared_from_this());
   }
   return true;
+}
+
+// Whose connection it is that comes from a sender of PROXY headers is known later (Greeting).
+bool Worker::Admit(Listener& listener, Transport& transport, const PeerAddress& peer) {
+  return (Greeting::IsOfProxy(listener, peer) || transport.TakePlace(addresses_, peer.bytes)) &&
+         HasRoom();
+}
+
+bool Worker::MakeRoom() {
+  for (int i = 0; i < kMaxRoomTries && !idle_.empty(); ++i) {
+    Connection& oldest = *idle_.front();
+    idle_.PushBack(oldest);  // should it stay
+    if (!oldest.CloseIfIdle()) continue;
+    metrics_.idle_closed.Add(1);
+    return true;
+  }
+  return false;
 }
 
 void Worker::OpenConnection(Transport transport, const PeerAddress& peer,
@@ -244,6 +265,7 @@ void Worker::Unlink(Connection* connection) {
   if (connection->previous_ != nullptr) connection->previous_->next_ = connection->next_;
   if (connection->next_ != nullptr) connection->next_->previous_ = connection->previous_;
   if (connections_ == connection) connections_ = connection->next_;
+  ConnectionList::Remove(*connection);
   --connection_count_;
   if (connection->is_counted_) metrics_.active_connections.Sub(1);
 }

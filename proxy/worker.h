@@ -11,10 +11,13 @@
 #include <vector>
 
 #include "proxy/access_log.h"
+#include "proxy/address_limit.h"
 #include "proxy/buffer_pool.h"
+#include "proxy/connection_list.h"
 #include "proxy/core/retry.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
+#include "proxy/handshake_turns.h"
 #include "proxy/metrics.h"
 #include "proxy/place_queues.h"
 #include "proxy/session.h"
@@ -121,6 +124,14 @@ class Worker {
   }
   // As many connections and streams as there may be.
   bool is_full() const { return connection_count_ >= settings_.max_connections; }
+  // For a connection or stream that is to begin: where all places are taken, closes the connection
+  // that has waited longest for its client to ask for something. False if there is none.
+  bool HasRoom() { return !is_full() || MakeRoom(); }
+  // `connection` waits for its client, from now on; or something is under way.
+  void NoteIdle(Connection& connection) { idle_.PushBack(connection); }
+  void NoteBusy(Connection& connection) { ConnectionList::Remove(connection); }
+  HandshakeTurns& handshakes() { return handshakes_; }
+  AddressLimit& addresses() { return addresses_; }
   Http2Worker& http2();
   bool is_draining() const { return is_draining_; }
   uint64_t Random();
@@ -147,6 +158,8 @@ class Worker {
   void OpenConnection(Transport transport, const PeerAddress& peer,
                       const std::shared_ptr<Listener>& listener);
   Session* TakeSession(bool for_stream);
+  bool MakeRoom();
+  bool Admit(Listener& listener, Transport& transport, const PeerAddress& peer);
   void Link(Connection* connection);
   void Unlink(Connection* connection);
   template <typename Visit>
@@ -170,6 +183,9 @@ class Worker {
   Connection* connections_ = nullptr;
   Connection* visited_next_ = nullptr;  // while the list is gone through
   size_t connection_count_ = 0;
+  ConnectionList idle_;  // the longest first
+  HandshakeTurns handshakes_;
+  AddressLimit addresses_;
   std::unique_ptr<Http2Worker> http2_;  // null until it is needed
   std::vector<std::unique_ptr<Session>> free_sessions_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -20,31 +21,83 @@ std::string Ask(RawSocket& client) {
   return client.ReadMessage();
 }
 
-TEST(MaxConnectionsTest, ThoseBeyondAreClosedAndPlacesComeBack) {
+// Answers /wait when it may, and everything else at once.
+struct WaitingTarget {
+  std::atomic<bool> may_answer{false};
+  ScriptedTarget target{[this](const std::string& head, RawSocket& connection) {
+    if (head.rfind("GET /wait", 0) == 0) WaitUntil([&] { return may_answer.load(); });
+    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\napp");
+  }};
+};
+
+TEST(MaxConnectionsTest, WhereAllAreBusyThoseBeyondAreClosedAndPlacesComeBack) {
   constexpr int kMost = 4;
   constexpr int kBeyond = 3;
-  ScriptedTarget target(ScriptedTarget::Answers("app"));
-  ProxyProcess proxy(ConfigFor({target.port()}),
+  WaitingTarget waiting;
+  ServingProxy proxy(ConfigFor({waiting.target.port()}),
                      {"--workers=1", "--max-connections=" + std::to_string(kMost)});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
   std::vector<RawSocket> inside;
   for (int i = 0; i < kMost; ++i) {
     inside.push_back(RawSocket::Connect(proxy.Port()));
-    ASSERT_EQ(BodyOf(Ask(inside.back())), "app");
+    inside.back().Send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
   }
+  ASSERT_TRUE(WaitUntil([&] { return waiting.target.requests() == kMost; }));
   for (int i = 0; i < kBeyond; ++i) {
     RawSocket beyond = RawSocket::Connect(proxy.Port());
     EXPECT_EQ(beyond.ReadToEnd(), "");
   }
   EXPECT_EQ(proxy.Metric("rejected_connection_count_total"), kBeyond);
   EXPECT_EQ(proxy.Metric("active_connection_count"), kMost);
-  for (RawSocket& client : inside) EXPECT_EQ(BodyOf(Ask(client)), "app");
+  waiting.may_answer = true;
+  for (RawSocket& client : inside) EXPECT_EQ(BodyOf(client.ReadMessage()), "app");
   inside.pop_back();
   ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("active_connection_count") == kMost - 1; }));
   RawSocket next = RawSocket::Connect(proxy.Port());
   EXPECT_EQ(BodyOf(Ask(next)), "app");
   EXPECT_EQ(proxy.Metric("rejected_connection_count_total"), kBeyond);
+}
+
+TEST(MaxConnectionsTest, WhoIsIdleForLongestMakesRoom) {
+  constexpr int kMost = 6;
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ServingProxy proxy(ConfigFor({target.port()}),
+                     {"--workers=1", "--max-connections=" + std::to_string(kMost)});
+  std::vector<RawSocket> inside;
+  for (int i = 0; i < kMost; ++i) {
+    inside.push_back(RawSocket::Connect(proxy.Port()));
+    ASSERT_EQ(BodyOf(Ask(inside.back())), "app");
+  }
+  ASSERT_EQ(BodyOf(Ask(inside[0])), "app");  // so the second is idle for longest
+  for (int i = 1; i <= 2; ++i) {
+    RawSocket next = RawSocket::Connect(proxy.Port());
+    EXPECT_EQ(BodyOf(Ask(next)), "app");
+    EXPECT_EQ(inside[static_cast<size_t>(i)].ReadToEnd(), "");
+    inside.push_back(std::move(next));
+  }
+  for (const size_t i : {0, 3, 4, 5, 6, 7}) EXPECT_EQ(BodyOf(Ask(inside[i])), "app") << i;
+  EXPECT_EQ(proxy.Metric("rejected_connection_count_total"), 0);
+  EXPECT_EQ(proxy.Metric("idle_connection_closed_count_total"), 2);
+}
+
+TEST(MaxConnectionsTest, OneAddressHasNoMoreThanItsShare) {
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ServingProxy proxy(ConfigFor({target.port()}),
+                     {"--workers=1", "--max-connections-per-address=2"});
+  const auto connect = [&](const char* source) { return RawSocket::Connect(proxy.Port(), source); };
+  RawSocket one = connect("127.0.0.5");
+  RawSocket two = connect("127.0.0.5");
+  EXPECT_EQ(BodyOf(Ask(one)), "app");
+  EXPECT_EQ(BodyOf(Ask(two)), "app");
+  RawSocket beyond = connect("127.0.0.5");
+  EXPECT_EQ(beyond.ReadToEnd(), "");
+  RawSocket other = connect("127.0.0.6");
+  EXPECT_EQ(BodyOf(Ask(other)), "app");
+  EXPECT_EQ(proxy.Metric("rejected_connection_count_total"), 1);
+  one.Close();
+  EXPECT_TRUE(WaitUntil([&] {
+    RawSocket next = connect("127.0.0.5");
+    return BodyOf(Ask(next)) == "app";
+  }));
 }
 
 // The listener has left the config between two halves of a head.

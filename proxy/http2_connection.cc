@@ -1,5 +1,5 @@
-// The connection's life: opening, reading, writing once a turn, deadlines, shutdown. What nghttp2
-// tells of frames is in http2_frames.cc.
+// The connection's life: opening, reading, writing once a turn. Its end and its deadlines are in
+// http2_end.cc; what nghttp2 tells of frames is in http2_frames.cc.
 #include "proxy/http2_connection.h"
 
 #include <algorithm>
@@ -18,21 +18,17 @@ namespace {
 constexpr size_t kMaxSerializedBytes = 17 * 1024;
 static_assert(Http2Worker::kOutputDataBytes + 2 * kMaxSerializedBytes <= Http2Worker::kOutputBytes);
 
-constexpr size_t kFrameHeadBytes = 9;
-constexpr uint32_t kGoawayBytes = 8;
 constexpr uint32_t kPingBytes = 8;
+constexpr char kProbe[kPingBytes + 1] = "uploads?";  // in a PING; in that of a notice are zeros
 constexpr uint32_t kNoStreamRefused = 0x7fffffff;
-
-void PutNumber(uint32_t number, size_t bytes, char* out) {
-  for (size_t i = 0; i < bytes; ++i)
-    out[i] = static_cast<char>(static_cast<uint8_t>(number >> (8 * (bytes - 1 - i))));
-}
 
 }  // namespace
 
 Http2Connection::Http2Connection(Worker& worker)
     : Connection(worker),
       shared_(worker.http2()),
+      stream_window_(kHttp2StreamWindowBytes),
+      probe_pause_bytes_(kHttp2MinProbeBytes),
       resets_(kHttp2ResetBurst, kHttp2ResetsASecond),
       frames_(kHttp2FrameBurst, kHttp2FramesASecond),
       timer_([this] { OnTimer(); }) {}
@@ -56,7 +52,7 @@ void Http2Connection::Open(Transport transport, const PeerAddress& peer,
   if (http2_ == nullptr || !is_watched) return CloseNow();
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kHttp2MaxStreams},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kHttp2StreamWindowBytes},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<uint32_t>(kHttp2StreamWindowBytes)},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, http::kMaxRequestHeadBytes},
       {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, kHttp2HeaderTableBytes},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
@@ -69,6 +65,7 @@ void Http2Connection::Open(Transport transport, const PeerAddress& peer,
   worker_.counters().http2_connections.Add(1);
   WantFlush();
   ArmTimer();
+  worker_.NoteIdle(*this);
   if (worker_.is_draining()) CloseWhenIdle();
   if (watched_by == nullptr) return;
   // A layer knows what it has left; what comes later has its event with the new handler.
@@ -115,9 +112,9 @@ void Http2Connection::Read() {
       EndStreams(http::Reason::kClientClosed);
       return CloseNow();
     }
-    const ssize_t taken = nghttp2_session_mem_recv(
-        http2_, reinterpret_cast<const uint8_t*>(shared_.input()), static_cast<size_t>(got.bytes));
-    if (is_flooded_ || taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+    const ssize_t taken = Parse(shared_.input(), static_cast<size_t>(got.bytes));
+    if (failure_ != NGHTTP2_NO_ERROR) return Fail(failure_);
+    if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
       return Fail(NGHTTP2_ENHANCE_YOUR_CALM);
     if (taken < 0)
       return Fail(taken == NGHTTP2_ERR_NOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
@@ -197,6 +194,7 @@ void Http2Connection::RemoveStream(Http2Stream& stream) {
   stream.End();
   shared_.GiveStream(&stream);
   if (--stream_count_ > 0) return;
+  worker_.NoteIdle(*this);
   idle_since_ = worker_.loop().now();
   ArmTimer();
 }
@@ -284,9 +282,14 @@ bool Http2Connection::FlushAll() {
     if (std::exchange(is_notice_due_, false)) {
       AddGoaway(kNoStreamRefused, NGHTTP2_NO_ERROR);
       std::memset(AddFrame(NGHTTP2_PING, kPingBytes), 0, kPingBytes);
+      ++unanswered_pings_;
     }
-    if (is_flooded_) {
-      Fail(NGHTTP2_ENHANCE_YOUR_CALM);
+    if (std::exchange(is_probe_due_, false)) {
+      std::memcpy(AddFrame(NGHTTP2_PING, kPingBytes), kProbe, kPingBytes);
+      ++unanswered_pings_;
+    }
+    if (failure_ != NGHTTP2_NO_ERROR) {
+      Fail(failure_);
       return false;
     }
     if (shared_.output_size() == 0) {
@@ -305,168 +308,6 @@ bool Http2Connection::FlushAll() {
   }
   CloseIfOver();
   return phase_ == Phase::kOpen;
-}
-
-// --- The end.
-
-void Http2Connection::CloseIfOver() {
-  if (phase_ != Phase::kOpen || shutdown_ == Shutdown::kNoticed || !unsent_.empty()) return;
-  if (nghttp2_session_want_read(http2_) != 0 || nghttp2_session_want_write(http2_) != 0) return;
-  EndStreams(http::Reason::kClientClosed);
-  BeginLinger();
-}
-
-int Http2Connection::Flooded() {
-  is_flooded_ = true;
-  return NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-// Writes the head of a frame without flags on no stream; returns where its payload goes.
-char* Http2Connection::AddFrame(uint8_t type, uint32_t payload_bytes) {
-  char* const frame = shared_.Extend(kFrameHeadBytes + payload_bytes);
-  PutNumber(payload_bytes, 3, frame);
-  PutNumber(type, 1, frame + 3);
-  PutNumber(0, 1, frame + 4);
-  PutNumber(0, 4, frame + 5);
-  return frame + kFrameHeadBytes;
-}
-
-void Http2Connection::AddGoaway(uint32_t last_stream, uint32_t error_code) {
-  char* const payload = AddFrame(NGHTTP2_GOAWAY, kGoawayBytes);
-  PutNumber(last_stream, 4, payload);
-  PutNumber(error_code, 4, payload + 4);
-}
-
-// Written by hand: after a fatal error nghttp2 writes no more.
-void Http2Connection::Fail(uint32_t error_code) {
-  if (error_code != NGHTTP2_NO_ERROR) worker_.counters().http2_errors.Add(1);
-  const auto last = static_cast<uint32_t>(nghttp2_session_get_last_proc_stream_id(http2_));
-  EndStreams(http::Reason::kClientClosed);
-  if (unsent_.empty()) {
-    shared_.ClearOutput();
-    AddGoaway(last, error_code);
-    if (!SendOutput() && phase_ != Phase::kOpen) return;
-  }
-  BeginLinger();
-}
-
-void Http2Connection::CloseWhenIdle() {
-  if (phase_ != Phase::kOpen || shutdown_ != Shutdown::kNone) return;
-  shutdown_ = Shutdown::kNoticed;
-  shutdown_at_ = worker_.loop().now();
-  is_notice_due_ = true;
-  WantFlush();
-  ArmTimer();
-}
-
-// The client knows: what it sends from now on is not served.
-void Http2Connection::FinishShutdown() {
-  shutdown_ = Shutdown::kFinal;
-  nghttp2_submit_goaway(http2_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(http2_),
-                        NGHTTP2_NO_ERROR, nullptr, 0);
-  WantFlush();
-}
-
-void Http2Connection::BeginLinger() {
-  if (phase_ != Phase::kOpen) return;
-  phase_ = Phase::kLingering;
-  unsent_.Clear(worker_.buffers());
-  linger_since_ = worker_.loop().now();
-  owes_goodbye_ = true;
-  ArmTimer();
-  Linger();
-}
-
-// Reads on a while, so that the kernel does not reset the connection before the client has read
-// what it was sent.
-void Http2Connection::Linger() {
-  if (owes_goodbye_) owes_goodbye_ = transport_.ShutdownSending() == -EAGAIN;
-  while (is_readable_) {
-    const Received got = transport_.Receive(shared_.input(), Http2Worker::kInputBytes);
-    if (got.bytes < 0 || (got.is_drained && !is_hung_up_)) is_readable_ = false;
-    if (got.bytes == -EAGAIN) return;
-    if (got.bytes <= 0) return CloseNow();
-    lingered_bytes_ += static_cast<size_t>(got.bytes);
-    if (lingered_bytes_ > worker_.settings().linger_max_bytes) return CloseNow();
-  }
-}
-
-void Http2Connection::Abort() {
-  EndStreams(http::Reason::kClientClosed);
-  CloseNow();
-}
-
-void Http2Connection::CloseNow() {
-  if (phase_ == Phase::kClosed) return;
-  phase_ = Phase::kClosed;
-  timer_.Cancel();
-  worker_.loop().ForgetTurnEnd(this);
-  unsent_.Clear(worker_.buffers());
-  worker_.loop().Remove(transport_.fd(), this);
-  transport_.Close();
-  listener_.reset();
-  worker_.ConnectionClosed(this);
-}
-
-// --- Time.
-
-std::chrono::milliseconds Http2Connection::IdleTimeout() const {
-  const auto* spec = listener_->spec;  // null: the listener is gone, what is under way ends soon
-  return spec != nullptr ? spec->load_balancer->idle_timeout
-                         : worker_.settings().request_head_timeout;
-}
-
-SteadyTime Http2Connection::IdleDeadline() const {
-  const auto* spec = listener_->spec;
-  return idle_since_ + (requests_ > 0 && spec != nullptr ? spec->load_balancer->client_keep_alive
-                                                         : IdleTimeout());
-}
-
-void Http2Connection::ArmTimer() {
-  SteadyTime next = SteadyTime::max();
-  const auto by = [&](SteadyTime since, auto timeout) {
-    if (since != SteadyTime()) next = std::min(next, since + timeout);
-  };
-  const auto& settings = worker_.settings();
-  if (phase_ == Phase::kLingering) {
-    by(linger_since_, settings.linger_timeout);
-  } else {
-    if (!is_preface_seen_) by(opened_at_, settings.request_head_timeout);
-    by(headers_since_, settings.request_head_timeout);
-    by(unsent_since_, IdleTimeout());
-    if (shutdown_ == Shutdown::kNoticed) by(shutdown_at_, kHttp2ShutdownNotice);
-    next = std::min(
-        next, stream_count_ > 0 ? worker_.loop().now() + kHttp2DeadlineInterval : IdleDeadline());
-  }
-  timer_.Arm(worker_.loop(), next);
-}
-
-void Http2Connection::OnTimer() {
-  const SteadyTime now = worker_.loop().now();
-  const auto& settings = worker_.settings();
-  const auto is_over = [&](SteadyTime since, auto timeout) {
-    return since != SteadyTime() && now >= since + timeout;
-  };
-  if (phase_ == Phase::kLingering) return CloseNow();
-  if (!is_preface_seen_ && is_over(opened_at_, settings.request_head_timeout))
-    return Fail(NGHTTP2_SETTINGS_TIMEOUT);
-  if (is_over(headers_since_, settings.request_head_timeout))
-    return Fail(NGHTTP2_ENHANCE_YOUR_CALM);
-  if (is_over(unsent_since_, IdleTimeout())) {
-    EndStreams(http::Reason::kClientWriteTimeout);
-    return CloseNow();
-  }
-  if (stream_count_ == 0 && now >= IdleDeadline()) return Fail(NGHTTP2_NO_ERROR);
-  if (shutdown_ == Shutdown::kNoticed && is_over(shutdown_at_, kHttp2ShutdownNotice))
-    FinishShutdown();
-  for (Http2Stream* stream = streams_; stream != nullptr; stream = stream->next_) {
-    // Its session watches over a response that is still being made; this one only waits for the
-    // client to open its window.
-    if (!stream->is_done() || !is_over(stream->last_progress_, IdleTimeout())) continue;
-    nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
-    WantFlush();
-  }
-  ArmTimer();
 }
 
 }  // namespace remuda::proxy

@@ -7,6 +7,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "proxy/connection.h"
 #include "proxy/core/token_bucket.h"
 #include "proxy/event_loop.h"
+#include "proxy/http/http2_frame_heads.h"
 #include "proxy/http/reason.h"
 #include "proxy/transport.h"
 
@@ -22,6 +24,28 @@ namespace remuda::proxy {
 
 class Http2Stream;
 class Http2Worker;
+
+// The streams that the client has ended or passed over last: what it still sends on one of them is
+// its fault (RFC 9113 section 5.1), while on others it may not know yet that we have ended them.
+class ClosedStreams {
+ public:
+  // It has reset the stream, or sent all of its request, and the stream is over.
+  void Note(int32_t id) { ended_[next_++ % ended_.size()] = id; }
+  // A stream begins above `before`: those between are never used (section 5.1.1).
+  void Skip(int32_t before, int32_t id) {
+    if (id - before <= 2) return;
+    skipped_after_ = before;
+    skipped_before_ = id;
+  }
+  // The error that HEADERS (or DATA) on a stream that is not open are; NGHTTP2_NO_ERROR: none.
+  uint32_t ErrorOf(int32_t id, bool is_headers) const;
+
+ private:
+  std::array<int32_t, 64> ended_{};  // stream ids; 0: none
+  uint32_t next_ = 0;
+  int32_t skipped_after_ = 0;  // the newest gap, its ends not included
+  int32_t skipped_before_ = 0;
+};
 
 class Http2Connection final : public Connection, public TurnEndHandler {
  public:
@@ -36,6 +60,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   void OnIo(uint32_t events) override;
   void OnTurnEnd() override;
   void CloseWhenIdle() override;
+  bool CloseIfIdle() override;
   void EndExchangeWith(const TargetState& /*target*/) override {}  // its streams' sessions do
   void Abort() override;
 
@@ -51,6 +76,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
 
  private:
   friend class Http2Worker;
+  friend class Http2Stream;
   enum class Phase : uint8_t { kOpen, kLingering, kClosed };
   enum class Shutdown : uint8_t { kNone, kNoticed, kFinal };
 
@@ -61,12 +87,27 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   int OnFrame(const nghttp2_frame& frame);
   int OnData(int32_t stream_id, const char* data, size_t size);
   int OnStreamClosed(int32_t stream_id);
+  int OnInvalidFrame(int error);
   ssize_t OnReadResponse(Http2Stream& stream, size_t size, uint32_t& flags);
   int OnSendData(Http2Stream& stream, const uint8_t* frame_head, size_t size);
   int OnFrameSent(const nghttp2_frame& frame);
 
-  void OnHeadersEnd(Http2Stream& stream, const nghttp2_frame& frame);
+  int OnHeadersEnd(Http2Stream& stream, const nghttp2_frame& frame);
   void OnRequestEnd(Http2Stream& stream);
+  int RefuseStream(int32_t stream_id);
+  int CheckClosed(int32_t stream_id, bool is_headers);
+  // Gives what was received to nghttp2. As nghttp2_session_mem_recv.
+  ssize_t Parse(const char* data, size_t size);
+  // Room for a head that grows: false if there is none.
+  bool ChargeHead(Http2Stream& stream);
+  void ReleaseHead(Http2Stream& stream);
+
+  // http2_windows.cc: windows of uploads.
+  void NoteUpload(Http2Stream& stream, size_t size);
+  void OnProbeAnswered();
+  bool WidenWindows(int32_t stream_window);
+  void WidenWindow(Http2Stream& stream);
+  void GiveWindowsBack();
   void Read();
   void Serve();
   void ServeStream(Http2Stream& stream);
@@ -81,7 +122,13 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   void CloseIfOver();
   void EndStreams(http::Reason reason);
   void RemoveStream(Http2Stream& stream);
-  int Flooded();
+  // Takes from a budget of the client's. Once one is used up the client is told to go, and what it
+  // has begun is served; if that is used up too, the connection ends.
+  int Charge(TokenBucket& budget);
+  void TellToGo();
+  // The connection ends with this error. For nghttp2.
+  int Broken(uint32_t error_code);
+  void ResetOverdue(Http2Stream& stream);
   char* AddFrame(uint8_t type, uint32_t payload_bytes);
   void AddGoaway(uint32_t last_stream, uint32_t error_code);
   // Says why, and closes.
@@ -103,12 +150,26 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   bool is_readable_ = false;
   bool is_hung_up_ = false;
   bool is_preface_seen_ = false;  // with the client's first SETTINGS
-  bool is_flooded_ = false;
+  bool is_told_to_go_ = false;    // for what it did
   bool is_flushing_ = false;
   bool is_notice_due_ = false;
+  bool is_probe_due_ = false;
+  bool is_probing_ = false;              // its PING is not answered yet
+  uint32_t failure_ = NGHTTP2_NO_ERROR;  // found within nghttp2: the connection ends with it
+  uint32_t unanswered_pings_ = 0;        // of ours
   uint64_t requests_ = 0;
   size_t header_block_bytes_ = 0;  // of the block that is being decoded
   int32_t newest_stream_ = 0;      // of the client's
+  http::Http2FrameHeads heads_;
+  ClosedStreams closed_;
+  size_t head_bytes_ = 0;      // held for large heads
+  size_t response_bytes_ = 0;  // that wait for the client
+
+  // What uploads have shown that the client has use for.
+  int32_t stream_window_;
+  uint64_t probe_bytes_ = 0;     // of bodies since the PING
+  uint64_t bytes_to_probe_ = 0;  // before the next one
+  uint64_t probe_pause_bytes_;   // between two
   size_t lingered_bytes_ = 0;
   bool owes_goodbye_ = false;  // lingering: TLS's end is not sent yet
   BlockQueue unsent_;          // what the client did not take; nothing else is written before it

@@ -29,9 +29,12 @@ void Http2Stream::Begin(Http2Connection& connection, int32_t id) {
   connection_ = &connection;
   id_ = id;
   session_ = nullptr;
-  head_read_ = framing_size_ = framing_read_ = 0;
-  received_ = chunk_left_ = 0;
-  is_served_ = has_news_ = has_ended_ = is_last_sent_ = false;
+  trailers_.Reset();
+  head_charge_ = head_read_ = framing_size_ = framing_read_ = 0;
+  received_ = chunk_left_ = discarded_ = 0;
+  window_ = kHttp2StreamWindowBytes;
+  answered_at_ = SteadyTime();
+  is_served_ = has_news_ = has_ended_ = is_last_sent_ = is_reset_ = is_refused_ = false;
   broken_ = http::Reason::kNone;
   has_head_ = is_cut_ = is_whole_ = is_deferred_ = wants_room_ = false;
   last_progress_ = connection.worker().loop().now();
@@ -40,7 +43,9 @@ void Http2Stream::Begin(Http2Connection& connection, int32_t id) {
 void Http2Stream::End() {
   BufferPool& pool = connection_->worker().buffers();
   body_.Clear(pool);
+  connection_->response_bytes_ -= out_.size();
   out_.Clear(pool);
+  connection_->ReleaseHead(*this);
   fields_.Reset();  // it may not be used again for long
   connection_ = nullptr;
 }
@@ -64,16 +69,16 @@ http::Reason Http2Stream::MakeHead() {
 
 Received Http2Stream::Receive(char* data, size_t size) {
   size_t taken = 0;
-  const std::string_view head = fields_.text();
-  if (head_read_ < head.size()) {
+  if (const std::string_view head = fields_.text(); !head.empty()) {
     taken = std::min(size, head.size() - head_read_);
     std::memcpy(data, head.data() + head_read_, taken);
     head_read_ += taken;
+    if (head_read_ == head.size()) fields_.DropText();  // the session has it
   }
-  if (head_read_ == head.size()) taken += ReadBody(data + taken, size - taken);
+  const bool is_head_read = fields_.text().empty();
+  if (is_head_read) taken += ReadBody(data + taken, size - taken);
   if (taken == 0) return {-EAGAIN, true};
-  const bool has_more = head_read_ < head.size() || !body_.empty() ||
-                        framing_read_ < framing_size_ ||
+  const bool has_more = !is_head_read || !body_.empty() || framing_read_ < framing_size_ ||
                         (has_ended_ && fields_.is_chunked() && !is_last_sent_);
   return {static_cast<ssize_t>(taken), !has_more};
 }
@@ -185,15 +190,24 @@ void Http2Stream::Resume() {
   connection_->WantFlush();
 }
 
+size_t Http2Stream::ResponseRoom() const {
+  const int32_t window = nghttp2_session_get_stream_remote_window_size(connection_->http2(), id_);
+  size_t limit = kHttp2LeastResponseBufferBytes;
+  if (window > 0 && connection_->response_bytes_ < kHttp2ConnectionResponseBytes)
+    limit = std::clamp(static_cast<size_t>(window), limit, kHttp2ResponseBufferBytes);
+  return limit - std::min(limit, out_.size());
+}
+
 ssize_t Http2Stream::SendBody(const iovec* pieces, size_t count) {
   BufferPool& pool = connection_->worker().buffers();
   size_t taken = 0;
+  size_t room = ResponseRoom();
   for (size_t i = 0; i < count; ++i) {
-    const size_t room =
-        kHttp2ResponseBufferBytes - std::min(kHttp2ResponseBufferBytes, out_.size());
     const size_t part = std::min(room, pieces[i].iov_len);
     out_.Append(pool, static_cast<const char*>(pieces[i].iov_base), part);
+    connection_->response_bytes_ += part;
     taken += part;
+    room -= part;
     if (part < pieces[i].iov_len) {
       wants_room_ = true;
       break;
@@ -209,6 +223,7 @@ void Http2Stream::Finish(bool is_whole) {
   session_ = nullptr;
   wants_room_ = false;
   last_progress_ = connection_->worker().loop().now();
+  connection_->ReleaseHead(*this);
   if (const size_t unread = body_.size(); unread > 0) {
     body_.Clear(connection_->worker().buffers());
     connection_->Consume(id_, unread);

@@ -1,6 +1,7 @@
 // One request and its response on an HTTP/2 connection, between nghttp2 and the session that serves
 // it. Bytes that one side has given and the other has not taken wait here: of the request at most
-// its flow-control window, of the response kHttp2ResponseBufferBytes.
+// its flow-control window, of the response as many as the client's window takes, within
+// http2_limits.h.
 //
 // Thread: its worker's. Streams are reused; one lives from the first frame of its request until
 // nghttp2 has closed it and its session is done.
@@ -47,6 +48,8 @@ class Http2Stream final : public ClientStream {
   bool is_done() const { return session_ == nullptr && is_served_; }
   bool Submit(size_t count, bool ends);
   void Resume();
+  // How much more of the response may wait here.
+  size_t ResponseRoom() const;
 
   Http2Connection* connection_ = nullptr;
   int32_t id_ = 0;
@@ -54,8 +57,11 @@ class Http2Stream final : public ClientStream {
 
   // The request.
   http::Http2Fields fields_;
-  size_t head_read_ = 0;   // of the text
-  uint64_t received_ = 0;  // bytes of the body
+  http::Http2Trailers trailers_;
+  size_t head_charge_ = 0;  // of the connection's and the worker's bytes for heads
+  size_t head_read_ = 0;    // of the text
+  uint64_t received_ = 0;   // bytes of the body
+  int32_t window_ = 0;      // how many may wait
   BlockQueue body_;
   uint64_t chunk_left_ = 0;  // bytes of body_ that belong to the chunk that was begun
   char framing_[24];         // of a chunk: what stands before or behind its bytes
@@ -64,6 +70,8 @@ class Http2Stream final : public ClientStream {
   bool is_served_ = false;                     // it has or had a session
   bool has_news_ = false;                      // for the session: bytes, or the end
   bool has_ended_ = false;                     // the client has sent all
+  bool is_reset_ = false;                      // by the client
+  bool is_refused_ = false;                    // its head needs more than there is room for
   bool is_last_sent_ = false;                  // the last chunk is in framing_
   http::Reason broken_ = http::Reason::kNone;  // the client broke the request's own rules
 
@@ -76,6 +84,8 @@ class Http2Stream final : public ClientStream {
   bool is_deferred_ = false;  // nghttp2 waits until it is told that there is more
   bool wants_room_ = false;   // the session waits for room in out_
   SteadyTime last_progress_{};
+  SteadyTime answered_at_{};  // all of it is sent, the request has not ended. Zero: not so
+  uint64_t discarded_ = 0;    // bytes of the request that came after that
 
   // In the connection's lists.
   Http2Stream* previous_ = nullptr;

@@ -76,6 +76,10 @@ Http2Worker::Http2Worker() {
       callbacks_, [](nghttp2_session*, const nghttp2_frame* frame, void* user) {
         return Of(user).OnFrameSent(*frame);
       });
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+      callbacks_, [](nghttp2_session*, const nghttp2_frame*, int error, void* user) {
+        return Of(user).OnInvalidFrame(error);
+      });
   // Frames of types that mean nothing to us are ignored, but counted (OnBeginFrame).
   nghttp2_session_callbacks_set_unpack_extension_callback(
       callbacks_, [](nghttp2_session*, void**, const nghttp2_frame_hd*, void*) -> int {

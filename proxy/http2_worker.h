@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/http2_limits.h"
 #include "proxy/http2_stream.h"
 
 namespace remuda::proxy {
@@ -37,6 +38,13 @@ class Http2Worker {
   Http2Stream* TakeStream();
   void GiveStream(Http2Stream* stream);
 
+  // Bytes that connections want to hold for large heads, or to let uploads have beyond the usual
+  // windows. False if others hold too much.
+  bool TakeHead(size_t bytes) { return Take(head_bytes_, bytes, kHttp2WorkerHeadBytes); }
+  void GiveHead(size_t bytes) { head_bytes_ -= bytes; }
+  bool TakeWindow(size_t bytes) { return Take(window_bytes_, bytes, kHttp2WorkerWindowBytes); }
+  void GiveWindow(size_t bytes) { window_bytes_ -= bytes; }
+
   char* input() { return input_.get(); }
 
   // What is written at the end of the turn.
@@ -58,6 +66,14 @@ class Http2Worker {
   size_t head_size() const { return head_.size(); }
 
  private:
+  static bool Take(size_t& held, size_t bytes, size_t limit) {
+    if (held + bytes > limit) return false;
+    held += bytes;
+    return true;
+  }
+
+  size_t head_bytes_ = 0;
+  size_t window_bytes_ = 0;
   nghttp2_session_callbacks* callbacks_ = nullptr;
   nghttp2_option* options_ = nullptr;
   std::unique_ptr<char[]> input_{new char[kInputBytes]};

@@ -225,10 +225,10 @@ Session::Pump Session::PumpRequest() {
       result = Pump::kProgress;
       if (!x.to_upstream.empty()) return result;
     }
-    if (x.is_request_staged) {
-      worker_.buffers().Give(x.request_head);  // warm in the cache for the next request
-      return result;
-    }
+    // Warm in the cache for the next request. A large one is not held while a body is awaited.
+    if (x.is_request_staged || x.request_head.capacity > BufferPool::kBlockBytes)
+      worker_.buffers().Give(x.request_head);
+    if (x.is_request_staged) return result;
     if (TakeRequestPipe()) {
       const Pump spliced = SpliceRequest();
       return spliced == Pump::kBlocked ? result : spliced;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "proxy/http/chars.h"
 #include "proxy/http/field.h"
@@ -36,29 +37,52 @@ bool IsFieldValue(std::string_view value) {
   return AllOf(value, kFieldValueChar) && TrimOws(value).size() == value.size();
 }
 
+// RFC 9113 section 8.2.2: what is of one connection has no place here.
+bool IsOfConnection(FieldId id) {
+  switch (id) {
+    case FieldId::kConnection:
+    case FieldId::kKeepAlive:
+    case FieldId::kProxyConnection:
+    case FieldId::kUpgrade:
+    case FieldId::kHttp2Settings:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
-void Http2Fields::Reset() {
-  Recycle(text_);
-  Recycle(path_);
-  Recycle(cookie_);
+void Http2Fields::DropText() { Recycle(text_); }
+
+void Http2Fields::DropParts() {
+  for (std::string* part : {&path_, &authority_, &cookie_, &other_host_}) Recycle(*part);
   method_.clear();
-  authority_.clear();
+}
+
+void Http2Fields::Reset() {
+  DropText();
+  DropParts();
   declared_length_ = 0;
   list_bytes_ = 0;
   reason_ = Reason::kNone;
-  has_scheme_ = has_path_ = has_authority_ = is_begun_ = is_chunked_ = has_declared_length_ = false;
+  has_scheme_ = has_path_ = has_authority_ = has_host_ = false;
+  is_begun_ = is_chunked_ = has_declared_length_ = false;
 }
 
 void Http2Fields::Add(std::string_view name, std::string_view value) {
   list_bytes_ += name.size() + value.size() + kFieldOverheadBytes;
-  if (list_bytes_ > kMaxRequestHeadBytes) Refuse(Reason::kHeadTooLarge);
   if (reason_ != Reason::kNone) return;
-  if (!name.empty() && name.front() == ':') {
+  if (list_bytes_ > kMaxRequestHeadBytes) {
+    Refuse(Reason::kHeadTooLarge);
+  } else if (!name.empty() && name.front() == ':') {
     AddPseudo(name, value);
   } else {
     AddRegular(name, value);
   }
+  if (reason_ == Reason::kNone) return;
+  DropText();  // nobody will ask for them
+  DropParts();
 }
 
 void Http2Fields::AddPseudo(std::string_view name, std::string_view value) {
@@ -116,19 +140,15 @@ void Http2Fields::AddRegular(std::string_view name, std::string_view value) {
   if (!BeginText()) return;
   if (!IsFieldName(name)) return Refuse(Reason::kBadFieldName);
   if (!IsFieldValue(value)) return Refuse(Reason::kBadFieldValue);
-  switch (IdOfField(name)) {
-    case FieldId::kConnection:
-    case FieldId::kKeepAlive:
-    case FieldId::kProxyConnection:
-    case FieldId::kUpgrade:
-    case FieldId::kHttp2Settings:
-      return Refuse(Reason::kBadConnection);
+  const FieldId id = IdOfField(name);
+  if (IsOfConnection(id)) return Refuse(Reason::kBadConnection);
+  switch (id) {
     case FieldId::kTransferEncoding:
       return Refuse(Reason::kBadTransferEncoding);
     case FieldId::kTe:  // ends at this hop
       return value == "trailers" ? void() : Refuse(Reason::kBadConnection);
-    case FieldId::kHost:  // :authority wins (RFC 9113 section 8.3.1); repeats are judged later
-      return has_authority_ ? void() : Append(name, value);
+    case FieldId::kHost:
+      return AddHost(value);
     case FieldId::kCookie:  // RFC 9113 section 8.2.3: crumbs of one field
       if (!cookie_.empty()) cookie_.append("; ");
       cookie_.append(value);
@@ -144,10 +164,36 @@ void Http2Fields::AddRegular(std::string_view name, std::string_view value) {
   }
 }
 
+// :authority wins (RFC 9113 section 8.3.1). Without one, repeats are judged from the text.
+void Http2Fields::AddHost(std::string_view value) {
+  if (!has_authority_) return Append("host", value);
+  if (std::exchange(has_host_, true)) return Refuse(Reason::kRepeatedHost);
+  if (!IsHost(value)) return Refuse(Reason::kBadHost);
+  if (EqualsIgnoreCase(value, authority_)) return;
+  if (path_ == "*") return Refuse(Reason::kHostMismatch);
+  other_host_ = value;
+}
+
+// As HTTP/1.1 says it, in an absolute target beside Host: what becomes of it is the mode's to say.
+void Http2Fields::NameBothHosts() {
+  text_.clear();
+  text_.append(method_).append(" https://").append(authority_).append(path_);
+  text_.append(" HTTP/1.1\r\n");
+  Append("host", other_host_);
+}
+
 Reason Http2Fields::Finish(Body body, uint64_t length) {
   if (reason_ == Reason::kNone) BeginText();
   if (reason_ != Reason::kNone) return reason_;
+  if (!other_host_.empty()) {
+    const size_t line = method_.size() + path_.size() + std::string_view("  HTTP/1.1\r\n").size();
+    const size_t host = authority_.size() + std::string_view("host: \r\n").size();
+    const std::string rest = text_.substr(line + host);
+    NameBothHosts();
+    text_.append(rest);
+  }
   if (!cookie_.empty()) Append("cookie", cookie_);
+  DropParts();
   if (has_declared_length_) {
     const uint64_t there = body == Body::kWhole ? length : 0;
     if (body != Body::kOpen && there != declared_length_) return Reason::kBodyMismatch;
@@ -161,6 +207,19 @@ Reason Http2Fields::Finish(Body body, uint64_t length) {
   }
   text_.append("\r\n");
   return Reason::kNone;
+}
+
+void Http2Trailers::Add(std::string_view name, std::string_view value) {
+  if (reason_ != Reason::kNone) return;
+  bytes_ += name.size() + value.size();
+  if (++fields_ > kMaxTrailerFields || bytes_ > kMaxTrailerBytes) {
+    reason_ = Reason::kTrailersTooLarge;
+    return;
+  }
+  const FieldId id = IdOfField(name);
+  const bool is_good = IsFieldName(name) && IsFieldValue(value) && !IsOfConnection(id) &&
+                       id != FieldId::kTe && !IsProtected(id);
+  if (!is_good) reason_ = Reason::kBadTrailer;
 }
 
 }  // namespace remuda::proxy::http

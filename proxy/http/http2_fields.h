@@ -32,6 +32,8 @@ class Http2Fields {
   Reason Finish(Body body, uint64_t length = 0);
 
   std::string_view text() const { return text_; }
+  // The text has been read: its memory is given up. What was declared stays.
+  void DropText();
   // Without a declared length a body that is still open follows in chunks.
   bool is_chunked() const { return is_chunked_; }
   bool has_declared_length() const { return has_declared_length_; }
@@ -46,20 +48,40 @@ class Http2Fields {
   }
   void AddPseudo(std::string_view name, std::string_view value);
   void AddRegular(std::string_view name, std::string_view value);
+  void AddHost(std::string_view value);
   bool BeginText();
   void Append(std::string_view name, std::string_view value);
+  void NameBothHosts();
+  void DropParts();
 
   std::string text_;
   std::string method_, path_, authority_, cookie_;
+  std::string other_host_;  // Host, where it is not :authority
   uint64_t declared_length_ = 0;
   size_t list_bytes_ = 0;
   Reason reason_ = Reason::kNone;
   bool has_scheme_ = false;
   bool has_path_ = false;
   bool has_authority_ = false;
+  bool has_host_ = false;
   bool is_begun_ = false;  // the request line is written: no pseudo field may follow
   bool is_chunked_ = false;
   bool has_declared_length_ = false;
+};
+
+// Judges the fields behind a body (RFC 9113 section 8.1), which are dropped: one that is malformed,
+// or that chunked trailers may not have (chunk_decoder.h), makes the request malformed.
+class Http2Trailers {
+ public:
+  void Reset() { *this = Http2Trailers(); }
+  void Add(std::string_view name, std::string_view value);
+  // kNone: they are right.
+  Reason reason() const { return reason_; }
+
+ private:
+  size_t fields_ = 0;
+  size_t bytes_ = 0;
+  Reason reason_ = Reason::kNone;
 };
 
 }  // namespace remuda::proxy::http

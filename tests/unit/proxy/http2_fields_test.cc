@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/http/head_parser.h"
+#include "proxy/http/http2_frame_heads.h"
 #include "proxy/http/limits.h"
 
 namespace remuda::proxy::http {
@@ -57,7 +58,9 @@ std::vector<Case> Made() {
        "PUT /x?y=1 HTTP/1.1\r\nhost: a:443\r\n\r\n"},
       {"fields keep their order", Get({{"b", "1"}, {"a", "2"}, {"b", "3"}}),
        get + "b: 1\r\na: 2\r\nb: 3\r\n\r\n"},
-      {"authority wins over host", Get({{"host", "evil"}}), get + "\r\n"},
+      {"host says the same as authority", Get({{"host", "A"}}), get + "\r\n"},
+      {"host says another name", Get({{"x", "y"}, {"host", "evil"}, {"z", ""}}),
+       "GET https://a/ HTTP/1.1\r\nhost: evil\r\nx: y\r\nz: \r\n\r\n"},
       {"host without an authority",
        {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"host", "b"}},
        "GET / HTTP/1.1\r\nhost: b\r\n\r\n"},
@@ -116,6 +119,16 @@ std::vector<Case> Refusals() {
       Refused("an authority with a user", GetBut(":authority", "u@a"), Reason::kBadHost),
       Refused("an authority with two ports", GetBut(":authority", "a:1:80"), Reason::kBadHost),
       Refused("an authority with a line end", GetBut(":authority", "a\nb"), Reason::kBadHost),
+      Refused("two hosts beside an authority", Get({{"host", "a"}, {"host", "a"}}),
+              Reason::kRepeatedHost),
+      Refused("a host that is none", Get({{"host", "a b"}}), Reason::kBadHost),
+      Refused("another host of everything",
+              {{":method", "OPTIONS"},
+               {":scheme", "https"},
+               {":authority", "a"},
+               {":path", "*"},
+               {"host", "b"}},
+              Reason::kHostMismatch),
       Refused("an upper-case name", Get({{"X-Y", "1"}}), Reason::kBadFieldName),
       Refused("an empty name", Get({{"", "1"}}), Reason::kBadFieldName),
       Refused("a name with a colon", Get({{"x:y", "1"}}), Reason::kBadFieldName),
@@ -188,6 +201,33 @@ TEST(Http2FieldsBounds, KnowsTheDeclaredLength) {
   EXPECT_TRUE(fields.has_declared_length());
   EXPECT_EQ(fields.declared_length(), 12u);
   EXPECT_FALSE(fields.is_chunked());
+}
+
+TEST(Http2FrameHeads, FindsThemHoweverTheBytesAreCut) {
+  const auto frame = [](uint8_t type, char stream, size_t size) {
+    std::string bytes(9 + size, '\xff');
+    bytes.replace(0, 3, std::string{0, static_cast<char>(size >> 8), static_cast<char>(size)});
+    bytes[3] = static_cast<char>(type);
+    bytes.replace(5, 4, std::string{'\x80', 0, 0, stream});  // the first bit means nothing
+    return bytes;
+  };
+  const std::string bytes = std::string(24, 'P') + frame(4, 0, 0) + frame(0, 1, 300) +
+                            frame(1, 3, 1) + frame(0, 5, 0) + frame(0, 7, 20);
+  const std::vector<std::pair<int, uint32_t>> want = {{4, 0}, {0, 1}, {1, 3}, {0, 5}, {0, 7}};
+  for (size_t cut = 1; cut <= bytes.size(); ++cut) {
+    Http2FrameHeads heads;
+    std::vector<std::pair<int, uint32_t>> got;
+    for (size_t begin = 0; begin < bytes.size(); begin += cut) {
+      const std::string piece = bytes.substr(begin, cut);
+      Http2FrameHeads::Head head;
+      for (size_t at = 0; heads.Next(piece.data(), piece.size(), at, head);) {
+        got.emplace_back(head.type, head.stream);
+        EXPECT_LE(at, piece.size());
+        EXPECT_EQ(head.begin, at < 9 ? 0 : at - 9);
+      }
+    }
+    EXPECT_EQ(got, want) << cut;
+  }
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ constexpr std::array<Placeholder, 4> kPlaceholders = {{{"#{host}", Kind::kHost},
                                                        {"#{port}", Kind::kPort},
                                                        {"#{path}", Kind::kPath},
                                                        {"#{query}", Kind::kQuery}}};
+constexpr char kHttpsPort[] = "443";
 constexpr std::string_view kProtocol = "#{protocol}";
 
 // What text between placeholders may be made of.
@@ -126,6 +127,8 @@ FieldFaults ParseRedirect(const v1::RedirectAction& config, const v1::Listener& 
   ParseTemplate(config.host(), kHost, came, out.host, faults);
   const size_t before_port = faults.size();
   ParseTemplate(config.port(), kPort, came, out.port, faults);
+  // The listener's own port speaks no TLS.
+  if (config.port().empty() && out.protocol != came) out.port = {{.text = kHttpsPort}};
   if (faults.size() == before_port && !IsPort(out.port))
     faults.push_back({"port", config.port(), "is neither a number within 1-65535 nor #{port}"});
   if (!config.path().empty() && config.path().front() != '/')

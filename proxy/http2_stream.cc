@@ -165,9 +165,13 @@ bool Http2Stream::SendHead(const http::ResponseHead& head, const http::ResponseS
   const Digits status(static_cast<uint64_t>(head.status));
   const Digits length(style.length);
   shared.BeginHead(status.view());
+  bool needs_date = !style.date.empty();
   for (const http::Field& field : head.fields) {
-    if (http::IsPassedOn(field)) shared.AddField(field.name, field.value);
+    if (!http::IsPassedOn(field)) continue;
+    if (field.id == http::FieldId::kDate) needs_date = false;
+    shared.AddField(field.name, field.value);
   }
+  if (needs_date) shared.AddField("date", style.date);
   if (style.has_length) shared.AddField("content-length", length.view());
   return Submit(shared.head_size(), ends);
 }

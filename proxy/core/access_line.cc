@@ -35,7 +35,8 @@ bool HasPort(std::string_view host) {
 size_t MaxLineBytes(const AccessEntry& e) {
   size_t chosen = e.method.size() + e.host.size() + e.path.size() + e.query.size() +
                   std::min(e.user_agent.size(), kMaxLoggedUserAgentBytes) +
-                  e.incoming_trace_id.size() + e.domain_name.size() + e.redirect_url.size();
+                  e.incoming_trace_id.size() + e.domain_name.size() + e.redirect_url.size() +
+                  e.error_detail.size();
   size_t ours = e.load_balancer.size() * 2 + e.client_address.size() + e.version.size() +
                 e.tls_cipher.size() + e.tls_protocol.size() + e.target_group.size() +
                 e.trace_id.size() + e.certificate.size() + e.actions.size() +
@@ -237,6 +238,7 @@ void AccessLineWriter::WriteAlb(const AccessEntry& e, Out& out) {
   quoted(e.classification);
   quoted(e.classification_reason);
   e.connection_id == 0 ? out.Add('-') : out.Add("TID_").Hex16(e.connection_id);
+  if (!e.error_detail.empty()) out.Add(" \"").Escaped(e.error_detail).Add('"');
   out.Add('\n');
 }
 
@@ -323,6 +325,7 @@ void AccessLineWriter::WriteJson(const AccessEntry& e, Out& out) {
   text("classification_reason", e.classification_reason);
   name("conn_trace_id");
   e.connection_id == 0 ? out.Add("null") : out.Add("\"TID_").Hex16(e.connection_id).Add('"');
+  if (!e.error_detail.empty()) text("error_detail", e.error_detail);
   out.Add("}\n");
 }
 

@@ -66,6 +66,8 @@ struct AccessEntry {
   std::string_view classification;
   std::string_view classification_reason;
   uint64_t connection_id = 0;
+  // What exactly is wrong with a message: behind AWS's fields, and only where there is something.
+  std::string_view error_detail;
 };
 
 // What AWS cuts a User-Agent to.

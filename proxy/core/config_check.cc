@@ -118,6 +118,50 @@ Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& 
   return ParseMatcher(config.matcher(), out.matcher);
 }
 
+namespace {
+
+Fault TakePathRules(const remuda::v1::PathNormalization& config, http::PathRules& out) {
+  using Config = remuda::v1::PathNormalization;
+  using Rules = http::PathRules;
+  out.merges_slashes = !config.has_merge_slashes() || config.merge_slashes();
+  switch (config.escaped_slashes()) {
+    case Config::ESCAPED_SLASHES_UNSPECIFIED:
+    case Config::ESCAPED_SLASHES_REFUSE:
+      out.escaped_slashes = Rules::EscapedSlashes::kRefuse;
+      break;
+    case Config::ESCAPED_SLASHES_KEEP:
+      out.escaped_slashes = Rules::EscapedSlashes::kKeep;
+      break;
+    case Config::ESCAPED_SLASHES_DECODE:
+      out.escaped_slashes = Rules::EscapedSlashes::kDecode;
+      break;
+    default:
+      return "path_normalization.escaped_slashes: " + std::to_string(config.escaped_slashes()) +
+             " is not known";
+  }
+  switch (config.path_parameters()) {
+    case Config::PATH_PARAMETERS_UNSPECIFIED:
+    case Config::PATH_PARAMETERS_REFUSE_HIDING:
+      out.parameters = Rules::Parameters::kRefuseHiding;
+      break;
+    case Config::PATH_PARAMETERS_REFUSE:
+      out.parameters = Rules::Parameters::kRefuse;
+      break;
+    case Config::PATH_PARAMETERS_STRIP:
+      out.parameters = Rules::Parameters::kStrip;
+      break;
+    case Config::PATH_PARAMETERS_KEEP:
+      out.parameters = Rules::Parameters::kKeep;
+      break;
+    default:
+      return "path_normalization.path_parameters: " + std::to_string(config.path_parameters()) +
+             " is not known";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLookup& groups,
                           bool allow_port_zero, LoadBalancer& out) {
   if (Fault f = TakeDuration(config.has_idle_timeout(), config.idle_timeout(),
@@ -155,6 +199,7 @@ Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLoo
       out.headers.forwarded_for = http::ForwardedForMode::kAppend;
       break;
   }
+  if (Fault f = TakePathRules(config.path_normalization(), out.paths)) return f;
   if (Fault f = CheckRange("listeners", config.listeners_size(), 1, kMaxListeners)) return f;
   std::set<int> ports;
   for (const auto& listener_config : config.listeners()) {

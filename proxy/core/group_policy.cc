@@ -153,7 +153,11 @@ Fault CompileGroupPolicy(const remuda::v1::TargetGroup& config, GroupPolicy& out
   if (Fault f = TakeEjection(config.passive_ejection(), out.ejection)) return f;
   if (Fault f = TakeLimit(config.concurrency_limit(), out.limit)) return f;
   if (Fault f = TakeGroupHealth(config.target_group_health(), out)) return f;
+  out.tolerance = {.bare_lf = config.response_tolerance().bare_line_feeds(),
+                   .padded_chunk_sizes = config.response_tolerance().padded_chunk_sizes()};
   if (!IsHttp(config.protocol())) {
+    if (config.has_response_tolerance())
+      return std::string("response_tolerance: only for HTTP and HTTPS");
     if (out.stickiness.kind != StickinessSpec::Kind::kOff)
       return std::string("stickiness: only for HTTP and HTTPS");
     if (out.hash_key.kind != HashKeySpec::Kind::kSourceIp)

@@ -40,6 +40,12 @@ struct LimitSpec {
   std::chrono::milliseconds queue_timeout{1000};
 };
 
+// What is forgiven in targets' answers.
+struct ToleranceSpec {
+  bool bare_lf = false;
+  bool padded_chunk_sizes = false;
+};
+
 struct GroupPolicy {
   Algorithm algorithm = Algorithm::kRoundRobin;
   bool mitigates_anomalies = false;
@@ -49,6 +55,7 @@ struct GroupPolicy {
   StickinessSpec stickiness;
   EjectionSpec ejection;
   LimitSpec limit;
+  ToleranceSpec tolerance;
   uint32_t minimum_healthy_count = 1;
   uint32_t minimum_healthy_percent = 0;
 };

@@ -114,7 +114,7 @@ Fault CompileRewrites(const remuda::v1::Rule& config, std::shared_ptr<const Rewr
 }
 
 bool ApplyRewrites(const Rewrites& rewrites, const http::RequestHead& head, std::span<char> scratch,
-                   std::span<char> out, Rewritten& result) {
+                   std::span<char> out, Rewritten& result, const http::PathRules& paths) {
   result = {};
   Room room(out);
   if (rewrites.host != nullptr) {
@@ -141,7 +141,7 @@ bool ApplyRewrites(const Rewrites& rewrites, const http::RequestHead& head, std:
       return false;
     case Outcome::kDone:
       result.target = room.From(begin);
-      return http::CanonicalizeOrigin(result.target);
+      return http::CanonicalizeOrigin(result.target, paths);
     case Outcome::kNotFound:
       break;
   }

@@ -13,6 +13,7 @@
 #include "proxy/core/rewritten.h"
 #include "proxy/core/rule.h"
 #include "proxy/http/head_parser.h"
+#include "proxy/http/target.h"
 #include "remuda/v1/load_balancer.pb.h"
 
 namespace remuda::proxy {
@@ -44,6 +45,6 @@ Fault CompileRewrites(const remuda::v1::Rule& config, std::shared_ptr<const Rewr
 // or path and query do not fit `scratch`, where they are put together. Allocates nothing but what
 // RE2 needs for the groups of patterns that are not one-pass.
 bool ApplyRewrites(const Rewrites& rewrites, const http::RequestHead& head, std::span<char> scratch,
-                   std::span<char> out, Rewritten& result);
+                   std::span<char> out, Rewritten& result, const http::PathRules& paths = {});
 
 }  // namespace remuda::proxy

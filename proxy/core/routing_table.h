@@ -23,6 +23,7 @@
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
 #include "proxy/http/proxy_protocol.h"
+#include "proxy/http/target.h"
 
 namespace remuda::proxy {
 
@@ -127,6 +128,7 @@ struct LoadBalancer {
   std::chrono::milliseconds client_keep_alive{3600000};
   http::HeaderRules headers;
   http::DesyncMode desync_mode = http::DesyncMode::kStrictest;
+  http::PathRules paths;
   std::vector<ListenerSpec> listeners;
   std::shared_ptr<BalancerState> state;  // the same over its changes
   std::shared_ptr<const remuda::v1::LoadBalancer> config;

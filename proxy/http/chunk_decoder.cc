@@ -11,6 +11,12 @@
 
 namespace remuda::proxy::http {
 
+namespace {
+
+bool IsSpace(char c) { return c == ' ' || c == '\t'; }
+
+}  // namespace
+
 // chunk-size [ chunk-ext ] CRLF
 void ChunkDecoder::StepSize(char c) {
   if (++line_bytes_ > kMaxChunkLineBytes) return Fail(Reason::kBadChunk);
@@ -25,27 +31,97 @@ void ChunkDecoder::StepSize(char c) {
         return;
       }
       if (digits_ == 0) return Fail(Reason::kBadChunk);
-      if (c == ';') {
-        state_ = State::kExtension;
-      } else if (c == '\r') {
-        state_ = State::kSizeLf;
-      } else {
-        Fail(Reason::kBadChunk);
-      }
-      return;
+      [[fallthrough]];
     }
+    case State::kPadding:
+      if (IsSpace(c) && tolerance_.padded_sizes) {
+        state_ = State::kPadding;
+        return;
+      }
+      return EndOfPart(c, /*may_end_line=*/true);
+    case State::kSizeLf:
+      return c == '\n' ? EndSizeLine() : Fail(Reason::kBadChunk);
+    default:
+      return StepExtension(c);
+  }
+}
+
+void ChunkDecoder::EndSizeLine() {
+  state_ = left_ > 0 ? State::kData : State::kTrailerStart;
+  digits_ = 0;
+  line_bytes_ = 0;
+}
+
+// What may follow a size, or an extension: another one, or the end of the line.
+void ChunkDecoder::EndOfPart(char c, bool may_end_line) {
+  if (c == ';') {
+    state_ = State::kExtension;
+  } else if (c == '\r' && may_end_line) {
+    state_ = State::kSizeLf;
+  } else if (c == '\n' && may_end_line && tolerance_.bare_lf) {
+    EndSizeLine();
+  } else {
+    Fail(Reason::kBadChunk);
+  }
+}
+
+// *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS ( token / quoted-string ) ] )
+void ChunkDecoder::StepExtension(char c) {
+  switch (state_) {
     case State::kExtension:
-      if (c == '\r') {
-        state_ = State::kSizeLf;
-      } else if (!Is(c, kFieldValueChar)) {
-        Fail(Reason::kBadChunk);
+      if (IsSpace(c)) return;
+      if (!Is(c, kTokenChar)) return Fail(Reason::kBadChunk);
+      state_ = State::kExtensionName;
+      return;
+    case State::kExtensionName:
+      if (Is(c, kTokenChar)) return;
+      if (c == '=') {
+        state_ = State::kExtensionValue;
+      } else if (IsSpace(c)) {
+        state_ = State::kExtensionSpace;
+      } else {
+        EndOfPart(c, /*may_end_line=*/true);
       }
       return;
-    default:  // kSizeLf
-      if (c != '\n') return Fail(Reason::kBadChunk);
-      state_ = left_ > 0 ? State::kData : State::kTrailerStart;
-      digits_ = 0;
-      line_bytes_ = 0;
+    case State::kExtensionSpace:
+      if (IsSpace(c)) return;
+      if (c == '=') {
+        state_ = State::kExtensionValue;
+        return;
+      }
+      return EndOfPart(c, /*may_end_line=*/tolerance_.padded_sizes);
+    default:
+      return StepInValue(c);
+  }
+}
+
+void ChunkDecoder::StepInValue(char c) {
+  switch (state_) {
+    case State::kExtensionValue:
+      if (IsSpace(c)) return;
+      if (c != '"' && !Is(c, kTokenChar)) return Fail(Reason::kBadChunk);
+      state_ = c == '"' ? State::kExtensionQuoted : State::kExtensionToken;
+      return;
+    case State::kExtensionQuoted:
+      if (!Is(c, kFieldValueChar)) return Fail(Reason::kBadChunk);
+      if (c == '"') state_ = State::kExtensionEnd;
+      if (c == '\\') state_ = State::kExtensionEscape;
+      return;
+    case State::kExtensionEscape:
+      if (!Is(c, kFieldValueChar)) return Fail(Reason::kBadChunk);
+      state_ = State::kExtensionQuoted;
+      return;
+    case State::kExtensionToken:
+      if (Is(c, kTokenChar)) return;
+      [[fallthrough]];
+    case State::kExtensionEnd:
+      if (IsSpace(c)) {
+        state_ = State::kExtensionGap;
+        return;
+      }
+      return EndOfPart(c, /*may_end_line=*/true);
+    default:  // kExtensionGap
+      if (!IsSpace(c)) EndOfPart(c, /*may_end_line=*/tolerance_.padded_sizes);
       return;
   }
 }
@@ -56,6 +132,10 @@ void ChunkDecoder::StepTrailer(char c) {
     case State::kTrailerStart:
       if (c == '\r') {
         state_ = State::kEndLf;
+        return;
+      }
+      if (c == '\n' && tolerance_.bare_lf) {
+        state_ = State::kDone;
         return;
       }
       if (++trailer_fields_ > kMaxTrailerFields) return Fail(Reason::kTrailersTooLarge);
@@ -78,6 +158,8 @@ void ChunkDecoder::StepTrailer(char c) {
     case State::kTrailerValue:
       if (c == '\r') {
         state_ = State::kTrailerLf;
+      } else if (c == '\n' && tolerance_.bare_lf) {
+        state_ = State::kTrailerStart;
       } else if (!Is(c, kFieldValueChar)) {
         Fail(Reason::kBadTrailer);
       }
@@ -98,12 +180,6 @@ ChunkDecoder::Result ChunkDecoder::Decode(const char* in, size_t size, char* out
   while (result.consumed < size && reason_ == Reason::kNone && state_ != State::kDone) {
     const char c = in[result.consumed];
     switch (state_) {
-      case State::kSize:
-      case State::kExtension:
-      case State::kSizeLf:
-        StepSize(c);
-        ++result.consumed;
-        break;
       case State::kData: {
         const size_t take = static_cast<size_t>(std::min<uint64_t>(left_, size - result.consumed));
         std::memmove(out + result.produced, in + result.consumed, take);
@@ -114,16 +190,26 @@ ChunkDecoder::Result ChunkDecoder::Decode(const char* in, size_t size, char* out
         break;
       }
       case State::kDataCr:
-      case State::kDataLf:
-        if (c != (state_ == State::kDataCr ? '\r' : '\n')) {
+      case State::kDataLf: {
+        const bool is_bare = state_ == State::kDataCr && c == '\n' && tolerance_.bare_lf;
+        if (!is_bare && c != (state_ == State::kDataCr ? '\r' : '\n')) {
           Fail(Reason::kBadChunk);
           break;
         }
-        state_ = state_ == State::kDataCr ? State::kDataLf : State::kSize;
+        state_ = state_ == State::kDataCr && !is_bare ? State::kDataLf : State::kSize;
+        ++result.consumed;
+        break;
+      }
+      case State::kTrailerStart:
+      case State::kTrailerName:
+      case State::kTrailerValue:
+      case State::kTrailerLf:
+      case State::kEndLf:
+        StepTrailer(c);
         ++result.consumed;
         break;
       default:
-        StepTrailer(c);
+        StepSize(c);
         ++result.consumed;
         break;
     }

@@ -1,6 +1,6 @@
 // Takes the chunked transfer coding off a body (RFC 9112 section 7.1), incrementally and strictly:
-// hex sizes with an overflow check, CRLF only, extensions stripped, trailers checked and dropped.
-// No I/O, no allocation.
+// hex sizes with an overflow check, CRLF only, extensions checked and stripped, trailers checked
+// and dropped. No I/O, no allocation.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,17 @@
 
 namespace remuda::proxy::http {
 
+// What is taken beyond the grammar, from targets that must be borne with.
+struct ChunkTolerance {
+  bool bare_lf = false;       // lines may end in LF alone
+  bool padded_sizes = false;  // spaces and tabs behind a size
+};
+
 class ChunkDecoder {
  public:
+  ChunkDecoder() = default;
+  explicit ChunkDecoder(ChunkTolerance tolerance) : tolerance_(tolerance) {}
+
   struct Result {
     size_t consumed = 0;  // of the input; less than all of it only when done() or failed
     size_t produced = 0;  // bytes of body written to `out`
@@ -28,7 +37,16 @@ class ChunkDecoder {
  private:
   enum class State : uint8_t {
     kSize,
-    kExtension,
+    kPadding,         // behind a size
+    kExtension,       // behind its ';', before a name
+    kExtensionName,   // in it
+    kExtensionSpace,  // behind it
+    kExtensionValue,  // behind '=', before a value
+    kExtensionToken,
+    kExtensionQuoted,
+    kExtensionEscape,  // behind a '\\' in quotes
+    kExtensionEnd,     // behind a quoted value
+    kExtensionGap,     // behind a space behind a value
     kSizeLf,
     kData,
     kDataCr,
@@ -41,9 +59,14 @@ class ChunkDecoder {
     kDone,
   };
   void StepSize(char c);
+  void StepExtension(char c);
+  void StepInValue(char c);
+  void EndOfPart(char c, bool may_end_line);
+  void EndSizeLine();
   void StepTrailer(char c);
   void Fail(Reason reason) { reason_ = reason; }
 
+  ChunkTolerance tolerance_;
   State state_ = State::kSize;
   Reason reason_ = Reason::kNone;
   uint64_t left_ = 0;      // of the chunk's size while it is read, then of its data

@@ -22,7 +22,7 @@ Verdict VerdictOf(Oddity oddity) {
     case Oddity::kGetHeadZeroContentLength:
       return {C::kAcceptable, "GetHeadZeroContentLength"};
     case Oddity::kSuspiciousHeader:
-      return {C::kAcceptable, "SuspiciousHeader"};
+      return {C::kAmbiguous, "SuspiciousHeader"};
     case Oddity::kUndefinedContentLengthSemantics:
       return {C::kAcceptable, "UndefinedContentLengthSemantics"};
     case Oddity::kUndefinedTransferEncodingSemantics:
@@ -89,6 +89,8 @@ namespace {
 // Under which reason the strictest mode refuses it; kNone: it passes there too.
 Reason ReasonOf(Oddity oddity) {
   switch (oddity) {
+    case Oddity::kSuspiciousHeader:
+      return Reason::kSuspiciousFieldName;
     case Oddity::kDotSegments:
       return Reason::kBadPath;
     case Oddity::kHostMismatch:

@@ -28,10 +28,10 @@ enum class Oddity : uint8_t {
   kNone = 0,
   // Passes in every mode.
   kGetHeadZeroContentLength,            // Content-Length: 0 where no body belongs
-  kSuspiciousHeader,                    // Content_Length and the like, which is never forwarded
   kUndefinedContentLengthSemantics,     // a body where none belongs: its target's connection is not
   kUndefinedTransferEncodingSemantics,  // used again, for targets that leave such a body unread
   // Passes in all but the strictest mode.
+  kSuspiciousHeader,        // Content_Length, Transfer---Encoding and the like: never forwarded
   kDotSegments,             // in the path: resolved
   kHostMismatch,            // another authority in the target than in Host: the target's counts
   kDuplicateContentLength,  // equal ones: one is forwarded

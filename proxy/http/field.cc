@@ -17,7 +17,8 @@ FieldId IdOfField(std::string_view name) {
     case 2:
       return Match(name, "te", FieldId::kTe);
     case 4:
-      return Match(name, "host", FieldId::kHost);
+      return first == 'd' ? Match(name, "date", FieldId::kDate)
+                          : Match(name, "host", FieldId::kHost);
     case 6:
       return first == 'e' ? Match(name, "expect", FieldId::kExpect)
                           : Match(name, "cookie", FieldId::kCookie);
@@ -59,6 +60,8 @@ FieldId IdOfField(std::string_view name) {
       return Match(name, "proxy-authenticate", FieldId::kProxyAuthenticate);
     case 19:
       return Match(name, "proxy-authorization", FieldId::kProxyAuthorization);
+    case 22:
+      return Match(name, "x-remuda-reason-detail", FieldId::kRemudaReasonDetail);
     default:
       return FieldId::kOther;
   }

@@ -36,6 +36,8 @@ enum class FieldId : uint8_t {
   kTracestate,
   kHttp2Settings,
   kRemudaReason,
+  kRemudaReasonDetail,
+  kDate,
 };
 
 // Names are compared without case.

@@ -15,7 +15,8 @@ struct Evidence {
   const Field* upgrade = nullptr;
   size_t content_lengths = 0;
   bool are_lengths_equal = true;
-  bool has_suspicious_name = false;
+  bool has_suspicious_length = false;  // by a name that may be read as Content-Length
+  bool has_suspicious_encoding = false;
   size_t transfer_encodings = 0;
   size_t upgrades = 0;
   bool says_close = false;
@@ -48,24 +49,40 @@ Reason TakeConnection(Fields& fields, std::string_view list, size_t& options, Ev
   return Reason::kNone;
 }
 
-// Whether a reader that takes '_' for '-' would frame by it.
-bool LooksLikeFraming(std::string_view name) {
-  for (const std::string_view known : {"content-length", "transfer-encoding"}) {
-    if (name.size() != known.size()) continue;
-    size_t i = 0;
-    while (i < name.size() && (Lower(name[i]) == known[i] || (name[i] == '_' && known[i] == '-')))
-      ++i;
-    if (i == name.size()) return true;
+bool IsLetter(char c) { return Lower(c) >= 'a' && Lower(c) <= 'z'; }
+
+// Whether the letters of `name` are those of `known`, whatever stands between and around them: what
+// a reader may take for `known` that normalizes names.
+bool HasLettersOf(std::string_view name, std::string_view known) {
+  size_t at = 0;
+  for (const char c : name) {
+    if (!IsLetter(c)) continue;
+    if (at == known.size() || Lower(c) != known[at]) return false;
+    ++at;
   }
-  return false;
+  return at == known.size();
+}
+
+constexpr std::string_view kLengthLetters = "contentlength";
+constexpr std::string_view kEncodingLetters = "transferencoding";
+
+// Of names that are no framing for us: whether one may be for others.
+bool TakeOtherName(Field& field, Evidence& evidence) {
+  if (field.name.size() < kLengthLetters.size()) return false;
+  const char first = Lower(field.name.front());
+  if (first != 'c' && first != 't' && IsLetter(first)) return false;
+  const bool is_length = HasLettersOf(field.name, kLengthLetters);
+  const bool is_encoding = !is_length && HasLettersOf(field.name, kEncodingLetters);
+  if (is_length || is_encoding) field.is_dropped = true;
+  evidence.has_suspicious_length |= is_length;
+  evidence.has_suspicious_encoding |= is_encoding;
+  return is_length || is_encoding;
 }
 
 Reason Gather(Fields& fields, Evidence& evidence) {
   size_t options = 0;
   for (Field& field : fields) {
     if (IsHopByHop(field.id)) field.is_dropped = true;
-    if (field.id == FieldId::kOther && field.is_dropped && LooksLikeFraming(field.name))
-      evidence.has_suspicious_name = true;
     switch (field.id) {
       case FieldId::kContentLength:
         if (evidence.content_length != nullptr && evidence.content_length->value != field.value)
@@ -94,6 +111,23 @@ Reason Gather(Fields& fields, Evidence& evidence) {
   return Reason::kNone;
 }
 
+// A Transfer-Encoding that is not plainly chunked: of codings that we do not know it is right if it
+// is one of them alone, or a list that ends in chunked, said once (RFC 9112 sections 6.1 and 7).
+Reason JudgeCodings(std::string_view list) {
+  if (!list.empty() && list.back() == ',') return Reason::kBadTransferEncoding;
+  size_t count = 0;
+  bool is_last_chunked = false;
+  while (!list.empty()) {
+    const std::string_view coding = NextListElement(list);
+    if (coding.empty() || !AllOf(coding, kTokenChar) || is_last_chunked)
+      return Reason::kBadTransferEncoding;
+    is_last_chunked = EqualsIgnoreCase(coding, "chunked");
+    ++count;
+  }
+  return count == 1 || (count > 1 && is_last_chunked) ? Reason::kUnknownTransferEncoding
+                                                      : Reason::kBadTransferEncoding;
+}
+
 // Content-Length and Transfer-Encoding to one body kind, or the reason why not. `framing.kind` is
 // kNone if neither is there. What is odd, but has one meaning, is left in `oddity`: the caller
 // decides whether it passes.
@@ -118,11 +152,7 @@ Reason JudgeBody(const Evidence& evidence, uint8_t minor_version, Framing& frami
       oddity = Oddity::kBothTeClPresent;
     }
     if (minor_version == 0) return Reason::kChunkedInHttp10;
-    if (!is_chunked) {
-      const std::string_view coding = evidence.transfer_encoding->value;
-      return !coding.empty() && AllOf(coding, kTokenChar) ? Reason::kUnknownTransferEncoding
-                                                          : Reason::kBadTransferEncoding;
-    }
+    if (!is_chunked) return JudgeCodings(evidence.transfer_encoding->value);
     framing.length = 0;
     framing.kind = BodyKind::kChunked;
     return Reason::kNone;
@@ -136,16 +166,16 @@ Reason JudgeBody(const Evidence& evidence, uint8_t minor_version, Framing& frami
 
 // What is noticed of a request with one plain framing.
 Oddity LesserOddity(const RequestHead& head, const Evidence& evidence, const Framing& framing) {
-  if (head.method == Method::kGet || head.method == Method::kHead) {
-    if (framing.kind == BodyKind::kChunked) return Oddity::kUndefinedTransferEncodingSemantics;
-    if (framing.kind == BodyKind::kLength) return Oddity::kUndefinedContentLengthSemantics;
-  }
-  if (evidence.has_suspicious_name) return Oddity::kSuspiciousHeader;
-  if (framing.has_length && framing.length == 0 &&
-      (head.method == Method::kGet || head.method == Method::kHead)) {
-    return Oddity::kGetHeadZeroContentLength;
-  }
-  return Oddity::kNone;
+  if (evidence.has_suspicious_length || evidence.has_suspicious_encoding)
+    return Oddity::kSuspiciousHeader;
+  if (head.method != Method::kGet && head.method != Method::kHead) return Oddity::kNone;
+  if (framing.kind == BodyKind::kChunked) return Oddity::kUndefinedTransferEncodingSemantics;
+  if (framing.kind == BodyKind::kLength) return Oddity::kUndefinedContentLengthSemantics;
+  return framing.has_length ? Oddity::kGetHeadZeroContentLength : Oddity::kNone;
+}
+
+bool ExpectsBody(Method method) {
+  return method == Method::kPost || method == Method::kPut || method == Method::kPatch;
 }
 
 bool KeepsAlive(const Evidence& evidence, uint8_t minor_version) {
@@ -188,15 +218,27 @@ Reason DecideRequestFraming(RequestHead& head, Framing& framing, DesyncMode mode
   framing = Framing();
   Evidence evidence;
   if (const Reason reason = Gather(head.fields, evidence); reason != Reason::kNone) return reason;
+  for (Field& field : head.fields) {
+    if (field.id != FieldId::kOther) continue;
+    const bool is_suspicious = TakeOtherName(field, evidence);
+    const bool has_low_line = field.is_dropped && field.name.find('_') != std::string_view::npos;
+    if (is_suspicious || (has_low_line && head.dropped_name.empty()))
+      head.dropped_name = field.name;
+  }
   Oddity oddity = Oddity::kNone;
   if (const Reason reason = JudgeBody(evidence, head.minor_version, framing, oddity);
       reason != Reason::kNone) {
     return reason;
   }
-  head.Note(oddity != Oddity::kNone ? oddity : LesserOddity(head, evidence, framing));
+  const bool has_length = evidence.content_length != nullptr || evidence.has_suspicious_length;
+  const bool has_encoding =
+      evidence.transfer_encoding != nullptr || evidence.has_suspicious_encoding;
+  const bool is_suspicious = evidence.has_suspicious_length || evidence.has_suspicious_encoding;
+  if (is_suspicious && has_length && has_encoding) return Reason::kLengthAndTransferEncoding;
+  if (oddity == Oddity::kNone) oddity = LesserOddity(head, evidence, framing);
+  head.Note(oddity);
   if (const Reason reason = Refusal(oddity, mode); reason != Reason::kNone) return reason;
-  framing.is_body_unexpected = framing.kind != BodyKind::kNone &&
-                               (head.method == Method::kGet || head.method == Method::kHead);
+  framing.is_body_unexpected = framing.kind != BodyKind::kNone && !ExpectsBody(head.method);
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
   framing.upgrade = UpgradeOf(evidence, head.minor_version);
   if (const Field* expect = head.fields.Find(FieldId::kExpect); expect != nullptr) {

@@ -24,8 +24,9 @@ struct Framing {
       false;  // a Content-Length to pass on (also for HEAD and 304, where no body follows)
   bool keep_alive = true;         // the sender of this message lets the connection be used again
   bool expects_continue = false;  // requests: Expect: 100-continue
-  // Requests: a body where none belongs (GET, HEAD). A target that leaves it unread would take it
-  // for the next request: its connection must not be used again.
+  // Requests: a body with a method for which a target need not expect one (all but POST, PUT and
+  // PATCH). One that leaves it unread would take it for the next request: its connection must not
+  // be used again.
   bool is_body_unexpected = false;
   // The protocol that Upgrade names if Connection names Upgrade: what a request asks for, or what a
   // response switches to. Empty: none that a proxy may pass on (several, HTTP itself, HTTP/1.0).

@@ -1,5 +1,6 @@
 #include "proxy/http/head_parser.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "proxy/http/chars.h"
@@ -43,7 +44,8 @@ bool IsIdempotent(Method method) {
 namespace internal {
 
 LineCursor::Result LineCursor::Next(const char* data, size_t size, size_t max_head_bytes,
-                                    size_t max_first_line_bytes, Reason first_line_reason) {
+                                    size_t max_first_line_bytes, Reason first_line_reason,
+                                    bool takes_bare_lf) {
   const size_t max_line_bytes = is_first_line_ ? max_first_line_bytes : kMaxFieldLineBytes;
   const Reason line_reason = is_first_line_ ? first_line_reason : Reason::kFieldTooLong;
   const void* found =
@@ -62,27 +64,31 @@ LineCursor::Result LineCursor::Next(const char* data, size_t size, size_t max_he
     scanned_ = size;
     return Result::kNeedMore;
   }
-  if (end == line_start_ || data[end - 1] != '\r') {
+  const bool has_cr = end > line_start_ && data[end - 1] == '\r';
+  if (!has_cr && !takes_bare_lf) {
     reason_ = Reason::kBadLineEnd;
     return Result::kError;
   }
-  line_ = std::string_view(data + line_start_, end - 1 - line_start_);
+  line_ = std::string_view(data + line_start_, end - (has_cr ? 1 : 0) - line_start_);
   line_start_ = end + 1;
   scanned_ = line_start_;
   return Result::kLine;
+}
+
+std::string_view LineCursor::BadLine(const char* data, size_t size) const {
+  if (reason_ == Reason::kNone) return line_;  // it was cut off, and broke a rule of its own
+  const std::string_view rest(data + line_start_, size - line_start_);
+  return rest.substr(0, rest.find('\n'));
 }
 
 }  // namespace internal
 
 namespace {
 
+// A higher minor version is to be taken as the highest that is known (RFC 9110 section 2.5).
 Reason ParseVersion(std::string_view text, uint8_t& minor_version) {
-  if (text == "HTTP/1.1") {
-    minor_version = 1;
-    return Reason::kNone;
-  }
-  if (text == "HTTP/1.0") {
-    minor_version = 0;
+  if (text.size() == 8 && text.substr(0, 7) == "HTTP/1." && text[7] >= '0' && text[7] <= '9') {
+    minor_version = text[7] == '0' ? 0 : 1;
     return Reason::kNone;
   }
   if (text == "HTTP/2.0") return Reason::kHttp2Preface;
@@ -139,13 +145,18 @@ Reason ParseFieldLine(std::string_view line, Field& field) {
   field.value = TrimOws(line.substr(colon + 1));
   if (!HoldsFieldValueChars(field.value)) return Reason::kBadFieldValue;
   field.id = IdOfField(field.name);
-  // A target that maps '_' to '-' (CGI does) would see Content_Length as Content-Length: never
-  // forwarded.
-  field.is_dropped = field.id == FieldId::kOther && field.name.find('_') != std::string_view::npos;
+  field.is_dropped = false;
   return Reason::kNone;
 }
 
 namespace {
+
+void JudgeName(Field& field, const RequestHead& /*head*/) {
+  // A target that maps '_' to '-' (CGI does) would see Content_Length as Content-Length: never
+  // forwarded.
+  field.is_dropped = field.id == FieldId::kOther && field.name.find('_') != std::string_view::npos;
+}
+void JudgeName(Field& /*field*/, const ResponseHead& /*head*/) {}
 
 template <typename Head>
 Reason AddField(std::string_view line, Head& head) {
@@ -154,8 +165,21 @@ Reason AddField(std::string_view line, Head& head) {
   const Reason reason = ParseFieldLine(line, slot != nullptr ? *slot : none_left);
   if (reason != Reason::kNone) return reason;
   if (slot == nullptr) return Reason::kTooManyFields;
+  JudgeName(*slot, head);
   head.fields.Commit();
   return Reason::kNone;
+}
+
+// Of a field's line its name alone: values are nobody's business. A line that goes on with the one
+// before it has none, so that one's is given.
+template <typename Head>
+BadHead BlameLine(const internal::LineCursor& cursor, const char* data, size_t size,
+                  const Head& head) {
+  if (cursor.is_first_line()) return {FirstLineOf({data, size}), true};
+  const std::string_view line = cursor.BadLine(data, size);
+  const bool is_folded = !line.empty() && (line.front() == ' ' || line.front() == '\t');
+  if (!is_folded) return {line.substr(0, line.find_first_of(":\r"))};
+  return {head.fields.size() > 0 ? (head.fields.end() - 1)->name : std::string_view()};
 }
 
 }  // namespace
@@ -188,8 +212,9 @@ ParseStatus RequestParser::Parse(const char* data, size_t size, RequestHead& hea
       head.path = head.query = head.host = {};  // views into what was parsed before
       head.has_query = false;
       head.oddity = Oddity::kNone;
-      cursor_.FirstLineSeen();
+      head.dropped_name = {};
       reason = ParseRequestLine(line, head);
+      if (reason == Reason::kNone) cursor_.FirstLineSeen();
     } else if (line.empty()) {
       return ParseStatus::kDone;
     } else {
@@ -197,6 +222,16 @@ ParseStatus RequestParser::Parse(const char* data, size_t size, RequestHead& hea
     }
     if (reason != Reason::kNone) return Fail(reason);
   }
+}
+
+std::string_view FirstLineOf(std::string_view message) {
+  const size_t begin = std::min(message.find_first_not_of("\r\n"), message.size());
+  const std::string_view rest = message.substr(begin);
+  return rest.substr(0, rest.find_first_of("\r\n"));
+}
+
+BadHead RequestParser::Blame(const char* data, size_t size, const RequestHead& head) const {
+  return BlameLine(cursor_, data, size, head);
 }
 
 void ResponseParser::Reset() {
@@ -207,7 +242,7 @@ void ResponseParser::Reset() {
 ParseStatus ResponseParser::Parse(const char* data, size_t size, ResponseHead& head) {
   while (true) {
     switch (cursor_.Next(data, size, kMaxResponseHeadBytes, kMaxFieldLineBytes,
-                         Reason::kFieldTooLong)) {
+                         Reason::kFieldTooLong, takes_bare_lf_)) {
       case internal::LineCursor::Result::kNeedMore:
         return ParseStatus::kNeedMore;
       case internal::LineCursor::Result::kError:
@@ -219,8 +254,8 @@ ParseStatus ResponseParser::Parse(const char* data, size_t size, ResponseHead& h
     Reason reason = Reason::kNone;
     if (cursor_.is_first_line()) {
       head.fields.Clear();
-      cursor_.FirstLineSeen();
       reason = ParseStatusLine(line, head);
+      if (reason == Reason::kNone) cursor_.FirstLineSeen();
     } else if (line.empty()) {
       return ParseStatus::kDone;
     } else {
@@ -228,6 +263,10 @@ ParseStatus ResponseParser::Parse(const char* data, size_t size, ResponseHead& h
     }
     if (reason != Reason::kNone) return Fail(reason);
   }
+}
+
+BadHead ResponseParser::Blame(const char* data, size_t size, const ResponseHead& head) const {
+  return BlameLine(cursor_, data, size, head);
 }
 
 }  // namespace remuda::proxy::http

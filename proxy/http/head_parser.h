@@ -40,9 +40,10 @@ struct RequestHead {
   std::string_view host;    // Host's value, set by CanonicalizeTarget; may be empty for HTTP/1.0
   Method method = Method::kOther;
   bool has_query = false;
-  uint8_t minor_version = 1;  // HTTP/1.x
+  uint8_t minor_version = 1;  // HTTP/1.0, else HTTP/1.1 and what is to be taken as that
   Oddity oddity =
       Oddity::kNone;  // the gravest that DecideRequestFraming and CanonicalizeTarget saw
+  std::string_view dropped_name;  // of the first field that is not forwarded for its name
   Fields fields;
 
   void Note(Oddity seen) { oddity = std::max(oddity, seen); }
@@ -64,10 +65,12 @@ class LineCursor {
  public:
   enum class Result : uint8_t { kNeedMore, kLine, kError };
   Result Next(const char* data, size_t size, size_t max_head_bytes, size_t max_first_line_bytes,
-              Reason first_line_reason);
+              Reason first_line_reason, bool takes_bare_lf = false);
   void Reset() { *this = LineCursor(); }
 
   std::string_view line() const { return line_; }
+  // After an error, in `data` of the last call: what there is of the line that was not taken.
+  std::string_view BadLine(const char* data, size_t size) const;
   Reason reason() const { return reason_; }
   size_t consumed() const { return line_start_; }
   bool is_first_line() const { return is_first_line_; }
@@ -83,6 +86,16 @@ class LineCursor {
 
 }  // namespace internal
 
+// What of a head that was refused a person can look for.
+struct BadHead {
+  // The name of the field that breaks the rule, as it came; or, if it is the first line, that.
+  std::string_view culprit = {};
+  bool is_first_line = false;
+};
+
+// The request or status line of a message, as far as it came.
+std::string_view FirstLineOf(std::string_view message);
+
 class RequestParser {
  public:
   // Parses on over `data`, which holds the bytes of the earlier calls, at the same address, and
@@ -93,6 +106,8 @@ class RequestParser {
 
   Reason reason() const { return reason_; }
   size_t head_size() const { return cursor_.consumed(); }
+  // After kError, with the arguments of that call.
+  BadHead Blame(const char* data, size_t size, const RequestHead& head) const;
 
  private:
   ParseStatus Fail(Reason reason) {
@@ -109,9 +124,12 @@ class ResponseParser {
  public:
   ParseStatus Parse(const char* data, size_t size, ResponseHead& head);
   void Reset();
+  // Lines may end in LF alone; stays so over Reset.
+  void TakeBareLf(bool is_taken) { takes_bare_lf_ = is_taken; }
 
   Reason reason() const { return reason_; }
   size_t head_size() const { return cursor_.consumed(); }
+  BadHead Blame(const char* data, size_t size, const ResponseHead& head) const;
 
  private:
   ParseStatus Fail(Reason reason) {
@@ -120,9 +138,10 @@ class ResponseParser {
   }
   internal::LineCursor cursor_;
   Reason reason_ = Reason::kNone;
+  bool takes_bare_lf_ = false;
 };
 
-// One "name: value" line (without CRLF) into `field`. Shared with trailers.
+// One "name: value" line (without its end) into `field`.
 Reason ParseFieldLine(std::string_view line, Field& field);
 
 }  // namespace remuda::proxy::http

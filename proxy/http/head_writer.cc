@@ -206,8 +206,16 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
       .Add(" ")
       .Add(head.phrase)
       .Add("\r\n");
+  bool needs_date = !style.date.empty();
   AddFields(
-      head.fields, [](const Field& field) { return IsPassedOn(field); }, to);
+      head.fields,
+      [&](const Field& field) {
+        const bool is_wanted = IsPassedOn(field);
+        if (field.id == FieldId::kDate && is_wanted) needs_date = false;
+        return is_wanted;
+      },
+      to);
+  if (needs_date) to.Add("Date: ").Add(style.date).Add("\r\n");
   if (style.kind == BodyKind::kChunked) {
     to.Add("Transfer-Encoding: chunked\r\n");
   } else if (style.has_length) {

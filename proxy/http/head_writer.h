@@ -53,13 +53,15 @@ struct ResponseStyle {
   bool close = false;             // say Connection: close
   bool say_keep_alive = false;    // HTTP/1.0 client that keeps the connection
   std::string_view upgrade = {};  // 101: the protocol that is spoken from here on
+  std::string_view date = {};     // for an answer that has no Date (RFC 9110 section 6.6.1)
 };
 
 // A field of a response that goes on to the client as it came; framing fields and ours are made
 // anew.
 inline bool IsPassedOn(const Field& field) {
   return !field.is_dropped && field.id != FieldId::kContentLength &&
-         field.id != FieldId::kTransferEncoding && field.id != FieldId::kRemudaReason;
+         field.id != FieldId::kTransferEncoding && field.id != FieldId::kRemudaReason &&
+         field.id != FieldId::kRemudaReasonDetail;
 }
 
 // The response's head for the client. Returns its size, or 0 if it does not fit.
@@ -69,7 +71,9 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
 // A whole answer of the proxy's own.
 struct OwnAnswer {
   int status = 0;
+  std::string_view date = {};
   std::string_view reason = {};  // X-Remuda-Reason; empty: none (fixed responses, redirects)
+  std::string_view detail = {};  // X-Remuda-Reason-Detail: visible ASCII and spaces; may be empty
   std::string_view content_type = "text/plain; charset=utf-8";
   std::string_view body = {};
   std::string_view location = {};  // for redirects
@@ -83,8 +87,10 @@ struct OwnAnswer {
 // The fields of an answer of the proxy's own, but for framing and Connection.
 template <typename Take>
 void ForEachOwnField(const OwnAnswer& answer, Take take) {
+  if (!answer.date.empty()) take("Date", answer.date);
   take("Server", "remuda");
   if (!answer.reason.empty()) take("X-Remuda-Reason", answer.reason);
+  if (!answer.detail.empty()) take("X-Remuda-Reason-Detail", answer.detail);
   if (answer.status == 405) take("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
   if (!answer.location.empty()) take("Location", answer.location);
   if (!answer.body.empty()) take("Content-Type", answer.content_type);

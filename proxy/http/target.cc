@@ -12,13 +12,6 @@ constexpr size_t kMaxPortDigits = 5;
 
 char UpperHex(int value) { return "0123456789ABCDEF"[value]; }
 
-// What CheckPath found.
-struct PathFacts {
-  bool is_good = true;       // may be forwarded, once it is canonical
-  bool has_escapes = false;  // needs rewriting
-  bool has_dot_segments = false;
-};
-
 // The byte that an escape at `at` stands for, or -1 if it is none that may pass.
 int Unescape(std::string_view path, size_t at) {
   if (at + 2 >= path.size()) return -1;
@@ -39,84 +32,157 @@ size_t WriteEscape(char byte, char* out) {
   return 3;
 }
 
-// Looks without changing anything: what is refused is logged as it came. A ".." above the root is
-// bad whatever the mode.
-PathFacts CheckPath(std::string_view path) {
-  PathFacts facts;
-  size_t depth = 0;         // segments before this one that ".." can take away
-  size_t size = 0;          // of the segment, decoded
-  bool is_all_dots = true;  // so far
-  const auto end_segment = [&] {
-    const bool is_dots = is_all_dots && (size == 1 || size == 2);
-    facts.has_dot_segments |= is_dots;
-    if (is_dots && size == 2) {
-      facts.is_good &= depth > 0;
-      depth -= depth > 0 ? 1 : 0;
-    } else if (!is_dots) {
-      ++depth;
-    }
-    size = 0;
-    is_all_dots = true;
-  };
-  for (size_t at = 1; at < path.size(); ++at) {  // behind the first slash
-    char c = path[at];
-    if (c == '\\') facts.is_good = false;
-    if (c == '/') {
-      end_segment();
-      continue;
-    }
-    if (c == '%') {
-      const int byte = Unescape(path, at);
-      if (byte < 0) {
-        facts.is_good = false;
-        return facts;
-      }
-      facts.has_escapes = true;
-      c = static_cast<char>(byte);
-      at += 2;
-    }
-    ++size;
-    is_all_dots &= c == '.';
+// Looks at a path without changing anything: what is refused is logged as it came.
+class PathCheck {
+ public:
+  PathCheck(std::string_view path, const PathRules& rules) : path_(path), rules_(rules) {
+    Run();
+    EndSegment(/*is_last=*/true);
   }
-  end_segment();
-  return facts;
-}
+
+  bool is_good() const { return is_good_; }  // may be forwarded, once it is canonical
+  bool has_dot_segments() const { return has_dot_segments_; }
+  bool needs_rewrite() const { return needs_rewrite_ || has_dot_segments_; }
+
+ private:
+  void Run() {
+    for (size_t at = 1; at < path_.size(); ++at) {  // behind the first slash
+      const char c = path_[at];
+      if (c == '/') {
+        EndSegment(false);
+      } else if (c == '%') {
+        const int byte = Unescape(path_, at);
+        if (byte < 0) {
+          is_good_ = false;
+          return;
+        }
+        needs_rewrite_ = true;
+        TakeEscaped(static_cast<char>(byte));
+        at += 2;
+      } else if (c == ';') {
+        BeginParameter(rules_.parameters == PathRules::Parameters::kStrip);
+      } else {
+        is_good_ &= c != '\\';
+        TakeChar(c);
+      }
+    }
+  }
+
+  void TakeEscaped(char byte) {
+    using Slashes = PathRules::EscapedSlashes;
+    if (byte == '/' && rules_.escaped_slashes == Slashes::kDecode) return EndSegment(false);
+    if (byte == '/' || byte == '\\') is_good_ &= rules_.escaped_slashes == Slashes::kKeep;
+    // Some targets look for parameters behind the decoding.
+    if (byte == ';') return BeginParameter(false);
+    TakeChar(byte);
+  }
+
+  void TakeChar(char c) {
+    if (is_cut_) return;
+    ++size_;
+    is_all_dots_ &= c == '.';
+    if (has_parameter_) return;
+    ++name_size_;
+    is_name_all_dots_ &= c == '.';
+  }
+
+  void BeginParameter(bool is_cut) {
+    if (rules_.parameters == PathRules::Parameters::kRefuse) is_good_ = false;
+    if (is_cut) {
+      is_cut_ = needs_rewrite_ = true;
+      return;
+    }
+    has_parameter_ = true;
+    TakeChar(';');
+  }
+
+  // A ".." above the root is bad whatever the mode.
+  void EndSegment(bool is_last) {
+    const bool is_dots = size_ > 0 && size_ <= 2 && is_all_dots_;
+    const bool hides = has_parameter_ && rules_.parameters != PathRules::Parameters::kKeep &&
+                       (name_size_ == 0 ? !is_last : name_size_ <= 2 && is_name_all_dots_);
+    is_good_ &= !hides;
+    has_dot_segments_ |= is_dots;
+    const bool is_merged = size_ == 0 && rules_.merges_slashes;
+    needs_rewrite_ |= is_merged && !is_last;
+    if (is_dots && size_ == 2) {
+      is_good_ &= depth_ > 0;
+      depth_ -= depth_ > 0 ? 1 : 0;
+    } else if (!is_dots && !is_merged) {
+      ++depth_;
+    }
+    size_ = name_size_ = 0;
+    is_all_dots_ = is_name_all_dots_ = true;
+    has_parameter_ = is_cut_ = false;
+  }
+
+  const std::string_view path_;
+  const PathRules& rules_;
+  bool is_good_ = true;
+  bool has_dot_segments_ = false;
+  bool needs_rewrite_ = false;
+  size_t depth_ = 0;  // segments before this one that ".." can take away
+  // Of the segment, decoded.
+  size_t size_ = 0;
+  size_t name_size_ = 0;  // before its parameters
+  bool is_all_dots_ = true;
+  bool is_name_all_dots_ = true;
+  bool has_parameter_ = false;
+  bool is_cut_ = false;  // the rest of it is taken off
+};
 
 // Makes a good path canonical in place, which never lengthens it.
-void RewritePath(std::string_view& path) {
-  char* const base = const_cast<char*>(path.data());  // parsed from a writable buffer (contract)
-  size_t out = 0;
-  size_t segment = 0;  // where the present one begins
-  const auto end_segment = [&](bool is_last) {
-    const std::string_view text(base + segment, out - segment);
-    if (text == ".") {
-      out = segment;
-    } else if (text == "..") {
-      out = segment - 1;  // the slash before it; CheckPath saw that a segment lies before that
-      while (base[out - 1] != '/') --out;
-    } else if (!is_last) {
-      base[out++] = '/';
-    }
-    segment = out;
-  };
-  base[out++] = '/';
-  segment = out;
-  for (size_t in = 1; in < path.size(); ++in) {
-    const char c = path[in];
-    if (c == '/') {
-      end_segment(false);
-      continue;
-    }
-    if (c != '%') {
-      base[out++] = c;
-      continue;
-    }
-    out += WriteEscape(static_cast<char>(Unescape(path, in)), base + out);
-    in += 2;
+class PathRewrite {
+ public:
+  PathRewrite(std::string_view path, const PathRules& rules)
+      : rules_(rules),
+        base_(const_cast<char*>(path.data())) {  // parsed from a writable buffer (contract)
+    Run(path);
+    EndSegment(/*is_last=*/true);
   }
-  end_segment(true);
-  path = std::string_view(base, out);
-}
+
+  std::string_view path() const { return {base_, out_}; }
+
+ private:
+  void Run(std::string_view path) {
+    const bool strips = rules_.parameters == PathRules::Parameters::kStrip;
+    const bool decodes = rules_.escaped_slashes == PathRules::EscapedSlashes::kDecode;
+    bool is_cut = false;
+    for (size_t in = 1; in < path.size(); ++in) {
+      const char c = path[in];
+      const int byte = c == '%' ? Unescape(path, in) : -1;
+      if (c == '%') in += 2;
+      if (c == '/' || (byte == '/' && decodes)) {
+        EndSegment(false);
+        is_cut = false;
+      } else if (is_cut || (c == ';' && strips)) {
+        is_cut = true;
+      } else if (c == '%') {
+        out_ += WriteEscape(static_cast<char>(byte), base_ + out_);
+      } else {
+        base_[out_++] = c;
+      }
+    }
+  }
+
+  void EndSegment(bool is_last) {
+    const std::string_view text(base_ + segment_, out_ - segment_);
+    if (text == ".") {
+      out_ = segment_;
+    } else if (text == "..") {
+      out_ = segment_ - 1;  // the slash before it; PathCheck saw that a segment lies before that
+      while (base_[out_ - 1] != '/') --out_;
+    } else if (!is_last && !(text.empty() && rules_.merges_slashes)) {
+      base_[out_++] = '/';
+    }
+    segment_ = out_;
+  }
+
+  const PathRules& rules_;
+  char* const base_;
+  size_t out_ = 1;      // behind the first slash
+  size_t segment_ = 1;  // where the present one begins
+};
 
 Reason FindHost(RequestHead& head) {
   const Field* host = nullptr;
@@ -134,24 +200,36 @@ Reason FindHost(RequestHead& head) {
   return Reason::kNone;
 }
 
-// Cuts "scheme://authority" off an absolute-form target.
+// Without the port, if it is the scheme's own, said or not (RFC 9110 section 4.2.3).
+std::string_view WithoutOwnPort(std::string_view authority, std::string_view own_port) {
+  for (const std::string_view port : {own_port, std::string_view(":")}) {
+    if (authority.size() > port.size() && authority.substr(authority.size() - port.size()) == port)
+      return authority.substr(0, authority.size() - port.size());
+  }
+  return authority;
+}
+
+struct Scheme {
+  std::string_view prefix;
+  std::string_view own_port;
+};
+constexpr Scheme kSchemes[] = {{"http://", ":80"}, {"https://", ":443"}};
+
+// Cuts "scheme://authority" off an absolute-form target; what is left of it is empty, or begins
+// with '/' or '?'.
 Reason TakeAuthority(RequestHead& head, std::string_view& target, DesyncMode mode) {
-  for (const std::string_view scheme :
-       {std::string_view("http://"), std::string_view("https://")}) {
-    if (target.size() < scheme.size() ||
-        !EqualsIgnoreCase(target.substr(0, scheme.size()), scheme)) {
-      continue;
-    }
-    const std::string_view rest = target.substr(scheme.size());
-    const size_t end = rest.find_first_of("/?");
+  for (const Scheme& scheme : kSchemes) {
+    if (!EqualsIgnoreCase(target.substr(0, scheme.prefix.size()), scheme.prefix)) continue;
+    const std::string_view rest = target.substr(scheme.prefix.size());
+    const size_t end = std::min(rest.find_first_of("/?"), rest.size());
     const std::string_view authority = rest.substr(0, end);
     if (!IsHost(authority)) return Reason::kBadTarget;
-    if (!head.host.empty() && !EqualsIgnoreCase(authority, head.host)) {
+    if (!head.host.empty() && !EqualsIgnoreCase(WithoutOwnPort(authority, scheme.own_port),
+                                                WithoutOwnPort(head.host, scheme.own_port))) {
       head.Note(Oddity::kHostMismatch);
       if (const Reason reason = Refusal(Oddity::kHostMismatch, mode); reason != Reason::kNone)
         return reason;
     }
-    if (end == std::string_view::npos || rest[end] != '/') return Reason::kBadTarget;
     head.host = authority;
     target = rest.substr(end);
     return Reason::kNone;
@@ -197,21 +275,21 @@ bool CanonicalizeEscapes(std::string& path) {
   return true;
 }
 
-bool CanonicalizeOrigin(std::string_view& target) {
+bool CanonicalizeOrigin(std::string_view& target, const PathRules& rules) {
   if (target.empty() || target.front() != '/' || !AllOf(target, kTargetChar)) return false;
   const size_t mark = std::min(target.find('?'), target.size());
   std::string_view path = target.substr(0, mark);
   const std::string_view query = target.substr(mark);
-  const PathFacts facts = CheckPath(path);
-  if (!facts.is_good || facts.has_dot_segments) return false;
-  if (facts.has_escapes) RewritePath(path);
+  const PathCheck check(path, rules);
+  if (!check.is_good() || check.has_dot_segments()) return false;
+  if (check.needs_rewrite()) path = PathRewrite(path, rules).path();
   char* const base = const_cast<char*>(target.data());  // writable (contract)
   std::memmove(base + path.size(), query.data(), query.size());
   target = std::string_view(base, path.size() + query.size());
   return true;
 }
 
-Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode) {
+Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode, const PathRules& rules) {
   if (head.method == Method::kConnect || head.method == Method::kTrace)
     return Reason::kMethodNotAllowed;
   if (const Reason reason = FindHost(head); reason != Reason::kNone) return reason;
@@ -226,20 +304,25 @@ Reason CanonicalizeTarget(RequestHead& head, DesyncMode mode) {
     if (const Reason reason = TakeAuthority(head, target, mode); reason != Reason::kNone)
       return reason;
   }
+  if (target.empty() && head.method == Method::kOptions) {
+    head.path = "*";
+    return Reason::kNone;
+  }
   const size_t mark = target.find('?');
   head.path = target.substr(0, mark);
   if (mark != std::string_view::npos) {
     head.has_query = true;
     head.query = target.substr(mark + 1);
   }
-  const PathFacts facts = CheckPath(head.path);
-  if (!facts.is_good) return Reason::kBadPath;
-  if (facts.has_dot_segments) {
+  if (head.path.empty()) head.path = "/";  // of an absolute form (RFC 9110 section 4.2.3)
+  const PathCheck check(head.path, rules);
+  if (!check.is_good()) return Reason::kBadPath;
+  if (check.has_dot_segments()) {
     head.Note(Oddity::kDotSegments);
     if (const Reason reason = Refusal(Oddity::kDotSegments, mode); reason != Reason::kNone)
       return reason;
   }
-  if (facts.has_escapes || facts.has_dot_segments) RewritePath(head.path);
+  if (check.needs_rewrite()) head.path = PathRewrite(head.path, rules).path();
   return Reason::kNone;
 }
 

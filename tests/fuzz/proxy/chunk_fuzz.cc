@@ -24,8 +24,8 @@ struct Decoded {
 };
 
 // `step`: how many bytes at a time; 0: pieces of varying size. In place, as the session does it.
-Decoded Decode(std::string bytes, size_t step) {
-  http::ChunkDecoder decoder;
+Decoded Decode(std::string bytes, size_t step, http::ChunkTolerance tolerance = {}) {
+  http::ChunkDecoder decoder(tolerance);
   Decoded out;
   size_t size = step;
   for (size_t at = 0; at < bytes.size(); at += size) {
@@ -50,6 +50,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Decoded whole = Decode(bytes, bytes.size() + 1);
   Require(Decode(bytes, 1) == whole);
   Require(Decode(bytes, data[0]) == whole);
+  // What may be forgiven changes nothing of what needs no forgiveness.
+  for (const bool bare_lf : {false, true}) {
+    for (const bool padding : {false, true}) {
+      const http::ChunkTolerance tolerance{.bare_lf = bare_lf, .padded_sizes = padding};
+      const Decoded lenient = Decode(bytes, bytes.size() + 1, tolerance);
+      Require(Decode(bytes, 1, tolerance) == lenient);
+      Require(!whole.is_done || lenient == whole);
+    }
+  }
   if (!whole.is_done) return 0;
   Require(whole.reason == http::Reason::kNone);
   std::string again;

@@ -61,6 +61,43 @@ void CheckForwarded(const http::RequestHead& head, const http::Framing& framing,
   Require(again.path == path);
 }
 
+// Whatever the rules for paths: what is forwarded is canonical by them already, and under the
+// strictest no target reads it in another way.
+void CheckPaths(const std::string& bytes) {
+  using Rules = http::PathRules;
+  for (const bool merges : {true, false}) {
+    for (const auto slashes : {Rules::EscapedSlashes::kRefuse, Rules::EscapedSlashes::kKeep,
+                               Rules::EscapedSlashes::kDecode}) {
+      for (const auto parameters : {Rules::Parameters::kRefuseHiding, Rules::Parameters::kRefuse,
+                                    Rules::Parameters::kStrip, Rules::Parameters::kKeep}) {
+        const Rules rules{
+            .merges_slashes = merges, .escaped_slashes = slashes, .parameters = parameters};
+        std::string copy = bytes;
+        http::RequestParser parser;
+        http::RequestHead head;
+        Require(parser.Parse(copy.data(), copy.size(), head) == http::ParseStatus::kDone);
+        if (http::CanonicalizeTarget(head, http::DesyncMode::kMonitor, rules) !=
+            http::Reason::kNone) {
+          continue;
+        }
+        if (head.path == "*") continue;
+        std::string path(head.path);
+        std::string_view again = path;
+        Require(http::CanonicalizeOrigin(again, rules) && again == head.path);
+        Require(!merges || head.path.find("//") == std::string_view::npos);
+        Require(slashes == Rules::EscapedSlashes::kKeep ||
+                (head.path.find("%2F") == std::string_view::npos &&
+                 head.path.find("%5C") == std::string_view::npos));
+        Require(parameters == Rules::Parameters::kKeep ||
+                head.path.find("/..;") == std::string_view::npos);
+        Require(parameters == Rules::Parameters::kKeep ||
+                parameters == Rules::Parameters::kRefuseHiding ||
+                head.path.find(';') == std::string_view::npos);
+      }
+    }
+  }
+}
+
 void CheckBody(std::string body) {
   http::ChunkDecoder whole;
   std::string copy = body;
@@ -92,7 +129,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   http::RequestHead head_bytewise;
   Require(Parse(copy, 1, parser_bytewise, head_bytewise) == status);
   Require(parser_bytewise.reason() == parser.reason());
+  if (status == http::ParseStatus::kError) {
+    const http::BadHead bad = parser.Blame(bytes.data(), bytes.size(), head);
+    Require(bad.culprit.size() <= bytes.size());
+  }
   if (status != http::ParseStatus::kDone) return 0;
+  CheckPaths(bytes.substr(0, parser.head_size()));
   Require(parser_bytewise.head_size() == parser.head_size());
   // With everything on that a load balancer may ask for: what passes is plain to the strictest
   // mode.

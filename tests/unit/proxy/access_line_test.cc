@@ -56,6 +56,18 @@ TEST(AccessLine, HasAwsFieldsInAwsOrder) {
       "TID_1234abcd5678ef90\n");
 }
 
+// Behind AWS's fields, so that readers of those are not disturbed.
+TEST(AccessLine, EndsWithWhatIsWrongWithAMessage) {
+  AccessEntry e = Sample();
+  e.error_detail = "BadFieldName: X\x01\"";
+  EXPECT_NE(Line(e).find(" TID_1234abcd5678ef90 \"BadFieldName: X\\x01\\x22\"\n"),
+            std::string::npos)
+      << Line(e);
+  const std::string json = Line(e, AccessLogFormat::kJson);
+  EXPECT_NE(json.find(",\"error_detail\":\"BadFieldName: X\\u0001\\\"\"}\n"), std::string::npos)
+      << json;
+}
+
 TEST(AccessLine, OfARequestThatCouldNotBeRead) {
   AccessEntry e;
   e.end_us = e.begin_us = 1530570180000001;

@@ -37,6 +37,22 @@ TEST_P(ChunkDecoderTest, DecodesTheSameInAnyPieces) {
       {"1\r\nab\r\n", Reason::kBadChunk, "a", ""},
       {"1\r\na\n", Reason::kBadChunk, "a", ""},
       {"1;\x01\r\n", Reason::kBadChunk, "", ""},
+      {"1;a;b=c; d\t=\t\"e;\\\"\\f\" ;g\r\na\r\n0;h\r\n\r\n", Reason::kNone, "a", ""},
+      {"1;a=\"\"\r\na\r\n0\r\n\r\n", Reason::kNone, "a", ""},
+      {"1;\r\na", Reason::kBadChunk, "", ""},
+      {"1; \r\na", Reason::kBadChunk, "", ""},
+      {"1;;a\r\na", Reason::kBadChunk, "", ""},
+      {"1;=a\r\na", Reason::kBadChunk, "", ""},
+      {"1;a=\r\na", Reason::kBadChunk, "", ""},
+      {"1;a \r\na", Reason::kBadChunk, "", ""},
+      {"1;a b\r\na", Reason::kBadChunk, "", ""},
+      {"1;a=b c\r\na", Reason::kBadChunk, "", ""},
+      {"1;a=b \r\na", Reason::kBadChunk, "", ""},
+      {"1;a=\"b\r\na", Reason::kBadChunk, "", ""},
+      {"1;a=\"b\"c\r\na", Reason::kBadChunk, "", ""},
+      {"1;bad[=x\r\na", Reason::kBadChunk, "", ""},
+      {"1;a=[\r\na", Reason::kBadChunk, "", ""},
+      {"1;a\na\r\n0\r\n\r\n", Reason::kBadChunk, "", ""},
       {"10000000000000000\r\n", Reason::kBadChunk, "", ""},
       {"00000000000000001\r\na", Reason::kBadChunk, "", ""},
       {"1;" + std::string(2000, 'x') + "\r\n", Reason::kBadChunk, "", ""},
@@ -67,6 +83,44 @@ TEST_P(ChunkDecoderTest, DecodesTheSameInAnyPieces) {
     if (c.reason != Reason::kNone) continue;
     EXPECT_EQ(decoder.done(), c.done) << c.in;
     EXPECT_EQ(rest, c.rest) << c.in;
+  }
+}
+
+// For targets that must be borne with; each only as it is told.
+TEST(ChunkDecoder, TakesWhatItIsToldTo) {
+  struct Lenient {
+    std::string in;
+    bool with_bare_lf;
+    bool with_padding;
+  };
+  const Lenient cases[] = {
+      {"1\na\n0\n\n", true, false},
+      {"1;x\na\r\n0\r\nX: 1\n\n", true, false},
+      {"1 \r\na\r\n0  \r\n\r\n", false, true},
+      {"1\t;x \r\na\r\n0\r\n\r\n", false, true},
+      {"1;x=y \r\na\r\n0\r\n\r\n", false, true},
+      {"1 \na\n0 \n\n", true, true},
+  };
+  for (const Lenient& c : cases) {
+    for (const bool bare_lf : {false, true}) {
+      for (const bool padding : {false, true}) {
+        ChunkDecoder decoder({.bare_lf = bare_lf, .padded_sizes = padding});
+        std::string body = c.in;
+        const auto result = decoder.Decode(body.data(), body.size(), body.data());
+        const bool is_taken = (bare_lf || !c.with_bare_lf) && (padding || !c.with_padding);
+        EXPECT_EQ(decoder.done(), is_taken) << c.in << bare_lf << padding;
+        if (is_taken) {
+          EXPECT_EQ(body.substr(0, result.produced), "a");
+        }
+      }
+    }
+  }
+  // Nothing else is.
+  for (const char* in : {"1\ra", " 1\r\na", "1 2\r\na", "1\r\nab", "1;\na", "0\nX\n\n"}) {
+    ChunkDecoder decoder({.bare_lf = true, .padded_sizes = true});
+    std::string body = in;
+    decoder.Decode(body.data(), body.size(), body.data());
+    EXPECT_NE(decoder.reason(), Reason::kNone) << in;
   }
 }
 

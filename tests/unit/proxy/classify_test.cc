@@ -108,7 +108,29 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"GetChunked", Get("Transfer-Encoding: chunked\r\n"), kAcceptable,
              "UndefinedTransferEncodingSemantics", kNone, kNone, "Transfer-Encoding: chunked\r\n"},
         Case{"UnderscoreFraming", Post("Content_Length: 3\r\nTransfer_Encoding: chunked\r\n"),
-             kAcceptable, "SuspiciousHeader", kNone, kNone, "Content-Length: 0\r\n", "_"},
+             kSevere, "SuspiciousTeClPresent", Reason::kLengthAndTransferEncoding,
+             Reason::kLengthAndTransferEncoding},
+        Case{"UnderscoreLength", Post("Content_Length: 3\r\n"), kAmbiguous, "SuspiciousHeader",
+             Reason::kSuspiciousFieldName, kNone, "Content-Length: 0\r\n", "_"},
+        Case{"ManyHyphens", Post("Transfer---Encoding: chunked\r\n"), kAmbiguous,
+             "SuspiciousHeader", Reason::kSuspiciousFieldName, kNone, "Content-Length: 0\r\n",
+             "---"},
+        Case{"NoHyphen", Get("TransferEncoding: chunked\r\n"), kAmbiguous, "SuspiciousHeader",
+             Reason::kSuspiciousFieldName, kNone, "", "TransferEncoding"},
+        Case{"HyphenInFront", Get("-content.length: 3\r\n"), kAmbiguous, "SuspiciousHeader",
+             Reason::kSuspiciousFieldName, kNone, "", "content"},
+        Case{"SuspiciousEncodingAndLength",
+             Post("Transfer_Encoding: chunked\r\nContent-Length: 3\r\n"), kSevere,
+             "SuspiciousTeClPresent", Reason::kLengthAndTransferEncoding,
+             Reason::kLengthAndTransferEncoding},
+        Case{"SuspiciousLengthAndChunked",
+             Post("Content--Length: 3\r\nTransfer-Encoding: chunked\r\n"), kSevere,
+             "SuspiciousTeClPresent", Reason::kLengthAndTransferEncoding,
+             Reason::kLengthAndTransferEncoding},
+        Case{"TwoSuspiciousLengths", Post("Content_Length: 9\r\nContent-Length: 3\r\n"), kAmbiguous,
+             "SuspiciousHeader", Reason::kSuspiciousFieldName, kNone, "Content-Length: 3\r\n", "_"},
+        Case{"LikeFramingButNot", Get("Content-Lengths: 3\r\nX-Content-Length: 3\r\n"), kCompliant,
+             "", kNone, kNone, "X-Content-Length: 3\r\n"},
         Case{"OtherUnderscore", Post("X_Mine: 3\r\n"), kCompliant, "", kNone, kNone, "", "X_Mine"},
         Case{"EqualLengths", Post("Content-Length: 3\r\nContent-Length: 3\r\n"), kAmbiguous,
              "DuplicateContentLength", Reason::kRepeatedContentLength, kNone,
@@ -163,20 +185,22 @@ INSTANTIATE_TEST_SUITE_P(
              Reason::kBadTarget, Reason::kBadTarget},
         Case{"BadMethod", "G(T / HTTP/1.1\r\nHost: a\r\n\r\n", kSevere, "BadMethod",
              Reason::kBadMethod, Reason::kBadMethod},
-        Case{"BadVersion", "GET / HTTP/1.7\r\nHost: a\r\n\r\n", kSevere, "BadVersion",
+        Case{"BadVersion", "GET / HTTP/2.7\r\nHost: a\r\n\r\n", kSevere, "BadVersion",
              Reason::kBadVersion, Reason::kBadVersion},
         Case{"OtherAuthority", Get("", "http://b.test/x"), kAmbiguous, "AmbiguousUri",
              Reason::kHostMismatch, kNone, "GET /x HTTP/1.1\r\nHost: b.test\r\n", "Host: a"},
         Case{"DotDot", Get("", "/a/../b"), kAmbiguous, "AmbiguousUri", Reason::kBadPath, kNone,
              "GET /b HTTP/1.1"},
-        Case{"EscapedDotDot", Get("", "/a/b/%2e%2E/c%2f?x=/../"), kAmbiguous, "AmbiguousUri",
-             Reason::kBadPath, kNone, "GET /a/c%2F?x=/../ HTTP/1.1"},
+        Case{"EscapedDotDot", Get("", "/a/b/%2e%2E/c%20?x=/../"), kAmbiguous, "AmbiguousUri",
+             Reason::kBadPath, kNone, "GET /a/c%20?x=/../ HTTP/1.1"},
+        Case{"EscapedSlash", Get("", "/a%2fb"), kSevere, "BadUri", Reason::kBadPath,
+             Reason::kBadPath},
         Case{"Dot", Get("", "/a/./b/."), kAmbiguous, "AmbiguousUri", Reason::kBadPath, kNone,
              "GET /a/b/ HTTP/1.1"},
         Case{"DotDotAtTheEnd", Get("", "/a/b/.."), kAmbiguous, "AmbiguousUri", Reason::kBadPath,
              kNone, "GET /a/ HTTP/1.1"},
         Case{"DotDotAfterEmpty", Get("", "/a//../b"), kAmbiguous, "AmbiguousUri", Reason::kBadPath,
-             kNone, "GET /a/b HTTP/1.1"},
+             kNone, "GET /b HTTP/1.1"},
         Case{"AboveTheRoot", Get("", "/a/../../b"), kSevere, "BadUri", Reason::kBadPath,
              Reason::kBadPath},
         Case{"Backslash", Get("", "/a\\b"), kSevere, "BadUri", Reason::kBadPath, Reason::kBadPath},
@@ -196,6 +220,12 @@ TEST(Classify, UnexpectedBodiesAreMarked) {
                   .framing.is_body_unexpected);
   EXPECT_FALSE(
       Judge(Get("Content-Length: 0\r\n"), DesyncMode::kStrictest).framing.is_body_unexpected);
+  for (const char* method : {"DELETE", "OPTIONS", "SEARCH"}) {
+    const std::string bytes = std::string(method) + " / HTTP/1.1\r\nHost: a\r\n";
+    EXPECT_TRUE(Judge(bytes + "Content-Length: 3\r\n\r\n", DesyncMode::kStrictest)
+                    .framing.is_body_unexpected);
+    EXPECT_FALSE(Judge(bytes + "\r\n", DesyncMode::kStrictest).framing.is_body_unexpected);
+  }
   EXPECT_FALSE(
       Judge(Post("Content-Length: 3\r\n"), DesyncMode::kStrictest).framing.is_body_unexpected);
 }

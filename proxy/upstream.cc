@@ -3,10 +3,17 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
+#include <utility>
 
 #include "proxy/socket.h"
 
 namespace remuda::proxy {
+namespace {
+
+constexpr std::chrono::milliseconds kRestTime{2};
+
+}  // namespace
 
 void UpstreamConnection::OnIo(uint32_t events) {
   if ((events & EPOLLOUT) != 0) is_writable = true;
@@ -56,9 +63,17 @@ UpstreamPool::~UpstreamPool() {
 
 void UpstreamPool::Unlink(UpstreamConnection* connection) {
   TargetSlot& slot = connection->target->slot(worker_);
-  if (connection->newer != nullptr) connection->newer->older = connection->older;
-  if (connection->older != nullptr) connection->older->newer = connection->newer;
-  if (slot.idle_head == connection) slot.idle_head = connection->older;
+  UpstreamConnection* const newest = slot.idle_head;
+  if (newest == connection) {
+    slot.idle_head = connection->older;
+  } else {
+    connection->newer->older = connection->older;
+  }
+  if (connection->older != nullptr) {
+    connection->older->newer = connection->newer;
+  } else {
+    newest->newer = connection->newer;  // it was the oldest
+  }
   --slot.idle_count;
   if (connection->pool_previous != nullptr)
     connection->pool_previous->pool_next = connection->pool_next;
@@ -71,19 +86,24 @@ void UpstreamPool::Unlink(UpstreamConnection* connection) {
   --idle_count_;
 }
 
-UpstreamConnection* UpstreamPool::Acquire(TargetState& target, bool look, std::string_view host) {
+// The newest is the likeliest to live, and lets the pool shrink. But one that has just been used is
+// the likeliest to meet what its target still sends behind its answer, after the look: if the
+// newest has not rested, the one that has rested for longest is taken.
+UpstreamConnection* UpstreamPool::Acquire(TargetState& target, std::string_view host) {
+  const TargetSlot& slot = target.slot(worker_);
+  if (slot.idle_head == nullptr) return nullptr;
+  const bool from_oldest = loop_.now() - slot.idle_head->idle_since < kRestTime;
   UpstreamConnection* next = nullptr;
-  for (UpstreamConnection* connection = target.slot(worker_).idle_head; connection != nullptr;
-       connection = next) {
-    next = connection->older;
+  for (UpstreamConnection* connection = from_oldest ? slot.idle_head->newer : slot.idle_head;
+       connection != nullptr; connection = next) {
+    if (from_oldest) {
+      next = connection == slot.idle_head ? nullptr : connection->newer;
+    } else {
+      next = connection->older;
+    }
     const Fit fit = FitOf(*connection, host);
     if (fit == Fit::kForAnotherName) continue;
-    char byte;
-    const bool is_over =
-        fit == Fit::kOutdated ||
-        (look && (recv(connection->transport.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
-                  errno != EAGAIN));
-    if (is_over) {
+    if (fit == Fit::kOutdated || !IsQuiet(*connection)) {
       Close(connection);
       continue;
     }
@@ -141,7 +161,9 @@ void UpstreamPool::Release(UpstreamConnection* connection) {
   if (!connection->transport.is_plain()) SaveTlsSession(*connection);
   connection->idle_since = loop_.now();
   connection->older = slot.idle_head;
-  if (slot.idle_head != nullptr) slot.idle_head->newer = connection;
+  connection->newer = connection;  // the oldest, if it is alone
+  if (slot.idle_head != nullptr)
+    connection->newer = std::exchange(slot.idle_head->newer, connection);
   slot.idle_head = connection;
   ++slot.idle_count;
   connection->pool_previous = newest_;

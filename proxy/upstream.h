@@ -1,5 +1,6 @@
-// Connections to targets, and the pool that keeps idle ones for one worker: newest first, closed
-// the moment the target closes or sends anything while they are idle. One thread.
+// Connections to targets, and the pool that keeps idle ones for one worker: newest first as long as
+// they have rested, closed the moment the target closes or sends anything while they are idle. One
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -53,7 +54,8 @@ struct UpstreamConnection final : IoHandler {
   std::string tls_name;                                   // asked for by SNI
   uint32_t requests = 0;
 
-  // Idle only: neighbours in the target's list (newest first) and in the pool's (oldest first).
+  // Idle only: neighbours in the target's list (newest first; the newest one's `newer` is the
+  // oldest) and in the pool's (oldest first).
   UpstreamConnection* newer = nullptr;
   UpstreamConnection* older = nullptr;
   UpstreamConnection* pool_previous = nullptr;
@@ -70,10 +72,10 @@ class UpstreamPool {
 
   // `host` is the request's: what targets that speak TLS are asked for if their group says no name.
 
-  // The newest idle connection to `target` that shows no sign of closing, or null. With `look` it
-  // asks the kernel for a close that no event has told of yet: one call more, for requests that
-  // cannot be repeated once they are sent.
-  UpstreamConnection* Acquire(TargetState& target, bool look, std::string_view host);
+  // An idle connection to `target` on which nothing has come, or null. It asks the kernel, whatever
+  // the request: an event of bytes or of a close may still wait behind the one that is being dealt
+  // with, and such bytes would be taken for the answer.
+  UpstreamConnection* Acquire(TargetState& target, std::string_view host);
   // Begins a new connection for `user`; null with errno set if it failed at once.
   UpstreamConnection* Connect(TargetState& target, UpstreamUser* user, std::string_view host = {});
   // Keeps a connection whose exchange ended cleanly.
@@ -105,6 +107,7 @@ class UpstreamPool {
   void SaveTlsSession(UpstreamConnection& connection);
   void NoteTlsFailure(UpstreamConnection& connection);
   bool StaysIdle(UpstreamConnection& connection);
+  bool IsQuiet(UpstreamConnection& connection);
 
   EventLoop& loop_;
   const size_t worker_;

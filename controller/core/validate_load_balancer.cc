@@ -1,4 +1,5 @@
 // What a load balancer may say.
+#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
@@ -228,6 +229,50 @@ void CheckListener(Violations& out, const FieldPath& at, const References& refer
   if (IsKnown(value.protocol())) CheckListenerProtocol(out, at, references, value);
 }
 
+// A pattern for paths that no canonical path can match.
+void CheckPathPattern(Violations& out, const FieldPath& at, const v1::PathNormalization& paths,
+                      const std::string& pattern) {
+  const bool merges = !paths.has_merge_slashes() || paths.merge_slashes();
+  if (merges && absl::StrContains(pattern, "//"))
+    out.Add(at, absl::StrCat(Quoted(pattern), " never matches: merge_slashes makes // one slash"));
+  const bool keeps = paths.escaped_slashes() == v1::PathNormalization::ESCAPED_SLASHES_KEEP;
+  const std::string lower = absl::AsciiStrToLower(pattern);
+  if (!keeps && (absl::StrContains(lower, "%2f") || absl::StrContains(lower, "%5c"))) {
+    out.Add(at, absl::StrCat(Quoted(pattern),
+                             " never matches: escaped_slashes is not ESCAPED_SLASHES_KEEP"));
+  }
+  const bool has_parameters =
+      paths.path_parameters() != v1::PathNormalization::PATH_PARAMETERS_REFUSE &&
+      paths.path_parameters() != v1::PathNormalization::PATH_PARAMETERS_STRIP;
+  if (!has_parameters && absl::StrContains(pattern, ';'))
+    out.Add(at, absl::StrCat(Quoted(pattern), " never matches: path_parameters leaves no ;"));
+}
+
+void CheckPaths(Violations& out, const FieldPath& at, const v1::LoadBalancer& value) {
+  const v1::PathNormalization& paths = value.path_normalization();
+  const FieldPath here = at / "path_normalization";
+  if (!IsKnown(paths.escaped_slashes())) {
+    out.Add(here / "escaped_slashes",
+            absl::StrCat(static_cast<int>(paths.escaped_slashes()), " is not one of its values"));
+  }
+  if (!IsKnown(paths.path_parameters())) {
+    out.Add(here / "path_parameters",
+            absl::StrCat(static_cast<int>(paths.path_parameters()), " is not one of its values"));
+  }
+  for (int l = 0; l < value.listeners_size(); ++l) {
+    for (int r = 0; r < value.listeners(l).rules_size(); ++r) {
+      const v1::Rule& rule = value.listeners(l).rules(r);
+      const FieldPath rules = ((at / "listeners")[l] / "rules")[r];
+      for (int c = 0; c < rule.conditions_size(); ++c) {
+        const auto& patterns = rule.conditions(c).path_pattern();
+        for (int p = 0; p < patterns.size(); ++p)
+          CheckPathPattern(out, ((rules / "conditions")[c] / "path_pattern")[p], paths,
+                           patterns[p]);
+      }
+    }
+  }
+}
+
 // Whether one proxy's labels could satisfy both: they do unless some key must have two values.
 bool MayOverlap(const v1::LoadBalancer& a, const v1::LoadBalancer& b) {
   return std::none_of(a.proxy_selector().begin(), a.proxy_selector().end(), [&](const auto& label) {
@@ -264,6 +309,7 @@ void Check(Violations& out, const FieldPath& at, const References& references,
     out.Add(at / "desync_mitigation_mode",
             absl::StrCat(static_cast<int>(value.desync_mitigation_mode()), " is not a mode"));
   }
+  CheckPaths(out, at, value);
   CheckLabels(out, at / "labels", value.labels());
 }
 

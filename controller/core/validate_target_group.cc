@@ -85,6 +85,9 @@ void Check(Violations& out, const FieldPath& at, const References& references,
   CheckDuration(out, at / "deregistration_delay", value.deregistration_delay(),
                 absl::ZeroDuration(), limits::kMaxDeregistrationDelay);
   CheckBalancing(out, at, references, value);
+  const bool is_http = value.protocol() != v1::PROTOCOL_TCP && value.protocol() != v1::PROTOCOL_TLS;
+  if (value.has_response_tolerance() && !is_http)
+    out.Add(at / "response_tolerance", "is for HTTP and HTTPS groups only");
   CheckLabels(out, at / "labels", value.labels());
 }
 

@@ -101,6 +101,8 @@ TEST_F(DataPlaneTest, BalancingRules) {
        "is not a DNS name"},
       {"protocol: PROTOCOL_TCP stickiness { type: TYPE_DURATION_COOKIE }", "stickiness",
        "HTTP and HTTPS groups only"},
+      {"protocol: PROTOCOL_TCP response_tolerance { bare_line_feeds: true }", "response_tolerance",
+       "HTTP and HTTPS groups only"},
       {"proxy_protocol: 3", "proxy_protocol", "3 is not one of its values"},
   };
   for (const Case& c : cases) {
@@ -234,7 +236,7 @@ TEST_F(DataPlaneTest, RewritesAndRegexes) {
   EXPECT_TRUE(
       TryListener(
           base +
-          "conditions { host_header_regex: 'a|b' } conditions { path_pattern: '/%41%2f%7E' } "
+          "conditions { host_header_regex: 'a|b' } conditions { path_pattern: '/%41%20%7E' } "
           "conditions { path_regex: '" +
           large +
           "' } "
@@ -242,6 +244,34 @@ TEST_F(DataPlaneTest, RewritesAndRegexes) {
           "regex: '^/a(.*)' replace: '/b$1' } }" +
           rest)
           .ok());
+}
+
+// A pattern for paths that no path can match, as paths are made canonical.
+TEST_F(DataPlaneTest, PathsAndTheirPatterns) {
+  PlayLab();
+  const auto attempt = [&](const std::string& paths, const std::string& pattern) {
+    return Try(Parse<v1::CreateLoadBalancerRequest>(
+        "load_balancer { name: 'other' path_normalization { " + paths +
+        " } listeners { port: 1 default_action { fixed_response { status: 200 } } rules { "
+        "priority: 1 conditions { path_pattern: '" +
+        pattern + "' } action { fixed_response { status: 403 } } } } }"));
+  };
+  const std::string at = "load_balancer.listeners[0].rules[0].conditions[0].path_pattern[0]";
+  const auto refused = [&](const std::string& paths, const std::string& pattern,
+                           const std::string& why) {
+    SCOPED_TRACE(paths + pattern);
+    ExpectError(attempt(paths, pattern), StatusCode::kInvalidArgument, at, why);
+  };
+  refused("", "/a//b", "merge_slashes");
+  refused("", "/a%2fb", "escaped_slashes");
+  refused("escaped_slashes: ESCAPED_SLASHES_DECODE", "/a%5Cb", "escaped_slashes");
+  refused("path_parameters: PATH_PARAMETERS_STRIP", "/a;b", "path_parameters");
+  ExpectError(attempt("escaped_slashes: 9", "/a"), StatusCode::kInvalidArgument,
+              "load_balancer.path_normalization.escaped_slashes", "9 is not one of its values");
+  ExpectError(attempt("path_parameters: 9", "/a"), StatusCode::kInvalidArgument,
+              "load_balancer.path_normalization.path_parameters", "9 is not one of its values");
+  EXPECT_TRUE(
+      attempt("merge_slashes: false escaped_slashes: ESCAPED_SLASHES_KEEP", "/a//b%2fc;d").ok());
 }
 
 TEST_F(DataPlaneTest, ACertificatesKeyStaysInside) {

@@ -6,6 +6,7 @@
 
 #include "common/logging.h"
 #include "common/message_yaml.h"
+#include "proxy/bad_messages_page.h"
 #include "proxy/targets_page.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
@@ -63,6 +64,9 @@ void AddAdminPages(AdminHttp& server, const AdminSources& sources) {
   });
   server.Handle("/targets", [sources](const AdminRequest& request) {
     return ServeTargets(*sources.coordinator, request);
+  });
+  server.Handle("/bad-messages", [sources](const AdminRequest&) {
+    return AdminResponse{200, "application/json", RenderBadMessages(*sources.coordinator)};
   });
   server.Handle("/listeners", [sources](const AdminRequest&) {
     return AdminResponse{200, "application/json", RenderListeners(*sources.coordinator)};

@@ -1,4 +1,5 @@
-// The proxy's admin pages: /metrics /healthz /readyz /config /targets /listeners. Reads counters
+// The proxy's admin pages: /metrics /healthz /readyz /config /targets /listeners
+// /bad-messages. Reads counters
 // and snapshots; changes nothing. Handlers run on the admin server's thread.
 #pragma once
 

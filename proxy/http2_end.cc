@@ -146,7 +146,7 @@ void Http2Connection::Linger() {
     if (got.bytes == -EAGAIN) return;
     if (got.bytes <= 0) return CloseNow();
     lingered_bytes_ += static_cast<size_t>(got.bytes);
-    if (lingered_bytes_ > worker_.settings().linger_max_bytes) return CloseNow();
+    if (lingered_bytes_ > worker_.settings().http2_linger_max_bytes) return CloseNow();
   }
 }
 
@@ -189,7 +189,7 @@ void Http2Connection::ArmTimer() {
   };
   const auto& settings = worker_.settings();
   if (phase_ == Phase::kLingering) {
-    by(linger_since_, settings.linger_timeout);
+    by(linger_since_, settings.http2_linger_timeout);
   } else {
     if (!is_preface_seen_) by(opened_at_, settings.request_head_timeout);
     by(headers_since_, settings.request_head_timeout);

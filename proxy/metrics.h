@@ -29,6 +29,9 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> requests;
   OwnedCounter<int64_t> active_connections;  // and streams, handshakes
   std::array<OwnedCounter<uint64_t>, static_cast<size_t>(http::Reason::kCount)> reasons;
+  // Targets' answers that were refused, by the rule that they broke.
+  std::array<OwnedCounter<uint64_t>, static_cast<size_t>(http::Reason::kCount)> bad_response_rules;
+  OwnedCounter<uint64_t> dropped_fields;  // requests with a field that went no further for its name
   OwnedCounter<uint64_t> retries;
   OwnedCounter<uint64_t> retries_refused;  // safe, but over the budget
   OwnedCounter<uint64_t> connections_made;

@@ -262,6 +262,17 @@ void AddProcess(const Coordinator& c, Page& page) {
     if (value == 0) continue;
     page.Value(value, fmt::format("reason=\"{}\"", http::NameOf(static_cast<http::Reason>(i))));
   }
+  page.Family("target_bad_response_count_total", "counter",
+              "Answers of targets that were refused, by the rule that they broke.");
+  for (size_t i = 1; i < static_cast<size_t>(http::Reason::kCount); ++i) {
+    const uint64_t value = SumWorkers(
+        c, [&](Worker m) -> const auto& { return m.bad_response_rules[i]; });
+    if (value == 0) continue;
+    page.Value(value, fmt::format("rule=\"{}\"", http::NameOf(static_cast<http::Reason>(i))));
+  }
+  counter(
+      "dropped_field_count_total", "Requests with a field that did not go on for its name.",
+      [](Worker m) -> const auto& { return m.dropped_fields; });
   counter(
       "accept_error_count_total", "Accepts that failed, mostly for want of descriptors.",
       [](Worker m) -> const auto& { return m.accept_errors; });

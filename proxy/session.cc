@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "proxy/http/chars.h"
 #include "proxy/http/target.h"
@@ -12,10 +13,10 @@
 namespace remuda::proxy {
 namespace {
 
-// With less room, a long body would cost a system call for a few bytes each, or find no room at
-// all.
 // Answered in a row to a client that sends many at once, before others get their turn.
 constexpr uint32_t kMaxRequestsATurn = 64;
+// With less room, a long body would cost a system call for a few bytes each, or find no room at
+// all.
 constexpr size_t kMinBodyRoomBytes = 2048;
 
 // "1-<seconds, 8 hex>-<random, 24 hex>" and NUL, as AWS has it.
@@ -49,6 +50,8 @@ void Exchange::Reset() {
   tried.fill(nullptr);
   attempts = 0;
   has_connect_timed_out = false;
+  tolerance = {};
+  rate_check = idle_deadline = SteadyTime();
   any_sent = is_request_staged = is_upload_stopped = false;
   to_upstream.Clear();
   response_parser.Reset();
@@ -68,6 +71,7 @@ void Exchange::Reset() {
   received_bytes = sent_bytes = 0;
   status = target_status = 0;
   reason = http::Reason::kNone;
+  fault.Clear();
   trace_id[0] = '\0';
   failed_attempts = 0;
   redirect_url = {};
@@ -89,6 +93,7 @@ void Session::Open(Transport transport, const PeerAddress& peer, std::shared_ptr
   is_readable_ = is_hung_up_ = false;
   close_when_idle_ = close_after_ = linger_after_ = is_answered_ = false;
   requests_ = 0;
+  leading_bytes_ = 0;
   const bool is_watched = watched_by == nullptr
                               ? worker_.loop().Add(transport_.fd(), this)
                               : worker_.loop().Rebind(transport_.fd(), watched_by, this);
@@ -115,6 +120,7 @@ void Session::Open(ClientStream& stream, const PeerAddress& peer,
   close_when_idle_ = linger_after_ = is_answered_ = false;
   close_after_ = true;  // one request
   requests_ = 0;
+  leading_bytes_ = 0;
   Arm(worker_.settings().request_head_timeout);
 }
 
@@ -224,9 +230,21 @@ void Session::BeginExchange() {
   Arm(worker_.settings().request_head_timeout);
 }
 
+// Some clients send an empty line behind a body: the connection is idle nonetheless, and gives its
+// block back. The line is kept for the parser, which judges it with what comes behind it. True if
+// there is nothing else.
+bool Session::TakeLeadingLine() {
+  constexpr std::string_view kEmptyLine = "\r\n";
+  const std::string_view got(in_.data(), in_.size());
+  if (exchange_ != nullptr || got != kEmptyLine.substr(0, got.size())) return false;
+  leading_bytes_ = static_cast<uint8_t>(got.size());
+  worker_.buffers().Give(in_);
+  return true;
+}
+
 bool Session::ReadHead() {
   while (true) {
-    if (in_.size() > 0) {
+    if (in_.size() > 0 && !(in_.data()[0] == '\r' && TakeLeadingLine())) {
       if (exchange_ == nullptr) BeginExchange();
       switch (exchange_->parser.Parse(in_.data(), in_.size(), exchange_->request)) {
         case http::ParseStatus::kDone:
@@ -236,7 +254,7 @@ bool Session::ReadHead() {
             continue;
           return BeginRequest();
         case http::ParseStatus::kError:
-          return Answer(exchange_->parser.reason());
+          return RefuseHead();
         case http::ParseStatus::kNeedMore:
           break;
       }
@@ -244,8 +262,13 @@ bool Session::ReadHead() {
     if (!is_readable_) return false;
     if (!in_) in_ = worker_.buffers().Take();
     if (in_.room_size() == 0 && !GrowInput()) return Answer(http::Reason::kHeadTooLarge);
+    if (leading_bytes_ > 0) {
+      std::memcpy(in_.room(), "\r\n", leading_bytes_);
+      in_.end += std::exchange(leading_bytes_, uint8_t{0});
+    }
     const ssize_t got = ReceiveFromClient(in_.room_size());
     if (got == -EAGAIN) {
+      if (exchange_ == nullptr && in_.size() > 0) TakeLeadingLine();
       if (in_.size() == 0) worker_.buffers().Give(in_);
       return false;
     }
@@ -263,14 +286,20 @@ bool Session::BeginRequest() {
   x.head_size = x.parser.head_size();
   x.received_bytes = x.head_size;
   x.table = worker_.Pin();
-  const http::DesyncMode mode = listener_->spec != nullptr
-                                    ? listener_->spec->load_balancer->desync_mode
-                                    : http::DesyncMode::kStrictest;
+  const LoadBalancer* const balancer =
+      listener_->spec != nullptr ? listener_->spec->load_balancer : nullptr;
+  const http::DesyncMode mode =
+      balancer != nullptr ? balancer->desync_mode : http::DesyncMode::kStrictest;
   if (const http::Reason r = http::DecideRequestFraming(x.request, x.framing, mode);
       r != http::Reason::kNone)
     return Answer(r);
-  if (const http::Reason r = http::CanonicalizeTarget(x.request, mode); r != http::Reason::kNone)
+  if (!x.request.dropped_name.empty()) NoteDroppedField();
+  if (const http::Reason r = http::CanonicalizeTarget(
+          x.request, mode, balancer != nullptr ? balancer->paths : http::PathRules());
+      r != http::Reason::kNone) {
     return Answer(r);
+  }
+  x.must_not_pool = x.framing.is_body_unexpected;
   if (x.request.oddity != http::Oddity::kNone) TakeOddity(mode);
   if (http::CountForwardedAddresses(x.request) > http::kMaxForwardedAddresses) {
     return Answer(http::Reason::kTooManyForwardedAddresses);
@@ -281,7 +310,6 @@ bool Session::BeginRequest() {
   x.body_end = x.body_staged = x.head_size;
   if (!x.is_body_done) DecodeBody(in_.size() - x.head_size);
   if (x.reason != http::Reason::kNone) return Answer(x.reason);
-  x.rate_check = SteadyTime();
   MakeTraceId(x.begin_us, worker_.Random(), worker_.Random(), x.trace_id);
   return DispatchRule();
 }
@@ -289,7 +317,6 @@ bool Session::BeginRequest() {
 // A request that is odd and passes.
 void Session::TakeOddity(http::DesyncMode mode) {
   Exchange& x = *exchange_;
-  x.must_not_pool = x.framing.is_body_unexpected;
   const bool is_ambiguous =
       http::VerdictOf(x.request.oddity).classification == http::Classification::kAmbiguous;
   if (is_ambiguous && mode == http::DesyncMode::kDefensive) x.must_not_pool = close_after_ = true;
@@ -299,6 +326,10 @@ bool Session::Answer(http::Reason reason) {
   Exchange& x = *exchange_;
   x.reason = reason;
   worker_.counters().reasons[static_cast<size_t>(reason)].Add(1);
+  const bool is_bad_request = http::IsRequestsFault(reason);
+  const bool is_about_message = is_bad_request || reason == http::Reason::kTargetBadResponse ||
+                                reason == http::Reason::kTargetHeadTooLarge;
+  if (is_bad_request) NoteBadRequest(reason);
   const int status = http::StatusOf(reason);
   const bool is_clients_fault =
       status < 500 || reason == http::Reason::kUnknownTransferEncoding || status == 505;
@@ -316,6 +347,11 @@ bool Session::Answer(http::Reason reason) {
     size += part.size();
   }
   answer.body = {body, size};
+  // What a client sent is not sent back but for names of fields.
+  char detail[http::MessageFault::kMaxEscapedBytes];
+  const bool says_more = x.fault.is_set() && x.fault.is_name() &&
+                         (x.fault.rule() != reason || !x.fault.text().empty());
+  if (is_about_message && says_more) answer.detail = x.fault.Escape(detail);
   return AnswerWith(answer);
 }
 
@@ -324,6 +360,7 @@ bool Session::AnswerWith(const http::OwnAnswer& wanted) {
   http::OwnAnswer answer = wanted;
   // What the client still sends of this body would be taken for the next request.
   if (!x.is_body_done || x.head_size == 0) close_after_ = linger_after_ = true;
+  answer.date = worker_.Date();
   answer.close = MustClose();
   answer.say_keep_alive = !answer.close && x.request.minor_version == 0;
   answer.omit_body = x.head_size > 0 && x.request.method == http::Method::kHead;

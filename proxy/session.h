@@ -24,6 +24,7 @@
 #include "proxy/http/framing.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
+#include "proxy/http/message_fault.h"
 #include "proxy/in_flight.h"
 #include "proxy/splice_pipe.h"
 #include "proxy/sticky_cookie.h"
@@ -72,9 +73,10 @@ struct Exchange : ExchangeRecord {
   http::ChunkDecoder body_decoder;
   uint64_t body_left = 0;  // of a Content-Length
   size_t body_end = 0;
-  size_t body_staged = 0;   // staged for the target up to here
-  uint64_t rate_bytes = 0;  // received at the last look at the upload's rate
-  SteadyTime rate_check{};  // when to look again; zero: not yet
+  size_t body_staged = 0;      // staged for the target up to here
+  uint64_t rate_bytes = 0;     // received at the last look at the upload's rate
+  SteadyTime rate_check{};     // when to look again; zero: nobody waits for the upload
+  SteadyTime idle_deadline{};  // while it is forwarded
   bool is_body_done = true;
   bool is_body_held = true;  // all of it that was sent is still in the block: may be sent again
 
@@ -84,6 +86,7 @@ struct Exchange : ExchangeRecord {
   std::chrono::seconds group_stickiness{0};    // of the action
   std::array<char, 2 * kMaxStickyFieldBytes> sticky_text;
   size_t sticky_text_size = 0;
+  http::ChunkTolerance tolerance;  // of the group, for its targets' answers
   bool was_queued = false;
   SteadyTime queue_deadline{};  // if it was
   UpstreamConnection* upstream = nullptr;
@@ -128,6 +131,8 @@ struct Exchange : ExchangeRecord {
   // What the rule's rewrites made of the request, and the block that holds it.
   Rewritten rewritten;
   Buffer rewritten_bytes;
+
+  http::MessageFault fault;  // of a request or response that is odd, or was refused for what it is
 
   void Reset();
 };
@@ -187,10 +192,13 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool Forward();
   bool FlushAnswer();
   bool Linger();
+  void ArmLinger();
+  ssize_t Discard();
 
   // session.cc: the client's side.
   ssize_t ReceiveFromClient(size_t max_bytes);  // bytes, 0 at the end, -EAGAIN, or -errno
   bool GrowInput();
+  bool TakeLeadingLine();
   bool BeginRequest();
   void TakeOddity(http::DesyncMode mode);
   bool DispatchRule();
@@ -244,7 +252,12 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   void StopUpload();
   void StageBody();
   void DecodeBody(size_t raw_bytes);
-  bool IsBodyTooSlow();
+  bool MayAwaitContinue() const;
+  bool AwaitsBody() const;
+  bool IsUploadOver() const;
+  void ArmForwarding();
+  bool IsUploadInTime();
+  bool OnForwardingTimer();
 
   // session_response.cc: the way back.
   Pump PumpResponse();
@@ -254,6 +267,12 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   Pump StartResponse();
   Pump StageResponseHead(const http::ResponseStyle& style);
   Pump StageResponseBody();
+  Pump EndResponse();
+  // session_fault.cc: messages that are refused for what they are.
+  bool RefuseHead();
+  void NoteBadRequest(http::Reason reason);
+  void NoteDroppedField();
+  Pump RefuseResponse(http::Reason rule, const http::BadHead& bad);
   // session_splice.cc
   bool TakeRequestPipe();
   Pump SpliceRequest();
@@ -277,8 +296,10 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool linger_after_ = false;  // and read on a while
   bool is_answered_ = false;   // the answer under way left as a whole
   bool owes_goodbye_ = false;  // lingering: TLS's end is not sent yet
+  uint8_t leading_bytes_ = 0;  // of an empty line (CR LF) that came before a request
   uint32_t requests_ = 0;
-  uint32_t lingered_bytes_ = 0;
+  uint64_t lingered_bytes_ = 0;
+  SteadyTime linger_end_{};
   Buffer in_;
   Exchange* exchange_ = nullptr;
   std::unique_ptr<UpgradedSession> upgraded_;  // in the phase kTunnel, instead of exchange_

@@ -39,7 +39,10 @@ bool HashKey(const HashKeySpec& spec, const http::RequestHead& head, const IpByt
 void Session::PreparePick() {
   Exchange& x = *exchange_;
   const TargetGroup* const group = x.group->picker(worker_.index()).group;
+  x.response_parser.TakeBareLf(group != nullptr && group->policy.tolerance.bare_lf);
   if (group == nullptr) return;
+  x.tolerance = {.bare_lf = group->policy.tolerance.bare_lf,
+                 .padded_sizes = group->policy.tolerance.padded_chunk_sizes};
   if (group->policy.stickiness.kind != StickinessSpec::Kind::kOff)
     ReadTargetCookie(group->policy.stickiness);
   if (group->policy.algorithm == Algorithm::kConsistentHash)

@@ -1,5 +1,8 @@
 // The end of an exchange and of a connection: what is given back, what comes next, and deadlines.
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "proxy/session.h"
@@ -8,6 +11,9 @@
 
 namespace remuda::proxy {
 namespace {
+
+// How long answered clients are read from while connections are to end.
+constexpr std::chrono::milliseconds kDrainingLinger{2000};
 
 // How long a new connection may take to bring its first request when it is to be closed.
 constexpr std::chrono::milliseconds kFirstRequestGrace{250};
@@ -85,29 +91,61 @@ void Session::PrepareNextRequest() {
 bool Session::BeginLinger() {
   phase_ = Phase::kLingering;
   lingered_bytes_ = 0;
+  in_.begin = in_.end = 0;
+  worker_.buffers().Give(in_);
+  const bool is_last = close_when_idle_ || worker_.is_draining();
+  linger_end_ =
+      worker_.loop().now() + (is_last ? kDrainingLinger : worker_.settings().linger_timeout);
   owes_goodbye_ = transport_.ShutdownSending() == -EAGAIN;
-  Arm(owes_goodbye_ ? IdleTimeout() : worker_.settings().linger_timeout);
+  if (owes_goodbye_) {
+    Arm(IdleTimeout());
+  } else {
+    ArmLinger();
+  }
   return true;
 }
 
+void Session::ArmLinger() {
+  timer_.Arm(worker_.loop(),
+             std::min(linger_end_, worker_.loop().now() + worker_.settings().linger_silence));
+}
+
+// A client that is still sending may read the answer only afterwards, and a reset would take it
+// away: what it sends is thrown away for a while.
 bool Session::Linger() {
   if (owes_goodbye_ && transport_.ShutdownSending() == 0) {
     owes_goodbye_ = false;
     if (!linger_after_) return CloseNow();
-    Arm(worker_.settings().linger_timeout);
+    ArmLinger();
   }
-  if (!in_) in_ = worker_.buffers().Take();
+  const uint64_t before = lingered_bytes_;
   while (is_readable_) {
-    in_.begin = in_.end = 0;
-    const ssize_t got = ReceiveFromClient(in_.capacity);
+    const ssize_t got = Discard();
     if (got == -EAGAIN) break;
     if (got <= 0) return CloseNow();
-    lingered_bytes_ += static_cast<uint32_t>(got);
+    lingered_bytes_ += static_cast<uint64_t>(got);
     if (lingered_bytes_ > worker_.settings().linger_max_bytes) return CloseNow();
+    if (lingered_bytes_ - before < kMaxBytesATurn) continue;
+    worker_.loop().Rebind(transport_.fd(), this, this);  // others first
+    break;
   }
-  in_.begin = in_.end = 0;
-  worker_.buffers().Give(in_);
+  if (lingered_bytes_ > before && !owes_goodbye_) ArmLinger();
   return false;
+}
+
+// Reads and throws away: in the kernel, if the connection is plain.
+ssize_t Session::Discard() {
+  if (!transport_.is_plain()) {
+    in_ = worker_.buffers().Take();
+    const ssize_t got = ReceiveFromClient(in_.capacity);
+    in_.begin = in_.end = 0;
+    worker_.buffers().Give(in_);
+    return got;
+  }
+  const ssize_t got = recv(transport_.fd(), nullptr, kMaxBytesATurn, MSG_TRUNC | MSG_DONTWAIT);
+  if (got < 0) is_readable_ = false;
+  if (got > 0) traffic().received_bytes.Add(static_cast<uint64_t>(got));
+  return got < 0 ? -errno : got;
 }
 
 bool Session::CloseNow() {
@@ -139,6 +177,10 @@ void Session::Abort() { CloseNow(); }
 void Session::CloseWhenIdle() {
   close_when_idle_ = true;
   if (phase_ == Phase::kTunnel) return upgraded_->tunnel.SayGoodbye();
+  if (phase_ == Phase::kLingering) {
+    linger_end_ = std::min(linger_end_, worker_.loop().now() + kDrainingLinger);
+    if (!owes_goodbye_) ArmLinger();
+  }
   if (phase_ != Phase::kIdle) return;
   // A request may have come that no event has told of yet: closing over it would reset the client.
   is_readable_ = true;
@@ -200,28 +242,36 @@ void Session::OnTimer() {
       x->reason = http::Reason::kClientWriteTimeout;
       CloseNow();
       return;
-    case Phase::kForwarding: {
-      if (!x->to_client.empty() || (x->response_pipe && x->response_pipe->size() > 0)) {
-        x->reason = http::Reason::kClientWriteTimeout;
-        CloseNow();
-        return;
-      }
-      if (x->any_answered) {
-        x->reason = http::Reason::kTargetResponseTimeout;
-        CloseNow();
-        return;
-      }
-      // Whoever it was that we waited for.
-      const bool is_clients = !x->is_body_done && !IsTargetBehind() &&
-                              (!x->framing.expects_continue || x->interim_responses > 0);
-      if (!is_clients) NoteOutcome(true);
-      ReleaseUpstream(false);
-      x->in_flight.End(worker_);
-      Answer(is_clients ? http::Reason::kClientBodyTimeout : http::Reason::kTargetResponseTimeout);
+    case Phase::kForwarding:
+      if (!OnForwardingTimer()) return;
       break;
-    }
   }
   Drive();
+}
+
+// Whoever it was that we waited for. False: there is nothing to drive.
+bool Session::OnForwardingTimer() {
+  Exchange& x = *exchange_;
+  const bool is_in_time = IsUploadInTime();
+  if (is_in_time && worker_.loop().now() < x.idle_deadline) {
+    ArmForwarding();
+    return false;
+  }
+  const bool is_clients = !is_in_time || AwaitsBody();
+  const bool is_client_behind =
+      !x.to_client.empty() || (x.response_pipe != nullptr && x.response_pipe->size() > 0);
+  if (is_client_behind || x.any_answered) {
+    x.reason = is_client_behind ? http::Reason::kClientWriteTimeout
+               : is_clients     ? http::Reason::kClientBodyTimeout
+                                : http::Reason::kTargetResponseTimeout;
+    CloseNow();
+    return false;
+  }
+  if (!is_clients) NoteOutcome(true);
+  ReleaseUpstream(false);
+  x.in_flight.End(worker_);
+  Answer(is_clients ? http::Reason::kClientBodyTimeout : http::Reason::kTargetResponseTimeout);
+  return true;
 }
 
 }  // namespace remuda::proxy

@@ -28,10 +28,8 @@ bool Session::BeginAttempt(const Picked& picked) {
   // Nor does one that says whose it is.
   const http::ProxyVersion proxy = ProxyVersionOf(*x.group, worker_.index());
   const std::string_view host = x.rewritten.host.empty() ? x.request.host : x.rewritten.host;
-  if (x.attempts == 1 && proxy == http::ProxyVersion::kNone) {
-    const bool look = !http::IsIdempotent(x.request.method);
-    x.upstream = worker_.pool().Acquire(*picked.target, look, host);
-  }
+  if (x.attempts == 1 && proxy == http::ProxyVersion::kNone)
+    x.upstream = worker_.pool().Acquire(*picked.target, host);
   if (x.upstream != nullptr) {
     x.upstream->user = this;
     worker_.counters().connections_reused.Add(1);
@@ -105,7 +103,9 @@ bool Session::BeginSending() {
   x.sent_to_target = worker_.loop().now();
   StageBody();
   phase_ = Phase::kForwarding;
-  Arm(IdleTimeout());
+  x.idle_deadline = x.sent_to_target + IdleTimeout();
+  x.rate_check = SteadyTime();
+  ArmForwarding();
   return true;
 }
 
@@ -169,27 +169,62 @@ bool Session::Forward() {
     if (request == Pump::kEnded) return true;
     const Pump response = PumpResponse();
     if (response == Pump::kEnded) return true;
-    if (request == Pump::kBlocked && response == Pump::kBlocked) return false;
-    Arm(IdleTimeout());
+    if (request == Pump::kBlocked && response == Pump::kBlocked) {
+      ArmForwarding();
+      return false;
+    }
+    x.idle_deadline = worker_.loop().now() + IdleTimeout();
     const bool is_turn_over = x.received_bytes + x.sent_bytes - before >= kMaxBytesATurn;
     if (!is_turn_over || stream_ != nullptr) continue;  // a stream's windows bound it
     // Others first: what is ready now has an event again.
     worker_.loop().Rebind(transport_.fd(), this, this);
     worker_.loop().Rebind(x.upstream->transport.fd(), x.upstream, x.upstream);
+    ArmForwarding();
     return false;
   }
 }
 
-// Looks at the rate of the upload once an interval. Silence is the idle timeout's business.
-bool Session::IsBodyTooSlow() {
+// The client has asked for a 100 (Continue), has not got it, and has sent nothing of its body.
+bool Session::MayAwaitContinue() const {
+  const Exchange& x = *exchange_;
+  return x.framing.expects_continue && x.interim_responses == 0 && x.received_bytes == x.head_size;
+}
+
+// The client's body is what is waited for: the target has all that came of it, and no answer is
+// under way.
+bool Session::AwaitsBody() const {
+  const Exchange& x = *exchange_;
+  return !x.is_body_done && !IsTargetBehind() && !x.is_upload_stopped && !MayAwaitContinue() &&
+         (!x.has_response_head || x.is_response_staged);
+}
+
+// All of the request is with the target.
+bool Session::IsUploadOver() const { return exchange_->is_request_staged && !IsTargetBehind(); }
+
+// Until nothing has come for too long, or the upload's rate is to be looked at.
+void Session::ArmForwarding() {
+  Exchange& x = *exchange_;
+  SteadyTime deadline = x.idle_deadline;
+  if (!AwaitsBody()) {
+    x.rate_check = SteadyTime();
+  } else {
+    if (x.rate_check == SteadyTime()) {
+      x.rate_check = worker_.loop().now() + worker_.settings().body_rate_interval;
+      x.rate_bytes = x.received_bytes;
+    }
+    deadline = std::min(deadline, x.rate_check);
+  }
+  timer_.Arm(worker_.loop(), deadline);
+}
+
+// Looks at the rate of the upload once an interval: silence is no better than a trickle.
+bool Session::IsUploadInTime() {
   Exchange& x = *exchange_;
   const SteadyTime now = worker_.loop().now();
-  if (x.rate_check != SteadyTime() && now < x.rate_check) return false;
-  const bool is_slow = x.rate_check != SteadyTime() && !x.is_body_done &&
-                       x.received_bytes - x.rate_bytes < worker_.settings().body_rate_min_bytes;
-  x.rate_check = now + worker_.settings().body_rate_interval;
-  x.rate_bytes = x.received_bytes;
-  return is_slow;
+  if (x.rate_check == SteadyTime() || now < x.rate_check || !AwaitsBody()) return true;
+  if (x.received_bytes - x.rate_bytes < worker_.settings().body_rate_min_bytes) return false;
+  x.rate_check = SteadyTime();
+  return true;
 }
 
 // The target takes no more of the request. It may have answered early and closed: what it sent
@@ -213,10 +248,7 @@ Session::Pump Session::PumpRequest() {
   while (!x.is_upload_stopped && x.received_bytes - before < kMaxBytesATurn) {
     if (!x.to_upstream.empty()) {
       const ssize_t sent = x.to_upstream.Send(x.upstream->transport);
-      if (sent == -EAGAIN) {
-        x.rate_check = SteadyTime();  // it is the target that is slow
-        return result;
-      }
+      if (sent == -EAGAIN) return result;
       if (sent < 0) {
         StopUpload();
         return Pump::kProgress;
@@ -247,7 +279,6 @@ Session::Pump Session::PumpRequest() {
       return Pump::kEnded;
     }
     DecodeBody(static_cast<size_t>(got));
-    if (x.reason == Reason::kNone && IsBodyTooSlow()) x.reason = Reason::kClientBodyTimeout;
     if (x.reason != Reason::kNone) return FailResponse(x.reason);
     StageBody();
     result = Pump::kProgress;

@@ -103,6 +103,8 @@ void Session::WriteLog() {
   entry.actions = ActionOf(x.rule);
   entry.redirect_url = x.redirect_url;
   entry.error_reason = http::NameOf(x.reason);
+  char detail[http::MessageFault::kMaxDescriptionBytes];
+  if (x.fault.is_set()) entry.error_detail = x.fault.Describe(detail);
   const http::Verdict verdict = ClassifyExchange();
   entry.classification = http::NameOf(verdict.classification);
   entry.classification_reason = verdict.reason;

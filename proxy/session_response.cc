@@ -44,10 +44,8 @@ Session::Pump Session::PumpResponse() {
     }
     if (x.is_switching) return BeginTunnel();
     if (x.is_response_staged) {
-      ReleaseUpstream(x.is_upstream_reusable);
-      x.in_flight.End(worker_);
-      FinishExchange();
-      return Pump::kEnded;
+      const Pump end = EndResponse();
+      return end == Pump::kBlocked ? result : end;
     }
     const Pump step = x.has_response_head ? StageResponseBody() : TakeResponseHead();
     if (step == Pump::kEnded) return step;
@@ -67,7 +65,7 @@ Session::Pump Session::ReceiveResponse() {
   if (x.response_in.room_size() == 0) {
     // Only a head can fill a block: into a larger one.
     if (x.response_in.capacity >= BufferPool::kLargeBytes)
-      return FailResponse(Reason::kTargetBadResponse);
+      return RefuseResponse(Reason::kHeadTooLarge, {});
     Buffer larger = BufferPool::TakeLarge();
     std::memcpy(larger.block.get(), x.response_in.data(), x.response_in.size());
     larger.end = x.response_in.size();
@@ -103,13 +101,16 @@ Session::Pump Session::TakeResponseHead() {
     case http::ParseStatus::kNeedMore:
       return ReceiveResponse();
     case http::ParseStatus::kError:
-      return FailResponse(Reason::kTargetBadResponse);
+      return RefuseResponse(
+          x.response_parser.reason(),
+          x.response_parser.Blame(x.response_in.data(), x.response_in.size(), x.response));
     case http::ParseStatus::kDone:
       break;
   }
-  if (http::DecideResponseFraming(x.response, x.request.method, x.response_framing) !=
-      Reason::kNone) {
-    return FailResponse(Reason::kTargetBadResponse);
+  if (const Reason rule =
+          http::DecideResponseFraming(x.response, x.request.method, x.response_framing);
+      rule != Reason::kNone) {
+    return RefuseResponse(rule, {http::FieldOf(rule)});
   }
   if (x.response.status == 101) return TakeSwitch();
   return x.response.status < 200 ? PassInterim() : StartResponse();
@@ -118,7 +119,8 @@ Session::Pump Session::TakeResponseHead() {
 // 1xx: passed on to HTTP/1.1 clients; the final response follows.
 Session::Pump Session::PassInterim() {
   Exchange& x = *exchange_;
-  if (++x.interim_responses > kMaxInterimResponses) return FailResponse(Reason::kTargetBadResponse);
+  if (++x.interim_responses > kMaxInterimResponses)
+    return RefuseResponse(Reason::kTargetBadResponse, {"more than 16 interim responses"});
   if (stream_ != nullptr) {
     if (!stream_->SendInterim(x.response)) {
       CloseNow();
@@ -128,7 +130,7 @@ Session::Pump Session::PassInterim() {
     if (!x.response_head) x.response_head = worker_.buffers().Take();
     const size_t size = http::WriteResponseHead(x.response, {}, x.response_head.block.get(),
                                                 x.response_head.capacity);
-    if (size == 0) return FailResponse(Reason::kTargetBadResponse);
+    if (size == 0) return RefuseResponse(Reason::kHeadTooLarge, {});
     x.to_client.Add(x.response_head.block.get(), size);
   }
   x.response_in.begin += x.response_parser.head_size();
@@ -144,9 +146,11 @@ Session::Pump Session::StartResponse() {
   x.response_sent = worker_.loop().now();
   x.response_left = framing.length;
   x.client_body = framing.kind;
-  // An early answer: the rest of the upload is not sent, and neither connection can be used again.
-  const bool is_early = !x.is_request_staged || !x.to_upstream.empty();
-  if (is_early) {
+  x.response_decoder = http::ChunkDecoder(x.tolerance);
+  // An early answer. One that refuses or leads elsewhere, or comes instead of the 100 (Continue)
+  // that the client waits for: the rest of the upload is not sent, and neither connection can be
+  // used again. Others may be the first half of a conversation.
+  if (!IsUploadOver() && (x.response.status >= 300 || MayAwaitContinue())) {
     x.is_upload_stopped = true;
     close_after_ = linger_after_ = true;
   }
@@ -155,11 +159,12 @@ Session::Pump Session::StartResponse() {
                                                                        : BodyKind::kUntilClose;
     if (x.client_body == BodyKind::kUntilClose) close_after_ = true;
   }
-  x.is_upstream_reusable = framing.keep_alive && !x.must_not_pool && !is_early;
+  x.is_upstream_reusable = framing.keep_alive && !x.must_not_pool && !x.is_upload_stopped;
   http::ResponseStyle style;
   style.kind = x.client_body;
   style.has_length = framing.has_length;
   style.length = framing.length;
+  style.date = worker_.Date();
   style.close = MustClose();
   style.say_keep_alive = !style.close && x.request.minor_version == 0;
   if (style.close) close_after_ = true;
@@ -199,7 +204,7 @@ Session::Pump Session::StageResponseHead(const http::ResponseStyle& style) {
   }
   const size_t size = http::WriteResponseHead(x.response, style, x.response_head.block.get(),
                                               x.response_head.capacity);
-  if (size == 0) return FailResponse(Reason::kTargetBadResponse);
+  if (size == 0) return RefuseResponse(Reason::kHeadTooLarge, {});
   x.response_head.end = size;
   x.to_client.Add(x.response_head.block.get(), size);
   return Pump::kProgress;
@@ -236,7 +241,7 @@ Session::Pump Session::StageResponseBody() {
     case BodyKind::kChunked: {
       const auto result = x.response_decoder.Decode(data, size, data);
       if (x.response_decoder.reason() != Reason::kNone)
-        return FailResponse(Reason::kTargetBadResponse);
+        return RefuseResponse(x.response_decoder.reason(), {});
       x.response_in.begin += result.consumed;
       size = result.produced;
       is_done = x.response_decoder.done();
@@ -259,6 +264,23 @@ Session::Pump Session::StageResponseBody() {
   // Bytes behind the response are nobody's: the connection is not used again.
   if (is_done && x.response_in.size() > 0) x.is_upstream_reusable = false;
   return Pump::kProgress;
+}
+
+// The response is with the client as a whole. What is left of an upload still goes to a target that
+// takes it; a client that could not tell the end of the response but by ours is not kept waiting.
+Session::Pump Session::EndResponse() {
+  Exchange& x = *exchange_;
+  if (!IsUploadOver()) {
+    const bool goes_on = !x.is_upload_stopped && !x.upstream->is_closing && stream_ == nullptr &&
+                         x.client_body != BodyKind::kUntilClose;
+    if (goes_on) return Pump::kBlocked;
+    x.is_upstream_reusable = false;
+    close_after_ = linger_after_ = true;
+  }
+  ReleaseUpstream(x.is_upstream_reusable);
+  x.in_flight.End(worker_);
+  FinishExchange();
+  return Pump::kEnded;
 }
 
 // The target failed, or the request's own body did. Retries, answers, or cuts the response short.

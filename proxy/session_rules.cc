@@ -53,7 +53,8 @@ bool Session::RewriteRequest() {
   x.rewritten_bytes = worker_.buffers().Take();
   return ApplyRewrites(*x.rule->rewrites, x.request,
                        {x.request_head.block.get(), x.request_head.capacity},
-                       {x.rewritten_bytes.block.get(), x.rewritten_bytes.capacity}, x.rewritten);
+                       {x.rewritten_bytes.block.get(), x.rewritten_bytes.capacity}, x.rewritten,
+                       listener_->spec->load_balancer->paths);
 }
 
 }  // namespace remuda::proxy

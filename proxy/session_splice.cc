@@ -60,14 +60,10 @@ Session::Pump Session::SpliceRequest() {
     traffic().received_bytes.Add(size);
     x.body_left -= size;
     x.is_body_done = x.body_left == 0;
-    if (IsBodyTooSlow()) return FailResponse(Reason::kClientBodyTimeout);
     result = Pump::kProgress;
   }
   const ssize_t sent = pipe.Drain(x.upstream->transport.fd());
-  if (sent == -EAGAIN) {
-    x.rate_check = SteadyTime();  // it is the target that is slow
-    return result;
-  }
+  if (sent == -EAGAIN) return result;
   if (sent < 0) {
     StopUpload();
     return Pump::kProgress;

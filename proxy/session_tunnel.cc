@@ -101,7 +101,9 @@ void Session::RecallExchange() {
   x.sent_bytes += upgraded.tunnel.bytes_to_client();
   if (x.parser.Parse(upgraded.head.data(), upgraded.head.size(), x.request) ==
       http::ParseStatus::kDone) {
-    http::CanonicalizeTarget(x.request);
+    const ListenerSpec* const spec = listener_->spec;
+    http::CanonicalizeTarget(x.request, http::DesyncMode::kMonitor,  // it has passed
+                             spec != nullptr ? spec->load_balancer->paths : http::PathRules());
     x.head_size = x.parser.head_size();
   }
   // The tunnel may be on the stack, and the head is read until the exchange is dropped.

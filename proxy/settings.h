@@ -21,10 +21,15 @@ struct Settings {
   // Many app servers close an idle connection after 5 s; ours goes first.
   std::chrono::milliseconds pool_idle_timeout{4000};
   size_t pool_max_idle_a_target = 256;
-  // After an answer that closes: how long the client's further bytes are read and thrown away, so
-  // that the kernel does not reset the connection before the client has read the answer.
-  std::chrono::milliseconds linger_timeout{2000};
-  size_t linger_max_bytes = 1024 * 1024;
+  // After an answer that closes: how long in all, for how long without a byte, and up to how many
+  // of them a client's further bytes are read and thrown away, so that the kernel does not reset
+  // the connection before the client has read the answer. The times are nginx's.
+  std::chrono::milliseconds linger_timeout{30000};
+  std::chrono::milliseconds linger_silence{5000};
+  uint64_t linger_max_bytes = uint64_t{1} << 30;
+  // The same of a connection of HTTP/2 that ends as a whole.
+  std::chrono::milliseconds http2_linger_timeout{2000};
+  size_t http2_linger_max_bytes = 1024 * 1024;
   // Random, of this process: seals cookies if the config has no shared secret.
   std::string own_secret;
   // Client connections a worker holds at most.

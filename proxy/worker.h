@@ -7,17 +7,20 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "proxy/access_log.h"
 #include "proxy/address_limit.h"
+#include "proxy/bad_messages.h"
 #include "proxy/buffer_pool.h"
 #include "proxy/connection_list.h"
 #include "proxy/core/retry.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
 #include "proxy/handshake_turns.h"
+#include "proxy/http/date.h"
 #include "proxy/metrics.h"
 #include "proxy/place_queues.h"
 #include "proxy/session.h"
@@ -76,6 +79,7 @@ class Worker {
   void Join();
   EventLoop& loop() { return loop_; }
   const WorkerMetrics& metrics() const { return metrics_; }
+  const BadMessages& bad_messages() const { return bad_messages_; }
 
   // On the worker's thread, as posted tasks:
   void Adopt(std::shared_ptr<const RoutingTable> table, const std::vector<ListenerChange>& opened,
@@ -96,6 +100,15 @@ class Worker {
   PlaceQueues& place_queues() { return place_queues_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
+  BadMessages& bad_messages() { return bad_messages_; }
+  // Whether something that comes often may be written down now: once an interval.
+  bool TakeNote(std::chrono::milliseconds interval) {
+    if (loop_.now() < next_note_) return false;
+    next_note_ = loop_.now() + interval;
+    return true;
+  }
+  // For a Date field; until the next call.
+  std::string_view Date() { return date_.At(WallUs(loop_.now())); }
   // A target of the group for one request; see PickTarget. Worker, time and random bits are filled
   // in.
   Picked Pick(GroupState& group, PickRequest request);
@@ -171,6 +184,9 @@ class Worker {
   const Events events_;
   EventLoop loop_;
   WorkerMetrics metrics_;
+  BadMessages bad_messages_;
+  http::DateText date_;
+  SteadyTime next_note_{};
   BufferPool buffers_;
   UpstreamPool pool_;
   PlaceQueues place_queues_;

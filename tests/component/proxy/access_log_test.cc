@@ -85,7 +85,8 @@ TEST_F(AccessLogTest, OfAMalformedRequest) {
   Ask("GET\r\n\r\n");
   ExpectLine("http " + kTime + " shop \\S+ - -1 -1 -1 400 - 7 \\d+ \"- http://shop:" + PortText() +
              "- -\" \"-\" - - - \"-\" \"-\" \"-\" - " + kTime +
-             " \"-\" \"-\" \"BadRequestLine\" \"-\" \"-\" \"Severe\" \"[A-Za-z]+\" " + kConnection);
+             " \"-\" \"-\" \"BadRequestLine\" \"-\" \"-\" \"Severe\" \"[A-Za-z]+\" " + kConnection +
+             " \"BadRequestLine: GET\"");
 }
 
 // A request that is refused before its Host is looked at is not logged with the one before it.

@@ -48,14 +48,14 @@ const Manner kManners[] = {
     {"Garbage", [](RawSocket& c) { SendAll(c, std::string(5000, '\x80') + "\r\n\r\n"); }, 502,
      "TargetBadResponse"},
     {"GarbageWithoutALine", [](RawSocket& c) { SendAll(c, std::string(100'000, 'g')); }, 502,
-     "TargetBadResponse"},
+     "TargetHeadTooLarge"},
     {"EndlessHead",
      [](RawSocket& c) {
        SendAll(c, "HTTP/1.1 200 OK\r\n");
        while (c.Send("X: " + std::string(1000, 'h') + "\r\n")) {
        }
      },
-     502, "TargetBadResponse"},
+     502, "TargetHeadTooLarge"},
     {"EndlessInterims",
      [](RawSocket& c) {
        while (c.Send("HTTP/1.1 102 Processing\r\n\r\n")) {

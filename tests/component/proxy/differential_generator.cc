@@ -11,9 +11,11 @@ using Words = std::vector<std::string>;
 const Words kMethods = {"POST",    "GET",   "PUT",   "HEAD", "DELETE",
                         "OPTIONS", "PATCH", "PURGE", "post"};
 const Words kVersions = {"HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/1.2", "http/1.1"};
-const Words kTargets = {"/",      "/a/b?c=d", "/%41%2f",   "/a%00",     "*",       "http://a/x",
-                        "//a//b", "/a?",      "/a#b",      "/\xc3\xa9", "/a;b=c",  "/\"<>",
-                        "/a/..",  "/?a=/../", "http://b/", "a",         "/a\x01b", "/a|b{}^`"};
+const Words kTargets = {
+    "/",      "/a%2fb",   "/x/..;/y",  "http://a",  "http://a?x", "http://a:80/x",
+    "/x//y/", "/a/b?c=d", "/%41%2f",   "/a%00",     "*",          "http://a/x",
+    "//a//b", "/a?",      "/a#b",      "/\xc3\xa9", "/a;b=c",     "/\"<>",
+    "/a/..",  "/?a=/../", "http://b/", "a",         "/a\x01b",    "/a|b{}^`"};
 const Words kCodings = {"chunked",   "Chunked",     "\tchunked ", "gzip",        "gzip, chunked",
                         "chunked,",  "identity",    "xchunked",   "\"chunked\"", "chunked, cow",
                         ", chunked", "chunked;q=1", "chunked\x0b"};
@@ -21,7 +23,8 @@ const Words kLengthNames = {"Content-Length",  "content-length",   "Content_Leng
                             "Content-Length ", "Content-Length\t", " Content-Length",
                             "Content-Lengt"};
 const Words kCodingNames = {"Transfer-Encoding",  "transfer-encoding",   "Transfer_Encoding",
-                            "Transfer-Encoding ", "\tTransfer-Encoding", "Transfer-Encodin"};
+                            "Transfer-Encoding ", "\tTransfer-Encoding", "Transfer-Encodin",
+                            "Transfer--Encoding"};
 const Words kFields = {"Accept: */*\r\n",
                        "X:\r\n",
                        "X: \r\n",

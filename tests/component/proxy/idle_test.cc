@@ -1,5 +1,6 @@
 // What is closed when nothing has gone over it for a while.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -70,6 +71,61 @@ TEST(IdleTest, AnIdleConnectionToATargetEnds) {
   }
   EXPECT_EQ(proxy.Metric("target_connections_made_total"), 2);
   EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 0);
+}
+
+// Some clients send an empty line behind a request: that is no request's begin, whose head has so
+// much time to come.
+TEST(IdleTest, AnEmptyLineLeavesAConnectionIdle) {
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--head-timeout=500ms"});
+  RawSocket whole = RawSocket::Connect(proxy.Port());
+  RawSocket half = RawSocket::Connect(proxy.Port());
+  RawSocket begun = RawSocket::Connect(proxy.Port());
+  whole.Send(std::string(kGet) + "\r\n");
+  ASSERT_EQ(BodyOf(whole.ReadMessage()), "app");
+  half.Send(std::string(kGet) + "\r");
+  ASSERT_EQ(BodyOf(half.ReadMessage()), "app");
+  begun.Send("\r\nGET");
+  EXPECT_EQ(StatusOf(begun.ReadMessage()), 408);  // the time has passed
+  half.Send("\n");
+  for (RawSocket* client : {&whole, &half}) {
+    client->Send(kGet);
+    EXPECT_EQ(BodyOf(client->ReadMessage()), "app");
+  }
+  // One such line only, whenever it came.
+  whole.Send("\r\n");
+  whole.Send("\r\n" + std::string(kGet));
+  EXPECT_EQ(StatusOf(whole.ReadMessage()), 400);
+}
+
+// Silence is no better than a trickle: the rate's interval counts, not the idle timeout, which is
+// longer than the test waits.
+TEST(IdleTest, AnUploadThatSendsNothingEnds) {
+  ScriptedTarget target([](const std::string& head, RawSocket& connection) {
+    if (head.find("/talk") != std::string::npos)
+      connection.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    connection.ReadToEnd();
+    return false;
+  });
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--body-rate-interval=500ms"});
+  const std::string fields = " HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n";
+  RawSocket talk = RawSocket::Connect(proxy.Port());
+  talk.Send("POST /talk" + fields + "\r\n");  // answered already: a conversation may pause
+  ASSERT_EQ(StatusOf(talk.ReadUntil("\r\n\r\n")), 200);
+  RawSocket told_to_wait = RawSocket::Connect(proxy.Port());
+  told_to_wait.Send("POST /" + fields + "Expect: 100-continue\r\n\r\n");
+  RawSocket silent = RawSocket::Connect(proxy.Port());
+  silent.Send("POST /" + fields + "\r\n");
+  RawSocket begun = RawSocket::Connect(proxy.Port());
+  begun.Send("POST /" + fields + "\r\n" + std::string(1000, 'b'));
+  for (RawSocket* client : {&silent, &begun}) {
+    const std::string answer = client->ReadMessage();
+    EXPECT_EQ(StatusOf(answer), 408) << answer;
+    EXPECT_NE(answer.find("X-Remuda-Reason: ClientBodyTimeout"), std::string::npos) << answer;
+  }
+  char byte;
+  for (RawSocket* client : {&talk, &told_to_wait})
+    EXPECT_EQ(recv(client->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
 }
 
 // Its least timeout is a minute, so the proxy's clock runs faster: the default of 350 s would be

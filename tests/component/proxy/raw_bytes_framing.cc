@@ -36,7 +36,8 @@ std::vector<RequestCase> TransferEncodings() {
       coding("Identity", "identity", 501, "UnknownTransferEncoding"),
       coding("QuotedChunked", "\"chunked\"", 400, "BadTransferEncoding"),
       coding("ChunkedCow", "chunked, cow", 400, "BadTransferEncoding"),
-      coding("GzipChunked", "gzip, chunked", 400, "BadTransferEncoding"),
+      coding("GzipChunked", "gzip, chunked", 501, "UnknownTransferEncoding"),
+      coding("GzipDeflate", "gzip, deflate", 400, "BadTransferEncoding"),
       coding("ChunkedChunked", "chunked, chunked", 400, "BadTransferEncoding"),
       coding("ChunkedComma", "chunked,", 400, "BadTransferEncoding"),
       coding("CommaChunked", ",chunked", 400, "BadTransferEncoding"),
@@ -72,10 +73,13 @@ std::vector<RequestCase> TransferEncodings() {
               "BadFieldName"),
       Refused("TabBeforeColon", Post("Transfer-Encoding\t: chunked\r\n", "0\r\n\r\n"), 400,
               "BadFieldName"),
-      // A name with '_' is not forwarded, and frames nothing.
-      Forwarded("UnderscoreName",
-                Post("Transfer_Encoding: chunked\r\nContent-Length: 3\r\n", "abc"),
-                Post("Content-Length: 3\r\n", "abc")),
+      // Names that others may read as framing.
+      Refused("UnderscoreName", Post("Transfer_Encoding: chunked\r\nContent-Length: 3\r\n", "abc"),
+              400, "LengthAndTransferEncoding"),
+      Refused("UnderscoreNameAlone", Post("Transfer_Encoding: chunked\r\n", ""), 400,
+              "SuspiciousFieldName"),
+      Refused("ThreeHyphens", Post("Transfer---Encoding: chunked\r\n", ""), 400,
+              "SuspiciousFieldName"),
       Forwarded("CodingInCapitals", Post("TRANSFER-ENCODING:\t CHUNKED \t\r\n", "0\r\n\r\n"),
                 Chunked("0\r\n\r\n")),
   };
@@ -128,8 +132,8 @@ std::vector<RequestCase> Lengths() {
       BodyBehindAHeadOf(16 * 1024),
       BodyBehindAHeadOf(16 * 1024 + 1),
       BodyBehindAHeadOf(32 * 1024),
-      Forwarded("UnderscoreLength", Post("Content_Length: 9\r\nContent-Length: 3\r\n", "abc"),
-                Post("Content-Length: 3\r\n", "abc")),
+      Refused("UnderscoreLength", Post("Content_Length: 9\r\nContent-Length: 3\r\n", "abc"), 400,
+              "SuspiciousFieldName"),
   };
 }
 
@@ -162,6 +166,9 @@ std::vector<RequestCase> Chunks() {
       BadBody("ChunkExtensionBareLf", "3;a\nabc\r\n0\r\n\r\n"),
       BadBody("ChunkExtensionNul", "3;\0\r\nabc\r\n0\r\n\r\n"s),
       BadBody("ChunkExtensionTooLong", long_extension),
+      BadBody("ChunkExtensionEmpty", "3;\r\nabc\r\n0\r\n\r\n"),
+      BadBody("ChunkExtensionNameNotAToken", "3;bad[=x\r\nabc\r\n0\r\n\r\n"),
+      BadBody("ChunkExtensionOpenQuote", "3;a=\"b\r\nabc\r\n0\r\n\r\n"),
       BadBody("LastChunkBareLf", "0\n\r\n"),
   };
 }

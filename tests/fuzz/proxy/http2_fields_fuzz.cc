@@ -80,7 +80,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   Require(status == http::ParseStatus::kDone && parser.head_size() == text.size());
   Require(head.method_name == *Find(given, ":method"));
-  Require(head.target == *Find(given, ":path"));
+  const std::string& path = *Find(given, ":path");
+  if (head.target != path) {  // Host names another than :authority: both are said
+    const std::string* const authority = Find(given, ":authority");
+    const std::string* const host = Find(given, "host");
+    Require(authority != nullptr && host != nullptr && !http::EqualsIgnoreCase(*host, *authority));
+    Require(head.target == "https://" + *authority + path);
+  }
   CheckFields(head, given);
   http::Framing framing;
   if (http::DecideRequestFraming(head, framing) != http::Reason::kNone) return 0;

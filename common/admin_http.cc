@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <boost/asio.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -29,6 +30,9 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
 
 // Out of descriptors the listener stays readable: a pause rather than a spin.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+// Connections that wait to be accepted: as many may come at once without waiting a second for TCP
+// to try again.
+constexpr int kBacklog = 512;
 
 const auto& kHttpErrors = http::make_error_code(http::error::bad_method).category();
 
@@ -57,16 +61,13 @@ class AdminHttp::Server : public std::enable_shared_from_this<AdminHttp::Server>
  private:
   class Connection;
 
-  void Ended() {
-    --connections_;
-    if (!stopped_ && !accepting_ && connections_ + 1 == kMaxConnections) Accept();
-  }
+  void MakeRoom();
 
   const std::map<std::string, Handler>& handlers_;
   Acceptor acceptor_;
   Timer pause_;
-  int connections_ = 0;
-  bool accepting_ = false;
+  std::map<uint64_t, Connection*> connections_;  // the oldest first
+  uint64_t next_id_ = 0;
   bool stopped_ = false;
 };
 
@@ -75,15 +76,23 @@ class AdminHttp::Server::Connection
     : public std::enable_shared_from_this<AdminHttp::Server::Connection> {
  public:
   Connection(std::shared_ptr<Server> server, Socket socket)
-      : server_(std::move(server)), stream_(std::move(socket)) {
-    ++server_->connections_;
+      : server_(std::move(server)), id_(server_->next_id_++), stream_(std::move(socket)) {
+    server_->connections_[id_] = this;
     parser_.header_limit(kMaxRequestBytes);
     // For all of it: the client's request, our answer, its close.
     stream_.expires_after(std::chrono::milliseconds(kConnectionTimeoutMs));
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() { server_->Ended(); }
+  ~Connection() { server_->connections_.erase(id_); }
+
+  // Its client has asked for nothing yet, or has its answer.
+  bool is_idle() const { return is_idle_; }
+  // Closes it: what is under way ends, and with that the connection.
+  void Abort() {
+    server_->connections_.erase(id_);
+    stream_.close();
+  }
 
   void Read() {
     http::async_read_header(
@@ -97,6 +106,7 @@ class AdminHttp::Server::Connection
 
  private:
   void Write(AdminResponse answer) {
+    is_idle_ = false;
     response_.version(11);
     response_.result(static_cast<unsigned>(answer.status));
     response_.set(http::field::content_type, answer.content_type);
@@ -112,6 +122,7 @@ class AdminHttp::Server::Connection
 
   // Closing with unread bytes would reset the connection before the client saw its answer.
   void Drain() {
+    is_idle_ = true;
     buffer_.clear();
     stream_.async_read_some(buffer_.prepare(kMaxRequestBytes),
                             [self = shared_from_this()](error_code error, size_t) {
@@ -120,17 +131,25 @@ class AdminHttp::Server::Connection
   }
 
   const std::shared_ptr<Server> server_;
+  const uint64_t id_;
+  bool is_idle_ = true;
   beast::basic_stream<tcp, asio::io_context::executor_type> stream_;
   beast::flat_buffer buffer_{2 * kMaxRequestBytes};
   http::request_parser<http::empty_body> parser_;
   http::response<http::string_body> response_;
 };
 
+// The oldest that is idle goes; if all have answers under way, the oldest.
+void AdminHttp::Server::MakeRoom() {
+  const auto is_idle = [](const auto& entry) { return entry.second->is_idle(); };
+  auto it = std::find_if(connections_.begin(), connections_.end(), is_idle);
+  if (it == connections_.end()) it = connections_.begin();
+  it->second->Abort();
+}
+
 void AdminHttp::Server::Accept() {
-  accepting_ = true;
   acceptor_.async_accept([this](error_code error, Socket socket) {
-    accepting_ = false;
-    if (error == asio::error::operation_aborted) return;
+    if (stopped_ || error == asio::error::operation_aborted) return;
     if (error) {
       pause_.expires_after(kAcceptPause);
       pause_.async_wait([this](error_code aborted) {
@@ -138,8 +157,9 @@ void AdminHttp::Server::Accept() {
       });
       return;
     }
+    if (connections_.size() >= kMaxConnections) MakeRoom();
     std::make_shared<Connection>(shared_from_this(), std::move(socket))->Read();
-    if (connections_ < kMaxConnections) Accept();
+    Accept();
   });
 }
 
@@ -204,7 +224,7 @@ absl::Status AdminHttp::Start() {
   if (acceptor.open(endpoint.protocol(), error); error) return fail("socket");
   acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (acceptor.bind(endpoint, error); error) return fail("bind");
-  if (acceptor.listen(kMaxConnections, error); error) return fail("listen");
+  if (acceptor.listen(kBacklog, error); error) return fail("listen");
   const tcp::endpoint bound = acceptor.local_endpoint(error);
   if (error) return fail("getsockname");
   port_ = bound.port();

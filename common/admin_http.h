@@ -33,9 +33,9 @@ class AdminHttp {
     std::string address = "127.0.0.1";  // a numeric IPv4 or IPv6 address
     uint16_t port = 0;                  // 0: the system picks one; port() tells
   };
-  // Everything a stranger can make it hold. Connections over the limit wait in the kernel's
-  // backlog.
-  static constexpr int kMaxConnections = 32;
+  // Everything a stranger can make it hold. One more than so many connections closes the oldest
+  // that waits for its client, so that idle ones never keep a page from who asks for it.
+  static constexpr size_t kMaxConnections = 32;
   static constexpr size_t kMaxRequestBytes = size_t{8} * 1024;
   static constexpr int kConnectionTimeoutMs = 5000;
 

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -221,10 +222,12 @@ class Packer {
 
 // ---- unpacking ----
 
+// Without a directory it only looks: the same rules, and nothing is written.
 class Unpacker {
  public:
-  Unpacker(const std::string& archive_path, const ArchiveLimits& limits)
-      : archive_path_(archive_path), limits_(limits) {}
+  Unpacker(const std::string& archive_path, const std::string& shown_name,
+           const ArchiveLimits& limits)
+      : archive_path_(archive_path), shown_name_(shown_name), limits_(limits) {}
 
   absl::StatusOr<UnpackedArchive> Run(const std::string& directory) {
     // The secure flags look at every component of the path, so the part that is ours must be free
@@ -235,6 +238,22 @@ class Unpacker {
     if (!fs::is_empty(root_, error)) {
       return absl::FailedPreconditionError(absl::StrCat(directory, ": must be an empty directory"));
     }
+    disk_.reset(archive_write_disk_new());
+    archive_write_disk_set_options(
+        disk_.get(), ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
+                         ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_NO_OVERWRITE);
+    if (absl::Status status = ReadAll(); !status.ok()) return status;
+    if (archive_write_close(disk_.get()) != ARCHIVE_OK) return DiskFailed(root_);
+    return result_;
+  }
+
+  absl::Status Look(const std::function<bool()>& cancelled) {
+    cancelled_ = cancelled;
+    return ReadAll();
+  }
+
+ private:
+  absl::Status ReadAll() {
     in_.reset(archive_read_new());
     archive_read_support_format_tar(in_.get());
     archive_read_support_filter_gzip(in_.get());
@@ -242,31 +261,25 @@ class Unpacker {
     if (archive_read_open_filename(in_.get(), archive_path_.c_str(), 256 * 1024) != ARCHIVE_OK) {
       return Broken();
     }
-    disk_.reset(archive_write_disk_new());
-    archive_write_disk_set_options(
-        disk_.get(), ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
-                         ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_NO_OVERWRITE);
     for (;;) {
+      if (cancelled_ && cancelled_()) return absl::CancelledError("the archive is not wanted");
       archive_entry* entry = nullptr;
       const int code = archive_read_next_header(in_.get(), &entry);
-      if (code == ARCHIVE_EOF) break;
+      if (code == ARCHIVE_EOF) return absl::OkStatus();
       if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return Broken();
       if (absl::Status status = One(entry); !status.ok()) return status;
     }
-    if (archive_write_close(disk_.get()) != ARCHIVE_OK) return DiskFailed(root_);
-    return result_;
   }
 
- private:
   absl::Status Broken() {
-    return absl::InvalidArgumentError(absl::StrCat(
-        archive_path_, ": not a readable tar, tar.gz or tar.zst: ", ErrorOf(in_.get())));
+    return absl::InvalidArgumentError(
+        absl::StrCat(shown_name_, ": not a readable tar, tar.gz or tar.zst: ", ErrorOf(in_.get())));
   }
   absl::Status DiskFailed(const std::string& name) {
     return absl::UnavailableError(absl::StrCat("unpack ", name, ": ", ErrorOf(disk_.get())));
   }
   absl::Status Refuse(const std::string& entry, const std::string& rule) {
-    return Refused(archive_path_, entry, rule);
+    return Refused(shown_name_, entry, rule);
   }
 
   absl::Status One(archive_entry* entry) {
@@ -279,6 +292,7 @@ class Unpacker {
     if (!name) return Refuse(shown, "the name must be relative and without \"..\"");
     if (name->empty()) return absl::OkStatus();  // "./" itself
     if (absl::Status status = Check(entry, *name); !status.ok()) return status;
+    if (disk_ == nullptr) return CopyData(*name);
 
     archive_entry_set_pathname(entry, absl::StrCat(root_, "/", *name).c_str());
     archive_entry_set_perm(entry, archive_entry_perm(entry) & 0777);
@@ -294,6 +308,11 @@ class Unpacker {
   }
 
   absl::Status Check(archive_entry* entry, const std::string& name) {
+    for (size_t slash = name.find('/'); slash != std::string::npos;
+         slash = name.find('/', slash + 1)) {
+      if (names_.count(name.substr(0, slash)) != 0)
+        return Refuse(name, "it lies below an entry that is no directory");
+    }
     const auto type = archive_entry_filetype(entry);
     if (const char* target = archive_entry_hardlink(entry); target != nullptr) {
       const std::optional<std::string> to = Normalized(target);
@@ -347,15 +366,19 @@ class Unpacker {
       const int code = archive_read_data_block(in_.get(), &data, &size, &offset);
       if (code == ARCHIVE_EOF) return absl::OkStatus();
       if (code < ARCHIVE_WARN) return Broken();
+      if (cancelled_ && cancelled_()) return absl::CancelledError("the archive is not wanted");
       result_.content_bytes += size;
       if (result_.content_bytes > limits_.max_content_bytes) return TooLarge(name);
-      if (archive_write_data_block(disk_.get(), data, size, offset) < ARCHIVE_WARN)
+      if (disk_ != nullptr &&
+          archive_write_data_block(disk_.get(), data, size, offset) < ARCHIVE_WARN)
         return DiskFailed(name);
     }
   }
 
   const std::string archive_path_;
+  const std::string shown_name_;
   const ArchiveLimits limits_;
+  std::function<bool()> cancelled_;
   std::string root_;
   Reader in_;
   Writer disk_;
@@ -382,7 +405,12 @@ absl::StatusOr<PackedArchive> PackDirectory(const std::string& directory,
 absl::StatusOr<UnpackedArchive> UnpackArchive(const std::string& archive_path,
                                               const std::string& directory,
                                               const ArchiveLimits& limits) {
-  return Unpacker(archive_path, limits).Run(directory);
+  return Unpacker(archive_path, archive_path, limits).Run(directory);
+}
+
+absl::Status CheckArchive(const std::string& archive_path, const ArchiveLimits& limits,
+                          const std::function<bool()>& cancelled) {
+  return Unpacker(archive_path, "the archive", limits).Look(cancelled);
 }
 
 }  // namespace remuda

@@ -9,6 +9,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace remuda {
@@ -51,5 +52,11 @@ absl::StatusOr<PackedArchive> PackDirectory(const std::string& directory,
 absl::StatusOr<UnpackedArchive> UnpackArchive(const std::string& archive_path,
                                               const std::string& directory,
                                               const ArchiveLimits& limits = {});
+
+// Reads all of a tar, tar.gz or tar.zst by the same rules and limits, and writes nothing.
+// InvalidArgument: it would be refused, and why (the file's own name is not told). Cancelled: as
+// `cancelled`, asked now and then, wished.
+absl::Status CheckArchive(const std::string& archive_path, const ArchiveLimits& limits,
+                          const std::function<bool()>& cancelled);
 
 }  // namespace remuda

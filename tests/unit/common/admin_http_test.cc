@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -78,6 +79,34 @@ TEST(AdminHttp, ASilentClientDoesNotBlockOthers) {
   ASSERT_EQ(connect(silent, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
   EXPECT_NE(Talk(server.port(), "GET /healthz HTTP/1.1\r\n\r\n").find("ok"), std::string::npos);
   close(silent);
+}
+
+// A connection that says nothing.
+int Connect(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  return fd;
+}
+
+TEST(AdminHttp, TheOldestIdleConnectionMakesRoom) {
+  AdminHttp server({});
+  server.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
+  ASSERT_TRUE(server.Start().ok());
+  std::vector<int> idle;
+  for (size_t i = 0; i < 3 * AdminHttp::kMaxConnections; ++i)
+    idle.push_back(Connect(server.port()));
+  // Before: answered only when the first idle ones had met their timeout.
+  EXPECT_NE(Talk(server.port(), "GET /healthz HTTP/1.1\r\n\r\n").find("ok"), std::string::npos);
+  // The last of them is still there: nothing is to be read, and its end neither.
+  char byte = 0;
+  EXPECT_EQ(recv(idle.back(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_EQ(recv(idle.front(), &byte, 1, 0), 0) << "the first made room";
+  for (const int fd : idle) close(fd);
 }
 
 TEST(AdminHttp, StartSaysWhatIsWrong) {

@@ -236,6 +236,10 @@ TEST(Archive, UnpackRefusesByNameAndWritesNothingOutside) {
       EXPECT_FALSE(fs::exists(temp / "in/escaped"));
       EXPECT_FALSE(fs::exists(temp / "escaped"));
       EXPECT_FALSE(fs::exists("/tmp/remuda-escaped"));
+      // Who only looks refuses the same.
+      const absl::Status looked = CheckArchive(temp / "a", c.limits, nullptr);
+      EXPECT_EQ(looked.code(), absl::StatusCode::kInvalidArgument) << looked;
+      EXPECT_NE(looked.message().find(c.expect), absl::string_view::npos) << looked;
     }
   }
 }
@@ -255,6 +259,14 @@ TEST(Archive, GarbageTruncatedAndNonEmptyAreRefused) {
   fs::copy_file(temp / "whole", temp / "cut");
   fs::resize_file(temp / "cut", fs::file_size(temp / "cut") / 2);
   EXPECT_FALSE(UnpackArchive(temp / "cut", temp / "out").ok());
+
+  EXPECT_EQ(CheckArchive(temp / "garbage", {}, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(CheckArchive(temp / "cut", {}, nullptr).ok());
+  EXPECT_TRUE(CheckArchive(temp / "whole", {}, [] { return false; }).ok());
+  EXPECT_EQ(CheckArchive(temp / "whole", {}, [] { return true; }).code(),
+            absl::StatusCode::kCancelled);
+  Write(temp / "junk", std::string(3, '\0'));
+  EXPECT_FALSE(CheckArchive(temp / "junk", {}, nullptr).ok());
 
   EXPECT_EQ(UnpackArchive(temp / "whole", temp.path()).status().code(),
             absl::StatusCode::kFailedPrecondition);

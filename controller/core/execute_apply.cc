@@ -7,6 +7,15 @@
 namespace remuda::core {
 namespace {
 
+// ABORTED unless the manifest gives no etag or the one of what it is about to change: it was edited
+// from an older reading, and would undo what was done since.
+template <class T>
+absl::Status CheckEtagOf(const std::string& id, const std::shared_ptr<const T>& before,
+                         const std::string& given) {
+  if (before != nullptr) return CheckEtag(Row<T>{id, before}, given);
+  return given.empty() ? absl::OkStatus() : EtagMismatch(NameOf<T>(id), given, "");
+}
+
 class Apply {
  public:
   Apply(Draft& draft, const v1::ApplyResourcesRequest& request, const Context& context)
@@ -114,13 +123,16 @@ void Apply::Tell(int index, std::string name, v1::AppliedResource::Outcome outco
 
 void Apply::ApplyTemplate(int index, v1::LaunchTemplate value) {
   const std::string& id = ids_[static_cast<size_t>(index)];
+  const std::string etag = value.etag();
   ClearOutputOnly(value);
   ApplyDefaults(value);
   const size_t wrong = violations_.size();
   Check(violations_, At<v1::LaunchTemplate>(index), references_, value);
   if (violations_.size() > wrong || id.empty()) return;
   Fail(CheckTemplateQuota(draft_, id));
-  const bool existed = NewestVersion(draft_, id) > 0;
+  const int newest = NewestVersion(draft_, id);
+  const bool existed = newest > 0;
+  Fail(CheckEtagOf(id, draft_.Find<v1::LaunchTemplate>(LaunchTemplateKey(id, newest)), etag));
   TemplateResult put = PutTemplate(draft_, id, std::move(value), context_);
   const int version = draft_.Find<v1::LaunchTemplate>(put.key)->version();
   Tell(index, absl::StrCat(NameOf<v1::LaunchTemplate>(id), ":", version),
@@ -144,8 +156,10 @@ void Apply::ApplyNamed(int index, T value) {
   const std::string& id = ids_[static_cast<size_t>(index)];
   const std::shared_ptr<const T> before = id.empty() ? nullptr : draft_.Find<T>(id);
   const size_t wrong = violations_.size();
+  const std::string etag = value.etag();
   Prepare(violations_, At<T>(index), references_, id, before.get(), context_, value);
   if (violations_.size() > wrong || id.empty()) return;
+  Fail(CheckEtagOf(id, before, etag));
   std::string name = value.name();
   const std::string caveat = CaveatOf(value);
   if (before == nullptr) {

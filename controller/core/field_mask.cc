@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "common/sensitive.h"
 #include "controller/core/limits.h"
 #include "controller/core/time.h"
 
@@ -74,11 +75,12 @@ std::string TextOf(const Message& value) {
   if (const auto* time = dynamic_cast<const google::protobuf::Timestamp*>(&value)) {
     return absl::FormatTime(FromProto(*time), absl::UTCTimeZone());
   }
-  return "{" + value.ShortDebugString() + "}";
+  return "{" + RedactedText(value) + "}";
 }
 
 // One value as a person reads it. index -1: a field that is no list.
 std::string Text(const Message& message, const FieldDescriptor* field, int index) {
+  if (IsSensitive(*field)) return kRedacted;
   const Reflection* reflection = message.GetReflection();
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
     std::string scratch;
@@ -95,6 +97,20 @@ std::string Text(const Message& message, const FieldDescriptor* field, int index
   return text;
 }
 
+constexpr char kNone[] = "none";
+// A secret that differs from the one before.
+constexpr char kAnother[] = "*** (another)";
+// A text that differs from the one before where it is not shown any more.
+constexpr char kFurtherOn[] = " (it differs further on)";
+
+// A string's or bytes' value; empty for other fields, which Text tells in full.
+std::string Content(const Message& message, const FieldDescriptor* field, int index) {
+  if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) return {};
+  const Reflection* reflection = message.GetReflection();
+  return index < 0 ? reflection->GetString(message, field)
+                   : reflection->GetRepeatedString(message, field, index);
+}
+
 class Differ {
  public:
   void Compare(const FieldPath& at, const Message& before, const Message& after);
@@ -108,8 +124,19 @@ class Differ {
       changes_.push_back("and more");
     }
   }
+  // Two values as text and, as a text may show only the beginning of a long one, as they are.
+  struct Value {
+    std::string text;
+    std::string content = {};
+  };
+  void TellIfOther(const FieldPath& at, const Value& before, const Value& after) {
+    if (before.text != after.text) return Tell(at, before.text, after.text);
+    if (before.content != after.content) Tell(at, before.text, after.text + kFurtherOn);
+  }
   void CompareOne(const FieldPath& at, const FieldDescriptor* field, const Message& before,
                   const Message& after);
+  void CompareSecret(const FieldPath& at, const FieldDescriptor* field, const Message& before,
+                     const Message& after);
   void CompareList(const FieldPath& at, const FieldDescriptor* field, const Message& before,
                    const Message& after);
   void CompareMap(const FieldPath& at, const FieldDescriptor* field, const Message& before,
@@ -117,8 +144,6 @@ class Differ {
 
   std::vector<std::string> changes_;
 };
-
-constexpr char kNone[] = "none";
 
 void Differ::CompareOne(const FieldPath& at, const FieldDescriptor* field, const Message& before,
                         const Message& after) {
@@ -130,17 +155,28 @@ void Differ::CompareOne(const FieldPath& at, const FieldDescriptor* field, const
   if (is_message && !is_value && had && has) {
     return Compare(at, reflection->GetMessage(before, field), reflection->GetMessage(after, field));
   }
-  const auto text = [&](const Message& message, bool set) {
-    return set || !field->has_presence() ? Text(message, field, -1) : std::string(kNone);
+  if (IsSensitive(*field)) return CompareSecret(at, field, before, after);
+  const auto read = [&](const Message& message, bool set) {
+    return set || !field->has_presence()
+               ? Value{Text(message, field, -1), Content(message, field, -1)}
+               : Value{kNone};
   };
-  if (field->name() == "private_key_pem") {
-    if (reflection->GetString(before, field) != reflection->GetString(after, field))
-      Tell(at, "a key", "another key");
-    return;
-  }
-  const std::string old_text = text(before, had);
-  const std::string new_text = text(after, has);
-  if (old_text != new_text) Tell(at, old_text, new_text);
+  TellIfOther(at, read(before, had), read(after, has));
+}
+
+// A secret is told of, never told.
+void Differ::CompareSecret(const FieldPath& at, const FieldDescriptor* field, const Message& before,
+                           const Message& after) {
+  MessageDifferencer differencer;
+  if (differencer.CompareWithFields(before, after, {field}, {field})) return;
+  const auto is_set = [field](const Message& message) {
+    const Reflection* reflection = message.GetReflection();
+    return field->is_repeated() ? reflection->FieldSize(message, field) > 0
+                                : reflection->HasField(message, field);
+  };
+  const bool had = is_set(before);
+  const bool has = is_set(after);
+  Tell(at, had ? kRedacted : kNone, !has ? kNone : had ? kAnother : kRedacted);
 }
 
 void Differ::CompareList(const FieldPath& at, const FieldDescriptor* field, const Message& before,
@@ -154,38 +190,43 @@ void Differ::CompareList(const FieldPath& at, const FieldDescriptor* field, cons
               reflection->GetRepeatedMessage(after, field, i));
       continue;
     }
-    const std::string old_text = i < old_size ? Text(before, field, i) : kNone;
-    const std::string new_text = i < new_size ? Text(after, field, i) : kNone;
-    if (old_text != new_text) Tell(at[i], old_text, new_text);
+    const auto read = [&](const Message& message, int size) {
+      return i < size ? Value{Text(message, field, i), Content(message, field, i)} : Value{kNone};
+    };
+    TellIfOther(at[i], read(before, old_size), read(after, new_size));
   }
 }
 
 void Differ::CompareMap(const FieldPath& at, const FieldDescriptor* field, const Message& before,
                         const Message& after) {
+  const bool secret = IsSensitive(*field);
   // The API's maps are from string to string.
-  const auto read = [field](const Message& message) {
-    std::map<std::string, std::string> out;
+  const auto read = [field, secret](const Message& message) {
+    std::map<std::string, Value> out;
     const Reflection* reflection = message.GetReflection();
     const FieldDescriptor* key = field->message_type()->map_key();
     const FieldDescriptor* value = field->message_type()->map_value();
     for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
       const Message& entry = reflection->GetRepeatedMessage(message, field, i);
-      out[entry.GetReflection()->GetString(entry, key)] = Text(entry, value, -1);
+      out[entry.GetReflection()->GetString(entry, key)] = {
+          secret ? kRedacted : Text(entry, value, -1), Content(entry, value, -1)};
     }
     return out;
   };
   const auto old_map = read(before);
   const auto new_map = read(after);
-  for (const auto& [key, old_text] : old_map) {
+  for (const auto& [key, old_value] : old_map) {
     const auto now = new_map.find(key);
     if (now == new_map.end()) {
-      Tell(at.Key(key), old_text, kNone);
-    } else if (now->second != old_text) {
-      Tell(at.Key(key), old_text, now->second);
+      Tell(at.Key(key), old_value.text, kNone);
+    } else if (!secret) {
+      TellIfOther(at.Key(key), old_value, now->second);
+    } else if (old_value.content != now->second.content) {
+      Tell(at.Key(key), kRedacted, kAnother);
     }
   }
-  for (const auto& [key, new_text] : new_map) {
-    if (old_map.find(key) == old_map.end()) Tell(at.Key(key), kNone, new_text);
+  for (const auto& [key, new_value] : new_map) {
+    if (old_map.find(key) == old_map.end()) Tell(at.Key(key), kNone, new_value.text);
   }
 }
 
@@ -197,6 +238,8 @@ void Differ::Compare(const FieldPath& at, const Message& before, const Message& 
     const FieldPath here = at / field->name();
     if (field->is_map()) {
       CompareMap(here, field, before, after);
+    } else if (field->is_repeated() && IsSensitive(*field)) {
+      CompareSecret(here, field, before, after);
     } else if (field->is_repeated()) {
       CompareList(here, field, before, after);
     } else {

@@ -80,6 +80,14 @@ void State::Apply(const Changes& changes, int64_t commit) {
 }
 
 absl::Status State::Load(Kind kind, std::string_view key, std::string_view bytes, int64_t commit) {
+  if (kind < Kind::kImage || kind > kLastKind) {
+    // Without it this program would decide as if it were not there.
+    return FailedPrecondition("SCHEMA_TOO_NEW",
+                              "store: row " + std::string(key) + " is of kind " +
+                                  std::to_string(static_cast<int>(kind)) +
+                                  ", which this program does not know: a newer one wrote it; start "
+                                  "that one, or restore a backup from before");
+  }
   return VisitKind(kind, [&](auto* tag) -> absl::Status {
     using T = std::remove_pointer_t<decltype(tag)>;
     auto value = std::make_shared<T>();

@@ -48,6 +48,7 @@ enum class Kind : int {
   kRequest = 13,   // key: the request_id
   kCertificate = 14,
 };
+inline constexpr Kind kLastKind = Kind::kCertificate;
 
 // Ties a message type to its kind.
 template <class T, Kind K>

@@ -204,6 +204,8 @@ void AgentSessions::Lost(const std::string& name) {
   seen.connected = false;
   seen.last_seen = engine_.Now();
   TouchHost(engine_.state(), name, engine_.touched());
+  // When the controller ends, these calls say so as all others do.
+  const std::string why = is_closing() ? kStopping : "hosts/" + name + " has lost its session";
   while (true) {
     const auto it = FirstOf(logs_, name);
     if (it == logs_.end() || it->first.first != name) break;
@@ -211,14 +213,13 @@ void AgentSessions::Lost(const std::string& name) {
     logs_.erase(it);
     agent::v1::LogChunk last;
     last.set_end(true);
-    last.set_error("hosts/" + name + " has lost its session");
+    last.set_error(why);
     on_chunk(last);
   }
   while (true) {
     const auto it = FirstOf(snapshots_, name);
     if (it == snapshots_.end() || it->first.first != name) break;
-    FinishSnapshot(it->first,
-                   Unavailable("hosts/" + name + " has lost its session while it made the image"));
+    FinishSnapshot(it->first, Unavailable(why + "; the image was not finished"));
   }
 }
 

@@ -96,21 +96,26 @@ absl::Status Blobs::Upload::Append(std::string_view bytes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Blobs::Blob> Blobs::Finish(Upload& upload, std::string_view digest,
-                                          int64_t size_bytes) {
-  const std::string hex = upload.hash_.HexDigest();
-  Blob blob{std::string(kDigestPrefix) + hex, upload.size_bytes_};
-  if (blob.size_bytes == 0) return InvalidField("chunk", "the image has no bytes");
-  if (size_bytes != 0 && size_bytes != blob.size_bytes) {
+absl::Status Blobs::Seal(Upload& upload, std::string_view digest, int64_t size_bytes) {
+  upload.hex_ = upload.hash_.HexDigest();
+  if (upload.size_bytes_ == 0) return InvalidField("chunk", "the image has no bytes");
+  if (size_bytes != 0 && size_bytes != upload.size_bytes_) {
     return InvalidField("header.size_bytes", std::to_string(size_bytes) + " was promised, " +
-                                                 std::to_string(blob.size_bytes) + " bytes came");
+                                                 std::to_string(upload.size_bytes_) +
+                                                 " bytes came");
   }
-  if (!digest.empty() && digest != blob.digest) {
+  const std::string came = std::string(kDigestPrefix) + upload.hex_;
+  if (!digest.empty() && digest != came) {
     return InvalidField("header.digest",
-                        std::string(digest) + " was promised, the bytes have " + blob.digest);
+                        std::string(digest) + " was promised, the bytes have " + came);
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Blobs::Blob> Blobs::Finish(Upload& upload) {
+  const Blob blob{std::string(kDigestPrefix) + upload.hex_, upload.size_bytes_};
   if (fdatasync(upload.fd_) != 0) return FileError(upload.path_, "sync", errno);
-  const std::string path = PathOf(hex);
+  const std::string path = PathOf(upload.hex_);
   const bool is_new = access(path.c_str(), F_OK) != 0;
   if (rename(upload.path_.c_str(), path.c_str()) != 0)
     return FileError(upload.path_, "rename", errno);

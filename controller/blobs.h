@@ -43,6 +43,8 @@ class Blobs {
     ~Upload();
     absl::Status Append(std::string_view bytes);
     int64_t size_bytes() const { return size_bytes_; }
+    // The file with the bytes that came.
+    const std::string& path() const { return path_; }
 
    private:
     friend class Blobs;
@@ -52,16 +54,19 @@ class Blobs {
     int fd_ = -1;
     int64_t size_bytes_ = 0;
     Sha256 hash_;
+    std::string hex_;  // the digest, once sealed
   };
   absl::StatusOr<std::unique_ptr<Upload>> Begin();
 
   // Refuses a size over the limit.
   absl::Status CheckSize(int64_t size_bytes) const;
 
-  // Makes the upload durable under its digest, and claims it: no Collect removes it until Release.
-  // `digest` (empty: any) and `size_bytes` (0: any) are what the sender promised: INVALID_ARGUMENT
-  // if they differ.
-  absl::StatusOr<Blob> Finish(Upload& upload, std::string_view digest, int64_t size_bytes);
+  // All bytes have come. `digest` (empty: any) and `size_bytes` (0: any) are what the sender
+  // promised: INVALID_ARGUMENT if they differ.
+  static absl::Status Seal(Upload& upload, std::string_view digest, int64_t size_bytes);
+  // Makes a sealed upload durable under its digest, and claims it: no Collect removes it until
+  // Release.
+  absl::StatusOr<Blob> Finish(Upload& upload);
   void Release(const std::string& digest);
 
   // Removes every blob that is neither in `referenced` nor claimed.

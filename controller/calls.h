@@ -12,6 +12,7 @@
 #include "controller/controller.h"
 #include "controller/core/execute_once.h"
 #include "controller/core/read.h"
+#include "controller/door.h"
 #include "controller/limits.h"
 
 namespace remuda {
@@ -28,6 +29,10 @@ class Calls {
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context, std::string_view method,
                                   const Request* request, Answer* answer) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (absl::Status status = CheckRequest(*request); !status.ok()) {
+      Finish(reactor, status);
+      return reactor;
+    }
     return Post(reactor, [this, reactor, method, request, answer] {
       if (controller_.engine.queued() >= limits::kMaxQueuedRequests) {
         return Finish(
@@ -70,6 +75,11 @@ class Calls {
       *answer->mutable_start_time() = core::ToProto(controller_.engine.seen().start);
       answer->set_commit(controller_.engine.state().commit());
       answer->set_image_bytes(controller_.metrics.image_bytes);
+      const core::StoreObservation& store = controller_.engine.seen().store;
+      if (!store.error.empty()) {
+        answer->set_store_error(store.error);
+        *answer->mutable_store_failing_since() = core::ToProto(store.since);
+      }
       Finish(reactor, absl::OkStatus());
     });
   }

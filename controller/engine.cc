@@ -30,6 +30,7 @@ Engine::Engine(Options options, const Clock& clock, Committer& committer, Metric
       read_certificate_(options.read_certificate),
       check_authorities_(options.check_authorities),
       on_leadership_lost_(std::move(options.on_leadership_lost)),
+      on_store_(std::move(options.on_store)),
       state_(std::move(options.state)) {
   seen_.start = clock_.Now();
   seen_.patience = options.patience;
@@ -67,7 +68,10 @@ void Engine::Turn() {
   Decide(*batch, draft);
   if (reconcile) ReconcileOn(draft, now);
   batch->changes = std::make_shared<const core::Changes>(draft.Take());
-  if (batch->changes->empty()) {
+  // While the store fails, an empty commit is tried too: without it nothing would tell that the
+  // cause is gone, if there is nothing else to commit.
+  const bool is_probe = !seen_.store.error.empty() && now >= retry_at_;
+  if (batch->changes->empty() && !is_probe) {
     Answer(*batch, absl::OkStatus());
     return;
   }
@@ -109,6 +113,7 @@ void Engine::OnCommitted(absl::StatusOr<int64_t> commit) {
     Answer(*batch, commit.status());
     return;
   }
+  SetStoreError("");
   Apply(*batch->changes, *commit);
   metrics_.commands += static_cast<int64_t>(batch->decided.size());
   Answer(*batch, absl::OkStatus());
@@ -130,7 +135,18 @@ void Engine::OnFailed(const absl::Status& status) {
   // What reconciliation decided is lost with the draft; it decides again.
   all_dirty_ = true;
   retry_at_ = clock_.Now() + limits::kCommitRetryDelay;
+  SetStoreError(std::string(status.message()));
   if (IsStaleEpoch(status) && on_leadership_lost_) on_leadership_lost_(status);
+}
+
+void Engine::SetStoreError(const std::string& error) {
+  core::StoreObservation& store = seen_.store;
+  if (store.error == error) return;
+  if (store.error.empty()) store.since = clock_.Now();
+  if (error.empty()) spdlog::info("the store commits again");
+  store.error = error;
+  metrics_.store_failing = error.empty() ? 0 : 1;
+  if (on_store_) on_store_(error);
 }
 
 void Engine::Answer(Batch& batch, const absl::Status& outcome) {

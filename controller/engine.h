@@ -53,6 +53,8 @@ class Engine {
     core::AuthoritiesCheck check_authorities = nullptr;
     // The store says that another controller leads: nothing more will be committed.
     std::function<void(const absl::Status&)> on_leadership_lost;
+    // The store has begun to refuse commits (why), or has come to itself again (empty).
+    std::function<void(const std::string& error)> on_store = nullptr;
   };
   Engine(Options options, const Clock& clock, Committer& committer, Metrics& metrics);
   Engine(const Engine&) = delete;
@@ -70,7 +72,7 @@ class Engine {
   // What was touched since the last call.
   Touched TakeTouched();
 
-  // New and changed activities of each commit, in order.
+  // Called with each commit once it is applied: all its edits, in order.
   void set_on_commit(std::function<void(const core::Changes&)> fn) { on_commit_ = std::move(fn); }
 
   void Add(Command command) { commands_.push_back(std::move(command)); }
@@ -94,6 +96,7 @@ class Engine {
   void OnCommitted(absl::StatusOr<int64_t> commit);
   void Apply(const core::Changes& changes, int64_t commit);
   void OnFailed(const absl::Status& status);
+  void SetStoreError(const std::string& error);
   void Answer(Batch& batch, const absl::Status& outcome);
 
   const Clock& clock_;
@@ -102,6 +105,7 @@ class Engine {
   const core::CertificateReader read_certificate_;
   const core::AuthoritiesCheck check_authorities_;
   const std::function<void(const absl::Status&)> on_leadership_lost_;
+  const std::function<void(const std::string&)> on_store_;
   std::function<void(const core::Changes&)> on_commit_;
 
   core::State state_;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/archive.h"
 #include "common/status.h"
 #include "controller/core/execute.h"
 #include "controller/core/names.h"
@@ -13,17 +14,20 @@ namespace {
 // Counts something while it lives.
 class Counted {
  public:
-  explicit Counted(std::atomic<int>& count) : count_(count) { ++count_; }
+  explicit Counted(CallCount count) : count_(std::move(count)) { ++*count_; }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
-  ~Counted() { --count_; }
+  ~Counted() { --*count_; }
 
  private:
-  std::atomic<int>& count_;
+  const CallCount count_;
 };
 
-// One upload. Everything runs on the blob thread, and every operation is started there;
-// registration hops to the loop and back.
+// One upload. Everything runs on the blob thread, and every operation is started there; looking
+// into the archive hops to the checker and back, registration to the loop and back.
+//
+// gRPC's context and the answer are there until OnDone, which comes after Finish: they are touched
+// on the blob thread only, and only before `ended_`. Other threads look at `cancelled_`.
 class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
                        public std::enable_shared_from_this<PushCall> {
  public:
@@ -31,10 +35,10 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
                                                              v1::Image* answer,
                                                              Controller& controller,
                                                              BlobWorker worker,
-                                                             std::atomic<int>& uploads) {
+                                                             const CallCount& uploads) {
     std::shared_ptr<PushCall> call(new PushCall(context, answer, controller, worker, uploads));
     call->self_ = call;
-    const bool too_many = uploads > static_cast<int>(limits::kMaxUploads);
+    const bool too_many = *uploads > static_cast<int>(limits::kMaxUploads);
     worker.thread.Post([call, too_many] {
       if (too_many)
         return call->End(LimitExceeded(
@@ -48,16 +52,18 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
     worker_.thread.Post([call = shared_from_this(), ok] { call->HandleRead(ok); });
   }
   void OnCancel() override {
-    worker_.thread.Post(
-        [call = shared_from_this()] { call->End(absl::CancelledError("the caller has gone")); });
+    cancelled_ = true;
+    worker_.thread.Post([call = shared_from_this()] { call->End(Gone()); });
   }
   void OnDone() override {
     worker_.thread.Post([call = shared_from_this()] { call->self_.reset(); });
   }
 
  private:
+  static absl::Status Gone() { return absl::CancelledError("the caller has gone"); }
+
   PushCall(grpc::CallbackServerContext* context, v1::Image* answer, Controller& controller,
-           BlobWorker worker, std::atomic<int>& uploads)
+           BlobWorker worker, const CallCount& uploads)
       : context_(context),
         answer_(answer),
         controller_(controller),
@@ -74,6 +80,7 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
 
   absl::Status HandleHeader() {
     if (upload_ != nullptr) return InvalidField("header", "comes once, as the first message");
+    if (absl::Status status = CheckRequest(in_); !status.ok()) return status;
     header_ = in_.header();
     if (!core::IsValidId(header_.image_id())) {
       return InvalidField("header.image_id", "\"" + header_.image_id().substr(0, 128) +
@@ -101,9 +108,21 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
 
   // The caller has sent everything, or is gone: only the first makes an image.
   void Complete() {
-    if (context_->IsCancelled()) return End(absl::CancelledError("the caller has gone"));
+    if (cancelled_ || context_->IsCancelled()) return End(Gone());
     if (upload_ == nullptr) return End(InvalidField("header", "must be the first message"));
-    const auto blob = worker_.blobs.Finish(*upload_, header_.digest(), header_.size_bytes());
+    const absl::Status sealed =
+        worker_.blobs.Seal(*upload_, header_.digest(), header_.size_bytes());
+    if (!sealed.ok()) return End(sealed);
+    worker_.checker.Post([call = shared_from_this(), path = upload_->path()] {
+      absl::Status status = CheckArchive(path, {}, [&call] { return call->cancelled_.load(); });
+      call->worker_.thread.Post([call, status = std::move(status)] { call->Checked(status); });
+    });
+  }
+
+  void Checked(const absl::Status& status) {
+    if (ended_) return;
+    if (!status.ok()) return End(InvalidField("chunk", std::string(status.message())));
+    const auto blob = worker_.blobs.Finish(*upload_);
     if (!blob.ok()) return End(blob.status());
     core::RegisterImage command;
     command.image.set_name(core::FullName(core::kImages, header_.image_id()));
@@ -123,7 +142,7 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
         .decide = [call = shared_from_this(), command, image](
                       core::Draft& draft, const core::Context& context) -> absl::Status {
           // A torn connection can look like the end of the stream before it is seen to be torn.
-          if (call->context_->IsCancelled()) return absl::CancelledError("the caller has gone");
+          if (call->cancelled_) return Gone();
           auto decided = core::Execute(draft, command, context);
           if (!decided.ok()) return decided.status();
           *image = *std::move(decided);
@@ -163,6 +182,7 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
   v1::ImageHeader header_;
   std::unique_ptr<Blobs::Upload> upload_;
   bool ended_ = false;
+  std::atomic<bool> cancelled_ = false;
 };
 
 // One download, all on the blob thread: read a chunk, write it, again.
@@ -170,10 +190,10 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
                         public std::enable_shared_from_this<FetchCall> {
  public:
   static grpc::ServerWriteReactor<v1::FetchImageResponse>* Open(
-      const v1::FetchImageRequest& request, BlobWorker worker, std::atomic<int>& downloads) {
+      const v1::FetchImageRequest& request, BlobWorker worker, const CallCount& downloads) {
     std::shared_ptr<FetchCall> call(new FetchCall(request, worker, downloads));
     call->self_ = call;
-    const bool too_many = downloads > static_cast<int>(limits::kMaxDownloads);
+    const bool too_many = *downloads > static_cast<int>(limits::kMaxDownloads);
     worker.thread.Post([call, too_many] {
       call->End(too_many
                     ? LimitExceeded("kMaxDownloads",
@@ -198,7 +218,7 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
   }
 
  private:
-  FetchCall(const v1::FetchImageRequest& request, BlobWorker worker, std::atomic<int>& downloads)
+  FetchCall(const v1::FetchImageRequest& request, BlobWorker worker, const CallCount& downloads)
       : request_(request), worker_(worker), counted_(downloads), offset_(request.offset()) {}
 
   // Begin and Next answer nullopt while there is more to come, and how the call ends otherwise.
@@ -289,6 +309,10 @@ grpc::ServerUnaryReactor* ImageService::CreateImage(grpc::CallbackServerContext*
                                                     const v1::CreateImageRequest* request,
                                                     v1::Image* answer) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (absl::Status status = CheckRequest(*request); !status.ok()) {
+    Calls::Finish(reactor, status);
+    return reactor;
+  }
   const absl::Duration left =
       absl::FromChrono(context->deadline() - std::chrono::system_clock::now());
   const absl::Duration timeout = std::min(left, limits::kSnapshotTimeout);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -14,11 +15,15 @@
 
 namespace remuda {
 
-// The blobs and the one thread that touches them.
+// The blobs, the one thread that touches them, and the one that looks into uploads, which takes as
+// long as unpacking does.
 struct BlobWorker {
   Blobs& blobs;
   TaskThread& thread;
+  TaskThread& checker;
 };
+
+using CallCount = std::shared_ptr<std::atomic<int>>;
 
 class ImageService final : public v1::ImageService::CallbackService {
  public:
@@ -48,8 +53,9 @@ class ImageService final : public v1::ImageService::CallbackService {
 
   Calls& calls_;
   const BlobWorker worker_;
-  std::atomic<int> uploads_ = 0;
-  std::atomic<int> downloads_ = 0;
+  // Shared with the calls: one may outlive the server, in the engine's queue.
+  const CallCount uploads_ = std::make_shared<std::atomic<int>>(0);
+  const CallCount downloads_ = std::make_shared<std::atomic<int>>(0);
 };
 
 // Has the blob thread remove the blobs that no image and no launch template version names. Thread:

@@ -8,8 +8,37 @@
 
 namespace remuda::limits {
 
-// Messages that the API takes; agents' and proxies' reports too.
-inline constexpr int kMaxReceiveBytes = 4 << 20;
+// A request that the API takes; agents' and proxies' reports too. As large as a manifest may be.
+inline constexpr int kMaxRequestBytes = 8 << 20;
+// gRPC's own bound, which tells only two numbers: above ours, so that what is a little too large is
+// refused in our words.
+inline constexpr int kMaxReceiveBytes = 2 * kMaxRequestBytes;
+// Memory for what comes in and is not handled yet, over all connections. gRPC gathers a message
+// before it looks at its size, whatever that says; above this it ends streams.
+inline constexpr size_t kReceiveMemoryBytes = size_t{256} << 20;
+// A connection must have said something by then (HTTP/2's preface), or it is closed.
+inline constexpr int kHandshakeTimeoutMs = 5000;
+// A connection without a call is closed after; clients dial anew by themselves.
+inline constexpr int kIdleConnectionMs = 300'000;
+// Freed memory beyond this is given back to the system, looked at so often.
+inline constexpr size_t kFreeMemoryKeptBytes = size_t{64} << 20;
+inline constexpr absl::Duration kTrimInterval = absl::Seconds(10);
+
+// Descriptors that the controller uses at most, if the system allows so many: connections, and
+// besides them what follows.
+inline constexpr size_t kMaxDescriptors = 24'576;
+// Kept from connections for the store, images, admin pages and gRPC's own; at most half of what
+// there is.
+inline constexpr size_t kReservedDescriptors = 512;
+// Out of descriptors, accepting is tried again after; meanwhile connections wait in the kernel.
+inline constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
+// Connections that wait to be accepted (listen(2)).
+inline constexpr int kAcceptBacklog = 1024;
+
+// The controller calls its own port so often, and waits so long for the answer: /readyz.
+inline constexpr absl::Duration kSelfCallInterval = absl::Seconds(2);
+inline constexpr absl::Duration kSelfCallTimeout = absl::Seconds(2);
+
 // Streams that one connection may have open.
 inline constexpr int kMaxStreamsPerConnection = 100;
 // Commands and reads that wait for the loop. More are answered RESOURCE_EXHAUSTED.
@@ -23,7 +52,7 @@ inline constexpr absl::Duration kCommitRetryDelay = absl::Seconds(1);
 // What is due by time alone is looked at no more often than this.
 inline constexpr absl::Duration kMinReconcileInterval = absl::Milliseconds(10);
 
-// Sessions of agents and proxies together.
+// Sessions of agents, and as many of proxies.
 inline constexpr size_t kMaxSessions = 20'000;
 // A new stream must say hello within.
 inline constexpr absl::Duration kHelloTimeout = absl::Seconds(10);

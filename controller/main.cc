@@ -6,18 +6,22 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <future>
 #include <iostream>
 #include <thread>
 
 #include "common/admin_http.h"
 #include "common/logging.h"
+#include "common/private_directory.h"
+#include "controller/acceptor.h"
 #include "controller/certificate_reader.h"
 #include "controller/commit_thread.h"
 #include "controller/controller.h"
+#include "controller/memory.h"
 #include "controller/options.h"
+#include "controller/readiness.h"
 #include "controller/ready_file.h"
+#include "controller/self_call.h"
 #include "controller/server.h"
 #include "controller/sqlite_store.h"
 
@@ -50,14 +54,27 @@ void WatchSignals(const sigset_t& signals, Ending& ending) {
   }).detach();
 }
 
-absl::StatusOr<core::State> LoadState(Store& store, int64_t commit) {
+// The store, led by this controller, and what is in it.
+struct Opened {
+  std::unique_ptr<Store> store;
+  Leadership leadership;
+  core::State state;
+};
+
+absl::StatusOr<Opened> OpenStore(const std::string& path) {
+  auto store = SqliteStore::Open(path);
+  if (!store.ok()) return store.status();
+  auto leadership = (*store)->Campaign();
+  if (!leadership.ok()) return leadership.status();
   core::State state;
   const absl::Status status =
-      store.Load([&state](core::Kind kind, std::string_view key, std::string_view value,
-                          int64_t number) { return state.Load(kind, key, value, number); });
+      (*store)->Load([&state](core::Kind kind, std::string_view key, std::string_view value,
+                              int64_t number) { return state.Load(kind, key, value, number); });
   if (!status.ok()) return status;
-  state.SetCommit(commit);
-  return state;
+  state.SetCommit(leadership->commit);
+  spdlog::info("cluster {}, epoch {}, commit {}", leadership->cluster_id, leadership->epoch,
+               leadership->commit);
+  return Opened{*std::move(store), *std::move(leadership), std::move(state)};
 }
 
 AdminHttp::Options AdminOptions(const Endpoint& endpoint) {
@@ -76,52 +93,74 @@ void CollectAfterDeletes(Controller& controller, BlobWorker worker) {
   });
 }
 
-void HandlePages(AdminHttp& admin, const Metrics& metrics, const std::atomic<bool>& ready) {
+void HandlePages(AdminHttp& admin, Metrics& metrics, const Readiness& readiness) {
   admin.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
-  admin.Handle("/readyz", [&ready](const AdminRequest&) {
-    return ready ? AdminResponse{.body = "ok\n"}
-                 : AdminResponse{.status = 503, .body = "starting or stopping\n"};
+  admin.Handle("/readyz", [&readiness](const AdminRequest&) {
+    std::string why = readiness.WhyNot();
+    return why.empty() ? AdminResponse{.body = "ok\n"}
+                       : AdminResponse{.status = 503, .body = std::move(why)};
   });
   admin.Handle("/metrics", [&metrics](const AdminRequest&) {
+    metrics.descriptors = static_cast<int64_t>(CountDescriptors());
     return AdminResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                          .body = metrics.Print()};
   });
 }
 
-absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
-  std::error_code error;
-  std::filesystem::create_directories(options.data_dir, error);
-  if (error)
-    return absl::UnavailableError("--data-dir " + options.data_dir +
-                                  ": cannot be made: " + error.message());
+absl::Status MakeDataDirectory(const std::string& path) {
+  const absl::StatusOr<bool> was_open = MakePrivateDirectory(path, "state.db", "--data-dir");
+  if (!was_open.ok()) return was_open.status();
+  if (*was_open) {
+    spdlog::warn("--data-dir {} was open to others: now it is not, as private keys are kept there",
+                 path);
+  }
+  return absl::OkStatus();
+}
 
-  auto store = SqliteStore::Open(options.data_dir + "/state.db");
-  if (!store.ok()) return store.status();
-  const auto leadership = (*store)->Campaign();
-  if (!leadership.ok()) return leadership.status();
-  auto state = LoadState(**store, leadership->commit);
-  if (!state.ok()) return state.status();
-  spdlog::info("cluster {}, epoch {}, commit {}", leadership->cluster_id, leadership->epoch,
-               leadership->commit);
+void WarnOfStrangers(const std::string& listen) {
+  spdlog::warn(
+      "--insecure: whoever reaches {} controls this cluster: this version has neither "
+      "authentication nor TLS",
+      listen);
+}
+
+// Has the blob thread give free memory back now and then. Thread: the loop thread.
+void TrimNowAndThen(Controller& controller, TaskThread& thread) {
+  controller.loop.At(controller.engine.Now() + limits::kTrimInterval, [&controller, &thread] {
+    thread.Post(&TrimMemory);
+    TrimNowAndThen(controller, thread);
+  });
+}
+
+absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
+  const size_t max_descriptors = TakeDescriptors();
+  if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
+  auto opened = OpenStore(options.data_dir + "/state.db");
+  if (!opened.ok()) return opened.status();
+  const Leadership& leadership = opened->leadership;
 
   MonotonicClock clock;
   Metrics metrics;
+  Readiness readiness;
   auto blobs = Blobs::Open(
       {.directory = options.data_dir + "/images", .max_blob_bytes = options.image_limit_bytes},
       metrics.image_bytes);
   if (!blobs.ok()) return blobs.status();
   TaskThread blob_thread;
-  const BlobWorker blob_worker{**blobs, blob_thread};
+  TaskThread checker_thread;
+  const BlobWorker blob_worker{**blobs, blob_thread, checker_thread};
 
   Loop loop(clock, metrics);
-  CommitThread committer(**store, leadership->epoch, loop);
+  CommitThread committer(*opened->store, leadership.epoch, loop);
   Controller controller(
-      {.identity = {leadership->cluster_id, leadership->epoch, leadership->secret},
-       .engine = {.state = *std::move(state),
-                  .patience = options.patience,
-                  .read_certificate = &ReadCertificate,
-                  .check_authorities = &FaultOfAuthorities,
-                  .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); }},
+      {.identity = {leadership.cluster_id, leadership.epoch, leadership.secret},
+       .engine = {
+           .state = std::move(opened->state),
+           .patience = options.patience,
+           .read_certificate = &ReadCertificate,
+           .check_authorities = &FaultOfAuthorities,
+           .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); },
+           .on_store = [&readiness](const std::string& why) { readiness.SetStoreError(why); }},
        .version = REMUDA_VERSION},
       clock, committer, loop, metrics);
   // Blobs that no image names: pushed, but never registered before a crash.
@@ -131,34 +170,34 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   Endpoint listen, http;
   ParseEndpoint(options.listen, listen);
   ParseEndpoint(options.http, http);
-  if (!listen.is_loopback) {
-    spdlog::warn(
-        "--insecure: whoever reaches {} controls this cluster: this version has neither "
-        "authentication nor TLS",
-        options.listen);
-  }
-  std::atomic<bool> ready = false;
+  if (!listen.is_loopback) WarnOfStrangers(options.listen);
   AdminHttp admin(AdminOptions(http));
-  HandlePages(admin, metrics, ready);
+  HandlePages(admin, metrics, readiness);
   if (absl::Status status = admin.Start(); !status.ok()) return status;
 
   loop.Start([&controller] { return controller.Turn(); });
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(listen, controller, blob_worker);
+  loop.Post([&controller, &blob_thread] { TrimNowAndThen(controller, blob_thread); });
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Start(listen, max_descriptors, controller, blob_worker);
   absl::Status outcome = server.status();
+  std::unique_ptr<SelfCall> self_call;
   if (outcome.ok()) {
     spdlog::info("serving gRPC on {}, HTTP on {}", (*server)->address(), admin.listen_address());
-    ready = true;
+    self_call = std::make_unique<SelfCall>((*server)->address(), readiness);
+    readiness.SetServing(true);
     outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address());
   }
   if (outcome.ok()) exit_code = ending.exit_code.get_future().get();
 
   // The other way round: calls first, then the loop that answers them, then what it used.
-  ready = false;
+  readiness.SetServing(false);
+  self_call = nullptr;
   loop.Post([&controller] { controller.CloseStreams(); });
   if (server.ok()) (*server)->Stop(kDrainTime);
   committer.Stop();
   loop.Stop();
   // After the loop: the last commit's answers still go there, and hold what the server owns.
+  checker_thread.Stop();
   blob_thread.Stop();
   admin.Stop();
   return outcome;

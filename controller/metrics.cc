@@ -63,6 +63,7 @@ std::string Metrics::Print() const {
   counter("remuda_controller_commits_total", "Commits made durable.", commits);
   counter("remuda_controller_commit_failures_total", "Commits that the store refused.",
           commit_failures);
+  gauge("remuda_controller_store_failing", "1 while the store refuses commits.", store_failing);
   counter("remuda_controller_committed_commands_total", "Commands that commits carried.", commands);
   counter("remuda_controller_committed_rows_total", "Rows that commits wrote or deleted.",
           committed_rows);
@@ -79,6 +80,11 @@ std::string Metrics::Print() const {
   counter("remuda_controller_acks_total", "Updates that receivers confirmed.", acks);
   counter("remuda_controller_nacks_total", "Updates that receivers rejected.", nacks);
   gauge("remuda_controller_image_bytes", "Bytes of image blobs on disk.", image_bytes);
+  gauge("remuda_controller_descriptors", "Open descriptors, as of the newest count.", descriptors);
+  gauge("remuda_controller_descriptor_limit", "Descriptors beyond which no connection is accepted.",
+        descriptor_limit);
+  counter("remuda_controller_accept_pauses_total",
+          "Times that new connections had to wait for descriptors.", accept_pauses);
   commit_seconds.Print("remuda_controller_commit_seconds", "Time to make a commit durable.", out);
   ack_seconds.Print("remuda_controller_ack_seconds",
                     "Time from sending an update to its confirmation.", out);

@@ -30,7 +30,8 @@ struct Metrics {
   std::atomic<int64_t> commit = 0;
   std::atomic<int64_t> commits = 0;
   std::atomic<int64_t> commit_failures = 0;
-  std::atomic<int64_t> commands = 0;  // that were part of commits
+  std::atomic<int64_t> store_failing = 0;  // 1: the newest commit failed
+  std::atomic<int64_t> commands = 0;       // that were part of commits
   std::atomic<int64_t> committed_rows = 0;
   std::atomic<int64_t> queued_requests = 0;
   std::atomic<int64_t> refused_requests = 0;  // because the queue was full
@@ -43,6 +44,9 @@ struct Metrics {
   std::atomic<int64_t> acks = 0;
   std::atomic<int64_t> nacks = 0;
   std::atomic<int64_t> image_bytes = 0;
+  std::atomic<int64_t> descriptors = 0;       // open, as of the newest count
+  std::atomic<int64_t> descriptor_limit = 0;  // no connection is accepted beyond it
+  std::atomic<int64_t> accept_pauses = 0;     // times that accepting waited for descriptors
   Histogram commit_seconds;
   Histogram ack_seconds;  // from an update's send to its ACK
 

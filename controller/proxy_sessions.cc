@@ -1,9 +1,12 @@
 #include "controller/proxy_sessions.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "common/status.h"
+#include "controller/core/execute.h"
 #include "controller/core/time.h"
 #include "controller/limits.h"
 
@@ -91,13 +94,32 @@ void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {
 void ProxySessions::SetListeners(
     const std::string& name,
     const google::protobuf::RepeatedPtrField<proxy::v1::ListenerStatus>& listeners) {
-  core::ProxyObservation& seen = Seen(name);
-  seen.listener_errors.clear();
+  std::map<core::ListenerId, core::ListenerTrouble> now;
+  auto& before = Seen(name).listener_errors;
   for (const proxy::v1::ListenerStatus& listener : listeners) {
-    if (listener.error().empty()) continue;
-    seen.listener_errors[listener.load_balancer() + ":" + std::to_string(listener.port())] =
-        listener.error();
+    // What is not ours is not kept, whatever a proxy says.
+    if (engine_.state().Find<v1::LoadBalancer>(listener.load_balancer()) == nullptr) continue;
+    const core::ListenerId id{listener.load_balancer(), listener.port()};
+    const auto known = before.find(id);
+    if (!listener.error().empty()) {
+      now[id] = {listener.error(), known == before.end() ? engine_.Now() : known->second.since};
+      if (known == before.end()) Note({name, id, listener.error()});
+    } else if (known != before.end()) {
+      Note({name, id, ""});
+    }
   }
+  before = std::move(now);
+}
+
+void ProxySessions::Note(core::NoteListener note) {
+  spdlog::warn("proxy {}: listener {}:{}: {}", note.proxy, note.listener.first,
+               note.listener.second, note.error.empty() ? "is open again" : note.error);
+  engine_.Add({
+      .decide = [note = std::move(note)](core::Draft& draft, const core::Context& context)
+          -> absl::Status { return core::Execute(draft, note, context).status(); },
+      // History alone: what counts is shown with the load balancer, also if this is lost.
+      .done = [](const absl::Status&, const core::State&) {},
+  });
 }
 
 void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthReport& report) {

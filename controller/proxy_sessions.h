@@ -44,6 +44,7 @@ class ProxySessions final : public ReceiverSessions {
   void OnAckMessage(Session& session, const proxy::v1::Ack& ack);
   void SetListeners(const std::string& name,
                     const google::protobuf::RepeatedPtrField<proxy::v1::ListenerStatus>& listeners);
+  void Note(core::NoteListener note);
   void OnHealth(const std::string& name, const proxy::v1::HealthReport& report);
   void OnStats(Session& session, const proxy::v1::StatsReport& report);
   void SetBusy(Session& session,

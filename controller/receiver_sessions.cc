@@ -17,7 +17,7 @@ constexpr size_t kMaxTextBytes = 255;
 }  // namespace
 
 void ReceiverSessions::OnOpened(const StreamPtr& stream) {
-  if (closing_) return stream->Close(Unavailable("the controller is stopping"));
+  if (closing_) return stream->Close(Unavailable(kStopping));
   if (sessions_.size() >= limits::kMaxSessions) {
     return stream->Close(LimitExceeded(
         "kMaxSessions", "there are " + std::to_string(limits::kMaxSessions) + " sessions already"));
@@ -77,8 +77,7 @@ void ReceiverSessions::Forget(const Session& session) {
 
 void ReceiverSessions::CloseAll() {
   closing_ = true;
-  while (!sessions_.empty())
-    End(*sessions_.begin()->second, Unavailable("the controller is stopping"));
+  while (!sessions_.empty()) End(*sessions_.begin()->second, Unavailable(kStopping));
 }
 
 absl::Status ReceiverSessions::Check(const HelloFields& hello) const {

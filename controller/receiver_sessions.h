@@ -22,6 +22,9 @@
 
 namespace remuda {
 
+// What calls and streams are told that end with the controller (UNAVAILABLE).
+inline constexpr char kStopping[] = "the controller is stopping";
+
 // Who this controller is.
 struct Identity {
   std::string cluster_id;
@@ -86,6 +89,8 @@ class ReceiverSessions : public StreamHandler {
   virtual v1::ReceiverStatus& StatusOf(const std::string& name) = 0;
   virtual void Confirm(const std::string& name, int64_t commit) = 0;
   virtual std::atomic<int64_t>& session_count() = 0;
+
+  bool is_closing() const { return closing_; }
 
   // For Handle. Checks a hello and makes `session` the one of its name: an earlier one ends with
   // ABORTED.

@@ -3,6 +3,7 @@
 #include <grpcpp/ext/channelz_service_plugin.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
@@ -25,8 +26,9 @@ void Limit(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              limits::kMinPingIntervalMs);
-  // Two controllers on one port would share the connections between them.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, limits::kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, limits::kIdleConnectionMs);
+  builder.SetResourceQuota(grpc::ResourceQuota("controller").Resize(limits::kReceiveMemoryBytes));
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, kSyncThreads);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
@@ -42,7 +44,10 @@ Server::Server(Controller& controller, BlobWorker worker)
       proxies_(controller) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
+                                                      size_t max_descriptors,
                                                       Controller& controller, BlobWorker worker) {
+  absl::StatusOr<std::unique_ptr<Acceptor>> acceptor = Acceptor::Listen(endpoint);
+  if (!acceptor.ok()) return acceptor.status();
   grpc::EnableDefaultHealthCheckService(true);
   // gRPC's own health service carries no description: without this, reflection lists a service that
   // it cannot describe, and clients such as `buf curl --list-methods` give up.
@@ -52,22 +57,23 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
   std::unique_ptr<Server> server(new Server(controller, worker));
   grpc::ServerBuilder builder;
   Limit(builder);
-  const bool is_ipv6 = endpoint.address.find(':') != std::string::npos;
-  const std::string host = is_ipv6 ? "[" + endpoint.address + "]" : endpoint.address;
-  int port = 0;
-  builder.AddListeningPort(host + ":" + std::to_string(endpoint.port),
-                           grpc::InsecureServerCredentials(), &port);
+  server->connections_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      grpc::InsecureServerCredentials());
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
            &server->images_, &server->agents_, &server->proxies_}) {
     builder.RegisterService(service);
   }
   for (const auto& service : server->services_) builder.RegisterService(service.get());
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return Unavailable("--listen " + host + ":" + std::to_string(endpoint.port) +
-                       " cannot be listened on: is it in use?");
-  }
-  server->address_ = host + ":" + std::to_string(port);
+  if (server->server_ == nullptr) return Internal("gRPC's server cannot be started");
+  server->acceptor_ = *std::move(acceptor);
+  server->acceptor_->Start(
+      max_descriptors, controller.metrics, [connections = server->connections_.get()](int fd) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+        connection.fd = fd;
+        connections->HandleNewConnection(&connection);
+      });
   return server;
 }
 
@@ -75,6 +81,7 @@ Server::~Server() { Stop(absl::ZeroDuration()); }
 
 void Server::Stop(absl::Duration grace) {
   if (server_ == nullptr) return;
+  acceptor_->Stop();
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
   server_->Wait();
   server_ = nullptr;

@@ -4,11 +4,13 @@
 
 #include <absl/status/statusor.h>
 #include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "controller/acceptor.h"
 #include "controller/calls.h"
 #include "controller/image_service.h"
 #include "controller/options.h"
@@ -19,8 +21,10 @@ namespace remuda {
 
 class Server {
  public:
-  // The others outlive it; the loop runs until after Stop.
+  // Accepts connections while fewer than `max_descriptors` are open. The others outlive it; the
+  // loop runs until after Stop.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Endpoint& endpoint,
+                                                       size_t max_descriptors,
                                                        Controller& controller, BlobWorker worker);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -31,7 +35,7 @@ class Server {
   void Stop(absl::Duration grace);
 
   // "ADDRESS:PORT", as it listens.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return acceptor_->address(); }
 
  private:
   Server(Controller& controller, BlobWorker worker);
@@ -41,8 +45,9 @@ class Server {
   std::vector<std::unique_ptr<grpc::Service>> services_;
   AgentStreams agents_;
   ProxyStreams proxies_;
-  std::string address_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 }  // namespace remuda

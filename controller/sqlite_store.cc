@@ -1,6 +1,7 @@
 #include "controller/sqlite_store.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sqlite3.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <random>
 #include <utility>
 
+#include "common/private_directory.h"
 #include "common/status.h"
 
 namespace remuda {
@@ -136,7 +138,28 @@ absl::Status SqliteStore::Lock() {
   return absl::OkStatus();
 }
 
+// The file holds private keys and the cluster's secret. SQLite gives its other files the mode of
+// the first.
+absl::Status SqliteStore::KeepPrivate() {
+  const int fd = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return Unavailable(path_ + ": cannot be opened: " + std::strerror(errno));
+  close(fd);
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const absl::StatusOr<bool> was_open = MakePrivateFile(path_ + suffix);
+    if (!was_open.ok()) return was_open.status();
+    if (*was_open) {
+      spdlog::warn(
+          "{}{} could be read by others: now it cannot. It holds private keys; if somebody may "
+          "have "
+          "read it, make new ones",
+          path_, suffix);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SqliteStore::OpenDatabase() {
+  if (absl::Status status = KeepPrivate(); !status.ok()) return status;
   const int flags =
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) != SQLITE_OK) return Error("open");

@@ -15,8 +15,8 @@ namespace remuda {
 class SqliteStore final : public Store {
  public:
   // Opens the file, or makes it, and locks FILE.lock for as long as it is open.
-  // FAILED_PRECONDITION: another process has it open, or its schema is newer than this program. The
-  // directory must exist.
+  // FAILED_PRECONDITION: another process has it open, or its schema is newer than this program, or
+  // others can read it and that cannot be changed. The directory must exist.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path);
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
@@ -30,6 +30,7 @@ class SqliteStore final : public Store {
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}
 
   absl::Status Lock();
+  absl::Status KeepPrivate();
   absl::Status OpenDatabase();
   absl::Status MakeSchema();
   absl::Status Prepare();

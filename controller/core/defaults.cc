@@ -167,6 +167,7 @@ void ClearOutputOnly(v1::TargetGroup& value) {
 
 void ClearOutputOnly(v1::LoadBalancer& value) {
   value.clear_create_time();
+  value.clear_listener_errors();
   value.clear_etag();
 }
 

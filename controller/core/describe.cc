@@ -1,8 +1,11 @@
 #include "controller/core/describe.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <string>
 
 #include "controller/core/deployment.h"
+#include "controller/core/gates.h"
 #include "controller/core/members.h"
 #include "controller/core/reconcile_pass.h"
 
@@ -82,7 +85,7 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
   return out;
 }
 
-v1::AutoScalingGroup Describe(const Draft& draft, const Observations&, Time,
+v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time,
                               const v1::AutoScalingGroup& group) {
   v1::AutoScalingGroup out = group;
   const std::string id = IdOf(group.name());
@@ -95,6 +98,32 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations&, Time,
   std::string deployment;
   ActiveDeployment(draft, id, &deployment);
   status.set_deployment(deployment);
+  if (!seen.store.error.empty()) {
+    status.set_waiting(absl::StrCat(status.waiting(), status.waiting().empty() ? "" : "; ",
+                                    "the store commits nothing, so instances are neither started "
+                                    "nor replaced: ",
+                                    seen.store.error));
+  }
+  return out;
+}
+
+v1::LoadBalancer Describe(const Draft& draft, const Observations& seen, Time now,
+                          const v1::LoadBalancer& balancer) {
+  v1::LoadBalancer out = balancer;
+  const std::string id = IdOf(balancer.name());
+  draft.ForEach<v1::Proxy>([&](const std::string& proxy, const v1::Proxy&) {
+    const auto it = seen.proxies.find(proxy);
+    if (it == seen.proxies.end() || !IsLive(seen, &it->second, now)) return;
+    const auto& errors = it->second.listener_errors;
+    for (auto error = errors.lower_bound({id, 0});
+         error != errors.end() && error->first.first == id; ++error) {
+      v1::ListenerError& told = *out.add_listener_errors();
+      told.set_proxy(proxy);
+      told.set_port(error->first.second);
+      told.set_error(error->second.error);
+      *told.mutable_since() = ToProto(error->second.since);
+    }
+  });
   return out;
 }
 

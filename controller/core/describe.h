@@ -11,8 +11,13 @@ namespace remuda::core {
 v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
                         const v1::Deployment& deployment);
 
-// With the counts of status, and the deployment under way.
+// With the counts of status, the deployment under way, and in `waiting` also what keeps the store
+// from committing.
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
                               const v1::AutoScalingGroup& group);
+
+// With the listeners that live proxies cannot open.
+v1::LoadBalancer Describe(const Draft& draft, const Observations& seen, Time now,
+                          const v1::LoadBalancer& balancer);
 
 }  // namespace remuda::core

@@ -17,7 +17,6 @@
 
 namespace remuda::core {
 
-// What a command may look at beside the draft.
 // What a certificate says, or what is wrong with it.
 struct CertificateFacts {
   std::vector<std::string> dns_names;
@@ -29,6 +28,7 @@ struct CertificateFacts {
 using CertificateReader = CertificateFacts (*)(std::string_view certificate_pem,
                                                std::string_view private_key_pem);
 
+// What a command may look at beside the draft.
 struct Context {
   const Observations& seen;
   Time now;
@@ -41,10 +41,20 @@ struct RegisterImage {
   v1::Image image;
 };
 
+// A listener that a proxy could not open, or could open after all: an activity of its load
+// balancer.
+struct NoteListener {
+  std::string proxy;
+  ListenerId listener;
+  std::string error;  // empty: it listens again
+};
+
 using google::protobuf::Empty;
 
 absl::StatusOr<v1::Image> Execute(Draft&, const RegisterImage&, const Context&);
 absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteImageRequest&, const Context&);
+
+absl::StatusOr<Empty> Execute(Draft&, const NoteListener&, const Context&);
 
 absl::StatusOr<v1::LaunchTemplate> Execute(Draft&, const v1::CreateLaunchTemplateVersionRequest&,
                                            const Context&);

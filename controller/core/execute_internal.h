@@ -127,6 +127,10 @@ inline v1::AutoScalingGroup Shown(const Draft& draft, const Context& context,
                                   const v1::AutoScalingGroup& row) {
   return Describe(draft, context.seen, context.now, row);
 }
+inline v1::LoadBalancer Shown(const Draft& draft, const Context& context,
+                              const v1::LoadBalancer& row) {
+  return Describe(draft, context.seen, context.now, row);
+}
 inline v1::Deployment Shown(const Draft& draft, const Context& context, const v1::Deployment& row) {
   return Describe(draft, context.seen, context.now, row);
 }

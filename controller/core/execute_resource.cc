@@ -8,8 +8,9 @@ namespace remuda::core {
 namespace {
 
 const std::vector<std::string_view>& ReadOnlyFields() {
-  static const auto* const kFields = new std::vector<std::string_view>{
-      "name", "create_time", "etag", "deleting", "status", "dns_names", "expire_time"};
+  static const auto* const kFields =
+      new std::vector<std::string_view>{"name",   "create_time", "etag",        "deleting",
+                                        "status", "dns_names",   "expire_time", "listener_errors"};
   return *kFields;
 }
 

@@ -21,6 +21,15 @@ namespace remuda::core {
 // (id of the target group, id of the target within it).
 using TargetId = std::pair<std::string, std::string>;
 
+// (id of the load balancer, port).
+using ListenerId = std::pair<std::string, int>;
+
+// Why a listener does not listen at a proxy, and since when that has been so.
+struct ListenerTrouble {
+  std::string error;
+  Time since = absl::InfinitePast();
+};
+
 // How long silence is borne. Settings of the controller, constant while it runs.
 struct Patience {
   Duration host_lost_after = absl::Seconds(10);
@@ -58,8 +67,14 @@ struct ProxyObservation {
   std::map<TargetId, proxy::v1::TargetStats> stats;
   int64_t active_connections = 0;
   int64_t requests = 0;
-  std::map<std::string, std::string, std::less<>> listener_errors;  // "LOADBALANCER:PORT" -> why
+  std::map<ListenerId, ListenerTrouble> listener_errors;  // of listeners that do not listen
   v1::ReceiverStatus config;
+};
+
+// Whether commits reach the disk.
+struct StoreObservation {
+  std::string error;                  // why the newest commit failed; empty: it did not
+  Time since = absl::InfinitePast();  // when the first of the failed ones in a row did
 };
 
 struct Observations {
@@ -69,6 +84,7 @@ struct Observations {
   Patience patience;
   std::map<std::string, HostObservation, std::less<>> hosts;
   std::map<std::string, ProxyObservation, std::less<>> proxies;
+  StoreObservation store;
 };
 
 // When a receiver was last known to be there (null: it has not reported): never before `start`, so

@@ -174,8 +174,9 @@ v1::Proxy ShowProxy(const Snapshot& from, std::string_view id, const v1::Proxy& 
   out.set_proxy_version(seen->hello.version());
   *out.mutable_config() = seen->config;
   out.mutable_config()->set_confirmed_commit(seen->confirmed_commit);
-  for (const auto& [listener, why] : seen->listener_errors) {
-    out.add_listener_errors(absl::StrCat(listener, ": ", why));
+  for (const auto& [listener, trouble] : seen->listener_errors) {
+    out.add_listener_errors(
+        absl::StrCat(listener.first, ":", listener.second, ": ", trouble.error));
   }
   out.set_active_connections(seen->active_connections);
   out.set_requests(seen->requests);

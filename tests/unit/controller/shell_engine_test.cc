@@ -73,9 +73,11 @@ class EngineTest : public testing::Test {
   HeldCommitter committer_;
   Metrics metrics_;
   absl::Status lost_;
+  std::string store_error_;
   Engine engine_{{.state = {},
                   .patience = {},
-                  .on_leadership_lost = [this](const absl::Status& why) { lost_ = why; }},
+                  .on_leadership_lost = [this](const absl::Status& why) { lost_ = why; },
+                  .on_store = [this](const std::string& why) { store_error_ = why; }},
                  clock_,
                  committer_,
                  metrics_};
@@ -178,6 +180,35 @@ TEST_F(EngineTest, ReconciliationTriesAgainAfterAFailureButNotAtOnce) {
   clock_.now += limits::kCommitRetryDelay;
   engine_.Turn();
   EXPECT_TRUE(committer_.has_work());
+}
+
+TEST_F(EngineTest, AStoreThatFailsIsSaidUntilItCommitsAgain) {
+  EXPECT_EQ(engine_.seen().store.error, "");
+  Count("a");
+  engine_.Turn();
+  committer_.Finish(Unavailable("disk is full"));
+  EXPECT_EQ(engine_.seen().store.error, "disk is full");
+  EXPECT_EQ(store_error_, "disk is full");
+  EXPECT_EQ(metrics_.store_failing, 1);
+  const absl::Time since = clock_.now;
+  // There is nothing to commit any more; it is looked whether one could.
+  clock_.now += limits::kCommitRetryDelay;
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work()) << "nothing would tell that the cause is gone";
+  EXPECT_EQ(committer_.rows(), 0U);
+  committer_.Finish(Unavailable("disk is full"));
+  EXPECT_EQ(engine_.seen().store.since, since) << "when it began";
+  clock_.now += limits::kCommitRetryDelay;
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work());
+  committer_.Finish(1);
+  EXPECT_EQ(engine_.seen().store.error, "");
+  EXPECT_EQ(store_error_, "");
+  EXPECT_EQ(metrics_.store_failing, 0);
+  engine_.Turn();
+  clock_.now += limits::kCommitRetryDelay;
+  engine_.Turn();
+  EXPECT_FALSE(committer_.has_work()) << "it goes on with empty commits";
 }
 
 TEST_F(EngineTest, AnotherLeaderIsSaidOnce) {

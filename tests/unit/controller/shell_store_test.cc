@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -239,6 +240,37 @@ TEST(SqliteStoreTest, LoadsAHundredThousandInstances) {
   EXPECT_EQ(state.All<v1::Instance>().size(), 100'000U);
   EXPECT_EQ(state.InstancesOnHost("h7").size(), 100U);
   std::printf("100,000 instances loaded in %lld ms\n", static_cast<long long>(took.count()));
+}
+
+TEST(SqliteStoreTest, ItsFilesAreForNobodyElse) {
+  namespace fs = std::filesystem;
+  const TemporaryDirectory dir;
+  const fs::perms others = fs::perms::group_all | fs::perms::others_all;
+  const auto open_to_others = [&](const std::string& name) {
+    return (fs::status(dir / name).permissions() & others) != fs::perms::none;
+  };
+  const mode_t before = umask(0);
+  {
+    auto store = OpenOrDie(dir / "state.db");
+    ASSERT_TRUE(store->Campaign().ok());
+    for (const char* name : {"state.db", "state.db-wal", "state.db-shm", "state.db.lock"})
+      EXPECT_FALSE(open_to_others(name)) << name;
+  }
+  // As an earlier version left it.
+  fs::permissions(dir / "state.db", fs::perms(0644));
+  OpenOrDie(dir / "state.db");
+  EXPECT_FALSE(open_to_others("state.db"));
+  umask(before);
+}
+
+TEST(SqliteStoreTest, ARowOfAKindThatIsNotKnownIsRefused) {
+  // A newer program's, after a downgrade: it became a request record.
+  core::State state;
+  const absl::Status status = state.Load(static_cast<Kind>(99), "x", "", 1);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("kind 99"));
+  EXPECT_FALSE(state.Load(static_cast<Kind>(0), "x", "", 1).ok());
+  EXPECT_TRUE(state.Load(core::kLastKind, "x", "", 1).ok());
 }
 
 }  // namespace

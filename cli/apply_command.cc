@@ -28,6 +28,9 @@ const char* OutcomeWord(v1::AppliedResource::Outcome outcome, bool dry_run) {
   }
 }
 
+// What the controller takes (its limits::kMaxRequestBytes).
+constexpr size_t kMaxRequestBytes = size_t{8} << 20;
+
 ExitCode FailApply(Context& context, const std::string& errors) {
   context.err << errors << "\nremuda apply: nothing was applied\n";
   return ExitCode::kFailed;
@@ -41,6 +44,11 @@ ExitCode RunApply(Context& context, const ApplyOptions& options) {
   manifest->request.set_validate_only(options.dry_run);
   manifest->request.set_request_id(NewRequestId());
 
+  if (const size_t bytes = manifest->request.ByteSizeLong(); bytes > kMaxRequestBytes) {
+    return FailApply(context, "the manifests make a request of " + std::to_string(bytes) +
+                                  " bytes; the controller takes at most " +
+                                  std::to_string(kMaxRequestBytes) + ": apply fewer at once");
+  }
   const ControllerClient client(context.settings);
   const auto response = client.Call<v1::ApplyResourcesResponse>(
       *client.apply, &v1::ApplyService::Stub::ApplyResources, manifest->request);

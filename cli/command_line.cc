@@ -116,6 +116,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   AddTargetCommand(*app, context);
   AddHostCommand(*app, context);
   AddActivitiesCommand(*app, context);
+  AddClusterCommand(*app, context);
   AddCompletionCommand(*app, context);
   return app;
 }

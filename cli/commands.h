@@ -11,6 +11,7 @@ namespace remuda::cli {
 
 void AddActivitiesCommand(CLI::App& app, Context& context);
 void AddApplyCommand(CLI::App& app, Context& context);
+void AddClusterCommand(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
 void AddDeleteCommand(CLI::App& app, Context& context);
 void AddDeployCommand(CLI::App& app, Context& context);

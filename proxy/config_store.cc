@@ -68,7 +68,11 @@ absl::StatusOr<StoredConfig> DecodeStoredConfig(std::string_view bytes) {
 }
 
 ConfigStore::ConfigStore(const std::string& directory) : path_(directory + "/config") {
-  std::filesystem::create_directories(directory);
+  const std::filesystem::path path = std::filesystem::absolute(directory).lexically_normal();
+  std::filesystem::create_directories(path.parent_path());
+  // The file is closed to others by itself; a new directory is, too.
+  mkdir(path.c_str(), 0700);
+  std::filesystem::create_directories(path);  // throws if it is none
   thread_ = std::thread([this] { Run(); });
 }
 

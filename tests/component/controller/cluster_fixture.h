@@ -17,6 +17,7 @@
 #include "remuda/v1/image.grpc.pb.h"
 #include "tests/component/controller/controller_process.h"
 #include "tests/component/controller/fake_receivers.h"
+#include "tests/component/controller/tar.h"
 #include "tests/wait.h"
 
 namespace remuda {
@@ -60,7 +61,7 @@ class ClusterTest : public testing::Test {
   // Template shop, target group blue, group blue of `desired`, load balancer shop.
   void ApplyShop(int desired) {
     v1::Image image;
-    ASSERT_TRUE(Push("shop-v1", "the app", {}, &image).ok());
+    ASSERT_TRUE(Push("shop-v1", TarOf("the app"), {}, &image).ok());
     v1::ApplyResourcesRequest request;
     auto& shop = *request.add_resources()->mutable_launch_template();
     shop.set_name("shop");

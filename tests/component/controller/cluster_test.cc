@@ -98,7 +98,7 @@ TEST_F(ClusterTest, AKilledControllerComesBackWithEverythingAndAHigherEpoch) {
 
 TEST_F(ClusterTest, ImagesAreVerifiedResumedAndForgotten) {
   StartController({"--image-limit", "3Mi"});
-  const std::string bytes(2'500'000, 'i');
+  const std::string bytes = TarOf(std::string(2'500'000, 'i'));
   v1::Image image;
   v1::ImageHeader wrong;
   wrong.set_digest("sha256:" + std::string(64, '0'));
@@ -112,7 +112,7 @@ TEST_F(ClusterTest, ImagesAreVerifiedResumedAndForgotten) {
   ASSERT_TRUE(Push("app", bytes, {}, &image).ok());
   EXPECT_EQ(image.digest(), "sha256:" + Sha256Hex(bytes));
   EXPECT_TRUE(Push("app", bytes, {}, &image).ok()) << "the same bytes again are no error";
-  EXPECT_EQ(Push("app", "other", {}, &image).error_code(), grpc::ALREADY_EXISTS);
+  EXPECT_EQ(Push("app", TarOf("other"), {}, &image).error_code(), grpc::ALREADY_EXISTS);
 
   const auto stub = v1::ImageService::NewStub(channel_);
   for (const int64_t offset :

@@ -22,6 +22,7 @@
 #include "remuda/v1/cluster.pb.h"
 #include "remuda/v1/deployment.pb.h"
 #include "remuda/v1/image.pb.h"
+#include "remuda/v1/target_group.pb.h"
 #include "tests/component/controller/controller_process.h"
 #include "tests/component/controller/fake_receivers.h"
 
@@ -300,17 +301,31 @@ TEST_F(MethodsTest, AMessageOverTheLimitIsRefusedAndOthersAreNot) {
   const auto* apply =
       DescriptorPool::generated_pool()->FindMethodByName("remuda.v1.ApplyService.ApplyResources");
   v1::ApplyResourcesRequest request;
-  request.set_request_id(std::string(5 << 20, 'x'));
+  request.set_request_id(std::string(9 << 20, 'x'));
+  const grpc::Status ours = Call(*apply, request.SerializeAsString());
+  EXPECT_EQ(ours.error_code(), grpc::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(ours.error_message(), testing::HasSubstr("more than 8388608"));
+  request.set_request_id(std::string(20 << 20, 'x'));
   EXPECT_EQ(Call(*apply, request.SerializeAsString()).error_code(), grpc::RESOURCE_EXHAUSTED);
+  // As much as a manifest may have.
+  request.set_request_id(std::string(7 << 20, 'x'));
+  EXPECT_EQ(Call(*apply, request.SerializeAsString()).error_code(), grpc::INVALID_ARGUMENT);
   request.set_request_id("short");
   EXPECT_EQ(Call(*apply, request.SerializeAsString()).error_code(), grpc::INVALID_ARGUMENT);
 }
 
-TEST_F(MethodsTest, UnknownFieldsAreIgnored) {
-  const auto* get =
-      DescriptorPool::generated_pool()->FindMethodByName("remuda.v1.ClusterService.GetCluster");
-  // Field 1000, a varint.
-  EXPECT_TRUE(Call(*get, std::string("\xc0\x3e\x01", 3)).ok());
+TEST_F(MethodsTest, UnknownFieldsOfReadsAreIgnoredAndOfWritesRefused) {
+  const auto* pool = DescriptorPool::generated_pool();
+  const auto* get = pool->FindMethodByName("remuda.v1.ClusterService.GetCluster");
+  const std::string unknown("\xc0\x3e\x01", 3);  // field 1000, a varint
+  EXPECT_TRUE(Call(*get, unknown).ok());
+  const auto* create = pool->FindMethodByName("remuda.v1.TargetGroupService.CreateTargetGroup");
+  v1::CreateTargetGroupRequest request;
+  request.set_target_group_id("blue");
+  request.mutable_target_group();
+  const grpc::Status status = Call(*create, request.SerializeAsString() + unknown);
+  EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), testing::HasSubstr("field 1000 is not known"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "common/background_sink.h"
+#include "common/utf8.h"
 
 namespace remuda {
 namespace {
@@ -26,19 +27,6 @@ class JsonMessageFlag final : public spdlog::custom_flag_formatter {
     return std::make_unique<JsonMessageFlag>();
   }
 };
-
-// Length of the UTF-8 sequence that begins at text[i], or 0 if it is none.
-size_t Utf8Length(std::string_view text, size_t i) {
-  const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
-  const unsigned char first = byte(i);
-  const size_t length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first >= 0x80 && (first < 0xC2 || first > 0xF4)) return 0;
-  if (i + length > text.size()) return 0;
-  for (size_t k = 1; k < length; ++k) {
-    if ((byte(i + k) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
 
 // Of the newest logger; null if it has none.
 std::atomic<const BackgroundSink*> background{nullptr};
@@ -68,7 +56,7 @@ std::string JsonEscape(std::string_view text) {
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
     const char c = text[i];
-    const size_t length = Utf8Length(text, i);
+    const size_t length = Utf8Length(text.substr(i));
     if (length == 0) {
       out += "\\ufffd";
       ++i;

@@ -5,10 +5,11 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
-#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
+
+#include "common/utf8.h"
 
 namespace remuda {
 namespace {
@@ -21,45 +22,9 @@ struct Refused {
 
 SourcePosition ToPosition(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
-bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-// Bytes of the sequence that a lead byte begins; 0 if none can begin with it.
-size_t SequenceLength(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2) return 0;
-  if (lead < 0xE0) return 2;
-  if (lead < 0xF0) return 3;
-  return lead < 0xF5 ? 4 : 0;
-}
-
-// RFC 3629, section 4: shortest form only, no surrogates, nothing above U+10FFFF.
-bool MayFollow(unsigned char lead, unsigned char second) {
-  switch (lead) {
-    case 0xE0:
-      return second >= 0xA0;
-    case 0xED:
-      return second <= 0x9F;
-    case 0xF0:
-      return second >= 0x90;
-    case 0xF4:
-      return second <= 0x8F;
-    default:
-      return true;
-  }
-}
-
 // NUL is refused too: no field may hold one.
 bool IsCleanUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const auto lead = static_cast<unsigned char>(text.front());
-    const size_t length = SequenceLength(lead);
-    if (lead == 0 || length == 0 || length > text.size()) return false;
-    const std::string_view rest = text.substr(1, length - 1);
-    if (!std::all_of(rest.begin(), rest.end(), IsContinuation)) return false;
-    if (!rest.empty() && !MayFollow(lead, static_cast<unsigned char>(rest.front()))) return false;
-    text.remove_prefix(length);
-  }
-  return true;
+  return text.find('\0') == std::string_view::npos && IsUtf8(text);
 }
 
 class TreeBuilder : public YAML::EventHandler {

@@ -1,6 +1,5 @@
 #include "controller/options.h"
 
-#include <arpa/inet.h>
 #include <google/protobuf/duration.pb.h>
 
 #include <CLI/CLI.hpp>
@@ -122,31 +121,6 @@ void Check(const Options& options) {
 }
 
 }  // namespace
-
-std::string ParseEndpoint(const std::string& text, Endpoint& endpoint) {
-  const std::string wrong = "\"" + text + "\" is not ADDRESS:PORT, with a numeric address";
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return wrong;
-  std::string address = text.substr(0, colon);
-  if (address == "localhost") address = "127.0.0.1";
-  const bool bracketed = address.size() > 2 && address.front() == '[' && address.back() == ']';
-  if (bracketed) address = address.substr(1, address.size() - 2);
-  const char* begin = text.data() + colon + 1;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(begin, end, endpoint.port);
-  if (error != std::errc() || rest != end) return wrong;
-  in_addr v4{};
-  in6_addr v6{};
-  if (!bracketed && inet_pton(AF_INET, address.c_str(), &v4) == 1) {
-    endpoint.is_loopback = (ntohl(v4.s_addr) >> 24) == 127;
-  } else if (bracketed && inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
-    endpoint.is_loopback = IN6_IS_ADDR_LOOPBACK(&v6);
-  } else {
-    return wrong;
-  }
-  endpoint.address = std::move(address);
-  return "";
-}
 
 int ParseOptions(int argc, char** argv, Options& options) {
   CLI::App app("Holds the cluster's state, decides, and tells agents and proxies.",

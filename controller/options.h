@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "common/endpoint.h"
 #include "controller/core/observations.h"
 #include "controller/limits.h"
 
@@ -25,14 +26,5 @@ struct Options {
 // Fills `options`. -1: go on; else the program's exit code (0 after --help and --version, 2 for a
 // wrong use), with what is to be said already printed.
 int ParseOptions(int argc, char** argv, Options& options);
-
-// A numeric address and port, as --listen takes them.
-struct Endpoint {
-  std::string address;  // without brackets
-  uint16_t port = 0;
-  bool is_loopback = false;
-};
-// Fills `endpoint`, or answers what is wrong with `text`.
-std::string ParseEndpoint(const std::string& text, Endpoint& endpoint);
 
 }  // namespace remuda

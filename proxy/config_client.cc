@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "common/grpc_channel.h"
+#include "common/message_text.h"
 
 namespace remuda::proxy {
 
@@ -39,6 +40,8 @@ class ConfigClient::Stream final
   void Write(v1::ConnectRequest message) {
     is_writing_ = true;
     outgoing_ = std::move(message);
+    // What targets answered, and errors, stand in it. Statistics hold numbers and ids only.
+    if (!outgoing_.has_stats()) MakeTextValid(outgoing_);
     StartWrite(&outgoing_);
   }
   bool can_write() const { return !is_writing_ && !is_released_; }

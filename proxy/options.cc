@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/endpoint.h"
 #include "proxy/core/target_state.h"
 
 namespace remuda::proxy {
@@ -59,6 +60,7 @@ void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& 
 struct RawOptions {
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7490";
+  bool insecure = false;
 };
 
 void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
@@ -84,6 +86,9 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
       ->envname("REMUDA_ADMIN")
       ->type_name("ADDRESS:PORT")
       ->capture_default_str();
+  app.add_flag("--insecure", raw.insecure,
+               "Allow admin pages beyond loopback: no authentication, no TLS")
+      ->envname("REMUDA_INSECURE");
   app.add_option("--workers", options.workers, "Worker threads; 0: one a core")
       ->envname("REMUDA_WORKERS")
       ->check(CLI::Range(size_t{0}, kMaxWorkers))
@@ -140,11 +145,11 @@ void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
   }
   if (!options.controller.empty() && options.name.empty())
     throw CLI::ValidationError("--controller needs --name");
-  const size_t colon = raw.admin.rfind(':');
-  if (colon == std::string::npos || colon == 0 ||
-      !CLI::detail::lexical_cast(raw.admin.substr(colon + 1), options.admin_port))
-    throw CLI::ValidationError("--admin", "'" + raw.admin + "' is not ADDRESS:PORT");
-  options.admin_address = raw.admin.substr(0, colon);
+  Endpoint admin;
+  if (const std::string wrong = CheckAdminEndpoint(raw.admin, raw.insecure, admin); !wrong.empty())
+    throw CLI::ValidationError("--admin", wrong);
+  options.admin_address = admin.address;
+  options.admin_port = admin.port;
   for (const std::string& label : raw.labels) {
     const size_t equals = label.find('=');
     if (equals == 0 || equals == std::string::npos)

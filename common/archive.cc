@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,11 +23,15 @@
 #include <vector>
 
 #include "common/sha256.h"
+#include "common/utf8.h"
 
 namespace remuda {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Of a name or a rule in an error.
+constexpr size_t kMaxShownBytes = 300;
 
 struct FreeReader {
   void operator()(archive* a) const { archive_read_free(a); }
@@ -48,8 +53,31 @@ std::string ErrorOf(archive* a) {
 
 absl::Status Refused(const std::string& archive, const std::string& entry,
                      const std::string& rule) {
-  return absl::InvalidArgumentError(absl::StrCat(archive, ": entry \"", entry, "\": ", rule));
+  // Names and rules (which hold links' targets) need not be UTF-8, and may be as long as they like.
+  return absl::InvalidArgumentError(absl::StrCat(archive, ": entry \"",
+                                                 ValidUtf8(entry, kMaxShownBytes),
+                                                 "\": ", ValidUtf8(rule, kMaxShownBytes)));
 }
+
+// While one lives, this thread takes names for UTF-8. libarchive asks the locale what a name's
+// bytes mean, and in the "C" locale, in which programs begin, it refuses to pack any beyond ASCII.
+class Utf8Names {
+ public:
+  Utf8Names() : utf8_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (utf8_ != nullptr) before_ = uselocale(utf8_);
+  }
+  ~Utf8Names() {
+    if (utf8_ == nullptr) return;
+    uselocale(before_);
+    freelocale(utf8_);
+  }
+  Utf8Names(const Utf8Names&) = delete;
+  Utf8Names& operator=(const Utf8Names&) = delete;
+
+ private:
+  locale_t utf8_;
+  locale_t before_ = nullptr;
+};
 
 std::vector<std::string_view> Components(std::string_view path) {
   std::vector<std::string_view> out;
@@ -179,7 +207,12 @@ class Packer {
   }
 
   absl::Status WriteHeader(const std::string& name, archive_entry* entry) {
-    if (archive_write_header(out_.get(), entry) == ARCHIVE_OK) return absl::OkStatus();
+    const int code = archive_write_header(out_.get(), entry);
+    if (code == ARCHIVE_OK) return absl::OkStatus();
+    // Written all the same, its bytes as they are.
+    const char* target = archive_entry_symlink(entry);
+    if (code == ARCHIVE_WARN && !(IsUtf8(name) && IsUtf8(target == nullptr ? "" : target)))
+      return absl::OkStatus();
     return absl::UnavailableError(absl::StrCat(root_, "/", name, ": ", ErrorOf(out_.get())));
   }
 
@@ -397,6 +430,7 @@ absl::StatusOr<PackedArchive> PackDirectory(const std::string& directory,
   if (!fs::is_directory(directory, error)) {
     return absl::InvalidArgumentError(absl::StrCat(directory, ": must be a directory"));
   }
+  const Utf8Names utf8_names;
   absl::StatusOr<PackedArchive> result = Packer(directory, options).Run(archive_path);
   if (!result.ok()) unlink(archive_path.c_str());
   return result;
@@ -405,11 +439,13 @@ absl::StatusOr<PackedArchive> PackDirectory(const std::string& directory,
 absl::StatusOr<UnpackedArchive> UnpackArchive(const std::string& archive_path,
                                               const std::string& directory,
                                               const ArchiveLimits& limits) {
+  const Utf8Names utf8_names;
   return Unpacker(archive_path, archive_path, limits).Run(directory);
 }
 
 absl::Status CheckArchive(const std::string& archive_path, const ArchiveLimits& limits,
                           const std::function<bool()>& cancelled) {
+  const Utf8Names utf8_names;
   return Unpacker(archive_path, "the archive", limits).Look(cancelled);
 }
 

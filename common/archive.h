@@ -40,7 +40,8 @@ struct UnpackedArchive {
 
 // Packs what is below `directory` (not itself) into the new file `archive_path` as tar.zst.
 // Deterministic: names are sorted, owners and times are left out, so that the same names, modes and
-// contents give the same bytes. On error the file is removed.
+// contents give the same bytes, whatever the locale: names are taken for UTF-8, and those that are
+// not are kept as they are. On error the file is removed.
 absl::StatusOr<PackedArchive> PackDirectory(const std::string& directory,
                                             const std::string& archive_path,
                                             const PackOptions& options = {});

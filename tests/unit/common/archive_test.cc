@@ -105,6 +105,34 @@ TEST(Archive, PackThenUnpackGivesTheSameTree) {
   EXPECT_EQ(fs::read_symlink(temp / "out/lib/deep/up"), "../../run.sh");
 }
 
+TEST(Archive, NamesBeyondAsciiArePackedInAnyLocale) {
+  // This program runs in the "C" locale, as all of ours do.
+  TempDir temp;
+  Write(temp / "app/\xc3\xbc.txt", "u");
+  Write(temp / "app/caf\xe9", "latin 1");
+  Write(temp / "app/plain", "p");
+  fs::create_symlink("\xc3\xbc.txt", temp / "app/link");
+  const auto packed = PackDirectory(temp / "app", temp / "a.tar.zst");
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ(packed->entries, 4u);
+  fs::create_directory(temp / "out");
+  const auto unpacked = UnpackArchive(temp / "a.tar.zst", temp / "out");
+  ASSERT_TRUE(unpacked.ok()) << unpacked.status();
+  EXPECT_EQ(Read(temp / "out/\xc3\xbc.txt"), "u");
+  EXPECT_EQ(Read(temp / "out/caf\xe9"), "latin 1");
+  EXPECT_EQ(Read(temp / "out/link"), "u");
+}
+
+TEST(Archive, ARefusalIsTextWhateverTheNameIs) {
+  TempDir temp;
+  const std::string target = "/" + std::string(5000, 'x');
+  MakeArchive(temp / "a", {{.name = "link", .mode = S_IFLNK | 0777, .symlink = target}});
+  fs::create_directory(temp / "out");
+  const std::string refused(UnpackArchive(temp / "a", temp / "out").status().message());
+  EXPECT_LT(refused.size(), 1000u) << "as long as the archive's author likes";
+  EXPECT_NE(refused.find("(cut)"), std::string::npos);
+}
+
 TEST(Archive, PackingIsDeterministic) {
   TempDir temp;
   for (const char* side : {"one", "two"}) {

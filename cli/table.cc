@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@ using google::protobuf::Timestamp;
 
 constexpr size_t kColumnGap = 2;
 constexpr size_t kShownDigest = 19;  // "sha256:" and 12 digits
+constexpr size_t kPrintedLines = 3;  // of what an instance printed last
 
 using Row = std::vector<std::string>;
 
@@ -97,9 +99,20 @@ std::string StrategyText(const v1::DeploymentStrategy& strategy) {
   return "blue-green";
 }
 
+// With the last lines that the instance printed, on one line; -o yaml shows all there are.
+std::string CauseOf(const v1::Activity& activity) {
+  std::vector<std::string> lines =
+      absl::StrSplit(activity.log_tail(), '\n', absl::SkipWhitespace());
+  if (lines.empty()) return OrDash(activity.cause());
+  if (lines.size() > kPrintedLines)
+    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(kPrintedLines));
+  return absl::StrCat(activity.cause(), activity.cause().empty() ? "" : "; ",
+                      "it printed last: ", absl::StrJoin(lines, " | "));
+}
+
 Row RowOf(const v1::Activity& activity, const Timestamp& /*now*/) {
   return {FormatClock(activity.start_time()), OrDash(activity.resource()),
-          EnumText(activity.status()), activity.description(), OrDash(activity.cause())};
+          EnumText(activity.status()), activity.description(), CauseOf(activity)};
 }
 
 Row RowOf(const v1::AutoScalingGroup& group, const Timestamp& now) {

@@ -5,6 +5,16 @@
 #include "controller/core/health.h"
 
 namespace remuda::core {
+namespace {
+
+// Whole lines, so that no character is cut.
+std::string LastLines(const std::string& text) {
+  if (text.size() <= kLogTailBytes) return text;
+  const size_t newline = text.find('\n', text.size() - kLogTailBytes);
+  return newline == std::string::npos ? "" : text.substr(newline + 1);
+}
+
+}  // namespace
 
 std::string Pass::Note(const Story& story) {
   v1::Activity activity;
@@ -13,6 +23,7 @@ std::string Pass::Note(const Story& story) {
   activity.set_deployment(story.deployment);
   activity.set_description(story.description);
   activity.set_cause(story.cause);
+  activity.set_log_tail(story.log_tail);
   activity.set_status(story.status);
   *activity.mutable_start_time() = ToProto(now);
   if (story.status != v1::ACTIVITY_STATUS_IN_PROGRESS) {
@@ -22,11 +33,13 @@ std::string Pass::Note(const Story& story) {
   return draft.Note(std::move(activity));
 }
 
-void Pass::Close(std::string_view activity, v1::ActivityStatus status) {
+void Pass::Close(std::string_view activity, v1::ActivityStatus status,
+                 const std::string& log_tail) {
   const auto before = draft.Find<v1::Activity>(activity);
   if (before == nullptr || before->status() != v1::ACTIVITY_STATUS_IN_PROGRESS) return;
   v1::Activity after = *before;
   after.set_status(status);
+  after.set_log_tail(log_tail);
   *after.mutable_end_time() = ToProto(now);
   Put(activity, std::move(after));
 }
@@ -81,14 +94,20 @@ void Pass::Terminate(std::string_view id, std::string_view cause, bool unhealthy
   const auto before = draft.Find<v1::Instance>(id);
   const bool ending = before->state() == v1::INSTANCE_STATE_DRAINING ||
                       before->state() == v1::INSTANCE_STATE_STOPPING;
-  Close(before->activity(),
-        unhealthy ? v1::ACTIVITY_STATUS_FAILED : v1::ACTIVITY_STATUS_SUCCESSFUL);
+  // What it printed last goes with the news of its end: the launch's that failed, and the end's
+  // own.
+  const ProcessFact fact = ProcessOf(seen, id, *before);
+  const std::string log_tail =
+      unhealthy && fact.status != nullptr ? LastLines(fact.status->log_tail()) : "";
+  Close(before->activity(), unhealthy ? v1::ACTIVITY_STATUS_FAILED : v1::ACTIVITY_STATUS_SUCCESSFUL,
+        log_tail);
   if (!ending) {
     Note({.group = before->auto_scaling_group(),
           .instance = std::string(id),
           .description = absl::StrCat("Took instance ", std::string(id), " on host ",
                                       before->host(), " out of service: its process is gone"),
-          .cause = std::string(cause)});
+          .cause = std::string(cause),
+          .log_tail = log_tail});
   }
   v1::Instance after = *before;
   after.set_unhealthy(after.unhealthy() || unhealthy);

@@ -40,6 +40,8 @@ inline constexpr Duration kTerminatedKeptFor = absl::Hours(1);
 inline constexpr size_t kTerminatedKept = 100;
 // Activities that are kept.
 inline constexpr int64_t kActivitiesKept = 10'000;
+// Bytes of what an instance printed last, in the activity of its end. Agents send no more.
+inline constexpr size_t kLogTailBytes = 1024;
 // Hosts that must be known for a loss of most of them to stop replacements.
 inline constexpr int kMassLossMinHosts = 3;
 // Of a group, at most one in so many (at least one) is replaced for its health at once.
@@ -87,10 +89,12 @@ class Pass {
     std::string description;
     std::string cause;
     v1::ActivityStatus status = v1::ACTIVITY_STATUS_SUCCESSFUL;
+    std::string log_tail = "";  // see activity.proto
   };
   std::string Note(const Story& story);
   // Ends an activity that is under way; nothing if there is none of that id.
-  void Close(std::string_view activity, v1::ActivityStatus status);
+  void Close(std::string_view activity, v1::ActivityStatus status,
+             const std::string& log_tail = "");
 
   // Whether most of the known hosts (if they are enough to tell) are lost: then no instance of
   // theirs is replaced.

@@ -139,6 +139,29 @@ TEST(Life, AnEndThatNobodySawIsToldAsTheAgentSaysIt) {
             "its process is gone: the host was restarted");
 }
 
+TEST(Life, WhatItPrintedLastIsInTheActivitiesOfItsEnd) {
+  World world = Shop(1);
+  world.Desired("blue", 2);
+  world.Step();
+  const std::string id = world.Pending("blue")[0];
+  const std::string launch = world.Get<v1::Instance>(id).activity();
+  world.Killed(id, 0);
+  world.Status(id).set_log_tail("starting\nFATAL: no database\n");
+  world.Step();
+  EXPECT_EQ(world.Get<v1::Activity>(launch).status(), v1::ACTIVITY_STATUS_FAILED);
+  EXPECT_EQ(world.Get<v1::Activity>(launch).log_tail(), "starting\nFATAL: no database\n");
+  EXPECT_EQ(world.LastActivity("out of service").log_tail(), "starting\nFATAL: no database\n");
+
+  // An agent that sends more is not trusted with the store: whole lines, as many as may be.
+  const std::string other = world.InService("blue")[0];
+  world.Killed(other);
+  std::string more(5000, 'x');
+  more += "\ncaf\xc3\xa9\n";
+  world.Status(other).set_log_tail(more);
+  world.Step();
+  EXPECT_EQ(world.LastActivity("out of service").log_tail(), "caf\xc3\xa9\n");
+}
+
 TEST(Life, CrashLoopsWaitLongerEachTime) {
   World world = Shop(1);
   world.Advance(absl::Seconds(20));

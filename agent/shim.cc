@@ -21,6 +21,7 @@
 #include "agent/app_start.h"
 #include "agent/instance_dir.h"
 #include "agent/log_files.h"
+#include "agent/log_pace.h"
 #include "agent/process.h"
 #include "agent/record.h"
 
@@ -28,7 +29,7 @@ namespace remuda::agent {
 namespace {
 
 constexpr int kPipeBytes = 256 * 1024;
-constexpr size_t kReadBytes = size_t{64} * 1024;
+constexpr size_t kReadBytes = size_t{256} * 1024;
 // How often the tree is looked through again while it is being killed, for what was forked
 // meanwhile.
 constexpr int kKillPassMs = 10;
@@ -161,10 +162,13 @@ class Shim {
       timeout =
           static_cast<int>(std::clamp<int64_t>(stop_deadline_ms_ - MonotonicMs(), 0, 3'600'000));
     }
+    const auto pause = static_cast<int>(pace_.WaitMs(MonotonicMs()));
+    const bool reads = pipe_.valid() && pause == 0;
+    if (pipe_.valid() && pause > 0) timeout = timeout < 0 ? pause : std::min(timeout, pause);
     pollfd polled[2] = {{signals_.get(), POLLIN, 0}, {pipe_.get(), POLLIN, 0}};
-    poll(polled, pipe_.valid() ? 2 : 1, timeout);
+    poll(polled, reads ? 2 : 1, timeout);
     // One read a round, so that an app which prints without end cannot keep the signals waiting.
-    if (pipe_.valid() && polled[1].revents != 0) ReadLog();
+    if (reads && polled[1].revents != 0) ReadLog();
   }
 
   // False: there is nothing more to read now.
@@ -174,6 +178,7 @@ class Shim {
     const ssize_t n = read(pipe_.get(), buffer, sizeof buffer);
     if (n > 0) {
       log_.Append(std::string_view(buffer, static_cast<size_t>(n)));
+      pace_.Took(n, MonotonicMs());
       return true;
     }
     if (n < 0 && errno == EINTR) return true;
@@ -270,6 +275,7 @@ class Shim {
   const InstanceDir dir_;
   const Record run_;
   LogWriter log_;
+  LogPace pace_;
   Fd signals_;
   Fd pipe_;  // read end; invalid once every writer closed it
   Phase phase_ = Phase::kRunning;

@@ -25,11 +25,26 @@ constexpr int kFileWorkers = 3;
 constexpr size_t kMaxQueuedForLogs = 16;
 constexpr std::chrono::milliseconds kMinUsageInterval{100};
 
+// A Hello, and the report after it, hold every instance; the controller takes 4 MiB at once.
+constexpr size_t kMaxStatusBytes = size_t{3} << 20;
+
 // Keys of the identity record.
 constexpr char kClusterId[] = "cluster_id";
 constexpr char kEpoch[] = "epoch";
 
 uint64_t SeedOf(const std::string& name) { return std::hash<std::string>()(name + RandomHex()); }
+
+// The statuses of all instances in one message: if they are too large, without what was printed
+// last, which is in the logs too.
+void AddStatuses(std::vector<v1::InstanceStatus> statuses,
+                 google::protobuf::RepeatedPtrField<v1::InstanceStatus>& out) {
+  size_t bytes = 0;
+  for (const v1::InstanceStatus& status : statuses) bytes += status.ByteSizeLong();
+  for (v1::InstanceStatus& status : statuses) {
+    if (bytes > kMaxStatusBytes) status.clear_log_tail();
+    *out.Add() = std::move(status);
+  }
+}
 
 // Worker thread: packs an instance's directory and pushes it as an image. Empty: done; else why
 // not.
@@ -74,24 +89,20 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                 .on_welcome = [this](const v1::Welcome& welcome) { return OnWelcome(welcome); },
                 .on_message = [this](const v1::ConnectResponse& message) { OnMessage(message); },
                 .on_down = [this](const std::string&) { OnDown(); }}),
-      logs_(loop, {.directory_of =
-                       [this](const std::string& id) {
-                         const auto ids = instances_.Ids();
-                         const bool known = std::find(ids.begin(), ids.end(), id) != ids.end();
-                         return known ? instances_.Dir(id).Logs() : std::string();
-                       },
-                   .is_alive =
-                       [this](const std::string& id) {
-                         const InstanceRun* run = instances_.FindRun(id);
-                         return run != nullptr && run->state != RunState::kEnded;
-                       },
-                   .send =
-                       [this](v1::LogChunk chunk) {
-                         v1::ConnectRequest message;
-                         *message.mutable_log() = std::move(chunk);
-                         session_.Send(std::move(message));
-                       },
-                   .has_room = [this] { return session_.queued() < kMaxQueuedForLogs; }}) {}
+      logs_(loop,
+            {.directory_of = [this](const std::string& id) { return instances_.LogDirectory(id); },
+             .is_alive =
+                 [this](const std::string& id) {
+                   const InstanceRun* run = instances_.FindRun(id);
+                   return run != nullptr && run->state != RunState::kEnded;
+                 },
+             .send =
+                 [this](v1::LogChunk chunk) {
+                   v1::ConnectRequest message;
+                   *message.mutable_log() = std::move(chunk);
+                   session_.Send(std::move(message));
+                 },
+             .has_room = [this] { return session_.queued() < kMaxQueuedForLogs; }}) {}
 
 Agent::~Agent() {
   loop_.Cancel(usage_timer_);
@@ -155,8 +166,7 @@ v1::Hello Agent::MakeHello() {
   *hello.mutable_capacity() = CapacityOf(options_.data_directory);
   hello.set_boot_id(BootId());
   hello.set_version(options_.version);
-  for (v1::InstanceStatus& status : instances_.Statuses())
-    *hello.add_instances() = std::move(status);
+  AddStatuses(instances_.Statuses(), *hello.mutable_instances());
   return hello;
 }
 
@@ -190,10 +200,8 @@ bool Agent::OnWelcome(const v1::Welcome& welcome) {
   // Statuses may have changed between the Hello and now, when nothing could be sent: all once more,
   // in one message.
   v1::ConnectRequest message;
-  for (v1::InstanceStatus& status : instances_.Statuses()) {
-    *message.mutable_report()->add_instances() = std::move(status);
-  }
-  if (message.has_report()) session_.Send(std::move(message));
+  AddStatuses(instances_.Statuses(), *message.mutable_report()->mutable_instances());
+  if (message.report().instances_size() > 0) session_.Send(std::move(message));
   instances_.SessionUp();
   ReportUsage();
   return true;
@@ -300,6 +308,12 @@ void Agent::ReportUsage() {
 
 void Agent::AddPages(AdminHttp& http) const {
   http.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
+  http.Handle("/readyz", [counters = counters_](const AdminRequest&) {
+    if (counters->session_up != 0) return AdminResponse{.body = "ok\n"};
+    return AdminResponse{
+        .status = 503,
+        .body = "no session with the controller; apps run on, and are restarted here\n"};
+  });
   http.Handle("/metrics", [counters = counters_](const AdminRequest&) {
     AdminResponse response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

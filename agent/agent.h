@@ -47,8 +47,8 @@ class Agent {
   // SIGCHLD came.
   void ReapChildren() { instances_.supervisor().ReapStrays(); }
 
-  // /healthz and /metrics; before the server starts. They read only what is made for other threads
-  // to read.
+  // /healthz, /readyz and /metrics; before the server starts. They read only what is made for other
+  // threads to read.
   void AddPages(AdminHttp& http) const;
 
  private:

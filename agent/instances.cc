@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <utility>
+
+#include "agent/log_tail.h"
 
 namespace remuda::agent {
 namespace {
@@ -18,6 +22,11 @@ using std::chrono::milliseconds;
 
 // A run this long ends a row of setbacks.
 constexpr std::chrono::seconds kSteadyRun{30};
+constexpr std::chrono::seconds kForgetRetry{1};
+constexpr std::chrono::seconds kPruneEvery{60};
+constexpr milliseconds kSweepEvery{500};
+// Cgroups that wait to be empty; more are left where they are.
+constexpr size_t kMaxLeftCgroups = 1000;
 
 Progress ProgressOf(RunState state, bool has_files) {
   switch (state) {
@@ -29,6 +38,8 @@ Progress ProgressOf(RunState state, bool has_files) {
       return Progress::kStopping;
     case RunState::kEnded:
       return Progress::kEnded;
+    case RunState::kLocked:
+      return Progress::kLocked;
     case RunState::kNone:
       break;
   }
@@ -42,11 +53,6 @@ bool IsAlive(const InstanceRun& run) {
 
 uint64_t HashOf(const std::string& id) { return std::hash<std::string>()(id); }
 
-void SetTime(google::protobuf::Timestamp* time, int64_t unix_ms) {
-  time->set_seconds(unix_ms / 1000);
-  time->set_nanos(static_cast<int32_t>(unix_ms % 1000) * 1'000'000);
-}
-
 }  // namespace
 
 Instances::Instances(EventLoop& loop, TaskThreads& transfers, TaskThreads& files,
@@ -57,25 +63,32 @@ Instances::Instances(EventLoop& loop, TaskThreads& transfers, TaskThreads& files
       options_(std::move(options)),
       images_({.directory = options_.data_directory + "/images"}, source),
       cgroups_(Cgroups::Detect()),
-      supervisor_(loop,
-                  {.instances_directory = options_.data_directory + "/instances",
-                   .program = options_.program,
-                   .on_change = [this](const std::string& id) { OnRunChange(id); },
-                   .on_end = [](const std::string&,
-                                const Record& run) { return Cgroups::End(run.All(key::kCgroup)); },
-                   .delete_tree =
-                       [this](const std::string& path) {
-                         files_.Post([path] {
-                           std::error_code error;
-                           fs::remove_all(path, error);
-                         });
-                       }}),
+      logs_({.directory = options_.data_directory + "/logs"}),
+      supervisor_(
+          loop, {.instances_directory = options_.data_directory + "/instances",
+                 .program = options_.program,
+                 .on_change = [this](const std::string& id) { OnRunChange(id); },
+                 .on_end = [this](const std::string&,
+                                  const Record& run) { return EndCgroups(run.All(key::kCgroup)); },
+                 .on_forget =
+                     [this](const std::string& id) {
+                       logs_.Keep(id, Dir(id).Logs(), std::chrono::system_clock::now());
+                     },
+                 .delete_tree =
+                     [this](const std::string& path) {
+                       files_.Post([path] {
+                         std::error_code error;
+                         fs::remove_all(path, error);
+                       });
+                     }}),
       file_(std::make_shared<AssignmentFile>(options_.data_directory + "/assignment")) {
   session_.down_since = EventLoop::Now();
 }
 
 Instances::~Instances() {
   for (auto& [id, instance] : instances_) loop_.Cancel(instance.timer);
+  loop_.Cancel(prune_timer_);
+  loop_.Cancel(cgroup_timer_);
 }
 
 absl::Status Instances::Open() {
@@ -93,11 +106,19 @@ absl::Status Instances::Open() {
   }
   for (const auto& [id, assigned] : assignment_.instances()) instances_[id];
   supervisor_.AdoptAll();
-  for (const std::string& id : supervisor_.Ids()) instances_[id];
+  for (const std::string& id : supervisor_.Ids()) {
+    const InstanceRun& run = *supervisor_.Find(id);
+    instances_[id];
+    if (run.state == RunState::kEnded) NoteEnd(id, run);
+  }
   for (auto& [id, instance] : instances_)
     if (fs::is_directory(Dir(id).App(), error))
       instance.files_of = ReadWholeFile(Dir(id).Image()).value_or("");
-  // Not at once: the loop begins, and a session may come, before anything is decided.
+  logs_.Open();
+  PruneLogs();
+  PruneImages();
+  // Not at once: the loop begins, and a session may come, before anything is decided. And not
+  // before all of the above is known: to what was not yet taken up, one that runs looks absent.
   loop_.Post([this] { EvaluateAll(); });
   return absl::OkStatus();
 }
@@ -135,7 +156,7 @@ std::optional<Refusal> Instances::Apply(const v1::AssignmentUpdate& update, int6
 }
 
 void Instances::SessionUp() {
-  session_.up = true;
+  session_ = {.up = true, .up_since = EventLoop::Now()};
   EvaluateAll();
 }
 
@@ -149,12 +170,6 @@ std::vector<std::string> Instances::Ids() const {
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances_) ids.push_back(id);
   return ids;
-}
-
-std::vector<v1::InstanceStatus> Instances::Statuses() const {
-  std::vector<v1::InstanceStatus> all;
-  for (const auto& [id, instance] : instances_) all.push_back(StatusOf(id));
-  return all;
 }
 
 std::string Instances::HolderOf(int port, const std::string& except) const {
@@ -185,6 +200,7 @@ Facts Instances::FactsOf(const std::string& id) const {
   if (instance.preparing) facts.progress = Progress::kPreparing;
   facts.failed = instance.failed;
   facts.failure_is_final = instance.failure_is_final;
+  facts.failing_since = instance.failing_since;
   facts.since = instance.since;
   facts.setbacks = instance.setbacks;
   return facts;
@@ -218,11 +234,15 @@ void Instances::Evaluate(const std::string& id) {
     case Action::kForget:
       Forget(id);
       break;
+    case Action::kGiveUp:
+      GiveUp(id);
+      break;
   }
 }
 
 void Instances::Fail(const std::string& id, const absl::Status& status, bool final) {
   Instance& instance = instances_[id];
+  if (!instance.failed) instance.failing_since = EventLoop::Now();
   instance.failed = true;
   instance.failure_is_final = final;
   instance.message = std::string(status.message());
@@ -230,6 +250,14 @@ void Instances::Fail(const std::string& id, const absl::Status& status, bool fin
   ++instance.setbacks;
   spdlog::warn("instance {}: {}{}", id, instance.message, final ? "" : " (will be tried again)");
   Evaluate(id);
+}
+
+void Instances::GiveUp(const std::string& id) {
+  Instance& instance = instances_[id];
+  instance.failure_is_final = true;
+  spdlog::warn("instance {}: could not be started for {} s: {}", id, kLaunchDeadline.count(),
+               instance.message);
+  Tell(id);
 }
 
 void Instances::Start(const std::string& id) {
@@ -241,6 +269,7 @@ void Instances::Start(const std::string& id) {
   Instance& instance = instances_[id];
   instance.failed = false;
   instance.message.clear();
+  instance.log_tail.clear();
   instance.started = EventLoop::Now();
 }
 
@@ -254,28 +283,61 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
   auto user = FindUser(launch_template.user());
   if (!user.ok()) return user.status();
   facts.user = *std::move(user);
-  facts.port = launch_template.port();
-  if (facts.port == 0) {
-    std::set<int> taken;
-    for (const auto& [other, instance] : instances_) {
-      if (const InstanceRun* run = supervisor_.Find(other); run != nullptr && other != id)
-        taken.insert(run->port);
-    }
-    const auto port = ports_.Pick(options_.host.address, taken);
-    if (!port.ok()) return port.status();
-    facts.port = *port;
-  } else if (!CanListen(options_.host.address, facts.port)) {
-    return absl::UnavailableError(
-        absl::StrCat("port ", facts.port, " on ", options_.host.address,
-                     " is in use by a process that is no instance of this host"));
-  }
+  const auto port = PortFor(id, launch_template);
+  if (!port.ok()) return port.status();
+  facts.port = *port;
   auto cgroups =
       cgroups_.Make(absl::StrCat(id, "-", RandomHex().substr(0, 6)), LimitsOf(launch_template));
   if (!cgroups.ok()) return cgroups.status();
   facts.cgroups = *std::move(cgroups);
   absl::Status status = supervisor_.Start(id, MakeRunRecord(assigned, facts));
-  if (!status.ok()) Cgroups::End(facts.cgroups);
+  if (!status.ok()) EndCgroups(facts.cgroups);
   return status;
+}
+
+absl::StatusOr<int> Instances::PortFor(const std::string& id,
+                                       const remuda::v1::LaunchTemplate& launch_template) {
+  const std::string& address = options_.host.address;
+  if (const int fixed = launch_template.port(); fixed != 0) {
+    if (CanListen(address, fixed)) return fixed;
+    return absl::UnavailableError(absl::StrCat("port ", fixed, " on ", address,
+                                               " is in use by a process that is no instance of "
+                                               "this host"));
+  }
+  std::set<int> taken;
+  for (const auto& [other, instance] : instances_) {
+    if (const InstanceRun* run = supervisor_.Find(other); run != nullptr && other != id)
+      taken.insert(run->port);
+  }
+  // The one it had, if it still can: proxies know it, and with no controller nobody tells them of
+  // another.
+  if (const InstanceRun* last = supervisor_.Find(id); last != nullptr && last->port != 0 &&
+                                                      taken.count(last->port) == 0 &&
+                                                      CanListen(address, last->port)) {
+    return last->port;
+  }
+  return ports_.Pick(address, taken);
+}
+
+bool Instances::EndCgroups(const std::vector<std::string>& directories) {
+  const bool out_of_memory = Cgroups::End(directories);
+  for (const std::string& directory : directories) {
+    if (access(directory.c_str(), F_OK) == 0 && left_cgroups_.size() < kMaxLeftCgroups)
+      left_cgroups_.push_back(directory);
+  }
+  SweepCgroups();
+  return out_of_memory;
+}
+
+// What has ended leaves its cgroup only when it is reaped, which somebody else may have to do.
+void Instances::SweepCgroups() {
+  left_cgroups_.erase(std::remove_if(left_cgroups_.begin(), left_cgroups_.end(),
+                                     [](const std::string& directory) {
+                                       return rmdir(directory.c_str()) == 0 || errno == ENOENT;
+                                     }),
+                      left_cgroups_.end());
+  loop_.Cancel(cgroup_timer_);
+  if (!left_cgroups_.empty()) cgroup_timer_ = loop_.After(kSweepEvery, [this] { SweepCgroups(); });
 }
 
 void Instances::Stop(const std::string& id) {
@@ -296,26 +358,49 @@ void Instances::Stop(const std::string& id) {
 void Instances::Forget(const std::string& id) {
   if (absl::Status status = supervisor_.Forget(id); !status.ok()) {
     spdlog::error("{}", std::string(status.message()));
+    instances_[id].timer = loop_.After(kForgetRetry, [this, id] { Evaluate(id); });
     return;
   }
   loop_.Cancel(instances_[id].timer);
   instances_.erase(id);
   if (options_.on_removed) options_.on_removed(id);
+  PruneImages();
+}
+
+void Instances::PruneImages() {
   std::set<std::string> used;
-  for (const auto& [other, assigned] : assignment_.instances())
+  for (const auto& [id, assigned] : assignment_.instances())
     used.insert(assigned.launch_template().image_digest());
   files_.Post([this, used = std::move(used)] { images_.Prune(used); });
 }
 
-void Instances::OnRunChange(const std::string& id) {
+std::string Instances::LogDirectory(const std::string& id) const {
+  std::error_code error;
+  const bool is_here = instances_.count(id) > 0;
+  if (is_here && fs::exists(Dir(id).Logs(), error)) return Dir(id).Logs();
+  const std::string kept = logs_.Find(id);
+  return kept.empty() && is_here ? Dir(id).Logs() : kept;
+}
+
+void Instances::PruneLogs() {
+  logs_.Prune(std::chrono::system_clock::now());
+  prune_timer_ = loop_.After(kPruneEvery, [this] { PruneLogs(); });
+}
+
+void Instances::NoteEnd(const std::string& id, const InstanceRun& run) {
   Instance& instance = instances_[id];
+  instance.since = EventLoop::Now();
+  const bool was_steady =
+      instance.started != TimePoint{} && instance.since - instance.started > kSteadyRun;
+  instance.setbacks = was_steady ? 1 : instance.setbacks + 1;
+  instance.message = run.end->error;
+  instance.log_tail = run.end->requested ? "" : LogTail(Dir(id).Logs());
+}
+
+void Instances::OnRunChange(const std::string& id) {
   const InstanceRun& run = *supervisor_.Find(id);
   if (run.state == RunState::kEnded) {
-    instance.since = EventLoop::Now();
-    const bool was_steady =
-        instance.started != TimePoint{} && instance.since - instance.started > kSteadyRun;
-    instance.setbacks = was_steady ? 1 : instance.setbacks + 1;
-    instance.message = run.end->error;
+    NoteEnd(id, run);
     Tell(id);
     // The end may be what another one waits for: its port is free.
     EvaluateAll();
@@ -340,79 +425,6 @@ void Instances::StopAll(std::function<void()> done) {
   }
   all_stopped_ = std::move(done);
   EvaluateAll();
-}
-
-v1::InstanceStatus Instances::StatusOf(const std::string& id) const {
-  const Instance& instance = instances_.at(id);
-  const InstanceRun* run = supervisor_.Find(id);
-  const Facts facts = FactsOf(id);
-  v1::InstanceStatus status;
-  status.set_instance(id);
-  status.set_message(instance.message);
-  if (run != nullptr) {
-    status.set_pid(run->app_pid);
-    status.set_port(run->port);
-    status.set_restarts(run->restarts);
-    if (run->started_unix_ms > 0) SetTime(status.mutable_start_time(), run->started_unix_ms);
-    if (run->end) {
-      auto* exit = status.mutable_exit();
-      exit->set_code(run->end->code);
-      exit->set_signal(run->end->signal);
-      exit->set_out_of_memory(run->end->out_of_memory);
-      exit->set_requested(run->end->requested);
-      SetTime(exit->mutable_time(), run->end->ended_unix_ms);
-    }
-  }
-  switch (facts.progress) {
-    case Progress::kPreparing:
-      status.set_state(v1::PROCESS_STATE_FETCHING);
-      break;
-    case Progress::kStarting:
-      status.set_state(v1::PROCESS_STATE_STARTING);
-      break;
-    case Progress::kRunning:
-      status.set_state(v1::PROCESS_STATE_RUNNING);
-      break;
-    case Progress::kStopping:
-      status.set_state(v1::PROCESS_STATE_STOPPING);
-      break;
-    case Progress::kEnded:
-      status.set_state(run->end->started ? v1::PROCESS_STATE_EXITED : v1::PROCESS_STATE_FAILED);
-      break;
-    case Progress::kAbsent:
-    case Progress::kPrepared:
-      if (facts.wanted == Wanted::kStopped) {
-        // Told to end before it ever ran: it has ended.
-        status.set_state(v1::PROCESS_STATE_EXITED);
-        status.mutable_exit()->set_code(-1);
-        status.mutable_exit()->set_requested(true);
-      } else if (facts.progress == Progress::kAbsent) {
-        status.set_state(v1::PROCESS_STATE_FETCHING);
-      } else {
-        status.set_state(v1::PROCESS_STATE_STARTING);
-        if (const auto* assigned = assignment_.Find(id);
-            facts.port_is_held && assigned != nullptr) {
-          const int port = assigned->launch_template().port();
-          status.set_message(absl::StrCat("waits for port ", port, ", which instance ",
-                                          HolderOf(port, id), " still has"));
-        }
-      }
-      break;
-  }
-  if (facts.failed && facts.failure_is_final && facts.wanted == Wanted::kRunning &&
-      facts.progress != Progress::kRunning) {
-    status.set_state(v1::PROCESS_STATE_FAILED);
-  }
-  return status;
-}
-
-void Instances::Tell(const std::string& id) {
-  const auto it = instances_.find(id);
-  if (it == instances_.end()) return;
-  v1::InstanceStatus status = StatusOf(id);
-  if (status.SerializeAsString() == it->second.told.SerializeAsString()) return;
-  it->second.told = status;
-  if (options_.on_status) options_.on_status(status);
 }
 
 }  // namespace remuda::agent

@@ -21,6 +21,7 @@
 #include "agent/core/decide.h"
 #include "agent/event_loop.h"
 #include "agent/image_cache.h"
+#include "agent/kept_logs.h"
 #include "agent/launch.h"
 #include "agent/supervisor.h"
 #include "agent/task_threads.h"
@@ -51,8 +52,8 @@ class Instances {
   // Reads the data directory: takes up the last assignment and everything that runs. Once, first.
   absl::Status Open();
 
-  // Takes an update up, or says what is wrong with it and changes nothing. Written to disk before
-  // it returns.
+  // Takes an update up, or says what is wrong with it and changes nothing. It is written to disk
+  // soon after, by a file worker (see Flush): a start without a controller may know an older one.
   std::optional<Refusal> Apply(const v1::AssignmentUpdate& update, int64_t min_epoch);
 
   void SessionUp();
@@ -71,6 +72,8 @@ class Instances {
   // nullptr: no process is known.
   const InstanceRun* FindRun(const std::string& id) const { return supervisor_.Find(id); }
   InstanceDir Dir(const std::string& id) const { return supervisor_.Dir(id); }
+  // Where the log of an instance is, of one that was forgotten a while ago too; empty: nowhere.
+  std::string LogDirectory(const std::string& id) const;
   Supervisor& supervisor() { return supervisor_; }
   std::string DescribeLimits() const { return cgroups_.Describe(); }
 
@@ -81,7 +84,9 @@ class Instances {
     bool failed = false;
     bool failure_is_final = false;
     std::string message;
+    std::string log_tail;  // of the last run, once it has ended and nobody asked for it
     TimePoint since{};
+    TimePoint failing_since{};
     TimePoint started{};
     int setbacks = 0;
     EventLoop::TimerId timer = 0;
@@ -90,6 +95,8 @@ class Instances {
 
   Facts FactsOf(const std::string& id) const;
   v1::InstanceStatus StatusOf(const std::string& id) const;
+  // Of one that does not run and has not: what it waits for.
+  void SetWaiting(const std::string& id, const Facts& facts, v1::InstanceStatus& status) const;
   // The instance that runs and has this port; empty: none.
   std::string HolderOf(int port, const std::string& except) const;
   void Evaluate(const std::string& id);
@@ -103,6 +110,15 @@ class Instances {
   void Stop(const std::string& id);
   void Forget(const std::string& id);
   void Fail(const std::string& id, const absl::Status& status, bool final);
+  void GiveUp(const std::string& id);
+  absl::StatusOr<int> PortFor(const std::string& id,
+                              const remuda::v1::LaunchTemplate& launch_template);
+  void NoteEnd(const std::string& id, const InstanceRun& run);
+  void PruneLogs();
+  void PruneImages();
+  // Whether the run met its memory limit; see Cgroups::End.
+  bool EndCgroups(const std::vector<std::string>& directories);
+  void SweepCgroups();
   void OnRunChange(const std::string& id);
   void Tell(const std::string& id);
   std::optional<std::string> LoadAssignment();
@@ -115,11 +131,14 @@ class Instances {
   Assignment assignment_;
   ImageCache images_;
   Cgroups cgroups_;
+  std::vector<std::string> left_cgroups_;  // ended, and not yet empty
   PortPicker ports_;
+  KeptLogs logs_;
   Supervisor supervisor_;
   SessionFacts session_;
   std::map<std::string, Instance> instances_;
   std::map<std::string, std::vector<std::string>> fetching_;  // digest → instances that wait for it
+  EventLoop::TimerId prune_timer_ = 0, cgroup_timer_ = 0;
   bool stopping_all_ = false;
   std::function<void()> all_stopped_;  // set while stopping_all_, until it was called
   std::shared_ptr<AssignmentFile> file_;

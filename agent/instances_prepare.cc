@@ -23,6 +23,9 @@ absl::Status MakeFiles(const std::string& image, const std::string& digest, cons
   // Others may pass through, to reach app/, but not list it.
   fs::create_directories(dir.path, error);
   chmod(dir.path.c_str(), 0711);
+  // Whatever is believed of the instance: where a shim lives, an app is using these files.
+  const auto lock = LockInstance(dir);
+  if (!lock.ok()) return lock.status();
   const std::string partial = dir.path + "/app.partial";
   fs::remove(dir.Image(), error);
   fs::remove_all(partial, error);

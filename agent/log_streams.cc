@@ -28,13 +28,13 @@ void LogStreams::Open(const v1::LogRequest& request) {
   }
   const std::string directory = options_.directory_of(request.instance());
   if (directory.empty())
-    return refuse(absl::StrCat("instance \"", request.instance(), "\" is not on this host"));
-  LogReader reader(directory);
+    return refuse(absl::StrCat("instance \"", request.instance(),
+                               "\" is not on this host, and no log of it is kept"));
+  const LogReader reader(directory);
   const auto lines = static_cast<uint64_t>(std::clamp(request.tail_lines(), 0, kMaxTailLines));
   const uint64_t offset = reader.TailOffset(lines, kMaxTailBytes);
   streams_.erase(request.stream_id());
-  streams_.emplace(request.stream_id(),
-                   Stream{request.instance(), std::move(reader), offset, request.follow()});
+  streams_.emplace(request.stream_id(), Stream{request.instance(), offset, request.follow()});
   Pump();
 }
 
@@ -57,7 +57,8 @@ bool LogStreams::PumpOne(int64_t id, Stream& stream) {
   while (options_.has_room()) {
     // Asked before the read: what was written before the end is then surely read.
     const bool more_can_come = stream.follow && options_.is_alive(stream.instance);
-    const LogReader::Chunk read = stream.reader.Read(stream.offset, kChunkBytes);
+    const LogReader reader(options_.directory_of(stream.instance));
+    const LogReader::Chunk read = reader.Read(stream.offset, kChunkBytes);
     v1::LogChunk chunk;
     chunk.set_stream_id(id);
     chunk.set_lost_bytes(static_cast<int64_t>(read.offset - std::min(stream.offset, read.offset)));

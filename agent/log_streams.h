@@ -40,9 +40,9 @@ class LogStreams {
   void Clear();
 
  private:
+  // The directory is looked up for each read: that of an instance which is forgotten moves.
   struct Stream {
     std::string instance;
-    LogReader reader;
     uint64_t offset = 0;
     bool follow = false;
   };

@@ -18,7 +18,9 @@
 #include "agent/event_loop.h"
 #include "agent/shim.h"
 #include "common/admin_http.h"
+#include "common/endpoint.h"
 #include "common/logging.h"
+#include "common/utf8.h"
 
 namespace remuda::agent {
 namespace {
@@ -27,6 +29,7 @@ struct Flags {
   AgentOptions agent;
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7470";
+  bool insecure = false;
   std::string log_level = "info";
   std::string ready_file;
 };
@@ -64,6 +67,10 @@ std::string CheckLabel(const std::string& text) {
              : "\"" + text + "\" must be KEY=VALUE";
 }
 
+std::string CheckText(const std::string& text) {
+  return IsUtf8(text) ? "" : "\"" + ValidUtf8(text) + "\" must be UTF-8";
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   AgentOptions& agent = flags.agent;
   agent.name = HostName();
@@ -78,16 +85,26 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->envname("REMUDA_CONTROLLER");
   app.add_option("--data-dir", agent.data_directory, "Where images, instances and logs are kept")
       ->envname("REMUDA_DATA_DIR");
-  app.add_option("--address", agent.address, "Address of this host, on which apps listen (HOST)")
+  app.add_option(
+         "--address", agent.address,
+         "Address of this host, on which apps listen (HOST) and proxies reach them; must be "
+         "given if the controller is on another machine")
       ->envname("REMUDA_ADDRESS")
       ->check(CheckAddress);
-  app.add_option("--zone", agent.zone, "Zone of this host")->envname("REMUDA_ZONE");
+  app.add_option("--zone", agent.zone, "Zone of this host")
+      ->envname("REMUDA_ZONE")
+      ->check(CheckText);
   app.add_option("--label", flags.labels, "KEY=VALUE; may be repeated")
       ->envname("REMUDA_LABEL")
       ->delimiter(',')
-      ->check(CheckLabel);
-  app.add_option("--admin", flags.admin, "Where /healthz and /metrics are served; empty: nowhere")
+      ->check(CheckLabel)
+      ->check(CheckText);
+  app.add_option("--admin", flags.admin,
+                 "Where /healthz, /readyz and /metrics are served; empty: nowhere")
       ->envname("REMUDA_ADMIN");
+  app.add_flag("--insecure", flags.insecure,
+               "Allow admin pages beyond loopback: no authentication, no TLS")
+      ->envname("REMUDA_INSECURE");
   app.add_option(
          "--ready-file", flags.ready_file,
          "Written once the apps are taken up and the admin pages are served: JSON with key http")
@@ -114,21 +131,27 @@ Fd HoldSignals() {
   return Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+// What the flags say together. Empty, or what is wrong.
+std::string WrongWith(const CLI::App& app, const Flags& flags) {
+  Endpoint admin;
+  if (!flags.admin.empty()) {
+    if (std::string wrong = CheckAdminEndpoint(flags.admin, flags.insecure, admin); !wrong.empty())
+      return "--admin: " + wrong;
+  }
+  if (app.get_option("--address")->count() == 0 && !IsOnThisMachine(flags.agent.controller)) {
+    return "--address: must be given, since the controller " + flags.agent.controller +
+           " is not on this machine: apps would listen on " + flags.agent.address +
+           ", where no proxy of another machine reaches them";
+  }
+  return "";
+}
+
 bool StartAdmin(const std::string& listen, const Agent& agent, std::unique_ptr<AdminHttp>& http) {
   if (listen.empty()) return true;
-  const size_t colon = listen.rfind(':');
-  std::string address = listen.substr(0, colon);
-  if (address.size() > 1 && address.front() == '[' && address.back() == ']')
-    address = address.substr(1, address.size() - 2);
-  char* end = nullptr;
-  const long port =
-      colon == std::string::npos ? -1 : std::strtol(listen.c_str() + colon + 1, &end, 10);
-  if (port < 0 || port > 65535 || end == listen.c_str() + colon + 1 || *end != '\0') {
-    std::cerr << "remuda-agent: --admin \"" << listen << "\": must be ADDRESS:PORT\n";
-    return false;
-  }
+  Endpoint endpoint;
+  ParseEndpoint(listen, endpoint);  // checked with the flags
   http = std::make_unique<AdminHttp>(
-      AdminHttp::Options{.address = address, .port = static_cast<uint16_t>(port)});
+      AdminHttp::Options{.address = endpoint.address, .port = endpoint.port});
   agent.AddPages(*http);
   if (const absl::Status status = http->Start(); !status.ok()) {
     std::cerr << "remuda-agent: " << status.message() << "\n";
@@ -186,6 +209,10 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e);
     return code == 0 ? 0 : 2;
+  }
+  if (const std::string wrong = WrongWith(app, flags); !wrong.empty()) {
+    std::cerr << "remuda-agent: " << wrong << "\n";
+    return 2;
   }
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');

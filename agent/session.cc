@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "agent/core/decide.h"
+#include "common/message_text.h"
 #include "remuda/agent/v1/agent.grpc.pb.h"
 
 namespace remuda::agent {
@@ -44,6 +45,9 @@ class SessionStream : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::Con
   }
 
   void Send(v1::ConnectRequest message) {
+    // Names in archives, errors, what apps print: one byte that is no UTF-8 would end the session,
+    // and the next one, which says the same.
+    MakeTextValid(message);
     const std::lock_guard lock(mutex_);
     if (ended_) return;
     outgoing_.push_back(std::move(message));

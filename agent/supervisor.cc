@@ -21,10 +21,10 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-// A shim writes `running` within milliseconds of its start; one that does not in this many tries of
-// kAdoptRetry is stuck.
-constexpr int kAdoptTries = 500;
 constexpr milliseconds kAdoptRetry{10};
+constexpr milliseconds kLockedRetry{500};
+// From the shim's start to its app's: milliseconds, unless the file system of its files hangs.
+constexpr std::chrono::seconds kStartDeadline{30};
 constexpr milliseconds kStrayPass{20};
 constexpr int kStrayPasses = 500;
 
@@ -32,13 +32,6 @@ int64_t UnixMs() {
   return std::chrono::duration_cast<milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
-}
-
-// The directory's lock, or invalid if a shim holds it.
-Fd TryLock(const InstanceDir& dir) {
-  Fd fd(open(dir.Lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (fd.valid() && flock(fd.get(), LOCK_EX | LOCK_NB) != 0) fd.Reset();
-  return fd;
 }
 
 ProcessName ShimName(const Record& running) {
@@ -94,6 +87,13 @@ absl::Status Spawn(const std::string& program, const std::string& directory, int
 
 }  // namespace
 
+absl::StatusOr<Fd> LockInstance(const InstanceDir& dir) {
+  Fd fd(open(dir.Lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", dir.Lock()));
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  return absl::UnavailableError(absl::StrCat(dir.path, ": another process has its lock"));
+}
+
 std::vector<ProcessStat> ProcessesOfRun(const std::string& run_id) {
   std::vector<ProcessStat> found;
   if (run_id.empty()) return found;
@@ -120,6 +120,7 @@ Supervisor::~Supervisor() {
   for (auto& [id, entry] : entries_) {
     if (entry.pidfd.valid()) loop_.Unwatch(entry.pidfd.get());
     if (entry.ready.valid()) loop_.Unwatch(entry.ready.get());
+    loop_.Cancel(entry.start_timer);
   }
 }
 
@@ -135,7 +136,7 @@ std::vector<std::string> Supervisor::Ids() const {
 }
 
 void Supervisor::Changed(const std::string& id) {
-  if (options_.on_change) options_.on_change(id);
+  if (options_.on_change && !adopting_all_) options_.on_change(id);
 }
 
 void Supervisor::AdoptAll() {
@@ -149,9 +150,11 @@ void Supervisor::AdoptAll() {
       doomed.push_back(it->path().string());
       continue;
     }
-    entries_[id];
-    Adopt(id);
+    entries_[id].adopting_since = EventLoop::Now();
   }
+  adopting_all_ = true;
+  for (const std::string& id : Ids()) Adopt(id);
+  adopting_all_ = false;
   for (const std::string& path : doomed) Delete(path);
 }
 
@@ -165,15 +168,10 @@ void Supervisor::Delete(const std::string& path) {
 }
 
 void Supervisor::LoadRunning(const std::string& id, const Record& running) {
-  const InstanceDir dir = Dir(id);
   InstanceRun& run = entries_[id].run;
   run.shim_pid = static_cast<pid_t>(running.Number(key::kShimPid));
   run.app_pid = static_cast<pid_t>(running.Number(key::kAppPid));
   run.started_unix_ms = running.Number(key::kStartedMs);
-  if (const auto how = Record::ReadFrom(dir.Run())) {
-    run.port = static_cast<int>(how->Number(key::kPort));
-    run.restarts = static_cast<int>(how->Number(key::kRestarts));
-  }
 }
 
 void Supervisor::Adopt(const std::string& id) {
@@ -181,10 +179,15 @@ void Supervisor::Adopt(const std::string& id) {
   if (it == entries_.end()) return;
   Entry& entry = it->second;
   const InstanceDir dir = Dir(id);
-  const bool nobody_there = TryLock(dir).valid();
+  const bool nobody_there = LockInstance(dir).ok();
   const auto running = Record::ReadFrom(dir.Running());
   const auto exit = Record::ReadFrom(dir.Exit());
   if (running) LoadRunning(id, *running);
+  // Even of one that never ran: it keeps its port.
+  if (const auto how = Record::ReadFrom(dir.Run())) {
+    entry.run.port = static_cast<int>(how->Number(key::kPort));
+    entry.run.restarts = static_cast<int>(how->Number(key::kRestarts));
+  }
 
   if (nobody_there) {
     if (exit) {
@@ -213,13 +216,18 @@ void Supervisor::Adopt(const std::string& id) {
     }
   }
   // A shim is just beginning (no record yet), or just ending (the lock goes last).
-  if (++entry.tries > kAdoptTries) {
-    spdlog::error(
-        "instance {}: its directory is locked by a process that is no shim of it; left alone", id);
+  if (EventLoop::Now() - entry.adopting_since < options_.adopt_patience) {
+    entry.run.state = RunState::kStarting;
+    loop_.After(kAdoptRetry, [this, id] { Adopt(id); });
     return;
   }
-  entry.run.state = RunState::kStarting;
-  loop_.After(kAdoptRetry, [this, id] { Adopt(id); });
+  // Or neither. Whoever it is may give the lock up, so it is looked at for as long as it does not.
+  loop_.After(kLockedRetry, [this, id] { Adopt(id); });
+  if (entry.run.state == RunState::kLocked) return;
+  spdlog::error("instance {}: {} is locked by a process that is no shim of it; left alone", id,
+                dir.path);
+  entry.run.state = RunState::kLocked;
+  Changed(id);
 }
 
 absl::Status Supervisor::Start(const std::string& id, const Record& run) {
@@ -228,9 +236,8 @@ absl::Status Supervisor::Start(const std::string& id, const Record& run) {
       now != nullptr && now->state != RunState::kNone && now->state != RunState::kEnded) {
     return absl::FailedPreconditionError(absl::StrCat("instance ", id, ": runs already"));
   }
-  Fd lock = TryLock(dir);
-  if (!lock.valid())
-    return absl::UnavailableError(absl::StrCat("instance ", id, ": its directory is locked"));
+  const auto lock = LockInstance(dir);
+  if (!lock.ok()) return lock.status();
   for (const std::string& stale : {dir.Running(), dir.Stop(), dir.Exit()}) unlink(stale.c_str());
   if (const int error = run.WriteTo(dir.Run()); error != 0) {
     return absl::ErrnoToStatus(error, absl::StrCat("write ", dir.Run()));
@@ -239,7 +246,7 @@ absl::Status Supervisor::Start(const std::string& id, const Record& run) {
   if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) return absl::ErrnoToStatus(errno, "pipe");
   Fd ready_read(ready[0]), ready_write(ready[1]);
   pid_t pid = 0;
-  if (absl::Status status = Spawn(options_.program, dir.path, ready_write.get(), lock.get(), &pid);
+  if (absl::Status status = Spawn(options_.program, dir.path, ready_write.get(), lock->get(), &pid);
       !status.ok()) {
     return status;
   }
@@ -252,6 +259,8 @@ absl::Status Supervisor::Start(const std::string& id, const Record& run) {
                           .port = static_cast<int>(run.Number(key::kPort)),
                           .restarts = static_cast<int>(run.Number(key::kRestarts))};
   entry.tries = 0;
+  entry.stuck.clear();
+  entry.start_timer = loop_.After(kStartDeadline, [this, id] { OnStuckStart(id); });
   entry.ready = std::move(ready_read);
   loop_.Watch(entry.ready.get(), [this, id] { OnReady(id); });
   WatchShim(id, std::move(pidfd));
@@ -267,6 +276,7 @@ void Supervisor::WatchShim(const std::string& id, Fd pidfd) {
 
 void Supervisor::OnReady(const std::string& id) {
   Entry& entry = entries_[id];
+  loop_.Cancel(entry.start_timer);
   char byte = 0;
   const bool runs = read(entry.ready.get(), &byte, 1) == 1;
   loop_.Unwatch(entry.ready.get());
@@ -275,6 +285,14 @@ void Supervisor::OnReady(const std::string& id) {
   if (const auto running = Record::ReadFrom(Dir(id).Running())) LoadRunning(id, *running);
   if (entry.run.state == RunState::kStarting) entry.run.state = RunState::kRunning;
   Changed(id);
+}
+
+void Supervisor::OnStuckStart(const std::string& id) {
+  const auto it = entries_.find(id);
+  if (it == entries_.end() || !it->second.ready.valid() || !it->second.pidfd.valid()) return;
+  it->second.stuck = absl::StrCat("the app's program did not begin within ",
+                                  std::chrono::seconds(kStartDeadline).count(), " s");
+  SendSignal(it->second.pidfd, SIGKILL);
 }
 
 void Supervisor::OnShimGone(const std::string& id) {
@@ -290,7 +308,7 @@ void Supervisor::OnShimGone(const std::string& id) {
   if (const auto exit = Record::ReadFrom(Dir(id).Exit())) {
     Ended(id, EndFrom(*exit));
   } else {
-    EndStrays(id, "its shim was killed");
+    EndStrays(id, entry.stuck.empty() ? "its shim was killed" : entry.stuck);
   }
   ReapStrays();  // one that ended before this shim was reaped had to wait behind it
 }
@@ -334,7 +352,8 @@ void Supervisor::EndStrays(const std::string& id, const std::string& why) {
   ReapStrays();
   Ended(id, {.ended_unix_ms = UnixMs(),
              .requested = ReadWholeFile(dir.Stop()).has_value(),
-             .error = why});
+             .error = why,
+             .started = it->second.stuck.empty()});
 }
 
 void Supervisor::Ended(const std::string& id, RunEnd end) {
@@ -374,6 +393,11 @@ absl::Status Supervisor::Forget(const std::string& id) {
   if (run != nullptr && run->state != RunState::kNone && run->state != RunState::kEnded) {
     return absl::FailedPreconditionError(absl::StrCat("instance ", id, ": runs"));
   }
+  // Whatever is believed of it: what holds the lock may be using the files.
+  const auto lock = LockInstance(Dir(id));
+  const bool exists = !absl::IsNotFound(lock.status());
+  if (exists && !lock.ok()) return lock.status();
+  if (exists && options_.on_forget) options_.on_forget(id);
   // Out of the way at once, by a name that no instance has, then deleted at leisure.
   const std::string doomed =
       absl::StrCat(options_.instances_directory, "/.deleted-", id, "-", getpid(), "-", ++deleted_);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <chrono>
 #include <functional>
@@ -32,7 +33,16 @@ struct RunEnd {
   bool started = true;
 };
 
-enum class RunState { kNone, kStarting, kRunning, kStopping, kEnded };
+enum class RunState {
+  kNone,
+  kStarting,
+  kRunning,
+  kStopping,
+  kEnded,
+  // A process that is no shim of it, as far as can be told, holds its directory's lock. It is
+  // looked at again until that ends.
+  kLocked,
+};
 
 // One instance's process, as far as it is known.
 struct InstanceRun {
@@ -55,21 +65,29 @@ class Supervisor {
     // Called once a run has ended, before on_change: whether it met its memory limit; may clean
     // cgroups up.
     std::function<bool(const std::string& id, const Record& run)> on_end = {};
+    // Called before the directory of a forgotten instance is deleted: what is moved out of it
+    // stays.
+    std::function<void(const std::string& id)> on_forget = {};
     // Deletes a directory that nobody needs any more; it may be large. Unset: done at once.
     std::function<void(const std::string& path)> delete_tree = {};
+    // A shim writes `running` within milliseconds of its start; a directory whose lock is held for
+    // longer than this without such a record is kLocked.
+    std::chrono::milliseconds adopt_patience{5000};
   };
 
   Supervisor(EventLoop& loop, Options options);
   ~Supervisor();
 
-  // Takes up everything the directory holds. Once, first.
+  // Takes up everything the directory holds. Once, first. Tells nobody: who decides something on
+  // what one instance does must know of all of them, so look at all afterwards.
   void AdoptAll();
   // Starts the instance as `run` says (see record.h); its directory must exist, with the files in
   // app/.
   absl::Status Start(const std::string& id, const Record& run);
   // Signal, grace, kill of the tree. Asked again, the shorter grace counts.
   void Stop(const std::string& id, int signal, std::chrono::milliseconds grace);
-  // Deletes what is on disk of an instance that does not run. FailedPrecondition if it does.
+  // Deletes what is on disk of an instance that does not run. FailedPrecondition if it does;
+  // Unavailable if its directory is locked all the same.
   absl::Status Forget(const std::string& id);
 
   // nullptr: nothing is known of it.
@@ -84,13 +102,17 @@ class Supervisor {
     InstanceRun run;
     Fd pidfd;
     Fd ready;
-    int tries = 0;  // of taking up, or of ending strays
+    int tries = 0;  // of ending strays
+    EventLoop::TimePoint adopting_since{};
+    EventLoop::TimerId start_timer = 0;  // while kStarting: when that has taken too long
+    std::string stuck;                   // why its start was given up; empty: it was not
   };
 
   void Adopt(const std::string& id);
   void WatchShim(const std::string& id, Fd pidfd);
   void OnReady(const std::string& id);
   void OnShimGone(const std::string& id);
+  void OnStuckStart(const std::string& id);
   void EndStrays(const std::string& id, const std::string& why);
   void Ended(const std::string& id, RunEnd end);
   void Changed(const std::string& id);
@@ -100,8 +122,13 @@ class Supervisor {
   EventLoop& loop_;
   const Options options_;
   std::map<std::string, Entry> entries_;
+  bool adopting_all_ = false;
   int deleted_ = 0;
 };
+
+// The lock that a living shim holds: while it is held here, nothing runs there and no shim can
+// begin. Unavailable: another process has it.
+absl::StatusOr<Fd> LockInstance(const InstanceDir& dir);
 
 // Processes that carry `run_id` in their environment.
 std::vector<ProcessStat> ProcessesOfRun(const std::string& run_id);

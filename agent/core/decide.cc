@@ -35,8 +35,12 @@ Decision ToRun(const Facts& facts, const SessionFacts& session, TimePoint now, u
                      forward);
   }
   if (facts.failed) {
-    if (facts.failure_is_final && session.up) return {};
-    return NotBefore(retry, now, forward);
+    if (!session.up) return NotBefore(retry, now, forward);
+    if (facts.failure_is_final) return {};
+    const TimePoint deadline = std::max(facts.failing_since, session.up_since) + kLaunchDeadline;
+    if (now >= deadline) return {Action::kGiveUp};
+    if (now >= retry) return {forward};
+    return {Action::kNothing, std::min(retry, deadline)};
   }
   if (forward == Action::kStart && facts.port_is_held) return {};  // the holder's end is an event
   return {forward};
@@ -53,8 +57,11 @@ milliseconds Backoff(int setbacks, uint64_t seed) {
 
 Decision Decide(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
   const bool alive = facts.progress == Progress::kStarting || facts.progress == Progress::kRunning;
-  // What is under way ends by itself, and its end is an event.
-  if (facts.progress == Progress::kStopping || facts.progress == Progress::kPreparing) return {};
+  // What is under way ends by itself, and its end is an event. So is a lock that is given up.
+  if (facts.progress == Progress::kStopping || facts.progress == Progress::kPreparing ||
+      facts.progress == Progress::kLocked) {
+    return {};
+  }
   switch (facts.wanted) {
     case Wanted::kStopped:
       return {alive ? Action::kStop : Action::kNothing};

@@ -29,6 +29,8 @@ enum class Progress {
   kRunning,
   kStopping,
   kEnded,
+  // Something that is no known shim of it holds its directory: nothing there may be touched.
+  kLocked,
 };
 
 struct Facts {
@@ -40,6 +42,8 @@ struct Facts {
   // not help.
   bool failed = false;
   bool failure_is_final = false;
+  // When the first of the failures one after another was.
+  TimePoint failing_since{};
   // When it ended, or failed.
   TimePoint since{};
   // Failures, or quick ends, one after another. Makes the wait longer.
@@ -51,9 +55,18 @@ struct Facts {
 struct SessionFacts {
   bool up = false;
   TimePoint down_since{};  // when it ended, or the agent started; meaningless while up
+  TimePoint up_since{};    // meaningless while down
 };
 
-enum class Action { kNothing, kPrepare, kStart, kStop, kForget };
+enum class Action {
+  kNothing,
+  kPrepare,
+  kStart,
+  kStop,
+  kForget,
+  // The tries go on failing: the failure becomes final, and the controller hears of it.
+  kGiveUp,
+};
 
 struct Decision {
   Action action = Action::kNothing;
@@ -65,6 +78,11 @@ struct Decision {
 // the controller's too, if it comes back within this time; after it, the agent restarts it by
 // itself.
 inline constexpr std::chrono::seconds kSessionReturn{3};
+
+// Tries to prepare and start an instance that fail for so long, in a session, make it a failed
+// launch: the controller knows other hosts. Without a session there is nobody to tell, and it is
+// tried again for ever.
+inline constexpr std::chrono::seconds kLaunchDeadline{15};
 
 Decision Decide(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed);
 

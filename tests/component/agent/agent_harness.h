@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -21,6 +22,7 @@
 #include "agent/record.h"
 #include "agent/supervisor.h"
 #include "common/archive.h"
+#include "common/sha256.h"
 #include "tests/component/agent/fake_controller.h"
 #include "tests/wait.h"
 
@@ -65,10 +67,12 @@ class AgentHarness : public testing::Test {
   }
 
   void StartAgent(const std::string& controller, std::vector<std::string> more = {}) {
-    std::vector<std::string> args = {
-        "remuda-agent", "--name",  "h1", "--controller", controller, "--data-dir",
-        data_.string(), "--zone",  "z1", "--label",      "disk=ssd", "--address",
-        "127.0.1.9",    "--admin", "",   "--log-level",  "warn"};
+    std::vector<std::string> args = {"remuda-agent", "--name",      "h1",           "--controller",
+                                     controller,     "--data-dir",  data_.string(), "--zone",
+                                     "z1",           "--label",     "disk=ssd",     "--address",
+                                     "127.0.1.9",    "--log-level", "warn"};
+    if (std::find(more.begin(), more.end(), "--admin") == more.end())
+      args.insert(args.end(), {"--admin", ""});
     args.insert(args.end(), more.begin(), more.end());
     std::vector<char*> argv;
     for (std::string& arg : args) argv.push_back(arg.data());
@@ -98,6 +102,13 @@ class AgentHarness : public testing::Test {
     if (!ended) return -1;
     agent_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  // Puts these bytes into the fake controller as an image; returns their digest.
+  static std::string AddArchive(FakeController& controller, const std::string& bytes) {
+    const std::string digest = "sha256:" + Sha256Hex(bytes);
+    controller.images[digest] = bytes;
+    return digest;
   }
 
   // Puts an image with these files into the fake controller; returns its digest.

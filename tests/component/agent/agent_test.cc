@@ -16,7 +16,7 @@
 
 #include "agent/log_files.h"
 #include "common/sha256.h"
-#include "tests/component/agent/agent_harness.h"
+#include "tests/component/agent/agent_fixture.h"
 
 namespace remuda::agent {
 namespace {
@@ -96,51 +96,6 @@ class StallingRelay {
   Fd listener_;
   std::atomic<bool> stall_{false}, ending_{false};
   std::thread thread_;
-};
-
-constexpr char kServe[] =
-    "#!/bin/sh\n"
-    "echo HOST=$HOST PORT=$PORT I=$REMUDA_INSTANCE G=$REMUDA_GROUP Z=$REMUDA_ZONE X=$X\n"
-    "exec sleep 1000\n";
-
-class AgentTest : public AgentHarness {
- protected:
-  void SetUp() override {
-    AgentHarness::SetUp();
-    controller_.Serve();
-    digest_ = AddImage(controller_, {{"serve.sh", kServe}});
-  }
-  void TearDown() override {
-    AgentHarness::TearDown();
-    controller_.StopServing();
-  }
-  void Begin(std::vector<std::string> more = {}) {
-    StartAgent(controller_.address(), std::move(more));
-    ASSERT_TRUE(controller_.Wait([&] { return !controller_.hellos.empty(); }));
-  }
-  v1::InstanceAssignment Serve(const std::string& id) { return Runs(id, digest_, {"./serve.sh"}); }
-  v1::InstanceAssignment Shell(const std::string& id, const std::string& script) {
-    return Runs(id, digest_, {"/bin/sh", "-c", script});
-  }
-  bool Running(const std::string& id) {
-    return controller_.WaitState(id, v1::PROCESS_STATE_RUNNING);
-  }
-  bool Exited(const std::string& id) { return controller_.WaitState(id, v1::PROCESS_STATE_EXITED); }
-
-  // The whole log of an instance, through the stream.
-  std::string Log(const std::string& id) {
-    v1::ConnectResponse request;
-    request.mutable_log()->set_stream_id(++stream_id_);
-    request.mutable_log()->set_instance(id);
-    request.mutable_log()->set_tail_lines(100'000);
-    controller_.Send(request);
-    EXPECT_TRUE(controller_.Wait([&] { return controller_.logs_ended.count(stream_id_) > 0; }));
-    return controller_.logs[stream_id_];
-  }
-
-  FakeController controller_;
-  std::string digest_;
-  int64_t stream_id_ = 0;
 };
 
 TEST_F(AgentTest, SaysWhoItIsAndRunsWhatItIsAssigned) {

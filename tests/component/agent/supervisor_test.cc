@@ -56,7 +56,10 @@ class SupervisorTest : public testing::Test {
     supervisor_.reset();
     loop_ = std::make_unique<EventLoop>();
     supervisor_ = std::make_unique<Supervisor>(
-        *loop_, Supervisor::Options{.instances_directory = root_, .program = "/proc/self/exe"});
+        *loop_, Supervisor::Options{.instances_directory = root_,
+                                    .program = "/proc/self/exe",
+                                    .on_change = [this](const std::string&) { ++changes_; },
+                                    .adopt_patience = adopt_patience_});
     supervisor_->AdoptAll();
   }
 
@@ -123,6 +126,8 @@ class SupervisorTest : public testing::Test {
 
   fs::path root_;
   std::string run_id_;
+  milliseconds adopt_patience_{5000};
+  int changes_ = 0;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Supervisor> supervisor_;
 };
@@ -270,6 +275,49 @@ TEST_F(SupervisorTest, ANewAgentTakesUpWhatRuns) {
   supervisor_->Stop("a", SIGTERM, seconds(10));
   ASSERT_TRUE(UntilState("a", RunState::kEnded));
   EXPECT_TRUE(supervisor_->Find("a")->end->requested);
+}
+
+TEST_F(SupervisorTest, NobodyIsToldOfOneBeforeAllAreTakenUp) {
+  // Ended ones before, between and after one that runs, whatever order the directory has.
+  for (const char* id : {"a", "c", "e"}) StartShell(id, "exit 3");
+  for (const char* id : {"b", "d"}) StartShell(id, "exec sleep 1000");
+  ASSERT_TRUE(Until([&] {
+    return State("b") == RunState::kRunning && State("d") == RunState::kRunning &&
+           State("a") == RunState::kEnded && State("c") == RunState::kEnded &&
+           State("e") == RunState::kEnded;
+  }));
+  changes_ = 0;
+  Restart();
+  EXPECT_EQ(changes_, 0);
+  EXPECT_EQ(State("a"), RunState::kEnded);
+  EXPECT_EQ(State("b"), RunState::kRunning);
+  EXPECT_EQ(State("d"), RunState::kRunning);
+}
+
+TEST_F(SupervisorTest, ADirectoryThatAStrangerLocksIsSaidLeftAloneAndLookedAtAgain) {
+  fs::create_directories(root_ / "a/app");
+  std::ofstream(root_ / "a/app/file") << "precious";
+  auto lock = std::make_unique<Fd>(*LockInstance({root_ / "a"}));
+  adopt_patience_ = milliseconds(50);
+  Restart();
+  EXPECT_EQ(State("a"), RunState::kStarting) << "its shim may be just beginning";
+  ASSERT_TRUE(UntilState("a", RunState::kLocked));
+  EXPECT_EQ(supervisor_->Start("a", Spec({"x"})).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(supervisor_->Forget("a").ok());
+  EXPECT_TRUE(fs::exists(root_ / "a/app/file"));
+  lock.reset();
+  ASSERT_TRUE(UntilState("a", RunState::kNone));
+  EXPECT_TRUE(supervisor_->Forget("a").ok());
+}
+
+TEST_F(SupervisorTest, NothingIsStartedOrDeletedUnderALock) {
+  fs::create_directories(root_ / "a/app");
+  const auto lock = LockInstance({root_ / "a"});
+  ASSERT_TRUE(lock.ok());
+  EXPECT_EQ(LockInstance({root_ / "a"}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(supervisor_->Start("a", Spec({"x"})).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(supervisor_->Forget("a").code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(fs::exists(root_ / "a/app"));
 }
 
 TEST_F(SupervisorTest, AKilledShimTakesItsTreeAlong) {

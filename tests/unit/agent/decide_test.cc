@@ -13,7 +13,8 @@ using std::chrono::seconds;
 
 constexpr uint64_t kSeed = 7;
 const TimePoint kNow = TimePoint{} + std::chrono::hours(1);
-const SessionFacts kUp{.up = true};
+const SessionFacts kUp{.up = true, .up_since = kNow - std::chrono::hours(1)};
+const SessionFacts kJustUp{.up = true, .up_since = kNow - seconds(1)};
 const SessionFacts kLongDown{.up = false, .down_since = kNow - std::chrono::hours(1)};
 
 struct Case {
@@ -115,13 +116,41 @@ TEST(Decide, ByTable) {
        Action::kStart},
 
       {"failed a moment ago: back off",
-       {.wanted = kRunning, .failed = true, .since = kNow, .setbacks = 1},
+       {.wanted = kRunning, .failed = true, .failing_since = kNow, .since = kNow, .setbacks = 1},
        kUp,
        Action::kNothing,
        true},
       {"failed a while ago: again",
-       {.wanted = kRunning, .failed = true, .since = kNow - seconds(1), .setbacks = 1},
+       {.wanted = kRunning,
+        .failed = true,
+        .failing_since = kNow - seconds(1),
+        .since = kNow - seconds(1),
+        .setbacks = 1},
        kUp,
+       Action::kPrepare},
+      {"failing for too long: the controller's",
+       {.wanted = kRunning,
+        .failed = true,
+        .failing_since = kNow - kLaunchDeadline,
+        .since = kNow - seconds(1),
+        .setbacks = 7},
+       kUp,
+       Action::kGiveUp},
+      {"failing for long, but nobody could be told until now",
+       {.wanted = kRunning,
+        .failed = true,
+        .failing_since = kNow - std::chrono::hours(1),
+        .since = kNow - seconds(61),
+        .setbacks = 20},
+       kJustUp,
+       Action::kPrepare},
+      {"failing for long, and nobody to tell: tried for ever",
+       {.wanted = kRunning,
+        .failed = true,
+        .failing_since = kNow - std::chrono::hours(1),
+        .since = kNow - seconds(61),
+        .setbacks = 20},
+       kLongDown,
        Action::kPrepare},
       {"failed for good: the controller's",
        {.wanted = kRunning,
@@ -139,6 +168,18 @@ TEST(Decide, ByTable) {
         .setbacks = 1},
        kLongDown,
        Action::kPrepare},
+      {"locked by a stranger: hands off",
+       {.wanted = kRunning, .progress = P::kLocked, .has_files = true},
+       kLongDown,
+       Action::kNothing},
+      {"locked, unnamed: hands off",
+       {.wanted = kUnnamed, .progress = P::kLocked},
+       kUp,
+       Action::kNothing},
+      {"locked, to be stopped: nobody to signal",
+       {.wanted = kStopped, .progress = P::kLocked},
+       kUp,
+       Action::kNothing},
       {"failed, no longer wanted",
        {.wanted = kStopped, .failed = true, .since = kNow},
        kUp,
@@ -166,6 +207,20 @@ TEST(Decide, LookingAgainThenActs) {
   EXPECT_EQ(Decide(crashed, kLongDown, *first.look_again, kSeed).action, Action::kStart);
   EXPECT_EQ(Decide(crashed, kLongDown, *first.look_again - milliseconds(1), kSeed).action,
             Action::kNothing);
+}
+
+TEST(Decide, ALaunchThatFailsIsGivenUpAtItsDeadlineNotAtItsNextTry) {
+  // The next try would be a minute away.
+  const Facts failing{.wanted = Wanted::kRunning,
+                      .failed = true,
+                      .failing_since = kNow - kLaunchDeadline + seconds(2),
+                      .since = kNow,
+                      .setbacks = 20};
+  const Decision first = Decide(failing, kUp, kNow, kSeed);
+  EXPECT_EQ(first.action, Action::kNothing);
+  ASSERT_TRUE(first.look_again.has_value());
+  EXPECT_EQ(*first.look_again, kNow + seconds(2));
+  EXPECT_EQ(Decide(failing, kUp, *first.look_again, kSeed).action, Action::kGiveUp);
 }
 
 TEST(Backoff, GrowsIsBoundedAndDiffersBySeed) {

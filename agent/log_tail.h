@@ -1,0 +1,18 @@
+// The last lines of an instance's log, as its report tells them. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace remuda::agent {
+
+inline constexpr uint64_t kLogTailLines = 10;
+inline constexpr size_t kLogTailBytes = 1024;
+
+// At most kLogTailLines whole lines and kLogTailBytes, each ended by a newline; what is no UTF-8,
+// and control characters, as \xNN. Of a last line that alone is longer, its end. Empty: there is
+// none.
+std::string LogTail(const std::string& log_directory);
+
+}  // namespace remuda::agent

@@ -3,12 +3,14 @@
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <malloc.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <vector>
 
@@ -121,8 +123,43 @@ absl::StatusOr<std::string> ImageCache::Ensure(const std::string& digest) {
     fs::last_write_time(path, fs::file_time_type::clock::now(), error);  // for Prune: used just now
     return path;
   }
-  if (absl::Status status = Download(digest, hex); !status.ok()) return status;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = refused_.find(digest); it != refused_.end())
+      return absl::InvalidArgumentError(it->second);
+    fetching_.insert(hex);
+  }
+  absl::StatusOr<std::string> fetched = Fetch(digest, hex);
+  const std::lock_guard lock(mutex_);
+  fetching_.erase(hex);
+  return fetched;
+}
 
+void ImageCache::Remember(const std::string& digest, const absl::Status& refusal) {
+  const std::lock_guard lock(mutex_);
+  if (refused_.size() >= kMaxRefused) refused_.erase(refused_.begin());
+  refused_[digest] = std::string(refusal.message());
+}
+
+absl::StatusOr<std::string> ImageCache::Fetch(const std::string& digest, const std::string& hex) {
+  const std::string path = PathOf(hex);
+  absl::Status status = Download(digest, hex);
+  if (status.ok()) {
+    status = Unpack(digest, path);
+    // These bytes have the digest, so that they will never do. (Others may come for it next time.)
+    if (absl::IsInvalidArgument(status)) Remember(digest, status);
+  }
+  std::error_code error;
+  if (status.ok() || absl::IsInvalidArgument(status)) fs::remove(path + kPart, error);
+  // An archive of very many entries takes memory, spread over the heap of this thread, which would
+  // keep it.
+  malloc_trim(0);
+  if (!status.ok()) return status;
+  return path;
+}
+
+absl::Status ImageCache::Unpack(const std::string& digest, const std::string& path) {
+  std::error_code error;
   const std::string unpacking = path + kUnpacking;
   fs::remove_all(unpacking, error);
   fs::create_directory(unpacking, error);
@@ -130,12 +167,12 @@ absl::StatusOr<std::string> ImageCache::Ensure(const std::string& digest) {
   const auto unpacked = UnpackArchive(path + kPart, unpacking, options_.limits);
   if (!unpacked.ok()) {
     fs::remove_all(unpacking, error);
-    return unpacked.status();
+    return {unpacked.status().code(),
+            absl::StrCat("image ", digest, ": ", unpacked.status().message())};
   }
   if (rename(unpacking.c_str(), path.c_str()) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("rename ", path));
-  fs::remove(path + kPart, error);
-  return path;
+  return absl::OkStatus();
 }
 
 absl::Status ImageCache::Download(const std::string& digest, const std::string& hex) {
@@ -210,8 +247,17 @@ void ImageCache::Prune(const std::set<std::string>& used_digests) {
   const std::lock_guard lock(mutex_);
   std::vector<Unused> unused;
   std::error_code error;
+  const auto too_old = fs::file_time_type::clock::now() - kKeepPart;
   for (const auto& entry : fs::directory_iterator(options_.directory, error)) {
     const std::string name = entry.path().filename().string();
+    if (EndsWith(name, kPart)) {
+      const std::string hex = name.substr(0, name.size() - std::strlen(kPart));
+      if (used_digests.count(absl::StrCat("sha256:", hex)) == 0 && fetching_.count(hex) == 0 &&
+          entry.last_write_time(error) < too_old) {
+        fs::remove(entry.path(), error);
+      }
+      continue;
+    }
     if (!IsSha256Hex(name) || used_digests.count(absl::StrCat("sha256:", name)) > 0) continue;
     unused.push_back({entry.last_write_time(error), entry.path()});
   }

@@ -7,8 +7,10 @@
 
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -39,29 +41,38 @@ class ImageCache {
   };
   // Unused images kept for the next start of a group, the most recently used ones.
   static constexpr size_t kKeepUnused = 5;
+  // Downloads that nobody goes on with are kept for so long: the next launch here may.
+  static constexpr std::chrono::hours kKeepPart{1};
+  // Digests that are remembered as refused.
+  static constexpr size_t kMaxRefused = 1000;
 
   ImageCache(Options options, ImageSource& source);
 
   // Removes what an interrupted run, or a loss of power, left half done. Once, first.
   absl::Status Open();
   // The directory with the files of `digest` ("sha256:…"), fetched if need be. InvalidArgument:
-  // these bytes will never do (wrong digest, refused archive); NotFound: no such image; others may
-  // work later.
+  // these bytes will never do (wrong digest; refused archive, which is remembered, since the same
+  // digest means the same bytes); NotFound: no such image; others may work later.
   absl::StatusOr<std::string> Ensure(const std::string& digest);
   // Brings new images to the disk for good. May take long where much is being written, so it is not
   // part of Ensure: an app need not wait for it.
   void MakeDurable();
-  // Deletes images that are not in `used`, but for the newest kKeepUnused.
+  // Deletes images that are not in `used`, but for the newest kKeepUnused, and downloads of such
+  // that are older than kKeepPart.
   void Prune(const std::set<std::string>& used_digests);
 
  private:
   std::string PathOf(const std::string& hex) const { return options_.directory + "/" + hex; }
+  absl::StatusOr<std::string> Fetch(const std::string& digest, const std::string& hex);
   absl::Status Download(const std::string& digest, const std::string& hex);
+  absl::Status Unpack(const std::string& digest, const std::string& path);
+  void Remember(const std::string& digest, const absl::Status& refusal);
 
   const Options options_;
   ImageSource& source_;
-  std::mutex mutex_;  // held while an image is fetched: one at a time, so that disk and network
-                      // serve the first one first
+  std::mutex mutex_;                            // not held while an image is fetched
+  std::map<std::string, std::string> refused_;  // guarded by mutex_: digest → why
+  std::set<std::string> fetching_;              // guarded by mutex_: hex digests
 };
 
 // Copies the tree below `from` to the new directory `to`: contents shared where the file system can

@@ -96,6 +96,58 @@ TEST_F(ImageCacheTest, WhatIsWrongIsSaidAndLeavesNothing) {
     EXPECT_EQ(entry.path().filename(), "boot");
 }
 
+TEST_F(ImageCacheTest, ARefusedArchiveLeavesNothingAndIsNotFetchedAgain) {
+  std::string digest;
+  {
+    const fs::path dir = root_ / "bomb";
+    fs::create_directories(dir);
+    for (const char* name : {"a", "b"}) std::ofstream(dir / name) << std::string(600, 'x');
+    const auto packed = PackDirectory(dir, root_ / "bomb.tar");
+    ASSERT_TRUE(packed.ok());
+    digest = "sha256:" + packed->sha256;
+    source_.images[digest] = *ReadWholeFile((root_ / "bomb.tar").string());
+  }
+  ImageCache cache({.directory = root_ / "cache", .limits = {.max_content_bytes = 1000}}, source_);
+  ASSERT_TRUE(cache.Open().ok());
+  for (int i = 0; i < 3; ++i) {
+    const absl::Status refused = cache.Ensure(digest).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_NE(refused.message().find("\"b\": the content is over 1000 bytes"),
+              absl::string_view::npos)
+        << refused;
+  }
+  EXPECT_EQ(source_.offsets.size(), 1u) << "the same digest means the same bytes";
+  for (const auto& entry : fs::directory_iterator(root_ / "cache"))
+    EXPECT_EQ(entry.path().filename(), "boot");
+}
+
+TEST_F(ImageCacheTest, WrongBytesForADigestAreNotHeldAgainstIt) {
+  const std::string digest = AddImage("right");
+  const std::string right = source_.images[digest];
+  source_.images[digest] = "wrong";
+  ImageCache cache(Options(), source_);
+  ASSERT_TRUE(cache.Open().ok());
+  EXPECT_EQ(cache.Ensure(digest).status().code(), absl::StatusCode::kInvalidArgument);
+  source_.images[digest] = right;
+  EXPECT_TRUE(cache.Ensure(digest).ok());
+}
+
+TEST_F(ImageCacheTest, DownloadsThatNobodyGoesOnWithAreDeleted) {
+  ImageCache cache(Options(), source_);
+  ASSERT_TRUE(cache.Open().ok());
+  const auto part = [&](char digit) {
+    return root_ / "cache" / (std::string(64, digit) + ".part");
+  };
+  for (const char digit : {'a', 'b', 'c'}) std::ofstream(part(digit)) << "half";
+  const auto long_ago = fs::file_time_type::clock::now() - 2 * ImageCache::kKeepPart;
+  fs::last_write_time(part('a'), long_ago);
+  fs::last_write_time(part('b'), long_ago);
+  cache.Prune({"sha256:" + std::string(64, 'b')});
+  EXPECT_FALSE(fs::exists(part('a')));
+  EXPECT_TRUE(fs::exists(part('b'))) << "wanted";
+  EXPECT_TRUE(fs::exists(part('c'))) << "new";
+}
+
 TEST_F(ImageCacheTest, ADamagedPartIsFetchedAnew) {
   const std::string digest = AddImage("hello");
   ImageCache cache(Options(), source_);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "controller/core/reconcile.h"
+#include "controller/core/reconcile_pass.h"
 #include "controller/limits.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -96,11 +97,14 @@ void Engine::ReconcileOn(core::Draft& draft, absl::Time now) {
     scope.groups = std::move(dirty_);
     scope.housekeeping = false;
   }
+  scope.balance = all_dirty_ && now >= balance_at_;
+  if (scope.balance) balance_at_ = now + core::kBalanceInterval;
   core::Observe(draft, seen_, now, scope);
   const absl::Time next =
       std::max(core::Reconcile(draft, seen_, now, scope), now + limits::kMinReconcileInterval);
   // A run over some groups knows only when these are due: an earlier time of others stands.
   due_ = all_dirty_ ? next : std::min(due_, next);
+  if (all_dirty_ && !scope.balance) due_ = std::min(due_, balance_at_);
   all_dirty_ = false;
   dirty_.clear();
 }
@@ -123,10 +127,23 @@ void Engine::Apply(const core::Changes& changes, int64_t commit) {
   TouchEdits(state_, changes, touched_);
   state_.Apply(changes, commit);
   TouchEdits(state_, changes, touched_);
+  ForgetDeleted(changes);
   metrics_.commit = commit;
   ++metrics_.commits;
   metrics_.committed_rows += static_cast<int64_t>(changes.edits.size());
   if (on_commit_) on_commit_(changes);
+}
+
+void Engine::ForgetDeleted(const core::Changes& changes) {
+  const auto forget = [](auto& receivers, const std::string& id) {
+    const auto it = receivers.find(id);
+    if (it != receivers.end() && !it->second.connected) receivers.erase(it);
+  };
+  for (const core::Edit& edit : changes.edits) {
+    if (edit.value != nullptr) continue;
+    if (edit.kind == core::Kind::kHost) forget(seen_.hosts, edit.key);
+    if (edit.kind == core::Kind::kProxy) forget(seen_.proxies, edit.key);
+  }
 }
 
 void Engine::OnFailed(const absl::Status& status) {

@@ -95,6 +95,8 @@ class Engine {
   void ReconcileOn(core::Draft& draft, absl::Time now);
   void OnCommitted(absl::StatusOr<int64_t> commit);
   void Apply(const core::Changes& changes, int64_t commit);
+  // What deleted hosts and proxies once said.
+  void ForgetDeleted(const core::Changes& changes);
   void OnFailed(const absl::Status& status);
   void SetStoreError(const std::string& error);
   void Answer(Batch& batch, const absl::Status& outcome);
@@ -118,6 +120,7 @@ class Engine {
   bool all_dirty_ = true;
   std::set<std::string> dirty_;
   absl::Time due_ = absl::InfiniteFuture();
+  absl::Time balance_at_ = absl::InfinitePast();  // zones are not looked at before
   absl::Time retry_at_ = absl::InfinitePast();
 };
 

@@ -120,7 +120,9 @@ std::string Obstacle(const Pass& pass, const View& view) {
           view.row.phase() == v1::DEPLOYMENT_PHASE_DRAINING ? view.old_side : view.new_side;
       if (side.members.empty()) return "";
       return absl::StrCat(side.members.size(), side.is_new ? " new" : " old", " instance",
-                          side.members.size() == 1 ? "" : "s", " to drain and end");
+                          side.members.size() == 1 ? "" : "s", " to drain and end",
+                          pass.gates.LeftOut().empty() ? "" : "; may still be sent to by ",
+                          pass.gates.LeftOut());
     }
     default:
       return "";
@@ -200,7 +202,9 @@ void Enter(Pass& pass, const View& view, DeploymentPhase phase, const std::strin
   pass.Note({.group = view.group_id,
              .deployment = view.id,
              .description = absl::StrCat(Describe(phase), TextOf(view.row.to())),
-             .cause = cause});
+             .cause = absl::StrCat(
+                 cause, pass.gates.LeftOut().empty() ? "" : "; not asked, for its lease is over: ",
+                 pass.gates.LeftOut())});
   pass.Put(view.id, std::move(after));
 }
 

@@ -27,6 +27,36 @@ const typename Table::mapped_type* FindObservation(const Table& table, const std
   return it == table.end() ? nullptr : &it->second;
 }
 
+// Records what the host still has as terminated. If the host comes back after all, its processes
+// are ended. Answers how many there were.
+int GiveUpInstances(Draft& draft, const std::string& host, const Context& context) {
+  int count = 0;
+  for (const auto& [id, before] : draft.InstancesOnHost(host)) {
+    if (before->state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    ++count;
+    const std::string cause = absl::StrCat("its host ", host, " was lost, and then deleted");
+    if (const auto activity = draft.Find<v1::Activity>(before->activity());
+        activity != nullptr && activity->status() == v1::ACTIVITY_STATUS_IN_PROGRESS) {
+      v1::Activity ended = *activity;
+      ended.set_status(v1::ACTIVITY_STATUS_CANCELLED);
+      *ended.mutable_end_time() = ToProto(context.now);
+      draft.Put(before->activity(), std::move(ended));
+    }
+    v1::Instance after = *before;
+    after.set_state(v1::INSTANCE_STATE_TERMINATED);
+    after.set_state_reason(cause);
+    *after.mutable_state_time() = ToProto(context.now);
+    after.clear_activity();
+    draft.Put(id, std::move(after));
+    NoteDone(draft, context,
+             {.resource = NameOf<v1::AutoScalingGroup>(before->auto_scaling_group()),
+              .description = absl::StrCat("Recorded instance ", id, " as terminated"),
+              .cause = cause,
+              .instance = id});
+  }
+  return count;
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Host> Execute(Draft& draft, const v1::CordonHostRequest& request,
@@ -55,17 +85,18 @@ absl::StatusOr<v1::DeleteHostResponse> Execute(Draft& draft, const v1::DeleteHos
   if ((seen != nullptr && seen->connected) ||
       LastSeen(context.seen, seen) + context.seen.patience.host_lost_after > context.now) {
     return FailedPrecondition(
-        "HOST_CONNECTED",
-        absl::StrCat(full, ": its agent is, or was just, connected; stop it first"));
+        "HOST_CONNECTED", absl::StrCat(full, ": its agent is connected, or was less than ",
+                                       absl::FormatDuration(context.seen.patience.host_lost_after),
+                                       " ago; stop it and wait until the host is lost"));
   }
-  for (const auto& [id, instance] : draft.InstancesOnHost(row->id)) {
-    if (instance->state() != v1::INSTANCE_STATE_TERMINATED) {
-      return FailedPrecondition(
-          "HOST_IN_USE", absl::StrCat(full, ": it has instances, for example ", instance->name()));
-    }
-  }
+  const int gone = GiveUpInstances(draft, row->id, context);
   draft.Delete<v1::Host>(row->id);
-  NoteDone(draft, context, {.resource = full, .description = absl::StrCat("Forgot ", full)});
+  NoteDone(draft, context,
+           {.resource = full,
+            .description = gone == 0 ? absl::StrCat("Forgot ", full)
+                                     : absl::StrCat("Forgot ", full, " and its ", gone,
+                                                    gone == 1 ? " instance" : " instances"),
+            .cause = "a person said that it is gone for good"});
   return v1::DeleteHostResponse();
 }
 

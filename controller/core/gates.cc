@@ -1,11 +1,15 @@
 #include "controller/core/gates.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 
 namespace remuda::core {
 namespace {
+
+// Proxies that are named of those that are left out.
+constexpr size_t kLeftOutNamed = 5;
 
 void AddTargetGroups(const v1::Action& action, std::set<std::string>& out) {
   for (const auto& target_group : action.forward().target_groups()) out.insert(target_group.name());
@@ -21,6 +25,24 @@ std::string RefusalOf(const LiveProxy& proxy) {
   return absl::StrCat("proxy ", proxy.id, " refused its config because of ",
                       proxy.seen->config.rejected_resource(), ": ",
                       proxy.seen->config.rejected_reason());
+}
+
+// "proxy p2 (silent for 40s)", or "proxies p2 (silent for 40s), p3 (silent for 1h) and 4 more".
+std::string Text(const std::vector<LiveProxy>& proxies, const Observations& seen, Time now) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::min(proxies.size(), kLeftOutNamed); ++i) {
+    names.push_back(absl::StrCat(
+        proxies[i].id, " (silent for ",
+        absl::FormatDuration(absl::Trunc(now - LastSeen(seen, proxies[i].seen), absl::Seconds(1))),
+        ")"));
+  }
+  std::string out = names.empty() ? ""
+                                  : absl::StrCat(names.size() == 1 ? "proxy " : "proxies ",
+                                                 absl::StrJoin(names, ", "));
+  if (proxies.size() > kLeftOutNamed) {
+    absl::StrAppend(&out, " and ", proxies.size() - kLeftOutNamed, " more");
+  }
+  return out;
 }
 
 }  // namespace
@@ -48,9 +70,16 @@ std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer) {
 }
 
 Gates::Gates(const Draft& draft, const Observations& seen, Time now) {
+  std::vector<LiveProxy> left_out;  // not live, that is
   draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
     const ProxyObservation* observed = FindProxy(seen, id);
-    if (!IsLive(seen, observed, now)) return;
+    if (!IsLive(seen, observed, now)) {
+      left_out.push_back({.id = id,
+                          .row = &row,
+                          .seen = observed,
+                          .lease_end = LastSeen(seen, observed) + seen.patience.proxy_lease});
+      return;
+    }
     LiveProxy proxy{.id = id, .row = &row, .seen = observed};
     if (!proxy.Connected()) {
       proxy.lease_end = LastSeen(seen, observed) + seen.patience.proxy_lease;
@@ -62,6 +91,11 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now) {
   draft.ForEach<v1::LoadBalancer>([&](const std::string&, const v1::LoadBalancer& balancer) {
     for (const std::string& target_group : TargetGroupsOf(balancer)) {
       auto& serving = serving_[target_group];
+      for (const LiveProxy& proxy : left_out) {
+        if (!Serves(*proxy.row, balancer)) continue;
+        Time& since = cut_off_.emplace(target_group, absl::InfinitePast()).first->second;
+        since = std::max(since, proxy.lease_end);
+      }
       for (const LiveProxy& proxy : live_) {
         if (Serves(*proxy.row, balancer) &&
             std::find(serving.begin(), serving.end(), &proxy) == serving.end()) {
@@ -70,12 +104,18 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now) {
       }
     }
   });
+  left_out_ = Text(left_out, seen, now);
   for (const LiveProxy& proxy : live_) {
     if (proxy.seen == nullptr) continue;
     for (const auto& [target, count] : proxy.seen->busy) {
       if (count > 0) busy_[target.second].insert(target.first);
     }
   }
+}
+
+Time Gates::CutOffSince(std::string_view target_group) const {
+  const auto it = cut_off_.find(target_group);
+  return it == cut_off_.end() ? absl::InfinitePast() : it->second;
 }
 
 bool Gates::Confirmed(std::optional<int64_t> commit) const {

@@ -60,6 +60,14 @@ class Gates {
   // sessions.
   Time NextLeaseEnd() const;
 
+  // Proxies that do not count because their lease is over, though they may serve their last config
+  // to whoever still reaches them, for a person: "proxy p2 (silent for 40s)". Empty if there is
+  // none.
+  const std::string& LeftOut() const { return left_out_; }
+  // When the lease of the last such proxy that serves the target group ended; InfinitePast if there
+  // is none.
+  Time CutOffSince(std::string_view target_group) const;
+
   // Whether a load balancer forwards to the target group.
   bool InUse(std::string_view target_group) const;
   // Live proxies that serve a load balancer which forwards to the target group.
@@ -74,6 +82,8 @@ class Gates {
   std::vector<LiveProxy> live_;
   std::map<std::string, std::vector<const LiveProxy*>, std::less<>> serving_;  // only groups in use
   std::map<std::string, std::set<std::string>, std::less<>> busy_;             // by target
+  std::string left_out_;
+  std::map<std::string, Time, std::less<>> cut_off_;  // only groups in use
 };
 
 }  // namespace remuda::core

@@ -3,19 +3,13 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <map>
 
 namespace remuda::core {
 namespace {
 
 bool HasEnded(v1::DeploymentPhase phase) {
   return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
-}
-
-// It served long enough to show that its version can be launched.
-bool WasStable(const v1::Instance& instance, Time now) {
-  if (!instance.has_in_service_time()) return false;
-  const Time end = IsLeavingState(instance.state()) ? FromProto(instance.state_time()) : now;
-  return end - FromProto(instance.in_service_time()) >= kStableAfter;
 }
 
 }  // namespace
@@ -113,6 +107,16 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
   return sides;
 }
 
+bool WasStable(const v1::Instance& instance, Time now) {
+  if (!instance.has_in_service_time()) return false;
+  const Time end = IsLeavingState(instance.state()) ? FromProto(instance.state_time()) : now;
+  return end - FromProto(instance.in_service_time()) >= kStableAfter;
+}
+
+bool IsFailedLaunch(const v1::Instance& instance, Time now) {
+  return instance.unhealthy() && IsLeavingState(instance.state()) && !WasStable(instance, now);
+}
+
 LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef& launch,
                             Time now) {
   Time good = absl::InfinitePast();
@@ -122,14 +126,17 @@ LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef
   }
   LaunchRecord record;
   Time last = absl::InfinitePast();
+  std::map<std::string_view, Time> counted;  // by host, the end of the last failure there
   for (const auto& [id, row] : all) {
-    if (!IsSame(row->launch_template(), launch) || !row->unhealthy() ||
-        row->state() != v1::INSTANCE_STATE_TERMINATED || WasStable(*row, now)) {
+    if (!IsSame(row->launch_template(), launch) || !IsFailedLaunch(*row, now) ||
+        row->state() != v1::INSTANCE_STATE_TERMINATED) {
       continue;
     }
     const Time time = FromProto(row->state_time());
     if (time <= good) continue;
-    ++record.failures;
+    const auto [before, is_first] = counted.emplace(row->host(), time);
+    if (is_first || FromProto(row->create_time()) >= before->second) ++record.failures;
+    before->second = std::max(before->second, time);
     if (time >= last) {
       last = time;
       record.last_cause = row->state_reason();

@@ -61,8 +61,16 @@ class Leftovers {
 std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
                           const v1::AutoScalingGroup& group, const v1::Deployment* deployment);
 
+// Whether it served long enough to show that its version can be launched.
+bool WasStable(const v1::Instance& instance, Time now);
+
+// Whether its launch has failed: it ended, or is to end, for a fault of its own before it was
+// stable.
+bool IsFailedLaunch(const v1::Instance& instance, Time now);
+
 // Launches of one version that failed since the last good one: computed from the terminated
-// instances, so that no crash forgets it.
+// instances, so that no crash forgets it. Several that were under way on one host at once count as
+// one: it may be the host's fault.
 struct LaunchRecord {
   int failures = 0;
   Time retry_at = absl::InfinitePast();

@@ -39,6 +39,14 @@ struct Patience {
   Duration proxy_lease = absl::Seconds(15);
 };
 
+// An agent of another machine that asks to join under a host's name, and is refused.
+struct RefusedAgent {
+  std::string machine;
+  std::string peer;
+  Time last = absl::InfinitePast();
+  Time told = absl::InfinitePast();  // when the last activity about it was written
+};
+
 struct HostObservation {
   bool connected = false;
   // A Hello has come since the controller began; before that, `instances` being empty means
@@ -47,8 +55,12 @@ struct HostObservation {
   Time last_seen = absl::InfinitePast();
   agent::v1::Hello hello;  // without the instances
   std::map<std::string, agent::v1::InstanceStatus, std::less<>> instances;
+  // Since when an instance that does not run yet is where it is, by its agent's word and this
+  // controller's clock. See Report.
+  std::map<std::string, Time, std::less<>> on_the_way_since;
   std::map<std::string, agent::v1::InstanceUsage, std::less<>> usage;
   v1::HostCapacity used;
+  RefusedAgent refused;
   v1::ReceiverStatus assignment;
 };
 
@@ -86,6 +98,30 @@ struct Observations {
   std::map<std::string, ProxyObservation, std::less<>> proxies;
   StoreObservation store;
 };
+
+// Takes an agent's word on an instance up.
+inline void Report(HostObservation& host, const agent::v1::InstanceStatus& status, Time now) {
+  const std::string& id = status.instance();
+  const auto before = host.instances.find(id);
+  const bool on_the_way = status.state() == agent::v1::PROCESS_STATE_FETCHING ||
+                          status.state() == agent::v1::PROCESS_STATE_STARTING;
+  // What is in the way may be told anew with each try: only that something is counts.
+  const bool same = before != host.instances.end() && before->second.state() == status.state() &&
+                    before->second.message().empty() == status.message().empty();
+  if (!on_the_way) {
+    host.on_the_way_since.erase(id);
+  } else if (!same || !host.on_the_way_since.contains(id)) {
+    host.on_the_way_since[id] = now;
+  }
+  host.instances[id] = status;
+}
+
+// The agent has forgotten the instance.
+inline void Forget(HostObservation& host, const std::string& id) {
+  host.instances.erase(id);
+  host.on_the_way_since.erase(id);
+  host.usage.erase(id);
+}
 
 // When a receiver was last known to be there (null: it has not reported): never before `start`, so
 // that a new controller waits for everyone whom it knows from the state.

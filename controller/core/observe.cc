@@ -25,6 +25,7 @@ void ObserveHost(Pass& pass, const std::string& id, const HostObservation& seen)
   after.set_zone(seen.hello.zone());
   *after.mutable_labels() = seen.hello.labels();
   *after.mutable_capacity() = seen.hello.capacity();
+  if (!seen.hello.machine_id().empty()) after.set_machine_id(seen.hello.machine_id());
   pass.Put(id, std::move(after));
 }
 

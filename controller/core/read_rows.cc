@@ -4,11 +4,15 @@
 
 #include "controller/core/etag.h"
 #include "controller/core/health.h"
+#include "controller/core/host_record.h"
 #include "controller/core/names.h"
 #include "controller/core/views.h"
 
 namespace remuda::core {
 namespace {
+
+// An agent that is refused dials again within seconds.
+constexpr Duration kRefusedAgentShownFor = absl::Minutes(1);
 
 template <class Table>
 const typename Table::mapped_type* FindIn(const Table& table, std::string_view id) {
@@ -154,7 +158,17 @@ v1::Host ShowHost(const Snapshot& from, std::string_view id, const v1::Host& row
     count += entry != nullptr && (*entry)->state() != v1::INSTANCE_STATE_TERMINATED;
   }
   out.set_instance_count(count);
+  const HostRecord record = WorstHostRecordOf(Draft(from.state).InstancesOnHost(id), from.now);
+  out.set_launch_failures(record.failures);
+  out.set_last_launch_failure(record.last);
+  if (record.avoided_until > from.now) *out.mutable_avoided_until() = ToProto(record.avoided_until);
   if (seen == nullptr) return out;
+  if (from.now - seen->refused.last < kRefusedAgentShownFor) {
+    out.set_refused_agent(absl::StrCat(
+        "machine ", seen->refused.machine, " asks to join under this name from ",
+        seen->refused.peer, ", last at ",
+        absl::FormatTime("%H:%M:%S", seen->refused.last, absl::UTCTimeZone()), " UTC"));
+  }
   *out.mutable_used() = seen->used;
   *out.mutable_assignment() = seen->assignment;
   out.set_agent_version(seen->hello.version());

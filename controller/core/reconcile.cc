@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "controller/core/deployment.h"
+#include "controller/core/health.h"
+#include "controller/core/host_record.h"
 #include "controller/core/members.h"
 #include "controller/core/reconcile_pass.h"
 #include "controller/core/replacement.h"
@@ -31,20 +33,38 @@ bool HasEnding(const Pass& pass, const std::string& group_id) {
   });
 }
 
-bool HasUnknown(const Pass& pass, const std::string& group_id) {
-  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
-  return std::any_of(all.begin(), all.end(), [](const Member& member) {
-    return member.second->state() == v1::INSTANCE_STATE_UNKNOWN;
+// Instances that are not replaced because their hosts were lost with most others.
+bool IsHeldByMassLoss(Pass& pass, const InstanceList& all) {
+  return std::any_of(all.begin(), all.end(), [&](const Member& member) {
+    return member.second->state() == v1::INSTANCE_STATE_UNKNOWN &&
+           pass.WasLostWithMost(member.second->host());
   });
+}
+
+// The first instance on its way up that its agent cannot start yet, and why; empty if there is
+// none.
+std::string Hindered(const Pass& pass, const InstanceList& all) {
+  for (const auto& [id, row] : all) {
+    if (row->state() != v1::INSTANCE_STATE_PENDING) continue;
+    const ProcessFact fact = ProcessOf(pass.seen, id, *row);
+    if (fact.process != Process::kStarting || fact.status->message().empty()) continue;
+    return absl::StrCat("instance ", id, " cannot start on host ", row->host(),
+                        " yet: ", fact.status->message());
+  }
+  return "";
 }
 
 // Writes what the group waits for and how its launches go; a new reason to wait is told once.
 void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
   const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
-  if (shortage.waiting.empty() && pass.MassLoss() && HasUnknown(pass, group_id)) {
-    shortage = {"more than half of the hosts are lost: nothing is replaced until it is clear why",
-                true};
+  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  if (shortage.waiting.empty() && IsHeldByMassLoss(pass, all)) {
+    shortage = {
+        "more than half of the hosts were lost at once: nothing of theirs is replaced until some "
+        "are back or deleted",
+        true};
   }
+  if (shortage.waiting.empty()) shortage = {Hindered(pass, all), false};
   if (shortage.to_tell && HasEnding(pass, group_id)) {
     shortage = {absl::StrCat(shortage.waiting, "; instances that are ending may make room"), false};
   }
@@ -56,7 +76,6 @@ void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
   }
   v1::AutoScalingGroup after = *group;
   after.mutable_status()->set_waiting(shortage.waiting);
-  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
   LaunchRecord worst;
   std::vector<v1::LaunchTemplateRef> versions = {group->launch_template()};
   if (const auto deployment = ActiveDeployment(pass.draft, group_id, nullptr);
@@ -137,6 +156,8 @@ void ReconcileGroup(Pass& pass, const std::string& group_id) {
 
 Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
   Pass pass(draft, seen, now);
+  pass.balances = scope.housekeeping && scope.balance;
+  if (scope.housekeeping) FollowLostHosts(pass);
   std::vector<std::string> groups;
   if (scope.groups.has_value()) {
     groups.assign(scope.groups->begin(), scope.groups->end());

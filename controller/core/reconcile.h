@@ -20,6 +20,9 @@ struct Scope {
   // Also what belongs to no group: hosts and proxies that joined, hand-registered targets that
   // drain. Costs a scan of each.
   bool housekeeping = true;
+  // With all groups and housekeeping: also whether their zones are in balance. Costs a look at
+  // every host for each group that may not be.
+  bool balance = true;
 };
 
 // What reports imply: hosts and proxies that joined, ports and start times of instances, processes

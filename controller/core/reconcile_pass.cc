@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+
 #include "controller/core/health.h"
 
 namespace remuda::core {
@@ -12,6 +14,36 @@ std::string LastLines(const std::string& text) {
   if (text.size() <= kLogTailBytes) return text;
   const size_t newline = text.find('\n', text.size() - kLogTailBytes);
   return newline == std::string::npos ? "" : text.substr(newline + 1);
+}
+
+// Hosts that were lost within one span of time in which more than half of those that were there
+// until then were lost. A span is as long as a loss takes to be noticed and answered: what was lost
+// before it was dealt with on its own.
+std::set<std::string, std::less<>> LostWithMost(const Draft& draft, const Observations& seen,
+                                                Time now) {
+  std::vector<std::pair<Time, std::string>> lost;
+  size_t known = 0;
+  draft.ForEach<v1::Host>([&](const std::string& id, const v1::Host& row) {
+    ++known;
+    if (row.has_lost_time()) {
+      lost.emplace_back(FromProto(row.lost_time()), id);
+    } else if (IsLost(seen, id, now)) {
+      lost.emplace_back(LostAt(seen, id), id);
+    }
+  });
+  std::sort(lost.begin(), lost.end());
+  const Duration span = seen.patience.host_lost_after + seen.patience.replace_lost_after;
+  std::set<std::string, std::less<>> out;
+  size_t end = 0;     // of the span that begins with `first`
+  size_t marked = 0;  // all before it are in `out` or will not be
+  for (size_t first = 0; first < lost.size(); ++first) {
+    while (end < lost.size() && lost[end].first <= lost[first].first + span) ++end;
+    const size_t there = known - first;
+    if (there < kMassLossMinHosts || 2 * (end - first) <= there) continue;
+    for (size_t i = std::max(first, marked); i < end; ++i) out.insert(lost[i].second);
+    marked = end;
+  }
+  return out;
 }
 
 }  // namespace
@@ -44,16 +76,24 @@ void Pass::Close(std::string_view activity, v1::ActivityStatus status,
   Put(activity, std::move(after));
 }
 
-bool Pass::MassLoss() {
-  if (mass_loss_.has_value()) return *mass_loss_;
-  int known = 0;
-  int lost = 0;
-  draft.ForEach<v1::Host>([&](const std::string& id, const v1::Host&) {
-    ++known;
-    if (IsLost(seen, id, now)) ++lost;
+bool Pass::WasLostWithMost(std::string_view host) {
+  if (!lost_with_most_.has_value()) lost_with_most_ = LostWithMost(draft, seen, now);
+  return lost_with_most_->contains(host);
+}
+
+const std::map<std::string, Pass::Hosts>& Pass::HostsByZone() {
+  if (hosts_by_zone_.has_value()) return *hosts_by_zone_;
+  hosts_by_zone_.emplace();
+  draft.ForEach<v1::Host>([&](const std::string& id, const v1::Host& row) {
+    const auto it = seen.hosts.find(id);
+    if (it == seen.hosts.end() || !it->second.connected ||
+        row.schedule() == v1::HOST_SCHEDULE_CORDONED ||
+        row.schedule() == v1::HOST_SCHEDULE_DRAINING) {
+      return;
+    }
+    (*hosts_by_zone_)[row.zone()].push_back(draft.Find<v1::Host>(id));
   });
-  mass_loss_ = known >= kMassLossMinHosts && 2 * lost > known;
-  return *mass_loss_;
+  return *hosts_by_zone_;
 }
 
 void Pass::Move(std::string_view id, v1::InstanceState state, std::string_view reason) {

@@ -8,8 +8,10 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +34,20 @@ inline constexpr Duration kMaxLaunchBackoff = absl::Seconds(60);
 inline constexpr int kDeploymentLaunchFailures = 3;
 // An agent with a session takes an instance up, or drops one that it never started, within this.
 inline constexpr Duration kUnansweredLimit = absl::Seconds(60);
+// A launch that an agent has taken up is given up elsewhere after this: fetching and unpacking its
+// image; starting it; and either of them once the agent says what is in the way.
+inline constexpr Duration kFetchLimit = absl::Minutes(30);
+inline constexpr Duration kStartLimit = absl::Seconds(30);
+inline constexpr Duration kHinderedLimit = absl::Seconds(30);
+// A process that runs is judged by the proxies within this, counted from the end of its grace
+// period.
+inline constexpr Duration kJudgementLimit = absl::Minutes(5);
+// How long placement prefers other hosts after a launch failed on one; doubles with each further
+// one in a row up to the maximum.
+inline constexpr Duration kFirstHostBackoff = absl::Seconds(30);
+inline constexpr Duration kMaxHostBackoff = absl::Minutes(30);
+// So many versions that fail on a host one after another make it the host's fault.
+inline constexpr size_t kFailingVersionsOfABadHost = 2;
 // A replaced instance of a lost host is given up after this; if the host comes back, its process is
 // ended.
 inline constexpr Duration kForgetUnknownAfter = absl::Hours(1);
@@ -42,8 +58,13 @@ inline constexpr size_t kTerminatedKept = 100;
 inline constexpr int64_t kActivitiesKept = 10'000;
 // Bytes of what an instance printed last, in the activity of its end. Agents send no more.
 inline constexpr size_t kLogTailBytes = 1024;
-// Hosts that must be known for a loss of most of them to stop replacements.
-inline constexpr int kMassLossMinHosts = 3;
+// Hosts that must have been there for a loss of most of them at once to stop replacements.
+inline constexpr size_t kMassLossMinHosts = 3;
+// The zones of a group are looked at again this long after one of its instances was moved.
+inline constexpr Duration kBalanceInterval = absl::Seconds(10);
+// An instance that could be stopped is left running for a proxy that may still send to it: one
+// whose lease is over for less than this. Not if the group has no room for it.
+inline constexpr Duration kCutOffPatience = absl::Seconds(60);
 // Of a group, at most one in so many (at least one) is replaced for its health at once.
 inline constexpr int kReplaceShare = 4;
 
@@ -96,9 +117,16 @@ class Pass {
   void Close(std::string_view activity, v1::ActivityStatus status,
              const std::string& log_tail = "");
 
-  // Whether most of the known hosts (if they are enough to tell) are lost: then no instance of
-  // theirs is replaced.
-  bool MassLoss();
+  // Whether the host was lost together with most of those that were there (if they are enough to
+  // tell): then no instance of theirs is replaced until some are back or forgotten.
+  bool WasLostWithMost(std::string_view host);
+
+  // Hosts that take instances and have a session, by zone.
+  using Hosts = std::vector<std::shared_ptr<const v1::Host>>;
+  const std::map<std::string, Hosts>& HostsByZone();
+
+  // See Scope.
+  bool balances = false;
 
   // Moves the instance to a state, now.
   void Move(std::string_view id, v1::InstanceState state, std::string_view reason);
@@ -110,7 +138,8 @@ class Pass {
  private:
   Time due_ = absl::InfiniteFuture();
   bool changed_ = false;
-  std::optional<bool> mass_loss_;
+  std::optional<std::set<std::string, std::less<>>> lost_with_most_;
+  std::optional<std::map<std::string, Hosts>> hosts_by_zone_;
 };
 
 }  // namespace remuda::core

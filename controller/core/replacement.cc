@@ -20,6 +20,40 @@ Time GraceEnd(const v1::AutoScalingGroup& group, const v1::Instance& row) {
   return from + FromProto(group.health_check_grace_period());
 }
 
+// Since when a launch that its agent has taken up is where it is.
+Time OnTheWaySince(const Observations& seen, const std::string& id, const v1::Instance& row) {
+  const auto host = seen.hosts.find(row.host());
+  if (host == seen.hosts.end()) return FromProto(row.state_time());
+  const auto it = host->second.on_the_way_since.find(id);
+  return it == host->second.on_the_way_since.end() ? FromProto(row.state_time()) : it->second;
+}
+
+// Gives a launch that does not run yet up if it has had its time. Whether it did.
+bool GiveUp(Pass& pass, const std::string& id, const v1::Instance& row, const ProcessFact& fact) {
+  if (fact.process != Process::kAwaited && fact.process != Process::kStarting) return false;
+  const bool awaited = fact.process == Process::kAwaited;
+  const std::string message = awaited ? "" : fact.status->message();
+  const bool fetches = !awaited && fact.status->state() == agent::v1::PROCESS_STATE_FETCHING;
+  const Duration limit = awaited            ? kUnansweredLimit
+                         : !message.empty() ? kHinderedLimit
+                         : fetches          ? kFetchLimit
+                                            : kStartLimit;
+  // A controller that has just begun may not have told the host of it before.
+  const Time since = awaited ? std::max(FromProto(row.state_time()), pass.seen.start)
+                             : OnTheWaySince(pass.seen, id, row);
+  pass.DueAt(since + limit);
+  if (pass.now < since + limit) return false;
+  pass.Drain(
+      id,
+      absl::StrCat("host ", row.host(),
+                   awaited   ? " did not take it up"
+                   : fetches ? " could not get its image"
+                             : " could not start it",
+                   " within ", absl::FormatDuration(limit), message.empty() ? "" : ": ", message),
+      true);
+  return true;
+}
+
 }  // namespace
 
 void FollowHosts(Pass& pass, const std::string& group_id) {
@@ -64,17 +98,21 @@ void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoSca
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
     if (row->state() != v1::INSTANCE_STATE_PENDING || row->unhealthy()) continue;
     const ProcessFact fact = ProcessOf(pass.seen, id, *row);
-    if (fact.process == Process::kAwaited) {
-      const Time limit = FromProto(row->state_time()) + kUnansweredLimit;
-      pass.DueAt(limit);
-      if (pass.now >= limit) {
-        pass.Drain(id, absl::StrCat("host ", row->host(), " did not take it up"), true);
-      }
+    if (GiveUp(pass, id, *row, fact)) continue;
+    if (fact.process != Process::kRunning || !row->has_start_time()) continue;
+    if (JudgeByProxies(pass.gates, id, group).verdict == Verdict::kHealthy) {
+      pass.Move(id, v1::INSTANCE_STATE_IN_SERVICE, "");
       continue;
     }
-    if (fact.process != Process::kRunning || !row->has_start_time()) continue;
-    if (JudgeByProxies(pass.gates, id, group).verdict != Verdict::kHealthy) continue;
-    pass.Move(id, v1::INSTANCE_STATE_IN_SERVICE, "");
+    // What most of them find unhealthy is replaced by MarkUnhealthy.
+    const Time limit = std::max(GraceEnd(group, *row), pass.seen.start) + kJudgementLimit;
+    pass.DueAt(limit);
+    if (pass.now < limit) continue;
+    pass.Drain(
+        id,
+        absl::StrCat("most proxies do not find it healthy, ", absl::FormatDuration(kJudgementLimit),
+                     " after its grace period: ", NotHealthyAt(pass.gates, id, group)),
+        true);
   }
 }
 

@@ -14,7 +14,7 @@ namespace remuda::core {
 void FollowHosts(Pass& pass, const std::string& group_id);
 
 // Pending instances whose process runs and which the proxies find healthy come into service;
-// launches that nobody takes up are given up.
+// launches that get no further within their limits are given up.
 void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group);
 
 // Marks instances of the side that the proxies find unhealthy after their grace period for

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
+#include "controller/core/balance.h"
 #include "controller/core/health.h"
 #include "controller/core/placement.h"
 
@@ -19,7 +21,7 @@ struct Counts {
   InstanceList unknown;  // of lost hosts, written off
   int in_service = 0;    // of kept
   int ending = 0;        // unhealthy, and not gone yet
-  bool moving = false;   // some are swapped because their host is drained
+  bool moving = false;   // some are swapped because their host is drained, or for their zone
 };
 
 bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
@@ -27,8 +29,29 @@ bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
   return host != nullptr && host->schedule() == v1::HOST_SCHEDULE_DRAINING;
 }
 
+// Instances whose place others that are up take in another zone.
+std::set<std::string_view> ReplacedIn(const Side& side) {
+  std::set<std::string_view> out;
+  for (const auto& [id, row] : side.members) {
+    if (!row->replaces().empty() && IsUp(row->state()) && !row->unhealthy()) {
+      out.insert(row->replaces());
+    }
+  }
+  return out;
+}
+
+// Why an instance that is well is to be replaced.
+std::string WhyMoved(const Draft& draft, const v1::Instance& row) {
+  return IsOnDrainedHost(draft, row)
+             ? absl::StrCat("its host ", row.host(), " is being drained")
+             : absl::StrCat(
+                   "another takes its place, so that the zones are balanced (it is in zone ",
+                   row.zone(), ")");
+}
+
 Counts CountSide(Pass& pass, const Side& side) {
   Counts counts;
+  const std::set<std::string_view> replaced = ReplacedIn(side);
   for (const Member& member : side.members) {
     const v1::Instance& row = *member.second;
     const bool unknown = row.state() == v1::INSTANCE_STATE_UNKNOWN;
@@ -38,7 +61,7 @@ Counts CountSide(Pass& pass, const Side& side) {
     }
     if (row.unhealthy() && IsLeavingState(row.state())) ++counts.ending;
     if (!unknown && !IsUp(row.state())) continue;
-    const bool move = IsOnDrainedHost(pass.draft, row);
+    const bool move = IsOnDrainedHost(pass.draft, row) || replaced.contains(member.first);
     if (row.unhealthy() || move) {
       counts.moving = counts.moving || move;
       counts.swapped.push_back(member);
@@ -69,43 +92,12 @@ std::vector<std::string> LaunchCauses(Pass& pass, const std::string& group_id, c
     causes.push_back(
         row->unhealthy()
             ? absl::StrCat("instance ", id, " is to be replaced: ", row->state_reason())
-            : absl::StrCat("host ", row->host(), " of instance ", id, " is being drained"));
+            : absl::StrCat("instance ", id, " is to be moved: ", WhyMoved(pass.draft, *row)));
   }
   for (const auto& [id, row] : counts.unknown) {
     causes.push_back(absl::StrCat("host ", row->host(), " of instance ", id, " is lost"));
   }
   return causes;
-}
-
-void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
-               const v1::LaunchTemplate& launch, const std::string& host_id,
-               std::string_view deployment, const std::string& cause) {
-  const auto host = pass.draft.Find<v1::Host>(host_id);
-  const std::string id =
-      absl::StrCat("i-", absl::Hex(pass.draft.Next("instance"), absl::kZeroPad10));
-  v1::Instance row;
-  row.set_name(absl::StrCat("instances/", id));
-  row.set_auto_scaling_group(group_id);
-  *row.mutable_launch_template() = side.launch;
-  row.set_host(host_id);
-  row.set_zone(host->zone());
-  row.set_address(host->address());
-  row.set_port(launch.port());
-  row.set_state(v1::INSTANCE_STATE_PENDING);
-  row.set_state_reason(cause);
-  *row.mutable_create_time() = ToProto(pass.now);
-  *row.mutable_state_time() = ToProto(pass.now);
-  row.set_activity(
-      pass.Note({.group = group_id,
-                 .instance = id,
-                 .deployment = std::string(deployment),
-                 .description = absl::StrCat(
-                     "Launching instance ", id, " on host ", host_id,
-                     host->zone().empty() ? "" : absl::StrCat(" (zone ", host->zone(), ")"),
-                     ", template ", TextOf(side.launch)),
-                 .cause = cause,
-                 .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
-  pass.Put(id, std::move(row));
 }
 
 // What came of launching.
@@ -137,22 +129,31 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
     return out;
   }
   const std::vector<std::string> causes = LaunchCauses(pass, group_id, side, counts);
-  Placement placement(pass.draft, pass.seen, group, *launch, side.members);
+  Placement placement(
+      pass.draft, pass.seen, pass.now,
+      {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
   for (; out.count < count; ++out.count) {
     const std::string host = placement.Take();
     if (host.empty()) {
       out.shortage = {placement.WhyNone(), true};
+      if (placement.awaited_until() > pass.now) {
+        pass.DueAt(placement.awaited_until());
+        out.shortage.to_tell = false;
+        return out;
+      }
       for (const auto& [id, row] : counts.swapped) {
         if (placement.WouldFree(row->host())) out.would_free.push_back(id);
       }
       return out;
     }
     const auto k = static_cast<size_t>(out.count);
-    LaunchOne(pass, group_id, side, *launch, host, deployment,
-              k < causes.size()
-                  ? causes[k]
-                  : absl::StrCat(side.desired, " instances of ", TextOf(side.launch),
-                                 " are desired and ", counts.kept.size() + k, " are up"));
+    LaunchOne(pass, group_id, side.launch, *launch,
+              {.host = host,
+               .cause = k < causes.size()
+                            ? causes[k]
+                            : absl::StrCat(side.desired, " instances of ", TextOf(side.launch),
+                                           " are desired and ", counts.kept.size() + k, " are up"),
+               .deployment = std::string(deployment)});
   }
   return out;
 }
@@ -180,9 +181,7 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
     if (spare <= 0 && !first) continue;
     --spare;
     if (!pending) ++ending;
-    pass.Drain(id,
-               row->unhealthy() ? row->state_reason()
-                                : absl::StrCat("its host ", row->host(), " is being drained"),
+    pass.Drain(id, row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row),
                row->unhealthy());
   }
 }
@@ -225,6 +224,37 @@ bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member
 
 }  // namespace
 
+void LaunchOne(Pass& pass, const std::string& group_id, const v1::LaunchTemplateRef& ref,
+               const v1::LaunchTemplate& launch, const NewInstance& wish) {
+  const auto host = pass.draft.Find<v1::Host>(wish.host);
+  const std::string id =
+      absl::StrCat("i-", absl::Hex(pass.draft.Next("instance"), absl::kZeroPad10));
+  v1::Instance row;
+  row.set_name(absl::StrCat("instances/", id));
+  row.set_auto_scaling_group(group_id);
+  *row.mutable_launch_template() = ref;
+  row.set_host(wish.host);
+  row.set_zone(host->zone());
+  row.set_address(host->address());
+  row.set_port(launch.port());
+  row.set_replaces(wish.replaces);
+  row.set_state(v1::INSTANCE_STATE_PENDING);
+  row.set_state_reason(wish.cause);
+  *row.mutable_create_time() = ToProto(pass.now);
+  *row.mutable_state_time() = ToProto(pass.now);
+  row.set_activity(
+      pass.Note({.group = group_id,
+                 .instance = id,
+                 .deployment = wish.deployment,
+                 .description = absl::StrCat(
+                     "Launching instance ", id, " on host ", wish.host,
+                     host->zone().empty() ? "" : absl::StrCat(" (zone ", host->zone(), ")"),
+                     ", template ", TextOf(ref)),
+                 .cause = wish.cause,
+                 .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  pass.Put(id, std::move(row));
+}
+
 std::vector<std::string> ChooseVictims(const v1::AutoScalingGroup& group, InstanceList members,
                                        size_t count) {
   std::map<std::string, int> zones;
@@ -251,7 +281,7 @@ std::vector<std::string> ChooseVictims(const v1::AutoScalingGroup& group, Instan
 bool IsWrittenOff(Pass& pass, const v1::Instance& instance) {
   const Time due = FromProto(instance.state_time()) + pass.seen.patience.replace_lost_after;
   pass.DueAt(due);
-  return pass.now >= due && !pass.MassLoss();
+  return pass.now >= due && !pass.WasLostWithMost(instance.host());
 }
 
 Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
@@ -278,6 +308,8 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
     launched = Launch(pass, group_id, group, side, deployment, counts, std::min(missing, room));
   }
   DrainSwapped(pass, side, counts, launched, missing <= 0 || room > 0, most);
+  const bool at_rest = missing == 0 && swapped == 0 && counts.unknown.empty() && deployment.empty();
+  if (at_rest) BalanceZones(pass, group_id, group, side);
   for (const auto& [id, row] : counts.unknown) {
     const Time forget = FromProto(row->state_time()) + kForgetUnknownAfter;
     if (side.desired > 0) pass.DueAt(forget);

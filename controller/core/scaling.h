@@ -21,13 +21,23 @@ struct Shortage {
 Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                       const Side& side, std::string_view deployment);
 
+// Commits a new instance of `side` to a host, with an activity. `replaces`: see Instance.replaces.
+struct NewInstance {
+  std::string host;
+  std::string cause;
+  std::string deployment = "";
+  std::string replaces = "";
+};
+void LaunchOne(Pass& pass, const std::string& group_id, const v1::LaunchTemplateRef& ref,
+               const v1::LaunchTemplate& launch, const NewInstance& wish);
+
 // The instances to end when `count` of `members` are too many, best first: those that serve least,
 // then from the zone with most, then by the group's termination policies.
 std::vector<std::string> ChooseVictims(const v1::AutoScalingGroup& group, InstanceList members,
                                        size_t count);
 
 // Whether an instance of a lost host no longer counts: it has been Unknown for the patience, and
-// not most hosts are gone.
+// its host was not lost together with most others.
 bool IsWrittenOff(Pass& pass, const v1::Instance& instance);
 
 }  // namespace remuda::core

@@ -36,7 +36,27 @@ bool IsDelayOver(Pass& pass, Time from, const std::set<std::string>& busy_in) {
   return pass.now >= due;
 }
 
-void Draining(Pass& pass, const std::string& id, const v1::Instance& row) {
+// Until when an instance that no live proxy needs is left running for those that may still send to
+// it: their leases are over, but whoever reaches them would get errors if it were gone. Not beyond
+// the room that the group has.
+Time KeptUntil(const Pass& pass, const v1::AutoScalingGroup& group, const v1::Instance& row) {
+  if (group.deleting() || row.unhealthy() || !group.status().waiting().empty()) {
+    return absl::InfinitePast();
+  }
+  Time until = absl::InfinitePast();
+  for (const std::string& target_group : group.target_groups()) {
+    until = std::max(until, pass.gates.CutOffSince(target_group) + kCutOffPatience);
+  }
+  if (pass.now >= until) return until;
+  int all = 0;
+  for (const auto& [id, other] : pass.draft.InstancesOfGroup(row.auto_scaling_group())) {
+    all += other->state() != v1::INSTANCE_STATE_TERMINATED;
+  }
+  return all <= group.max() ? until : absl::InfinitePast();
+}
+
+void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& group,
+              const v1::Instance& row) {
   // Without a start it was in no proxy's view.
   if (row.has_start_time()) {
     if (!IsConfirmed(pass, pass.draft.CommitOf<v1::Instance>(id))) return;
@@ -49,6 +69,9 @@ void Draining(Pass& pass, const std::string& id, const v1::Instance& row) {
       return;
     }
     if (!busy.empty() && !IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy)) return;
+    const Time kept_until = KeptUntil(pass, group, row);
+    pass.DueAt(kept_until);
+    if (pass.now < kept_until) return;
   }
   pass.Move(id, v1::INSTANCE_STATE_STOPPING, row.state_reason());
 }
@@ -94,9 +117,9 @@ void BoundHistory(Pass& pass, const std::string& group_id) {
 
 }  // namespace
 
-void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup&) {
+void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group) {
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
-    if (row->state() == v1::INSTANCE_STATE_DRAINING) Draining(pass, id, *row);
+    if (row->state() == v1::INSTANCE_STATE_DRAINING) Draining(pass, id, group, *row);
     if (row->state() == v1::INSTANCE_STATE_STOPPING) Stopping(pass, id, *row);
   }
   BoundHistory(pass, group_id);

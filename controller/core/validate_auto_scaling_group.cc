@@ -1,5 +1,6 @@
 // What an auto scaling group and a deployment may say.
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <cmath>
 
@@ -67,22 +68,43 @@ void CheckTargetGroups(Violations& out, const FieldPath& at, const References& r
   }
 }
 
+// Each zone text once, and a host in each: a zone that is misspelt would silently get nothing. What
+// the group names already stays allowed, for hosts come and go; and before the first host has
+// joined nothing can be told.
+void CheckZones(Violations& out, const FieldPath& at, const References& references,
+                const v1::AutoScalingGroup& value) {
+  CheckCount(out, at, value.zones_size(), 0, limits::kZonesAnAsg);
+  std::set<std::string> known;
+  if (value.zones_size() > 0) {
+    references.draft.ForEach<v1::Host>(
+        [&](const std::string&, const v1::Host& host) { known.insert(host.zone()); });
+  }
+  const bool any_host = !known.empty();
+  const std::string of_hosts = absl::StrJoin(known, ", ");
+  const auto before =
+      references.draft.Find<v1::AutoScalingGroup>(value.name().substr(value.name().find('/') + 1));
+  if (before != nullptr) known.insert(before->zones().begin(), before->zones().end());
+  std::set<std::string> seen;
+  for (int i = 0; i < value.zones_size(); ++i) {
+    const std::string& zone = value.zones(i);
+    if (zone.empty()) out.Add(at[i], "must not be empty");
+    CheckText(out, at[i], zone, kZoneBytes);
+    if (!seen.insert(zone).second) {
+      out.Add(at[i], absl::StrCat(Quoted(zone), " is named twice"));
+    } else if (any_host && !zone.empty() && !known.contains(zone)) {
+      out.Add(at[i],
+              absl::StrCat("no host is in zone ", Quoted(zone), "; zones of hosts: ", of_hosts));
+    }
+  }
+}
+
 }  // namespace
 
 void Check(Violations& out, const FieldPath& at, const References& references,
            v1::AutoScalingGroup& value) {
   CheckTemplateRef(out, at / "launch_template", references, *value.mutable_launch_template());
   CheckCapacity(out, at, value);
-  CheckCount(out, at / "zones", value.zones_size(), 0, limits::kZonesAnAsg);
-  std::set<std::string> zones;
-  for (int i = 0; i < value.zones_size(); ++i) {
-    const FieldPath here = (at / "zones")[i];
-    if (value.zones(i).empty()) out.Add(here, "must not be empty");
-    CheckText(out, here, value.zones(i), kZoneBytes);
-    if (!zones.insert(value.zones(i)).second) {
-      out.Add(here, absl::StrCat(Quoted(value.zones(i)), " is named twice"));
-    }
-  }
+  CheckZones(out, at / "zones", references, value);
   CheckTargetGroups(out, at / "target_groups", references, value);
   CheckDuration(out, at / "health_check_grace_period", value.health_check_grace_period(),
                 absl::ZeroDuration(), limits::kMaxGracePeriod);

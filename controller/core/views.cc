@@ -11,8 +11,12 @@
 namespace remuda::core {
 namespace {
 
-// Subsets that a traffic split can name.
+// Subsets that a traffic split can name (TrafficSplit.subsets).
 constexpr size_t kMaxSubsets = 16;
+// What the subsets of a target group become where they are more: those that take requests, and
+// those that do not. Their own names hold a slash.
+constexpr char kAllThatServe[] = "serving";
+constexpr char kAllOthers[] = "standing-by";
 
 bool HasEnded(const agent::v1::InstanceStatus& status) {
   return status.state() == agent::v1::PROCESS_STATE_EXITED ||
@@ -91,6 +95,22 @@ void AddByHand(const Draft& draft, std::string_view target_group, TargetGroupVie
   });
 }
 
+// More subsets than a split can name become two. Nothing is lost: several that serve weigh as many
+// as they have targets, so that each target gets the same share, and so it does as one of one
+// subset.
+void MergeSubsets(TargetGroupView& view, Subsets& subsets) {
+  Subsets merged;
+  for (const auto& [name, subset] : subsets) {
+    Subset& into = merged[subset.serves ? kAllThatServe : kAllOthers];
+    into.serves = subset.serves;
+    into.active += subset.active;
+  }
+  for (auto& [id, target] : view.targets) {
+    target.set_subset(subsets[target.subset()].serves ? kAllThatServe : kAllOthers);
+  }
+  subsets = std::move(merged);
+}
+
 // One serving subset gets weight 1; several get a share by their number of active targets, so that
 // each target gets the same. One that does not serve is named with weight 0. A change of numbers
 // then changes no split in the usual case.
@@ -102,21 +122,10 @@ proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const Subsets& su
   const bool any_active = std::any_of(subsets.begin(), subsets.end(), [&](const auto& entry) {
     return entry.second.serves && entry.second.active > 0;
   });
-  std::vector<std::pair<int, std::string>> weights;
   for (const auto& [name, subset] : subsets) {
-    int weight = 0;
-    if (subset.serves) weight = serving == 1 || !any_active ? 1 : subset.active;
-    weights.emplace_back(-weight, name);
-  }
-  // The heaviest are named; one that is not named gets nothing.
-  std::sort(weights.begin(), weights.end());
-  if (weights.size() > kMaxSubsets) weights.resize(kMaxSubsets);
-  std::sort(weights.begin(), weights.end(),
-            [](const auto& a, const auto& b) { return a.second < b.second; });
-  for (const auto& [weight, name] : weights) {
     auto* out = split.add_subsets();
     out->set_subset(name);
-    out->set_weight(-weight);
+    if (subset.serves) out->set_weight(serving == 1 || !any_active ? 1 : subset.active);
   }
   return split;
 }
@@ -172,6 +181,7 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
     AddGroup(draft, seen, group_id, target_group, view, subsets);
   }
   AddByHand(draft, target_group, view, subsets);
+  if (subsets.size() > kMaxSubsets) MergeSubsets(view, subsets);
   if (!subsets.empty()) view.split = SplitOf(target_group, subsets);
   return view;
 }

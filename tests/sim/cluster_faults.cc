@@ -98,7 +98,7 @@ void Cluster::Trouble() {
   scheduler_.After(random_.Between(Milliseconds(200), Seconds(6)), [this] { Trouble(); });
   auto host = std::next(hosts_.begin(), random_.Below(static_cast<int>(hosts_.size())));
   auto proxy = std::next(proxies_.begin(), random_.Below(static_cast<int>(proxies_.size())));
-  switch (random_.Below(calm_ ? 7 : 11)) {
+  switch (random_.Below(calm_ ? 7 : 13)) {
     case 0:
     case 1:
     case 2:
@@ -120,6 +120,18 @@ void Cluster::Trouble() {
       proxy->second.proxy->CrashAndReload();
       Break(proxy->second);
       return Reconnect();
+    case 11:
+      host->second.host->fault = random_.OneIn(2) ? Host::Fault::kFails : Host::Fault::kHangs;
+      return;
+    case 12: {  // everyone comes back one by one, and much is to be placed meanwhile
+      if (!running_) return;
+      CrashController();
+      v1::SetDesiredCapacityRequest request;
+      request.set_name("autoScalingGroups/blue");
+      request.set_desired(4);
+      scheduler_.After(Seconds(26), [this, request] { Ask(request); });
+      return;
+    }
     case 8:
     case 9: {
       const std::string id = AnyInstance();
@@ -139,6 +151,7 @@ void Cluster::Trouble() {
 void Cluster::Calm() {
   trouble_ = false;
   behaviours_[3] = Behaviour::kGood;  // what crashes for ever never rests
+  for (auto& [name, part] : hosts_) part.host->fault = Host::Fault::kNone;
   Reconnect();
   v1::UncordonHostRequest undo;
   undo.set_name("hosts/h1");

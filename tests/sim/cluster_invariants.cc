@@ -127,8 +127,12 @@ void Cluster::CheckCounts() {
   const bool moving = host != nullptr && (*host)->schedule() == v1::HOST_SCHEDULE_DRAINING;
   for (const core::Side& side : core::SidesOf(draft, "blue", group, deployment.get())) {
     int up = 0;
-    for (const auto& [id, row] : side.members) up += core::IsUp(row->state());
-    if (up > group.max() + (moving ? 1 : 0)) {
+    bool balancing = false;
+    for (const auto& [id, row] : side.members) {
+      up += core::IsUp(row->state());
+      balancing = balancing || !row->replaces().empty();
+    }
+    if (up > group.max() + (moving || balancing ? 1 : 0)) {
       Complain(absl::StrCat(up, " instances of ", core::TextOf(side.launch), " are up, max ",
                             group.max()));
     }

@@ -10,13 +10,13 @@ using absl::Seconds;
 void Cluster::WireHost(HostPart& part) {
   part.host->report = [this, &part](const agent::v1::InstanceStatus& status) {
     part.session->up.Send([this, &part, status] {
-      seen_.hosts[part.host->name()].instances[status.instance()] = status;
+      core::Report(seen_.hosts[part.host->name()], status, scheduler_.now());
       Kick();
     });
   };
   part.host->forgot = [this, &part](const std::string& id) {
     part.session->up.Send([this, &part, id] {
-      seen_.hosts[part.host->name()].instances.erase(id);
+      core::Forget(seen_.hosts[part.host->name()], id);
       Kick();
     });
   };
@@ -64,7 +64,9 @@ void Cluster::Connect(HostPart& part) {
     seen.hello.set_host(part.host->name());
     seen.hello.set_address("10.0.0." + part.host->name().substr(1));
     seen.hello.set_zone(part.host->name() == "h1" || part.host->name() == "h3" ? "a" : "b");
-    seen.instances = all;
+    seen.instances.clear();
+    seen.on_the_way_since.clear();
+    for (const auto& [id, status] : all) core::Report(seen, status, scheduler_.now());
     seen.assignment.set_confirmed_commit(0);
     Kick();
   });

@@ -57,7 +57,17 @@ void Host::Start(const std::string& id, const v1::LaunchTemplate& launch) {
   process.status.set_instance(id);
   process.status.set_port(launch.port() != 0 ? launch.port() : ++next_port_);
   process.status.set_state(agent::v1::PROCESS_STATE_STARTING);
+  if (fault == Fault::kHangs) process.status.set_message("its port is in use");
   Tell(id);
+  if (fault == Fault::kHangs) return;
+  if (fault == Fault::kFails) {
+    Later(id, random_.Between(Milliseconds(5), Seconds(1)), [this, id](Process& p) {
+      p.status.set_state(agent::v1::PROCESS_STATE_FAILED);
+      p.status.set_message("no space left on its disk");
+      Tell(id);
+    });
+    return;
+  }
   Later(id, random_.Between(Milliseconds(5), Seconds(1)), [this, id](Process&) { Run(id); });
 }
 

@@ -51,6 +51,9 @@ class Host {
   Report report;
   Forgot forgot;
   bool has_session = false;
+  // What it is given now it cannot start: says so and fails, or stays on the way for ever.
+  enum class Fault { kNone, kFails, kHangs };
+  Fault fault = Fault::kNone;
 
   const std::string& name() const { return name_; }
   const std::map<std::string, Process>& processes() const { return processes_; }

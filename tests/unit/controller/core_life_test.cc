@@ -1,5 +1,6 @@
 // The life of instances: launched to desired, into service, drained by confirmation, stopped,
 // replaced.
+#include "controller/core/reconcile_pass.h"
 #include "tests/unit/controller/core_world.h"
 
 namespace remuda::core {
@@ -110,7 +111,25 @@ TEST(Life, ASilentProxyIsWaitedForUntilItsLeaseIsOver) {
   const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
   world.Advance(absl::Seconds(14));
   EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_DRAINING);
+  // Then it does not count; but who still reaches it would get errors if what it sends to were
+  // gone.
   world.Advance(absl::Seconds(1));
+  EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_DRAINING);
+  EXPECT_EQ(world.due, world.now + kCutOffPatience);
+  world.Advance(kCutOffPatience);
+  EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_STOPPING);
+}
+
+TEST(Life, NothingIsKeptForAProxyThatIsCutOffBeyondTheGroupsRoom) {
+  World world = Shop(2);
+  world.seen.proxies["p1"].connected = false;
+  world.Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
+    row.set_desired(1);
+    row.set_max(1);
+  });
+  world.Step();
+  const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
+  world.Advance(absl::Seconds(15));
   EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_STOPPING);
 }
 

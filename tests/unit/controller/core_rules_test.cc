@@ -247,7 +247,7 @@ TEST(Hosts, NothingIsReplacedWhenMostAreLostAtOnce) {
   world.Advance(absl::Seconds(60));
   EXPECT_THAT(world.Pending("blue"), IsEmpty());
   EXPECT_THAT(world.Get<v1::AutoScalingGroup>("blue").status().waiting(),
-              HasSubstr("more than half of the hosts are lost"));
+              HasSubstr("more than half of the hosts were lost at once"));
   world.Advance(absl::Seconds(60));
   EXPECT_EQ(world.CountActivities("more than half"), 1);
 }
@@ -284,6 +284,45 @@ TEST(Split, WeighsGroupsAndHandTargetsByTheirNumber) {
   for (const auto& subset : view.split->subsets()) weights[subset.subset()] = subset.weight();
   EXPECT_EQ(weights,
             (std::map<std::string, int>{{"", 1}, {"blue/shop:1", 3}, {"green/shop:1", 1}}));
+}
+
+TEST(Split, AnyNumberOfGroupsGetTheirShare) {
+  World world;
+  world.Host("h1");
+  world.Balanced("tg");
+  world.Template("shop", 1, 0);
+  const int groups = 20;
+  for (int i = 0; i < groups; ++i) {
+    world.Group(absl::StrCat("g", i), 1, 4, 1, [](auto& row) { row.add_target_groups("tg"); });
+  }
+  world.Settle();
+  // One of them is deployed: what is only launched gets nothing yet.
+  world.Template("shop", 2, 0);
+  v1::Deployment row;
+  row.set_name("deployments/g0-1");
+  row.set_auto_scaling_group("g0");
+  row.mutable_from()->set_name("shop");
+  row.mutable_from()->set_version(1);
+  *row.mutable_to() = row.from();
+  row.mutable_to()->set_version(2);
+  row.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  *row.mutable_create_time() = ToProto(world.now);
+  *row.mutable_health_deadline() = ToProto(absl::Seconds(600));
+  row.set_paused(true);
+  world.Put("g0-1", row);
+  world.Step();
+  for (const std::string& id : world.Pending("g0")) world.Runs(id);
+  world.Step();
+  const TargetGroupView view = TargetGroupViewOf(world.state, world.seen, "tg");
+  ASSERT_THAT(view.targets, SizeIs(groups + 1));
+  EXPECT_LE(view.split->subsets_size(), 16);
+  std::map<std::string, int> weights;
+  for (const auto& subset : view.split->subsets()) weights[subset.subset()] = subset.weight();
+  for (const auto& [id, target] : view.targets) {
+    const bool is_new = world.Get<v1::Instance>(id).launch_template().version() == 2;
+    ASSERT_TRUE(weights.contains(target.subset())) << target.subset();
+    EXPECT_EQ(weights[target.subset()] > 0, !is_new) << id;
+  }
 }
 
 TEST(HandTargets, VanishWhenConfirmedAndIdle) {

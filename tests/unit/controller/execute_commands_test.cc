@@ -1,5 +1,7 @@
 // What each command does: create, update with masks and etags, delete with its preconditions,
 // instances, hosts, proxies. Deployments: execute_deployments_test.cc.
+#include <gmock/gmock.h>
+
 #include "tests/unit/controller/execute_fixture.h"
 
 namespace remuda::core {
@@ -328,11 +330,14 @@ TEST_F(CommandsTest, HostsAndProxies) {
             StatusCode::kFailedPrecondition);
   seen_.hosts["h1"].connected = false;
   seen_.proxies["p1"].connected = false;
+  // What a lost host still has goes with it.
   PutInstance("i-1", v1::INSTANCE_STATE_UNKNOWN);
-  ExpectError(Try(Parse<v1::DeleteHostRequest>(R"(name: "h1")")), StatusCode::kFailedPrecondition,
-              "", "instances/i-1");
-  PutInstance("i-1", v1::INSTANCE_STATE_TERMINATED);
+  PutInstance("i-2", v1::INSTANCE_STATE_TERMINATED);
   Do<v1::DeleteHostResponse>(Parse<v1::DeleteHostRequest>(R"(name: "h1")"));
+  EXPECT_EQ(Find<v1::Instance>("i-1")->state(), v1::INSTANCE_STATE_TERMINATED);
+  EXPECT_EQ(Find<v1::Instance>("i-1")->state_reason(), "its host h1 was lost, and then deleted");
+  EXPECT_EQ(Find<v1::Instance>("i-2")->state_reason(), "");
+  EXPECT_THAT(LastActivity(), testing::HasSubstr("Forgot hosts/h1 and its 1 instance"));
   Do<v1::DeleteProxyResponse>(Parse<v1::DeleteProxyRequest>(R"(name: "p1")"));
   EXPECT_EQ(Find<v1::Host>("h1"), nullptr);
   EXPECT_EQ(Find<v1::Proxy>("p1"), nullptr);

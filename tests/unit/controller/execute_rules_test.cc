@@ -149,6 +149,22 @@ TEST_F(RulesTest, AutoScalingGroup) {
   }
 }
 
+TEST_F(RulesTest, ZonesHaveHosts) {
+  PlayLab();
+  const auto named = [](const std::string& zones) {
+    return Parse<v1::UpdateAutoScalingGroupRequest>(R"(auto_scaling_group { name: "blue" )" +
+                                                    zones + R"( } update_mask { paths: "zones" })");
+  };
+  // Before the first host has joined nothing can be told.
+  Do<v1::AutoScalingGroup>(named(R"(zones: "old")"));
+  Put<v1::Host>("h1", R"(name: "hosts/h1" zone: "a")");
+  Put<v1::Host>("h2", R"(name: "hosts/h2" zone: "b")");
+  ExpectError(Try(named(R"(zones: "a" zones: "c")")), StatusCode::kInvalidArgument,
+              "auto_scaling_group.zones[1]", "no host is in zone \"c\"; zones of hosts: a, b");
+  // What it names stays, though the last host of the zone has gone.
+  Do<v1::AutoScalingGroup>(named(R"(zones: "a" zones: "old")"));
+}
+
 TEST_F(RulesTest, LoadBalancer) {
   PlayLab();
   const std::string many = [] {

@@ -31,6 +31,7 @@ constexpr size_t kMaxStatusBytes = size_t{3} << 20;
 // Keys of the identity record.
 constexpr char kClusterId[] = "cluster_id";
 constexpr char kEpoch[] = "epoch";
+constexpr char kMachineId[] = "machine_id";
 
 uint64_t SeedOf(const std::string& name) { return std::hash<std::string>()(name + RandomHex()); }
 
@@ -129,6 +130,13 @@ absl::Status Agent::Start() {
   if (const auto identity = Record::ReadFrom(IdentityPath())) {
     cluster_id_ = identity->Text(kClusterId);
     highest_epoch_ = identity->Number(kEpoch);
+    machine_id_ = identity->Text(kMachineId);
+  }
+  if (machine_id_.empty()) {
+    // On disk before anybody hears of it: a later agent of this directory has to be the same. Where
+    // the disk takes nothing now, it is left out: apps must run on over an upgrade.
+    machine_id_ = RandomHex();
+    if (!SaveIdentity()) machine_id_.clear();
   }
   const std::string snapshots = options_.data_directory + "/snapshots";
   fs::remove_all(snapshots, error);
@@ -165,6 +173,7 @@ v1::Hello Agent::MakeHello() {
   hello.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
   *hello.mutable_capacity() = CapacityOf(options_.data_directory);
   hello.set_boot_id(BootId());
+  hello.set_machine_id(machine_id_);
   hello.set_version(options_.version);
   AddStatuses(instances_.Statuses(), *hello.mutable_instances());
   return hello;
@@ -207,14 +216,17 @@ bool Agent::OnWelcome(const v1::Welcome& welcome) {
   return true;
 }
 
-void Agent::SaveIdentity() {
+bool Agent::SaveIdentity() {
   Record identity;
+  identity.Add(kMachineId, machine_id_);
   identity.Add(kClusterId, cluster_id_);
   identity.Add(kEpoch, highest_epoch_);
   if (const int error = WriteFileAtomically(IdentityPath(), identity.Encode(), /*sync=*/true);
       error != 0) {
     spdlog::error("cannot write {}: {}", IdentityPath(), std::strerror(error));
+    return false;
   }
+  return true;
 }
 
 void Agent::OnDown() {

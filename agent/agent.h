@@ -60,7 +60,8 @@ class Agent {
   void OnSnapshot(const v1::SnapshotRequest& request);
   void ReportStatus(const v1::InstanceStatus& status);
   void ReportUsage();
-  void SaveIdentity();
+  // Whether it is on disk.
+  bool SaveIdentity();
   std::string IdentityPath() const { return options_.data_directory + "/identity"; }
 
   // What /metrics shows; written by the loop, read by the admin server's thread.
@@ -82,6 +83,7 @@ class Agent {
   Session session_;
   LogStreams logs_;
   UsageMeter meter_;
+  std::string machine_id_;
   std::string cluster_id_;
   int64_t highest_epoch_ = 0;
   std::chrono::milliseconds usage_interval_{5000};

@@ -1,5 +1,6 @@
 #include "controller/agent_sessions.h"
 
+#include <absl/strings/str_cat.h>
 #include <arpa/inet.h>
 
 #include "common/status.h"
@@ -28,9 +29,7 @@ auto FirstOf(Map& map, const std::string& host) {
 
 absl::Status AgentSessions::Handle(Session& session, std::string_view bytes) {
   ConnectRequest request;
-  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return InvalidField("message", "is not a remuda.agent.v1.ConnectRequest");
-  }
+  if (absl::Status status = Read(session, bytes, request); !status.ok()) return status;
   if (request.message_case() == ConnectRequest::kHello)
     return OnHello(session, std::move(*request.mutable_hello()));
   if (session.name.empty()) return InvalidField("hello", "must be the first message");
@@ -71,11 +70,73 @@ absl::Status AgentSessions::HandleReport(Session& session, const ConnectRequest&
   return absl::OkStatus();
 }
 
+absl::Status AgentSessions::CheckMachine(const Session& session, const agent::v1::Hello& hello) {
+  if (hello.machine_id().size() > limits::kMaxMachineIdBytes) {
+    return InvalidField("hello.machine_id",
+                        absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
+  }
+  const auto* row = engine_.state().Find<v1::Host>(hello.host());
+  const bool connected = Find(hello.host()) != nullptr;
+  if (!session.name.empty() || (row == nullptr && !connected)) return absl::OkStatus();
+  core::HostObservation& seen = Seen(hello.host());
+  const std::string known = row != nullptr && !(*row)->machine_id().empty() ? (*row)->machine_id()
+                            : connected ? seen.hello.machine_id()
+                                        : "";
+  // One that does not say who it is comes from before machines had ids; it may not push out one
+  // that does.
+  const bool is_other = hello.machine_id().empty() ? connected && !known.empty()
+                                                   : !known.empty() && hello.machine_id() != known;
+  // A copy of the machine, with its data directory. (The end of the session that a crash left is
+  // noticed within seconds.)
+  const bool is_copy = connected && !hello.boot_id().empty() && !seen.hello.boot_id().empty() &&
+                       hello.boot_id() != seen.hello.boot_id();
+  if (!is_other && !is_copy) return absl::OkStatus();
+  const std::string who = hello.machine_id().empty() ? "(unknown)" : hello.machine_id();
+  NoteRefused(hello.host(), is_copy ? who + ", boot " + hello.boot_id() : who,
+              session.stream->peer());
+  return FailedPrecondition(
+      "OTHER_MACHINE",
+      absl::StrCat(
+          "hosts/", hello.host(), " is another machine (", known.empty() ? "?" : known,
+          is_copy ? ", connected now" : "", "), this one is ", who,
+          ": give this agent a --name of its own; if the host was set up anew, run `remuda "
+          "delete host ",
+          hello.host(), "` once it is lost"));
+}
+
+void AgentSessions::NoteRefused(const std::string& host, const std::string& machine,
+                                const std::string& peer) {
+  core::RefusedAgent& refused = Seen(host).refused;
+  const absl::Time now = engine_.Now();
+  const bool is_told = refused.machine == machine && refused.told + limits::kRefusalToldAgain > now;
+  const bool is_too_soon = refused.told + limits::kMinRefusalInterval > now;
+  refused.machine = machine;
+  refused.peer = peer;
+  refused.last = now;
+  if (is_told || is_too_soon) return;
+  refused.told = now;
+  engine_.Add({.decide =
+                   [host, machine, peer](core::Draft& draft, const core::Context& context) {
+                     v1::Activity activity;
+                     activity.set_resource("hosts/" + host);
+                     activity.set_description("Refused a second agent named " + host);
+                     activity.set_cause(absl::StrCat("machine ", machine, " asks to join from ",
+                                                     peer, ", but ", host, " is another machine"));
+                     activity.set_status(v1::ACTIVITY_STATUS_FAILED);
+                     *activity.mutable_start_time() = core::ToProto(context.now);
+                     *activity.mutable_end_time() = core::ToProto(context.now);
+                     draft.Note(std::move(activity));
+                     return absl::OkStatus();
+                   },
+               .done = [](const absl::Status&, const core::State&) {}});
+}
+
 absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
   if (session.name.empty() && !IsIpAddress(hello.address())) {
     return InvalidField("hello.address",
                         "\"" + hello.address() + "\" is not an IPv4 or IPv6 address");
   }
+  if (absl::Status status = CheckMachine(session, hello); !status.ok()) return status;
   const HelloFields fields{.name_field = "host",
                            .name = hello.host(),
                            .cluster_id = hello.cluster_id(),
@@ -88,9 +149,9 @@ absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
   seen.connected = seen.reported = true;
   seen.last_seen = engine_.Now();
   seen.instances.clear();
-  for (agent::v1::InstanceStatus& status : *hello.mutable_instances()) {
-    const std::string id = status.instance();
-    seen.instances[id] = std::move(status);
+  seen.on_the_way_since.clear();
+  for (const agent::v1::InstanceStatus& status : hello.instances()) {
+    core::Report(seen, status, seen.last_seen);
   }
   hello.clear_instances();
   seen.hello = std::move(hello);
@@ -110,12 +171,11 @@ void AgentSessions::OnInstances(const std::string& name, const agent::v1::Instan
   Touched& touched = engine_.touched();
   touched.hosts.insert(name);
   for (const agent::v1::InstanceStatus& status : report.instances()) {
-    seen.instances[status.instance()] = status;
+    core::Report(seen, status, seen.last_seen);
     TouchInstance(engine_.state(), status.instance(), touched);
   }
   for (const std::string& id : report.removed()) {
-    seen.instances.erase(id);
-    seen.usage.erase(id);
+    core::Forget(seen, id);
     TouchInstance(engine_.state(), id, touched);
   }
 }

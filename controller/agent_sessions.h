@@ -59,6 +59,10 @@ class AgentSessions final : public ReceiverSessions {
 
   core::HostObservation& Seen(const std::string& name) { return engine_.observe().hosts[name]; }
   absl::Status OnHello(Session& session, agent::v1::Hello hello);
+  // Refuses an agent of another machine than the host of its name.
+  absl::Status CheckMachine(const Session& session, const agent::v1::Hello& hello);
+  // Shows people that it was, and who it is.
+  void NoteRefused(const std::string& host, const std::string& machine, const std::string& peer);
   absl::Status HandleReport(Session& session, const agent::v1::ConnectRequest& request);
   void OnInstances(const std::string& name, const agent::v1::InstanceReport& report);
   void OnUsage(const std::string& name, const agent::v1::UsageReport& report);

@@ -31,6 +31,7 @@ void Controller::Publish() {
     agent_views.Refresh(engine.state(), engine.seen(), touched.hosts);
     metrics.revision = sequence_;
   }
+  proxies.Removed(proxy_views.TakeRemoved(), sequence_);
   proxies.RestartReplaced();
   proxies.Flush();
   agents.Flush();

@@ -56,6 +56,12 @@ inline constexpr absl::Duration kMinReconcileInterval = absl::Milliseconds(10);
 inline constexpr size_t kMaxSessions = 20'000;
 // A new stream must say hello within.
 inline constexpr absl::Duration kHelloTimeout = absl::Seconds(10);
+// Hello.machine_id of an agent.
+inline constexpr size_t kMaxMachineIdBytes = 64;
+// An agent that is refused for its machine dials on; an activity tells of it, of the same one so
+// often, and of any no more often than this.
+inline constexpr absl::Duration kRefusalToldAgain = absl::Hours(1);
+inline constexpr absl::Duration kMinRefusalInterval = absl::Minutes(1);
 // Messages that wait for one receiver beside its next update, which is always one.
 inline constexpr size_t kMaxQueuedMessages = 256;
 // Changes that a view remembers; a receiver that is further behind gets the whole view.

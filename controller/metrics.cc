@@ -79,6 +79,8 @@ std::string Metrics::Print() const {
   counter("remuda_controller_whole_updates_sent_total", "Of them whole views.", whole_updates_sent);
   counter("remuda_controller_acks_total", "Updates that receivers confirmed.", acks);
   counter("remuda_controller_nacks_total", "Updates that receivers rejected.", nacks);
+  counter("remuda_controller_mended_messages_total",
+          "Messages of receivers with a text that is no UTF-8.", mended_messages);
   gauge("remuda_controller_image_bytes", "Bytes of image blobs on disk.", image_bytes);
   gauge("remuda_controller_descriptors", "Open descriptors, as of the newest count.", descriptors);
   gauge("remuda_controller_descriptor_limit", "Descriptors beyond which no connection is accepted.",

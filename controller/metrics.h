@@ -43,6 +43,7 @@ struct Metrics {
   std::atomic<int64_t> whole_updates_sent = 0;
   std::atomic<int64_t> acks = 0;
   std::atomic<int64_t> nacks = 0;
+  std::atomic<int64_t> mended_messages = 0;  // that held a text that is no UTF-8
   std::atomic<int64_t> image_bytes = 0;
   std::atomic<int64_t> descriptors = 0;       // open, as of the newest count
   std::atomic<int64_t> descriptor_limit = 0;  // no connection is accepted beyond it

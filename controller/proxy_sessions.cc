@@ -16,9 +16,7 @@ using proxy::v1::ConnectRequest;
 
 absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
   ConnectRequest request;
-  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return InvalidField("message", "is not a remuda.proxy.v1.ConnectRequest");
-  }
+  if (absl::Status status = Read(session, bytes, request); !status.ok()) return status;
   if (request.message_case() == ConnectRequest::kHello)
     return OnHello(session, std::move(*request.mutable_hello()));
   if (session.name.empty()) return InvalidField("hello", "must be the first message");
@@ -70,6 +68,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   seen.confirmed_commit = 0;
   seen.hello = std::move(hello);
   engine_.touched().all_groups = engine_.touched().targets = true;
+  leaving_.erase(session.name);  // it reports everything anew
 
   proxy::v1::ConnectResponse response;
   auto& welcome = *response.mutable_welcome();
@@ -89,6 +88,7 @@ void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {
   SetBusy(session, ack.busy());
   SetListeners(session.name, ack.listeners());
   OnAck(session, ack.revision());
+  if (ack.revision().epoch() == identity_.epoch) Prune(session.name, ack.revision().sequence());
 }
 
 void ProxySessions::SetListeners(
@@ -120,6 +120,27 @@ void ProxySessions::Note(core::NoteListener note) {
       // History alone: what counts is shown with the load balancer, also if this is lost.
       .done = [](const absl::Status&, const core::State&) {},
   });
+}
+
+void ProxySessions::Removed(const std::set<core::TargetId>& targets, int64_t sequence) {
+  if (targets.empty()) return;
+  for (const auto& [name, proxy] : engine_.seen().proxies) {
+    if (!proxy.connected) continue;
+    auto& leaving = leaving_[name];
+    for (const core::TargetId& target : targets) {
+      if (proxy.health.contains(target)) leaving.emplace_back(sequence, target);
+    }
+  }
+}
+
+void ProxySessions::Prune(const std::string& name, int64_t sequence) {
+  const auto it = leaving_.find(name);
+  if (it == leaving_.end()) return;
+  auto& leaving = it->second;
+  while (!leaving.empty() && leaving.front().first <= sequence) {
+    if (!views_.Knows(leaving.front().second)) Seen(name).health.erase(leaving.front().second);
+    leaving.pop_front();
+  }
 }
 
 void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthReport& report) {
@@ -169,6 +190,7 @@ void ProxySessions::Lost(const std::string& name) {
   core::ProxyObservation& seen = Seen(name);
   seen.connected = false;
   seen.last_seen = engine_.Now();
+  leaving_.erase(name);
   engine_.touched().all_groups = engine_.touched().targets = true;
 }
 

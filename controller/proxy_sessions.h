@@ -1,8 +1,12 @@
 // ProxySessions: the proxies' side of ReceiverSessions: their reports become observations.
 #pragma once
 
+#include <deque>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "controller/proxy_views.h"
 #include "controller/receiver_sessions.h"
@@ -22,6 +26,10 @@ class ProxySessions final : public ReceiverSessions {
 
   // Gives all proxies new keys for session tickets if it is time. Answers when it is the next time.
   absl::Time RenewTicketKeys();
+
+  // These left the views by revision `sequence`: what a proxy said of them goes when it has taken
+  // that up, for it says nothing of their end.
+  void Removed(const std::set<core::TargetId>& targets, int64_t sequence);
 
  protected:
   absl::Status Handle(Session& session, std::string_view bytes) override;
@@ -50,8 +58,13 @@ class ProxySessions final : public ReceiverSessions {
   void SetBusy(Session& session,
                const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);
 
+  // Forgets what the proxy said of targets that it does not have at `sequence` any more.
+  void Prune(const std::string& name, int64_t sequence);
+
   ProxyViews& views_;
   TicketKeys ticket_keys_;
+  // By proxy with a session, oldest first.
+  std::map<std::string, std::deque<std::pair<int64_t, core::TargetId>>> leaving_;
 };
 
 }  // namespace remuda

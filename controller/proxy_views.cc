@@ -128,6 +128,7 @@ std::set<std::string> ProxyViews::RefreshGroup(const std::string& id, const core
   auto before = group.view.targets.begin();
   for (const auto& [target, value] : now.targets) {
     for (; before != group.view.targets.end() && before->first < target; ++before) {
+      removed_.emplace(id, before->first);
       Bring<proxy::v1::Target>(Key(kTarget, id + "/" + before->first), &before->second, nullptr,
                                group.resources, changed);
     }
@@ -137,6 +138,7 @@ std::set<std::string> ProxyViews::RefreshGroup(const std::string& id, const core
     if (known) ++before;
   }
   for (; before != group.view.targets.end(); ++before) {
+    removed_.emplace(id, before->first);
     Bring<proxy::v1::Target>(Key(kTarget, id + "/" + before->first), &before->second, nullptr,
                              group.resources, changed);
   }
@@ -277,9 +279,14 @@ void ProxyViews::DropUnused() {
   for (const auto& [proxy, member] : members_) used.insert(member.of.get());
   std::erase_if(classes_, [&](const auto& entry) { return !used.contains(entry.second.get()); });
   std::erase_if(groups_, [&](const auto& entry) {
-    return std::none_of(classes_.begin(), classes_.end(), [&](const auto& c) {
+    const bool shown = std::any_of(classes_.begin(), classes_.end(), [&](const auto& c) {
       return c.second->target_groups.contains(entry.first);
     });
+    if (shown) return false;
+    for (const auto& [target, value] : entry.second.view.targets) {
+      removed_.emplace(entry.first, target);
+    }
+    return true;
   });
 }
 
@@ -292,6 +299,13 @@ bool ProxyViews::CanBuildOn(std::string_view proxy, int64_t held) const {
   const auto it = members_.find(proxy);
   return it != members_.end() && held >= it->second.since &&
          it->second.of->log.ChangedSince(held).has_value();
+}
+
+std::set<core::TargetId> ProxyViews::TakeRemoved() { return std::exchange(removed_, {}); }
+
+bool ProxyViews::Knows(const core::TargetId& target) const {
+  const auto it = groups_.find(target.first);
+  return it != groups_.end() && it->second.view.targets.contains(target.second);
 }
 
 std::set<std::string> ProxyViews::TakeReplaced() { return std::exchange(replaced_, {}); }

@@ -54,6 +54,11 @@ class ProxyViews {
   // is the view as of the last Refresh, and covers no later commit. No effect if it is above.
   void Surpass(std::string_view proxy, int64_t held);
 
+  // Targets that left the views since the last call.
+  std::set<core::TargetId> TakeRemoved();
+  // Whether a view has the target now.
+  bool Knows(const core::TargetId& target) const;
+
   // Proxies whose view was replaced by another one since the last call: they need a whole one.
   std::set<std::string> TakeReplaced();
 
@@ -100,6 +105,7 @@ class ProxyViews {
   std::map<LoadBalancers, std::shared_ptr<Class>> classes_;
   std::map<std::string, Member, std::less<>> members_;
   std::set<std::string> replaced_;
+  std::set<core::TargetId> removed_;
 };
 
 }  // namespace remuda

@@ -6,6 +6,7 @@
 
 #include "common/status.h"
 #include "controller/core/names.h"
+#include "controller/lenient_parse.h"
 #include "controller/limits.h"
 
 namespace remuda {
@@ -110,6 +111,23 @@ absl::Status ReceiverSessions::Check(const HelloFields& hello) const {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status ReceiverSessions::Read(const Session& session, std::string_view bytes,
+                                    google::protobuf::Message& out) {
+  switch (LenientParse(bytes, out)) {
+    case Parsed::kWell:
+      return absl::OkStatus();
+    case Parsed::kMended:
+      ++metrics_.mended_messages;
+      spdlog::warn(
+          "a message of {} from {} held a text that is no UTF-8; its bytes are shown as U+FFFD",
+          session.name.empty() ? "(no hello)" : session.name, session.stream->peer());
+      return absl::OkStatus();
+    case Parsed::kNot:
+      break;
+  }
+  return InvalidField("message", "is not a " + out.GetTypeName());
 }
 
 absl::Status ReceiverSessions::Begin(Session& session, const HelloFields& hello) {

@@ -18,6 +18,7 @@
 #include "controller/stream.h"
 #include "controller/view_log.h"
 #include "google/protobuf/map.h"
+#include "google/protobuf/message.h"
 #include "remuda/v1/cluster.pb.h"
 
 namespace remuda {
@@ -92,6 +93,9 @@ class ReceiverSessions : public StreamHandler {
 
   bool is_closing() const { return closing_; }
 
+  // For Handle. Reads a message; a text that is no UTF-8 is mended and logged, so that it costs its
+  // sender no session. INVALID_ARGUMENT: it is none of `out`'s type.
+  absl::Status Read(const Session& session, std::string_view bytes, google::protobuf::Message& out);
   // For Handle. Checks a hello and makes `session` the one of its name: an earlier one ends with
   // ABORTED.
   absl::Status Begin(Session& session, const HelloFields& hello);

@@ -109,6 +109,18 @@ class ClusterTest : public testing::Test {
       return serving == count;
     });
   }
+  v1::Host GetHost(const std::string& name) {
+    v1::GetHostRequest request;
+    request.set_name("hosts/" + name);
+    v1::Host host;
+    const auto status =
+        Call<v1::ClusterService>(&v1::ClusterService::Stub::GetHost, request, &host);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return host;
+  }
+  bool WaitForHost(const std::string& name, const std::function<bool(const v1::Host&)>& condition) {
+    return WaitUntil([&] { return condition(GetHost(name)); }, kPatience);
+  }
   v1::Proxy GetProxy(const std::string& name) {
     v1::GetProxyRequest request;
     request.set_name("proxies/" + name);

@@ -156,6 +156,73 @@ TEST_F(SessionsTest, WrongHellosAreRefusedWithTheField) {
   EXPECT_THAT(agent.stream().WaitForEnd()->error_message(), HasSubstr("hello.address"));
 }
 
+TEST_F(SessionsTest, ASecondMachineOfOneNameIsRefusedLoudlyUntilTheHostIsDeleted) {
+  StartController({"--host-lost-after=1s"});
+  agent_.hello().set_machine_id("first");
+  agent_.hello().set_boot_id("boot-1");
+  agent_.Connect(channel_);
+  ASSERT_TRUE(agent_.WaitFor([](const auto& had) { return had.revision.sequence() > 0; }));
+  const auto refused = [&](const std::string& machine, const std::string& boot) {
+    FakeAgent agent("h1", "10.0.0.9");
+    agent.hello().set_machine_id(machine);
+    agent.hello().set_boot_id(boot);
+    agent.Connect(channel_);
+    const auto end = agent.stream().WaitForEnd();
+    ASSERT_TRUE(end.has_value());
+    EXPECT_EQ(end->error_code(), grpc::FAILED_PRECONDITION) << machine << "/" << boot;
+    EXPECT_THAT(end->error_message(), HasSubstr("delete host h1"));
+  };
+  refused("second", "boot-2");
+  refused("first", "boot-of-a-copy");
+  refused("", "");
+  EXPECT_THAT(GetHost("h1").refused_agent(), HasSubstr("asks to join under this name"));
+  EXPECT_EQ(GetHost("h1").state(), v1::HOST_STATE_CONNECTED) << "the first is not disturbed";
+  EXPECT_EQ(GetHost("h1").machine_id(), "first");
+  // The name belongs to the first though it is away, and after its reboot it comes back.
+  agent_.Disconnect();
+  ASSERT_TRUE(
+      WaitForHost("h1", [](const v1::Host& h) { return h.state() == v1::HOST_STATE_LOST; }));
+  refused("second", "boot-2");
+  agent_.hello().set_boot_id("boot-3");
+  agent_.Connect(channel_);
+  ASSERT_TRUE(
+      WaitForHost("h1", [](const v1::Host& h) { return h.state() == v1::HOST_STATE_CONNECTED; }));
+  agent_.Disconnect();
+  ASSERT_TRUE(
+      WaitForHost("h1", [](const v1::Host& h) { return h.state() == v1::HOST_STATE_LOST; }));
+  v1::DeleteHostRequest request;
+  request.set_name("hosts/h1");
+  v1::DeleteHostResponse response;
+  ASSERT_TRUE(
+      (Call<v1::ClusterService>(&v1::ClusterService::Stub::DeleteHost, request, &response).ok()));
+  FakeAgent anew("h1", "10.0.0.9");
+  anew.hello().set_machine_id("second");
+  anew.Connect(channel_);
+  EXPECT_TRUE(anew.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+}
+
+TEST_F(SessionsTest, ATextThatIsNoUtf8CostsNoSession) {
+  StartController();
+  agent_.Connect(channel_);
+  ApplyShop(1);
+  ASSERT_TRUE(WaitForInService(1));
+  const std::string id = agent_.had().running.begin()->first;
+  agent::v1::ConnectRequest report;
+  auto& status = *report.mutable_report()->add_instances();
+  status = agent_.had().running.begin()->second;
+  status.set_message("caf\xE9");
+  agent_.Send(report);
+  ASSERT_TRUE(WaitForInstances([&](const auto& rows) {
+    const auto it = rows.find("instances/" + id);
+    return it != rows.end() && it->second.process().status() == "running: caf\xEF\xBF\xBD";
+  }));
+  // Nor does it in the hello, which it would come back with each time.
+  *agent_.hello().add_instances() = status;
+  agent_.Connect(channel_);
+  EXPECT_TRUE(agent_.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+  EXPECT_EQ(GetHost("h1").state(), v1::HOST_STATE_CONNECTED);
+}
+
 TEST_F(SessionsTest, SigtermEndsSessionsAndExitsZero) {
   StartController();
   proxy_.Connect(channel_);

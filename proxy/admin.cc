@@ -14,7 +14,8 @@ namespace remuda::proxy {
 namespace {
 
 // A line for each reason; empty: it is ready.
-std::string WhyNotReady(const Coordinator::View& view) {
+std::string WhyNotReady(const AdminSources& sources) {
+  const Coordinator::View view = sources.coordinator->Snapshot();
   std::string out;
   if (view.is_draining) out += "draining\n";
   if (view.adopted_at == std::chrono::steady_clock::time_point()) out += "no config yet\n";
@@ -22,6 +23,13 @@ std::string WhyNotReady(const Coordinator::View& view) {
     if (report.error.empty()) continue;
     out += fmt::format("loadBalancers/{}: listener {}: {}\n", report.load_balancer, report.port,
                        report.error);
+  }
+  const SteadyTime::rep lease_end = sources.control->lease_end.load();
+  const auto over = std::chrono::steady_clock::now() - SteadyTime(SteadyTime::duration(lease_end));
+  if (lease_end != 0 && over.count() > 0 && !sources.is_ready_without_lease) {
+    out += fmt::format(
+        "the lease from the controller was over {} s ago: it may have gone on without this proxy\n",
+        std::chrono::duration_cast<std::chrono::seconds>(over).count());
   }
   return out;
 }
@@ -51,7 +59,7 @@ void AddAdminPages(AdminHttp& server, const AdminSources& sources) {
     return AdminResponse{200, "text/plain; charset=utf-8", "ok\n"};
   });
   server.Handle("/readyz", [sources](const AdminRequest&) {
-    const std::string why_not = WhyNotReady(sources.coordinator->Snapshot());
+    const std::string why_not = WhyNotReady(sources);
     return AdminResponse{why_not.empty() ? 200 : 503, "text/plain; charset=utf-8",
                          why_not.empty() ? "ok\n" : why_not};
   });

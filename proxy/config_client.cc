@@ -6,13 +6,40 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 #include "common/grpc_channel.h"
+#include "common/grpc_status.h"
 #include "common/message_text.h"
 
 namespace remuda::proxy {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kDefaultStatsInterval{5000};
+constexpr milliseconds kMinStatsInterval{100};
+constexpr milliseconds kMaxStatsInterval{60000};
+// Shorter ones would end before an answer can have come.
+constexpr milliseconds kMinLease{100};
+
+// The controller's own word for it ("STALE_EPOCH"), if it has one, before the text.
+std::string WhyEnded(const grpc::Status& status) {
+  if (status.ok()) return "ended by the controller";
+  const auto payload =
+      FromGrpcStatus(status).GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+  google::rpc::ErrorInfo info;
+  const bool has_reason = payload.has_value() && info.ParseFromString(std::string(*payload));
+  return (has_reason ? info.reason() + ": " : "") + status.error_message();
+}
+
+milliseconds ToMilliseconds(const google::protobuf::Duration& duration, milliseconds otherwise) {
+  const int64_t ms = duration.seconds() * 1000 + duration.nanos() / 1000000;
+  return ms == 0 ? otherwise : milliseconds(ms);
+}
+
+}  // namespace
 
 // One call. gRPC's callbacks post to the loop; the object lives until gRPC is done with it and the
 // client has let go.
@@ -67,7 +94,7 @@ class ConfigClient::Stream final
     });
   }
   void OnDone(const grpc::Status& status) override {
-    const std::string why = status.ok() ? "ended by the controller" : status.error_message();
+    const std::string why = WhyEnded(status);
     client_.loop_.Post([this, self = shared_from_this(), why] { client_.OnClosed(this, why); });
     const auto self = std::move(self_);
     std::lock_guard lock(mutex_);
@@ -95,6 +122,7 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
       counters_(counters),
       options_(std::move(options)),
       on_listeners_(std::move(on_listeners)),
+      lease_(std::chrono::steady_clock::now()),
       random_(std::random_device()()),
       dial_timer_([this] { Dial(); }),
       stats_timer_([this] {
@@ -113,8 +141,8 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
 ConfigClient::~ConfigClient() { Stop(); }
 
 void ConfigClient::Start() {
-  StartFromDisk();
-  Dial();
+  PublishLease();
+  if (!StartFromDisk()) Dial();
 }
 
 void ConfigClient::Stop() {
@@ -127,29 +155,32 @@ void ConfigClient::Stop() {
   stream_->WaitDone();
 }
 
-void ConfigClient::StartFromDisk() {
-  if (store_ == nullptr) return;
+// True if something was there that comes into force; then it dials.
+bool ConfigClient::StartFromDisk() {
+  if (store_ == nullptr) return false;
   auto stored = store_->Load();
   if (!stored.ok()) {
     if (stored.status().code() != absl::StatusCode::kNotFound) {
       spdlog::error("last good config: {}; waiting for the controller",
                     std::string(stored.status().message()));
     }
-    return;
+    return false;
   }
   cluster_id_ = stored->cluster_id;
   epoch_ = stored->epoch;
   const auto error =
       coordinator_.Apply(stored->update, false, [this](const Coordinator::Adopted& adopted) {
         if (on_listeners_) on_listeners_(adopted.listeners);
+        Dial();
       });
   if (error) {
     spdlog::error("last good config: {}: {}; waiting for the controller", error->resource,
                   error->reason);
-  } else {
-    spdlog::info("serving the last good config, revision {}.{}, until the controller answers",
-                 stored->update.revision().epoch(), stored->update.revision().sequence());
+    return false;
   }
+  spdlog::info("serving the last good config, revision {}.{}, until the controller answers",
+               stored->update.revision().epoch(), stored->update.revision().sequence());
+  return true;
 }
 
 void ConfigClient::Dial() {
@@ -159,6 +190,7 @@ void ConfigClient::Dial() {
   stream_ = std::make_shared<Stream>(*this);
   stream_->Start();
   answers_.clear();
+  hello_sent_ = std::chrono::steady_clock::now();
   stream_->Write(HelloMessage());
 }
 
@@ -177,9 +209,13 @@ v1::ConnectRequest ConfigClient::HelloMessage() const {
 
 void ConfigClient::OnClosed(const Stream* from, const std::string& why) {
   if (stream_.get() != from || is_stopped_) return;
-  if (is_welcome_ || backoff_ == kMinBackoff) {
+  if (!refusal_.empty()) {
+    spdlog::error("no session with the controller at {}: {}; serving on", options_.controller,
+                  refusal_);
+  } else if (is_welcome_ || backoff_ == kMinBackoff) {
     spdlog::warn("no session with the controller at {}: {}; serving on", options_.controller, why);
   }
+  refusal_.clear();
   stream_.reset();
   is_welcome_ = false;
   counters_.is_connected = false;
@@ -200,6 +236,8 @@ void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& mess
       return OnUpdate(message.update());
     case v1::ConnectResponse::kTicketKeys:
       return OnTicketKeys(message.ticket_keys());
+    case v1::ConnectResponse::kLease:
+      return OnLease(message.lease());
     default:
       return;  // from a newer controller: not ours to judge
   }
@@ -207,9 +245,8 @@ void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& mess
 
 void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
   if (welcome.epoch() < epoch_) {
-    spdlog::error(
-        "the controller at {} says epoch {}, but {} was seen: it is not the leader any more",
-        options_.controller, welcome.epoch(), epoch_);
+    refusal_ = "STALE_EPOCH: it says epoch " + std::to_string(welcome.epoch()) + ", but " +
+               std::to_string(epoch_) + " was seen: it is not the leader any more";
     stream_->Cancel();
     return;
   }
@@ -219,13 +256,16 @@ void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
   backoff_ = kMinBackoff;
   counters_.sessions.fetch_add(1);
   counters_.is_connected = true;
-  const int64_t interval_ms =
-      welcome.stats_interval().seconds() * 1000 + welcome.stats_interval().nanos() / 1000000;
-  stats_interval_ =
-      milliseconds(std::clamp<int64_t>(interval_ms == 0 ? 5000 : interval_ms, 100, 60000));
+  stats_interval_ = std::clamp(ToMilliseconds(welcome.stats_interval(), kDefaultStatsInterval),
+                               kMinStatsInterval, kMaxStatsInterval);
+  lease_.Begin(std::max(ToMilliseconds(welcome.lease(), Lease::kDefaultLength), kMinLease),
+               hello_sent_);
+  PublishLease();
   stats_timer_.Arm(loop_, std::chrono::steady_clock::now() + stats_interval_);
   is_health_full_ = true;
   is_busy_due_ = true;
+  // Nothing is acknowledged that is held already.
+  are_listeners_due_ = coordinator_.adopted().sequence > 0;
   spdlog::info("session with the controller at {}, epoch {}", options_.controller, welcome.epoch());
   Flush();
 }
@@ -236,6 +276,13 @@ void ConfigClient::OnTicketKeys(const v1::TicketKeys& message) {
       {message.keys().begin(), message.keys().end()}, std::chrono::system_clock::now());
   if (!error.empty()) spdlog::error("ticket keys are refused: {}", error);
 }
+
+void ConfigClient::OnLease(const v1::LeaseRenewal& renewal) {
+  if (!is_welcome_ || !lease_.OnRenewal(renewal.stats_report())) return;
+  PublishLease();
+}
+
+void ConfigClient::PublishLease() { counters_.lease_end = lease_.end().time_since_epoch().count(); }
 
 void ConfigClient::OnUpdate(const v1::ConfigUpdate& update) {
   const Revision revision{update.revision().epoch(), update.revision().sequence()};
@@ -278,6 +325,16 @@ void ConfigClient::Refuse(const v1::ConfigUpdate& update, std::string resource,
 
 namespace {
 
+void AddListeners(const std::vector<ListenerReport>& listeners,
+                  google::protobuf::RepeatedPtrField<v1::ListenerStatus>& out) {
+  for (const ListenerReport& report : listeners) {
+    v1::ListenerStatus& status = *out.Add();
+    status.set_load_balancer(report.load_balancer);
+    status.set_port(report.port);
+    status.set_error(report.error);
+  }
+}
+
 void AddBusy(const std::vector<Busy>& busy,
              google::protobuf::RepeatedPtrField<v1::BusyTarget>& out) {
   for (const Busy& entry : busy) {
@@ -299,12 +356,7 @@ void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t sessi
   ack.mutable_revision()->set_epoch(adopted.table->revision.epoch);
   ack.mutable_revision()->set_sequence(adopted.table->revision.sequence);
   AddBusy(adopted.busy, *ack.mutable_busy());
-  for (const ListenerReport& report : adopted.listeners) {
-    v1::ListenerStatus& status = *ack.add_listeners();
-    status.set_load_balancer(report.load_balancer);
-    status.set_port(report.port);
-    status.set_error(report.error);
-  }
+  AddListeners(adopted.listeners, *ack.mutable_listeners());
   Send(std::move(message));
 }
 
@@ -322,6 +374,12 @@ void ConfigClient::OnHealth(const HealthChange& change) {
 void ConfigClient::OnBusy(const std::vector<Busy>& /*busy*/) {
   if (!is_welcome_) return;
   is_busy_due_ = true;
+  Flush();
+}
+
+void ConfigClient::OnListenersChanged(const std::vector<ListenerReport>& listeners) {
+  if (on_listeners_) on_listeners_(listeners);
+  are_listeners_due_ = true;
   Flush();
 }
 
@@ -345,8 +403,13 @@ void ConfigClient::Flush() {
     AddBusy(coordinator_.CountBusy(), *drain.mutable_busy());
     return stream_->Write(std::move(message));
   }
+  if (are_listeners_due_) {
+    are_listeners_due_ = false;
+    return stream_->Write(ListenersMessage());
+  }
   if (is_stats_due_) {
     is_stats_due_ = false;
+    lease_.OnReport(std::chrono::steady_clock::now());
     stream_->Write(StatsMessage());
   }
 }
@@ -388,6 +451,12 @@ v1::ConnectRequest ConfigClient::HealthMessage() {
   }
   is_health_full_ = false;
   changed_health_.clear();
+  return message;
+}
+
+v1::ConnectRequest ConfigClient::ListenersMessage() const {
+  v1::ConnectRequest message;
+  AddListeners(coordinator_.Listeners(), *message.mutable_listeners()->mutable_listeners());
   return message;
 }
 

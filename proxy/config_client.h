@@ -17,6 +17,7 @@
 #include "proxy/admin.h"
 #include "proxy/config_store.h"
 #include "proxy/coordinator.h"
+#include "proxy/core/lease.h"
 #include "proxy/event_loop.h"
 #include "remuda/proxy/v1/proxy.grpc.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
@@ -41,31 +42,35 @@ class ConfigClient {
                Options options, OnListeners on_listeners);
   ~ConfigClient();
 
-  // Starts from disk if there is something, and dials.
+  // Dials; if there is something on disk, when that is in force: the hello says what is held.
   void Start();
   // Ends the stream and waits until gRPC has let go of it.
   void Stop();
 
   void OnHealth(const HealthChange& change);
   void OnBusy(const std::vector<Busy>& busy);
+  void OnListenersChanged(const std::vector<ListenerReport>& listeners);
 
  private:
   class Stream;
   friend class Stream;
 
-  void StartFromDisk();
+  bool StartFromDisk();
   void Dial();
   void OnMessage(const Stream* from, const v1::ConnectResponse& message);
   void OnClosed(const Stream* from, const std::string& why);
   void OnWelcome(const v1::Welcome& welcome);
   void OnUpdate(const v1::ConfigUpdate& update);
   void OnTicketKeys(const v1::TicketKeys& message);
+  void OnLease(const v1::LeaseRenewal& renewal);
+  void PublishLease();
   void Refuse(const v1::ConfigUpdate& update, std::string resource, std::string reason);
   void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
   void Send(v1::ConnectRequest message);
   void Flush();
   v1::ConnectRequest HelloMessage() const;
   v1::ConnectRequest HealthMessage();
+  v1::ConnectRequest ListenersMessage() const;
   v1::ConnectRequest StatsMessage() const;
 
   EventLoop& loop_;
@@ -82,6 +87,9 @@ class ConfigClient {
   bool is_stopped_ = false;
   std::string cluster_id_;
   int64_t epoch_ = 0;  // highest seen
+  Lease lease_;
+  SteadyTime hello_sent_{};
+  std::string refusal_;  // why we end the session ourselves; empty: we do not
   std::chrono::milliseconds backoff_{kMinBackoff};
   std::mt19937_64 random_;
   Timer dial_timer_;
@@ -94,6 +102,7 @@ class ConfigClient {
   bool is_health_full_ = false;
   std::unordered_set<TargetState*> changed_health_;
   bool is_busy_due_ = false;
+  bool are_listeners_due_ = false;
   bool is_stats_due_ = false;
 };
 

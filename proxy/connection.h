@@ -27,14 +27,22 @@ class Connection : public IoHandler {
   // The worker is draining, or the listener is gone: closes at once if nothing is under way, else
   // after it.
   virtual void CloseWhenIdle() = 0;
+  // With which something is under way, or null.
+  virtual TargetState* target() const { return nullptr; }
   // The target's deregistration delay is over: ends what is under way with `target`.
   virtual void EndExchangeWith(const TargetState& target) = 0;
   // `target` takes no new requests from now on. What is under way goes on; a tunnel tells its
-  // client.
+  // client in time.
   virtual void TargetLeaves(const TargetState& /*target*/) {}
   // Of one that the worker knows to be idle: makes room for another, unless its client has sent
   // something meanwhile. Whether it is closed.
   virtual bool CloseIfIdle() { return false; }
+  // `target` has failed its checks, or `is_gone`: its process has ended. What waits for it in vain
+  // is done elsewhere, or ended.
+  virtual void TargetFell(const TargetState& /*target*/, bool /*is_gone*/) {}
+  // The process behind `target` has been gone for a while: what it has not begun to answer never
+  // will be.
+  virtual void EndUnanswered(const TargetState& /*target*/) {}
   // Without ceremony.
   virtual void Abort() = 0;
 

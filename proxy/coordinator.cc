@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "proxy/socket.h"
 #include "remuda/proxy/v1/proxy.pb.h"
@@ -13,6 +15,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
 constexpr std::chrono::seconds kBusyReportInterval{1};
+// The connections of a process that ends are closed by its host. Should that not come, what it has
+// not begun to answer is given up then; an answer may have been on its way.
+constexpr std::chrono::seconds kGoneGrace{2};
+
+void LogListenError(const ListenerReport& report) {
+  spdlog::error("cannot listen on {}:{} for loadBalancers/{}: {}; it is tried again",
+                report.address.empty() ? "*" : report.address, report.port, report.load_balancer,
+                report.error);
+}
 
 }  // namespace
 
@@ -30,7 +41,8 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
                   if (it != probed_.end()) OnHealth(Judge(it->second));
                 }),
       newest_(std::make_shared<const RoutingTable>()),
-      tick_([this] { OnTick(); }) {
+      tick_([this] { OnTick(); }),
+      listen_retry_([this] { RetryListeners(); }) {
   for (size_t i = 0; i < options_.workers; ++i) {
     Worker::Events worker_events;
     worker_events.on_drained_target = [this] { loop_.Post([this] { CheckBusy(); }); };
@@ -78,7 +90,7 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
   // says so.
   FollowLeaving(*previous, *table);
   Publish(*table);
-  std::vector<std::vector<ListenerChange>> opened(workers_.size());
+  Opened opened(workers_.size());
   std::vector<std::string> closed;
   OpenListeners(*table, opened, closed);
   prober_.Update(table);
@@ -97,8 +109,33 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
   return std::nullopt;
 }
 
-void Coordinator::OpenListeners(const RoutingTable& table,
-                                std::vector<std::vector<ListenerChange>>& opened,
+// A socket for each worker; the report says if that failed.
+ListenerReport Coordinator::OpenListener(const ListenerSpec& spec, Opened& opened) const {
+  ListenerReport report{spec.load_balancer->id, spec.address, spec.port, spec.port, ""};
+  if (is_draining_) {
+    report.error = "the proxy is draining";
+    return report;
+  }
+  std::vector<int> fds;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    // The first socket of port 0 gets a port from the system, the others share it.
+    const int fd = OpenListeningSocket(spec.address, report.actual_port, kListenBacklog);
+    if (fd < 0) {
+      report.error = std::strerror(-fd);
+      for (const int earlier : fds) close(earlier);
+      return report;
+    }
+    fds.push_back(fd);
+    report.actual_port = LocalPort(fd);
+  }
+  for (size_t i = 0; i < fds.size(); ++i)
+    opened[i].push_back({spec.Key(), fds[i], report.actual_port});
+  spdlog::info("listening on {}:{} for loadBalancers/{}", spec.address.empty() ? "*" : spec.address,
+               report.actual_port, report.load_balancer);
+  return report;
+}
+
+void Coordinator::OpenListeners(const RoutingTable& table, Opened& opened,
                                 std::vector<std::string>& closed) {
   std::map<std::string, ListenerReport> wanted;
   for (const auto& [id, balancer] : table.load_balancers) {
@@ -110,34 +147,8 @@ void Coordinator::OpenListeners(const RoutingTable& table,
         wanted[key].load_balancer = id;
         continue;
       }
-      ListenerReport report{id, spec.address, spec.port, spec.port, ""};
-      if (is_draining_) {
-        report.error = "the proxy is draining";
-        wanted[key] = report;
-        continue;
-      }
-      std::vector<int> fds;
-      for (size_t i = 0; i < workers_.size() && report.error.empty(); ++i) {
-        // The first socket of port 0 gets a port from the system, the others share it.
-        const int fd = OpenListeningSocket(spec.address, report.actual_port, kListenBacklog);
-        if (fd < 0) {
-          report.error = std::strerror(-fd);
-          break;
-        }
-        fds.push_back(fd);
-        report.actual_port = LocalPort(fd);
-      }
-      if (report.error.empty()) {
-        for (size_t i = 0; i < fds.size(); ++i)
-          opened[i].push_back({key, fds[i], report.actual_port});
-        spdlog::info("listening on {}:{} for loadBalancers/{}",
-                     spec.address.empty() ? "*" : spec.address, report.actual_port, id);
-      } else {
-        for (const int fd : fds) close(fd);
-        spdlog::error("cannot listen on {}:{} for loadBalancers/{}: {}",
-                      spec.address.empty() ? "*" : spec.address, spec.port, id, report.error);
-      }
-      wanted[key] = report;
+      wanted[key] = OpenListener(spec, opened);
+      if (!wanted[key].error.empty()) LogListenError(wanted[key]);
     }
   }
   for (const auto& [key, report] : listeners_) {
@@ -147,6 +158,58 @@ void Coordinator::OpenListeners(const RoutingTable& table,
     }
   }
   listeners_ = std::move(wanted);
+  listen_backoff_ = kFirstListenRetry;
+  ArmListenRetry();
+}
+
+void Coordinator::ArmListenRetry() {
+  listen_retry_.Cancel();
+  const bool is_any_closed = std::any_of(listeners_.begin(), listeners_.end(),
+                                         [](const auto& l) { return !l.second.error.empty(); });
+  if (!is_any_closed || is_draining_) return;
+  listen_retry_.Arm(loop_, std::chrono::steady_clock::now() + listen_backoff_);
+  listen_backoff_ = std::min(listen_backoff_ * 2, kLongestListenRetry);
+}
+
+// What kept a port may be gone: whoever had it has ended, an address has come.
+void Coordinator::RetryListeners() {
+  Opened opened(workers_.size());
+  bool is_changed = false;
+  for (const auto& [id, balancer] : newest_->load_balancers) {
+    for (const ListenerSpec& spec : balancer->listeners) {
+      const auto it = listeners_.find(spec.Key());
+      if (it == listeners_.end() || it->second.error.empty()) continue;
+      ListenerReport report = OpenListener(spec, opened);
+      if (report.error == it->second.error) continue;
+      if (!report.error.empty()) LogListenError(report);
+      it->second = std::move(report);
+      is_changed = true;
+    }
+  }
+  ArmListenRetry();
+  if (!is_changed) return;
+  // The task comes behind those of all tables so far: the newest is adopted by then.
+  auto left = std::make_shared<size_t>(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker* worker = workers_[i].get();
+    worker->loop().Post([this, worker, changes = std::move(opened[i]), left] {
+      worker->Listen(changes);
+      loop_.Post([this, left] {
+        if (--*left > 0) return;
+        {
+          std::lock_guard lock(view_mutex_);
+          view_.listeners = Listeners();
+        }
+        if (events_.on_listeners) events_.on_listeners(Listeners());
+      });
+    });
+  }
+}
+
+std::vector<ListenerReport> Coordinator::Listeners() const {
+  std::vector<ListenerReport> reports;
+  for (const auto& [key, report] : listeners_) reports.push_back(report);
+  return reports;
 }
 
 void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable& table) {
@@ -158,6 +221,8 @@ void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable
     Leaving& leaving = leaving_[target.get()];
     leaving.target = target;
     leaving.is_settled = false;
+    leaving.gone_at = admin == AdminState::kGone ? std::chrono::steady_clock::now() : SteadyTime();
+    leaving.is_given_up = false;
     // The delay runs from when it first was told to drain, or was removed without that; a dead
     // process' requests fail by themselves.
     if (leaving.has_deadline || admin == AdminState::kGone) continue;
@@ -194,7 +259,7 @@ void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
   // told.
   reported_busy_.clear();
   for (const Busy& entry : adopted.busy) reported_busy_.emplace(entry.group, entry.target);
-  for (const auto& [key, report] : listeners_) adopted.listeners.push_back(report);
+  adopted.listeners = Listeners();
   {
     std::lock_guard lock(view_mutex_);
     view_.table = table;
@@ -235,8 +300,18 @@ void Coordinator::CheckBusy() {
   }
 }
 
+void Coordinator::ToEachWorker(Targets targets, void (Worker::*call)(const Targets&)) {
+  if (targets.empty()) return;
+  const auto shared = std::make_shared<const Targets>(std::move(targets));
+  for (auto& worker : workers_) {
+    Worker* const w = worker.get();
+    w->loop().Post([w, shared, call] { (w->*call)(*shared); });
+  }
+}
+
 void Coordinator::OnTick() {
   const SteadyTime now = std::chrono::steady_clock::now();
+  Targets over, given_up;
   for (auto it = leaving_.begin(); it != leaving_.end();) {
     Leaving& leaving = it->second;
     const bool is_idle = leaving.target->InFlight() == 0;
@@ -250,20 +325,34 @@ void Coordinator::OnTick() {
       spdlog::warn(
           "targetGroups/{}/targets/{}: deregistration delay is over, {} requests are ended",
           leaving.target->group().id(), leaving.target->id(), leaving.target->InFlight());
-      for (auto& worker : workers_) {
-        Worker* const w = worker.get();
-        w->loop().Post([w, target = leaving.target] { w->CloseExchangesWith(*target); });
-      }
+      over.push_back(leaving.target);
+    }
+    if (leaving.is_settled && !is_idle && leaving.gone_at != SteadyTime() && !leaving.is_given_up &&
+        now >= leaving.gone_at + kGoneGrace) {
+      leaving.is_given_up = true;
+      given_up.push_back(leaving.target);
     }
     ++it;
   }
+  ToEachWorker(std::move(over), &Worker::CloseExchangesWith);
+  ToEachWorker(std::move(given_up), &Worker::EndUnanswered);
   CheckBusy();
   if (!leaving_.empty()) tick_.Arm(loop_, now + kTick);
 }
 
 void Coordinator::OnProbed(const HealthChange& change) {
   if (change.target->admin() == AdminState::kRemoved) return;
-  probed_[change.target.get()] = change;
+  HealthChange& before = probed_[change.target.get()];
+  const bool has_fallen =
+      change.health == Health::kUnhealthy && before.health != Health::kUnhealthy;
+  before = change;
+  if (has_fallen) {
+    // Many fall together when a host does: one look at the connections for all.
+    if (fallen_.empty()) {
+      loop_.Post([this] { ToEachWorker(std::exchange(fallen_, {}), &Worker::TargetsFell); });
+    }
+    fallen_.push_back(change.target);
+  }
   OnHealth(Judge(change));
 }
 
@@ -279,12 +368,15 @@ HealthChange Coordinator::Judge(HealthChange change) {
 
 void Coordinator::OnHealth(const HealthChange& change) {
   if (change.target->admin() == AdminState::kRemoved) return;
-  health_[change.target.get()] = change;
+  HealthChange& before = health_[change.target.get()];
+  // Not each detail of a target that goes on failing, or of a shortage of ours.
+  const bool is_news = before.health != change.health || before.reason != change.reason;
+  before = change;
   {
     std::lock_guard lock(view_mutex_);
     view_health_[change.target.get()] = change;
   }
-  if (change.health != Health::kInitial) {
+  if (change.health != Health::kInitial && is_news) {
     spdlog::info("targetGroups/{}/targets/{}: {} {} {}", change.target->group().id(),
                  change.target->id(), change.health == Health::kHealthy ? "healthy" : "unhealthy",
                  change.reason, change.description);
@@ -292,12 +384,15 @@ void Coordinator::OnHealth(const HealthChange& change) {
   if (events_.on_health) events_.on_health(change);
 }
 
+void Coordinator::AnnounceDrain() {
+  std::lock_guard lock(view_mutex_);
+  view_.is_draining = true;
+}
+
 void Coordinator::Drain() {
+  AnnounceDrain();
   is_draining_ = true;
-  {
-    std::lock_guard lock(view_mutex_);
-    view_.is_draining = true;
-  }
+  listen_retry_.Cancel();
   for (auto& worker : workers_) {
     Worker* const w = worker.get();
     w->loop().Post([w] { w->Drain(); });

@@ -53,7 +53,10 @@ class Coordinator {
   struct Events {
     std::function<void(const HealthChange&)> on_health;
     std::function<void(const std::vector<Busy>&)>
-        on_busy;                       // changed between zero and more, or a second passed
+        on_busy;  // changed between zero and more, or a second passed
+    // Of the newest table: one that could not be opened listens now, or fails for another reason.
+    // What an update opens or fails to open is in its Adopted.
+    std::function<void(const std::vector<ListenerReport>&)> on_listeners;
     std::function<void()> on_stopped;  // after Drain: no connection is left
   };
   struct Options {
@@ -81,9 +84,21 @@ class Coordinator {
   const std::unordered_map<TargetState*, HealthChange>& health() const { return health_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
+  // A listener that could not be opened is tried again after so long, and then after twice as long
+  // each time, up to the longest; a new table begins anew.
+  static constexpr std::chrono::milliseconds kFirstListenRetry{500};
+  static constexpr std::chrono::milliseconds kLongestListenRetry{30000};
+  // All listeners of the newest table as they are now.
+  std::vector<ListenerReport> Listeners() const;
+
   // Targets that were taken out because requests to them failed. Any thread.
   uint64_t ejections() const { return ejections_.load(std::memory_order_relaxed); }
 
+  // Checks that were not made for want of our own. Any thread.
+  uint64_t skipped_checks() const { return prober_.skipped_checks(); }
+
+  // Drain comes: the view says so, all else goes on.
+  void AnnounceDrain();
   // Stops accepting, finishes what is in flight, then calls on_stopped. A table that is applied
   // from now on opens no listener.
   void Drain();
@@ -104,14 +119,21 @@ class Coordinator {
     std::shared_ptr<TargetState> target;
     SteadyTime deadline;
     bool has_deadline = false;
-    bool is_closed = false;   // what outlived the deadline was closed
-    bool is_settled = false;  // every worker has adopted a table in which it is leaving
+    bool is_closed = false;    // what outlived the deadline was closed
+    SteadyTime gone_at{};      // zero: its process is not said to be gone
+    bool is_given_up = false;  // what it has not begun to answer was ended
+    bool is_settled = false;   // every worker has adopted a table in which it is leaving
   };
-  void OpenListeners(const RoutingTable& table, std::vector<std::vector<ListenerChange>>& opened,
-                     std::vector<std::string>& closed);
+  using Opened = std::vector<std::vector<ListenerChange>>;  // for each worker
+  void OpenListeners(const RoutingTable& table, Opened& opened, std::vector<std::string>& closed);
+  ListenerReport OpenListener(const ListenerSpec& spec, Opened& opened) const;
+  void RetryListeners();
+  void ArmListenRetry();
   void FollowLeaving(const RoutingTable& previous, const RoutingTable& table);
   void WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
                    const std::function<void(Adopted)>& done);
+  using Targets = std::vector<std::shared_ptr<TargetState>>;
+  void ToEachWorker(Targets targets, void (Worker::*call)(const Targets&));
   void CheckBusy();
   void OnTick();
   void OnProbed(const HealthChange& change);
@@ -133,11 +155,14 @@ class Coordinator {
   std::unordered_map<TargetState*, Leaving> leaving_;
   std::unordered_map<TargetState*, HealthChange> probed_;  // as the prober says
   std::unordered_map<TargetState*, HealthChange> health_;  // as it is reported
+  Targets fallen_;  // that failed their checks in this turn of the loop
   std::set<std::pair<std::string, std::string>> reported_busy_;
   SteadyTime last_busy_report_{};
   size_t stopped_workers_ = 0;
   bool is_draining_ = false;
   Timer tick_;
+  Timer listen_retry_;
+  std::chrono::milliseconds listen_backoff_{kFirstListenRetry};
 
   mutable std::mutex view_mutex_;
   View view_;  // guarded by view_mutex_; its health is filled in when asked for

@@ -403,6 +403,20 @@ void AddConfig(const Coordinator::View& view, const AdminSources& sources, Page&
   page.Single("log_lost_lines_total", "counter",
               "Lines of the program's log that did not fit because nobody read them.",
               LostLogLines());
+  if (const SteadyTime::rep end = sources.control->lease_end.load(); end != 0) {
+    const auto left = SteadyTime(SteadyTime::duration(end)) - std::chrono::steady_clock::now();
+    page.Single("lease_remaining_seconds", "gauge",
+                "Until the controller may go on without this proxy; below 0: it may.",
+                std::chrono::duration<double>(left).count());
+  }
+  page.Single("connection_visit_count_total", "counter",
+              "Connections looked at because a target had left or failed its checks.",
+              SumWorkers(
+                  *sources.coordinator,
+                  [](const WorkerMetrics& m) -> const auto& { return m.visited_connections; }));
+  page.Single("skipped_health_check_count_total", "counter",
+              "Checks not made for want of the proxy's own descriptors, memory or ports.",
+              sources.coordinator->skipped_checks());
   page.Single("access_log_lost_lines_total", "counter",
               "Lines of the access log that did not fit or could not be written.",
               sources.log == nullptr ? 0 : sources.log->lost_lines());

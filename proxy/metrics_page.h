@@ -18,12 +18,15 @@ struct ControlCounters {
   std::atomic<uint64_t> failed_reloads{0};
   std::atomic<uint64_t> sessions{0};
   std::atomic<bool> is_connected{false};
+  // Of the clock of leases (core/lease.h); 0: there is no controller to have one from.
+  std::atomic<SteadyTime::rep> lease_end{0};
 };
 
 struct AdminSources {
   const Coordinator* coordinator = nullptr;
   const AccessLog* log = nullptr;  // may be null
   const ControlCounters* control = nullptr;
+  bool is_ready_without_lease = false;  // --ready-without-lease
 };
 
 // Targets with series of their own, in the order of their groups and ids; the rest is counted in

@@ -119,6 +119,13 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
       ->envname("REMUDA_MAX_CONNECTIONS_PER_ADDRESS")
       ->check(CLI::Range(size_t{0}, size_t{1000000}))
       ->capture_default_str();
+  app.add_flag("--ready-without-lease", options.is_ready_without_lease,
+               "/readyz does not fail when the lease from the controller is over: for what is in "
+               "front and would turn away from all proxies when the controller is down")
+      ->envname("REMUDA_READY_WITHOUT_LEASE");
+  AddTime(
+      app, "--drain-delay", options.drain_delay,
+      "How long after SIGTERM it goes on accepting, not ready, so that what is in front notices");
   AddTime(app, "--drain-timeout", options.drain_timeout,
           "How long SIGTERM waits for requests in flight");
   AddTime(app, "--head-timeout", options.settings.request_head_timeout,

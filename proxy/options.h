@@ -27,7 +27,9 @@ struct ProgramOptions {
   AccessLogFormat access_log_format = AccessLogFormat::kAlb;
   std::string ready_file;
   std::string log_level = "info";
+  std::chrono::milliseconds drain_delay{0};
   std::chrono::milliseconds drain_timeout{30000};
+  bool is_ready_without_lease = false;
   Settings settings;
 };
 

@@ -1,5 +1,6 @@
 #include "proxy/prober.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,14 +19,15 @@ namespace remuda::proxy {
 using std::chrono::milliseconds;
 
 // One target: waits, connects, asks, judges, waits again.
-class Prober::Check final : public IoHandler {
+class Prober::Check final : public IoHandler, public CheckTurn {
  public:
   Check(Prober& prober, std::shared_ptr<TargetState> target)
-      : prober_(prober),
+      : CheckTurn(prober.slots_, target->group().id()),
+        prober_(prober),
         target_(std::move(target)),
         tracker_(std::chrono::system_clock::now()),
         timer_([this] { OnTimer(); }) {}
-  ~Check() { CloseSocket(); }
+  ~Check() override { CloseSocket(); }
 
   void SetGroup(std::shared_ptr<const TargetGroup> group, bool is_active) {
     if (group_ == nullptr) warms_up_ = WarmsUp(*group, prober_.loop_.now());
@@ -39,7 +41,10 @@ class Prober::Check final : public IoHandler {
       timer_.Cancel();
     } else if (is_new || is_changed) {
       CloseSocket();  // what is asked by the old rules counts no more
-      Schedule(milliseconds(0));
+      is_spread_ = false;
+      const bool is_first = tracker_.health() == Health::kInitial;
+      Schedule(is_first ? milliseconds(0)
+                        : AnyMoment(std::min(spec_.interval, kMaxRespread), prober_.random_()));
     }
   }
 
@@ -51,8 +56,7 @@ class Prober::Check final : public IoHandler {
     if (!is_connected_) {
       if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
       if (const int error = ConnectError(transport_.fd()); error != 0) {
-        return Finish({CheckResult::Kind::kConnectFailed, 0,
-                       std::string("connect: ") + std::strerror(error)});
+        return Finish(NotConnected("connect: ", error));
       }
       is_connected_ = true;
       // A new socket's send buffer holds it whole; what goes wrong is found by the next call.
@@ -74,6 +78,10 @@ class Prober::Check final : public IoHandler {
       Read();
   }
 
+  void OnTurn() override {
+    if (!prober_.is_ending_) Begin();
+  }
+
   // Says what is known, whether or not it changed.
   void Report() const {
     prober_.on_change_(
@@ -85,8 +93,13 @@ class Prober::Check final : public IoHandler {
 
   void OnTimer() {
     if (transport_.is_open()) return Finish({CheckResult::Kind::kTimeout, 0, "no answer in time"});
-    if (prober_.running_ >= kMaxConcurrentChecks) return Schedule(milliseconds(10));
-    Begin();
+    prober_.slots_.Ask(*this, is_silent_);
+  }
+
+  static CheckResult NotConnected(const char* what, int error) {
+    return {
+        IsOurShortage(error) ? CheckResult::Kind::kOurShortage : CheckResult::Kind::kConnectFailed,
+        0, what + std::string(std::strerror(error))};
   }
 
   void Begin() {
@@ -96,10 +109,7 @@ class Prober::Check final : public IoHandler {
     is_connected_ = false;
     is_asked_ = false;
     const int fd = BeginConnect(MakeSocketAddress(target_->address(), port));
-    if (fd < 0) {
-      return Finish(
-          {CheckResult::Kind::kConnectFailed, 0, std::string("connect: ") + std::strerror(-fd)});
-    }
+    if (fd < 0) return Finish(NotConnected("connect: ", -fd));
     transport_ = Transport(fd);
     if (spec_.is_tls) {
       // Whoever answers is healthy: certificates are judged when requests are sent.
@@ -108,10 +118,10 @@ class Prober::Check final : public IoHandler {
                                                spec_.server_name, target_->address(), nullptr),
                                            fd, tls::TlsStream::Side::kClient));
     }
-    ++prober_.running_;
     if (!prober_.loop_.Add(fd, this)) {
+      // The kernel has no room to watch it, whatever it calls that.
       return Finish(
-          {CheckResult::Kind::kConnectFailed, 0, std::string("epoll: ") + std::strerror(errno)});
+          {CheckResult::Kind::kOurShortage, 0, std::string("epoll: ") + std::strerror(errno)});
     }
     Schedule(spec_.timeout);
   }
@@ -120,7 +130,8 @@ class Prober::Check final : public IoHandler {
     parser_.Reset();
     received_.clear();
     const std::string request =
-        "GET " + spec_.path + " HTTP/1.1\r\nHost: " + target_->endpoint() +
+        "GET " + spec_.path +
+        " HTTP/1.1\r\nHost: " + (spec_.host.empty() ? target_->endpoint() : spec_.host) +
         "\r\nUser-Agent: Remuda-HealthChecker/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n";
     // A new socket's send buffer holds it whole.
     is_asked_ = true;
@@ -170,20 +181,24 @@ class Prober::Check final : public IoHandler {
   }
 
   void CloseSocket() {
-    if (!transport_.is_open()) return;
-    prober_.loop_.Remove(transport_.fd(), this);
-    transport_.Close();
-    --prober_.running_;
+    if (transport_.is_open()) {
+      prober_.loop_.Remove(transport_.fd(), this);
+      transport_.Close();
+    }
+    prober_.slots_.Give(*this);
   }
 
   void Finish(const CheckResult& result) {
     CloseSocket();
     const SteadyTime now = prober_.loop_.now();
     const bool is_pass = result.kind == CheckResult::Kind::kPass;
+    const bool is_skipped = result.kind == CheckResult::Kind::kOurShortage;
+    if (is_skipped) prober_.NoteShortage(result);
+    is_silent_ = result.kind == CheckResult::Kind::kTimeout;
     const bool was_healthy = target_->is_healthy();
     const bool was_eager = tracker_.health() == Health::kInitial || target_->is_passively_out();
-    const bool counts = is_pass || !was_eager || started_ >= next_counted_;
-    if (counts) next_counted_ = started_ + spec_.interval;
+    const bool counts = is_pass || is_skipped || !was_eager || started_ >= next_counted_;
+    if (counts && !is_skipped) next_counted_ = started_ + spec_.interval;
     bool is_changed = false;
     if (!was_healthy && is_pass) BeginWarmUp(now);
     if (counts && tracker_.OnCheck(result, spec_, std::chrono::system_clock::now())) {
@@ -196,6 +211,11 @@ class Prober::Check final : public IoHandler {
       Report();
     }
     const bool is_eager = tracker_.health() == Health::kInitial || target_->is_passively_out();
+    if (!is_eager && !is_spread_) {
+      // Those that came together part here, and stay apart.
+      is_spread_ = true;
+      return Schedule(AnyMoment(spec_.interval, prober_.random_()));
+    }
     // From one check's begin to the next, however long it took.
     const milliseconds interval =
         is_eager ? std::min(spec_.interval, kEagerInterval) : spec_.interval;
@@ -219,6 +239,8 @@ class Prober::Check final : public IoHandler {
   bool is_active_ = false;
   bool is_connected_ = false;
   bool is_asked_ = false;
+  bool is_silent_ = false;  // the last check had no answer in time
+  bool is_spread_ = false;  // it has a moment of its own within the interval
   Transport transport_;
   SteadyTime started_{};
   SteadyTime next_counted_{};
@@ -233,6 +255,7 @@ Prober::Prober(std::function<void(const HealthChange&)> on_change)
 
 Prober::~Prober() {
   Stop();
+  is_ending_ = true;
   checks_by_target_.clear();
 }
 
@@ -255,6 +278,13 @@ void Prober::CheckSoon(TargetState* target) {
     if (const auto it = checks_by_target_.find(target); it != checks_by_target_.end())
       it->second->CheckSoon();
   });
+}
+
+void Prober::NoteShortage(const CheckResult& result) {
+  skipped_checks_.fetch_add(1, std::memory_order_relaxed);
+  if (loop_.now() < next_shortage_log_) return;
+  next_shortage_log_ = loop_.now() + kShortageLogInterval;
+  spdlog::error("checks of targets are not made and do not count: {}", result.detail);
 }
 
 void Prober::Take(const std::shared_ptr<const RoutingTable>& table) {

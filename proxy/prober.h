@@ -2,7 +2,8 @@
 // of workers, and publishes what it finds in TargetState.
 //
 // Owns: one thread with its loop, a tracker and at most one connection a target. Does not own: what
-// health means for rotation (picker.h). Thread: Update, CheckSoon and Stop from any thread;
+// health means for rotation (picker.h), nor who is checked first when places are short
+// (check_slots.h). Thread: Update, CheckSoon and Stop from any thread;
 // on_change is called on the prober's thread.
 #pragma once
 
@@ -14,6 +15,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "proxy/core/check_slots.h"
 #include "proxy/core/health.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/event_loop.h"
@@ -32,8 +34,11 @@ struct HealthChange {
 
 class Prober {
  public:
-  // Connections of checks at one time, over all targets; more wait.
-  static constexpr size_t kMaxConcurrentChecks = 512;
+  // After a change of a group's health check its targets are checked by the new rules within this
+  // time, or an interval if that is shorter: not all at once.
+  static constexpr std::chrono::milliseconds kMaxRespread{5000};
+  // A shortage of ours is said in the log this often at most.
+  static constexpr std::chrono::seconds kShortageLogInterval{10};
   // A target that has not passed yet, or that refused a connection, is asked this often at least;
   // failures in between do not count against it.
   static constexpr std::chrono::milliseconds kEagerInterval{250};
@@ -49,18 +54,24 @@ class Prober {
   void CheckSoon(TargetState* target);
 
   uint64_t checks() const { return checks_.load(std::memory_order_relaxed); }
+  // Of those, not made for want of descriptors, memory or ports of our own.
+  uint64_t skipped_checks() const { return skipped_checks_.load(std::memory_order_relaxed); }
 
  private:
   class Check;
   friend class Check;
 
   void Take(const std::shared_ptr<const RoutingTable>& table);
+  void NoteShortage(const CheckResult& result);
 
   const std::function<void(const HealthChange&)> on_change_;
   EventLoop loop_;
+  CheckSlots slots_{CheckSlots::Limits()};
+  bool is_ending_ = false;  // the thread is over: what is destroyed makes room for nobody
   std::unordered_map<TargetState*, std::unique_ptr<Check>> checks_by_target_;
-  size_t running_ = 0;
+  SteadyTime next_shortage_log_{};
   std::atomic<uint64_t> checks_{0};
+  std::atomic<uint64_t> skipped_checks_{0};
   std::mt19937_64 random_;
   std::thread thread_;
 };

@@ -105,6 +105,7 @@ class Program {
                       [this] {
                         if (log_ != nullptr) log_->Reopen();
                       }}),
+        drain_delay_timer_([this] { Drain(); }),
         drain_timer_([this] {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
           loop_.Stop();
@@ -129,11 +130,16 @@ class Program {
     events.on_busy = [this](const std::vector<Busy>& busy) {
       if (client_ != nullptr) client_->OnBusy(busy);
     };
+    events.on_listeners = [this](const std::vector<ListenerReport>& listeners) {
+      if (client_ != nullptr) return client_->OnListenersChanged(listeners);
+      WriteReadyFile(listeners);
+    };
     events.on_stopped = [this] { loop_.Stop(); };
     coordinator_ = std::make_unique<Coordinator>(loop_, coordinator_options, std::move(events));
     admin_ =
         std::make_unique<AdminHttp>(AdminHttp::Options{options.admin_address, options.admin_port});
-    AddAdminPages(*admin_, {coordinator_.get(), log_.get(), &control_});
+    AddAdminPages(*admin_,
+                  {coordinator_.get(), log_.get(), &control_, options.is_ready_without_lease});
   }
 
   int Run() {
@@ -255,6 +261,13 @@ class Program {
       std::_Exit(1);
     }
     is_draining_ = true;
+    coordinator_->AnnounceDrain();
+    if (options_.drain_delay.count() == 0) return Drain();
+    spdlog::info("not ready any more; draining begins in {} ms", options_.drain_delay.count());
+    drain_delay_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_delay);
+  }
+
+  void Drain() {
     spdlog::info("draining: {} connections", ActiveConnections());
     drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
     coordinator_->Drain();
@@ -268,6 +281,7 @@ class Program {
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<AdminHttp> admin_;
   std::unique_ptr<ConfigClient> client_;
+  Timer drain_delay_timer_;
   Timer drain_timer_;
   std::string ready_text_;  // what the ready file says
   bool is_draining_ = false;

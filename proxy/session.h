@@ -168,7 +168,10 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   void CloseWhenIdle() override;
   bool CloseIfIdle() override;
   void EndExchangeWith(const TargetState& target) override;
+  TargetState* target() const override;
   void TargetLeaves(const TargetState& target) override;
+  void TargetFell(const TargetState& target, bool is_gone) override;
+  void EndUnanswered(const TargetState& target) override;
   void Abort() override;
   void OnTunnelEnd(TunnelEnd how) override;
 
@@ -283,6 +286,7 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   // session_tunnel.cc: after a 101.
   Pump TakeSwitch();
   Pump BeginTunnel();
+  void ScheduleGoodbye(const TargetState& target);
   void EndTunnel(http::Reason reason);
   void RecallExchange();
 

@@ -218,6 +218,37 @@ void Session::EndExchangeWith(const TargetState& target) {
   Drive();
 }
 
+TargetState* Session::target() const {
+  if (phase_ == Phase::kTunnel) return upgraded_->record.in_flight.target();
+  return exchange_ == nullptr ? nullptr : exchange_->in_flight.target();
+}
+
+// A connect is given up if there is another that is well; nothing was sent. With what is sent
+// already the kernel finds out whether the host still answers: an application that is only slow may
+// finish.
+void Session::TargetFell(const TargetState& /*target*/, bool is_gone) {
+  if (phase_ != Phase::kConnecting) {
+    const UpstreamConnection* const upstream =
+        phase_ == Phase::kTunnel ? upgraded_->upstream : exchange_->upstream;
+    if (upstream != nullptr) DoubtPeer(upstream->transport.fd());
+    return;
+  }
+  Exchange& x = *exchange_;
+  x.pick.tried = {x.tried.data(), x.attempts};
+  if (!is_gone && !worker_.HasHealthyUntried(*x.group, x.pick)) return;
+  x.has_connect_timed_out = true;  // as good as
+  FailAttempt(http::Reason::kTargetConnectFailed, false);
+  Drive();
+}
+
+void Session::EndUnanswered(const TargetState& /*target*/) {
+  if (phase_ != Phase::kConnecting && phase_ != Phase::kForwarding) return;
+  // What it has sent may still be on its way.
+  if (exchange_->has_response_bytes || exchange_->any_answered) return;
+  FailAttempt(http::Reason::kTargetClosed, false);
+  Drive();
+}
+
 void Session::OnTimer() {
   Exchange* x = exchange_;
   switch (phase_) {

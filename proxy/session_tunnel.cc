@@ -81,9 +81,10 @@ Session::Pump Session::BeginTunnel() {
   phase_ = Phase::kTunnel;
   if (!upgraded.tunnel.Start(options, transport_, this, *upgraded.upstream)) {
     CloseNow();
-  } else if (close_when_idle_ || worker_.is_draining() ||
-             upgraded.record.in_flight.target()->is_leaving()) {
+  } else if (close_when_idle_ || worker_.is_draining()) {
     upgraded.tunnel.SayGoodbye();
+  } else if (upgraded.record.in_flight.target()->is_leaving()) {
+    ScheduleGoodbye(*upgraded.record.in_flight.target());
   }
   return Pump::kEnded;
 }
@@ -92,6 +93,7 @@ Session::Pump Session::BeginTunnel() {
 void Session::RecallExchange() {
   UpgradedSession& upgraded = *upgraded_;
   upgraded.tunnel.Stop();
+  upgraded.goodbye.Cancel();
   exchange_ = worker_.TakeExchange();
   Exchange& x = *exchange_;
   static_cast<ExchangeRecord&>(x) = upgraded.record;
@@ -134,8 +136,20 @@ void Session::OnTunnelEnd(TunnelEnd how) {
 }
 
 void Session::TargetLeaves(const TargetState& target) {
-  if (phase_ == Phase::kTunnel && upgraded_->record.in_flight.target() == &target)
-    upgraded_->tunnel.SayGoodbye();
+  if (phase_ == Phase::kTunnel) ScheduleGoodbye(target);
+}
+
+// Each at a moment of its own: clients come back one after the other.
+void Session::ScheduleGoodbye(const TargetState& target) {
+  const GoodbyeTimes times = target.slots()[worker_.index()].goodbye;
+  if (times.end == SteadyTime()) return;  // this worker has yet to hear of it, and tells then
+  const SteadyTime now = worker_.loop().now();
+  const auto span = static_cast<uint64_t>((times.end - times.begin).count());
+  const SteadyTime at =
+      times.begin +
+      SteadyTime::duration(static_cast<int64_t>(span == 0 ? 0 : worker_.Random() % span));
+  if (at <= now) return upgraded_->tunnel.SayGoodbye();
+  if (!upgraded_->goodbye.is_armed()) upgraded_->goodbye.Arm(worker_.loop(), at);
 }
 
 }  // namespace remuda::proxy

@@ -96,6 +96,19 @@ bool IsOurShortage(int error) {
   }
 }
 
+void DoubtPeer(int fd) {
+  const auto set = [&](int level, int option, int value) {
+    setsockopt(fd, level, option, &value, sizeof value);
+  };
+  // Without data on its way: a probe a second. With: the time since the first byte that is not
+  // acknowledged counts.
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 1);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 1);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 2);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(kDoubtTimeout.count()));
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
 void ResetOnClose(int fd) {
   const linger hard{1, 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -30,6 +31,11 @@ int BeginConnect(const SocketAddress& address);
 int ConnectError(int fd);
 // An error of connecting that says nothing about the target: descriptors, memory, ports are short.
 bool IsOurShortage(int error);
+// For a connection whose peer is doubted: the kernel asks the other host from now on whether it is
+// still there, and breaks the connection off if it says nothing for kDoubtTimeout. A host that is
+// up answers by itself, however slow its applications are.
+inline constexpr std::chrono::milliseconds kDoubtTimeout{2000};
+void DoubtPeer(int fd);
 // Closing it resets the connection: for one whose bytes were cut short, so that nobody takes them
 // for the whole.
 void ResetOnClose(int fd);

@@ -144,6 +144,15 @@ void TcpSession::EndExchangeWith(const TargetState& target) {
   if (in_flight_.target() == &target) Close(Reason::kTargetDrainTimeout);
 }
 
+// See Session::TargetFell.
+void TcpSession::TargetFell(const TargetState& /*target*/, bool is_gone) {
+  if (phase_ == Phase::kTunnel) return DoubtPeer(upstream_->transport.fd());
+  if (phase_ != Phase::kConnecting || upstream_ == nullptr) return;
+  if (!is_gone && !worker_.HasHealthyUntried(*group_, NextPick())) return;
+  has_connect_timed_out_ = true;
+  AttemptFailed(Reason::kTargetConnectFailed);
+}
+
 void TcpSession::ReleaseTarget() {
   if (upstream_ != nullptr) worker_.pool().Close(std::exchange(upstream_, nullptr));
   in_flight_.End(worker_);

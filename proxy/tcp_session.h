@@ -36,7 +36,9 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
 
   // Whoever speaks through it is not told: bytes end by themselves, or with the drain.
   void CloseWhenIdle() override {}
+  TargetState* target() const override { return in_flight_.target(); }
   void EndExchangeWith(const TargetState& target) override;
+  void TargetFell(const TargetState& target, bool is_gone) override;
   void Abort() override;
 
  private:

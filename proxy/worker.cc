@@ -105,7 +105,7 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
   const std::vector<std::string>& secrets = now.shared_secrets;
   sticky_cookies_.SetSecrets(secrets.empty() ? std::vector{settings_.own_secret} : secrets);
   // Idle connections refer to targets of the table that is given up below.
-  for (const auto& target : now.leaving) pool_.CloseIdle(*target);
+  for (const LeavingTarget& leaving : now.leaving) pool_.CloseIdle(*leaving.target);
   std::swap(current_, adopted);
   adopted->is_current = false;
   if (adopted->pins > 0) retired_.push_back(std::move(adopted));
@@ -123,6 +123,12 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
       if (connection.is_orphaned()) connection.CloseWhenIdle();
     });
   }
+  Listen(opened);
+  TellOfLeaving(*current_->table);
+}
+
+// Also ties every listener to its spec in the table.
+void Worker::Listen(const std::vector<ListenerChange>& opened) {
   for (const ListenerChange& change : opened) {
     auto listener = std::make_shared<Listener>();
     listener->worker = this;
@@ -143,15 +149,28 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
     if (!loop_.AddListening(listener->fd, listener.get()))
       spdlog::error("listen on {}: {}", change.key, std::strerror(errno));
   }
-  TellOfLeaving(current_->table->leaving);
 }
 
-// Costs nothing for targets that have nothing in flight here, which are most.
-void Worker::TellOfLeaving(const std::vector<std::shared_ptr<TargetState>>& leaving) {
-  for (const auto& target : leaving) {
-    if (target->slot(index_).in_flight.Get() == 0) continue;
-    ForEachConnection([&](Connection& connection) { connection.TargetLeaves(*target); });
+void Worker::TellOfLeaving(const RoutingTable& table) {
+  for (const auto& [target, admin] : table.admin_changes) {
+    if (admin == AdminState::kActive) target->slot(index_).goodbye = {};
   }
+  Targets leaving;
+  for (const LeavingTarget& entry : table.leaving) {
+    TargetSlot& slot = entry.target->slot(index_);
+    // From when it first was told to leave; nobody talks on with one that is gone.
+    const bool is_first = slot.goodbye.end == SteadyTime();
+    const auto close = entry.is_gone ? WebSocketClose::kAtOnce : entry.web_socket_close;
+    if (is_first || entry.is_gone) slot.goodbye = GoodbyeTimesOf(close, entry.delay, loop_.now());
+    leaving.push_back(entry.target);
+  }
+  ForEachExchangeWith(leaving, [](Connection& connection, TargetState& target) {
+    connection.TargetLeaves(target);
+  });
+  std::erase_if(leaving, [](const auto& target) { return target->admin() != AdminState::kGone; });
+  ForEachExchangeWith(leaving, [](Connection& connection, TargetState& target) {
+    connection.TargetFell(target, true);
+  });
 }
 
 // Takes what the kernel has taken already, before the socket is closed: that would reset it.
@@ -279,6 +298,25 @@ void Worker::ForEachConnection(Visit visit) {
   }
 }
 
+// One pass whatever the number of targets, and none if nothing is in flight here to any of them,
+// which is the rule.
+template <typename Visit>
+void Worker::ForEachExchangeWith(const Targets& targets, Visit visit) {
+  bool is_any = false;
+  for (const auto& target : targets) {
+    TargetSlot& slot = target->slot(index_);
+    slot.is_sought = slot.in_flight.Get() > 0;
+    is_any |= slot.is_sought;
+  }
+  if (!is_any) return;
+  ForEachConnection([&](Connection& connection) {
+    metrics_.visited_connections.Add(1);
+    TargetState* const target = connection.target();
+    if (target != nullptr && target->slot(index_).is_sought) visit(connection, *target);
+  });
+  for (const auto& target : targets) target->slot(index_).is_sought = false;
+}
+
 Session* Worker::TakeSession(bool for_stream) {
   std::unique_ptr<Session> session;
   if (free_sessions_.empty()) {
@@ -317,8 +355,23 @@ void Worker::ConnectionClosed(Connection* connection) {
   if (is_draining_) CheckStopped();
 }
 
-void Worker::CloseExchangesWith(TargetState& target) {
-  ForEachConnection([&](Connection& connection) { connection.EndExchangeWith(target); });
+void Worker::CloseExchangesWith(const Targets& targets) {
+  ForEachExchangeWith(targets, [](Connection& connection, TargetState& target) {
+    connection.EndExchangeWith(target);
+  });
+}
+
+void Worker::TargetsFell(const Targets& targets) {
+  for (const auto& target : targets) pool_.CloseIdle(*target);
+  ForEachExchangeWith(targets, [](Connection& connection, TargetState& target) {
+    connection.TargetFell(target, false);
+  });
+}
+
+void Worker::EndUnanswered(const Targets& targets) {
+  ForEachExchangeWith(targets, [](Connection& connection, TargetState& target) {
+    connection.EndUnanswered(target);
+  });
 }
 
 void Worker::Drain() {
@@ -362,6 +415,10 @@ Picked Worker::Pick(GroupState& group, PickRequest request) {
 bool Worker::HasUntried(GroupState& group, PickRequest request) {
   PreparePick(group, request);
   return remuda::proxy::HasUntried(group, request);
+}
+
+bool Worker::HasHealthyUntried(GroupState& group, PickRequest request) {
+  return HasUntried(group, request) && !group.picker(index_).is_fail_open;
 }
 
 AdoptedTable* Worker::Pin() {

@@ -84,7 +84,13 @@ class Worker {
   // On the worker's thread, as posted tasks:
   void Adopt(std::shared_ptr<const RoutingTable> table, const std::vector<ListenerChange>& opened,
              const std::vector<std::string>& closed);
-  void CloseExchangesWith(TargetState& target);
+  // Opens listeners of the table that it has.
+  void Listen(const std::vector<ListenerChange>& opened);
+  using Targets = std::vector<std::shared_ptr<TargetState>>;
+  void CloseExchangesWith(const Targets& targets);
+  // They failed their checks; see Connection::TargetFell.
+  void TargetsFell(const Targets& targets);
+  void EndUnanswered(const Targets& targets);
   // Stops accepting; requests in flight finish.
   void Drain();
   void AbortAll();
@@ -114,6 +120,8 @@ class Worker {
   Picked Pick(GroupState& group, PickRequest request);
   // The same for HasUntried.
   bool HasUntried(GroupState& group, PickRequest request);
+  // And that it is well, not only better than nothing.
+  bool HasHealthyUntried(GroupState& group, PickRequest request);
   AdoptedTable* Pin();
   void Unpin(AdoptedTable* table);
   Exchange* TakeExchange();
@@ -166,7 +174,7 @@ class Worker {
   void AcceptBacklog(Listener& listener);
   void SetWallOffset();
   void CloseListener(Listener& listener);
-  void TellOfLeaving(const std::vector<std::shared_ptr<TargetState>>& leaving);
+  void TellOfLeaving(const RoutingTable& table);
   void CheckStopped();
   void OpenConnection(Transport transport, const PeerAddress& peer,
                       const std::shared_ptr<Listener>& listener);
@@ -177,6 +185,8 @@ class Worker {
   void Unlink(Connection* connection);
   template <typename Visit>
   void ForEachConnection(Visit visit);
+  template <typename Visit>
+  void ForEachExchangeWith(const Targets& targets, Visit visit);
 
   const size_t index_;
   const Settings& settings_;

@@ -34,6 +34,7 @@ inline constexpr size_t kPatternBytes = 128;
 inline constexpr size_t kHeaderNameBytes = 40;
 inline constexpr size_t kMethodBytes = 40;  // ELB: HttpRequestMethodConditionConfig
 inline constexpr size_t kHealthCheckPathBytes = 1024;
+inline constexpr size_t kHealthCheckHostBytes = 255;
 inline constexpr size_t kMatcherBytes = 255;
 // RE2 patterns of conditions and of rewrites; load_balancer.proto.
 inline constexpr size_t kConditionRegexBytes = 512;

@@ -1,4 +1,5 @@
 // What a target group may say.
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -45,6 +46,27 @@ bool IsCheckPath(std::string_view path) {
          });
 }
 
+// What a Host field may say (RFC 9110 section 7.2): `app.example.com:8080`, `[::1]:80`.
+bool IsCheckHost(std::string_view host) {
+  if (host.size() > limits::kHealthCheckHostBytes) return false;
+  const size_t bracket = host.front() == '[' ? host.find(']') : 0;
+  if (bracket == std::string_view::npos) return false;
+  const size_t colon = host.find(':', bracket);
+  const std::string_view name = host.substr(0, colon);
+  const std::string_view port = colon == std::string_view::npos ? "" : host.substr(colon + 1);
+  const auto is_in_name = [&](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '_' ||
+           (bracket > 0 && (c == ':' || c == '[' || c == ']'));
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), is_in_name) &&
+         (bracket == 0 ||
+          (bracket + 1 == name.size() && name.find(':') != std::string_view::npos)) &&
+         (colon == std::string_view::npos ||
+          (!port.empty() && port.size() <= 5 &&
+           std::all_of(port.begin(), port.end(),
+                       [](unsigned char c) { return absl::ascii_isdigit(c); })));
+}
+
 void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthCheck& value) {
   if (!IsCheckPath(value.path())) {
     out.Add(at / "path", absl::StrCat(Quoted(value.path()), " must start with / and have at most ",
@@ -65,6 +87,14 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
                          " must be codes and ranges within 200-499, as 200,202,300-399, at most ",
                          limits::kMatcherBytes, " bytes"));
   }
+  if (!value.host().empty() && !IsCheckHost(value.host())) {
+    out.Add(at / "host", absl::StrCat(Quoted(value.host()),
+                                      " must be a name or an address with an optional port, at "
+                                      "most ",
+                                      limits::kHealthCheckHostBytes, " bytes"));
+  }
+  if (!value.host().empty() && value.protocol() == v1::PROTOCOL_TCP)
+    out.Add(at / "host", "is for HTTP and HTTPS checks only");
   if (!IsKnown(value.protocol())) {
     out.Add(at / "protocol",
             absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
@@ -82,6 +112,13 @@ void Check(Violations& out, const FieldPath& at, const References& references,
             absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
   }
   CheckHealthCheck(out, at / "health_check", value.health_check());
+  if (!IsKnown(value.web_socket_close())) {
+    out.Add(at / "web_socket_close",
+            absl::StrCat(static_cast<int>(value.web_socket_close()), " is not one of its values"));
+  } else if (value.web_socket_close() != v1::WEB_SOCKET_CLOSE_UNSPECIFIED &&
+             (value.protocol() == v1::PROTOCOL_TCP || value.protocol() == v1::PROTOCOL_TLS)) {
+    out.Add(at / "web_socket_close", "is for HTTP and HTTPS only");
+  }
   CheckDuration(out, at / "deregistration_delay", value.deregistration_delay(),
                 absl::ZeroDuration(), limits::kMaxDeregistrationDelay);
   CheckBalancing(out, at, references, value);

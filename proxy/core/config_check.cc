@@ -7,10 +7,23 @@
 
 #include "proxy/core/listener_check.h"
 #include "proxy/http/chars.h"
+#include "proxy/http/target.h"
 
 namespace remuda::proxy {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+constexpr size_t kMaxCheckHostBytes = 255;
+
+// Without the port.
+std::string NameOfHost(const std::string& host) {
+  const size_t end = host.empty() || host.front() != '[' ? host.find(':') : host.find(']') + 1;
+  return host.substr(0, end);
+}
+
+}  // namespace
 
 std::optional<IpBytes> ParseIp(const std::string& text) {
   if (text.find('\0') != std::string::npos) return std::nullopt;  // C would not see what follows
@@ -59,6 +72,23 @@ Fault ParseMatcher(const std::string& text, std::vector<std::pair<int, int>>& ou
   return std::nullopt;
 }
 
+Fault CompileWebSocketClose(const remuda::v1::TargetGroup& group, TargetGroup& out) {
+  switch (group.web_socket_close()) {
+    case remuda::v1::WEB_SOCKET_CLOSE_UNSPECIFIED:
+      return std::nullopt;
+    case remuda::v1::WEB_SOCKET_CLOSE_SPREAD:
+      out.web_socket_close = WebSocketClose::kSpread;
+      break;
+    case remuda::v1::WEB_SOCKET_CLOSE_AT_ONCE:
+      out.web_socket_close = WebSocketClose::kAtOnce;
+      break;
+    default:
+      break;
+  }
+  if (IsBytes(out.protocol)) return std::string("web_socket_close: only for HTTP and HTTPS");
+  return std::nullopt;
+}
+
 Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& out) {
   const remuda::v1::HealthCheck& config = group.health_check();
   if (!config.path().empty()) {
@@ -70,6 +100,14 @@ Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& 
              "control";
     }
   }
+  if (!config.host().empty()) {
+    if (config.host().size() > kMaxCheckHostBytes || !http::IsHost(config.host())) {
+      return "health_check.host: " + Quote(config.host()) +
+             " is not a name or address with an optional port, of at most " +
+             std::to_string(kMaxCheckHostBytes) + " bytes";
+    }
+    out.host = config.host();
+  }
   // By default it speaks what the group speaks.
   switch (config.protocol() != remuda::v1::PROTOCOL_UNSPECIFIED ? config.protocol()
                                                                 : group.protocol()) {
@@ -78,7 +116,8 @@ Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& 
       break;
     case remuda::v1::PROTOCOL_HTTPS:
       out.is_tls = true;
-      out.server_name = group.target_tls().server_name();
+      out.server_name = !group.target_tls().server_name().empty() ? group.target_tls().server_name()
+                                                                  : NameOfHost(out.host);
       break;
     case remuda::v1::PROTOCOL_TCP:
       out.is_tcp = true;
@@ -89,6 +128,8 @@ Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& 
       out.is_tcp = true;
       break;
   }
+  if (out.is_tcp && !out.host.empty())
+    return std::string("health_check.host: only for HTTP and HTTPS checks");
   if (Fault f = CheckRange("health_check.port", config.port(), 0, 65535)) return f;
   out.port = static_cast<uint16_t>(config.port());
   if (Fault f = TakeDuration(config.has_interval(), config.interval(),

@@ -18,6 +18,8 @@ Fault ParseMatcher(const std::string& text, std::vector<std::pair<int, int>>& ou
 Fault ParseCidr(std::string_view field, const std::string& text, Cidr& out);
 
 // How the group's targets are checked.
+// After CompileProtocol.
+Fault CompileWebSocketClose(const remuda::v1::TargetGroup& group, TargetGroup& out);
 Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& out);
 
 Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLookup& groups,

@@ -20,6 +20,11 @@ bool HealthTracker::OnCheck(const CheckResult& result, const HealthCheckSpec& sp
                             std::chrono::system_clock::time_point now) {
   const Health before = health_;
   const std::string reason_before = reason_;
+  const std::string description_before = description_;
+  if (result.kind == CheckResult::Kind::kOurShortage) {
+    description_ = "not checked, this proxy lacks what it takes: " + result.detail;
+    return description_ != description_before;
+  }
   if (result.kind == CheckResult::Kind::kPass) {
     failures_ = 0;
     ++passes_;
@@ -38,13 +43,18 @@ bool HealthTracker::OnCheck(const CheckResult& result, const HealthCheckSpec& sp
     description_ = result.detail;
   }
   if (health_ != before) since_ = now;
-  return health_ != before || reason_ != reason_before;
+  return health_ != before || reason_ != reason_before || description_ != description_before;
 }
 
 std::chrono::milliseconds WithJitter(std::chrono::milliseconds interval, uint64_t random) {
   const auto spread = static_cast<uint64_t>(interval.count() / 10);
   return interval + std::chrono::milliseconds(static_cast<int64_t>(random % (2 * spread + 1))) -
          std::chrono::milliseconds(spread);
+}
+
+std::chrono::milliseconds AnyMoment(std::chrono::milliseconds interval, uint64_t random) {
+  const auto length = static_cast<uint64_t>(interval.count());
+  return std::chrono::milliseconds(static_cast<int64_t>(length == 0 ? 0 : random % length));
 }
 
 }  // namespace remuda::proxy

@@ -11,7 +11,15 @@ namespace remuda::proxy {
 
 // How one check ended.
 struct CheckResult {
-  enum class Kind : uint8_t { kPass, kWrongCode, kTimeout, kConnectFailed, kBadAnswer };
+  // kOurShortage: it could not be made, for want of descriptors, memory or ports of this proxy.
+  enum class Kind : uint8_t {
+    kPass,
+    kWrongCode,
+    kTimeout,
+    kConnectFailed,
+    kBadAnswer,
+    kOurShortage
+  };
   Kind kind = Kind::kPass;
   int status = 0;      // for kWrongCode
   std::string detail;  // for a person
@@ -21,8 +29,8 @@ class HealthTracker {
  public:
   explicit HealthTracker(std::chrono::system_clock::time_point now) : since_(now) {}
 
-  // True if health or reason changed. A new target becomes healthy by one pass (AWS: "registered
-  // targets need one").
+  // True if what is said of the target changed. A new target becomes healthy by one pass (AWS:
+  // "registered targets need one"). A shortage of ours counts neither way: it is only told.
   bool OnCheck(const CheckResult& result, const HealthCheckSpec& spec,
                std::chrono::system_clock::time_point now);
 
@@ -44,5 +52,9 @@ class HealthTracker {
 // `random` (any 64 bits), so that proxies and targets do not fall into step. An interval below
 // 10 ms is left as it is.
 std::chrono::milliseconds WithJitter(std::chrono::milliseconds interval, uint64_t random);
+
+// Any moment within `interval`, evenly by `random`: where a target that was checked together with
+// many others goes on by itself.
+std::chrono::milliseconds AnyMoment(std::chrono::milliseconds interval, uint64_t random);
 
 }  // namespace remuda::proxy

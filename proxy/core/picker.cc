@@ -7,24 +7,22 @@
 namespace remuda::proxy {
 namespace {
 
-// Which members may serve, from the best to the last resort.
-enum Tier : uint8_t { kHealthy = 1, kActive = 2, kGone = 4 };
+// Which members may serve, from the best to the last resort. Known ones have passed a check once;
+// one that never has may not listen yet.
+enum Tier : uint8_t { kHealthy = 1, kKnown = 2, kActive = 4 };
 
 // By the state that the worker's own table says: one in which old targets leave but new ones are
-// not there yet would have nobody.
+// not there yet would have nobody. One whose process is gone is in no tier: its port may be
+// another's by now.
 uint8_t TiersOf(const Member& member) {
-  switch (member.admin) {
-    case AdminState::kActive:
-      return member.target->is_healthy() ? kHealthy | kActive : kActive;
-    case AdminState::kGone:
-      return kGone;
-    default:
-      return 0;
-  }
+  if (member.admin != AdminState::kActive) return 0;
+  if (member.target->is_healthy()) return kHealthy | kKnown | kActive;
+  return member.target->has_passed() ? kKnown | kActive : kActive;
 }
 
 struct Counts {
   size_t healthy = 0;
+  size_t known = 0;
   size_t active = 0;
 };
 
@@ -38,6 +36,7 @@ Counts Survey(const TargetGroup& group, PickerState& state) {
     const uint8_t tiers = is_served ? TiersOf(member) : 0;
     state.tiers[i] = tiers;
     counts.healthy += (tiers & kHealthy) != 0;
+    counts.known += (tiers & kKnown) != 0;
     counts.active += (tiers & kActive) != 0;
   }
   return counts;
@@ -123,7 +122,7 @@ void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& req
   }
   const Counts counts = Survey(group, state);
   state.is_fail_open = FailsOpen(counts, group.policy);
-  FillPools(group, !state.is_fail_open ? kHealthy : counts.active > 0 ? kActive : kGone, state);
+  FillPools(group, !state.is_fail_open ? kHealthy : counts.known > 0 ? kKnown : kActive, state);
   if (group.hash_ring != nullptr) FillRings(*group.hash_ring, state);
   FillByHash(group, state);
   state.recheck_at = SteadyTime::max();

@@ -41,9 +41,10 @@ void RefreshPicker(GroupState& group, const PickRequest& request);
 // Picks a target of `group` for one request. The caller counts the request in flight at once.
 //
 // Order: active healthy targets of subsets that have a weight. If those are fewer than the group's
-// minimum, fail open: all active ones of these subsets; if there is none either, those whose
-// process is said to be gone. Of these the one that the client stays with, if it was not tried and
-// has a place. Never a draining or removed one, never a subset of weight 0.
+// minimum, fail open: all active ones of these subsets that have passed a check once; if there is
+// none either, those that never have and may not listen yet. Of these the one that the client stays
+// with, if it was not tried and has a place. Never a draining or removed one nor one whose process
+// is said to be gone, never a subset of weight 0.
 Picked PickTarget(GroupState& group, const PickRequest& request);
 
 // Whether a pick could take a target that is not in `request.tried`, now or when it has a place.

@@ -6,6 +6,7 @@
 
 #include "common/traffic/listen_address.h"
 #include "proxy/core/config_check.h"
+#include "proxy/core/enum_check.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/listener_check.h"
 #include "remuda/proxy/v1/proxy.pb.h"
@@ -153,6 +154,7 @@ class Compiler {
                       "name: '" + config.name() + "' is not an id ([a-z0-9-], at most 63)");
       }
       if (drafts_.count(id) > 0) return Refuse(GroupName(id), "name: there are two of it");
+      if (auto f = FindUnknownEnum(config)) return Refuse(GroupName(id), *f);
       auto group = std::make_shared<TargetGroup>();
       if (const auto it = table_->groups.find(id); it != table_->groups.end()) {
         group->members = it->second->members;
@@ -180,6 +182,7 @@ class Compiler {
                               group.deregistration_delay)) {
       return Refuse(name, *f);
     }
+    if (auto f = CompileWebSocketClose(config, group)) return Refuse(name, *f);
     if (auto f = CompileHealthCheck(config, group.health_check)) return Refuse(name, *f);
     if (auto f = CompileGroupPolicy(config, group.policy)) return Refuse(name, *f);
     return true;
@@ -220,6 +223,7 @@ class Compiler {
     if (group == nullptr) {
       return Refuse(name, "target_group: there is no target group '" + config.target_group() + "'");
     }
+    if (auto f = FindUnknownEnum(config)) return Refuse(name, *f);
     if (id.size() > 128) return Refuse(name, "id: longer than 128 bytes");
     if (!seen.insert(group_id + "/" + id).second) return Refuse(name, "id: there are two of it");
     if (!ParseIp(config.address())) {
@@ -344,6 +348,7 @@ class Compiler {
       }
       const std::string name = "loadBalancers/" + balancer->id;
       if (!seen.insert(balancer->id).second) return Refuse(name, "name: there are two of it");
+      if (auto f = FindUnknownEnum(config)) return Refuse(name, *f);
       if (auto f = CompileLoadBalancer(config, groups, options_.allow_port_zero, *balancer)) {
         return Refuse(name, *f);
       }
@@ -419,10 +424,13 @@ class Compiler {
     return true;
   }
 
-  void NoteAdmin(const std::shared_ptr<TargetState>& target, AdminState was, AdminState is) {
+  void NoteAdmin(const TargetGroup& group, const std::shared_ptr<TargetState>& target,
+                 AdminState was, AdminState is) {
     if (was == is) return;
     table_->admin_changes.emplace_back(target, is);
-    if (is != AdminState::kActive) table_->leaving.push_back(target);
+    if (is == AdminState::kActive) return;
+    table_->leaving.push_back(
+        {target, is == AdminState::kGone, group.deregistration_delay, group.web_socket_close});
   }
 
   void DiffGroup(const TargetGroup* old, const TargetGroup* now) {
@@ -430,14 +438,14 @@ class Compiler {
       for (const Member& member : now->members) {
         const Member* was = old == nullptr ? nullptr : old->Find(member.target->id());
         const bool is_same = was != nullptr && was->target == member.target;
-        NoteAdmin(member.target, is_same ? was->admin : AdminState::kActive, member.admin);
+        NoteAdmin(*now, member.target, is_same ? was->admin : AdminState::kActive, member.admin);
       }
     }
     if (old == nullptr) return;
     for (const Member& member : old->members) {
       const Member* is = now == nullptr ? nullptr : now->Find(member.target->id());
       if (is == nullptr || is->target != member.target)
-        NoteAdmin(member.target, member.admin, AdminState::kRemoved);
+        NoteAdmin(now == nullptr ? *old : *now, member.target, member.admin, AdminState::kRemoved);
     }
   }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "proxy/core/config_fwd.h"
+#include "proxy/core/goodbye.h"
 #include "proxy/core/group_policy.h"
 #include "proxy/core/hash_ring.h"
 #include "proxy/core/rule.h"
@@ -39,6 +40,7 @@ struct HealthCheckSpec {
   bool is_tcp = false;
   bool is_tls = false;           // HTTPS
   std::string server_name = {};  // to ask for by SNI, or empty
+  std::string host = {};         // for the Host field; empty: the target's address and port
   std::string path = "/";
   uint16_t port = 0;  // 0: the port of the traffic
   std::chrono::milliseconds interval{30000};
@@ -88,6 +90,7 @@ struct TargetGroup {
   std::shared_ptr<GroupState> state;
   HealthCheckSpec health_check;
   std::chrono::milliseconds deregistration_delay{300000};
+  WebSocketClose web_socket_close = WebSocketClose::kNearEnd;
   GroupPolicy policy;
   std::vector<Member> members;  // by target id
   std::vector<SubsetSpec> subsets;
@@ -140,6 +143,14 @@ struct Revision {
   auto operator<=>(const Revision&) const = default;
 };
 
+// A target that ceased to be active, and what its group says of such.
+struct LeavingTarget {
+  std::shared_ptr<TargetState> target;
+  bool is_gone = false;
+  std::chrono::milliseconds delay{0};
+  WebSocketClose web_socket_close = WebSocketClose::kNearEnd;
+};
+
 struct RoutingTable {
   Revision revision;  // 0.0 for a config file
   std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
@@ -151,7 +162,7 @@ struct RoutingTable {
   std::vector<std::shared_ptr<const TargetGroup>> changed_groups;
   std::vector<std::shared_ptr<GroupState>> removed_groups;
   // Targets that ceased to be active (draining, gone, removed) with this table.
-  std::vector<std::shared_ptr<TargetState>> leaving;
+  std::vector<LeavingTarget> leaving;
   // Admin states that come into force when it is published.
   std::vector<std::pair<std::shared_ptr<TargetState>, AdminState>> admin_changes;
 };

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "proxy/core/counter.h"
+#include "proxy/core/goodbye.h"
 #include "proxy/core/mix.h"
 #include "proxy/core/picker_state.h"
 #include "proxy/core/steady_time.h"
@@ -47,6 +48,10 @@ struct alignas(64) TargetSlot {
   // Idle connections of this worker, newest first; touched by the worker alone.
   UpstreamConnection* idle_head = nullptr;
   uint32_t idle_count = 0;
+  // The worker looks for its exchanges among all connections.
+  bool is_sought = false;
+  // While it leaves: when its WebSockets are asked to end. Zero: it does not.
+  GoodbyeTimes goodbye{};
 };
 
 class GroupState;
@@ -93,6 +98,8 @@ class TargetState {
   bool is_healthy() const {
     return health() == Health::kHealthy && !is_passively_out() && !is_ejected();
   }
+  // It was healthy once: its process listens, or did.
+  bool has_passed() const { return has_passed_.load(std::memory_order_relaxed); }
   // When its slow start began; the epoch: it has none. Written by the prober.
   SteadyTime warm_begin() const {
     return SteadyTime(SteadyTime::duration(warm_begin_.load(std::memory_order_relaxed)));
@@ -119,7 +126,10 @@ class TargetState {
   void GivePlace() { places_.fetch_sub(1, std::memory_order_relaxed); }
 
   // Each returns whether that changed anything; the caller then calls GroupState::Changed.
-  bool SetHealth(Health health) { return health_.exchange(health) != health; }
+  bool SetHealth(Health health) {
+    if (health == Health::kHealthy) has_passed_.store(true, std::memory_order_relaxed);
+    return health_.exchange(health) != health;
+  }
   bool SetAdmin(AdminState admin) { return admin_.exchange(admin) != admin; }
   bool SetPassivelyOut(bool out) { return passively_out_.exchange(out) != out; }
   bool SetEjected(bool out) { return ejected_.exchange(out) != out; }
@@ -140,6 +150,7 @@ class TargetState {
   const std::string endpoint_;
   std::vector<TargetSlot> slots_;
   std::atomic<Health> health_{Health::kInitial};
+  std::atomic<bool> has_passed_{false};
   std::atomic<AdminState> admin_{AdminState::kActive};
   std::atomic<bool> passively_out_{false};
   std::atomic<bool> ejected_{false};

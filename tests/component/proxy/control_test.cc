@@ -1,6 +1,7 @@
 // The proxy under a controller: configs, acknowledgements, drains, reports, and life without it.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/fake_controller.h"
@@ -219,12 +220,147 @@ TEST(ControlTest, ServesOnWithoutControllerAndStartsFromDisk) {
   ASSERT_TRUE(proxy->WaitReady());
   ASSERT_TRUE(proxy->WaitHealthy(1));
   EXPECT_EQ(BodyOf(Get(port)), "one");
-  // It comes back to a controller, and says where it stands.
-  FakeController again(5, controller_port);
-  const auto hello = again.Expect([](const auto& m) { return m.has_hello(); }).hello();
+  proxy->Signal(SIGTERM);
+  EXPECT_EQ(proxy->WaitExit(), 0);
+
+  // With a controller there from the beginning it still says what it holds in its first word.
+  auto again = std::make_unique<FakeController>(5, controller_port);
+  proxy = std::make_unique<ProxyProcess>("", flags);
+  const auto hello = again->Expect([](const auto& m) { return m.has_hello(); }).hello();
   EXPECT_EQ(hello.cluster_id(), "test-cluster");
   EXPECT_EQ(hello.held().epoch(), 5);
   EXPECT_EQ(hello.held().sequence(), 7);
+  // Nothing is acknowledged that is held, so its listeners are told by themselves.
+  const auto listeners = again->Expect([](const auto& m) { return m.has_listeners(); }).listeners();
+  ASSERT_EQ(listeners.listeners_size(), 1);
+  EXPECT_EQ(listeners.listeners(0).error(), "");
+  ASSERT_TRUE(WaitUntil([&] { return proxy->Metric("controller_connected") == 1; }));
+
+  // One that was the leader before is turned away, by its name.
+  again.reset();
+  FakeController old(4, controller_port);
+  EXPECT_TRUE(WaitUntil([&] { return proxy->Log().find("STALE_EPOCH") != std::string::npos; }))
+      << proxy->Log();
+  EXPECT_EQ(proxy->Log().find("CANCELLED"), std::string::npos) << proxy->Log();
+  EXPECT_EQ(proxy->Metric("controller_connected"), 0);
+  EXPECT_EQ(BodyOf(Get(port)), "one");
+}
+
+// The controller may go on without a proxy that it does not hear: what is in front must turn away.
+TEST(ControlTest, IsReadyOnlyWhileTheControllerAnswers) {
+  FakeController controller(1, 0, std::chrono::seconds(1));
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", one.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Admin("/readyz") == "ok\n"; })) << proxy.Log();
+  controller.set_renews(false);
+  ASSERT_TRUE(WaitUntil([&] {
+    return proxy.Admin("/readyz").rfind("the lease from the controller was over", 0) == 0;
+  })) << proxy.Admin("/readyz");
+  EXPECT_LT(proxy.Metric("lease_remaining_seconds"), 0);
+  EXPECT_EQ(BodyOf(Get(port)), "one");  // whoever comes all the same is served
+  controller.set_renews(true);
+  EXPECT_TRUE(WaitUntil([&] { return proxy.Admin("/readyz") == "ok\n"; }));
+}
+
+TEST(ControlTest, MayStayReadyWithoutALease) {
+  FakeController controller(1, 0, std::chrono::milliseconds(200));
+  controller.set_renews(false);
+  const uint16_t port = FreePort();
+  auto flags = ControllerFlags(controller);
+  flags.push_back("--ready-without-lease");
+  ProxyProcess proxy("", flags);
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  controller.Send(Whole(1, port));
+  controller.ExpectAck(1);
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("lease_remaining_seconds") < 0; }));
+  EXPECT_EQ(proxy.Admin("/readyz"), "ok\n");
+}
+
+// Descriptors are short here, not at the target.
+TEST(ControlTest, ChecksThatWeCannotMakeDoNotCount) {
+  FakeController controller(1);
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", one.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  ASSERT_TRUE(proxy.WaitReady());
+  rlimit before{};
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 3;
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  const auto told = controller.Expect([](const auto& m) {
+    return m.health().targets_size() == 1 && !m.health().targets(0).description().empty();
+  });
+  EXPECT_EQ(told.health().targets(0).state(), remuda::v1::TARGET_STATE_HEALTHY);
+  EXPECT_EQ(told.health().targets(0).description(),
+            "not checked, this proxy lacks what it takes: connect: Too many open files");
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  const auto over = controller.Expect([](const auto& m) {
+    return m.health().targets_size() == 1 && m.health().targets(0).description().empty();
+  });
+  EXPECT_EQ(over.health().targets(0).state(), remuda::v1::TARGET_STATE_HEALTHY);
+  EXPECT_GE(proxy.Metric("skipped_health_check_count_total"), 1);
+  EXPECT_EQ(BodyOf(Get(port)), "one");
+}
+
+// A newer controller's word that this proxy does not know is not taken for a default.
+TEST(ControlTest, UnknownStatesAreRefused) {
+  FakeController controller(1);
+  ScriptedTarget one(ScriptedTarget::Answers("one"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", one.port())->set_state(static_cast<v1::Target::State>(9));
+  controller.Send(update);
+  const v1::Nack nack = controller.ExpectNack();
+  EXPECT_EQ(nack.resource(), "targetGroups/blue/targets/i-1");
+  EXPECT_EQ(nack.reason(), "state: 9 is not a value that this version of the proxy knows");
+}
+
+// What an update costs a worker is not the product of both numbers.
+TEST(ControlTest, ManyThatLeaveAtOnceCostOneLookAtEachConnection) {
+  constexpr int kTargets = 40;
+  FakeController controller(1);
+  std::atomic<bool> may_answer{false};
+  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
+    WaitUntil([&] { return may_answer.load(); });
+    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+  });
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  for (int i = 0; i < kTargets; ++i) AddTarget(update, "i-" + std::to_string(i), slow.port());
+  controller.Send(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(proxy.WaitReady() && proxy.WaitHealthy(kTargets));
+  std::vector<RawSocket> clients;  // in turn: one a target
+  for (int i = 0; i < kTargets; ++i) {
+    clients.push_back(RawSocket::Connect(port));
+    clients.back().Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == kTargets; }));
+  update = Update(2, 1);
+  for (int i = 0; i < kTargets; ++i) {
+    AddTarget(update, "i-" + std::to_string(i), slow.port())->set_state(v1::Target::STATE_DRAINING);
+  }
+  controller.Send(update);
+  EXPECT_EQ(controller.ExpectAck(2).busy_size(), kTargets);
+  EXPECT_LE(proxy.Metric("connection_visit_count_total"), kTargets);
+  may_answer = true;
+  for (RawSocket& client : clients) EXPECT_EQ(BodyOf(client.ReadMessage()), "slow");
 }
 
 // Promise 3: many changes under load, no request failed.

@@ -17,6 +17,9 @@ class FakeController::Session final
     welcome.mutable_welcome()->set_epoch(controller.epoch_);
     welcome.mutable_welcome()->set_cluster_id("test-cluster");
     welcome.mutable_welcome()->mutable_stats_interval()->set_nanos(200000000);
+    auto& lease = *welcome.mutable_welcome()->mutable_lease();
+    lease.set_seconds(controller.lease_.count() / 1000);
+    lease.set_nanos(static_cast<int32_t>(controller.lease_.count() % 1000 * 1000000));
     Send(std::move(welcome));
   }
 
@@ -29,6 +32,11 @@ class FakeController::Session final
 
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
+    if (incoming_.has_stats()) {
+      v1::ConnectResponse renewal;
+      renewal.mutable_lease()->set_stats_report(++reports_);
+      if (controller_.renews_) Send(std::move(renewal));
+    }
     {
       std::lock_guard lock(controller_.mutex_);
       controller_.received_.push_back(incoming_);
@@ -52,11 +60,13 @@ class FakeController::Session final
  private:
   FakeController& controller_;
   v1::ConnectRequest incoming_;
+  int64_t reports_ = 0;
   std::mutex mutex_;
   std::deque<v1::ConnectResponse> outgoing_;  // guarded by mutex_
 };
 
-FakeController::FakeController(int64_t epoch, int port) : epoch_(epoch) {
+FakeController::FakeController(int64_t epoch, int port, std::chrono::milliseconds lease)
+    : epoch_(epoch), lease_(lease) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(),
                            &port_);

@@ -4,6 +4,8 @@
 
 #include <grpcpp/server.h>
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -19,12 +21,16 @@ namespace remuda::proxy::testing {
 
 class FakeController final : public v1::ProxyService::CallbackService {
  public:
-  // Port 0: any.
-  explicit FakeController(int64_t epoch, int port = 0);
+  // Port 0: any. `lease`: of each proxy, renewed by its reports (every 200 ms).
+  explicit FakeController(int64_t epoch, int port = 0,
+                          std::chrono::milliseconds lease = std::chrono::seconds(15));
   ~FakeController() override;
 
   int port() const { return port_; }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  // Whether reports are answered.
+  void set_renews(bool renews) { renews_ = renews; }
 
   // To the present session.
   void Send(v1::ConfigUpdate update);
@@ -45,6 +51,8 @@ class FakeController final : public v1::ProxyService::CallbackService {
   friend class Session;
 
   const int64_t epoch_;
+  const std::chrono::milliseconds lease_;
+  std::atomic<bool> renews_{true};
   int port_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -62,6 +62,52 @@ TEST(ListenersTest, RemovedListenerAnswersItsBacklog) {
   EXPECT_FALSE(RawSocket::Connect(port).is_open());
 }
 
+// Whoever had the port has ended: nothing else changes, and nobody sends an update.
+TEST(ListenersTest, ATakenPortIsTriedAgain) {
+  FakeController controller(1);
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ListeningSocket taken = ListenOnLoopback(1);
+  ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=2"});
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, taken.port);
+  AddTarget(update, "i-1", target.port());
+  controller.Send(update);
+  const v1::Ack ack = controller.ExpectAck(1);
+  ASSERT_EQ(ack.listeners_size(), 1);
+  EXPECT_EQ(ack.listeners(0).error(), "Address already in use");
+  EXPECT_NE(proxy.Admin("/readyz").find("Address already in use"), std::string::npos);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  close(taken.fd);
+  const auto report =
+      controller.Expect([](const auto& m) { return m.has_listeners(); }).listeners();
+  ASSERT_EQ(report.listeners_size(), 1);
+  EXPECT_EQ(report.listeners(0).load_balancer(), "shop");
+  EXPECT_EQ(report.listeners(0).port(), taken.port);
+  EXPECT_EQ(report.listeners(0).error(), "");
+  // By each worker.
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(BodyOf(Get(taken.port)), "app");
+  EXPECT_EQ(proxy.Admin("/readyz"), "ok\n");
+}
+
+// What is in front sees that it goes, and may still send until it has taken notice.
+TEST(ListenersTest, TheDrainDelayGoesOnServing) {
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--drain-delay=300s"});
+  const uint16_t port = proxy.Port();
+  proxy.Signal(SIGTERM);
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Admin("/readyz") == "draining\n"; }));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(BodyOf(Get(port)), "app");
+  proxy.Signal(SIGTERM);  // who has no patience
+  EXPECT_EQ(proxy.WaitExit(), 1);
+}
+
+TEST(ListenersTest, TheDrainBeginsWhenItsDelayIsOver) {
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--drain-delay=200ms"});
+  proxy.Signal(SIGTERM);
+  EXPECT_EQ(proxy.WaitExit(), 0);
+}
+
 TEST(ListenersTest, UpdateWhileDrainingOpensNone) {
   FakeController controller(1);
   std::atomic<bool> may_answer{false};

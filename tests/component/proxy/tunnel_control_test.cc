@@ -12,10 +12,12 @@ namespace {
 
 // A proxy with one target `i-1` and a WebSocket to it.
 struct Connected {
-  explicit Connected(uint16_t target_port, int64_t delay_seconds = 300)
+  explicit Connected(uint16_t target_port, int64_t delay_seconds = 300,
+                     remuda::v1::WebSocketClose close = remuda::v1::WEB_SOCKET_CLOSE_UNSPECIFIED)
       : port(FreePort()), proxy("", ControllerFlags(controller)) {
     controller.Expect([](const auto& m) { return m.has_hello(); });
     v1::ConfigUpdate update = Whole(1, port, delay_seconds);
+    update.mutable_upserts()->mutable_target_groups(0)->set_web_socket_close(close);
     AddTarget(update, "i-1", target_port);
     controller.Send(update);
     controller.ExpectAck(1);
@@ -64,7 +66,7 @@ TEST(TunnelControlTest, ADrainingTargetSaysGoodbyeAndIsBusyUntilTheEnd) {
     connection.Send(Frame(8, "\x03\xe9", false));
     return false;
   });
-  Connected c(target.port());
+  Connected c(target.port(), 300, remuda::v1::WEB_SOCKET_CLOSE_AT_ONCE);
   v1::ConfigUpdate update = Update(2, 1);
   AddTarget(update, "i-1", target.port())->set_state(v1::Target::STATE_DRAINING);
   c.controller.Send(update);
@@ -80,6 +82,39 @@ TEST(TunnelControlTest, ADrainingTargetSaysGoodbyeAndIsBusyUntilTheEnd) {
             .has_drain());
   }
   EXPECT_EQ(c.proxy.Metric("active_tunnel_count"), 0);
+}
+
+// They may talk on for nearly all of the delay.
+TEST(TunnelControlTest, ByDefaultADrainingTargetsWebSocketsGoOn) {
+  ScriptedTarget target(UpgradeAndEcho);
+  Connected c(target.port(), 3600);
+  v1::ConfigUpdate update = Update(2, 1);
+  AddTarget(update, "i-1", target.port())->set_state(v1::Target::STATE_DRAINING);
+  c.controller.Send(update);
+  EXPECT_EQ(c.controller.ExpectAck(2).busy_size(), 1);
+  update = Update(3, 2);
+  update.add_removed_targets("blue/i-1");
+  c.controller.Send(update);
+  EXPECT_EQ(c.controller.ExpectAck(3).busy_size(), 1);
+  const std::string message = Frame(1, "still there?", true);
+  for (int i = 0; i < 10; ++i) {
+    c.client.Send(message);
+    ASSERT_EQ(c.client.ReadBytes(message.size()), message);
+  }
+}
+
+// A target whose process is gone will not talk on.
+TEST(TunnelControlTest, AGoneTargetsWebSocketsAreClosedAtOnce) {
+  ScriptedTarget target([](const std::string&, RawSocket& connection) {
+    connection.Send(kSwitching);
+    connection.ReadToEnd();
+    return false;
+  });
+  Connected c(target.port(), 3600);
+  v1::ConfigUpdate update = Update(2, 1);
+  AddTarget(update, "i-1", target.port())->set_state(v1::Target::STATE_GONE);
+  c.controller.Send(update);
+  EXPECT_EQ(c.client.ReadBytes(4), kGoingAway);
 }
 
 TEST(TunnelControlTest, TheDeregistrationDelayEndsWhatDoesNotAnswer) {

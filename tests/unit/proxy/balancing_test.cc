@@ -241,7 +241,11 @@ class FailOpenTest : public BalancingTest, public ::testing::WithParamInterface<
 TEST_P(FailOpenTest, ByCountAndShare) {
   const FailOpenCase& c = GetParam();
   Load(ConfigWith(Many(c.targets), std::string("{targetGroupHealth: ") + c.health + "}"));
-  for (int i = 0; i < c.healthy; ++i) Find("t" + std::to_string(i))->SetHealth(Health::kHealthy);
+  for (int i = 0; i < c.targets; ++i) {
+    TargetState* const target = Find("t" + std::to_string(i));
+    target->SetHealth(Health::kHealthy);  // once
+    if (i >= c.healthy) target->SetHealth(Health::kUnhealthy);
+  }
   state_->Changed();
   EXPECT_EQ(Pick(100).size(), static_cast<size_t>(c.is_fail_open ? c.targets : c.healthy));
   EXPECT_EQ(PickTarget(*state_, request_).is_fail_open, c.is_fail_open);

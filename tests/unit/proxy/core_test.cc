@@ -69,11 +69,20 @@ TEST_F(PickerTest, FailsOpenInSteps) {
   EXPECT_EQ(Pick(10), (Counts{{"ill", 10}}));  // all active ones, whatever their health
   config.mutable_targets(0)->set_state(v1::Target::STATE_GONE);
   Load(config);
-  EXPECT_EQ(Pick(10), (Counts{{"gone", 5}, {"ill", 5}}));  // nobody but the gone
+  EXPECT_EQ(Pick(1), (Counts{{"none", 1}}));  // the ACK said that nobody gets any
   config.mutable_targets(0)->set_state(v1::Target::STATE_DRAINING);
   config.mutable_targets(1)->set_state(v1::Target::STATE_DRAINING);
   Load(config);
   EXPECT_EQ(Pick(1), (Counts{{"none", 1}}));  // never a draining one
+}
+
+TEST_F(PickerTest, FailsOpenToThoseThatHavePassedACheckBeforeThoseThatMayNotListenYet) {
+  Load(testing::Config({"ill:1", "new:1"}));
+  EXPECT_EQ(Pick(10), (Counts{{"ill", 5}, {"new", 5}}));  // nobody has
+  SetHealthy({"ill"});
+  Find("ill")->SetHealth(Health::kUnhealthy);
+  state_->Changed();
+  EXPECT_EQ(Pick(10), (Counts{{"ill", 10}}));
 }
 
 TEST_F(PickerTest, RefusingTargetIsOutUntilItPassesButNeverTheLast) {
@@ -196,6 +205,45 @@ TEST(Health, RisesAndFallsByThresholds) {
   for (int i = 0; i < 2; ++i) EXPECT_FALSE(tracker.OnCheck(pass, spec, now));
   EXPECT_TRUE(tracker.OnCheck(pass, spec, now));
   EXPECT_EQ(tracker.health(), Health::kHealthy);
+}
+
+TEST(Health, OurShortageCountsNeitherWayAndIsTold) {
+  const HealthCheckSpec spec{.healthy_threshold = 2, .unhealthy_threshold = 2};
+  const std::chrono::system_clock::time_point now{};
+  HealthTracker tracker(now);
+  const CheckResult pass{};
+  const CheckResult refused{CheckResult::Kind::kConnectFailed, 0, "connect: Connection refused"};
+  const CheckResult shortage{CheckResult::Kind::kOurShortage, 0,
+                             "connect: Cannot assign requested address"};
+  tracker.OnCheck(pass, spec, now);
+  EXPECT_TRUE(tracker.OnCheck(shortage, spec, now));
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(tracker.OnCheck(shortage, spec, now));
+  EXPECT_EQ(tracker.health(), Health::kHealthy);
+  EXPECT_EQ(tracker.reason(), "");
+  EXPECT_NE(tracker.description().find("Cannot assign requested address"), std::string::npos);
+  // One failure on either side of it are two in a row.
+  EXPECT_TRUE(tracker.OnCheck(refused, spec, now));  // what was told of the shortage is over
+  EXPECT_EQ(tracker.description(), "");
+  tracker.OnCheck(shortage, spec, now);
+  EXPECT_TRUE(tracker.OnCheck(refused, spec, now));
+  EXPECT_EQ(tracker.health(), Health::kUnhealthy);
+  EXPECT_EQ(tracker.description(), "connect: Connection refused");
+  tracker.OnCheck(pass, spec, now);
+  tracker.OnCheck(shortage, spec, now);
+  EXPECT_TRUE(tracker.OnCheck(pass, spec, now));
+  EXPECT_EQ(tracker.health(), Health::kHealthy);
+}
+
+TEST(Health, WhatATargetFailsByIsToldWhenItChanges) {
+  const HealthCheckSpec spec{.unhealthy_threshold = 1};
+  const std::chrono::system_clock::time_point now{};
+  HealthTracker tracker(now);
+  tracker.OnCheck({}, spec, now);
+  EXPECT_TRUE(tracker.OnCheck({CheckResult::Kind::kConnectFailed, 0, "refused"}, spec, now));
+  EXPECT_FALSE(tracker.OnCheck({CheckResult::Kind::kConnectFailed, 0, "refused"}, spec, now));
+  EXPECT_TRUE(tracker.OnCheck({CheckResult::Kind::kBadAnswer, 0, "not HTTP"}, spec, now));
+  EXPECT_EQ(tracker.reason(), "Target.FailedHealthChecks");
+  EXPECT_EQ(tracker.description(), "not HTTP");
 }
 
 TEST(Health, ChecksAreSpreadOverATenthOnEitherSide) {

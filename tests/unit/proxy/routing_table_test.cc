@@ -43,11 +43,11 @@ TEST(RoutingTable, ChangeOfOneTargetSharesTheRest) {
   EXPECT_EQ(blue.Find("a")->target, first->groups.at("blue")->Find("a")->target);
   EXPECT_EQ(blue.Find("b")->target, first->groups.at("blue")->Find("b")->target);
   ASSERT_EQ(second->leaving.size(), 1U);
-  EXPECT_EQ(second->leaving[0]->id(), "b");
+  EXPECT_EQ(second->leaving[0].target->id(), "b");
   // Nothing is in force before Publish.
-  EXPECT_EQ(second->leaving[0]->admin(), AdminState::kActive);
+  EXPECT_EQ(second->leaving[0].target->admin(), AdminState::kActive);
   Publish(*second);
-  EXPECT_EQ(second->leaving[0]->admin(), AdminState::kDraining);
+  EXPECT_EQ(second->leaving[0].target->admin(), AdminState::kDraining);
 }
 
 TEST(RoutingTable, RemovedAndMovedTargetsLeave) {
@@ -76,7 +76,7 @@ TEST(RoutingTable, WholeUpdateKeepsTheStateOfWhatStays) {
   EXPECT_EQ(second->groups.at("blue")->Find("a")->target,
             first->groups.at("blue")->Find("a")->target);
   ASSERT_EQ(second->leaving.size(), 1U);
-  EXPECT_EQ(second->leaving[0]->id(), "b");
+  EXPECT_EQ(second->leaving[0].target->id(), "b");
 }
 
 TEST(RoutingTable, ChecksTakeNoLongerThanTheirIntervalUnlessTold) {

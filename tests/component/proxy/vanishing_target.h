@@ -1,0 +1,74 @@
+// A target that answers every request until it vanishes: from then on it connects to nobody, as a
+// host that is gone, or a silent_target.h.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "tests/component/proxy/raw_socket.h"
+
+namespace remuda::proxy::testing {
+
+class VanishingTarget {
+ public:
+  VanishingTarget() {
+    const ListeningSocket listening = ListenOnLoopback(1024);
+    listen_fd_ = listening.fd;
+    port_ = listening.port;
+    server_ = std::thread([this] { Serve(); });
+  }
+  VanishingTarget(const VanishingTarget&) = delete;
+  VanishingTarget& operator=(const VanishingTarget&) = delete;
+  ~VanishingTarget() {
+    StopServing();
+    close(listen_fd_);
+  }
+
+  uint16_t port() const { return port_; }
+  void Vanish() {
+    StopServing();
+    listen(listen_fd_, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port_);
+    // A backlog of 0 holds one connection; some more, should a kernel round it up.
+    for (int i = 0; i < kFillers; ++i) {
+      fillers_.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      connect(fillers_.back().fd(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    }
+  }
+
+ private:
+  static constexpr int kFillers = 8;
+  static constexpr int kPollMs = 20;
+
+  void StopServing() {
+    is_stopped_ = true;
+    if (server_.joinable()) server_.join();
+  }
+  void Serve() {
+    while (!is_stopped_) {
+      pollfd waiting{listen_fd_, POLLIN, 0};
+      if (poll(&waiting, 1, kPollMs) != 1) continue;
+      RawSocket connection(accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC));
+      connection.ReadUntil("\r\n\r\n");
+      connection.Send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nhere");
+    }
+  }
+
+  int listen_fd_ = -1;
+  uint16_t port_ = 0;
+  std::atomic<bool> is_stopped_{false};
+  std::thread server_;
+  std::vector<RawSocket> fillers_;
+};
+
+}  // namespace remuda::proxy::testing

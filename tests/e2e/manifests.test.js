@@ -5,6 +5,8 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
+const { root } = require('../../deploy/lab/cluster.js');
+const { run } = require('../../deploy/lab/process.js');
 const { startCluster } = require('./harness.js');
 
 const good = `kind: TargetGroup
@@ -54,4 +56,24 @@ test('one mistake: file, line, field, rule; nothing applied', async (t) => {
     assert.match(await cluster.ok('apply', '-f', file), /fine.*created/i);
     assert.match(await cluster.ok('apply', '-f', file), /fine.*unchanged/i);
   });
+});
+
+test('the sample manifests are taken, each alone', async (t) => {
+  const cluster = await startCluster(t, { hosts: 1 });
+  const folder = path.join(cluster.scratch, 'examples');
+  fs.cpSync(path.join(root, 'deploy/examples/manifests'), folder, { recursive: true });
+  for (const name of ['shop.example', 'api.example']) {
+    const made = await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj', `/CN=${name}`,
+      '-addext', `subjectAltName=DNS:${name}`, '-keyout', path.join(folder, `${name}.key`), '-out', path.join(folder, `${name}.pem`)]);
+    assert.equal(made.code, 0, made.stderr);
+  }
+  const app = path.join(cluster.scratch, 'app');
+  fs.mkdirSync(app);
+  fs.writeFileSync(path.join(app, 'app.js'), '');
+  await cluster.ok('image', 'push', 'hello-v1', app);
+  const files = fs.readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+  assert.ok(files.length >= 5);
+  for (const name of files) {
+    await t.test(name, () => cluster.ok('apply', '--dry-run', '-f', path.join(folder, name)));
+  }
 });

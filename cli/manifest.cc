@@ -3,12 +3,12 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
 
 #include "common/status.h"
@@ -52,12 +52,20 @@ const YamlNode* ValueOf(const YamlNode& map, std::string_view key) {
 class ManifestParser {
  public:
   void File(const ManifestFile& file) {
-    const auto documents = ParseYaml(file.text, file.name);
-    if (!documents.ok()) {
-      errors_.emplace_back(documents.status().message());
-      return;
-    }
-    for (const YamlDocument& document : *documents) Document(file.name, *document.root);
+    const YamlFile parsed = ReadYaml(file.text);
+    const auto before = static_cast<std::ptrdiff_t>(errors_.size());
+    for (const YamlMistake& mistake : parsed.mistakes)
+      Error(file.name, mistake.position, mistake.why);
+    for (const YamlDocument& document : parsed.documents)
+      Document(file.name, *document.root, document.is_cut);
+    // As they stand in the file, whoever found them.
+    const auto line = [&](const std::string& error) {
+      int number = 0;
+      const std::string_view rest = std::string_view(error).substr(file.name.size() + 1);
+      return absl::SimpleAtoi(std::string(rest.substr(0, rest.find(':'))), &number) ? number : 0;
+    };
+    std::stable_sort(errors_.begin() + before, errors_.end(),
+                     [&](const auto& a, const auto& b) { return line(a) < line(b); });
   }
 
   absl::StatusOr<Manifest> Result() && {
@@ -76,12 +84,14 @@ class ManifestParser {
     errors_.push_back(FormatPosition(file, position) + ": " + why);
   }
 
-  void Document(const std::string& file, const YamlNode& root) {
+  // `is_cut`: only what stands in it can be wrong, not what is missing.
+  void Document(const std::string& file, const YamlNode& root, bool is_cut) {
     if (root.kind != YamlNode::Kind::kMap) {
       return Error(file, root.position, "expected a resource: kind, name and its fields");
     }
     const YamlNode* kind = ValueOf(root, kKindKey);
     if (kind == nullptr || kind->kind != YamlNode::Kind::kScalar) {
+      if (is_cut) return;
       return Error(file, root.position,
                    absl::StrCat("kind: is missing; one of ", absl::StrJoin(KindNames(), ", ")));
     }
@@ -95,21 +105,23 @@ class ManifestParser {
                                        : absl::StrCat("did you mean ", nearest, "?")));
     }
     const YamlNode* name = ValueOf(root, kNameKey);
-    if (name == nullptr) return Error(file, root.position, "name: is missing");
+    if (name == nullptr && !is_cut) return Error(file, root.position, "name: is missing");
 
-    Manifest::Origin origin{file, kind->scalar, name->scalar, {}};
+    Manifest::Origin origin{file, kind->scalar, name == nullptr ? "" : name->scalar, {}};
     v1::Resource* resource = manifest_.request.add_resources();
     auto* message = resource->GetReflection()->MutableMessage(resource, field);
     const absl::Status status =
         MessageFromYaml(root, {.file_name = file, .path_prefix = kRoot, .ignored_keys = {kKindKey}},
                         message, &origin.fields);
-    if (!status.ok()) errors_.emplace_back(status.message());
+    for (const auto error : absl::StrSplit(status.message(), '\n', absl::SkipEmpty()))
+      errors_.emplace_back(error);
     if (resource->has_certificate()) InlineFiles(file, root, *resource->mutable_certificate());
+    if (origin.name.empty()) return manifest_.origins.push_back(std::move(origin));
     const auto [it, is_new] =
-        seen_.emplace(kind->scalar + " " + name->scalar, FormatPosition(file, root.position));
+        seen_.emplace(kind->scalar + " " + origin.name, FormatPosition(file, root.position));
     if (!is_new) {
       Error(file, root.position,
-            absl::StrCat("name: ", kind->scalar, " ", name->scalar, " is also at ", it->second));
+            absl::StrCat("name: ", kind->scalar, " ", origin.name, " is also at ", it->second));
     }
     manifest_.origins.push_back(std::move(origin));
   }
@@ -147,6 +159,14 @@ class ManifestParser {
   std::map<std::string, std::string> seen_;  // "KIND NAME" → where
 };
 
+std::string ReadBounded(std::istream& in) {
+  std::string text;
+  text.resize(kMaxYamlBytes + 1);  // One byte more: the parser then says that it is too large.
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(in.gcount()));
+  return text;
+}
+
 absl::Status AddFile(const std::string& path, std::vector<ManifestFile>& files) {
   if (files.size() >= kMaxManifestFiles) {
     return absl::InvalidArgumentError(absl::StrCat("more than ", kMaxManifestFiles, " files"));
@@ -155,11 +175,7 @@ absl::Status AddFile(const std::string& path, std::vector<ManifestFile>& files) 
   if (!in)
     return absl::NotFoundError(
         absl::StrCat(path, ": cannot be read: no such file, or no permission"));
-  std::string text;
-  text.resize(kMaxYamlBytes + 1);  // One byte more: the parser then says that it is too large.
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  files.push_back({path, std::move(text)});
+  files.push_back({path, ReadBounded(in)});
   return absl::OkStatus();
 }
 
@@ -219,8 +235,7 @@ absl::StatusOr<std::vector<ManifestFile>> ReadManifestFiles(const std::vector<st
     absl::Status status;
     std::error_code error;
     if (path == "-") {
-      files.push_back(
-          {"stdin", {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()}});
+      files.push_back({"stdin", ReadBounded(std::cin)});
     } else if (fs::is_directory(path, error)) {
       status = AddDirectory(path, files);
     } else {

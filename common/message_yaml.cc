@@ -452,18 +452,25 @@ absl::Status MessageFromYaml(const YamlNode& root, const MessageYamlOptions& opt
 
 absl::Status ParseMessageYaml(std::string_view text, std::string_view file_name, Message* out,
                               SourceMap* source_map) {
-  auto documents = ParseYaml(text, file_name);
-  if (!documents.ok()) return documents.status();
-  if (documents->empty()) {
+  const YamlFile file = ReadYaml(text);
+  std::vector<std::string> errors;
+  for (const YamlMistake& mistake : file.mistakes)
+    errors.push_back(FormatPosition(file_name, mistake.position) + ": " + mistake.why);
+  if (file.documents.empty() && errors.empty()) {
     return absl::InvalidArgumentError(FormatPosition(file_name, {}) + ": the file is empty");
   }
-  if (documents->size() > 1) {
-    return absl::InvalidArgumentError(FormatPosition(file_name, (*documents)[1].root->position) +
-                                      ": a second document; only one is expected");
+  if (file.documents.size() > 1) {
+    errors.push_back(FormatPosition(file_name, file.documents[1].root->position) +
+                     ": a second document; only one is expected");
   }
-  return MessageFromYaml(*documents->front().root,
-                         {.file_name = file_name, .path_prefix = "", .ignored_keys = {}}, out,
-                         source_map);
+  if (!file.documents.empty()) {
+    const absl::Status status = MessageFromYaml(
+        *file.documents.front().root,
+        {.file_name = file_name, .path_prefix = "", .ignored_keys = {}}, out, source_map);
+    if (!status.ok()) errors.emplace_back(status.message());
+  }
+  if (errors.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
 }
 
 std::string ShortEnumName(const EnumDescriptor* type, int number) {

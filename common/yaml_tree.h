@@ -27,6 +27,7 @@ inline constexpr size_t kMaxYamlBytes = size_t{8} << 20;  // of one file
 inline constexpr size_t kMaxYamlNodes = 500'000;  // of one file; also after aliases are followed
 inline constexpr size_t kMaxYamlDepth = 64;
 inline constexpr size_t kMaxYamlDocuments = 500;  // of one file
+inline constexpr size_t kMaxYamlMistakes = 20;    // told of one file
 
 struct YamlNode {
   enum class Kind { kNull, kScalar, kSequence, kMap };
@@ -44,9 +45,25 @@ struct YamlNode {
 struct YamlDocument {
   std::deque<YamlNode> nodes;
   const YamlNode* root = nullptr;
+  bool is_cut = false;  // a mistake in it ended its reading: what came before is here
 };
 
-// Every document of `text` that is not empty. INVALID_ARGUMENT: "FILE:LINE:COLUMN: what is wrong".
+struct YamlMistake {
+  SourcePosition position;
+  std::string why;
+};
+
+struct YamlFile {
+  std::deque<YamlDocument> documents;  // those that are not empty
+  std::vector<YamlMistake> mistakes;
+};
+
+// As much of `text` as can be read: behind a mistake of syntax the reading goes on at the next
+// document, so that whoever wrote the file learns all of its mistakes at once.
+YamlFile ReadYaml(std::string_view text);
+
+// Every document of `text` that is not empty. INVALID_ARGUMENT: "FILE:LINE:COLUMN: what is wrong",
+// of the first mistake.
 absl::StatusOr<std::deque<YamlDocument>> ParseYaml(std::string_view text,
                                                    std::string_view file_name);
 

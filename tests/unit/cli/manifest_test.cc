@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "common/status.h"
@@ -115,6 +116,23 @@ TEST(Manifest, AllMistakesOfAllFilesAreTold) {
   EXPECT_THAT(status.message(), HasSubstr("b.yaml:1:7: "));
 }
 
+// A mistake of syntax hides neither what is before it nor the documents behind it.
+TEST(Manifest, MistakesBesideASyntaxErrorAreToldToo) {
+  EXPECT_EQ(ErrorOf("kind: TargetGroup\nname: a\nslow: 1\nlabels: [\n---\n"
+                    "kind: TargetGroup\nname: b\nname: c\nslowStart: !!str 5\n---\n"
+                    "kind: X\n---\nkind: TargetGroup\nname: \"a\n"),
+            "shop.yaml:3:1: slow: unknown field; did you mean slowStart?\n"
+            "shop.yaml:5:1: not YAML: end of sequence flow not found\n"
+            "shop.yaml:8:1: name: this key is here twice\n"
+            "shop.yaml:9:12: the tag tag:yaml.org,2002:str is not supported: leave it out\n"
+            "shop.yaml:9:12: slowStart: \"5\" has no unit: write for example 5s (h, m, s, ms, us, "
+            "ns)\n"
+            "shop.yaml:11:7: kind: there is no kind \"X\"; one of LaunchTemplate, TargetGroup, "
+            "AutoScalingGroup, LoadBalancer, Certificate\n"
+            "shop.yaml:15:2: not YAML: the file ends within quoted text: a quote before is never "
+            "closed");
+}
+
 // What only the controller can see wrong: its field paths become places.
 TEST(Manifest, TheControllersObjectionsGetFileAndLine) {
   const auto manifest = ParseManifests({{"shop.yaml", kShop}});
@@ -172,6 +190,28 @@ TEST(Manifest, ACertificatesFileThatCannotBeReadIsToldWithItsLine) {
               HasSubstr("shop.yaml:3:17: privateKeyFile: no/such.pem cannot be read"));
   EXPECT_THAT(ErrorOf("kind: Certificate\nname: shop\ncertificatePem: x\ncertificateFile: a.pem\n"),
               HasSubstr("certificateFile: the text itself is given as well"));
+}
+
+// The certificates that the examples name are beside them only where a user has made them.
+TEST(Manifest, TheExamplesAreRight) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / "examples";
+  fs::remove_all(folder);
+  fs::copy(REMUDA_EXAMPLES, folder);
+  for (const char* name : {"shop.example", "api.example"}) {
+    for (const char* kind : {".pem", ".key"})
+      std::ofstream(folder / (std::string(name) + kind)) << "x";
+  }
+  int seen = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++seen;
+    const auto files = ReadManifestFiles({entry.path().string()});
+    ASSERT_TRUE(files.ok()) << files.status();
+    EXPECT_TRUE(ParseManifests(*files).ok()) << ParseManifests(*files).status();
+  }
+  EXPECT_GE(seen, 5);
+  fs::remove_all(folder);
 }
 
 }  // namespace

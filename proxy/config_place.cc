@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "proxy/config_file.h"
+#include "proxy/core/config_check.h"
 #include "proxy/core/fault.h"
 #include "proxy/tls/compiler.h"
 #include "remuda/proxy/v1/proxy.pb.h"
@@ -25,12 +26,33 @@ int TakeNumbered(std::string_view word, std::string_view& text) {
   return number;
 }
 
-// The field that `text` begins with ("redirect.host: ..."), or nothing.
-std::string FieldOf(std::string_view text) {
+// Whether the words of `path` are fields, each of the message before.
+bool IsFieldPath(const google::protobuf::Descriptor* type, std::string_view path) {
+  while (type != nullptr) {
+    const size_t dot = path.find('.');
+    const auto* field = type->FindFieldByName(std::string(path.substr(0, dot)));
+    if (field == nullptr) return false;
+    if (dot == std::string_view::npos) return true;
+    type = field->message_type();
+    path.remove_prefix(dot + 1);
+  }
+  return false;
+}
+
+// The word that `text` begins with, if it may be a field ("redirect.host: ..."). A sentence begins
+// with one too: only those that are of the message count.
+std::string WordOf(std::string_view text) {
   const size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.");
   if (end == std::string_view::npos || end == 0 || (text[end] != ':' && text[end] != ' '))
     return "";
   return std::string(text.substr(0, end));
+}
+
+// ".FIELD" of the message that `text` begins with, or nothing.
+template <typename M>
+std::string FieldOf(std::string_view text) {
+  const std::string word = WordOf(text);
+  return !word.empty() && IsFieldPath(M::descriptor(), word) ? "." + word : "";
 }
 
 // The last of `items` that `matches`: of two of one name the second is wrong.
@@ -64,13 +86,15 @@ bool HasField(const google::protobuf::Message& message, std::string_view field) 
 
 // Within a rule faults name fields without saying whose they are.
 std::string PathInRule(const remuda::v1::Rule& rule, std::string_view reason) {
-  const std::string field = FieldOf(reason);
+  const std::string field = WordOf(reason);
   if (field.empty()) return "";
-  if (HasField(rule.action(), field)) return ".action." + field;
-  const int condition =
-      LastOf(rule.conditions(), [&](const auto& c) { return HasField(c, field); });
+  const auto names = [&](const google::protobuf::Message& message) {
+    return HasField(message, field) && IsFieldPath(message.GetDescriptor(), field);
+  };
+  if (names(rule.action())) return ".action." + field;
+  const int condition = LastOf(rule.conditions(), names);
   if (condition >= 0) return "." + At("conditions", condition) + "." + field;
-  return "." + field;
+  return FieldOf<remuda::v1::Rule>(reason);
 }
 
 std::string PathInListener(const remuda::v1::Listener& listener, std::string_view reason) {
@@ -81,11 +105,9 @@ std::string PathInListener(const remuda::v1::Listener& listener, std::string_vie
     if (rule < 0) return ".rules";
     return "." + At("rules", rule) + PathInRule(listener.rules(rule), reason);
   }
-  const std::string field = FieldOf(reason);
-  if (field.empty() || reason.substr(0, kDefault.size()) != kDefault)
-    return field.empty() ? "" : "." + field;
-  const std::string of_action = field.substr(kDefault.size());
-  return of_action == "action" ? ".default_action" : ".default_action." + of_action;
+  const std::string field = FieldOf<remuda::v1::Listener>(reason);
+  if (!field.empty() || reason.substr(0, kDefault.size()) != kDefault) return field;
+  return ".default_action" + FieldOf<remuda::v1::Action>(reason.substr(kDefault.size()));
 }
 
 std::string PathInBalancer(const remuda::v1::LoadBalancer& balancer, std::string_view reason) {
@@ -95,24 +117,21 @@ std::string PathInBalancer(const remuda::v1::LoadBalancer& balancer, std::string
     if (listener < 0) return ".listeners";
     return "." + At("listeners", listener) + PathInListener(balancer.listeners(listener), reason);
   }
-  const std::string field = FieldOf(reason);
-  return field.empty() ? "" : "." + field;
+  return FieldOf<remuda::v1::LoadBalancer>(reason);
 }
 
 // The path of what `error` is about in the config message.
 std::string PathOf(const v1::ProxyConfig& config, const ConfigError& error) {
-  const std::string field = FieldOf(error.reason);
-  const std::string behind = field.empty() ? "" : "." + field;
   const auto is_at = [&](const v1::Target& target) {
     std::string group;
     if (!NormalizeId(target.target_group(), "targetGroups", group)) group = target.target_group();
     const std::string of_group = "targetGroups/" + group + "/targets/";
     const std::string of_text = "targetGroups/" + target.target_group() + "/targets/";
-    const std::string place = target.address() + ":" + std::to_string(target.port());
-    const std::string id = target.id().empty() ? place : target.id();
+    const std::string id = TargetIdOf(target);
     return error.resource == of_group + id || error.resource == of_text + id;
   };
-  if (const int i = LastOf(config.targets(), is_at); i >= 0) return At("targets", i) + behind;
+  if (const int i = LastOf(config.targets(), is_at); i >= 0)
+    return At("targets", i) + FieldOf<v1::Target>(error.reason);
   if (const int i =
           LastOf(config.load_balancers(),
                  [&](const auto& b) { return IsNamed(b.name(), "loadBalancers", error.resource); });
@@ -123,21 +142,22 @@ std::string PathOf(const v1::ProxyConfig& config, const ConfigError& error) {
           LastOf(config.target_groups(),
                  [&](const auto& g) { return IsNamed(g.name(), "targetGroups", error.resource); });
       i >= 0) {
-    return At("target_groups", i) + behind;
+    return At("target_groups", i) + FieldOf<remuda::v1::TargetGroup>(error.reason);
   }
   if (const int i = LastOf(
           config.traffic_splits(),
           [&](const auto& s) { return "trafficSplits/" + s.target_group() == error.resource; });
       i >= 0) {
-    return At("traffic_splits", i) + behind;
+    return At("traffic_splits", i) + FieldOf<v1::TrafficSplit>(error.reason);
   }
   if (const int i =
           LastOf(config.certificates(),
                  [&](const auto& c) { return IsNamed(c.name(), "certificates", error.resource); });
       i >= 0) {
-    return At("certificates", i) + behind;
+    return At("certificates", i) + FieldOf<remuda::v1::Certificate>(error.reason);
   }
-  return behind.empty() ? "" : field;
+  const std::string field = FieldOf<v1::ProxyConfig>(error.reason);
+  return field.empty() ? "" : field.substr(1);
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
 // Commands on targets that are registered by hand.
+#include "common/traffic/address.h"
 #include "controller/core/execute_internal.h"
 
 namespace remuda::core {
 namespace {
 
-// "10.0.0.1:80", "[::1]:80".
-std::string TargetIdOf(const v1::TargetAddress& address) {
-  const bool is_v6 = address.address().find(':') != std::string::npos;
-  return absl::StrCat(is_v6 ? "[" : "", address.address(), is_v6 ? "]" : "", ":", address.port());
+// "10.0.0.1:80", "[::1]:80": of an address in its one spelling, so that two are not two targets.
+std::string TargetIdOf(const v1::TargetAddress& target) {
+  const std::string address = traffic::CanonicalAddress(target.address());
+  return traffic::EndpointText(address.empty() ? target.address() : address, target.port());
 }
 
 // Each address valid and named once; the ids in the request's order.
@@ -79,7 +80,7 @@ absl::StatusOr<v1::RegisterTargetsResponse> Execute(Draft& draft,
     if (before == nullptr) {
       ++added;
       target.set_name(FullName(kTargetGroups, key));
-      target.set_address(request.targets(i).address());
+      target.set_address(traffic::CanonicalAddress(request.targets(i).address()));
       target.set_port(request.targets(i).port());
       *target.mutable_create_time() = ToProto(context.now);
     } else {

@@ -161,6 +161,15 @@ std::string_view AccessLineWriter::Write(const AccessEntry& entry) {
   return out.Done();
 }
 
+// As a URL writes it: an IPv6 address in brackets, so that its port can be told.
+void AccessLineWriter::Endpoint(std::string_view address, uint16_t port, Out& out) {
+  const bool is_v6 = address.find(':') != std::string_view::npos;
+  if (is_v6) out.Add('[');
+  out.Add(address);
+  if (is_v6) out.Add(']');
+  out.Add(':').Number(port);
+}
+
 // ISO 8601 in UTC, with microseconds.
 void AccessLineWriter::Time(int64_t us, Out& out) {
   const int64_t second = us / 1000000;
@@ -192,7 +201,8 @@ void AccessLineWriter::WriteAlb(const AccessEntry& e, Out& out) {
   Time(e.end_us, out);
   out.Add(' ');
   word(e.load_balancer);
-  out.Add(e.client_address).Add(':').Number(e.client_port).Add(' ');
+  Endpoint(e.client_address, e.client_port, out);
+  out.Add(' ');
   word(last.endpoint);
   span(e.request_us);
   span(e.target_us);
@@ -270,7 +280,9 @@ void AccessLineWriter::WriteJson(const AccessEntry& e, Out& out) {
   time("time", e.end_us);
   text("elb", e.load_balancer);
   name("client");
-  out.Add('"').Add(e.client_address).Add(':').Number(e.client_port).Add('"');
+  out.Add('"');
+  Endpoint(e.client_address, e.client_port, out);
+  out.Add('"');
   text("target", last.endpoint);
   span("request_processing_time", e.request_us);
   span("target_processing_time", e.target_us);

@@ -88,6 +88,7 @@ class AccessLineWriter {
   void WriteAlb(const AccessEntry& entry, Out& out);
   void WriteJson(const AccessEntry& entry, Out& out);
   void Time(int64_t us, Out& out);
+  static void Endpoint(std::string_view address, uint16_t port, Out& out);
 
   const AccessLogFormat format_;
   std::unique_ptr<char[]> buffer_;

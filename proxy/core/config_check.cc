@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "common/traffic/address.h"
 #include "proxy/core/listener_check.h"
 #include "proxy/http/chars.h"
 #include "proxy/http/target.h"
@@ -87,6 +88,12 @@ Fault CompileWebSocketClose(const remuda::v1::TargetGroup& group, TargetGroup& o
   }
   if (IsBytes(out.protocol)) return std::string("web_socket_close: only for HTTP and HTTPS");
   return std::nullopt;
+}
+
+std::string TargetIdOf(const v1::Target& target) {
+  if (!target.id().empty()) return target.id();
+  const std::string address = traffic::CanonicalAddress(target.address());
+  return traffic::EndpointText(address.empty() ? target.address() : address, target.port());
 }
 
 Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& out) {
@@ -250,7 +257,7 @@ Fault CompileLoadBalancer(const remuda::v1::LoadBalancer& config, const GroupLoo
       return Prefix(where, f);
     }
     if (listener_config.port() != 0 && !ports.insert(listener_config.port()).second) {
-      return where + "the port is used twice";
+      return where + "port: it is used twice";
     }
     if (Fault f = CompileProtocol(listener_config, listener)) return Prefix(where, f);
     if (!listener_config.address().empty() && !ParseIp(listener_config.address())) {

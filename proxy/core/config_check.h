@@ -17,6 +17,10 @@ Fault ParseMatcher(const std::string& text, std::vector<std::pair<int, int>>& ou
 // An address or a CIDR block ("10.0.0.0/8"); `field` is for the fault.
 Fault ParseCidr(std::string_view field, const std::string& text, Cidr& out);
 
+// The target's id, or what stands for it if it has none: "10.0.0.1:80", "[2001:db8::1]:80", in the
+// address's one spelling.
+std::string TargetIdOf(const v1::Target& target);
+
 // How the group's targets are checked.
 // After CompileProtocol.
 Fault CompileWebSocketClose(const remuda::v1::TargetGroup& group, TargetGroup& out);

@@ -1,9 +1,12 @@
 #include "proxy/core/routing_table.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <algorithm>
 #include <atomic>
 #include <set>
 
+#include "common/traffic/address.h"
 #include "common/traffic/listen_address.h"
 #include "proxy/core/config_check.h"
 #include "proxy/core/enum_check.h"
@@ -197,7 +200,7 @@ class Compiler {
       if (it != group->members.end() && it->target->id() == key.substr(slash + 1))
         group->members.erase(it);
     }
-    std::set<std::string> seen;
+    SeenTargets seen;
     for (const auto& config : update_.upserts().targets()) {
       if (!TakeTarget(config, seen)) return false;
     }
@@ -210,13 +213,12 @@ class Compiler {
         [](const Member& member, std::string_view key) { return member.target->id() < key; });
   }
 
-  bool TakeTarget(const v1::Target& config, std::set<std::string>& seen) {
+  // "GROUP/ID" → as it was taken.
+  using SeenTargets = std::map<std::string, std::shared_ptr<const v1::Target>>;
+
+  bool TakeTarget(const v1::Target& config, SeenTargets& seen) {
     std::string group_id;
-    std::string id = config.id();
-    const std::string address = config.address().find(':') == std::string::npos
-                                    ? config.address()
-                                    : "[" + config.address() + "]";
-    if (id.empty()) id = address + ":" + std::to_string(config.port());
+    const std::string id = TargetIdOf(config);
     const std::string name = "targetGroups/" + config.target_group() + "/targets/" + id;
     TargetGroup* group =
         NormalizeId(config.target_group(), "targetGroups", group_id) ? DraftOf(group_id) : nullptr;
@@ -225,9 +227,19 @@ class Compiler {
     }
     if (auto f = FindUnknownEnum(config)) return Refuse(name, *f);
     if (id.size() > 128) return Refuse(name, "id: longer than 128 bytes");
-    if (!seen.insert(group_id + "/" + id).second) return Refuse(name, "id: there are two of it");
-    if (!ParseIp(config.address())) {
+    const std::string address = traffic::CanonicalAddress(config.address());
+    if (address.empty()) {
       return Refuse(name, "address: '" + config.address() + "' is not an IPv4 or IPv6 address");
+    }
+    auto stored = std::make_shared<v1::Target>(config);
+    stored->set_id(id);
+    stored->set_target_group(group_id);
+    stored->set_address(address);
+    const auto [known, is_new] = seen.emplace(group_id + "/" + id, stored);
+    if (!is_new) {
+      // One target, though its address may be spelled in two ways; but not with two weights.
+      return google::protobuf::util::MessageDifferencer::Equals(*known->second, *stored) ||
+             Refuse(name, "id: there are two of it");
     }
     if (auto f = CheckRange("port", config.port(), 1, 65535)) return Refuse(name, *f);
     if (config.subset().size() > kMaxSubsetBytes) {
@@ -241,18 +253,14 @@ class Compiler {
     const auto port = static_cast<uint16_t>(config.port());
     if (const auto before = Before(group_id)) {
       const Member* old = before->Find(id);
-      if (old != nullptr && old->target->address() == config.address() &&
-          old->target->port() == port) {
+      if (old != nullptr && old->target->address() == address && old->target->port() == port) {
         member.target = old->target;
       }
     }
     if (member.target == nullptr) {
       member.target =
-          std::make_shared<TargetState>(group->state, id, config.address(), port, options_.workers);
+          std::make_shared<TargetState>(group->state, id, address, port, options_.workers);
     }
-    auto stored = std::make_shared<v1::Target>(config);
-    stored->set_id(id);
-    stored->set_target_group(group_id);
     member.config = std::move(stored);
     const auto it = Position(*group, id);
     if (it != group->members.end() && it->target->id() == id) {
@@ -401,7 +409,7 @@ class Compiler {
         });
         if (taken != last) {
           return Refuse("loadBalancers/" + id, "listener " + std::to_string(listener.port) +
-                                                   ": the port belongs to loadBalancers/" +
+                                                   ": port: it belongs to loadBalancers/" +
                                                    taken->second.load_balancer);
         }
         if (listener.port != 0) ports.emplace(listener.port, Taken{listener.address, id});

@@ -183,5 +183,33 @@ TEST(CheckTest, RefusesTimesThatWouldEndEverything) {
   }
 }
 
+// Each is named by a field that there is, at the line where it stands.
+TEST(CheckTest, MistakesAreWhereTheyStand) {
+  constexpr char kListener[] = "{ port: 81, defaultAction: { fixedResponse: { status: 200 } } }";
+  const std::string twice = std::string("loadBalancers:\n- name: t\n  listeners:\n  - ") +
+                            kListener + "\n  - " + kListener + "\n";
+  constexpr char kTargets[] =
+      "targetGroups: [{ name: g }]\ntargets:\n"
+      "- { targetGroup: g, address: 127.0.0.1, port: 1 }\n"
+      "- { targetGroup: g, address: \"[::1]\", port: 1 }\n";
+  struct Case {
+    std::string config;
+    const char* said;
+  };
+  for (const Case& c : {Case{twice,
+                             "proxy.yaml:5:5: loadBalancers[0].listeners[1].port: "
+                             "loadBalancers/t: listener 81: port: it is used twice"},
+                        Case{kTargets, "proxy.yaml:4:18: targets[1].address: "}}) {
+    ProxyProcess proxy(c.config, {"--check"});
+    EXPECT_EQ(proxy.WaitExit(), 2);
+    EXPECT_NE(LogOf(proxy).find(c.said), std::string::npos) << LogOf(proxy);
+  }
+}
+
+TEST(CheckTest, ADefaultListenAddressMustBeOne) {
+  ProxyProcess bad(ConfigFor({80}), {"--check", "--default-listen-address=localhost"});
+  EXPECT_EQ(bad.WaitExit(), 2);
+}
+
 }  // namespace
 }  // namespace remuda::proxy::testing

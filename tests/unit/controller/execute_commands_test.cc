@@ -300,6 +300,17 @@ TEST_F(CommandsTest, RegisterAndDeregisterTargets) {
       Try(Parse<v1::RegisterTargetsRequest>(
           R"(target_group: "blue" targets { address: "10.0.0.1" port: 1 } targets { address: "10.0.0.1" port: 1 })")),
       StatusCode::kInvalidArgument, "targets[1]", "named twice");
+  // One address in two spellings is one target.
+  EXPECT_EQ(Do<v1::RegisterTargetsResponse>(
+                Parse<v1::RegisterTargetsRequest>(
+                    R"(target_group: "blue" targets { address: "0:0::1" port: 81 })"))
+                .targets(0)
+                .name(),
+            "targetGroups/blue/targets/[::1]:81");
+  ExpectError(
+      Try(Parse<v1::RegisterTargetsRequest>(
+          R"(target_group: "blue" targets { address: "fd::a" port: 1 } targets { address: "FD:0::A" port: 1 })")),
+      StatusCode::kInvalidArgument, "targets[1]", "[fd::a]:1 is named twice");
   ExpectError(
       Try(Parse<v1::DeregisterTargetsRequest>(
           R"(target_group: "blue" targets { address: "10.0.0.1" port: 80 } targets { address: "10.0.0.9" port: 1 })")),

@@ -82,7 +82,7 @@ TEST(AccessLine, OfARequestThatCouldNotBeRead) {
   e.classification = "Severe";
   e.classification_reason = "BadMethod";
   EXPECT_EQ(Line(e),
-            "http 2018-07-02T22:23:00.000001Z shop ::1:9 - -1 -1 -1 400 - 0 150 "
+            "http 2018-07-02T22:23:00.000001Z shop [::1]:9 - -1 -1 -1 400 - 0 150 "
             "\"- http://shop:8080- -\" \"-\" - - - \"-\" \"-\" \"-\" - 2018-07-02T22:23:00.000001Z "
             "\"-\" \"-\" \"BadRequestLine\" \"-\" \"-\" \"Severe\" \"BadMethod\" -\n");
 }

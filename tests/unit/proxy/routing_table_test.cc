@@ -50,6 +50,33 @@ TEST(RoutingTable, ChangeOfOneTargetSharesTheRest) {
   EXPECT_EQ(second->leaving[0].target->admin(), AdminState::kDraining);
 }
 
+// An address may be spelled in several ways; there is one target behind it.
+TEST(RoutingTable, TwoSpellingsOfAnAddressAreOneTarget) {
+  v1::ProxyConfig config = Config({});
+  for (const char* address :
+       {"2001:db8::1", "2001:0DB8:0::1", "2001:db8::1", "::ffff:10.0.0.1", "10.0.0.1"}) {
+    auto* target = config.add_targets();
+    target->set_target_group("blue");
+    target->set_address(address);
+    target->set_port(80);
+  }
+  const auto table = Compile(config);
+  const TargetGroup& blue = *table->groups.at("blue");
+  ASSERT_EQ(blue.members.size(), 2U);
+  EXPECT_NE(blue.Find("10.0.0.1:80"), nullptr);
+  ASSERT_NE(blue.Find("[2001:db8::1]:80"), nullptr);
+  EXPECT_EQ(blue.Find("[2001:db8::1]:80")->target->address(), "2001:db8::1");
+  // But not with two weights.
+  config.mutable_targets(1)->set_weight(7);
+  v1::ConfigUpdate update;
+  *update.mutable_upserts() = config;
+  const CompileResult result = TryCompile(update, nullptr);
+  const auto* error = std::get_if<ConfigError>(&result);
+  ASSERT_NE(error, nullptr);
+  EXPECT_EQ(error->resource, "targetGroups/blue/targets/[2001:db8::1]:80");
+  EXPECT_EQ(error->reason, "id: there are two of it");
+}
+
 TEST(RoutingTable, RemovedAndMovedTargetsLeave) {
   const auto first = Compile(Config({"a:1", "b:1", "c:1"}));
   v1::ConfigUpdate update = Delta();
@@ -244,11 +271,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 8080, default_action: "
                 "{fixed_response: {status: "
                 "200}}}]}]}",
-                "loadBalancers/x", "listener 8080: the port belongs to loadBalancers/shop"},
+                "loadBalancers/x", "listener 8080: port: it belongs to loadBalancers/shop"},
         Refusal{"AddressTaken",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 8080, address: "
                 "\"10.0.0.1\", default_action: {fixed_response: {status: 200}}}]}]}",
-                "loadBalancers/x", "listener 8080: the port belongs to loadBalancers/shop"},
+                "loadBalancers/x", "listener 8080: port: it belongs to loadBalancers/shop"},
         Refusal{"NoSuchGroup",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 81, default_action: "
                 "{forward: {target_groups: "

@@ -132,13 +132,11 @@ std::vector<std::string> DevArguments(const DevOptions& options, const DevProgra
              "--stop-instances-on-exit"};
       break;
     case DevRole::kProxy:
-      out = {options.program_dir + "/remuda-proxy",
-             "--name",
-             program.name,
-             "--controller",
-             controller,
-             "--admin",
-             Loopback(program.http_port)};
+      out = {options.program_dir + "/remuda-proxy", "--name", program.name, "--controller",
+             controller, "--admin", Loopback(program.http_port),
+             // A cluster to try things with is not for the network: whoever wants it there says
+             // so in the listener's address.
+             "--default-listen-address", "127.0.0.1"};
       break;
   }
   out.insert(out.end(), shared.begin(), shared.end());

@@ -111,7 +111,9 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
 
 // A socket for each worker; the report says if that failed.
 ListenerReport Coordinator::OpenListener(const ListenerSpec& spec, Opened& opened) const {
-  ListenerReport report{spec.load_balancer->id, spec.address, spec.port, spec.port, ""};
+  const std::string& address =
+      spec.address.empty() ? options_.default_listen_address : spec.address;
+  ListenerReport report{spec.load_balancer->id, address, spec.port, spec.port, ""};
   if (is_draining_) {
     report.error = "the proxy is draining";
     return report;
@@ -119,7 +121,7 @@ ListenerReport Coordinator::OpenListener(const ListenerSpec& spec, Opened& opene
   std::vector<int> fds;
   for (size_t i = 0; i < workers_.size(); ++i) {
     // The first socket of port 0 gets a port from the system, the others share it.
-    const int fd = OpenListeningSocket(spec.address, report.actual_port, kListenBacklog);
+    const int fd = OpenListeningSocket(address, report.actual_port, kListenBacklog);
     if (fd < 0) {
       report.error = std::strerror(-fd);
       for (const int earlier : fds) close(earlier);
@@ -130,7 +132,7 @@ ListenerReport Coordinator::OpenListener(const ListenerSpec& spec, Opened& opene
   }
   for (size_t i = 0; i < fds.size(); ++i)
     opened[i].push_back({spec.Key(), fds[i], report.actual_port});
-  spdlog::info("listening on {}:{} for loadBalancers/{}", spec.address.empty() ? "*" : spec.address,
+  spdlog::info("listening on {}:{} for loadBalancers/{}", address.empty() ? "*" : address,
                report.actual_port, report.load_balancer);
   return report;
 }

@@ -61,7 +61,8 @@ class Coordinator {
   };
   struct Options {
     size_t workers = 1;
-    std::string zone;  // the proxy's own
+    std::string zone;                    // the proxy's own
+    std::string default_listen_address;  // of listeners that name none; empty: all addresses
     Settings settings;
     AccessLog* log = nullptr;
   };

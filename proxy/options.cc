@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/endpoint.h"
+#include "proxy/core/config_check.h"
 #include "proxy/core/target_state.h"
 
 namespace remuda::proxy {
@@ -77,6 +78,10 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
   app.add_option("--zone", options.zone, "Zone")->envname("REMUDA_ZONE");
   app.add_option("--address", options.address, "Address to show to people")
       ->envname("REMUDA_ADDRESS");
+  app.add_option("--default-listen-address", options.default_listen_address,
+                 "Where listeners without an address of their own listen, 127.0.0.1 for example; "
+                 "not given: on all addresses")
+      ->envname("REMUDA_DEFAULT_LISTEN_ADDRESS");
   app.add_option("--label", raw.labels,
                  "KEY=VALUE, for LoadBalancer.proxy_selector; may be repeated");
   app.add_option("--data-dir", options.data_dir,
@@ -152,6 +157,10 @@ void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
   }
   if (!options.controller.empty() && options.name.empty())
     throw CLI::ValidationError("--controller needs --name");
+  if (!options.default_listen_address.empty() && !ParseIp(options.default_listen_address)) {
+    throw CLI::ValidationError("--default-listen-address", "'" + options.default_listen_address +
+                                                               "' is not an IPv4 or IPv6 address");
+  }
   Endpoint admin;
   if (const std::string wrong = CheckAdminEndpoint(raw.admin, raw.insecure, admin); !wrong.empty())
     throw CLI::ValidationError("--admin", wrong);

@@ -19,7 +19,8 @@ struct ProgramOptions {
   std::string zone;
   std::string address;  // for people
   std::map<std::string, std::string> labels;
-  std::string data_dir;  // empty: nothing is kept
+  std::string data_dir;                // empty: nothing is kept
+  std::string default_listen_address;  // of listeners that name none; empty: all addresses
   std::string admin_address = "127.0.0.1";
   uint16_t admin_port = 7490;
   size_t workers = 0;      // 0: one a core

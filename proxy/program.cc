@@ -122,6 +122,7 @@ class Program {
                                          coordinator_options.workers);
     }
     coordinator_options.zone = options.zone;
+    coordinator_options.default_listen_address = options.default_listen_address;
     coordinator_options.log = log_.get();
     Coordinator::Events events;
     events.on_health = [this](const HealthChange& change) {

@@ -41,6 +41,19 @@ TEST(ListenersTest, DrainServesTheBacklog) {
   EXPECT_EQ(proxy.WaitExit(), 0);
 }
 
+// Listeners without an address of their own are where the flag says, and nowhere else.
+TEST(ListenersTest, DefaultListenAddressIsForThoseWithoutOne) {
+  std::string config = ConfigFor({});
+  constexpr std::string_view kAddress = "        address: 127.0.0.1\n";
+  config.erase(config.find(kAddress), kAddress.size());
+  ProxyProcess proxy(config, {"--default-listen-address=127.0.0.2"});
+  ASSERT_TRUE(proxy.WaitReady()) << proxy.Log();
+  EXPECT_NE(proxy.Log().find("listening on 127.0.0.2:" + std::to_string(proxy.Port())),
+            std::string::npos)
+      << proxy.Log();
+  EXPECT_FALSE(RawSocket::Connect(proxy.Port()).is_open());  // 127.0.0.1
+}
+
 TEST(ListenersTest, RemovedListenerAnswersItsBacklog) {
   FakeController controller(1);
   ScriptedTarget target(ScriptedTarget::Answers("app"));

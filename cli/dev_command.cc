@@ -202,6 +202,19 @@ void PrintSummary(const DevSupervisor& supervisor, std::ostream& out) {
       << std::endl;
 }
 
+// Until a signal asks to stop. The ready file follows: what a program that was started again is
+// called by the system is another number.
+void KeepUp(DevSupervisor& supervisor, std::ostream& err) {
+  const std::string& ready_file = supervisor.options().ready_file;
+  int written = supervisor.changes();
+  while (supervisor.RunFor(kForever, [&] { return supervisor.changes() != written; })) {
+    written = supervisor.changes();
+    if (ready_file.empty()) continue;
+    const absl::Status status = WriteAtomically(ready_file, ReadyJson(supervisor));
+    if (!status.ok()) err << "remuda dev: " << status.message() << std::endl;
+  }
+}
+
 // On a signal that came first: 0, a person wanted it to end.
 ExitCode Supervise(DevSupervisor& supervisor, Context& context) {
   context.err << "remuda dev: starting a controller, " << supervisor.options().hosts
@@ -214,8 +227,7 @@ ExitCode Supervise(DevSupervisor& supervisor, Context& context) {
   }
   if (status.ok()) {
     PrintSummary(supervisor, context.out);
-    while (supervisor.RunFor(kForever)) {
-    }
+    KeepUp(supervisor, context.err);
   }
   if (!status.ok() && status.code() != absl::StatusCode::kCancelled) {
     context.err << "remuda dev: " << status.message() << std::endl;
@@ -292,7 +304,8 @@ void AddDevCommand(CLI::App& app, Context& context) {
                    "Of the programs: trace, debug, info, warn, error")
       ->capture_default_str();
   command->add_option("--ready-file", options->ready_file,
-                      "Written when everything is up: JSON with addresses and process ids");
+                      "Written when everything is up, and again when a program was started again: "
+                      "JSON with addresses and process ids");
   SetExample(command, "remuda dev --hosts 3 --data-dir /tmp/cluster");
   command->callback([&context, options] {
     context.run = [&context, options] { return RunDev(context, *options); };

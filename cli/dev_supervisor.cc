@@ -109,6 +109,7 @@ absl::Status DevSupervisor::Launch(Child& child) {
                               DevLogFile(options_, child.program));
   if (!pid.ok()) return pid.status();
   child.pid = *pid;
+  ++changes_;
   child.is_ready = false;
   child.restart_planned = false;
   child.started = Now();
@@ -202,6 +203,7 @@ void DevSupervisor::ReapChildren() {
 
 void DevSupervisor::OnExit(Child& child, int wait_status) {
   child.pid = 0;
+  ++changes_;
   child.is_ready = false;
   if (is_stopping_) return;
   const std::string log = DevLogFile(options_, child.program);
@@ -233,6 +235,7 @@ void DevSupervisor::ReadReadyFile(Child& child) {
   if (child.was_ready) err_ << "remuda dev: " << RoleName(child.program) << " is back" << std::endl;
   child.is_ready = true;
   child.was_ready = true;
+  ++changes_;
 }
 
 void DevSupervisor::RestartDue() {

@@ -56,6 +56,8 @@ class DevSupervisor {
   std::vector<DevProgram> programs() const;
   // 0 if it is not running just now.
   int PidOf(const std::string& name) const;
+  // Grows whenever what programs() or PidOf say changes.
+  int changes() const { return changes_; }
 
  private:
   struct Child {
@@ -86,6 +88,7 @@ class DevSupervisor {
   std::vector<Child> children_;
   int signal_fd_ = -1;
   int signals_seen_ = 0;  // that ask to stop
+  int changes_ = 0;
   bool is_stopping_ = false;
   absl::Status start_error_;  // a child that ended before it was ever ready
   SteadyTime logs_bounded_at_;

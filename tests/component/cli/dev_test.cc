@@ -72,7 +72,9 @@ TEST_F(DevTest, StartsEverythingAndStopsItOnSigterm) {
   EXPECT_THAT(ReadAll(data_ + "/agents/h2/arguments"),
               HasSubstr("--address\n127.0.1.2\n--zone\nb\n"));
   EXPECT_THAT(ReadAll(data_ + "/agents/h2/arguments"), HasSubstr("--stop-instances-on-exit"));
-  EXPECT_TRUE(fs::exists(data_ + "/proxies/p2/arguments"));
+  // Listeners without an address are for this machine alone.
+  EXPECT_THAT(ReadAll(data_ + "/proxies/p2/arguments"),
+              HasSubstr("--default-listen-address\n127.0.0.1\n"));
   EXPECT_TRUE(ParseYaml(ReadAll(ready_), "ready").ok());
   const pid_t agent = PidOf("h1");
   ASSERT_TRUE(IsAlive(agent));
@@ -90,8 +92,9 @@ TEST_F(DevTest, StartsAProgramThatDiedAgainOnTheSamePort) {
   ASSERT_TRUE(AwaitUp()) << dev.err();
   const std::string agent_before = ReadAll(data_ + "/agents/h1/arguments");
   fs::remove(data_ + "/agents/h1/arguments");
+  const pid_t agent_pid = PidOf("h1");
   kill(PidOf("controller"), SIGKILL);
-  kill(PidOf("h1"), SIGKILL);
+  kill(agent_pid, SIGKILL);
   EXPECT_TRUE(WaitUntil([&] { return dev.err().find("controller is back") != std::string::npos; }))
       << dev.err();
   EXPECT_TRUE(WaitUntil([&] { return dev.err().find("agent h1 is back") != std::string::npos; }))
@@ -105,6 +108,9 @@ TEST_F(DevTest, StartsAProgramThatDiedAgainOnTheSamePort) {
     return text.substr(text.find(controller), text.find("\n--address") - text.find(controller));
   };
   EXPECT_EQ(address(ReadAll(data_ + "/agents/h1/arguments")), address(agent_before));
+  // The ready file knows the new process.
+  EXPECT_TRUE(WaitUntil([&] { return PidOf("h1") > 0 && PidOf("h1") != agent_pid; }));
+  EXPECT_TRUE(IsAlive(PidOf("h1")));
 }
 
 TEST_F(DevTest, ChildrenDieWithItEvenWhenItIsKilled) {

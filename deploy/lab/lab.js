@@ -6,7 +6,8 @@ const { LoadProcess } = require('./load_process.js');
 const { waitFor } = require('./process.js');
 
 const minimumRequests = 5000; // that a lab must have served to mean something
-const replacedDeadlineMs = 30_000;
+const replacedDeadlineMs = 60_000;
+const servedDeadlineMs = 60_000;
 const connections = 16;
 
 // The lab while it is played: the cluster, the load on it, and the count of all requests. A window is what was counted
@@ -103,7 +104,7 @@ class Lab {
     await waitFor(async () => {
       const report = await this.mark();
       return report.requests > 0 && wanted(Object.keys(report[field]));
-    }, { deadlineMs: 20_000, what, everyMs: 300 });
+    }, { deadlineMs: servedDeadlineMs, what, everyMs: 300 });
   }
 
   // shop.yaml's group with a field emptied; the file.

@@ -116,10 +116,19 @@ async function stayUp(lab, cluster, options, interrupted) {
 The shop is up again, for you:
   page        ${lab.url}
   controller  ${cluster.address} (gRPC), http://${cluster.programs.controller.http}/metrics
-  command     export REMUDA_CONTROLLER=${cluster.address} PATH="${options.bin}:$PATH"
-              remuda get asg; remuda get instances; remuda deploy asg/blue --template shop:2
   manifests   ${lab.manifests}
-Ctrl-C stops everything.`);
+
+What next? In another terminal:
+  export REMUDA_CONTROLLER=${cluster.address} PATH="${options.bin}:$PATH"
+  remuda get asg                                  # what runs
+  curl -s -H 'Accept: application/json' ${lab.url}
+  remuda describe asg blue                        # with its instances, targets and what was done, and why
+  remuda deploy asg/blue --template shop:2        # to another version, and back:
+  remuda deployment rollback blue
+  remuda logs asg/blue -f                         # what the instances print
+  remuda help
+Your own app: remuda image push my-app DIR, then manifests like those of ${path.join(root, 'deploy/examples/manifests')}
+Ctrl-C here stops everything.`);
   await interrupted;
 }
 
@@ -168,6 +177,7 @@ async function main() {
     else say(`logs are kept in ${scratch}`);
   }
   const reached = rows.filter((row) => row.reached).length;
+  if (clean && options.once) say('\nWhat next? deploy/quickstart without --once leaves the cluster up, to try things with; docs/cli.md has the command.');
   process.stdout.write(`lab: steps=${reached}/${steps.length} requests=${lab.total.requests} failed=${lab.total.failed}\n`);
   return clean ? 0 : 1;
 }

@@ -11,7 +11,12 @@ const path = require('node:path');
 const fault = process.env.FAKE_FAULT || '';
 const tickMs = 50;
 const failuresToLeave = 2;
-const patienceTicks = 30; // until a deployment of what never becomes healthy is rolled back
+const patienceFailures = 20; // failed checks of all new instances, after which a deployment is rolled back
+const brokenVersion = 3;
+
+// The fault: users meet the broken version while it is being deployed. Only that one: a version that works is not up at
+// once either, and what fails then is not what the player is to find.
+const isShownEarly = (version) => fault === 'early' && version === brokenVersion;
 
 class FakeCluster {
   constructor() {
@@ -26,14 +31,15 @@ class FakeCluster {
     this.count = 0;
   }
 
+  // On a host where nobody has the port, also nobody that is still ending: else it would fail to listen, and pass its
+  // checks at the other one until then. No host: later.
   launch(version, live) {
-    this.count += 1;
-    const host = this.count % 2;
     const { image, port } = this.templates[version - 1];
-    const instance = { id: `i-${this.count}`, host: `h${host + 1}`, address: `127.0.1.${host + 1}`, version, live, healthy: false, failures: 0, inFlight: 0, draining: false, startTime: new Date().toISOString() };
-    const taken = this.instances.find((other) => other.address === instance.address && other.version === version);
-    if (taken) Object.assign(instance, host === 0 ? { host: 'h2', address: '127.0.1.2' } : { host: 'h1', address: '127.0.1.1' });
-    instance.port = port;
+    const isFree = (host) => !this.instances.some((other) => other.host === `h${host}` && other.port === port);
+    const host = [(this.count + 1) % 2 + 1, this.count % 2 + 1].find(isFree);
+    if (!host) return;
+    this.count += 1;
+    const instance = { id: `i-${this.count}`, host: `h${host}`, address: `127.0.1.${host}`, port, version, live, healthy: false, failures: 0, inFlight: 0, draining: false, startTime: new Date().toISOString() };
     instance.child = spawn(process.execPath, ['app.js'], {
       cwd: this.images[image],
       env: { ...process.env, PORT: `${port}`, HOST: instance.address, REMUDA_INSTANCE: instance.id },
@@ -45,7 +51,6 @@ class FakeCluster {
       else this.remove(instance);
     });
     this.instances.push(instance);
-    return instance;
   }
 
   remove(instance) {
@@ -94,27 +99,28 @@ class FakeCluster {
   }
 
   advance(deployment) {
-    const green = this.instances.filter((instance) => instance.version === deployment.to);
-    deployment.ticks += 1;
+    // What still drains from an earlier deployment is not of this one.
+    const green = this.instances.filter((instance) => instance.version === deployment.to && !instance.draining);
     if (green.length < this.group.desired) {
-      this.launch(deployment.to, fault === 'early');
+      this.launch(deployment.to, isShownEarly(deployment.to));
     } else if (green.every((instance) => instance.healthy)) {
       const blue = this.instances.filter((instance) => instance.version !== deployment.to);
       green.forEach((instance) => { instance.live = true; });
       this.group.version = deployment.to;
       Object.assign(deployment, { running: false, code: 0 });
       blue.forEach((instance) => this.drain(instance));
-    } else if (deployment.ticks > patienceTicks) {
+    } else if (green.every((instance) => instance.failures >= patienceFailures)) {
+      // Counted in answers, not in time: a machine that is busy starts what works late.
       green.forEach((instance) => this.end(instance));
       Object.assign(deployment, { running: false, code: fault === 'no-rollback' ? 0 : 4 });
     }
   }
 
-  // The fake's proxy: round robin over healthy instances, once more elsewhere when one cannot be reached.
-  forward(request, response, tried = null) {
+  // The fake's proxy: round robin over healthy instances, and each other one when one cannot be reached.
+  forward(request, response, tried = new Set()) {
     if (request.url.startsWith('/admin/')) return response.writeHead(403).end();
-    const targets = this.instances.filter((instance) => instance.live && (instance.healthy || fault === 'early') && instance !== tried);
-    if (targets.length === 0) return response.writeHead(503).end();
+    const targets = this.instances.filter((instance) => instance.live && (instance.healthy || isShownEarly(instance.version)) && !tried.has(instance));
+    if (targets.length === 0) return response.writeHead(tried.size > 0 ? 502 : 503).end();
     this.turn += 1;
     const target = targets[fault === 'no-turns' ? 0 : this.turn % targets.length];
     const from = request.headers['x-forwarded-for'];
@@ -133,7 +139,7 @@ class FakeCluster {
         if (target.haunts === 0) this.remove(target);
         return response.writeHead(502).end();
       }
-      return tried ? response.writeHead(502).end() : this.forward(request, response, target);
+      return this.forward(request, response, tried.add(target));
     });
     return undefined;
   }
@@ -171,7 +177,7 @@ class FakeCluster {
   }
 
   async deploy(version) {
-    const deployment = { name: `deployments/blue-${this.deployments.length + 1}`, from: this.group.version, to: version, running: true, ticks: 0 };
+    const deployment = { name: `deployments/blue-${this.deployments.length + 1}`, from: this.group.version, to: version, running: true };
     this.deployments.push(deployment);
     while (deployment.running) await new Promise((resolve) => setTimeout(resolve, tickMs));
     return deployment.code;

@@ -6,6 +6,7 @@
 #include "cli/controller_client.h"
 #include "cli/manifest.h"
 #include "cli/printing.h"
+#include "cli/wait.h"
 
 namespace remuda::cli {
 namespace {
@@ -13,6 +14,8 @@ namespace {
 struct ApplyOptions {
   std::vector<std::string> files;
   bool dry_run = false;
+  bool overwrite_deployed_template = false;
+  WaitTime wait{0};
 };
 
 const char* OutcomeWord(v1::AppliedResource::Outcome outcome, bool dry_run) {
@@ -36,12 +39,45 @@ ExitCode FailApply(Context& context, const std::string& errors) {
   return ExitCode::kFailed;
 }
 
+void PrintResults(Context& context, const v1::ApplyResourcesResponse& response, bool dry_run) {
+  if (context.output == OutputFormat::kJson || context.output == OutputFormat::kYaml)
+    return PrintMessage(context, response);
+  for (const auto& result : response.results()) {
+    context.out << result.name();
+    if (context.output == OutputFormat::kName) {
+      context.out << "\n";
+      continue;
+    }
+    context.out << " " << OutcomeWord(result.outcome(), dry_run) << "\n";
+    for (const auto& change : result.changes()) context.out << "  " << change << "\n";
+    for (const auto& warning : result.warnings())
+      context.err << "warning: " << result.name() << ": " << warning << std::endl;
+  }
+  context.out.flush();
+}
+
+// Groups have what they want, listeners listen, proxies serve the new config.
+Missing AppliedServes(const ControllerClient& client, const Manifest& manifest) {
+  std::vector<Missing> parts;
+  for (const auto& resource : manifest.request.resources()) {
+    if (resource.has_auto_scaling_group())
+      parts.push_back(GroupSettled(client, ShortId(resource.auto_scaling_group().name())));
+  }
+  parts.push_back(ProxiesFollow(client));
+  for (const auto& resource : manifest.request.resources()) {
+    if (resource.has_load_balancer())
+      parts.push_back(Listens(client, ShortId(resource.load_balancer().name())));
+  }
+  return AllOf(std::move(parts));
+}
+
 ExitCode RunApply(Context& context, const ApplyOptions& options) {
   const auto files = ReadManifestFiles(options.files);
   if (!files.ok()) return Fail(context, files.status());
   auto manifest = ParseManifests(*files);
   if (!manifest.ok()) return FailApply(context, std::string(manifest.status().message()));
   manifest->request.set_validate_only(options.dry_run);
+  manifest->request.set_overwrite_deployed_template(options.overwrite_deployed_template);
   manifest->request.set_request_id(NewRequestId());
 
   if (const size_t bytes = manifest->request.ByteSizeLong(); bytes > kMaxRequestBytes) {
@@ -60,16 +96,9 @@ ExitCode RunApply(Context& context, const ApplyOptions& options) {
     if (is_refusal) return FailApply(context, ExplainApplyError(*manifest, response.status()));
     return Fail(context, response.status());
   }
-  if (context.output != OutputFormat::kTable) {
-    PrintMessage(context, *response);
-    return ExitCode::kOk;
-  }
-  for (const auto& result : response->results()) {
-    context.out << result.name() << " " << OutcomeWord(result.outcome(), options.dry_run) << "\n";
-    for (const auto& change : result.changes()) context.out << "  " << change << "\n";
-  }
-  context.out.flush();
-  return ExitCode::kOk;
+  PrintResults(context, *response, options.dry_run);
+  if (options.wait == WaitTime(0) || options.dry_run) return ExitCode::kOk;
+  return Await(context, options.wait, AppliedServes(client, *manifest));
 }
 
 }  // namespace
@@ -84,8 +113,13 @@ void AddApplyCommand(CLI::App& app, Context& context) {
       ->required()
       ->take_all();
   command->add_flag("--dry-run", options->dry_run, "Only say what would change");
+  command->add_flag("--overwrite-deployed-template", options->overwrite_deployed_template,
+                    "Take a group's launch template from the manifest also where a deployment set "
+                    "another");
+  AddWaitFlag(command, options->wait,
+              "groups have their instances in service and proxies serve the new config");
   AddOutputFlag(command, context);
-  SetExample(command, "remuda apply -f shop.yaml --dry-run");
+  SetExample(command, "remuda apply -f shop.yaml --dry-run\n  remuda apply -f shop.yaml --wait");
   SetRun(command, context, [&context, options] { return RunApply(context, *options); });
 }
 

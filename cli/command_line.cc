@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "cli/resources.h"
 #include "common/message_yaml.h"
 
 namespace remuda::cli {
@@ -35,6 +36,10 @@ std::string CommandName(const CLI::App& command) {
   return command.get_parent() == nullptr
              ? command.get_name()
              : CommandName(*command.get_parent()) + " " + command.get_name();
+}
+
+std::string HelpOf(const CLI::App& command) {
+  return command.help(command.get_parent() == nullptr ? "" : CommandName(*command.get_parent()));
 }
 
 std::vector<std::string> SubcommandNames(const CLI::App& command) {
@@ -81,14 +86,44 @@ void SetExample(CLI::App* command, const std::string& text) {
 
 void AddOutputFlag(CLI::App* command, Context& context) {
   static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
+                                                               {"wide", OutputFormat::kWide},
+                                                               {"name", OutputFormat::kName},
                                                                {"json", OutputFormat::kJson},
                                                                {"yaml", OutputFormat::kYaml}};
   command
       ->add_option_function<std::string>(
           "-o,--output",
           [&context](const std::string& word) { context.output = kFormats.at(word); },
-          "table, json or yaml (default table)")
-      ->check(CLI::IsMember({"table", "json", "yaml"}));
+          "table, wide, name, json or yaml (default table)")
+      ->check(CLI::IsMember({"table", "wide", "name", "json", "yaml"}));
+}
+
+// remuda help [COMMAND [SUBCOMMAND]].
+void AddHelpCommand(CLI::App& app, Context& context) {
+  auto* command = app.add_subcommand("help", "Show how a command is used");
+  auto words = std::make_shared<std::vector<std::string>>();
+  command->add_option("command", *words, "The command; none: all of them");
+  SetExample(command, "remuda help deployment rollback");
+  SetRun(command, context, [&app, &context, words] {
+    const CLI::App* named = &app;
+    for (const std::string& word : *words) {
+      const std::vector<std::string> known = SubcommandNames(*named);
+      if (std::find(known.begin(), known.end(), word) == known.end()) {
+        const std::string nearest = NearestWord(word, known);
+        return FailUsage(context, "help: there is no command \"" + Join(*words) + "\"" +
+                                      (nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+      }
+      named = named->get_subcommand(word);
+    }
+    context.out << HelpOf(*named) << std::flush;
+    return ExitCode::kOk;
+  });
+}
+
+void AddLimit(CLI::App* command, size_t& limit, const std::string& help) {
+  command->add_option("--limit", limit, help)
+      ->check(CLI::Range(1, static_cast<int>(kMaxListed)))
+      ->capture_default_str();
 }
 
 std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags) {
@@ -117,7 +152,9 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   AddHostCommand(*app, context);
   AddActivitiesCommand(*app, context);
   AddClusterCommand(*app, context);
+  AddTemplateCommand(*app, context);
   AddCompletionCommand(*app, context);
+  AddHelpCommand(*app, context);
   return app;
 }
 
@@ -132,9 +169,7 @@ ExitCode RunCommandLine(int argc, const char* const* argv, Context& context) {
   try {
     app->parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    context.out << CalledCommand(*app).help(CalledCommand(*app).get_parent() == nullptr
-                                                ? ""
-                                                : CommandName(*CalledCommand(*app).get_parent()));
+    context.out << HelpOf(CalledCommand(*app));
     return ExitCode::kOk;
   } catch (const CLI::CallForVersion& version) {
     context.out << version.what() << "\n";

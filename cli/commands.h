@@ -19,17 +19,23 @@ void AddDeploymentCommand(CLI::App& app, Context& context);
 void AddDescribeCommand(CLI::App& app, Context& context);
 void AddDevCommand(CLI::App& app, Context& context);
 void AddGetCommand(CLI::App& app, Context& context);
+void AddHelpCommand(CLI::App& app, Context& context);
 void AddHostCommand(CLI::App& app, Context& context);
 void AddImageCommand(CLI::App& app, Context& context);
 void AddInstanceCommand(CLI::App& app, Context& context);
 void AddLogsCommand(CLI::App& app, Context& context);
 void AddScaleCommand(CLI::App& app, Context& context);
 void AddTargetCommand(CLI::App& app, Context& context);
+void AddTemplateCommand(CLI::App& app, Context& context);
 
+// The two words that name a resource: KIND NAME or KIND/NAME.
+void AddRefArguments(CLI::App* command, std::string& kind, std::string& name, bool name_needed);
 // `text` under "Example:" at the end of a command's help.
 void SetExample(CLI::App* command, const std::string& text);
-// -o/--output table|json|yaml.
+// -o/--output table|wide|name|json|yaml.
 void AddOutputFlag(CLI::App* command, Context& context);
+// --limit, from 1 to kMaxListed.
+void AddLimit(CLI::App* command, size_t& limit, const std::string& help);
 
 // A command whose work is `run`: it is not run while the line is parsed, but when all of it is
 // known to be right.

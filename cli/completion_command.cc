@@ -60,6 +60,13 @@ const CLI::Option* FindOption(const CLI::App& command, const std::string& name) 
   return nullptr;
 }
 
+const CLI::App* Subcommand(const CLI::App& command, const std::string& name) {
+  for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; })) {
+    if (sub->get_name() == name) return sub;
+  }
+  return nullptr;
+}
+
 bool TakesValue(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
 
 std::string PathOf(const CLI::App& command) {
@@ -89,11 +96,7 @@ Place FindPlace(const CLI::App& root, const std::vector<std::string>& words) {
       ++i;  // Its value.
       continue;
     }
-    const CLI::App* sub = nullptr;
-    for (const CLI::App* candidate :
-         place.command->get_subcommands([](const CLI::App*) { return true; })) {
-      if (candidate->get_name() == word && place.arguments.empty()) sub = candidate;
-    }
+    const CLI::App* sub = place.arguments.empty() ? Subcommand(*place.command, word) : nullptr;
     if (sub != nullptr) {
       place.command = sub;
     } else {
@@ -151,7 +154,7 @@ class Completer {
 
   void FlagValue(const std::string& flag) {
     if (flag == "-o" || flag == "--output") {
-      for (const char* word : {"table", "json", "yaml"}) Offer(word);
+      for (const char* word : {"table", "wide", "name", "json", "yaml"}) Offer(word);
     } else if (flag == "--strategy") {
       for (const char* word : {"rolling", "blue-green", "canary", "linear", "in-place"})
         Offer(word);
@@ -163,6 +166,8 @@ class Completer {
         candidates_.clear();
         OfferNames(KindId::kLaunchTemplate);
       }
+    } else if (flag == "--group") {
+      OfferNames(KindId::kAutoScalingGroup);
     } else if (flag == "--from-instance") {
       OfferNames(KindId::kInstance);
     } else if (flag == "--log-level") {
@@ -183,6 +188,11 @@ class Completer {
         OfferNames(ListsByName((*kind)->id) ? KindId::kTargetGroup : (*kind)->id);
     } else if (index == 0 && (command == "/scale" || command == "/deploy")) {
       OfferRefs({KindId::kAutoScalingGroup});
+    } else if (index == 0 && (command == "/deployment/list" || command == "/deployment/history" ||
+                              command == "/instance/list")) {
+      OfferNames(KindId::kAutoScalingGroup);
+    } else if (index == 0 && command.starts_with("/template/")) {
+      OfferNames(KindId::kLaunchTemplate);
     } else if (index == 0 && command == "/activities") {
       OfferRefs(
           {KindId::kAutoScalingGroup, KindId::kLoadBalancer, KindId::kTargetGroup, KindId::kHost});
@@ -195,6 +205,7 @@ class Completer {
       OfferNames(KindId::kHost);
     } else if (index == 0 && (command == "/logs" || command == "/instance/terminate")) {
       OfferNames(KindId::kInstance);
+      if (command == "/logs") OfferRefs({KindId::kAutoScalingGroup});
     } else if (index == 0 && command == "/completion") {
       for (const char* word : {"bash", "zsh"}) Offer(word);
     }
@@ -227,9 +238,17 @@ void Complete(Context& context, const CLI::App& root, std::vector<std::string> w
   } else if (words.back().starts_with("-")) {
     completer.Flags(*place.command);
   } else {
-    for (const CLI::App* sub :
-         place.command->get_subcommands([](const CLI::App*) { return true; })) {
-      if (!sub->get_group().empty() && place.arguments.empty()) completer.Offer(sub->get_name());
+    // `help` takes the commands themselves as arguments.
+    const CLI::App* parent = place.command;
+    if (PathOf(*parent) == "/help") {
+      parent = &root;
+      for (const std::string& word : place.arguments) {
+        if (const CLI::App* sub = Subcommand(*parent, word)) parent = sub;
+      }
+    }
+    for (const CLI::App* sub : parent->get_subcommands([](const CLI::App*) { return true; })) {
+      if (!sub->get_group().empty() && (place.arguments.empty() || parent != place.command))
+        completer.Offer(sub->get_name());
     }
     completer.Argument(PathOf(*place.command), place.arguments);
   }

@@ -54,6 +54,13 @@ ExitCode Fail(Context& context, const absl::Status& status) {
     return ExitCode::kFailed;
   }
   const std::string message(status.message());
+  // gRPC's own words for a request over the controller's bound; a remuda error names its limit.
+  if (status.code() == absl::StatusCode::kResourceExhausted &&
+      message.find("larger than max") != std::string::npos) {
+    context.err << "remuda: the request is larger than the controller takes at once: send less of "
+                   "it in one go, for example by applying fewer manifests at a time\n";
+    return ExitCode::kFailed;
+  }
   context.err << "remuda: " << (message.empty() ? status.ToString() : message) << "\n";
   return ExitCode::kFailed;
 }

@@ -14,7 +14,13 @@ namespace remuda::cli {
 // The process's exit code; a part of the user's contract.
 enum class ExitCode { kOk = 0, kFailed = 1, kUsage = 2, kTimedOut = 3, kRolledBack = 4 };
 
-enum class OutputFormat { kTable, kJson, kYaml };
+enum class OutputFormat {
+  kTable,
+  kWide,  // a table with more columns
+  kName,  // full names only, for other commands
+  kJson,
+  kYaml,
+};
 
 // Flag > environment > file > default, already decided.
 struct Settings {
@@ -32,6 +38,7 @@ struct Context {
   std::ostream& err;  // progress and errors
   bool out_is_terminal = false;
   bool err_is_terminal = false;
+  bool out_has_colours = false;  // a terminal that shows them, and the user does not refuse
   // Set by the command line's parser: what to do once all of it has been read.
   std::function<ExitCode()> run;
 };

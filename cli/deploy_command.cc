@@ -121,6 +121,15 @@ absl::StatusOr<v1::CreateDeploymentRequest> RequestOf(const DeployOptions& optio
   return request;
 }
 
+// Of one that is not watched: its name is what a script goes on with.
+void PrintStarted(Context& context, const v1::Deployment& deployment) {
+  if (context.output == OutputFormat::kTable || context.output == OutputFormat::kName) {
+    context.out << deployment.name() << std::endl;
+  } else {
+    PrintResource(context, KindId::kDeployment, deployment);
+  }
+}
+
 ExitCode RunDeploy(Context& context, const DeployOptions& options) {
   const auto request = RequestOf(options);
   if (!request.ok()) return FailUsage(context, std::string(request.status().message()));
@@ -130,7 +139,7 @@ ExitCode RunDeploy(Context& context, const DeployOptions& options) {
       *client.deployments, &v1::DeploymentService::Stub::CreateDeployment, *request);
   if (!deployment.ok()) return Fail(context, deployment.status());
   if (options.detach) {
-    context.out << deployment->name() << std::endl;
+    PrintStarted(context, *deployment);
     context.err << "Watch it: `remuda deployment status " << ShortId(deployment->name())
                 << " --watch`" << std::endl;
     return ExitCode::kOk;
@@ -148,24 +157,48 @@ struct SteerOptions {
   bool detach = false;
 };
 
-// `blue-3`, `deployments/blue-3`; or `asg/blue`, the newest of that group.
-absl::StatusOr<std::string> FindDeployment(const ControllerClient& client,
-                                           const std::string& word) {
-  const auto ref = word.find('/') == std::string::npos ? absl::StatusOr<ResourceRef>(ResourceRef{})
-                                                       : ParseRef(word);
-  if (!ref.ok()) return ref.status();
-  if (ref->kind == nullptr || ref->kind->id != KindId::kAutoScalingGroup) {
-    const auto id = ParseIdOf(KindId::kDeployment, word);
-    if (!id.ok()) return id.status();
-    return FullName(KindId::kDeployment, *id);
-  }
+absl::StatusOr<std::string> NewestOf(const ControllerClient& client, const std::string& group) {
   ListFilter filter;
-  filter.of = FullName(KindId::kAutoScalingGroup, ref->id);
+  filter.of = FullName(KindId::kAutoScalingGroup, group);
   filter.limit = 1;
   const auto newest = ListResources(client, KindId::kDeployment, filter);
   if (!newest.ok()) return newest.status();
   if (newest->empty()) return absl::NotFoundError(filter.of + " has had no deployment");
   return static_cast<const v1::Deployment&>(*newest->front()).name();
+}
+
+// `blue-3`, `deployments/blue-3`; or `blue`, `asg/blue`: the newest of that group.
+absl::StatusOr<std::string> FindDeployment(const ControllerClient& client,
+                                           const std::string& word) {
+  const bool is_bare = word.find('/') == std::string::npos;
+  const auto ref = is_bare ? ParseRef("deployment", word) : ParseRef(word);
+  if (!ref.ok()) return ref.status();
+  if (ref->kind->id == KindId::kAutoScalingGroup) return NewestOf(client, ref->id);
+  const auto id = ParseIdOf(KindId::kDeployment, word);
+  if (!id.ok()) return id.status();
+  if (is_bare) {
+    // A group's name may look like a deployment's: the deployment goes first.
+    const auto found = GetResource(client, KindId::kDeployment, *id);
+    if (found.status().code() == absl::StatusCode::kNotFound &&
+        GetResource(client, KindId::kAutoScalingGroup, word).ok()) {
+      return NewestOf(client, word);
+    }
+  }
+  return FullName(KindId::kDeployment, *id);
+}
+
+ExitCode RunHistory(Context& context, const std::string& group) {
+  ListFilter filter;
+  if (!group.empty()) {
+    const auto id = ParseIdOf(KindId::kAutoScalingGroup, group);
+    if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
+    filter.of = FullName(KindId::kAutoScalingGroup, *id);
+  }
+  const ControllerClient client(context.settings);
+  const auto deployments = ListResources(client, KindId::kDeployment, filter);
+  if (!deployments.ok()) return Fail(context, deployments.status());
+  PrintResources(context, KindId::kDeployment, *deployments);
+  return ExitCode::kOk;
 }
 
 ExitCode RunStatus(Context& context, const SteerOptions& options) {
@@ -180,7 +213,7 @@ ExitCode RunStatus(Context& context, const SteerOptions& options) {
     return WatchDeploymentToEnd(context, client, deployment, v1::DEPLOYMENT_PHASE_SUCCEEDED,
                                 interrupt);
   }
-  if (context.output != OutputFormat::kTable) {
+  if (context.output != OutputFormat::kTable && context.output != OutputFormat::kWide) {
     PrintResource(context, KindId::kDeployment, deployment);
     return ExitCode::kOk;
   }
@@ -220,7 +253,7 @@ ExitCode RunRollback(Context& context, const SteerOptions& options) {
       *client.deployments, &v1::DeploymentService::Stub::RollbackDeployment, request);
   if (!deployment.ok()) return Fail(context, deployment.status());
   if (options.detach) {
-    context.out << deployment->name() << std::endl;
+    PrintStarted(context, *deployment);
     return ExitCode::kOk;
   }
   // One that had ended is undone by a new deployment, which is to succeed; a running one goes back
@@ -257,6 +290,7 @@ void AddDeployCommand(CLI::App& app, Context& context) {
   command->add_flag("--supersede", options->supersede,
                     "Replace a deployment of the group that is under way");
   command->add_flag("--detach", options->detach, "Do not watch");
+  AddOutputFlag(command, context);
   SetExample(command, "remuda deploy asg/blue --template shop:2 --bake 30s");
   SetRun(command, context, [&context, options] { return RunDeploy(context, *options); });
 }
@@ -267,7 +301,8 @@ void AddDeploymentCommand(CLI::App& app, Context& context) {
   auto options = std::make_shared<SteerOptions>();
   const auto add = [&](const char* name, const char* help) {
     auto* sub = command->add_subcommand(name, help);
-    sub->add_option("name", options->name, "The deployment; or asg/NAME, the newest of that group")
+    sub->add_option("name", options->name,
+                    "The deployment; or a group, NAME or asg/NAME: its newest")
         ->required();
     SetExample(sub, absl::StrCat("remuda deployment ", name, " asg/blue"));
     return sub;
@@ -298,8 +333,21 @@ void AddDeploymentCommand(CLI::App& app, Context& context) {
   auto* rollback = add("rollback", "Go back to the version before, also after it has ended");
   rollback->add_option("--reason", options->reason, "Why, for the history");
   rollback->add_flag("--detach", options->detach, "Do not watch");
+  AddOutputFlag(rollback, context);
   SetRun(rollback, context, [&context, options] { return RunRollback(context, *options); });
-  SetExample(command, "remuda deployment status blue-3 --watch");
+
+  const auto add_list = [&](const char* name, const char* help, bool group_needed) {
+    auto* sub = command->add_subcommand(name, help);
+    sub->add_option("group", options->name,
+                    group_needed ? "The auto scaling group" : "Only of this group; none: all")
+        ->required(group_needed);
+    AddOutputFlag(sub, context);
+    SetExample(sub, absl::StrCat("remuda deployment ", name, " asg/blue"));
+    SetRun(sub, context, [&context, options] { return RunHistory(context, options->name); });
+  };
+  add_list("list", "Show deployments, the newest first", false);
+  add_list("history", "Show those of a group, the newest first", true);
+  SetExample(command, "remuda deployment status blue-3 --watch\n  remuda deployment history blue");
 }
 
 }  // namespace remuda::cli

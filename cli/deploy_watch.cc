@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "cli/deploy_progress.h"
-#include "cli/kinds.h"
+#include "cli/printing.h"
 #include "cli/table.h"
 
 namespace remuda::cli {
@@ -122,21 +122,25 @@ class DeploymentStream {
   std::thread thread_;                    // last: it uses the others
 };
 
-// Draws on standard output.
+// Draws on standard output; on standard error if that is for the outcome as data.
 class ProgressView {
  public:
-  explicit ProgressView(Context& context) : context_(context) {}
+  explicit ProgressView(Context& context)
+      : out_(IsTable(context.output) ? context.out : context.err),
+        is_redrawn_(IsTable(context.output) && context.out_is_terminal) {}
+
+  bool is_redrawn() const { return is_redrawn_; }
 
   void Show(const v1::Deployment& deployment, bool is_connected) {
-    if (!context_.out_is_terminal) return Line(deployment);
+    if (!is_redrawn_) return Line(deployment);
     Erase();
     auto lines = ProgressPanel(deployment, SystemNow(), TerminalWidth());
     if (!is_connected)
       lines.push_back(
           "  the controller is away; trying again (the deployment itself waits for it too)");
-    for (const std::string& line : lines) context_.out << line << "\n";
+    for (const std::string& line : lines) out_ << line << "\n";
     drawn_lines_ = lines.size();
-    context_.out.flush();
+    out_.flush();
   }
 
  private:
@@ -144,11 +148,11 @@ class ProgressView {
     const std::string line = ProgressLine(deployment);
     if (line == last_line_) return;
     last_line_ = line;
-    context_.out << FormatClock(SystemNow()) << " " << line << std::endl;
+    out_ << FormatClock(SystemNow()) << " " << line << std::endl;
   }
 
   void Erase() {
-    if (drawn_lines_ > 0) context_.out << "\x1b[" << drawn_lines_ << "A\x1b[J";
+    if (drawn_lines_ > 0) out_ << "\x1b[" << drawn_lines_ << "A\x1b[J";
   }
 
   static size_t TerminalWidth() {
@@ -157,7 +161,8 @@ class ProgressView {
     return size.ws_col;
   }
 
-  Context& context_;
+  std::ostream& out_;
+  const bool is_redrawn_;
   size_t drawn_lines_ = 0;
   std::string last_line_;
 };
@@ -206,10 +211,10 @@ ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
                   << how_to_go_on << "\n";
       return Fail(context, *news.failed);
     }
-    if (!news.is_connected && was_connected && !context.out_is_terminal) {
+    if (!news.is_connected && was_connected && !view.is_redrawn()) {
       context.err << "remuda: the controller is away; trying again" << std::endl;
     }
-    const bool is_due = context.out_is_terminal && SteadyClock::now() - drawn_at >= kRedraw;
+    const bool is_due = view.is_redrawn() && SteadyClock::now() - drawn_at >= kRedraw;
     if (news.deployment.has_value()) latest = *news.deployment;
     if (news.deployment.has_value() || is_due || news.is_connected != was_connected) {
       view.Show(latest, news.is_connected);
@@ -217,7 +222,11 @@ ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
     }
     was_connected = news.is_connected;
   }
-  context.out << OutcomeText(latest) << std::endl;
+  if (IsTable(context.output)) {
+    context.out << OutcomeText(latest) << std::endl;
+  } else {
+    PrintResource(context, KindId::kDeployment, latest);
+  }
   return latest.phase() == wanted ? ExitCode::kOk : ExitCode::kRolledBack;
 }
 

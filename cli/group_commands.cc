@@ -1,5 +1,4 @@
-// remuda scale, target, host, instance, logs: one small step each.
-#include <absl/strings/numbers.h>
+// remuda scale, target, host, instance: one small step each.
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -9,16 +8,26 @@
 
 #include "cli/commands.h"
 #include "cli/printing.h"
-#include "cli/table.h"
+#include "cli/wait.h"
+#include "common/traffic/address.h"
 
 namespace remuda::cli {
 namespace {
+
+ExitCode List(Context& context, KindId kind, const ListFilter& filter) {
+  const ControllerClient client(context.settings);
+  const auto list = ListResources(client, kind, filter);
+  if (!list.ok()) return Fail(context, list.status());
+  PrintResources(context, kind, *list);
+  return ExitCode::kOk;
+}
 
 struct ScaleOptions {
   std::string group;
   std::optional<int> min;
   std::optional<int> max;
   std::optional<int> desired;
+  WaitTime wait{0};
 };
 
 absl::StatusOr<v1::AutoScalingGroup> Scale(const ControllerClient& client, const std::string& id,
@@ -61,8 +70,22 @@ ExitCode RunScale(Context& context, const ScaleOptions& options) {
   const ControllerClient client(context.settings);
   const auto group = Scale(client, *id, options);
   if (!group.ok()) return Fail(context, group.status());
-  context.out << group->name() << " min " << group->min() << ", desired " << group->desired()
-              << ", max " << group->max() << std::endl;
+  if (options.wait > WaitTime(0)) {
+    const ExitCode code = Await(context, options.wait, GroupSettled(client, *id));
+    if (code != ExitCode::kOk) return code;
+  }
+  if (context.output == OutputFormat::kTable) {
+    context.out << group->name() << " min " << group->min() << ", desired " << group->desired()
+                << ", max " << group->max() << std::endl;
+    return ExitCode::kOk;
+  }
+  // The answer to a write has no observations in it.
+  const auto seen = GetResource(client, KindId::kAutoScalingGroup, *id);
+  if (seen.ok()) {
+    PrintResource(context, KindId::kAutoScalingGroup, **seen);
+  } else {
+    PrintResource(context, KindId::kAutoScalingGroup, *group);
+  }
   return ExitCode::kOk;
 }
 
@@ -71,18 +94,14 @@ struct TargetOptions {
   std::vector<std::string> addresses;
 };
 
-// `10.0.0.1:80`, `[::1]:80`.
 absl::StatusOr<v1::TargetAddress> ParseTarget(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(text.substr(colon + 1), &port) || port < 1 || port > 65535) {
+  std::string address;
+  uint16_t port = 0;
+  if (!traffic::ParseEndpoint(text, address, port) || port == 0) {
     return absl::InvalidArgumentError("\"" + text +
-                                      "\" is not ADDRESS:PORT, for example 10.0.0.1:8000");
+                                      "\" is not ADDRESS:PORT, for example 10.0.0.1:8000 or "
+                                      "[2001:db8::1]:8000");
   }
-  std::string address = text.substr(0, colon);
-  if (address.front() == '[' && address.back() == ']')
-    address = address.substr(1, address.size() - 2);
   v1::TargetAddress out;
   out.set_address(address);
   out.set_port(port);
@@ -111,9 +130,24 @@ ExitCode ChangeTargets(Context& context, const TargetOptions& options, Method me
   return ExitCode::kOk;
 }
 
+ExitCode ListTargets(Context& context, const std::string& group) {
+  ListFilter filter;
+  if (!group.empty()) {
+    const auto id = ParseIdOf(KindId::kTargetGroup, group);
+    if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
+    filter.of = FullName(KindId::kTargetGroup, *id);
+  }
+  return List(context, KindId::kTarget, filter);
+}
+
+struct HostOptions {
+  std::string name;
+  WaitTime wait{0};  // drain
+};
+
 template <typename Request, typename Method>
-ExitCode ChangeHost(Context& context, const std::string& name, Method method) {
-  const auto id = ParseIdOf(KindId::kHost, name);
+ExitCode ChangeHost(Context& context, const HostOptions& options, Method method) {
+  const auto id = ParseIdOf(KindId::kHost, options.name);
   if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
   Request request;
   request.set_name(FullName(KindId::kHost, *id));
@@ -121,6 +155,10 @@ ExitCode ChangeHost(Context& context, const std::string& name, Method method) {
   const ControllerClient client(context.settings);
   const auto host = client.Call<v1::Host>(*client.cluster, method, request);
   if (!host.ok()) return Fail(context, host.status());
+  if (options.wait > WaitTime(0)) {
+    const ExitCode code = Await(context, options.wait, HostEmpty(client, *id));
+    if (code != ExitCode::kOk) return code;
+  }
   // The answer to a write has no observations in it: without them a person reads "no instances".
   const auto seen = GetResource(client, KindId::kHost, *id);
   if (seen.ok()) {
@@ -131,20 +169,24 @@ ExitCode ChangeHost(Context& context, const std::string& name, Method method) {
   return ExitCode::kOk;
 }
 
-ExitCode ListHosts(Context& context) {
-  const ControllerClient client(context.settings);
-  const auto hosts = ListResources(client, KindId::kHost, {});
-  if (!hosts.ok()) return Fail(context, hosts.status());
-  PrintResources(context, KindId::kHost, *hosts);
-  return ExitCode::kOk;
-}
-
 struct InstanceOptions {
   std::string instance;
+  std::string group;  // list
+  bool all = false;   // list
   bool decrement = false;
-  bool follow = false;
-  int tail = 100;
+  WaitTime wait{0};
 };
+
+ExitCode ListInstances(Context& context, const InstanceOptions& options) {
+  ListFilter filter;
+  filter.show_terminated = options.all;
+  if (!options.group.empty()) {
+    const auto id = ParseIdOf(KindId::kAutoScalingGroup, options.group);
+    if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
+    filter.of = FullName(KindId::kAutoScalingGroup, *id);
+  }
+  return List(context, KindId::kInstance, filter);
+}
 
 ExitCode RunTerminate(Context& context, const InstanceOptions& options) {
   const auto id = ParseIdOf(KindId::kInstance, options.instance);
@@ -157,33 +199,17 @@ ExitCode RunTerminate(Context& context, const InstanceOptions& options) {
   const auto instance = client.Call<v1::Instance>(
       *client.auto_scaling, &v1::AutoScalingService::Stub::TerminateInstance, request);
   if (!instance.ok()) return Fail(context, instance.status());
+  if (options.wait > WaitTime(0)) {
+    const ExitCode code = Await(context, options.wait, InstanceEnded(client, *id));
+    if (code != ExitCode::kOk) return code;
+    const auto ended = GetResource(client, KindId::kInstance, *id);
+    if (ended.ok()) {
+      PrintResource(context, KindId::kInstance, **ended);
+      return ExitCode::kOk;
+    }
+  }
   PrintResource(context, KindId::kInstance, *instance);
   return ExitCode::kOk;
-}
-
-ExitCode RunLogs(Context& context, const InstanceOptions& options) {
-  const auto id = ParseIdOf(KindId::kInstance, options.instance);
-  if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
-  v1::WatchInstanceLogsRequest request;
-  request.set_name(FullName(KindId::kInstance, *id));
-  request.set_tail_lines(options.tail);
-  request.set_follow(options.follow);
-  const ControllerClient client(context.settings);
-  grpc::ClientContext call;
-  call.set_deadline(std::chrono::system_clock::now() +
-                    (options.follow ? std::chrono::hours(24 * 365)
-                                    : std::chrono::milliseconds(context.settings.timeout)));
-  const auto stream = client.auto_scaling->WatchInstanceLogs(&call, request);
-  v1::WatchInstanceLogsResponse response;
-  while (stream->Read(&response)) {
-    if (response.lost_bytes() > 0) {
-      context.err << "remuda: " << response.lost_bytes() << " bytes were lost to rotation here"
-                  << std::endl;
-    }
-    context.out << response.data() << std::flush;
-  }
-  const absl::Status status = FromGrpcStatus(stream->Finish());
-  return status.ok() ? ExitCode::kOk : Fail(context, status);
 }
 
 }  // namespace
@@ -195,12 +221,15 @@ void AddScaleCommand(CLI::App& app, Context& context) {
   command->add_option("--desired", options->desired, "Instances to keep, within min and max");
   command->add_option("--min", options->min, "Never fewer");
   command->add_option("--max", options->max, "Never more");
-  SetExample(command, "remuda scale asg/blue --desired 2");
+  AddWaitFlag(command, options->wait, "so many are in service and none comes or goes");
+  AddOutputFlag(command, context);
+  SetExample(command, "remuda scale asg/blue --desired 2 --wait=5m");
   SetRun(command, context, [&context, options] { return RunScale(context, *options); });
 }
 
 void AddTargetCommand(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand("target", "Register targets by hand, or take them out");
+  auto* command =
+      app.add_subcommand("target", "List targets, register them by hand, or take them out");
   command->require_subcommand(1);
   auto options = std::make_shared<TargetOptions>();
   const auto add = [&](const char* name, const char* help, auto run) {
@@ -219,7 +248,12 @@ void AddTargetCommand(CLI::App& app, Context& context) {
     return ChangeTargets<v1::DeregisterTargetsResponse, v1::DeregisterTargetsRequest>(
         context, *options, &v1::TargetGroupService::Stub::DeregisterTargets);
   });
-  SetExample(command, "remuda target register blue 10.0.0.1:8000");
+  auto* list = command->add_subcommand("list", "Show targets with their health, and why");
+  list->add_option("group", options->group, "The target group; none: all");
+  AddOutputFlag(list, context);
+  SetExample(list, "remuda target list blue");
+  SetRun(list, context, [&context, options] { return ListTargets(context, options->group); });
+  SetExample(command, "remuda target register blue 10.0.0.1:8000\n  remuda target list tg/blue");
 }
 
 void AddHostCommand(CLI::App& app, Context& context) {
@@ -228,30 +262,36 @@ void AddHostCommand(CLI::App& app, Context& context) {
   auto* list = command->add_subcommand("list", "Show all hosts");
   AddOutputFlag(list, context);
   SetExample(list, "remuda host list");
-  SetRun(list, context, [&context] { return ListHosts(context); });
-  auto name = std::make_shared<std::string>();
+  SetRun(list, context, [&context] { return List(context, KindId::kHost, {}); });
+  auto options = std::make_shared<HostOptions>();
   const auto add = [&](const char* verb, const char* help, auto run) {
     auto* sub = command->add_subcommand(verb, help);
-    sub->add_option("name", *name, "The host")->required();
+    sub->add_option("name", options->name, "The host")->required();
     AddOutputFlag(sub, context);
     SetExample(sub, absl::StrCat("remuda host ", verb, " h1"));
     SetRun(sub, context, run);
+    return sub;
   };
-  add("cordon", "Place no new instance on a host", [&context, name] {
-    return ChangeHost<v1::CordonHostRequest>(context, *name, &v1::ClusterService::Stub::CordonHost);
+  add("cordon", "Place no new instance on a host", [&context, options] {
+    return ChangeHost<v1::CordonHostRequest>(context, *options,
+                                             &v1::ClusterService::Stub::CordonHost);
   });
-  add("uncordon", "Take a host back into use", [&context, name] {
-    return ChangeHost<v1::UncordonHostRequest>(context, *name,
+  add("uncordon", "Take a host back into use", [&context, options] {
+    return ChangeHost<v1::UncordonHostRequest>(context, *options,
                                                &v1::ClusterService::Stub::UncordonHost);
   });
-  add("drain", "Move a host's instances elsewhere, and place no new one", [&context, name] {
-    return ChangeHost<v1::DrainHostRequest>(context, *name, &v1::ClusterService::Stub::DrainHost);
-  });
+  auto* drain =
+      add("drain", "Move a host's instances elsewhere, and place no new one", [&context, options] {
+        return ChangeHost<v1::DrainHostRequest>(context, *options,
+                                                &v1::ClusterService::Stub::DrainHost);
+      });
+  AddWaitFlag(drain, options->wait, "no instance is left on it");
+  SetExample(drain, "remuda host drain h1 --wait");
   SetExample(command, "remuda host drain h1");
 }
 
 void AddInstanceCommand(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand("instance", "End instances");
+  auto* command = app.add_subcommand("instance", "List instances, and end them");
   command->require_subcommand(1);
   auto* terminate =
       command->add_subcommand("terminate", "Drain an instance and end it; it is replaced");
@@ -259,22 +299,17 @@ void AddInstanceCommand(CLI::App& app, Context& context) {
   terminate->add_option("id", options->instance, "The instance")->required();
   terminate->add_flag("--decrement", options->decrement,
                       "Lower the group's desired by one instead of replacing it");
+  AddWaitFlag(terminate, options->wait, "it is terminated");
   AddOutputFlag(terminate, context);
   SetExample(terminate, "remuda instance terminate i-12 --decrement");
   SetExample(command, "remuda instance terminate i-12");
   SetRun(terminate, context, [&context, options] { return RunTerminate(context, *options); });
-}
-
-void AddLogsCommand(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand("logs", "Show what an instance printed");
-  auto options = std::make_shared<InstanceOptions>();
-  command->add_option("instance", options->instance, "The instance")->required();
-  command->add_flag("-f,--follow", options->follow, "Go on as more is printed");
-  command->add_option("--tail", options->tail, "Lines from the end to begin with")
-      ->check(CLI::Range(0, 10'000))
-      ->capture_default_str();
-  SetExample(command, "remuda logs i-12 -f");
-  SetRun(command, context, [&context, options] { return RunLogs(context, *options); });
+  auto* list = command->add_subcommand("list", "Show instances");
+  list->add_option("group", options->group, "Only of this auto scaling group; none: all");
+  list->add_flag("--all", options->all, "Also those that are terminated");
+  AddOutputFlag(list, context);
+  SetExample(list, "remuda instance list blue");
+  SetRun(list, context, [&context, options] { return ListInstances(context, *options); });
 }
 
 }  // namespace remuda::cli

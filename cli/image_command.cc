@@ -106,7 +106,7 @@ ExitCode RunPush(Context& context, const ImageOptions& options) {
               << " packed, sha256:" << packed->sha256.substr(0, 12) << std::endl;
   const auto image = Upload(context, *id, archive, *packed);
   if (!image.ok()) return Fail(context, image.status());
-  if (context.output == OutputFormat::kTable) {
+  if (IsTable(context.output)) {
     context.out << image->name() << " " << image->digest() << std::endl;
   } else {
     PrintResource(context, KindId::kImage, *image);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/message_yaml.h"
+#include "common/words.h"
 
 namespace remuda::cli {
 namespace {
@@ -115,9 +116,9 @@ absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word) {
   }
   const Kind* found = Match(word.substr(0, slash));
   if (found == nullptr || found->id != kind || slash + 1 == word.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", Text(word), "\" is not the name of a ",
-                                                   KindOf(kind).name, ": write NAME or ",
-                                                   KindOf(kind).short_name, "/NAME"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Text(word), "\" is not the name of ", WithArticle(KindOf(kind).name),
+                     ": write NAME or ", KindOf(kind).short_name, "/NAME"));
   }
   return Text(word.substr(slash + 1));
 }

@@ -6,13 +6,18 @@
 
 #include "cli/command_line.h"
 #include "cli/context.h"
+#include "cli/settings.h"
 
 int main(int argc, char** argv) {
+  using remuda::cli::ProcessEnvironment;
   // A reader of our output may go first (`remuda logs … | head`): then writing fails, and we end
   // quietly.
   std::signal(SIGPIPE, SIG_DFL);
   remuda::cli::Context context(std::cout, std::cerr);
   context.out_is_terminal = isatty(STDOUT_FILENO) != 0;
   context.err_is_terminal = isatty(STDERR_FILENO) != 0;
+  // https://no-color.org: set and not empty.
+  context.out_has_colours = context.out_is_terminal && ProcessEnvironment("NO_COLOR").empty() &&
+                            ProcessEnvironment("TERM") != "dumb";
   return static_cast<int>(remuda::cli::RunCommandLine(argc, argv, context));
 }

@@ -2,7 +2,7 @@
 
 #include <ostream>
 
-#include "cli/table.h"
+#include "cli/columns.h"
 #include "common/message_yaml.h"
 
 namespace remuda::cli {
@@ -21,40 +21,91 @@ std::string Indented(const std::string& text) {
   return out;
 }
 
+// Fractions of a second say nothing to a person.
+void DropFractions(Message& message) {
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  const auto* reflection = message.GetReflection();
+  reflection->ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (field->is_repeated()) {
+      for (int i = 0; i < reflection->FieldSize(message, field); ++i)
+        DropFractions(*reflection->MutableRepeatedMessage(&message, field, i));
+      continue;
+    }
+    Message* inner = reflection->MutableMessage(&message, field);
+    if (inner->GetDescriptor() == google::protobuf::Timestamp::descriptor()) {
+      static_cast<google::protobuf::Timestamp*>(inner)->set_nanos(0);
+    } else {
+      DropFractions(*inner);
+    }
+  }
+}
+
 }  // namespace
 
-void PrintResources(Context& context, KindId kind, const ResourceList& resources) {
-  switch (context.output) {
-    case OutputFormat::kTable:
-      context.out << RenderTable(TableOf(kind, resources, SystemNow()));
-      break;
-    case OutputFormat::kYaml:
-      for (size_t i = 0; i < resources.size(); ++i) {
-        context.out << (i == 0 ? "" : "---\n") << MessageToYaml(*resources[i], KindField(kind));
-      }
-      break;
-    case OutputFormat::kJson:
-      context.out << "[";
-      for (size_t i = 0; i < resources.size(); ++i) {
-        context.out << (i == 0 ? "\n" : ",\n")
-                    << Indented(MessageToJson(*resources[i], KindField(kind)));
-      }
-      context.out << (resources.empty() ? "]\n" : "\n]\n");
-      break;
+bool IsTable(OutputFormat format) {
+  return format == OutputFormat::kTable || format == OutputFormat::kWide;
+}
+
+TableStyle StyleOf(const Context& context, bool with_headers) {
+  return {.with_headers = with_headers, .with_colours = context.out_has_colours};
+}
+
+void PrintMixed(Context& context,
+                const std::vector<std::pair<KindId, std::shared_ptr<Message>>>& all) {
+  const bool is_json = context.output == OutputFormat::kJson;
+  if (is_json) context.out << "[";
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto& [kind, resource] = all[i];
+    if (is_json) {
+      context.out << (i == 0 ? "\n" : ",\n") << Indented(MessageToJson(*resource, KindField(kind)));
+    } else if (context.output == OutputFormat::kName) {
+      context.out << NameOf(*resource) << "\n";
+    } else {
+      context.out << (i == 0 ? "" : "---\n") << MessageToYaml(*resource, KindField(kind));
+    }
   }
+  if (is_json) context.out << (all.empty() ? "]\n" : "\n]\n");
   context.out.flush();
 }
 
+void PrintResources(Context& context, KindId kind, const ResourceList& resources) {
+  if (IsTable(context.output)) return PrintChanged(context, kind, resources, true);
+  std::vector<std::pair<KindId, std::shared_ptr<Message>>> all;
+  for (const auto& resource : resources) all.emplace_back(kind, resource);
+  PrintMixed(context, all);
+}
+
 void PrintResource(Context& context, KindId kind, const Message& resource) {
-  if (context.output == OutputFormat::kTable) {
-    std::shared_ptr<Message> copy(resource.New());
-    copy->CopyFrom(resource);
-    PrintResources(context, kind, {copy});
+  if (context.output == OutputFormat::kJson || context.output == OutputFormat::kYaml) {
+    context.out << (context.output == OutputFormat::kJson
+                        ? MessageToJson(resource, KindField(kind))
+                        : MessageToYaml(resource, KindField(kind)))
+                << std::flush;
     return;
   }
-  context.out << (context.output == OutputFormat::kJson ? MessageToJson(resource, KindField(kind))
-                                                        : MessageToYaml(resource, KindField(kind)))
+  std::shared_ptr<Message> copy(resource.New());
+  copy->CopyFrom(resource);
+  PrintResources(context, kind, {copy});
+}
+
+void PrintChanged(Context& context, KindId kind, const ResourceList& changed, bool with_headers) {
+  if (!IsTable(context.output)) {
+    for (const auto& resource : changed) PrintResource(context, kind, *resource);
+    return;
+  }
+  const bool is_wide = context.output == OutputFormat::kWide;
+  context.out << RenderTable(TableOf(kind, changed, SystemNow(), is_wide),
+                             StyleOf(context, with_headers))
               << std::flush;
+}
+
+std::string YamlForPeople(KindId kind, const Message& resource) {
+  const std::unique_ptr<Message> copy(resource.New());
+  copy->CopyFrom(resource);
+  DropFractions(*copy);
+  return MessageToYaml(*copy, KindField(kind));
 }
 
 void PrintMessage(Context& context, const Message& message) {

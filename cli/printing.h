@@ -3,14 +3,26 @@
 
 #include "cli/context.h"
 #include "cli/resources.h"
+#include "cli/table.h"
 
 namespace remuda::cli {
 
-// A table; a JSON array; or YAML documents that can be applied again.
+// A table; full names, a line each; a JSON array; or YAML documents that can be applied again.
 void PrintResources(Context& context, KindId kind, const ResourceList& resources);
 // The same without brackets or dividers, for one.
 void PrintResource(Context& context, KindId kind, const google::protobuf::Message& resource);
+// What a watch has to say: rows that go on a table which was begun, or each as PrintResource.
+void PrintChanged(Context& context, KindId kind, const ResourceList& changed, bool with_headers);
+// Resources of several kinds, not as a table.
+void PrintMixed(
+    Context& context,
+    const std::vector<std::pair<KindId, std::shared_ptr<google::protobuf::Message>>>& all);
+// As YAML that a person reads: times to the second.
+std::string YamlForPeople(KindId kind, const google::protobuf::Message& resource);
 // One of any other message: JSON or YAML; as a table, YAML.
 void PrintMessage(Context& context, const google::protobuf::Message& message);
+
+bool IsTable(OutputFormat format);
+TableStyle StyleOf(const Context& context, bool with_headers = true);
 
 }  // namespace remuda::cli

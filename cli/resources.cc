@@ -110,6 +110,15 @@ absl::Status Unsupported(KindId kind, const std::string& verb) {
 
 }  // namespace
 
+std::string NameOf(const Message& resource) {
+  const auto* field = resource.GetDescriptor()->FindFieldByName("name");
+  std::string name = field == nullptr ? "" : resource.GetReflection()->GetString(resource, field);
+  if (resource.GetDescriptor() == v1::LaunchTemplate::descriptor()) {
+    absl::StrAppend(&name, ":", static_cast<const v1::LaunchTemplate&>(resource).version());
+  }
+  return name;
+}
+
 bool ListsByName(KindId kind) { return kind == KindId::kTarget || kind == KindId::kActivity; }
 
 absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindId kind,

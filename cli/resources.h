@@ -15,6 +15,8 @@ namespace remuda::cli {
 
 using ResourceList = std::vector<std::shared_ptr<google::protobuf::Message>>;
 
+// Activities, if not said otherwise.
+inline constexpr size_t kListedActivities = 100;
 // Of one list call with all its pages; more is cut off (activities: see ListFilter.limit).
 inline constexpr size_t kMaxListed = 100'000;
 
@@ -33,6 +35,9 @@ absl::StatusOr<std::shared_ptr<google::protobuf::Message>> GetResource(
 // `force`: of a group, with its instances.
 absl::Status DeleteResource(const ControllerClient& client, KindId kind, const std::string& id,
                             bool force);
+
+// Full name; of a launch template with its version, since they share one.
+std::string NameOf(const google::protobuf::Message& resource);
 
 // Whether ListFilter.of means something for the kind, and names of which kind it takes.
 bool ListsByName(KindId kind);

@@ -13,6 +13,7 @@
 namespace remuda::cli {
 namespace {
 
+constexpr std::chrono::milliseconds kMinTimeout{1};
 constexpr std::chrono::hours kMaxTimeout{24};
 
 absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
@@ -48,7 +49,7 @@ absl::Status Apply(const std::string& key, const std::string& value, const std::
   if (const auto wrong = ParseDuration(value, &duration)) return Invalid(source + ": " + *wrong);
   const auto timeout =
       std::chrono::seconds(duration.seconds()) + std::chrono::nanoseconds(duration.nanos());
-  if (timeout <= std::chrono::nanoseconds(0) || timeout > kMaxTimeout) {
+  if (timeout < kMinTimeout || timeout > kMaxTimeout) {
     return Invalid(source + ": " + value + " is not within 1ms and 24h");
   }
   settings->timeout = std::chrono::ceil<std::chrono::milliseconds>(timeout);

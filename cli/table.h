@@ -1,13 +1,12 @@
-// Tables that a person reads: what of each kind of resource is shown, and how it is laid out. Pure.
+// Tables that a person reads, and how numbers and times are written in them. Pure.
 #pragma once
 
 #include <google/protobuf/timestamp.pb.h>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
-
-#include "cli/resources.h"
 
 namespace remuda::cli {
 
@@ -16,12 +15,19 @@ struct Table {
   std::vector<std::vector<std::string>> rows;  // each as long as headers
 };
 
+struct TableStyle {
+  bool with_headers = true;
+  // Headers in bold, and states by what they mean: green for good, red for bad, yellow for what is
+  // on its way or waits.
+  bool with_colours = false;
+};
+
 // Columns two spaces apart, the last one unpadded. Control characters are shown as `?`: a
 // resource's text must not steer a terminal. Without rows only the headers.
-std::string RenderTable(const Table& table, bool with_headers = true);
+std::string RenderTable(const Table& table, const TableStyle& style = {});
 
-// One row a resource. Ages are counted to `now`.
-Table TableOf(KindId kind, const ResourceList& resources, const google::protobuf::Timestamp& now);
+// `text` in the colour that a cell with it would have.
+std::string Coloured(std::string_view header, const std::string& text);
 
 // `3s`, `5m`, `2h13m`, `4d`; `-` if `then` is not set. In the future: as now.
 std::string FormatAge(const google::protobuf::Timestamp& then,
@@ -30,6 +36,9 @@ std::string FormatAge(const google::protobuf::Timestamp& then,
 std::string FormatBytes(int64_t bytes);
 // Wall clock of this machine's zone, `14:03:07`.
 std::string FormatClock(const google::protobuf::Timestamp& time);
+// The same with its day, `2026-11-22 14:03:07`; `-` if it is not set.
+std::string FormatDate(const google::protobuf::Timestamp& time);
+
 google::protobuf::Timestamp SystemNow();
 
 }  // namespace remuda::cli

@@ -120,8 +120,8 @@ TEST_F(CommandTest, GetListsAllPagesAsTableJsonAndYaml) {
   }
   Finished finished = Run({"get", "asg"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
-  EXPECT_THAT(finished.out, StartsWith("NAME   TEMPLATE  MIN/DESIRED/MAX"));
-  EXPECT_THAT(finished.out, HasSubstr("\nwhite  shop:3    0/2/4"));
+  EXPECT_THAT(finished.out, StartsWith("NAME   TEMPLATE  RUNS  MIN/DESIRED/MAX"));
+  EXPECT_THAT(finished.out, HasSubstr("\nwhite  shop:3    -     0/2/4"));
   EXPECT_THAT(controller_.Requests("ListAutoScalingGroups"), SizeIs(3));
 
   finished = Run({"get", "asg/blue", "-o", "json"});
@@ -412,6 +412,9 @@ TEST_F(CommandTest, CompletesCommandsFlagsKindsAndNames) {
                                    {{"deploy", "--strategy", "b"}, "blue-green\n"},
                                    {{"get", "a"}, "activity\nasg\n"},
                                    {{"get", "asg", ""}, "blue\n"},
+                                   {{"get", "instances", "--group", ""}, "blue\n"},
+                                   {{"help", "deployment", "pa"}, "pause\n"},
+                                   {{"get", "-o", "n"}, "name\n"},
                                    {{"get", "-o", "json", "asg", ""}, "blue\n"},
                                    {{"deploy", "as"}, "asg/\n"},
                                    {{"deploy", "asg/"}, "asg/blue\n"},

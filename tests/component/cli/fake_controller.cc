@@ -189,6 +189,13 @@ class FakeCluster final : public v1::ClusterService::Service {
     for (const auto& host : state_.hosts) *response->add_hosts() = host;
     return status;
   }
+  grpc::Status ListProxies(ServerContext*, const v1::ListProxiesRequest* request,
+                           v1::ListProxiesResponse* response) override {
+    const grpc::Status status = Note(state_, "ListProxies", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& proxy : state_.proxies) *response->add_proxies() = proxy;
+    return status;
+  }
   grpc::Status DrainHost(ServerContext*, const v1::DrainHostRequest* request,
                          v1::Host* response) override {
     response->set_name(request->name());
@@ -219,6 +226,15 @@ class FakeActivities final : public v1::ActivityService::Service {
     const std::lock_guard lock(state_.mutex);
     Page(state_.activities, state_.page_size, *request, response,
          [&] { return response->add_activities(); });
+    return status;
+  }
+  // Sends nothing: what was missed is in the list.
+  grpc::Status WatchActivities(ServerContext* context, const v1::WatchActivitiesRequest* request,
+                               grpc::ServerWriter<v1::WatchActivitiesResponse>*) override {
+    const grpc::Status status = Note(state_, "WatchActivities", *request);
+    std::unique_lock lock(state_.mutex);
+    while (state_.hold_watch_open && !context->IsCancelled())
+      state_.changed.wait_for(lock, std::chrono::milliseconds(20));
     return status;
   }
 

@@ -38,6 +38,7 @@ struct FakeState {
   std::vector<v1::LaunchTemplate> launch_templates;
   std::vector<v1::Activity> activities;
   std::vector<v1::Host> hosts;
+  std::vector<v1::Proxy> proxies;
   std::vector<v1::Target> targets;
   v1::ApplyResourcesResponse applied;
   v1::Deployment deployment;             // what CreateDeployment and the other verbs answer

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/columns.h"
+
 namespace remuda::cli {
 namespace {
 
@@ -20,14 +22,30 @@ TEST(Table, AlignsColumnsByCodePointsAndDefusesControlCharacters) {
   EXPECT_EQ(RenderTable({{"A"}, {}}), "A\n");
 }
 
+TEST(Table, ColoursSayWhatIsGoodAndWhatIsNot) {
+  const Table table = {{"NAME", "STATE"},
+                       {{"a", "IN_SERVICE"},
+                        {"b", "LOST"},
+                        {"c", "PENDING"},
+                        {"d", "IN_SERVICE (unhealthy)"},
+                        {"e", "-"}}};
+  EXPECT_EQ(RenderTable(table, {.with_headers = false, .with_colours = true}),
+            "a  \x1b[32mIN_SERVICE\x1b[0m\nb  \x1b[31mLOST\x1b[0m\n"
+            "c  \x1b[33mPENDING\x1b[0m\nd  \x1b[31mIN_SERVICE (unhealthy)\x1b[0m\ne  -\n");
+  EXPECT_THAT(RenderTable(table, {.with_colours = true}),
+              ::testing::StartsWith("\x1b[1mNAME\x1b[0m  \x1b[1mSTATE\x1b[0m\n"));
+}
+
 TEST(Table, EveryKindFillsEveryColumn) {
   const auto check = [](KindId kind, auto message) {
     const ResourceList list = {std::make_shared<decltype(message)>(message)};
-    const Table table = TableOf(kind, list, At(100));
-    ASSERT_EQ(table.rows.size(), 1u);
-    EXPECT_EQ(table.rows[0].size(), table.headers.size()) << KindOf(kind).name;
-    for (const auto& cell : table.rows[0]) {
-      EXPECT_THAT(cell, ::testing::Not(HasSubstr("UNSPECIFIED"))) << KindOf(kind).name;
+    for (const bool is_wide : {false, true}) {
+      const Table table = TableOf(kind, list, At(100), is_wide);
+      ASSERT_EQ(table.rows.size(), 1u);
+      EXPECT_EQ(table.rows[0].size(), table.headers.size()) << KindOf(kind).name;
+      for (const auto& cell : table.rows[0]) {
+        EXPECT_THAT(cell, ::testing::Not(HasSubstr("UNSPECIFIED"))) << KindOf(kind).name;
+      }
     }
   };
   check(KindId::kActivity, v1::Activity());
@@ -66,7 +84,53 @@ TEST(Table, ListenersSayWhereTheyLead) {
   listener->add_rules();
   const Table table =
       TableOf(KindId::kLoadBalancer, {std::make_shared<v1::LoadBalancer>(balancer)}, At(0));
-  EXPECT_EQ(table.rows[0][1], "80 -> blue*1+green*0 (+1 rules)");
+  EXPECT_EQ(table.rows[0][1], "80 -> blue*1+green*0 (+1 rule)");
+  listener->set_address("::1");
+  EXPECT_THAT(TableOf(KindId::kLoadBalancer, {std::make_shared<v1::LoadBalancer>(balancer)}, At(0))
+                  .rows[0][1],
+              ::testing::StartsWith("[::1]:80 -> "));
+}
+
+TEST(Table, WhatAGroupRunsIsShownBesideWhatItIsToRun) {
+  v1::AutoScalingGroup group;
+  group.mutable_launch_template()->set_name("shop");
+  group.mutable_launch_template()->set_version(2);
+  for (const int version : {1, 2}) {
+    auto* running = group.mutable_status()->add_running_versions();
+    running->mutable_launch_template()->set_name("shop");
+    running->mutable_launch_template()->set_version(version);
+    running->set_instances(3 - version);
+  }
+  group.mutable_status()->set_waiting("for a host");
+  group.mutable_status()->add_warnings("two versions run");
+  const Table table =
+      TableOf(KindId::kAutoScalingGroup, {std::make_shared<v1::AutoScalingGroup>(group)}, At(0));
+  EXPECT_EQ(table.rows[0][1], "shop:2");
+  EXPECT_EQ(table.rows[0][2], "shop:1 (2), shop:2 (1)");
+  EXPECT_EQ(table.rows[0].back(), "for a host; two versions run");
+}
+
+TEST(Table, AListenerThatDoesNotListenIsShown) {
+  v1::LoadBalancer balancer;
+  auto* error = balancer.add_listener_errors();
+  error->set_proxy("p1");
+  error->set_port(80);
+  error->set_error("Address already in use");
+  const Table table =
+      TableOf(KindId::kLoadBalancer, {std::make_shared<v1::LoadBalancer>(balancer)}, At(0));
+  EXPECT_EQ(table.rows[0].back(), "p1 does not listen on 80: Address already in use");
+}
+
+TEST(Table, AHostsTroublesAreShown) {
+  v1::Host host;
+  host.set_launch_failures(1);
+  host.mutable_avoided_until()->set_seconds(9);
+  host.set_last_launch_failure("i-1: no space left on device");
+  host.set_refused_agent("another machine asks to join");
+  const Table table = TableOf(KindId::kHost, {std::make_shared<v1::Host>(host)}, At(0));
+  EXPECT_EQ(table.rows[0].back(),
+            "another machine asks to join; 1 launch failed in a row, avoided: i-1: no space left "
+            "on device");
 }
 
 TEST(Table, AgesAndSizes) {
@@ -78,6 +142,8 @@ TEST(Table, AgesAndSizes) {
   EXPECT_EQ(FormatAge(At(1), At(1 + 3 * 3600 + 61)), "3h1m");
   EXPECT_EQ(FormatAge(At(1), At(1 + 47 * 3600)), "47h");
   EXPECT_EQ(FormatAge(At(1), At(1 + 48 * 3600)), "2d");
+  EXPECT_THAT(FormatDate(At(1'764'000'000)), ::testing::MatchesRegex("2025-11-2. ..:..:.."));
+  EXPECT_EQ(FormatDate(At(0)), "-");
   EXPECT_EQ(FormatBytes(1023), "1023 B");
   EXPECT_EQ(FormatBytes(1536), "1.5 KiB");
   EXPECT_EQ(FormatBytes(int64_t{200} << 20), "200 MiB");

@@ -1,0 +1,83 @@
+// remuda delete: a resource that nothing refers to.
+#include <google/protobuf/empty.pb.h>
+
+#include <memory>
+#include <ostream>
+
+#include "cli/commands.h"
+#include "cli/printing.h"
+#include "cli/wait.h"
+#include "common/message_yaml.h"
+
+namespace remuda::cli {
+namespace {
+
+struct DeleteOptions {
+  std::string kind;
+  std::string name;
+  bool force = false;
+  WaitTime wait{0};
+};
+
+// What is answered has no content: what a program may want of it is said here.
+void PrintDeleted(Context& context, const std::string& name, bool is_done) {
+  const ExtraFields fields = {{"name", name}, {"outcome", is_done ? "DELETED" : "BEING_DELETED"}};
+  const google::protobuf::Empty nothing;
+  switch (context.output) {
+    case OutputFormat::kTable:
+    case OutputFormat::kWide:
+      context.out << name
+                  << (is_done ? " deleted"
+                              : " is being deleted: its instances are drained and ended first")
+                  << "\n";
+      break;
+    case OutputFormat::kName:
+      context.out << name << "\n";
+      break;
+    case OutputFormat::kJson:
+      context.out << MessageToJson(nothing, fields);
+      break;
+    case OutputFormat::kYaml:
+      context.out << MessageToYaml(nothing, fields);
+      break;
+  }
+  context.out.flush();
+}
+
+ExitCode RunDelete(Context& context, const DeleteOptions& options) {
+  const auto ref = ParseRef(options.kind, options.name);
+  if (!ref.ok()) return FailUsage(context, std::string(ref.status().message()));
+  if (ref->id.empty())
+    return FailUsage(context, "delete: which " + ref->kind->name + "? Give its name");
+  if (options.force && ref->kind->id != KindId::kAutoScalingGroup) {
+    return FailUsage(context, "--force is for auto scaling groups only");
+  }
+  const ControllerClient client(context.settings);
+  const absl::Status status = DeleteResource(client, ref->kind->id, ref->id, options.force);
+  if (!status.ok()) return Fail(context, status);
+  const bool is_waited = options.wait > WaitTime(0);
+  if (is_waited) {
+    const ExitCode code =
+        Await(context, options.wait,
+              AllOf({Gone(client, ref->kind->id, ref->id), ProxiesFollow(client)}));
+    if (code != ExitCode::kOk) return code;
+  }
+  PrintDeleted(context, FullName(ref->kind->id, ref->id), is_waited || !options.force);
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddDeleteCommand(CLI::App& app, Context& context) {
+  auto* command = app.add_subcommand("delete", "Delete a resource that nothing refers to");
+  auto options = std::make_shared<DeleteOptions>();
+  AddRefArguments(command, options->kind, options->name, true);
+  command->add_flag("--force", options->force,
+                    "An auto scaling group with its instances: drained and ended first");
+  AddWaitFlag(command, options->wait, "it is gone, and every proxy has taken notice");
+  AddOutputFlag(command, context);
+  SetExample(command, "remuda delete lb shop\n  remuda delete asg/blue --force --wait");
+  SetRun(command, context, [&context, options] { return RunDelete(context, *options); });
+}
+
+}  // namespace remuda::cli

@@ -1,0 +1,150 @@
+// remuda describe: one resource with all that belongs to it.
+#include <algorithm>
+#include <memory>
+#include <ostream>
+
+#include "cli/columns.h"
+#include "cli/commands.h"
+#include "cli/printing.h"
+
+namespace remuda::cli {
+namespace {
+
+using google::protobuf::Message;
+
+constexpr size_t kDescribedActivities = 15;
+constexpr size_t kDescribedDeployments = 5;
+// Activities of a group that are looked through for those of one instance or deployment.
+constexpr size_t kSearchedActivities = 1000;
+
+struct DescribeOptions {
+  std::string kind;
+  std::string name;
+};
+
+// What belongs to the described one: a title and resources of a kind.
+struct Part {
+  std::string title;
+  KindId kind;
+  ResourceList resources;
+};
+
+class Description {
+ public:
+  Description(Context& context, const ControllerClient& client)
+      : context_(context), client_(client) {}
+
+  // Left out if there is nothing in it; an error is told.
+  void Add(const std::string& title, KindId kind, const ListFilter& filter,
+           const std::function<bool(const Message&)>& belongs = nullptr) {
+    auto resources = ListResources(client_, kind, filter);
+    if (!resources.ok()) {
+      context_.err << title << ": " << resources.status().message() << std::endl;
+      return;
+    }
+    if (belongs != nullptr)
+      std::erase_if(*resources, [&](const auto& resource) { return !belongs(*resource); });
+    if (resources->empty()) return;
+    if (kind == KindId::kActivity) std::reverse(resources->begin(), resources->end());
+    parts_.push_back({title, kind, *std::move(resources)});
+  }
+
+  void Print(KindId kind, const std::shared_ptr<Message>& resource) const {
+    if (!IsTable(context_.output)) {
+      std::vector<std::pair<KindId, std::shared_ptr<Message>>> all = {{kind, resource}};
+      for (const Part& part : parts_) {
+        for (const auto& each : part.resources) all.emplace_back(part.kind, each);
+      }
+      return PrintMixed(context_, all);
+    }
+    context_.out << YamlForPeople(kind, *resource);
+    const bool is_wide = context_.output == OutputFormat::kWide;
+    for (const Part& part : parts_) {
+      context_.out << "\n"
+                   << part.title << ":\n"
+                   << RenderTable(TableOf(part.kind, part.resources, SystemNow(), is_wide),
+                                  StyleOf(context_));
+    }
+    context_.out.flush();
+  }
+
+ private:
+  Context& context_;
+  const ControllerClient& client_;
+  std::vector<Part> parts_;
+};
+
+ListFilter Of(KindId kind, const std::string& id, size_t limit = kMaxListed) {
+  ListFilter filter;
+  filter.of = FullName(kind, id);
+  filter.limit = limit;
+  return filter;
+}
+
+// What happened to an instance or by a deployment is filed under its group.
+void AddActivitiesOfGroup(Description& description, const std::string& group,
+                          const std::function<bool(const v1::Activity&)>& belongs) {
+  description.Add("Activities, the newest last", KindId::kActivity,
+                  Of(KindId::kAutoScalingGroup, group, kSearchedActivities),
+                  [&](const Message& m) { return belongs(static_cast<const v1::Activity&>(m)); });
+}
+
+void AddParts(Description& description, const ResourceRef& ref, const Message& resource) {
+  switch (ref.kind->id) {
+    case KindId::kAutoScalingGroup:
+      description.Add("Instances", KindId::kInstance, Of(ref.kind->id, ref.id));
+      for (const auto& group : static_cast<const v1::AutoScalingGroup&>(resource).target_groups())
+        description.Add("Targets in " + group, KindId::kTarget, Of(KindId::kTargetGroup, group));
+      description.Add("Deployments", KindId::kDeployment,
+                      Of(ref.kind->id, ref.id, kDescribedDeployments));
+      break;
+    case KindId::kTargetGroup:
+      description.Add("Targets", KindId::kTarget, Of(ref.kind->id, ref.id));
+      break;
+    case KindId::kHost:
+      description.Add("Instances", KindId::kInstance, {}, [&](const Message& m) {
+        return static_cast<const v1::Instance&>(m).host() == ref.id;
+      });
+      break;
+    case KindId::kInstance:
+      return AddActivitiesOfGroup(
+          description, static_cast<const v1::Instance&>(resource).auto_scaling_group(),
+          [&](const v1::Activity& activity) { return activity.instance() == ref.id; });
+    case KindId::kDeployment:
+      return AddActivitiesOfGroup(
+          description, static_cast<const v1::Deployment&>(resource).auto_scaling_group(),
+          [&](const v1::Activity& activity) { return activity.deployment() == ref.id; });
+    default:
+      break;
+  }
+  description.Add("Activities, the newest last", KindId::kActivity,
+                  Of(ref.kind->id, ref.id, kDescribedActivities));
+}
+
+ExitCode RunDescribe(Context& context, const DescribeOptions& options) {
+  const auto ref = ParseRef(options.kind, options.name);
+  if (!ref.ok()) return FailUsage(context, std::string(ref.status().message()));
+  if (ref->id.empty())
+    return FailUsage(context, "describe: which " + ref->kind->name + "? Give its name");
+  const ControllerClient client(context.settings);
+  const auto resource = GetResource(client, ref->kind->id, ref->id);
+  if (!resource.ok()) return Fail(context, resource.status());
+  Description description(context, client);
+  AddParts(description, *ref, **resource);
+  description.Print(ref->kind->id, *resource);
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddDescribeCommand(CLI::App& app, Context& context) {
+  auto* command = app.add_subcommand(
+      "describe", "Show everything about one resource, its recent activities last");
+  auto options = std::make_shared<DescribeOptions>();
+  AddRefArguments(command, options->kind, options->name, true);
+  AddOutputFlag(command, context);
+  SetExample(command, "remuda describe asg blue");
+  SetRun(command, context, [&context, options] { return RunDescribe(context, *options); });
+}
+
+}  // namespace remuda::cli

@@ -1,0 +1,174 @@
+// What stays and looks: --wait, --watch and logs of a group, against a controller that changes,
+// goes away and comes back.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/component/cli/fake_controller.h"
+#include "tests/component/cli/remuda_process.h"
+
+namespace remuda::testing_cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+v1::AutoScalingGroup Blue(int desired, int in_service) {
+  v1::AutoScalingGroup group;
+  group.set_name("autoScalingGroups/blue");
+  group.set_desired(desired);
+  group.mutable_status()->set_in_service(in_service);
+  group.mutable_status()->set_pending(desired - in_service);
+  return group;
+}
+
+v1::Activity Activity(const std::string& number, const std::string& what) {
+  v1::Activity activity;
+  activity.set_name("activities/" + number);
+  activity.set_description(what);
+  return activity;
+}
+
+class FollowingTest : public testing::Test {
+ protected:
+  std::map<std::string, std::string> Environment() const {
+    return {{"REMUDA_CONTROLLER", controller_.address()}};
+  }
+  Finished Run(const std::vector<std::string>& arguments) const {
+    return RunRemuda(arguments, Environment());
+  }
+  FakeState& state() { return controller_.state(); }
+  template <typename Change>
+  void With(Change change) {
+    const std::lock_guard lock(state().mutex);
+    change(state());
+  }
+
+  FakeController controller_;
+};
+
+TEST_F(FollowingTest, ScaleWaitsUntilTheGroupHasWhatItWants) {
+  state().groups.push_back(Blue(2, 1));
+  RemudaProcess scale({"scale", "blue", "--desired", "2", "--wait"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] { return scale.err().find("1 of 2 in service") != std::string::npos; }))
+      << scale.err();
+  EXPECT_EQ(scale.out(), "");
+  With([](FakeState& state) { state.groups[0] = Blue(2, 2); });
+  const Finished finished = scale.Wait();
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("autoScalingGroups/blue min 0, desired 2"));
+  EXPECT_THAT(finished.err,
+              HasSubstr("waiting: autoScalingGroups/blue: 1 of 2 in service, 1 pending\n"));
+}
+
+TEST_F(FollowingTest, AWaitInVainExitsWith3AndSaysWhatIsMissing) {
+  state().groups.push_back(Blue(2, 1));
+  state().groups[0].mutable_status()->set_waiting("no host has room");
+  const Finished finished = Run({"scale", "asg/blue", "--desired", "2", "--wait=1s"});
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_THAT(finished.err, HasSubstr("remuda: waited 1s in vain"));
+  EXPECT_THAT(finished.err, HasSubstr("no host has room"));
+  EXPECT_EQ(Run({"scale", "asg/blue", "--desired", "2", "--wait=soon"}).exit_code, 2);
+  EXPECT_EQ(Run({"scale", "asg/blue", "--desired", "2", "--wait=0s"}).exit_code, 2);
+  EXPECT_THAT(controller_.Requests("SetDesiredCapacity"), SizeIs(1)) << "nothing was asked for";
+}
+
+TEST_F(FollowingTest, DeleteWaitsUntilItIsGoneAndProxiesFollow) {
+  state().groups.push_back(Blue(2, 2));
+  auto& proxy = state().proxies.emplace_back();
+  proxy.set_name("proxies/p1");
+  proxy.set_connected(true);
+  proxy.mutable_config()->mutable_sent()->set_sequence(2);
+  proxy.mutable_config()->mutable_acknowledged()->set_sequence(1);
+  RemudaProcess gone({"delete", "asg/blue", "--force", "--wait"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] { return gone.err().find("2 instances left") != std::string::npos; }))
+      << gone.err();
+  With([](FakeState& state) { state.groups.clear(); });
+  ASSERT_TRUE(WaitUntil([&] {
+    return gone.err().find("proxies/p1 to take the new config") != std::string::npos;
+  })) << gone.err();
+  With([](FakeState& state) {
+    state.proxies[0].mutable_config()->mutable_acknowledged()->set_sequence(2);
+  });
+  const Finished finished = gone.Wait();
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.out, "autoScalingGroups/blue deleted\n");
+}
+
+TEST_F(FollowingTest, DrainWaitsUntilTheHostIsEmpty) {
+  state().hosts.emplace_back().set_name("hosts/h1");
+  state().hosts[0].set_instance_count(1);
+  RemudaProcess drain({"host", "drain", "h1", "--wait"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] {
+    return drain.err().find("hosts/h1 has 1 instance\n") != std::string::npos;
+  })) << drain.err();
+  With([](FakeState& state) { state.hosts[0].set_instance_count(0); });
+  EXPECT_EQ(drain.Wait().exit_code, 0);
+}
+
+// That time goes by, or an agent gave a sign of life, is no change of what is shown.
+TEST_F(FollowingTest, GetWatchIsSilentWhileNothingThatItShowsChanges) {
+  state().hosts.emplace_back().set_name("hosts/h1");
+  RemudaProcess watch({"get", "hosts", "--watch"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().find("h1") != std::string::npos; }))
+      << watch.err();
+  const std::string first = watch.out();
+  for (int i = 1; i <= 3; ++i) {
+    With([&](FakeState& state) { state.hosts[0].mutable_last_seen_time()->set_seconds(1000 + i); });
+    const size_t reads = controller_.Requests("ListHosts").size();
+    ASSERT_TRUE(WaitUntil([&] { return controller_.Requests("ListHosts").size() > reads + 1; }));
+  }
+  // The first sign of life is one; the later ones are not.
+  const std::string out = watch.out();
+  EXPECT_LE(std::count(out.begin(), out.end(), '\n'),
+            std::count(first.begin(), first.end(), '\n') + 1)
+      << out;
+}
+
+TEST_F(FollowingTest, ActivitiesWatchGoesOnOverARestartAndMissesNone) {
+  auto first = std::make_unique<FakeController>();
+  first->state().hold_watch_open = true;
+  first->state().activities.push_back(Activity("0001", "before"));
+  RemudaProcess watch({"activities", "blue", "--watch", "--controller", first->address()}, {});
+  ASSERT_TRUE(WaitUntil([&] { return !first->Requests("WatchActivities").empty(); }));
+  const int port = first->port();
+  first.reset();
+  ASSERT_TRUE(WaitUntil([&] {
+    return watch.err().find("the controller is away; trying again") != std::string::npos;
+  })) << watch.err();
+  FakeController second(port);
+  {
+    const std::lock_guard lock(second.state().mutex);
+    second.state().hold_watch_open = true;
+    second.state().activities = {Activity("0003", "newest"), Activity("0002", "meanwhile"),
+                                 Activity("0001", "before")};
+  }
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().find("newest") != std::string::npos; }))
+      << watch.err();
+  const std::string out = watch.out();
+  EXPECT_LT(out.find("meanwhile"), out.find("newest"));
+  EXPECT_EQ(out.find("before"), out.rfind("before")) << out;
+}
+
+TEST_F(FollowingTest, LogsOfAGroupNameTheInstanceOfEachLine) {
+  state().groups.push_back(Blue(2, 2));
+  for (const char* id : {"instances/i-1", "instances/i-2"})
+    state().instances.emplace_back().set_name(id);
+  state().log_text = "one\ntwo";
+  const Finished finished = Run({"logs", "asg/blue"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.out, "i-1 | one\ni-1 | two\ni-2 | one\ni-2 | two\n");
+  EXPECT_THAT(controller_.Requests("ListInstances")[0],
+              HasSubstr("parent: \"autoScalingGroups/blue\""));
+  EXPECT_EQ(Run({"logs", "asg/green"}).exit_code, 1);
+  EXPECT_EQ(Run({"logs", "tg/blue"}).exit_code, 2);
+
+  RemudaProcess follow({"logs", "asg/blue", "-f"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] { return follow.out().find("i-2 | two") != std::string::npos; }));
+  With([](FakeState& state) { state.instances.emplace_back().set_name("instances/i-3"); });
+  EXPECT_TRUE(WaitUntil([&] { return follow.out().find("i-3 | two") != std::string::npos; }))
+      << follow.err();
+}
+
+}  // namespace
+}  // namespace remuda::testing_cli

@@ -39,7 +39,9 @@ std::string CommandName(const CLI::App& command) {
 }
 
 std::string HelpOf(const CLI::App& command) {
-  return command.help(command.get_parent() == nullptr ? "" : CommandName(*command.get_parent()));
+  // CLI11's own help() is that of the command that was called.
+  return command.get_formatter()->make_help(&command, CommandName(command),
+                                            CLI::AppFormatMode::Normal);
 }
 
 std::vector<std::string> SubcommandNames(const CLI::App& command) {

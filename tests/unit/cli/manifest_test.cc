@@ -118,10 +118,11 @@ TEST(Manifest, AllMistakesOfAllFilesAreTold) {
 
 // A mistake of syntax hides neither what is before it nor the documents behind it.
 TEST(Manifest, MistakesBesideASyntaxErrorAreToldToo) {
-  EXPECT_EQ(ErrorOf("kind: TargetGroup\nname: a\nslow: 1\nlabels: [\n---\n"
+  EXPECT_EQ(ErrorOf("kind: TargetGroup\nname: a\nslowStrat: 1s\nlabels: [\n---\n"
                     "kind: TargetGroup\nname: b\nname: c\nslowStart: !!str 5\n---\n"
                     "kind: X\n---\nkind: TargetGroup\nname: \"a\n"),
-            "shop.yaml:3:1: slow: unknown field; did you mean slowStart?\n"
+            "shop.yaml:3:1: slowStrat: unknown field; did you mean slowStart?\n"
+            "shop.yaml:4:9: labels: expected a map, found a list\n"
             "shop.yaml:5:1: not YAML: end of sequence flow not found\n"
             "shop.yaml:8:1: name: this key is here twice\n"
             "shop.yaml:9:12: the tag tag:yaml.org,2002:str is not supported: leave it out\n"

@@ -30,8 +30,8 @@ TEST(Table, ColoursSayWhatIsGoodAndWhatIsNot) {
                         {"d", "IN_SERVICE (unhealthy)"},
                         {"e", "-"}}};
   EXPECT_EQ(RenderTable(table, {.with_headers = false, .with_colours = true}),
-            "a  \x1b[32mIN_SERVICE\x1b[0m\nb  \x1b[31mLOST\x1b[0m\n"
-            "c  \x1b[33mPENDING\x1b[0m\nd  \x1b[31mIN_SERVICE (unhealthy)\x1b[0m\ne  -\n");
+            "a     \x1b[32mIN_SERVICE\x1b[0m\nb     \x1b[31mLOST\x1b[0m\n"
+            "c     \x1b[33mPENDING\x1b[0m\nd     \x1b[31mIN_SERVICE (unhealthy)\x1b[0m\ne     -\n");
   EXPECT_THAT(RenderTable(table, {.with_colours = true}),
               ::testing::StartsWith("\x1b[1mNAME\x1b[0m  \x1b[1mSTATE\x1b[0m\n"));
 }

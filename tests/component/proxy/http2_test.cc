@@ -34,6 +34,7 @@ TEST_F(Http2Test, MakesAnHttp11RequestOfTheFields) {
   EXPECT_THAT(got.body, HasSubstr("X-Forwarded-Proto: https\r\n"));
   EXPECT_THAT(got.body, Not(HasSubstr("te: ")));
   EXPECT_EQ(got.Field("content-length"), std::to_string(got.body.size()));
+  EXPECT_NE(got.Field("date"), "") << "the target gave none";
   EXPECT_TRUE(
       WaitUntil([&] { return proxy_->AccessLog().find(" HTTP/2.0\" ") != std::string::npos; }));
   EXPECT_THAT(proxy_->AccessLog(), StartsWith("h2 "));
@@ -41,13 +42,14 @@ TEST_F(Http2Test, MakesAnHttp11RequestOfTheFields) {
 
 TEST_F(Http2Test, GivesResponsesLowerCaseNamesAndNoHopByHopFields) {
   Start([](const std::string&, RawSocket& connection) {
-    return Answer(connection, "ok",
-                  "X-Upper: A\r\nKeep-Alive: 5\r\nConnection: X-Gone\r\nX-Gone: 1\r\n");
+    return Answer(
+        connection, "ok",
+        "X-Upper: A\r\nDate: Mon\r\nKeep-Alive: 5\r\nConnection: X-Gone\r\nX-Gone: 1\r\n");
   });
   auto client = Client();
   const auto got = client->Get();
   EXPECT_THAT(got.fields, ElementsAre(std::pair(":status", "200"), std::pair("x-upper", "A"),
-                                      std::pair("content-length", "2")));
+                                      std::pair("date", "Mon"), std::pair("content-length", "2")));
   EXPECT_EQ(got.body, "ok");
 }
 

@@ -62,7 +62,7 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const auto launch = pass.draft.Find<v1::LaunchTemplate>(
       LaunchTemplateKey(side.launch.name(), side.launch.version()));
   const LaunchRecord record =
-      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, pass.now);
+      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now);
   if (launch == nullptr || record.failures > 0) return;
   const auto from = Fullest(*zones, group);
   const bool has_to_leave = !Names(group, from->first);
@@ -77,7 +77,7 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const int there = placement.InZone(zone) - 1;  // without the one that it would take
   if (zone == from->first || (!has_to_leave && here < there + 2)) return;
   const std::string victim = ChooseVictims(group, from->second, 1).front();
-  LaunchOne(pass, group_id, side.launch, *launch,
+  LaunchOne(pass, group_id, side, *launch,
             {.host = host,
              .cause = absl::StrCat(
                  "zone ", from->first, " has ", here, " of the group's instances and zone ", zone,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/core/names.h"
 #include "controller/core/time.h"
 
 namespace remuda::core {
@@ -132,9 +133,19 @@ void ApplyDefaults(v1::LoadBalancer& value) {
 
 void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before) {
   if (!value.has_desired()) {
-    value.set_desired(before == nullptr
+    // Nobody asked for more than the least, and the least is nothing now.
+    const bool is_emptied =
+        before != nullptr && value.min() == 0 && before->desired() == before->min();
+    value.set_desired(before == nullptr || is_emptied
                           ? value.min()
                           : std::max(value.min(), std::min(value.max(), before->desired())));
+  }
+  auto& launch = *value.mutable_launch_template();
+  if (before != nullptr && launch.version() == 0) {
+    const std::string& name = before->launch_template().name();
+    if (launch.name() == name || launch.name() == FullName(kLaunchTemplates, name)) {
+      launch.set_version(before->launch_template().version());
+    }
   }
   if (!value.has_health_check_grace_period()) {
     *value.mutable_health_check_grace_period() = ToProto(kGracePeriod);
@@ -183,6 +194,7 @@ void ClearOutputOnly(v1::AutoScalingGroup& value) {
   value.clear_etag();
   value.clear_deleting();
   value.clear_status();
+  value.clear_launch_template_set_by();
 }
 
 }  // namespace remuda::core

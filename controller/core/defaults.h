@@ -18,7 +18,8 @@ namespace remuda::core {
 void ApplyDefaults(v1::LaunchTemplate& value);
 void ApplyDefaults(v1::TargetGroup& value);
 void ApplyDefaults(v1::LoadBalancer& value);
-// `before`: the group as it is, null for a new one: `desired` left out keeps it within min and max.
+// `before`: the group as it is, null for a new one: `desired` left out keeps it within min and max
+// (but goes to 0 with min, if it stood there), and the version of the same launch template as well.
 void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before);
 void ApplyDefaults(v1::Deployment& value);
 

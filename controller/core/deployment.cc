@@ -47,19 +47,77 @@ int HealthyOf(const Pass& pass, const View& view, const Side& side) {
                     [&](const Member& member) { return IsHealthyNow(pass, view, member); }));
 }
 
-// The rule that aborts a bake: less than half of the desired number is healthy.
-bool IsFailing(const Pass& pass, const View& view, const Side& side) {
-  return 2 * HealthyOf(pass, view, side) < side.desired;
+// How a set of instances does against the number that is wanted of it.
+struct Condition {
+  int healthy = 0;
+  int lost = 0;  // of what is missing: what was there and failed, not what was only asked for
+
+  // The rule that aborts a bake: more than half of the desired number is lost.
+  bool IsFailing(int desired) const { return 2 * lost > desired; }
+};
+
+template <class Counts>
+Condition ConditionOf(const Pass& pass, const View& view, int desired, Counts counts) {
+  Condition out;
+  int failed = 0;
+  for (const Member& member : pass.draft.InstancesOfGroup(view.group_id)) {
+    const v1::Instance& row = *member.second;
+    if (!counts(row)) continue;
+    if (IsHealthyNow(pass, view, member)) {
+      ++out.healthy;
+    } else if (IsLeavingState(row.state())) {
+      failed += row.unhealthy() && pass.now < FromProto(row.state_time()) + kFailureCounts;
+    } else {
+      failed += row.unhealthy() || row.has_in_service_time();
+    }
+  }
+  out.lost = std::min(failed, std::max(0, desired - out.healthy));
+  return out;
+}
+
+// What runs the deployment's version.
+Condition NewCondition(const Pass& pass, const View& view) {
+  return ConditionOf(pass, view, view.new_side.desired, [&](const v1::Instance& row) {
+    return IsSame(row.launch_template(), view.row.to());
+  });
+}
+
+// What has the traffic while the new instances are launched.
+Condition ServingCondition(const Pass& pass, const View& view) {
+  return ConditionOf(pass, view, view.new_side.desired,
+                     [](const v1::Instance& row) { return !IsWithheld(row); });
+}
+
+// Whether checks of live proxies tell that an instance of the group works.
+bool HasChecks(const Pass& pass, const v1::AutoScalingGroup& group) {
+  const auto& ids = group.target_groups();
+  return std::any_of(ids.begin(), ids.end(), [&](const std::string& target_group) {
+    return !pass.gates.Serving(target_group).empty();
+  });
+}
+
+// Why an instance that is in service has not shown yet that it stays there; empty if it has. Where
+// no check tells that it works, only its living does.
+std::string NotProven(Pass& pass, const View& view, const Member& member) {
+  if (HasChecks(pass, view.group)) return "";
+  const Duration time = std::min(kStableAfter, FromProto(view.row.health_deadline()) / 2);
+  const Time until = FromProto(member.second->in_service_time()) + time;
+  pass.DueAt(until);
+  if (pass.now >= until) return "";
+  return absl::StrCat("instance ", member.first, " has no health check and must live for ",
+                      absl::FormatDuration(time));
 }
 
 // Why the side may not take the traffic yet; empty if it may: `enough` in service, each
 // found healthy by every live proxy that will send to it, and every live proxy has confirmed it.
-std::string NotReady(const Pass& pass, const View& view, const Side& side, int enough) {
+std::string NotReady(Pass& pass, const View& view, const Side& side, int enough) {
   int ready = 0;
   std::string why;
-  for (const auto& [id, row] : side.members) {
+  for (const Member& member : side.members) {
+    const auto& [id, row] = member;
     if (row->state() != v1::INSTANCE_STATE_IN_SERVICE || row->unhealthy()) continue;
     std::string reason = NotHealthyAt(pass.gates, id, view.group);
+    if (reason.empty()) reason = NotProven(pass, view, member);
     if (reason.empty()) {
       reason = pass.gates.Unconfirmed(pass.draft.CommitOf<v1::Instance>(id));
       if (!reason.empty()) reason = absl::StrCat("instance ", id, ": ", reason);
@@ -71,8 +129,8 @@ std::string NotReady(const Pass& pass, const View& view, const Side& side, int e
     }
   }
   if (ready >= enough) return "";
-  std::string out = absl::StrCat(ready, " of ", side.desired, " instances of ", TextOf(side.launch),
-                                 " are ready");
+  std::string out =
+      absl::StrCat(ready, " of ", enough, " instances of ", TextOf(side.launch), " are ready");
   if (!why.empty()) absl::StrAppend(&out, "; ", why);
   if (why.empty() && !view.group.status().waiting().empty()) {
     absl::StrAppend(&out, "; ", view.group.status().waiting());
@@ -85,24 +143,46 @@ std::string RowUnconfirmed(const Pass& pass, const View& view) {
   return pass.gates.Unconfirmed(pass.draft.CommitOf<Deployment>(view.id));
 }
 
+// How many of the new side must be ready for the traffic to move. All, unless what serves is
+// failing: then more than serve now are better.
+int EnoughToShift(const Pass& pass, const View& view) {
+  const int desired = view.new_side.desired;
+  const Condition serving = ServingCondition(pass, view);
+  if (serving.healthy > 0 && !serving.IsFailing(desired)) return desired;
+  return std::min(desired, serving.healthy + 1);
+}
+
+// The same for the way back. As many as serve now will do: more than that may have no room beside
+// them.
+int EnoughToShiftBack(const Pass& pass, const View& view) {
+  return std::min(view.old_side.desired, std::max(1, HealthyOf(pass, view, view.new_side)));
+}
+
+// Why the old side may not be given up when the bake is over: it serves nothing any more, but it is
+// what a rollback returns to while less than half of the new side is up.
+std::string NotHalfUp(const Pass& pass, const View& view) {
+  const int healthy = HealthyOf(pass, view, view.new_side);
+  if (view.row.promoted() || 2 * healthy >= view.new_side.desired) return "";
+  return absl::StrCat(healthy, " of ", view.new_side.desired, " instances of ",
+                      TextOf(view.row.to()), " are up");
+}
+
 // What keeps the deployment from its next phase; empty: nothing.
-std::string Obstacle(const Pass& pass, const View& view) {
+std::string Obstacle(Pass& pass, const View& view) {
   switch (view.row.phase()) {
     case v1::DEPLOYMENT_PHASE_LAUNCHING:
     case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING: {
       if (std::string why = RowUnconfirmed(pass, view); !why.empty()) return why;
       if (view.row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
-        return NotReady(pass, view, view.new_side, view.new_side.desired);
+        return NotReady(pass, view, view.new_side, EnoughToShift(pass, view));
       }
       // While the new side fails its users, a part of the old one is better than none.
-      if (IsFailing(pass, view, view.new_side) &&
-          HealthyOf(pass, view, view.old_side) > HealthyOf(pass, view, view.new_side)) {
+      if (const Condition serving = NewCondition(pass, view);
+          serving.IsFailing(view.new_side.desired) &&
+          HealthyOf(pass, view, view.old_side) > serving.healthy) {
         return "";
       }
-      // As many as serve now will do: more than that may have no room beside them.
-      return NotReady(
-          pass, view, view.old_side,
-          std::min(view.old_side.desired, std::max(1, HealthyOf(pass, view, view.new_side))));
+      return NotReady(pass, view, view.old_side, EnoughToShiftBack(pass, view));
     }
     case v1::DEPLOYMENT_PHASE_SHIFTING:
     case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
@@ -110,7 +190,7 @@ std::string Obstacle(const Pass& pass, const View& view) {
     case v1::DEPLOYMENT_PHASE_BAKING: {
       if (std::string why = RowUnconfirmed(pass, view); !why.empty()) return why;
       const Time end = DeploymentDeadline(view.row);
-      if (view.row.promoted() || pass.now >= end) return "";
+      if (view.row.promoted() || pass.now >= end) return NotHalfUp(pass, view);
       return absl::StrCat("the old version stays warm until ",
                           absl::FormatTime(end, absl::UTCTimeZone()));
     }
@@ -137,8 +217,9 @@ std::string Failure(Pass& pass, const View& view) {
     return "";
   }
   const LaunchRecord record =
-      LaunchRecordOf(pass.draft.InstancesOfGroup(view.group_id), view.row.to(), pass.now);
-  if (record.failures >= kDeploymentLaunchFailures) {
+      LaunchRecordOf(pass.draft.InstancesOfGroup(view.group_id), view.row.to(), view.id, pass.now);
+  const int healthy = HealthyOf(pass, view, view.new_side);
+  if (record.failures >= std::max(kDeploymentLaunchFailures, healthy)) {
     return absl::StrCat(record.failures, " launches of ", TextOf(view.row.to()),
                         " failed in a row; the last: ", record.last_cause);
   }
@@ -152,10 +233,9 @@ std::string Failure(Pass& pass, const View& view) {
     }
   }
   if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING) return "";
-  if (IsFailing(pass, view, view.new_side)) {
-    return absl::StrCat("only ", HealthyOf(pass, view, view.new_side), " of ",
-                        view.new_side.desired, " instances of ", TextOf(view.row.to()),
-                        " are healthy");
+  if (NewCondition(pass, view).IsFailing(view.new_side.desired)) {
+    return absl::StrCat("only ", healthy, " of ", view.new_side.desired, " instances of ",
+                        TextOf(view.row.to()), " are healthy");
   }
   return "";
 }
@@ -223,14 +303,28 @@ void Announce(Pass& pass, const View& view) {
   pass.Put(view.id, std::move(after));
 }
 
-// What the group runs from now on.
+// What new instances of the group run from now on, by the deployment's word.
 void SetTemplate(Pass& pass, const View& view, const v1::LaunchTemplateRef& launch) {
   v1::AutoScalingGroup after = view.group;
   *after.mutable_launch_template() = launch;
+  after.set_launch_template_set_by(view.id);
   pass.Put(view.group_id, std::move(after));
 }
 
-// Old instances that drain but still run are taken back, as many as are missing.
+// Gives the traffic to one side and keeps it from the other.
+void MoveTraffic(Pass& pass, const View& view, const Side& to, const Side& from) {
+  for (const Side* side : {&to, &from}) {
+    for (const auto& [id, row] : side->members) {
+      // What drains already gets none: it needs no word, and would have to be confirmed again.
+      if (IsLeavingState(row->state())) continue;
+      v1::Instance after = *row;
+      after.set_withheld_by(side == &to ? "" : view.id);
+      pass.Put(id, std::move(after));
+    }
+  }
+}
+
+// Old instances that drain for the deployment but still run are taken back, as many as are missing.
 void TakeBack(Pass& pass, const View& view) {
   int missing = view.old_side.desired;
   for (const auto& [id, row] : view.old_side.members) {
@@ -238,7 +332,7 @@ void TakeBack(Pass& pass, const View& view) {
   }
   for (const auto& [id, row] : view.old_side.members) {
     if (missing <= 0) return;
-    if (row->state() != v1::INSTANCE_STATE_DRAINING || row->unhealthy() ||
+    if (row->state() != v1::INSTANCE_STATE_DRAINING || row->unhealthy() || !IsWithheld(*row) ||
         ProcessOf(pass.seen, id, *row).process != Process::kRunning) {
       continue;
     }
@@ -254,12 +348,17 @@ void TakeBack(Pass& pass, const View& view) {
 
 void Advance(Pass& pass, const View& view) {
   switch (view.row.phase()) {
-    case v1::DEPLOYMENT_PHASE_LAUNCHING:
+    case v1::DEPLOYMENT_PHASE_LAUNCHING: {
+      const int enough = EnoughToShift(pass, view);
+      MoveTraffic(pass, view, view.new_side, view.old_side);
       Enter(pass, view, v1::DEPLOYMENT_PHASE_SHIFTING,
-            absl::StrCat("every live proxy finds all ", view.new_side.desired,
-                         " new instances healthy"),
+            enough == view.new_side.desired
+                ? absl::StrCat("every live proxy finds all ", enough, " new instances healthy")
+                : absl::StrCat("what served is failing, and ", enough, " of ",
+                               view.new_side.desired, " new instances are more"),
             "");
       return;
+    }
     case v1::DEPLOYMENT_PHASE_SHIFTING:
       Enter(pass, view, v1::DEPLOYMENT_PHASE_BAKING, "every live proxy has confirmed the shift",
             "");
@@ -273,6 +372,7 @@ void Advance(Pass& pass, const View& view) {
       Enter(pass, view, v1::DEPLOYMENT_PHASE_SUCCEEDED, "the old instances are gone", "");
       return;
     case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
+      MoveTraffic(pass, view, view.old_side, view.new_side);
       Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, "the old version is ready", "");
       return;
     case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
@@ -294,11 +394,6 @@ bool IsRollback(DeploymentPhase phase) {
 }
 
 }  // namespace
-
-bool ServesNewSide(DeploymentPhase phase) {
-  return phase == v1::DEPLOYMENT_PHASE_SHIFTING || phase == v1::DEPLOYMENT_PHASE_BAKING ||
-         phase == v1::DEPLOYMENT_PHASE_DRAINING || phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING;
-}
 
 Time DeploymentDeadline(const Deployment& deployment) {
   switch (deployment.phase()) {
@@ -338,9 +433,7 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
     Announce(pass, view);
     return;
   }
-  if (IsRollback(row->phase()) && IsSame(view.group.launch_template(), row->to())) {
-    SetTemplate(pass, view, row->from());
-  }
+  if (IsRollback(row->phase())) SetTemplate(pass, view, row->from());
   if (row->paused()) return;
   if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) TakeBack(pass, view);
   if (!row->automatic_rollback_disabled()) {

@@ -1,5 +1,6 @@
 // Deployment: the phases of a blue/green deployment. No phase is left before every live proxy has
-// confirmed what it did.
+// confirmed what it did. It begins from whatever serves, be it one version or several, and lowers
+// nothing of that before the new instances are confirmed.
 //
 // LAUNCHING ─► SHIFTING ─► BAKING ─► DRAINING ─► SUCCEEDED
 //     │            └───────────┴─────────┴─► ROLLBACK_LAUNCHING ─► ROLLBACK_SHIFTING ─┐
@@ -26,8 +27,5 @@ std::string DeploymentWaiting(Pass& pass, const v1::Deployment& deployment,
 
 // When it goes on or gives up if nothing else happens; InfiniteFuture if it does neither by time.
 Time DeploymentDeadline(const v1::Deployment& deployment);
-
-// Whether the phase gives the traffic to the new side.
-bool ServesNewSide(v1::DeploymentPhase phase);
 
 }  // namespace remuda::core

@@ -2,7 +2,11 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "controller/core/deployment.h"
 #include "controller/core/gates.h"
@@ -45,18 +49,51 @@ Numbers CountOf(const InstanceList& members) {
   return numbers;
 }
 
-void Fill(const Side& side, bool serves, v1::DeploymentSide& out) {
+int ServingOf(const InstanceList& members) {
+  return static_cast<int>(std::count_if(members.begin(), members.end(), [](const Member& member) {
+    return IsServing(*member.second);
+  }));
+}
+
+void Fill(const Side& side, v1::DeploymentSide& out) {
   const Numbers numbers = CountOf(side.members);
   out.set_version(side.launch.version());
   out.set_desired(side.desired);
   out.set_pending(numbers.pending);
   out.set_in_service(numbers.in_service);
   out.set_terminating(numbers.terminating);
-  out.set_traffic_percent(serves ? 100 : 0);
 }
 
-// The part after the collection: "blue-3" of "deployments/blue-3".
-std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
+std::vector<v1::RunningVersion> RunningOf(const InstanceList& members) {
+  std::map<std::pair<std::string, int>, v1::RunningVersion> versions;
+  for (const auto& [id, row] : members) {
+    if (!IsUp(row->state()) && row->state() != v1::INSTANCE_STATE_UNKNOWN) continue;
+    const v1::LaunchTemplateRef& ref = row->launch_template();
+    v1::RunningVersion& version = versions[{ref.name(), ref.version()}];
+    *version.mutable_launch_template() = ref;
+    version.set_instances(version.instances() + 1);
+    version.set_serving(version.serving() + IsServing(*row));
+  }
+  std::vector<v1::RunningVersion> out;
+  for (auto& [key, version] : versions) out.push_back(std::move(version));
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto& a, const auto& b) { return a.instances() > b.instances(); });
+  return out;
+}
+
+// What instances run beside the group's version though no deployment moves them; empty if nothing.
+std::string DriftOf(std::string_view id, const v1::AutoScalingGroup& group) {
+  std::string others;
+  for (const v1::RunningVersion& version : group.status().running_versions()) {
+    if (IsSame(version.launch_template(), group.launch_template())) continue;
+    absl::StrAppend(&others, others.empty() ? "" : ", ", version.instances(), " of ",
+                    TextOf(version.launch_template()));
+  }
+  if (others.empty()) return "";
+  return absl::StrCat("new instances run ", TextOf(group.launch_template()), ", but there are ",
+                      others, ": `remuda deploy asg/", std::string(id), " --template ",
+                      TextOf(group.launch_template()), "` moves all to it");
+}
 
 }  // namespace
 
@@ -74,22 +111,38 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
   const auto group = draft.Find<v1::AutoScalingGroup>(deployment.auto_scaling_group());
   if (ended || group == nullptr) return out;
   const auto sides = SidesOf(draft, deployment.auto_scaling_group(), *group, &deployment);
-  Fill(sides[0], !serves_new, *out.mutable_old_side());
-  Fill(sides[1], serves_new, *out.mutable_new_side());
+  Fill(sides[0], *out.mutable_old_side());
+  Fill(sides[1], *out.mutable_new_side());
+  const int old_serving = ServingOf(sides[0].members);
+  const int new_serving = ServingOf(sides[1].members);
+  if (old_serving + new_serving > 0) {
+    const int percent = 100 * new_serving / (old_serving + new_serving);
+    out.mutable_old_side()->set_traffic_percent(100 - percent);
+    out.mutable_new_side()->set_traffic_percent(percent);
+  }
   Draft copy = draft;  // a pass could edit; this one only looks
   Pass pass(copy, seen, now);
-  out.set_waiting(DeploymentWaiting(pass, deployment, IdOf(deployment.name())));
+  out.set_waiting(DeploymentWaiting(pass, deployment, ShortNameOf(deployment.name())));
   if (const Time deadline = DeploymentDeadline(deployment); deadline != absl::InfiniteFuture()) {
     *out.mutable_deadline_time() = ToProto(deadline);
   }
   return out;
 }
 
+std::string IdlePolicies(const v1::AutoScalingGroup& group) {
+  if (group.policies().empty()) return "";
+  return absl::StrCat(
+      "this version does not act on scaling policies (", group.policies(0).name(),
+      group.policies_size() > 1 ? absl::StrCat(" and ", group.policies_size() - 1, " more") : "",
+      "): desired stays ", group.desired(), " until somebody changes it");
+}
+
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time,
                               const v1::AutoScalingGroup& group) {
   v1::AutoScalingGroup out = group;
-  const std::string id = IdOf(group.name());
-  const Numbers numbers = CountOf(draft.InstancesOfGroup(id));
+  const std::string id = ShortNameOf(group.name());
+  const InstanceList members = draft.InstancesOfGroup(id);
+  const Numbers numbers = CountOf(members);
   auto& status = *out.mutable_status();
   status.set_pending(numbers.pending);
   status.set_in_service(numbers.in_service);
@@ -98,6 +151,13 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time
   std::string deployment;
   ActiveDeployment(draft, id, &deployment);
   status.set_deployment(deployment);
+  for (v1::RunningVersion& version : RunningOf(members)) {
+    *status.add_running_versions() = std::move(version);
+  }
+  if (std::string drift = DriftOf(id, out); deployment.empty() && !drift.empty()) {
+    status.add_warnings(std::move(drift));
+  }
+  if (std::string idle = IdlePolicies(out); !idle.empty()) status.add_warnings(std::move(idle));
   if (!seen.store.error.empty()) {
     status.set_waiting(absl::StrCat(status.waiting(), status.waiting().empty() ? "" : "; ",
                                     "the store commits nothing, so instances are neither started "
@@ -110,7 +170,7 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time
 v1::LoadBalancer Describe(const Draft& draft, const Observations& seen, Time now,
                           const v1::LoadBalancer& balancer) {
   v1::LoadBalancer out = balancer;
-  const std::string id = IdOf(balancer.name());
+  const std::string id = ShortNameOf(balancer.name());
   draft.ForEach<v1::Proxy>([&](const std::string& proxy, const v1::Proxy&) {
     const auto it = seen.proxies.find(proxy);
     if (it == seen.proxies.end() || !IsLive(seen, &it->second, now)) return;

@@ -2,6 +2,8 @@
 // the loop thread. Pure.
 #pragma once
 
+#include <string>
+
 #include "controller/core/draft.h"
 #include "controller/core/observations.h"
 
@@ -11,8 +13,11 @@ namespace remuda::core {
 v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
                         const v1::Deployment& deployment);
 
-// With the counts of status, the deployment under way, and in `waiting` also what keeps the store
-// from committing.
+// That the group's scaling policies have no effect yet, for a person; empty if it has none.
+std::string IdlePolicies(const v1::AutoScalingGroup& group);
+
+// With the counts, versions and warnings of status, the deployment under way, and in `waiting` also
+// what keeps the store from committing.
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
                               const v1::AutoScalingGroup& group);
 

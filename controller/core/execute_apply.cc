@@ -3,6 +3,7 @@
 #include "controller/core/defaults.h"
 #include "controller/core/execute_internal.h"
 #include "controller/core/field_mask.h"
+#include "controller/core/members.h"
 
 namespace remuda::core {
 namespace {
@@ -40,6 +41,15 @@ class Apply {
   void CheckPorts();
   void Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
             std::vector<std::string> changes, std::string_view caveat = "");
+  // What a deployment decided stays, unless the request says otherwise.
+  void KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
+                    v1::AutoScalingGroup& value);
+  template <class T>
+  void KeepDeployed(int, const std::shared_ptr<const T>&, T&) {}
+  // What a person should know of the resource as it is now.
+  void Warn(int index, const v1::AutoScalingGroup& value);
+  template <class T>
+  void Warn(int, const T&) {}
   void Fail(const absl::Status& status) {
     if (failure_.ok()) failure_ = status;
   }
@@ -142,6 +152,38 @@ void Apply::ApplyTemplate(int index, v1::LaunchTemplate value) {
        std::move(put.changes));
 }
 
+void Apply::KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
+                         v1::AutoScalingGroup& value) {
+  if (before == nullptr || request_.overwrite_deployed_template()) return;
+  const std::string& deployment = before->launch_template_set_by();
+  if (deployment.empty() || IsSame(before->launch_template(), value.launch_template())) return;
+  const std::string group(IdOf(value.name()));
+  const std::string wanted = TextOf(value.launch_template());
+  response_.mutable_results(index)->add_warnings(
+      absl::StrCat("launch_template stays ", TextOf(before->launch_template()), ", which ",
+                   NameOf<v1::Deployment>(deployment), " set, and does not become ", wanted,
+                   ": `remuda deploy asg/", group, " --template ", wanted,
+                   "` moves the group, `remuda apply --overwrite-deployed-template` changes new "
+                   "instances only"));
+  *value.mutable_launch_template() = before->launch_template();
+  value.set_launch_template_set_by(deployment);
+}
+
+void Apply::Warn(int index, const v1::AutoScalingGroup& value) {
+  auto& result = *response_.mutable_results(index);
+  const v1::LaunchTemplateRef& runs = value.launch_template();
+  const int newest = NewestVersion(draft_, runs.name());
+  if (request_.resources(index).auto_scaling_group().launch_template().version() == 0 &&
+      newest > runs.version()) {
+    result.add_warnings(absl::StrCat(
+        "launch_template stays ", TextOf(runs), ", as no version is named; the newest is ", newest,
+        ": `remuda deploy asg/", std::string(IdOf(value.name())), " --template ", runs.name(), ":",
+        newest, "` moves the group to it"));
+  }
+  const v1::AutoScalingGroup shown = Describe(draft_, context_.seen, context_.now, value);
+  for (const std::string& warning : shown.status().warnings()) result.add_warnings(warning);
+}
+
 absl::Status CheckChange(const Draft& draft, const std::string& id,
                          const v1::AutoScalingGroup& before, const v1::AutoScalingGroup& after) {
   return CheckGroupChange(draft, id, before, after);
@@ -160,8 +202,10 @@ void Apply::ApplyNamed(int index, T value) {
   Prepare(violations_, At<T>(index), references_, id, before.get(), context_, value);
   if (violations_.size() > wrong || id.empty()) return;
   Fail(CheckEtagOf(id, before, etag));
+  KeepDeployed(index, before, value);
   std::string name = value.name();
   const std::string caveat = CaveatOf(value);
+  Warn(index, value);
   if (before == nullptr) {
     Fail(CheckQuota<T>(draft_));
     draft_.Put(id, std::move(value));

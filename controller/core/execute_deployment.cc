@@ -1,17 +1,10 @@
 // Commands on deployments. What each phase does is Reconcile's (reconcile.h).
 #include "controller/core/defaults.h"
 #include "controller/core/execute_internal.h"
+#include "controller/core/members.h"
 
 namespace remuda::core {
 namespace {
-
-std::string RefText(const v1::LaunchTemplateRef& ref) {
-  return absl::StrCat(ref.name(), ":", ref.version());
-}
-
-bool SameRef(const v1::LaunchTemplateRef& a, const v1::LaunchTemplateRef& b) {
-  return a.name() == b.name() && a.version() == b.version();
-}
 
 void Enter(v1::Deployment& value, v1::DeploymentPhase phase, const Context& context) {
   value.set_phase(phase);
@@ -98,16 +91,11 @@ absl::StatusOr<std::optional<Row<v1::Deployment>>> MayBegin(const Draft& draft,
         absl::StrCat(full, " is under way (", phase,
                      "); one deployment a group: wait for it, roll it back, or supersede"));
   }
-  if (active->value->phase() != v1::DEPLOYMENT_PHASE_LAUNCHING) {
-    return FailedPrecondition(
-        "DEPLOYMENT_PAST_LAUNCHING",
-        absl::StrCat(
-            full, " is ", phase,
-            ": traffic has moved; roll it back first, it can be superseded only while LAUNCHING"));
-  }
   return active;
 }
 
+// Ends it where it is. What serves then goes on serving under the next one; what it kept from
+// traffic is the next one's if that wants the version, and drained if not.
 void Supersede(Draft& draft, const Row<v1::Deployment>& active, const std::string& by,
                const Context& context) {
   v1::Deployment value = *active.value;
@@ -115,7 +103,7 @@ void Supersede(Draft& draft, const Row<v1::Deployment>& active, const std::strin
   value.set_rollback_reason(absl::StrCat("superseded by ", NameOf<v1::Deployment>(by)));
   CancelActivity(draft, value, context);
   NoteDeployment(draft, context, active.id, value,
-                 absl::StrCat("Ended ", value.name(), " before any traffic moved"),
+                 absl::StrCat("Ended ", value.name(), " in ", PhaseText(active.value->phase())),
                  absl::StrCat("a person began ", NameOf<v1::Deployment>(by), " in its place"));
   draft.Put(active.id, std::move(value));
 }
@@ -147,6 +135,15 @@ absl::StatusOr<v1::Deployment> SetPaused(Draft& draft, const std::string& name, 
   return Answer<v1::Deployment>(draft, context, row->id);
 }
 
+// Whether an instance of the group that is up runs the version.
+bool IsRun(const Draft& draft, const std::string& group, const v1::LaunchTemplateRef& version) {
+  const InstanceList all = draft.InstancesOfGroup(group);
+  return std::any_of(all.begin(), all.end(), [&](const Member& member) {
+    return IsSame(member.second->launch_template(), version) &&
+           !IsLeavingState(member.second->state());
+  });
+}
+
 // After SUCCEEDED: a new deployment the other way.
 absl::StatusOr<v1::Deployment> Undo(Draft& draft, const Row<v1::Deployment>& row,
                                     const std::string& cause, const Context& context) {
@@ -158,19 +155,26 @@ absl::StatusOr<v1::Deployment> Undo(Draft& draft, const Row<v1::Deployment>& row
     return change;
   const auto active = MayBegin(draft, group_id, false);
   if (!active.ok()) return active.status();
-  if (!SameRef(group->launch_template(), done.to())) {
+  if (!done.rollback_of().empty()) {
+    return FailedPrecondition(
+        "ROLLBACK_DONE",
+        absl::StrCat(done.name(), " is itself the rollback of ",
+                     NameOf<v1::Deployment>(done.rollback_of()), ", and ", TextOf(done.to()),
+                     " runs; deploy ", TextOf(done.from()), " if you want it again"));
+  }
+  if (!IsSame(group->launch_template(), done.to()) && !IsRun(draft, group_id, done.to())) {
     return FailedPrecondition(
         "VERSION_MOVED_ON",
-        absl::StrCat(done.name(), ": ", group->name(), " runs ", RefText(group->launch_template()),
-                     " by now, not ", RefText(done.to()), "; deploy the version that you want"));
+        absl::StrCat(done.name(), ": ", group->name(), " runs ", TextOf(group->launch_template()),
+                     " by now, not ", TextOf(done.to()), "; deploy the version that you want"));
   }
   if (draft.Find<v1::LaunchTemplate>(
           LaunchTemplateKey(done.from().name(), done.from().version())) == nullptr) {
     return FailedPrecondition("VERSION_DELETED", absl::StrCat(done.name(), ": launch template ",
-                                                              RefText(done.from()), " is deleted"));
+                                                              TextOf(done.from()), " is deleted"));
   }
   v1::Deployment value;
-  *value.mutable_from() = done.to();
+  *value.mutable_from() = RunsBeside(draft, group_id, *group, done.from());
   *value.mutable_to() = done.from();
   *value.mutable_strategy() = done.strategy();
   *value.mutable_health_deadline() = done.health_deadline();
@@ -178,8 +182,8 @@ absl::StatusOr<v1::Deployment> Undo(Draft& draft, const Row<v1::Deployment>& row
   value.set_rollback_of(row.id);
   const std::string id = Begin(draft, group_id, std::move(value), context);
   NoteDeployment(draft, context, id, done,
-                 absl::StrCat("Began ", NameOf<v1::Deployment>(id), ": ", RefText(done.to()),
-                              " -> ", RefText(done.from()), ", to undo ", done.name()),
+                 absl::StrCat("Began ", NameOf<v1::Deployment>(id), ": ", TextOf(done.to()), " -> ",
+                              TextOf(done.from()), ", to undo ", done.name()),
                  cause);
   return Answer<v1::Deployment>(draft, context, id);
 }
@@ -214,12 +218,12 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::CreateDeploymentR
     return change;
   const auto active = MayBegin(draft, group_id, request.supersede());
   if (!active.ok()) return active.status();
-  *value.mutable_from() = group->launch_template();
-  if (SameRef(value.from(), value.to())) {
+  *value.mutable_from() = RunsBeside(draft, group_id, *group, value.to());
+  if (IsSame(value.from(), value.to())) {
     return FailedPrecondition(
-        "SAME_VERSION", absl::StrCat(group->name(), " runs ", RefText(value.to()), " already"));
+        "SAME_VERSION", absl::StrCat(group->name(), " runs ", TextOf(value.to()), " already"));
   }
-  const std::string what = absl::StrCat(RefText(value.from()), " -> ", RefText(value.to()));
+  const std::string what = absl::StrCat(TextOf(value.from()), " -> ", TextOf(value.to()));
   const std::string id = Begin(draft, group_id, std::move(value), context);
   if (active->has_value()) Supersede(draft, **active, id, context);
   v1::Deployment answer = Answer<v1::Deployment>(draft, context, id);
@@ -274,7 +278,10 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
                               absl::StrCat(row->value->name(), " is rolled back already: ",
                                            row->value->rollback_reason()));
   }
-  if (IsRollingBack(phase)) return Answer<v1::Deployment>(draft, context, row->id);
+  // A rollback is under way: asked for again it is what it is.
+  if (IsRollingBack(phase) || !row->value->rollback_of().empty()) {
+    return Answer<v1::Deployment>(draft, context, row->id);
+  }
   v1::Deployment value = *row->value;
   // Before any traffic moved the old set is whole: only the new one has to go.
   Enter(value,
@@ -284,7 +291,7 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
   value.set_rollback_reason(cause);
   value.set_paused(false);
   NoteDeployment(draft, context, row->id, value,
-                 absl::StrCat("Rolling ", value.name(), " back to ", RefText(value.from())), cause);
+                 absl::StrCat("Rolling ", value.name(), " back to ", TextOf(value.from())), cause);
   draft.Put(row->id, std::move(value));
   return Answer<v1::Deployment>(draft, context, row->id);
 }

@@ -1,5 +1,7 @@
-// Commands on auto scaling groups and instances beside create and update.
+// Commands on auto scaling groups beside create and update (execute_resource.cc has those), and on
+// instances.
 #include "controller/core/execute_internal.h"
+#include "controller/core/members.h"
 
 namespace remuda::core {
 namespace {
@@ -10,12 +12,7 @@ absl::Status RefuseDeleting(const v1::AutoScalingGroup& group) {
       "GROUP_DELETING", absl::StrCat(group.name(), ": it is being deleted and takes no changes"));
 }
 
-bool IsOnTheWayDown(v1::InstanceState state) {
-  return state == v1::INSTANCE_STATE_DRAINING || state == v1::INSTANCE_STATE_TERMINATING_WAIT ||
-         state == v1::INSTANCE_STATE_STOPPING || state == v1::INSTANCE_STATE_TERMINATED;
-}
-
-// Lowers desired by one, and says so in the draft; refused at min.
+// Lowers the desired number of the instance's group by one; refused at min.
 absl::Status LowerDesired(Draft& draft, const v1::Instance& instance) {
   const auto group = draft.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
   if (group == nullptr) return absl::OkStatus();  // it goes with its group
@@ -30,6 +27,28 @@ absl::Status LowerDesired(Draft& draft, const v1::Instance& instance) {
   lowered.set_desired(group->desired() - 1);
   draft.Put(instance.auto_scaling_group(), std::move(lowered));
   return absl::OkStatus();
+}
+
+// Why no replacement of the instance can be in service before it is drained; empty if one can.
+std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::Instance& instance) {
+  if (instance.state() != v1::INSTANCE_STATE_IN_SERVICE) return "it is not in service";
+  const auto group = draft.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
+  if (group == nullptr || group->deleting()) return "its group is being deleted";
+  const auto deployment = ActiveDeployment(draft, instance.auto_scaling_group(), nullptr);
+  for (const Side& side : SidesOf(draft, instance.auto_scaling_group(), *group, deployment.get())) {
+    int up = 0;
+    bool is_here = false;
+    for (const auto& [other, row] : side.members) {
+      up += IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
+      is_here = is_here || other == id;
+    }
+    if (!is_here) continue;
+    if (up > side.desired) return "more are up than are desired";
+    if (up >= group->max()) {
+      return absl::StrCat("max ", group->max(), " leaves no room for another beside it");
+    }
+  }
+  return "";
 }
 
 }  // namespace
@@ -47,6 +66,7 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequ
   const auto active = FindActiveDeployment(draft, row->id);
   if (live == 0 && !active.has_value()) {
     for (const auto& [id, instance] : instances) draft.Delete<v1::Instance>(id);
+    for (const std::string& id : DeploymentsOf(draft, row->id)) draft.Delete<v1::Deployment>(id);
     draft.Delete<v1::AutoScalingGroup>(row->id);
     NoteDone(draft, context, {.resource = full, .description = absl::StrCat("Deleted ", full)});
     return Empty();
@@ -104,7 +124,7 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
   if (!row.ok()) return row.status();
   v1::Instance value = *row->value;
   const bool is_unknown = value.state() == v1::INSTANCE_STATE_UNKNOWN;
-  if (IsOnTheWayDown(is_unknown ? value.state_before_unknown() : value.state())) {
+  if (IsLeavingState(is_unknown ? value.state_before_unknown() : value.state())) {
     return FailedPrecondition(
         "INSTANCE_TERMINATING",
         absl::StrCat(
@@ -112,27 +132,37 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
             value.state() == v1::INSTANCE_STATE_TERMINATED ? "terminated" : "on its way down",
             " already (", value.state_reason(), ")"));
   }
+  if (value.terminate_requested() && !request.decrement_desired()) {
+    return Answer<v1::Instance>(draft, context, row->id);
+  }
   if (request.decrement_desired()) {
     if (absl::Status lowered = LowerDesired(draft, value); !lowered.ok()) return lowered;
   }
-  const std::string cause = request.decrement_desired()
-                                ? "a person asked to terminate it and to lower desired by one"
-                                : "a person asked to terminate it";
-  // On a host that is lost nothing can be drained: it is when the host is back.
+  std::string cause = request.decrement_desired()
+                          ? "a person asked to terminate it and to lower desired by one"
+                          : "a person asked to terminate it";
+  std::string done = absl::StrCat("Took ", value.name(), " on ", NameOf<v1::Host>(value.host()),
+                                  " out of service to end it");
   if (is_unknown) {
+    // On a host that is lost nothing can be drained: it is when the host is back.
     value.set_state_before_unknown(v1::INSTANCE_STATE_DRAINING);
+  } else if (const std::string why = WhyEndedFirst(draft, row->id, value);
+             !request.decrement_desired() && why.empty()) {
+    value.set_terminate_requested(true);
+    absl::StrAppend(&cause, "; it is drained when another is in service in its place");
+    done = absl::StrCat("Marked ", value.name(), " on ", NameOf<v1::Host>(value.host()),
+                        " to be replaced");
   } else {
+    if (!request.decrement_desired()) absl::StrAppend(&cause, "; it goes first: ", why);
     value.set_state(v1::INSTANCE_STATE_DRAINING);
     *value.mutable_state_time() = ToProto(context.now);
   }
   value.set_state_reason(cause);
-  NoteDone(
-      draft, context,
-      {.resource = NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
-       .description = absl::StrCat("Took ", value.name(), " on ", NameOf<v1::Host>(value.host()),
-                                   " out of service to end it"),
-       .cause = cause,
-       .instance = row->id});
+  NoteDone(draft, context,
+           {.resource = NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
+            .description = done,
+            .cause = cause,
+            .instance = row->id});
   draft.Put(row->id, std::move(value));
   return Answer<v1::Instance>(draft, context, row->id);
 }

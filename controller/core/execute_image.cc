@@ -29,6 +29,14 @@ v1::LaunchTemplate ContentOf(v1::LaunchTemplate value) {
   return value;
 }
 
+// Whether the deployment is the one that set what its group runs: a rollback of it needs both of
+// its versions.
+bool CanBeUndone(const Draft& draft, std::string_view id, const v1::Deployment& value) {
+  const auto group = draft.Find<v1::AutoScalingGroup>(value.auto_scaling_group());
+  return group != nullptr && group->launch_template_set_by() == id &&
+         value.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED && value.rollback_of().empty();
+}
+
 // Why a template's versions (one, or with 0 all) cannot go: who refers to them. Empty if nobody
 // does.
 std::string UserOf(const Draft& draft, std::string_view id, int version) {
@@ -50,9 +58,10 @@ std::string UserOf(const Draft& draft, std::string_view id, int version) {
   });
   if (!user.empty()) return user;
   draft.ForEach<v1::Deployment>([&](const std::string& deployment, const v1::Deployment& value) {
-    if (user.empty() && !IsOver(value.phase()) &&
-        (is_meant(value.from()) || is_meant(value.to()))) {
-      user = NameOf<v1::Deployment>(deployment);
+    if (!user.empty() || (!is_meant(value.from()) && !is_meant(value.to()))) return;
+    if (!IsOver(value.phase())) user = NameOf<v1::Deployment>(deployment);
+    if (CanBeUndone(draft, deployment, value)) {
+      user = absl::StrCat("the rollback of ", NameOf<v1::Deployment>(deployment));
     }
   });
   return user;

@@ -3,14 +3,15 @@
 #include "controller/core/defaults.h"
 #include "controller/core/execute_internal.h"
 #include "controller/core/field_mask.h"
+#include "controller/core/members.h"
 
 namespace remuda::core {
 namespace {
 
 const std::vector<std::string_view>& ReadOnlyFields() {
-  static const auto* const kFields =
-      new std::vector<std::string_view>{"name",   "create_time", "etag",        "deleting",
-                                        "status", "dns_names",   "expire_time", "listener_errors"};
+  static const auto* const kFields = new std::vector<std::string_view>{
+      "name",      "create_time", "etag",            "deleting",              "status",
+      "dns_names", "expire_time", "listener_errors", "launch_template_set_by"};
   return *kFields;
 }
 
@@ -150,6 +151,9 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
   }
   ApplyDefaults(value, before);
   Check(out, at, references, value);
+  if (before != nullptr && IsSame(before->launch_template(), value.launch_template())) {
+    value.set_launch_template_set_by(before->launch_template_set_by());
+  }
 }
 
 absl::Status CheckGroupChange(const Draft& draft, std::string_view id,
@@ -160,10 +164,7 @@ absl::Status CheckGroupChange(const Draft& draft, std::string_view id,
         "GROUP_DELETING",
         absl::StrCat(before.name(), ": it is being deleted and takes no changes"));
   }
-  const bool same_template =
-      before.launch_template().name() == after.launch_template().name() &&
-      before.launch_template().version() == after.launch_template().version();
-  if (same_template) return absl::OkStatus();
+  if (IsSame(before.launch_template(), after.launch_template())) return absl::OkStatus();
   const auto active = FindActiveDeployment(draft, id);
   if (!active.has_value()) return absl::OkStatus();
   return FailedPrecondition(

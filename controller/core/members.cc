@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
+#include <utility>
 
 namespace remuda::core {
 namespace {
@@ -12,21 +14,87 @@ bool HasEnded(v1::DeploymentPhase phase) {
   return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
 }
 
+// Which side an instance is on.
+enum class Part { kOld, kNew, kLeft };
+
+Part PartOf(const v1::Instance& row, const v1::Deployment* deployment) {
+  if (deployment == nullptr) return IsWithheld(row) ? Part::kLeft : Part::kOld;
+  const bool is_to = IsSame(row.launch_template(), deployment->to());
+  // What served all the time, or serves again, stays.
+  const bool stays =
+      deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING && !IsWithheld(row);
+  if (is_to) return stays ? Part::kOld : Part::kNew;
+  // The old ones are withheld once the traffic has moved, by this deployment.
+  const bool is_warm =
+      ServesNewSide(deployment->phase()) && row.withheld_by() == ShortNameOf(deployment->name());
+  return IsWithheld(row) && !is_warm ? Part::kLeft : Part::kOld;
+}
+
+// Gives `sides` the deployment's numbers: the old side that is there, and the new one.
+void AddNewSide(const v1::Deployment& deployment, std::vector<Side>& sides) {
+  const std::string id = ShortNameOf(deployment.name());
+  const bool serves_new = ServesNewSide(deployment.phase());
+  Side& old_side = sides[0];
+  Side new_side = old_side;
+  old_side.launch = deployment.from();
+  if (serves_new) old_side.withheld_by = id;
+  new_side.launch = deployment.to();
+  new_side.is_new = true;
+  new_side.deployment = id;
+  if (!serves_new) new_side.withheld_by = id;
+  if (deployment.phase() == v1::DEPLOYMENT_PHASE_DRAINING) old_side.desired = old_side.limit = 0;
+  if (deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) {
+    new_side.desired = new_side.limit = 0;
+  }
+  sides.push_back(std::move(new_side));
+}
+
+// Of the new side, what served before the deployment. The old side need not have as many more:
+// those on their way up keep it from launching, those that serve let it shrink.
+struct Incumbents {
+  int up = 0;
+  int serving = 0;
+
+  void Count(const v1::Instance& row) {
+    if (IsWithheld(row) || row.unhealthy()) return;
+    up += IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN;
+    serving += IsServing(row);
+  }
+};
+
 }  // namespace
 
-std::shared_ptr<const v1::Deployment> ActiveDeployment(const Draft& draft, std::string_view group,
-                                                       std::string* id) {
+std::string ShortNameOf(std::string_view name) {
+  return std::string(name.substr(name.find('/') + 1));
+}
+
+bool IsServing(const v1::Instance& instance) {
+  return !IsWithheld(instance) && !instance.unhealthy() &&
+         (instance.state() == v1::INSTANCE_STATE_IN_SERVICE ||
+          instance.state() == v1::INSTANCE_STATE_UNKNOWN);
+}
+
+std::vector<std::string> DeploymentsOf(const Draft& draft, std::string_view group) {
   const std::string prefix = std::string(group) + "-";
-  std::string found;
+  std::vector<std::string> ids;
   draft.ForEachFrom<v1::Deployment>(prefix, [&](const std::string& key, const v1::Deployment& row) {
     if (!key.starts_with(prefix)) return false;
     // "blue-" is also the beginning of the deployments of a group "blue-2".
-    if (row.auto_scaling_group() == group && !HasEnded(row.phase())) found = key;
-    return found.empty();
+    if (row.auto_scaling_group() == group) ids.push_back(key);
+    return true;
   });
-  if (found.empty()) return nullptr;
-  if (id != nullptr) *id = found;
-  return draft.Find<v1::Deployment>(found);
+  return ids;
+}
+
+std::shared_ptr<const v1::Deployment> ActiveDeployment(const Draft& draft, std::string_view group,
+                                                       std::string* id) {
+  for (const std::string& key : DeploymentsOf(draft, group)) {
+    auto row = draft.Find<v1::Deployment>(key);
+    if (HasEnded(row->phase())) continue;
+    if (id != nullptr) *id = key;
+    return row;
+  }
+  return nullptr;
 }
 
 bool IsSame(const v1::LaunchTemplateRef& a, const v1::LaunchTemplateRef& b) {
@@ -52,59 +120,60 @@ int DesiredOf(const v1::AutoScalingGroup& group) {
   return std::max(group.min(), std::min(group.max(), group.desired()));
 }
 
-Leftovers::Leftovers(const Draft& draft, std::string_view group) {
-  const std::string prefix = std::string(group) + "-";
-  draft.ForEachFrom<v1::Deployment>(prefix, [&](const std::string& key, const v1::Deployment& row) {
-    if (!key.starts_with(prefix)) return false;
-    if (row.auto_scaling_group() == group && row.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK) {
-      rolled_back_.push_back(draft.Find<v1::Deployment>(key));
-    }
-    return true;
-  });
-}
-
-bool Leftovers::Has(const v1::Instance& instance, const v1::AutoScalingGroup& group,
-                    const v1::Deployment* deployment) const {
-  const v1::LaunchTemplateRef& runs = instance.launch_template();
-  if (IsSame(runs, group.launch_template())) return false;
-  if (deployment != nullptr &&
-      (IsSame(runs, deployment->to()) || IsSame(runs, deployment->from()))) {
-    return false;
-  }
-  const Time born = FromProto(instance.create_time());
-  return std::any_of(rolled_back_.begin(), rolled_back_.end(), [&](const auto& row) {
-    return IsSame(runs, row->to()) && FromProto(row->create_time()) <= born &&
-           born <= FromProto(row->end_time());
-  });
+bool ServesNewSide(v1::DeploymentPhase phase) {
+  return phase == v1::DEPLOYMENT_PHASE_SHIFTING || phase == v1::DEPLOYMENT_PHASE_BAKING ||
+         phase == v1::DEPLOYMENT_PHASE_DRAINING || phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING;
 }
 
 std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
                           const v1::AutoScalingGroup& group, const v1::Deployment* deployment) {
   const int desired = DesiredOf(group);
   std::vector<Side> sides(1);
-  sides[0].launch = deployment == nullptr ? group.launch_template() : deployment->from();
-  sides[0].desired = desired;
-  if (deployment != nullptr) {
-    sides.push_back(
-        {.launch = deployment->to(), .desired = desired, .is_new = true, .members = {}});
-    if (deployment->phase() == v1::DEPLOYMENT_PHASE_DRAINING) sides[0].desired = 0;
-    if (deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) sides[1].desired = 0;
-  }
-  const Leftovers leftovers(draft, id);
+  sides[0].launch = group.launch_template();
+  sides[0].desired = sides[0].limit = desired;
+  if (deployment != nullptr) AddNewSide(*deployment, sides);
   Side left;
+  Incumbents incumbents;
   for (Member& member : draft.InstancesOfGroup(id)) {
-    if (member.second->state() == v1::INSTANCE_STATE_TERMINATED) continue;
-    if (leftovers.Has(*member.second, group, deployment)) {
-      left.launch = member.second->launch_template();
-      left.members.push_back(std::move(member));
-      continue;
-    }
-    const bool is_new =
-        deployment != nullptr && IsSame(member.second->launch_template(), deployment->to());
-    sides[is_new ? 1 : 0].members.push_back(std::move(member));
+    const v1::Instance& row = *member.second;
+    if (row.state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    const Part part = PartOf(row, deployment);
+    if (part == Part::kLeft) left.launch = row.launch_template();
+    if (part == Part::kNew) incumbents.Count(row);
+    Side& side = part == Part::kLeft ? left : sides[part == Part::kNew ? 1 : 0];
+    side.members.push_back(std::move(member));
+  }
+  if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
+    sides[0].desired = std::max(0, desired - incumbents.up);
+    sides[0].limit = std::max(0, desired - incumbents.serving);
   }
   if (!left.members.empty()) sides.push_back(std::move(left));
   return sides;
+}
+
+v1::LaunchTemplateRef RunsBeside(const Draft& draft, std::string_view id,
+                                 const v1::AutoScalingGroup& group,
+                                 const v1::LaunchTemplateRef& to) {
+  // By how many serve, then whether the group names it, then by how many are up.
+  using Rank = std::tuple<int, bool, int>;
+  std::map<std::pair<std::string, int>, Rank> ranks;
+  const auto rank = [&](const v1::LaunchTemplateRef& ref) -> Rank& {
+    return ranks[{ref.name(), ref.version()}];
+  };
+  if (!IsSame(group.launch_template(), to)) std::get<1>(rank(group.launch_template())) = true;
+  for (const auto& [instance, row] : draft.InstancesOfGroup(id)) {
+    const bool up = IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
+    if (!up || IsWithheld(*row) || IsSame(row->launch_template(), to)) continue;
+    std::get<0>(rank(row->launch_template())) += IsServing(*row);
+    std::get<2>(rank(row->launch_template())) += 1;
+  }
+  const auto best = std::max_element(
+      ranks.begin(), ranks.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (best == ranks.end()) return to;
+  v1::LaunchTemplateRef out;
+  out.set_name(best->first.first);
+  out.set_version(best->first.second);
+  return out;
 }
 
 bool WasStable(const v1::Instance& instance, Time now) {
@@ -118,17 +187,21 @@ bool IsFailedLaunch(const v1::Instance& instance, Time now) {
 }
 
 LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef& launch,
-                            Time now) {
+                            std::string_view deployment, Time now) {
+  const auto counts = [&](const v1::Instance& row) {
+    return IsSame(row.launch_template(), launch) &&
+           (deployment.empty() || row.deployment() == deployment);
+  };
   Time good = absl::InfinitePast();
   for (const auto& [id, row] : all) {
-    if (!IsSame(row->launch_template(), launch) || !WasStable(*row, now)) continue;
+    if (!counts(*row) || !WasStable(*row, now)) continue;
     good = std::max(good, FromProto(row->in_service_time()) + kStableAfter);
   }
   LaunchRecord record;
   Time last = absl::InfinitePast();
   std::map<std::string_view, Time> counted;  // by host, the end of the last failure there
   for (const auto& [id, row] : all) {
-    if (!IsSame(row->launch_template(), launch) || !IsFailedLaunch(*row, now) ||
+    if (!counts(*row) || !IsFailedLaunch(*row, now) ||
         row->state() != v1::INSTANCE_STATE_TERMINATED) {
       continue;
     }

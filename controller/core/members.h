@@ -20,6 +20,9 @@ using Member = InstanceList::value_type;
 std::shared_ptr<const v1::Deployment> ActiveDeployment(const Draft& draft, std::string_view group,
                                                        std::string* id);
 
+// Ids of all deployments of the group.
+std::vector<std::string> DeploymentsOf(const Draft& draft, std::string_view group);
+
 bool IsSame(const v1::LaunchTemplateRef& a, const v1::LaunchTemplateRef& b);
 
 // "shop:2".
@@ -31,33 +34,41 @@ bool IsUp(v1::InstanceState state);
 // Whether it is on its way out or gone.
 bool IsLeavingState(v1::InstanceState state);
 
-// The instances of one version (of a deployment) or all (without one), and how many there shall be.
+// The part after the collection: "blue-3" of "deployments/blue-3".
+std::string ShortNameOf(std::string_view name);
+
+// Whether a deployment keeps traffic from it: it is new and not confirmed yet, or old and kept
+// warm. This, and no phase, says who serves: so a deployment can begin from whatever serves.
+inline bool IsWithheld(const v1::Instance& instance) { return !instance.withheld_by().empty(); }
+
+// Whether it has a share of the traffic, as far as its row says.
+bool IsServing(const v1::Instance& instance);
+
+// A part of a group that is kept at a number of its own: all of it without a deployment, or what a
+// deployment moves from or to.
 struct Side {
-  v1::LaunchTemplateRef launch;  // what new ones run
+  v1::LaunchTemplateRef launch;  // what new ones run; members may run others
   int desired = 0;
-  bool is_new = false;   // the new side of a deployment
-  InstanceList members;  // not terminated
+  // What is above is drained. Beyond `desired` are those that may be needed until others serve.
+  int limit = 0;
+  bool is_new = false;           // what a deployment moves to
+  std::string deployment = {};   // that launches for this side; empty if none does
+  std::string withheld_by = {};  // of new ones
+  InstanceList members = {};     // not terminated
 };
 
 // `desired` within min..max; 0 for a group that is being deleted.
 int DesiredOf(const v1::AutoScalingGroup& group);
 
-// Versions of rolled back deployments whose instances may still be there though another deployment
-// has taken over: they never served.
-class Leftovers {
- public:
-  Leftovers(const Draft& draft, std::string_view group);
-  // Whether the instance was launched by one of them, and for nothing else (`deployment`, may be
-  // null, is the one under way).
-  bool Has(const v1::Instance& instance, const v1::AutoScalingGroup& group,
-           const v1::Deployment* deployment) const;
-
- private:
-  std::vector<std::shared_ptr<const v1::Deployment>> rolled_back_;
-};
+// Whether the phase gives the traffic to the new side.
+bool ServesNewSide(v1::DeploymentPhase phase);
 
 // One side without a deployment, two with one: the old, then the new. One more, with nothing
-// desired, if there are leftovers.
+// desired, if there are instances that a deployment which has ended had kept traffic from.
+//
+// The new side is all that runs the deployment's version. What of it served before keeps its share
+// and counts for the old side's number, until the traffic moves; if the deployment gives up before
+// that, it belongs to what stays.
 std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
                           const v1::AutoScalingGroup& group, const v1::Deployment* deployment);
 
@@ -68,14 +79,22 @@ bool WasStable(const v1::Instance& instance, Time now);
 // stable.
 bool IsFailedLaunch(const v1::Instance& instance, Time now);
 
+// The version other than `to` of which most instances serve; the group's, or one that runs, if none
+// does. `to` itself if nothing but it runs and the group's is it.
+v1::LaunchTemplateRef RunsBeside(const Draft& draft, std::string_view id,
+                                 const v1::AutoScalingGroup& group,
+                                 const v1::LaunchTemplateRef& to);
+
 // Launches of one version that failed since the last good one: computed from the terminated
-// instances, so that no crash forgets it. Several that were under way on one host at once count as
-// one: it may be the host's fault.
+// instances, so that no crash forgets it. Only those of the deployment, if one is given: a version
+// that failed before may have been mended from outside. Several that were under way on one host at
+// once count as one: it may be the host's fault.
 struct LaunchRecord {
   int failures = 0;
   Time retry_at = absl::InfinitePast();
   std::string last_cause;
 };
-LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef& launch, Time now);
+LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef& launch,
+                            std::string_view deployment, Time now);
 
 }  // namespace remuda::core

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/clock_step.h"
 #include "controller/core/deployment.h"
 #include "controller/core/health.h"
 #include "controller/core/host_record.h"
@@ -22,6 +23,9 @@ namespace {
 // nothing changes, so that running Reconcile on its own result yields nothing. More rounds than
 // phases would be a bug.
 constexpr int kMaxRounds = 32;
+
+// A group that is being deleted stays for so long after its last deployment has ended.
+constexpr Duration kEndIsShownFor = absl::Seconds(1);
 
 // Whether a new instance may only wait for one that ends to make room: nothing to tell a person
 // yet.
@@ -77,14 +81,10 @@ void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
   v1::AutoScalingGroup after = *group;
   after.mutable_status()->set_waiting(shortage.waiting);
   LaunchRecord worst;
-  std::vector<v1::LaunchTemplateRef> versions = {group->launch_template()};
-  if (const auto deployment = ActiveDeployment(pass.draft, group_id, nullptr);
-      deployment != nullptr) {
-    versions.push_back(deployment->to());
-  }
-  for (const auto& version : versions) {
-    LaunchRecord record = LaunchRecordOf(all, version, pass.now);
-    if (record.failures > worst.failures) worst = record;
+  const auto deployment = ActiveDeployment(pass.draft, group_id, nullptr);
+  for (const Side& side : SidesOf(pass.draft, group_id, *group, deployment.get())) {
+    LaunchRecord record = LaunchRecordOf(all, side.launch, side.deployment, pass.now);
+    if (record.failures > worst.failures && side.desired > 0) worst = record;
   }
   after.mutable_status()->set_launch_failures(worst.failures);
   if (worst.failures > 1) {
@@ -133,6 +133,17 @@ bool DeleteIfEmpty(Pass& pass, const std::string& group_id) {
   for (const auto& [id, row] : all) {
     if (row->state() != v1::INSTANCE_STATE_TERMINATED) return false;
   }
+  const std::vector<std::string> deployments = DeploymentsOf(pass.draft, group_id);
+  for (const std::string& id : deployments) {
+    // Who watches one that ends with the group sees how it ended before it goes.
+    const auto row = pass.draft.Find<v1::Deployment>(id);
+    const Time forget = FromProto(row->end_time()) + kEndIsShownFor;
+    if (pass.now < forget) {
+      pass.DueAt(forget);
+      return false;
+    }
+  }
+  for (const std::string& id : deployments) pass.Delete<v1::Deployment>(id);
   for (const auto& [id, row] : all) pass.Delete<v1::Instance>(id);
   pass.Note({.group = group_id,
              .description = absl::StrCat("Deleted group ", group_id),
@@ -141,8 +152,20 @@ bool DeleteIfEmpty(Pass& pass, const std::string& group_id) {
   return true;
 }
 
+// Deployments of groups that were deleted before they took theirs along.
+void ForgetDeployments(Pass& pass) {
+  std::vector<std::string> orphans;
+  pass.draft.ForEach<v1::Deployment>([&](const std::string& id, const v1::Deployment& row) {
+    if (pass.draft.Find<v1::AutoScalingGroup>(row.auto_scaling_group()) == nullptr) {
+      orphans.push_back(id);
+    }
+  });
+  for (const std::string& id : orphans) pass.Delete<v1::Deployment>(id);
+}
+
 void ReconcileGroup(Pass& pass, const std::string& group_id) {
   if (pass.draft.Find<v1::AutoScalingGroup>(group_id) == nullptr) return;
+  DateBack(pass, group_id);
   pass.TakeChanged();
   for (int round = 0; round < kMaxRounds; ++round) {
     Round(pass, group_id);
@@ -164,6 +187,7 @@ Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& sc
   } else {
     draft.ForEach<v1::AutoScalingGroup>(
         [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
+    ForgetDeployments(pass);
   }
   for (const std::string& group : groups) ReconcileGroup(pass, group);
   if (scope.housekeeping) DrainedTargets(pass);

@@ -24,14 +24,19 @@
 namespace remuda::core {
 
 // Limits of the reconciler.
-// A launch that lives this long in service is a good one: its later end is no launch failure.
-inline constexpr Duration kStableAfter = absl::Seconds(3);
+// A launch that lives this long in service is a good one: its later end is no launch failure. A
+// deployment of a group without checks waits for it.
+inline constexpr Duration kStableAfter = absl::Seconds(10);
 // Wait after the second launch failure in a row (the first is replaced at once); doubles with each
 // further one up to the maximum.
 inline constexpr Duration kFirstLaunchBackoff = absl::Seconds(1);
 inline constexpr Duration kMaxLaunchBackoff = absl::Seconds(60);
-// Failed launches of a deployment's new version in a row that make it roll back.
+// Failed launches of a deployment's new version in a row that make it roll back, unless more are
+// healthy.
 inline constexpr int kDeploymentLaunchFailures = 3;
+// An instance that has failed counts as lost for so long if nothing has taken its place: longer
+// than the wait between launches.
+inline constexpr Duration kFailureCounts = absl::Seconds(120);
 // An agent with a session takes an instance up, or drops one that it never started, within this.
 inline constexpr Duration kUnansweredLimit = absl::Seconds(60);
 // A launch that an agent has taken up is given up elsewhere after this: fetching and unpacking its

@@ -40,15 +40,6 @@ std::set<std::string_view> ReplacedIn(const Side& side) {
   return out;
 }
 
-// Why an instance that is well is to be replaced.
-std::string WhyMoved(const Draft& draft, const v1::Instance& row) {
-  return IsOnDrainedHost(draft, row)
-             ? absl::StrCat("its host ", row.host(), " is being drained")
-             : absl::StrCat(
-                   "another takes its place, so that the zones are balanced (it is in zone ",
-                   row.zone(), ")");
-}
-
 Counts CountSide(Pass& pass, const Side& side) {
   Counts counts;
   const std::set<std::string_view> replaced = ReplacedIn(side);
@@ -62,7 +53,7 @@ Counts CountSide(Pass& pass, const Side& side) {
     if (row.unhealthy() && IsLeavingState(row.state())) ++counts.ending;
     if (!unknown && !IsUp(row.state())) continue;
     const bool move = IsOnDrainedHost(pass.draft, row) || replaced.contains(member.first);
-    if (row.unhealthy() || move) {
+    if (row.unhealthy() || move || row.terminate_requested()) {
       counts.moving = counts.moving || move;
       counts.swapped.push_back(member);
       continue;
@@ -73,29 +64,55 @@ Counts CountSide(Pass& pass, const Side& side) {
   return counts;
 }
 
-// Why the k-th instance of this pass is launched: what it replaces, or that more are desired.
-std::vector<std::string> LaunchCauses(Pass& pass, const std::string& group_id, const Side& side,
-                                      const Counts& counts) {
+// Why an instance that is well is to be replaced.
+std::string WhyMoved(const Draft& draft, const v1::Instance& row) {
+  if (IsOnDrainedHost(draft, row)) return absl::StrCat("its host ", row.host(), " is being drained");
+  if (row.terminate_requested()) return "a person asked to terminate it";
+  return absl::StrCat("another takes its place, so that the zones are balanced (it is in zone ",
+                      row.zone(), ")");
+}
+
+// Why one more instance is launched.
+struct LaunchCause {
+  std::string text;
+  std::string launched_for;  // Instance.launched_for
+};
+
+// Instances that failed and that none has been launched for. Not those that were missing before the
+// newest was launched: what is missing now is another.
+std::vector<LaunchCause> CausesByFailure(const Pass& pass, const std::string& group_id,
+                                         const Side& side, const Counts& counts) {
   Time newest = absl::InfinitePast();
   for (const auto& list : {counts.kept, counts.swapped}) {
     for (const auto& [id, row] : list) newest = std::max(newest, FromProto(row->create_time()));
   }
-  std::vector<std::string> causes;
-  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
-    if (row->state() == v1::INSTANCE_STATE_TERMINATED && row->unhealthy() &&
+  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  std::set<std::string_view> served;
+  for (const auto& [id, row] : all) served.insert(row->launched_for());
+  std::vector<LaunchCause> causes;
+  for (const auto& [id, row] : all) {
+    if (row->state() == v1::INSTANCE_STATE_TERMINATED && row->unhealthy() && !served.contains(id) &&
         IsSame(row->launch_template(), side.launch) && FromProto(row->state_time()) >= newest) {
       causes.push_back(
-          absl::StrCat("instance ", id, " was taken out of service because ", row->state_reason()));
+          {absl::StrCat("instance ", id, " was taken out of service because ", row->state_reason()),
+           id});
     }
   }
+  // The last to fail first: that those before are missing may be wanted by now.
+  std::reverse(causes.begin(), causes.end());
+  return causes;
+}
+
+// Why the k-th instance of this pass is launched: what it replaces, or that more are desired.
+std::vector<LaunchCause> LaunchCauses(const Pass& pass, const std::string& group_id,
+                                      const Side& side, const Counts& counts) {
+  std::vector<LaunchCause> causes = CausesByFailure(pass, group_id, side, counts);
   for (const auto& [id, row] : counts.swapped) {
-    causes.push_back(
-        row->unhealthy()
-            ? absl::StrCat("instance ", id, " is to be replaced: ", row->state_reason())
-            : absl::StrCat("instance ", id, " is to be moved: ", WhyMoved(pass.draft, *row)));
+    const std::string why = row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row);
+    causes.push_back({absl::StrCat("instance ", id, " is to be replaced: ", why), id});
   }
   for (const auto& [id, row] : counts.unknown) {
-    causes.push_back(absl::StrCat("host ", row->host(), " of instance ", id, " is lost"));
+    causes.push_back({absl::StrCat("host ", row->host(), " of instance ", id, " is lost"), id});
   }
   return causes;
 }
@@ -104,6 +121,7 @@ std::vector<std::string> LaunchCauses(Pass& pass, const std::string& group_id, c
 struct Launched {
   int count = 0;
   Shortage shortage;
+  bool has_no_host = false;
   // Ending a swapped instance on this host would make room; empty if none would.
   std::vector<std::string> would_free;
 };
@@ -118,7 +136,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
     return out;
   }
   const LaunchRecord record =
-      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, pass.now);
+      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now);
   if (pass.now < record.retry_at) {
     pass.DueAt(record.retry_at);
     out.shortage = {absl::StrCat(record.failures, " launch", record.failures == 1 ? "" : "es",
@@ -128,7 +146,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
                     false};
     return out;
   }
-  const std::vector<std::string> causes = LaunchCauses(pass, group_id, side, counts);
+  const std::vector<LaunchCause> causes = LaunchCauses(pass, group_id, side, counts);
   Placement placement(
       pass.draft, pass.seen, pass.now,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
@@ -141,19 +159,22 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
         out.shortage.to_tell = false;
         return out;
       }
+      out.has_no_host = true;
       for (const auto& [id, row] : counts.swapped) {
         if (placement.WouldFree(row->host())) out.would_free.push_back(id);
       }
       return out;
     }
     const auto k = static_cast<size_t>(out.count);
-    LaunchOne(pass, group_id, side.launch, *launch,
-              {.host = host,
-               .cause = k < causes.size()
-                            ? causes[k]
-                            : absl::StrCat(side.desired, " instances of ", TextOf(side.launch),
+    const LaunchCause more = {absl::StrCat(side.desired, " instances of ", TextOf(side.launch),
                                            " are desired and ", counts.kept.size() + k, " are up"),
-               .deployment = std::string(deployment)});
+                              ""};
+    const LaunchCause& cause = k < causes.size() ? causes[k] : more;
+    LaunchOne(pass, group_id, side, *launch,
+              {.host = host,
+               .cause = cause.text,
+               .deployment = std::string(deployment),
+               .launched_for = cause.launched_for});
   }
   return out;
 }
@@ -177,11 +198,17 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
                          launched.would_free.end();
     // One that never came into service is no loss.
     const bool pending = row->state() == v1::INSTANCE_STATE_PENDING;
-    const bool first = row->unhealthy() && (pending || (makes_room && ending < bound));
+    const bool asked = row->terminate_requested();
+    const bool first = (row->unhealthy() && (pending || (makes_room && ending < bound))) ||
+                       // A person wants it gone, room or not.
+                       (asked && (pending || !has_room || launched.has_no_host));
     if (spare <= 0 && !first) continue;
+    const bool is_last = spare <= 0 && asked && !pending;
     --spare;
     if (!pending) ++ending;
-    pass.Drain(id, row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row),
+    pass.Drain(id,
+               absl::StrCat(row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row),
+                            is_last ? "; there is no room to launch its replacement first" : ""),
                row->unhealthy());
   }
 }
@@ -190,6 +217,7 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
 // yet.
 int Serving(const v1::Instance& row) {
   if (row.unhealthy()) return 0;
+  if (IsWithheld(row)) return 1;
   if (row.state() == v1::INSTANCE_STATE_UNKNOWN) return 2;
   if (row.state() != v1::INSTANCE_STATE_IN_SERVICE) return 1;
   return row.state_before_unknown() != v1::INSTANCE_STATE_UNSPECIFIED ? 3 : 4;
@@ -224,7 +252,7 @@ bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member
 
 }  // namespace
 
-void LaunchOne(Pass& pass, const std::string& group_id, const v1::LaunchTemplateRef& ref,
+void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
                const v1::LaunchTemplate& launch, const NewInstance& wish) {
   const auto host = pass.draft.Find<v1::Host>(wish.host);
   const std::string id =
@@ -232,12 +260,15 @@ void LaunchOne(Pass& pass, const std::string& group_id, const v1::LaunchTemplate
   v1::Instance row;
   row.set_name(absl::StrCat("instances/", id));
   row.set_auto_scaling_group(group_id);
-  *row.mutable_launch_template() = ref;
+  *row.mutable_launch_template() = side.launch;
   row.set_host(wish.host);
   row.set_zone(host->zone());
   row.set_address(host->address());
   row.set_port(launch.port());
   row.set_replaces(wish.replaces);
+  row.set_deployment(side.deployment);
+  row.set_withheld_by(side.withheld_by);
+  row.set_launched_for(wish.launched_for);
   row.set_state(v1::INSTANCE_STATE_PENDING);
   row.set_state_reason(wish.cause);
   *row.mutable_create_time() = ToProto(pass.now);
@@ -249,7 +280,7 @@ void LaunchOne(Pass& pass, const std::string& group_id, const v1::LaunchTemplate
                  .description = absl::StrCat(
                      "Launching instance ", id, " on host ", wish.host,
                      host->zone().empty() ? "" : absl::StrCat(" (zone ", host->zone(), ")"),
-                     ", template ", TextOf(ref)),
+                     ", template ", TextOf(side.launch)),
                  .cause = wish.cause,
                  .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
   pass.Put(id, std::move(row));
@@ -289,14 +320,14 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
   const Counts counts = CountSide(pass, side);
   const int kept = static_cast<int>(counts.kept.size());
   const int swapped = static_cast<int>(counts.swapped.size());
-  if (kept > side.desired) {
+  if (kept > side.limit) {
     const std::string cause =
         group.deleting() ? "the group is being deleted"
-        : side.desired == 0 && !deployment.empty()
+        : side.limit == 0 && !deployment.empty()
             ? absl::StrCat("deployment ", std::string(deployment), " leaves ", TextOf(side.launch))
-            : absl::StrCat(side.desired, " instances are desired and ", kept, " are up");
+            : absl::StrCat(side.limit, " instances are desired and ", kept, " are up");
     for (const std::string& id :
-         ChooseVictims(group, counts.kept, static_cast<size_t>(kept - side.desired))) {
+         ChooseVictims(group, counts.kept, static_cast<size_t>(kept - side.limit))) {
       pass.Drain(id, cause, false);
     }
   }

@@ -27,8 +27,9 @@ struct NewInstance {
   std::string cause;
   std::string deployment = "";
   std::string replaces = "";
+  std::string launched_for = "";  // see Instance.launched_for
 };
-void LaunchOne(Pass& pass, const std::string& group_id, const v1::LaunchTemplateRef& ref,
+void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
                const v1::LaunchTemplate& launch, const NewInstance& wish);
 
 // The instances to end when `count` of `members` are too many, best first: those that serve least,

@@ -36,41 +36,56 @@ bool IsTarget(const v1::Instance& row) {
          row.state() != v1::INSTANCE_STATE_STANDBY;
 }
 
-// A subset while the split is made.
+// A subset while the split is made. What is kept from traffic is in none of its numbers.
 struct Subset {
   bool serves = false;
   int active = 0;
+  int in_service = 0;
 };
 using Subsets = std::map<std::string, Subset>;
 
+proxy::v1::Target TargetOf(const Draft& draft, const Observations& seen,
+                           std::string_view target_group, const std::string& id,
+                           const v1::Instance& row) {
+  proxy::v1::Target target;
+  target.set_target_group(std::string(target_group));
+  target.set_id(id);
+  target.set_address(row.address());
+  target.set_port(row.port());
+  target.set_subset(SubsetOf(row.auto_scaling_group(), row.launch_template()));
+  if (const auto host = draft.Find<v1::Host>(row.host()); host != nullptr)
+    target.set_zone(host->zone());
+  target.set_state(proxy::v1::Target::STATE_ACTIVE);
+  if (row.state() == v1::INSTANCE_STATE_DRAINING) {
+    target.set_state(proxy::v1::Target::STATE_DRAINING);
+  }
+  if (ProcessOf(seen, id, row).process == Process::kEnded) {
+    target.set_state(proxy::v1::Target::STATE_GONE);
+  }
+  return target;
+}
+
 void AddGroup(const Draft& draft, const Observations& seen, std::string_view group_id,
               std::string_view target_group, TargetGroupView& view, Subsets& subsets) {
-  const auto deployment = ActiveDeployment(draft, group_id, nullptr);
-  const auto group = draft.Find<v1::AutoScalingGroup>(group_id);
-  const Leftovers leftovers(draft, group_id);
+  std::vector<std::string> withheld;
   for (const auto& [id, row] : draft.InstancesOfGroup(group_id)) {
     if (!IsTarget(*row)) continue;
-    proxy::v1::Target target;
-    target.set_target_group(std::string(target_group));
-    target.set_id(id);
-    target.set_address(row->address());
-    target.set_port(row->port());
-    target.set_subset(SubsetOf(group_id, row->launch_template()));
-    if (const auto host = draft.Find<v1::Host>(row->host()); host != nullptr)
-      target.set_zone(host->zone());
-    target.set_state(proxy::v1::Target::STATE_ACTIVE);
-    if (row->state() == v1::INSTANCE_STATE_DRAINING) {
-      target.set_state(proxy::v1::Target::STATE_DRAINING);
-    }
-    if (ProcessOf(seen, id, *row).process == Process::kEnded) {
-      target.set_state(proxy::v1::Target::STATE_GONE);
-    }
+    proxy::v1::Target target = TargetOf(draft, seen, target_group, id, *row);
+    const bool active = target.state() == proxy::v1::Target::STATE_ACTIVE;
     Subset& subset = subsets[target.subset()];
-    const bool is_new = deployment != nullptr && IsSame(row->launch_template(), deployment->to());
-    subset.serves = !leftovers.Has(*row, *group, deployment.get()) &&
-                    (deployment == nullptr || is_new == ServesNewSide(deployment->phase()));
-    if (target.state() == proxy::v1::Target::STATE_ACTIVE) ++subset.active;
+    if (IsWithheld(*row)) {
+      if (active) withheld.push_back(id);
+    } else if (row->state() != v1::INSTANCE_STATE_DRAINING) {
+      subset.serves = true;
+      subset.active += active;
+      subset.in_service += active && IsServing(*row);
+    }
     view.targets.emplace(id, std::move(target));
+  }
+  // The version serves already, and these wait beside those that do.
+  for (const std::string& id : withheld) {
+    proxy::v1::Target& target = view.targets.at(id);
+    if (subsets[target.subset()].serves) target.set_weight(0);
   }
 }
 
@@ -89,7 +104,8 @@ void AddByHand(const Draft& draft, std::string_view target_group, TargetGroupVie
                               : proxy::v1::Target::STATE_ACTIVE);
     Subset& subset = subsets[""];
     subset.serves = true;
-    if (!draining) ++subset.active;
+    subset.active += !draining;
+    subset.in_service += !draining;
     view.targets.emplace(target.id(), std::move(target));
     return true;
   });
@@ -104,6 +120,7 @@ void MergeSubsets(TargetGroupView& view, Subsets& subsets) {
     Subset& into = merged[subset.serves ? kAllThatServe : kAllOthers];
     into.serves = subset.serves;
     into.active += subset.active;
+    into.in_service += subset.in_service;
   }
   for (auto& [id, target] : view.targets) {
     target.set_subset(subsets[target.subset()].serves ? kAllThatServe : kAllOthers);
@@ -111,21 +128,27 @@ void MergeSubsets(TargetGroupView& view, Subsets& subsets) {
   subsets = std::move(merged);
 }
 
-// One serving subset gets weight 1; several get a share by their number of active targets, so that
-// each target gets the same. One that does not serve is named with weight 0. A change of numbers
-// then changes no split in the usual case.
+// One serving subset gets weight 1; several get a share by their number of targets in service (if
+// there are none, of active ones), so that each target gets the same. One that does not serve is
+// named with weight 0. A change of numbers then changes no split in the usual case.
 proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const Subsets& subsets) {
   proxy::v1::TrafficSplit split;
   split.set_target_group(std::string(target_group));
-  const auto serves = [](const auto& entry) { return entry.second.serves; };
-  const auto serving = std::count_if(subsets.begin(), subsets.end(), serves);
-  const bool any_active = std::any_of(subsets.begin(), subsets.end(), [&](const auto& entry) {
-    return entry.second.serves && entry.second.active > 0;
-  });
+  const auto serving = std::count_if(subsets.begin(), subsets.end(),
+                                     [](const auto& entry) { return entry.second.serves; });
+  int in_service = 0;
+  int active = 0;
+  for (const auto& [name, subset] : subsets) {
+    in_service += subset.in_service;
+    active += subset.active;
+  }
   for (const auto& [name, subset] : subsets) {
     auto* out = split.add_subsets();
     out->set_subset(name);
-    if (subset.serves) out->set_weight(serving == 1 || !any_active ? 1 : subset.active);
+    if (!subset.serves) continue;
+    out->set_weight(serving == 1 || active == 0 ? 1
+                    : in_service == 0           ? subset.active
+                                                : subset.in_service);
   }
   return split;
 }

@@ -264,6 +264,7 @@ void Cluster::Ask(const Request& request) {
 }
 
 template void Cluster::Ask(const v1::SetDesiredCapacityRequest&);
+template void Cluster::Ask(const v1::UpdateAutoScalingGroupRequest&);
 template void Cluster::Ask(const v1::TerminateInstanceRequest&);
 template void Cluster::Ask(const v1::CreateDeploymentRequest&);
 template void Cluster::Ask(const v1::RollbackDeploymentRequest&);

@@ -85,13 +85,15 @@ class Cluster {
   const Process* FindProcess(const std::string& instance) const;
   std::string AnyInstance();
   std::string ActiveDeploymentId() const;
+  std::string NewestDeploymentId() const;
 
   // cluster_invariants.cc.
   void Complain(const std::string& what);
   void Trace(const core::Edit& edit) const;
   void CheckState(const core::Changes& changes, const core::State& before);
   void CheckStopping(const std::string& id, const v1::Instance& row);
-  void CheckPhase(const std::string& id, const v1::Deployment& before);
+  void CheckPhase(const std::string& id, const v1::Deployment& before, const core::State& state);
+  void CheckServing(const core::Changes& changes, const core::State& before);
   bool IsLive(const ProxyPart& part) const;
   void CheckCounts();
   void CheckPick(ProxyPart& part, const core::TargetId& target);

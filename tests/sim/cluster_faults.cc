@@ -31,9 +31,17 @@ std::string Cluster::ActiveDeploymentId() const {
   return id;
 }
 
+std::string Cluster::NewestDeploymentId() const {
+  std::string newest;
+  for (const auto& [id, row] : state_.All<v1::Deployment>()) {
+    if (newest.size() < id.size() || (newest.size() == id.size() && newest < id)) newest = id;
+  }
+  return newest;
+}
+
 void Cluster::Command() {
   const std::string deployment = "deployments/" + ActiveDeploymentId();
-  switch (random_.Below(calm_ ? 9 : 10)) {
+  switch (random_.Below(calm_ ? 11 : 12)) {
     case 0:
     case 1: {
       v1::SetDesiredCapacityRequest request;
@@ -83,6 +91,22 @@ void Cluster::Command() {
       undo.set_name("hosts/h1");
       scheduler_.After(random_.Between(Seconds(1), Seconds(15)), [this, undo] { Ask(undo); });
       return;
+    }
+    case 9: {  // new instances run another version than those that are there
+      v1::UpdateAutoScalingGroupRequest request;
+      auto& group = *request.mutable_auto_scaling_group();
+      group.set_name("autoScalingGroups/blue");
+      group.mutable_launch_template()->set_name("shop");
+      group.mutable_launch_template()->set_version(1 + random_.Below(2));
+      request.mutable_update_mask()->add_paths("launch_template");
+      return Ask(request);
+    }
+    case 10: {  // an impatient person: the newest deployment, ended or not, twice
+      v1::RollbackDeploymentRequest request;
+      request.set_name("deployments/" + NewestDeploymentId());
+      Ask(request);
+      request.set_name("deployments/" + NewestDeploymentId());
+      return Ask(request);
     }
     default: {
       v1::TerminateInstanceRequest request;

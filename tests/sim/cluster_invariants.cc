@@ -34,7 +34,8 @@ bool Cluster::IsLive(const ProxyPart& part) const {
 
 // No phase is left before every live proxy has in force what the phase did, or finds the new
 // instances healthy.
-void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before) {
+void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
+                         const core::State& state) {
   const auto& now = **state_.Find<v1::Deployment>(id);
   const auto from = before.phase();
   const auto is = now.phase();
@@ -53,13 +54,17 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before) {
   for (const auto& [name, part] : proxies_) {
     if (!IsLive(part)) continue;
     int healthy = 0;
+    int healthy_before = 0;  // of those that had the traffic
     for (const auto& [target, health] : seen_.proxies[name].health) {
+      if (health.state() != v1::TARGET_STATE_HEALTHY) continue;
       const auto* row = state_.Find<v1::Instance>(target.second);
-      healthy += row != nullptr && core::IsSame((*row)->launch_template(), now.to()) &&
-                 health.state() == v1::TARGET_STATE_HEALTHY;
+      healthy += row != nullptr && core::IsSame((*row)->launch_template(), now.to());
+      const auto* was = state.Find<v1::Instance>(target.second);
+      healthy_before += was != nullptr && core::IsServing(**was);
     }
-    if (shifts && healthy < desired) {
-      Complain(absl::StrCat(id, " shifts though ", name, " finds only ", healthy, " healthy"));
+    if (shifts && healthy < desired && healthy <= healthy_before) {
+      Complain(absl::StrCat(id, " shifts though ", name, " finds only ", healthy,
+                            " healthy, and found ", healthy_before, " before"));
     }
     const auto view = part.proxy->config().find("tg");
     if (view == part.proxy->config().end() || !view->second.split.has_value()) continue;
@@ -92,12 +97,43 @@ void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
   }
 }
 
+// No deployment lowers what serves before the new instances have the traffic: those that are
+// healthy neither lose their share nor are drained for it.
+void Cluster::CheckServing(const core::Changes& changes, const core::State& before) {
+  std::string id;
+  const auto deployment = core::ActiveDeployment(core::Draft(state_), "blue", &id);
+  const bool is_waiting =
+      deployment != nullptr && (deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING ||
+                                deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+  // The shift back takes the share from the new ones, and has been confirmed by then.
+  const auto* was_row = is_waiting ? before.Find<v1::Deployment>(id) : nullptr;
+  if (!is_waiting || (was_row != nullptr && (*was_row)->phase() != deployment->phase() &&
+                      (*was_row)->phase() != v1::DEPLOYMENT_PHASE_LAUNCHING)) {
+    return;
+  }
+  const auto& group = **state_.Find<v1::AutoScalingGroup>("blue");
+  int serving = 0;
+  for (const auto& [key, row] : state_.All<v1::Instance>()) serving += core::IsServing(*row);
+  for (const core::Edit& edit : changes.edits) {
+    if (edit.kind != core::Kind::kInstance || edit.value == nullptr) continue;
+    const auto* was = before.Find<v1::Instance>(edit.key);
+    const auto& is = **state_.Find<v1::Instance>(edit.key);
+    if (was == nullptr || !core::IsServing(**was) || core::IsServing(is)) continue;
+    const bool for_deployment =
+        core::IsWithheld(is) || is.state_reason().find("leaves") != std::string::npos;
+    if (for_deployment && serving < core::DesiredOf(group)) {
+      Complain(absl::StrCat(id, " takes ", edit.key, " out of service (", is.state_reason(),
+                            ") though only ", serving, " serve"));
+    }
+  }
+}
+
 void Cluster::CheckState(const core::Changes& changes, const core::State& before) {
   for (const core::Edit& edit : changes.edits) {
     Trace(edit);
     if (edit.kind == core::Kind::kDeployment && edit.value != nullptr) {
       const auto* was = before.Find<v1::Deployment>(edit.key);
-      if (was != nullptr) CheckPhase(edit.key, **was);
+      if (was != nullptr) CheckPhase(edit.key, **was, before);
     }
     if (edit.kind != core::Kind::kInstance) continue;
     const auto* after = state_.Find<v1::Instance>(edit.key);
@@ -110,6 +146,7 @@ void Cluster::CheckState(const core::Changes& changes, const core::State& before
     if (state == v1::INSTANCE_STATE_STOPPING) CheckStopping(edit.key, **after);
     if (state_before == v1::INSTANCE_STATE_TERMINATED) Complain(edit.key + " rises from the dead");
   }
+  CheckServing(changes, before);
   int active = 0;
   for (const auto& [id, row] : state_.All<v1::Deployment>()) {
     active += row->phase() != v1::DEPLOYMENT_PHASE_SUCCEEDED &&
@@ -177,9 +214,7 @@ std::string Cluster::CheckRest() const {
       return absl::StrCat(id, " is ", v1::InstanceState_Name(row->state()), " (",
                           row->state_reason(), "); ", group.status().waiting());
     }
-    if (!core::IsSame(row->launch_template(), group.launch_template())) {
-      return absl::StrCat(id, " runs another version than the group");
-    }
+    if (core::IsWithheld(*row)) return absl::StrCat(id, " is kept from traffic");
     const Process* process = FindProcess(id);
     if (process == nullptr || !process->PassesCheck()) return absl::StrCat(id, " is not healthy");
     ++in_service;
@@ -188,7 +223,8 @@ std::string Cluster::CheckRest() const {
   const auto& launch = **state_.Find<v1::LaunchTemplate>(
       core::LaunchTemplateKey(group.launch_template().name(), group.launch_template().version()));
   const int room = launch.port() == 0 ? group.max() : static_cast<int>(hosts_.size());
-  if (in_service != std::min(core::DesiredOf(group), room)) {
+  const int desired = core::DesiredOf(group);
+  if (in_service > desired || in_service < std::min(desired, room)) {
     return absl::StrCat(in_service, " in service, desired ", core::DesiredOf(group), "; ",
                         group.status().waiting());
   }

@@ -92,8 +92,11 @@ std::string Proxy::Pick(const std::string& target_group, const core::TargetGroup
   std::vector<std::string> healthy;
   std::vector<std::string> open;
   for (const auto& [id, target] : view.targets) {
-    if (target.state() != proxy::v1::Target::STATE_ACTIVE || weights[target.subset()] == 0)
+    const bool takes = !target.has_weight() || target.weight() > 0;
+    if (target.state() != proxy::v1::Target::STATE_ACTIVE || weights[target.subset()] == 0 ||
+        !takes) {
       continue;
+    }
     open.push_back(id);
     const auto it = health_.find({target_group, id});
     if (it != health_.end() && it->second == v1::TARGET_STATE_HEALTHY) healthy.push_back(id);

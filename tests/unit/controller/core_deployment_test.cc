@@ -1,7 +1,6 @@
 // Blue/green: no phase before every live proxy has confirmed the one before; rollback from each
 // phase.
-#include "controller/core/describe.h"
-#include "tests/unit/controller/core_world.h"
+#include "tests/unit/controller/core_deploy_fixture.h"
 
 namespace remuda::core {
 namespace {
@@ -10,83 +9,6 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-class Deploy : public ::testing::Test, public World {
- protected:
-  Deploy() {
-    for (const char* host : {"h1", "h2"}) Host(host);
-    Proxy("p1");
-    Proxy("p2");
-    Balanced("tg");
-    Template("shop", 1, 8000);
-    Template("shop", 2, 9000);
-    Template("shop", 3, 9500);
-    Group("blue", 1, 2, 2, [](auto& row) { row.add_target_groups("tg"); });
-    Settle();
-  }
-
-  void Create(int to, const std::function<void(v1::Deployment&)>& edit = nullptr) {
-    v1::Deployment row;
-    row.set_name("deployments/blue-1");
-    row.set_auto_scaling_group("blue");
-    *row.mutable_from() = Get<v1::AutoScalingGroup>("blue").launch_template();
-    *row.mutable_to() = row.from();
-    row.mutable_to()->set_version(to);
-    *row.mutable_health_deadline() = ToProto(absl::Seconds(600));
-    *row.mutable_strategy()->mutable_blue_green()->mutable_bake() = ToProto(absl::Seconds(30));
-    row.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
-    *row.mutable_create_time() = ToProto(now);
-    *row.mutable_phase_time() = ToProto(now);
-    if (edit) edit(row);
-    Put("blue-1", row);
-    Step();
-  }
-  v1::Deployment Row() const { return Get<v1::Deployment>("blue-1"); }
-  std::string Waiting() const { return Describe(Draft(state), seen, now, Row()).waiting(); }
-  std::map<std::string, int> Split() const {
-    std::map<std::string, int> out;
-    const TargetGroupView view = TargetGroupViewOf(state, seen, "tg");
-    for (const auto& subset : view.split->subsets()) {
-      out[subset.subset()] = subset.weight();
-    }
-    return out;
-  }
-  std::vector<std::string> OfVersion(int version, v1::InstanceState is) const {
-    std::vector<std::string> out;
-    for (const std::string& id : Ids("blue", {is})) {
-      if (Get<v1::Instance>(id).launch_template().version() == version) out.push_back(id);
-    }
-    return out;
-  }
-  // New instances run and are found healthy by both proxies, nothing is confirmed.
-  void NewOnesAreHealthy() {
-    for (const std::string& id : Pending("blue")) Runs(id);
-    Step();
-    FindsAll(v1::TARGET_STATE_HEALTHY);
-    Step();
-  }
-  void UntilPhase(v1::DeploymentPhase phase) {
-    for (int i = 0; i < 20 && Row().phase() != phase; ++i) {
-      NewOnesAreHealthy();
-      Confirm();
-      if (Row().phase() == v1::DEPLOYMENT_PHASE_BAKING) Advance(absl::Seconds(30));
-      if (Row().phase() == phase) break;
-      for (const std::string& id : Ids("blue", {v1::INSTANCE_STATE_STOPPING})) Stopped(id);
-      Step();
-    }
-    ASSERT_EQ(Row().phase(), phase) << Waiting();
-  }
-  void Rollback() {
-    Edit<v1::Deployment>("blue-1", [&](auto& row) {
-      row.set_phase(row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING
-                        ? v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING
-                        : v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
-      row.set_rollback_reason("asked for");
-      *row.mutable_phase_time() = ToProto(now);
-    });
-    Step();
-  }
-};
 
 TEST_F(Deploy, TakesEachStepOnlyWhenEveryProxyHasConfirmedTheOneBefore) {
   Create(2);

@@ -129,7 +129,7 @@ TEST_F(HostsTest, LaunchesThatFailTogetherOnOneHostCountOnce) {
   FailsOn("h1");
   const auto record = [&] {
     return LaunchRecordOf(Draft(state).InstancesOfGroup("blue"),
-                          Get<v1::AutoScalingGroup>("blue").launch_template(), now);
+                          Get<v1::AutoScalingGroup>("blue").launch_template(), "", now);
   };
   EXPECT_EQ(record().failures, 1) << "it may be the host's fault";
   ASSERT_THAT(Pending("blue"), SizeIs(4));

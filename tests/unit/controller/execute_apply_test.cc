@@ -84,8 +84,25 @@ TEST_F(ApplyTest, DesiredLeftOutStaysWithinMinAndMax) {
   EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->desired(), 2);
   Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(group + "min: 3 max: 4 } }"));
   EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->desired(), 3);
+  // It stood at min, and min is nothing now.
+  Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(group + "min: 0 max: 4 } }"));
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->desired(), 0);
+  Do<v1::AutoScalingGroup>(Parse<v1::SetDesiredCapacityRequest>(R"(name: "blue" desired: 3)"));
   Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(group + "min: 0 max: 1 } }"));
   EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->desired(), 1);
+}
+
+TEST_F(ApplyTest, AGroupWithoutAVersionKeepsWhatItHas) {
+  PlayLab();
+  MakeVersion2();
+  const auto response = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(
+      R"(resources { auto_scaling_group { name: "blue" launch_template { name: "launchTemplates/shop" } min: 1 max: 2 target_groups: "blue"
+           policies { name: "rps" target_tracking { metric: SCALING_METRIC_REQUEST_COUNT_PER_TARGET target: 100 } } } })"));
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+  ASSERT_EQ(response.results(0).warnings_size(), 2);
+  EXPECT_NE(response.results(0).warnings(0).find("the newest is 2"), std::string::npos);
+  EXPECT_NE(response.results(0).warnings(1).find("does not act on scaling policies (rps)"),
+            std::string::npos);
 }
 
 TEST_F(ApplyTest, TwoLoadBalancersMaySwapTheirPorts) {

@@ -84,7 +84,7 @@ TEST_F(DeploymentsTest, OneDeploymentAGroup) {
   EXPECT_TRUE(Find<v1::Deployment>("blue-1")->has_end_time());
   SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SHIFTING);
   another.set_supersede(true);
-  ExpectError(Try(another), StatusCode::kFailedPrecondition, "", "roll it back first");
+  EXPECT_TRUE(Try(another).ok()) << "in any phase: the next starts from what serves";
   // The template of the group waits for the deployment; the rest does not.
   ExpectError(
       Try(Parse<v1::UpdateAutoScalingGroupRequest>(
@@ -144,6 +144,50 @@ TEST_F(DeploymentsTest, RollbackAfterTheEndIsANewDeployment) {
   EXPECT_EQ(undo.from().version(), 2);
   EXPECT_EQ(undo.to().version(), 1);
   EXPECT_EQ(undo.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+}
+
+TEST_F(DeploymentsTest, ARollbackIsNotUndone) {
+  MakeVersion2();
+  Deploy();
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
+      R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })"));
+  Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")"));
+  const auto again = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")"));
+  EXPECT_EQ(again.name(), "deployments/blue-2");
+  EXPECT_EQ(again.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "it is the rollback";
+  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")")),
+              StatusCode::kFailedPrecondition, "", "is itself the rollback of deployments/blue-1");
+}
+
+TEST_F(DeploymentsTest, WhatARollbackNeedsIsNotDeleted) {
+  MakeVersion2();
+  Deploy();
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  v1::AutoScalingGroup group = *Find<v1::AutoScalingGroup>("blue");
+  group.mutable_launch_template()->set_version(2);
+  group.set_launch_template_set_by("blue-1");
+  Draft draft(state_);
+  draft.Put("blue", group);
+  Commit(draft);
+  ExpectError(Try(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop" version: 1)")),
+              StatusCode::kFailedPrecondition, "", "the rollback of deployments/blue-1");
+  // Nor does a manifest undo what it set, unless told.
+  const std::string manifest =
+      R"(resources { auto_scaling_group { name: "blue" launch_template { name: "shop" version: 1 } min: 1 max: 2 target_groups: "blue" } } )";
+  const auto kept = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(manifest));
+  ASSERT_GE(kept.results(0).warnings_size(), 1);
+  EXPECT_EQ(
+      kept.results(0).warnings(0).find("launch_template stays shop:2, which deployments/blue-1"),
+      0U);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 2);
+  Do<v1::ApplyResourcesResponse>(
+      Parse<v1::ApplyResourcesRequest>(manifest + "overwrite_deployed_template: true"));
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template_set_by(), "");
+  Do<Empty>(Parse<v1::DeleteAutoScalingGroupRequest>(R"(name: "blue")"));
+  EXPECT_EQ(Find<v1::Deployment>("blue-1"), nullptr) << "it goes with its group";
 }
 
 TEST_F(DeploymentsTest, PausePromoteResume) {

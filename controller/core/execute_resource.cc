@@ -9,9 +9,10 @@ namespace remuda::core {
 namespace {
 
 const std::vector<std::string_view>& ReadOnlyFields() {
-  static const auto* const kFields = new std::vector<std::string_view>{
-      "name",      "create_time", "etag",            "deleting",              "status",
-      "dns_names", "expire_time", "listener_errors", "launch_template_set_by"};
+  static const auto* const kFields =
+      new std::vector<std::string_view>{"name",        "create_time",     "etag",
+                                        "deleting",    "status",          "dns_names",
+                                        "expire_time", "listener_errors", "launch_template_set_by"};
   return *kFields;
 }
 

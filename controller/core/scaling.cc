@@ -66,7 +66,8 @@ Counts CountSide(Pass& pass, const Side& side) {
 
 // Why an instance that is well is to be replaced.
 std::string WhyMoved(const Draft& draft, const v1::Instance& row) {
-  if (IsOnDrainedHost(draft, row)) return absl::StrCat("its host ", row.host(), " is being drained");
+  if (IsOnDrainedHost(draft, row))
+    return absl::StrCat("its host ", row.host(), " is being drained");
   if (row.terminate_requested()) return "a person asked to terminate it";
   return absl::StrCat("another takes its place, so that the zones are balanced (it is in zone ",
                       row.zone(), ")");

@@ -48,7 +48,8 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
   const bool back =
       (from == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING ||
        from == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING) &&
-      (is == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING || is == v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+      (is == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING || is == v1::DEPLOYMENT_PHASE_ROLLED_BACK) &&
+      !now.rollback_reason().starts_with("superseded");
   const std::string to = "blue/" + core::TextOf(now.to());
   const int desired = core::DesiredOf(**state_.Find<v1::AutoScalingGroup>("blue"));
   for (const auto& [name, part] : proxies_) {
@@ -62,7 +63,7 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
       const auto* was = state.Find<v1::Instance>(target.second);
       healthy_before += was != nullptr && core::IsServing(**was);
     }
-    if (shifts && healthy < desired && healthy <= healthy_before) {
+    if (shifts && healthy < desired && healthy < healthy_before) {
       Complain(absl::StrCat(id, " shifts though ", name, " finds only ", healthy,
                             " healthy, and found ", healthy_before, " before"));
     }
@@ -120,7 +121,7 @@ void Cluster::CheckServing(const core::Changes& changes, const core::State& befo
     const auto& is = **state_.Find<v1::Instance>(edit.key);
     if (was == nullptr || !core::IsServing(**was) || core::IsServing(is)) continue;
     const bool for_deployment =
-        core::IsWithheld(is) || is.state_reason().find("leaves") != std::string::npos;
+        core::IsWithheld(is) || is.state_reason().starts_with("deployment ");
     if (for_deployment && serving < core::DesiredOf(group)) {
       Complain(absl::StrCat(id, " takes ", edit.key, " out of service (", is.state_reason(),
                             ") though only ", serving, " serve"));

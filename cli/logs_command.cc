@@ -17,7 +17,9 @@
 namespace remuda::cli {
 namespace {
 
-constexpr size_t kMaxFollowed = 100;        // instances of a group at once: a thread each
+// Instances of a group at once: a thread each. Fewer than the streams that the controller allows on
+// one connection (100): the list of instances needs one too.
+constexpr size_t kMaxFollowed = 90;
 constexpr size_t kMaxLineBytes = 64 << 10;  // a longer one is printed in pieces
 
 struct LogsOptions {

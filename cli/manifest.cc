@@ -1,5 +1,6 @@
 #include "cli/manifest.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -61,7 +62,8 @@ class ManifestParser {
     // As they stand in the file, whoever found them.
     const auto line = [&](const std::string& error) {
       int number = 0;
-      const std::string_view rest = std::string_view(error).substr(file.name.size() + 1);
+      const std::string_view rest =
+          std::string_view(error).substr(std::min(error.size(), file.name.size() + 1));
       return absl::SimpleAtoi(std::string(rest.substr(0, rest.find(':'))), &number) ? number : 0;
     };
     std::stable_sort(errors_.begin() + before, errors_.end(),
@@ -113,8 +115,14 @@ class ManifestParser {
     const absl::Status status =
         MessageFromYaml(root, {.file_name = file, .path_prefix = kRoot, .ignored_keys = {kKindKey}},
                         message, &origin.fields);
-    for (const auto error : absl::StrSplit(status.message(), '\n', absl::SkipEmpty()))
-      errors_.emplace_back(error);
+    for (const auto error : absl::StrSplit(status.message(), '\n', absl::SkipEmpty())) {
+      // A value that is shown may have line breaks of its own.
+      if (errors_.empty() || absl::StartsWith(error, file + ":")) {
+        errors_.emplace_back(error);
+      } else {
+        absl::StrAppend(&errors_.back(), " ", error);
+      }
+    }
     if (resource->has_certificate()) InlineFiles(file, root, *resource->mutable_certificate());
     if (origin.name.empty()) return manifest_.origins.push_back(std::move(origin));
     const auto [it, is_new] =

@@ -201,12 +201,17 @@ int ParseOn(const std::string& text, TreeBuilder& builder, std::vector<YamlMista
   return std::max(1, mistakes.back().position.line);
 }
 
+bool IsBlank(char byte) { return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n'; }
+
 // `text` with everything before the first document that begins at `line` or later replaced by as
 // many empty lines, so that positions stay right; `line` becomes its own. Empty: there is none.
 std::string NextDocument(const std::string& text, int& line) {
   size_t begin = 0;
   for (int at = 1; begin < text.size(); ++at) {
-    if (at >= line && text.compare(begin, 3, "---") == 0) {
+    const size_t behind = begin + 3;
+    const bool is_marker =
+        text.compare(begin, 3, "---") == 0 && (behind >= text.size() || IsBlank(text[behind]));
+    if (at >= line && is_marker) {
       line = at;
       return std::string(static_cast<size_t>(at - 1), '\n') + text.substr(begin);
     }

@@ -75,6 +75,10 @@ absl::Status AgentSessions::CheckMachine(const Session& session, const agent::v1
     return InvalidField("hello.machine_id",
                         absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
   }
+  if (hello.boot_id().size() > limits::kMaxMachineIdBytes) {
+    return InvalidField("hello.boot_id",
+                        absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
+  }
   const auto* row = engine_.state().Find<v1::Host>(hello.host());
   const bool connected = Find(hello.host()) != nullptr;
   if (!session.name.empty() || (row == nullptr && !connected)) return absl::OkStatus();

@@ -28,10 +28,11 @@ void Controller::Publish() {
   Touched touched = engine.TakeTouched();
   if (touched.views()) {
     proxy_views.Refresh(engine.state(), engine.seen(), touched.proxy_views);
+    // Before agents' views raise it.
+    proxies.Removed(proxy_views.TakeRemoved(), sequence_);
     agent_views.Refresh(engine.state(), engine.seen(), touched.hosts);
     metrics.revision = sequence_;
   }
-  proxies.Removed(proxy_views.TakeRemoved(), sequence_);
   proxies.RestartReplaced();
   proxies.Flush();
   agents.Flush();

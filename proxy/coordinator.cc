@@ -223,8 +223,13 @@ void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable
     Leaving& leaving = leaving_[target.get()];
     leaving.target = target;
     leaving.is_settled = false;
-    leaving.gone_at = admin == AdminState::kGone ? std::chrono::steady_clock::now() : SteadyTime();
-    leaving.is_given_up = false;
+    // One that is removed is as gone as it was.
+    if (admin == AdminState::kDraining) {
+      leaving.gone_at = SteadyTime();
+    } else if (admin == AdminState::kGone && leaving.gone_at == SteadyTime()) {
+      leaving.gone_at = std::chrono::steady_clock::now();
+      leaving.is_given_up = false;
+    }
     // The delay runs from when it first was told to drain, or was removed without that; a dead
     // process' requests fail by themselves.
     if (leaving.has_deadline || admin == AdminState::kGone) continue;

@@ -228,9 +228,11 @@ TargetState* Session::target() const {
 // finish.
 void Session::TargetFell(const TargetState& /*target*/, bool is_gone) {
   if (phase_ != Phase::kConnecting) {
-    const UpstreamConnection* const upstream =
-        phase_ == Phase::kTunnel ? upgraded_->upstream : exchange_->upstream;
-    if (upstream != nullptr) DoubtPeer(upstream->transport.fd());
+    const bool is_tunnel = phase_ == Phase::kTunnel;
+    UpstreamConnection* const upstream = is_tunnel ? upgraded_->upstream : exchange_->upstream;
+    if (upstream == nullptr) return;
+    upstream->is_doubted = true;
+    DoubtPeer(upstream->transport.fd(), is_tunnel || !IsUploadOver());
     return;
   }
   Exchange& x = *exchange_;

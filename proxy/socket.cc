@@ -96,7 +96,7 @@ bool IsOurShortage(int error) {
   }
 }
 
-void DoubtPeer(int fd) {
+void DoubtPeer(int fd, bool is_sending) {
   const auto set = [&](int level, int option, int value) {
     setsockopt(fd, level, option, &value, sizeof value);
   };
@@ -105,7 +105,8 @@ void DoubtPeer(int fd) {
   set(IPPROTO_TCP, TCP_KEEPIDLE, 1);
   set(IPPROTO_TCP, TCP_KEEPINTVL, 1);
   set(IPPROTO_TCP, TCP_KEEPCNT, 2);
-  set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(kDoubtTimeout.count()));
+  const auto timeout = is_sending ? kDoubtWhileSending : kDoubtTimeout;
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(timeout.count()));
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 

@@ -35,7 +35,10 @@ bool IsOurShortage(int error);
 // still there, and breaks the connection off if it says nothing for kDoubtTimeout. A host that is
 // up answers by itself, however slow its applications are.
 inline constexpr std::chrono::milliseconds kDoubtTimeout{2000};
-void DoubtPeer(int fd);
+// While more is to be sent: a window that the application keeps shut counts as silence too, so that
+// it has longer.
+inline constexpr std::chrono::milliseconds kDoubtWhileSending{20000};
+void DoubtPeer(int fd, bool is_sending);
 // Closing it resets the connection: for one whose bytes were cut short, so that nobody takes them
 // for the whole.
 void ResetOnClose(int fd);

@@ -146,7 +146,7 @@ void TcpSession::EndExchangeWith(const TargetState& target) {
 
 // See Session::TargetFell.
 void TcpSession::TargetFell(const TargetState& /*target*/, bool is_gone) {
-  if (phase_ == Phase::kTunnel) return DoubtPeer(upstream_->transport.fd());
+  if (phase_ == Phase::kTunnel) return DoubtPeer(upstream_->transport.fd(), true);
   if (phase_ != Phase::kConnecting || upstream_ == nullptr) return;
   if (!is_gone && !worker_.HasHealthyUntried(*group_, NextPick())) return;
   has_connect_timed_out_ = true;

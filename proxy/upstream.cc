@@ -152,9 +152,9 @@ UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* use
 void UpstreamPool::Release(UpstreamConnection* connection) {
   TargetSlot& slot = connection->target->slot(worker_);
   connection->user = nullptr;
-  if (!connection->greeting.empty() || connection->is_closing || connection->is_readable ||
-      connection->transport.has_pending() || connection->target->is_leaving() ||
-      slot.idle_count >= settings_.pool_max_idle_a_target) {
+  if (!connection->greeting.empty() || connection->is_doubted || connection->is_closing ||
+      connection->is_readable || connection->transport.has_pending() ||
+      connection->target->is_leaving() || slot.idle_count >= settings_.pool_max_idle_a_target) {
     Close(connection);
     return;
   }

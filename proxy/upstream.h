@@ -46,6 +46,7 @@ struct UpstreamConnection final : IoHandler {
   bool is_writable = false;
   bool is_closing = false;  // FIN, reset or error seen
   bool is_broken = false;   // an error
+  bool is_doubted = false;  // see DoubtPeer: for nobody else
   bool is_urgent = false;   // urgent bytes (TCP) have come
   std::string greeting;     // the first bytes it carries, of one client: it is not pooled then
   bool is_greeted = false;

@@ -97,6 +97,11 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
 void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
                           const std::vector<ListenerChange>& opened,
                           const std::vector<std::string>& closed) {
+  // While all is of one table still: what is accepted, and who makes room for it, may begin
+  // requests.
+  for (const std::string& key : closed) {
+    if (const auto it = listeners_.find(key); it != listeners_.end()) AcceptBacklog(*it->second);
+  }
   auto adopted = std::make_unique<AdoptedTable>();
   adopted->table = std::move(table);
   const RoutingTable& now = *adopted->table;
@@ -113,7 +118,6 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
   for (const std::string& key : closed) {
     const auto it = listeners_.find(key);
     if (it == listeners_.end()) continue;
-    AcceptBacklog(*it->second);  // its spec is of the table that `adopted` still holds
     CloseListener(*it->second);
     it->second->spec = nullptr;
     listeners_.erase(it);
@@ -155,7 +159,7 @@ void Worker::TellOfLeaving(const RoutingTable& table) {
   for (const auto& [target, admin] : table.admin_changes) {
     if (admin == AdminState::kActive) target->slot(index_).goodbye = {};
   }
-  Targets leaving;
+  Targets leaving, gone;
   for (const LeavingTarget& entry : table.leaving) {
     TargetSlot& slot = entry.target->slot(index_);
     // From when it first was told to leave; nobody talks on with one that is gone.
@@ -163,12 +167,13 @@ void Worker::TellOfLeaving(const RoutingTable& table) {
     const auto close = entry.is_gone ? WebSocketClose::kAtOnce : entry.web_socket_close;
     if (is_first || entry.is_gone) slot.goodbye = GoodbyeTimesOf(close, entry.delay, loop_.now());
     leaving.push_back(entry.target);
+    // As this table says: the target's own word may be a later table's.
+    if (entry.is_gone) gone.push_back(entry.target);
   }
   ForEachExchangeWith(leaving, [](Connection& connection, TargetState& target) {
     connection.TargetLeaves(target);
   });
-  std::erase_if(leaving, [](const auto& target) { return target->admin() != AdminState::kGone; });
-  ForEachExchangeWith(leaving, [](Connection& connection, TargetState& target) {
+  ForEachExchangeWith(gone, [](Connection& connection, TargetState& target) {
     connection.TargetFell(target, true);
   });
 }

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -67,7 +68,8 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const auto from = Fullest(*zones, group);
   const bool has_to_leave = !Names(group, from->first);
   const int here = static_cast<int>(from->second.size());
-  if (!LacksOne(pass, group, *zones, has_to_leave ? here : here - 2)) return;
+  const int most = has_to_leave ? std::numeric_limits<int>::max() : here - 2;
+  if (!LacksOne(pass, group, *zones, most)) return;
   Placement placement(
       pass.draft, pass.seen, pass.now,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});

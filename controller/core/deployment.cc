@@ -328,12 +328,13 @@ void MoveTraffic(Pass& pass, const View& view, const Side& to, const Side& from)
 void TakeBack(Pass& pass, const View& view) {
   int missing = view.old_side.desired;
   for (const auto& [id, row] : view.old_side.members) {
-    if (IsUp(row->state()) && !row->unhealthy()) --missing;
+    const bool up = IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
+    if (up && !row->unhealthy()) --missing;
   }
   for (const auto& [id, row] : view.old_side.members) {
     if (missing <= 0) return;
     if (row->state() != v1::INSTANCE_STATE_DRAINING || row->unhealthy() || !IsWithheld(*row) ||
-        ProcessOf(pass.seen, id, *row).process != Process::kRunning) {
+        row->terminate_requested() || ProcessOf(pass.seen, id, *row).process != Process::kRunning) {
       continue;
     }
     pass.Close(row->activity(), v1::ACTIVITY_STATUS_CANCELLED);

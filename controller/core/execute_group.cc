@@ -43,7 +43,7 @@ std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::I
       is_here = is_here || other == id;
     }
     if (!is_here) continue;
-    if (up > side.desired) return "more are up than are desired";
+    if (up > side.limit) return "more are up than are desired";
     if (up >= group->max()) {
       return absl::StrCat("max ", group->max(), " leaves no room for another beside it");
     }
@@ -153,6 +153,7 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
     done = absl::StrCat("Marked ", value.name(), " on ", NameOf<v1::Host>(value.host()),
                         " to be replaced");
   } else {
+    value.set_terminate_requested(true);  // no rollback takes it back
     if (!request.decrement_desired()) absl::StrAppend(&cause, "; it goes first: ", why);
     value.set_state(v1::INSTANCE_STATE_DRAINING);
     *value.mutable_state_time() = ToProto(context.now);

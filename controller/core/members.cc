@@ -58,7 +58,8 @@ struct Incumbents {
   void Count(const v1::Instance& row) {
     if (IsWithheld(row) || row.unhealthy()) return;
     up += IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN;
-    serving += IsServing(row);
+    // Not of a silent host: others may have taken its place already.
+    serving += row.state() == v1::INSTANCE_STATE_IN_SERVICE;
   }
 };
 

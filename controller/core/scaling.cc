@@ -187,7 +187,7 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
   const int up = counts.in_service + static_cast<int>(counts.swapped.size());
   // Below 0: so many are missing. Beyond `most` are those that a move brought which has been called
   // off.
-  int spare = std::max(up - side.desired,
+  int spare = std::max(up - side.limit,
                        static_cast<int>(counts.kept.size() + counts.swapped.size()) - most);
   // Those that end with nothing in their place yet. What nobody can place at all does not count, or
   // it would hold this up for ever.

@@ -122,11 +122,13 @@ async function times(count, what) {
   return results;
 }
 
-// The value of a counter without labels at each proxy.
+// The sum of a counter at each proxy.
 async function counters(cluster, name) {
   return Promise.all(cluster.programs.proxies.map(async (proxy) => {
     const { text } = await ask(`http://${proxy.http}/metrics`);
-    return Number(new RegExp(`^remuda_proxy_${name} (\\d+)`, 'm').exec(text)[1]);
+    const values = [...text.matchAll(new RegExp(`^remuda_proxy_${name}(?:\\{.*\\})? (\\d+)`, 'gm'))].map((match) => Number(match[1]));
+    assert.ok(values.length > 0, `${name} is a metric`);
+    return values.reduce((sum, value) => sum + value, 0);
   }));
 }
 

@@ -136,7 +136,9 @@ TEST_F(ImageCacheTest, DownloadsThatNobodyGoesOnWithAreDeleted) {
   ImageCache cache(Options(), source_);
   ASSERT_TRUE(cache.Open().ok());
   const auto part = [&](char digit) {
-    return root_ / "cache" / (std::string(64, digit) + ".part");
+    std::string name(64, digit);  // g++ 12 warns of a bound that `+` keeps
+    name.append(".part");
+    return root_ / "cache" / name;
   };
   for (const char digit : {'a', 'b', 'c'}) std::ofstream(part(digit)) << "half";
   const auto long_ago = fs::file_time_type::clock::now() - 2 * ImageCache::kKeepPart;

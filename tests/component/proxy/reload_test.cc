@@ -197,9 +197,9 @@ TEST(CheckTest, MistakesAreWhereTheyStand) {
     const char* said;
   };
   for (const Case& c : {Case{twice,
-                             "proxy.yaml:5:5: loadBalancers[0].listeners[1].port: "
+                             "proxy.yaml:5:7: loadBalancers[0].listeners[1].port: "
                              "loadBalancers/t: listener 81: port: it is used twice"},
-                        Case{kTargets, "proxy.yaml:4:18: targets[1].address: "}}) {
+                        Case{kTargets, "proxy.yaml:4:21: targets[1].address: "}}) {
     ProxyProcess proxy(c.config, {"--check"});
     EXPECT_EQ(proxy.WaitExit(), 2);
     EXPECT_NE(LogOf(proxy).find(c.said), std::string::npos) << LogOf(proxy);

@@ -4,6 +4,9 @@
 #include <signal.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "tests/component/proxy/configs.h"
@@ -23,6 +26,19 @@ struct Case {
   // The client's bytes come before the target's, so that its event is the first of the two.
   bool client_is_first;
 };
+
+// A signal that stops is sent, not done: other threads may run on for a while.
+bool IsStopped(pid_t pid) {
+  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream file(task.path() / "stat");
+    const std::string stat((std::istreambuf_iterator<char>(file)), {});
+    const size_t end_of_name = stat.rfind(") ");
+    if (end_of_name == std::string::npos || stat.compare(end_of_name + 2, 1, "T") != 0)
+      return false;
+  }
+  return true;
+}
 
 class StrayBytesTest : public ::testing::TestWithParam<Case> {};
 
@@ -51,6 +67,7 @@ TEST_P(StrayBytesTest, AreNoAnswerToTheNextRequest) {
   client.Send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_EQ(BodyOf(client.ReadMessage()), "mine");
   ASSERT_EQ(kill(proxy.pid(), SIGSTOP), 0);
+  EXPECT_TRUE(WaitUntil([&] { return IsStopped(proxy.pid()); }));
   if (c.client_is_first) client.Send(c.request);
   may_stray = true;
   const bool was_sent = WaitUntil([&] { return !may_stray.load(); });

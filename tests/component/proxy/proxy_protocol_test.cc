@@ -56,8 +56,11 @@ TEST_P(ReceivedTest, ItsSourceIsTheClient) {
   RawSocket bytewise = RawSocket::Connect(proxy.Port());
   for (const char byte : received.bytes + request) bytewise.Send({&byte, 1});
   EXPECT_NE(bytewise.ReadMessage().find(expected), std::string::npos);
+  const std::string address = received.client_address.find(':') == std::string::npos
+                                  ? received.client_address
+                                  : "[" + received.client_address + "]";
   EXPECT_TRUE(WaitUntil([&] {
-    return proxy.AccessLog().find(" " + received.client_address + ":") != std::string::npos;
+    return proxy.AccessLog().find(" " + address + ":") != std::string::npos;
   })) << proxy.AccessLog();
 }
 

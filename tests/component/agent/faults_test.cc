@@ -154,6 +154,7 @@ TEST_F(AgentTest, TheLogOfWhatDiedIsToldAndKept) {
                       Shell("i-b", "echo bye; exec sleep 1000")});
   ASSERT_TRUE(Exited("i-a") && Running("i-b"));
   EXPECT_EQ(controller_.Status("i-a").log_tail(), "starting\nFATAL: no database\n");
+  ASSERT_TRUE(WaitUntil([&] { return Log("i-b") == "bye\n"; })) << "running, but not at its echo";
   controller_.Change({Stops(Serve("i-b"))}, {});
   ASSERT_TRUE(Exited("i-b"));
   EXPECT_EQ(controller_.Status("i-b").log_tail(), "") << "it ended as asked";

@@ -180,6 +180,10 @@ void AddGroups(const RoutingTable& table, Page& page) {
       "target_connection_error_count_total",
       "Connections to targets that were refused, reset or timed out.",
       [](Slot s) -> const auto& { return s.connection_errors; });
+  counter(
+      "target_unasked_bytes_count_total",
+      "Times that a target sent bytes which no request asked for.",
+      [](Slot s) -> const auto& { return s.unasked; });
   const auto count = [](const TargetGroup& group, bool healthy) {
     return std::count_if(group.members.begin(), group.members.end(), [&](const Member& member) {
       return member.admin == AdminState::kActive && member.target->is_healthy() == healthy;

@@ -262,7 +262,10 @@ Session::Pump Session::StageResponseBody() {
   }
   x.is_response_staged = is_done;
   // Bytes behind the response are nobody's: the connection is not used again.
-  if (is_done && x.response_in.size() > 0) x.is_upstream_reusable = false;
+  if (is_done && x.response_in.size() > 0) {
+    x.is_upstream_reusable = false;
+    worker_.pool().NoteUnasked(*x.in_flight.target(), {x.response_in.data(), x.response_in.size()});
+  }
   return Pump::kProgress;
 }
 

@@ -1,9 +1,9 @@
 #include "proxy/upstream.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 #include "proxy/socket.h"
@@ -11,7 +11,13 @@
 namespace remuda::proxy {
 namespace {
 
-constexpr std::chrono::milliseconds kRestTime{2};
+// Of what came on an idle connection: enough to tell a status code.
+constexpr size_t kLookedAtBytes = 12;
+
+// How some servers say that they close an idle connection (RFC 9110 section 15.5.9).
+bool IsRequestTimeout(std::string_view bytes) {
+  return bytes.starts_with("HTTP/1.1 408") || bytes.starts_with("HTTP/1.0 408");
+}
 
 }  // namespace
 
@@ -86,17 +92,25 @@ void UpstreamPool::Unlink(UpstreamConnection* connection) {
   --idle_count_;
 }
 
-// The newest is the likeliest to live, and lets the pool shrink. But one that has just been used is
-// the likeliest to meet what its target still sends behind its answer, after the look: if the
-// newest has not rested, the one that has rested for longest is taken.
+// `connection` has rested longest of those that are idle.
+bool UpstreamPool::MustRest(const UpstreamConnection& connection, const TargetSlot& slot) const {
+  if (connection.target->IsDistrusted(loop_.now())) return slot.idle_count < kMinRestingConnections;
+  return connection.reuses_in_a_row >= kMaxReusesInARow && &connection == slot.idle_head;
+}
+
+// The newest is the likeliest to live, and lets the pool shrink; unless it must rest.
 UpstreamConnection* UpstreamPool::Acquire(TargetState& target, std::string_view host) {
   const TargetSlot& slot = target.slot(worker_);
-  if (slot.idle_head == nullptr) return nullptr;
-  const bool from_oldest = loop_.now() - slot.idle_head->idle_since < kRestTime;
+  UpstreamConnection* const newest = slot.idle_head;
+  if (newest == nullptr) return nullptr;
+  const bool from_oldest = loop_.now() - newest->idle_since < kRestTime ||
+                           newest->reuses_in_a_row >= kMaxReusesInARow ||
+                           target.IsDistrusted(loop_.now());
   UpstreamConnection* next = nullptr;
-  for (UpstreamConnection* connection = from_oldest ? slot.idle_head->newer : slot.idle_head;
-       connection != nullptr; connection = next) {
+  for (UpstreamConnection* connection = from_oldest ? newest->newer : newest; connection != nullptr;
+       connection = next) {
     if (from_oldest) {
+      if (MustRest(*connection, slot)) return nullptr;
       next = connection == slot.idle_head ? nullptr : connection->newer;
     } else {
       next = connection->older;
@@ -107,10 +121,45 @@ UpstreamConnection* UpstreamPool::Acquire(TargetState& target, std::string_view 
       Close(connection);
       continue;
     }
+    if (connection != newest) connection->reuses_in_a_row = 0;
+    ++connection->reuses_in_a_row;
     Unlink(connection);
     return connection;
   }
   return nullptr;
+}
+
+// Right before it is used again: nothing waits to be read but what is TLS's own.
+bool UpstreamPool::IsQuiet(UpstreamConnection& connection) {
+  char bytes[kLookedAtBytes];
+  const ssize_t got = recv(connection.transport.fd(), bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0) return errno == EAGAIN;
+  if (got == 0) return false;
+  if (!connection.transport.is_plain()) return StaysIdle(connection);
+  NoteUnasked(*connection.target, {bytes, static_cast<size_t>(got)});
+  return false;
+}
+
+// While nobody uses it: whether what has come is only TLS's own, such as a late ticket, or the
+// event was of bytes that its last user has taken before it was told.
+bool UpstreamPool::StaysIdle(UpstreamConnection& connection) {
+  char bytes[kLookedAtBytes];
+  const ssize_t got = connection.transport.Receive(bytes, sizeof bytes).bytes;
+  if (got > 0) NoteUnasked(*connection.target, {bytes, static_cast<size_t>(got)});
+  if (got != -EAGAIN || connection.is_closing) return false;
+  connection.is_readable = false;
+  if (!connection.transport.is_plain()) SaveTlsSession(connection);
+  return true;
+}
+
+void UpstreamPool::NoteUnasked(TargetState& target, std::string_view bytes) {
+  if (IsRequestTimeout(bytes)) return;
+  target.group().slot(worker_).unasked.Add(1);
+  if (!target.Distrust(loop_.now(), kDistrustTime)) return;
+  spdlog::warn(
+      "targetGroups/{}/targets/{}: it sent bytes that no request asked for; until {} minutes have "
+      "passed without such, its connections rest before they are used again",
+      target.group().id(), target.id(), kDistrustTime.count());
 }
 
 UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* user,
@@ -153,8 +202,9 @@ void UpstreamPool::Release(UpstreamConnection* connection) {
   TargetSlot& slot = connection->target->slot(worker_);
   connection->user = nullptr;
   if (!connection->greeting.empty() || connection->is_doubted || connection->is_closing ||
-      connection->is_readable || connection->transport.has_pending() ||
-      connection->target->is_leaving() || slot.idle_count >= settings_.pool_max_idle_a_target) {
+      connection->transport.has_pending() || connection->target->is_leaving() ||
+      slot.idle_count >= settings_.pool_max_idle_a_target ||
+      (connection->is_readable && !StaysIdle(*connection))) {
     Close(connection);
     return;
   }

@@ -1,8 +1,13 @@
-// Connections to targets, and the pool that keeps idle ones for one worker: newest first as long as
-// they have rested, closed the moment the target closes or sends anything while they are idle. One
-// thread.
+// Connections to targets, and the pool that keeps idle ones for one worker: closed the moment the
+// target closes or sends anything while they are idle. One thread.
+//
+// Answers of HTTP/1 have no number: what a target sends unasked while a request waits is taken for
+// its answer, and its own answer for that of the next one. Only on an idle connection is it seen to
+// be nobody's. So connections rest between two uses (Acquire), those of a target that was caught
+// for longest.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,6 +26,19 @@ class ClientContext;
 }
 
 class UpstreamPool;
+
+// One that has just been used is the likeliest to meet what its target still sends behind its
+// answer, after the look: if the newest has not rested so long, the one that has rested longest is
+// used.
+inline constexpr std::chrono::milliseconds kRestTime{2};
+// Nor is one used more often in a row than this, however long it rests between: its target may be
+// an answer behind, which only comes to light while another connection is used.
+inline constexpr uint8_t kMaxReusesInARow = 4;
+// A target that has sent what nobody asked for is not trusted for so long after the last time.
+inline constexpr std::chrono::minutes kDistrustTime{10};
+// So many connections of such a target rest in a worker's pool before one of them is used again:
+// below Settings::pool_max_idle_a_target, so that those of its busy moments are kept too.
+inline constexpr uint32_t kMinRestingConnections = 128;
 
 // Who has a connection to a target in use.
 class UpstreamUser {
@@ -48,7 +66,8 @@ struct UpstreamConnection final : IoHandler {
   bool is_broken = false;   // an error
   bool is_doubted = false;  // see DoubtPeer: for nobody else
   bool is_urgent = false;   // urgent bytes (TCP) have come
-  std::string greeting;     // the first bytes it carries, of one client: it is not pooled then
+  uint8_t reuses_in_a_row = 0;
+  std::string greeting;  // the first bytes it carries, of one client: it is not pooled then
   bool is_greeted = false;
   bool is_tls_failed = false;
   std::shared_ptr<const tls::ClientContext> tls_context;  // null: plain
@@ -73,15 +92,17 @@ class UpstreamPool {
 
   // `host` is the request's: what targets that speak TLS are asked for if their group says no name.
 
-  // An idle connection to `target` on which nothing has come, or null. It asks the kernel, whatever
-  // the request: an event of bytes or of a close may still wait behind the one that is being dealt
-  // with, and such bytes would be taken for the answer.
+  // An idle connection to `target` on which nothing has come, or null: another one is to be made.
+  // It asks the kernel, whatever the request: an event of bytes or of a close may still wait behind
+  // the one that is being dealt with, and such bytes would be taken for the answer.
   UpstreamConnection* Acquire(TargetState& target, std::string_view host);
   // Begins a new connection for `user`; null with errno set if it failed at once.
   UpstreamConnection* Connect(TargetState& target, UpstreamUser* user, std::string_view host = {});
   // Keeps a connection whose exchange ended cleanly.
   void Release(UpstreamConnection* connection);
   void Close(UpstreamConnection* connection);
+  // `target` has sent something that no request asked for, which begins with `bytes`.
+  void NoteUnasked(TargetState& target, std::string_view bytes);
 
   void CloseIdle(TargetState& target);
   // Closes what has been idle for too long.
@@ -98,6 +119,9 @@ class UpstreamPool {
  private:
   friend struct UpstreamConnection;
   void Unlink(UpstreamConnection* connection);
+  bool MustRest(const UpstreamConnection& connection, const TargetSlot& slot) const;
+  bool StaysIdle(UpstreamConnection& connection);
+  bool IsQuiet(UpstreamConnection& connection);
 
   // upstream_tls.cc
   const std::shared_ptr<const tls::ClientContext>& ContextOf(const TargetState& target) const;
@@ -107,8 +131,6 @@ class UpstreamPool {
   bool BeginTls(UpstreamConnection& connection, std::string_view host);
   void SaveTlsSession(UpstreamConnection& connection);
   void NoteTlsFailure(UpstreamConnection& connection);
-  bool StaysIdle(UpstreamConnection& connection);
-  bool IsQuiet(UpstreamConnection& connection);
 
   EventLoop& loop_;
   const size_t worker_;

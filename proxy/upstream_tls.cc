@@ -1,8 +1,5 @@
 // TLS to targets: which connections a request may ride, and how new ones begin.
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-
-#include <cerrno>
 
 #include "proxy/core/picker_state.h"
 #include "proxy/core/routing_table.h"
@@ -71,25 +68,6 @@ void UpstreamPool::NoteTlsFailure(UpstreamConnection& connection) {
   spdlog::warn("targetGroups/{}/targets/{}: TLS handshake failed: {}",
                connection.target->group().id(), connection.target->id(),
                verify.empty() ? tls::NameOf(layer->failure()) : verify);
-}
-
-// Right before it is used again: nothing waits to be read but what is TLS's own.
-bool UpstreamPool::IsQuiet(UpstreamConnection& connection) {
-  char byte;
-  const ssize_t got = recv(connection.transport.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (got < 0) return errno == EAGAIN;
-  return got > 0 && !connection.transport.is_plain() && StaysIdle(connection);
-}
-
-// While nobody uses it: whether what has come is only TLS's own, such as a late ticket, or the
-// event was of bytes that its last user has taken before it was told.
-bool UpstreamPool::StaysIdle(UpstreamConnection& connection) {
-  if (connection.is_closing) return false;
-  char byte;
-  if (connection.transport.Receive(&byte, 1).bytes != -EAGAIN) return false;
-  connection.is_readable = false;
-  if (!connection.transport.is_plain()) SaveTlsSession(connection);
-  return true;
 }
 
 }  // namespace remuda::proxy

@@ -100,6 +100,16 @@ class TargetState {
   }
   // It was healthy once: its process listens, or did.
   bool has_passed() const { return has_passed_.load(std::memory_order_relaxed); }
+  // It has sent what no request asked for, not long ago. Any thread.
+  bool IsDistrusted(SteadyTime now) const {
+    return now.time_since_epoch().count() < distrusted_until_.load(std::memory_order_relaxed);
+  }
+  // From now on, for `time`. Whether it was trusted so far.
+  bool Distrust(SteadyTime now, SteadyTime::duration time) {
+    const SteadyTime::rep until = (now + time).time_since_epoch().count();
+    return distrusted_until_.exchange(until, std::memory_order_relaxed) <=
+           now.time_since_epoch().count();
+  }
   // When its slow start began; the epoch: it has none. Written by the prober.
   SteadyTime warm_begin() const {
     return SteadyTime(SteadyTime::duration(warm_begin_.load(std::memory_order_relaxed)));
@@ -156,6 +166,7 @@ class TargetState {
   std::atomic<bool> ejected_{false};
   std::atomic<uint32_t> share_{kFullShare};
   std::atomic<SteadyTime::rep> warm_begin_{0};
+  std::atomic<SteadyTime::rep> distrusted_until_{0};
   std::atomic<uint32_t> failures_{0};
   alignas(64) std::atomic<uint32_t> places_{0};
 };

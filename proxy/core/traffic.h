@@ -52,6 +52,7 @@ struct alignas(64) GroupSlot {
   CodeCounts codes;
   std::array<OwnedCounter<uint64_t>, kResponseTimeBoundsUs.size() + 1> response_times;
   OwnedCounter<uint64_t> response_time_sum_us;
+  OwnedCounter<uint64_t> unasked;  // times that a target sent what no request asked for
 
   void ObserveResponseTime(uint64_t us) {
     size_t bucket = 0;

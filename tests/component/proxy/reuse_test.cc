@@ -1,6 +1,7 @@
 // When a connection to a target is used again, and when not: what a target sends unasked, or leaves
 // unread, must never reach another client's request.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 
 #include <atomic>
@@ -8,6 +9,8 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/proxy_process.h"
@@ -39,6 +42,15 @@ bool IsStopped(pid_t pid) {
   }
   return true;
 }
+
+// Whether there is something to read, or soon will be.
+bool HasCome(const RawSocket& connection) {
+  pollfd waiting{connection.fd(), POLLIN, 0};
+  return poll(&waiting, 1, 1) == 1;
+}
+
+constexpr const char* kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+constexpr const char* kPost = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
 class StrayBytesTest : public ::testing::TestWithParam<Case> {};
 
@@ -76,14 +88,8 @@ TEST_P(StrayBytesTest, AreNoAnswerToTheNextRequest) {
   ASSERT_TRUE(was_sent);
   EXPECT_EQ(BodyOf(client.ReadMessage()), "mine");
   EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 0);
-  // And the connection after it is used again.
-  client.Send(c.request);
-  EXPECT_EQ(BodyOf(client.ReadMessage()), "mine");
-  EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 1);
+  EXPECT_EQ(proxy.Metric("target_unasked_bytes_count_total"), 1);
 }
-
-constexpr const char* kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-constexpr const char* kPost = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
 INSTANTIATE_TEST_SUITE_P(Orders, StrayBytesTest,
                          ::testing::Values(Case{"GetFirst", kGet, true},
@@ -91,6 +97,129 @@ INSTANTIATE_TEST_SUITE_P(Orders, StrayBytesTest,
                                            Case{"PostFirst", kPost, true},
                                            Case{"PostBehind", kPost, false}),
                          [](const auto& param) { return param.param.name; });
+
+// How it meets a request that waits is up to the target's timing, and once it may. From then on its
+// connections rest.
+TEST(DistrustedTargetTest, IsNotAskedOnAConnectionThatHasNotRested) {
+  RawTarget target([](RawSocket& connection) {
+    for (int i = 0;; ++i) {
+      const std::string head = connection.ReadUntil("\r\n\r\n");
+      if (head.empty()) return;
+      const bool is_check = head.rfind("GET /health", 0) == 0;
+      // From its second request on each connection is an answer too rich.
+      connection.Send(i == 0 || is_check ? Answer("mine") : Answer("stray") + Answer("mine"));
+    }
+  });
+  ServingProxy proxy(ConfigFor({target.port()}));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  const auto ask = [&] {
+    client.Send(kGet);
+    return BodyOf(client.ReadMessage());
+  };
+  EXPECT_EQ(ask(), "mine");
+  EXPECT_EQ(ask(), "stray");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(), "mine") << i;
+  EXPECT_EQ(proxy.Metric("target_connections_made_total"), 21);
+  EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 1);
+  EXPECT_EQ(proxy.Metric("target_unasked_bytes_count_total{target_group=\"blue\"}"), 1);
+  const std::string said = "it sent bytes that no request asked for";
+  const std::string log = proxy.Log();
+  EXPECT_NE(log.find(said), std::string::npos) << log;
+  EXPECT_EQ(log.find(said), log.rfind(said)) << log;
+}
+
+// Were none used again, a busy target would cost a new connection for each request for good, and
+// the proxy its ports.
+TEST(DistrustedTargetTest, ConnectionsAreUsedAgainOnceManyRest) {
+  constexpr int kMany = 160;  // more than have to rest
+  std::atomic<int> waiting{0};
+  std::atomic<bool> may_answer{false};
+  RawTarget target([&](RawSocket& connection) {
+    for (std::string head; !(head = connection.ReadUntil("\r\n\r\n")).empty();) {
+      if (head.rfind("GET /many", 0) == 0) {
+        ++waiting;
+        WaitUntil([&] { return may_answer.load(); }, std::chrono::seconds(60));
+      }
+      connection.Send(Answer("mine") + (head.rfind("GET /rich", 0) == 0 ? Answer("stray") : ""));
+    }
+  });
+  ServingProxy proxy(ConfigFor({target.port()}));
+  EXPECT_EQ(BodyOf(Get(proxy.Port(), "/rich")), "mine");
+  ASSERT_EQ(proxy.Metric("target_unasked_bytes_count_total"), 1);
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < kMany; ++i) {
+    clients.push_back(RawSocket::Connect(proxy.Port()));
+    clients.back().Send("GET /many HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  EXPECT_TRUE(WaitUntil([&] { return waiting == kMany; }));
+  may_answer = true;
+  for (RawSocket& client : clients) EXPECT_EQ(BodyOf(client.ReadMessage()), "mine");
+  EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 0);
+  EXPECT_EQ(BodyOf(Get(proxy.Port())), "mine");
+  EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 1);
+}
+
+// A target that closes idle connections may say so before it does.
+TEST(DistrustedTargetTest, IsNotOneThatTellsOfATimeout) {
+  std::atomic<int> closed{0};
+  RawTarget target([&](RawSocket& connection) {
+    const std::string head = connection.ReadUntil("\r\n\r\n");
+    connection.Send(Answer("mine"));
+    if (head.rfind("GET /health", 0) == 0) return;
+    connection.Send("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n");
+    closed += connection.WaitClosed() ? 1 : 0;  // by the proxy
+  });
+  ServingProxy proxy(ConfigFor({target.port()}));
+  EXPECT_EQ(BodyOf(Get(proxy.Port())), "mine");
+  ASSERT_TRUE(WaitUntil([&] { return closed == 1; }));
+  EXPECT_EQ(proxy.Metric("target_unasked_bytes_count_total"), 0);
+}
+
+// One that answers later than its client asks again may be an answer behind on a connection for
+// good: it comes to light while another connection is used.
+TEST(LateTargetTest, IsCaughtWhenItsConnectionRests) {
+  std::atomic<int> begun{0};
+  std::atomic<bool> is_first{true};
+  RawTarget target([&](RawSocket& connection) {
+    std::string owed;
+    bool is_late = false;
+    int before = 0;
+    for (int i = 0;; ++i) {
+      // Comes while its connection rests, once another one is used.
+      while (is_late && !HasCome(connection)) {
+        if (begun == before) continue;
+        connection.Send(owed);
+        connection.ReadToEnd();
+        return;
+      }
+      const std::string head = connection.ReadUntil("\r\n\r\n");
+      if (head.empty()) return;
+      const bool is_check = head.rfind("GET /health", 0) == 0;
+      if (!is_check) ++begun;
+      if (!is_check && i == 1 && is_first.exchange(false)) {
+        is_late = true;
+        owed = Answer("stray");
+      }
+      const std::string body = head.substr(0, head.find('\r'));
+      before = begun;
+      connection.Send(is_late ? std::exchange(owed, Answer(body)) : Answer(body));
+    }
+  });
+  ServingProxy proxy(ConfigFor({target.port()}));
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  int wrong = 0;
+  const auto ask = [&](int i) {
+    const std::string line = "GET /" + std::to_string(i) + " HTTP/1.1";
+    client.Send(line + "\r\nHost: a\r\n\r\n");
+    wrong += BodyOf(client.ReadMessage()) != line;
+  };
+  int asked = 0;
+  for (; asked < 6; ++asked) ask(asked);
+  EXPECT_EQ(wrong, 4);  // each on the connection of the first, until that has to rest
+  EXPECT_TRUE(WaitUntil([&] { return proxy.Metric("target_unasked_bytes_count_total") == 1; }));
+  for (; asked < 30; ++asked) ask(asked);
+  EXPECT_EQ(wrong, 4);
+}
 
 class UnreadBodyTest : public ::testing::TestWithParam<const char*> {};
 
@@ -102,15 +231,17 @@ TEST_P(UnreadBodyTest, IsNobodysRequest) {
   ServingProxy proxy(ConfigFor({target.port()}));
   const std::string body = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
   RawSocket client = RawSocket::Connect(proxy.Port());
+  for (int i = 0; i < 2; ++i) {
+    client.Send(kGet);
+    ASSERT_EQ(BodyOf(client.ReadMessage()), "mine");
+  }
+  ASSERT_EQ(proxy.Metric("target_connections_reused_total"), 1);
   client.Send(std::string(GetParam()) + " / HTTP/1.1\r\nHost: a\r\nContent-Length: " +
               std::to_string(body.size()) + "\r\n\r\n" + body);
   ASSERT_EQ(BodyOf(client.ReadMessage()), "mine");
   client.Send(kGet);
   EXPECT_EQ(BodyOf(client.ReadMessage()), "mine");
-  EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 0);
-  client.Send(kGet);
-  EXPECT_EQ(BodyOf(client.ReadMessage()), "mine");
-  EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 1);
+  EXPECT_EQ(proxy.Metric("target_connections_reused_total"), 2);  // by the one with the body
 }
 
 INSTANTIATE_TEST_SUITE_P(Methods, UnreadBodyTest,

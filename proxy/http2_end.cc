@@ -231,8 +231,10 @@ void Http2Connection::ResetOverdue(Http2Stream& stream) {
   const SteadyTime now = worker_.loop().now();
   const bool is_answered = stream.answered_at_ != SteadyTime();
   const auto patience = is_answered ? std::min(IdleTimeout(), kHttp2DiscardSilence) : IdleTimeout();
+  const auto discard_time =
+      shutdown_ == Shutdown::kNone ? kHttp2DiscardTime : kHttp2ShutdownDiscardTime;
   const bool is_overdue = now >= stream.last_progress_ + patience ||
-                          (is_answered && now >= stream.answered_at_ + kHttp2DiscardTime);
+                          (is_answered && now >= stream.answered_at_ + discard_time);
   if (!is_overdue) return;
   nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, stream.id_,
                             is_answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);

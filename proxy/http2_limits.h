@@ -30,6 +30,8 @@ inline constexpr size_t kHttp2ConnectionResponseBytes = 1024 * 1024;
 inline constexpr uint64_t kHttp2DiscardBytes = 64 * 1024 * 1024;
 inline constexpr std::chrono::milliseconds kHttp2DiscardTime{30'000};
 inline constexpr std::chrono::milliseconds kHttp2DiscardSilence{5000};
+// The same where the connection is to end, which nothing that is thrown away shall hold up.
+inline constexpr std::chrono::milliseconds kHttp2ShutdownDiscardTime{2000};
 // HPACK's tables, ours and theirs.
 inline constexpr uint32_t kHttp2HeaderTableBytes = 4096;
 // A header block over this, once decoded, ends the connection; over http::kMaxRequestHeadBytes, it

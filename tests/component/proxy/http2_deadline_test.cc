@@ -104,5 +104,21 @@ TEST_F(Http2DeadlineTest, ABodyThatStopsIsAnsweredOnItsStream) {
   EXPECT_EQ(client->Get().status, 200);
 }
 
+// However long its client goes on with it.
+TEST_F(Http2DeadlineTest, ADrainDoesNotWaitForAnUploadThatIsThrownAway) {
+  Start([](const std::string&, RawSocket& connection) { return Answer(connection, "done"); });
+  auto client = Client();
+  const uint32_t stream = client->SendRequest("POST", "/", false);
+  EXPECT_EQ(client->Await(stream).body, "done");
+  proxy_->Signal(SIGTERM);
+  // Well below what an upload has while the proxy stays.
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        client->SendBody(stream, "x", false);
+        return !proxy_->is_running();
+      },
+      std::chrono::seconds(20)));
+}
+
 }  // namespace
 }  // namespace remuda::proxy::testing

@@ -4,7 +4,7 @@
 // Thread: its worker's.
 #pragma once
 
-#include "proxy/connection.h"
+#include "proxy/handshake_turns.h"
 #include "proxy/tls/connection_info.h"
 #include "proxy/transport.h"
 
@@ -14,7 +14,7 @@ namespace tls {
 class TlsStream;
 }
 
-class Greeting final : public Connection {
+class Greeting final : public Handshaking {
  public:
   explicit Greeting(Worker& worker);
 
@@ -27,8 +27,7 @@ class Greeting final : public Connection {
   void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener);
 
   void OnIo(uint32_t events) override;
-  // It is its turn to go on with the handshake.
-  void TakeTurn();
+  void TakeTurn() override;
   void CloseWhenIdle() override;
   bool CloseIfIdle() override;
   void EndExchangeWith(const TargetState& /*target*/) override {}

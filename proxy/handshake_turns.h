@@ -7,12 +7,19 @@
 
 #include <cstddef>
 
+#include "proxy/connection.h"
 #include "proxy/connection_list.h"
 #include "proxy/event_loop.h"
 
 namespace remuda::proxy {
 
-class Greeting;
+// A connection that makes handshakes.
+class Handshaking : public Connection {
+ public:
+  using Connection::Connection;
+  // It is its turn to go on.
+  virtual void TakeTurn() = 0;
+};
 
 class HandshakeTurns final : public TurnEndHandler {
  public:
@@ -21,7 +28,7 @@ class HandshakeTurns final : public TurnEndHandler {
   explicit HandshakeTurns(EventLoop& loop) : loop_(loop) {}
 
   // Whether this one may go on now. If not, its TakeTurn is called when it may.
-  bool Take(Greeting& greeting);
+  bool Take(Handshaking& connection);
 
   void OnTurnEnd() override;
 

@@ -134,5 +134,87 @@ TEST(FallenTargetTest, WhatAGoneOneHasNotBegunToAnswerIsGivenUp) {
   EXPECT_EQ(proxy.Metric("target_in_flight_count"), 1);  // what came may not be all that was sent
 }
 
+// Removed before its time is over: it is as gone as it was.
+TEST(FallenTargetTest, AGoneOneThatIsRemovedIsGivenUpAsWell) {
+  FakeController controller(1);
+  ScriptedTarget hangs([](const std::string&, RawSocket& connection) {
+    connection.ReadToEnd();
+    return false;
+  });
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControlledFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", hangs.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  RawSocket client = RawSocket::Connect(port);
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return hangs.requests() == 1; }));
+  update = Update(2, 1);
+  AddTarget(update, "i-1", hangs.port())->set_state(v1::Target::STATE_GONE);
+  controller.Send(update);
+  update = Update(3, 2);
+  update.add_removed_targets("blue/i-1");
+  controller.Send(update);
+  EXPECT_EQ(StatusOf(client.ReadMessage()), 502);
+}
+
+// The table that says so may be adopted when a later one has removed it already.
+TEST(FallenTargetTest, ConnectsToAGoneOneThatIsRemovedEndAtOnce) {
+  FakeController controller(1);
+  SilentTarget silent;
+  ScriptedTarget health(ScriptedTarget::Answers(""));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControlledFlags(controller));
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  update.mutable_upserts()->mutable_target_groups(0)->mutable_health_check()->set_port(
+      health.port());
+  AddTarget(update, "i-1", silent.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < 8; ++i) {  // of all workers
+    clients.push_back(RawSocket::Connect(port));
+    clients.back().Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("target_in_flight_count") == 8; }));
+  proxy.Signal(SIGSTOP);
+  update = Update(2, 1);
+  AddTarget(update, "i-1", silent.port())->set_state(v1::Target::STATE_GONE);
+  controller.Send(update);
+  update = Update(3, 2);
+  update.add_removed_targets("blue/i-1");
+  controller.Send(update);
+  proxy.Signal(SIGCONT);
+  // Not given up after a while, which is TargetClosed.
+  for (RawSocket& client : clients) {
+    EXPECT_NE(client.ReadMessage().find("X-Remuda-Reason: TargetConnectFailed\r\n"),
+              std::string::npos);
+  }
+}
+
+// What its kernel is asked is asked for one request only, and that host may be gone: its connection
+// serves nobody else.
+TEST(FallenTargetTest, ADoubtedConnectionIsNotUsedAgain) {
+  std::atomic<bool> may_answer{false};
+  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
+    WaitUntil([&] { return may_answer.load(); });
+    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+  });
+  ServingProxy proxy(ConfigFor({slow.port()}), {"--workers=1"});
+  RawSocket client = RawSocket::Connect(proxy.Port());
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == 1; }));
+  slow.SetHealth(503);
+  EXPECT_TRUE(WaitUntil([&] { return proxy.Metric("connection_visit_count_total") > 0; }));
+  may_answer = true;
+  EXPECT_EQ(BodyOf(client.ReadMessage()), "slow");
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(BodyOf(client.ReadMessage()), "slow");
+  EXPECT_EQ(proxy.Metric("target_connections_made_total"), 2);
+}
+
 }  // namespace
 }  // namespace remuda::proxy::testing

@@ -1,12 +1,17 @@
 // Parts of the shell that need no socket of a client: the loop's timers, the stored config.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "proxy/config_store.h"
 #include "proxy/event_loop.h"
+#include "proxy/socket.h"
 
 namespace remuda::proxy {
 namespace {
@@ -113,6 +118,21 @@ TEST(ConfigStore, KeepsTheNewest) {
   std::ofstream(directory + "/config", std::ios::app) << "x";
   EXPECT_EQ(store.Load().status().code(), absl::StatusCode::kDataLoss);
   std::filesystem::remove_all(pattern);
+}
+
+// What is still being sent may wait for an application that keeps its window shut.
+TEST(DoubtPeer, GivesMoreTimeWhileMoreIsToBeSent) {
+  const std::pair<bool, std::chrono::milliseconds> cases[] = {{false, kDoubtTimeout},
+                                                              {true, kDoubtWhileSending}};
+  for (const auto& [is_sending, wanted] : cases) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    DoubtPeer(fd, is_sending);
+    int got = 0;
+    socklen_t size = sizeof got;
+    EXPECT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &got, &size), 0);
+    EXPECT_EQ(milliseconds(got), wanted) << is_sending;
+    close(fd);
+  }
 }
 
 }  // namespace

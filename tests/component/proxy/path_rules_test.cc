@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/proxy_process.h"
@@ -62,6 +64,73 @@ TEST_F(PathRulesTest, WhatIsKeptIsForwardedAsItWasMatched) {
   EXPECT_EQ(Ask("//admin/x"), "//admin/x");
   EXPECT_EQ(Ask("/group%2fproject"), "/group%2Fproject");
 }
+
+// What docs/proxy.md says of each setting, "Paths", as a rule for `/admin/*` meets it: 403, or the
+// path that reaches the target.
+struct Setting {
+  const char* name;
+  const char* normalization;
+  std::vector<std::pair<const char*, const char*>> asked;
+};
+
+class PathSettingTest : public PathRulesTest, public ::testing::WithParamInterface<Setting> {};
+
+TEST_P(PathSettingTest, IsAsDocumented) {
+  Start(GetParam().normalization);
+  for (const auto& [path, got] : GetParam().asked) EXPECT_EQ(Ask(path), got) << path;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Settings, PathSettingTest,
+    ::testing::Values(
+        // A servlet container takes the first three for /admin/x.
+        Setting{"Default",
+                "",
+                {{"/admin;a/x", "/admin;a/x"},
+                 {"/admin;/x", "/admin;/x"},
+                 {"/admin;a=b;c/x", "/admin;a=b;c/x"},
+                 {"/admin/x;a", "403"},
+                 {"/x/..;/admin/x", "400"},
+                 {"/;/admin/x", "400"},
+                 {"/admin%2fx", "400"},
+                 {"/admin%5cx", "400"},
+                 {"//admin//x", "403"},
+                 {"/admin%252fx", "/admin%252fx"}}},
+        Setting{"SlashesApart",
+                "mergeSlashes: false",
+                {{"//admin/x", "//admin/x"}, {"/admin//x", "403"}, {"/admin/x", "403"}}},
+        Setting{"EscapedSlashesKept",
+                "escapedSlashes: ESCAPED_SLASHES_KEEP",
+                {{"/admin%2fx", "/admin%2Fx"},
+                 {"/admin%5cx", "/admin%5Cx"},
+                 {"/admin/%2fx", "403"},
+                 {"/%2fadmin/x", "/%2Fadmin/x"}}},
+        Setting{"EscapedSlashesDecoded",
+                "escapedSlashes: ESCAPED_SLASHES_DECODE",
+                {{"/admin%2fx", "403"},
+                 {"/%2fadmin%2f%2fx", "403"},
+                 {"/x%2f..%2fadmin/x", "400"},
+                 {"/admin%5cx", "400"},
+                 {"/admin%252fx", "/admin%252fx"}}},
+        Setting{"EscapedSlashesDecodedApart",
+                "escapedSlashes: ESCAPED_SLASHES_DECODE, mergeSlashes: false",
+                {{"/%2fadmin/x", "//admin/x"}, {"/admin%2fx", "403"}}},
+        Setting{"ParametersRefused",
+                "pathParameters: PATH_PARAMETERS_REFUSE",
+                {{"/admin;a/x", "400"}, {"/a;", "400"}, {"/a?b;c", "/a?b;c"}, {"/admin/x", "403"}}},
+        Setting{"ParametersTakenOff",
+                "pathParameters: PATH_PARAMETERS_STRIP",
+                {{"/admin;a/x", "403"},
+                 {"/admin;a=b;c/x;d", "403"},
+                 {"/;/admin/x", "403"},
+                 {"/x/..;/admin/x", "400"},
+                 {"/a;b/c;d?e;f", "/a/c?e;f"}}},
+        Setting{"ParametersKept",
+                "pathParameters: PATH_PARAMETERS_KEEP",
+                {{"/admin;a/x", "/admin;a/x"},
+                 {"/x/..;/admin/x", "/x/..;/admin/x"},
+                 {"/admin/x;a", "403"}}}),
+    [](const auto& param) { return param.param.name; });
 
 }  // namespace
 }  // namespace remuda::proxy::testing

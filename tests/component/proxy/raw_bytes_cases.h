@@ -29,7 +29,7 @@ struct ResponseCase {
   // What the client gets, byte by byte; of an answer of the proxy's own only its status line and
   // reason: "502 TargetBadResponse".
   std::string got;
-  bool is_reused = false;  // a later request rides the same connection to the target
+  bool is_reused = false;  // the connection to the target is kept for later requests
   bool ends = false;
   std::string request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
   bool closes = false;  // the client's connection is closed after it

@@ -1,5 +1,5 @@
 'use strict';
-// The scenarios of vtc/ (varnishtest's language: a client, a target, what each must see) through one remuda-proxy.
+// The scenarios of vtc/ (varnishtest's language: a client, a target, what each must see) through remuda-proxy.
 // varnishtest cannot close one direction only: the client that ends its sending side is HalfClosedClientHasLeft in endurance_test.cc.
 
 const fs = require('node:fs');
@@ -7,7 +7,7 @@ const http = require('node:http');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
-const { after, before, test } = require('node:test');
+const { afterEach, beforeEach, test } = require('node:test');
 const { Process, run, waitFor } = require('../../../deploy/lab/process.js');
 
 const deadlineMs = 20_000;
@@ -26,7 +26,8 @@ async function listen(server) {
   return server.address().port;
 }
 
-before(async () => {
+// A proxy for each: what one scenario's target does is held against none of another.
+beforeEach(async () => {
   scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'remuda-vtc-'));
   // The checks go elsewhere: a scenario's target sees only its client's requests.
   health = http.createServer((request, response) => response.end('healthy'));
@@ -54,7 +55,7 @@ targets: [{ targetGroup: blue, address: ${host}, port: ${port} }]
   await proxy.waitForOutput(/targets\S*: healthy/, deadlineMs);
 });
 
-after(async () => {
+afterEach(async () => {
   if (proxy) await proxy.end();
   health.close();
   fs.rmSync(scratch, { recursive: true, force: true });

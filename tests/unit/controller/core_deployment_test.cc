@@ -176,6 +176,43 @@ TEST_F(Deploy, ARollbackTakesDrainingInstancesBack) {
   EXPECT_EQ(Split().at("blue/shop:2"), 1);
 }
 
+TEST_F(Deploy, ARollbackLeavesWhatAPersonEnded) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  const std::string asked = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE)[0];
+  Edit<v1::Instance>(asked, [](auto& row) {  // as TerminateInstance does
+    row.set_terminate_requested(true);
+    row.set_state(v1::INSTANCE_STATE_DRAINING);
+  });
+  Rollback();
+  EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
+  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  Settle();
+  EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_TERMINATED);
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+}
+
+TEST_F(Deploy, ARollbackTakesNoneBackInPlaceOfOneWhoseHostIsSilent) {
+  Host("h3");
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.set_max(3); });
+  Desired("blue", 3);
+  Settle();
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  Desired("blue", 2);
+  Step();
+  const auto draining = OfVersion(1, v1::INSTANCE_STATE_DRAINING);
+  ASSERT_THAT(draining, SizeIs(1));
+  const std::string there = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE)[0];
+  Silence(Get<v1::Instance>(there).host());
+  Advance(absl::Seconds(10));
+  ASSERT_EQ(Get<v1::Instance>(there).state(), v1::INSTANCE_STATE_UNKNOWN);
+  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
+  Rollback();
+  EXPECT_EQ(Get<v1::Instance>(draining[0]).state(), v1::INSTANCE_STATE_DRAINING)
+      << "the silent one counts until it is given up";
+}
+
 TEST_F(Deploy, ARollbackDoesNotWaitForMoreThanThereIsRoomFor) {
   Create(2);
   UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);

@@ -325,6 +325,21 @@ TEST_F(BalanceTest, LeavesAZoneThatTheGroupDoesNotNameAnyMore) {
   EXPECT_EQ(ByHost(), (Spread{{"h1", 2}}));
 }
 
+TEST_F(BalanceTest, LeavesItForAZoneThatHasMore) {
+  Host("h1", "a");
+  Host("h2", "b");
+  Group("blue", 1, 9, 2);
+  Settle();
+  ASSERT_EQ(ByHost(), (Spread{{"h1", 1}, {"h2", 1}}));
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.add_zones("b"); });
+  Desired("blue", 4);
+  for (int i = 0; i < 3; ++i) {
+    Settle();
+    Advance(kBalanceInterval);
+  }
+  EXPECT_EQ(ByHost(), (Spread{{"h2", 4}}));
+}
+
 TEST_F(BalanceTest, OneMoreThanAnotherIsBalance) {
   Host("h1", "a");
   Group("blue", 1, 4, 1);

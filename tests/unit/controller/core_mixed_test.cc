@@ -205,6 +205,42 @@ TEST_F(Mixed, ScalingDownInTheMiddleEndsWhatDoesNotServe) {
   EXPECT_EQ(Get<v1::Instance>(kept).state(), v1::INSTANCE_STATE_IN_SERVICE);
 }
 
+// What of the new version serves already lets the old side shrink; not what is silent, in whose
+// place others have come.
+TEST_F(Mixed, ASilentInstanceOfTheNewVersionEndsNoneOfTheOld) {
+  HalfRuns(2);
+  Host("h3");
+  Refer(1);
+  const std::string silent = OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)[0];
+  Silence(Get<v1::Instance>(silent).host());
+  Advance(absl::Seconds(10));
+  Advance(absl::Seconds(5));
+  Settle();
+  ASSERT_EQ(Get<v1::Instance>(silent).state(), v1::INSTANCE_STATE_UNKNOWN);
+  const auto serving = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE);
+  ASSERT_THAT(serving, SizeIs(2));
+  Create(2);
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), serving);
+}
+
+TEST_F(Mixed, OneThatIsReplacedServesUntilItsReplacementOfTheNewVersionDoes) {
+  for (const char* host : {"h3", "h4", "h5", "h6"}) Host(host);
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.set_max(4); });
+  Desired("blue", 3);
+  Settle();
+  Refer(2);
+  const std::string asked = InService("blue")[0];
+  Edit<v1::Instance>(asked, [](auto& row) { row.set_terminate_requested(true); });
+  Step();
+  ASSERT_THAT(OfVersion(2, v1::INSTANCE_STATE_PENDING), SizeIs(1));
+  Create(2);
+  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_IN_SERVICE);
+  NewOnesAreHealthy();
+  EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
+}
+
 TEST_F(Mixed, AClockThatWasSetBackMakesNoBakeLonger) {
   Create(2);
   UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);

@@ -62,7 +62,8 @@ std::string Fit(std::string line, size_t width) {
 
 bool HasEnded(const v1::Deployment& deployment) {
   return deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
-         deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
+         deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK ||
+         deployment.phase() == v1::DEPLOYMENT_PHASE_FAILED;
 }
 
 std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::Timestamp& now) {
@@ -112,6 +113,11 @@ std::string OutcomeText(const v1::Deployment& deployment) {
                         deployment.rollback_reason().empty()
                             ? ""
                             : absl::StrCat(": ", deployment.rollback_reason()));
+  }
+  if (deployment.phase() == v1::DEPLOYMENT_PHASE_FAILED) {
+    return absl::StrCat(ShortId(deployment.name()), ": failed, ", deployment.auto_scaling_group(),
+                        " still runs ", TemplateText(deployment.to()), ": ",
+                        deployment.rollback_reason());
   }
   return absl::StrCat(ShortId(deployment.name()), ": done, ", deployment.auto_scaling_group(),
                       " runs ", TemplateText(deployment.to()));

@@ -227,6 +227,7 @@ ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
   } else {
     PrintResource(context, KindId::kDeployment, latest);
   }
+  if (latest.phase() == v1::DEPLOYMENT_PHASE_FAILED) return ExitCode::kFailed;
   return latest.phase() == wanted ? ExitCode::kOk : ExitCode::kRolledBack;
 }
 

@@ -27,7 +27,8 @@ class InterruptFlag {
 };
 
 // `wanted`: the phase that is a success; a rollback that was asked for ends in ROLLED_BACK and that
-// is good. kRolledBack: it ended the other way. kFailed: it cannot be followed any more.
+// is good. kRolledBack: it ended the other way. kFailed: it could go neither on nor back, or cannot
+// be followed any more.
 ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
                               const v1::Deployment& deployment, v1::DeploymentPhase wanted,
                               InterruptFlag& interrupt);

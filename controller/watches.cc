@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/status.h"
+#include "controller/core/members.h"
 #include "controller/core/read.h"
 #include "controller/response_stream.h"
 
@@ -123,9 +124,7 @@ grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
           return std::map<std::string, v1::Deployment>{{deployment->name(), *deployment}};
         };
         const auto is_last = [](const std::map<std::string, v1::Deployment>& now) {
-          const v1::DeploymentPhase phase = now.begin()->second.phase();
-          return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
-                 phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
+          return core::HasEnded(now.begin()->second.phase());
         };
         Watcher::Begin(
             controller.watchers, stream,

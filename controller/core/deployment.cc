@@ -2,243 +2,14 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
-
-#include "controller/core/health.h"
+#include "controller/core/deployment_gates.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
 
 using v1::Deployment;
 using v1::DeploymentPhase;
-
-// A group's deployment with what its gates look at.
-struct View {
-  std::string group_id;
-  std::string id;
-  v1::AutoScalingGroup group;
-  Deployment row;
-  Side old_side;
-  Side new_side;
-};
-
-std::optional<View> Look(const Pass& pass, const Deployment& row, std::string_view id) {
-  const auto group = pass.draft.Find<v1::AutoScalingGroup>(row.auto_scaling_group());
-  if (group == nullptr) return std::nullopt;
-  auto sides = SidesOf(pass.draft, row.auto_scaling_group(), *group, &row);
-  return View{row.auto_scaling_group(), std::string(id),    *group, row,
-              std::move(sides[0]),      std::move(sides[1])};
-}
-
-bool IsHealthyNow(const Pass& pass, const View& view, const Member& member) {
-  const v1::Instance& row = *member.second;
-  if (row.state() != v1::INSTANCE_STATE_IN_SERVICE && row.state() != v1::INSTANCE_STATE_UNKNOWN) {
-    return false;
-  }
-  if (row.unhealthy() || ProcessOf(pass.seen, member.first, row).process == Process::kEnded) {
-    return false;
-  }
-  return JudgeByProxies(pass.gates, member.first, view.group).verdict != Verdict::kUnhealthy;
-}
-
-int HealthyOf(const Pass& pass, const View& view, const Side& side) {
-  return static_cast<int>(
-      std::count_if(side.members.begin(), side.members.end(),
-                    [&](const Member& member) { return IsHealthyNow(pass, view, member); }));
-}
-
-// How a set of instances does against the number that is wanted of it.
-struct Condition {
-  int healthy = 0;
-  int lost = 0;  // of what is missing: what was there and failed, not what was only asked for
-
-  // The rule that aborts a bake: more than half of the desired number is lost.
-  bool IsFailing(int desired) const { return 2 * lost > desired; }
-};
-
-template <class Counts>
-Condition ConditionOf(const Pass& pass, const View& view, int desired, Counts counts) {
-  Condition out;
-  int failed = 0;
-  for (const Member& member : pass.draft.InstancesOfGroup(view.group_id)) {
-    const v1::Instance& row = *member.second;
-    if (!counts(row)) continue;
-    if (IsHealthyNow(pass, view, member)) {
-      ++out.healthy;
-    } else if (IsLeavingState(row.state())) {
-      failed += row.unhealthy() && pass.now < FromProto(row.state_time()) + kFailureCounts;
-    } else {
-      failed += row.unhealthy() || row.has_in_service_time();
-    }
-  }
-  out.lost = std::min(failed, std::max(0, desired - out.healthy));
-  return out;
-}
-
-// What runs the deployment's version.
-Condition NewCondition(const Pass& pass, const View& view) {
-  return ConditionOf(pass, view, view.new_side.desired, [&](const v1::Instance& row) {
-    return IsSame(row.launch_template(), view.row.to());
-  });
-}
-
-// What has the traffic while the new instances are launched.
-Condition ServingCondition(const Pass& pass, const View& view) {
-  return ConditionOf(pass, view, view.new_side.desired,
-                     [](const v1::Instance& row) { return !IsWithheld(row); });
-}
-
-// Whether checks of live proxies tell that an instance of the group works.
-bool HasChecks(const Pass& pass, const v1::AutoScalingGroup& group) {
-  const auto& ids = group.target_groups();
-  return std::any_of(ids.begin(), ids.end(), [&](const std::string& target_group) {
-    return !pass.gates.Serving(target_group).empty();
-  });
-}
-
-// Why an instance that is in service has not shown yet that it stays there; empty if it has. Where
-// no check tells that it works, only its living does.
-std::string NotProven(Pass& pass, const View& view, const Member& member) {
-  if (HasChecks(pass, view.group)) return "";
-  const Duration time = std::min(kStableAfter, FromProto(view.row.health_deadline()) / 2);
-  const Time until = FromProto(member.second->in_service_time()) + time;
-  pass.DueAt(until);
-  if (pass.now >= until) return "";
-  return absl::StrCat("instance ", member.first, " has no health check and must live for ",
-                      absl::FormatDuration(time));
-}
-
-// Why the side may not take the traffic yet; empty if it may: `enough` in service, each
-// found healthy by every live proxy that will send to it, and every live proxy has confirmed it.
-std::string NotReady(Pass& pass, const View& view, const Side& side, int enough) {
-  int ready = 0;
-  std::string why;
-  for (const Member& member : side.members) {
-    const auto& [id, row] = member;
-    if (row->state() != v1::INSTANCE_STATE_IN_SERVICE || row->unhealthy()) continue;
-    std::string reason = NotHealthyAt(pass.gates, id, view.group);
-    if (reason.empty()) reason = NotProven(pass, view, member);
-    if (reason.empty()) {
-      reason = pass.gates.Unconfirmed(pass.draft.CommitOf<v1::Instance>(id));
-      if (!reason.empty()) reason = absl::StrCat("instance ", id, ": ", reason);
-    }
-    if (reason.empty()) {
-      ++ready;
-    } else if (why.empty()) {
-      why = std::move(reason);
-    }
-  }
-  if (ready >= enough) return "";
-  std::string out =
-      absl::StrCat(ready, " of ", enough, " instances of ", TextOf(side.launch), " are ready");
-  if (!why.empty()) absl::StrAppend(&out, "; ", why);
-  if (why.empty() && !view.group.status().waiting().empty()) {
-    absl::StrAppend(&out, "; ", view.group.status().waiting());
-  }
-  return out;
-}
-
-std::string RowUnconfirmed(const Pass& pass, const View& view) {
-  if (std::string refusal = pass.gates.Refusal(); !refusal.empty()) return refusal;
-  return pass.gates.Unconfirmed(pass.draft.CommitOf<Deployment>(view.id));
-}
-
-// How many of the new side must be ready for the traffic to move. All, unless what serves is
-// failing: then more than serve now are better.
-int EnoughToShift(const Pass& pass, const View& view) {
-  const int desired = view.new_side.desired;
-  const Condition serving = ServingCondition(pass, view);
-  if (serving.healthy > 0 && !serving.IsFailing(desired)) return desired;
-  return std::min(desired, serving.healthy + 1);
-}
-
-// The same for the way back. As many as serve now will do: more than that may have no room beside
-// them.
-int EnoughToShiftBack(const Pass& pass, const View& view) {
-  return std::min(view.old_side.desired, std::max(1, HealthyOf(pass, view, view.new_side)));
-}
-
-// Why the old side may not be given up when the bake is over: it serves nothing any more, but it is
-// what a rollback returns to while less than half of the new side is up.
-std::string NotHalfUp(const Pass& pass, const View& view) {
-  const int healthy = HealthyOf(pass, view, view.new_side);
-  if (view.row.promoted() || 2 * healthy >= view.new_side.desired) return "";
-  return absl::StrCat(healthy, " of ", view.new_side.desired, " instances of ",
-                      TextOf(view.row.to()), " are up");
-}
-
-// What keeps the deployment from its next phase; empty: nothing.
-std::string Obstacle(Pass& pass, const View& view) {
-  switch (view.row.phase()) {
-    case v1::DEPLOYMENT_PHASE_LAUNCHING:
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING: {
-      if (std::string why = RowUnconfirmed(pass, view); !why.empty()) return why;
-      if (view.row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
-        return NotReady(pass, view, view.new_side, EnoughToShift(pass, view));
-      }
-      // While the new side fails its users, a part of the old one is better than none.
-      if (const Condition serving = NewCondition(pass, view);
-          serving.IsFailing(view.new_side.desired) &&
-          HealthyOf(pass, view, view.old_side) > serving.healthy) {
-        return "";
-      }
-      return NotReady(pass, view, view.old_side, EnoughToShiftBack(pass, view));
-    }
-    case v1::DEPLOYMENT_PHASE_SHIFTING:
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
-      return RowUnconfirmed(pass, view);
-    case v1::DEPLOYMENT_PHASE_BAKING: {
-      if (std::string why = RowUnconfirmed(pass, view); !why.empty()) return why;
-      const Time end = DeploymentDeadline(view.row);
-      if (view.row.promoted() || pass.now >= end) return NotHalfUp(pass, view);
-      return absl::StrCat("the old version stays warm until ",
-                          absl::FormatTime(end, absl::UTCTimeZone()));
-    }
-    case v1::DEPLOYMENT_PHASE_DRAINING:
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING: {
-      const Side& side =
-          view.row.phase() == v1::DEPLOYMENT_PHASE_DRAINING ? view.old_side : view.new_side;
-      if (side.members.empty()) return "";
-      return absl::StrCat(side.members.size(), side.is_new ? " new" : " old", " instance",
-                          side.members.size() == 1 ? "" : "s", " to drain and end",
-                          pass.gates.LeftOut().empty() ? "" : "; may still be sent to by ",
-                          pass.gates.LeftOut());
-    }
-    default:
-      return "";
-  }
-}
-
-// Why it should be rolled back without being asked; empty if not.
-std::string Failure(Pass& pass, const View& view) {
-  const DeploymentPhase phase = view.row.phase();
-  if (phase != v1::DEPLOYMENT_PHASE_LAUNCHING && phase != v1::DEPLOYMENT_PHASE_SHIFTING &&
-      phase != v1::DEPLOYMENT_PHASE_BAKING) {
-    return "";
-  }
-  const LaunchRecord record =
-      LaunchRecordOf(pass.draft.InstancesOfGroup(view.group_id), view.row.to(), view.id, pass.now);
-  const int healthy = HealthyOf(pass, view, view.new_side);
-  if (record.failures >= std::max(kDeploymentLaunchFailures, healthy)) {
-    return absl::StrCat(record.failures, " launches of ", TextOf(view.row.to()),
-                        " failed in a row; the last: ", record.last_cause);
-  }
-  if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING || phase == v1::DEPLOYMENT_PHASE_SHIFTING) {
-    const Time deadline = DeploymentDeadline(view.row);
-    pass.DueAt(deadline);
-    if (pass.now >= deadline) {
-      return absl::StrCat("not in service and confirmed within ",
-                          absl::FormatDuration(FromProto(view.row.health_deadline())), ": ",
-                          Obstacle(pass, view));
-    }
-  }
-  if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING) return "";
-  if (NewCondition(pass, view).IsFailing(view.new_side.desired)) {
-    return absl::StrCat("only ", healthy, " of ", view.new_side.desired, " instances of ",
-                        TextOf(view.row.to()), " are healthy");
-  }
-  return "";
-}
 
 const char* Describe(DeploymentPhase phase) {
   switch (phase) {
@@ -256,12 +27,14 @@ const char* Describe(DeploymentPhase phase) {
       return "Rolling back: draining ";
     case v1::DEPLOYMENT_PHASE_ROLLED_BACK:
       return "Rolled back ";
+    case v1::DEPLOYMENT_PHASE_FAILED:
+      return "Gave up the rollback of ";
     default:
       return "Deployed ";
   }
 }
 
-void Enter(Pass& pass, const View& view, DeploymentPhase phase, const std::string& cause,
+void Enter(Pass& pass, const DeploymentView& view, DeploymentPhase phase, const std::string& cause,
            const std::string& rollback_reason) {
   Deployment after = view.row;
   after.set_phase(phase);
@@ -270,9 +43,7 @@ void Enter(Pass& pass, const View& view, DeploymentPhase phase, const std::strin
   if (phase == v1::DEPLOYMENT_PHASE_BAKING) {
     *after.mutable_shift_confirmed_time() = ToProto(pass.now);
   }
-  const bool ended =
-      phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
-  if (ended) {
+  if (HasEnded(phase)) {
     *after.mutable_end_time() = ToProto(pass.now);
     pass.Close(after.activity(), phase == v1::DEPLOYMENT_PHASE_SUCCEEDED
                                      ? v1::ACTIVITY_STATUS_SUCCESSFUL
@@ -289,7 +60,7 @@ void Enter(Pass& pass, const View& view, DeploymentPhase phase, const std::strin
 }
 
 // The activity that spans the whole deployment.
-void Announce(Pass& pass, const View& view) {
+void Announce(Pass& pass, const DeploymentView& view) {
   Deployment after = view.row;
   after.set_activity(pass.Note(
       {.group = view.group_id,
@@ -304,7 +75,7 @@ void Announce(Pass& pass, const View& view) {
 }
 
 // What new instances of the group run from now on, by the deployment's word.
-void SetTemplate(Pass& pass, const View& view, const v1::LaunchTemplateRef& launch) {
+void SetTemplate(Pass& pass, const DeploymentView& view, const v1::LaunchTemplateRef& launch) {
   v1::AutoScalingGroup after = view.group;
   *after.mutable_launch_template() = launch;
   after.set_launch_template_set_by(view.id);
@@ -312,7 +83,7 @@ void SetTemplate(Pass& pass, const View& view, const v1::LaunchTemplateRef& laun
 }
 
 // Gives the traffic to one side and keeps it from the other.
-void MoveTraffic(Pass& pass, const View& view, const Side& to, const Side& from) {
+void MoveTraffic(Pass& pass, const DeploymentView& view, const Side& to, const Side& from) {
   for (const Side* side : {&to, &from}) {
     for (const auto& [id, row] : side->members) {
       // What drains already gets none: it needs no word, and would have to be confirmed again.
@@ -325,18 +96,16 @@ void MoveTraffic(Pass& pass, const View& view, const Side& to, const Side& from)
 }
 
 // Old instances that drain for the deployment but still run are taken back, as many as are missing.
-void TakeBack(Pass& pass, const View& view) {
+void TakeBack(Pass& pass, const DeploymentView& view) {
   int missing = view.old_side.desired;
   for (const auto& [id, row] : view.old_side.members) {
     const bool up = IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
     if (up && !row->unhealthy()) --missing;
   }
-  for (const auto& [id, row] : view.old_side.members) {
+  for (const Member& member : view.old_side.members) {
     if (missing <= 0) return;
-    if (row->state() != v1::INSTANCE_STATE_DRAINING || row->unhealthy() || !IsWithheld(*row) ||
-        row->terminate_requested() || ProcessOf(pass.seen, id, *row).process != Process::kRunning) {
-      continue;
-    }
+    if (!CanBeTakenBack(pass, member)) continue;
+    const auto& [id, row] = member;
     pass.Close(row->activity(), v1::ACTIVITY_STATUS_CANCELLED);
     v1::Instance after = *row;
     after.clear_activity();
@@ -347,16 +116,18 @@ void TakeBack(Pass& pass, const View& view) {
   }
 }
 
-void Advance(Pass& pass, const View& view) {
+void Advance(Pass& pass, const DeploymentView& view) {
   switch (view.row.phase()) {
     case v1::DEPLOYMENT_PHASE_LAUNCHING: {
       const int enough = EnoughToShift(pass, view);
       MoveTraffic(pass, view, view.new_side, view.old_side);
       Enter(pass, view, v1::DEPLOYMENT_PHASE_SHIFTING,
             enough == view.new_side.desired
-                ? absl::StrCat("every live proxy finds all ", enough, " new instances healthy")
+                ? absl::StrCat("every live proxy finds all of ", Counted(enough, "new instance"),
+                               " healthy")
                 : absl::StrCat("what served is failing, and ", enough, " of ",
-                               view.new_side.desired, " new instances are more"),
+                               Counted(view.new_side.desired, "new instance"), " ",
+                               enough == 1 ? "is" : "are", " more"),
             "");
       return;
     }
@@ -388,6 +159,20 @@ void Advance(Pass& pass, const View& view) {
   }
 }
 
+// The old version has not become ready in time: what serves goes on.
+void GiveUpRollback(Pass& pass, const DeploymentView& view, const std::string& why) {
+  const int healthy = HealthyOf(pass, view, view.new_side);
+  const std::string cause =
+      absl::StrCat(TextOf(view.row.from()), " was not ready within ",
+                   DurationText(FromProto(view.row.health_deadline())), ": ", why, "; ",
+                   TextOf(view.row.to()), " stays, of which ", Counted(healthy, "instance"), " ",
+                   IsOrAre(healthy), " healthy; deploy a version that works: `remuda deploy asg/",
+                   view.group_id, " --template ", view.row.to().name(), ":VERSION`");
+  SetTemplate(pass, view, view.row.to());
+  Enter(pass, view, v1::DEPLOYMENT_PHASE_FAILED, cause,
+        absl::StrCat(view.row.rollback_reason(), "; the rollback failed: ", cause));
+}
+
 bool IsRollback(DeploymentPhase phase) {
   return phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING ||
          phase == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING ||
@@ -404,6 +189,8 @@ Time DeploymentDeadline(const Deployment& deployment) {
     case v1::DEPLOYMENT_PHASE_BAKING:
       return FromProto(deployment.shift_confirmed_time()) +
              FromProto(deployment.strategy().blue_green().bake());
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
+      return FromProto(deployment.phase_time()) + FromProto(deployment.health_deadline());
     default:
       return absl::InfiniteFuture();
   }
@@ -415,7 +202,10 @@ std::string DeploymentWaiting(Pass& pass, const Deployment& deployment,
   const auto view = Look(pass, deployment, deployment_id);
   if (!view.has_value()) return "";
   if (deployment.automatic_rollback_disabled()) {
-    if (std::string failure = Failure(pass, *view); !failure.empty()) return failure;
+    if (const std::string failure = Failure(pass, *view); !failure.empty()) {
+      return absl::StrCat(failure, "; automatic rollback is off: `remuda deployment rollback ",
+                          std::string(deployment_id), "` goes back");
+    }
   }
   return Obstacle(pass, *view);
 }
@@ -424,7 +214,7 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
   std::string id;
   const auto row = ActiveDeployment(pass.draft, group_id, &id);
   if (row == nullptr) return;
-  const View view = *Look(pass, *row, id);
+  const DeploymentView view = *Look(pass, *row, id);
   if (view.group.deleting()) {
     Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLED_BACK, "the group is being deleted",
           "the group is being deleted");
@@ -444,15 +234,26 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
                 ? v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING
                 : v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING,
             why, why);
-      return;
+      // What drains is taken back before anything is launched in its place.
+      return StepDeployment(pass, group_id);
     }
   }
-  if (Obstacle(pass, view).empty()) {
-    Advance(pass, view);
-    return;
+  const std::string obstacle = Obstacle(pass, view);
+  if (obstacle.empty()) return Advance(pass, view);
+  if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING &&
+      pass.now >= DeploymentDeadline(*row)) {
+    return GiveUpRollback(pass, view, obstacle);
   }
   pass.DueAt(DeploymentDeadline(*row));
   pass.DueAt(pass.gates.NextLeaseEnd());
+}
+
+std::string KeepsOld(Pass& pass, const std::string& group_id) {
+  std::string id;
+  const auto row = ActiveDeployment(pass.draft, group_id, &id);
+  if (row == nullptr || row->phase() != v1::DEPLOYMENT_PHASE_DRAINING) return "";
+  const auto view = Look(pass, *row, id);
+  return view.has_value() && IsLettingDown(pass, *view) ? id : "";
 }
 
 }  // namespace remuda::core

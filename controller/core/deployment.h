@@ -7,6 +7,8 @@
 //     └───────────────────────────────────────────────────────► ROLLBACK_DRAINING ◄──┘─►
 //     ROLLED_BACK
 //
+// ROLLBACK_LAUNCHING ends in FAILED when the old version is not ready in time: what serves goes on.
+//
 // Thread: the loop thread. Pure.
 #pragma once
 
@@ -20,6 +22,10 @@ namespace remuda::core {
 
 // The next step of the group's deployment, if it has one and it may take one.
 void StepDeployment(Pass& pass, const std::string& group_id);
+
+// The deployment (id) that keeps its old instances, which drain, from being ended, because the new
+// version fails; empty if none does.
+std::string KeepsOld(Pass& pass, const std::string& group_id);
 
 // What the deployment waits for, for a person; empty if it has ended.
 std::string DeploymentWaiting(Pass& pass, const v1::Deployment& deployment,

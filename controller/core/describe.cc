@@ -100,10 +100,10 @@ std::string DriftOf(std::string_view id, const v1::AutoScalingGroup& group) {
 v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
                         const v1::Deployment& deployment) {
   v1::Deployment out = deployment;
-  const bool ended = deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
-                     deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
-  const bool serves_new =
-      ServesNewSide(deployment.phase()) || deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED;
+  const bool ended = HasEnded(deployment.phase());
+  const bool serves_new = ServesNewSide(deployment.phase()) ||
+                          deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
+                          deployment.phase() == v1::DEPLOYMENT_PHASE_FAILED;
   out.mutable_old_side()->set_version(deployment.from().version());
   out.mutable_old_side()->set_traffic_percent(serves_new ? 0 : 100);
   out.mutable_new_side()->set_version(deployment.to().version());

@@ -9,7 +9,7 @@ namespace {
 void Enter(v1::Deployment& value, v1::DeploymentPhase phase, const Context& context) {
   value.set_phase(phase);
   *value.mutable_phase_time() = ToProto(context.now);
-  if (IsOver(phase)) *value.mutable_end_time() = ToProto(context.now);
+  if (HasEnded(phase)) *value.mutable_end_time() = ToProto(context.now);
 }
 
 // "LAUNCHING".
@@ -51,7 +51,7 @@ void ForgetOld(Draft& draft, const std::string& group) {
   draft.ForEachFrom<v1::Deployment>(
       prefix, [&](const std::string& id, const v1::Deployment& value) {
         if (id.compare(0, prefix.size(), prefix) != 0) return false;
-        if (value.auto_scaling_group() == group && IsOver(value.phase())) {
+        if (value.auto_scaling_group() == group && HasEnded(value.phase())) {
           ended.emplace_back(std::strtoll(id.c_str() + prefix.size(), nullptr, 10), id);
         }
         return true;
@@ -111,7 +111,7 @@ void Supersede(Draft& draft, const Row<v1::Deployment>& active, const std::strin
 // A deployment that a request names and that has not ended.
 absl::StatusOr<Row<v1::Deployment>> FindRunning(const Draft& draft, const std::string& name) {
   auto row = FindRow<v1::Deployment>(draft, "name", name);
-  if (row.ok() && IsOver(row->value->phase())) {
+  if (row.ok() && HasEnded(row->value->phase())) {
     return FailedPrecondition(
         "DEPLOYMENT_OVER",
         absl::StrCat(row->value->name(), " has ended: ", PhaseText(row->value->phase())));
@@ -273,10 +273,12 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
                                 : absl::StrCat("a person asked for it: ", request.reason());
   const v1::DeploymentPhase phase = row->value->phase();
   if (phase == v1::DEPLOYMENT_PHASE_SUCCEEDED) return Undo(draft, *row, cause, context);
-  if (phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK) {
-    return FailedPrecondition("DEPLOYMENT_OVER",
-                              absl::StrCat(row->value->name(), " is rolled back already: ",
-                                           row->value->rollback_reason()));
+  if (HasEnded(phase)) {
+    return FailedPrecondition("DEPLOYMENT_OVER", absl::StrCat(row->value->name(),
+                                                              phase == v1::DEPLOYMENT_PHASE_FAILED
+                                                                  ? " could not be rolled back: "
+                                                                  : " is rolled back already: ",
+                                                              row->value->rollback_reason()));
   }
   // A rollback is under way: asked for again it is what it is.
   if (IsRollingBack(phase) || !row->value->rollback_of().empty()) {

@@ -2,6 +2,7 @@
 #include "controller/core/defaults.h"
 #include "controller/core/execute_internal.h"
 #include "controller/core/field_mask.h"
+#include "controller/core/members.h"
 
 namespace remuda::core {
 namespace {
@@ -59,7 +60,7 @@ std::string UserOf(const Draft& draft, std::string_view id, int version) {
   if (!user.empty()) return user;
   draft.ForEach<v1::Deployment>([&](const std::string& deployment, const v1::Deployment& value) {
     if (!user.empty() || (!is_meant(value.from()) && !is_meant(value.to()))) return;
-    if (!IsOver(value.phase())) user = NameOf<v1::Deployment>(deployment);
+    if (!HasEnded(value.phase())) user = NameOf<v1::Deployment>(deployment);
     if (CanBeUndone(draft, deployment, value)) {
       user = absl::StrCat("the rollback of ", NameOf<v1::Deployment>(deployment));
     }

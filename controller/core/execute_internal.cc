@@ -58,10 +58,6 @@ std::string Joined(const std::vector<std::string>& changes) {
   return out;
 }
 
-bool IsOver(v1::DeploymentPhase phase) {
-  return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
-}
-
 std::optional<Row<v1::Deployment>> FindActiveDeployment(const Draft& draft,
                                                         std::string_view group) {
   std::string id;

@@ -198,7 +198,6 @@ std::string Joined(const std::vector<std::string>& changes);
 
 // The deployment of a group that has not ended.
 std::optional<Row<v1::Deployment>> FindActiveDeployment(const Draft& draft, std::string_view group);
-bool IsOver(v1::DeploymentPhase phase);
 
 // Defaults, then rules. `before` is the resource as it is, null for a new one; what only the
 // controller writes is taken from there. The value's name is the full one of `id`.

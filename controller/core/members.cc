@@ -10,10 +10,6 @@
 namespace remuda::core {
 namespace {
 
-bool HasEnded(v1::DeploymentPhase phase) {
-  return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK;
-}
-
 // Which side an instance is on.
 enum class Part { kOld, kNew, kLeft };
 
@@ -64,6 +60,11 @@ struct Incumbents {
 };
 
 }  // namespace
+
+bool HasEnded(v1::DeploymentPhase phase) {
+  return phase == v1::DEPLOYMENT_PHASE_SUCCEEDED || phase == v1::DEPLOYMENT_PHASE_ROLLED_BACK ||
+         phase == v1::DEPLOYMENT_PHASE_FAILED;
+}
 
 std::string ShortNameOf(std::string_view name) {
   return std::string(name.substr(name.find('/') + 1));

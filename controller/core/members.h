@@ -15,6 +15,9 @@ namespace remuda::core {
 
 using Member = InstanceList::value_type;
 
+// Whether a deployment in this phase is over.
+bool HasEnded(v1::DeploymentPhase phase);
+
 // The deployment of the group that has not ended; null if there is none. `id` (may be null) gets
 // its id.
 std::shared_ptr<const v1::Deployment> ActiveDeployment(const Draft& draft, std::string_view group,

@@ -10,6 +10,7 @@
 #include "controller/core/balance.h"
 #include "controller/core/health.h"
 #include "controller/core/placement.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -140,10 +141,9 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now);
   if (pass.now < record.retry_at) {
     pass.DueAt(record.retry_at);
-    out.shortage = {absl::StrCat(record.failures, " launch", record.failures == 1 ? "" : "es",
-                                 " of ", TextOf(side.launch), " failed in a row (the last: ",
-                                 record.last_cause, "); the next waits until ",
-                                 absl::FormatTime(record.retry_at, absl::UTCTimeZone())),
+    out.shortage = {absl::StrCat(Counted(record.failures, "launch"), " of ", TextOf(side.launch),
+                                 " failed in a row (the last: ", record.last_cause,
+                                 "); the next waits until ", MomentText(record.retry_at)),
                     false};
     return out;
   }
@@ -167,9 +167,11 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       return out;
     }
     const auto k = static_cast<size_t>(out.count);
-    const LaunchCause more = {absl::StrCat(side.desired, " instances of ", TextOf(side.launch),
-                                           " are desired and ", counts.kept.size() + k, " are up"),
-                              ""};
+    const auto up = static_cast<int64_t>(counts.kept.size() + k);
+    const LaunchCause more = {
+        absl::StrCat(Counted(side.desired, "instance"), " of ", TextOf(side.launch), " ",
+                     IsOrAre(side.desired), " desired and ", up, " ", IsOrAre(up), " up"),
+        ""};
     const LaunchCause& cause = k < causes.size() ? causes[k] : more;
     LaunchOne(pass, group_id, side, *launch,
               {.host = host,
@@ -326,7 +328,11 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
         group.deleting() ? "the group is being deleted"
         : side.limit == 0 && !deployment.empty()
             ? absl::StrCat("deployment ", std::string(deployment), " leaves ", TextOf(side.launch))
-            : absl::StrCat(side.limit, " instances are desired and ", kept, " are up");
+        : side.limit == 0 && IsWithheld(*counts.kept.front().second)
+            ? absl::StrCat("deployment ", counts.kept.front().second->withheld_by(),
+                           ", which kept traffic from it, has ended")
+            : absl::StrCat(Counted(side.limit, "instance"), " ", IsOrAre(side.limit),
+                           " desired and ", kept, " ", IsOrAre(kept), " up");
     for (const std::string& id :
          ChooseVictims(group, counts.kept, static_cast<size_t>(kept - side.limit))) {
       pass.Drain(id, cause, false);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "controller/core/deployment.h"
 #include "controller/core/health.h"
 #include "controller/core/members.h"
 
@@ -118,8 +119,15 @@ void BoundHistory(Pass& pass, const std::string& group_id) {
 }  // namespace
 
 void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group) {
+  const std::string keeper = KeepsOld(pass, group_id);
+  const auto is_kept = [&keeper](const v1::Instance& row) {
+    return !keeper.empty() && row.withheld_by() == keeper && !row.unhealthy() &&
+           !row.terminate_requested();
+  };
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
-    if (row->state() == v1::INSTANCE_STATE_DRAINING) Draining(pass, id, group, *row);
+    if (row->state() == v1::INSTANCE_STATE_DRAINING && !is_kept(*row)) {
+      Draining(pass, id, group, *row);
+    }
     if (row->state() == v1::INSTANCE_STATE_STOPPING) Stopping(pass, id, *row);
   }
   BoundHistory(pass, group_id);

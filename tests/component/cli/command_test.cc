@@ -253,6 +253,16 @@ TEST_F(CommandTest, OnATerminalTheProgressIsRedrawn) {
   EXPECT_THAT(shown, HasSubstr("blue-1: done, blue runs shop:2"));
 }
 
+TEST_F(CommandTest, ADeploymentThatCouldGoNeitherOnNorBackExitsWith1) {
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  v1::Deployment failed = DeploymentIn(v1::DEPLOYMENT_PHASE_FAILED);
+  failed.set_rollback_reason("shop:1 was not ready within 10m");
+  state().progress.push_back(failed);
+  const Finished finished = Run({"deployment", "rollback", "asg/blue"});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.out, HasSubstr("failed, blue still runs shop:2: shop:1 was not ready"));
+}
+
 TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
   state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
   v1::Deployment back = DeploymentIn(v1::DEPLOYMENT_PHASE_ROLLED_BACK);

@@ -75,6 +75,9 @@ TEST(DeployProgress, OutcomeSaysWhichVersionRuns) {
   d.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
   d.set_rollback_reason("not healthy in time");
   EXPECT_EQ(OutcomeText(d), "blue-3: rolled back, blue runs shop:1: not healthy in time");
+  d.set_phase(v1::DEPLOYMENT_PHASE_FAILED);
+  EXPECT_TRUE(HasEnded(d));
+  EXPECT_EQ(OutcomeText(d), "blue-3: failed, blue still runs shop:2: not healthy in time");
 }
 
 }  // namespace

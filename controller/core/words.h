@@ -1,0 +1,44 @@
+// Words: numbers, times and durations as they stand in what a person reads: activities, what is
+// waited for, errors. Thread: pure functions.
+#pragma once
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace remuda::core {
+
+// "instances", "launches", "proxies" of a noun in the singular.
+inline std::string PluralOf(std::string_view noun) {
+  const auto ends = [noun](std::string_view end) { return noun.ends_with(end); };
+  if (ends("ch") || ends("sh") || ends("s") || ends("x")) return std::string(noun) + "es";
+  const bool is_after_vowel = ends("ay") || ends("ey") || ends("oy") || ends("uy");
+  if (ends("y") && !is_after_vowel) return std::string(noun.substr(0, noun.size() - 1)) + "ies";
+  return std::string(noun) + "s";
+}
+
+// "1 instance", "2 old instances"; 0 is plural.
+inline std::string Counted(int64_t count, std::string_view noun) {
+  return absl::StrCat(count, " ", count == 1 ? std::string(noun) : PluralOf(noun));
+}
+
+// The verb for a number of things: "is" or "are".
+inline const char* IsOrAre(int64_t count) { return count == 1 ? "is" : "are"; }
+
+// "2026-11-29 20:55:12 UTC": whole seconds, rounded up, so that nothing is awaited until a moment
+// that has passed.
+inline std::string MomentText(absl::Time time) {
+  const absl::Time up = absl::UnixEpoch() + absl::Ceil(time - absl::UnixEpoch(), absl::Seconds(1));
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", up, absl::UTCTimeZone());
+}
+
+// "1m30s", "1.5s", "250ms": whole milliseconds from one on.
+inline std::string DurationText(absl::Duration duration) {
+  const absl::Duration whole = absl::Trunc(duration, absl::Milliseconds(1));
+  return absl::FormatDuration(whole == absl::ZeroDuration() ? duration : whole);
+}
+
+}  // namespace remuda::core

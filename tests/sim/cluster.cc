@@ -110,8 +110,44 @@ void Cluster::Build() {
   group.add_target_groups("tg");
   *group.mutable_health_check_grace_period() = core::ToProto(Seconds(5));
   draft.Put("blue", group);
+  v1::AutoScalingGroup& wish = *manifest_.add_resources()->mutable_auto_scaling_group();
+  wish = group;
+  wish.clear_desired();
+  if (random_.OneIn(2)) wish.mutable_launch_template()->clear_version();
+  if (random_.OneIn(2)) AddDeadHosts(draft);
   state_.Apply(draft.Take(), 1);
   BeginController();
+}
+
+// Hosts that are gone for long, one after the other, more than there are others; and what ran on
+// the last of them.
+void Cluster::AddDeadHosts(core::Draft& draft) {
+  absl::Time lost;
+  for (int i = 5; i >= 1; --i) {
+    lost = scheduler_.now() - i * absl::Hours(24);
+    const std::string id = "dead" + std::to_string(i);
+    v1::Host row;
+    row.set_name("hosts/" + id);
+    row.set_address("10.0.1." + std::to_string(i));
+    row.set_zone(i % 2 == 0 ? "a" : "b");
+    *row.mutable_lost_time() = core::ToProto(lost);
+    draft.Put(id, row);
+  }
+  v1::Instance row;
+  row.set_name("instances/i-dead");
+  row.set_auto_scaling_group("blue");
+  row.mutable_launch_template()->set_name("shop");
+  row.mutable_launch_template()->set_version(1);
+  row.set_host("dead1");
+  row.set_zone("b");
+  row.set_port(8000);
+  row.set_state(v1::INSTANCE_STATE_UNKNOWN);
+  row.set_state_before_unknown(v1::INSTANCE_STATE_IN_SERVICE);
+  for (auto* time : {row.mutable_create_time(), row.mutable_start_time(),
+                     row.mutable_in_service_time(), row.mutable_state_time()}) {
+    *time = core::ToProto(lost);
+  }
+  draft.Put("i-dead", row);
 }
 
 void Cluster::Kick() {
@@ -139,6 +175,7 @@ void Cluster::Turn() {
   if (!Commit(draft)) return;
   CheckReplanning();
   CheckCounts();
+  CheckMassLoss();
   Publish();
   if (due_ != absl::InfiniteFuture()) {
     scheduler_.After(due_ - scheduler_.now(), [this, due = due_, life = controller_life_] {
@@ -263,6 +300,7 @@ void Cluster::Ask(const Request& request) {
   Kick();
 }
 
+template void Cluster::Ask(const v1::ApplyResourcesRequest&);
 template void Cluster::Ask(const v1::SetDesiredCapacityRequest&);
 template void Cluster::Ask(const v1::UpdateAutoScalingGroupRequest&);
 template void Cluster::Ask(const v1::TerminateInstanceRequest&);

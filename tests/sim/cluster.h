@@ -11,6 +11,7 @@
 #include "controller/core/observations.h"
 #include "controller/core/state.h"
 #include "controller/core/views.h"
+#include "remuda/v1/apply.pb.h"
 #include "tests/sim/host.h"
 #include "tests/sim/proxy.h"
 #include "tests/sim/scheduler.h"
@@ -56,6 +57,7 @@ class Cluster {
 
   // cluster.cc: the controller.
   void Build();
+  void AddDeadHosts(core::Draft& draft);
   void Kick();  // a turn of the controller soon
   void Turn();
   bool Commit(core::Draft& draft);  // false: crashed
@@ -81,6 +83,7 @@ class Cluster {
   // cluster_faults.cc: what happens to it.
   void Trouble();
   void Command();
+  void ApplyManifest();
   void Calm();
   const Process* FindProcess(const std::string& instance) const;
   std::string AnyInstance();
@@ -94,6 +97,9 @@ class Cluster {
   void CheckStopping(const std::string& id, const v1::Instance& row);
   void CheckPhase(const std::string& id, const v1::Deployment& before, const core::State& state);
   void CheckServing(const core::Changes& changes, const core::State& before);
+  void CheckOldEnds(const std::string& id, const v1::Instance& row);
+  void CheckGivenUp(const std::string& id, const v1::Deployment& before);
+  void CheckMassLoss();
   bool IsLive(const ProxyPart& part) const;
   void CheckCounts();
   void CheckPick(ProxyPart& part, const core::TargetId& target);
@@ -114,6 +120,7 @@ class Cluster {
   std::map<std::string, HostPart> hosts_;
   std::map<std::string, ProxyPart> proxies_;
   std::map<int, Behaviour> behaviours_;  // by template version
+  v1::ApplyResourcesRequest manifest_;   // applied again and again
   std::map<std::string, absl::Time> stopping_since_;
   std::vector<std::string> complaints_;
   int64_t requests_ = 0;

@@ -41,7 +41,7 @@ std::string Cluster::NewestDeploymentId() const {
 
 void Cluster::Command() {
   const std::string deployment = "deployments/" + ActiveDeploymentId();
-  switch (random_.Below(calm_ ? 11 : 12)) {
+  switch (random_.Below(calm_ ? 12 : 13)) {
     case 0:
     case 1: {
       v1::SetDesiredCapacityRequest request;
@@ -60,6 +60,7 @@ void Cluster::Command() {
       *wish.mutable_health_deadline() = core::ToProto(random_.Between(Seconds(10), Seconds(60)));
       *wish.mutable_strategy()->mutable_blue_green()->mutable_bake() =
           core::ToProto(random_.OneIn(2) ? Seconds(0) : random_.Between(Seconds(1), Seconds(15)));
+      wish.set_automatic_rollback_disabled(random_.OneIn(4));
       request.set_supersede(random_.OneIn(3));
       return Ask(request);
     }
@@ -108,6 +109,8 @@ void Cluster::Command() {
       request.set_name("deployments/" + NewestDeploymentId());
       return Ask(request);
     }
+    case 11:
+      return ApplyManifest();
     default: {
       v1::TerminateInstanceRequest request;
       request.set_name("instances/" + AnyInstance());
@@ -117,12 +120,38 @@ void Cluster::Command() {
   }
 }
 
+// The manifest is as it was: it changes nothing that a deployment set, nor how many are desired,
+// and touches nothing that runs.
+void Cluster::ApplyManifest() {
+  if (!running_) return;
+  core::Draft draft(state_);
+  const auto answer = core::Execute(draft, manifest_, {seen_, scheduler_.now()});
+  const auto& before = **state_.Find<v1::AutoScalingGroup>("blue");
+  const auto after = draft.Find<v1::AutoScalingGroup>("blue");
+  if (!before.launch_template_set_by().empty()) {
+    if (!answer.ok()) Complain("the manifest is refused: " + answer.status().ToString());
+    if (!core::IsSame(before.launch_template(), after->launch_template()) ||
+        before.launch_template_set_by() != after->launch_template_set_by()) {
+      Complain("apply changes " + core::TextOf(before.launch_template()) + ", which " +
+               before.launch_template_set_by() + " set, to " +
+               core::TextOf(after->launch_template()));
+    }
+  }
+  if (before.desired() != after->desired()) Complain("apply changes desired");
+  for (const core::Edit& edit : draft.Take().edits) {
+    if (edit.kind == core::Kind::kInstance || edit.kind == core::Kind::kDeployment) {
+      Complain("apply edits " + edit.key);
+    }
+  }
+  Ask(manifest_);
+}
+
 void Cluster::Trouble() {
   if (!trouble_) return;
   scheduler_.After(random_.Between(Milliseconds(200), Seconds(6)), [this] { Trouble(); });
   auto host = std::next(hosts_.begin(), random_.Below(static_cast<int>(hosts_.size())));
   auto proxy = std::next(proxies_.begin(), random_.Below(static_cast<int>(proxies_.size())));
-  switch (random_.Below(calm_ ? 7 : 13)) {
+  switch (random_.Below(calm_ ? 7 : 14)) {
     case 0:
     case 1:
     case 2:
@@ -156,6 +185,10 @@ void Cluster::Trouble() {
       scheduler_.After(Seconds(26), [this, request] { Ask(request); });
       return;
     }
+    case 13:  // a version that worked does not any more, for whoever starts it: no way back to it
+      behaviours_[1 + random_.Below(2)] =
+          random_.OneIn(2) ? Behaviour::kNeverHealthy : Behaviour::kExitsAtStart;
+      return;
     case 8:
     case 9: {
       const std::string id = AnyInstance();
@@ -174,7 +207,9 @@ void Cluster::Trouble() {
 
 void Cluster::Calm() {
   trouble_ = false;
-  behaviours_[3] = Behaviour::kGood;  // what crashes for ever never rests
+  for (auto& [version, behaviour] : behaviours_) {
+    behaviour = Behaviour::kGood;  // what crashes for ever never rests
+  }
   for (auto& [name, part] : hosts_) part.host->fault = Host::Fault::kNone;
   Reconnect();
   v1::UncordonHostRequest undo;
@@ -186,6 +221,12 @@ void Cluster::Calm() {
     Reconnect();
     Ask(undo);
     Ask(resume);
+  });
+  // What waits for a person is rolled back: there may be no room for as many as are desired.
+  scheduler_.After(absl::Minutes(3), [this] {
+    v1::RollbackDeploymentRequest back;
+    back.set_name("deployments/" + ActiveDeploymentId());
+    Ask(back);
   });
 }
 

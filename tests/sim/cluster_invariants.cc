@@ -9,6 +9,15 @@
 #include "tests/sim/cluster.h"
 
 namespace remuda::sim {
+namespace {
+
+// Whether the new instances have the traffic, or had it when it ended.
+bool ServesNew(v1::DeploymentPhase phase) {
+  return core::ServesNewSide(phase) || phase == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
+         phase == v1::DEPLOYMENT_PHASE_FAILED;
+}
+
+}  // namespace
 
 void Cluster::Complain(const std::string& what) {
   complaints_.push_back(absl::StrCat(
@@ -78,6 +87,48 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
   }
 }
 
+// No old instance is ended while nothing of the new version is up: it is the way back.
+void Cluster::CheckOldEnds(const std::string& id, const v1::Instance& row) {
+  const auto* deployment = state_.Find<v1::Deployment>(row.withheld_by());
+  if (deployment == nullptr || (*deployment)->phase() != v1::DEPLOYMENT_PHASE_DRAINING ||
+      row.unhealthy() || row.terminate_requested()) {
+    return;
+  }
+  if (core::DesiredOf(**state_.Find<v1::AutoScalingGroup>("blue")) == 0) return;
+  for (const auto& [key, other] : state_.All<v1::Instance>()) {
+    if (core::IsServing(*other) && core::IsSame(other->launch_template(), (*deployment)->to())) {
+      return;
+    }
+  }
+  Complain(absl::StrCat((*deployment)->name(), " ends ", id, " though nothing of ",
+                        core::TextOf((*deployment)->to()), " is up"));
+}
+
+// A rollback is given up when its time is over, and not before; why is said.
+void Cluster::CheckGivenUp(const std::string& id, const v1::Deployment& before) {
+  const auto& now = **state_.Find<v1::Deployment>(id);
+  const absl::Time due =
+      core::FromProto(before.phase_time()) + core::FromProto(before.health_deadline());
+  if (now.phase() == v1::DEPLOYMENT_PHASE_FAILED &&
+      (before.phase() != v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING || scheduler_.now() < due ||
+       now.rollback_reason().find("the rollback failed: ") == std::string::npos)) {
+    Complain(absl::StrCat(id, " gives its rollback up: ", now.rollback_reason()));
+  }
+}
+
+// Replacements stop only when most of the hosts were lost together: those that were gone before do
+// not count.
+void Cluster::CheckMassLoss() {
+  const auto& group = **state_.Find<v1::AutoScalingGroup>("blue");
+  if (group.status().waiting().find("more than half of the hosts") == std::string::npos) return;
+  size_t lost = 0;
+  for (const auto& [name, part] : hosts_) lost += !seen_.hosts[name].connected;
+  if (2 * lost <= hosts_.size()) {
+    Complain(absl::StrCat("nothing is replaced though only ", lost, " of ", hosts_.size(),
+                          " hosts are away"));
+  }
+}
+
 // No instance is stopped while a live proxy may send to it, or has requests in flight that still
 // have time.
 void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
@@ -98,20 +149,17 @@ void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
   }
 }
 
-// No deployment lowers what serves before the new instances have the traffic: those that are
-// healthy neither lose their share nor are drained for it.
+// No deployment lowers what serves but by moving the traffic to what is healthy: those that have it
+// neither lose their share nor are drained for it, in whatever phase.
 void Cluster::CheckServing(const core::Changes& changes, const core::State& before) {
   std::string id;
-  const auto deployment = core::ActiveDeployment(core::Draft(state_), "blue", &id);
-  const bool is_waiting =
-      deployment != nullptr && (deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING ||
-                                deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
-  // The shift back takes the share from the new ones, and has been confirmed by then.
-  const auto* was_row = is_waiting ? before.Find<v1::Deployment>(id) : nullptr;
-  if (!is_waiting || (was_row != nullptr && (*was_row)->phase() != deployment->phase() &&
-                      (*was_row)->phase() != v1::DEPLOYMENT_PHASE_LAUNCHING)) {
-    return;
+  for (const auto& [key, row] : state_.All<v1::Deployment>()) {
+    const auto* was = before.Find<v1::Deployment>(key);
+    if (was != nullptr && core::HasEnded((*was)->phase())) continue;
+    const bool served_new = was != nullptr && ServesNew((*was)->phase());
+    if (served_new == ServesNew(row->phase())) id = key;
   }
+  if (id.empty()) return;
   const auto& group = **state_.Find<v1::AutoScalingGroup>("blue");
   int serving = 0;
   for (const auto& [key, row] : state_.All<v1::Instance>()) serving += core::IsServing(*row);
@@ -135,6 +183,7 @@ void Cluster::CheckState(const core::Changes& changes, const core::State& before
     if (edit.kind == core::Kind::kDeployment && edit.value != nullptr) {
       const auto* was = before.Find<v1::Deployment>(edit.key);
       if (was != nullptr) CheckPhase(edit.key, **was, before);
+      if (was != nullptr) CheckGivenUp(edit.key, **was);
     }
     if (edit.kind != core::Kind::kInstance) continue;
     const auto* after = state_.Find<v1::Instance>(edit.key);
@@ -145,13 +194,13 @@ void Cluster::CheckState(const core::Changes& changes, const core::State& before
     if (state == state_before) continue;
     // Straight from draining to gone is the end of its process, not ours, unless it never ran.
     if (state == v1::INSTANCE_STATE_STOPPING) CheckStopping(edit.key, **after);
+    if (state == v1::INSTANCE_STATE_STOPPING) CheckOldEnds(edit.key, **after);
     if (state_before == v1::INSTANCE_STATE_TERMINATED) Complain(edit.key + " rises from the dead");
   }
   CheckServing(changes, before);
   int active = 0;
   for (const auto& [id, row] : state_.All<v1::Deployment>()) {
-    active += row->phase() != v1::DEPLOYMENT_PHASE_SUCCEEDED &&
-              row->phase() != v1::DEPLOYMENT_PHASE_ROLLED_BACK;
+    active += !core::HasEnded(row->phase());
   }
   if (active > 1) Complain("two deployments of one group");
 }
@@ -209,8 +258,13 @@ std::string Cluster::CheckRest() const {
     return absl::StrCat(ActiveDeploymentId(), " is ", v1::DeploymentPhase_Name(row.phase()));
   }
   int in_service = 0;
+  int gone = 0;  // with hosts that do not come back
   for (const auto& [id, row] : state_.All<v1::Instance>()) {
     if (row->state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    if (row->state() == v1::INSTANCE_STATE_UNKNOWN && hosts_.count(row->host()) == 0) {
+      ++gone;
+      continue;
+    }
     if (row->state() != v1::INSTANCE_STATE_IN_SERVICE) {
       return absl::StrCat(id, " is ", v1::InstanceState_Name(row->state()), " (",
                           row->state_reason(), "); ", group.status().waiting());
@@ -229,6 +283,7 @@ std::string Cluster::CheckRest() const {
     return absl::StrCat(in_service, " in service, desired ", core::DesiredOf(group), "; ",
                         group.status().waiting());
   }
+  if (gone > 0 && in_service == desired) return "what is gone is replaced, and not forgotten";
   for (const auto& [name, part] : hosts_) {
     for (const auto& [id, process] : part.host->processes()) {
       const auto* row = state_.Find<v1::Instance>(id);
@@ -240,7 +295,7 @@ std::string Cluster::CheckRest() const {
   for (const auto& [name, part] : proxies_) {
     if (part.proxy->config().count("tg") == 0) return absl::StrCat(name, " has no config");
     const auto& targets = part.proxy->config().at("tg").targets;
-    if (targets.size() != static_cast<size_t>(in_service)) {
+    if (targets.size() != static_cast<size_t>(in_service + gone)) {
       return absl::StrCat(name, " has ", targets.size(), " targets");
     }
   }

@@ -175,6 +175,7 @@ void Cluster::Turn() {
   if (!Commit(draft)) return;
   CheckReplanning();
   CheckCounts();
+  CheckOverdue();
   CheckMassLoss();
   Publish();
   if (due_ != absl::InfiniteFuture()) {
@@ -195,6 +196,7 @@ bool Cluster::Commit(core::Draft& draft) {
   const core::State before = state_;
   state_.Apply(changes, state_.commit() + 1);
   CheckState(changes, before);
+  KillNewWhenOldDrains(changes);
   if (!crash) return true;
   CrashController();  // after, but nobody was told
   return false;

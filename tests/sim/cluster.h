@@ -84,6 +84,7 @@ class Cluster {
   void Trouble();
   void Command();
   void ApplyManifest();
+  void KillNewWhenOldDrains(const core::Changes& changes);
   void Calm();
   const Process* FindProcess(const std::string& instance) const;
   std::string AnyInstance();
@@ -99,6 +100,7 @@ class Cluster {
   void CheckServing(const core::Changes& changes, const core::State& before);
   void CheckOldEnds(const std::string& id, const v1::Instance& row);
   void CheckGivenUp(const std::string& id, const v1::Deployment& before);
+  void CheckOverdue();
   void CheckMassLoss();
   bool IsLive(const ProxyPart& part) const;
   void CheckCounts();

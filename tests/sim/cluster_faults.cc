@@ -205,6 +205,23 @@ void Cluster::Trouble() {
   }
 }
 
+// The new version ends just when the old one is given up.
+void Cluster::KillNewWhenOldDrains(const core::Changes& changes) {
+  if (!trouble_ || calm_) return;
+  for (const core::Edit& edit : changes.edits) {
+    if (edit.kind != core::Kind::kDeployment || edit.value == nullptr) continue;
+    const auto& deployment = **state_.Find<v1::Deployment>(edit.key);
+    if (deployment.phase() != v1::DEPLOYMENT_PHASE_DRAINING || !random_.OneIn(3)) continue;
+    scheduler_.After(random_.Between(Milliseconds(0), Milliseconds(50)),
+                     [this, to = deployment.to()] {
+                       for (const auto& [id, row] : state_.All<v1::Instance>()) {
+                         if (!core::IsSame(row->launch_template(), to)) continue;
+                         for (auto& [name, part] : hosts_) part.host->Kill(id, 9);
+                       }
+                     });
+  }
+}
+
 void Cluster::Calm() {
   trouble_ = false;
   for (auto& [version, behaviour] : behaviours_) {

@@ -116,6 +116,18 @@ void Cluster::CheckGivenUp(const std::string& id, const v1::Deployment& before) 
   }
 }
 
+// No way back is waited for beyond its time.
+void Cluster::CheckOverdue() {
+  const std::string id = ActiveDeploymentId();
+  if (id.empty()) return;
+  const auto& row = **state_.Find<v1::Deployment>(id);
+  if (row.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING && !row.paused() &&
+      scheduler_.now() >=
+          core::FromProto(row.phase_time()) + core::FromProto(row.health_deadline())) {
+    Complain(id + " is still to be rolled back though its time is over");
+  }
+}
+
 // Replacements stop only when most of the hosts were lost together: those that were gone before do
 // not count.
 void Cluster::CheckMassLoss() {

@@ -46,6 +46,16 @@ bool IsCheckPath(std::string_view path) {
          });
 }
 
+bool IsPort(std::string_view text) {
+  const auto is_digit = [](unsigned char c) { return absl::ascii_isdigit(c); };
+  if (text.empty() || text.size() > 5 || !std::all_of(text.begin(), text.end(), is_digit)) {
+    return false;
+  }
+  int port = 0;
+  for (const char c : text) port = 10 * port + (c - '0');
+  return port >= 1 && port <= limits::kMaxPort;
+}
+
 // What a Host field may say (RFC 9110 section 7.2): `app.example.com:8080`, `[::1]:80`.
 bool IsCheckHost(std::string_view host) {
   if (host.size() > limits::kHealthCheckHostBytes) return false;
@@ -61,10 +71,7 @@ bool IsCheckHost(std::string_view host) {
   return !name.empty() && std::all_of(name.begin(), name.end(), is_in_name) &&
          (bracket == 0 ||
           (bracket + 1 == name.size() && name.find(':') != std::string_view::npos)) &&
-         (colon == std::string_view::npos ||
-          (!port.empty() && port.size() <= 5 &&
-           std::all_of(port.begin(), port.end(),
-                       [](unsigned char c) { return absl::ascii_isdigit(c); })));
+         (colon == std::string_view::npos || IsPort(port));
 }
 
 void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthCheck& value) {
@@ -94,7 +101,7 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
                                       limits::kHealthCheckHostBytes, " bytes"));
   }
   if (!value.host().empty() && value.protocol() == v1::PROTOCOL_TCP)
-    out.Add(at / "host", "is for HTTP and HTTPS checks only");
+    out.Add(at / "host", absl::StrCat(Quoted(value.host()), " is for HTTP and HTTPS checks only"));
   if (!IsKnown(value.protocol())) {
     out.Add(at / "protocol",
             absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
@@ -117,7 +124,8 @@ void Check(Violations& out, const FieldPath& at, const References& references,
             absl::StrCat(static_cast<int>(value.web_socket_close()), " is not one of its values"));
   } else if (value.web_socket_close() != v1::WEB_SOCKET_CLOSE_UNSPECIFIED &&
              (value.protocol() == v1::PROTOCOL_TCP || value.protocol() == v1::PROTOCOL_TLS)) {
-    out.Add(at / "web_socket_close", "is for HTTP and HTTPS only");
+    out.Add(at / "web_socket_close", absl::StrCat(v1::WebSocketClose_Name(value.web_socket_close()),
+                                                  " is for HTTP and HTTPS only"));
   }
   CheckDuration(out, at / "deregistration_delay", value.deregistration_delay(),
                 absl::ZeroDuration(), limits::kMaxDeregistrationDelay);

@@ -88,9 +88,29 @@ TEST_F(RulesTest, TargetGroup) {
       {R"(health_check { matcher: "200," })", "health_check.matcher", "within 200-499"},
       {R"(health_check { matcher: "200, 201" })", "health_check.matcher", "within 200-499"},
       {"health_check { protocol: PROTOCOL_TLS }", "health_check.protocol", "HTTP, HTTPS or TCP"},
+      {R"(health_check { host: "app.example.com/" })", "health_check.host",
+       "\"app.example.com/\" must be a name or an address with an optional port"},
+      {R"(health_check { host: "a b" })", "health_check.host", "\"a b\" must be a name"},
+      {R"(health_check { host: "app:" })", "health_check.host", "\"app:\" must be a name"},
+      {R"(health_check { host: "app:0" })", "health_check.host", "\"app:0\" must be a name"},
+      {R"(health_check { host: "app:65536" })", "health_check.host", "\"app:65536\" must be"},
+      {R"(health_check { host: ":80" })", "health_check.host", "\":80\" must be a name"},
+      {R"(health_check { host: "::1" })", "health_check.host", "\"::1\" must be a name"},
+      {R"(health_check { host: "[::1" })", "health_check.host", "\"[::1\" must be a name"},
+      {R"(health_check { host: "[::1]x" })", "health_check.host", "must be a name"},
+      {R"(health_check { host: "app.example" protocol: PROTOCOL_TCP })", "health_check.host",
+       "\"app.example\" is for HTTP and HTTPS checks only"},
+      {"web_socket_close: 9", "web_socket_close", "9 is not one of its values"},
+      {"protocol: PROTOCOL_TCP web_socket_close: WEB_SOCKET_CLOSE_SPREAD", "web_socket_close",
+       "WEB_SOCKET_CLOSE_SPREAD is for HTTP and HTTPS only"},
       {"deregistration_delay { seconds: 3601 }", "deregistration_delay", "is not within 0-1h"},
       {"slow_start { nanos: 5 }", "slow_start", "5ns is not within 1s-15m"},
   };
+  v1::CreateTargetGroupRequest long_host;
+  long_host.set_target_group_id("blue");
+  long_host.mutable_target_group()->mutable_health_check()->set_host(std::string(256, 'a'));
+  ExpectError(Try(long_host), StatusCode::kInvalidArgument, "target_group.health_check.host",
+              "at most 255 bytes");
   for (const Case& c : cases) {
     SCOPED_TRACE(c.content);
     v1::CreateTargetGroupRequest request;
@@ -101,6 +121,8 @@ TEST_F(RulesTest, TargetGroup) {
   for (const char* good :
        {R"(health_check { matcher: "200,202,300-399" })", "health_check { protocol: PROTOCOL_TCP }",
         "slow_start { }", "slow_start { seconds: 30 }", "protocol: PROTOCOL_TCP",
+        R"(health_check { host: "app.example.com:8080" })", R"(health_check { host: "[::1]:80" })",
+        R"(health_check { host: "10.0.0.1" })", "web_socket_close: WEB_SOCKET_CLOSE_AT_ONCE",
         "algorithm: BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS"}) {
     v1::CreateTargetGroupRequest request;
     *request.mutable_target_group() = Parse<v1::TargetGroup>(good);

@@ -2,6 +2,7 @@
 // instances.
 #include "controller/core/execute_internal.h"
 #include "controller/core/members.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -74,7 +75,7 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequ
   if (!request.force()) {
     return FailedPrecondition(
         "GROUP_IN_USE",
-        absl::StrCat(full, ": it has ", live, live == 1 ? " instance" : " instances",
+        absl::StrCat(full, ": it has ", Counted(live, "instance"),
                      active.has_value() ? absl::StrCat(" and ", NameOf<v1::Deployment>(active->id),
                                                        " is under way")
                                         : "",
@@ -88,8 +89,8 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequ
   draft.Put(row->id, std::move(value));
   NoteDone(draft, context,
            {.resource = full,
-            .description = absl::StrCat("Deleting ", full, " when its ", live,
-                                        " instances are drained and ended"),
+            .description = absl::StrCat("Deleting ", full, " when its ", Counted(live, "instance"),
+                                        " ", IsOrAre(live), " drained and ended"),
             .cause = "a person asked for it, with force"});
   return Empty();
 }

@@ -1,5 +1,6 @@
 // Commands on hosts and proxies.
 #include "controller/core/execute_internal.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -84,18 +85,18 @@ absl::StatusOr<v1::DeleteHostResponse> Execute(Draft& draft, const v1::DeleteHos
   // after a full patience.
   if ((seen != nullptr && seen->connected) ||
       LastSeen(context.seen, seen) + context.seen.patience.host_lost_after > context.now) {
-    return FailedPrecondition(
-        "HOST_CONNECTED", absl::StrCat(full, ": its agent is connected, or was less than ",
-                                       absl::FormatDuration(context.seen.patience.host_lost_after),
-                                       " ago; stop it and wait until the host is lost"));
+    return FailedPrecondition("HOST_CONNECTED",
+                              absl::StrCat(full, ": its agent is connected, or was less than ",
+                                           DurationText(context.seen.patience.host_lost_after),
+                                           " ago; stop it and wait until the host is lost"));
   }
   const int gone = GiveUpInstances(draft, row->id, context);
   draft.Delete<v1::Host>(row->id);
   NoteDone(draft, context,
            {.resource = full,
-            .description = gone == 0 ? absl::StrCat("Forgot ", full)
-                                     : absl::StrCat("Forgot ", full, " and its ", gone,
-                                                    gone == 1 ? " instance" : " instances"),
+            .description =
+                gone == 0 ? absl::StrCat("Forgot ", full)
+                          : absl::StrCat("Forgot ", full, " and its ", Counted(gone, "instance")),
             .cause = "a person said that it is gone for good"});
   return v1::DeleteHostResponse();
 }

@@ -11,6 +11,7 @@
 #include "common/sensitive.h"
 #include "controller/core/limits.h"
 #include "controller/core/time.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -68,14 +69,38 @@ void CopyPath(std::string_view path, const Message& from, Message& to) {
 
 std::string Text(const Message& message, const FieldDescriptor* field, int index);
 
+// The fields that are set, as a person reads them: `{name: "a", interval: 5s, tags: ["b"]}`.
+std::string Readable(const Message& value) {
+  const Reflection* reflection = value.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(value, &fields);
+  std::string out;
+  for (const FieldDescriptor* field : fields) {
+    absl::StrAppend(&out, out.empty() ? "" : ", ", field->name(), ": ");
+    if (!field->is_repeated()) {
+      out += Text(value, field, -1);
+      continue;
+    }
+    out += "[";
+    for (int i = 0; i < reflection->FieldSize(value, field); ++i) {
+      absl::StrAppend(&out, i == 0 ? "" : ", ", Text(value, field, i));
+    }
+    out += "]";
+  }
+  return absl::StrCat("{", out, "}");
+}
+
 std::string TextOf(const Message& value) {
   if (const auto* duration = dynamic_cast<const google::protobuf::Duration*>(&value)) {
     return absl::FormatDuration(FromProto(*duration));
   }
   if (const auto* time = dynamic_cast<const google::protobuf::Timestamp*>(&value)) {
-    return absl::FormatTime(FromProto(*time), absl::UTCTimeZone());
+    return MomentText(FromProto(*time));
   }
-  return "{" + RedactedText(value) + "}";
+  std::unique_ptr<Message> shown(value.New());
+  shown->CopyFrom(value);
+  Redact(*shown);
+  return Readable(*shown);
 }
 
 // One value as a person reads it. index -1: a field that is no list.

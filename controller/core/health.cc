@@ -92,8 +92,9 @@ Judgement JudgeByProxies(const Gates& gates, std::string_view id,
     if (serving.empty()) continue;
     const Votes votes = Count(serving, {target_group, std::string(id)});
     if (2 * votes.unhealthy > votes.reports) {
-      return {Verdict::kUnhealthy, absl::StrCat("its health check in target group ", target_group,
-                                                " failed: ", votes.why)};
+      return {Verdict::kUnhealthy,
+              absl::StrCat("its health check in target group ", target_group, " failed",
+                           votes.why.empty() ? "" : ": ", votes.why)};
     }
     if (votes.reports == 0 || 2 * votes.healthy <= votes.reports) all_healthy = false;
   }

@@ -10,6 +10,7 @@
 #include "common/quantity.h"
 #include "controller/core/host_record.h"
 #include "controller/core/members.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -180,7 +181,7 @@ std::string Placement::WhyNone() const {
     return absl::StrCat("host ", awaited_,
                         " has not been heard of since the controller began; it is "
                         "waited for until ",
-                        absl::FormatTime(awaited_until_, absl::UTCTimeZone()));
+                        MomentText(awaited_until_));
   }
   if (candidates_.empty()) {
     if (ineligible_.empty()) return "no host has joined";

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "controller/core/health.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -43,14 +44,13 @@ bool GiveUp(Pass& pass, const std::string& id, const v1::Instance& row, const Pr
                              : OnTheWaySince(pass.seen, id, row);
   pass.DueAt(since + limit);
   if (pass.now < since + limit) return false;
-  pass.Drain(
-      id,
-      absl::StrCat("host ", row.host(),
-                   awaited   ? " did not take it up"
-                   : fetches ? " could not get its image"
-                             : " could not start it",
-                   " within ", absl::FormatDuration(limit), message.empty() ? "" : ": ", message),
-      true);
+  pass.Drain(id,
+             absl::StrCat("host ", row.host(),
+                          awaited   ? " did not take it up"
+                          : fetches ? " could not get its image"
+                                    : " could not start it",
+                          " within ", DurationText(limit), message.empty() ? "" : ": ", message),
+             true);
   return true;
 }
 
@@ -85,12 +85,11 @@ void FollowHosts(Pass& pass, const std::string& group_id) {
     }
   }
   for (const auto& [host, count] : lost) {
-    pass.Note(
-        {.group = group_id,
-         .description = absl::StrCat("Host ", host, " is lost: ", count,
-                                     count == 1 ? " instance is" : " instances are", " unknown"),
-         .cause = absl::StrCat("its agent has been silent for ",
-                               absl::FormatDuration(pass.seen.patience.host_lost_after))});
+    pass.Note({.group = group_id,
+               .description = absl::StrCat("Host ", host, " is lost: ", Counted(count, "instance"),
+                                           " ", IsOrAre(count), " unknown"),
+               .cause = absl::StrCat("its agent has been silent for ",
+                                     DurationText(pass.seen.patience.host_lost_after))});
   }
 }
 
@@ -108,11 +107,10 @@ void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoSca
     const Time limit = std::max(GraceEnd(group, *row), pass.seen.start) + kJudgementLimit;
     pass.DueAt(limit);
     if (pass.now < limit) continue;
-    pass.Drain(
-        id,
-        absl::StrCat("most proxies do not find it healthy, ", absl::FormatDuration(kJudgementLimit),
-                     " after its grace period: ", NotHealthyAt(pass.gates, id, group)),
-        true);
+    pass.Drain(id,
+               absl::StrCat("most proxies do not find it healthy, ", DurationText(kJudgementLimit),
+                            " after its grace period: ", NotHealthyAt(pass.gates, id, group)),
+               true);
   }
 }
 

@@ -225,6 +225,38 @@ TEST_F(Deploy, ARollbackDoesNotWaitForMoreThanThereIsRoomFor) {
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
 }
 
+TEST_F(Deploy, ThatOfAGroupWhichIsDeletedEndsAndGoesWithIt) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) {  // as a delete with force does
+    row.set_deleting(true);
+    row.set_min(0);
+    row.set_desired(0);
+  });
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(Row().rollback_reason(), "the group is being deleted");
+  EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_FAILED);
+  Settle();
+  ASSERT_NE(state.Find<v1::Deployment>("blue-1"), nullptr) << "who watches it sees its end";
+  ASSERT_NE(state.Find<v1::AutoScalingGroup>("blue"), nullptr);
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(state.Find<v1::Deployment>("blue-1"), nullptr);
+  EXPECT_EQ(state.Find<v1::AutoScalingGroup>("blue"), nullptr);
+  EXPECT_TRUE(state.All<v1::Instance>().empty());
+}
+
+TEST_F(Deploy, ThatOfAGroupWhichIsNotThereGoes) {
+  v1::Deployment orphan;
+  orphan.set_name("deployments/green-1");
+  orphan.set_auto_scaling_group("green");
+  orphan.set_phase(v1::DEPLOYMENT_PHASE_BAKING);
+  Put("green-1", orphan);
+  Create(2);
+  EXPECT_EQ(state.Find<v1::Deployment>("green-1"), nullptr);
+  EXPECT_NE(state.Find<v1::Deployment>("blue-1"), nullptr);
+}
+
 TEST_F(Deploy, ScalingHoldsForBothSides) {
   Create(2);
   UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);

@@ -1,5 +1,7 @@
 // The life of instances: launched to desired, into service, drained by confirmation, stopped,
 // replaced.
+#include <set>
+
 #include "controller/core/reconcile_pass.h"
 #include "tests/unit/controller/core_world.h"
 
@@ -207,6 +209,70 @@ TEST(Life, CrashLoopsWaitLongerEachTime) {
   world.Settle();
   world.Advance(absl::Seconds(11));
   EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().launch_failures(), 0);
+}
+
+TEST(Life, OneThatAPersonEndsServesUntilAnotherDoes) {
+  World world = Shop(1);
+  const std::string asked = world.InService("blue")[0];
+  world.Edit<v1::Instance>(asked, [](auto& row) { row.set_terminate_requested(true); });
+  world.Step();
+  ASSERT_THAT(world.Pending("blue"), SizeIs(1));
+  const std::string fresh = world.Pending("blue")[0];
+  EXPECT_EQ(world.Get<v1::Instance>(fresh).launched_for(), asked);
+  EXPECT_EQ(world.LastActivity("Launching").cause(),
+            "instance " + asked + " is to be replaced: a person asked to terminate it");
+  world.Runs(fresh);
+  world.Step();
+  EXPECT_THAT(world.InService("blue"), ElementsAre(asked)) << "until the other is found healthy";
+  world.Finds("p1", "tg", fresh, v1::TARGET_STATE_HEALTHY);
+  world.Step();
+  EXPECT_THAT(world.InService("blue"), ElementsAre(fresh));
+  EXPECT_EQ(world.Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
+}
+
+TEST(Life, OneThatAPersonEndsGoesFirstWhereNothingHasRoomBesideIt) {
+  World world = Shop(2);  // as many as max
+  const std::string asked = world.InService("blue")[0];
+  world.Edit<v1::Instance>(asked, [](auto& row) { row.set_terminate_requested(true); });
+  world.Step();
+  EXPECT_EQ(world.Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
+  EXPECT_THAT(world.LastActivity("Draining").cause(),
+              HasSubstr("there is no room to launch its replacement first"));
+}
+
+// What each launch is for, from the first crash on: none is named twice, nor an earlier one again.
+TEST(Life, EachLaunchNamesTheCrashThatItAnswers) {
+  World world;
+  world.Host("h1");
+  world.Template("shop", 1, 0);
+  world.Group("blue", 3, 3, 3);
+  world.Settle();
+  for (int i = 0; i < 5; ++i) {
+    SCOPED_TRACE(i);
+    world.Advance(absl::Seconds(20));
+    const std::string crashed = world.InService("blue")[static_cast<size_t>(i) % 3];
+    world.Killed(crashed, 6 + i);
+    world.Step();
+    ASSERT_THAT(world.Pending("blue"), SizeIs(1));
+    const v1::Instance fresh = world.Get<v1::Instance>(world.Pending("blue")[0]);
+    EXPECT_EQ(fresh.launched_for(), crashed);
+    EXPECT_THAT(fresh.state_reason(),
+                HasSubstr(absl::StrCat(crashed,
+                                       " was taken out of service because its process was "
+                                       "ended by signal ",
+                                       6 + i)));
+    world.Settle();
+  }
+  world.Advance(absl::Seconds(20));
+  const auto both = world.InService("blue");
+  world.Killed(both[0]);
+  world.Killed(both[1]);
+  world.Step();
+  std::set<std::string> named;
+  for (const std::string& id : world.Pending("blue")) {
+    named.insert(world.Get<v1::Instance>(id).launched_for());
+  }
+  EXPECT_EQ(named, (std::set<std::string>{both[0], both[1]}));
 }
 
 TEST(Life, AProcessThatTheStateDoesNotKnowIsStopped) {

@@ -120,6 +120,7 @@ TEST_F(WayBack, AfterAFailedRollbackAnotherVersionCanBeDeployed) {
 }
 
 TEST_F(WayBack, ANewVersionThatFailsWhileTheOldDrainsIsRolledBack) {
+  for (const char* host : {"h3", "h4"}) Host(host);  // others could be launched
   BeginToDrain();
   const auto old_ones = OldOnes();
   KillNew();

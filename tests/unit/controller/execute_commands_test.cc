@@ -273,6 +273,15 @@ TEST_F(CommandsTest, TerminateInstance) {
       v1::INSTANCE_STATE_DRAINING);
   ExpectError(Try(Parse<v1::TerminateInstanceRequest>(R"(name: "i-2")")),
               StatusCode::kFailedPrecondition, "", "on its way down");
+  // Where another has room beside it, it serves until that one does.
+  Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
+      R"(auto_scaling_group { name: "blue" max: 4 desired: 2 } update_mask { paths: "max" paths: "desired" })"));
+  PutInstance("i-4", v1::INSTANCE_STATE_IN_SERVICE);
+  const auto marked = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-4")"));
+  EXPECT_EQ(marked.state(), v1::INSTANCE_STATE_IN_SERVICE);
+  EXPECT_TRUE(marked.terminate_requested());
+  EXPECT_NE(LastActivity().find("it is drained when another is in service in its place"),
+            std::string::npos);
   const auto lost = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-3")"));
   EXPECT_EQ(lost.state(), v1::INSTANCE_STATE_UNKNOWN);
   EXPECT_EQ(lost.state_before_unknown(), v1::INSTANCE_STATE_DRAINING);

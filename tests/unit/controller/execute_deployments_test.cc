@@ -127,7 +127,8 @@ TEST_F(DeploymentsTest, RollbackByPhase) {
               StatusCode::kFailedPrecondition, "", "is rolled back already");
   SetPhase("blue-1", v1::DEPLOYMENT_PHASE_FAILED);
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "deployments/blue-1")")),
-              StatusCode::kFailedPrecondition, "", "could not be rolled back: a person asked for it: errors");
+              StatusCode::kFailedPrecondition, "",
+              "could not be rolled back: a person asked for it: errors");
   ExpectError(Try(Parse<v1::PauseDeploymentRequest>(R"(name: "deployments/blue-1")")),
               StatusCode::kFailedPrecondition, "", "has ended: FAILED");
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>("name: \"blue-1\" reason: \"" +

@@ -275,6 +275,29 @@ TEST(Life, EachLaunchNamesTheCrashThatItAnswers) {
   EXPECT_EQ(named, (std::set<std::string>{both[0], both[1]}));
 }
 
+TEST(Life, ALaunchNamesNoCrashThatNothingWasWantedFor) {
+  World world;
+  world.Host("h1");
+  world.Template("shop", 1, 0);
+  world.Group("blue", 1, 3, 3);
+  world.Settle();
+  world.Advance(absl::Seconds(20));
+  const auto all = world.InService("blue");
+  world.Killed(all[0]);
+  world.Killed(all[1]);
+  world.Desired("blue", 1);
+  world.Step();
+  ASSERT_THAT(world.Pending("blue"), IsEmpty());
+  world.Advance(absl::Seconds(1));
+  world.Desired("blue", 2);
+  world.Settle();
+  world.Advance(absl::Seconds(1));
+  world.Desired("blue", 3);
+  world.Step();
+  EXPECT_EQ(world.LastActivity("Launching").cause(),
+            "3 instances of shop:1 are desired and 2 are up");
+}
+
 TEST(Life, AProcessThatTheStateDoesNotKnowIsStopped) {
   World world = Shop(1);
   auto& status = world.seen.hosts["h1"].instances["i-stray"];

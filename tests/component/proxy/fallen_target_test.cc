@@ -137,8 +137,9 @@ TEST(FallenTargetTest, WhatAGoneOneHasNotBegunToAnswerIsGivenUp) {
 // Removed before its time is over: it is as gone as it was.
 TEST(FallenTargetTest, AGoneOneThatIsRemovedIsGivenUpAsWell) {
   FakeController controller(1);
-  ScriptedTarget hangs([](const std::string&, RawSocket& connection) {
-    connection.ReadToEnd();
+  std::atomic<bool> is_over{false};
+  ScriptedTarget hangs([&](const std::string&, RawSocket&) {
+    WaitUntil([&] { return is_over.load(); }, std::chrono::seconds(120));
     return false;
   });
   const uint16_t port = FreePort();
@@ -158,6 +159,7 @@ TEST(FallenTargetTest, AGoneOneThatIsRemovedIsGivenUpAsWell) {
   update.add_removed_targets("blue/i-1");
   controller.Send(update);
   EXPECT_EQ(StatusOf(client.ReadMessage()), 502);
+  is_over = true;
 }
 
 // The table that says so may be adopted when a later one has removed it already.
@@ -181,6 +183,12 @@ TEST(FallenTargetTest, ConnectsToAGoneOneThatIsRemovedEndAtOnce) {
   }
   ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("target_in_flight_count") == 8; }));
   proxy.Signal(SIGSTOP);
+  // They keep the workers from the first table until the second is there.
+  std::vector<RawSocket> others;
+  for (int i = 0; i < 400; ++i) {
+    others.push_back(RawSocket::Connect(port));
+    others.back().Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
   update = Update(2, 1);
   AddTarget(update, "i-1", silent.port())->set_state(v1::Target::STATE_GONE);
   controller.Send(update);

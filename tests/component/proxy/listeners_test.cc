@@ -75,6 +75,37 @@ TEST(ListenersTest, RemovedListenerAnswersItsBacklog) {
   EXPECT_FALSE(RawSocket::Connect(port).is_open());
 }
 
+// More clients ask at once than a worker hears of in one turn, so that some are only found to have
+// asked when room is made for those in the backlog.
+TEST(ListenersTest, RemovedListenerOfAFullProxyAnswersItsClients) {
+  FakeController controller(1);
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=1",
+                          "--max-connections=" + std::to_string(kWaiting)});
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-1", target.port());
+  controller.Send(update);
+  ASSERT_TRUE(controller.ExpectHealthy("i-1"));
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < kWaiting; ++i) {
+    clients.push_back(RawSocket::Connect(port));
+    clients.back().Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_EQ(BodyOf(clients.back().ReadMessage()), "app") << i;
+  }
+  // They ask before others connect: a signal that stops is sent, not done.
+  proxy.Signal(SIGSTOP);
+  for (RawSocket& client : clients) client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto waiting = FillBacklog(proxy, port);
+  update = Update(2, 1);
+  update.add_removed_load_balancers("shop");
+  controller.Send(update);
+  proxy.Signal(SIGCONT);
+  EXPECT_EQ(CountAnswers(clients, {200, 404}), kWaiting);
+  EXPECT_EQ(controller.ExpectAck(2).listeners_size(), 0);
+}
+
 // Whoever had the port has ended: nothing else changes, and nobody sends an update.
 TEST(ListenersTest, ATakenPortIsTriedAgain) {
   FakeController controller(1);

@@ -1,5 +1,9 @@
 #include "proxy/core/listener_check.h"
 
+#include <algorithm>
+#include <map>
+
+#include "common/traffic/listen_address.h"
 #include "proxy/core/config_check.h"
 #include "remuda/v1/load_balancer.pb.h"
 #include "remuda/v1/target_group.pb.h"
@@ -69,6 +73,22 @@ Fault CheckBytesListener(const remuda::v1::Listener& config, const std::string& 
   return std::nullopt;
 }
 
+// Whether each group that the listener forwards to is in the table, and suits it.
+Fault CheckForwards(const ListenerSpec& listener, const RoutingTable& table) {
+  for (const Rule& rule : listener.rules) {
+    const auto* forward = std::get_if<ForwardAction>(&rule.action);
+    if (forward == nullptr) continue;
+    for (const auto& choice : forward->groups) {
+      const auto it = table.groups.find(choice.group->id());
+      if (it == table.groups.end() || it->second->state != choice.group)
+        return "forward: there is no target group '" + choice.group->id() + "'";
+      if (Fault f = CheckPair(listener, *it->second))
+        return Prefix("listener " + std::to_string(listener.port) + ": ", f);
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Fault CompileProtocol(const remuda::v1::Listener& config, ListenerSpec& out) {
@@ -110,6 +130,31 @@ Fault CheckPair(const ListenerSpec& listener, const TargetGroup& group) {
   return "forward: a listener of " + std::string(NameOf(listener.protocol)) +
          " cannot forward to target group " + Quote(group.id) + " of " +
          std::string(NameOf(group.protocol));
+}
+
+std::optional<ConfigError> CheckListeners(const RoutingTable& table) {
+  struct Taken {
+    const std::string& address;
+    const std::string& load_balancer;
+  };
+  std::multimap<uint16_t, Taken> ports;
+  for (const auto& [id, balancer] : table.load_balancers) {
+    const std::string name = "loadBalancers/" + id;
+    for (const ListenerSpec& listener : balancer->listeners) {
+      const auto [first, last] = ports.equal_range(listener.port);
+      const auto taken = std::find_if(first, last, [&](const auto& other) {
+        return traffic::AddressesCollide(other.second.address, listener.address);
+      });
+      if (taken != last) {
+        return ConfigError{name, "listener " + std::to_string(listener.port) +
+                                     ": port: it belongs to loadBalancers/" +
+                                     taken->second.load_balancer};
+      }
+      if (listener.port != 0) ports.emplace(listener.port, Taken{listener.address, id});
+      if (Fault f = CheckForwards(listener, table)) return ConfigError{name, *f};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace remuda::proxy

@@ -2,6 +2,8 @@
 // and the compiler alone.
 #pragma once
 
+#include <optional>
+
 #include "proxy/core/config_fwd.h"
 #include "proxy/core/fault.h"
 #include "proxy/core/routing_table.h"
@@ -20,5 +22,9 @@ Fault CompileProtocol(const remuda::v1::TargetGroup& config, TargetGroup& out);
 // TCP and TLS listeners forward to TCP and TLS groups, HTTP and HTTPS ones to HTTP and HTTPS
 // groups.
 Fault CheckPair(const ListenerSpec& listener, const TargetGroup& group);
+
+// Of a whole table: a port of an address belongs to one listener, and every group that one forwards
+// to is there and goes together with it.
+std::optional<ConfigError> CheckListeners(const RoutingTable& table);
 
 }  // namespace remuda::proxy

@@ -7,11 +7,11 @@
 #include <set>
 
 #include "common/traffic/address.h"
-#include "common/traffic/listen_address.h"
 #include "proxy/core/config_check.h"
 #include "proxy/core/enum_check.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/listener_check.h"
+#include "proxy/core/table_changes.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
@@ -87,9 +87,10 @@ class Compiler {
       table_->shared_secrets = previous_.shared_secrets;
     }
     const bool ok = TakeSecrets() && TakeTls() && TakeGroups() && TakeTargets() && TakeSplits() &&
-                    CompileGroups() && TakeLoadBalancers() && RenewTls() && CheckListeners();
+                    CompileGroups() && TakeLoadBalancers() && RenewTls();
     if (!ok) return error_;
-    Diff();
+    if (auto error = CheckListeners(*table_)) return *error;
+    NoteChanges(previous_, *table_);
     return std::shared_ptr<const RoutingTable>(std::move(table_));
   }
 
@@ -392,84 +393,6 @@ class Compiler {
       balancer = std::move(copy);
     }
     return true;
-  }
-
-  // A port of an address belongs to one listener; a group that is used must be there.
-  bool CheckListeners() {
-    struct Taken {
-      const std::string& address;
-      const std::string& load_balancer;
-    };
-    std::multimap<uint16_t, Taken> ports;
-    for (const auto& [id, balancer] : table_->load_balancers) {
-      for (const ListenerSpec& listener : balancer->listeners) {
-        const auto [first, last] = ports.equal_range(listener.port);
-        const auto taken = std::find_if(first, last, [&](const auto& other) {
-          return traffic::AddressesCollide(other.second.address, listener.address);
-        });
-        if (taken != last) {
-          return Refuse("loadBalancers/" + id, "listener " + std::to_string(listener.port) +
-                                                   ": port: it belongs to loadBalancers/" +
-                                                   taken->second.load_balancer);
-        }
-        if (listener.port != 0) ports.emplace(listener.port, Taken{listener.address, id});
-        for (const Rule& rule : listener.rules) {
-          const auto* forward = std::get_if<ForwardAction>(&rule.action);
-          if (forward == nullptr) continue;
-          for (const auto& choice : forward->groups) {
-            const auto it = table_->groups.find(choice.group->id());
-            if (it == table_->groups.end() || it->second->state != choice.group) {
-              return Refuse("loadBalancers/" + id,
-                            "forward: there is no target group '" + choice.group->id() + "'");
-            }
-            if (auto f = CheckPair(listener, *it->second))
-              return Refuse("loadBalancers/" + id,
-                            *Prefix("listener " + std::to_string(listener.port) + ": ", f));
-          }
-        }
-      }
-    }
-    return true;
-  }
-
-  void NoteAdmin(const TargetGroup& group, const std::shared_ptr<TargetState>& target,
-                 AdminState was, AdminState is) {
-    if (was == is) return;
-    table_->admin_changes.emplace_back(target, is);
-    if (is == AdminState::kActive) return;
-    table_->leaving.push_back(
-        {target, is == AdminState::kGone, group.deregistration_delay, group.web_socket_close});
-  }
-
-  void DiffGroup(const TargetGroup* old, const TargetGroup* now) {
-    if (now != nullptr) {
-      for (const Member& member : now->members) {
-        const Member* was = old == nullptr ? nullptr : old->Find(member.target->id());
-        const bool is_same = was != nullptr && was->target == member.target;
-        NoteAdmin(*now, member.target, is_same ? was->admin : AdminState::kActive, member.admin);
-      }
-    }
-    if (old == nullptr) return;
-    for (const Member& member : old->members) {
-      const Member* is = now == nullptr ? nullptr : now->Find(member.target->id());
-      if (is == nullptr || is->target != member.target)
-        NoteAdmin(now == nullptr ? *old : *now, member.target, member.admin, AdminState::kRemoved);
-    }
-  }
-
-  void Diff() {
-    for (const auto& [id, group] : table_->groups) {
-      const auto before = Before(id);
-      if (before == group) continue;
-      table_->changed_groups.push_back(group);
-      DiffGroup(before.get(), group.get());
-    }
-    for (const auto& [id, group] : previous_.groups) {
-      const auto it = table_->groups.find(id);
-      if (it != table_->groups.end()) continue;
-      table_->removed_groups.push_back(group->state);
-      DiffGroup(group.get(), nullptr);
-    }
   }
 
   const RoutingTable& previous_;

@@ -1,10 +1,12 @@
 """The proxies that are compared, and the targets behind them: how each is configured, started, measured and ended.
 
-All of them do the same work: HTTP/1.1 to two targets over connections that are kept, round robin, X-Forwarded-For,
--Proto and -Port added, no access log, one worker. Everything listens on loopback, on ports that were free.
+All of them do the same work: HTTP/1.1 over connections to targets that are kept, X-Forwarded-For, -Proto and -Port
+added, no access log. A row's Setup says the rest: one worker and round robin over two targets unless it says otherwise.
+Everything listens on loopback, on ports that were free.
 """
 
 import ctypes
+import dataclasses
 import os
 import pathlib
 import re
@@ -24,6 +26,22 @@ STOP_SECONDS = 5
 PR_SET_PDEATHSIG = 1
 
 
+MAX_TARGETS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    kind: str  # what the listener speaks: http or https (with HTTP/2 by ALPN)
+    workers: int = 1
+    targets: int = 2  # at most MAX_TARGETS
+    is_least: bool = False  # the target with the least outstanding requests (connections) in place of round robin
+
+    def cores(self):
+        """One a worker. The core of load and targets is the last to be taken, where there is no other."""
+        others = sorted(os.sched_getaffinity(0) - {PROXY_CORE, LOAD_CORE})
+        return {PROXY_CORE, *[*others, LOAD_CORE][:self.workers - 1]}
+
+
 class Unsupported(Exception):
     """The proxy does not serve what a row needs; the text says what it said."""
 
@@ -38,14 +56,14 @@ def free_ports(count):
 
 
 class Process:
-    """A program in a session of its own on one core. It ends with `stop`, or with this process."""
+    """A program in a session of its own on these cores. It ends with `stop`, or with this process."""
 
-    def __init__(self, name, arguments, core, log_path):
+    def __init__(self, name, arguments, cores, log_path):
         self.name = name
         self.log_path = log_path
 
         def prepare():
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, cores)
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
         with open(log_path, 'wb') as log:
@@ -115,17 +133,18 @@ def answers(port, tls):
 
 
 class Peer:
-    """One of the proxies. `kind` is what its listener speaks: http or https (with HTTP/2 by ALPN)."""
+    """One of the proxies."""
 
     name = ''
 
-    def __init__(self, folder, bin_folder, target_ports, kind):
-        self.kind = kind
-        self.folder = pathlib.Path(folder) / f'{self.name}-{kind}'
+    def __init__(self, folder, bin_folder, target_ports, setup):
+        self.setup = setup
+        self.kind = setup.kind
+        self.folder = pathlib.Path(folder) / f'{self.name}-{setup.kind}'
         self.folder.mkdir(parents=True, exist_ok=True)
         self.certificates = pathlib.Path(folder)
         self.bin_folder = bin_folder
-        self.target_ports = target_ports
+        self.target_ports = target_ports[:setup.targets]
         self.port, = free_ports(1)
         self.process = None
 
@@ -141,7 +160,7 @@ class Peer:
     def start(self):
         config_path = self.folder / 'config'
         config_path.write_text(self.config())
-        self.process = Process(self.name, self.arguments(config_path), PROXY_CORE, self.folder / 'log')
+        self.process = Process(self.name, self.arguments(config_path), self.setup.cores(), self.folder / 'log')
         deadline = time.monotonic() + START_SECONDS
         while not answers(self.port, self.kind == 'https'):
             if self.process.child.poll() is not None or time.monotonic() > deadline:
@@ -162,6 +181,8 @@ class Floor(Peer):
     def arguments(self, config_path):
         if self.kind != 'http':
             raise Unsupported('the floor forwards bytes only')
+        if self.setup.workers > 1 or self.setup.is_least:
+            raise Unsupported('the floor has one worker and goes round')
         return [f'{self.bin_folder}/bench_floor', str(self.port), *map(str, self.target_ports)]
 
 
@@ -182,6 +203,7 @@ certificates:
   - name: bench
     certificateFile: {self.certificates}/certificate.pem
     privateKeyFile: {self.certificates}/key.pem'''
+        algorithm = '\n    algorithm: BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS' if self.setup.is_least else ''
         targets = '\n'.join(f'  - {{ targetGroup: bench, address: 127.0.0.1, port: {port} }}'
                             for port in self.target_ports)
         return f'''
@@ -193,15 +215,15 @@ loadBalancers:
         {listener}
         defaultAction: {{ forward: {{ targetGroups: [{{ name: bench }}] }} }}
 targetGroups:
-  - name: bench
+  - name: bench{algorithm}
     healthCheck: {{ path: /, interval: 300s, timeout: 5s }}
 targets:
 {targets}{certificates}
 '''
 
     def arguments(self, config_path):
-        return [f'{self.bin_folder}/remuda-proxy', f'--config={config_path}', '--admin=127.0.0.1:0', '--workers=1',
-                '--max-connections=19000', '--pool-idle-timeout=60m']
+        return [f'{self.bin_folder}/remuda-proxy', f'--config={config_path}', '--admin=127.0.0.1:0',
+                f'--workers={self.setup.workers}', '--max-connections=19000', '--pool-idle-timeout=60m']
 
 
 class Haproxy(Peer):
@@ -216,7 +238,7 @@ class Haproxy(Peer):
         servers = '\n'.join(f'  server s{port} 127.0.0.1:{port}' for port in self.target_ports)
         return f'''
 global
-  nbthread 1
+  nbthread {self.setup.workers}
   maxconn {HAPROXY_CONNECTIONS}
   ssl-default-bind-options ssl-min-ver TLSv1.2
 defaults
@@ -235,7 +257,7 @@ frontend f
   http-request set-header X-Forwarded-Port %[dst_port]
   default_backend b
 backend b
-  balance roundrobin
+  balance {'leastconn' if self.setup.is_least else 'roundrobin'}
 {servers}
 '''
 
@@ -257,11 +279,14 @@ class Nginx(Peer):
     ssl_certificate {self.certificates}/certificate.pem;
     ssl_certificate_key {self.certificates}/key.pem;
     ssl_protocols TLSv1.2 TLSv1.3;'''
-        listen = f'127.0.0.1:{self.port}{" ssl http2" if tls else ""}'
+        # A socket a worker, as ours has; and a worker knows what the others have under way, as ours does.
+        reuse, zone = (' reuseport', '\n    zone targets 1m;') if self.setup.workers > 1 else ('', '')
+        listen = f'127.0.0.1:{self.port}{" ssl http2" if tls else ""}{reuse}'
+        least = '\n    least_conn;' if self.setup.is_least else ''
         servers = '\n'.join(f'    server 127.0.0.1:{port};' for port in self.target_ports)
         return f'''
 daemon off;
-worker_processes 1;
+worker_processes {self.setup.workers};
 worker_rlimit_nofile 19900;
 pid {self.folder}/pid;
 error_log {self.folder}/error.log warn;
@@ -276,7 +301,7 @@ http {{
   fastcgi_temp_path {self.folder}/fastcgi;
   uwsgi_temp_path {self.folder}/uwsgi;
   scgi_temp_path {self.folder}/scgi;
-  upstream targets {{
+  upstream targets {{{zone}{least}
 {servers}
     keepalive 1024;
     keepalive_requests 1000000000;
@@ -307,11 +332,11 @@ PEERS = (Remuda, Haproxy, Nginx, Floor)
 
 
 class Targets:
-    """Two targets in one process on the load core."""
+    """MAX_TARGETS targets in one process on the load core."""
 
     def __init__(self, folder, bin_folder):
-        self.ports = free_ports(2)
-        self.process = Process('targets', [f'{bin_folder}/bench_target', *map(str, self.ports)], LOAD_CORE,
+        self.ports = free_ports(MAX_TARGETS)
+        self.process = Process('targets', [f'{bin_folder}/bench_target', *map(str, self.ports)], {LOAD_CORE},
                                pathlib.Path(folder) / 'targets.log')
         deadline = time.monotonic() + START_SECONDS
         while not all(answers(port, False) for port in self.ports):

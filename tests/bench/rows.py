@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-from peers import LOAD_CORE
+from peers import LOAD_CORE, Setup
 
 SLACK_SECONDS = 30  # over the time that a generator was asked to run
 CONNECTIONS = 64
@@ -69,9 +69,11 @@ def h2load(peer, seconds, *arguments):
 
 
 class Row:
-    def __init__(self, name, kind, what, measure, peers=('remuda', 'haproxy', 'nginx', 'floor'), figures=None):
+    """`setup`: of the proxies; or the kind of its listener, the rest being usual."""
+
+    def __init__(self, name, setup, what, measure, peers=('remuda', 'haproxy', 'nginx', 'floor'), figures=None):
         self.name = name
-        self.kind = kind  # of listener: http, https
+        self.setup = Setup(setup) if isinstance(setup, str) else setup
         self.what = what
         self.measure = measure  # (peer, seconds) -> {figure: value}
         self.peers = peers
@@ -177,6 +179,13 @@ ROWS = (
         'RSA-2048 (openssl s_time -new)', handshakes, peers=PROXIES),
     Row('tls_resumptions', 'https', '16 clients, each request on a new connection: sessions resumed by tickets (wrk)',
         cpu_a_request('tls_resumptions', connections=16, headers=['Connection: close']), peers=PROXIES),
+    Row('workers2_small', Setup('http', workers=2), 'http1_small with two workers (haproxy: threads; nginx: processes)',
+        cpu_a_request('workers2_small'), peers=PROXIES),
+    Row('least_small', Setup('http', targets=16, is_least=True), 'http1_small to the least loaded of 16 targets',
+        cpu_a_request('least_small'), peers=PROXIES),
+    Row('workers2_least_small', Setup('http', workers=2, targets=16, is_least=True),
+        'http1_small to the least loaded of 16 targets, with two workers', cpu_a_request('workers2_least_small'),
+        peers=PROXIES),
     Row('idle_memory', 'http', f'{IDLE_CONNECTIONS} idle keep-alive connections after a request each', idle_memory,
         peers=PROXIES, figures={'idle_memory': 'bytes'}),
     Row('latency', 'http', f'{STEADY_RATE} requests a second, evenly spaced, whatever the answers do (bench_steady)',

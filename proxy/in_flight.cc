@@ -10,21 +10,16 @@ void InFlight::Begin(Worker& worker, GroupState& group, const Picked& picked) {
   AdoptedTable* const before = std::exchange(table_, worker.Pin());
   if (before != nullptr) worker.Unpin(before);
   target_ = last_target_ = picked.target;
-  has_place_ = picked.has_place;
-  TargetSlot& slot = target_->slot(worker.index());
-  slot.in_flight.Add(1);
-  slot.requests.Add(1);
+  target_->Begin(worker.index(), picked.in_load);
+  target_->slot(worker.index()).requests.Add(1);
   group.slot(worker.index()).requests.Add(1);
 }
 
 void InFlight::End(Worker& worker) {
   if (target_ == nullptr) return;
   TargetState& target = *std::exchange(target_, nullptr);
-  target.slot(worker.index()).in_flight.Sub(1);
-  if (std::exchange(has_place_, false)) {
-    target.GivePlace();
-    worker.place_queues().PlaceFreed(target.group());
-  }
+  target.End(worker.index());
+  worker.place_queues().PlaceFreed(target.group());
   worker.TargetReleased(target);
 }
 

@@ -1,7 +1,7 @@
 // What a request, an upgraded one or a TCP connection holds of its target: it is counted in flight
-// there from the pick to its end, with the place that the pick took, and the table that the target
-// is of is pinned. What an acknowledgement promises (docs/proxy.md) rests on this. A value: whoever
-// has the last copy ends it.
+// there from the pick to its end, which gives back the place that the pick took, and the table that
+// the target is of is pinned. What an acknowledgement promises (docs/proxy.md) rests on this. A
+// value: whoever has the last copy ends it.
 //
 // Thread: its worker's.
 #pragma once
@@ -32,7 +32,6 @@ class InFlight {
   TargetState* target_ = nullptr;
   TargetState* last_target_ = nullptr;
   AdoptedTable* table_ = nullptr;  // pinned; the targets are of it
-  bool has_place_ = false;         // one of the target's, of a group with a concurrency limit
 };
 
 }  // namespace remuda::proxy

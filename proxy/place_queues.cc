@@ -6,19 +6,16 @@ namespace remuda::proxy {
 
 bool PlaceQueues::Push(GroupState& group, Waiter& waiter, size_t max_queue) {
   if (group.CountWaiting() >= max_queue) return false;
-  WaitQueue& queue = group.picker(worker_).queue;
-  if (queue.empty()) groups_.push_back(&group);
-  queue.Push(waiter, loop_.now());
-  group.PublishQueue(worker_);
+  if (group.picker(worker_).queue.empty()) groups_.push_back(&group);
+  group.Enqueue(worker_, waiter, loop_.now());
   if (!look_timer_.is_armed()) look_timer_.Arm(loop_, loop_.now() + kLookInterval);
   return true;
 }
 
 void PlaceQueues::Remove(GroupState& group, Waiter& waiter) {
-  WaitQueue& queue = group.picker(worker_).queue;
-  queue.Remove(waiter);
-  group.PublishQueue(worker_);
-  if (queue.empty()) groups_.erase(std::find(groups_.begin(), groups_.end(), &group));
+  group.Dequeue(worker_, waiter);
+  if (group.picker(worker_).queue.empty())
+    groups_.erase(std::find(groups_.begin(), groups_.end(), &group));
 }
 
 void PlaceQueues::PlaceFreed(GroupState& group) {

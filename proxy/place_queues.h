@@ -28,7 +28,8 @@ class PlaceQueues {
   // False if the group's queue holds `max_queue` already, over all workers.
   bool Push(GroupState& group, Waiter& waiter, size_t max_queue);
   void Remove(GroupState& group, Waiter& waiter);
-  // A place of one of the group's targets is free.
+  // A request to one of the group's targets has ended. Costs a look if nobody waits, which is the
+  // rule.
   void PlaceFreed(GroupState& group);
   // Lets all try whose turn it is.
   void Serve();

@@ -105,7 +105,7 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
   auto adopted = std::make_unique<AdoptedTable>();
   adopted->table = std::move(table);
   const RoutingTable& now = *adopted->table;
-  for (const auto& group : now.changed_groups) group->state->picker(index_).group = group.get();
+  for (const auto& group : now.changed_groups) AdoptGroup(index_, *group);
   for (const auto& group : now.removed_groups) group->picker(index_).group = nullptr;
   const std::vector<std::string>& secrets = now.shared_secrets;
   sticky_cookies_.SetSecrets(secrets.empty() ? std::vector{settings_.own_secret} : secrets);

@@ -58,6 +58,12 @@ struct GroupPolicy {
   ToleranceSpec tolerance;
   uint32_t minimum_healthy_count = 1;
   uint32_t minimum_healthy_percent = 0;
+
+  // Whether picks go by the requests in flight at each target.
+  bool UsesLoad() const {
+    return algorithm == Algorithm::kLeastOutstanding || algorithm == Algorithm::kConsistentHash ||
+           limit.max_requests > 0;
+  }
 };
 
 // Nothing, or the field, its value and the rule that it breaks.

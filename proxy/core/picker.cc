@@ -1,6 +1,7 @@
 #include "proxy/core/picker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/core/mix.h"
 
@@ -218,6 +219,15 @@ constexpr int kMaxPlaceTries = 4;
 
 }  // namespace
 
+void AdoptGroup(size_t worker, const TargetGroup& group) {
+  PickerState& state = group.state->picker(worker);
+  const TargetGroup* const before = std::exchange(state.group, &group);
+  // Targets that are new share their load, or not, from their first request on.
+  if (before == nullptr || before->policy.UsesLoad() == group.policy.UsesLoad()) return;
+  for (const Member& member : group.members)
+    member.target->ShareLoad(worker, group.policy.UsesLoad());
+}
+
 bool IsPickerStale(GroupState& group, const PickRequest& request) {
   const PickerState& state = group.picker(request.worker);
   return state.group != nullptr &&
@@ -238,13 +248,14 @@ Picked PickTarget(GroupState& group, const PickRequest& request) {
     // Between the look and the taking another worker may have taken the last place.
     TargetState* const target = PickAny(group, state, request);
     const bool is_taken = target != nullptr && target->TakePlace(max_requests);
-    if (is_taken) return {target, state.is_fail_open, true, false};
+    if (is_taken) return {target, state.is_fail_open, InLoad::kPlaced};
     if (target == nullptr || i == kMaxPlaceTries) {
       const auto excluded = request.allow_tried ? std::span<TargetState* const>() : request.tried;
-      return {nullptr, state.is_fail_open, false, HasOtherThan(state, excluded)};
+      return {nullptr, state.is_fail_open, InLoad::kNever, HasOtherThan(state, excluded)};
     }
   }
-  return {PickAny(group, state, request), state.is_fail_open};
+  return {PickAny(group, state, request), state.is_fail_open,
+          state.group->policy.UsesLoad() ? InLoad::kNotYet : InLoad::kNever};
 }
 
 bool HasUntried(GroupState& group, const PickRequest& request) {

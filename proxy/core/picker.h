@@ -27,11 +27,15 @@ struct PickRequest {
 };
 
 struct Picked {
-  TargetState* target = nullptr;  // null: there is none
-  bool is_fail_open = false;      // too few are healthy
-  bool has_place = false;         // one of the target's places was taken; give it back at the end
-  bool is_full = false;           // there are targets that it may take, but none has a place
+  TargetState* target = nullptr;    // null: there is none
+  bool is_fail_open = false;        // too few are healthy
+  InLoad in_load = InLoad::kNever;  // for TargetState::Begin
+  bool is_full = false;             // there are targets that it may take, but none has a place
 };
+
+// Makes `group` the one that `worker` picks from, in place of the one before, which still exists.
+// On the worker's thread.
+void AdoptGroup(size_t worker, const TargetGroup& group);
 
 // Whether what may be picked changed since this worker's lists were made, and making them again.
 // PickTarget does it by itself; callers that measure the time do it before.

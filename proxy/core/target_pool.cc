@@ -146,11 +146,11 @@ uint32_t TargetPool::PickLeastOutstanding(GroupState& group, const GroupPolicy& 
   const uint32_t first = PickTurn(group, policy, request);
   if (first == kNone) return kNone;
   uint32_t best = first;
-  uint64_t best_load = entries_[best].target->InFlight();
+  uint64_t best_load = entries_[best].target->load();
   uint64_t best_weight = WeightNow(entries_[best], policy, request.now);
   for (size_t i = 1; i < entries_.size() && best_load > 0; ++i) {
     const auto at = static_cast<uint32_t>((first + i) % entries_.size());
-    const uint64_t load = entries_[at].target->InFlight();
+    const uint64_t load = entries_[at].target->load();
     const uint64_t weight = WeightNow(entries_[at], policy, request.now);
     if (load * best_weight >= best_load * weight) continue;
     if (!Accepts(entries_[at], policy, request)) continue;
@@ -173,7 +173,7 @@ uint64_t TargetPool::LoadBound(uint32_t weight) const {
 uint32_t TargetPool::PickByHash(const GroupPolicy& policy, const PoolRequest& request) {
   if (picks_until_count_ == 0) {  // costs one look a pick
     load_ = 0;
-    for (const Entry& entry : entries_) load_ += entry.target->InFlight();
+    for (const Entry& entry : entries_) load_ += entry.target->load();
     picks_until_count_ = entries_.size();
   }
   --picks_until_count_;
@@ -185,7 +185,7 @@ uint32_t TargetPool::PickByHash(const GroupPolicy& policy, const PoolRequest& re
     const uint32_t at = seats_[member].entry;
     const Entry& entry = entries_[at];
     if (!Accepts(entry, policy, request)) return false;
-    const bool is_over = entry.target->InFlight() >= LoadBound(entry.weight);
+    const bool is_over = entry.target->load() >= LoadBound(entry.weight);
     const bool is_cold =
         entry.is_warming && Mix(request.hash ^ entry.target->id_hash()) % kFullShare >=
                                 WarmShare(entry.warm_begin, policy.slow_start, request.now);
@@ -204,8 +204,8 @@ uint32_t TargetPool::PickOfTwo(const GroupPolicy& policy, const PoolRequest& req
   const uint32_t a = PickRandom(policy, request, request.random);
   const uint32_t b = PickRandom(policy, request, NthRandom(request.random, 1));
   if (a == kNone || b == kNone || a == b) return a == kNone ? b : a;
-  const uint64_t load_a = entries_[a].target->InFlight() * entries_[b].weight;
-  const uint64_t load_b = entries_[b].target->InFlight() * entries_[a].weight;
+  const uint64_t load_a = entries_[a].target->load() * entries_[b].weight;
+  const uint64_t load_b = entries_[b].target->load() * entries_[a].weight;
   return load_b < load_a ? b : a;
 }
 

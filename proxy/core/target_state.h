@@ -2,9 +2,9 @@
 // cursors.
 //
 // Threads: the config owner (the coordinator) makes and changes the admin state, the prober writes
-// health, each worker writes only its own slot; anyone reads. Counts of a slot are written by one
-// thread, so they need no atomic read-modify-write; a sum over slots is exact for what happened
-// before the reader synchronised with each worker.
+// health, each worker writes only its own slot and the target's load; anyone reads. Counts of a
+// slot are written by one thread, so they need no atomic read-modify-write; a sum over slots is
+// exact for what happened before the reader synchronised with each worker.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/core/counter.h"
@@ -36,6 +37,13 @@ enum class Health : uint8_t { kInitial, kHealthy, kUnhealthy };
 // What the config says of a target; kRemoved: it is in no table any more.
 enum class AdminState : uint8_t { kActive, kDraining, kGone, kRemoved };
 
+// How a request that begins counts in its target's load.
+enum class InLoad : uint8_t {
+  kNever,   // nobody goes by it
+  kNotYet,  // its begin adds it
+  kPlaced,  // its pick has added it, as the place that it took
+};
+
 // One worker's part of a target.
 struct alignas(64) TargetSlot {
   OwnedCounter<uint32_t> in_flight;  // from pick to the end of the exchange
@@ -48,6 +56,8 @@ struct alignas(64) TargetSlot {
   // Idle connections of this worker, newest first; touched by the worker alone.
   UpstreamConnection* idle_head = nullptr;
   uint32_t idle_count = 0;
+  // `in_flight` is part of the target's load; touched by the worker alone.
+  bool is_in_load = false;
   // The worker looks for its exchanges among all connections.
   bool is_sought = false;
   // While it leaves: when its WebSockets are asked to end. Zero: it does not.
@@ -80,10 +90,46 @@ class TargetState {
   TargetSlot& slot(size_t worker) { return slots_[worker]; }
   const std::vector<TargetSlot>& slots() const { return slots_; }
 
+  // What an acknowledgement and a drain go by: the sum over the workers.
   uint64_t InFlight() const {
     uint64_t sum = 0;
     for (const TargetSlot& slot : slots_) sum += slot.in_flight.Get();
     return sum;
+  }
+
+  // What picks and concurrency limits go by, in groups that need it (GroupPolicy::UsesLoad): the
+  // same number, kept by all workers in one place, so that a pick costs the same whatever their
+  // number. One that reads it may see requests of others begin and end a moment late, but a limit
+  // holds: who takes a place adds to the newest value. Others do without: for workers that pick at
+  // the same time the one place is dearer than the whole pick.
+  uint32_t load() const { return load_.load(std::memory_order_relaxed); }
+  bool IsFull(uint32_t max_requests) const { return load() >= max_requests; }
+  // Adds one to the load unless that is at the limit; for a request that begins at once.
+  bool TakePlace(uint32_t max_requests) {
+    uint32_t load = load_.load(std::memory_order_relaxed);
+    while (load < max_requests) {
+      if (load_.compare_exchange_weak(load, load + 1, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+  // Whether the requests of `worker` are in the load, those under way too. On its thread, as are
+  // Begin and End.
+  void ShareLoad(size_t worker, bool is_shared) {
+    TargetSlot& slot = slots_[worker];
+    if (std::exchange(slot.is_in_load, is_shared) == is_shared) return;
+    const uint32_t count = slot.in_flight.Get();
+    load_.fetch_add(is_shared ? count : 0 - count, std::memory_order_relaxed);
+  }
+  // A request of `worker` is in flight from its pick on until it ends.
+  void Begin(size_t worker, InLoad in_load) {
+    ShareLoad(worker, in_load != InLoad::kNever);
+    slots_[worker].in_flight.Add(1);
+    if (in_load == InLoad::kNotYet) load_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void End(size_t worker) {
+    TargetSlot& slot = slots_[worker];
+    slot.in_flight.Sub(1);
+    if (slot.is_in_load) load_.fetch_sub(1, std::memory_order_relaxed);
   }
 
   Health health() const { return health_.load(std::memory_order_relaxed); }
@@ -121,20 +167,6 @@ class TargetState {
   uint32_t share() const { return share_.load(std::memory_order_relaxed); }
   void SetShare(uint32_t share) { share_.store(share, std::memory_order_relaxed); }
 
-  // Of a group with a concurrency limit: each request holds a place from its pick to its end, over
-  // all workers.
-  bool IsFull(uint32_t max_requests) const {
-    return places_.load(std::memory_order_relaxed) >= max_requests;
-  }
-  bool TakePlace(uint32_t max_requests) {
-    uint32_t taken = places_.load(std::memory_order_relaxed);
-    while (taken < max_requests) {
-      if (places_.compare_exchange_weak(taken, taken + 1, std::memory_order_relaxed)) return true;
-    }
-    return false;
-  }
-  void GivePlace() { places_.fetch_sub(1, std::memory_order_relaxed); }
-
   // Each returns whether that changed anything; the caller then calls GroupState::Changed.
   bool SetHealth(Health health) {
     if (health == Health::kHealthy) has_passed_.store(true, std::memory_order_relaxed);
@@ -168,7 +200,8 @@ class TargetState {
   std::atomic<SteadyTime::rep> warm_begin_{0};
   std::atomic<SteadyTime::rep> distrusted_until_{0};
   std::atomic<uint32_t> failures_{0};
-  alignas(64) std::atomic<uint32_t> places_{0};
+  // Written by all workers with each request: on a cache line of its own.
+  alignas(64) std::atomic<uint32_t> load_{0};
 };
 
 class GroupState {
@@ -189,24 +222,26 @@ class GroupState {
   void Changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
   PickerState& picker(size_t worker) { return pickers_[worker]; }
-  // What each worker says of its queue (wait_queue.h); read by all.
-  void PublishQueue(size_t worker) {
-    const WaitQueue& queue = pickers_[worker].queue;
-    queues_[worker].size.store(queue.size(), std::memory_order_relaxed);
-    queues_[worker].since.store(queue.since().time_since_epoch().count(),
-                                std::memory_order_relaxed);
+  // One more in a worker's queue (wait_queue.h) or one less, on that worker's thread.
+  void Enqueue(size_t worker, Waiter& waiter, SteadyTime now) {
+    pickers_[worker].queue.Push(waiter, now);
+    PublishQueue(worker);
+    waiting_.fetch_add(1, std::memory_order_relaxed);
   }
-  size_t CountWaiting() const {
-    size_t sum = 0;
-    for (const QueueView& queue : queues_) sum += queue.size.load(std::memory_order_relaxed);
-    return sum;
+  void Dequeue(size_t worker, Waiter& waiter) {
+    pickers_[worker].queue.Remove(waiter);
+    PublishQueue(worker);
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
   }
+  // Over all workers, read with each request: one number, whatever their number.
+  size_t CountWaiting() const { return waiting_.load(std::memory_order_relaxed); }
   // The worker whose first waits longest, or kNobody.
   size_t LongestWaiting() const {
     size_t longest = kNobody;
+    if (CountWaiting() == 0) return longest;
     SteadyTime::rep longest_since = 0;
     for (size_t i = 0; i < queues_.size(); ++i) {
-      const SteadyTime::rep since = queues_[i].since.load(std::memory_order_relaxed);
+      const SteadyTime::rep since = queues_[i].waits_since.load(std::memory_order_relaxed);
       if (since == 0 || (longest != kNobody && since >= longest_since)) continue;
       longest = i;
       longest_since = since;
@@ -222,10 +257,14 @@ class GroupState {
   }
 
  private:
+  // What a worker says of its queue.
   struct alignas(64) QueueView {
-    std::atomic<size_t> size{0};
-    std::atomic<SteadyTime::rep> since{0};  // of the first; 0: none waits
+    std::atomic<SteadyTime::rep> waits_since{0};  // the first; 0: none waits
   };
+  void PublishQueue(size_t worker) {
+    queues_[worker].waits_since.store(pickers_[worker].queue.since().time_since_epoch().count(),
+                                      std::memory_order_relaxed);
+  }
   static constexpr size_t kTurns = 32;  // two a subset
   const std::string id_;
   const uint64_t id_hash_;
@@ -233,7 +272,9 @@ class GroupState {
   std::vector<PickerState> pickers_;
   std::vector<GroupSlot> slots_;
   std::vector<QueueView> queues_;
-  std::atomic<uint64_t> turns_[kTurns] = {};
+  std::atomic<size_t> waiting_{0};
+  // Written with each pick: apart from what is read with each.
+  alignas(64) std::atomic<uint64_t> turns_[kTurns] = {};
 };
 
 }  // namespace remuda::proxy

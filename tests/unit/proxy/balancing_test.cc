@@ -23,7 +23,7 @@ class BalancingTest : public testing::PickingTest {
   // Picks and leaves the request in flight.
   TargetState* Begin() {
     TargetState* target = Take();
-    if (target != nullptr) target->slot(0).in_flight.Add(1);
+    if (target != nullptr) target->Begin(0, InLoad::kNotYet);
     return target;
   }
 };
@@ -108,8 +108,8 @@ TEST_F(BalancingTest, RandomFollowsTheWeights) {
 TEST_F(BalancingTest, FewAreScannedForTheLeastOutstanding) {
   Load(ConfigWith({"a:1", "b:1", "c:1"}, kLeast));
   SetAllHealthy();
-  Find("a")->slot(0).in_flight.Add(5);
-  Find("b")->slot(1).in_flight.Add(3);  // of another worker
+  for (int i = 0; i < 5; ++i) Find("a")->Begin(0, InLoad::kNotYet);
+  for (int i = 0; i < 3; ++i) Find("b")->Begin(1, InLoad::kNotYet);  // of another worker
   Counts begun;
   for (int i = 0; i < 7; ++i) ++begun[Begin()->id()];
   EXPECT_EQ(begun["c"] + 0, 5) << "up to the others first";

@@ -110,7 +110,7 @@ TEST_F(PickerTest, OldTargetsServeUntilTheNewTableIsAdopted) {
   Publish(*next);
   state_->Changed();  // as a health check of any of them does
   EXPECT_EQ(Pick(4), (Counts{{"a", 2}, {"b", 2}}));
-  for (const auto& group : next->changed_groups) group->state->picker(0).group = group.get();
+  for (const auto& group : next->changed_groups) AdoptGroup(0, *group);
   const Counts picked = Pick(4);
   EXPECT_EQ(picked, (Counts{{"c", 2}, {"d", 2}}));
 }

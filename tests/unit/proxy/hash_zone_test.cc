@@ -123,7 +123,7 @@ TEST_F(HashTest, LoadIsBounded) {
   SetAllHealthy();
   request_.hash = HashOf("hot");
   request_.has_hash = true;
-  for (int i = 0; i < 400; ++i) Take()->slot(0).in_flight.Add(1);
+  for (int i = 0; i < 400; ++i) Take()->Begin(0, InLoad::kNotYet);
   uint64_t most = 0;
   for (const Member& member : group().members) most = std::max(most, member.target->InFlight());
   EXPECT_LE(most, 51U);  // 400 / 10 * 1.25, rounded up
@@ -138,7 +138,7 @@ TEST_F(HashTest, FewInFlightStayWithTheirTarget) {
   TargetState* const owner = Take();
   for (uint64_t i = 0; i < TargetPool::kUnboundedLoad; ++i) {
     EXPECT_EQ(Take(), owner);
-    owner->slot(0).in_flight.Add(1);
+    owner->Begin(0, InLoad::kNotYet);
   }
   EXPECT_NE(Take(), owner);
 }

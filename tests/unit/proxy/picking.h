@@ -24,7 +24,7 @@ class PickingTest : public ::testing::Test {
     table_ = Compile(config, table_);
     ASSERT_NE(table_, nullptr);
     Publish(*table_);
-    for (const auto& group : table_->changed_groups) group->state->picker(0).group = group.get();
+    for (const auto& group : table_->changed_groups) AdoptGroup(0, *group);
     state_ = table_->groups.at("blue")->state.get();
   }
   // `blue` with fields of its message (YAML) set.

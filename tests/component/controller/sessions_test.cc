@@ -154,6 +154,11 @@ TEST_F(SessionsTest, WrongHellosAreRefusedWithTheField) {
   FakeAgent agent("h1", "not-an-address");
   agent.Connect(channel_);
   EXPECT_THAT(agent.stream().WaitForEnd()->error_message(), HasSubstr("hello.address"));
+  FakeAgent wordy("h1", "10.0.0.1");
+  wordy.hello().set_machine_id("first");
+  wordy.hello().set_boot_id(std::string(10'000, 'b'));
+  wordy.Connect(channel_);
+  EXPECT_THAT(wordy.stream().WaitForEnd()->error_message(), HasSubstr("hello.boot_id"));
 }
 
 TEST_F(SessionsTest, ASecondMachineOfOneNameIsRefusedLoudlyUntilTheHostIsDeleted) {

@@ -268,9 +268,9 @@ TEST_F(CommandsTest, TerminateInstance) {
   EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->desired(), 1);
   ExpectError(Try(Parse<v1::TerminateInstanceRequest>(R"(name: "i-2" decrement_desired: true)")),
               StatusCode::kFailedPrecondition, "", "cannot be lowered below min 1");
-  EXPECT_EQ(
-      Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "instances/i-2")")).state(),
-      v1::INSTANCE_STATE_DRAINING);
+  const auto ended = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-2")"));
+  EXPECT_EQ(ended.state(), v1::INSTANCE_STATE_DRAINING) << "more are up than are desired";
+  EXPECT_TRUE(ended.terminate_requested()) << "a rollback would take it back";
   ExpectError(Try(Parse<v1::TerminateInstanceRequest>(R"(name: "i-2")")),
               StatusCode::kFailedPrecondition, "", "on its way down");
   // Where another has room beside it, it serves until that one does.

@@ -212,6 +212,25 @@ TEST_F(DeploymentsTest, PausePromoteResume) {
               StatusCode::kFailedPrecondition, "", "has ended: SUCCEEDED");
 }
 
+// Those of the old side that stay until others of the new version serve are not too many.
+TEST_F(DeploymentsTest, WhatServesInADeploymentIsReplacedBeforeItEnds) {
+  MakeVersion2();
+  Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
+      R"(auto_scaling_group { name: "blue" max: 5 desired: 3 } update_mask { paths: "max" paths: "desired" })"));
+  for (const char* id : {"i-1", "i-2", "i-3"}) {
+    Put<v1::Instance>(
+        id, absl::StrCat(R"(auto_scaling_group: "blue" host: "h1" state: INSTANCE_STATE_IN_SERVICE
+              launch_template { name: "shop" version: 1 } name: "instances/)",
+                         id, "\""));
+  }
+  Put<v1::Instance>("i-4", R"(name: "instances/i-4" auto_scaling_group: "blue" host: "h1"
+      state: INSTANCE_STATE_PENDING launch_template { name: "shop" version: 2 })");
+  Deploy();
+  const auto asked = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-1")"));
+  EXPECT_EQ(asked.state(), v1::INSTANCE_STATE_IN_SERVICE);
+  EXPECT_TRUE(asked.terminate_requested());
+}
+
 TEST_F(DeploymentsTest, OldDeploymentsAreForgotten) {
   MakeVersion2();
   for (int i = 1; i <= 103; ++i) {

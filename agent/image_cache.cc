@@ -6,12 +6,14 @@
 #include <malloc.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <vector>
 
 #include "agent/process.h"
@@ -84,6 +86,18 @@ absl::Status CopyEntry(const fs::directory_entry& entry, const std::string& to) 
 
 }  // namespace
 
+absl::StatusOr<DiskRoom> RoomOf(const std::string& directory) {
+  struct statvfs disk {};
+  if (statvfs(directory.c_str(), &disk) != 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("statvfs ", directory));
+  // A file system that makes inodes as they are needed says that it has none.
+  const uint64_t files =
+      disk.f_files == 0 ? std::numeric_limits<uint64_t>::max() : uint64_t{disk.f_favail};
+  return DiskRoom{.bytes = uint64_t{disk.f_bavail} * disk.f_frsize,
+                  .files = files,
+                  .block_bytes = disk.f_frsize};
+}
+
 ImageCache::ImageCache(Options options, ImageSource& source)
     : options_(std::move(options)), source_(source) {}
 
@@ -137,7 +151,7 @@ absl::StatusOr<std::string> ImageCache::Ensure(const std::string& digest) {
 
 void ImageCache::Remember(const std::string& digest, const absl::Status& refusal) {
   const std::lock_guard lock(mutex_);
-  if (refused_.size() >= kMaxRefused) refused_.erase(refused_.begin());
+  if (refused_.size() >= kMaxRemembered) refused_.erase(refused_.begin());
   refused_[digest] = std::string(refusal.message());
 }
 
@@ -158,7 +172,46 @@ absl::StatusOr<std::string> ImageCache::Fetch(const std::string& digest, const s
   return path;
 }
 
+// By digest, since the same digest means the same bytes: while a disk is full, an archive is not
+// read again with every try.
+absl::StatusOr<UnpackedArchive> ImageCache::Check(const std::string& digest,
+                                                  const std::string& archive) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = checked_.find(digest); it != checked_.end()) return it->second;
+  }
+  auto checked = CheckArchive(archive, options_.limits, nullptr);
+  if (!checked.ok()) return checked;
+  const std::lock_guard lock(mutex_);
+  if (checked_.size() >= kMaxRemembered) checked_.erase(checked_.begin());
+  checked_[digest] = *checked;
+  return checked;
+}
+
+absl::Status ImageCache::CheckRoom(const UnpackedArchive& needed) const {
+  const auto room = options_.room_of(options_.directory);
+  if (!room.ok()) return room.status();
+  const uint64_t bytes = needed.content_bytes + needed.entries * room->block_bytes;
+  if (bytes > room->bytes - std::min(room->bytes, kKeepFreeBytes)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("its files take ", bytes, " bytes; the disk of ", options_.directory, " has ",
+                     room->bytes, " left, and ", kKeepFreeBytes, " are kept free"));
+  }
+  if (needed.entries > room->files) {
+    return absl::ResourceExhaustedError(absl::StrCat("it has ", needed.entries,
+                                                     " files; the disk of ", options_.directory,
+                                                     " takes ", room->files, " more"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ImageCache::Unpack(const std::string& digest, const std::string& path) {
+  const auto annotated = [&](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat("image ", digest, ": ", status.message()));
+  };
+  const auto needed = Check(digest, path + kPart);
+  if (!needed.ok()) return annotated(needed.status());
+  if (absl::Status status = CheckRoom(*needed); !status.ok()) return annotated(status);
   std::error_code error;
   const std::string unpacking = path + kUnpacking;
   fs::remove_all(unpacking, error);
@@ -167,11 +220,12 @@ absl::Status ImageCache::Unpack(const std::string& digest, const std::string& pa
   const auto unpacked = UnpackArchive(path + kPart, unpacking, options_.limits);
   if (!unpacked.ok()) {
     fs::remove_all(unpacking, error);
-    return {unpacked.status().code(),
-            absl::StrCat("image ", digest, ": ", unpacked.status().message())};
+    return annotated(unpacked.status());
   }
   if (rename(unpacking.c_str(), path.c_str()) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("rename ", path));
+  const std::lock_guard lock(mutex_);
+  checked_.erase(digest);
   return absl::OkStatus();
 }
 
@@ -220,6 +274,13 @@ absl::Status ImageCache::Download(const std::string& digest, const std::string& 
   // A resumed file may have been damaged on this disk, so the next try begins anew; a fresh one is
   // wrong at its source.
   return resumed ? absl::UnavailableError(message) : absl::InvalidArgumentError(message);
+}
+
+uint64_t ImageCache::BytesOfPart(const std::string& digest) const {
+  if (digest.size() < kPrefix.size()) return 0;
+  std::error_code error;
+  const auto bytes = fs::file_size(PathOf(digest.substr(kPrefix.size())) + kPart, error);
+  return error ? 0 : uint64_t{bytes};
 }
 
 void ImageCache::MakeDurable() {

@@ -32,19 +32,30 @@ class ImageSource {
   virtual absl::Status Fetch(const std::string& digest, uint64_t offset, const Sink& sink) = 0;
 };
 
+// What the file system that holds a directory can still take.
+struct DiskRoom {
+  uint64_t bytes = 0;
+  uint64_t files = 0;
+  uint64_t block_bytes = 0;  // each file takes whole ones
+};
+absl::StatusOr<DiskRoom> RoomOf(const std::string& directory);
+
 class ImageCache {
  public:
   struct Options {
     std::string directory;  // made if it is not there
     uint64_t max_archive_bytes = uint64_t{2} << 30;
     ArchiveLimits limits = {};
+    std::function<absl::StatusOr<DiskRoom>(const std::string& directory)> room_of = RoomOf;
   };
+  // No image is unpacked into the last of the disk's room: what runs has logs and records to write.
+  static constexpr uint64_t kKeepFreeBytes = uint64_t{64} << 20;
   // Unused images kept for the next start of a group, the most recently used ones.
   static constexpr size_t kKeepUnused = 5;
   // Downloads that nobody goes on with are kept for so long: the next launch here may.
   static constexpr std::chrono::hours kKeepPart{1};
-  // Digests that are remembered as refused.
-  static constexpr size_t kMaxRefused = 1000;
+  // Digests that are remembered as refused, or as checked.
+  static constexpr size_t kMaxRemembered = 1000;
 
   ImageCache(Options options, ImageSource& source);
 
@@ -53,7 +64,11 @@ class ImageCache {
   // The directory with the files of `digest` ("sha256:…"), fetched if need be. InvalidArgument:
   // these bytes will never do (wrong digest; refused archive, which is remembered, since the same
   // digest means the same bytes); NotFound: no such image; others may work later.
+  // ResourceExhausted is one of them: the disk has no room for its files. All of an archive is read
+  // and judged before the first file is written.
   absl::StatusOr<std::string> Ensure(const std::string& digest);
+  // How much of it has come, while it is not whole.
+  uint64_t BytesOfPart(const std::string& digest) const;
   // Brings new images to the disk for good. May take long where much is being written, so it is not
   // part of Ensure: an app need not wait for it.
   void MakeDurable();
@@ -66,13 +81,18 @@ class ImageCache {
   absl::StatusOr<std::string> Fetch(const std::string& digest, const std::string& hex);
   absl::Status Download(const std::string& digest, const std::string& hex);
   absl::Status Unpack(const std::string& digest, const std::string& path);
+  absl::StatusOr<UnpackedArchive> Check(const std::string& digest, const std::string& archive);
+  absl::Status CheckRoom(const UnpackedArchive& needed) const;
   void Remember(const std::string& digest, const absl::Status& refusal);
 
   const Options options_;
   ImageSource& source_;
   std::mutex mutex_;                            // not held while an image is fetched
   std::map<std::string, std::string> refused_;  // guarded by mutex_: digest → why
-  std::set<std::string> fetching_;              // guarded by mutex_: hex digests
+  // Guarded by mutex_: digest → what it needs, of archives that keep to the rules and wait for
+  // room.
+  std::map<std::string, UnpackedArchive> checked_;
+  std::set<std::string> fetching_;  // guarded by mutex_: hex digests
 };
 
 // Copies the tree below `from` to the new directory `to`: contents shared where the file system can

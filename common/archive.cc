@@ -15,9 +15,9 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -120,6 +120,10 @@ bool LinkStaysInside(const std::string& name, std::string_view target) {
   return true;
 }
 
+std::string NamesRule(const ArchiveLimits& limits) {
+  return absl::StrCat("the names of all entries are over ", limits.max_names_bytes, " bytes");
+}
+
 constexpr char kLinkRule[] = "the symbolic link leads out of the archive (target \"";
 
 // ---- packing ----
@@ -186,6 +190,9 @@ class Packer {
       return Refused(root_, name,
                      absl::StrCat("more than ", options_.limits.max_entries, " entries"));
     }
+    names_bytes_ += name.size();
+    if (names_bytes_ > options_.limits.max_names_bytes)
+      return Refused(root_, name, NamesRule(options_.limits));
     Entry entry(archive_entry_new());
     archive_entry_set_pathname(entry.get(), name.c_str());
     archive_entry_set_mode(entry.get(), (st.st_mode & S_IFMT) | (st.st_mode & 0777));
@@ -250,6 +257,7 @@ class Packer {
   const PackOptions options_;
   Writer out_;
   PackedArchive result_;
+  uint64_t names_bytes_ = 0;
   std::vector<char> buffer_ = std::vector<char>(size_t{256} * 1024);
 };
 
@@ -280,9 +288,10 @@ class Unpacker {
     return result_;
   }
 
-  absl::Status Look(const std::function<bool()>& cancelled) {
+  absl::StatusOr<UnpackedArchive> Look(const std::function<bool()>& cancelled) {
     cancelled_ = cancelled;
-    return ReadAll();
+    if (absl::Status status = ReadAll(); !status.ok()) return status;
+    return result_;
   }
 
  private:
@@ -321,6 +330,8 @@ class Unpacker {
     if (++result_.entries > limits_.max_entries) {
       return Refuse(shown, absl::StrCat("more than ", limits_.max_entries, " entries"));
     }
+    names_bytes_ += shown.size();
+    if (names_bytes_ > limits_.max_names_bytes) return Refuse(shown, NamesRule(limits_));
     const std::optional<std::string> name = Normalized(shown);
     if (!name) return Refuse(shown, "the name must be relative and without \"..\"");
     if (name->empty()) return absl::OkStatus();  // "./" itself
@@ -349,7 +360,8 @@ class Unpacker {
     const auto type = archive_entry_filetype(entry);
     if (const char* target = archive_entry_hardlink(entry); target != nullptr) {
       const std::optional<std::string> to = Normalized(target);
-      if (!to || files_.count(*to) == 0) {
+      const auto file = to ? names_.find(*to) : names_.end();
+      if (file == names_.end() || !file->second) {
         return Refuse(name, absl::StrCat("the hard link leads to \"", target,
                                          "\", which is no earlier file of this archive"));
       }
@@ -382,8 +394,7 @@ class Unpacker {
   }
 
   absl::Status Remember(const std::string& name, bool is_file) {
-    if (!names_.insert(name).second) return Refuse(name, "the name comes twice");
-    if (is_file) files_.insert(name);
+    if (!names_.emplace(name, is_file).second) return Refuse(name, "the name comes twice");
     return absl::OkStatus();
   }
 
@@ -416,8 +427,10 @@ class Unpacker {
   Reader in_;
   Writer disk_;
   uint64_t declared_bytes_ = 0;
-  std::set<std::string> names_;  // everything but directories
-  std::set<std::string> files_;  // what a hard link may lead to
+  uint64_t names_bytes_ = 0;
+  // Everything but directories, and whether a hard link may lead to it. What is held of all entries
+  // at once: bounded by max_names_bytes.
+  std::map<std::string, bool> names_;
   UnpackedArchive result_;
 };
 
@@ -443,8 +456,9 @@ absl::StatusOr<UnpackedArchive> UnpackArchive(const std::string& archive_path,
   return Unpacker(archive_path, archive_path, limits).Run(directory);
 }
 
-absl::Status CheckArchive(const std::string& archive_path, const ArchiveLimits& limits,
-                          const std::function<bool()>& cancelled) {
+absl::StatusOr<UnpackedArchive> CheckArchive(const std::string& archive_path,
+                                             const ArchiveLimits& limits,
+                                             const std::function<bool()>& cancelled) {
   const Utf8Names utf8_names;
   return Unpacker(archive_path, "the archive", limits).Look(cancelled);
 }

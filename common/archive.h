@@ -3,7 +3,7 @@
 //
 // What is refused, always with the entry's name: absolute names, "..", names under a symbolic link,
 // links that lead out, devices, FIFOs, sockets, set-user-id and set-group-id files, duplicate
-// names, and more bytes or entries than the limits (a "bomb").
+// names, and more bytes, entries or names than the limits (a "bomb").
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -17,6 +17,7 @@ namespace remuda {
 struct ArchiveLimits {
   uint64_t max_content_bytes = uint64_t{4} << 30;  // the sum of all files, unpacked
   uint64_t max_entries = 200'000;                  // files, directories and links
+  uint64_t max_names_bytes = uint64_t{64} << 20;   // the sum of their names, which are held at once
 };
 
 struct PackOptions {
@@ -54,10 +55,11 @@ absl::StatusOr<UnpackedArchive> UnpackArchive(const std::string& archive_path,
                                               const std::string& directory,
                                               const ArchiveLimits& limits = {});
 
-// Reads all of a tar, tar.gz or tar.zst by the same rules and limits, and writes nothing.
-// InvalidArgument: it would be refused, and why (the file's own name is not told). Cancelled: as
-// `cancelled`, asked now and then, wished.
-absl::Status CheckArchive(const std::string& archive_path, const ArchiveLimits& limits,
-                          const std::function<bool()>& cancelled);
+// Reads all of a tar, tar.gz or tar.zst by the same rules and limits, writes nothing, and says what
+// unpacking would make. InvalidArgument: it would be refused, and why (the file's own name is not
+// told). Cancelled: as `cancelled`, asked now and then, wished.
+absl::StatusOr<UnpackedArchive> CheckArchive(const std::string& archive_path,
+                                             const ArchiveLimits& limits,
+                                             const std::function<bool()>& cancelled);
 
 }  // namespace remuda

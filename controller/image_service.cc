@@ -114,7 +114,8 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
         worker_.blobs.Seal(*upload_, header_.digest(), header_.size_bytes());
     if (!sealed.ok()) return End(sealed);
     worker_.checker.Post([call = shared_from_this(), path = upload_->path()] {
-      absl::Status status = CheckArchive(path, {}, [&call] { return call->cancelled_.load(); });
+      absl::Status status =
+          CheckArchive(path, {}, [&call] { return call->cancelled_.load(); }).status();
       call->worker_.thread.Post([call, status = std::move(status)] { call->Checked(status); });
     });
   }

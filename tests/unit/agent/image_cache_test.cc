@@ -121,6 +121,74 @@ TEST_F(ImageCacheTest, ARefusedArchiveLeavesNothingAndIsNotFetchedAgain) {
     EXPECT_EQ(entry.path().filename(), "boot");
 }
 
+// All of it is judged before the first file is written.
+TEST_F(ImageCacheTest, NothingOfARefusedArchiveIsWritten) {
+  std::string digest;
+  {
+    const fs::path dir = root_ / "bomb";
+    fs::create_directories(dir);
+    for (const char* name : {"a", "b"}) std::ofstream(dir / name) << std::string(600, 'x');
+    const auto packed = PackDirectory(dir, root_ / "bomb.tar");
+    ASSERT_TRUE(packed.ok());
+    digest = "sha256:" + packed->sha256;
+    source_.images[digest] = *ReadWholeFile((root_ / "bomb.tar").string());
+  }
+  ImageCache::Options options = Options();
+  options.limits.max_content_bytes = 1000;
+  int looks = 0;
+  options.room_of = [&](const std::string&) {
+    ++looks;
+    return DiskRoom{1 << 30, 1000, 4096};
+  };
+  ImageCache cache(options, source_);
+  ASSERT_TRUE(cache.Open().ok());
+  // Where its files would be written, none can be.
+  std::ofstream(root_ / "cache" / (digest.substr(7) + ".unpack")) << "in the way";
+  EXPECT_EQ(cache.Ensure(digest).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadWholeFile((root_ / "cache" / (digest.substr(7) + ".unpack")).string()),
+            "in the way");
+  EXPECT_EQ(looks, 0);
+}
+
+TEST_F(ImageCacheTest, WhatTheDiskHasNoRoomForWaitsForIt) {
+  const std::string digest = AddImage(std::string(10'000, 'x'));  // and two entries: 3 blocks
+  ImageCache::Options options = Options();
+  DiskRoom room;
+  options.room_of = [&](const std::string&) { return room; };
+  ImageCache cache(options, source_);
+  ASSERT_TRUE(cache.Open().ok());
+  const std::string archive = (root_ / "cache" / (digest.substr(7) + ".part")).string();
+  constexpr uint64_t kBlock = 4096, kNeeded = 10'000 + 2 * kBlock;
+  struct Case {
+    DiskRoom room;
+    const char* why;
+  };
+  for (const Case& c :
+       {Case{{0, 0, kBlock}, "has 0 left"},
+        Case{{ImageCache::kKeepFreeBytes + kNeeded - 1, 100, kBlock}, "its files take 18192 bytes"},
+        Case{{ImageCache::kKeepFreeBytes + kNeeded, 1, kBlock}, "it has 2 files"}}) {
+    room = c.room;
+    const absl::Status refused = cache.Ensure(digest).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << "it may fit later";
+    EXPECT_NE(refused.message().find(c.why), absl::string_view::npos) << refused;
+    EXPECT_FALSE(fs::exists(root_ / "cache" / (digest.substr(7) + ".unpack")));
+    EXPECT_TRUE(fs::exists(archive)) << "it need not be fetched again";
+  }
+  EXPECT_EQ(cache.BytesOfPart(digest), fs::file_size(archive));
+  room = {ImageCache::kKeepFreeBytes + kNeeded, 2, kBlock};
+  const auto path = cache.Ensure(digest);
+  ASSERT_TRUE(path.ok()) << path.status();
+  EXPECT_EQ(cache.BytesOfPart(digest), 0u);
+}
+
+TEST_F(ImageCacheTest, TheRoomOfADiskIsWhatItHas) {
+  const auto room = RoomOf(root_);
+  ASSERT_TRUE(room.ok()) << room.status();
+  EXPECT_EQ(room->bytes > 0, fs::space(root_).available > 0);
+  EXPECT_GT(room->block_bytes, 0u);
+  EXPECT_FALSE(RoomOf(root_ / "nothing").ok());
+}
+
 TEST_F(ImageCacheTest, WrongBytesForADigestAreNotHeldAgainstIt) {
   const std::string digest = AddImage("right");
   const std::string right = source_.images[digest];

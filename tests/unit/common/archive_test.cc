@@ -98,6 +98,10 @@ TEST(Archive, PackThenUnpackGivesTheSameTree) {
   const auto unpacked = UnpackArchive(temp / "a.tar.zst", temp / "out");
   ASSERT_TRUE(unpacked.ok()) << unpacked.status();
   EXPECT_EQ(unpacked->content_bytes, packed->content_bytes);
+  const auto looked = CheckArchive(temp / "a.tar.zst", {}, nullptr);
+  ASSERT_TRUE(looked.ok()) << looked.status();
+  EXPECT_EQ(looked->content_bytes, unpacked->content_bytes);
+  EXPECT_EQ(looked->entries, unpacked->entries);
   EXPECT_EQ(Read(temp / "out/app.js"), "console.log(1)\n");
   EXPECT_EQ(Read(temp / "out/link/x.txt").size(), 300'000u);
   EXPECT_EQ(fs::status(temp / "out/run.sh").permissions(), fs::perms(0755));
@@ -175,6 +179,13 @@ TEST(Archive, PackRefusesByName) {
          Write(d / "bad", "");
        },
        {.limits = {.max_entries = 1}}},
+      {"names too long",
+       "names of all entries are over 10 bytes",
+       [](const fs::path& d) {
+         Write(d / "five5", "");
+         Write(d / "six666", "");
+       },
+       {.limits = {.max_names_bytes = 10}}},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.what);
@@ -240,6 +251,10 @@ TEST(Archive, UnpackRefusesByNameAndWritesNothingOutside) {
        {{.name = "a"}, {.name = "b"}, {.name = "c"}},
        "\"c\": more than 2",
        {.max_entries = 2}},
+      {"names too long",
+       {{.name = "five5"}, {.name = "six666"}},
+       "\"six666\": the names of all entries are over 10",
+       {.max_names_bytes = 10}},
       {"bomb",
        {{.name = "zeros", .content = std::string(1 << 20, '\0')}},
        "\"zeros\": the content is over",
@@ -265,7 +280,7 @@ TEST(Archive, UnpackRefusesByNameAndWritesNothingOutside) {
       EXPECT_FALSE(fs::exists(temp / "escaped"));
       EXPECT_FALSE(fs::exists("/tmp/remuda-escaped"));
       // Who only looks refuses the same.
-      const absl::Status looked = CheckArchive(temp / "a", c.limits, nullptr);
+      const absl::Status looked = CheckArchive(temp / "a", c.limits, nullptr).status();
       EXPECT_EQ(looked.code(), absl::StatusCode::kInvalidArgument) << looked;
       EXPECT_NE(looked.message().find(c.expect), absl::string_view::npos) << looked;
     }
@@ -288,10 +303,11 @@ TEST(Archive, GarbageTruncatedAndNonEmptyAreRefused) {
   fs::resize_file(temp / "cut", fs::file_size(temp / "cut") / 2);
   EXPECT_FALSE(UnpackArchive(temp / "cut", temp / "out").ok());
 
-  EXPECT_EQ(CheckArchive(temp / "garbage", {}, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckArchive(temp / "garbage", {}, nullptr).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(CheckArchive(temp / "cut", {}, nullptr).ok());
   EXPECT_TRUE(CheckArchive(temp / "whole", {}, [] { return false; }).ok());
-  EXPECT_EQ(CheckArchive(temp / "whole", {}, [] { return true; }).code(),
+  EXPECT_EQ(CheckArchive(temp / "whole", {}, [] { return true; }).status().code(),
             absl::StatusCode::kCancelled);
   Write(temp / "junk", std::string(3, '\0'));
   EXPECT_FALSE(CheckArchive(temp / "junk", {}, nullptr).ok());

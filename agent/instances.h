@@ -89,6 +89,7 @@ class Instances {
     TimePoint failing_since{};
     TimePoint started{};
     int setbacks = 0;
+    uint64_t came_bytes = 0;  // of the image, when the last transfer broke off
     EventLoop::TimerId timer = 0;
     v1::InstanceStatus told;
   };
@@ -102,7 +103,9 @@ class Instances {
   void Evaluate(const std::string& id);
   void EvaluateAll();
   void Prepare(const std::string& id);
-  void Fetched(const std::string& digest, const absl::StatusOr<std::string>& image);
+  void Fetched(const std::string& digest, const absl::StatusOr<std::string>& image,
+               uint64_t came_bytes);
+  void NoteProgress(Instance& instance, uint64_t came_bytes);
   void CopyFiles(const std::string& id, const std::string& digest, const std::string& image);
   void Prepared(const std::string& id, const std::string& digest, const absl::Status& status);
   void Start(const std::string& id);

@@ -32,7 +32,10 @@ absl::Status MakeFiles(const std::string& image, const std::string& digest, cons
   fs::remove_all(dir.App(), error);
   absl::Status status = CopyTree(image, partial, user ? static_cast<int64_t>(user->uid) : -1,
                                  user ? static_cast<int64_t>(user->gid) : -1);
-  if (!status.ok()) return status;
+  if (!status.ok()) {
+    fs::remove_all(partial, error);  // the disk may be full
+    return status;
+  }
   if (rename(partial.c_str(), dir.App().c_str()) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("rename ", dir.App()));
   }
@@ -53,6 +56,8 @@ void Instances::Prepare(const std::string& id) {
   }
   instance.preparing = true;
   instance.files_of.clear();
+  // What was in the way of the last try is in the way of this one only if it fails too.
+  instance.message.clear();
   Tell(id);
   // One transfer for all that want the image at once.
   const std::string& digest = launch_template.image_digest();
@@ -61,21 +66,35 @@ void Instances::Prepare(const std::string& id) {
   if (waiting.size() > 1) return;
   transfers_.Post([this, digest] {
     absl::StatusOr<std::string> image = images_.Ensure(digest);
-    loop_.Post([this, digest, image = std::move(image)] { Fetched(digest, image); });
+    const uint64_t came_bytes = images_.BytesOfPart(digest);
+    loop_.Post([this, digest, image = std::move(image), came_bytes] {
+      Fetched(digest, image, came_bytes);
+    });
   });
 }
 
-void Instances::Fetched(const std::string& digest, const absl::StatusOr<std::string>& image) {
+void Instances::Fetched(const std::string& digest, const absl::StatusOr<std::string>& image,
+                        uint64_t came_bytes) {
   const auto waiting = std::move(fetching_[digest]);
   fetching_.erase(digest);
   for (const std::string& id : waiting) {
     if (image.ok()) {
       CopyFiles(id, digest, *image);
     } else {
+      NoteProgress(instances_[id], came_bytes);
       Prepared(id, digest, image.status());
     }
   }
   if (image.ok()) files_.Post([this] { images_.MakeDurable(); });
+}
+
+void Instances::NoteProgress(Instance& instance, uint64_t came_bytes) {
+  if (came_bytes > instance.came_bytes) {
+    // The transfer broke off, but further on than the one before: no failure of a row of failures.
+    instance.failed = false;
+    instance.setbacks = 0;
+  }
+  instance.came_bytes = came_bytes;
 }
 
 void Instances::CopyFiles(const std::string& id, const std::string& digest,

@@ -153,7 +153,7 @@ absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
   seen.connected = seen.reported = true;
   seen.last_seen = engine_.Now();
   seen.instances.clear();
-  seen.on_the_way_since.clear();
+  seen.on_the_way.clear();
   for (const agent::v1::InstanceStatus& status : hello.instances()) {
     core::Report(seen, status, seen.last_seen);
   }

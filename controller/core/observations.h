@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -47,6 +48,13 @@ struct RefusedAgent {
   Time told = absl::InfinitePast();  // when the last activity about it was written
 };
 
+// An instance that does not run yet, by its agent's word and this controller's clock.
+struct OnTheWay {
+  Time since = absl::InfinitePast();  // when it came into the state that it is in
+  std::optional<Time> hindered_since =
+      std::nullopt;  // when its agent began to say what is in the way
+};
+
 struct HostObservation {
   bool connected = false;
   // A Hello has come since the controller began; before that, `instances` being empty means
@@ -55,9 +63,7 @@ struct HostObservation {
   Time last_seen = absl::InfinitePast();
   agent::v1::Hello hello;  // without the instances
   std::map<std::string, agent::v1::InstanceStatus, std::less<>> instances;
-  // Since when an instance that does not run yet is where it is, by its agent's word and this
-  // controller's clock. See Report.
-  std::map<std::string, Time, std::less<>> on_the_way_since;
+  std::map<std::string, OnTheWay, std::less<>> on_the_way;  // see Report
   std::map<std::string, agent::v1::InstanceUsage, std::less<>> usage;
   v1::HostCapacity used;
   RefusedAgent refused;
@@ -105,13 +111,20 @@ inline void Report(HostObservation& host, const agent::v1::InstanceStatus& statu
   const auto before = host.instances.find(id);
   const bool on_the_way = status.state() == agent::v1::PROCESS_STATE_FETCHING ||
                           status.state() == agent::v1::PROCESS_STATE_STARTING;
-  // What is in the way may be told anew with each try: only that something is counts.
-  const bool same = before != host.instances.end() && before->second.state() == status.state() &&
-                    before->second.message().empty() == status.message().empty();
   if (!on_the_way) {
-    host.on_the_way_since.erase(id);
-  } else if (!same || !host.on_the_way_since.contains(id)) {
-    host.on_the_way_since[id] = now;
+    host.on_the_way.erase(id);
+  } else {
+    const bool same = before != host.instances.end() && before->second.state() == status.state();
+    const auto known = host.on_the_way.find(id);
+    OnTheWay& way = host.on_the_way[id];
+    if (!same || known == host.on_the_way.end()) way = {.since = now};
+    // What is in the way may be told anew with each try: only that something is counts. One that
+    // goes on again is not hindered, but its state has begun when it did.
+    if (status.message().empty()) {
+      way.hindered_since.reset();
+    } else if (!way.hindered_since) {
+      way.hindered_since = now;
+    }
   }
   host.instances[id] = status;
 }
@@ -119,7 +132,7 @@ inline void Report(HostObservation& host, const agent::v1::InstanceStatus& statu
 // The agent has forgotten the instance.
 inline void Forget(HostObservation& host, const std::string& id) {
   host.instances.erase(id);
-  host.on_the_way_since.erase(id);
+  host.on_the_way.erase(id);
   host.usage.erase(id);
 }
 

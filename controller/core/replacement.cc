@@ -21,12 +21,14 @@ Time GraceEnd(const v1::AutoScalingGroup& group, const v1::Instance& row) {
   return from + FromProto(group.health_check_grace_period());
 }
 
-// Since when a launch that its agent has taken up is where it is.
-Time OnTheWaySince(const Observations& seen, const std::string& id, const v1::Instance& row) {
+// Where a launch that its agent has taken up is.
+OnTheWay WayOf(const Observations& seen, const std::string& id, const v1::Instance& row) {
   const auto host = seen.hosts.find(row.host());
-  if (host == seen.hosts.end()) return FromProto(row.state_time());
-  const auto it = host->second.on_the_way_since.find(id);
-  return it == host->second.on_the_way_since.end() ? FromProto(row.state_time()) : it->second;
+  if (host != seen.hosts.end()) {
+    const auto it = host->second.on_the_way.find(id);
+    if (it != host->second.on_the_way.end()) return it->second;
+  }
+  return {.since = FromProto(row.state_time())};
 }
 
 // Gives a launch that does not run yet up if it has had its time. Whether it did.
@@ -35,13 +37,16 @@ bool GiveUp(Pass& pass, const std::string& id, const v1::Instance& row, const Pr
   const bool awaited = fact.process == Process::kAwaited;
   const std::string message = awaited ? "" : fact.status->message();
   const bool fetches = !awaited && fact.status->state() == agent::v1::PROCESS_STATE_FETCHING;
-  const Duration limit = awaited            ? kUnansweredLimit
-                         : !message.empty() ? kHinderedLimit
-                         : fetches          ? kFetchLimit
-                                            : kStartLimit;
   // A controller that has just begun may not have told the host of it before.
-  const Time since = awaited ? std::max(FromProto(row.state_time()), pass.seen.start)
-                             : OnTheWaySince(pass.seen, id, row);
+  const OnTheWay way =
+      awaited ? OnTheWay{.since = std::max(FromProto(row.state_time()), pass.seen.start)}
+              : WayOf(pass.seen, id, row);
+  Time since = way.since;
+  Duration limit = awaited ? kUnansweredLimit : fetches ? kFetchLimit : kStartLimit;
+  if (way.hindered_since && *way.hindered_since + kHinderedLimit < since + limit) {
+    since = *way.hindered_since;
+    limit = kHinderedLimit;
+  }
   pass.DueAt(since + limit);
   if (pass.now < since + limit) return false;
   pass.Drain(id,

@@ -68,45 +68,60 @@ class FakeController::AgentServer : public v1::AgentService::CallbackService {
   FakeController& owner_;
 };
 
+// One transfer. Deletes itself when gRPC is done with it.
+class FakeController::ImageWriter
+    : public grpc::ServerWriteReactor<remuda::v1::FetchImageResponse> {
+ public:
+  ImageWriter(std::string bytes, grpc::Status end)
+      : bytes_(std::move(bytes)), end_(std::move(end)) {}
+  void Next() {
+    if (at_ >= bytes_.size()) {
+      Finish(end_);
+      return;
+    }
+    message_.set_chunk(bytes_.substr(at_, 1000));
+    at_ += 1000;
+    StartWrite(&message_);
+  }
+  void OnWriteDone(bool ok) override { ok ? Next() : Finish(grpc::Status::CANCELLED); }
+  void OnDone() override { delete this; }
+
+ private:
+  const std::string bytes_;
+  const grpc::Status end_;
+  size_t at_ = 0;
+  remuda::v1::FetchImageResponse message_;
+};
+
 class FakeController::ImageServer : public remuda::v1::ImageService::CallbackService {
  public:
   explicit ImageServer(FakeController& owner) : owner_(owner) {}
 
   grpc::ServerWriteReactor<remuda::v1::FetchImageResponse>* FetchImage(
       grpc::CallbackServerContext*, const remuda::v1::FetchImageRequest* request) override {
-    class Writer : public grpc::ServerWriteReactor<remuda::v1::FetchImageResponse> {
-     public:
-      Writer(std::string bytes, grpc::Status end) : bytes_(std::move(bytes)), end_(std::move(end)) {
-        Next();
-      }
-      void OnWriteDone(bool ok) override { ok ? Next() : Finish(grpc::Status::CANCELLED); }
-      void OnDone() override { delete this; }
-
-     private:
-      void Next() {
-        if (at_ >= bytes_.size()) {
-          Finish(end_);
-          return;
-        }
-        message_.set_chunk(bytes_.substr(at_, 1000));
-        at_ += 1000;
-        StartWrite(&message_);
-      }
-      const std::string bytes_;
-      const grpc::Status end_;
-      size_t at_ = 0;
-      remuda::v1::FetchImageResponse message_;
-    };
     const std::lock_guard lock(owner_.mutex_);
     owner_.fetch_offsets.push_back(request->offset());
+    owner_.changed_.notify_all();
     const auto it = owner_.images.find(request->digest());
-    if (it == owner_.images.end())
-      return new Writer("", {grpc::StatusCode::NOT_FOUND, "no such image"});
-    std::string bytes = it->second.substr(static_cast<size_t>(request->offset()));
-    if (const auto most = std::exchange(owner_.break_after, std::nullopt)) {
-      return new Writer(bytes.substr(0, *most), {grpc::StatusCode::UNAVAILABLE, "broken off"});
+    std::string bytes;
+    grpc::Status end;
+    if (it == owner_.images.end()) {
+      end = {grpc::StatusCode::NOT_FOUND, "no such image"};
+    } else {
+      bytes = it->second.substr(static_cast<size_t>(request->offset()));
+      if (owner_.break_after && owner_.breaks > 0) {
+        --owner_.breaks;
+        bytes.resize(std::min(bytes.size(), *owner_.break_after));
+        end = {grpc::StatusCode::UNAVAILABLE, "broken off"};
+      }
     }
-    return new Writer(std::move(bytes), grpc::Status::OK);
+    auto* writer = new ImageWriter(std::move(bytes), std::move(end));
+    if (owner_.hold_images) {
+      owner_.held_.push_back(writer);
+    } else {
+      writer->Next();
+    }
+    return writer;
   }
 
   grpc::ServerReadReactor<remuda::v1::PushImageRequest>* PushImage(
@@ -160,8 +175,15 @@ void FakeController::Serve() {
   server_ = builder.BuildAndStart();
 }
 
+void FakeController::ReleaseImages() {
+  const std::lock_guard lock(mutex_);
+  hold_images = false;
+  for (ImageWriter* writer : std::exchange(held_, {})) writer->Next();
+}
+
 void FakeController::StopServing() {
   if (!server_) return;
+  ReleaseImages();
   server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
   server_.reset();

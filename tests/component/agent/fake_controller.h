@@ -66,9 +66,15 @@ class FakeController {
   std::map<int64_t, std::string> log_errors;
   std::map<int64_t, std::string> snapshots;
 
-  // Images by digest. `break_after`: the next transfer ends with UNAVAILABLE after so many bytes.
+  // Begins the transfers that were held, and holds none any more.
+  void ReleaseImages();
+
+  // Images by digest. `break_after`: the next `breaks` transfers end with UNAVAILABLE after so many
+  // bytes. `hold_images`: transfers begin with ReleaseImages.
   std::map<std::string, std::string> images;
   std::optional<size_t> break_after;
+  int breaks = 1;
+  bool hold_images = false;
   std::vector<int64_t> fetch_offsets;
   std::map<std::string, std::string> pushed;  // image id → bytes
   std::map<std::string, remuda::v1::ImageHeader> pushed_headers;
@@ -77,6 +83,7 @@ class FakeController {
   class Stream;
   class AgentServer;
   class ImageServer;
+  class ImageWriter;
   void Received(const v1::ConnectRequest& message, Stream* stream);
   void Ended(Stream* stream);
 
@@ -85,7 +92,8 @@ class FakeController {
   int port_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
-  Stream* stream_ = nullptr;  // guarded by mutex_
+  Stream* stream_ = nullptr;        // guarded by mutex_
+  std::vector<ImageWriter*> held_;  // guarded by mutex_
   std::unique_ptr<AgentServer> agent_server_;
   std::unique_ptr<ImageServer> image_server_;
   std::unique_ptr<grpc::Server> server_;

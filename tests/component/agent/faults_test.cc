@@ -2,12 +2,14 @@
 // foreign process has the port, names are not UTF-8.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 
 #include <cstdio>
 #include <cstring>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -114,6 +116,55 @@ TEST_F(AgentTest, AForeignProcessOnTheFixedPortFailsTheLaunch) {
                                                      " on 127.0.1.9 is in use by a process"),
             std::string::npos)
       << controller_.Status("i-a").message();
+}
+
+// A message is what hinders a launch: the controller gives such a one up sooner.
+TEST_F(AgentTest, AFetchThatIsTriedAgainIsHinderedNoMore) {
+  controller_.break_after = 100;
+  Begin();
+  controller_.Assign({Serve("i-a")});
+  ASSERT_TRUE(controller_.Wait([&] {
+    if (controller_.status["i-a"].message().find("broken off") == std::string::npos) return false;
+    controller_.hold_images = true;  // the next try waits
+    return true;
+  }));
+  ASSERT_TRUE(controller_.Wait([&] { return controller_.status["i-a"].message().empty(); }));
+  EXPECT_EQ(controller_.Status("i-a").state(), v1::PROCESS_STATE_FETCHING);
+  controller_.ReleaseImages();
+  ASSERT_TRUE(Running("i-a"));
+}
+
+TEST_F(AgentTest, AFetchThatGoesOnWithEachTryIsNotGivenUp) {
+  // Without progress it would be given up before so many tries.
+  constexpr int kBreaks = 16;
+  std::string noise(400'000, 0);
+  std::mt19937 random(1);  // what cannot be packed smaller
+  for (char& byte : noise) byte = static_cast<char>(random());
+  digest_ = AddImage(controller_, {{"serve.sh", kServe}, {"noise", noise}});
+  controller_.break_after = 20'000;
+  controller_.breaks = kBreaks;
+  Begin();
+  controller_.Assign({Serve("i-a")});
+  ASSERT_TRUE(controller_.Wait(
+      [&] {
+        const auto state = controller_.status["i-a"].state();
+        return state == v1::PROCESS_STATE_RUNNING || state == v1::PROCESS_STATE_FAILED;
+      },
+      kPastLaunchDeadline));
+  EXPECT_EQ(controller_.Status("i-a").state(), v1::PROCESS_STATE_RUNNING)
+      << controller_.Status("i-a").message();
+  EXPECT_THAT(controller_.fetch_offsets, testing::SizeIs(kBreaks + 1u));
+}
+
+TEST_F(AgentTest, AFetchThatFailsAgainAndAgainIsGivenUp) {
+  controller_.break_after = 0;
+  controller_.breaks = 1000;
+  Begin();
+  controller_.Assign({Serve("i-a")});
+  ASSERT_TRUE(controller_.Wait(
+      [&] { return controller_.status["i-a"].state() == v1::PROCESS_STATE_FAILED; },
+      kPastLaunchDeadline));
+  EXPECT_NE(controller_.Status("i-a").message().find("broken off"), std::string::npos);
 }
 
 TEST_F(AgentTest, ALockedDirectoryFailsTheLaunchAndKeepsItsFiles) {

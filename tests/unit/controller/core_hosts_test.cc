@@ -188,6 +188,32 @@ TEST_F(HostsTest, EveryStateOfALaunchHasADeadline) {
   }
 }
 
+TEST_F(HostsTest, AFetchThatGoesOnAfterABreakHasAllItsTime) {
+  Host("h1");
+  Group("blue", 0, 2, 1);
+  Step();
+  const std::string id = Pending("blue")[0];
+  const auto fetching = agent::v1::PROCESS_STATE_FETCHING;
+  Says(id, fetching, "");
+  Advance(absl::Minutes(5));
+  // Broken off and taken up again, over and over.
+  const Duration rest = kFetchLimit - absl::Minutes(5) - absl::Seconds(1);
+  for (Duration gone; gone < rest; gone += absl::Minutes(1)) {
+    Says(id, fetching, "broken off");
+    Step();
+    EXPECT_FALSE(Get<v1::Instance>(id).unhealthy());
+    Advance(absl::Seconds(1));
+    Says(id, fetching, "");
+    Advance(std::min(rest - gone, absl::Minutes(1)) - absl::Seconds(1));
+    ASSERT_FALSE(Get<v1::Instance>(id).unhealthy()) << Get<v1::Instance>(id).state_reason();
+  }
+  // But no more than that: its breaks do not begin it anew.
+  Advance(absl::Seconds(1));
+  EXPECT_TRUE(Get<v1::Instance>(id).unhealthy());
+  EXPECT_THAT(Get<v1::Instance>(id).state_reason(),
+              HasSubstr("could not get its image within 30m"));
+}
+
 TEST_F(HostsTest, AProcessThatNoMajorityJudgesIsGivenUp) {
   Host("h1");
   Proxy("p1");

@@ -2,7 +2,9 @@
 #include <absl/strings/str_cat.h>
 
 #include <atomic>
+#include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <ostream>
@@ -11,6 +13,7 @@
 
 #include "cli/commands.h"
 #include "cli/controller_client.h"
+#include "cli/log_mark.h"
 #include "cli/resources.h"
 #include "cli/watching.h"
 
@@ -23,7 +26,7 @@ constexpr size_t kMaxFollowed = 90;
 constexpr size_t kMaxLineBytes = 64 << 10;  // a longer one is printed in pieces
 
 struct LogsOptions {
-  std::string source;
+  std::string source = {};
   bool follow = false;
   int tail = 100;
 };
@@ -84,15 +87,63 @@ absl::Status ReadLogs(const ControllerClient& client, grpc::ClientContext& call,
   return FromGrpcStatus(stream->Finish());
 }
 
-void SetLogsDeadline(grpc::ClientContext& call, const Settings& settings, bool follow) {
-  ControllerClient::SetDeadline(
-      call, follow ? std::chrono::milliseconds(kWatchDeadline) : settings.timeout);
+// The two calls of one following: what there is, and then what comes.
+struct FollowCalls {
+  explicit FollowCalls(const Settings& settings) {
+    ControllerClient::SetDeadline(there, settings.timeout);
+    ControllerClient::SetDeadline(coming, kWatchDeadline);
+  }
+  grpc::ClientContext there, coming;
+};
+
+// Hands what is new since `mark` to `print`, and bytes that were lost to `lost`, until the log's
+// end or a break. After one, it goes on with the same mark.
+absl::Status FollowLogs(const ControllerClient& client, FollowCalls& calls, const std::string& id,
+                        int tail, LogMark& mark,
+                        const std::function<void(const std::string&)>& print,
+                        const std::function<void(int64_t)>& lost) {
+  std::string all;
+  absl::Status status = ReadLogs(client, calls.there, id, {.tail = mark.LinesToCatchUp(tail)},
+                                 [&](const auto& response) { all += response.data(); });
+  if (!status.ok()) return status;
+  print(mark.CatchUp(all, tail));
+  return ReadLogs(client, calls.coming, id, {.follow = true, .tail = mark.LinesToFollow()},
+                  [&](const auto& response) {
+                    if (response.lost_bytes() > 0) {
+                      lost(response.lost_bytes());
+                      mark.Lost();
+                    }
+                    print(mark.Follow(response.data()));
+                  });
+}
+
+// Until the instance's end. A break is waited out; but what cannot be read at first is told.
+ExitCode FollowInstance(Context& context, const ControllerClient& client, const std::string& id,
+                        int tail) {
+  LogMark mark;
+  bool has_begun = false;
+  bool was_there = true;
+  while (true) {
+    FollowCalls calls(context.settings);
+    const absl::Status status = FollowLogs(
+        client, calls, id, tail, mark,
+        [&](const std::string& text) {
+          has_begun = was_there = true;
+          context.out << text << std::flush;
+        },
+        [&](int64_t bytes) { context.err << "remuda: " << LostText(bytes) << std::endl; });
+    if (status.ok()) return ExitCode::kOk;
+    if (!has_begun || !IsAway(status)) return Fail(context, status);
+    SayAway(context, was_there);
+    std::this_thread::sleep_for(kWatchInterval);
+  }
 }
 
 ExitCode LogsOfInstance(Context& context, const std::string& id, const LogsOptions& options) {
   const ControllerClient client(context.settings);
+  if (options.follow) return FollowInstance(context, client, id, options.tail);
   grpc::ClientContext call;
-  SetLogsDeadline(call, context.settings, options.follow);
+  ControllerClient::SetDeadline(call, context.settings.timeout);
   const absl::Status status = ReadLogs(client, call, id, options, [&](const auto& response) {
     if (response.lost_bytes() > 0)
       context.err << "remuda: " << LostText(response.lost_bytes()) << std::endl;
@@ -101,31 +152,46 @@ ExitCode LogsOfInstance(Context& context, const std::string& id, const LogsOptio
   return status.ok() ? ExitCode::kOk : Fail(context, status);
 }
 
+std::string PrefixOf(const std::string& id) { return id + " | "; }
+
 absl::Status PrefixedLogs(const ControllerClient& client, grpc::ClientContext& call,
                           const std::string& id, const LogsOptions& options, LineOutput& out) {
-  const std::string prefix = id + " | ";
   std::string rest;
   const absl::Status status = ReadLogs(client, call, id, options, [&](const auto& response) {
     if (response.lost_bytes() > 0) out.Say(id + ": " + LostText(response.lost_bytes()));
-    out.Write(prefix, response.data(), rest);
+    out.Write(PrefixOf(id), response.data(), rest);
   });
-  out.End(prefix, rest);
+  out.End(PrefixOf(id), rest);
   return status;
 }
+
+// How far one instance's logs were followed: outlives a break.
+struct Followed {
+  LogMark mark;
+  std::string rest;  // printed when its line is whole
+};
 
 // Reads one instance's logs on a thread of its own, which ends with the object.
 class Follower {
  public:
-  Follower(const ControllerClient& client, std::string id, const LogsOptions& options,
-           LineOutput& out)
-      : id_(std::move(id)), thread_([this, &client, options, &out] {
-          status_ = PrefixedLogs(client, call_, id_, options, out);
+  Follower(const ControllerClient& client, const Settings& settings, std::string id, int tail,
+           Followed before, LineOutput& out)
+      : id_(std::move(id)),
+        calls_(settings),
+        followed_(std::move(before)),
+        thread_([this, &client, tail, &out] {
+          status_ = FollowLogs(
+              client, calls_, id_, tail, followed_.mark,
+              [&](const std::string& text) { out.Write(PrefixOf(id_), text, followed_.rest); },
+              [&](int64_t bytes) { out.Say(id_ + ": " + LostText(bytes)); });
+          if (!IsAway(status_) || status_.ok()) out.End(PrefixOf(id_), followed_.rest);
           has_ended_ = true;
         }) {}
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
   ~Follower() {
-    call_.TryCancel();
+    calls_.there.TryCancel();
+    calls_.coming.TryCancel();
     thread_.join();
   }
 
@@ -133,10 +199,12 @@ class Follower {
   bool has_ended() const { return has_ended_; }
   // Once it has ended.
   const absl::Status& status() const { return status_; }
+  Followed TakeFollowed() { return std::move(followed_); }
 
  private:
   const std::string id_;
-  grpc::ClientContext call_;
+  FollowCalls calls_;
+  Followed followed_;    // the thread's until has_ended_
   absl::Status status_;  // written by the thread before has_ended_
   std::atomic<bool> has_ended_{false};
   std::thread thread_;  // last: it uses the others
@@ -156,8 +224,8 @@ absl::StatusOr<std::vector<std::string>> InstancesOf(const ControllerClient& cli
 // The instances of a group that are there, and those that come.
 class GroupFollower {
  public:
-  GroupFollower(Context& context, const ControllerClient& client, const LogsOptions& options)
-      : client_(client), options_(options), out_(context) {}
+  GroupFollower(Context& context, const ControllerClient& client, int tail)
+      : client_(client), settings_(context.settings), tail_(tail), out_(context) {}
 
   void Follow(const std::vector<std::string>& ids) {
     for (const std::string& id : ids) {
@@ -168,11 +236,11 @@ class GroupFollower {
         is_full_told_ = true;
         return;
       }
-      LogsOptions options = options_;
-      // After a break the lines from before it would come twice.
-      if (broken_.erase(id) > 0) options.tail = 0;
+      Followed before;
+      if (auto broken = broken_.extract(id)) before = std::move(broken.mapped());
       known_.insert(id);
-      followers_.push_back(std::make_unique<Follower>(client_, id, options, out_));
+      followers_.push_back(
+          std::make_unique<Follower>(client_, settings_, id, tail_, std::move(before), out_));
     }
   }
 
@@ -184,7 +252,7 @@ class GroupFollower {
       if (status.ok()) return true;
       if (IsAway(status)) {
         known_.erase(follower->id());
-        broken_.insert(follower->id());
+        broken_[follower->id()] = follower->TakeFollowed();
       } else {
         out_.Say(absl::StrCat(follower->id(), ": ", std::string(status.message())));
       }
@@ -194,18 +262,19 @@ class GroupFollower {
 
  private:
   const ControllerClient& client_;
-  const LogsOptions options_;
+  const Settings& settings_;
+  const int tail_;
   LineOutput out_;
-  std::set<std::string> known_;   // followed, or done with
-  std::set<std::string> broken_;  // to be followed again
+  std::set<std::string> known_;             // followed, or done with
+  std::map<std::string, Followed> broken_;  // to be followed again
   bool is_full_told_ = false;
   std::list<std::unique_ptr<Follower>> followers_;
 };
 
 // Until the user ends it.
 ExitCode FollowGroup(Context& context, const ControllerClient& client, const std::string& group,
-                     const LogsOptions& options) {
-  GroupFollower follower(context, client, options);
+                     int tail) {
+  GroupFollower follower(context, client, tail);
   bool was_there = true;
   while (true) {
     const auto ids = InstancesOf(client, group);
@@ -226,7 +295,7 @@ ExitCode LogsOfGroup(Context& context, const std::string& group, const LogsOptio
   const ControllerClient client(context.settings);
   const auto found = GetResource(client, KindId::kAutoScalingGroup, group);
   if (!found.ok()) return Fail(context, found.status());
-  if (options.follow) return FollowGroup(context, client, group, options);
+  if (options.follow) return FollowGroup(context, client, group, options.tail);
   const auto ids = InstancesOf(client, group);
   if (!ids.ok()) return Fail(context, ids.status());
   if (ids->empty()) context.err << "No instances." << std::endl;
@@ -234,7 +303,7 @@ ExitCode LogsOfGroup(Context& context, const std::string& group, const LogsOptio
   ExitCode code = ExitCode::kOk;
   for (const std::string& id : *ids) {
     grpc::ClientContext call;
-    SetLogsDeadline(call, context.settings, false);
+    ControllerClient::SetDeadline(call, context.settings.timeout);
     const absl::Status status = PrefixedLogs(client, call, id, options, out);
     if (status.ok()) continue;
     out.Say(absl::StrCat(id, ": ", std::string(status.message())));

@@ -8,6 +8,8 @@ namespace {
 
 using grpc::ServerContext;
 
+constexpr int kMaxStreams = 100;  // of one connection; as the controller does
+
 // Notes the request; the failure that the test has set, if any.
 template <typename Request>
 grpc::Status Note(FakeState& state, const std::string& method, const Request& request) {
@@ -26,6 +28,15 @@ void Page(const std::vector<Item>& all, size_t page_size, const Request& request
       all.size(), begin + std::min<size_t>(page_size, static_cast<size_t>(request.page_size())));
   for (; begin < end; ++begin) *add() = all[begin];
   if (end < all.size()) response->set_next_page_token(std::to_string(end));
+}
+
+size_t BeginOfTail(const std::string& text, int lines) {
+  size_t begin = text.size();
+  for (; lines > 0 && begin > 0; --lines) {
+    const size_t end = begin < 2 ? std::string::npos : text.rfind('\n', begin - 2);
+    begin = end == std::string::npos ? 0 : end + 1;
+  }
+  return begin;
 }
 
 class FakeApply final : public v1::ApplyService::Service {
@@ -95,13 +106,22 @@ class FakeAutoScaling final : public v1::AutoScalingService::Service {
     return Note(state_, "TerminateInstance", *request);
   }
   grpc::Status WatchInstanceLogs(
-      ServerContext*, const v1::WatchInstanceLogsRequest* request,
+      ServerContext* context, const v1::WatchInstanceLogsRequest* request,
       grpc::ServerWriter<v1::WatchInstanceLogsResponse>* writer) override {
     if (auto status = Note(state_, "WatchInstanceLogs", *request); !status.ok()) return status;
-    v1::WatchInstanceLogsResponse response;
-    response.set_data(state_.log_text);
-    writer->Write(response);
-    return grpc::Status::OK;
+    std::unique_lock lock(state_.mutex);
+    size_t at = BeginOfTail(state_.log_text, request->tail_lines());
+    while (true) {
+      v1::WatchInstanceLogsResponse response;
+      response.set_data(state_.log_text.substr(at));
+      at = state_.log_text.size();
+      if (!response.data().empty()) writer->Write(response);
+      if (!request->follow() || !state_.hold_watch_open || context->IsCancelled()) break;
+      state_.changed.wait_for(lock, std::chrono::milliseconds(20));
+    }
+    return state_.ends && request->follow()
+               ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the controller ends")
+               : grpc::Status::OK;
   }
 
  private:
@@ -298,6 +318,7 @@ FakeController::FakeController(int port) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(),
                            &port_);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   for (const auto& service : services_) builder.RegisterService(service.get());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port_ == 0) std::abort();
@@ -307,6 +328,7 @@ FakeController::~FakeController() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->hold_watch_open = false;
+    state_->ends = true;
     state_->changed.notify_all();
   }
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));

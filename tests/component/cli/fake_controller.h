@@ -43,9 +43,10 @@ struct FakeState {
   v1::ApplyResourcesResponse applied;
   v1::Deployment deployment;             // what CreateDeployment and the other verbs answer
   std::vector<v1::Deployment> progress;  // what WatchDeployment sends, in order
-  bool hold_watch_open = false;          // instead of ending after `progress`
+  bool hold_watch_open = false;          // instead of ending after `progress`, or `log_text`
+  bool ends = false;                     // what is watched breaks off
   std::string image_bytes;               // of the last push
-  std::string log_text;
+  std::string log_text;                  // of every instance; may grow while it is followed
   size_t page_size = 100;
 };
 

@@ -170,5 +170,76 @@ TEST_F(FollowingTest, LogsOfAGroupNameTheInstanceOfEachLine) {
       << follow.err();
 }
 
+// The lines from before the break are not repeated, and those from the break are not lost.
+TEST_F(FollowingTest, LogsGoOnOverARestart) {
+  auto first = std::make_unique<FakeController>();
+  first->state().hold_watch_open = true;
+  first->state().log_text = "one\ntwo\nthr";
+  RemudaProcess one({"logs", "i-1", "-f", "--controller", first->address()}, {});
+  first->state().groups.push_back(Blue(1, 1));
+  first->state().instances.emplace_back().set_name("instances/i-1");
+  RemudaProcess all({"logs", "asg/blue", "-f", "--controller", first->address()}, {});
+  ASSERT_TRUE(WaitUntil([&] {
+    return one.out() == "one\ntwo\nthr" && all.out() == "i-1 | one\ni-1 | two\n";
+  })) << one.err()
+      << all.err();
+  // Both follow.
+  ASSERT_TRUE(WaitUntil([&] { return first->Requests("WatchInstanceLogs").size() == 4; }));
+  const int port = first->port();
+  first.reset();
+  ASSERT_TRUE(WaitUntil([&] {
+    return one.err() == "remuda: the controller is away; trying again\n";
+  })) << one.err();
+  FakeController second(port);
+  {
+    const std::lock_guard lock(second.state().mutex);
+    second.state().hold_watch_open = true;
+    second.state().groups.push_back(Blue(1, 1));
+    second.state().instances.emplace_back().set_name("instances/i-1");
+    second.state().log_text = "one\ntwo\nthree\nfour\n";
+  }
+  ASSERT_TRUE(WaitUntil([&] { return all.out().find("four") != std::string::npos; })) << all.err();
+  ASSERT_TRUE(WaitUntil([&] { return one.out().find("four") != std::string::npos; })) << one.err();
+  ASSERT_TRUE(WaitUntil([&] { return second.Requests("WatchInstanceLogs").size() >= 4; }));
+  {
+    const std::lock_guard lock(second.state().mutex);
+    second.state().log_text += "five\n";
+    second.state().hold_watch_open = false;  // it has ended
+    second.state().changed.notify_all();
+  }
+  EXPECT_EQ(one.Wait().exit_code, 0);
+  EXPECT_EQ(one.out(), "one\ntwo\nthree\nfour\nfive\n");
+  EXPECT_TRUE(WaitUntil([&] { return all.out().find("five") != std::string::npos; })) << all.err();
+  EXPECT_EQ(all.out(), "i-1 | one\ni-1 | two\ni-1 | three\ni-1 | four\ni-1 | five\n");
+}
+
+TEST_F(FollowingTest, LogsThatCannotBeReadAtFirstAreNotWaitedFor) {
+  state().failure = absl::UnavailableError("hosts/h1 has no session");
+  const Finished finished = Run({"logs", "i-1", "-f"});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("hosts/h1 has no session"));
+}
+
+// A connection takes a hundred calls at once, and new instances are asked for on it too.
+TEST_F(FollowingTest, LogsOfAVeryLargeGroupLeaveRoomForItsList) {
+  constexpr size_t kInstances = 105;
+  constexpr size_t kFollowed = 90;
+  state().hold_watch_open = true;
+  state().log_text = "up\n";
+  state().groups.push_back(Blue(kInstances, kInstances));
+  for (size_t i = 0; i < kInstances; ++i)
+    state().instances.emplace_back().set_name("instances/i-" + std::to_string(i));
+  RemudaProcess follow({"logs", "asg/blue", "-f"}, Environment());
+  const auto lines = [&] {
+    const std::string out = follow.out();
+    return static_cast<size_t>(std::count(out.begin(), out.end(), '\n'));
+  };
+  ASSERT_TRUE(WaitUntil([&] { return lines() == kFollowed; })) << lines() << follow.err();
+  const size_t lists = controller_.Requests("ListInstances").size();
+  ASSERT_TRUE(WaitUntil([&] { return controller_.Requests("ListInstances").size() > lists + 4; }));
+  EXPECT_EQ(lines(), kFollowed);
+  EXPECT_EQ(follow.err(), "remuda: only 90 instances are followed at once\n");
+}
+
 }  // namespace
 }  // namespace remuda::testing_cli

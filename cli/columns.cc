@@ -123,10 +123,11 @@ std::string TroubleText(const v1::Host& host) {
   std::vector<std::string> troubles;
   if (!host.refused_agent().empty()) troubles.push_back(host.refused_agent());
   if (host.launch_failures() > 0) {
-    troubles.push_back(absl::StrCat(Counted(host.launch_failures(), "launch", "launches"),
-                                    " failed in a row", host.has_avoided_until() ? ", avoided" : "",
-                                    host.last_launch_failure().empty() ? "" : ": ",
-                                    host.last_launch_failure()));
+    troubles.push_back(
+        absl::StrCat(Counted(host.launch_failures(), "launch", "launches"), " failed in a row",
+                     host.has_avoided_until() ? ", avoided until " : "",
+                     host.has_avoided_until() ? FormatDate(host.avoided_until()) : "",
+                     host.last_launch_failure().empty() ? "" : ": ", host.last_launch_failure()));
   }
   return OrDash(absl::StrJoin(troubles, "; "));
 }

@@ -206,6 +206,31 @@ TEST_F(SessionsTest, ASecondMachineOfOneNameIsRefusedLoudlyUntilTheHostIsDeleted
   EXPECT_TRUE(anew.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
 }
 
+// They are kept and shown: an agent says no more of itself than names.
+TEST_F(SessionsTest, AnAgentsIdsAreBounded) {
+  StartController();
+  const auto end = [&](const std::string& machine, const std::string& boot) {
+    FakeAgent agent("h2", "10.0.0.9");
+    agent.hello().set_machine_id(machine);
+    agent.hello().set_boot_id(boot);
+    agent.Connect(channel_);
+    return agent.stream().WaitForEnd();
+  };
+  const std::string most(64, 'x');
+  for (const auto& [machine, boot, field] :
+       {std::tuple{most + "x", most, "hello.machine_id"}, {most, most + "x", "hello.boot_id"}}) {
+    const auto refused = end(machine, boot);
+    ASSERT_TRUE(refused.has_value()) << field;
+    EXPECT_EQ(refused->error_code(), grpc::INVALID_ARGUMENT);
+    EXPECT_THAT(refused->error_message(), HasSubstr(field));
+  }
+  FakeAgent taken("h2", "10.0.0.9");
+  taken.hello().set_machine_id(most);
+  taken.hello().set_boot_id(most);
+  taken.Connect(channel_);
+  EXPECT_TRUE(taken.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+}
+
 TEST_F(SessionsTest, ATextThatIsNoUtf8CostsNoSession) {
   StartController();
   agent_.Connect(channel_);

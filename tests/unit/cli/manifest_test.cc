@@ -11,7 +11,10 @@
 namespace remuda::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr char kShop[] = R"(kind: LaunchTemplate
 name: shop
@@ -132,6 +135,26 @@ TEST(Manifest, MistakesBesideASyntaxErrorAreToldToo) {
             "AutoScalingGroup, LoadBalancer, Certificate\n"
             "shop.yaml:15:2: not YAML: the file ends within quoted text: a quote before is never "
             "closed");
+}
+
+// The text that is shown has line breaks; a mistake is one line, with its place.
+TEST(Manifest, AMistakeInATextOfSeveralLinesIsOneMistake) {
+  EXPECT_THAT(ErrorOf("kind: LaunchTemplate\nname: a\nport: |\n  80\n"),
+              AllOf(StartsWith("shop.yaml:3:7: port: "), Not(HasSubstr("\n"))));
+  EXPECT_THAT(ErrorOf("kind: LaunchTemplate\nname: a\nport: |\n  80\n  x\nuser: [u]\n"),
+              AllOf(StartsWith("shop.yaml:3:7: port: "), HasSubstr("\nshop.yaml:6:7: user: ")));
+}
+
+// Reading goes on at the next document, and a PEM's first line begins none.
+TEST(Manifest, OnlyAMarkerBeginsADocument) {
+  EXPECT_EQ(ErrorOf("kind: a: b\n-----BEGIN CERTIFICATE-----\nkind: X\n----\nkind: X\n---x\n"
+                    "kind: X\n---\nkind: Y\n"),
+            ErrorOf("kind: a: b\n\n\n\n\n\n\n---\nkind: Y\n"));
+  for (const char* marker : {"---", "--- ", "---\t", "---\r", "--- # next"}) {
+    EXPECT_THAT(ErrorOf(std::string("kind: [\n") + marker + "\nkind: Y\n"),
+                HasSubstr("there is no kind \"Y\""))
+        << marker;
+  }
 }
 
 // What only the controller can see wrong: its field paths become places.

@@ -129,8 +129,8 @@ TEST(Table, AHostsTroublesAreShown) {
   host.set_refused_agent("another machine asks to join");
   const Table table = TableOf(KindId::kHost, {std::make_shared<v1::Host>(host)}, At(0));
   EXPECT_EQ(table.rows[0].back(),
-            "another machine asks to join; 1 launch failed in a row, avoided: i-1: no space left "
-            "on device");
+            "another machine asks to join; 1 launch failed in a row, avoided until " +
+                FormatDate(host.avoided_until()) + ": i-1: no space left on device");
 }
 
 TEST(Table, AgesAndSizes) {

@@ -19,6 +19,7 @@
 #include "cli/dev_supervisor.h"
 #include "cli/settings.h"
 #include "common/logging.h"
+#include "common/words.h"
 
 namespace remuda::cli {
 namespace {
@@ -217,8 +218,9 @@ void KeepUp(DevSupervisor& supervisor, std::ostream& err) {
 
 // On a signal that came first: 0, a person wanted it to end.
 ExitCode Supervise(DevSupervisor& supervisor, Context& context) {
-  context.err << "remuda dev: starting a controller, " << supervisor.options().hosts
-              << " hosts and " << supervisor.options().proxies << " proxies in "
+  context.err << "remuda dev: starting a controller, "
+              << Counted(supervisor.options().hosts, "host") << " and "
+              << Counted(supervisor.options().proxies, "proxy", "proxies") << " in "
               << supervisor.options().data_dir << std::endl;
   absl::Status status = supervisor.Start();
   if (status.ok()) status = AwaitJoined(supervisor);

@@ -136,7 +136,7 @@ class ProgressView {
     Erase();
     auto lines = ProgressPanel(deployment, SystemNow(), TerminalWidth());
     if (!is_connected)
-      lines.push_back(
+      lines.emplace_back(
           "  the controller is away; trying again (the deployment itself waits for it too)");
     for (const std::string& line : lines) out_ << line << "\n";
     drawn_lines_ = lines.size();

@@ -117,6 +117,15 @@ absl::Status FollowLogs(const ControllerClient& client, FollowCalls& calls, cons
                   });
 }
 
+// Why it broke off: the controller may be there and say so, of the instance's host.
+void SayBroken(Context& context, const ControllerClient& client, const std::string& id,
+               const absl::Status& status, bool& was_there) {
+  if (!was_there || !GetResource(client, KindId::kInstance, id).ok())
+    return SayAway(context, was_there);
+  context.err << "remuda: " << status.message() << "; trying again" << std::endl;
+  was_there = false;
+}
+
 // Until the instance's end. A break is waited out; but what cannot be read at first is told.
 ExitCode FollowInstance(Context& context, const ControllerClient& client, const std::string& id,
                         int tail) {
@@ -128,13 +137,14 @@ ExitCode FollowInstance(Context& context, const ControllerClient& client, const 
     const absl::Status status = FollowLogs(
         client, calls, id, tail, mark,
         [&](const std::string& text) {
-          has_begun = was_there = true;
+          has_begun = true;
+          was_there = was_there || !text.empty();  // else what breaks off at once is told each time
           context.out << text << std::flush;
         },
         [&](int64_t bytes) { context.err << "remuda: " << LostText(bytes) << std::endl; });
     if (status.ok()) return ExitCode::kOk;
     if (!has_begun || !IsAway(status)) return Fail(context, status);
-    SayAway(context, was_there);
+    SayBroken(context, client, id, status, was_there);
     std::this_thread::sleep_for(kWatchInterval);
   }
 }

@@ -100,6 +100,16 @@ class FakeAutoScaling final : public v1::AutoScalingService::Service {
          [&] { return response->add_instances(); });
     return status;
   }
+  grpc::Status GetInstance(ServerContext*, const v1::GetInstanceRequest* request,
+                           v1::Instance* response) override {
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& instance : state_.instances) {
+      if (instance.name() != request->name()) continue;
+      *response = instance;
+      return grpc::Status::OK;
+    }
+    return ToGrpcStatus(NotFound(request->name()));
+  }
   grpc::Status TerminateInstance(ServerContext*, const v1::TerminateInstanceRequest* request,
                                  v1::Instance* response) override {
     response->set_name(request->name());
@@ -120,7 +130,7 @@ class FakeAutoScaling final : public v1::AutoScalingService::Service {
       state_.changed.wait_for(lock, std::chrono::milliseconds(20));
     }
     return state_.ends && request->follow()
-               ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the controller ends")
+               ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "it broke off")
                : grpc::Status::OK;
   }
 

@@ -213,6 +213,27 @@ TEST_F(FollowingTest, LogsGoOnOverARestart) {
   EXPECT_EQ(all.out(), "i-1 | one\ni-1 | two\ni-1 | three\ni-1 | four\ni-1 | five\n");
 }
 
+// The controller is there: what it says is told, and not that it is away.
+TEST_F(FollowingTest, LogsThatBreakOffSayWhy) {
+  state().hold_watch_open = true;
+  state().log_text = "one\n";
+  state().instances.emplace_back().set_name("instances/i-1");
+  RemudaProcess follow({"logs", "i-1", "-f"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] { return follow.out() == "one\n"; })) << follow.err();
+  With([](FakeState& state) {
+    state.ends = true;
+    state.hold_watch_open = false;
+  });
+  ASSERT_TRUE(WaitUntil([&] { return !follow.err().empty(); }));
+  EXPECT_EQ(follow.err(), "remuda: it broke off; trying again\n");
+  With([](FakeState& state) {
+    state.ends = false;
+    state.log_text += "two\n";
+  });
+  EXPECT_EQ(follow.Wait().exit_code, 0);
+  EXPECT_EQ(follow.out(), "one\ntwo\n");
+}
+
 TEST_F(FollowingTest, LogsThatCannotBeReadAtFirstAreNotWaitedFor) {
   state().failure = absl::UnavailableError("hosts/h1 has no session");
   const Finished finished = Run({"logs", "i-1", "-f"});

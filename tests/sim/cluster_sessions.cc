@@ -65,7 +65,7 @@ void Cluster::Connect(HostPart& part) {
     seen.hello.set_address("10.0.0." + part.host->name().substr(1));
     seen.hello.set_zone(part.host->name() == "h1" || part.host->name() == "h3" ? "a" : "b");
     seen.instances.clear();
-    seen.on_the_way_since.clear();
+    seen.on_the_way.clear();
     for (const auto& [id, status] : all) core::Report(seen, status, scheduler_.now());
     seen.assignment.set_confirmed_commit(0);
     Kick();

@@ -248,6 +248,8 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool BeginAttempt(const Picked& picked);
   bool BeginSending();
   bool FailAttempt(http::Reason reason, bool is_connect_failure);
+  void BlameTarget(http::Reason reason);
+  bool IsUploadAwaited() const;
   void ReleaseUpstream(bool reuse);
   enum class Pump : uint8_t { kBlocked, kProgress, kEnded };  // kEnded: the phase changed
   Pump PumpRequest();

@@ -300,7 +300,8 @@ bool Session::OnForwardingTimer() {
     CloseNow();
     return false;
   }
-  if (!is_clients) NoteOutcome(true);
+  // Without a 100 (Continue) neither side has to go on: the client may never mean to.
+  if (!is_clients && !MayAwaitContinue()) NoteOutcome(true);
   ReleaseUpstream(false);
   x.in_flight.End(worker_);
   Answer(is_clients ? http::Reason::kClientBodyTimeout : http::Reason::kTargetResponseTimeout);

@@ -16,6 +16,14 @@ using http::Reason;
 
 static_assert(kMaxAttempts >= kMaxAttemptsARequest);
 
+namespace {
+
+constexpr bool IsOfTarget(Reason reason) {
+  return reason > Reason::kNoRegisteredTarget && reason <= Reason::kTargetDrainTimeout;
+}
+
+}  // namespace
+
 // Gets a connection to the target that was picked. The request is in flight for it from now on.
 bool Session::BeginAttempt(const Picked& picked) {
   Exchange& x = *exchange_;
@@ -286,16 +294,34 @@ Session::Pump Session::PumpRequest() {
   return result;
 }
 
+// The target has all that came of the request, and the client keeps back the rest: it may give up
+// on such a client.
+bool Session::IsUploadAwaited() const {
+  const Exchange& x = *exchange_;
+  return !x.is_body_done && !x.is_upload_stopped && !IsTargetBehind();
+}
+
+// Counts the end of an attempt against its target, unless the client can bring it about: whoever
+// wants to would take good targets out.
+void Session::BlameTarget(Reason reason) {
+  Exchange& x = *exchange_;
+  const bool is_clients =
+      !IsOfTarget(reason) || (reason == Reason::kTargetClosed && IsUploadAwaited()) ||
+      (reason == Reason::kTargetUnaskedUpgrade && !x.framing.upgrade.empty() && !IsUploadOver());
+  if (is_clients) return;
+  x.in_flight.target()->slot(worker_.index()).connection_errors.Add(1);
+  // A certificate is for a name, and that may be the client's.
+  const bool is_failure =
+      x.any_answered ? reason == Reason::kTargetClosed
+                     : reason != Reason::kTargetDrainTimeout && reason != Reason::kTargetTlsFailed;
+  if (is_failure) NoteOutcome(true);
+}
+
 bool Session::FailAttempt(Reason reason, bool is_connect_failure) {
   Exchange& x = *exchange_;
-  const bool is_targets_fault =
-      reason >= Reason::kNoRegisteredTarget && reason != Reason::kOverloaded;
+  const bool is_targets_fault = IsOfTarget(reason);
   if (is_targets_fault) {
-    x.in_flight.target()->slot(worker_.index()).connection_errors.Add(1);
-    // A certificate is for a name, and that may be the client's: whoever asks for another would
-    // eject good targets.
-    if (reason != Reason::kTargetDrainTimeout && reason != Reason::kTargetTlsFailed)
-      NoteOutcome(true);
+    BlameTarget(reason);
     if (is_connect_failure) {
       x.group->slot(worker_.index()).connection_errors.Add(1);
       worker_.TargetRefused(*x.in_flight.target());

@@ -291,8 +291,7 @@ Session::Pump Session::FailResponse(Reason reason) {
   Exchange& x = *exchange_;
   if (x.any_answered) {
     x.reason = reason;
-    x.in_flight.target()->slot(worker_.index()).connection_errors.Add(1);
-    if (reason == Reason::kTargetClosed) NoteOutcome(true);
+    BlameTarget(reason);
     CloseNow();
     return Pump::kEnded;
   }

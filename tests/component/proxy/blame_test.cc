@@ -1,0 +1,71 @@
+// Requests that a client never means to finish: whatever comes of them, good targets stay in.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/component/proxy/configs.h"
+#include "tests/component/proxy/proxy_process.h"
+
+namespace remuda::proxy::testing {
+namespace {
+
+// The target says `early`, reads `awaited` and closes.
+struct Withheld {
+  const char* name;
+  const char* early;
+  const char* awaited;  // "": what comes until the end
+  const char* sent;
+  const char* then;  // once an answer has begun
+  const char* reason;
+};
+
+constexpr const char* kEarly = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+constexpr const char* kSwitch =
+    "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+constexpr const char* kChunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+constexpr const char* kUpgrade =
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+    "Content-Length: 1\r\n\r\n";
+constexpr const char* kLength = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab";
+
+class BlameTest : public ::testing::TestWithParam<Withheld> {};
+
+TEST_P(BlameTest, IsNotTheTargets) {
+  const Withheld& withheld = GetParam();
+  const auto script = [&](const std::string&, RawSocket& connection) {
+    connection.Send(withheld.early);
+    *withheld.awaited == '\0' ? connection.ReadToEnd() : connection.ReadUntil(withheld.awaited);
+    return false;
+  };
+  ScriptedTarget one(script), two(script);
+  ServingProxy proxy(
+      ConfigFor({one.port(), two.port()}, "    passiveEjection: { consecutiveFailures: 2 }\n"));
+  constexpr int kRequests = 6;
+  for (int i = 0; i < kRequests; ++i) {
+    RawSocket client = RawSocket::Connect(proxy.Port());
+    client.Send(withheld.sent);
+    if (*withheld.then == '\0') {
+      client.ReadMessage();
+      continue;
+    }
+    client.ReadUntil("abc");
+    client.Send(withheld.then);
+    client.ReadToEnd();
+  }
+  EXPECT_EQ(proxy.Metric("answer_reason_total{reason=\"" + std::string(withheld.reason) + "\"}"),
+            kRequests);
+  EXPECT_EQ(proxy.Metric("target_failure_count_total"), 0);
+  EXPECT_EQ(proxy.Metric("passive_ejection_count_total"), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Clients, BlameTest,
+    ::testing::Values(Withheld{"BadChunk", kEarly, "", kChunked, "ZZZ\r\n", "BadChunk"},
+                      Withheld{"BadTrailer", kEarly, "", kChunked, "0\r\n bad\r\n\r\n",
+                               "BadTrailer"},
+                      Withheld{"Upgrade", kSwitch, "", kUpgrade, "", "TargetUnaskedUpgrade"},
+                      Withheld{"GivenUpOn", "", "ab", kLength, "", "TargetClosed"}),
+    [](const auto& param) { return param.param.name; });
+
+}  // namespace
+}  // namespace remuda::proxy::testing

@@ -32,9 +32,17 @@ bool MatchesQuery(const Condition& condition, std::string_view query) {
   return false;
 }
 
+constexpr int kMappedBits = 96;
+
+bool IsMapped(const IpBytes& address) {
+  return std::all_of(address.begin(), address.begin() + 10, [](uint8_t b) { return b == 0; }) &&
+         address[10] == 0xff && address[11] == 0xff;
+}
+
 }  // namespace
 
 bool Contains(const Cidr& cidr, const IpBytes& source) {
+  if (cidr.prefix_bits < kMappedBits && IsMapped(source)) return false;
   const size_t whole = static_cast<size_t>(cidr.prefix_bits) / 8;
   const int rest = cidr.prefix_bits % 8;
   if (!std::equal(source.begin(), source.begin() + static_cast<ptrdiff_t>(whole),

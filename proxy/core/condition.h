@@ -11,7 +11,8 @@ namespace remuda::proxy {
 // The name that host conditions see: without port and final dot, brackets kept.
 std::string_view HostName(std::string_view host);
 
-// Whether the block holds the address.
+// Whether the block holds the address. One of IPv6 holds no IPv4 address, unless it is a block of
+// mapped ones (::ffff:0:0/96).
 bool Contains(const Cidr& cidr, const IpBytes& address);
 
 bool Holds(const Condition& condition, const http::RequestHead& head, const IpBytes& source);

@@ -169,6 +169,16 @@ INSTANTIATE_TEST_SUITE_P(
         MatchCase{"OtherSource", "{source_ip: [\"10.0.0.0/9\"]}", "GET / HTTP/1.1", "10.255.0.1",
                   false},
         MatchCase{"Source6", "{source_ip: [\"2001:db8::/32\"]}", "GET / HTTP/1.1", "2001:db8:1::1",
+                  true},
+        MatchCase{"AllOf6", "{source_ip: [\"::/0\"]}", "GET / HTTP/1.1", "2001:db8:1::1", true},
+        MatchCase{"AllOf6IsNotOf4", "{source_ip: [\"::/0\"]}", "GET / HTTP/1.1", "10.0.0.1", false},
+        MatchCase{"WideOf6IsNotOf4", "{source_ip: [\"::/80\"]}", "GET / HTTP/1.1", "10.0.0.1",
+                  false},
+        MatchCase{"LocalOf6", "{source_ip: [\"::/80\"]}", "GET / HTTP/1.1", "::1", true},
+        MatchCase{"AllOf4", "{source_ip: [\"0.0.0.0/0\"]}", "GET / HTTP/1.1", "10.0.0.1", true},
+        MatchCase{"AllOf4IsNotOf6", "{source_ip: [\"0.0.0.0/0\"]}", "GET / HTTP/1.1", "2001:db8::1",
+                  false},
+        MatchCase{"Mapped", "{source_ip: [\"::ffff:10.0.0.0/104\"]}", "GET / HTTP/1.1", "10.0.0.1",
                   true}),
     [](const auto& param) { return param.param.name; });
 

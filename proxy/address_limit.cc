@@ -26,4 +26,15 @@ bool AddressLimit::Take(Address address, Place& place) {
   return true;
 }
 
+bool AddressLimit::Place::TakeAnother(Place& another) const {
+  if (limit_ == nullptr) return true;
+  if (at_->second >= limit_->most_) return false;
+  ++at_->second;
+  Place taken;
+  taken.limit_ = limit_;
+  taken.at_ = at_;
+  another = std::move(taken);
+  return true;
+}
+
 }  // namespace remuda::proxy

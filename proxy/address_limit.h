@@ -1,5 +1,5 @@
-// How many connections each address of a client has with one worker, and that none has more than it
-// may. An IPv6 client has 64 bits of address to itself: they count as one address.
+// How many connections and streams each address of a client has with one worker, and that none has
+// more than it may. An IPv6 client has 64 bits of address to itself: they count as one address.
 //
 // Thread: its worker's. Allocates only where there is a limit.
 #pragma once
@@ -16,12 +16,12 @@ class AddressLimit {
  public:
   using Address = std::array<uint8_t, 16>;  // IPv4 as ::ffff:a.b.c.d
 
-  // `most` connections of one address; 0: any number. Outlives its places.
+  // `most` of one address; 0: any number. Outlives its places.
   explicit AddressLimit(size_t most) : most_(most) {}
   AddressLimit(const AddressLimit&) = delete;
   AddressLimit& operator=(const AddressLimit&) = delete;
 
-  // What a connection takes up until it ends.
+  // What one of them takes up until it ends.
   class Place {
    public:
     Place() = default;
@@ -32,6 +32,8 @@ class AddressLimit {
       return *this;
     }
     ~Place() { End(); }
+    // One more of the same address. False if that has all it may have; who has none needs none.
+    bool TakeAnother(Place& another) const;
     void End() {
       if (limit_ != nullptr && --at_->second == 0) limit_->counts_.erase(at_);
       limit_ = nullptr;

@@ -176,6 +176,7 @@ void Http2Connection::ServeStream(Http2Stream& stream) {
   ++requests_;
   const http::Reason refusal =
       stream.broken_ != http::Reason::kNone ? stream.broken_ : stream.MakeHead();
+  worker_.GiveStreamPlace();
   stream.session_ = worker_.NewStreamSession();
   stream.session_->set_log_id(log_id());
   stream.session_->Open(stream, peer_, listener_);

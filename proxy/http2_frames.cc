@@ -130,14 +130,16 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   // has no further callback. After the last GOAWAY a stream would be dropped with its request under
   // way.
   worker_.NoteBusy(*this);
+  AddressLimit::Place place;
   if (stream_count_ >= kHttp2MaxStreams || listener_->spec == nullptr ||
-      shutdown_ == Shutdown::kFinal || !worker_.HasRoom()) {
+      shutdown_ == Shutdown::kFinal || !transport_.TakeAnotherPlace(place) ||
+      !worker_.TakeStreamPlace()) {
     if (stream_count_ == 0) worker_.NoteIdle(*this);
     return RefuseStream(id);
   }
   headers_since_ = worker_.loop().now();
   Http2Stream& stream = *shared_.TakeStream();
-  stream.Begin(*this, id);
+  stream.Begin(*this, id, std::move(place));
   stream.previous_ = nullptr;
   stream.next_ = streams_;
   if (streams_ != nullptr) streams_->previous_ = &stream;

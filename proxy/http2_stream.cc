@@ -25,8 +25,9 @@ struct Digits {
 
 }  // namespace
 
-void Http2Stream::Begin(Http2Connection& connection, int32_t id) {
+void Http2Stream::Begin(Http2Connection& connection, int32_t id, AddressLimit::Place place) {
   connection_ = &connection;
+  place_ = std::move(place);
   id_ = id;
   session_ = nullptr;
   trailers_.Reset();
@@ -47,6 +48,8 @@ void Http2Stream::End() {
   out_.Clear(pool);
   connection_->ReleaseHead(*this);
   fields_.Reset();  // it may not be used again for long
+  if (!is_served_) connection_->worker().GiveStreamPlace();
+  place_.End();
   connection_ = nullptr;
 }
 
@@ -225,6 +228,7 @@ ssize_t Http2Stream::SendBody(const iovec* pieces, size_t count) {
 void Http2Stream::Finish(bool is_whole) {
   if (session_ == nullptr) return;  // the stream is gone already
   session_ = nullptr;
+  place_.End();
   wants_room_ = false;
   last_progress_ = connection_->worker().loop().now();
   connection_->ReleaseHead(*this);

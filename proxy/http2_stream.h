@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "proxy/address_limit.h"
 #include "proxy/block_queue.h"
 #include "proxy/client_stream.h"
 #include "proxy/event_loop.h"
@@ -34,8 +35,9 @@ class Http2Stream final : public ClientStream {
   friend class Http2Connection;
   friend class Http2Worker;
 
-  // For the connection: a stream begins, or is over.
-  void Begin(Http2Connection& connection, int32_t id);
+  // For the connection: a stream begins, for which the worker and its address had a place, or is
+  // over.
+  void Begin(Http2Connection& connection, int32_t id, AddressLimit::Place place);
   void End();
   // Bytes of the body have come. False if it is longer than the client has declared.
   bool TakeBody(const char* data, size_t size);
@@ -54,6 +56,7 @@ class Http2Stream final : public ClientStream {
   Http2Connection* connection_ = nullptr;
   int32_t id_ = 0;
   Session* session_ = nullptr;
+  AddressLimit::Place place_;  // until its session is done
 
   // The request.
   http::Http2Fields fields_;

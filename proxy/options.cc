@@ -115,12 +115,13 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
       ->envname("REMUDA_LOG_LEVEL")
       ->capture_default_str();
   app.add_option("--max-connections", options.settings.max_connections,
-                 "Client connections a worker holds at most")
+                 "Client connections and HTTP/2 streams a worker holds at most")
       ->envname("REMUDA_MAX_CONNECTIONS")
       ->check(CLI::Range(size_t{1}, size_t{1000000}))
       ->capture_default_str();
   app.add_option("--max-connections-per-address", options.settings.max_connections_an_address,
-                 "Of them from one address (IPv6: one /64); 0: any number")
+                 "Of both from one address (IPv6: one /64); 0: any number. HTTP/2 needs two: a "
+                 "connection, and each of its streams")
       ->envname("REMUDA_MAX_CONNECTIONS_PER_ADDRESS")
       ->check(CLI::Range(size_t{0}, size_t{1000000}))
       ->capture_default_str();

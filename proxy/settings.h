@@ -32,9 +32,9 @@ struct Settings {
   size_t http2_linger_max_bytes = 1024 * 1024;
   // Random, of this process: seals cookies if the config has no shared secret.
   std::string own_secret;
-  // Client connections a worker holds at most.
+  // Client connections and HTTP/2 streams a worker holds at most.
   size_t max_connections = 16384;
-  // Of them from one address (IPv6: one /64); 0: any number.
+  // Of both from one address (IPv6: one /64); 0: any number.
   size_t max_connections_an_address = 0;
   // Descriptors that clients' and targets' connections of a worker may have together: idle ones to
   // targets make room for others.

@@ -79,6 +79,9 @@ class Transport {
     return limit.Take(address, place_);
   }
 
+  // One more of the same address, for a stream; see AddressLimit::Place.
+  bool TakeAnotherPlace(AddressLimit::Place& another) const { return place_.TakeAnother(another); }
+
   int Handshake() { return layer_ == nullptr ? 0 : layer_->Handshake(); }
   bool has_pending() const { return layer_ != nullptr && layer_->has_pending(); }
   Received Receive(char* data, size_t size) {

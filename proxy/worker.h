@@ -144,10 +144,18 @@ class Worker {
     if (events_.on_failing) events_.on_failing(&target);
   }
   // As many connections and streams as there may be.
-  bool is_full() const { return connection_count_ >= settings_.max_connections; }
+  bool is_full() const { return connection_count_ + stream_places_ >= settings_.max_connections; }
   // For a connection or stream that is to begin: where all places are taken, closes the connection
   // that has waited longest for its client to ask for something. False if there is none.
   bool HasRoom() { return !is_full() || MakeRoom(); }
+  // The place of a stream that begins, to be given back when its session is made or will not be:
+  // many may begin at once. False if there is none.
+  bool TakeStreamPlace() {
+    if (!HasRoom()) return false;
+    ++stream_places_;
+    return true;
+  }
+  void GiveStreamPlace() { --stream_places_; }
   // `connection` waits for its client, from now on; or something is under way.
   void NoteIdle(Connection& connection) { idle_.PushBack(connection); }
   void NoteBusy(Connection& connection) { ConnectionList::Remove(connection); }
@@ -209,7 +217,8 @@ class Worker {
   Connection* connections_ = nullptr;
   Connection* visited_next_ = nullptr;  // while the list is gone through
   size_t connection_count_ = 0;
-  ConnectionList idle_;  // the longest first
+  size_t stream_places_ = 0;  // of streams that have no session yet
+  ConnectionList idle_;       // the longest first
   HandshakeTurns handshakes_;
   AddressLimit addresses_;
   std::unique_ptr<Http2Worker> http2_;  // null until it is needed

@@ -31,6 +31,23 @@ class Http2BoundsTest : public Http2Fixture {
       return Answer(connection, "body:" + std::to_string(body.size()));
     };
   }
+  // The frame of a GET for /wait.
+  static std::string GetFrame(Http2Client& client, uint32_t stream) {
+    const std::string block = client.Deflate({{":method", "GET"},
+                                              {":scheme", "https"},
+                                              {":authority", "shop.test"},
+                                              {":path", "/wait"}});
+    const std::string head = {'\0',
+                              '\0',
+                              static_cast<char>(block.size()),
+                              NGHTTP2_HEADERS,
+                              NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM,
+                              '\0',
+                              '\0',
+                              '\0',
+                              static_cast<char>(stream)};
+    return head + block;
+  }
   // Waits until the target has had that many.
   bool WaitRequests(int count) {
     return WaitUntil([&] { return target_->requests() >= count; });
@@ -102,6 +119,44 @@ TEST_F(Http2BoundsTest, RefusalsForWantOfRoomAreNotTheClientsFault) {
   may_answer_ = true;
   for (const uint32_t stream : inside) EXPECT_EQ(client->Await(stream).status, 200);
   EXPECT_EQ(client->Get().status, 200);
+}
+
+// Many begin before the first is served: each has its place by then.
+TEST_F(Http2BoundsTest, StreamsThatBeginTogetherStayWithinThePlaces) {
+  Start(Waiting(), "", "", {"--max-connections=4"});
+  auto client = Client();
+  const int before = target_->requests();
+  std::string together;
+  for (uint32_t stream = 1; stream < 20; stream += 2) together += GetFrame(*client, stream);
+  ASSERT_TRUE(client->socket().Send(together));
+  for (uint32_t stream = 7; stream < 20; stream += 2)
+    EXPECT_EQ(client->Await(stream).reset_code, NGHTTP2_REFUSED_STREAM) << stream;
+  ASSERT_TRUE(WaitRequests(before + 3));
+  EXPECT_EQ(proxy_->Metric("http2_refused_stream_count_total"), 7);
+  may_answer_ = true;
+  for (uint32_t stream = 1; stream < 7; stream += 2)
+    EXPECT_EQ(client->Await(stream).status, 200) << stream;
+}
+
+// One address takes its own places, whether by connections or by streams.
+TEST_F(Http2BoundsTest, StreamsCountForTheirAddress) {
+  Start(Waiting(), "", "", {"--max-connections-per-address=3"});
+  auto client = Client();
+  const int before = target_->requests();
+  std::vector<uint32_t> inside;
+  for (int i = 0; i < 2; ++i) inside.push_back(client->SendRequest("GET", "/wait", true));
+  ASSERT_TRUE(WaitRequests(before + 2));
+  for (int i = 0; i < 1500; ++i) {
+    const auto got = client->Await(client->SendRequest("GET", "/", true));
+    ASSERT_EQ(got.reset_code, NGHTTP2_REFUSED_STREAM) << i;
+  }
+  EXPECT_EQ(client->goaways, 0);
+  EXPECT_EQ(proxy_->Metric("http2_abusive_connection_count_total"), 0);
+  EXPECT_FALSE(ConnectH2().is_open());
+  may_answer_ = true;
+  for (const uint32_t stream : inside) EXPECT_EQ(client->Await(stream).status, 200);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(client->Get().status, 200) << i;
+  EXPECT_TRUE(WaitUntil([&] { return ConnectH2().is_open(); }));
 }
 
 TEST_F(Http2BoundsTest, AnIdleConnectionMakesRoomForConnectionsAndStreams) {

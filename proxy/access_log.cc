@@ -1,9 +1,11 @@
 #include "proxy/access_log.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,16 +16,33 @@
 namespace remuda::proxy {
 namespace {
 
+// Without O_NONBLOCK a FIFO would be waited for until somebody reads from it.
 int OpenLog(const std::string& path) {
-  return path == "-" ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                     : open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  return path == "-"
+             ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+             : open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+}
+
+std::string WhyNotOpened(int error) {
+  return error == ENXIO ? "a FIFO that nobody reads from" : std::strerror(error);
+}
+
+// A file takes all at once; whoever reads from anything else may not.
+bool MayBeFull(int fd) {
+  struct stat info {};
+  return fstat(fd, &info) == 0 && !S_ISREG(info.st_mode);
 }
 
 }  // namespace
 
 AccessLog::AccessLog(const std::string& path, AccessLogFormat format, size_t workers)
     : path_(path), fd_(OpenLog(path)) {
-  if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "access log " + path);
+  if (fd_ < 0) {
+    const int error = errno;
+    throw std::system_error(error, std::generic_category(),
+                            "access log " + path + ": " + WhyNotOpened(error));
+  }
+  may_be_full_ = MayBeFull(fd_);
   wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd_ < 0) throw std::system_error(errno, std::generic_category(), "access log: eventfd");
   for (size_t i = 0; i < workers; ++i) lanes_.push_back(std::make_unique<Lane>(format));
@@ -110,19 +129,39 @@ bool AccessLog::WriteAll() {
   return is_any;
 }
 
+// Waits until it takes PIPE_BUF bytes at least. False: it does not, and there is something else to
+// do: the log is opened anew, or ends.
+bool AccessLog::AwaitRoom() {
+  using std::chrono::steady_clock;
+  if (!may_be_full_) return true;
+  pollfd wanted{fd_, POLLOUT, 0};
+  while (poll(&wanted, 1, kBatchMs) <= 0) {
+    if (is_reopen_asked_) return false;
+    if (!is_stopped_) continue;
+    if (give_up_at_ == steady_clock::time_point()) give_up_at_ = steady_clock::now() + kLastWords;
+    if (steady_clock::now() >= give_up_at_) return false;
+  }
+  return true;
+}
+
 // As much as there is now: more may come meanwhile.
 void AccessLog::WriteLane(Lane& lane) {
   size_t left = lane.ring.size();
   bool ends_line = true;
   while (left > 0) {
+    if (!AwaitRoom()) {
+      is_line_torn_ = !ends_line;
+      return LoseLines(lane, EAGAIN);
+    }
     if (is_line_torn_) {
       if (write(fd_, "\n", 1) != 1) return LoseLines(lane, errno);
       is_line_torn_ = false;
     }
     iovec pieces[2];
-    const size_t count = lane.ring.Peek(left, pieces);
+    const size_t count =
+        lane.ring.Peek(may_be_full_ ? std::min<size_t>(left, PIPE_BUF) : left, pieces);
     const ssize_t written = writev(fd_, pieces, static_cast<int>(count));
-    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (written < 0) {
       is_line_torn_ = !ends_line;
       return LoseLines(lane, errno);
@@ -158,11 +197,12 @@ void AccessLog::LoseLines(Lane& lane, int error) {
 void AccessLog::OpenAnew() {
   const int fd = OpenLog(path_);
   if (fd < 0) {
-    spdlog::error("access log {}: cannot be opened anew: {}", path_, std::strerror(errno));
+    spdlog::error("access log {}: cannot be opened anew: {}", path_, WhyNotOpened(errno));
     return;
   }
   close(fd_);
   fd_ = fd;
+  may_be_full_ = MayBeFull(fd_);
   is_line_torn_ = false;
   spdlog::info("access log {}: opened anew", path_);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@ class AccessLog {
   static constexpr size_t kLaneBytes = size_t{1} << 20;
   // Between two writes of a busy log, so that one system call writes many lines.
   static constexpr int kBatchMs = 10;
+  // At its end, for a pipe whose reader does not read: then the rest is lost.
+  static constexpr std::chrono::seconds kLastWords{5};
 
   // Appends to `path`; "-" is stdout. Throws std::system_error if it cannot be opened.
   AccessLog(const std::string& path, AccessLogFormat format, size_t workers);
@@ -49,6 +52,7 @@ class AccessLog {
 
   void Run();
   bool WriteAll();
+  bool AwaitRoom();
   void WriteLane(Lane& lane);
   void LoseLines(Lane& lane, int error);
   void OpenAnew();
@@ -58,11 +62,13 @@ class AccessLog {
 
   const std::string path_;
   int fd_ = -1;
+  bool may_be_full_ = false;  // fd_ is no file
   int wake_fd_ = -1;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  OwnedCounter<uint64_t> unwritable_;  // lines, by the log's thread
-  bool is_failing_ = false;            // the last write failed: said once
-  bool is_line_torn_ = false;          // the file ends within a line whose rest is lost
+  OwnedCounter<uint64_t> unwritable_;                   // lines, by the log's thread
+  bool is_failing_ = false;                             // the last write failed: said once
+  std::chrono::steady_clock::time_point give_up_at_{};  // zero: not stopped
+  bool is_line_torn_ = false;  // the file ends within a line whose rest is lost
   std::atomic<bool> is_asleep_{false};
   std::atomic<bool> is_reopen_asked_{false};
   std::atomic<bool> is_stopped_{false};

@@ -1,20 +1,46 @@
 #include "proxy/config_file.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "common/message_yaml.h"
 
 namespace remuda::proxy {
 namespace {
 
+// How long a pipe may take to bring the next of its bytes: who reads serves signals too.
+constexpr std::chrono::milliseconds kPipePatience{5000};
+
+// Reads all of it. A path may be a pipe, as <(command) of a shell is.
 absl::Status ReadFile(const std::string& path, std::string& out) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in) return absl::NotFoundError(path + ": cannot be read");
-  out = text.str();
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return absl::NotFoundError(path + ": cannot be read: " + std::strerror(errno));
+  std::string text;
+  char bytes[16384];
+  ssize_t got = 1;
+  int error = 0;
+  while (got != 0 && error == 0) {
+    pollfd wanted{fd, POLLIN, 0};
+    const int ready = poll(&wanted, 1, static_cast<int>(kPipePatience.count()));
+    got = ready == 0 ? -1 : read(fd, bytes, sizeof bytes);
+    if (got > 0) text.append(bytes, static_cast<size_t>(got));
+    if (ready == 0) {
+      error = ETIMEDOUT;
+    } else if (got < 0 && errno != EINTR && errno != EAGAIN) {
+      error = errno;
+    }
+  }
+  close(fd);
+  if (error == ETIMEDOUT)
+    return absl::NotFoundError(path + ": cannot be read: a pipe that nothing comes from");
+  if (error != 0) return absl::NotFoundError(path + ": cannot be read: " + std::strerror(error));
+  out = std::move(text);
   return absl::OkStatus();
 }
 

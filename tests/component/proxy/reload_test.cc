@@ -1,6 +1,8 @@
 // The config file while the proxy runs: checked, read again on SIGHUP, refused without harm.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
@@ -67,6 +69,22 @@ class Load {
   std::atomic<int> failed_{0};
   std::vector<std::thread> threads_;
 };
+
+// It is waited for, but not for ever: the end is not held up.
+TEST(ReloadTest, APipeWithoutAWriterIsRefused) {
+  ScriptedTarget target(ScriptedTarget::Answers("app"));
+  ServingProxy proxy(ConfigWith({target.port()}, "one"));
+  const std::string path = proxy.directory() + "/proxy.yaml";
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  proxy.Signal(SIGHUP);
+  ASSERT_TRUE(WaitUntil([&] {
+    return LogOf(proxy).find("a pipe that nothing comes from") != std::string::npos;
+  })) << proxy.Log();
+  EXPECT_EQ(BodyOf(Get(proxy.Port(), "/mark")), "one");
+  proxy.Signal(SIGTERM);
+  EXPECT_EQ(proxy.WaitExit(), 0);
+}
 
 TEST(ReloadTest, ChangesRulesAndTargetsUnderLoadWithoutAFailedRequest) {
   ScriptedTarget first(ScriptedTarget::Answers("one"));

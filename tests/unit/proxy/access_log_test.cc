@@ -150,6 +150,35 @@ TEST_F(AccessLogTest, CountsWhatDoesNotFit) {
   close(reader);
 }
 
+// Of a pipe, too, that stdout may be.
+TEST_F(AccessLogTest, EndsThoughNobodyReads) {
+  ASSERT_EQ(mkfifo(Path().c_str(), 0600), 0);
+  const int reader = open(Path().c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  {
+    AccessLog log(Path(), AccessLogFormat::kAlb, 1);
+    for (int i = 0; i < 5000; ++i) log.Write(0, EntryWith("/"));
+  }
+  close(reader);
+}
+
+TEST_F(AccessLogTest, NamesAFifoThatNobodyReadsFrom) {
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  try {
+    AccessLog log(Path("fifo"), AccessLogFormat::kAlb, 1);
+    FAIL();
+  } catch (const std::system_error& error) {
+    EXPECT_NE(std::string(error.what()).find("nobody reads"), std::string::npos) << error.what();
+  }
+  // Nor is it waited for when the log is opened anew: what was in use stays.
+  AccessLog log(Path(), AccessLogFormat::kAlb, 1);
+  std::filesystem::rename(Path(), Path("old"));
+  std::filesystem::rename(Path("fifo"), Path());
+  log.Reopen();
+  log.Write(0, EntryWith("/after"));
+  EXPECT_TRUE(WaitUntil([&] { return Read("old").find("/after") != std::string::npos; }));
+}
+
 TEST_F(AccessLogTest, CountsWhatCannotBeWritten) {
   ASSERT_EQ(symlink("/dev/full", Path().c_str()), 0);
   AccessLog log(Path(), AccessLogFormat::kAlb, 1);

@@ -12,12 +12,13 @@
 
 #include "common/admin_http.h"
 #include "common/logging.h"
+#include "common/memory.h"
 #include "common/private_directory.h"
 #include "controller/acceptor.h"
 #include "controller/certificate_reader.h"
 #include "controller/commit_thread.h"
 #include "controller/controller.h"
-#include "controller/memory.h"
+#include "controller/limits.h"
 #include "controller/options.h"
 #include "controller/readiness.h"
 #include "controller/ready_file.h"
@@ -127,7 +128,7 @@ void WarnOfStrangers(const std::string& listen) {
 // Has the blob thread give free memory back now and then. Thread: the loop thread.
 void TrimNowAndThen(Controller& controller, TaskThread& thread) {
   controller.loop.At(controller.engine.Now() + limits::kTrimInterval, [&controller, &thread] {
-    thread.Post(&TrimMemory);
+    thread.Post([] { TrimMemory(limits::kFreeMemoryKeptBytes); });
     TrimNowAndThen(controller, thread);
   });
 }

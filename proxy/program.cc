@@ -12,12 +12,14 @@
 #include <sstream>
 #include <thread>
 
+#include "common/memory.h"
 #include "proxy/access_log.h"
 #include "proxy/admin.h"
 #include "proxy/config_client.h"
 #include "proxy/config_file.h"
 #include "proxy/config_place.h"
 #include "proxy/coordinator.h"
+#include "proxy/crowd_watch.h"
 
 namespace remuda::proxy {
 namespace {
@@ -109,7 +111,8 @@ class Program {
         drain_timer_([this] {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
           loop_.Stop();
-        }) {
+        }),
+        crowd_timer_([this] { LookAtCrowd(); }) {
     Coordinator::Options coordinator_options;
     coordinator_options.workers =
         options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
@@ -145,6 +148,7 @@ class Program {
 
   int Run() {
     loop_.Add(signals_.fd(), &signals_);
+    LookAtCrowd();
     if (const absl::Status status = admin_->Start(); !status.ok()) {
       spdlog::error("{}", std::string(status.message()));
       return 1;
@@ -255,6 +259,11 @@ class Program {
     return sum;
   }
 
+  void LookAtCrowd() {
+    if (crowd_.Look(ActiveConnections())) TrimMemory(CrowdWatch::kKeptBytes);
+    crowd_timer_.Arm(loop_, std::chrono::steady_clock::now() + CrowdWatch::kLookInterval);
+  }
+
   void OnStopSignal() {
     if (is_draining_) {
       spdlog::warn("second signal: exits at once");
@@ -284,6 +293,8 @@ class Program {
   std::unique_ptr<ConfigClient> client_;
   Timer drain_delay_timer_;
   Timer drain_timer_;
+  CrowdWatch crowd_;
+  Timer crowd_timer_;
   std::string ready_text_;  // what the ready file says
   bool is_draining_ = false;
   int exit_code_ = 0;

@@ -1,12 +1,10 @@
-#include "controller/memory.h"
+#include "common/memory.h"
 
 #include <malloc.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <fstream>
-
-#include "controller/limits.h"
 
 namespace remuda {
 namespace {
@@ -22,10 +20,10 @@ size_t ResidentBytes() {
 
 }  // namespace
 
-void TrimMemory() {
+void TrimMemory(size_t kept_bytes) {
   const struct mallinfo2 info = mallinfo2();
   // Free memory that was given back counts as free still, and is not resident any more.
-  if (ResidentBytes() > info.uordblks + info.hblkhd + limits::kFreeMemoryKeptBytes) malloc_trim(0);
+  if (ResidentBytes() > info.uordblks + info.hblkhd + kept_bytes) malloc_trim(0);
 }
 
 }  // namespace remuda

@@ -1,0 +1,14 @@
+// Memory that is free again goes back to the system. Thread: any.
+#pragma once
+
+#include <cstddef>
+
+namespace remuda {
+
+// Gives back what the allocator holds and nobody uses, if that is more than `kept_bytes`. What a
+// burst took would stay with the process else: the C library gives back only what lies at the end
+// of a heap. Takes milliseconds, in which threads that allocate from a heap that is being looked
+// through wait.
+void TrimMemory(size_t kept_bytes);
+
+}  // namespace remuda

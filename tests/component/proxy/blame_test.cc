@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/proxy_process.h"
@@ -26,6 +27,8 @@ constexpr const char* kChunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encodin
 constexpr const char* kUpgrade =
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
     "Content-Length: 1\r\n\r\n";
+constexpr const char* kExpect =
+    "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
 constexpr const char* kLength = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab";
 
 class BlameTest : public ::testing::TestWithParam<Withheld> {};
@@ -38,12 +41,16 @@ TEST_P(BlameTest, IsNotTheTargets) {
     return false;
   };
   ScriptedTarget one(script), two(script);
-  ServingProxy proxy(
-      ConfigFor({one.port(), two.port()}, "    passiveEjection: { consecutiveFailures: 2 }\n"));
-  constexpr int kRequests = 6;
-  for (int i = 0; i < kRequests; ++i) {
-    RawSocket client = RawSocket::Connect(proxy.Port());
-    client.Send(withheld.sent);
+  ServingProxy proxy(ConfigFor({one.port(), two.port()},
+                               "    passiveEjection: { consecutiveFailures: 2 }\n",
+                               "    idleTimeout: 1s\n"));
+  constexpr size_t kRequests = 6;
+  std::vector<RawSocket> clients;
+  while (clients.size() < kRequests) {
+    clients.push_back(RawSocket::Connect(proxy.Port()));
+    clients.back().Send(withheld.sent);
+  }
+  for (RawSocket& client : clients) {
     if (*withheld.then == '\0') {
       client.ReadMessage();
       continue;
@@ -64,6 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Withheld{"BadTrailer", kEarly, "", kChunked, "0\r\n bad\r\n\r\n",
                                "BadTrailer"},
                       Withheld{"Upgrade", kSwitch, "", kUpgrade, "", "TargetUnaskedUpgrade"},
+                      Withheld{"NeitherGoesOn", "", "", kExpect, "", "TargetResponseTimeout"},
                       Withheld{"GivenUpOn", "", "ab", kLength, "", "TargetClosed"}),
     [](const auto& param) { return param.param.name; });
 

@@ -64,6 +64,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   session.may_confirm = false;
   core::ProxyObservation& seen = Seen(session.name);
   seen.connected = true;
+  seen.reported = false;
   seen.last_seen = engine_.Now();
   seen.confirmed_commit = 0;
   seen.hello = std::move(hello);

@@ -78,7 +78,7 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const std::string zone = placement.ZoneOf(host);
   const int there = placement.InZone(zone) - 1;  // without the one that it would take
   if (zone == from->first || (!has_to_leave && here < there + 2)) return;
-  const std::string victim = ChooseVictims(group, from->second, 1).front();
+  const std::string victim = ChooseVictims(pass.gates, group, from->second, 1).front();
   LaunchOne(pass, group_id, side, *launch,
             {.host = host,
              .cause = absl::StrCat(

@@ -21,8 +21,12 @@ struct Votes {
   int reports = 0;
   int healthy = 0;
   int unhealthy = 0;
+  int unhealthy_now = 0;  // by those whose word is current
   std::string why;
 };
+
+// Whether what the proxy said last is what it finds now.
+bool IsCurrent(const LiveProxy& proxy) { return proxy.Connected() && proxy.seen->reported; }
 
 Votes Count(const std::vector<const LiveProxy*>& serving, const TargetId& target) {
   Votes votes;
@@ -32,6 +36,7 @@ Votes Count(const std::vector<const LiveProxy*>& serving, const TargetId& target
     ++votes.reports;
     if (health->state() == v1::TARGET_STATE_HEALTHY) ++votes.healthy;
     if (health->state() != v1::TARGET_STATE_UNHEALTHY) continue;
+    votes.unhealthy_now += IsCurrent(*proxy);
     if (++votes.unhealthy == 1) {
       votes.why = absl::StrCat(health->reason(), health->description().empty() ? "" : ", ",
                                health->description());
@@ -87,18 +92,22 @@ std::string EndOf(const ProcessFact& fact, const v1::Instance& instance) {
 Judgement JudgeByProxies(const Gates& gates, std::string_view id,
                          const v1::AutoScalingGroup& group) {
   bool all_healthy = true;
+  Judgement unhealthy;
   for (const std::string& target_group : group.target_groups()) {
     const auto& serving = gates.Serving(target_group);
     if (serving.empty()) continue;
     const Votes votes = Count(serving, {target_group, std::string(id)});
     if (2 * votes.unhealthy > votes.reports) {
-      return {Verdict::kUnhealthy,
-              absl::StrCat("its health check in target group ", target_group, " failed",
-                           votes.why.empty() ? "" : ": ", votes.why)};
+      unhealthy = {.verdict = Verdict::kUnhealthy,
+                   .why = absl::StrCat("its health check in target group ", target_group, " failed",
+                                       votes.why.empty() ? "" : ": ", votes.why),
+                   .is_current = 2 * votes.unhealthy_now > votes.reports};
+      if (unhealthy.is_current) return unhealthy;
     }
     if (votes.reports == 0 || 2 * votes.healthy <= votes.reports) all_healthy = false;
   }
-  return {all_healthy ? Verdict::kHealthy : Verdict::kUnjudged, ""};
+  if (unhealthy.verdict == Verdict::kUnhealthy) return unhealthy;
+  return {.verdict = all_healthy ? Verdict::kHealthy : Verdict::kUnjudged};
 }
 
 std::string NotHealthyAt(const Gates& gates, std::string_view id,

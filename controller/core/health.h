@@ -37,11 +37,15 @@ enum class Verdict { kUnjudged, kHealthy, kUnhealthy };
 struct Judgement {
   Verdict verdict = Verdict::kUnjudged;
   // For kUnhealthy: by which check, for a person.
-  std::string why;
+  std::string why = "";
+  // For kUnhealthy: proxies that would say so if it had changed are a majority by themselves. The
+  // last word of a silent one may be out of date: nothing is ended for it.
+  bool is_current = false;
 };
 
 // What the majority of the live proxies that report on the instance say, over every target group of
-// the group that is in use; healthy if no live proxy serves any of them.
+// the group that is in use; healthy if no live proxy serves any of them. A silent proxy's last word
+// counts until its lease is over.
 Judgement JudgeByProxies(const Gates& gates, std::string_view id,
                          const v1::AutoScalingGroup& group);
 

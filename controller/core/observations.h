@@ -72,7 +72,8 @@ struct HostObservation {
 
 struct ProxyObservation {
   bool connected = false;
-  // A Hello and a full HealthReport have come since the controller began.
+  // A full HealthReport has come in the newest session: `health` is what the proxy finds now, or
+  // found when that session ended. False: it is of a session before.
   bool reported = false;
   Time last_seen = absl::InfinitePast();
   proxy::v1::Hello hello;

@@ -136,7 +136,11 @@ void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalin
         row->has_start_time() ? JudgeByProxies(pass.gates, id, group) : Judgement();
     const Time grace_end = GraceEnd(group, *row);
     if (judgement.verdict == Verdict::kUnhealthy && pass.now >= grace_end) {
-      bad.emplace_back(id, judgement.why);
+      if (judgement.is_current) {
+        bad.emplace_back(id, judgement.why);
+      } else {
+        pass.DueAt(pass.gates.NextLeaseEnd());  // if no proxy comes back to say it again
+      }
       continue;
     }
     if (judgement.verdict == Verdict::kUnhealthy) pass.DueAt(grace_end);

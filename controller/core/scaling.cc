@@ -217,13 +217,23 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
 }
 
 // Less: serves less. One whose host is silent may well serve; one that is on its way up does not
-// yet.
-int Serving(const v1::Instance& row) {
+// yet. One in service does not as far as the proxies say: it may have come there while there was
+// none to ask.
+int Serving(const Gates& gates, const v1::AutoScalingGroup& group, const Member& member) {
+  const v1::Instance& row = *member.second;
   if (row.unhealthy()) return 0;
   if (IsWithheld(row)) return 1;
   if (row.state() == v1::INSTANCE_STATE_UNKNOWN) return 2;
   if (row.state() != v1::INSTANCE_STATE_IN_SERVICE) return 1;
-  return row.state_before_unknown() != v1::INSTANCE_STATE_UNSPECIFIED ? 3 : 4;
+  switch (JudgeByProxies(gates, member.first, group).verdict) {
+    case Verdict::kUnhealthy:
+      return 3;
+    case Verdict::kUnjudged:
+      return 4;
+    case Verdict::kHealthy:
+      break;
+  }
+  return row.state_before_unknown() != v1::INSTANCE_STATE_UNSPECIFIED ? 5 : 6;
 }
 
 // Less: ended sooner.
@@ -289,16 +299,20 @@ void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
   pass.Put(id, std::move(row));
 }
 
-std::vector<std::string> ChooseVictims(const v1::AutoScalingGroup& group, InstanceList members,
-                                       size_t count) {
+std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScalingGroup& group,
+                                       InstanceList members, size_t count) {
   std::map<std::string, int> zones;
-  for (const auto& [id, row] : members) ++zones[row->zone()];
+  std::map<std::string, int> serving;
+  for (const Member& member : members) {
+    ++zones[member.second->zone()];
+    serving[member.first] = Serving(gates, group, member);
+  }
   std::vector<std::string> victims;
   while (victims.size() < count && !members.empty()) {
     const auto best =
         std::min_element(members.begin(), members.end(), [&](const Member& a, const Member& b) {
-          const int x = Serving(*a.second);
-          const int y = Serving(*b.second);
+          const int x = serving[a.first];
+          const int y = serving[b.first];
           if (x != y) return x < y;
           const int x_zone = zones[a.second->zone()];
           const int y_zone = zones[b.second->zone()];
@@ -334,7 +348,7 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
             : absl::StrCat(Counted(side.limit, "instance"), " ", IsOrAre(side.limit),
                            " desired and ", kept, " ", IsOrAre(kept), " up");
     for (const std::string& id :
-         ChooseVictims(group, counts.kept, static_cast<size_t>(kept - side.limit))) {
+         ChooseVictims(pass.gates, group, counts.kept, static_cast<size_t>(kept - side.limit))) {
       pass.Drain(id, cause, false);
     }
   }

@@ -33,9 +33,10 @@ void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
                const v1::LaunchTemplate& launch, const NewInstance& wish);
 
 // The instances to end when `count` of `members` are too many, best first: those that serve least,
-// then from the zone with most, then by the group's termination policies.
-std::vector<std::string> ChooseVictims(const v1::AutoScalingGroup& group, InstanceList members,
-                                       size_t count);
+// also by the proxies' word, then from the zone with most, then by the group's termination
+// policies.
+std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScalingGroup& group,
+                                       InstanceList members, size_t count);
 
 // Whether an instance of a lost host no longer counts: it has been Unknown for the patience, and
 // its host was not lost together with most others.

@@ -107,16 +107,45 @@ TEST(ScaleIn, FollowsTheTerminationPolicies) {
     row.mutable_launch_template()->set_version(i == 2 ? 1 : 2);
     members.emplace_back("i-" + std::to_string(i), std::make_shared<v1::Instance>(row));
   }
+  const State state;
+  const Draft draft(state);
+  const Observations seen;
+  const Gates gates(draft, seen, absl::FromUnixSeconds(1'000'000));
   for (const Case& c : cases) {
     v1::AutoScalingGroup group;
     group.add_termination_policies(c.policy);
-    EXPECT_THAT(ChooseVictims(group, members, 1), ElementsAre(c.want)) << c.policy;
+    EXPECT_THAT(ChooseVictims(gates, group, members, 1), ElementsAre(c.want)) << c.policy;
   }
   v1::Instance pending = *members[2].second;
   pending.set_state(v1::INSTANCE_STATE_PENDING);
   members[2].second = std::make_shared<v1::Instance>(pending);
-  EXPECT_THAT(ChooseVictims({}, members, 1), ElementsAre("i-3"))
+  EXPECT_THAT(ChooseVictims(gates, {}, members, 1), ElementsAre("i-3"))
       << "what does not serve goes first";
+}
+
+// It came into service by its process alone, while no proxy was there to ask.
+TEST(ScaleIn, KeepsWhatProxiesFindHealthy) {
+  for (const auto found : {v1::TARGET_STATE_INITIAL, v1::TARGET_STATE_UNHEALTHY}) {
+    SCOPED_TRACE(v1::TargetState_Name(found));
+    World world;
+    world.Host("h1");
+    world.Balanced("tg");
+    world.Template("shop", 1, 0);
+    world.Group("blue", 1, 4, 3, [](auto& row) { row.add_target_groups("tg"); });
+    world.Settle();
+    const std::vector<std::string> ids = world.InService("blue");
+    ASSERT_THAT(ids, SizeIs(3));
+    world.Proxy("p1");
+    world.Step();
+    world.Finds("p1", "tg", ids[0], v1::TARGET_STATE_HEALTHY);
+    world.Finds("p1", "tg", ids[1], v1::TARGET_STATE_HEALTHY);
+    world.Finds("p1", "tg", ids[2], found);
+    world.Step();
+    ASSERT_THAT(world.InService("blue"), SizeIs(3)) << "it has its grace period";
+    world.Desired("blue", 2);
+    world.Step();
+    EXPECT_THAT(world.InService("blue"), ElementsAre(ids[0], ids[1]));
+  }
 }
 
 class Unhealthy : public ::testing::Test, public World {
@@ -195,6 +224,52 @@ TEST_F(Unhealthy, AreForgivenInTheGracePeriod) {
   EXPECT_FALSE(Get<v1::Instance>(id).unhealthy());
   Advance(absl::Seconds(1));
   EXPECT_TRUE(Get<v1::Instance>(id).unhealthy());
+}
+
+// What a proxy said before its session ended may be out of date: checks fail until a process
+// listens.
+TEST_F(Unhealthy, ASilentProxysLastWordEndsNothing) {
+  for (const auto found : {v1::TARGET_STATE_HEALTHY, v1::TARGET_STATE_UNHEALTHY}) {
+    SCOPED_TRACE(v1::TargetState_Name(found));
+    World world;
+    world.Host("h1");
+    world.Proxy("p1");
+    world.Balanced("tg");
+    world.Template("shop", 1, 0);
+    world.Group("blue", 1, 2, 1, [](auto& row) { row.add_target_groups("tg"); });
+    world.Step();
+    const std::string id = world.Pending("blue")[0];
+    world.Runs(id);
+    world.Step();
+    world.Finds("p1", "tg", id, v1::TARGET_STATE_UNHEALTHY);
+    world.Advance(absl::Seconds(29));
+    ProxyObservation& proxy = world.seen.proxies["p1"];
+    proxy.connected = false;
+    world.Advance(absl::Seconds(2));
+    EXPECT_FALSE(world.Get<v1::Instance>(id).unhealthy()) << "silent";
+    EXPECT_LE(world.due, proxy.last_seen + world.seen.patience.proxy_lease);
+    proxy.connected = true;
+    proxy.reported = false;
+    world.Advance(absl::Seconds(1));
+    EXPECT_FALSE(world.Get<v1::Instance>(id).unhealthy()) << "back, and has not reported yet";
+    proxy.reported = true;
+    world.Finds("p1", "tg", id, found);
+    world.Step();
+    EXPECT_EQ(world.Get<v1::Instance>(id).unhealthy(), found == v1::TARGET_STATE_UNHEALTHY);
+    EXPECT_EQ(world.InService("blue").size(), found == v1::TARGET_STATE_HEALTHY ? 1u : 0u);
+  }
+}
+
+TEST_F(Unhealthy, AMajorityOfThoseThatReportNowIsEnough) {
+  Make(3, 2);
+  const std::string bad = InService("blue")[0];
+  Say(bad, 2);
+  seen.proxies["p2"].connected = false;
+  EXPECT_EQ(Step(), 0u) << "one of three says so now";
+  seen.proxies["p2"].connected = true;
+  seen.proxies["p3"].connected = false;
+  Step();
+  EXPECT_TRUE(Get<v1::Instance>(bad).unhealthy()) << "two of three do";
 }
 
 TEST(Hosts, ADrainedHostIsLeftNewBeforeOldBeyondMaxByOne) {

@@ -162,5 +162,25 @@ TEST_F(ControllerTest, WhatItSaidStaysIfTheTargetIsBackByThen) {
   EXPECT_EQ(HealthKept(), 1U);
 }
 
+// What it said in the session before is no answer of this one.
+TEST_F(ControllerTest, AProxyThatIsBackHasReportedWhenItsFullReportCame) {
+  const auto has_reported = [&] { return controller_.engine.seen().proxies.at("p1").reported; };
+  EXPECT_TRUE(has_reported());
+  controller_.proxies.OnClosed(stream_);
+  stream_ = std::make_shared<FakeStream>();
+  controller_.proxies.OnOpened(stream_);
+  proxy::v1::ConnectRequest hello;
+  hello.mutable_hello()->set_proxy("p1");
+  Say(hello);
+  EXPECT_FALSE(has_reported());
+  proxy::v1::ConnectRequest report;
+  report.mutable_health();
+  Say(report);
+  EXPECT_FALSE(has_reported()) << "some targets only";
+  report.mutable_health()->set_full(true);
+  Say(report);
+  EXPECT_TRUE(has_reported());
+}
+
 }  // namespace
 }  // namespace remuda

@@ -37,15 +37,19 @@ std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::I
   if (group == nullptr || group->deleting()) return "its group is being deleted";
   const auto deployment = ActiveDeployment(draft, instance.auto_scaling_group(), nullptr);
   for (const Side& side : SidesOf(draft, instance.auto_scaling_group(), *group, deployment.get())) {
-    int up = 0;
+    // What is on its way up or of a lost host serves nobody for certain: it counts for neither.
+    int in_service = 0;
+    int staying = 0;
     bool is_here = false;
     for (const auto& [other, row] : side.members) {
-      up += IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
       is_here = is_here || other == id;
+      if (row->state() != v1::INSTANCE_STATE_IN_SERVICE) continue;
+      ++in_service;
+      staying += other != id && !row->unhealthy() && !row->terminate_requested();
     }
     if (!is_here) continue;
-    if (up > side.limit) return "more are up than are desired";
-    if (up >= group->max()) {
+    if (staying >= side.limit) return "enough others are in service";
+    if (in_service >= std::max(group->max(), side.desired)) {
       return absl::StrCat("max ", group->max(), " leaves no room for another beside it");
     }
   }

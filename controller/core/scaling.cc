@@ -21,6 +21,8 @@ struct Counts {
   InstanceList swapped;  // up, and to be replaced
   InstanceList unknown;  // of lost hosts, written off
   int in_service = 0;    // of kept
+  int serving = 0;       // of both, in service
+  int asked = 0;         // that a person ends, well, and not gone yet
   int ending = 0;        // unhealthy, and not gone yet
   bool moving = false;   // some are swapped because their host is drained, or for their zone
 };
@@ -51,8 +53,12 @@ Counts CountSide(Pass& pass, const Side& side) {
       counts.unknown.push_back(member);
       continue;
     }
-    if (row.unhealthy() && IsLeavingState(row.state())) ++counts.ending;
+    if (IsLeavingState(row.state())) {
+      counts.ending += row.unhealthy();
+      counts.asked += !row.unhealthy() && row.terminate_requested();
+    }
     if (!unknown && !IsUp(row.state())) continue;
+    counts.serving += row.state() == v1::INSTANCE_STATE_IN_SERVICE && !row.unhealthy();
     const bool move = IsOnDrainedHost(pass.draft, row) || replaced.contains(member.first);
     if (row.unhealthy() || move || row.terminate_requested()) {
       counts.moving = counts.moving || move;
@@ -195,6 +201,11 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
   // it would hold this up for ever.
   int ending = counts.ending;
   const int bound = std::max(1, side.desired / kReplaceShare);
+  const int on_the_way = static_cast<int>(counts.kept.size()) - counts.in_service;
+  // Those that a person ends go one by one, each when what serves leaves no room for the one in its
+  // place: not when that which takes the room is on its way up.
+  int serving = counts.serving;
+  int asked_ending = counts.asked;
   for (const auto& [id, row] : counts.swapped) {
     const bool makes_room =
         !has_room || std::find(launched.would_free.begin(), launched.would_free.end(), id) !=
@@ -203,12 +214,14 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
     const bool pending = row->state() == v1::INSTANCE_STATE_PENDING;
     const bool asked = row->terminate_requested();
     const bool first = (row->unhealthy() && (pending || (makes_room && ending < bound))) ||
-                       // A person wants it gone, room or not.
-                       (asked && (pending || !has_room || launched.has_no_host));
+                       (asked && (pending || (!has_room && serving >= most) ||
+                                  (launched.has_no_host && on_the_way + asked_ending == 0)));
     if (spare <= 0 && !first) continue;
     const bool is_last = spare <= 0 && asked && !pending;
     --spare;
     if (!pending) ++ending;
+    if (!pending && !row->unhealthy()) --serving;
+    asked_ending += asked;
     pass.Drain(id,
                absl::StrCat(row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row),
                             is_last ? "; there is no room to launch its replacement first" : ""),

@@ -268,12 +268,15 @@ TEST_F(CommandsTest, TerminateInstance) {
   EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->desired(), 1);
   ExpectError(Try(Parse<v1::TerminateInstanceRequest>(R"(name: "i-2" decrement_desired: true)")),
               StatusCode::kFailedPrecondition, "", "cannot be lowered below min 1");
-  const auto ended = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-2")"));
-  EXPECT_EQ(ended.state(), v1::INSTANCE_STATE_DRAINING) << "more are up than are desired";
-  EXPECT_TRUE(ended.terminate_requested()) << "a rollback would take it back";
-  ExpectError(Try(Parse<v1::TerminateInstanceRequest>(R"(name: "i-2")")),
+  ExpectError(Try(Parse<v1::TerminateInstanceRequest>(R"(name: "i-1")")),
               StatusCode::kFailedPrecondition, "", "on its way down");
-  // Where another has room beside it, it serves until that one does.
+  // Where another has room beside it, it serves until that one does. What is on its way up, or of a
+  // lost host, takes no room of what serves.
+  PutInstance("i-5", v1::INSTANCE_STATE_PENDING);
+  EXPECT_EQ(
+      Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "instances/i-2")")).state(),
+      v1::INSTANCE_STATE_IN_SERVICE);
+  EXPECT_TRUE(Find<v1::Instance>("i-2")->terminate_requested());
   Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
       R"(auto_scaling_group { name: "blue" max: 4 desired: 2 } update_mask { paths: "max" paths: "desired" })"));
   PutInstance("i-4", v1::INSTANCE_STATE_IN_SERVICE);
@@ -282,6 +285,13 @@ TEST_F(CommandsTest, TerminateInstance) {
   EXPECT_TRUE(marked.terminate_requested());
   EXPECT_NE(LastActivity().find("it is drained when another is in service in its place"),
             std::string::npos);
+  PutInstance("i-6", v1::INSTANCE_STATE_IN_SERVICE);
+  PutInstance("i-7", v1::INSTANCE_STATE_IN_SERVICE);
+  const auto ended = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-6")"));
+  EXPECT_EQ(ended.state(), v1::INSTANCE_STATE_DRAINING);
+  EXPECT_TRUE(ended.terminate_requested()) << "a rollback would take it back";
+  EXPECT_NE(LastActivity().find("it goes first: max 4 leaves no room"), std::string::npos)
+      << LastActivity();
   const auto lost = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-3")"));
   EXPECT_EQ(lost.state(), v1::INSTANCE_STATE_UNKNOWN);
   EXPECT_EQ(lost.state_before_unknown(), v1::INSTANCE_STATE_DRAINING);

@@ -129,6 +129,8 @@ std::string NotReady(Pass& pass, const DeploymentView& view, const Side& side, i
 }
 
 std::string RowUnconfirmed(const Pass& pass, const DeploymentView& view) {
+  // Silence proves nothing.
+  if (std::string who = pass.gates.Silenced(view.group.target_groups()); !who.empty()) return who;
   if (std::string refusal = pass.gates.Refusal(); !refusal.empty()) return refusal;
   return pass.gates.Unconfirmed(pass.draft.CommitOf<Deployment>(view.id));
 }
@@ -175,6 +177,7 @@ bool MayFail(const Pass& pass, const DeploymentView& view) {
 std::string Draining(Pass& pass, const DeploymentView& view, const Side& side) {
   if (side.members.empty()) return "";
   const auto count = static_cast<int64_t>(side.members.size());
+  if (std::string who = pass.gates.Silenced(view.group.target_groups()); !who.empty()) return who;
   if (!side.is_new && IsLettingDown(pass, view)) {
     return absl::StrCat(OnlyHealthy(pass, view), ": ", Counted(count, "old instance"), " ",
                         count == 1 ? "drains" : "drain", " and ", IsOrAre(count),
@@ -266,7 +269,7 @@ std::string Failure(Pass& pass, const DeploymentView& view) {
                         " failed in a row; the last: ", record.last_cause);
   }
   if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING || phase == v1::DEPLOYMENT_PHASE_SHIFTING) {
-    const Time deadline = DeploymentDeadline(view.row);
+    const Time deadline = FromProto(view.row.create_time()) + FromProto(view.row.health_deadline());
     pass.DueAt(deadline);
     if (pass.now >= deadline) {
       return absl::StrCat("not in service and confirmed within ",

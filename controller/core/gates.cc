@@ -1,9 +1,10 @@
 #include "controller/core/gates.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 
 #include <algorithm>
+
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -30,19 +31,14 @@ std::string RefusalOf(const LiveProxy& proxy) {
 // "proxy p2 (silent for 40s)", or "proxies p2 (silent for 40s), p3 (silent for 1h) and 4 more".
 std::string Text(const std::vector<LiveProxy>& proxies, const Observations& seen, Time now) {
   std::vector<std::string> names;
-  for (size_t i = 0; i < std::min(proxies.size(), kLeftOutNamed); ++i) {
-    names.push_back(absl::StrCat(
-        proxies[i].id, " (silent for ",
-        absl::FormatDuration(absl::Trunc(now - LastSeen(seen, proxies[i].seen), absl::Seconds(1))),
-        ")"));
+  for (const LiveProxy& proxy : proxies) {
+    const Duration silent = now - LastSeen(seen, proxy.seen);
+    names.push_back(absl::StrCat(proxy.id, " (silent for ",
+                                 absl::FormatDuration(absl::Trunc(silent, absl::Seconds(1))), ")"));
   }
-  std::string out = names.empty() ? ""
-                                  : absl::StrCat(names.size() == 1 ? "proxy " : "proxies ",
-                                                 absl::StrJoin(names, ", "));
-  if (proxies.size() > kLeftOutNamed) {
-    absl::StrAppend(&out, " and ", proxies.size() - kLeftOutNamed, " more");
-  }
-  return out;
+  if (names.empty()) return "";
+  const char* what = names.size() == 1 ? "proxy " : "proxies ";
+  return absl::StrCat(what, Listed(std::move(names), kLeftOutNamed));
 }
 
 }  // namespace
@@ -60,6 +56,22 @@ bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer) {
                      });
 }
 
+std::set<std::string, std::less<>> LostTogether(std::vector<std::pair<Time, std::string>> lost,
+                                                size_t known, Duration span, size_t least) {
+  std::sort(lost.begin(), lost.end());
+  std::set<std::string, std::less<>> out;
+  size_t end = 0;     // of the span that begins with `first`
+  size_t marked = 0;  // all before it are in `out` or will not be
+  for (size_t first = 0; first < lost.size(); ++first) {
+    while (end < lost.size() && lost[end].first <= lost[first].first + span) ++end;
+    const size_t there = known - first;
+    if (there < least || 2 * (end - first) <= there) continue;
+    for (size_t i = std::max(first, marked); i < end; ++i) out.insert(lost[i].second);
+    marked = end;
+  }
+  return out;
+}
+
 std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer) {
   std::set<std::string> out;
   for (const auto& listener : load_balancer.listeners()) {
@@ -69,7 +81,8 @@ std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer) {
   return out;
 }
 
-Gates::Gates(const Draft& draft, const Observations& seen, Time now) {
+Gates::Gates(const Draft& draft, const Observations& seen, Time now)
+    : loss_span_(seen.patience.proxy_lease + kProxyLossSpan) {
   std::vector<LiveProxy> left_out;  // not live, that is
   draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
     const ProxyObservation* observed = FindProxy(seen, id);
@@ -92,9 +105,7 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now) {
     for (const std::string& target_group : TargetGroupsOf(balancer)) {
       auto& serving = serving_[target_group];
       for (const LiveProxy& proxy : left_out) {
-        if (!Serves(*proxy.row, balancer)) continue;
-        Time& since = cut_off_.emplace(target_group, absl::InfinitePast()).first->second;
-        since = std::max(since, proxy.lease_end);
+        if (Serves(*proxy.row, balancer)) silent_[target_group][proxy.id] = proxy.lease_end;
       }
       for (const LiveProxy& proxy : live_) {
         if (Serves(*proxy.row, balancer) &&
@@ -114,8 +125,37 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now) {
 }
 
 Time Gates::CutOffSince(std::string_view target_group) const {
-  const auto it = cut_off_.find(target_group);
-  return it == cut_off_.end() ? absl::InfinitePast() : it->second;
+  Time since = absl::InfinitePast();
+  if (const auto it = silent_.find(target_group); it != silent_.end()) {
+    for (const auto& [proxy, lease_end] : it->second) since = std::max(since, lease_end);
+  }
+  return since;
+}
+
+std::string Gates::Silenced(
+    const google::protobuf::RepeatedPtrField<std::string>& target_groups) const {
+  std::set<std::string, std::less<>> who;
+  bool is_any_left = true;
+  for (const std::string& target_group : target_groups) {
+    const auto it = silent_.find(target_group);
+    if (it == silent_.end()) continue;
+    const size_t live = Serving(target_group).size();
+    std::vector<std::pair<Time, std::string>> lost;
+    for (const auto& [proxy, lease_end] : it->second) lost.emplace_back(lease_end, proxy);
+    const size_t known = lost.size() + live;
+    if (live == 0) {
+      is_any_left = false;
+      for (const auto& [proxy, lease_end] : it->second) who.insert(proxy);
+    } else {
+      who.merge(LostTogether(std::move(lost), known, loss_span_, 1));
+    }
+  }
+  if (who.empty()) return "";
+  return absl::StrCat(
+      is_any_left ? "more than half of the proxies" : "every proxy", " fell silent (",
+      Listed({who.begin(), who.end()}, kLeftOutNamed),
+      ") and may serve on: no deployment goes on and nothing is ended until "
+      "enough of them are back; `remuda delete proxy NAME` for each that is gone for good");
 }
 
 bool Gates::Confirmed(std::optional<int64_t> commit) const {

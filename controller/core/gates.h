@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controller/core/draft.h"
@@ -31,11 +32,21 @@ struct LiveProxy {
   }
 };
 
+// Proxies whose leases end within this and one lease more fell silent together: longer than it
+// takes until what they may still send to is ended without them.
+inline constexpr Duration kProxyLossSpan = absl::Seconds(60);
+
 // Whether the proxy counts for gates at `now`.
 bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now);
 
 // Whether the proxy's labels hold all that the load balancer selects.
 bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer);
+
+// Of `lost` (when, and who), those that were lost within one span in which more than half of those
+// that were there until then were, out of `known` in all. Nobody, where fewer than `least` were
+// there.
+std::set<std::string, std::less<>> LostTogether(std::vector<std::pair<Time, std::string>> lost,
+                                                size_t known, Duration span, size_t least);
 
 // Ids of the target groups that the load balancer forwards to.
 std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer);
@@ -68,6 +79,11 @@ class Gates {
   // is none.
   Time CutOffSince(std::string_view target_group) const;
 
+  // Why nothing can be proven for a group of these target groups: no live proxy is left of those
+  // that serve one of them, or more than half of those that were live fell silent together. Names
+  // them, and says what to do; empty if enough are live, or if none ever served any.
+  std::string Silenced(const google::protobuf::RepeatedPtrField<std::string>& target_groups) const;
+
   // Whether a load balancer forwards to the target group.
   bool InUse(std::string_view target_group) const;
   // Live proxies that serve a load balancer which forwards to the target group.
@@ -83,7 +99,10 @@ class Gates {
   std::map<std::string, std::vector<const LiveProxy*>, std::less<>> serving_;  // only groups in use
   std::map<std::string, std::set<std::string>, std::less<>> busy_;             // by target
   std::string left_out_;
-  std::map<std::string, Time, std::less<>> cut_off_;  // only groups in use
+  // By target group in use: the proxies that serve it and are not live, and when their leases
+  // ended.
+  std::map<std::string, std::map<std::string, Time>, std::less<>> silent_;
+  Duration loss_span_;
 };
 
 }  // namespace remuda::core

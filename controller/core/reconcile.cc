@@ -45,6 +45,16 @@ bool IsHeldByMassLoss(Pass& pass, const InstanceList& all) {
   });
 }
 
+// Why instances that drain are not ended though nothing else is in the way; empty if none is kept.
+std::string HeldBySilence(const Pass& pass, const v1::AutoScalingGroup& group,
+                          const InstanceList& all) {
+  const bool is_kept = std::any_of(all.begin(), all.end(), [&](const Member& member) {
+    return member.second->state() == v1::INSTANCE_STATE_DRAINING &&
+           IsKeptBySilence(pass, group, *member.second);
+  });
+  return is_kept ? pass.gates.Silenced(group.target_groups()) : "";
+}
+
 // The first instance on its way up that its agent cannot start yet, and why; empty if there is
 // none.
 std::string Hindered(const Pass& pass, const InstanceList& all) {
@@ -77,6 +87,15 @@ void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
                .description = "Could not bring the group to its desired number of instances",
                .cause = shortage.waiting,
                .status = v1::ACTIVITY_STATUS_FAILED});
+  }
+  if (const std::string silence = HeldBySilence(pass, *group, all); !silence.empty()) {
+    if (group->status().waiting().find(silence) == std::string::npos) {
+      pass.Note({.group = group_id,
+                 .description = "Instances that were to be ended are left running",
+                 .cause = silence,
+                 .status = v1::ACTIVITY_STATUS_FAILED});
+    }
+    absl::StrAppend(&shortage.waiting, shortage.waiting.empty() ? "" : "; ", silence);
   }
   v1::AutoScalingGroup after = *group;
   after.mutable_status()->set_waiting(shortage.waiting);

@@ -31,19 +31,8 @@ std::set<std::string, std::less<>> LostWithMost(const Draft& draft, const Observ
       lost.emplace_back(LostAt(seen, id), id);
     }
   });
-  std::sort(lost.begin(), lost.end());
   const Duration span = seen.patience.host_lost_after + seen.patience.replace_lost_after;
-  std::set<std::string, std::less<>> out;
-  size_t end = 0;     // of the span that begins with `first`
-  size_t marked = 0;  // all before it are in `out` or will not be
-  for (size_t first = 0; first < lost.size(); ++first) {
-    while (end < lost.size() && lost[end].first <= lost[first].first + span) ++end;
-    const size_t there = known - first;
-    if (there < kMassLossMinHosts || 2 * (end - first) <= there) continue;
-    for (size_t i = std::max(first, marked); i < end; ++i) out.insert(lost[i].second);
-    marked = end;
-  }
-  return out;
+  return LostTogether(std::move(lost), known, span, kMassLossMinHosts);
 }
 
 }  // namespace

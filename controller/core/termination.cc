@@ -70,6 +70,7 @@ void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
       return;
     }
     if (!busy.empty() && !IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy)) return;
+    if (IsKeptBySilence(pass, group, row)) return;
     const Time kept_until = KeptUntil(pass, group, row);
     pass.DueAt(kept_until);
     if (pass.now < kept_until) return;
@@ -117,6 +118,11 @@ void BoundHistory(Pass& pass, const std::string& group_id) {
 }
 
 }  // namespace
+
+bool IsKeptBySilence(const Pass& pass, const v1::AutoScalingGroup& group, const v1::Instance& row) {
+  return row.has_start_time() && !group.deleting() && !row.unhealthy() &&
+         !pass.gates.Silenced(group.target_groups()).empty();
+}
 
 void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group) {
   const std::string keeper = KeepsOld(pass, group_id);

@@ -13,6 +13,11 @@ namespace remuda::core {
 // terminated; old history is deleted.
 void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group);
 
+// Whether the instance, which drains, is left running because the proxies that may still send to it
+// fell silent together (Gates::Silenced): only they could say that they do not. One that fails
+// serves nobody, and one of a group that is being deleted shall not.
+bool IsKeptBySilence(const Pass& pass, const v1::AutoScalingGroup& group, const v1::Instance& row);
+
 // Targets registered by hand whose draining is over are deleted.
 void DrainedTargets(Pass& pass);
 

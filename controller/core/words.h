@@ -3,11 +3,13 @@
 #pragma once
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/time/time.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace remuda::core {
 
@@ -23,6 +25,14 @@ inline std::string PluralOf(std::string_view noun) {
 // "1 instance", "2 old instances"; 0 is plural.
 inline std::string Counted(int64_t count, std::string_view noun) {
   return absl::StrCat(count, " ", count == 1 ? std::string(noun) : PluralOf(noun));
+}
+
+// "a, b", or "a, b and 3 more" where there are more than `most`.
+inline std::string Listed(std::vector<std::string> names, size_t most) {
+  const size_t more = names.size() > most ? names.size() - most : 0;
+  names.resize(names.size() - more);
+  return absl::StrCat(absl::StrJoin(names, ", "),
+                      more == 0 ? "" : absl::StrCat(" and ", more, " more"));
 }
 
 // The verb for a number of things: "is" or "are".

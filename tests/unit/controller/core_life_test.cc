@@ -107,9 +107,12 @@ TEST(Life, WaitsForRequestsInFlightUntilTheDelayIsOver) {
 
 TEST(Life, ASilentProxyIsWaitedForUntilItsLeaseIsOver) {
   World world = Shop(2);
+  world.Proxy("p2");
+  world.Settle();
   world.seen.proxies["p1"].connected = false;
   world.Desired("blue", 1);
   world.Step();
+  world.Confirm();
   const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
   world.Advance(absl::Seconds(14));
   EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_DRAINING);
@@ -124,12 +127,15 @@ TEST(Life, ASilentProxyIsWaitedForUntilItsLeaseIsOver) {
 
 TEST(Life, NothingIsKeptForAProxyThatIsCutOffBeyondTheGroupsRoom) {
   World world = Shop(2);
+  world.Proxy("p2");
+  world.Settle();
   world.seen.proxies["p1"].connected = false;
   world.Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
     row.set_desired(1);
     row.set_max(1);
   });
   world.Step();
+  world.Confirm();
   const std::string id = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING})[0];
   world.Advance(absl::Seconds(15));
   EXPECT_EQ(world.Get<v1::Instance>(id).state(), v1::INSTANCE_STATE_STOPPING);
@@ -238,6 +244,51 @@ TEST(Life, OneThatAPersonEndsGoesFirstWhereNothingHasRoomBesideIt) {
   EXPECT_EQ(world.Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
   EXPECT_THAT(world.LastActivity("Draining").cause(),
               HasSubstr("there is no room to launch its replacement first"));
+}
+
+// Several at once: each goes when another serves in its place, as far as max allows.
+TEST(Life, ThoseThatAPersonEndsAreReplacedBeforeTheyGo) {
+  World world;
+  for (const char* host : {"h1", "h2", "h3"}) world.Host(host);
+  world.Proxy("p1");
+  world.Balanced("tg");
+  world.Template("shop", 1, 0);
+  world.Group("blue", 1, 3, 2, [](auto& row) { row.add_target_groups("tg"); });
+  world.Settle();
+  const auto asked = world.InService("blue");
+  for (const std::string& id : asked) {
+    world.Edit<v1::Instance>(id, [](auto& row) { row.set_terminate_requested(true); });
+    world.Step();
+  }
+  EXPECT_EQ(world.InService("blue"), asked) << "max has room for one, which is on its way up";
+  ASSERT_THAT(world.Pending("blue"), SizeIs(1));
+  for (int replaced = 1; replaced <= 2; ++replaced) {
+    SCOPED_TRACE(replaced);
+    const std::string fresh = world.Pending("blue")[0];
+    world.Runs(fresh);
+    world.Step();
+    world.Finds("p1", "tg", fresh, v1::TARGET_STATE_HEALTHY);
+    world.Step();
+    EXPECT_THAT(world.InService("blue"), SizeIs(2));
+    EXPECT_THAT(world.Ids("blue", {v1::INSTANCE_STATE_DRAINING}), SizeIs(replaced));
+  }
+  world.Settle();
+  EXPECT_THAT(world.InService("blue"), SizeIs(2));
+}
+
+TEST(Life, ThoseThatAPersonEndsGoOneByOneWhereNothingHasRoom) {
+  World world = Shop(2);  // as many as max
+  const auto asked = world.InService("blue");
+  for (const std::string& id : asked) {
+    world.Edit<v1::Instance>(id, [](auto& row) { row.set_terminate_requested(true); });
+    world.Step();
+  }
+  EXPECT_THAT(world.Ids("blue", {v1::INSTANCE_STATE_DRAINING}), ElementsAre(asked[0]));
+  EXPECT_THAT(world.InService("blue"), ElementsAre(asked[1])) << "the other is being replaced";
+  world.Settle();
+  const auto fresh = world.InService("blue");
+  EXPECT_THAT(fresh, SizeIs(2));
+  EXPECT_THAT(fresh, ::testing::Not(::testing::Contains(asked[1])));
 }
 
 // What each launch is for, from the first crash on: none is named twice, nor an earlier one again.

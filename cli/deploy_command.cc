@@ -240,11 +240,35 @@ ExitCode Steer(Context& context, const SteerOptions& options, Method method) {
   return ExitCode::kOk;
 }
 
+// What a rollback of the group comes to while one of its deployments is being undone: that goes on.
+// Who names it itself wants it to go back; who names the group asks for the same again. Nothing if
+// it is to be asked for.
+absl::StatusOr<std::optional<v1::Deployment>> UndoneAlready(const ControllerClient& client,
+                                                            const std::string& word,
+                                                            const std::string& name) {
+  if (word.ends_with(ShortId(name))) return std::nullopt;
+  const auto found = GetResource(client, KindId::kDeployment, ShortId(name));
+  if (!found.ok()) return found.status();
+  const auto& newest = static_cast<const v1::Deployment&>(**found);
+  if (newest.rollback_of().empty() || HasEnded(newest)) return std::nullopt;
+  return newest;
+}
+
 ExitCode RunRollback(Context& context, const SteerOptions& options) {
   InterruptFlag interrupt;
   const ControllerClient client(context.settings);
   const auto name = FindDeployment(client, options.name);
   if (!name.ok()) return Fail(context, name.status());
+  const auto undone = UndoneAlready(client, options.name, *name);
+  if (!undone.ok()) return Fail(context, undone.status());
+  if (undone->has_value()) {
+    if (options.detach) {
+      PrintStarted(context, **undone);
+      return ExitCode::kOk;
+    }
+    return WatchDeploymentToEnd(context, client, **undone, v1::DEPLOYMENT_PHASE_SUCCEEDED,
+                                interrupt);
+  }
   v1::RollbackDeploymentRequest request;
   request.set_name(*name);
   request.set_reason(options.reason);

@@ -65,8 +65,10 @@ void Announce(Pass& pass, const DeploymentView& view) {
   after.set_activity(pass.Note(
       {.group = view.group_id,
        .deployment = view.id,
-       .description = absl::StrCat("Deploying ", TextOf(view.row.to()), " in place of ",
-                                   TextOf(view.row.from())),
+       .description = IsBackToServing(view.row)
+                          ? absl::StrCat("Going back to ", TextOf(view.row.to()))
+                          : absl::StrCat("Deploying ", TextOf(view.row.to()), " in place of ",
+                                         TextOf(view.row.from())),
        .cause = after.rollback_of().empty()
                     ? "a deployment was asked for"
                     : absl::StrCat("deployment ", after.rollback_of(), " is to be undone"),
@@ -80,6 +82,12 @@ void SetTemplate(Pass& pass, const DeploymentView& view, const v1::LaunchTemplat
   *after.mutable_launch_template() = launch;
   after.set_launch_template_set_by(view.id);
   pass.Put(view.group_id, std::move(after));
+}
+
+// The same for what served before the deployment: where the group names it, whoever set it did.
+void ReturnTemplate(Pass& pass, const DeploymentView& view) {
+  const v1::LaunchTemplateRef& before = view.row.from();
+  if (!IsSame(view.group.launch_template(), before)) SetTemplate(pass, view, before);
 }
 
 // Gives the traffic to one side and keeps it from the other.
@@ -121,6 +129,14 @@ void Advance(Pass& pass, const DeploymentView& view) {
     case v1::DEPLOYMENT_PHASE_LAUNCHING: {
       const int enough = EnoughToShift(pass, view);
       MoveTraffic(pass, view, view.new_side, view.old_side);
+      if (IsBackToServing(view.row)) {
+        ReturnTemplate(pass, view);
+        Enter(pass, view, v1::DEPLOYMENT_PHASE_SUCCEEDED,
+              absl::StrCat("it served already, and every live proxy finds ",
+                           Counted(enough, "instance"), " healthy"),
+              "");
+        return;
+      }
       Enter(pass, view, v1::DEPLOYMENT_PHASE_SHIFTING,
             enough == view.new_side.desired
                 ? absl::StrCat("every live proxy finds all of ", Counted(enough, "new instance"),
@@ -179,12 +195,20 @@ bool IsRollback(DeploymentPhase phase) {
          phase == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING;
 }
 
+// Whether a failure of the deployment is left to a person. Not that of a rollback which has moved
+// nothing yet: it has nothing to lose, and launching what fails leads nowhere.
+bool WaitsForAPerson(const Deployment& deployment) {
+  return deployment.automatic_rollback_disabled() &&
+         (deployment.rollback_of().empty() || deployment.phase() != v1::DEPLOYMENT_PHASE_LAUNCHING);
+}
+
 }  // namespace
 
 Time DeploymentDeadline(const Deployment& deployment) {
   switch (deployment.phase()) {
     case v1::DEPLOYMENT_PHASE_LAUNCHING:
     case v1::DEPLOYMENT_PHASE_SHIFTING:
+      if (WaitsForAPerson(deployment)) return absl::InfiniteFuture();
       return FromProto(deployment.create_time()) + FromProto(deployment.health_deadline());
     case v1::DEPLOYMENT_PHASE_BAKING:
       return FromProto(deployment.shift_confirmed_time()) +
@@ -201,7 +225,7 @@ std::string DeploymentWaiting(Pass& pass, const Deployment& deployment,
   if (deployment.paused()) return "it is paused";
   const auto view = Look(pass, deployment, deployment_id);
   if (!view.has_value()) return "";
-  if (deployment.automatic_rollback_disabled()) {
+  if (WaitsForAPerson(deployment)) {
     if (const std::string failure = Failure(pass, *view); !failure.empty()) {
       return absl::StrCat(failure, "; automatic rollback is off: `remuda deployment rollback ",
                           std::string(deployment_id), "` goes back");
@@ -224,10 +248,10 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
     Announce(pass, view);
     return;
   }
-  if (IsRollback(row->phase())) SetTemplate(pass, view, row->from());
+  if (IsRollback(row->phase())) ReturnTemplate(pass, view);
   if (row->paused()) return;
   if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) TakeBack(pass, view);
-  if (!row->automatic_rollback_disabled()) {
+  if (!WaitsForAPerson(*row)) {
     if (const std::string why = Failure(pass, view); !why.empty()) {
       Enter(pass, view,
             row->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING

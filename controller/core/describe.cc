@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "controller/core/gates.h"
 #include "controller/core/members.h"
 #include "controller/core/reconcile_pass.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -62,6 +64,28 @@ void Fill(const Side& side, v1::DeploymentSide& out) {
   out.set_pending(numbers.pending);
   out.set_in_service(numbers.in_service);
   out.set_terminating(numbers.terminating);
+}
+
+// Instances that may well serve but count neither as in service nor as lost, for their hosts are
+// silent: "2 instances (i-1, i-2) are unknown: their hosts h1, h2 are silent"; empty if there are
+// none.
+std::string UnknownOf(const std::vector<Side>& sides) {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> ids;
+  std::set<std::string> hosts;
+  for (const Side& side : sides) {
+    for (const auto& [id, row] : side.members) {
+      if (row->state() != v1::INSTANCE_STATE_UNKNOWN) continue;
+      ids.push_back(id);
+      hosts.insert(row->host());
+    }
+  }
+  if (ids.empty()) return "";
+  const auto count = static_cast<int64_t>(ids.size());
+  return absl::StrCat(Counted(count, "instance"), " (", Listed(std::move(ids), kNamed), ") ",
+                      IsOrAre(count),
+                      " unknown, and may serve on: ", Listed({hosts.begin(), hosts.end()}, kNamed),
+                      hosts.size() == 1 ? " is" : " are", " silent");
 }
 
 std::vector<v1::RunningVersion> RunningOf(const InstanceList& members) {
@@ -123,7 +147,11 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
   Draft copy = draft;  // a pass could edit; this one only looks
   Pass pass(copy, seen, now);
   out.set_waiting(DeploymentWaiting(pass, deployment, ShortNameOf(deployment.name())));
-  if (const Time deadline = DeploymentDeadline(deployment); deadline != absl::InfiniteFuture()) {
+  if (const std::string unknown = UnknownOf(sides); !unknown.empty()) {
+    out.set_waiting(absl::StrCat(out.waiting(), out.waiting().empty() ? "" : "; ", unknown));
+  }
+  const Time deadline = DeploymentDeadline(deployment);
+  if (!deployment.paused() && now < deadline && deadline != absl::InfiniteFuture()) {
     *out.mutable_deadline_time() = ToProto(deadline);
   }
   return out;

@@ -162,6 +162,11 @@ absl::StatusOr<v1::Deployment> Undo(Draft& draft, const Row<v1::Deployment>& row
                      NameOf<v1::Deployment>(done.rollback_of()), ", and ", TextOf(done.to()),
                      " runs; deploy ", TextOf(done.from()), " if you want it again"));
   }
+  if (IsBackToServing(done)) {
+    return FailedPrecondition(
+        "NOTHING_TO_UNDO", absl::StrCat(done.name(), " ended another and moved no traffic from ",
+                                        TextOf(done.to()), "; deploy the version that you want"));
+  }
   if (!IsSame(group->launch_template(), done.to()) && !IsRun(draft, group_id, done.to())) {
     return FailedPrecondition(
         "VERSION_MOVED_ON",
@@ -219,11 +224,15 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::CreateDeploymentR
   const auto active = MayBegin(draft, group_id, request.supersede());
   if (!active.ok()) return active.status();
   *value.mutable_from() = RunsBeside(draft, group_id, *group, value.to());
-  if (IsSame(value.from(), value.to())) {
+  // What the deployment that is superseded kept from traffic does not count as running: then this
+  // one is back to what serves.
+  const bool is_back = IsBackToServing(value);
+  if (is_back && !active->has_value()) {
     return FailedPrecondition(
         "SAME_VERSION", absl::StrCat(group->name(), " runs ", TextOf(value.to()), " already"));
   }
-  const std::string what = absl::StrCat(TextOf(value.from()), " -> ", TextOf(value.to()));
+  const std::string what =
+      absl::StrCat(is_back ? "back to " : TextOf(value.from()) + " -> ", TextOf(value.to()));
   const std::string id = Begin(draft, group_id, std::move(value), context);
   if (active->has_value()) Supersede(draft, **active, id, context);
   v1::Deployment answer = Answer<v1::Deployment>(draft, context, id);
@@ -281,7 +290,7 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
                                                               row->value->rollback_reason()));
   }
   // A rollback is under way: asked for again it is what it is.
-  if (IsRollingBack(phase) || !row->value->rollback_of().empty()) {
+  if (IsRollingBack(phase)) {
     return Answer<v1::Deployment>(draft, context, row->id);
   }
   v1::Deployment value = *row->value;

@@ -38,6 +38,12 @@ void AddNewSide(const v1::Deployment& deployment, std::vector<Side>& sides) {
   new_side.is_new = true;
   new_side.deployment = id;
   if (!serves_new) new_side.withheld_by = id;
+  // Back to the only version that serves: what is launched of it serves at once, as without a
+  // deployment.
+  if (IsBackToServing(deployment) && deployment.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
+    new_side.withheld_by = "";
+    old_side.desired = old_side.limit = 0;
+  }
   if (deployment.phase() == v1::DEPLOYMENT_PHASE_DRAINING) old_side.desired = old_side.limit = 0;
   if (deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) {
     new_side.desired = new_side.limit = 0;
@@ -107,6 +113,10 @@ std::string TextOf(const v1::LaunchTemplateRef& ref) {
   return absl::StrCat(ref.name(), ":", ref.version());
 }
 
+bool IsBackToServing(const v1::Deployment& deployment) {
+  return IsSame(deployment.from(), deployment.to());
+}
+
 bool IsUp(v1::InstanceState state) {
   return state == v1::INSTANCE_STATE_PENDING || state == v1::INSTANCE_STATE_PENDING_WAIT ||
          state == v1::INSTANCE_STATE_IN_SERVICE || state == v1::INSTANCE_STATE_STANDBY;
@@ -145,7 +155,8 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
     Side& side = part == Part::kLeft ? left : sides[part == Part::kNew ? 1 : 0];
     side.members.push_back(std::move(member));
   }
-  if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
+  if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING &&
+      !IsBackToServing(*deployment)) {
     sides[0].desired = std::max(0, desired - incumbents.up);
     sides[0].limit = std::max(0, desired - incumbents.serving);
   }

@@ -28,6 +28,10 @@ std::vector<std::string> DeploymentsOf(const Draft& draft, std::string_view grou
 
 bool IsSame(const v1::LaunchTemplateRef& a, const v1::LaunchTemplateRef& b);
 
+// Whether it only ends another deployment: nothing but its version serves, so it moves no traffic.
+// It has ended once every live proxy finds its instances healthy, and if it fails, all stays.
+bool IsBackToServing(const v1::Deployment& deployment);
+
 // "shop:2".
 std::string TextOf(const v1::LaunchTemplateRef& ref);
 

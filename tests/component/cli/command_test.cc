@@ -278,6 +278,19 @@ TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
               StartsWith("name: \"deployments/blue-1\" reason: \"why not\""));
 }
 
+// Asked for again of the group, a rollback is what it is; by its name it is led out of.
+TEST_F(CommandTest, ARollbackOfTheGroupDoesNotUndoTheOneUnderWay) {
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  state().deployment.set_rollback_of("blue-0");
+  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_SUCCEEDED));
+  Finished finished = Run({"deployment", "rollback", "asg/blue"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(controller_.Requests("RollbackDeployment"), SizeIs(0));
+  finished = Run({"deployment", "rollback", "blue-1", "--detach"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(controller_.Requests("RollbackDeployment"), SizeIs(1));
+}
+
 TEST_F(CommandTest, CtrlCStopsWatchingAndSaysHowToGoOn) {
   state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
   state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_BAKING));

@@ -100,6 +100,24 @@ TEST_F(DeploymentsTest, OneDeploymentAGroup) {
               StatusCode::kFailedPrecondition, "", "is under way");
 }
 
+// The version that serves may be wanted again while a deployment away from it is under way.
+TEST_F(DeploymentsTest, SupersedeBackToWhatServes) {
+  MakeVersion2();
+  auto back = Parse<v1::CreateDeploymentRequest>(
+      R"(deployment { auto_scaling_group: "blue" to { name: "shop" version: 1 } } supersede: true)");
+  ExpectError(Try(back), StatusCode::kFailedPrecondition, "", "runs shop:1 already");
+  Deploy();
+  const auto made = Do<v1::Deployment>(back);
+  EXPECT_EQ(made.name(), "deployments/blue-2");
+  EXPECT_EQ(made.to().version(), 1);
+  EXPECT_EQ(LastActivity(), "Began deployments/blue-2: back to shop:1 | a person asked for it");
+  EXPECT_EQ(Find<v1::Deployment>("blue-1")->phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  // There is nothing that its rollback could return to.
+  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")")),
+              StatusCode::kFailedPrecondition, "", "moved no traffic from shop:1");
+}
+
 TEST_F(DeploymentsTest, RollbackByPhase) {
   struct Case {
     v1::DeploymentPhase from;
@@ -159,9 +177,12 @@ TEST_F(DeploymentsTest, ARollbackIsNotUndone) {
   Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
       R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })"));
   Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")"));
-  const auto again = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")"));
-  EXPECT_EQ(again.name(), "deployments/blue-2");
-  EXPECT_EQ(again.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "it is the rollback";
+  // While it is under way it leads out of it.
+  for (int twice = 0; twice < 2; ++twice) {
+    const auto back = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")"));
+    EXPECT_EQ(back.name(), "deployments/blue-2");
+    EXPECT_EQ(back.phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+  }
   SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SUCCEEDED);
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")")),
               StatusCode::kFailedPrecondition, "", "is itself the rollback of deployments/blue-1");

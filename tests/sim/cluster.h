@@ -103,6 +103,7 @@ class Cluster {
   void CheckOverdue();
   void CheckMassLoss();
   bool IsLive(const ProxyPart& part) const;
+  bool IsSilenced() const;
   void CheckCounts();
   void CheckPick(ProxyPart& part, const core::TargetId& target);
   std::string CheckRest() const;

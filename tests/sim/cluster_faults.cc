@@ -151,7 +151,7 @@ void Cluster::Trouble() {
   scheduler_.After(random_.Between(Milliseconds(200), Seconds(6)), [this] { Trouble(); });
   auto host = std::next(hosts_.begin(), random_.Below(static_cast<int>(hosts_.size())));
   auto proxy = std::next(proxies_.begin(), random_.Below(static_cast<int>(proxies_.size())));
-  switch (random_.Below(calm_ ? 7 : 14)) {
+  switch (random_.Below(calm_ ? 7 : 15)) {
     case 0:
     case 1:
     case 2:
@@ -188,6 +188,10 @@ void Cluster::Trouble() {
     case 13:  // a version that worked does not any more, for whoever starts it: no way back to it
       behaviours_[1 + random_.Below(2)] =
           random_.OneIn(2) ? Behaviour::kNeverHealthy : Behaviour::kExitsAtStart;
+      return;
+    case 14:  // all proxies are cut off at once, and serve on
+      for (auto& [name, part] : proxies_) Break(part);
+      scheduler_.After(random_.Between(Seconds(10), Seconds(60)), [this] { Reconnect(); });
       return;
     case 8:
     case 9: {

@@ -41,6 +41,18 @@ bool Cluster::IsLive(const ProxyPart& part) const {
   return part.session->open || scheduler_.now() < contact + seen_.patience.proxy_lease;
 }
 
+// Whether most of the proxies that joined are silent. They are never away for longer than what
+// counts as together.
+bool Cluster::IsSilenced() const {
+  size_t joined = 0;
+  size_t live = 0;
+  for (const auto& [name, part] : proxies_) {
+    joined += state_.Find<v1::Proxy>(name) != nullptr;
+    live += IsLive(part);
+  }
+  return 2 * live < joined;
+}
+
 // No phase is left before every live proxy has in force what the phase did, or finds the new
 // instances healthy.
 void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
@@ -59,6 +71,9 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
        from == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING) &&
       (is == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING || is == v1::DEPLOYMENT_PHASE_ROLLED_BACK) &&
       !now.rollback_reason().starts_with("superseded");
+  if ((shifts || shifted || back) && IsSilenced()) {
+    Complain(absl::StrCat(id, " goes on though most of the proxies are silent"));
+  }
   const std::string to = "blue/" + core::TextOf(now.to());
   const int desired = core::DesiredOf(**state_.Find<v1::AutoScalingGroup>("blue"));
   for (const auto& [name, part] : proxies_) {
@@ -145,6 +160,10 @@ void Cluster::CheckMassLoss() {
 // have time.
 void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
   stopping_since_[id] = scheduler_.now();
+  if (row.has_start_time() && !row.unhealthy() && IsSilenced()) {
+    Complain(absl::StrCat(id, " (", row.state_reason(),
+                          ") is stopped though most of the proxies are silent"));
+  }
   const core::TargetId target{"tg", id};
   const auto delay = core::FromProto((*state_.Find<v1::TargetGroup>("tg"))->deregistration_delay());
   for (const auto& [name, part] : proxies_) {
@@ -255,6 +274,7 @@ void Cluster::CheckPick(ProxyPart& part, const core::TargetId& target) {
   std::string id;
   const auto deployment = core::ActiveDeployment(core::Draft(state_), "blue", &id);
   if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING &&
+      !core::IsBackToServing(*deployment) &&
       core::IsSame(row.launch_template(), deployment->to()) &&
       core::FromProto(row.create_time()) >= core::FromProto(deployment->create_time())) {
     Complain(absl::StrCat(part.proxy->name(), " sends to ", target.second, " of ",

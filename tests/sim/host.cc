@@ -75,6 +75,8 @@ void Host::Run(const std::string& id) {
   Process& process = processes_.at(id);
   for (const auto& [other_id, other] : processes_) {
     if (other_id != id && other.Alive() && other.status.port() == process.status.port()) {
+      // As the agent does: one that was started again while there was no controller is ended first.
+      if (other.stop_asked) return Later(id, Milliseconds(100), [this, id](Process&) { Run(id); });
       complain_(id + " and " + other_id + " want port " + std::to_string(process.status.port()) +
                 " of " + name_);
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -57,13 +58,23 @@ struct Incumbents {
   int up = 0;
   int serving = 0;
 
-  void Count(const v1::Instance& row) {
+  void Count(const v1::Instance& row, bool is_leaving) {
     if (IsWithheld(row) || row.unhealthy()) return;
     up += IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN;
-    // Not of a silent host: others may have taken its place already.
-    serving += row.state() == v1::INSTANCE_STATE_IN_SERVICE;
+    // Not of a silent host, nor one that is about to be drained: others may have taken its place
+    // already.
+    serving += row.state() == v1::INSTANCE_STATE_IN_SERVICE && !is_leaving;
   }
 };
+
+// Instances of which another takes the place, for the zones.
+std::set<std::string_view> ReplacedOf(const InstanceList& all) {
+  std::set<std::string_view> out;
+  for (const auto& [id, row] : all) {
+    if (IsUp(row->state())) out.insert(row->replaces());
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -113,6 +124,11 @@ std::string TextOf(const v1::LaunchTemplateRef& ref) {
   return absl::StrCat(ref.name(), ":", ref.version());
 }
 
+bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
+  const auto host = draft.Find<v1::Host>(instance.host());
+  return host != nullptr && host->schedule() == v1::HOST_SCHEDULE_DRAINING;
+}
+
 bool IsBackToServing(const v1::Deployment& deployment) {
   return IsSame(deployment.from(), deployment.to());
 }
@@ -146,12 +162,17 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
   if (deployment != nullptr) AddNewSide(*deployment, sides);
   Side left;
   Incumbents incumbents;
-  for (Member& member : draft.InstancesOfGroup(id)) {
+  InstanceList all = draft.InstancesOfGroup(id);
+  const std::set<std::string_view> replaced = ReplacedOf(all);
+  for (Member& member : all) {
     const v1::Instance& row = *member.second;
     if (row.state() == v1::INSTANCE_STATE_TERMINATED) continue;
     const Part part = PartOf(row, deployment);
     if (part == Part::kLeft) left.launch = row.launch_template();
-    if (part == Part::kNew) incumbents.Count(row);
+    if (part == Part::kNew) {
+      incumbents.Count(row, row.terminate_requested() || replaced.contains(member.first) ||
+                                IsOnDrainedHost(draft, row));
+    }
     Side& side = part == Part::kLeft ? left : sides[part == Part::kNew ? 1 : 0];
     side.members.push_back(std::move(member));
   }

@@ -51,6 +51,9 @@ inline bool IsWithheld(const v1::Instance& instance) { return !instance.withheld
 // Whether it has a share of the traffic, as far as its row says.
 bool IsServing(const v1::Instance& instance);
 
+// Whether a person drains its host.
+bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance);
+
 // A part of a group that is kept at a number of its own: all of it without a deployment, or what a
 // deployment moves from or to.
 struct Side {

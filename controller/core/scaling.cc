@@ -27,11 +27,6 @@ struct Counts {
   bool moving = false;   // some are swapped because their host is drained, or for their zone
 };
 
-bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
-  const auto host = draft.Find<v1::Host>(instance.host());
-  return host != nullptr && host->schedule() == v1::HOST_SCHEDULE_DRAINING;
-}
-
 // Instances whose place others that are up take in another zone.
 std::set<std::string_view> ReplacedIn(const Side& side) {
   std::set<std::string_view> out;
@@ -115,7 +110,10 @@ std::vector<LaunchCause> CausesByFailure(const Pass& pass, const std::string& gr
 std::vector<LaunchCause> LaunchCauses(const Pass& pass, const std::string& group_id,
                                       const Side& side, const Counts& counts) {
   std::vector<LaunchCause> causes = CausesByFailure(pass, group_id, side, counts);
+  std::set<std::string_view> served;  // by one that is up
+  for (const auto& [id, row] : counts.kept) served.insert(row->launched_for());
   for (const auto& [id, row] : counts.swapped) {
+    if (served.contains(id)) continue;
     const std::string why = row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row);
     causes.push_back({absl::StrCat("instance ", id, " is to be replaced: ", why), id});
   }

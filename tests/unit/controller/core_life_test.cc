@@ -276,6 +276,21 @@ TEST(Life, ThoseThatAPersonEndsAreReplacedBeforeTheyGo) {
   EXPECT_THAT(world.InService("blue"), SizeIs(2));
 }
 
+TEST(Life, EachThatAPersonEndsHasALaunchOfItsOwn) {
+  World world = Shop(2);
+  world.Template("shop", 1, 0);
+  world.Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.set_max(4); });
+  const auto asked = world.InService("blue");
+  std::vector<std::string> served;
+  for (const std::string& id : asked) {
+    world.Edit<v1::Instance>(id, [](auto& row) { row.set_terminate_requested(true); });
+    world.Step();
+    served.push_back(world.Get<v1::Instance>(world.Pending("blue").back()).launched_for());
+  }
+  EXPECT_EQ(world.InService("blue"), asked);
+  EXPECT_EQ(served, asked);
+}
+
 TEST(Life, ThoseThatAPersonEndsGoOneByOneWhereNothingHasRoom) {
   World world = Shop(2);  // as many as max
   const auto asked = world.InService("blue");

@@ -241,6 +241,32 @@ TEST_F(Mixed, OneThatIsReplacedServesUntilItsReplacementOfTheNewVersionDoes) {
   EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
 }
 
+// One of the new version that is to be ended does not let an old one go: its replacement is kept
+// from traffic until the shift.
+TEST_F(Mixed, WhatIsAboutToGoStandsForNothingThatServes) {
+  for (const char* host : {"h3", "h4", "h5", "h6"}) Host(host);
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.set_max(5); });
+  Desired("blue", 3);
+  Settle();
+  Refer(2);
+  Killed(InService("blue")[0]);
+  Settle();
+  Refer(1);
+  Desired("blue", 4);
+  Settle();
+  const auto incumbents = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE);
+  ASSERT_THAT(incumbents, SizeIs(3));
+  Edit<v1::Instance>(incumbents[0], [](auto& row) { row.set_terminate_requested(true); });
+  Desired("blue", 3);
+  Create(1);
+  NewOnesAreHealthy();
+  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  int serving = 0;
+  for (const auto& [id, row] : state.All<v1::Instance>()) serving += IsServing(*row);
+  EXPECT_EQ(serving, 3);
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+}
+
 TEST_F(Mixed, AClockThatWasSetBackMakesNoBakeLonger) {
   Create(2);
   UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);

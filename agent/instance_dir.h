@@ -38,6 +38,7 @@ inline constexpr char kLogSegmentBytes[] = "log_segment_bytes";
 inline constexpr char kLogSegments[] = "log_segments";
 // running
 inline constexpr char kBootId[] = "boot_id";
+inline constexpr char kLock[] = "lock";  // FileId of the lock that the shim holds
 inline constexpr char kShimPid[] = "shim_pid";
 inline constexpr char kShimStart[] = "shim_start";
 inline constexpr char kAppPid[] = "app_pid";

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,6 +29,12 @@ std::string ReadSmall(const char* path) {
 void Fd::Reset(int fd) {
   if (fd_ >= 0) close(fd_);
   fd_ = fd;
+}
+
+std::string FileId(int fd) {
+  struct stat st {};
+  if (fstat(fd, &st) != 0) return {};
+  return std::to_string(st.st_dev) + ":" + std::to_string(st.st_ino);
 }
 
 std::string BootId() {

@@ -38,6 +38,10 @@ class Fd {
   int fd_ = -1;
 };
 
+// Names an open file: the same for all that have it open in one boot, another for each copy. Empty
+// if it cannot be told.
+std::string FileId(int fd);
+
 // The kernel's random id of this boot; empty if it cannot be read.
 std::string BootId();
 

@@ -129,6 +129,7 @@ class Shim {
     if (!shim || !app) return ESRCH;
     Record record;
     record.Add(key::kBootId, BootId());
+    record.Add(key::kLock, FileId(kShimLockFd));
     record.Add(key::kShimPid, getpid());
     record.Add(key::kShimStart, static_cast<int64_t>(shim->start_ticks));
     record.Add(key::kAppPid, app_pid_);

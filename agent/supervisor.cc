@@ -39,6 +39,23 @@ ProcessName ShimName(const Record& running) {
           static_cast<uint64_t>(running.Number(key::kShimStart)), running.Text(key::kBootId)};
 }
 
+// Whether the record was written in another directory, of which this one is a copy: nothing that it
+// names belongs here.
+bool IsCopied(const InstanceDir& dir, const Record& running) {
+  const Fd lock(open(dir.Lock().c_str(), O_RDONLY | O_CLOEXEC));
+  const std::string here = FileId(lock.get());
+  std::string written = running.Text(key::kLock);
+  if (written.empty()) {
+    // By an older shim, which has its lock open for as long as it lives.
+    if (!OpenProcess(ShimName(running)).valid()) return false;
+    const Fd held(
+        open(absl::StrCat("/proc/", running.Number(key::kShimPid), "/fd/", kShimLockFd).c_str(),
+             O_RDONLY | O_CLOEXEC));
+    written = FileId(held.get());
+  }
+  return !here.empty() && !written.empty() && written != here;
+}
+
 RunEnd EndFrom(const Record& exit) {
   RunEnd end;
   end.code = static_cast<int>(exit.Number(key::kCode));
@@ -182,7 +199,8 @@ void Supervisor::Adopt(const std::string& id) {
   const bool nobody_there = LockInstance(dir).ok();
   const auto running = Record::ReadFrom(dir.Running());
   const auto exit = Record::ReadFrom(dir.Exit());
-  if (running) LoadRunning(id, *running);
+  const bool is_copied = running && IsCopied(dir, *running);
+  if (running && !is_copied) LoadRunning(id, *running);
   // Even of one that never ran: it keeps its port.
   if (const auto how = Record::ReadFrom(dir.Run())) {
     entry.run.port = static_cast<int>(how->Number(key::kPort));
@@ -198,12 +216,18 @@ void Supervisor::Adopt(const std::string& id) {
       Changed(id);
     } else if (running->Text(key::kBootId) != BootId()) {
       Ended(id, {.ended_unix_ms = UnixMs(), .error = "the host was restarted"});
+    } else if (is_copied) {
+      for (const std::string& foreign : {dir.Run(), dir.Stop(), dir.Running()})
+        unlink(foreign.c_str());
+      Ended(id, {.ended_unix_ms = UnixMs(),
+                 .error = "its files are a copy of another directory's; what runs there is left "
+                          "alone"});
     } else {
       EndStrays(id, "its shim was killed while the agent was away");
     }
     return;
   }
-  if (running) {
+  if (running && !is_copied) {
     if (Fd pidfd = OpenProcess(ShimName(*running)); pidfd.valid()) {
       struct stat st {};
       entry.run.state =

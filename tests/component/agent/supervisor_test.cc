@@ -363,6 +363,53 @@ TEST_F(SupervisorTest, AfterARebootEverythingIsLostAndNoStrangerIsSignalled) {
   EXPECT_EQ(supervisor_->Find("a")->end->error, "the host was restarted");
 }
 
+TEST_F(SupervisorTest, ACopyOfADirectoryEndsNothingThatRunsInTheFirst) {
+  StartShell("a", "echo main; exec sleep 1000");
+  ASSERT_TRUE(Until([&] { return LogHas("a", "main") && State("a") == RunState::kRunning; }));
+  const auto running = Record::ReadFrom(root_ / "a/running");
+  const size_t living = Living();
+  const auto copy = [&](const std::string& id, bool by_older_shim) {
+    fs::copy(root_ / "a", root_ / id, fs::copy_options::recursive);
+    if (!by_older_shim) return;
+    Record older;
+    for (const char* k : {key::kBootId, key::kShimPid, key::kShimStart, key::kAppPid,
+                          key::kAppStart, key::kStartedMs})
+      older.Add(k, running->Text(k));
+    older.WriteTo(root_ / id / "running");
+  };
+  copy("b", false);
+  copy("c", true);
+  copy("locked", false);
+  const auto lock = LockInstance({root_ / "locked"});
+  adopt_patience_ = milliseconds(50);
+  Restart();
+  EXPECT_EQ(State("a"), RunState::kRunning);
+  for (const char* id : {"b", "c"}) {
+    ASSERT_EQ(State(id), RunState::kEnded) << id;
+    EXPECT_NE(supervisor_->Find(id)->end->error.find("a copy of another directory's"),
+              std::string::npos);
+  }
+  ASSERT_TRUE(UntilState("locked", RunState::kLocked)) << "the shim is another's";
+  EXPECT_EQ(Living(), living);
+  // Nor later, when all that was done is read again.
+  Restart();
+  EXPECT_EQ(State("a"), RunState::kRunning);
+  EXPECT_EQ(Living(), living);
+  supervisor_->Stop("a", SIGTERM, seconds(10));
+  EXPECT_TRUE(UntilState("a", RunState::kEnded));
+}
+
+TEST_F(SupervisorTest, ARenamedDirectoryIsTakenUp) {
+  StartShell("a", "echo main; exec sleep 1000");
+  ASSERT_TRUE(Until([&] { return LogHas("a", "main") && State("a") == RunState::kRunning; }));
+  supervisor_.reset();
+  fs::rename(root_ / "a", root_ / "b");
+  Restart();
+  ASSERT_EQ(State("b"), RunState::kRunning);
+  supervisor_->Stop("b", SIGTERM, seconds(10));
+  EXPECT_TRUE(UntilState("b", RunState::kEnded));
+}
+
 TEST_F(SupervisorTest, AReusedPidIsNotSignalled) {
   fs::create_directories(root_ / "a/app");
   Spec({"x"}).WriteTo(root_ / "a/run");

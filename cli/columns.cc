@@ -135,6 +135,7 @@ std::string TroubleText(const v1::Host& host) {
 std::string TroubleText(const v1::Proxy& proxy) {
   const auto& config = proxy.config();
   std::vector<std::string> troubles(proxy.listener_errors().begin(), proxy.listener_errors().end());
+  if (!proxy.refused_proxy().empty()) troubles.push_back(proxy.refused_proxy());
   if (config.rejected().epoch() != 0) {
     troubles.push_back(
         absl::StrCat("rejected ", RevisionText(config.rejected()), ": ", config.rejected_resource(),

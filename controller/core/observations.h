@@ -40,9 +40,9 @@ struct Patience {
   Duration proxy_lease = absl::Seconds(15);
 };
 
-// An agent of another machine that asks to join under a host's name, and is refused.
-struct RefusedAgent {
-  std::string machine;
+// Another one that asks to join under the name of a host or of a proxy, and is refused.
+struct Refused {
+  std::string who;  // for a person: "machine a1", "another process"
   std::string peer;
   Time last = absl::InfinitePast();
   Time told = absl::InfinitePast();  // when the last activity about it was written
@@ -66,7 +66,7 @@ struct HostObservation {
   std::map<std::string, OnTheWay, std::less<>> on_the_way;  // see Report
   std::map<std::string, agent::v1::InstanceUsage, std::less<>> usage;
   v1::HostCapacity used;
-  RefusedAgent refused;
+  Refused refused;
   v1::ReceiverStatus assignment;
 };
 
@@ -87,6 +87,7 @@ struct ProxyObservation {
   int64_t active_connections = 0;
   int64_t requests = 0;
   std::map<ListenerId, ListenerTrouble> listener_errors;  // of listeners that do not listen
+  Refused refused;
   v1::ReceiverStatus config;
 };
 

@@ -11,8 +11,16 @@
 namespace remuda::core {
 namespace {
 
-// An agent that is refused dials again within seconds.
-constexpr Duration kRefusedAgentShownFor = absl::Minutes(1);
+// One that is refused dials again within seconds.
+constexpr Duration kRefusedShownFor = absl::Minutes(1);
+
+// Who asks to join under a name that is another's; empty: nobody does.
+std::string RefusedText(const Refused& refused, Time now) {
+  if (now - refused.last >= kRefusedShownFor) return "";
+  return absl::StrCat(refused.who, " asks to join under this name from ", refused.peer,
+                      ", last at ", absl::FormatTime("%H:%M:%S", refused.last, absl::UTCTimeZone()),
+                      " UTC");
+}
 
 template <class Table>
 const typename Table::mapped_type* FindIn(const Table& table, std::string_view id) {
@@ -163,12 +171,7 @@ v1::Host ShowHost(const Snapshot& from, std::string_view id, const v1::Host& row
   out.set_last_launch_failure(record.last);
   if (record.avoided_until > from.now) *out.mutable_avoided_until() = ToProto(record.avoided_until);
   if (seen == nullptr) return out;
-  if (from.now - seen->refused.last < kRefusedAgentShownFor) {
-    out.set_refused_agent(absl::StrCat(
-        "machine ", seen->refused.machine, " asks to join under this name from ",
-        seen->refused.peer, ", last at ",
-        absl::FormatTime("%H:%M:%S", seen->refused.last, absl::UTCTimeZone()), " UTC"));
-  }
+  out.set_refused_agent(RefusedText(seen->refused, from.now));
   *out.mutable_used() = seen->used;
   *out.mutable_assignment() = seen->assignment;
   out.set_agent_version(seen->hello.version());
@@ -192,6 +195,7 @@ v1::Proxy ShowProxy(const Snapshot& from, std::string_view id, const v1::Proxy& 
     out.add_listener_errors(
         absl::StrCat(listener.first, ":", listener.second, ": ", trouble.error));
   }
+  out.set_refused_proxy(RefusedText(seen->refused, from.now));
   out.set_active_connections(seen->active_connections);
   out.set_requests(seen->requests);
   return out;

@@ -133,6 +133,13 @@ TEST(Table, AHostsTroublesAreShown) {
                 FormatDate(host.avoided_until()) + ": i-1: no space left on device");
 }
 
+TEST(Table, AProxysTroublesAreShown) {
+  v1::Proxy proxy;
+  proxy.set_refused_proxy("a second proxy asks to join");
+  const Table table = TableOf(KindId::kProxy, {std::make_shared<v1::Proxy>(proxy)}, At(0));
+  EXPECT_EQ(table.rows[0].back(), "a second proxy asks to join");
+}
+
 TEST(Table, AgesAndSizes) {
   EXPECT_EQ(FormatAge(At(0), At(100)), "-");
   EXPECT_EQ(FormatAge(At(100), At(100)), "0s");

@@ -28,11 +28,6 @@ constexpr std::chrono::milliseconds kMinUsageInterval{100};
 // A Hello, and the report after it, hold every instance; the controller takes 4 MiB at once.
 constexpr size_t kMaxStatusBytes = size_t{3} << 20;
 
-// Keys of the identity record.
-constexpr char kClusterId[] = "cluster_id";
-constexpr char kEpoch[] = "epoch";
-constexpr char kMachineId[] = "machine_id";
-
 uint64_t SeedOf(const std::string& name) { return std::hash<std::string>()(name + RandomHex()); }
 
 // The statuses of all instances in one message: if they are too large, without what was printed
@@ -103,7 +98,8 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                    *message.mutable_log() = std::move(chunk);
                    session_.Send(std::move(message));
                  },
-             .has_room = [this] { return session_.queued() < kMaxQueuedForLogs; }}) {}
+             .has_room = [this] { return session_.queued() < kMaxQueuedForLogs; }}),
+      incarnation_(RandomHex()) {}
 
 Agent::~Agent() {
   loop_.Cancel(usage_timer_);
@@ -112,32 +108,59 @@ Agent::~Agent() {
   files_.reset();
 }
 
-absl::Status Agent::Start() {
+absl::Status Agent::OpenDirectory() {
+  const std::string& directory = options_.data_directory;
   std::error_code error;
-  fs::create_directories(options_.data_directory, error);
-  if (error)
-    return absl::ErrnoToStatus(error.value(),
-                               absl::StrCat("data directory ", options_.data_directory));
+  fs::create_directories(directory, error);
+  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("data directory ", directory));
   // Apps that run as another user pass through it to their own directories, and cannot list it.
-  chmod(options_.data_directory.c_str(), 0711);
-  const std::string lock_path = options_.data_directory + "/lock";
+  chmod(directory.c_str(), 0711);
+  const std::string lock_path = directory + "/lock";
   lock_ = Fd(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock_.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", lock_path));
   if (flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("data directory ", options_.data_directory, ": another agent is using it"));
+        absl::StrCat("data directory ", directory, ": another agent is using it"));
   }
-  if (const auto identity = Record::ReadFrom(IdentityPath())) {
-    cluster_id_ = identity->Text(kClusterId);
-    highest_epoch_ = identity->Number(kEpoch);
-    machine_id_ = identity->Text(kMachineId);
+  identity_ = ReadIdentity(IdentityPath());
+  const Place here = PlaceOf(directory, lock_);
+  if (IsCopy(identity_.place, here)) {
+    // Two of one identity would push each other out, and end each other's apps.
+    spdlog::error(
+        "data directory {} is a copy of machine {}'s: this is another machine from now on, without "
+        "an assignment; what runs in the other directory is left alone",
+        directory, identity_.machine_id);
+    identity_.machine_id.clear();
+    identity_.host.clear();
+    fs::remove(directory + "/assignment", error);
   }
-  if (machine_id_.empty()) {
+  if (!identity_.host.empty() && identity_.host != options_.name) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data directory ", directory, " is the one of host ", identity_.host, ", but --name is ",
+        options_.name, ": its apps would be stopped though ", identity_.host,
+        " is still in use. Start the agent with --name ", identity_.host, ", or give ",
+        options_.name, " a --data-dir of its own. To rename the host: `remuda host drain ",
+        identity_.host,
+        "`, stop the agent, delete the directory, start it with the new name, then "
+        "`remuda delete host ",
+        identity_.host, "`"));
+  }
+  const bool is_moved = identity_.place != here;
+  identity_.place = here;
+  if (identity_.machine_id.empty()) {
     // On disk before anybody hears of it: a later agent of this directory has to be the same. Where
     // the disk takes nothing now, it is left out: apps must run on over an upgrade.
-    machine_id_ = RandomHex();
-    if (!SaveIdentity()) machine_id_.clear();
+    identity_.machine_id = RandomHex();
+    if (!SaveIdentity()) identity_.machine_id.clear();
+  } else if (is_moved) {
+    SaveIdentity();
   }
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Start() {
+  if (absl::Status status = OpenDirectory(); !status.ok()) return status;
+  std::error_code error;
   const std::string snapshots = options_.data_directory + "/snapshots";
   fs::remove_all(snapshots, error);
   fs::create_directories(snapshots, error);
@@ -166,35 +189,39 @@ void Agent::Stop(std::function<void()> done) {
 v1::Hello Agent::MakeHello() {
   v1::Hello hello;
   hello.set_host(options_.name);
-  hello.set_cluster_id(cluster_id_);
+  hello.set_cluster_id(identity_.cluster_id);
   if (const auto& held = instances_.assignment().revision()) *hello.mutable_held() = *held;
   hello.set_address(options_.address);
   hello.set_zone(options_.zone);
   hello.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());
   *hello.mutable_capacity() = CapacityOf(options_.data_directory);
   hello.set_boot_id(BootId());
-  hello.set_machine_id(machine_id_);
+  hello.set_machine_id(identity_.machine_id);
+  hello.set_incarnation(incarnation_);
+  hello.set_lock(FileId(lock_.get()));
   hello.set_version(options_.version);
   AddStatuses(instances_.Statuses(), *hello.mutable_instances());
   return hello;
 }
 
 bool Agent::OnWelcome(const v1::Welcome& welcome) {
-  if (welcome.epoch() < highest_epoch_) {
+  if (welcome.epoch() < identity_.epoch) {
     spdlog::error(
         "the controller at {} is of epoch {}, but {} was seen already: it was replaced; not "
         "followed",
-        options_.controller, welcome.epoch(), highest_epoch_);
+        options_.controller, welcome.epoch(), identity_.epoch);
     return false;
   }
-  if (!cluster_id_.empty() && welcome.cluster_id() != cluster_id_) {
+  if (!identity_.cluster_id.empty() && welcome.cluster_id() != identity_.cluster_id) {
     spdlog::error("the controller at {} is of cluster {}, this host belongs to {}; not followed",
-                  options_.controller, welcome.cluster_id(), cluster_id_);
+                  options_.controller, welcome.cluster_id(), identity_.cluster_id);
     return false;
   }
-  if (welcome.epoch() != highest_epoch_ || welcome.cluster_id() != cluster_id_) {
-    highest_epoch_ = welcome.epoch();
-    cluster_id_ = welcome.cluster_id();
+  if (welcome.epoch() != identity_.epoch || welcome.cluster_id() != identity_.cluster_id ||
+      identity_.host != options_.name) {
+    identity_.epoch = welcome.epoch();
+    identity_.cluster_id = welcome.cluster_id();
+    identity_.host = options_.name;
     SaveIdentity();
   }
   const auto& interval = welcome.usage_interval();
@@ -217,16 +244,9 @@ bool Agent::OnWelcome(const v1::Welcome& welcome) {
 }
 
 bool Agent::SaveIdentity() {
-  Record identity;
-  identity.Add(kMachineId, machine_id_);
-  identity.Add(kClusterId, cluster_id_);
-  identity.Add(kEpoch, highest_epoch_);
-  if (const int error = WriteFileAtomically(IdentityPath(), identity.Encode(), /*sync=*/true);
-      error != 0) {
-    spdlog::error("cannot write {}: {}", IdentityPath(), std::strerror(error));
-    return false;
-  }
-  return true;
+  const int error = WriteIdentity(IdentityPath(), identity_);
+  if (error != 0) spdlog::error("cannot write {}: {}", IdentityPath(), std::strerror(error));
+  return error == 0;
 }
 
 void Agent::OnDown() {
@@ -249,6 +269,12 @@ void Agent::OnMessage(const v1::ConnectResponse& message) {
     case v1::ConnectResponse::kSnapshot:
       OnSnapshot(message.snapshot());
       break;
+    case v1::ConnectResponse::kPing: {
+      v1::ConnectRequest answer;
+      answer.mutable_pong()->set_ping_id(message.ping().ping_id());
+      session_.Send(std::move(answer));
+      break;
+    }
     default:
       spdlog::warn("a message of a kind that this agent does not know was ignored");
   }
@@ -256,7 +282,7 @@ void Agent::OnMessage(const v1::ConnectResponse& message) {
 
 void Agent::OnUpdate(const v1::AssignmentUpdate& update) {
   v1::ConnectRequest answer;
-  if (const auto refusal = instances_.Apply(update, highest_epoch_)) {
+  if (const auto refusal = instances_.Apply(update, identity_.epoch)) {
     ++counters_->refusals;
     spdlog::error("assignment {}.{} refused: {}: {}", update.revision().epoch(),
                   update.revision().sequence(), refusal->resource, refusal->reason);

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "agent/event_loop.h"
+#include "agent/identity.h"
 #include "agent/image_client.h"
 #include "agent/instances.h"
 #include "agent/log_streams.h"
@@ -60,6 +61,8 @@ class Agent {
   void OnSnapshot(const v1::SnapshotRequest& request);
   void ReportStatus(const v1::InstanceStatus& status);
   void ReportUsage();
+  // Locks the data directory and reads whose it is. The error says why it cannot be used.
+  absl::Status OpenDirectory();
   // Whether it is on disk.
   bool SaveIdentity();
   std::string IdentityPath() const { return options_.data_directory + "/identity"; }
@@ -83,9 +86,8 @@ class Agent {
   Session session_;
   LogStreams logs_;
   UsageMeter meter_;
-  std::string machine_id_;
-  std::string cluster_id_;
-  int64_t highest_epoch_ = 0;
+  const std::string incarnation_;  // of this process
+  Identity identity_;
   std::chrono::milliseconds usage_interval_{5000};
   EventLoop::TimerId usage_timer_ = 0;
   std::shared_ptr<Counters> counters_ = std::make_shared<Counters>();

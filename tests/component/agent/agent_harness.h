@@ -67,12 +67,15 @@ class AgentHarness : public testing::Test {
   }
 
   void StartAgent(const std::string& controller, std::vector<std::string> more = {}) {
-    std::vector<std::string> args = {"remuda-agent", "--name",      "h1",           "--controller",
-                                     controller,     "--data-dir",  data_.string(), "--zone",
-                                     "z1",           "--label",     "disk=ssd",     "--address",
-                                     "127.0.1.9",    "--log-level", "warn"};
-    if (std::find(more.begin(), more.end(), "--admin") == more.end())
-      args.insert(args.end(), {"--admin", ""});
+    std::vector<std::string> args = {"remuda-agent", "--controller", controller,    "--zone", "z1",
+                                     "--label",      "disk=ssd",     "--log-level", "warn"};
+    for (const auto& [flag, value] : {std::pair<std::string, std::string>{"--name", "h1"},
+                                      {"--data-dir", data_.string()},
+                                      {"--address", "127.0.1.9"},
+                                      {"--admin", ""}}) {
+      if (std::find(more.begin(), more.end(), flag) == more.end())
+        args.insert(args.end(), {flag, value});
+    }
     args.insert(args.end(), more.begin(), more.end());
     std::vector<char*> argv;
     for (std::string& arg : args) argv.push_back(arg.data());

@@ -207,6 +207,7 @@ void FakeController::Received(const v1::ConnectRequest& message, Stream* stream)
   }
   for (const auto& id : message.report().removed()) removed.insert(id);
   if (message.has_ack()) acked = message.ack().revision().sequence();
+  if (message.has_pong()) pongs.insert(message.pong().ping_id());
   if (message.has_nack()) nacks.push_back(message.nack());
   for (const auto& u : message.usage().instances()) usage[u.instance()] = u;
   if (message.has_usage()) host_usage = message.usage().host();

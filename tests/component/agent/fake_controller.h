@@ -58,6 +58,7 @@ class FakeController {
   std::map<std::string, std::set<v1::ProcessState>> states_seen;
   std::set<std::string> removed;
   int64_t acked = 0;
+  std::set<int64_t> pongs;
   std::vector<v1::Nack> nacks;
   std::map<std::string, v1::InstanceUsage> usage;
   remuda::v1::HostCapacity host_usage;

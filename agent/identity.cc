@@ -1,0 +1,57 @@
+#include "agent/identity.h"
+
+#include <sys/stat.h>
+
+#include "agent/record.h"
+
+namespace remuda::agent {
+namespace {
+
+constexpr char kClusterId[] = "cluster_id";
+constexpr char kEpoch[] = "epoch";
+constexpr char kMachineId[] = "machine_id";
+constexpr char kHost[] = "host";
+constexpr char kBootId[] = "boot_id";
+constexpr char kDirectory[] = "directory";
+constexpr char kLock[] = "lock";
+
+}  // namespace
+
+Place PlaceOf(const std::string& directory, const Fd& lock) {
+  Place place{.boot_id = BootId()};
+  struct stat st {};
+  if (stat(directory.c_str(), &st) == 0) place.directory = static_cast<int64_t>(st.st_ino);
+  if (fstat(lock.get(), &st) == 0) place.lock = static_cast<int64_t>(st.st_ino);
+  return place;
+}
+
+bool IsCopy(const Place& written, const Place& here) {
+  return written.directory != 0 && written.boot_id == here.boot_id &&
+         written.directory != here.directory && written.lock != here.lock;
+}
+
+Identity ReadIdentity(const std::string& path) {
+  const auto record = Record::ReadFrom(path);
+  if (!record) return {};
+  return {.machine_id = record->Text(kMachineId),
+          .cluster_id = record->Text(kClusterId),
+          .epoch = record->Number(kEpoch),
+          .host = record->Text(kHost),
+          .place = {.boot_id = record->Text(kBootId),
+                    .directory = record->Number(kDirectory),
+                    .lock = record->Number(kLock)}};
+}
+
+int WriteIdentity(const std::string& path, const Identity& identity) {
+  Record record;
+  record.Add(kMachineId, identity.machine_id);
+  record.Add(kClusterId, identity.cluster_id);
+  record.Add(kEpoch, identity.epoch);
+  record.Add(kHost, identity.host);
+  record.Add(kBootId, identity.place.boot_id);
+  record.Add(kDirectory, identity.place.directory);
+  record.Add(kLock, identity.place.lock);
+  return WriteFileAtomically(path, record.Encode(), /*sync=*/true);
+}
+
+}  // namespace remuda::agent

@@ -19,6 +19,12 @@ bool IsIpAddress(const std::string& text) {
          inet_pton(AF_INET6, text.c_str(), bytes) == 1;
 }
 
+// The lock of an agent's directory; the kernel that keeps it names it.
+std::string LockOf(const agent::v1::Hello& hello) {
+  if (hello.lock().empty() || hello.boot_id().empty()) return "";
+  return absl::StrCat(hello.boot_id(), "/", hello.lock());
+}
+
 // First key of a host in a map by (host, id).
 template <class Map>
 auto FirstOf(Map& map, const std::string& host) {
@@ -62,6 +68,8 @@ absl::Status AgentSessions::HandleReport(Session& session, const ConnectRequest&
                          : FailedPrecondition("SNAPSHOT_FAILED",
                                               session.name + ": " + request.snapshot().error()));
       break;
+    case ConnectRequest::kPong:
+      return OnPong(session, request.pong().ping_id(), /*is_leaving=*/false);
     case ConnectRequest::kHello:
     case ConnectRequest::MESSAGE_NOT_SET:
       // A newer agent's message: ignored, as unknown fields are.
@@ -71,16 +79,16 @@ absl::Status AgentSessions::HandleReport(Session& session, const ConnectRequest&
 }
 
 absl::Status AgentSessions::CheckMachine(const Session& session, const agent::v1::Hello& hello) {
-  if (hello.machine_id().size() > limits::kMaxMachineIdBytes) {
-    return InvalidField("hello.machine_id",
-                        absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
-  }
-  if (hello.boot_id().size() > limits::kMaxMachineIdBytes) {
-    return InvalidField("hello.boot_id",
+  for (const auto& [field, text] :
+       {std::pair("hello.machine_id", &hello.machine_id()),
+        std::pair("hello.boot_id", &hello.boot_id()), std::pair("hello.lock", &hello.lock())}) {
+    if (text->size() <= limits::kMaxMachineIdBytes) continue;
+    return InvalidField(field,
                         absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
   }
   const auto* row = engine_.state().Find<v1::Host>(hello.host());
-  const bool connected = Find(hello.host()) != nullptr;
+  const Session* first = Find(hello.host());
+  const bool connected = first != nullptr;
   if (!session.name.empty() || (row == nullptr && !connected)) return absl::OkStatus();
   core::HostObservation& seen = Seen(hello.host());
   const std::string known = row != nullptr && !(*row)->machine_id().empty() ? (*row)->machine_id()
@@ -90,14 +98,16 @@ absl::Status AgentSessions::CheckMachine(const Session& session, const agent::v1
   // that does.
   const bool is_other = hello.machine_id().empty() ? connected && !known.empty()
                                                    : !known.empty() && hello.machine_id() != known;
-  // A copy of the machine, with its data directory. (The end of the session that a crash left is
-  // noticed within seconds.)
-  const bool is_copy = connected && !hello.boot_id().empty() && !seen.hello.boot_id().empty() &&
-                       hello.boot_id() != seen.hello.boot_id();
+  // A copy of the machine, with its data directory. (Those that have incarnations are told apart by
+  // them. The end of the session that a crash left is noticed within seconds.)
+  const bool is_copy = connected && first->incarnation.empty() && !hello.boot_id().empty() &&
+                       !seen.hello.boot_id().empty() && hello.boot_id() != seen.hello.boot_id();
   if (!is_other && !is_copy) return absl::OkStatus();
   const std::string who = hello.machine_id().empty() ? "(unknown)" : hello.machine_id();
-  NoteRefused(hello.host(), is_copy ? who + ", boot " + hello.boot_id() : who,
-              session.stream->peer());
+  NoteRefused(
+      seen.refused, "hosts/" + hello.host(),
+      absl::StrCat("machine ", who, is_copy ? ", boot " : "", is_copy ? hello.boot_id() : ""),
+      session.stream->peer(), hello.host() + " is another machine");
   return FailedPrecondition(
       "OTHER_MACHINE",
       absl::StrCat(
@@ -108,31 +118,22 @@ absl::Status AgentSessions::CheckMachine(const Session& session, const agent::v1
           hello.host(), "` once it is lost"));
 }
 
-void AgentSessions::NoteRefused(const std::string& host, const std::string& machine,
-                                const std::string& peer) {
-  core::RefusedAgent& refused = Seen(host).refused;
-  const absl::Time now = engine_.Now();
-  const bool is_told = refused.machine == machine && refused.told + limits::kRefusalToldAgain > now;
-  const bool is_too_soon = refused.told + limits::kMinRefusalInterval > now;
-  refused.machine = machine;
-  refused.peer = peer;
-  refused.last = now;
-  if (is_told || is_too_soon) return;
-  refused.told = now;
-  engine_.Add({.decide =
-                   [host, machine, peer](core::Draft& draft, const core::Context& context) {
-                     v1::Activity activity;
-                     activity.set_resource("hosts/" + host);
-                     activity.set_description("Refused a second agent named " + host);
-                     activity.set_cause(absl::StrCat("machine ", machine, " asks to join from ",
-                                                     peer, ", but ", host, " is another machine"));
-                     activity.set_status(v1::ACTIVITY_STATUS_FAILED);
-                     *activity.mutable_start_time() = core::ToProto(context.now);
-                     *activity.mutable_end_time() = core::ToProto(context.now);
-                     draft.Note(std::move(activity));
-                     return absl::OkStatus();
-                   },
-               .done = [](const absl::Status&, const core::State&) {}});
+Frame AgentSessions::PingFrame(int64_t ping_id) const {
+  agent::v1::ConnectResponse response;
+  response.mutable_ping()->set_ping_id(ping_id);
+  return MakeFrame(response);
+}
+
+absl::Status AgentSessions::RefuseSecond(const Session& second, const Session& first) {
+  const std::string resource = "hosts/" + first.name;
+  NoteRefused(Seen(first.name).refused, resource,
+              "a second agent, with a copy of the data directory,", second.stream->peer(),
+              absl::StrCat(first.name, " is connected from ", first.stream->peer()));
+  return FailedPrecondition(
+      "NAME_TAKEN",
+      absl::StrCat(resource, " is connected from ", first.stream->peer(),
+                   ", and this is another agent with a copy of its data directory: give this one a "
+                   "--name and an empty --data-dir of its own, or end the other one"));
 }
 
 absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
@@ -147,8 +148,11 @@ absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
                            .address = hello.address(),
                            .zone = hello.zone(),
                            .labels = hello.labels(),
-                           .held = hello.has_held() ? &hello.held() : nullptr};
-  if (absl::Status status = Begin(session, fields); !status.ok()) return status;
+                           .held = hello.has_held() ? &hello.held() : nullptr,
+                           .incarnation = hello.incarnation(),
+                           .lock = LockOf(hello)};
+  const absl::StatusOr<Began> began = Begin(session, fields);
+  if (!began.ok() || *began == Began::kWaits) return began.status();
   core::HostObservation& seen = Seen(session.name);
   seen.connected = seen.reported = true;
   seen.last_seen = engine_.Now();

@@ -53,6 +53,8 @@ class AgentSessions final : public ReceiverSessions {
   v1::ReceiverStatus& StatusOf(const std::string& name) override { return Seen(name).assignment; }
   void Confirm(const std::string& name, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.agent_sessions; }
+  Frame PingFrame(int64_t ping_id) const override;
+  absl::Status RefuseSecond(const Session& second, const Session& first) override;
 
  private:
   using Key = std::pair<std::string, int64_t>;  // host, id of the request
@@ -61,8 +63,6 @@ class AgentSessions final : public ReceiverSessions {
   absl::Status OnHello(Session& session, agent::v1::Hello hello);
   // Refuses an agent of another machine than the host of its name.
   absl::Status CheckMachine(const Session& session, const agent::v1::Hello& hello);
-  // Shows people that it was, and who it is.
-  void NoteRefused(const std::string& host, const std::string& machine, const std::string& peer);
   absl::Status HandleReport(Session& session, const agent::v1::ConnectRequest& request);
   void OnInstances(const std::string& name, const agent::v1::InstanceReport& report);
   void OnUsage(const std::string& name, const agent::v1::UsageReport& report);

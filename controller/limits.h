@@ -56,10 +56,13 @@ inline constexpr absl::Duration kMinReconcileInterval = absl::Milliseconds(10);
 inline constexpr size_t kMaxSessions = 20'000;
 // A new stream must say hello within.
 inline constexpr absl::Duration kHelloTimeout = absl::Seconds(10);
-// Hello.machine_id of an agent.
+// Hello.machine_id, .boot_id, .incarnation and .lock, each.
 inline constexpr size_t kMaxMachineIdBytes = 64;
-// An agent that is refused for its machine dials on; an activity tells of it, of the same one so
-// often, and of any no more often than this.
+// A second process of one name waits so long for the end of the first one's session, or for its
+// answer; longer than keepalive needs to find it dead. Then the first one lives.
+inline constexpr absl::Duration kNameWait = absl::Seconds(10);
+// One that is refused for its name dials on; an activity tells of it, of the same one so often, and
+// of any no more often than this.
 inline constexpr absl::Duration kRefusalToldAgain = absl::Hours(1);
 inline constexpr absl::Duration kMinRefusalInterval = absl::Minutes(1);
 // Messages that wait for one receiver beside its next update, which is always one.

@@ -41,6 +41,8 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
     case ConnectRequest::kStats:
       OnStats(session, request.stats());
       break;
+    case ConnectRequest::kPong:
+      return OnPong(session, request.pong().ping_id(), request.pong().is_leaving());
     case ConnectRequest::kHello:
     case ConnectRequest::MESSAGE_NOT_SET:
       // A newer proxy's message: ignored, as unknown fields are.
@@ -56,8 +58,10 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
                            .address = hello.address(),
                            .zone = hello.zone(),
                            .labels = hello.labels(),
-                           .held = hello.has_held() ? &hello.held() : nullptr};
-  if (absl::Status status = Begin(session, fields); !status.ok()) return status;
+                           .held = hello.has_held() ? &hello.held() : nullptr,
+                           .incarnation = hello.incarnation()};
+  const absl::StatusOr<Began> began = Begin(session, fields);
+  if (!began.ok() || *began == Began::kWaits) return began.status();
   // The revision that it holds may have made targets leave that are still busy there, and the
   // acknowledgement that said so may be lost: its first report of busy targets comes before that
   // revision counts.
@@ -82,6 +86,22 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   Send(session, MakeFrame(response));
   if (ticket_keys_.frame() != nullptr) Send(session, ticket_keys_.frame());
   return absl::OkStatus();
+}
+
+Frame ProxySessions::PingFrame(int64_t ping_id) const {
+  proxy::v1::ConnectResponse response;
+  response.mutable_ping()->set_ping_id(ping_id);
+  return MakeFrame(response);
+}
+
+absl::Status ProxySessions::RefuseSecond(const Session& second, const Session& first) {
+  const std::string resource = "proxies/" + first.name;
+  NoteRefused(Seen(first.name).refused, resource, "a second proxy", second.stream->peer(),
+              absl::StrCat(first.name, " is connected from ", first.stream->peer()));
+  return FailedPrecondition(
+      "NAME_TAKEN", absl::StrCat(resource, " is connected from ", first.stream->peer(),
+                                 ", and this is another proxy: give this one a --name of its own, "
+                                 "or end the other one"));
 }
 
 void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {

@@ -1,11 +1,14 @@
 #include "controller/receiver_sessions.h"
 
+#include <absl/strings/str_cat.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
+#include <vector>
 
 #include "common/status.h"
 #include "controller/core/names.h"
+#include "controller/core/time.h"
 #include "controller/lenient_parse.h"
 #include "controller/limits.h"
 
@@ -29,7 +32,9 @@ void ReceiverSessions::OnOpened(const StreamPtr& stream) {
   loop_.At(engine_.Now() + limits::kHelloTimeout, [this, weak = std::weak_ptr<Stream>(stream)] {
     const StreamPtr open = weak.lock();
     const auto it = sessions_.find(open.get());
-    if (open == nullptr || it == sessions_.end() || !it->second->name.empty()) return;
+    if (open == nullptr || it == sessions_.end() || !it->second->name.empty() ||
+        !it->second->wanted_name.empty())
+      return;
     End(*it->second,
         DeadlineExceeded("no hello came within " + absl::FormatDuration(limits::kHelloTimeout)));
   });
@@ -45,6 +50,8 @@ void ReceiverSessions::OnMessage(const StreamPtr& stream, std::string_view bytes
                  it->second->name.empty() ? "(no hello)" : it->second->name, stream->peer(),
                  std::string(status.message()));
     End(*it->second, status);
+  } else if (!it->second->wanted_name.empty()) {
+    it->second->hello = std::string(bytes);
   }
 }
 
@@ -58,6 +65,7 @@ void ReceiverSessions::OnClosed(const StreamPtr& stream) {
   if (it == sessions_.end()) return;
   const std::unique_ptr<Session> session = std::move(it->second);
   sessions_.erase(it);
+  StopWaiting(*session);
   Forget(*session);
 }
 
@@ -74,6 +82,96 @@ void ReceiverSessions::Forget(const Session& session) {
   --session_count();
   spdlog::info("session of {} ended", session.name);
   Lost(session.name);
+  // By tasks of their own: one session ends often because another begins. The first of them gets
+  // the name, the others ask it.
+  const auto [first, last] = waiting_.equal_range(session.name);
+  for (auto next = first; next != last; ++next) {
+    loop_.Post([this, stream = next->second->stream] { HandleAgain(stream); });
+  }
+}
+
+void ReceiverSessions::Wait(Session& session, Session& first, const std::string& name) {
+  session.wanted_name = name;
+  session.ping_id = ++last_ping_id_;
+  waiting_.emplace(name, &session);
+  Send(first, PingFrame(session.ping_id));
+  // It neither ended nor answered, but its connection would have been found dead by now.
+  loop_.At(engine_.Now() + limits::kNameWait,
+           [this, weak = std::weak_ptr<Stream>(session.stream), id = session.ping_id] {
+             const StreamPtr open = weak.lock();
+             const auto it = sessions_.find(open.get());
+             if (open != nullptr && it != sessions_.end() && it->second->ping_id == id)
+               Refuse(*it->second);
+           });
+}
+
+void ReceiverSessions::StopWaiting(Session& session) {
+  const auto [first, last] = waiting_.equal_range(session.wanted_name);
+  for (auto it = first; it != last; ++it) {
+    if (it->second != &session) continue;
+    waiting_.erase(it);
+    break;
+  }
+  session.wanted_name.clear();
+  session.ping_id = 0;
+}
+
+void ReceiverSessions::HandleAgain(const StreamPtr& stream) {
+  const auto it = sessions_.find(stream.get());
+  if (it == sessions_.end() || it->second->wanted_name.empty()) return;
+  StopWaiting(*it->second);
+  const std::string hello = std::move(it->second->hello);
+  OnMessage(stream, hello);
+}
+
+void ReceiverSessions::Refuse(Session& second) {
+  const Session* first = Find(second.wanted_name);
+  // Its session has just ended: the task that handles the hello again is on its way.
+  if (first == nullptr) return;
+  const absl::Status status = RefuseSecond(second, *first);
+  spdlog::warn("session from {} ends: {}", second.stream->peer(), std::string(status.message()));
+  End(second, status);
+}
+
+absl::Status ReceiverSessions::OnPong(const Session& session, int64_t ping_id, bool is_leaving) {
+  std::vector<Session*> refused;
+  const auto [first, last] = waiting_.equal_range(session.name);
+  if (is_leaving && first != last) {
+    return Aborted("it is about to end, and another process of its name begins from " +
+                   first->second->stream->peer());
+  }
+  for (auto it = first; it != last; ++it) {
+    if (it->second->ping_id == ping_id) refused.push_back(it->second);
+  }
+  for (Session* second : refused) Refuse(*second);
+  return absl::OkStatus();
+}
+
+void ReceiverSessions::NoteRefused(core::Refused& refused, const std::string& resource,
+                                   const std::string& who, const std::string& peer,
+                                   const std::string& why) {
+  const absl::Time now = engine_.Now();
+  const bool is_told = refused.who == who && refused.told + limits::kRefusalToldAgain > now;
+  const bool is_too_soon = refused.told + limits::kMinRefusalInterval > now;
+  refused.who = who;
+  refused.peer = peer;
+  refused.last = now;
+  if (is_told || is_too_soon) return;
+  refused.told = now;
+  engine_.Add({.decide =
+                   [resource, who, peer, why](core::Draft& draft, const core::Context& context) {
+                     v1::Activity activity;
+                     activity.set_resource(resource);
+                     activity.set_description("Refused a second session of " + resource);
+                     activity.set_cause(
+                         absl::StrCat(who, " asks to join from ", peer, ", but ", why));
+                     activity.set_status(v1::ACTIVITY_STATUS_FAILED);
+                     *activity.mutable_start_time() = core::ToProto(context.now);
+                     *activity.mutable_end_time() = core::ToProto(context.now);
+                     draft.Note(std::move(activity));
+                     return absl::OkStatus();
+                   },
+               .done = [](const absl::Status&, const core::State&) {}});
 }
 
 void ReceiverSessions::CloseAll() {
@@ -97,6 +195,10 @@ absl::Status ReceiverSessions::Check(const HelloFields& hello) const {
     return FailedPrecondition(
         "STALE_EPOCH", hello.name + " has followed epoch " + std::to_string(hello.held->epoch()) +
                            ", above this controller's, " + std::to_string(identity_.epoch));
+  }
+  if (hello.incarnation.size() > limits::kMaxMachineIdBytes) {
+    return InvalidField("hello.incarnation",
+                        absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
   }
   if (hello.address.size() > kMaxTextBytes)
     return InvalidField("hello.address", "is longer than 255 bytes");
@@ -130,14 +232,26 @@ absl::Status ReceiverSessions::Read(const Session& session, std::string_view byt
   return InvalidField("message", "is not a " + out.GetTypeName());
 }
 
-absl::Status ReceiverSessions::Begin(Session& session, const HelloFields& hello) {
-  if (!session.name.empty()) return InvalidField("hello", "comes once, as the first message");
+absl::StatusOr<ReceiverSessions::Began> ReceiverSessions::Begin(Session& session,
+                                                                const HelloFields& hello) {
+  if (!session.name.empty() || !session.wanted_name.empty())
+    return InvalidField("hello", "comes once, as the first message");
   if (absl::Status status = Check(hello); !status.ok()) return status;
   if (Session* earlier = Find(hello.name); earlier != nullptr) {
+    // An older one knows no Ping.
+    const bool gives_way = earlier->incarnation.empty() ||
+                           earlier->incarnation == hello.incarnation ||
+                           (!hello.lock.empty() && earlier->lock == hello.lock);
+    if (!gives_way) {
+      Wait(session, *earlier, hello.name);
+      return Began::kWaits;
+    }
     End(*earlier,
         Aborted("another session of " + hello.name + " began from " + session.stream->peer()));
   }
   session.name = hello.name;
+  session.incarnation = hello.incarnation;
+  session.lock = hello.lock;
   by_name_[session.name] = &session;
   ++session_count();
   const bool of_this_epoch = hello.held != nullptr && hello.held->epoch() == identity_.epoch;
@@ -149,7 +263,7 @@ absl::Status ReceiverSessions::Begin(Session& session, const HelloFields& hello)
   if (known) *status.mutable_acknowledged() = *hello.held;
   spdlog::info("session of {} began from {}{}", session.name, session.stream->peer(),
                known ? ", it is up to date or gets a delta" : "");
-  return absl::OkStatus();
+  return Began::kYes;
 }
 
 ReceiverSessions::Session* ReceiverSessions::Find(std::string_view name) {

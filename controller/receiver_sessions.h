@@ -1,9 +1,15 @@
 // ReceiverSessions: what sessions of agents and of proxies have in common: hello first, one session
 // a name, updates by a Follower, ACK and NACK, confirmed commits.
 //
+// A name belongs to the process that has its session for as long as that lives. Another process
+// that asks for it waits: for the end of the first one's session, which keepalive brings about if
+// the process is dead, or for its Pong, by which the second one is refused.
+//
 // Owns: which stream belongs to whom and how far each has followed. Does not own: the views, nor
 // what the reports mean. Thread: the loop thread.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <map>
@@ -43,6 +49,9 @@ struct HelloFields {
   const google::protobuf::Map<std::string, std::string>& labels;
   // Null: none.
   const v1::Revision* held;
+  const std::string& incarnation;  // of the process; empty: an older one
+  // What one process holds at a time: who has it outlives all others that had. Empty: not known.
+  std::string lock = {};
 };
 
 class ReceiverSessions : public StreamHandler {
@@ -75,7 +84,15 @@ class ReceiverSessions : public StreamHandler {
     // What it has in force may be taken as confirmed. False until it has said what hangs on that.
     bool may_confirm = true;
     int64_t reports = 0;  // StatsReports that came; of proxies
+    std::string incarnation;
+    std::string lock;
+    // While another process has the session of its name: that name, the Ping that asks that one,
+    // and the hello, to be handled again.
+    std::string wanted_name;
+    int64_t ping_id = 0;
+    std::string hello;
   };
+  enum class Began { kYes, kWaits };
 
   // Handles one message. An error ends the session with it. Before the hello, session.name is
   // empty.
@@ -90,15 +107,24 @@ class ReceiverSessions : public StreamHandler {
   virtual v1::ReceiverStatus& StatusOf(const std::string& name) = 0;
   virtual void Confirm(const std::string& name, int64_t commit) = 0;
   virtual std::atomic<int64_t>& session_count() = 0;
+  virtual Frame PingFrame(int64_t ping_id) const = 0;
+  // What a second process of `first`'s name is told; shows people that it was refused.
+  virtual absl::Status RefuseSecond(const Session& second, const Session& first) = 0;
 
   bool is_closing() const { return closing_; }
 
   // For Handle. Reads a message; a text that is no UTF-8 is mended and logged, so that it costs its
   // sender no session. INVALID_ARGUMENT: it is none of `out`'s type.
   absl::Status Read(const Session& session, std::string_view bytes, google::protobuf::Message& out);
-  // For Handle. Checks a hello and makes `session` the one of its name: an earlier one ends with
-  // ABORTED.
-  absl::Status Begin(Session& session, const HelloFields& hello);
+  // For Handle. Checks a hello and makes `session` the one of its name: an earlier one of the same
+  // process, or of one that is surely dead, ends with ABORTED. kWaits: nothing more is to be done
+  // now; the hello comes again if the name becomes free.
+  absl::StatusOr<Began> Begin(Session& session, const HelloFields& hello);
+  // For Handle. An error: the session is to end, for another process that gets the name.
+  absl::Status OnPong(const Session& session, int64_t ping_id, bool is_leaving);
+  // Shows people that somebody was refused under a name, in `refused` and by an activity.
+  void NoteRefused(core::Refused& refused, const std::string& resource, const std::string& who,
+                   const std::string& peer, const std::string& why);
   void OnAck(Session& session, const v1::Revision& revision);
   void OnNack(Session& session, const v1::Revision& revision, const std::string& resource,
               const std::string& reason);
@@ -119,9 +145,15 @@ class ReceiverSessions : public StreamHandler {
   void FlushOne(Session& session);
   void End(Session& session, const absl::Status& status);
   void Forget(const Session& session);
+  void Wait(Session& session, Session& first, const std::string& name);
+  void StopWaiting(Session& session);
+  void HandleAgain(const StreamPtr& stream);
+  void Refuse(Session& second);
 
   std::map<const Stream*, std::unique_ptr<Session>> sessions_;
   std::map<std::string, Session*, std::less<>> by_name_;
+  std::multimap<std::string, Session*, std::less<>> waiting_;  // by wanted_name
+  int64_t last_ping_id_ = 0;
   bool closing_ = false;
 };
 

@@ -24,6 +24,11 @@ void FakeProxy::set_answer(Answer answer) {
   answer_ = answer;
 }
 
+void FakeProxy::set_pong(Pong pong) {
+  const std::lock_guard lock(mutex_);
+  pong_ = pong;
+}
+
 void FakeProxy::set_healthy(bool healthy) {
   const std::lock_guard lock(mutex_);
   healthy_ = healthy;
@@ -53,6 +58,11 @@ void FakeProxy::OnMessage(const proxy::v1::ConnectResponse& message, Stream& str
       had_.welcome = message.welcome();
       answer.mutable_health()->set_full(true);
       answers.push_back(answer);
+    } else if (message.has_ping()) {
+      ++had_.pings;
+      answer.mutable_pong()->set_ping_id(message.ping().ping_id());
+      answer.mutable_pong()->set_is_leaving(pong_ == Pong::kLeaving);
+      if (pong_ != Pong::kNothing) answers.push_back(answer);
     } else if (message.has_lease()) {
       had_.lease_renewal = message.lease().stats_report();
     } else if (message.has_ticket_keys()) {
@@ -157,6 +167,9 @@ void FakeAgent::OnMessage(const agent::v1::ConnectResponse& message, Stream& str
       Apply(message.update(), *report.mutable_report());
       *ack.mutable_ack()->mutable_revision() = had_.revision;
       answers = {ack, report};
+    } else if (message.has_ping()) {
+      ++had_.pings;
+      answers.emplace_back().mutable_pong()->set_ping_id(message.ping().ping_id());
     } else {
       had_.requests.push_back(message);
     }

@@ -88,6 +88,9 @@ class FakeProxy {
   proxy::v1::Hello& hello() { return hello_; }
 
   void set_answer(Answer answer);
+  // What it says when it is pinged. Default: that it is there.
+  enum class Pong { kHere, kLeaving, kNothing };
+  void set_pong(Pong pong);
   // Says that all targets are healthy after each update. Default: yes.
   void set_healthy(bool healthy);
   void Send(const proxy::v1::ConnectRequest& message) { stream_->Write(message); }
@@ -101,6 +104,7 @@ class FakeProxy {
     std::optional<proxy::v1::TicketKeys> ticket_keys;
     v1::Revision revision;
     int64_t lease_renewal = 0;  // the report that the newest answers
+    int pings = 0;
   };
   bool WaitFor(const std::function<bool(const Had&)>& condition);
   Had had();
@@ -114,6 +118,7 @@ class FakeProxy {
   std::condition_variable changed_;
   Had had_;
   Answer answer_ = Answer::kAck;
+  Pong pong_ = Pong::kHere;
   bool healthy_ = true;
   std::unique_ptr<Stream> stream_;  // last: its thread uses the others
 };
@@ -148,6 +153,7 @@ class FakeAgent {
     v1::Revision revision;
     int updates = 0;
     int whole_updates = 0;
+    int pings = 0;  // each is answered
   };
   bool WaitFor(const std::function<bool(const Had&)>& condition);
   Had had();

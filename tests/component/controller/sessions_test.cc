@@ -112,7 +112,8 @@ TEST_F(SessionsTest, AllProxiesGetTheSameTicketKeysAndTheyAreNotStored) {
   EXPECT_EQ(keys.SerializeAsString(), other.had().ticket_keys->SerializeAsString());
 }
 
-TEST_F(SessionsTest, ASecondSessionEndsTheFirst) {
+// Of proxies from before processes had names of their own; names_test.cc has the others.
+TEST_F(SessionsTest, ASecondSessionOfAnOlderProxyEndsTheFirst) {
   StartController();
   proxy_.Connect(channel_);
   // A view comes when the proxy's row is committed.

@@ -1,0 +1,166 @@
+// Whose a name is: two processes that ask the real controller for one.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "remuda/v1/activity.grpc.pb.h"
+#include "tests/component/controller/cluster_fixture.h"
+
+namespace remuda {
+namespace {
+
+using testing::HasSubstr;
+
+class NamesTest : public ClusterTest {
+ protected:
+  void SetUp() override {
+    StartController();
+    proxy_.hello().set_incarnation("first");
+    second_proxy_.hello().set_incarnation("second");
+    for (FakeAgent* agent : {&agent_, &second_agent_}) {
+      agent->hello().set_machine_id("machine");
+      agent->hello().set_boot_id("boot");
+    }
+    agent_.hello().set_incarnation("first");
+    agent_.hello().set_lock("1:1");
+    second_agent_.hello().set_incarnation("second");
+    second_agent_.hello().set_lock("1:2");
+  }
+  template <class Receiver>
+  void Join(Receiver& receiver) {
+    receiver.Connect(channel_);
+    // A view comes when the row is committed.
+    ASSERT_TRUE(receiver.WaitFor([](const auto& had) { return had.revision.sequence() > 0; }));
+  }
+  template <class Receiver>
+  static bool IsWelcome(Receiver& receiver) {
+    return receiver.WaitFor([](const auto& had) { return had.welcome.has_value(); });
+  }
+  template <class Receiver>
+  static void ExpectRefused(Receiver& receiver, const char* resource) {
+    const auto end = receiver.stream().WaitForEnd();
+    ASSERT_TRUE(end.has_value());
+    EXPECT_EQ(end->error_code(), grpc::FAILED_PRECONDITION) << end->error_message();
+    EXPECT_THAT(end->error_message(), HasSubstr(resource));
+    EXPECT_THAT(end->error_message(), HasSubstr("is connected from"));
+    EXPECT_FALSE(receiver.had().welcome.has_value());
+  }
+  template <class Receiver>
+  static void ExpectPushedOut(Receiver& receiver) {
+    const auto end = receiver.stream().WaitForEnd();
+    ASSERT_TRUE(end.has_value());
+    EXPECT_EQ(end->error_code(), grpc::ABORTED) << end->error_message();
+  }
+  // The newest activity of a resource that tells of a refusal.
+  std::string ToldOf(const std::string& resource) {
+    std::string cause;
+    WaitUntil(
+        [&] {
+          v1::ListActivitiesResponse response;
+          Call<v1::ActivityService>(&v1::ActivityService::Stub::ListActivities, {}, &response);
+          for (const v1::Activity& activity : response.activities()) {
+            if (activity.resource() == resource && activity.description().starts_with("Refused"))
+              cause = activity.cause();
+          }
+          return !cause.empty();
+        },
+        kPatience);
+    return cause;
+  }
+
+  FakeProxy second_proxy_{"p1"};
+  FakeAgent second_agent_{"h1", "10.0.0.1"};
+};
+
+TEST_F(NamesTest, ASecondProxyIsRefusedLoudlyAndTheFirstGoesOn) {
+  Join(proxy_);
+  EXPECT_EQ(GetProxy("p1").refused_proxy(), "");
+  second_proxy_.Connect(channel_);
+  ExpectRefused(second_proxy_, "proxies/p1");
+  EXPECT_THAT(GetProxy("p1").refused_proxy(), HasSubstr("a second proxy asks to join"));
+  EXPECT_THAT(ToldOf("proxies/p1"), HasSubstr("p1 is connected from"));
+  ApplyShop(0);
+  EXPECT_TRUE(proxy_.WaitFor([](const auto& had) { return had.load_balancers.contains("shop"); }));
+}
+
+TEST_F(NamesTest, ASecondAgentWithACopyOfTheDirectoryIsRefusedLoudlyAndTheFirstGoesOn) {
+  Join(agent_);
+  ApplyShop(1);
+  ASSERT_TRUE(WaitForInService(1));
+  second_agent_.Connect(channel_);
+  ExpectRefused(second_agent_, "hosts/h1");
+  EXPECT_THAT(GetHost("h1").refused_agent(), HasSubstr("copy of the data directory"));
+  EXPECT_THAT(ToldOf("hosts/h1"), HasSubstr("h1 is connected from"));
+  // Also one on another machine, with the boot of its own.
+  second_agent_.hello().set_boot_id("another boot");
+  second_agent_.hello().set_lock("1:1");
+  second_agent_.Connect(channel_);
+  ExpectRefused(second_agent_, "hosts/h1");
+  EXPECT_EQ(GetHost("h1").state(), v1::HOST_STATE_CONNECTED);
+  EXPECT_TRUE(WaitForInService(1));
+}
+
+TEST_F(NamesTest, OneThatComesBackNeedNotWaitForTheEndOfItsFirstSession) {
+  Join(proxy_);
+  second_proxy_.hello().set_incarnation("first");
+  second_proxy_.Connect(channel_);
+  EXPECT_TRUE(IsWelcome(second_proxy_));
+  ExpectPushedOut(proxy_);
+  EXPECT_EQ(proxy_.had().pings, 0);
+}
+
+TEST_F(NamesTest, AnAgentThatHasTheLockOfTheFirstNeedNotWaitForItsEnd) {
+  Join(agent_);
+  second_agent_.hello().set_lock("1:1");
+  second_agent_.Connect(channel_);
+  EXPECT_TRUE(IsWelcome(second_agent_));
+  ExpectPushedOut(agent_);
+  EXPECT_EQ(agent_.had().pings, 0);
+}
+
+TEST_F(NamesTest, ANewProcessGetsTheNameWhenTheSessionOfADeadOneEnds) {
+  proxy_.set_pong(FakeProxy::Pong::kNothing);
+  Join(proxy_);
+  second_proxy_.Connect(channel_);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.pings == 1; }));
+  EXPECT_FALSE(second_proxy_.had().welcome.has_value()) << "the first may be alive";
+  proxy_.Disconnect();
+  EXPECT_TRUE(IsWelcome(second_proxy_));
+  EXPECT_EQ(GetProxy("p1").refused_proxy(), "");
+  // The one that woke up is the second one now.
+  proxy_.Connect(channel_);
+  ExpectRefused(proxy_, "proxies/p1");
+}
+
+TEST_F(NamesTest, OnlyOneOfManyThatWaitGetsTheName) {
+  proxy_.set_pong(FakeProxy::Pong::kNothing);
+  Join(proxy_);
+  second_proxy_.Connect(channel_);
+  FakeProxy third("p1");
+  third.hello().set_incarnation("third");
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.pings == 1; }));
+  third.Connect(channel_);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.pings == 2; }));
+  proxy_.Disconnect();
+  EXPECT_TRUE(IsWelcome(second_proxy_));
+  ExpectRefused(third, "proxies/p1");
+}
+
+TEST_F(NamesTest, ASessionThatKeepaliveFindsAliveKeepsTheNameThoughItDoesNotAnswer) {
+  proxy_.set_pong(FakeProxy::Pong::kNothing);
+  Join(proxy_);
+  second_proxy_.Connect(channel_);
+  ExpectRefused(second_proxy_, "proxies/p1");
+  EXPECT_TRUE(GetProxy("p1").connected());
+}
+
+TEST_F(NamesTest, AProxyThatIsAboutToEndGivesItsNameUp) {
+  proxy_.set_pong(FakeProxy::Pong::kLeaving);
+  Join(proxy_);
+  second_proxy_.Connect(channel_);
+  EXPECT_TRUE(IsWelcome(second_proxy_));
+  ExpectPushedOut(proxy_);
+  EXPECT_EQ(GetProxy("p1").refused_proxy(), "");
+}
+
+}  // namespace
+}  // namespace remuda

@@ -4,7 +4,9 @@
 #include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
 
+#include <cinttypes>
 #include <condition_variable>
+#include <cstdio>
 #include <mutex>
 #include <utility>
 
@@ -37,6 +39,14 @@ std::string WhyEnded(const grpc::Status& status) {
 milliseconds ToMilliseconds(const google::protobuf::Duration& duration, milliseconds otherwise) {
   const int64_t ms = duration.seconds() * 1000 + duration.nanos() / 1000000;
   return ms == 0 ? otherwise : milliseconds(ms);
+}
+
+std::string RandomHex() {
+  std::random_device random;
+  char text[17];
+  std::snprintf(text, sizeof text, "%08" PRIx32 "%08" PRIx32, uint32_t{random()},
+                uint32_t{random()});
+  return text;
 }
 
 }  // namespace
@@ -122,6 +132,7 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
       counters_(counters),
       options_(std::move(options)),
       on_listeners_(std::move(on_listeners)),
+      incarnation_(RandomHex()),
       lease_(std::chrono::steady_clock::now()),
       random_(std::random_device()()),
       dial_timer_([this] { Dial(); }),
@@ -199,6 +210,7 @@ v1::ConnectRequest ConfigClient::HelloMessage() const {
   v1::Hello& hello = *message.mutable_hello();
   hello = options_.identity;
   hello.set_cluster_id(cluster_id_);
+  hello.set_incarnation(incarnation_);
   const Revision held = coordinator_.adopted();
   if (held.sequence > 0) {
     hello.mutable_held()->set_epoch(held.epoch);
@@ -212,14 +224,16 @@ void ConfigClient::OnClosed(const Stream* from, const std::string& why) {
   if (!refusal_.empty()) {
     spdlog::error("no session with the controller at {}: {}; serving on", options_.controller,
                   refusal_);
-  } else if (is_welcome_ || backoff_ == kMinBackoff) {
+  } else if (why != last_why_) {
     spdlog::warn("no session with the controller at {}: {}; serving on", options_.controller, why);
   }
   refusal_.clear();
+  last_why_ = why;
   stream_.reset();
   is_welcome_ = false;
   counters_.is_connected = false;
   stats_timer_.Cancel();
+  if (has_given_up_name_) return;
   // Full jitter: a thousand proxies must not come back in step.
   const auto wait =
       milliseconds(static_cast<int64_t>(random_() % static_cast<uint64_t>(backoff_.count())) + 1);
@@ -238,6 +252,8 @@ void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& mess
       return OnTicketKeys(message.ticket_keys());
     case v1::ConnectResponse::kLease:
       return OnLease(message.lease());
+    case v1::ConnectResponse::kPing:
+      return OnPing(message.ping());
     default:
       return;  // from a newer controller: not ours to judge
   }
@@ -254,6 +270,7 @@ void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
   cluster_id_ = welcome.cluster_id();
   is_welcome_ = true;
   backoff_ = kMinBackoff;
+  last_why_.clear();
   counters_.sessions.fetch_add(1);
   counters_.is_connected = true;
   stats_interval_ = std::clamp(ToMilliseconds(welcome.stats_interval(), kDefaultStatsInterval),
@@ -280,6 +297,14 @@ void ConfigClient::OnTicketKeys(const v1::TicketKeys& message) {
 void ConfigClient::OnLease(const v1::LeaseRenewal& renewal) {
   if (!is_welcome_ || !lease_.OnRenewal(renewal.stats_report())) return;
   PublishLease();
+}
+
+void ConfigClient::OnPing(const v1::Ping& ping) {
+  v1::ConnectRequest message;
+  message.mutable_pong()->set_ping_id(ping.ping_id());
+  message.mutable_pong()->set_is_leaving(is_leaving_);
+  has_given_up_name_ = is_leaving_;
+  Send(std::move(message));
 }
 
 void ConfigClient::PublishLease() { counters_.lease_end = lease_.end().time_since_epoch().count(); }
@@ -414,84 +439,9 @@ void ConfigClient::Flush() {
   }
 }
 
-v1::ConnectRequest ConfigClient::HealthMessage() {
-  v1::ConnectRequest message;
-  v1::HealthReport& report = *message.mutable_health();
-  report.set_full(is_health_full_);
-  const auto add = [&](const HealthChange& change) {
-    v1::TargetHealth& health = *report.add_targets();
-    health.set_target_group(change.target->group().id());
-    health.set_target(change.target->id());
-    switch (change.health) {
-      case Health::kInitial:
-        health.set_state(remuda::v1::TARGET_STATE_INITIAL);
-        break;
-      case Health::kHealthy:
-        health.set_state(remuda::v1::TARGET_STATE_HEALTHY);
-        break;
-      case Health::kUnhealthy:
-        health.set_state(remuda::v1::TARGET_STATE_UNHEALTHY);
-        break;
-    }
-    health.set_reason(change.reason);
-    health.set_description(change.description);
-    const auto ns =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(change.since.time_since_epoch())
-            .count();
-    health.mutable_since()->set_seconds(ns / 1000000000);
-    health.mutable_since()->set_nanos(static_cast<int32_t>(ns % 1000000000));
-  };
-  const auto& known = coordinator_.health();
-  if (is_health_full_) {
-    for (const auto& [target, change] : known) add(change);
-  } else {
-    for (TargetState* target : changed_health_) {
-      if (const auto it = known.find(target); it != known.end()) add(it->second);
-    }
-  }
-  is_health_full_ = false;
-  changed_health_.clear();
-  return message;
-}
-
 v1::ConnectRequest ConfigClient::ListenersMessage() const {
   v1::ConnectRequest message;
   AddListeners(coordinator_.Listeners(), *message.mutable_listeners()->mutable_listeners());
-  return message;
-}
-
-v1::ConnectRequest ConfigClient::StatsMessage() const {
-  v1::ConnectRequest message;
-  v1::StatsReport& stats = *message.mutable_stats();
-  int64_t requests = 0;
-  int64_t connections = 0;
-  for (const auto& worker : coordinator_.workers()) {
-    requests += static_cast<int64_t>(worker->metrics().requests.Get());
-    connections += worker->metrics().active_connections.Get();
-  }
-  stats.set_requests(requests);
-  stats.set_active_connections(connections);
-  for (const auto& [id, group] : coordinator_.newest()->groups) {
-    for (const Member& member : group->members) {
-      uint64_t sent = 0, errors = 0, failures = 0, us = 0;
-      for (const TargetSlot& slot : member.target->slots()) {
-        sent += slot.requests.Get();
-        errors += slot.server_errors.Get();
-        failures += slot.connection_errors.Get();
-        us += slot.response_time_us.Get();
-      }
-      if (sent == 0) continue;
-      v1::TargetStats& target = *stats.add_targets();
-      target.set_target_group(id);
-      target.set_target(member.target->id());
-      target.set_requests(static_cast<int64_t>(sent));
-      target.set_server_errors(static_cast<int64_t>(errors));
-      target.set_connection_errors(static_cast<int64_t>(failures));
-      target.mutable_response_time()->set_seconds(static_cast<int64_t>(us / 1000000));
-      target.mutable_response_time()->set_nanos(static_cast<int32_t>(us % 1000000 * 1000));
-      target.set_in_flight(static_cast<int64_t>(member.target->InFlight()));
-    }
-  }
   return message;
 }
 

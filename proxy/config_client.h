@@ -47,6 +47,9 @@ class ConfigClient {
   // Ends the stream and waits until gRPC has let go of it.
   void Stop();
 
+  // This process is about to end: another one that asks for its name may have it at once.
+  void Leave() { is_leaving_ = true; }
+
   void OnHealth(const HealthChange& change);
   void OnBusy(const std::vector<Busy>& busy);
   void OnListenersChanged(const std::vector<ListenerReport>& listeners);
@@ -63,6 +66,7 @@ class ConfigClient {
   void OnUpdate(const v1::ConfigUpdate& update);
   void OnTicketKeys(const v1::TicketKeys& message);
   void OnLease(const v1::LeaseRenewal& renewal);
+  void OnPing(const v1::Ping& ping);
   void PublishLease();
   void Refuse(const v1::ConfigUpdate& update, std::string resource, std::string reason);
   void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
@@ -78,6 +82,7 @@ class ConfigClient {
   ControlCounters& counters_;
   const Options options_;
   const OnListeners on_listeners_;
+  const std::string incarnation_;  // of this process, random
   std::unique_ptr<ConfigStore> store_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ProxyService::Stub> stub_;
@@ -85,11 +90,14 @@ class ConfigClient {
   uint64_t session_ = 0;  // number of the stream
   bool is_welcome_ = false;
   bool is_stopped_ = false;
+  bool is_leaving_ = false;
+  bool has_given_up_name_ = false;
   std::string cluster_id_;
   int64_t epoch_ = 0;  // highest seen
   Lease lease_;
   SteadyTime hello_sent_{};
-  std::string refusal_;  // why we end the session ourselves; empty: we do not
+  std::string refusal_;   // why we end the session ourselves; empty: we do not
+  std::string last_why_;  // there was no session; what was said of it
   std::chrono::milliseconds backoff_{kMinBackoff};
   std::mt19937_64 random_;
   Timer dial_timer_;

@@ -271,6 +271,7 @@ class Program {
       std::_Exit(1);
     }
     is_draining_ = true;
+    if (client_ != nullptr) client_->Leave();
     coordinator_->AnnounceDrain();
     if (options_.drain_delay.count() == 0) return Drain();
     spdlog::info("not ready any more; draining begins in {} ms", options_.drain_delay.count());

@@ -37,6 +37,24 @@ TEST(ControlTest, ServesAndAcknowledges) {
   EXPECT_EQ(stats.targets(0).requests(), 1);
 }
 
+TEST(ControlTest, SaysThatItIsThereAndWhenItIsAboutToEndThatItsNameIsFree) {
+  FakeController controller(1);
+  auto flags = ControllerFlags(controller);
+  flags.push_back("--drain-delay=3600s");
+  ProxyProcess proxy("", flags);
+  const auto hello = controller.Expect([](const auto& m) { return m.has_hello(); }).hello();
+  EXPECT_EQ(hello.incarnation().size(), 16u);
+  controller.SendPing(1);
+  const auto pong = controller.Expect([](const auto& m) { return m.has_pong(); }).pong();
+  EXPECT_EQ(pong.ping_id(), 1);
+  EXPECT_FALSE(pong.is_leaving());
+  proxy.Signal(SIGTERM);
+  EXPECT_TRUE(WaitUntil([&] {
+    controller.SendPing(2);
+    return controller.Expect([](const auto& m) { return m.has_pong(); }).pong().is_leaving();
+  }));
+}
+
 TEST(ControlTest, DrainingTargetIsBusyUntilItsLastRequestEnds) {
   FakeController controller(1);
   std::atomic<bool> may_answer{false};

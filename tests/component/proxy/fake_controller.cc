@@ -95,6 +95,13 @@ void FakeController::Send(v1::ConfigUpdate update) {
   if (session_ != nullptr) session_->Send(std::move(message));
 }
 
+void FakeController::SendPing(int64_t ping_id) {
+  v1::ConnectResponse message;
+  message.mutable_ping()->set_ping_id(ping_id);
+  std::lock_guard lock(mutex_);
+  if (session_ != nullptr) session_->Send(std::move(message));
+}
+
 void FakeController::SendTicketKeys(const std::vector<std::string>& keys) {
   v1::ConnectResponse message;
   for (const std::string& key : keys) message.mutable_ticket_keys()->add_keys(key);

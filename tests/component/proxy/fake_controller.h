@@ -34,6 +34,7 @@ class FakeController final : public v1::ProxyService::CallbackService {
 
   // To the present session.
   void Send(v1::ConfigUpdate update);
+  void SendPing(int64_t ping_id);
   void SendTicketKeys(const std::vector<std::string>& keys);
   // Waits for a message from the proxy, of any session and not taken yet, that `wanted` accepts;
   // takes it and what came before it. An empty message after the deadline.

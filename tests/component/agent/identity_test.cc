@@ -95,9 +95,9 @@ TEST_F(IdentityTest, ADirectoryThatWasRenamedIsTheSameOne) {
 TEST_F(IdentityTest, AnotherHostsNameIsRefusedAndTheAppsRunOn) {
   BeginWithAnApp();
   KillAgent();
-  const std::string command = std::string(REMUDA_BIN_DIR "/remuda-agent --name h9 --admin '' ") +
-                              "--controller " + controller_.address() + " --data-dir " +
-                              data_.string() + " 2>&1";
+  const std::string command =
+      std::string("timeout 20 " REMUDA_BIN_DIR "/remuda-agent --name h9 --admin '' ") +
+      "--controller " + controller_.address() + " --data-dir " + data_.string() + " 2>&1";
   FILE* out = popen(command.c_str(), "r");
   std::string said;
   char buffer[4096];

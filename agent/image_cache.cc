@@ -158,11 +158,7 @@ void ImageCache::Remember(const std::string& digest, const absl::Status& refusal
 absl::StatusOr<std::string> ImageCache::Fetch(const std::string& digest, const std::string& hex) {
   const std::string path = PathOf(hex);
   absl::Status status = Download(digest, hex);
-  if (status.ok()) {
-    status = Unpack(digest, path);
-    // These bytes have the digest, so that they will never do. (Others may come for it next time.)
-    if (absl::IsInvalidArgument(status)) Remember(digest, status);
-  }
+  if (status.ok()) status = Unpack(digest, path);
   std::error_code error;
   if (status.ok() || absl::IsInvalidArgument(status)) fs::remove(path + kPart, error);
   // An archive of very many entries takes memory, spread over the heap of this thread, which would
@@ -210,7 +206,13 @@ absl::Status ImageCache::Unpack(const std::string& digest, const std::string& pa
     return absl::Status(status.code(), absl::StrCat("image ", digest, ": ", status.message()));
   };
   const auto needed = Check(digest, path + kPart);
-  if (!needed.ok()) return annotated(needed.status());
+  if (!needed.ok()) {
+    const absl::Status status = annotated(needed.status());
+    // These bytes have the digest, so that they will never do. (Others may come for it next time.)
+    // What fails later may be this host's fault.
+    if (absl::IsInvalidArgument(status)) Remember(digest, status);
+    return status;
+  }
   if (absl::Status status = CheckRoom(*needed); !status.ok()) return annotated(status);
   std::error_code error;
   const std::string unpacking = path + kUnpacking;

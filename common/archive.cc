@@ -51,6 +51,22 @@ std::string ErrorOf(archive* a) {
   return text != nullptr ? text : "unknown error";
 }
 
+// Whether it says that this host is short of something, or its disk fails: not what the archive is.
+bool IsOfThisHost(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EIO:
+    case EROFS:
+      return true;
+    default:
+      return false;
+  }
+}
+
 absl::Status Refused(const std::string& archive, const std::string& entry,
                      const std::string& rule) {
   // Names and rules (which hold links' targets) need not be UTF-8, and may be as long as they like.
@@ -276,7 +292,9 @@ class Unpacker {
     std::error_code error;
     root_ = fs::canonical(directory, error).string();
     if (error) return absl::ErrnoToStatus(error.value(), directory);
-    if (!fs::is_empty(root_, error)) {
+    const bool is_empty = fs::is_empty(root_, error);
+    if (error) return absl::ErrnoToStatus(error.value(), directory);
+    if (!is_empty) {
       return absl::FailedPreconditionError(absl::StrCat(directory, ": must be an empty directory"));
     }
     disk_.reset(archive_write_disk_new());
@@ -314,6 +332,8 @@ class Unpacker {
   }
 
   absl::Status Broken() {
+    if (IsOfThisHost(archive_errno(in_.get())))
+      return absl::UnavailableError(absl::StrCat("read ", shown_name_, ": ", ErrorOf(in_.get())));
     return absl::InvalidArgumentError(
         absl::StrCat(shown_name_, ": not a readable tar, tar.gz or tar.zst: ", ErrorOf(in_.get())));
   }
@@ -341,6 +361,7 @@ class Unpacker {
     archive_entry_set_pathname(entry, absl::StrCat(root_, "/", *name).c_str());
     archive_entry_set_perm(entry, archive_entry_perm(entry) & 0777);
     if (archive_write_header(disk_.get(), entry) < ARCHIVE_WARN) {
+      if (IsOfThisHost(archive_errno(disk_.get()))) return DiskFailed(*name);
       // The secure flags' refusals come as EPERM-like "Cannot extract through symlink".
       return Refuse(shown, ErrorOf(disk_.get()));
     }

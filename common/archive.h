@@ -57,7 +57,8 @@ absl::StatusOr<UnpackedArchive> UnpackArchive(const std::string& archive_path,
 
 // Reads all of a tar, tar.gz or tar.zst by the same rules and limits, writes nothing, and says what
 // unpacking would make. InvalidArgument: it would be refused, and why (the file's own name is not
-// told). Cancelled: as `cancelled`, asked now and then, wished.
+// told). Unavailable: this host could not read it. Cancelled: as `cancelled`, asked now and then,
+// wished.
 absl::StatusOr<UnpackedArchive> CheckArchive(const std::string& archive_path,
                                              const ArchiveLimits& limits,
                                              const std::function<bool()>& cancelled);

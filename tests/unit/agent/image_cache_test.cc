@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "agent/record.h"
 #include "common/sha256.h"
+#include "tests/few_files.h"
 
 namespace remuda::agent {
 namespace {
@@ -32,11 +34,13 @@ class FakeSource : public ImageSource {
           !s.ok())
         return s;
     }
+    if (and_then) and_then();
     return most < rest.size() ? absl::UnavailableError("broken off") : absl::OkStatus();
   }
   std::map<std::string, std::string> images;
   std::vector<uint64_t> offsets;
   std::optional<size_t> break_after;
+  std::function<void()> and_then;  // once all is given
 };
 
 class ImageCacheTest : public testing::Test {
@@ -225,6 +229,26 @@ TEST_F(ImageCacheTest, ADamagedPartIsFetchedAnew) {
   std::ofstream(root_ / "cache" / (digest.substr(7) + ".part")) << "damaged on disk";
   EXPECT_EQ(cache.Ensure(digest).status().code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(cache.Ensure(digest).ok());
+}
+
+TEST_F(ImageCacheTest, AHostThatCannotUnpackItNowMayLater) {
+  const std::string digest = AddImage("hello");
+  ImageCache::Options options = Options();
+  options.room_of = [](const std::string&) {
+    return DiskRoom{.bytes = uint64_t{1} << 40, .files = 1000, .block_bytes = 4096};
+  };
+  ImageCache cache(options, source_);
+  ASSERT_TRUE(cache.Open().ok());
+  std::optional<FewFiles> few;
+  // The download's own file is open still: then the archive can be read, and nothing be written.
+  source_.and_then = [&] { few.emplace(0); };
+  const absl::Status status = cache.Ensure(digest).status();
+  few.reset();
+  source_.and_then = nullptr;
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_TRUE(cache.Ensure(digest).ok()) << "it is not remembered as refused";
+  EXPECT_EQ(source_.offsets.size(), 2U);
+  EXPECT_GT(source_.offsets[1], 0U) << "what came is kept";
 }
 
 TEST_F(ImageCacheTest, AfterALossOfPowerOnlyWhatWasDurableCounts) {

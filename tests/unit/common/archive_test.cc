@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/sha256.h"
+#include "tests/few_files.h"
 
 namespace remuda {
 namespace {
@@ -314,6 +315,28 @@ TEST(Archive, GarbageTruncatedAndNonEmptyAreRefused) {
 
   EXPECT_EQ(UnpackArchive(temp / "whole", temp.path()).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+// A host that is short of something says nothing about the archive.
+TEST(Archive, AShortageOfThisHostIsNoRefusal) {
+  TempDir temp;
+  MakeArchive(temp / "a", {{"d", S_IFDIR | 0755}, {"d/f", S_IFREG | 0644, "content"}});
+  fs::create_directories(temp / "out");
+  ASSERT_TRUE(CheckArchive(temp / "a", {}, nullptr).ok());
+  {
+    const FewFiles none(0);
+    EXPECT_EQ(CheckArchive(temp / "a", {}, nullptr).status().code(),
+              absl::StatusCode::kUnavailable);
+    EXPECT_EQ(UnpackArchive(temp / "a", temp / "out").status().code(),
+              absl::StatusCode::kResourceExhausted);
+  }
+  {
+    const FewFiles one(1);  // it can be read, and nothing be written
+    EXPECT_TRUE(CheckArchive(temp / "a", {}, nullptr).ok());
+    EXPECT_EQ(UnpackArchive(temp / "a", temp / "out").status().code(),
+              absl::StatusCode::kUnavailable);
+  }
+  EXPECT_TRUE(UnpackArchive(temp / "a", temp / "out").ok());
 }
 
 TEST(Sha256, KnownAnswers) {

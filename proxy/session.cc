@@ -51,7 +51,7 @@ void Exchange::Reset() {
   attempts = 0;
   has_connect_timed_out = false;
   tolerance = {};
-  rate_check = idle_deadline = SteadyTime();
+  rate_check = last_progress = SteadyTime();
   any_sent = is_request_staged = is_upload_stopped = false;
   to_upstream.Clear();
   response_parser.Reset();

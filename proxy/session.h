@@ -76,7 +76,7 @@ struct Exchange : ExchangeRecord {
   size_t body_staged = 0;      // staged for the target up to here
   uint64_t rate_bytes = 0;     // received at the last look at the upload's rate
   SteadyTime rate_check{};     // when to look again; zero: nobody waits for the upload
-  SteadyTime idle_deadline{};  // while it is forwarded
+  SteadyTime last_progress{};  // while it is forwarded
   bool is_body_done = true;
   bool is_body_held = true;  // all of it that was sent is still in the block: may be sent again
 

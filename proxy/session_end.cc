@@ -286,7 +286,7 @@ void Session::OnTimer() {
 bool Session::OnForwardingTimer() {
   Exchange& x = *exchange_;
   const bool is_in_time = IsUploadInTime();
-  if (is_in_time && worker_.loop().now() < x.idle_deadline) {
+  if (is_in_time && worker_.loop().now() < x.last_progress + IdleTimeout()) {
     ArmForwarding();
     return false;
   }

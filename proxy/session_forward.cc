@@ -18,6 +18,10 @@ static_assert(kMaxAttempts >= kMaxAttemptsARequest);
 
 namespace {
 
+// A target that closes sooner, while more of the body is to come, has not given up on its client:
+// one that falls as soon as it has read something would never be found out.
+constexpr std::chrono::seconds kClientSilence{1};
+
 constexpr bool IsOfTarget(Reason reason) {
   return reason > Reason::kNoRegisteredTarget && reason <= Reason::kTargetDrainTimeout;
 }
@@ -111,7 +115,7 @@ bool Session::BeginSending() {
   x.sent_to_target = worker_.loop().now();
   StageBody();
   phase_ = Phase::kForwarding;
-  x.idle_deadline = x.sent_to_target + IdleTimeout();
+  x.last_progress = x.sent_to_target;
   x.rate_check = SteadyTime();
   ArmForwarding();
   return true;
@@ -181,7 +185,7 @@ bool Session::Forward() {
       ArmForwarding();
       return false;
     }
-    x.idle_deadline = worker_.loop().now() + IdleTimeout();
+    x.last_progress = worker_.loop().now();
     const bool is_turn_over = x.received_bytes + x.sent_bytes - before >= kMaxBytesATurn;
     if (!is_turn_over || stream_ != nullptr) continue;  // a stream's windows bound it
     // Others first: what is ready now has an event again.
@@ -212,7 +216,7 @@ bool Session::IsUploadOver() const { return exchange_->is_request_staged && !IsT
 // Until nothing has come for too long, or the upload's rate is to be looked at.
 void Session::ArmForwarding() {
   Exchange& x = *exchange_;
-  SteadyTime deadline = x.idle_deadline;
+  SteadyTime deadline = x.last_progress + IdleTimeout();
   if (!AwaitsBody()) {
     x.rate_check = SteadyTime();
   } else {
@@ -294,11 +298,12 @@ Session::Pump Session::PumpRequest() {
   return result;
 }
 
-// The target has all that came of the request, and the client keeps back the rest: it may give up
-// on such a client.
+// The target has all that came of the request, and the client has kept back the rest for a while:
+// it may give up on such a client.
 bool Session::IsUploadAwaited() const {
   const Exchange& x = *exchange_;
-  return !x.is_body_done && !x.is_upload_stopped && !IsTargetBehind();
+  return !x.is_body_done && !x.is_upload_stopped && !IsTargetBehind() &&
+         worker_.loop().now() - x.last_progress >= kClientSilence;
 }
 
 // Counts the end of an attempt against its target, unless the client can bring it about: whoever

@@ -1,7 +1,10 @@
-// Requests that a client never means to finish: whatever comes of them, good targets stay in.
+// Requests that a client never means to finish: whatever comes of them, good targets stay in, and
+// bad ones do not.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/component/proxy/configs.h"
@@ -10,7 +13,7 @@
 namespace remuda::proxy::testing {
 namespace {
 
-// The target says `early`, reads `awaited` and closes.
+// The target says `early`, reads `awaited`, waits for `patience` and closes.
 struct Withheld {
   const char* name;
   const char* early;
@@ -18,6 +21,7 @@ struct Withheld {
   const char* sent;
   const char* then;  // once an answer has begun
   const char* reason;
+  std::chrono::milliseconds patience{0};
 };
 
 constexpr const char* kEarly = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
@@ -38,12 +42,13 @@ TEST_P(BlameTest, IsNotTheTargets) {
   const auto script = [&](const std::string&, RawSocket& connection) {
     connection.Send(withheld.early);
     *withheld.awaited == '\0' ? connection.ReadToEnd() : connection.ReadUntil(withheld.awaited);
+    std::this_thread::sleep_for(withheld.patience);
     return false;
   };
   ScriptedTarget one(script), two(script);
   ServingProxy proxy(ConfigFor({one.port(), two.port()},
                                "    passiveEjection: { consecutiveFailures: 2 }\n",
-                               "    idleTimeout: 1s\n"));
+                               withheld.patience.count() == 0 ? "    idleTimeout: 1s\n" : ""));
   constexpr size_t kRequests = 6;
   std::vector<RawSocket> clients;
   while (clients.size() < kRequests) {
@@ -72,8 +77,26 @@ INSTANTIATE_TEST_SUITE_P(
                                "BadTrailer"},
                       Withheld{"Upgrade", kSwitch, "", kUpgrade, "", "TargetUnaskedUpgrade"},
                       Withheld{"NeitherGoesOn", "", "", kExpect, "", "TargetResponseTimeout"},
-                      Withheld{"GivenUpOn", "", "ab", kLength, "", "TargetClosed"}),
+                      Withheld{"GivenUpOn", "", "ab", kLength, "", "TargetClosed",
+                               std::chrono::milliseconds(1200)}),
     [](const auto& param) { return param.param.name; });
+
+// It reads something of each request and falls: that the client was not done yet is no excuse.
+TEST(BlameTestOfOne, ATargetThatClosesWhileTheBodyComesIsEjected) {
+  ScriptedTarget bad([](const std::string&, RawSocket& connection) {
+    connection.ReadUntil("ab");
+    return false;
+  });
+  ScriptedTarget good(ScriptedTarget::Answers("good"));
+  ServingProxy proxy(ConfigFor({bad.port(), good.port()},
+                               "    passiveEjection: { consecutiveFailures: 2 }\n", ""));
+  std::vector<RawSocket> clients;
+  ASSERT_TRUE(WaitUntil([&] {
+    clients.push_back(RawSocket::Connect(proxy.Port()));
+    clients.back().Send(kLength);
+    return proxy.Metric("passive_ejection_count_total") == 1;
+  })) << proxy.Metric("target_failure_count_total");
+}
 
 }  // namespace
 }  // namespace remuda::proxy::testing

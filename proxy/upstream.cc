@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -94,7 +95,10 @@ void UpstreamPool::Unlink(UpstreamConnection* connection) {
 
 // `connection` has rested longest of those that are idle.
 bool UpstreamPool::MustRest(const UpstreamConnection& connection, const TargetSlot& slot) const {
-  if (connection.target->IsDistrusted(loop_.now())) return slot.idle_count < kMinRestingConnections;
+  if (connection.target->IsDistrusted(loop_.now())) {
+    return slot.idle_count <
+           std::min<size_t>(kMinRestingConnections, settings_.max_descriptors / kRestingPart);
+  }
   return connection.reuses_in_a_row >= kMaxReusesInARow && &connection == slot.idle_head;
 }
 

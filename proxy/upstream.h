@@ -38,7 +38,9 @@ inline constexpr uint8_t kMaxReusesInARow = 4;
 inline constexpr std::chrono::minutes kDistrustTime{10};
 // So many connections of such a target rest in a worker's pool before one of them is used again:
 // below Settings::pool_max_idle_a_target, so that those of its busy moments are kept too.
+// But of few descriptors they get no more than this part.
 inline constexpr uint32_t kMinRestingConnections = 128;
+inline constexpr uint32_t kRestingPart = 4;
 
 // Who has a connection to a target in use.
 class UpstreamUser {

@@ -14,7 +14,7 @@
 namespace remuda::proxy {
 namespace {
 
-// How long a pipe may take to bring the next of its bytes: who reads serves signals too.
+// How long a pipe may take to bring all of its bytes: who reads serves signals too.
 constexpr std::chrono::milliseconds kPipePatience{5000};
 
 // Reads all of it. A path may be a pipe, as <(command) of a shell is.
@@ -25,9 +25,13 @@ absl::Status ReadFile(const std::string& path, std::string& out) {
   char bytes[16384];
   ssize_t got = 1;
   int error = 0;
+  const auto deadline = std::chrono::steady_clock::now() + kPipePatience;
   while (got != 0 && error == 0) {
     pollfd wanted{fd, POLLIN, 0};
-    const int ready = poll(&wanted, 1, static_cast<int>(kPipePatience.count()));
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    // Past it nothing more is read, though a writer without an end is always ready.
+    const int ready = left.count() > 0 ? poll(&wanted, 1, static_cast<int>(left.count())) : 0;
     got = ready == 0 ? -1 : read(fd, bytes, sizeof bytes);
     if (got > 0) text.append(bytes, static_cast<size_t>(got));
     if (ready == 0) {
@@ -38,7 +42,7 @@ absl::Status ReadFile(const std::string& path, std::string& out) {
   }
   close(fd);
   if (error == ETIMEDOUT)
-    return absl::NotFoundError(path + ": cannot be read: a pipe that nothing comes from");
+    return absl::NotFoundError(path + ": cannot be read: a pipe that does not end in time");
   if (error != 0) return absl::NotFoundError(path + ": cannot be read: " + std::strerror(error));
   out = std::move(text);
   return absl::OkStatus();

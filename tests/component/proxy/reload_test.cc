@@ -1,4 +1,5 @@
 // The config file while the proxy runs: checked, read again on SIGHUP, refused without harm.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -71,16 +72,30 @@ class Load {
 };
 
 // It is waited for, but not for ever: the end is not held up.
-TEST(ReloadTest, APipeWithoutAWriterIsRefused) {
+TEST(ReloadTest, APipeWithoutAnEndIsRefused) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
   ServingProxy proxy(ConfigWith({target.port()}, "one"));
   const std::string path = proxy.directory() + "/proxy.yaml";
   ASSERT_EQ(unlink(path.c_str()), 0);
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   proxy.Signal(SIGHUP);
-  ASSERT_TRUE(WaitUntil([&] {
-    return LogOf(proxy).find("a pipe that nothing comes from") != std::string::npos;
+  const auto refusals = [&] {
+    size_t count = 0;
+    const std::string log = LogOf(proxy), refusal = "a pipe that does not end in time";
+    for (size_t at = log.find(refusal); at != std::string::npos; at = log.find(refusal, at + 1))
+      ++count;
+    return count;
+  };
+  ASSERT_TRUE(WaitUntil([&] { return refusals() == 1; })) << proxy.Log();
+  // Nor is a writer waited for that is never done.
+  const int writer = open(path.c_str(), O_RDWR | O_NONBLOCK);
+  ASSERT_GE(writer, 0);
+  proxy.Signal(SIGHUP);
+  EXPECT_TRUE(WaitUntil([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return write(writer, "#", 1) == 1 && refusals() == 2;
   })) << proxy.Log();
+  close(writer);
   EXPECT_EQ(BodyOf(Get(proxy.Port(), "/mark")), "one");
   proxy.Signal(SIGTERM);
   EXPECT_EQ(proxy.WaitExit(), 0);

@@ -1,6 +1,8 @@
 #include "agent/identity.h"
 
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "agent/record.h"
 
@@ -17,8 +19,25 @@ constexpr char kLock[] = "lock";
 
 }  // namespace
 
+bool HasStableInodes(uint32_t file_system) {
+  switch (file_system) {
+    case FUSE_SUPER_MAGIC:
+    case MSDOS_SUPER_MAGIC:
+    case EXFAT_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+      return false;
+    default:
+      return true;
+  }
+}
+
 Place PlaceOf(const std::string& directory, const Fd& lock) {
   Place place{.boot_id = BootId()};
+  struct statfs disk {};
+  if (statfs(directory.c_str(), &disk) != 0 || !HasStableInodes(static_cast<uint32_t>(disk.f_type)))
+    return place;
   struct stat st {};
   if (stat(directory.c_str(), &st) == 0) place.directory = static_cast<int64_t>(st.st_ino);
   if (fstat(lock.get(), &st) == 0) place.lock = static_cast<int64_t>(st.st_ino);
@@ -26,7 +45,7 @@ Place PlaceOf(const std::string& directory, const Fd& lock) {
 }
 
 bool IsCopy(const Place& written, const Place& here) {
-  return written.directory != 0 && written.boot_id == here.boot_id &&
+  return written.directory != 0 && here.directory != 0 && written.boot_id == here.boot_id &&
          written.directory != here.directory && written.lock != here.lock;
 }
 

@@ -15,7 +15,7 @@ namespace remuda::agent {
 // device number.
 struct Place {
   std::string boot_id;
-  int64_t directory = 0;
+  int64_t directory = 0;  // 0, as `lock`: not known
   int64_t lock = 0;
 
   bool operator==(const Place&) const = default;
@@ -29,10 +29,14 @@ struct Identity {
   Place place;
 };
 
+// Whether a file keeps its inode's number on a file system of this kind (statfs's f_type) while
+// that is mounted, and from one mount to the next.
+bool HasStableInodes(uint32_t file_system);
+// Without inodes where they are not stable.
 Place PlaceOf(const std::string& directory, const Fd& lock);
 
 // Whether a directory that says `written` is surely a copy, for it is `here` in the same boot. One
-// that was renamed, or whose lock was deleted, is none.
+// that was renamed, or whose lock was deleted, is none; nor is one whose place is not known.
 bool IsCopy(const Place& written, const Place& here);
 
 // Empty fields: not written yet.

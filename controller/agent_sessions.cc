@@ -69,7 +69,8 @@ absl::Status AgentSessions::HandleReport(Session& session, const ConnectRequest&
                                               session.name + ": " + request.snapshot().error()));
       break;
     case ConnectRequest::kPong:
-      return OnPong(session, request.pong().ping_id(), /*is_leaving=*/false);
+      OnPong(session, request.pong().ping_id());
+      break;
     case ConnectRequest::kHello:
     case ConnectRequest::MESSAGE_NOT_SET:
       // A newer agent's message: ignored, as unknown fields are.
@@ -124,7 +125,8 @@ Frame AgentSessions::PingFrame(int64_t ping_id) const {
   return MakeFrame(response);
 }
 
-absl::Status AgentSessions::RefuseSecond(const Session& second, const Session& first) {
+absl::Status AgentSessions::RefuseSecond(const Session& second, const Session& first,
+                                         const std::string& why) {
   const std::string resource = "hosts/" + first.name;
   NoteRefused(Seen(first.name).refused, resource,
               "a second agent, with a copy of the data directory,", second.stream->peer(),
@@ -133,7 +135,8 @@ absl::Status AgentSessions::RefuseSecond(const Session& second, const Session& f
       "NAME_TAKEN",
       absl::StrCat(resource, " is connected from ", first.stream->peer(),
                    ", and this is another agent with a copy of its data directory: give this one a "
-                   "--name and an empty --data-dir of its own, or end the other one"));
+                   "--name and an empty --data-dir of its own, or end the other one",
+                   why));
 }
 
 absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {

@@ -54,7 +54,8 @@ class AgentSessions final : public ReceiverSessions {
   void Confirm(const std::string& name, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.agent_sessions; }
   Frame PingFrame(int64_t ping_id) const override;
-  absl::Status RefuseSecond(const Session& second, const Session& first) override;
+  absl::Status RefuseSecond(const Session& second, const Session& first,
+                            const std::string& why) override;
 
  private:
   using Key = std::pair<std::string, int64_t>;  // host, id of the request

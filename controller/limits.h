@@ -61,6 +61,10 @@ inline constexpr size_t kMaxMachineIdBytes = 64;
 // A second process of one name waits so long for the end of the first one's session, or for its
 // answer; longer than keepalive needs to find it dead. Then the first one lives.
 inline constexpr absl::Duration kNameWait = absl::Seconds(10);
+// Processes that wait so for one name, and the bytes of the hello that is kept of each (an agent's
+// holds what it says of its instances). More are refused at once.
+inline constexpr size_t kMaxWaitingForName = 8;
+inline constexpr size_t kMaxWaitingHelloBytes = 1 << 20;
 // One that is refused for its name dials on; an activity tells of it, of the same one so often, and
 // of any no more often than this.
 inline constexpr absl::Duration kRefusalToldAgain = absl::Hours(1);

@@ -42,7 +42,12 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
       OnStats(session, request.stats());
       break;
     case ConnectRequest::kPong:
-      return OnPong(session, request.pong().ping_id(), request.pong().is_leaving());
+      if (request.pong().is_leaving()) {
+        GiveNameUp(session, engine_.seen().patience.proxy_lease);
+      } else {
+        OnPong(session, request.pong().ping_id());
+      }
+      break;
     case ConnectRequest::kHello:
     case ConnectRequest::MESSAGE_NOT_SET:
       // A newer proxy's message: ignored, as unknown fields are.
@@ -94,14 +99,16 @@ Frame ProxySessions::PingFrame(int64_t ping_id) const {
   return MakeFrame(response);
 }
 
-absl::Status ProxySessions::RefuseSecond(const Session& second, const Session& first) {
+absl::Status ProxySessions::RefuseSecond(const Session& second, const Session& first,
+                                         const std::string& why) {
   const std::string resource = "proxies/" + first.name;
   NoteRefused(Seen(first.name).refused, resource, "a second proxy", second.stream->peer(),
               absl::StrCat(first.name, " is connected from ", first.stream->peer()));
   return FailedPrecondition(
       "NAME_TAKEN", absl::StrCat(resource, " is connected from ", first.stream->peer(),
                                  ", and this is another proxy: give this one a --name of its own, "
-                                 "or end the other one"));
+                                 "or end the other one",
+                                 why));
 }
 
 void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {

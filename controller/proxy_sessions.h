@@ -46,7 +46,8 @@ class ProxySessions final : public ReceiverSessions {
   void Confirm(const std::string& name, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.proxy_sessions; }
   Frame PingFrame(int64_t ping_id) const override;
-  absl::Status RefuseSecond(const Session& second, const Session& first) override;
+  absl::Status RefuseSecond(const Session& second, const Session& first,
+                            const std::string& why) override;
 
  private:
   core::ProxyObservation& Seen(const std::string& name) { return engine_.observe().proxies[name]; }

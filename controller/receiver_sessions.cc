@@ -42,7 +42,7 @@ void ReceiverSessions::OnOpened(const StreamPtr& stream) {
 
 void ReceiverSessions::OnMessage(const StreamPtr& stream, std::string_view bytes) {
   const auto it = sessions_.find(stream.get());
-  if (it == sessions_.end()) return;
+  if (it == sessions_.end() || it->second->is_departing) return;
   const absl::Status status = Handle(*it->second, bytes);
   if (!status.ok()) {
     // Handle may have ended other sessions, never this one.
@@ -51,13 +51,19 @@ void ReceiverSessions::OnMessage(const StreamPtr& stream, std::string_view bytes
                  std::string(status.message()));
     End(*it->second, status);
   } else if (!it->second->wanted_name.empty()) {
+    if (bytes.size() > limits::kMaxWaitingHelloBytes) {
+      return Refuse(
+          *it->second,
+          absl::StrCat("; a hello that waits for a name may have ", limits::kMaxWaitingHelloBytes,
+                       " bytes, this one has ", bytes.size(), " (kMaxWaitingHelloBytes)"));
+    }
     it->second->hello = std::string(bytes);
   }
 }
 
 void ReceiverSessions::OnDrained(const StreamPtr& stream) {
   const auto it = sessions_.find(stream.get());
-  if (it != sessions_.end()) FlushOne(*it->second);
+  if (it != sessions_.end() && !it->second->is_departing) FlushOne(*it->second);
 }
 
 void ReceiverSessions::OnClosed(const StreamPtr& stream) {
@@ -67,6 +73,10 @@ void ReceiverSessions::OnClosed(const StreamPtr& stream) {
   sessions_.erase(it);
   StopWaiting(*session);
   Forget(*session);
+  if (!session->is_departing) return;
+  departing_.erase(departing_.find(session->name));
+  spdlog::info("the process that had the name {} before has ended", session->name);
+  if (Session* next = Find(session->name); next != nullptr) FlushOne(*next);
 }
 
 void ReceiverSessions::End(Session& session, const absl::Status& status) {
@@ -90,19 +100,28 @@ void ReceiverSessions::Forget(const Session& session) {
   }
 }
 
-void ReceiverSessions::Wait(Session& session, Session& first, const std::string& name) {
+absl::Status ReceiverSessions::Wait(Session& session, Session& first, const std::string& name) {
+  if (waiting_.count(name) >= limits::kMaxWaitingForName) {
+    return RefuseSecond(session, first,
+                        absl::StrCat("; ", limits::kMaxWaitingForName,
+                                     " others ask for the name already (kMaxWaitingForName)"));
+  }
+  if (first.asked == 0) {
+    first.asked = ++last_ping_id_;
+    Send(first, PingFrame(first.asked));
+  }
   session.wanted_name = name;
-  session.ping_id = ++last_ping_id_;
+  session.ping_id = first.asked;
   waiting_.emplace(name, &session);
-  Send(first, PingFrame(session.ping_id));
   // It neither ended nor answered, but its connection would have been found dead by now.
   loop_.At(engine_.Now() + limits::kNameWait,
            [this, weak = std::weak_ptr<Stream>(session.stream), id = session.ping_id] {
              const StreamPtr open = weak.lock();
              const auto it = sessions_.find(open.get());
              if (open != nullptr && it != sessions_.end() && it->second->ping_id == id)
-               Refuse(*it->second);
+               Refuse(*it->second, "");
            });
+  return absl::OkStatus();
 }
 
 void ReceiverSessions::StopWaiting(Session& session) {
@@ -124,27 +143,39 @@ void ReceiverSessions::HandleAgain(const StreamPtr& stream) {
   OnMessage(stream, hello);
 }
 
-void ReceiverSessions::Refuse(Session& second) {
+void ReceiverSessions::Refuse(Session& second, const std::string& why) {
   const Session* first = Find(second.wanted_name);
   // Its session has just ended: the task that handles the hello again is on its way.
   if (first == nullptr) return;
-  const absl::Status status = RefuseSecond(second, *first);
+  const absl::Status status = RefuseSecond(second, *first, why);
   spdlog::warn("session from {} ends: {}", second.stream->peer(), std::string(status.message()));
   End(second, status);
 }
 
-absl::Status ReceiverSessions::OnPong(const Session& session, int64_t ping_id, bool is_leaving) {
-  std::vector<Session*> refused;
+void ReceiverSessions::OnPong(Session& session, int64_t ping_id) {
+  if (ping_id != session.asked) return;
+  session.asked = 0;
+  std::vector<Session*> refused;  // at most limits::kMaxWaitingForName
   const auto [first, last] = waiting_.equal_range(session.name);
-  if (is_leaving && first != last) {
-    return Aborted("it is about to end, and another process of its name begins from " +
-                   first->second->stream->peer());
-  }
-  for (auto it = first; it != last; ++it) {
-    if (it->second->ping_id == ping_id) refused.push_back(it->second);
-  }
-  for (Session* second : refused) Refuse(*second);
-  return absl::OkStatus();
+  for (auto it = first; it != last; ++it) refused.push_back(it->second);
+  for (Session* second : refused) Refuse(*second, "");
+}
+
+void ReceiverSessions::GiveNameUp(Session& session, absl::Duration patience) {
+  session.asked = 0;
+  const auto next = waiting_.find(session.name);
+  if (next == waiting_.end()) return;
+  spdlog::info("{} drains at {}, and its name goes to the process at {}", session.name,
+               session.stream->peer(), next->second->stream->peer());
+  session.is_departing = true;
+  departing_.insert(session.name);
+  Forget(session);
+  loop_.At(engine_.Now() + patience, [this, weak = std::weak_ptr<Stream>(session.stream)] {
+    const StreamPtr open = weak.lock();
+    const auto it = sessions_.find(open.get());
+    if (open == nullptr || it == sessions_.end()) return;
+    End(*it->second, Aborted("another process has the name " + it->second->name + " now"));
+  });
 }
 
 void ReceiverSessions::NoteRefused(core::Refused& refused, const std::string& resource,
@@ -243,7 +274,7 @@ absl::StatusOr<ReceiverSessions::Began> ReceiverSessions::Begin(Session& session
                            earlier->incarnation == hello.incarnation ||
                            (!hello.lock.empty() && earlier->lock == hello.lock);
     if (!gives_way) {
-      Wait(session, *earlier, hello.name);
+      if (absl::Status status = Wait(session, *earlier, hello.name); !status.ok()) return status;
       return Began::kWaits;
     }
     End(*earlier,
@@ -318,7 +349,8 @@ void ReceiverSessions::FlushOne(Session& session) {
   if (session.name.empty()) return;
   const ViewLog* view = ViewOf(session.name);
   if (view == nullptr) return;
-  if (session.may_confirm && session.follower.in_force().has_value()) {
+  if (session.may_confirm && !departing_.contains(session.name) &&
+      session.follower.in_force().has_value()) {
     const int64_t covered = view->CoveredBy(*session.follower.in_force());
     v1::ReceiverStatus& status = StatusOf(session.name);
     if (covered > status.confirmed_commit()) {

@@ -3,7 +3,9 @@
 //
 // A name belongs to the process that has its session for as long as that lives. Another process
 // that asks for it waits: for the end of the first one's session, which keepalive brings about if
-// the process is dead, or for its Pong, by which the second one is refused.
+// the process is dead, or for its Pong, by which the second one is refused. A first one that is
+// leaving hands the name over, and stays as a departing one: while it does, nothing of the name is
+// confirmed.
 //
 // Owns: which stream belongs to whom and how far each has followed. Does not own: the views, nor
 // what the reports mean. Thread: the loop thread.
@@ -15,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -86,6 +89,11 @@ class ReceiverSessions : public StreamHandler {
     int64_t reports = 0;  // StatsReports that came; of proxies
     std::string incarnation;
     std::string lock;
+    // The Ping that it has not answered yet; 0: none. One for all who wait.
+    int64_t asked = 0;
+    // It has given its name up and drains: it may still send to what it knows. Nothing is heard of
+    // it but its end.
+    bool is_departing = false;
     // While another process has the session of its name: that name, the Ping that asks that one,
     // and the hello, to be handled again.
     std::string wanted_name;
@@ -108,8 +116,10 @@ class ReceiverSessions : public StreamHandler {
   virtual void Confirm(const std::string& name, int64_t commit) = 0;
   virtual std::atomic<int64_t>& session_count() = 0;
   virtual Frame PingFrame(int64_t ping_id) const = 0;
-  // What a second process of `first`'s name is told; shows people that it was refused.
-  virtual absl::Status RefuseSecond(const Session& second, const Session& first) = 0;
+  // What a second process of `first`'s name is told; shows people that it was refused. `why`: what
+  // else there is to say, or empty.
+  virtual absl::Status RefuseSecond(const Session& second, const Session& first,
+                                    const std::string& why) = 0;
 
   bool is_closing() const { return closing_; }
 
@@ -120,8 +130,11 @@ class ReceiverSessions : public StreamHandler {
   // process, or of one that is surely dead, ends with ABORTED. kWaits: nothing more is to be done
   // now; the hello comes again if the name becomes free.
   absl::StatusOr<Began> Begin(Session& session, const HelloFields& hello);
-  // For Handle. An error: the session is to end, for another process that gets the name.
-  absl::Status OnPong(const Session& session, int64_t ping_id, bool is_leaving);
+  // For Handle. The process is there: those that ask for its name are refused.
+  void OnPong(Session& session, int64_t ping_id);
+  // For Handle. The process drains: if another one asks for its name, that one gets it now. Nothing
+  // is confirmed for the name while this session is there, which is ended after `patience`.
+  void GiveNameUp(Session& session, absl::Duration patience);
   // Shows people that somebody was refused under a name, in `refused` and by an activity.
   void NoteRefused(core::Refused& refused, const std::string& resource, const std::string& who,
                    const std::string& peer, const std::string& why);
@@ -145,14 +158,15 @@ class ReceiverSessions : public StreamHandler {
   void FlushOne(Session& session);
   void End(Session& session, const absl::Status& status);
   void Forget(const Session& session);
-  void Wait(Session& session, Session& first, const std::string& name);
+  absl::Status Wait(Session& session, Session& first, const std::string& name);
   void StopWaiting(Session& session);
   void HandleAgain(const StreamPtr& stream);
-  void Refuse(Session& second);
+  void Refuse(Session& second, const std::string& why);
 
   std::map<const Stream*, std::unique_ptr<Session>> sessions_;
   std::map<std::string, Session*, std::less<>> by_name_;
   std::multimap<std::string, Session*, std::less<>> waiting_;  // by wanted_name
+  std::multiset<std::string, std::less<>> departing_;          // names that departing ones had
   int64_t last_ping_id_ = 0;
   bool closing_ = false;
 };

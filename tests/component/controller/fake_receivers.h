@@ -60,6 +60,16 @@ class FakeStream {
     ended_.wait_for(lock, kPatience, [this] { return status_.has_value(); });
     return status_;
   }
+  // How it ended, if it has.
+  std::optional<grpc::Status> end() {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+  // Nothing more will be written.
+  void WritesDone() {
+    const std::lock_guard lock(write_mutex_);
+    stream_->WritesDone();
+  }
 
  private:
   grpc::ClientContext context_;

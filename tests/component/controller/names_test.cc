@@ -13,7 +13,7 @@ using testing::HasSubstr;
 class NamesTest : public ClusterTest {
  protected:
   void SetUp() override {
-    StartController();
+    StartController(Flags());
     proxy_.hello().set_incarnation("first");
     second_proxy_.hello().set_incarnation("second");
     for (FakeAgent* agent : {&agent_, &second_agent_}) {
@@ -25,6 +25,7 @@ class NamesTest : public ClusterTest {
     second_agent_.hello().set_incarnation("second");
     second_agent_.hello().set_lock("1:2");
   }
+  virtual std::vector<std::string> Flags() const { return {}; }
   template <class Receiver>
   void Join(Receiver& receiver) {
     receiver.Connect(channel_);
@@ -131,18 +132,45 @@ TEST_F(NamesTest, ANewProcessGetsTheNameWhenTheSessionOfADeadOneEnds) {
   ExpectRefused(proxy_, "proxies/p1");
 }
 
-TEST_F(NamesTest, OnlyOneOfManyThatWaitGetsTheName) {
+TEST_F(NamesTest, ManyThatWaitAskTheFirstOnceAndOnlyOneOfThemGetsTheName) {
   proxy_.set_pong(FakeProxy::Pong::kNothing);
   Join(proxy_);
-  second_proxy_.Connect(channel_);
-  FakeProxy third("p1");
-  third.hello().set_incarnation("third");
-  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.pings == 1; }));
-  third.Connect(channel_);
-  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.pings == 2; }));
+  constexpr size_t kMany = 9;  // one more than may wait
+  std::vector<std::unique_ptr<FakeProxy>> many;
+  for (size_t i = 0; i < kMany; ++i) {
+    many.push_back(std::make_unique<FakeProxy>("p1"));
+    many.back()->hello().set_incarnation("one of many " + std::to_string(i));
+    many.back()->Connect(channel_);
+  }
+  const auto count = [&](const auto& condition) {
+    size_t sum = 0;
+    for (const auto& proxy : many) sum += condition(*proxy) ? 1 : 0;
+    return sum;
+  };
+  const auto has_ended = [](FakeProxy& proxy) { return proxy.stream().end().has_value(); };
+  // The last to come is refused at once: the others are there.
+  ASSERT_TRUE(WaitUntil([&] { return count(has_ended) >= 1; }, kPatience));
+  EXPECT_EQ(count(has_ended), 1u);
+  for (const auto& proxy : many) {
+    if (!has_ended(*proxy)) continue;
+    ExpectRefused(*proxy, "proxies/p1");
+    EXPECT_THAT(proxy->stream().end()->error_message(), HasSubstr("kMaxWaitingForName"));
+  }
+  EXPECT_EQ(proxy_.had().pings, 1);
   proxy_.Disconnect();
-  EXPECT_TRUE(IsWelcome(second_proxy_));
-  ExpectRefused(third, "proxies/p1");
+  // The one that gets it answers, by which the others are refused.
+  EXPECT_TRUE(WaitUntil([&] { return count(has_ended) == kMany - 1; }, kPatience));
+  EXPECT_EQ(count([](FakeProxy& proxy) { return proxy.had().welcome.has_value(); }), 1u);
+  EXPECT_EQ(count([](FakeProxy& proxy) { return proxy.had().pings > 0; }), 1u);
+}
+
+TEST_F(NamesTest, AHelloThatIsTooLargeToBeKeptDoesNotWait) {
+  proxy_.set_pong(FakeProxy::Pong::kNothing);
+  Join(proxy_);
+  second_proxy_.hello().set_version(std::string(2 << 20, 'v'));
+  second_proxy_.Connect(channel_);
+  ExpectRefused(second_proxy_, "proxies/p1");
+  EXPECT_THAT(second_proxy_.stream().end()->error_message(), HasSubstr("kMaxWaitingHelloBytes"));
 }
 
 TEST_F(NamesTest, ASessionThatKeepaliveFindsAliveKeepsTheNameThoughItDoesNotAnswer) {
@@ -153,13 +181,52 @@ TEST_F(NamesTest, ASessionThatKeepaliveFindsAliveKeepsTheNameThoughItDoesNotAnsw
   EXPECT_TRUE(GetProxy("p1").connected());
 }
 
-TEST_F(NamesTest, AProxyThatIsAboutToEndGivesItsNameUp) {
+class LongLeaseTest : public NamesTest {
+ protected:
+  std::vector<std::string> Flags() const override { return {"--proxy-lease=1h"}; }
+};
+
+// It drains: what it has in flight may be at instances that its successor knows nothing of.
+TEST_F(LongLeaseTest, WhileTheFormerOneIsThereNothingIsConfirmedForTheNameOfAProxyThatDrains) {
+  proxy_.set_pong(FakeProxy::Pong::kLeaving);
+  Join(proxy_);
+  ASSERT_TRUE(
+      WaitForProxy("p1", [](const auto& proxy) { return proxy.config().confirmed_commit() > 0; }));
+  Join(second_proxy_);
+  EXPECT_EQ(GetProxy("p1").refused_proxy(), "");
+  // The successor serves, and says so.
+  ApplyShop(0);
+  EXPECT_TRUE(
+      second_proxy_.WaitFor([](const auto& had) { return had.load_balancers.contains("shop"); }));
+  ASSERT_TRUE(WaitForProxy("p1", [&](const auto& proxy) {
+    return proxy.config().acknowledged().sequence() == second_proxy_.had().revision.sequence();
+  }));
+  proxy::v1::ConnectRequest report;
+  report.mutable_stats();
+  second_proxy_.Send(report);
+  ASSERT_TRUE(second_proxy_.WaitFor([](const auto& had) { return had.lease_renewal == 1; }));
+  EXPECT_EQ(GetProxy("p1").config().confirmed_commit(), 0);
+  EXPECT_FALSE(proxy_.stream().end().has_value());
+  EXPECT_FALSE(proxy_.had().load_balancers.contains("shop"));
+  proxy_.Disconnect();
+  EXPECT_TRUE(
+      WaitForProxy("p1", [](const auto& proxy) { return proxy.config().confirmed_commit() > 0; }));
+}
+
+class BriefLeaseTest : public NamesTest {
+ protected:
+  std::vector<std::string> Flags() const override { return {"--proxy-lease=1s"}; }
+};
+
+TEST_F(BriefLeaseTest, AFormerProxyThatDrainsForLongIsWaitedForNoLongerThanALease) {
   proxy_.set_pong(FakeProxy::Pong::kLeaving);
   Join(proxy_);
   second_proxy_.Connect(channel_);
   EXPECT_TRUE(IsWelcome(second_proxy_));
   ExpectPushedOut(proxy_);
-  EXPECT_EQ(GetProxy("p1").refused_proxy(), "");
+  EXPECT_TRUE(WaitForProxy("p1", [](const auto& proxy) {
+    return proxy.connected() && proxy.config().confirmed_commit() > 0;
+  }));
 }
 
 }  // namespace

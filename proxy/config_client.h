@@ -47,7 +47,8 @@ class ConfigClient {
   // Ends the stream and waits until gRPC has let go of it.
   void Stop();
 
-  // This process is about to end: another one that asks for its name may have it at once.
+  // This process drains and accepts nothing any more: another one that asks for its name may have
+  // it at once.
   void Leave() { is_leaving_ = true; }
 
   void OnHealth(const HealthChange& change);

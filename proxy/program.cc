@@ -271,7 +271,6 @@ class Program {
       std::_Exit(1);
     }
     is_draining_ = true;
-    if (client_ != nullptr) client_->Leave();
     coordinator_->AnnounceDrain();
     if (options_.drain_delay.count() == 0) return Drain();
     spdlog::info("not ready any more; draining begins in {} ms", options_.drain_delay.count());
@@ -282,6 +281,7 @@ class Program {
     spdlog::info("draining: {} connections", ActiveConnections());
     drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
     coordinator_->Drain();
+    if (client_ != nullptr) client_->Leave();
   }
 
   const ProgramOptions& options_;

@@ -37,7 +37,8 @@ TEST(ControlTest, ServesAndAcknowledges) {
   EXPECT_EQ(stats.targets(0).requests(), 1);
 }
 
-TEST(ControlTest, SaysThatItIsThereAndWhenItIsAboutToEndThatItsNameIsFree) {
+// Until then it accepts and sends, so nobody else may have its name.
+TEST(ControlTest, SaysThatItIsThereUntilItsDrainBegins) {
   FakeController controller(1);
   auto flags = ControllerFlags(controller);
   flags.push_back("--drain-delay=3600s");
@@ -45,14 +46,46 @@ TEST(ControlTest, SaysThatItIsThereAndWhenItIsAboutToEndThatItsNameIsFree) {
   const auto hello = controller.Expect([](const auto& m) { return m.has_hello(); }).hello();
   EXPECT_EQ(hello.incarnation().size(), 16u);
   controller.SendPing(1);
-  const auto pong = controller.Expect([](const auto& m) { return m.has_pong(); }).pong();
+  auto pong = controller.Expect([](const auto& m) { return m.has_pong(); }).pong();
   EXPECT_EQ(pong.ping_id(), 1);
   EXPECT_FALSE(pong.is_leaving());
+  controller.Send(Whole(1, FreePort()));
+  ASSERT_TRUE(proxy.WaitReady());
+  proxy.Signal(SIGTERM);
+  ASSERT_TRUE(
+      WaitUntil([&] { return proxy.Admin("/readyz").find("draining") != std::string::npos; }));
+  controller.SendPing(2);
+  pong = controller.Expect([](const auto& m) { return m.has_pong(); }).pong();
+  EXPECT_EQ(pong.ping_id(), 2);
+  EXPECT_FALSE(pong.is_leaving());
+}
+
+TEST(ControlTest, SaysThatItsNameIsFreeWhileItDrains) {
+  FakeController controller(1);
+  std::atomic<bool> may_answer{false};
+  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
+    WaitUntil([&] { return may_answer.load(); });
+    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+  });
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-slow", slow.port());
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  controller.Send(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(controller.ExpectHealthy("i-slow"));
+  RawSocket client = RawSocket::Connect(port);
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == 1; }));
   proxy.Signal(SIGTERM);
   EXPECT_TRUE(WaitUntil([&] {
-    controller.SendPing(2);
+    controller.SendPing(1);
     return controller.Expect([](const auto& m) { return m.has_pong(); }).pong().is_leaving();
   }));
+  may_answer = true;
+  EXPECT_EQ(BodyOf(client.ReadMessage()), "slow");
+  EXPECT_EQ(proxy.WaitExit(), 0);
 }
 
 TEST(ControlTest, DrainingTargetIsBusyUntilItsLastRequestEnds) {

@@ -265,7 +265,7 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
   const std::string obstacle = Obstacle(pass, view);
   if (obstacle.empty()) return Advance(pass, view);
   if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING &&
-      pass.now >= DeploymentDeadline(*row)) {
+      pass.now >= DeploymentDeadline(*row) && IsAllSaid(pass, view)) {
     return GiveUpRollback(pass, view, obstacle);
   }
   pass.DueAt(DeploymentDeadline(*row));

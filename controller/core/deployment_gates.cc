@@ -258,6 +258,17 @@ bool IsLettingDown(Pass& pass, const DeploymentView& view) {
   return condition.healthy == 0 || condition.IsFailing(view.new_side.desired);
 }
 
+bool IsAllSaid(const Pass& pass, const DeploymentView& view) {
+  const auto& ids = view.group.target_groups();
+  return RowUnconfirmed(pass, view).empty() &&
+         std::all_of(ids.begin(), ids.end(), [&](const std::string& target_group) {
+           const auto& serving = pass.gates.Serving(target_group);
+           return std::all_of(serving.begin(), serving.end(), [](const LiveProxy* proxy) {
+             return proxy->seen != nullptr && proxy->seen->reported;
+           });
+         });
+}
+
 std::string Failure(Pass& pass, const DeploymentView& view) {
   const DeploymentPhase phase = view.row.phase();
   if (!MayFail(pass, view)) return "";
@@ -271,10 +282,11 @@ std::string Failure(Pass& pass, const DeploymentView& view) {
   if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING || phase == v1::DEPLOYMENT_PHASE_SHIFTING) {
     const Time deadline = FromProto(view.row.create_time()) + FromProto(view.row.health_deadline());
     pass.DueAt(deadline);
-    if (pass.now >= deadline) {
-      return absl::StrCat("not in service and confirmed within ",
-                          DurationText(FromProto(view.row.health_deadline())), ": ",
-                          Obstacle(pass, view));
+    if (pass.now >= deadline && (IsAllSaid(pass, view) || !pass.gates.Refusal().empty())) {
+      if (const std::string obstacle = Obstacle(pass, view); !obstacle.empty()) {
+        return absl::StrCat("not in service and confirmed within ",
+                            DurationText(FromProto(view.row.health_deadline())), ": ", obstacle);
+      }
     }
   }
   if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING) return "";

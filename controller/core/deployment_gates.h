@@ -35,6 +35,11 @@ int EnoughToShift(Pass& pass, const DeploymentView& view);
 // What keeps the deployment from its next phase; empty: nothing.
 std::string Obstacle(Pass& pass, const DeploymentView& view);
 
+// Whether the proxies have said all that they could: they have confirmed the deployment's row, and
+// report what they find. If not (after a start of the controller, a pause, a loss of most of them),
+// a deadline that is over proves nothing.
+bool IsAllSaid(const Pass& pass, const DeploymentView& view);
+
 // Why it should be rolled back without being asked; empty if not.
 std::string Failure(Pass& pass, const DeploymentView& view);
 

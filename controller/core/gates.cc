@@ -1,6 +1,7 @@
 #include "controller/core/gates.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 
@@ -29,10 +30,10 @@ std::string RefusalOf(const LiveProxy& proxy) {
 }
 
 // "proxy p2 (silent for 40s)", or "proxies p2 (silent for 40s), p3 (silent for 1h) and 4 more".
-std::string Text(const std::vector<LiveProxy>& proxies, const Observations& seen, Time now) {
+std::string Text(const std::vector<LiveProxy>& proxies, Duration lease, Time now) {
   std::vector<std::string> names;
   for (const LiveProxy& proxy : proxies) {
-    const Duration silent = now - LastSeen(seen, proxy.seen);
+    const Duration silent = now - (proxy.lease_end - lease);
     names.push_back(absl::StrCat(proxy.id, " (silent for ",
                                  absl::FormatDuration(absl::Trunc(silent, absl::Seconds(1))), ")"));
   }
@@ -46,6 +47,12 @@ std::string Text(const std::vector<LiveProxy>& proxies, const Observations& seen
 bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now) {
   return (proxy != nullptr && proxy->connected) ||
          now < LastSeen(seen, proxy) + seen.patience.proxy_lease;
+}
+
+Time LastThere(const Observations& seen, const v1::Proxy& row, const ProxyObservation* proxy) {
+  const bool heard = proxy != nullptr && proxy->last_seen >= seen.start;
+  if (!heard && row.has_last_seen_time()) return FromProto(row.last_seen_time());
+  return LastSeen(seen, proxy);
 }
 
 bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer) {
@@ -90,7 +97,7 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now)
       left_out.push_back({.id = id,
                           .row = &row,
                           .seen = observed,
-                          .lease_end = LastSeen(seen, observed) + seen.patience.proxy_lease});
+                          .lease_end = LastThere(seen, row, observed) + seen.patience.proxy_lease});
       return;
     }
     LiveProxy proxy{.id = id, .row = &row, .seen = observed};
@@ -115,7 +122,7 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now)
       }
     }
   });
-  left_out_ = Text(left_out, seen, now);
+  left_out_ = Text(left_out, seen.patience.proxy_lease, now);
   for (const LiveProxy& proxy : live_) {
     if (proxy.seen == nullptr) continue;
     for (const auto& [target, count] : proxy.seen->busy) {
@@ -132,27 +139,34 @@ Time Gates::CutOffSince(std::string_view target_group) const {
   return since;
 }
 
-std::string Gates::Silenced(
+const std::string& Gates::Silenced(
     const google::protobuf::RepeatedPtrField<std::string>& target_groups) const {
-  std::set<std::string, std::less<>> who;
-  bool is_any_left = true;
+  const auto [it, is_new] = silenced_.try_emplace(absl::StrJoin(target_groups, ","));
+  if (is_new) it->second = SilencedText(target_groups);
+  return it->second;
+}
+
+std::string Gates::SilencedText(
+    const google::protobuf::RepeatedPtrField<std::string>& target_groups) const {
+  std::map<std::string, Time> silent;
+  std::set<std::string_view> live;
   for (const std::string& target_group : target_groups) {
     const auto it = silent_.find(target_group);
-    if (it == silent_.end()) continue;
-    const size_t live = Serving(target_group).size();
+    if (it != silent_.end()) silent.insert(it->second.begin(), it->second.end());
+    for (const LiveProxy* proxy : Serving(target_group)) live.insert(proxy->id);
+  }
+  if (silent.empty()) return "";
+  std::set<std::string, std::less<>> who;
+  if (live.empty()) {
+    for (const auto& [proxy, lease_end] : silent) who.insert(proxy);
+  } else {
     std::vector<std::pair<Time, std::string>> lost;
-    for (const auto& [proxy, lease_end] : it->second) lost.emplace_back(lease_end, proxy);
-    const size_t known = lost.size() + live;
-    if (live == 0) {
-      is_any_left = false;
-      for (const auto& [proxy, lease_end] : it->second) who.insert(proxy);
-    } else {
-      who.merge(LostTogether(std::move(lost), known, loss_span_, 1));
-    }
+    for (const auto& [proxy, lease_end] : silent) lost.emplace_back(lease_end, proxy);
+    who = LostTogether(std::move(lost), silent.size() + live.size(), loss_span_, 1);
   }
   if (who.empty()) return "";
   return absl::StrCat(
-      is_any_left ? "more than half of the proxies" : "every proxy", " fell silent (",
+      live.empty() ? "every proxy" : "more than half of the proxies", " fell silent (",
       Listed({who.begin(), who.end()}, kLeftOutNamed),
       ") and may serve on: no deployment goes on and nothing is ended until "
       "enough of them are back; `remuda delete proxy NAME` for each that is gone for good");

@@ -39,6 +39,9 @@ inline constexpr Duration kProxyLossSpan = absl::Seconds(60);
 // Whether the proxy counts for gates at `now`.
 bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now);
 
+// When a proxy that is not live was last there: by its row, unless this controller has heard it.
+Time LastThere(const Observations& seen, const v1::Proxy& row, const ProxyObservation* proxy);
+
 // Whether the proxy's labels hold all that the load balancer selects.
 bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer);
 
@@ -79,10 +82,11 @@ class Gates {
   // is none.
   Time CutOffSince(std::string_view target_group) const;
 
-  // Why nothing can be proven for a group of these target groups: no live proxy is left of those
-  // that serve one of them, or more than half of those that were live fell silent together. Names
-  // them, and says what to do; empty if enough are live, or if none ever served any.
-  std::string Silenced(const google::protobuf::RepeatedPtrField<std::string>& target_groups) const;
+  // Why nothing can be proven for a group of these target groups: of all proxies that serve one of
+  // them none is live, or more than half of those that were live fell silent together. Names them,
+  // and says what to do; empty if enough are live, or if none ever served any.
+  const std::string& Silenced(
+      const google::protobuf::RepeatedPtrField<std::string>& target_groups) const;
 
   // Whether a load balancer forwards to the target group.
   bool InUse(std::string_view target_group) const;
@@ -94,6 +98,9 @@ class Gates {
   const std::set<std::string>& BusyIn(std::string_view target) const;
 
  private:
+  std::string SilencedText(
+      const google::protobuf::RepeatedPtrField<std::string>& target_groups) const;
+
   std::vector<std::shared_ptr<const v1::Proxy>> rows_;
   std::vector<LiveProxy> live_;
   std::map<std::string, std::vector<const LiveProxy*>, std::less<>> serving_;  // only groups in use
@@ -103,6 +110,7 @@ class Gates {
   // ended.
   std::map<std::string, std::map<std::string, Time>, std::less<>> silent_;
   Duration loss_span_;
+  mutable std::map<std::string, std::string> silenced_;  // what Silenced answered, by its question
 };
 
 }  // namespace remuda::core

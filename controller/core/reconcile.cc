@@ -141,7 +141,7 @@ void Round(Pass& pass, const std::string& group_id) {
     Shortage of_side = ConvergeSide(pass, group_id, *now_group, side, deployment_id);
     if (shortage.waiting.empty()) shortage = std::move(of_side);
   }
-  Terminations(pass, group_id, *now_group);
+  Terminations(pass, group_id, *now_group, !shortage.waiting.empty());
   WriteStatus(pass, group_id, std::move(shortage));
 }
 
@@ -182,6 +182,28 @@ void ForgetDeployments(Pass& pass) {
   for (const std::string& id : orphans) pass.Delete<v1::Deployment>(id);
 }
 
+// Writes when proxies that do not count any more were last there, so that a controller that begins
+// knows who was lost together.
+void FollowLostProxies(Pass& pass) {
+  std::vector<std::pair<std::string, v1::Proxy>> changed;
+  pass.draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
+    const auto it = pass.seen.proxies.find(id);
+    const ProxyObservation* observed = it == pass.seen.proxies.end() ? nullptr : &it->second;
+    if (observed != nullptr && observed->connected) {
+      if (!row.has_last_seen_time()) return;
+      changed.emplace_back(id, row);
+      changed.back().second.clear_last_seen_time();
+    } else if (IsLive(pass.seen, observed, pass.now)) {
+      pass.DueAt(LastSeen(pass.seen, observed) + pass.seen.patience.proxy_lease);
+    } else {
+      changed.emplace_back(id, row);
+      *changed.back().second.mutable_last_seen_time() =
+          ToProto(LastThere(pass.seen, row, observed));
+    }
+  });
+  for (auto& [id, row] : changed) pass.Put(id, std::move(row));
+}
+
 void ReconcileGroup(Pass& pass, const std::string& group_id) {
   if (pass.draft.Find<v1::AutoScalingGroup>(group_id) == nullptr) return;
   DateBack(pass, group_id);
@@ -199,7 +221,10 @@ void ReconcileGroup(Pass& pass, const std::string& group_id) {
 Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
   Pass pass(draft, seen, now);
   pass.balances = scope.housekeeping && scope.balance;
-  if (scope.housekeeping) FollowLostHosts(pass);
+  if (scope.housekeeping) {
+    FollowLostHosts(pass);
+    FollowLostProxies(pass);
+  }
   std::vector<std::string> groups;
   if (scope.groups.has_value()) {
     groups.assign(scope.groups->begin(), scope.groups->end());

@@ -188,8 +188,8 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
 
 // Drains swapped instances: those whose replacement is in service; and, where there is no room for
 // one beside them, as many first as may be missing at once.
-void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Launched& launched,
-                  bool has_room, int most) {
+void DrainSwapped(Pass& pass, const v1::AutoScalingGroup& group, const Side& side,
+                  const Counts& counts, const Launched& launched, bool has_room, int most) {
   const int up = counts.in_service + static_cast<int>(counts.swapped.size());
   // Below 0: so many are missing. Beyond `most` are those that a move brought which has been called
   // off.
@@ -199,7 +199,7 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
   // it would hold this up for ever.
   int ending = counts.ending;
   const int bound = std::max(1, side.desired / kReplaceShare);
-  const int on_the_way = static_cast<int>(counts.kept.size()) - counts.in_service;
+  const int on_the_way = static_cast<int>(counts.kept.size()) - counts.in_service + launched.count;
   // Those that a person ends go one by one, each when what serves leaves no room for the one in its
   // place: not when that which takes the room is on its way up.
   int serving = counts.serving;
@@ -211,9 +211,14 @@ void DrainSwapped(Pass& pass, const Side& side, const Counts& counts, const Laun
     // One that never came into service is no loss.
     const bool pending = row->state() == v1::INSTANCE_STATE_PENDING;
     const bool asked = row->terminate_requested();
+    // One that is well would drain and not be ended while silence keeps it: no room would come of
+    // it, and those that are there would have one less.
+    const bool frees =
+        row->unhealthy() || pending || pass.gates.Silenced(group.target_groups()).empty();
     const bool first = (row->unhealthy() && (pending || (makes_room && ending < bound))) ||
-                       (asked && (pending || (!has_room && serving >= most) ||
-                                  (launched.has_no_host && on_the_way + asked_ending == 0)));
+                       (asked && frees &&
+                        (pending || (!has_room && serving >= most) ||
+                         (launched.has_no_host && on_the_way + asked_ending == 0)));
     if (spare <= 0 && !first) continue;
     const bool is_last = spare <= 0 && asked && !pending;
     --spare;
@@ -370,7 +375,7 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
   if (missing > 0 && room > 0) {
     launched = Launch(pass, group_id, group, side, deployment, counts, std::min(missing, room));
   }
-  DrainSwapped(pass, side, counts, launched, missing <= 0 || room > 0, most);
+  DrainSwapped(pass, group, side, counts, launched, missing <= 0 || room > 0, most);
   const bool at_rest = missing == 0 && swapped == 0 && counts.unknown.empty() && deployment.empty();
   if (at_rest) BalanceZones(pass, group_id, group, side);
   for (const auto& [id, row] : counts.unknown) {

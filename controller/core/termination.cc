@@ -40,10 +40,9 @@ bool IsDelayOver(Pass& pass, Time from, const std::set<std::string>& busy_in) {
 // Until when an instance that no live proxy needs is left running for those that may still send to
 // it: their leases are over, but whoever reaches them would get errors if it were gone. Not beyond
 // the room that the group has.
-Time KeptUntil(const Pass& pass, const v1::AutoScalingGroup& group, const v1::Instance& row) {
-  if (group.deleting() || row.unhealthy() || !group.status().waiting().empty()) {
-    return absl::InfinitePast();
-  }
+Time KeptUntil(const Pass& pass, const v1::AutoScalingGroup& group, const v1::Instance& row,
+               bool waits_for_room) {
+  if (group.deleting() || row.unhealthy() || waits_for_room) return absl::InfinitePast();
   Time until = absl::InfinitePast();
   for (const std::string& target_group : group.target_groups()) {
     until = std::max(until, pass.gates.CutOffSince(target_group) + kCutOffPatience);
@@ -57,7 +56,7 @@ Time KeptUntil(const Pass& pass, const v1::AutoScalingGroup& group, const v1::In
 }
 
 void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& group,
-              const v1::Instance& row) {
+              const v1::Instance& row, bool waits_for_room) {
   // Without a start it was in no proxy's view.
   if (row.has_start_time()) {
     if (!IsConfirmed(pass, pass.draft.CommitOf<v1::Instance>(id))) return;
@@ -71,7 +70,7 @@ void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
     }
     if (!busy.empty() && !IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy)) return;
     if (IsKeptBySilence(pass, group, row)) return;
-    const Time kept_until = KeptUntil(pass, group, row);
+    const Time kept_until = KeptUntil(pass, group, row, waits_for_room);
     pass.DueAt(kept_until);
     if (pass.now < kept_until) return;
   }
@@ -124,7 +123,8 @@ bool IsKeptBySilence(const Pass& pass, const v1::AutoScalingGroup& group, const 
          !pass.gates.Silenced(group.target_groups()).empty();
 }
 
-void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group) {
+void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
+                  bool waits_for_room) {
   const std::string keeper = KeepsOld(pass, group_id);
   const auto is_kept = [&keeper](const v1::Instance& row) {
     return !keeper.empty() && row.withheld_by() == keeper && !row.unhealthy() &&
@@ -132,7 +132,7 @@ void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScaling
   };
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
     if (row->state() == v1::INSTANCE_STATE_DRAINING && !is_kept(*row)) {
-      Draining(pass, id, group, *row);
+      Draining(pass, id, group, *row, waits_for_room);
     }
     if (row->state() == v1::INSTANCE_STATE_STOPPING) Stopping(pass, id, *row);
   }

@@ -10,8 +10,9 @@
 namespace remuda::core {
 
 // Draining instances of the group that may be stopped are; stopping ones that are gone are
-// terminated; old history is deleted.
-void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group);
+// terminated; old history is deleted. `waits_for_room`: a launch of this round could not be made.
+void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
+                  bool waits_for_room);
 
 // Whether the instance, which drains, is left running because the proxies that may still send to it
 // fell silent together (Gates::Silenced): only they could say that they do not. One that fails

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "controller/core/deployment.h"
+#include "controller/core/deployment_gates.h"
 #include "controller/core/members.h"
 #include "tests/sim/cluster.h"
 
@@ -131,7 +132,7 @@ void Cluster::CheckGivenUp(const std::string& id, const v1::Deployment& before) 
   }
 }
 
-// No way back is waited for beyond its time.
+// No way back is waited for beyond its time, but for what the proxies have yet to say.
 void Cluster::CheckOverdue() {
   const std::string id = ActiveDeploymentId();
   if (id.empty()) return;
@@ -139,6 +140,9 @@ void Cluster::CheckOverdue() {
   if (row.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING && !row.paused() &&
       scheduler_.now() >=
           core::FromProto(row.phase_time()) + core::FromProto(row.health_deadline())) {
+    core::Draft draft(state_);
+    const core::Pass pass(draft, seen_, scheduler_.now());
+    if (!core::IsAllSaid(pass, *core::Look(pass, row, id))) return;
     Complain(id + " is still to be rolled back though its time is over");
   }
 }

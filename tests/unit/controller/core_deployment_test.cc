@@ -127,6 +127,7 @@ TEST_F(Deploy, RollsBackByItselfWhenTheNewVersionCrashLoops) {
 
 TEST_F(Deploy, WaitsForAPersonWhenAutomaticRollbackIsOff) {
   Create(3, [](auto& row) { row.set_automatic_rollback_disabled(true); });
+  Confirm();
   Advance(absl::Seconds(700));
   EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
   EXPECT_THAT(Waiting(), HasSubstr("not in service and confirmed within"));

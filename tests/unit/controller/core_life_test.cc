@@ -276,6 +276,20 @@ TEST(Life, ThoseThatAPersonEndsAreReplacedBeforeTheyGo) {
   EXPECT_THAT(world.InService("blue"), SizeIs(2));
 }
 
+// There is room for one of two: that is what it waits for.
+TEST(Life, OneThatAPersonEndsServesUntilWhatIsLaunchedWithItDoes) {
+  World world = Shop(1);
+  const std::string asked = world.InService("blue")[0];
+  world.Edit<v1::Instance>(asked, [](auto& row) { row.set_terminate_requested(true); });
+  world.Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
+    row.set_max(4);
+    row.set_desired(4);
+  });
+  world.Step();
+  ASSERT_THAT(world.Pending("blue"), ::testing::Not(IsEmpty()));
+  EXPECT_THAT(world.InService("blue"), ElementsAre(asked));
+}
+
 TEST(Life, EachThatAPersonEndsHasALaunchOfItsOwn) {
   World world = Shop(2);
   world.Template("shop", 1, 0);

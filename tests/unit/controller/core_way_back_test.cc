@@ -72,6 +72,7 @@ TEST_F(WayBack, ARollbackThatNeverGetsReadyFailsAtItsDeadlineAndWhatServesStays)
   OldIsNeverReady();
   EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
   EXPECT_LE(due, deadline);
+  Confirm();
   Advance(absl::Seconds(1));
   EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_FAILED);
   EXPECT_THAT(Row().rollback_reason(),
@@ -90,6 +91,48 @@ TEST_F(WayBack, ARollbackThatNeverGetsReadyFailsAtItsDeadlineAndWhatServesStays)
   EXPECT_EQ(Describe(Draft(state), seen, now, Row()).new_side().traffic_percent(), 100);
 }
 
+// Its time is over, but what the proxies have yet to say may be that it is ready.
+TEST_F(WayBack, ARollbackIsNotGivenUpForWantOfAProxysWord) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  Rollback();
+  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(true); });
+  Advance(absl::Seconds(700));
+  Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(false); });
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) << "none has confirmed it";
+  // A controller that has just begun: they have confirmed all, but not told yet what they find.
+  for (const char* id : {"p1", "p2"}) {
+    seen.proxies[id].reported = false;
+    seen.proxies[id].health.clear();
+  }
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  for (const char* id : {"p1", "p2"}) seen.proxies[id].reported = true;
+  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+}
+
+TEST_F(WayBack, NoDeploymentIsRolledBackForWantOfAProxysWord) {
+  for (const auto phase : {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING}) {
+    SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
+    Create(2);
+    UntilPhase(phase);
+    NewOnesAreHealthy();
+    ASSERT_EQ(Row().phase(), phase);
+    Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(true); });
+    Advance(absl::Seconds(700));
+    Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(false); });
+    Step();
+    EXPECT_EQ(Row().phase(), phase);
+    UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+    Rollback();
+    UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    Settle();
+  }
+}
+
 TEST_F(WayBack, WhatAFailedRollbackHadIsDrainedAndNeverServes) {
   Create(2);
   UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
@@ -98,6 +141,7 @@ TEST_F(WayBack, WhatAFailedRollbackHadIsDrainedAndNeverServes) {
   Killed(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE)[1]);
   Step();
   Rollback();
+  Confirm();
   Advance(absl::Seconds(600));
   ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_FAILED);
   EXPECT_EQ(Get<v1::Instance>(warm).state(), v1::INSTANCE_STATE_DRAINING);
@@ -110,6 +154,7 @@ TEST_F(WayBack, AfterAFailedRollbackAnotherVersionCanBeDeployed) {
   Create(2);
   OldIsGone();
   Rollback();
+  Confirm();
   Advance(absl::Seconds(600));
   ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_FAILED);
   Settle();

@@ -110,6 +110,7 @@ TEST_F(WayBack, ARollbackIsNotGivenUpForWantOfAProxysWord) {
   Confirm();
   Step();
   EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  FindsAll(v1::TARGET_STATE_HEALTHY);
   for (const char* id : {"p1", "p2"}) seen.proxies[id].reported = true;
   UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
 }

@@ -27,6 +27,13 @@ std::string WhyNotOpened(int error) {
   return error == ENXIO ? "a FIFO that nobody reads from" : std::strerror(error);
 }
 
+bool IsSameFile(int one, int other) {
+  struct stat a {
+  }, b{};
+  return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
 // A file takes all at once; whoever reads from anything else may not.
 bool MayBeFull(int fd) {
   struct stat info {};
@@ -117,44 +124,50 @@ void AccessLog::Run() {
   }
 }
 
-// Writes what there is in every ring; false if there was nothing.
+// Writes what there is in every ring, or what goes before the log is opened anew; false if there
+// was nothing.
 bool AccessLog::WriteAll() {
-  bool is_any = false;
+  bool is_any = cut_lane_ != nullptr;
+  if (is_any && !WriteLane(*cut_lane_)) return true;
   for (const auto& lane : lanes_) {
     lane->is_nudged.store(false, std::memory_order_relaxed);
     if (lane->ring.empty()) continue;
     is_any = true;
-    WriteLane(*lane);
+    if (!WriteLane(*lane)) return true;
   }
   return is_any;
 }
 
-// Waits until it takes PIPE_BUF bytes at least. False: it does not, and there is something else to
-// do: the log is opened anew, or ends.
-bool AccessLog::AwaitRoom() {
+// Waits until it takes PIPE_BUF bytes at least, or the log is to be opened anew, or it is too late.
+AccessLog::Room AccessLog::AwaitRoom() {
   using std::chrono::steady_clock;
-  if (!may_be_full_) return true;
+  if (!may_be_full_) return Room::kThere;
   pollfd wanted{fd_, POLLOUT, 0};
   while (poll(&wanted, 1, kBatchMs) <= 0) {
-    if (is_reopen_asked_) return false;
+    if (is_reopen_asked_) return Room::kLater;
     if (!is_stopped_) continue;
     if (give_up_at_ == steady_clock::time_point()) give_up_at_ = steady_clock::now() + kLastWords;
-    if (steady_clock::now() >= give_up_at_) return false;
+    if (steady_clock::now() >= give_up_at_) return Room::kNever;
   }
-  return true;
+  return Room::kThere;
 }
 
-// As much as there is now: more may come meanwhile.
-void AccessLog::WriteLane(Lane& lane) {
+// As much as there is now: more may come meanwhile. False: the rest has to wait until the log is
+// opened anew.
+bool AccessLog::WriteLane(Lane& lane) {
   size_t left = lane.ring.size();
-  bool ends_line = true;
   while (left > 0) {
-    if (!AwaitRoom()) {
-      is_line_torn_ = !ends_line;
-      return LoseLines(lane, EAGAIN);
+    const Room room = AwaitRoom();
+    if (room == Room::kLater) return false;
+    if (room == Room::kNever) {
+      LoseLines(lane, EAGAIN);
+      return true;
     }
     if (is_line_torn_) {
-      if (write(fd_, "\n", 1) != 1) return LoseLines(lane, errno);
+      if (write(fd_, "\n", 1) != 1) {
+        LoseLines(lane, errno);
+        return true;
+      }
       is_line_torn_ = false;
     }
     iovec pieces[2];
@@ -163,17 +176,21 @@ void AccessLog::WriteLane(Lane& lane) {
     const ssize_t written = writev(fd_, pieces, static_cast<int>(count));
     if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (written < 0) {
-      is_line_torn_ = !ends_line;
-      return LoseLines(lane, errno);
+      LoseLines(lane, errno);
+      return true;
     }
     const size_t size = static_cast<size_t>(written);
     const iovec& last = size <= pieces[0].iov_len ? pieces[0] : pieces[1];
     const size_t in_last = size <= pieces[0].iov_len ? size : size - pieces[0].iov_len;
-    ends_line = in_last == 0 || static_cast<const char*>(last.iov_base)[in_last - 1] == '\n';
+    if (in_last > 0) {
+      const bool ends_line = static_cast<const char*>(last.iov_base)[in_last - 1] == '\n';
+      cut_lane_ = ends_line ? nullptr : &lane;
+    }
     lane.ring.Consume(size);
     left -= size;
     is_failing_ = false;
   }
+  return true;
 }
 
 // What the ring holds cannot be written: throws it away.
@@ -182,6 +199,8 @@ void AccessLog::LoseLines(Lane& lane, int error) {
     spdlog::error("access log {}: {}; lines are lost and counted", path_, std::strerror(error));
   }
   is_failing_ = true;
+  is_line_torn_ = is_line_torn_ || cut_lane_ == &lane;
+  cut_lane_ = nullptr;
   iovec pieces[2];
   const size_t size = lane.ring.size();
   const size_t count = lane.ring.Peek(size, pieces);
@@ -194,16 +213,40 @@ void AccessLog::LoseLines(Lane& lane, int error) {
   lane.ring.Consume(size);
 }
 
+// Its begin is in another file.
+void AccessLog::LoseRestOfCutLine() {
+  iovec pieces[2];
+  const size_t count = cut_lane_->ring.Peek(cut_lane_->ring.size(), pieces);
+  size_t size = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const void* const end = std::memchr(pieces[i].iov_base, '\n', pieces[i].iov_len);
+    if (end == nullptr) {
+      size += pieces[i].iov_len;
+      continue;
+    }
+    size += static_cast<size_t>(static_cast<const char*>(end) -
+                                static_cast<const char*>(pieces[i].iov_base)) +
+            1;
+    break;
+  }
+  unwritable_.Add(1);
+  cut_lane_->ring.Consume(size);
+  cut_lane_ = nullptr;
+}
+
 void AccessLog::OpenAnew() {
   const int fd = OpenLog(path_);
   if (fd < 0) {
     spdlog::error("access log {}: cannot be opened anew: {}", path_, WhyNotOpened(errno));
     return;
   }
+  if (!IsSameFile(fd, fd_)) {
+    is_line_torn_ = false;
+    if (cut_lane_ != nullptr) LoseRestOfCutLine();
+  }
   close(fd_);
   fd_ = fd;
   may_be_full_ = MayBeFull(fd_);
-  is_line_torn_ = false;
   spdlog::info("access log {}: opened anew", path_);
 }
 

@@ -52,9 +52,11 @@ class AccessLog {
 
   void Run();
   bool WriteAll();
-  bool AwaitRoom();
-  void WriteLane(Lane& lane);
+  enum class Room { kThere, kLater, kNever };
+  Room AwaitRoom();
+  bool WriteLane(Lane& lane);
   void LoseLines(Lane& lane, int error);
+  void LoseRestOfCutLine();
   void OpenAnew();
   void Wake();
   void Wait(int timeout_ms);
@@ -69,6 +71,7 @@ class AccessLog {
   bool is_failing_ = false;                             // the last write failed: said once
   std::chrono::steady_clock::time_point give_up_at_{};  // zero: not stopped
   bool is_line_torn_ = false;  // the file ends within a line whose rest is lost
+  Lane* cut_lane_ = nullptr;   // the file ends within a line whose rest is the first of this lane
   std::atomic<bool> is_asleep_{false};
   std::atomic<bool> is_reopen_asked_{false};
   std::atomic<bool> is_stopped_{false};

@@ -13,6 +13,7 @@
 #include <set>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "tests/wait.h"
 
@@ -148,6 +149,87 @@ TEST_F(AccessLogTest, CountsWhatDoesNotFit) {
   drain.join();
   EXPECT_EQ(written + lost, kLines);
   close(reader);
+}
+
+// The path of each line, in order; of what has not as many fields as the first one, "?".
+std::vector<std::string> PathsOf(const std::string& log) {
+  const auto fields = [](const std::string& line) {
+    return std::count(line.begin(), line.end(), ' ');
+  };
+  std::vector<std::string> out;
+  std::istringstream text(log);
+  std::ptrdiff_t whole = -1;
+  for (std::string line; std::getline(text, line);) {
+    if (whole < 0) whole = fields(line);
+    const size_t at = line.find(":0/");
+    const bool is_whole =
+        line.rfind("http ", 0) == 0 && fields(line) == whole && at != std::string::npos;
+    out.push_back(is_whole ? line.substr(at + 2, line.find(' ', at) - at - 2) : "?");
+  }
+  return out;
+}
+
+std::string ReadAll(int fd) {
+  std::string out;
+  char bytes[4096];
+  for (ssize_t got; (got = read(fd, bytes, sizeof bytes)) > 0;)
+    out.append(bytes, static_cast<size_t>(got));
+  return out;
+}
+
+// More than a pipe takes, and less than a ring.
+constexpr int kManyLines = 2000;
+
+TEST_F(AccessLogTest, OpeningAFullPipeAnewLosesNothing) {
+  ASSERT_EQ(mkfifo(Path().c_str(), 0600), 0);
+  const int reader = open(Path().c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  std::string got;
+  {
+    AccessLog log(Path(), AccessLogFormat::kAlb, 2);
+    for (int i = 0; i < 2 * kManyLines; ++i)
+      log.Write(static_cast<size_t>(i % 2), EntryWith("/" + std::to_string(i)));
+    for (int i = 0; i < 10; ++i) {
+      log.Reopen();
+      // It need not be seen in time; but mostly is, while the pipe is full.
+      std::this_thread::sleep_for(std::chrono::milliseconds(4 * AccessLog::kBatchMs));
+      got += ReadAll(reader);
+    }
+    EXPECT_TRUE(WaitUntil([&] {
+      got += ReadAll(reader);
+      return std::count(got.begin(), got.end(), '\n') == 2 * kManyLines;
+    }));
+    EXPECT_EQ(log.lost_lines(), 0U);
+  }
+  close(reader);
+  std::set<std::string> seen;
+  for (const std::string& path : PathsOf(got)) {
+    EXPECT_NE(path, "?");
+    seen.insert(path);
+  }
+  EXPECT_EQ(seen.size(), 2U * kManyLines);
+}
+
+TEST_F(AccessLogTest, AnotherFileInPlaceOfAFullPipeGetsTheRest) {
+  ASSERT_EQ(mkfifo(Path().c_str(), 0600), 0);
+  const int reader = open(Path().c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  {
+    AccessLog log(Path(), AccessLogFormat::kAlb, 2);
+    for (int i = 0; i < 2 * kManyLines; ++i)
+      log.Write(static_cast<size_t>(i % 2), EntryWith("/" + std::to_string(i)));
+    std::filesystem::rename(Path(), Path("old"));
+    log.Reopen();
+    ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(Path()); }));
+  }
+  const std::vector<std::string> before = PathsOf(ReadAll(reader));
+  close(reader);
+  const std::vector<std::string> after = PathsOf(Read());
+  EXPECT_EQ(std::count(after.begin(), after.end(), "?"), 0);
+  // A line that was written in part is lost.
+  const auto cut = static_cast<size_t>(std::count(before.begin(), before.end(), "?"));
+  EXPECT_LE(cut, 1U);
+  EXPECT_EQ(before.size() + after.size(), 2U * kManyLines);
 }
 
 // Of a pipe, too, that stdout may be.

@@ -45,20 +45,32 @@ size_t EndOf(std::string_view mark, std::string_view text) {
 }  // namespace
 
 int LogMark::LinesToCatchUp(int first_lines) const {
-  return has_begun_ ? kMaxLines : std::max(first_lines, kFirstLines);
+  return std::min(most_lines_, has_begun_ ? kMaxLines : std::max(first_lines, kFirstLines));
+}
+
+bool LogMark::AskForFewer(int first_lines) {
+  const int before = LinesToCatchUp(first_lines);
+  most_lines_ = std::max({before / 4, first_lines, 1});
+  return most_lines_ < before;
 }
 
 std::string LogMark::CatchUp(const std::string& all, int first_lines) {
   std::string_view fresh = all;
-  if (!has_begun_) {
+  is_whole_ = LinesOf(all) < LinesToCatchUp(first_lines);
+  has_skipped_ = false;
+  if (!has_begun_ || is_place_lost_) {
     fresh = LastLines(all, first_lines);
+    has_skipped_ = is_place_lost_;
   } else if (const size_t end = EndOf(text_, all); end > 0) {
     fresh.remove_prefix(end);
   } else {
-    fresh.remove_prefix(Overlap(text_, all));
+    const size_t known = Overlap(text_, all);
+    fresh.remove_prefix(known);
+    has_skipped_ = known == 0 && !(text_.empty() && is_whole_);
   }
   std::string out(fresh);
-  is_whole_ = LinesOf(all) < LinesToCatchUp(first_lines);
+  is_place_lost_ = false;
+  most_lines_ = kMaxLines;
   has_begun_ = true;
   is_level_ = false;
   again_.clear();
@@ -96,6 +108,7 @@ void LogMark::Lost() {
   // What was read before has no place in what comes.
   text_.clear();
   again_.clear();
+  is_place_lost_ = true;
   is_whole_ = false;
   is_level_ = true;
   is_within_line_ = true;
@@ -108,6 +121,7 @@ void LogMark::Add(std::string_view text) {
     text.remove_prefix(line);
   }
   text_.append(text);
+  if (!text_.empty()) is_place_lost_ = false;
   if (text_.size() <= 2 * kMaxBytes) return;  // not with every piece
   text_.erase(0, NextLine(text_, text_.size() - kMaxBytes));
   is_whole_ = false;

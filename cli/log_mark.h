@@ -22,9 +22,16 @@ class LogMark {
   static constexpr size_t kMaxBytes = size_t{1} << 20;
 
   // A read of what there is, `LinesToCatchUp` lines from the end (`first_lines`, if more, before
-  // anything was read), gave `all`: what of it is new. The first time: its last `first_lines`.
+  // anything was read), gave `all`: what of it is new. The first time: its last `first_lines`; and
+  // where nothing says what is new.
   int LinesToCatchUp(int first_lines) const;
+  // So many were too many at once: the next read asks for a quarter. False: that would be fewer
+  // than `first_lines`, or none.
+  bool AskForFewer(int first_lines);
   std::string CatchUp(const std::string& all, int first_lines);
+
+  // Whether, before what CatchUp gave last, lines may be missing.
+  bool has_skipped() const { return has_skipped_; }
 
   // Then the log is followed, from `LinesToFollow` lines from the end on. What of each piece is
   // new.
@@ -37,6 +44,9 @@ class LogMark {
   void Add(std::string_view text);
 
   bool has_begun_ = false;
+  bool has_skipped_ = false;
+  bool is_place_lost_ = false;   // text_ is empty, though lines were read
+  int most_lines_ = kMaxLines;   // of the next read
   bool is_whole_ = false;        // text_ is all that the log has
   bool is_level_ = false;        // the pieces have reached the end of text_
   bool is_within_line_ = false;  // what comes next is not the begin of a line

@@ -1,6 +1,7 @@
 // remuda logs: what an instance, or every instance of a group, printed.
 #include <absl/strings/str_cat.h>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <list>
@@ -87,30 +88,53 @@ absl::Status ReadLogs(const ControllerClient& client, grpc::ClientContext& call,
   return FromGrpcStatus(stream->Finish());
 }
 
-// The two calls of one following: what there is, and then what comes.
+// The calls of one following: what there is, for fewer lines each time, and then what comes.
 struct FollowCalls {
-  explicit FollowCalls(const Settings& settings) {
-    ControllerClient::SetDeadline(there, settings.timeout);
+  explicit FollowCalls(const Settings& settings) : timeout(settings.timeout) {
     ControllerClient::SetDeadline(coming, kWatchDeadline);
   }
-  grpc::ClientContext there, coming;
+  // From any thread.
+  void Cancel() {
+    for (auto& call : there) call.TryCancel();
+    coming.TryCancel();
+  }
+  const decltype(Settings::timeout) timeout;
+  std::array<grpc::ClientContext, 8> there;  // from LogMark::kMaxLines to 1, a quarter each time
+  grpc::ClientContext coming;
 };
 
-// Hands what is new since `mark` to `print`, and bytes that were lost to `lost`, until the log's
-// end or a break. After one, it goes on with the same mark.
+// What there is. The controller ends a read that falls behind by 4 MiB, and lines may be long.
+absl::StatusOr<std::string> ReadThere(const ControllerClient& client, FollowCalls& calls,
+                                      const std::string& id, int tail, LogMark& mark) {
+  absl::Status status;
+  for (grpc::ClientContext& call : calls.there) {
+    std::string all;
+    ControllerClient::SetDeadline(call, calls.timeout);
+    status = ReadLogs(client, call, id, {.tail = mark.LinesToCatchUp(tail)},
+                      [&](const auto& response) { all += response.data(); });
+    if (status.ok()) return all;
+    const bool is_too_much =
+        absl::IsResourceExhausted(status) || (absl::IsDeadlineExceeded(status) && !all.empty());
+    if (!is_too_much || !mark.AskForFewer(tail)) break;
+  }
+  return status;
+}
+
+// Hands what is new since `mark` to `print`, and what is to be said of lines that are missing to
+// `say`, until the log's end or a break. After one, it goes on with the same mark.
 absl::Status FollowLogs(const ControllerClient& client, FollowCalls& calls, const std::string& id,
                         int tail, LogMark& mark,
                         const std::function<void(const std::string&)>& print,
-                        const std::function<void(int64_t)>& lost) {
-  std::string all;
-  absl::Status status = ReadLogs(client, calls.there, id, {.tail = mark.LinesToCatchUp(tail)},
-                                 [&](const auto& response) { all += response.data(); });
-  if (!status.ok()) return status;
-  print(mark.CatchUp(all, tail));
+                        const std::function<void(const std::string&)>& say) {
+  const auto all = ReadThere(client, calls, id, tail, mark);
+  if (!all.ok()) return all.status();
+  const std::string fresh = mark.CatchUp(*all, tail);
+  if (mark.has_skipped()) say("lines may be missing here: more came than can be read again");
+  print(fresh);
   return ReadLogs(client, calls.coming, id, {.follow = true, .tail = mark.LinesToFollow()},
                   [&](const auto& response) {
                     if (response.lost_bytes() > 0) {
-                      lost(response.lost_bytes());
+                      say(LostText(response.lost_bytes()));
                       mark.Lost();
                     }
                     print(mark.Follow(response.data()));
@@ -141,7 +165,7 @@ ExitCode FollowInstance(Context& context, const ControllerClient& client, const 
           was_there = was_there || !text.empty();  // else what breaks off at once is told each time
           context.out << text << std::flush;
         },
-        [&](int64_t bytes) { context.err << "remuda: " << LostText(bytes) << std::endl; });
+        [&](const std::string& what) { context.err << "remuda: " << what << std::endl; });
     if (status.ok()) return ExitCode::kOk;
     if (!has_begun || !IsAway(status)) return Fail(context, status);
     SayBroken(context, client, id, status, was_there);
@@ -193,15 +217,14 @@ class Follower {
           status_ = FollowLogs(
               client, calls_, id_, tail, followed_.mark,
               [&](const std::string& text) { out.Write(PrefixOf(id_), text, followed_.rest); },
-              [&](int64_t bytes) { out.Say(id_ + ": " + LostText(bytes)); });
+              [&](const std::string& what) { out.Say(id_ + ": " + what); });
           if (!IsAway(status_) || status_.ok()) out.End(PrefixOf(id_), followed_.rest);
           has_ended_ = true;
         }) {}
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
   ~Follower() {
-    calls_.there.TryCancel();
-    calls_.coming.TryCancel();
+    calls_.Cancel();
     thread_.join();
   }
 

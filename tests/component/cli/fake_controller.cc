@@ -120,6 +120,8 @@ class FakeAutoScaling final : public v1::AutoScalingService::Service {
       grpc::ServerWriter<v1::WatchInstanceLogsResponse>* writer) override {
     if (auto status = Note(state_, "WatchInstanceLogs", *request); !status.ok()) return status;
     std::unique_lock lock(state_.mutex);
+    if (request->tail_lines() > state_.most_log_lines)
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the reader is too far behind"};
     size_t at = BeginOfTail(state_.log_text, request->tail_lines());
     while (true) {
       v1::WatchInstanceLogsResponse response;

@@ -47,6 +47,7 @@ struct FakeState {
   bool ends = false;                     // what is watched breaks off
   std::string image_bytes;               // of the last push
   std::string log_text;                  // of every instance; may grow while it is followed
+  int most_log_lines = 10'000;           // of one read; more fall behind
   size_t page_size = 100;
 };
 

@@ -234,6 +234,19 @@ TEST_F(FollowingTest, LogsThatBreakOffSayWhy) {
   EXPECT_EQ(follow.out(), "one\ntwo\n");
 }
 
+// Long lines: a thousand are more than the controller keeps for a reader.
+TEST_F(FollowingTest, LogsOfLongLinesAreReadFewerAtATime) {
+  state().most_log_lines = 100;
+  for (int i = 1; i <= 300; ++i) state().log_text += std::to_string(i) + "\n";
+  const Finished few = Run({"logs", "i-1", "-f", "--tail", "2"});
+  EXPECT_EQ(few.exit_code, 0) << few.err;
+  EXPECT_EQ(few.out, "299\n300\n");
+  EXPECT_THAT(controller_.Requests("WatchInstanceLogs"), SizeIs(4)) << "1000, 250, 62; and follows";
+  const Finished many = Run({"logs", "i-1", "-f", "--tail", "200"});
+  EXPECT_EQ(many.exit_code, 1);
+  EXPECT_THAT(many.err, HasSubstr("too far behind"));
+}
+
 TEST_F(FollowingTest, LogsThatCannotBeReadAtFirstAreNotWaitedFor) {
   state().failure = absl::UnavailableError("hosts/h1 has no session");
   const Finished finished = Run({"logs", "i-1", "-f"});

@@ -107,6 +107,38 @@ TEST(LogMark, WhatWasRotatedAwayIsNoHindrance) {
   EXPECT_EQ(mark.CatchUp(Lines(60, 102), 10), "102\n");
 }
 
+TEST(LogMark, WhereThePlaceIsLostItBeginsAgainWithTheLastLines) {
+  LogMark mark;
+  mark.CatchUp(Lines(1, 10), 10);
+  EXPECT_FALSE(mark.has_skipped());
+  mark.Lost();
+  EXPECT_EQ(mark.Follow("12"), "12");  // and no whole line
+  EXPECT_EQ(mark.CatchUp(Lines(100, 5000), 2), "4999\n5000\n");
+  EXPECT_TRUE(mark.has_skipped());
+  EXPECT_EQ(mark.CatchUp(Lines(100, 5001), 2), "5001\n");
+  EXPECT_FALSE(mark.has_skipped());
+  // What it ends with is gone: all is new, and some may be missing.
+  EXPECT_EQ(mark.CatchUp(Lines(6000, 6002), 2), Lines(6000, 6002));
+  EXPECT_TRUE(mark.has_skipped());
+  // Of a log that was empty, all is new.
+  LogMark empty;
+  empty.CatchUp("", 2);
+  EXPECT_EQ(empty.CatchUp(Lines(1, 5), 2), Lines(1, 5));
+  EXPECT_FALSE(empty.has_skipped());
+}
+
+TEST(LogMark, AsksForFewerWhereItWasTooMuch) {
+  LogMark mark;
+  EXPECT_TRUE(mark.AskForFewer(100));
+  EXPECT_EQ(mark.LinesToCatchUp(100), 250);
+  EXPECT_TRUE(mark.AskForFewer(100));
+  EXPECT_EQ(mark.LinesToCatchUp(100), 100);
+  EXPECT_FALSE(mark.AskForFewer(100));
+  EXPECT_EQ(mark.CatchUp(Lines(1, 100), 100), Lines(1, 100));
+  EXPECT_EQ(mark.LinesToFollow(), 100) << "the log has more";
+  EXPECT_EQ(mark.LinesToCatchUp(100), LogMark::kMaxLines);
+}
+
 TEST(LogMark, ItDoesNotGrowForEver) {
   LogMark mark;
   const std::string line(1023, 'x');

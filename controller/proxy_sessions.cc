@@ -42,7 +42,10 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
       OnStats(session, request.stats());
       break;
     case ConnectRequest::kPong:
-      if (request.pong().is_leaving()) {
+      if (request.pong().is_leaving() && request.pong().ping_id() == 0) {
+        // It answers no Ping: it has drained, and ends its stream now.
+        Seen(session.name).has_left = true;
+      } else if (request.pong().is_leaving()) {
         GiveNameUp(session, engine_.seen().patience.proxy_lease);
       } else {
         OnPong(session, request.pong().ping_id());
@@ -73,6 +76,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   session.may_confirm = false;
   core::ProxyObservation& seen = Seen(session.name);
   seen.connected = true;
+  seen.has_left = false;
   seen.reported = false;
   seen.last_seen = engine_.Now();
   seen.confirmed_commit = 0;

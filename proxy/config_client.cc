@@ -81,7 +81,12 @@ class ConfigClient::Stream final
     if (!outgoing_.has_stats()) MakeTextValid(outgoing_);
     StartWrite(&outgoing_);
   }
-  bool can_write() const { return !is_writing_ && !is_released_; }
+  bool can_write() const { return !is_writing_ && !is_released_ && !is_half_closed_; }
+  // Loop thread. Only when can_write(): nothing more will be said. The controller ends the stream.
+  void HalfClose() {
+    is_half_closed_ = true;
+    StartWritesDone();
+  }
   void WaitDone() {
     std::unique_lock lock(mutex_);
     done_.wait(lock, [&] { return is_done_; });
@@ -117,8 +122,9 @@ class ConfigClient::Stream final
   grpc::ClientContext context_;
   v1::ConnectResponse incoming_;
   v1::ConnectRequest outgoing_;
-  bool is_writing_ = false;   // loop thread
-  bool is_released_ = false;  // loop thread
+  bool is_writing_ = false;      // loop thread
+  bool is_released_ = false;     // loop thread
+  bool is_half_closed_ = false;  // loop thread
   std::shared_ptr<Stream> self_;
   std::mutex mutex_;
   std::condition_variable done_;
@@ -136,6 +142,7 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
       lease_(std::chrono::steady_clock::now()),
       random_(std::random_device()()),
       dial_timer_([this] { Dial(); }),
+      farewell_timer_([this] { EndFarewell(); }),
       stats_timer_([this] {
         is_stats_due_ = true;
         Flush();
@@ -164,6 +171,23 @@ void ConfigClient::Stop() {
   stream_->Cancel();
   stream_->Release();
   stream_->WaitDone();
+}
+
+void ConfigClient::SayFarewell(std::function<void()> done) {
+  has_given_up_name_ = true;  // it dials no more
+  dial_timer_.Cancel();
+  if (stream_ == nullptr || !is_welcome_) return done();
+  on_farewell_ = std::move(done);
+  farewell_timer_.Arm(loop_, std::chrono::steady_clock::now() + kFarewellPatience);
+  v1::ConnectRequest message;
+  message.mutable_pong()->set_is_leaving(true);
+  Send(std::move(message));
+}
+
+void ConfigClient::EndFarewell() {
+  if (on_farewell_ == nullptr) return;
+  farewell_timer_.Cancel();
+  std::exchange(on_farewell_, nullptr)();
 }
 
 // True if something was there that comes into force; then it dials.
@@ -233,6 +257,7 @@ void ConfigClient::OnClosed(const Stream* from, const std::string& why) {
   is_welcome_ = false;
   counters_.is_connected = false;
   stats_timer_.Cancel();
+  EndFarewell();
   if (has_given_up_name_) return;
   // Full jitter: a thousand proxies must not come back in step.
   const auto wait =
@@ -416,6 +441,7 @@ void ConfigClient::Flush() {
     answers_.pop_front();
     return stream_->Write(std::move(message));
   }
+  if (on_farewell_ != nullptr) return stream_->HalfClose();
   if (!is_welcome_) return;
   if (is_health_full_ || !changed_health_.empty()) return stream_->Write(HealthMessage());
   if (is_busy_due_) {

@@ -8,6 +8,7 @@
 #include <grpcpp/channel.h>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <random>
 #include <set>
@@ -36,6 +37,9 @@ class ConfigClient {
   static constexpr std::chrono::milliseconds kMinBackoff{100};
   static constexpr std::chrono::milliseconds kMaxBackoff{5000};
 
+  // The controller has so long to hear that the proxy ends.
+  static constexpr std::chrono::milliseconds kFarewellPatience{1000};
+
   using OnListeners = std::function<void(const std::vector<ListenerReport>&)>;
 
   ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCounters& counters,
@@ -50,6 +54,9 @@ class ConfigClient {
   // This process drains and accepts nothing any more: another one that asks for its name may have
   // it at once.
   void Leave() { is_leaving_ = true; }
+  // This process has drained and ends: says so to the controller (a Pong that answers no Ping),
+  // then calls `done`; within kFarewellPatience at most, and maybe at once. Once.
+  void SayFarewell(std::function<void()> done);
 
   void OnHealth(const HealthChange& change);
   void OnBusy(const std::vector<Busy>& busy);
@@ -73,6 +80,7 @@ class ConfigClient {
   void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
   void Send(v1::ConnectRequest message);
   void Flush();
+  void EndFarewell();
   v1::ConnectRequest HelloMessage() const;
   v1::ConnectRequest HealthMessage();
   v1::ConnectRequest ListenersMessage() const;
@@ -93,6 +101,7 @@ class ConfigClient {
   bool is_stopped_ = false;
   bool is_leaving_ = false;
   bool has_given_up_name_ = false;
+  std::function<void()> on_farewell_;  // null: it has not drained, or the controller knows
   std::string cluster_id_;
   int64_t epoch_ = 0;  // highest seen
   Lease lease_;
@@ -102,6 +111,7 @@ class ConfigClient {
   std::chrono::milliseconds backoff_{kMinBackoff};
   std::mt19937_64 random_;
   Timer dial_timer_;
+  Timer farewell_timer_;
   Timer stats_timer_;
   std::chrono::milliseconds stats_interval_{5000};
 

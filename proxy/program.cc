@@ -138,7 +138,7 @@ class Program {
       if (client_ != nullptr) return client_->OnListenersChanged(listeners);
       WriteReadyFile(listeners);
     };
-    events.on_stopped = [this] { loop_.Stop(); };
+    events.on_stopped = [this] { OnDrained(); };
     coordinator_ = std::make_unique<Coordinator>(loop_, coordinator_options, std::move(events));
     admin_ =
         std::make_unique<AdminHttp>(AdminHttp::Options{options.admin_address, options.admin_port});
@@ -282,6 +282,12 @@ class Program {
     drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
     coordinator_->Drain();
     if (client_ != nullptr) client_->Leave();
+  }
+
+  void OnDrained() {
+    drain_timer_.Cancel();
+    if (client_ == nullptr) return loop_.Stop();
+    client_->SayFarewell([this] { loop_.Stop(); });
   }
 
   const ProgramOptions& options_;

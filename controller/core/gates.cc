@@ -94,6 +94,7 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now)
   draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
     const ProxyObservation* observed = FindProxy(seen, id);
     if (!IsLive(seen, observed, now)) {
+      if (observed != nullptr && observed->has_left) return;
       left_out.push_back({.id = id,
                           .row = &row,
                           .seen = observed,

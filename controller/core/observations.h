@@ -75,6 +75,8 @@ struct ProxyObservation {
   // A full HealthReport has come in the newest session: `health` is what the proxy finds now, or
   // found when that session ended. False: it is of a session before.
   bool reported = false;
+  // It said in the newest session that it has drained and ends: it serves nobody, however silent.
+  bool has_left = false;
   Time last_seen = absl::InfinitePast();
   proxy::v1::Hello hello;
   // Newest commit whose view is in force in every worker of the proxy. 0: none yet in this epoch.

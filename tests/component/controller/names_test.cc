@@ -181,6 +181,33 @@ TEST_F(NamesTest, ASessionThatKeepaliveFindsAliveKeepsTheNameThoughItDoesNotAnsw
   EXPECT_TRUE(GetProxy("p1").connected());
 }
 
+class BriefLeaseTest : public NamesTest {
+ protected:
+  std::vector<std::string> Flags() const override { return {"--proxy-lease=1s"}; }
+};
+
+TEST_F(BriefLeaseTest, NothingWaitsForAProxyThatHasDrained) {
+  Join(agent_);
+  Join(proxy_);
+  ApplyShop(1);
+  ASSERT_TRUE(WaitForInService(1));
+  proxy::v1::ConnectRequest farewell;
+  farewell.mutable_pong()->set_is_leaving(true);
+  proxy_.Send(farewell);
+  proxy_.stream().WritesDone();
+  const auto end = proxy_.stream().WaitForEnd();
+  ASSERT_TRUE(end.has_value());
+  EXPECT_TRUE(end->ok()) << end->error_message();
+  ASSERT_TRUE(WaitForProxy("p1", [](const auto& proxy) { return !proxy.live(); }));
+  // The only one, so its silence would hold everything.
+  ApplyShop(0);
+  EXPECT_TRUE(WaitForInstances([](const auto& instances) {
+    return std::all_of(instances.begin(), instances.end(), [](const auto& entry) {
+      return entry.second.state() == v1::INSTANCE_STATE_TERMINATED;
+    });
+  }));
+}
+
 class LongLeaseTest : public NamesTest {
  protected:
   std::vector<std::string> Flags() const override { return {"--proxy-lease=1h"}; }
@@ -212,11 +239,6 @@ TEST_F(LongLeaseTest, WhileTheFormerOneIsThereNothingIsConfirmedForTheNameOfAPro
   EXPECT_TRUE(
       WaitForProxy("p1", [](const auto& proxy) { return proxy.config().confirmed_commit() > 0; }));
 }
-
-class BriefLeaseTest : public NamesTest {
- protected:
-  std::vector<std::string> Flags() const override { return {"--proxy-lease=1s"}; }
-};
 
 TEST_F(BriefLeaseTest, AFormerProxyThatDrainsForLongIsWaitedForNoLongerThanALease) {
   proxy_.set_pong(FakeProxy::Pong::kLeaving);

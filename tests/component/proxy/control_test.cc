@@ -60,7 +60,7 @@ TEST(ControlTest, SaysThatItIsThereUntilItsDrainBegins) {
   EXPECT_FALSE(pong.is_leaving());
 }
 
-TEST(ControlTest, SaysThatItsNameIsFreeWhileItDrains) {
+TEST(ControlTest, SaysThatItsNameIsFreeWhileItDrainsAndThatItHasDrained) {
   FakeController controller(1);
   std::atomic<bool> may_answer{false};
   ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
@@ -85,6 +85,9 @@ TEST(ControlTest, SaysThatItsNameIsFreeWhileItDrains) {
   }));
   may_answer = true;
   EXPECT_EQ(BodyOf(client.ReadMessage()), "slow");
+  const auto farewell =
+      controller.Expect([](const auto& m) { return m.has_pong() && m.pong().ping_id() == 0; });
+  EXPECT_TRUE(farewell.pong().is_leaving());
   EXPECT_EQ(proxy.WaitExit(), 0);
 }
 

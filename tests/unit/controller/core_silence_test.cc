@@ -48,6 +48,23 @@ TEST_F(Silent, WithoutProxiesADeploymentTakesNoStep) {
   UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
 }
 
+TEST_F(Silent, ThoseThatSaidThatTheyEndHoldNothing) {
+  for (const char* id : {"p1", "p2"}) seen.proxies[id].has_left = true;
+  CutOff({"p1", "p2"});
+  Advance(absl::Seconds(100));
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+}
+
+TEST_F(Silent, ThoseThatSaidThatTheyEndAreNotAmongThem) {
+  seen.proxies["p1"].has_left = true;
+  CutOff({"p1", "p2", "p3"});
+  Create(2);
+  Wait();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_THAT(Waiting(), HasSubstr("every proxy fell silent (p2, p3)"));
+}
+
 TEST_F(Silent, NoPhaseIsLeftWithoutMostOfTheProxies) {
   for (const auto phase : {v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_BAKING}) {
     SCOPED_TRACE(v1::DeploymentPhase_Name(phase));

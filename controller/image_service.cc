@@ -122,7 +122,10 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
 
   void Checked(const absl::Status& status) {
     if (ended_) return;
-    if (!status.ok()) return End(InvalidField("chunk", std::string(status.message())));
+    if (absl::IsInvalidArgument(status)) {
+      return End(InvalidField("chunk", std::string(status.message())));
+    }
+    if (!status.ok()) return End(status);  // the controller's own trouble
     const auto blob = worker_.blobs.Finish(*upload_);
     if (!blob.ok()) return End(blob.status());
     core::RegisterImage command;

@@ -12,6 +12,20 @@
 namespace remuda::proxy::testing {
 namespace {
 
+// Serves `slow` as i-slow on `port`, and has one request of `client` under way there.
+void Begin(FakeController& controller, uint16_t port, const ScriptedTarget& slow,
+           RawSocket& client) {
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-slow", slow.port());
+  controller.Expect([](const auto& m) { return m.has_hello(); });
+  controller.Send(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(controller.ExpectHealthy("i-slow"));
+  client = RawSocket::Connect(port);
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == 1; }));
+}
+
 TEST(ControlTest, ServesAndAcknowledges) {
   FakeController controller(1);
   ScriptedTarget one(ScriptedTarget::Answers("one"));
@@ -63,21 +77,11 @@ TEST(ControlTest, SaysThatItIsThereUntilItsDrainBegins) {
 TEST(ControlTest, SaysThatItsNameIsFreeWhileItDrainsAndThatItHasDrained) {
   FakeController controller(1);
   std::atomic<bool> may_answer{false};
-  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
-    WaitUntil([&] { return may_answer.load(); });
-    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-  });
+  ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-slow", slow.port());
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  controller.Send(update);
-  controller.ExpectAck(1);
-  ASSERT_TRUE(controller.ExpectHealthy("i-slow"));
-  RawSocket client = RawSocket::Connect(port);
-  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == 1; }));
+  RawSocket client;
+  ASSERT_NO_FATAL_FAILURE(Begin(controller, port, slow, client));
   proxy.Signal(SIGTERM);
   EXPECT_TRUE(WaitUntil([&] {
     controller.SendPing(1);
@@ -94,24 +98,14 @@ TEST(ControlTest, SaysThatItsNameIsFreeWhileItDrainsAndThatItHasDrained) {
 TEST(ControlTest, DrainingTargetIsBusyUntilItsLastRequestEnds) {
   FakeController controller(1);
   std::atomic<bool> may_answer{false};
-  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
-    WaitUntil([&] { return may_answer.load(); });
-    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-  });
+  ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   ScriptedTarget fast(ScriptedTarget::Answers("fast"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-slow", slow.port());
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  controller.Send(update);
-  controller.ExpectAck(1);
-  ASSERT_TRUE(controller.ExpectHealthy("i-slow"));
-  RawSocket client = RawSocket::Connect(port);
-  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  ASSERT_TRUE(WaitUntil([&] { return slow.requests() == 1; }));
+  RawSocket client;
+  ASSERT_NO_FATAL_FAILURE(Begin(controller, port, slow, client));
 
-  update = Update(2, 1);
+  v1::ConfigUpdate update = Update(2, 1);
   AddTarget(update, "i-fast", fast.port());
   AddTarget(update, "i-slow", slow.port())->set_state(v1::Target::STATE_DRAINING);
   controller.Send(update);
@@ -140,10 +134,7 @@ TEST(ControlTest, DrainingTargetIsBusyUntilItsLastRequestEnds) {
 TEST(ControlTest, RequestThatEndsRightAfterTheAckIsReported) {
   FakeController controller(1);
   std::atomic<bool> may_answer{false};
-  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
-    WaitUntil([&] { return may_answer.load(); });
-    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-  });
+  ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
   controller.Expect([](const auto& m) { return m.has_hello(); });
@@ -388,10 +379,7 @@ TEST(ControlTest, ManyThatLeaveAtOnceCostOneLookAtEachConnection) {
   constexpr int kTargets = 40;
   FakeController controller(1);
   std::atomic<bool> may_answer{false};
-  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
-    WaitUntil([&] { return may_answer.load(); });
-    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-  });
+  ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
   controller.Expect([](const auto& m) { return m.has_hello(); });

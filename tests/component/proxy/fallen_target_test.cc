@@ -13,6 +13,16 @@
 namespace remuda::proxy::testing {
 namespace {
 
+// A target that accepts no connection, but is healthy by the checks of another port.
+v1::ConfigUpdate CheckedElsewhere(uint16_t port, const SilentTarget& silent,
+                                  const ScriptedTarget& health) {
+  v1::ConfigUpdate update = Whole(1, port);
+  update.mutable_upserts()->mutable_target_groups(0)->mutable_health_check()->set_port(
+      health.port());
+  AddTarget(update, "i-1", silent.port());
+  return update;
+}
+
 // What nobody waits for in these tests.
 const std::vector<std::string> kFlags = {"--workers=2", "--connect-timeout=10m"};
 
@@ -83,10 +93,7 @@ TEST(FallenTargetTest, ConnectsToAGoneOneEndAtOnce) {
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControlledFlags(controller));
   controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  update.mutable_upserts()->mutable_target_groups(0)->mutable_health_check()->set_port(
-      health.port());
-  AddTarget(update, "i-1", silent.port());
+  v1::ConfigUpdate update = CheckedElsewhere(port, silent, health);
   controller.Send(update);
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   RawSocket client = RawSocket::Connect(port);
@@ -170,10 +177,7 @@ TEST(FallenTargetTest, ConnectsToAGoneOneThatIsRemovedEndAtOnce) {
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControlledFlags(controller));
   controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  update.mutable_upserts()->mutable_target_groups(0)->mutable_health_check()->set_port(
-      health.port());
-  AddTarget(update, "i-1", silent.port());
+  v1::ConfigUpdate update = CheckedElsewhere(port, silent, health);
   controller.Send(update);
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   std::vector<RawSocket> clients;
@@ -207,10 +211,7 @@ TEST(FallenTargetTest, ConnectsToAGoneOneThatIsRemovedEndAtOnce) {
 // serves nobody else.
 TEST(FallenTargetTest, ADoubtedConnectionIsNotUsedAgain) {
   std::atomic<bool> may_answer{false};
-  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
-    WaitUntil([&] { return may_answer.load(); });
-    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-  });
+  ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   ServingProxy proxy(ConfigFor({slow.port()}), {"--workers=1"});
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -91,10 +91,8 @@ TEST(ReloadTest, APipeWithoutAnEndIsRefused) {
   const int writer = open(path.c_str(), O_RDWR | O_NONBLOCK);
   ASSERT_GE(writer, 0);
   proxy.Signal(SIGHUP);
-  EXPECT_TRUE(WaitUntil([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    return write(writer, "#", 1) == 1 && refusals() == 2;
-  })) << proxy.Log();
+  EXPECT_TRUE(WaitUntil([&] { return write(writer, "#", 1) == 1 && refusals() == 2; }))
+      << proxy.Log();
   close(writer);
   EXPECT_EQ(BodyOf(Get(proxy.Port(), "/mark")), "one");
   proxy.Signal(SIGTERM);

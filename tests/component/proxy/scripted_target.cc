@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "tests/wait.h"
+
 namespace remuda::proxy::testing {
 
 ScriptedTarget::Script ScriptedTarget::Answers(std::string body) {
@@ -9,6 +11,15 @@ ScriptedTarget::Script ScriptedTarget::Answers(std::string body) {
     const bool is_head = head.rfind("HEAD ", 0) == 0;
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
                            "\r\n\r\n" + (is_head ? "" : body));
+  };
+}
+
+ScriptedTarget::Script ScriptedTarget::AnswersOnce(const std::atomic<bool>& may_answer,
+                                                   std::string body) {
+  return [&may_answer, answer = Answers(std::move(body))](const std::string& head,
+                                                          RawSocket& connection) {
+    WaitUntil([&] { return may_answer.load(); });
+    return answer(head, connection);
   };
 }
 

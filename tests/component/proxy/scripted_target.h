@@ -33,6 +33,8 @@ class ScriptedTarget {
 
   // Answers every request with 200 and `body`.
   static Script Answers(std::string body);
+  // The same, once `may_answer`, which must outlive it, is true.
+  static Script AnswersOnce(const std::atomic<bool>& may_answer, std::string body);
 
  private:
   void Serve(RawSocket& connection);

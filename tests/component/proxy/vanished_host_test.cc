@@ -101,10 +101,7 @@ TEST_F(VanishedHostTest, RequestsInFlightAreGivenUpOrRepeated) {
 // Its application does not answer checks, but its host is there: what it works on goes on.
 TEST_F(VanishedHostTest, ASlowApplicationsRequestsGoOn) {
   std::atomic<bool> may_answer{false};
-  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
-    WaitUntil([&] { return may_answer.load(); });
-    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-  });
+  ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   ScriptedTarget live(ScriptedTarget::Answers("live"));
   ServingProxy proxy(ConfigFor({slow.port(), live.port()}), {"--workers=1"});
   std::vector<RawSocket> clients;

@@ -301,8 +301,8 @@ void AddInstanceCommand(CLI::App& app, Context& context) {
                       "Lower the group's desired by one instead of replacing it");
   AddWaitFlag(terminate, options->wait, "it is terminated");
   AddOutputFlag(terminate, context);
-  SetExample(terminate, "remuda instance terminate i-12 --decrement");
-  SetExample(command, "remuda instance terminate i-12");
+  SetExample(terminate, "remuda instance terminate i-000000000c --decrement");
+  SetExample(command, "remuda instance terminate i-000000000c");
   SetRun(terminate, context, [&context, options] { return RunTerminate(context, *options); });
   auto* list = command->add_subcommand("list", "Show instances");
   list->add_option("group", options->group, "Only of this auto scaling group; none: all");

@@ -162,7 +162,7 @@ void AddImageCommand(CLI::App& app, Context& context) {
   create->add_option("name", options->name, "The image's name")->required();
   create->add_option("--from-instance", options->from_instance, "The instance")->required();
   AddOutputFlag(create, context);
-  SetExample(create, "remuda image create shop-fixed --from-instance i-12");
+  SetExample(create, "remuda image create shop-fixed --from-instance i-000000000c");
   SetRun(create, context, [&context, options] { return RunCreate(context, *options); });
 
   auto* list = command->add_subcommand("list", "Show all images");

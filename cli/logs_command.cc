@@ -370,7 +370,7 @@ void AddLogsCommand(CLI::App& app, Context& context) {
   command->add_option("--tail", options->tail, "Lines from the end to begin with, of each")
       ->check(CLI::Range(0, 10'000))
       ->capture_default_str();
-  SetExample(command, "remuda logs i-12 -f\n  remuda logs asg/blue --tail 20");
+  SetExample(command, "remuda logs i-000000000c -f\n  remuda logs asg/blue --tail 20");
   SetRun(command, context, [&context, options] { return RunLogs(context, *options); });
 }
 

@@ -101,12 +101,16 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
   app.add_option("--access-log", options.access_log,
                  "File to append the access log to, - for stdout")
       ->envname("REMUDA_ACCESS_LOG");
-  app.add_option("--access-log-format", options.access_log_format,
-                 "alb: AWS's fields in AWS's order; json: the same as JSON, a line each")
+  app.add_option_function<std::string>(
+         "--access-log-format",
+         [&options](const std::string& text) {
+           options.access_log_format =
+               text == "json" ? AccessLogFormat::kJson : AccessLogFormat::kAlb;
+         },
+         "AWS's fields in AWS's order; json: the same as JSON, a line each")
       ->envname("REMUDA_ACCESS_LOG_FORMAT")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, AccessLogFormat>{
-          {"alb", AccessLogFormat::kAlb}, {"json", AccessLogFormat::kJson}}))
-      ->type_name("alb|json")
+      ->check(CLI::IsMember({"alb", "json"}))
+      ->type_name("FORMAT")
       ->default_str("alb");
   app.add_option("--ready-file", options.ready_file,
                  "Written when it serves: JSON with the ports it really has")

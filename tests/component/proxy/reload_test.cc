@@ -237,6 +237,13 @@ TEST(CheckTest, MistakesAreWhereTheyStand) {
   }
 }
 
+TEST(CheckTest, NamesTheFormatsOfTheAccessLog) {
+  ProxyProcess bad(ConfigFor({80}), {"--check", "--access-log-format=xml"});
+  EXPECT_EQ(bad.WaitExit(), 2);
+  EXPECT_NE(LogOf(bad).find("--access-log-format: xml not in {alb,json}"), std::string::npos)
+      << LogOf(bad);
+}
+
 TEST(CheckTest, ADefaultListenAddressMustBeOne) {
   ProxyProcess bad(ConfigFor({80}), {"--check", "--default-listen-address=localhost"});
   EXPECT_EQ(bad.WaitExit(), 2);

@@ -28,6 +28,7 @@ Http2Connection::Http2Connection(Worker& worker)
     : Connection(worker),
       shared_(worker.http2()),
       stream_window_(kHttp2StreamWindowBytes),
+      known_window_(kHttp2StreamWindowBytes),
       probe_pause_bytes_(kHttp2MinProbeBytes),
       resets_(kHttp2ResetBurst, kHttp2ResetsASecond),
       frames_(kHttp2FrameBurst, kHttp2FramesASecond),

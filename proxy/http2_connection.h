@@ -105,7 +105,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   // http2_windows.cc: windows of uploads.
   void NoteUpload(Http2Stream& stream, size_t size);
   void OnProbeAnswered();
-  bool WidenWindows(int32_t stream_window);
+  bool WidenWindows();
   void WidenWindow(Http2Stream& stream);
   void GiveWindowsBack();
   void Read();
@@ -167,6 +167,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
 
   // What uploads have shown that the client has use for.
   int32_t stream_window_;
+  int32_t known_window_;         // which the client had at the last look
   uint64_t probe_bytes_ = 0;     // of bodies since the PING
   uint64_t bytes_to_probe_ = 0;  // before the next one
   uint64_t probe_pause_bytes_;   // between two

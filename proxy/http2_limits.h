@@ -11,12 +11,16 @@ namespace remuda::proxy {
 // As AWS's load balancer: 128 streams a connection.
 inline constexpr uint32_t kHttp2MaxStreams = 128;
 // Bytes of request bodies that wait for targets: of one stream, of all of a connection. What these
-// grow by where they hold a far client back: a stream's at most to the third, a connection's by as
-// much, and those of all connections of a worker by the fourth.
+// grow by where they hold a far client back, kHttp2WindowGrowth times a round trip: a stream's at
+// most to the third, a connection's by as much, and those of all connections of a worker by the
+// fourth. A connection has no more than one of kHttp2WindowShares of what the others have left, so
+// that many find some.
 inline constexpr int32_t kHttp2StreamWindowBytes = 128 * 1024;
 inline constexpr int32_t kHttp2ConnectionWindowBytes = 1024 * 1024;
-inline constexpr int32_t kHttp2LargestStreamWindowBytes = 4 * 1024 * 1024;
+inline constexpr int32_t kHttp2LargestStreamWindowBytes = 16 * 1024 * 1024;
 inline constexpr size_t kHttp2WorkerWindowBytes = 128 * 1024 * 1024;
+inline constexpr int32_t kHttp2WindowGrowth = 4;
+inline constexpr size_t kHttp2WindowShares = 8;
 // Bytes of an upload between two looks at its windows, while these lead to nothing.
 inline constexpr uint64_t kHttp2MinProbeBytes = 64 * 1024;
 inline constexpr uint64_t kHttp2MaxProbeBytes = 8 * 1024 * 1024;

@@ -41,9 +41,8 @@ void Http2Connection::NoteUpload(Http2Stream& stream, size_t size) {
 
 void Http2Connection::OnProbeAnswered() {
   is_probing_ = false;
-  const int32_t factor = probe_bytes_ >= static_cast<uint64_t>(stream_window_) ? 4 : 2;
-  if (IsLimit(stream_window_, probe_bytes_) &&
-      WidenWindows(std::min(kHttp2LargestStreamWindowBytes, factor * stream_window_))) {
+  // What came was sent within the window that the client had a round trip ago.
+  if (IsLimit(std::exchange(known_window_, stream_window_), probe_bytes_) && WidenWindows()) {
     probe_pause_bytes_ = kHttp2MinProbeBytes;
     bytes_to_probe_ = 0;
     return;
@@ -52,9 +51,15 @@ void Http2Connection::OnProbeAnswered() {
   probe_pause_bytes_ = std::min(kHttp2MaxProbeBytes, 2 * probe_pause_bytes_);
 }
 
-// False if others have what it takes.
-bool Http2Connection::WidenWindows(int32_t stream_window) {
-  if (!shared_.TakeWindow(static_cast<size_t>(stream_window - stream_window_))) return false;
+// False if there is no more for it: it has the largest, or others have theirs.
+bool Http2Connection::WidenWindows() {
+  const int32_t wanted =
+      std::min(kHttp2LargestStreamWindowBytes, kHttp2WindowGrowth * stream_window_);
+  const size_t taken =
+      shared_.TakeWindow(static_cast<size_t>(stream_window_ - kHttp2StreamWindowBytes),
+                         static_cast<size_t>(wanted - kHttp2StreamWindowBytes));
+  const int32_t stream_window = kHttp2StreamWindowBytes + static_cast<int32_t>(taken);
+  if (stream_window == stream_window_) return false;
   stream_window_ = stream_window;
   nghttp2_session_set_local_window_size(
       http2_, NGHTTP2_FLAG_NONE, 0,

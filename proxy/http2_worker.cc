@@ -1,5 +1,6 @@
 #include "proxy/http2_worker.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -127,6 +128,13 @@ Http2Stream* Http2Worker::TakeStream() {
 void Http2Worker::GiveStream(Http2Stream* stream) {
   std::unique_ptr<Http2Stream> owned(stream);
   if (free_streams_.size() < kMaxFreeStreams) free_streams_.push_back(std::move(owned));
+}
+
+size_t Http2Worker::TakeWindow(size_t held, size_t wanted) {
+  const size_t left = kHttp2WorkerWindowBytes - (window_bytes_ - held);
+  const size_t taken = std::max(held, std::min(wanted, left / kHttp2WindowShares));
+  window_bytes_ += taken - held;
+  return taken;
 }
 
 void Http2Worker::Append(const void* data, size_t size) { std::memcpy(Extend(size), data, size); }

@@ -38,11 +38,16 @@ class Http2Worker {
   Http2Stream* TakeStream();
   void GiveStream(Http2Stream* stream);
 
-  // Bytes that connections want to hold for large heads, or to let uploads have beyond the usual
-  // windows. False if others hold too much.
-  bool TakeHead(size_t bytes) { return Take(head_bytes_, bytes, kHttp2WorkerHeadBytes); }
+  // Bytes that connections want to hold for large heads. False if others hold too much.
+  bool TakeHead(size_t bytes) {
+    if (head_bytes_ + bytes > kHttp2WorkerHeadBytes) return false;
+    head_bytes_ += bytes;
+    return true;
+  }
   void GiveHead(size_t bytes) { head_bytes_ -= bytes; }
-  bool TakeWindow(size_t bytes) { return Take(window_bytes_, bytes, kHttp2WorkerWindowBytes); }
+  // What uploads may have beyond the usual windows: a connection that has `held` and could use
+  // `wanted` has from now on what this answers, which is between the two, until it gives it back.
+  size_t TakeWindow(size_t held, size_t wanted);
   void GiveWindow(size_t bytes) { window_bytes_ -= bytes; }
 
   char* input() { return input_.get(); }
@@ -66,12 +71,6 @@ class Http2Worker {
   size_t head_size() const { return head_.size(); }
 
  private:
-  static bool Take(size_t& held, size_t bytes, size_t limit) {
-    if (held + bytes > limit) return false;
-    held += bytes;
-    return true;
-  }
-
   size_t head_bytes_ = 0;
   size_t window_bytes_ = 0;
   nghttp2_session_callbacks* callbacks_ = nullptr;

@@ -1,6 +1,7 @@
 #include "proxy/address_limit.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace remuda::proxy {
 namespace {
@@ -16,25 +17,29 @@ bool AddressLimit::Take(Address address, Place& place) {
   const bool is_ipv4 =
       std::equal(address.begin(), address.begin() + kMappedPrefixBytes, kMappedPrefix.begin());
   if (!is_ipv4) std::fill(address.begin() + kNetworkBytes, address.end(), uint8_t{0});
-  const auto at = counts_.try_emplace(address, 0).first;
-  if (at->second >= most_) return false;
-  ++at->second;
+  const auto at = counts_.try_emplace(address).first;
+  at->second.limit = this;
+  at->second.address = &at->first;
+  return Take(at->second, place);
+}
+
+bool AddressLimit::Take(Count& count, Place& place) {
+  if (count.places >= count.limit->most_) return false;
+  ++count.places;
   Place taken;
-  taken.limit_ = this;
-  taken.at_ = at;
+  taken.count_ = &count;
   place = std::move(taken);
   return true;
 }
 
 bool AddressLimit::Place::TakeAnother(Place& another) const {
-  if (limit_ == nullptr) return true;
-  if (at_->second >= limit_->most_) return false;
-  ++at_->second;
-  Place taken;
-  taken.limit_ = limit_;
-  taken.at_ = at_;
-  another = std::move(taken);
-  return true;
+  return count_ == nullptr || Take(*count_, another);
+}
+
+void AddressLimit::Place::End() {
+  Count* const count = std::exchange(count_, nullptr);
+  if (count == nullptr || --count->places > 0) return;
+  count->limit->counts_.erase(count->limit->counts_.find(*count->address));
 }
 
 }  // namespace remuda::proxy

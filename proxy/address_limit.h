@@ -21,36 +21,42 @@ class AddressLimit {
   AddressLimit(const AddressLimit&) = delete;
   AddressLimit& operator=(const AddressLimit&) = delete;
 
+ private:
+  // What one address has. Lives while any place of it does.
+  struct Count {
+    AddressLimit* limit = nullptr;
+    const Address* address = nullptr;
+    size_t places = 0;
+  };
+
+ public:
   // What one of them takes up until it ends.
   class Place {
    public:
     Place() = default;
-    Place(Place&& other) noexcept : limit_(std::exchange(other.limit_, nullptr)), at_(other.at_) {}
+    Place(Place&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
     Place& operator=(Place&& other) noexcept {
-      std::swap(limit_, other.limit_);
-      std::swap(at_, other.at_);
+      std::swap(count_, other.count_);
       return *this;
     }
     ~Place() { End(); }
     // One more of the same address. False if that has all it may have; who has none needs none.
     bool TakeAnother(Place& another) const;
-    void End() {
-      if (limit_ != nullptr && --at_->second == 0) limit_->counts_.erase(at_);
-      limit_ = nullptr;
-    }
+    void End();
 
    private:
     friend class AddressLimit;
-    AddressLimit* limit_ = nullptr;
-    std::map<Address, size_t>::iterator at_;
+    Count* count_ = nullptr;
   };
 
   // False if that address has all it may have.
   bool Take(Address address, Place& place);
 
  private:
+  static bool Take(Count& count, Place& place);
+
   const size_t most_;
-  std::map<Address, size_t> counts_;
+  std::map<Address, Count> counts_;
 };
 
 }  // namespace remuda::proxy

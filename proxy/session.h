@@ -35,6 +35,7 @@
 namespace remuda::proxy {
 
 struct AdoptedTable;
+class Session;
 struct UpgradedSession;
 
 // What is known of an exchange for its target, the log and the metrics. Small: of a tunnel it
@@ -61,6 +62,13 @@ struct ExchangeRecord {
 
 // One Set-Cookie of ours: the name, the sealed claim, the attributes.
 inline constexpr size_t kMaxStickyFieldBytes = 192;
+
+// In the queue of a group whose targets are full: calls its session.
+class QueuedRequest final : public Waiter {
+ public:
+  bool OnPlaceFree() override;
+  Session* session = nullptr;  // set while it waits
+};
 
 // One request and its response. Big, so a connection holds one only while a request is under way.
 // What every request touches comes first and close together: most of its cost is cache misses.
@@ -89,6 +97,7 @@ struct Exchange : ExchangeRecord {
   http::ChunkTolerance tolerance;  // of the group, for its targets' answers
   bool was_queued = false;
   SteadyTime queue_deadline{};  // if it was
+  QueuedRequest queued;
   UpstreamConnection* upstream = nullptr;
   std::array<TargetState*, kMaxAttempts> tried{};
   bool has_connect_timed_out = false;  // then no target is tried twice
@@ -137,7 +146,7 @@ struct Exchange : ExchangeRecord {
   void Reset();
 };
 
-class Session final : public Connection, public UpstreamUser, public TunnelOwner, private Waiter {
+class Session final : public Connection, public UpstreamUser, public TunnelOwner {
  public:
   explicit Session(Worker& worker);
   ~Session() override;
@@ -159,6 +168,8 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   void OnStreamReadable();
   // Of a stream: the client has reset it, is gone, or has broken its request off.
   void OnStreamGone(http::Reason reason);
+  // Of one that waits for a place: there may be one. True if it waits no more.
+  bool OnPlaceFree();
   // What carries the request.
   const Transport& client_transport() const {
     return stream_ == nullptr ? transport_ : stream_->transport();
@@ -235,7 +246,6 @@ class Session final : public Connection, public UpstreamUser, public TunnelOwner
   bool AwaitPlace();
   void NoteOutcome(bool is_failure);
   void LeaveQueue();
-  bool OnPlaceFree() override;
 
   // session_sticky.cc: staying with a target.
   GroupState* ChooseGroup(const ForwardAction& forward);

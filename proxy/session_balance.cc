@@ -92,7 +92,8 @@ bool Session::Enqueue() {
   const SteadyTime now = worker_.loop().now();
   if (!x.was_queued) x.queue_deadline = now + limit.queue_timeout;
   if (now >= x.queue_deadline) return Answer(http::Reason::kQueueTimeout);
-  if (!worker_.place_queues().Push(*x.group, *this, limit.max_queue))
+  x.queued.session = this;
+  if (!worker_.place_queues().Push(*x.group, x.queued, limit.max_queue))
     return Answer(http::Reason::kQueueFull);
   x.was_queued = true;
   worker_.counters().queued.Add(1);
@@ -109,9 +110,11 @@ bool Session::AwaitPlace() {
 }
 
 void Session::LeaveQueue() {
-  worker_.place_queues().Remove(*exchange_->group, *this);
+  worker_.place_queues().Remove(*exchange_->group, exchange_->queued);
   worker_.counters().queued_requests.Sub(1);
 }
+
+bool QueuedRequest::OnPlaceFree() { return session->OnPlaceFree(); }
 
 bool Session::OnPlaceFree() {
   const Picked picked = PickNext();

@@ -44,7 +44,7 @@ void Session::DropExchange() {
     worker_.counters().reasons[static_cast<size_t>(x.reason)].Add(1);
   if (x.reason != http::Reason::kNone && x.status == 0)
     traffic().own_codes[static_cast<size_t>(http::StatusOf(x.reason) / 100)].Add(1);
-  if (is_waiting()) LeaveQueue();
+  if (x.queued.is_waiting()) LeaveQueue();
   if (x.upstream != nullptr) ReleaseUpstream(false);
   x.in_flight.End(worker_);
   if (ClassifyExchange().classification != http::Classification::kCompliant)

@@ -1,6 +1,7 @@
 #include "agent/log_tail.h"
 
 #include <string_view>
+#include <vector>
 
 #include "agent/log_files.h"
 #include "common/utf8.h"
@@ -23,6 +24,31 @@ std::string Shown(std::string_view line) {
   return out;
 }
 
+constexpr uint64_t kLogTailReadLines = 60;
+constexpr size_t kLogTailReadBytes = 8 << 10;
+constexpr char kLeftOut[] = "    ...";
+
+bool IsIndented(const std::string& line) { return line[0] == ' ' || line[0] == '\t'; }
+
+// Of lines that go on under another (a stack's frames under its error) the first alone, in front of
+// a mark for the rest. So the lines that say what went wrong stay within the bounds.
+std::vector<std::string> WithoutFrames(const std::vector<std::string>& lines) {
+  std::vector<std::string> out;
+  size_t indented = 0;  // in a row
+  for (const std::string& line : lines) {
+    indented = IsIndented(line) ? indented + 1 : 0;
+    if (indented <= 1) out.push_back(line);
+    if (indented == 2) out.emplace_back(kLeftOut);
+  }
+  return out;
+}
+
+bool IsWithinBounds(const std::vector<std::string>& lines) {
+  size_t bytes = 0;
+  for (const std::string& line : lines) bytes += line.size() + 1;
+  return lines.size() <= kLogTailLines && bytes <= kLogTailBytes;
+}
+
 // The end of a line that is longer than `room`, from the beginning of a character on.
 std::string EndOf(const std::string& line, size_t room) {
   size_t at = line.size() - room;
@@ -30,36 +56,41 @@ std::string EndOf(const std::string& line, size_t room) {
   return line.substr(at);
 }
 
-}  // namespace
-
-std::string LogTail(const std::string& log_directory) {
-  const LogReader reader(log_directory);
-  // Blank lines are not told, so a few more are looked at.
-  std::string bytes;
-  for (uint64_t offset = reader.TailOffset(2 * kLogTailLines, 2 * kLogTailBytes);;) {
-    const LogReader::Chunk chunk = reader.Read(offset, 2 * kLogTailBytes);
-    if (chunk.bytes.empty() || bytes.size() >= 2 * kLogTailBytes) break;
-    bytes += chunk.bytes;
-    offset = chunk.offset + chunk.bytes.size();
-  }
+// As many of the last lines as there is room for.
+std::string Told(const std::vector<std::string>& all) {
+  const std::vector<std::string> lines = IsWithinBounds(all) ? all : WithoutFrames(all);
   std::string tail;
-  uint64_t lines = 0;
-  std::string_view left = bytes;
-  while (!left.empty() && lines < kLogTailLines) {
-    if (left.back() == '\n') left.remove_suffix(1);
-    const size_t newline = left.rfind('\n');
-    const size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
-    std::string line = Shown(left.substr(begin));
-    left = left.substr(0, begin);
-    if (line.empty()) continue;
+  uint64_t told = 0;
+  for (auto it = lines.rbegin(); it != lines.rend() && told < kLogTailLines; ++it, ++told) {
+    std::string line = *it;
     if (tail.size() + line.size() + 1 > kLogTailBytes) {
       if (!tail.empty()) break;
       line = EndOf(line, kLogTailBytes - 1);
     }
     tail = line + "\n" + tail;
-    ++lines;
   }
   return tail;
+}
+
+}  // namespace
+
+std::string LogTail(const std::string& log_directory) {
+  const LogReader reader(log_directory);
+  std::string bytes;
+  for (uint64_t offset = reader.TailOffset(kLogTailReadLines, kLogTailReadBytes);;) {
+    const LogReader::Chunk chunk = reader.Read(offset, kLogTailReadBytes);
+    if (chunk.bytes.empty() || bytes.size() >= kLogTailReadBytes) break;
+    bytes += chunk.bytes;
+    offset = chunk.offset + chunk.bytes.size();
+  }
+  std::vector<std::string> lines;
+  for (std::string_view left = bytes; !left.empty();) {
+    const size_t newline = left.find('\n');
+    std::string line = Shown(left.substr(0, newline));
+    left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
+    if (line.find_first_not_of(" \t") != std::string::npos) lines.push_back(std::move(line));
+  }
+  return Told(lines);
 }
 
 }  // namespace remuda::agent

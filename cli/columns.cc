@@ -1,11 +1,14 @@
 #include "cli/columns.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <string_view>
 
 #include "common/duration_text.h"
 #include "common/message_yaml.h"
@@ -18,7 +21,7 @@ namespace {
 using google::protobuf::Timestamp;
 
 constexpr size_t kShownDigest = 19;  // "sha256:" and 12 digits
-constexpr size_t kPrintedLines = 3;  // of what an instance printed last
+constexpr size_t kPrintedLines = 4;  // of what an instance printed last
 
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
@@ -124,7 +127,8 @@ std::string TroubleText(const v1::Host& host) {
   if (!host.refused_agent().empty()) troubles.push_back(host.refused_agent());
   if (host.launch_failures() > 0) {
     troubles.push_back(
-        absl::StrCat(Counted(host.launch_failures(), "launch", "launches"), " failed in a row",
+        absl::StrCat(Counted(host.launch_failures(), "launch", "launches"),
+                     host.launch_failures() == 1 ? " failed" : " failed in a row",
                      host.has_avoided_until() ? ", avoided until " : "",
                      host.has_avoided_until() ? FormatDate(host.avoided_until()) : "",
                      host.last_launch_failure().empty() ? "" : ": ", host.last_launch_failure()));
@@ -137,9 +141,10 @@ std::string TroubleText(const v1::Proxy& proxy) {
   std::vector<std::string> troubles(proxy.listener_errors().begin(), proxy.listener_errors().end());
   if (!proxy.refused_proxy().empty()) troubles.push_back(proxy.refused_proxy());
   if (config.rejected().epoch() != 0) {
-    troubles.push_back(
-        absl::StrCat("rejected ", RevisionText(config.rejected()), ": ", config.rejected_resource(),
-                     config.rejected_resource().empty() ? "" : ": ", config.rejected_reason()));
+    troubles.push_back(absl::StrCat(
+        "rejected ", RevisionText(config.rejected()), ": ", config.rejected_resource(),
+        config.rejected_resource().empty() ? "" : ": ",
+        config.rejected_reason().empty() ? "no reason given" : config.rejected_reason()));
   }
   return OrDash(absl::StrJoin(troubles, "; "));
 }
@@ -223,15 +228,30 @@ Column<M> Labels() {
   return {"LABELS", [](const M& m) { return LabelsText(m.labels()); }, true};
 }
 
-// With the last lines that the instance printed, on one line; -o yaml shows all there are.
-std::string CauseText(const v1::Activity& activity) {
-  std::vector<std::string> lines =
-      absl::StrSplit(activity.log_tail(), '\n', absl::SkipWhitespace());
-  if (lines.empty()) return OrDash(activity.cause());
+// Whether the line says something of its own: not what goes on under another, as a stack's frames
+// under their error, and no closing bracket.
+bool IsHeadline(std::string_view line) {
+  return !absl::ascii_isspace(static_cast<unsigned char>(line.front())) &&
+         std::any_of(line.begin(), line.end(),
+                     [](unsigned char c) { return absl::ascii_isalnum(c) || c >= 0x80; });
+}
+
+// Of what an instance printed last, what fits one line.
+std::string PrintedText(const std::string& log_tail) {
+  std::vector<std::string> lines = absl::StrSplit(log_tail, '\n', absl::SkipWhitespace());
+  if (std::any_of(lines.begin(), lines.end(), IsHeadline))
+    std::erase_if(lines, [](const std::string& line) { return !IsHeadline(line); });
   if (lines.size() > kPrintedLines)
     lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(kPrintedLines));
+  return absl::StrJoin(lines, " | ");
+}
+
+// With what the instance printed last; -o yaml shows all there is.
+std::string CauseText(const v1::Activity& activity) {
+  const std::string printed = PrintedText(activity.log_tail());
+  if (printed.empty()) return OrDash(activity.cause());
   return absl::StrCat(activity.cause(), activity.cause().empty() ? "" : "; ",
-                      "it printed last: ", absl::StrJoin(lines, " | "));
+                      "it printed last: ", printed);
 }
 
 using Activity = v1::Activity;

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/deploy_progress.h"
+#include "cli/deploy_trouble.h"
 #include "cli/deploy_watch.h"
 #include "cli/printing.h"
 #include "cli/table.h"
@@ -222,6 +223,7 @@ ExitCode RunStatus(Context& context, const SteerOptions& options) {
     context.out << line << "\n";
   }
   if (HasEnded(deployment)) context.out << OutcomeText(deployment) << "\n";
+  PrintTrouble(context, client, deployment);
   context.out.flush();
   return ExitCode::kOk;
 }

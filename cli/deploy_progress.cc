@@ -1,8 +1,11 @@
 #include "cli/deploy_progress.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
 #include <algorithm>
+#include <string_view>
+#include <tuple>
 
 #include "cli/kinds.h"
 #include "common/message_yaml.h"
@@ -121,6 +124,38 @@ std::string OutcomeText(const v1::Deployment& deployment) {
   }
   return absl::StrCat(ShortId(deployment.name()), ": done, ", deployment.auto_scaling_group(),
                       " runs ", TemplateText(deployment.to()));
+}
+
+const v1::Instance* Culprit(const v1::Deployment& deployment,
+                            const std::vector<const v1::Instance*>& instances) {
+  if (deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED) return nullptr;
+  // One that failed tells more than one that only did not come up in time.
+  const auto rank = [](const v1::Instance& instance) {
+    return std::tuple(instance.unhealthy(), instance.state_time().seconds(),
+                      instance.state_time().nanos(), std::string_view(instance.name()));
+  };
+  const v1::Instance* best = nullptr;
+  for (const v1::Instance* instance : instances) {
+    const bool is_its = instance->deployment() == ShortId(deployment.name());
+    // One that has not started has no log.
+    const bool is_late = instance->has_start_time() && !instance->has_in_service_time();
+    if (!is_its || (!instance->unhealthy() && !is_late)) continue;
+    if (best == nullptr || rank(*best) < rank(*instance)) best = instance;
+  }
+  return best;
+}
+
+std::vector<std::string> TroubleLines(const v1::Instance& culprit, const std::string& log_tail) {
+  constexpr size_t kUncut = 10'000;
+  const std::string id = ShortId(culprit.name());
+  std::vector<std::string> lines;
+  for (const auto line : absl::StrSplit(log_tail, '\n', absl::SkipWhitespace())) {
+    if (lines.empty()) lines.push_back(id + " printed last:");
+    lines.push_back(Fit(absl::StrCat("  ", line), kUncut));
+  }
+  lines.push_back(absl::StrCat(lines.empty() ? "what " + id + " printed" : "all that it printed",
+                               ": `remuda logs ", id, "`"));
+  return lines;
 }
 
 }  // namespace remuda::cli

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "remuda/v1/auto_scaling.pb.h"
 #include "remuda/v1/deployment.pb.h"
 
 namespace remuda::cli {
@@ -26,5 +27,14 @@ std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
 
 // One sentence on how it came out: "blue runs shop:2", "rolled back to shop:1: REASON".
 std::string OutcomeText(const v1::Deployment& deployment);
+
+// Of the group's instances, the one whose log tells best why the deployment does not come out: of
+// those that it launched and that failed, or never came into service, the newest. Null: there is
+// none, or it came out.
+const v1::Instance* Culprit(const v1::Deployment& deployment,
+                            const std::vector<const v1::Instance*>& instances);
+
+// What the instance printed last (empty: nothing is known), and the command that shows all of it.
+std::vector<std::string> TroubleLines(const v1::Instance& culprit, const std::string& log_tail);
 
 }  // namespace remuda::cli

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cli/deploy_progress.h"
+#include "cli/deploy_trouble.h"
 #include "cli/printing.h"
 #include "cli/table.h"
 
@@ -224,6 +225,8 @@ ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
   }
   if (IsTable(context.output)) {
     context.out << OutcomeText(latest) << std::endl;
+    // Who asked for the rollback knows why.
+    if (latest.phase() != wanted) PrintTrouble(context, client, latest);
   } else {
     PrintResource(context, KindId::kDeployment, latest);
   }

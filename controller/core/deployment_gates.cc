@@ -121,6 +121,7 @@ std::string NotReady(Pass& pass, const DeploymentView& view, const Side& side, i
   if (ready >= enough) return "";
   std::string out = absl::StrCat(ready, " of ", Counted(enough, "instance"), " of ",
                                  TextOf(side.launch), " ", IsOrAre(enough), " ready");
+  if (why.empty()) why = UnhealthyText(pass.gates, side.members, view.group);
   if (!why.empty()) absl::StrAppend(&out, "; ", why);
   if (why.empty() && !view.group.status().waiting().empty()) {
     absl::StrAppend(&out, "; ", view.group.status().waiting());
@@ -276,8 +277,7 @@ std::string Failure(Pass& pass, const DeploymentView& view) {
       LaunchRecordOf(pass.draft.InstancesOfGroup(view.group_id), view.row.to(), view.id, pass.now);
   const int healthy = HealthyOf(pass, view, view.new_side);
   if (record.failures >= std::max(kDeploymentLaunchFailures, healthy)) {
-    return absl::StrCat(Counted(record.failures, "launch"), " of ", TextOf(view.row.to()),
-                        " failed in a row; the last: ", record.last_cause);
+    return FailuresText(record, view.row.to());
   }
   if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING || phase == v1::DEPLOYMENT_PHASE_SHIFTING) {
     const Time deadline = FromProto(view.row.create_time()) + FromProto(view.row.health_deadline());

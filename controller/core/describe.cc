@@ -1,6 +1,7 @@
 #include "controller/core/describe.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <algorithm>
 #include <map>
@@ -11,6 +12,7 @@
 
 #include "controller/core/deployment.h"
 #include "controller/core/gates.h"
+#include "controller/core/health.h"
 #include "controller/core/members.h"
 #include "controller/core/reconcile_pass.h"
 #include "controller/core/words.h"
@@ -119,6 +121,17 @@ std::string DriftOf(std::string_view id, const v1::AutoScalingGroup& group) {
                       TextOf(group.launch_template()), "` moves all to it");
 }
 
+// Why members that are up are not healthy. Asked only where some are on their way up or being
+// replaced: the gates are not drawn up for every group that is well.
+std::string NotComingUp(const Draft& draft, const Observations& seen, Time now,
+                        const InstanceList& members, const v1::AutoScalingGroup& group) {
+  const bool is_settled = std::none_of(members.begin(), members.end(), [](const Member& member) {
+    const v1::Instance& row = *member.second;
+    return row.state() == v1::INSTANCE_STATE_PENDING || (IsUp(row.state()) && row.unhealthy());
+  });
+  return is_settled ? "" : UnhealthyText(Gates(draft, seen, now), members, group);
+}
+
 }  // namespace
 
 v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
@@ -165,7 +178,7 @@ std::string IdlePolicies(const v1::AutoScalingGroup& group) {
       "): desired stays ", group.desired(), " until somebody changes it");
 }
 
-v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time,
+v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
                               const v1::AutoScalingGroup& group) {
   v1::AutoScalingGroup out = group;
   const std::string id = ShortNameOf(group.name());
@@ -186,12 +199,16 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time
     status.add_warnings(std::move(drift));
   }
   if (std::string idle = IdlePolicies(out); !idle.empty()) status.add_warnings(std::move(idle));
-  if (!seen.store.error.empty()) {
-    status.set_waiting(absl::StrCat(status.waiting(), status.waiting().empty() ? "" : "; ",
-                                    "the store commits nothing, so instances are neither started "
-                                    "nor replaced: ",
-                                    seen.store.error));
+  std::vector<std::string> waiting;
+  if (!status.waiting().empty()) waiting.push_back(status.waiting());
+  if (std::string why = NotComingUp(draft, seen, now, members, group); !why.empty()) {
+    waiting.push_back(std::move(why));
   }
+  if (!seen.store.error.empty()) {
+    waiting.push_back("the store commits nothing, so instances are neither started nor replaced: " +
+                      seen.store.error);
+  }
+  status.set_waiting(absl::StrJoin(waiting, "; "));
   return out;
 }
 

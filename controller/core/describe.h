@@ -17,7 +17,7 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
 std::string IdlePolicies(const v1::AutoScalingGroup& group);
 
 // With the counts, versions and warnings of status, the deployment under way, and in `waiting` also
-// what keeps the store from committing.
+// why instances do not become healthy, and what keeps the store from committing.
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
                               const v1::AutoScalingGroup& group);
 

@@ -2,6 +2,12 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "controller/core/words.h"
+
 namespace remuda::core {
 namespace {
 
@@ -74,7 +80,8 @@ std::string EndOf(const ProcessFact& fact, const v1::Instance& instance) {
     return absl::StrCat("its process is gone: host ", instance.host(), " has it no more");
   }
   if (fact.status->state() == agent::v1::PROCESS_STATE_FAILED) {
-    return absl::StrCat("it could not be started: ", fact.status->message());
+    return absl::StrCat("it could not be started", fact.status->message().empty() ? "" : ": ",
+                        fact.status->message());
   }
   const auto& exit = fact.status->exit();
   if (exit.out_of_memory()) return "its process ran out of memory";
@@ -123,6 +130,34 @@ std::string NotHealthyAt(const Gates& gates, std::string_view id,
     }
   }
   return "";
+}
+
+std::string UnhealthyText(const Gates& gates, const InstanceList& members,
+                          const v1::AutoScalingGroup& group) {
+  std::map<std::string, std::vector<std::string>> by_reason;
+  int64_t count = 0;
+  for (const auto& [id, row] : members) {
+    const bool is_up =
+        row->state() == v1::INSTANCE_STATE_PENDING || row->state() == v1::INSTANCE_STATE_IN_SERVICE;
+    if (!is_up || (!row->unhealthy() && !row->has_start_time())) continue;
+    std::string why = row->state_reason();
+    if (!row->unhealthy()) {
+      const Judgement judgement = JudgeByProxies(gates, id, group);
+      if (judgement.verdict != Verdict::kUnhealthy) continue;
+      why = judgement.why;
+    }
+    by_reason[why].push_back(id);
+    ++count;
+  }
+  const auto most = std::max_element(
+      by_reason.begin(), by_reason.end(),
+      [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+  if (most == by_reason.end()) return "";
+  const std::string& example = most->second.front();
+  return absl::StrCat(count == 1 ? absl::StrCat("instance ", example, " is not healthy")
+                                 : absl::StrCat(Counted(count, "instance"),
+                                                " are not healthy, for example ", example),
+                      ": ", most->first);
 }
 
 Time LostAt(const Observations& seen, std::string_view host) {

@@ -54,6 +54,12 @@ Judgement JudgeByProxies(const Gates& gates, std::string_view id,
 std::string NotHealthyAt(const Gates& gates, std::string_view id,
                          const v1::AutoScalingGroup& group);
 
+// What keeps members that are up from being healthy, by the reason that most of them have: "2
+// instances are not healthy, for example i-1: its health check in target group tg failed: …". Empty
+// if none is known to be unhealthy.
+std::string UnhealthyText(const Gates& gates, const InstanceList& members,
+                          const v1::AutoScalingGroup& group);
+
 // Whether the host's agent has been silent for longer than host_lost_after.
 bool IsLost(const Observations& seen, std::string_view host, Time now);
 

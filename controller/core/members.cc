@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include "controller/core/words.h"
+
 namespace remuda::core {
 namespace {
 
@@ -246,6 +248,7 @@ LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef
     before->second = std::max(before->second, time);
     if (time >= last) {
       last = time;
+      record.last_instance = id;
       record.last_cause = row->state_reason();
     }
   }
@@ -255,6 +258,12 @@ LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef
   for (int i = 2; i < record.failures && backoff < kMaxLaunchBackoff; ++i) backoff *= 2;
   record.retry_at = last + std::min(backoff, kMaxLaunchBackoff);
   return record;
+}
+
+std::string FailuresText(const LaunchRecord& record, const v1::LaunchTemplateRef& launch) {
+  return absl::StrCat(Counted(record.failures, "launch"), " of ", TextOf(launch),
+                      record.failures == 1 ? " failed, that of " : " failed in a row; the last, ",
+                      record.last_instance, ": ", record.last_cause);
 }
 
 }  // namespace remuda::core

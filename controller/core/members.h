@@ -102,9 +102,14 @@ v1::LaunchTemplateRef RunsBeside(const Draft& draft, std::string_view id,
 struct LaunchRecord {
   int failures = 0;
   Time retry_at = absl::InfinitePast();
+  std::string last_instance;  // the last that failed
   std::string last_cause;
 };
 LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef& launch,
                             std::string_view deployment, Time now);
+
+// "2 launches of shop:2 failed in a row; the last, i-7: its process exited with code 1". For a
+// record with failures.
+std::string FailuresText(const LaunchRecord& record, const v1::LaunchTemplateRef& launch);
 
 }  // namespace remuda::core

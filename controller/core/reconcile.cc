@@ -68,6 +68,14 @@ std::string Hindered(const Pass& pass, const InstanceList& all) {
   return "";
 }
 
+// Whether one of this version is on its way up: those before it that failed tell what to expect.
+bool IsComingUp(const InstanceList& all, const v1::LaunchTemplateRef& launch) {
+  return std::any_of(all.begin(), all.end(), [&](const Member& member) {
+    return member.second->state() == v1::INSTANCE_STATE_PENDING &&
+           IsSame(member.second->launch_template(), launch);
+  });
+}
+
 // Writes what the group waits for and how its launches go; a new reason to wait is told once.
 void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
   const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
@@ -97,14 +105,20 @@ void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
     }
     absl::StrAppend(&shortage.waiting, shortage.waiting.empty() ? "" : "; ", silence);
   }
-  v1::AutoScalingGroup after = *group;
-  after.mutable_status()->set_waiting(shortage.waiting);
   LaunchRecord worst;
+  v1::LaunchTemplateRef worst_launch;
   const auto deployment = ActiveDeployment(pass.draft, group_id, nullptr);
   for (const Side& side : SidesOf(pass.draft, group_id, *group, deployment.get())) {
     LaunchRecord record = LaunchRecordOf(all, side.launch, side.deployment, pass.now);
-    if (record.failures > worst.failures && side.desired > 0) worst = record;
+    if (record.failures <= worst.failures || side.desired == 0) continue;
+    worst = std::move(record);
+    worst_launch = side.launch;
   }
+  if (shortage.waiting.empty() && worst.failures > 0 && IsComingUp(all, worst_launch)) {
+    shortage.waiting = FailuresText(worst, worst_launch);
+  }
+  v1::AutoScalingGroup after = *group;
+  after.mutable_status()->set_waiting(shortage.waiting);
   after.mutable_status()->set_launch_failures(worst.failures);
   if (worst.failures > 1) {
     *after.mutable_status()->mutable_launch_backoff_until() = ToProto(worst.retry_at);

@@ -145,9 +145,8 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now);
   if (pass.now < record.retry_at) {
     pass.DueAt(record.retry_at);
-    out.shortage = {absl::StrCat(Counted(record.failures, "launch"), " of ", TextOf(side.launch),
-                                 " failed in a row (the last: ", record.last_cause,
-                                 "); the next waits until ", MomentText(record.retry_at)),
+    out.shortage = {absl::StrCat(FailuresText(record, side.launch), "; the next waits until ",
+                                 MomentText(record.retry_at)),
                     false};
     return out;
   }

@@ -16,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -271,9 +272,28 @@ TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
   Finished finished = Run({"deploy", "asg/blue", "--template", "shop:2"});
   EXPECT_EQ(finished.exit_code, 4);
   EXPECT_THAT(finished.out, HasSubstr("rolled back, blue runs shop:1: not healthy in time"));
+  EXPECT_THAT(finished.out, Not(HasSubstr("remuda logs")));
+  // With an instance that failed, what it printed and how to see all of it stand last.
+  auto& instance = state().instances.emplace_back();
+  instance.set_name("instances/i-0000000007");
+  instance.set_deployment("blue-1");
+  instance.set_unhealthy(true);
+  auto& activity = state().activities.emplace_back();
+  activity.set_instance("i-0000000007");
+  activity.set_log_tail("Error: no database\n    at main\n");
+  const std::string trouble =
+      "i-0000000007 printed last:\n  Error: no database\n      at main\n"
+      "all that it printed: `remuda logs i-0000000007`\n";
+  finished = Run({"deploy", "asg/blue", "--template", "shop:2"});
+  EXPECT_THAT(finished.out, EndsWith("not healthy in time\n" + trouble));
+  for (const std::string& request : controller_.Requests("ListInstances")) {
+    EXPECT_THAT(request, HasSubstr("show_terminated: true"));
+  }
+  EXPECT_THAT(Run({"deployment", "status", "blue-1"}).out, EndsWith(trouble));
   // One that a person asked for is no failure.
   finished = Run({"deployment", "rollback", "asg/blue", "--reason", "why not"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.out, Not(HasSubstr("remuda logs")));
   EXPECT_THAT(controller_.Requests("RollbackDeployment")[0],
               StartsWith("name: \"deployments/blue-1\" reason: \"why not\""));
 }

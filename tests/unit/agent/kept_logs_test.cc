@@ -121,5 +121,22 @@ TEST_F(KeptLogsTest, TheTailIsWholeLinesOfTextAndBounded) {
   EXPECT_EQ(LogTail(root_ / "nowhere"), "");
 }
 
+// What node prints of a port that is taken: its error stands above two stacks and the values.
+TEST_F(KeptLogsTest, TheTailHoldsTheErrorAboveItsStack) {
+  const std::string frame = "    at Server.setupListenHandle [as _listen2] (node:net:1463:16)\n";
+  const std::string printed =
+      "shop 3 starts\nnode:events:491\n      throw er; // Unhandled\n" +
+      std::string("      ^\n\nError: listen EADDRINUSE: :::8080\n") + frame + frame + frame +
+      frame + "Emitted 'error' event on Server instance at:\n" + frame + frame +
+      "  code: 'EADDRINUSE',\n  errno: -98,\n  port: 8080\n}\n\n" + "Node.js v18.20.4\n";
+  EXPECT_EQ(LogTail(Log("i-node", printed)),
+            "      throw er; // Unhandled\n    ...\nError: listen EADDRINUSE: :::8080\n" + frame +
+                "    ...\nEmitted 'error' event on Server instance at:\n" + frame +
+                "    ...\n}\nNode.js v18.20.4\n");
+  EXPECT_EQ(LogTail(Log("i-short", "Error: no\n    at a\n    at b\n")),
+            "Error: no\n    at a\n    at b\n")
+      << "what fits is told as it is";
+}
+
 }  // namespace
 }  // namespace remuda::agent

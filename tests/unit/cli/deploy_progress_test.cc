@@ -80,5 +80,44 @@ TEST(DeployProgress, OutcomeSaysWhichVersionRuns) {
   EXPECT_EQ(OutcomeText(d), "blue-3: failed, blue still runs shop:2: not healthy in time");
 }
 
+v1::Instance Launched(const char* id, int64_t state_seconds) {
+  v1::Instance out;
+  out.set_name(std::string("instances/") + id);
+  out.set_deployment("blue-3");
+  out.mutable_state_time()->set_seconds(state_seconds);
+  return out;
+}
+
+TEST(DeployProgress, TheNewestThatFailedIsTheCulprit) {
+  v1::Instance good = Launched("i-good", 50);
+  good.mutable_start_time();
+  good.mutable_in_service_time();
+  v1::Instance late = Launched("i-late", 40);
+  late.mutable_start_time();
+  v1::Instance died = Launched("i-died", 10);
+  died.set_unhealthy(true);
+  v1::Instance died_later = Launched("i-died-later", 20);
+  died_later.set_unhealthy(true);
+  v1::Instance other = Launched("i-other", 60);
+  other.set_unhealthy(true);
+  other.set_deployment("blue-2");
+  const v1::Instance begun = Launched("i-begun", 70);
+  v1::Deployment d = Launching();
+  EXPECT_EQ(Culprit(d, {}), nullptr);
+  EXPECT_EQ(Culprit(d, {&good, &other, &begun}), nullptr);
+  EXPECT_EQ(Culprit(d, {&good, &late, &other}), &late);
+  EXPECT_EQ(Culprit(d, {&good, &died, &died_later, &late, &other, &begun}), &died_later);
+  d.set_phase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(Culprit(d, {&died}), nullptr);
+}
+
+TEST(DeployProgress, TroubleNamesTheCommandToType) {
+  EXPECT_THAT(TroubleLines(Launched("i-0000000007", 0), ""),
+              testing::ElementsAre("what i-0000000007 printed: `remuda logs i-0000000007`"));
+  EXPECT_THAT(TroubleLines(Launched("i-0000000007", 0), "Error: \x1b[2J no\n    at x\n"),
+              testing::ElementsAre("i-0000000007 printed last:", "  Error: ?[2J no", "      at x",
+                                   "all that it printed: `remuda logs i-0000000007`"));
+}
+
 }  // namespace
 }  // namespace remuda::cli

@@ -61,6 +61,27 @@ TEST(Table, EveryKindFillsEveryColumn) {
   check(KindId::kTargetGroup, v1::TargetGroup());
 }
 
+TEST(Table, AnActivitySaysTheErrorAndNotItsStack) {
+  const struct {
+    const char *log_tail, *why;
+  } cases[] = {
+      {"", "it died"},
+      {"starting\nFATAL: no database\n", "it died; it printed last: starting | FATAL: no database"},
+      {"1\n2\n3\n4\n5\n", "it died; it printed last: 2 | 3 | 4 | 5"},
+      {"Error: listen EADDRINUSE: :::8080\n    at a\n    at b {\n  code: 'X'\n}\nNode.js v18\n",
+       "it died; it printed last: Error: listen EADDRINUSE: :::8080 | Node.js v18"},
+      {"  only\n  indented\n", "it died; it printed last:   only |   indented"},
+  };
+  for (const auto& c : cases) {
+    v1::Activity activity;
+    activity.set_cause("it died");
+    activity.set_log_tail(c.log_tail);
+    const Table table =
+        TableOf(KindId::kActivity, {std::make_shared<v1::Activity>(activity)}, At(0));
+    EXPECT_EQ(table.rows[0].back(), c.why);
+  }
+}
+
 TEST(Table, AProxysRejectionIsShown) {
   v1::Proxy proxy;
   proxy.set_name("proxies/p1");
@@ -128,9 +149,9 @@ TEST(Table, AHostsTroublesAreShown) {
   host.set_last_launch_failure("i-1: no space left on device");
   host.set_refused_agent("another machine asks to join");
   const Table table = TableOf(KindId::kHost, {std::make_shared<v1::Host>(host)}, At(0));
-  EXPECT_EQ(table.rows[0].back(),
-            "another machine asks to join; 1 launch failed in a row, avoided until " +
-                FormatDate(host.avoided_until()) + ": i-1: no space left on device");
+  EXPECT_EQ(table.rows[0].back(), "another machine asks to join; 1 launch failed, avoided until " +
+                                      FormatDate(host.avoided_until()) +
+                                      ": i-1: no space left on device");
 }
 
 TEST(Table, AProxysTroublesAreShown) {

@@ -6,6 +6,7 @@ namespace remuda::core {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -110,6 +111,30 @@ TEST_F(Deploy, RollsBackByItselfWhenTheDeadlineIsOver) {
   EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_FAILED);
 }
 
+TEST_F(Deploy, WhatItWaitsForNamesTheReasonThatItsInstancesAreNotHealthy) {
+  Create(3);
+  const std::vector<std::string> ids = Pending("blue");
+  for (const std::string& id : ids) Runs(id);
+  Step();
+  for (const std::string& id : ids) {
+    for (const char* proxy : {"p1", "p2"}) Finds(proxy, "tg", id, v1::TARGET_STATE_UNHEALTHY);
+  }
+  Confirm();
+  Step();
+  const std::string why =
+      "0 of 2 instances of shop:3 are ready; 2 instances are not healthy, for "
+      "example " +
+      ids[0] +
+      ": its health check in target group tg failed: "
+      "Target.Timeout";
+  EXPECT_EQ(Waiting(), why);
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
+    *row.mutable_health_check_grace_period() = ToProto(absl::Hours(1));
+  });
+  Advance(absl::Seconds(600));
+  EXPECT_EQ(Row().rollback_reason(), "not in service and confirmed within 10m: " + why);
+}
+
 TEST_F(Deploy, RollsBackByItselfWhenTheNewVersionCrashLoops) {
   Create(3);
   for (int i = 0; i < 8 && Row().phase() == v1::DEPLOYMENT_PHASE_LAUNCHING; ++i) {
@@ -122,7 +147,9 @@ TEST_F(Deploy, RollsBackByItselfWhenTheNewVersionCrashLoops) {
     Advance(absl::Seconds(5));
   }
   EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
-  EXPECT_THAT(Row().rollback_reason(), HasSubstr("ended by signal 6"));
+  EXPECT_THAT(Row().rollback_reason(),
+              ContainsRegex("launches of shop:3 failed in a row; the last, i-[0-9a-f]{10}: its "
+                            "process was ended by signal 6"));
 }
 
 TEST_F(Deploy, WaitsForAPersonWhenAutomaticRollbackIsOff) {

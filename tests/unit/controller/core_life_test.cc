@@ -2,6 +2,7 @@
 // replaced.
 #include <set>
 
+#include "controller/core/describe.h"
 #include "controller/core/reconcile_pass.h"
 #include "tests/unit/controller/core_world.h"
 
@@ -200,6 +201,8 @@ TEST(Life, CrashLoopsWaitLongerEachTime) {
   world.Step();
   world.Killed(first, 11);
   world.Step();
+  EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().waiting(),
+            "1 launch of shop:1 failed, that of " + first + ": its process was ended by signal 11");
   for (const int seconds : {1, 2, 4, 8, 16, 32, 60, 60}) {
     ASSERT_THAT(world.Pending("blue"), SizeIs(1));
     const std::string id = world.Pending("blue")[0];
@@ -209,12 +212,56 @@ TEST(Life, CrashLoopsWaitLongerEachTime) {
     world.Step();
     EXPECT_THAT(world.Pending("blue"), IsEmpty());
     EXPECT_EQ(world.due, world.now + absl::Seconds(seconds));
-    EXPECT_THAT(world.Get<v1::AutoScalingGroup>("blue").status().waiting(), HasSubstr("signal 11"));
+    EXPECT_THAT(world.Get<v1::AutoScalingGroup>("blue").status().waiting(),
+                HasSubstr(" launches of shop:1 failed in a row; the last, " + id +
+                          ": its process was ended by signal 11; the next waits until "));
     world.Advance(absl::Seconds(seconds));
   }
   world.Settle();
   world.Advance(absl::Seconds(11));
   EXPECT_EQ(world.Get<v1::AutoScalingGroup>("blue").status().launch_failures(), 0);
+}
+
+// Long before the grace period of those that are not healthy is over.
+TEST(Life, AGroupSaysWhyItsInstancesDoNotBecomeHealthy) {
+  World world;
+  for (const char* host : {"h1", "h2", "h3"}) world.Host(host);
+  world.Proxy("p1");
+  world.Balanced("tg");
+  world.Template("shop", 1, 8000);
+  world.Group("blue", 0, 3, 3, [](auto& row) { row.add_target_groups("tg"); });
+  world.Step();
+  const auto waiting = [&] {
+    return Describe(Draft(world.state), world.seen, world.now,
+                    world.Get<v1::AutoScalingGroup>("blue"))
+        .status()
+        .waiting();
+  };
+  const std::vector<std::string> ids = world.Pending("blue");
+  ASSERT_THAT(ids, SizeIs(3));
+  for (const std::string& id : ids) world.Runs(id);
+  world.Step();
+  EXPECT_EQ(waiting(), "") << "nothing is known against them";
+  const auto fails = [&](const std::string& id, const char* reason, const char* description) {
+    world.Finds("p1", "tg", id, v1::TARGET_STATE_UNHEALTHY);
+    auto& health = world.seen.proxies["p1"].health[{"tg", id}];
+    health.set_reason(reason);
+    health.set_description(description);
+  };
+  fails(ids[0], "Target.Timeout", "");
+  world.Step();
+  EXPECT_EQ(waiting(), "instance " + ids[0] +
+                           " is not healthy: its health check in target group tg failed: "
+                           "Target.Timeout");
+  fails(ids[1], "Target.FailedHealthChecks", "Connection refused");
+  fails(ids[2], "Target.FailedHealthChecks", "Connection refused");
+  world.Step();
+  EXPECT_EQ(waiting(), "3 instances are not healthy, for example " + ids[1] +
+                           ": its health check in target group tg failed: "
+                           "Target.FailedHealthChecks, Connection refused");
+  world.FindsAll(v1::TARGET_STATE_HEALTHY);
+  world.Step();
+  EXPECT_EQ(waiting(), "");
 }
 
 TEST(Life, OneThatAPersonEndsServesUntilAnotherDoes) {

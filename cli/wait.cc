@@ -37,8 +37,10 @@ class WaitLine {
   explicit WaitLine(Context& context) : context_(context) {}
   WaitLine(const WaitLine&) = delete;
   WaitLine& operator=(const WaitLine&) = delete;
-  ~WaitLine() {
+  ~WaitLine() { Clear(); }
+  void Clear() {
     if (context_.err_is_terminal && !last_.empty()) context_.err << kErase << std::flush;
+    last_.clear();
   }
   void Show(const std::string& missing) {
     if (missing == last_) return;
@@ -61,6 +63,16 @@ std::string SecondsText(WaitTime time) {
   duration.set_seconds(time.count() / 1000);
   duration.set_nanos(static_cast<int32_t>(time.count() % 1000) * 1'000'000);
   return FormatDuration(duration);
+}
+
+// "1 of 2 in service", or "3 in service, 2 are wanted".
+std::string InServiceText(const v1::AutoScalingGroup& group) {
+  const int in_service = group.status().in_service();
+  if (in_service <= group.desired())
+    return absl::StrCat(in_service, " of ", group.desired(), " in service");
+  return absl::StrCat(in_service, " in service, ",
+                      group.desired() == 0 ? "none" : absl::StrCat(group.desired()),
+                      group.desired() <= 1 ? " is" : " are", " wanted");
 }
 
 }  // namespace
@@ -98,7 +110,7 @@ ExitCode Await(Context& context, WaitTime limit, const Missing& missing) {
     std::this_thread::sleep_for(
         std::min<SteadyClock::duration>(kWatchInterval, end - SteadyClock::now()));
   }
-  line.Show("");
+  line.Clear();
   context.err << "remuda: waited " << SecondsText(limit)
               << " in vain, and what was asked for goes on: " << last << std::endl;
   return ExitCode::kTimedOut;
@@ -114,8 +126,7 @@ Missing GroupSettled(const ControllerClient& client, const std::string& id) {
         status.terminating() == 0) {
       return "";
     }
-    std::string text = absl::StrCat(group.name(), ": ", status.in_service(), " of ",
-                                    group.desired(), " in service");
+    std::string text = absl::StrCat(group.name(), ": ", InServiceText(group));
     if (status.pending() > 0) absl::StrAppend(&text, ", ", status.pending(), " pending");
     if (status.terminating() > 0) absl::StrAppend(&text, ", ", status.terminating(), " ending");
     if (!status.waiting().empty()) absl::StrAppend(&text, ": ", status.waiting());
@@ -160,6 +171,7 @@ Missing Gone(const ControllerClient& client, KindId kind, const std::string& id)
       if (kind != KindId::kAutoScalingGroup) return text;
       const auto& status = static_cast<const v1::AutoScalingGroup&>(**found).status();
       const int left = status.in_service() + status.pending() + status.terminating();
+      if (left == 0) return text;
       return absl::StrCat(text, ", with ", Counted(left, "instance"), " left");
     }
     if (found.status().code() == absl::StatusCode::kNotFound) return "";

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/words.h"
+
 namespace remuda {
 namespace {
 
@@ -102,8 +104,10 @@ void BackgroundSink::Run() {
 void BackgroundSink::SayWhatIsLost() {
   const uint64_t lost = lost_.load(std::memory_order_relaxed);
   if (lost == told_lost_ || is_ending_.load()) return;
-  const std::string text =
-      std::to_string(lost - told_lost_) + " lines of this log are lost: nobody read them";
+  const uint64_t count = lost - told_lost_;
+  const std::string text = Counted(static_cast<int64_t>(count), "line") + " of this log " +
+                           (count == 1 ? "is" : "are") + " lost: nobody read " +
+                           (count == 1 ? "it" : "them");
   told_lost_ = lost;
   log(spdlog::details::log_msg(program_, spdlog::level::warn, text));
 }

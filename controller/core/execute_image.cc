@@ -3,6 +3,7 @@
 #include "controller/core/execute_internal.h"
 #include "controller/core/field_mask.h"
 #include "controller/core/members.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -122,7 +123,7 @@ absl::StatusOr<v1::Image> Execute(Draft& draft, const RegisterImage& command,
   NoteDone(draft, context,
            {.resource = image.name(),
             .description = absl::StrCat("Added image ", id, " (", image.digest(), ", ",
-                                        image.size_bytes(), " bytes)"),
+                                        Counted(image.size_bytes(), "byte"), ")"),
             .cause = image.source_instance().empty()
                          ? "a person pushed it"
                          : absl::StrCat("a person asked for it from the instance ",

@@ -1,6 +1,7 @@
 // Commands on targets that are registered by hand.
 #include "common/traffic/address.h"
 #include "controller/core/execute_internal.h"
+#include "controller/core/words.h"
 
 namespace remuda::core {
 namespace {
@@ -48,8 +49,8 @@ absl::Status CheckTargetQuota(const Draft& draft, const std::string& group, size
   const int have = CountTargets(draft, group);
   if (have + static_cast<int>(more) > limits::kTargetsAGroup) {
     return LimitExceeded("targets_a_group",
-                         absl::StrCat(NameOf<v1::TargetGroup>(group), ": it has ", have,
-                                      " targets registered by hand, and ", more,
+                         absl::StrCat(NameOf<v1::TargetGroup>(group), ": it has ",
+                                      Counted(have, "target"), " registered by hand, and ", more,
                                       " more would be above ", limits::kTargetsAGroup));
   }
   if (draft.state().All<v1::Target>().size() + more > limits::kTargetsByHand) {

@@ -106,6 +106,34 @@ TEST_F(FollowingTest, DrainWaitsUntilTheHostIsEmpty) {
   EXPECT_EQ(drain.Wait().exit_code, 0);
 }
 
+// Each line of a wait that ends in vain says something.
+TEST_F(FollowingTest, AWaitInVainHasNoEmptyLine) {
+  state().hosts.emplace_back().set_name("hosts/h1");
+  state().hosts[0].set_instance_count(2);
+  const Finished finished = RunRemuda({"host", "drain", "h1", "--wait=50ms"}, Environment());
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_EQ(
+      finished.err,
+      "waiting: hosts/h1 has 2 instances\nremuda: waited 50ms in vain, and what was asked for "
+      "goes on: hosts/h1 has 2 instances\n");
+}
+
+TEST_F(FollowingTest, MoreInServiceThanAreWantedIsNoShareOfThem) {
+  auto& group = state().groups.emplace_back();
+  group.set_name("autoScalingGroups/blue");
+  group.mutable_status()->set_in_service(3);
+  for (const auto& [desired, text] : std::map<int, std::string>{{0, "3 in service, none is wanted"},
+                                                                {1, "3 in service, 1 is wanted"},
+                                                                {2, "3 in service, 2 are wanted"},
+                                                                {4, "3 of 4 in service"}}) {
+    With([&, wanted = desired](FakeState& state) { state.groups[0].set_desired(wanted); });
+    const Finished finished = RunRemuda(
+        {"scale", "blue", "--desired", std::to_string(desired), "--wait=1ms"}, Environment());
+    EXPECT_THAT(finished.err,
+                testing::HasSubstr("waiting: autoScalingGroups/blue: " + text + "\n"));
+  }
+}
+
 // That time goes by, or an agent gave a sign of life, is no change of what is shown.
 TEST_F(FollowingTest, GetWatchIsSilentWhileNothingThatItShowsChanges) {
   state().hosts.emplace_back().set_name("hosts/h1");

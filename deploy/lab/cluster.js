@@ -112,6 +112,26 @@ class Cluster {
     });
   }
 
+  // What the cluster itself says is in the way, a line each. For a message about something else, so it never fails.
+  async troubles() {
+    if (!this.programs || !this.dev || this.dev.result) return [];
+    const all = (kind) => this.get(kind).catch(() => []);
+    const groups = (await all('asg')).filter((group) => group.status?.waiting).map((group) => `${group.name} waits: ${group.status.waiting}`);
+    const deployments = (await all('deployments')).slice(0, 1) // the newest
+      .map((deployment) => [deployment, deployment.rollbackReason || deployment.waiting])
+      .filter(([, why]) => why).map(([deployment, why]) => `${deployment.name} is ${deployment.phase}: ${why}`);
+    const listeners = (await all('lb')).flatMap((balancer) => (balancer.listenerErrors ?? [])
+      .map((error) => `${balancer.name}: ${error.proxy} does not listen on ${error.port}: ${error.error}`));
+    return [...groups, ...deployments, ...listeners];
+  }
+
+  // Where to read more, the first first.
+  logs() {
+    const { dataDir, logFile } = this.options;
+    const folder = path.join(dataDir, 'logs');
+    return [[logFile, 'of remuda dev'], [folder, 'of each program']].filter(([file]) => file && fs.existsSync(file)).map(([file, whose]) => `${file} (${whose})`);
+  }
+
   // The group's instances once exactly `count` are in service and no other is there.
   settled(count, what, deadlineMs = 60_000) {
     return waitFor(async () => {

@@ -95,7 +95,9 @@ async function play(lab) {
       await lab.takeWindowInto(rows, { index: index + 1, title, ms: performance.now() - start, reached: false }).catch(() => {});
     }
     say(failure ? `${label}: FAILED: ${failure.message}` : `      ${outcome} (${seconds(performance.now() - start)})`);
-    if (failure) break;
+    if (!failure) continue;
+    for (const trouble of await lab.cluster.troubles()) say(`      ${trouble}`);
+    break;
   }
   return rows;
 }
@@ -174,7 +176,7 @@ async function main() {
     await stopAll(lab, cluster).catch((error) => { clean = false; say(`lab: stopping: ${error.message}`); });
     killAll();
     if (clean) fs.rmSync(scratch, { recursive: true, force: true });
-    else say(`logs are kept in ${scratch}`);
+    else say(['read why in', ...cluster.logs(), `all is kept in ${scratch}`].join('\n      '));
   }
   const reached = rows.filter((row) => row.reached).length;
   if (clean && options.once) say('\nWhat next? deploy/quickstart without --once leaves the cluster up, to try things with; docs/cli.md has the command.');

@@ -164,7 +164,7 @@ class FakeCluster {
     const kinds = {
       hosts: () => [1, 2].map((n) => ({ name: `hosts/h${n}`, address: `127.0.1.${n}`, zone: 'ab'[n - 1], state: 'CONNECTED' })),
       lt: () => this.templates.map((_, index) => ({ name: 'launchTemplates/shop', version: index + 1 })),
-      asg: () => some(this.group, 'autoScalingGroups/blue'),
+      asg: () => some(this.group, 'autoScalingGroups/blue').map((group) => ({ ...group, status: { waiting: 'no host has joined' } })),
       tg: () => some(this.targetGroup, 'targetGroups/blue'),
       lb: () => some(this.balancer, 'loadBalancers/shop'),
       deployments: () => this.deployments.map((deployment) => ({ name: deployment.name })).reverse(),
@@ -211,7 +211,7 @@ function dev(args) {
     const address = `127.0.0.1:${server.address().port}`;
     fs.writeFileSync(args[args.indexOf('--ready-file') + 1], JSON.stringify({ controller: { grpc: address, http: address }, proxies: [] }));
   });
-  fs.mkdirSync(path.join(args[args.indexOf('--data-dir') + 1], 'controller'), { recursive: true });
+  for (const folder of ['controller', 'logs']) fs.mkdirSync(path.join(args[args.indexOf('--data-dir') + 1], folder), { recursive: true });
   setInterval(() => cluster.tick(), tickMs);
   process.on('SIGTERM', () => {
     cluster.instances.forEach((instance) => instance.child.kill('SIGKILL'));

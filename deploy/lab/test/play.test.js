@@ -36,6 +36,7 @@ test('all well: every step, 5,000 requests, none failed, exit 0', async () => {
   const result = await play('');
   assert.deepEqual([result.code, result.reached, result.failed], [0, 9, 0], result.stderr);
   assert.ok(result.requests >= 5000);
+  assert.doesNotMatch(result.stderr, /read why in/);
 });
 
 // [fault of the stand-in, steps that are reached before it is found, what is said]
@@ -49,6 +50,8 @@ for (const [fault, reached, message] of faults) {
     const result = await play(fault);
     assert.deepEqual([result.code, result.reached], [1, reached], result.stderr);
     assert.match(result.stderr, message);
+    assert.match(result.stderr, /FAILED: [^]*\n {6}autoScalingGroups\/blue waits: no host has joined\n/, 'what the group waits for');
+    assert.match(result.stderr, /read why in\n {6}\S+\/dev\.log \(of remuda dev\)\n {6}\S+\/logs \(of each program\)\n/, 'the logs to read');
   });
 }
 

@@ -58,7 +58,7 @@ test('one mistake: file, line, field, rule; nothing applied', async (t) => {
   });
 });
 
-test('the sample manifests are taken, each alone', async (t) => {
+test('the sample manifests are taken, each alone and all together', async (t) => {
   const cluster = await startCluster(t, { hosts: 1 });
   const folder = path.join(cluster.scratch, 'examples');
   fs.cpSync(path.join(root, 'deploy/examples/manifests'), folder, { recursive: true });
@@ -76,4 +76,5 @@ test('the sample manifests are taken, each alone', async (t) => {
   for (const name of files) {
     await t.test(name, () => cluster.ok('apply', '--dry-run', '-f', path.join(folder, name)));
   }
+  await t.test('all of them', () => cluster.ok('apply', '--dry-run', '-f', folder));
 });

@@ -5,6 +5,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "common/status.h"
 
@@ -235,6 +238,23 @@ TEST(Manifest, TheExamplesAreRight) {
     EXPECT_TRUE(ParseManifests(*files).ok()) << ParseManifests(*files).status();
   }
   EXPECT_GE(seen, 5);
+  // And all of them together, beside the lab's shop: no name is there twice, and no port.
+  const auto files = ReadManifestFiles({folder.string(), REMUDA_LAB_SHOP});
+  ASSERT_TRUE(files.ok()) << files.status();
+  const auto all = ParseManifests(*files);
+  ASSERT_TRUE(all.ok()) << all.status();
+  std::set<std::pair<std::string, std::string>> names;
+  std::set<int> ports;
+  for (int i = 0; i < all->request.resources_size(); ++i) {
+    const Manifest::Origin& origin = all->origins[static_cast<size_t>(i)];
+    EXPECT_TRUE(names.emplace(origin.kind, origin.name).second)
+        << origin.file << ": " << origin.kind << " " << origin.name << " is there twice";
+    for (const v1::Listener& listener : all->request.resources(i).load_balancer().listeners()) {
+      EXPECT_TRUE(ports.insert(listener.port()).second)
+          << origin.file << ": port " << listener.port() << " is there twice";
+    }
+  }
+  EXPECT_GE(ports.size(), 6u);
   fs::remove_all(folder);
 }
 

@@ -1,5 +1,7 @@
 #include "cli/deploy_trouble.h"
 
+#include <algorithm>
+#include <chrono>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -13,6 +15,13 @@ namespace {
 
 // Activities of the group that are looked through, from the newest.
 constexpr size_t kSearchedActivities = 1000;
+
+// Of a log that is read for its end: lines, bytes that are shown of them, bytes that are read at
+// most, and time.
+constexpr int kTailLines = 10;
+constexpr size_t kTailBytes = 4 << 10;
+constexpr size_t kReadBytes = 1 << 20;
+constexpr std::chrono::seconds kTailTimeout{3};
 
 ListFilter OfGroup(const v1::Deployment& deployment) {
   ListFilter filter;
@@ -33,6 +42,24 @@ std::string LogTailOf(const ControllerClient& client, const v1::Deployment& depl
   return "";
 }
 
+// What its log ends with: of one that has not ended by itself. Empty where its host does not say.
+std::string ReadTail(const ControllerClient& client, const std::string& instance) {
+  grpc::ClientContext call;
+  ControllerClient::SetDeadline(call, kTailTimeout);
+  v1::WatchInstanceLogsRequest request;
+  request.set_name(FullName(KindId::kInstance, instance));
+  request.set_tail_lines(kTailLines);
+  const auto stream = client.auto_scaling->WatchInstanceLogs(&call, request);
+  v1::WatchInstanceLogsResponse response;
+  std::string tail;
+  while (tail.size() <= kReadBytes && stream->Read(&response)) tail += response.data();
+  call.TryCancel();  // of one that is longer; one that has ended is not changed by it
+  stream->Finish();
+  if (tail.size() > kReadBytes) return "";
+  while (tail.size() > kTailBytes) tail.erase(0, std::min(tail.find('\n'), tail.size() - 1) + 1);
+  return tail;
+}
+
 }  // namespace
 
 void PrintTrouble(Context& context, const ControllerClient& client,
@@ -46,7 +73,9 @@ void PrintTrouble(Context& context, const ControllerClient& client,
     instances.push_back(static_cast<const v1::Instance*>(resource.get()));
   const v1::Instance* culprit = Culprit(deployment, instances);
   if (culprit == nullptr) return;
-  const std::string tail = LogTailOf(client, deployment, ShortId(culprit->name()));
+  const std::string id = ShortId(culprit->name());
+  std::string tail = LogTailOf(client, deployment, id);
+  if (tail.empty()) tail = ReadTail(client, id);
   for (const std::string& line : TroubleLines(*culprit, tail)) context.out << line << "\n";
   context.out.flush();
 }

@@ -290,6 +290,16 @@ TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
     EXPECT_THAT(request, HasSubstr("show_terminated: true"));
   }
   EXPECT_THAT(Run({"deployment", "status", "blue-1"}).out, EndsWith(trouble));
+  // What runs, but is not healthy, has no activity with its last lines: they are read.
+  state().activities.clear();
+  state().log_text = "listening on port 3000\n";
+  EXPECT_THAT(Run({"deployment", "status", "blue-1"}).out,
+              EndsWith("\ni-0000000007 printed last:\n  listening on port 3000\n"
+                       "all that it printed: `remuda logs i-0000000007`\n"));
+  state().log_text = std::string(9000, 'x') + "\n" + std::string(3000, 'y') + "\n";
+  EXPECT_THAT(Run({"deployment", "status", "blue-1"}).out,
+              EndsWith("\ni-0000000007 printed last:\n  " + std::string(3000, 'y') +
+                       "\nall that it printed: `remuda logs i-0000000007`\n"));
   // One that a person asked for is no failure.
   finished = Run({"deployment", "rollback", "asg/blue", "--reason", "why not"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;

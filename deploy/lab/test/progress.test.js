@@ -20,7 +20,7 @@ test('323 steps are eleven lines at most; warnings are in the log only', () => {
   assert.equal(status, 0);
   const told = stdout.trimEnd().split('\n');
   assert.ok(told.length <= 11, stdout);
-  assert.match(told.at(-1), /^ {2}built 100% \(323 of 323\)/);
+  assert.match(told.at(-1), /^ {2}built 100% \(323 of 323\), 0m\d+s so far$/);
   assert.doesNotMatch(stdout, /noise|\x1b/);
   assert.equal(fs.readFileSync(log, 'utf8'), `${lines.join('\n')}\n`);
 });

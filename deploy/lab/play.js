@@ -129,7 +129,7 @@ What next? In another terminal:
   remuda deployment rollback blue
   remuda logs asg/blue -f                         # what the instances print
   remuda help
-Your own app: remuda image push my-app DIR, then manifests like those of ${path.join(root, 'deploy/examples/manifests')}
+Your own app listens on $HOST:$PORT: remuda image push my-app DIR, then manifests like those of ${path.join(root, 'deploy/examples/manifests')}
 Ctrl-C here stops everything.`);
   await interrupted;
 }

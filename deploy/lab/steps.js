@@ -126,6 +126,7 @@ async function brokenVersion(lab) {
   const { code, stdout, stderr } = await lab.cluster.command('deploy', 'asg/blue', '--template', 'shop:3', '--strategy', 'blue-green',
     '--health-deadline', healthDeadline);
   assert.equal(code, 4, `exit code 4 says rolled back: got ${code}\n${stdout}${stderr}`);
+  assert.match(stdout.trimEnd().split('\n').at(-1), /: `remuda logs i-\w+`$/, 'the last line says how to find out why');
   const { byVersion } = await lab.mark();
   assert.deepEqual(Object.keys(byVersion), ['2'], `users saw version 2 only: ${JSON.stringify(byVersion)}`);
   await lab.servesOnly(2);

@@ -191,7 +191,7 @@ class FakeCluster {
     if (verb === 'apply') return done(this.apply(fs.readFileSync(flag('-f'), 'utf8')));
     if (verb === 'get') return done(this.get(args[0]));
     if (verb === 'scale') this.group.desired = Number(flag('--desired'));
-    if (verb === 'deploy') return { code: await this.deploy(Number(flag('--template').split(':')[1])), stdout: '' };
+    if (verb === 'deploy') return { code: await this.deploy(Number(flag('--template').split(':')[1])), stdout: 'what i-1 printed: `remuda logs i-1`\n' };
     if (verb === 'deployment') return { code: await this.deploy(this.deployments.find((d) => d.name.endsWith(args[1])).from), stdout: '' };
     if (verb === 'delete' && args[0] === 'lb') this.balancer.close(() => { this.balancer = null; }).closeAllConnections();
     if (verb === 'delete' && args[0] === 'tg') this.targetGroup = false;

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/controller_client.h"
+#include "cli/deploy_trouble.h"
 #include "cli/manifest.h"
 #include "cli/printing.h"
 #include "cli/wait.h"
@@ -71,6 +72,15 @@ Missing AppliedServes(const ControllerClient& client, const Manifest& manifest) 
   return AllOf(std::move(parts));
 }
 
+// Of the first group that has one.
+void PrintFirstTrouble(Context& context, const ControllerClient& client, const Manifest& manifest) {
+  for (const auto& resource : manifest.request.resources()) {
+    if (resource.has_auto_scaling_group() &&
+        PrintGroupTrouble(context, client, ShortId(resource.auto_scaling_group().name())))
+      return;
+  }
+}
+
 ExitCode RunApply(Context& context, const ApplyOptions& options) {
   const auto files = ReadManifestFiles(options.files);
   if (!files.ok()) return Fail(context, files.status());
@@ -98,7 +108,9 @@ ExitCode RunApply(Context& context, const ApplyOptions& options) {
   }
   PrintResults(context, *response, options.dry_run);
   if (options.wait == WaitTime(0) || options.dry_run) return ExitCode::kOk;
-  return Await(context, options.wait, AppliedServes(client, *manifest));
+  const ExitCode code = Await(context, options.wait, AppliedServes(client, *manifest));
+  if (code == ExitCode::kTimedOut) PrintFirstTrouble(context, client, *manifest);
+  return code;
 }
 
 }  // namespace

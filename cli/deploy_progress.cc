@@ -126,9 +126,7 @@ std::string OutcomeText(const v1::Deployment& deployment) {
                       " runs ", TemplateText(deployment.to()));
 }
 
-const v1::Instance* Culprit(const v1::Deployment& deployment,
-                            const std::vector<const v1::Instance*>& instances) {
-  if (deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED) return nullptr;
+const v1::Instance* Culprit(const std::vector<const v1::Instance*>& instances) {
   // One that failed tells more than one that only did not come up in time.
   const auto rank = [](const v1::Instance& instance) {
     return std::tuple(instance.unhealthy(), instance.state_time().seconds(),
@@ -136,13 +134,25 @@ const v1::Instance* Culprit(const v1::Deployment& deployment,
   };
   const v1::Instance* best = nullptr;
   for (const v1::Instance* instance : instances) {
-    const bool is_its = instance->deployment() == ShortId(deployment.name());
     // One that has not started has no log.
     const bool is_late = instance->has_start_time() && !instance->has_in_service_time();
-    if (!is_its || (!instance->unhealthy() && !is_late)) continue;
+    if (!instance->unhealthy() && !is_late) continue;
     if (best == nullptr || rank(*best) < rank(*instance)) best = instance;
   }
   return best;
+}
+
+bool IsSuspect(const v1::Deployment& deployment, const v1::Instance& instance) {
+  return deployment.phase() != v1::DEPLOYMENT_PHASE_SUCCEEDED &&
+         instance.deployment() == ShortId(deployment.name());
+}
+
+bool IsSuspect(const v1::AutoScalingGroup& group, const v1::Instance& instance) {
+  const bool is_of_version =
+      instance.launch_template().name() == group.launch_template().name() &&
+      instance.launch_template().version() == group.launch_template().version();
+  const bool has_ended = instance.state() == v1::INSTANCE_STATE_TERMINATED;
+  return is_of_version && (!has_ended || group.status().launch_failures() > 0);
 }
 
 std::vector<std::string> TroubleLines(const v1::Instance& culprit, const std::string& log_tail) {

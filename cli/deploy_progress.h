@@ -28,11 +28,15 @@ std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
 // One sentence on how it came out: "blue runs shop:2", "rolled back to shop:1: REASON".
 std::string OutcomeText(const v1::Deployment& deployment);
 
-// Of the group's instances, the one whose log tells best why the deployment does not come out: of
-// those that it launched and that failed, or never came into service, the newest. Null: there is
-// none, or it came out.
-const v1::Instance* Culprit(const v1::Deployment& deployment,
-                            const std::vector<const v1::Instance*>& instances);
+// The instance that tells best what is wrong: of those that failed, or started and never came into
+// service, the newest. Null: there is none.
+const v1::Instance* Culprit(const std::vector<const v1::Instance*>& instances);
+// Whether the instance can tell why the deployment does not come out: it launched it, and did not
+// succeed.
+bool IsSuspect(const v1::Deployment& deployment, const v1::Instance& instance);
+// Whether the instance can tell why the group does not get what it wants: it is of its version, and
+// is there or one of those that failed in a row.
+bool IsSuspect(const v1::AutoScalingGroup& group, const v1::Instance& instance);
 
 // What the instance printed last (empty: nothing is known), and the command that shows all of it.
 std::vector<std::string> TroubleLines(const v1::Instance& culprit, const std::string& log_tail);

@@ -23,15 +23,15 @@ constexpr size_t kTailBytes = 4 << 10;
 constexpr size_t kReadBytes = 1 << 20;
 constexpr std::chrono::seconds kTailTimeout{3};
 
-ListFilter OfGroup(const v1::Deployment& deployment) {
+ListFilter OfGroup(const std::string& group) {
   ListFilter filter;
-  filter.of = FullName(KindId::kAutoScalingGroup, deployment.auto_scaling_group());
+  filter.of = FullName(KindId::kAutoScalingGroup, group);
   return filter;
 }
 
-std::string LogTailOf(const ControllerClient& client, const v1::Deployment& deployment,
+std::string LogTailOf(const ControllerClient& client, const std::string& group,
                       const std::string& instance) {
-  ListFilter filter = OfGroup(deployment);
+  ListFilter filter = OfGroup(group);
   filter.limit = kSearchedActivities;
   const auto activities = ListResources(client, KindId::kActivity, filter);
   if (!activities.ok()) return "";
@@ -60,24 +60,44 @@ std::string ReadTail(const ControllerClient& client, const std::string& instance
   return tail;
 }
 
+// `judged` (a deployment, or a group) says who is suspect. Nothing where nobody is.
+template <typename Judged>
+std::vector<std::string> AskForTrouble(const ControllerClient& client, const std::string& group,
+                                       const Judged& judged) {
+  ListFilter filter = OfGroup(group);
+  filter.show_terminated = true;
+  const auto resources = ListResources(client, KindId::kInstance, filter);
+  if (!resources.ok()) return {};
+  std::vector<const v1::Instance*> suspects;
+  for (const auto& resource : *resources) {
+    const auto& instance = static_cast<const v1::Instance&>(*resource);
+    if (IsSuspect(judged, instance)) suspects.push_back(&instance);
+  }
+  const v1::Instance* culprit = Culprit(suspects);
+  if (culprit == nullptr) return {};
+  const std::string id = ShortId(culprit->name());
+  std::string tail = LogTailOf(client, group, id);
+  if (tail.empty()) tail = ReadTail(client, id);
+  return TroubleLines(*culprit, tail);
+}
+
 }  // namespace
 
 void PrintTrouble(Context& context, const ControllerClient& client,
                   const v1::Deployment& deployment) {
-  ListFilter filter = OfGroup(deployment);
-  filter.show_terminated = true;
-  const auto resources = ListResources(client, KindId::kInstance, filter);
-  if (!resources.ok()) return;
-  std::vector<const v1::Instance*> instances;
-  for (const auto& resource : *resources)
-    instances.push_back(static_cast<const v1::Instance*>(resource.get()));
-  const v1::Instance* culprit = Culprit(deployment, instances);
-  if (culprit == nullptr) return;
-  const std::string id = ShortId(culprit->name());
-  std::string tail = LogTailOf(client, deployment, id);
-  if (tail.empty()) tail = ReadTail(client, id);
-  for (const std::string& line : TroubleLines(*culprit, tail)) context.out << line << "\n";
+  const auto lines = AskForTrouble(client, deployment.auto_scaling_group(), deployment);
+  for (const std::string& line : lines) context.out << line << "\n";
   context.out.flush();
+}
+
+bool PrintGroupTrouble(Context& context, const ControllerClient& client, const std::string& group) {
+  const auto found = GetResource(client, KindId::kAutoScalingGroup, group);
+  if (!found.ok()) return false;
+  const auto lines =
+      AskForTrouble(client, group, static_cast<const v1::AutoScalingGroup&>(**found));
+  for (const std::string& line : lines) context.err << line << "\n";
+  context.err.flush();
+  return !lines.empty();
 }
 
 }  // namespace remuda::cli

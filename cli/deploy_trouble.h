@@ -1,5 +1,8 @@
-// Why a deployment does not come out, as far as its instances tell: asked of the controller.
+// Why a deployment does not come out, or a group does not get what it wants, as far as instances
+// tell: asked of the controller.
 #pragma once
+
+#include <string>
 
 #include "cli/context.h"
 #include "cli/controller_client.h"
@@ -11,5 +14,7 @@ namespace remuda::cli {
 // output. Nothing where none of the deployment's instances failed, or the controller does not say.
 void PrintTrouble(Context& context, const ControllerClient& client,
                   const v1::Deployment& deployment);
+// The same of a group (id), on standard error; whether there was something to tell.
+bool PrintGroupTrouble(Context& context, const ControllerClient& client, const std::string& group);
 
 }  // namespace remuda::cli

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "tests/component/cli/fake_controller.h"
 #include "tests/component/cli/remuda_process.h"
 
@@ -68,6 +70,7 @@ TEST_F(FollowingTest, AWaitInVainExitsWith3AndSaysWhatIsMissing) {
   EXPECT_EQ(finished.exit_code, 3);
   EXPECT_THAT(finished.err, HasSubstr("remuda: waited 1s in vain"));
   EXPECT_THAT(finished.err, HasSubstr("no host has room"));
+  EXPECT_THAT(finished.err, Not(HasSubstr("remuda logs")));
   EXPECT_EQ(Run({"scale", "asg/blue", "--desired", "2", "--wait=soon"}).exit_code, 2);
   EXPECT_EQ(Run({"scale", "asg/blue", "--desired", "2", "--wait=0s"}).exit_code, 2);
   EXPECT_THAT(controller_.Requests("SetDesiredCapacity"), SizeIs(1)) << "nothing was asked for";
@@ -104,6 +107,25 @@ TEST_F(FollowingTest, DrainWaitsUntilTheHostIsEmpty) {
   })) << drain.err();
   With([](FakeState& state) { state.hosts[0].set_instance_count(0); });
   EXPECT_EQ(drain.Wait().exit_code, 0);
+}
+
+TEST_F(FollowingTest, AWaitInVainSaysWhatAnInstanceThatIsNotHealthyPrinted) {
+  state().groups.push_back(Blue(2, 1));
+  auto& instance = state().instances.emplace_back();
+  instance.set_name("instances/i-0000000001");
+  instance.mutable_start_time();
+  state().log_text = "listening on port 3000\n";
+  const std::string manifest = testing::TempDir() + "following_test.yaml";
+  std::ofstream(manifest) << "kind: AutoScalingGroup\nname: blue\nlaunchTemplate: { name: shop }\n";
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"scale", "asg/blue", "--desired", "2", "--wait=1ms"},
+        {"apply", "-f", manifest, "--wait=1ms"}}) {
+    const Finished finished = Run(words);
+    EXPECT_EQ(finished.exit_code, 3);
+    EXPECT_THAT(finished.err,
+                testing::EndsWith("\ni-0000000001 printed last:\n  listening on port 3000\n"
+                                  "all that it printed: `remuda logs i-0000000001`\n"));
+  }
 }
 
 // Each line of a wait that ends in vain says something.

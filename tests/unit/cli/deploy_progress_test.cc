@@ -98,17 +98,30 @@ TEST(DeployProgress, TheNewestThatFailedIsTheCulprit) {
   died.set_unhealthy(true);
   v1::Instance died_later = Launched("i-died-later", 20);
   died_later.set_unhealthy(true);
-  v1::Instance other = Launched("i-other", 60);
-  other.set_unhealthy(true);
-  other.set_deployment("blue-2");
   const v1::Instance begun = Launched("i-begun", 70);
+  EXPECT_EQ(Culprit({}), nullptr);
+  EXPECT_EQ(Culprit({&good, &begun}), nullptr);
+  EXPECT_EQ(Culprit({&good, &late}), &late);
+  EXPECT_EQ(Culprit({&good, &died, &died_later, &late, &begun}), &died_later);
+}
+
+TEST(DeployProgress, SuspectsAreThoseOfTheDeploymentOrOfTheGroupsVersion) {
+  v1::Instance instance = Launched("i-1", 0);
   v1::Deployment d = Launching();
-  EXPECT_EQ(Culprit(d, {}), nullptr);
-  EXPECT_EQ(Culprit(d, {&good, &other, &begun}), nullptr);
-  EXPECT_EQ(Culprit(d, {&good, &late, &other}), &late);
-  EXPECT_EQ(Culprit(d, {&good, &died, &died_later, &late, &other, &begun}), &died_later);
+  EXPECT_TRUE(IsSuspect(d, instance));
   d.set_phase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
-  EXPECT_EQ(Culprit(d, {&died}), nullptr);
+  EXPECT_FALSE(IsSuspect(d, instance));
+  EXPECT_FALSE(IsSuspect(Launching(), v1::Instance()));
+
+  v1::AutoScalingGroup group;
+  *group.mutable_launch_template() = d.to();
+  EXPECT_FALSE(IsSuspect(group, instance)) << "it runs another version";
+  *instance.mutable_launch_template() = d.to();
+  EXPECT_TRUE(IsSuspect(group, instance));
+  instance.set_state(v1::INSTANCE_STATE_TERMINATED);
+  EXPECT_FALSE(IsSuspect(group, instance)) << "others have come up since";
+  group.mutable_status()->set_launch_failures(1);
+  EXPECT_TRUE(IsSuspect(group, instance));
 }
 
 TEST(DeployProgress, TroubleNamesTheCommandToType) {

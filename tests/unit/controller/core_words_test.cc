@@ -1,4 +1,5 @@
 // Words that stand in what a person reads, and that what the controller writes keeps to them.
+#include "controller/core/health.h"
 #include "controller/core/words.h"
 #include "tests/unit/controller/core_deploy_fixture.h"
 
@@ -35,6 +36,14 @@ TEST(Words, TimesAreWholeAndDurationsShort) {
   EXPECT_EQ(DurationText(absl::ZeroDuration()), "0");
 }
 
+TEST(Words, AnEndOfWhichNothingIsSaidHasNoEmptyReason) {
+  agent::v1::InstanceStatus status;
+  status.set_state(agent::v1::PROCESS_STATE_FAILED);
+  EXPECT_EQ(EndOf({Process::kEnded, &status}, {}), "it could not be started");
+  status.set_message("no such program");
+  EXPECT_EQ(EndOf({Process::kEnded, &status}, {}), "it could not be started: no such program");
+}
+
 // A deployment that comes out and one that does not, with everything that happens on the way: what
 // is told of them reads well.
 class Told : public Deploy {
@@ -45,7 +54,9 @@ class Told : public Deploy {
       Check(row->cause());
     }
     for (const auto& [id, row] : state.All<v1::Instance>()) Check(row->state_reason());
-    for (const auto& [id, row] : state.All<v1::AutoScalingGroup>()) Check(row->status().waiting());
+    for (const auto& [id, row] : state.All<v1::AutoScalingGroup>()) {
+      Check(Describe(Draft(state), seen, now, *row).status().waiting());
+    }
     for (const auto& [id, row] : state.All<v1::Deployment>()) Check(row->rollback_reason());
     Check(Waiting());
   }
@@ -96,6 +107,10 @@ TEST_F(Told, OfFailuresAndWaiting) {
     Advance(absl::Milliseconds(1700));
     Look();
   }
+  for (const std::string& id : Pending("blue")) Runs(id);
+  Step();
+  FindsAll(v1::TARGET_STATE_UNHEALTHY);
+  Look();
   Silence("h1");
   Advance(absl::Seconds(10));
   Look();

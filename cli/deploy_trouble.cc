@@ -78,6 +78,8 @@ std::vector<std::string> AskForTrouble(const ControllerClient& client, const std
   const std::string id = ShortId(culprit->name());
   std::string tail = LogTailOf(client, group, id);
   if (tail.empty()) tail = ReadTail(client, id);
+  // It could not be started, and why not has been said.
+  if (tail.empty() && !culprit->has_start_time()) return {};
   return TroubleLines(*culprit, tail);
 }
 

@@ -273,11 +273,13 @@ TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
   EXPECT_EQ(finished.exit_code, 4);
   EXPECT_THAT(finished.out, HasSubstr("rolled back, blue runs shop:1: not healthy in time"));
   EXPECT_THAT(finished.out, Not(HasSubstr("remuda logs")));
-  // With an instance that failed, what it printed and how to see all of it stand last.
   auto& instance = state().instances.emplace_back();
   instance.set_name("instances/i-0000000007");
   instance.set_deployment("blue-1");
   instance.set_unhealthy(true);
+  finished = Run({"deploy", "asg/blue", "--template", "shop:2"});
+  EXPECT_THAT(finished.out, Not(HasSubstr("remuda logs"))) << "it never ran";
+  // Of one that failed, what it printed and how to see all of it stand last.
   auto& activity = state().activities.emplace_back();
   activity.set_instance("i-0000000007");
   activity.set_log_tail("Error: no database\n    at main\n");

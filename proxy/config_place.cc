@@ -4,6 +4,7 @@
 #include <iostream>
 #include <thread>
 
+#include "common/words.h"
 #include "proxy/config_file.h"
 #include "proxy/core/config_check.h"
 #include "proxy/core/fault.h"
@@ -186,8 +187,9 @@ int CheckConfigFile(const std::string& path) {
     return 2;
   }
   const auto& table = *std::get<std::shared_ptr<const RoutingTable>>(result);
-  std::cout << path << ": ok (" << table.load_balancers.size() << " load balancers, "
-            << table.groups.size() << " target groups)\n";
+  std::cout << path << ": ok ("
+            << Counted(static_cast<int64_t>(table.load_balancers.size()), "load balancer") << ", "
+            << Counted(static_cast<int64_t>(table.groups.size()), "target group") << ")\n";
   return 0;
 }
 

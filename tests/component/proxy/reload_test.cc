@@ -193,7 +193,7 @@ TEST(ReloadTest, NewListenerOpensAndARemovedOneCloses) {
 TEST(CheckTest, SaysOkOrWhatIsWrong) {
   ProxyProcess good(ConfigFor({80}), {"--check"});
   EXPECT_EQ(good.WaitExit(), 0);
-  EXPECT_NE(LogOf(good).find("proxy.yaml: ok (1 load balancers, 1 target groups)"),
+  EXPECT_NE(LogOf(good).find("proxy.yaml: ok (1 load balancer, 1 target group)"),
             std::string::npos)
       << LogOf(good);
   std::string bad_text = ConfigFor({80});

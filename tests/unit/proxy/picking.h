@@ -10,6 +10,7 @@
 #include <random>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "proxy/core/picker.h"
 #include "tests/unit/proxy/tables.h"
@@ -21,7 +22,8 @@ using Counts = std::map<std::string, int>;
 class PickingTest : public ::testing::Test {
  protected:
   void Load(const v1::ProxyConfig& config) {
-    table_ = Compile(config, table_);
+    // The table before lives until the new one is adopted.
+    const auto before = std::exchange(table_, Compile(config, table_));
     ASSERT_NE(table_, nullptr);
     Publish(*table_);
     for (const auto& group : table_->changed_groups) AdoptGroup(0, *group);

@@ -258,6 +258,9 @@ TEST(DescriptorsTest, ReserveIsNotForClients) {
 // None left at all, as when the whole system has run out: what is open is served, accepting pauses
 // without a spin and goes on when there are some again.
 TEST(DescriptorsTest, AcceptPausesAndRecovers) {
+#ifdef REMUDA_SANITIZED
+  GTEST_SKIP() << "the sanitizer takes an object that it has no pipe to look at for a broken one";
+#endif
   ScriptedTarget target(Serve);
   std::string config = ConfigFor({target.port()});
   config.replace(config.find("interval: 100ms"), 15, "interval: 300s");  // checks need some too

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "common/utf8.h"
+
 namespace remuda {
 namespace {
 
@@ -17,32 +19,10 @@ using google::protobuf::UnknownFieldSet;
 constexpr int kMaxDepth = 100;
 constexpr char kReplacement[] = "\xEF\xBF\xBD";  // U+FFFD
 
-// Length of the UTF-8 character that `text` begins with (RFC 3629 section 4); 0 if it is none.
-size_t CharacterAt(std::string_view text) {
-  const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](size_t i) { return i < text.size() && (at(i) & 0xC0) == 0x80; };
-  const unsigned char first = at(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first < 0xE0) return continues(1) ? 2 : 0;
-  if (first >= 0xE0 && first < 0xF0) {
-    if (!continues(1) || !continues(2)) return 0;
-    const bool is_overlong = first == 0xE0 && at(1) < 0xA0;
-    const bool is_surrogate = first == 0xED && at(1) >= 0xA0;
-    return is_overlong || is_surrogate ? 0 : 3;
-  }
-  if (first >= 0xF0 && first < 0xF5) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    const bool is_overlong = first == 0xF0 && at(1) < 0x90;
-    const bool is_too_high = first == 0xF4 && at(1) >= 0x90;
-    return is_overlong || is_too_high ? 0 : 4;
-  }
-  return 0;
-}
-
 std::string Mended(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = CharacterAt(text);
+    const size_t length = Utf8Length(text);
     if (length == 0) {
       out += kReplacement;
       text.remove_prefix(1);

@@ -8,10 +8,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include "common/private_directory.h"
+#include "common/random_bytes.h"
 #include "common/status.h"
 
 namespace remuda {
@@ -36,31 +36,16 @@ constexpr char kSchema[] =
     "PRAGMA user_version=1;"
     "COMMIT;";
 
-// std::random_device is the system's source of keys here (getrandom).
-std::string MakeSecret() {
-  constexpr size_t kBytes = 32;
-  std::random_device random;
-  std::string out;
-  while (out.size() < kBytes) {
-    const unsigned value = random();
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  return out;
-}
+constexpr size_t kSecretBytes = 32;
 
 std::string MakeUuid() {
-  std::random_device random;
-  unsigned char bytes[16];
-  for (int i = 0; i < 16; i += 4) {
-    const unsigned value = random();
-    std::memcpy(bytes + i, &value, 4);
-  }
-  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
+  std::string bytes = RandomBytes(16);
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
   std::string out;
-  for (int i = 0; i < 16; ++i) {
+  for (size_t i = 0; i < bytes.size(); ++i) {
     char hex[3];
-    std::snprintf(hex, sizeof hex, "%02x", bytes[i]);
+    std::snprintf(hex, sizeof hex, "%02x", static_cast<unsigned char>(bytes[i]));
     if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
     out += hex;
   }
@@ -259,7 +244,7 @@ absl::StatusOr<Leadership> SqliteStore::Campaign() {
       return status;
     absl::StatusOr<std::string> secret = ReadMeta("secret");
     if (!secret.ok()) return secret.status();
-    won.secret = secret->empty() ? MakeSecret() : *secret;
+    won.secret = secret->empty() ? RandomBytes(kSecretBytes) : *secret;
     if (absl::Status status = WriteMeta("secret", won.secret); !status.ok()) return status;
     if (absl::Status status = Exec("COMMIT"); !status.ok()) return status;
     return won;

@@ -1,8 +1,8 @@
 #include "controller/ticket_keys.h"
 
-#include <random>
 #include <utility>
 
+#include "common/random_bytes.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda {
@@ -11,23 +11,12 @@ namespace {
 // TicketKeys in proxy.proto.
 constexpr size_t kKeyBytes = 80;
 
-// std::random_device is the system's source of keys here (getrandom).
-std::string MakeKey() {
-  std::random_device random;
-  std::string key;
-  while (key.size() < kKeyBytes) {
-    const unsigned value = random();
-    key.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  return key;
-}
-
 }  // namespace
 
 bool TicketKeys::Renew(absl::Time now) {
   if (now < due_) return false;
-  before_ = std::exchange(sealing_, next_.empty() ? MakeKey() : std::move(next_));
-  next_ = MakeKey();
+  before_ = std::exchange(sealing_, next_.empty() ? RandomBytes(kKeyBytes) : std::move(next_));
+  next_ = RandomBytes(kKeyBytes);
   due_ = now + kLifetime;
   proxy::v1::ConnectResponse response;
   for (const std::string* key : {&sealing_, &next_, &before_}) {

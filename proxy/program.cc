@@ -8,11 +8,11 @@
 #include <csignal>
 #include <fstream>
 #include <memory>
-#include <random>
 #include <sstream>
 #include <thread>
 
 #include "common/memory.h"
+#include "common/random_bytes.h"
 #include "proxy/access_log.h"
 #include "proxy/admin.h"
 #include "proxy/config_client.h"
@@ -88,13 +88,6 @@ void BoundByDescriptors(Settings& settings, size_t workers) {
   settings.max_pipes = std::min(settings.max_pipes, (left + reserve / 2) / 2 / workers);
   const size_t share = usable / workers;
   settings.max_descriptors = share - std::min(share / 2, 2 * settings.max_pipes);
-}
-
-std::string RandomBytes(size_t count) {
-  std::string bytes(count, '\0');
-  std::random_device device;  // the system's own source
-  for (char& byte : bytes) byte = static_cast<char>(device());
-  return bytes;
 }
 
 class Program {

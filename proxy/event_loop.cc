@@ -21,6 +21,14 @@ void Prefetch(const void* object) {
     __builtin_prefetch(static_cast<const char*>(object) + i * kCacheLineBytes, 1);
 }
 
+// Adds or changes (`operation`) what `fd` is watched for. `handler` comes back with each event.
+bool Watch(int epoll_fd, int operation, int fd, uint32_t events, IoHandler* handler) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = handler;
+  return epoll_ctl(epoll_fd, operation, fd, &event) == 0;
+}
+
 }  // namespace
 
 void Timer::Arm(EventLoop& loop, SteadyTime deadline) {
@@ -40,10 +48,9 @@ void Timer::Cancel() {
 EventLoop::EventLoop() : start_(std::chrono::steady_clock::now()), now_(start_) {
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
   wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.ptr = nullptr;  // stands for wake_fd_
-  if (epoll_fd_ < 0 || wake_fd_ < 0 || epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event) != 0) {
+  // No handler stands for wake_fd_.
+  if (epoll_fd_ < 0 || wake_fd_ < 0 ||
+      !Watch(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, EPOLLIN, nullptr)) {
     throw std::system_error(errno, std::generic_category(), "epoll");
   }
 }
@@ -54,25 +61,16 @@ EventLoop::~EventLoop() {
 }
 
 bool EventLoop::Add(int fd, IoHandler* handler) {
-  epoll_event event{};
-  event.events = kEvents;
-  event.data.ptr = handler;
-  return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
+  return Watch(epoll_fd_, EPOLL_CTL_ADD, fd, kEvents, handler);
 }
 
 bool EventLoop::AddListening(int fd, IoHandler* handler) {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.ptr = handler;
-  return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
+  return Watch(epoll_fd_, EPOLL_CTL_ADD, fd, EPOLLIN, handler);
 }
 
 bool EventLoop::Rebind(int fd, IoHandler* from, IoHandler* to) {
   DropPending(from);
-  epoll_event event{};
-  event.events = kEvents;
-  event.data.ptr = to;
-  return epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event) == 0;
+  return Watch(epoll_fd_, EPOLL_CTL_MOD, fd, kEvents, to);
 }
 
 void EventLoop::Remove(int fd, IoHandler* handler) {

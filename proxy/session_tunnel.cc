@@ -122,18 +122,7 @@ void Session::EndTunnel(Reason reason) {
   CloseNow();
 }
 
-void Session::OnTunnelEnd(TunnelEnd how) {
-  switch (how) {
-    case TunnelEnd::kDone:
-      return EndTunnel(Reason::kNone);
-    case TunnelEnd::kClientFailed:
-      return EndTunnel(Reason::kClientClosed);
-    case TunnelEnd::kTargetFailed:
-      return EndTunnel(Reason::kTargetClosed);
-    case TunnelEnd::kIdle:
-      return EndTunnel(Reason::kTunnelIdleTimeout);
-  }
-}
+void Session::OnTunnelEnd(TunnelEnd how) { EndTunnel(ReasonOf(how)); }
 
 void Session::TargetLeaves(const TargetState& target) {
   if (phase_ == Phase::kTunnel) ScheduleGoodbye(target);

@@ -127,18 +127,7 @@ void TcpSession::BeginTunnel() {
     Close(Reason::kOverloaded);
 }
 
-void TcpSession::OnTunnelEnd(TunnelEnd how) {
-  switch (how) {
-    case TunnelEnd::kDone:
-      return Close(Reason::kNone);
-    case TunnelEnd::kClientFailed:
-      return Close(Reason::kClientClosed);
-    case TunnelEnd::kTargetFailed:
-      return Close(Reason::kTargetClosed);
-    case TunnelEnd::kIdle:
-      return Close(Reason::kTunnelIdleTimeout);
-  }
-}
+void TcpSession::OnTunnelEnd(TunnelEnd how) { Close(ReasonOf(how)); }
 
 void TcpSession::EndExchangeWith(const TargetState& target) {
   if (in_flight_.target() == &target) Close(Reason::kTargetDrainTimeout);

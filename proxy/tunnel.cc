@@ -17,6 +17,20 @@ constexpr size_t kMinPipedBytes = 32 * 1024;
 
 }  // namespace
 
+http::Reason ReasonOf(TunnelEnd how) {
+  switch (how) {
+    case TunnelEnd::kDone:
+      break;
+    case TunnelEnd::kClientFailed:
+      return http::Reason::kClientClosed;
+    case TunnelEnd::kTargetFailed:
+      return http::Reason::kTargetClosed;
+    case TunnelEnd::kIdle:
+      return http::Reason::kTunnelIdleTimeout;
+  }
+  return http::Reason::kNone;
+}
+
 Tunnel::Tunnel(Worker& worker, TunnelOwner& owner)
     : worker_(worker), owner_(owner), idle_timer_([this] { Finish(TunnelEnd::kIdle); }) {
   ways_[kToTarget].from = ways_[kToClient].to = kClient;

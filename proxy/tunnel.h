@@ -18,6 +18,7 @@
 
 #include "proxy/buffer_pool.h"
 #include "proxy/event_loop.h"
+#include "proxy/http/reason.h"
 #include "proxy/http/websocket.h"
 #include "proxy/splice_pipe.h"
 #include "proxy/transport.h"
@@ -33,6 +34,8 @@ enum class TunnelEnd : uint8_t {
   kTargetFailed,  // the target's side was reset
   kIdle,          // no byte for the idle timeout
 };
+// Under which reason the connection ends then.
+http::Reason ReasonOf(TunnelEnd how);
 
 class TunnelOwner {
  public:

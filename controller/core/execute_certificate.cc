@@ -62,17 +62,13 @@ void Prepare(Violations& out, const FieldPath& at, const References& /*reference
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteCertificateRequest& request,
                               const Context& context) {
-  const auto row = FindRow<v1::Certificate>(draft, "name", request.name());
+  const auto row = FindRowToDelete<v1::Certificate>(draft, request);
   if (!row.ok()) return row.status();
-  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) return etag;
   if (const std::string user = UserOfCertificate(draft, row->id); !user.empty()) {
     return FailedPrecondition("CERTIFICATE_IN_USE",
                               absl::StrCat(row->value->name(), ": ", user, " shows it"));
   }
-  draft.Delete<v1::Certificate>(row->id);
-  NoteDone(draft, context,
-           {.resource = row->value->name(),
-            .description = absl::StrCat("Deleted ", row->value->name())});
+  DeleteRow(draft, context, *row);
   return Empty();
 }
 

@@ -60,9 +60,8 @@ std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::I
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequest& request,
                               const Context& context) {
-  const auto row = FindRow<v1::AutoScalingGroup>(draft, "name", request.name());
+  const auto row = FindRowToDelete<v1::AutoScalingGroup>(draft, request);
   if (!row.ok()) return row.status();
-  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) return etag;
   const std::string& full = row->value->name();
   int live = 0;
   const InstanceList instances = draft.InstancesOfGroup(row->id);
@@ -72,8 +71,7 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequ
   if (live == 0 && !active.has_value()) {
     for (const auto& [id, instance] : instances) draft.Delete<v1::Instance>(id);
     for (const std::string& id : DeploymentsOf(draft, row->id)) draft.Delete<v1::Deployment>(id);
-    draft.Delete<v1::AutoScalingGroup>(row->id);
-    NoteDone(draft, context, {.resource = full, .description = absl::StrCat("Deleted ", full)});
+    DeleteRow(draft, context, *row);
     return Empty();
   }
   if (!request.force()) {

@@ -134,9 +134,8 @@ absl::StatusOr<v1::Image> Execute(Draft& draft, const RegisterImage& command,
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteImageRequest& request,
                               const Context& context) {
-  const auto row = FindRow<v1::Image>(draft, "name", request.name());
+  const auto row = FindRowToDelete<v1::Image>(draft, request);
   if (!row.ok()) return row.status();
-  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) return etag;
   std::string user;
   draft.ForEach<v1::LaunchTemplate>([&](const std::string&, const v1::LaunchTemplate& value) {
     if (user.empty() && value.image() == row->id) {

@@ -166,6 +166,15 @@ absl::Status CheckEtag(const Row<T>& row, const std::string& given) {
   return EtagMismatch(NameOf<T>(row.id), given, current);
 }
 
+// The row that a request to delete names; ABORTED if it is not as its etag says.
+template <class T, class Request>
+absl::StatusOr<Row<T>> FindRowToDelete(const Draft& draft, const Request& request) {
+  absl::StatusOr<Row<T>> row = FindRow<T>(draft, "name", request.name());
+  if (!row.ok()) return row;
+  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) return etag;
+  return row;
+}
+
 // The row as the edits leave it, as Get would answer it.
 template <class T>
 T Answer(const Draft& draft, const Context& context, std::string_view key) {
@@ -184,6 +193,14 @@ struct Done {
   std::string deployment = {};
 };
 void NoteDone(Draft& draft, const Context& context, Done done);
+
+// Deletes the row because a person asked for it.
+template <class T>
+void DeleteRow(Draft& draft, const Context& context, const Row<T>& row) {
+  draft.Delete<T>(row.id);
+  const std::string& full = row.value->name();
+  NoteDone(draft, context, {.resource = full, .description = absl::StrCat("Deleted ", full)});
+}
 
 // What a person must know of a resource that was accepted and does not act in full yet; empty for
 // most.

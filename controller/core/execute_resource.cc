@@ -189,11 +189,8 @@ absl::StatusOr<v1::TargetGroup> Execute(Draft& draft, const v1::UpdateTargetGrou
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteTargetGroupRequest& request,
                               const Context& context) {
-  const auto row = FindRow<v1::TargetGroup>(draft, "name", request.name());
+  const auto row = FindRowToDelete<v1::TargetGroup>(draft, request);
   if (!row.ok()) return row.status();
-  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) {
-    return etag;
-  }
   if (const std::string user = UserOfTargetGroup(draft, row->id); !user.empty()) {
     return FailedPrecondition("TARGET_GROUP_IN_USE",
                               absl::StrCat(row->value->name(), ": ", user, " refers to it"));
@@ -206,10 +203,7 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteTargetGroupRequest& 
     return true;
   });
   for (const std::string& key : targets) draft.Delete<v1::Target>(key);
-  draft.Delete<v1::TargetGroup>(row->id);
-  NoteDone(draft, context,
-           {.resource = row->value->name(),
-            .description = absl::StrCat("Deleted ", row->value->name())});
+  DeleteRow(draft, context, *row);
   return Empty();
 }
 
@@ -225,15 +219,9 @@ absl::StatusOr<v1::LoadBalancer> Execute(Draft& draft, const v1::UpdateLoadBalan
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteLoadBalancerRequest& request,
                               const Context& context) {
-  const auto row = FindRow<v1::LoadBalancer>(draft, "name", request.name());
+  const auto row = FindRowToDelete<v1::LoadBalancer>(draft, request);
   if (!row.ok()) return row.status();
-  if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) {
-    return etag;
-  }
-  draft.Delete<v1::LoadBalancer>(row->id);
-  NoteDone(draft, context,
-           {.resource = row->value->name(),
-            .description = absl::StrCat("Deleted ", row->value->name())});
+  DeleteRow(draft, context, *row);
   return Empty();
 }
 

@@ -113,6 +113,14 @@ template <class Enum>
 bool IsKnown(Enum value) {
   return google::protobuf::GetEnumDescriptor<Enum>()->FindValueByNumber(value) != nullptr;
 }
+// Whether it is one; a violation "N is not `what`" if not.
+template <class Enum>
+bool CheckKnown(Violations& out, const FieldPath& field, Enum value,
+                const char* what = "one of its values") {
+  if (IsKnown(value)) return true;
+  out.Add(field, std::to_string(static_cast<int>(value)) + " is not " + what);
+  return false;
+}
 
 // A `ca_pem`: 1-kCertificateBytes of PEM certificates. Empty is right.
 void CheckAuthorities(Violations& out, const FieldPath& field, const References& references,

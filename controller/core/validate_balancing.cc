@@ -10,12 +10,6 @@ namespace {
 
 constexpr std::string_view kOwnCookies = "REMUDA";
 
-template <class Enum>
-void CheckKnown(Violations& out, const FieldPath& at, Enum value) {
-  if (!IsKnown(value))
-    out.Add(at, absl::StrCat(static_cast<int>(value), " is not one of its values"));
-}
-
 void CheckConsistentHash(Violations& out, const FieldPath& at, const v1::TargetGroup& value) {
   const bool hashes = value.algorithm() == v1::BALANCING_ALGORITHM_CONSISTENT_HASH;
   if (value.has_consistent_hash() && !hashes) {

@@ -54,14 +54,10 @@ void CheckTls(Violations& out, const FieldPath& at, const References& references
       out.Add(here, absl::StrCat("there is no ", full));
     if (!seen.insert(id).second) out.Add(here, absl::StrCat(full, " is named twice"));
   }
-  if (!IsKnown(value.tls_policy())) {
-    out.Add(at / "tls_policy",
-            absl::StrCat(static_cast<int>(value.tls_policy()), " is not a policy"));
-  }
+  CheckKnown(out, at / "tls_policy", value.tls_policy(), "a policy");
   const v1::MutualAuthentication& mutual = value.mutual_authentication();
   const FieldPath here = at / "mutual_authentication";
-  if (!IsKnown(mutual.mode()))
-    out.Add(here / "mode", absl::StrCat(static_cast<int>(mutual.mode()), " is not a mode"));
+  CheckKnown(out, here / "mode", mutual.mode(), "a mode");
   CheckAuthorities(out, here / "ca_pem", references, mutual.ca_pem());
   const bool verifies = mutual.mode() == v1::MutualAuthentication::MODE_VERIFY;
   if (verifies && mutual.ca_pem().empty()) out.Add(here / "ca_pem", "is needed to verify");

@@ -203,10 +203,7 @@ void CheckListener(Violations& out, const FieldPath& at, const References& refer
     out.Add(at / "address",
             absl::StrCat(Quoted(value.address()), " is not an IPv4 or IPv6 address"));
   }
-  if (!IsKnown(value.protocol())) {
-    out.Add(at / "protocol",
-            absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
-  }
+  CheckKnown(out, at / "protocol", value.protocol(), "a protocol");
   CheckCount(out, at / "rules", value.rules_size(), 0, limits::kRulesAListener);
   std::map<int, int> by_priority;
   for (int i = 0; i < value.rules_size(); ++i) {
@@ -251,14 +248,8 @@ void CheckPathPattern(Violations& out, const FieldPath& at, const v1::PathNormal
 void CheckPaths(Violations& out, const FieldPath& at, const v1::LoadBalancer& value) {
   const v1::PathNormalization& paths = value.path_normalization();
   const FieldPath here = at / "path_normalization";
-  if (!IsKnown(paths.escaped_slashes())) {
-    out.Add(here / "escaped_slashes",
-            absl::StrCat(static_cast<int>(paths.escaped_slashes()), " is not one of its values"));
-  }
-  if (!IsKnown(paths.path_parameters())) {
-    out.Add(here / "path_parameters",
-            absl::StrCat(static_cast<int>(paths.path_parameters()), " is not one of its values"));
-  }
+  CheckKnown(out, here / "escaped_slashes", paths.escaped_slashes());
+  CheckKnown(out, here / "path_parameters", paths.path_parameters());
   for (int l = 0; l < value.listeners_size(); ++l) {
     for (int r = 0; r < value.listeners(l).rules_size(); ++r) {
       const v1::Rule& rule = value.listeners(l).rules(r);
@@ -301,14 +292,8 @@ void Check(Violations& out, const FieldPath& at, const References& references,
                 limits::kMaxIdleTimeout);
   CheckDuration(out, at / "client_keep_alive", value.client_keep_alive(),
                 limits::kMinClientKeepAlive, limits::kMaxClientKeepAlive);
-  if (!IsKnown(value.x_forwarded_for_mode())) {
-    out.Add(at / "x_forwarded_for_mode",
-            absl::StrCat(static_cast<int>(value.x_forwarded_for_mode()), " is not a mode"));
-  }
-  if (!IsKnown(value.desync_mitigation_mode())) {
-    out.Add(at / "desync_mitigation_mode",
-            absl::StrCat(static_cast<int>(value.desync_mitigation_mode()), " is not a mode"));
-  }
+  CheckKnown(out, at / "x_forwarded_for_mode", value.x_forwarded_for_mode(), "a mode");
+  CheckKnown(out, at / "desync_mitigation_mode", value.desync_mitigation_mode(), "a mode");
   CheckPaths(out, at, value);
   CheckLabels(out, at / "labels", value.labels());
 }

@@ -102,10 +102,8 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
   }
   if (!value.host().empty() && value.protocol() == v1::PROTOCOL_TCP)
     out.Add(at / "host", absl::StrCat(Quoted(value.host()), " is for HTTP and HTTPS checks only"));
-  if (!IsKnown(value.protocol())) {
-    out.Add(at / "protocol",
-            absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
-  } else if (value.protocol() == v1::PROTOCOL_TLS) {
+  CheckKnown(out, at / "protocol", value.protocol(), "a protocol");
+  if (value.protocol() == v1::PROTOCOL_TLS) {
     out.Add(at / "protocol", "must be HTTP, HTTPS or TCP");
   }
 }
@@ -114,16 +112,11 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
 
 void Check(Violations& out, const FieldPath& at, const References& references,
            v1::TargetGroup& value) {
-  if (!IsKnown(value.protocol())) {
-    out.Add(at / "protocol",
-            absl::StrCat(static_cast<int>(value.protocol()), " is not a protocol"));
-  }
+  CheckKnown(out, at / "protocol", value.protocol(), "a protocol");
   CheckHealthCheck(out, at / "health_check", value.health_check());
-  if (!IsKnown(value.web_socket_close())) {
-    out.Add(at / "web_socket_close",
-            absl::StrCat(static_cast<int>(value.web_socket_close()), " is not one of its values"));
-  } else if (value.web_socket_close() != v1::WEB_SOCKET_CLOSE_UNSPECIFIED &&
-             (value.protocol() == v1::PROTOCOL_TCP || value.protocol() == v1::PROTOCOL_TLS)) {
+  if (CheckKnown(out, at / "web_socket_close", value.web_socket_close()) &&
+      value.web_socket_close() != v1::WEB_SOCKET_CLOSE_UNSPECIFIED &&
+      (value.protocol() == v1::PROTOCOL_TCP || value.protocol() == v1::PROTOCOL_TLS)) {
     out.Add(at / "web_socket_close", absl::StrCat(v1::WebSocketClose_Name(value.web_socket_close()),
                                                   " is for HTTP and HTTPS only"));
   }

@@ -19,7 +19,7 @@ namespace remuda {
 class AgentSessions final : public ReceiverSessions {
  public:
   AgentSessions(Identity identity, Engine& engine, AgentViews& views, Loop& loop, Metrics& metrics)
-      : ReceiverSessions(std::move(identity), engine, loop, metrics), views_(views) {}
+      : ReceiverSessions(std::move(identity), engine, views, loop, metrics) {}
 
   // Reads an instance's log through its host's agent. `on_chunk` gets each chunk, the last with
   // `end` set (UNAVAILABLE as its error if the session is lost). UNAVAILABLE: the host has no
@@ -42,14 +42,6 @@ class AgentSessions final : public ReceiverSessions {
  protected:
   absl::Status Handle(Session& session, std::string_view bytes) override;
   void Lost(const std::string& name) override;
-  const ViewLog* ViewOf(std::string_view name) const override { return views_.ViewOf(name); }
-  bool CanBuildOn(std::string_view name, int64_t held) const override {
-    return views_.CanBuildOn(name, held);
-  }
-  void Surpass(std::string_view name, int64_t held) override { views_.Surpass(name, held); }
-  Frame UpdateFor(std::string_view name, std::optional<int64_t> base) override {
-    return views_.UpdateFor(name, base);
-  }
   v1::ReceiverStatus& StatusOf(const std::string& name) override { return Seen(name).assignment; }
   void Confirm(const std::string& name, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.agent_sessions; }
@@ -70,7 +62,6 @@ class AgentSessions final : public ReceiverSessions {
   void OnLog(const std::string& name, const agent::v1::LogChunk& chunk);
   void FinishSnapshot(const Key& key, const absl::Status& status);
 
-  AgentViews& views_;
   int64_t next_request_id_ = 1;
   std::map<Key, OnChunk> logs_;
   std::map<Key, std::function<void(const absl::Status&)>> snapshots_;

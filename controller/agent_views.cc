@@ -53,7 +53,7 @@ void AgentViews::Surpass(std::string_view host, int64_t held) {
   view.Publish(next_sequence_(), view.CoveredBy(view.sequence()), /*force=*/true);
 }
 
-Frame AgentViews::UpdateFor(std::string_view host, std::optional<int64_t> base) const {
+Frame AgentViews::UpdateFor(std::string_view host, std::optional<int64_t> base) {
   const ViewLog* view = ViewOf(host);
   if (view == nullptr) return nullptr;
   agent::v1::ConnectResponse response;

@@ -14,12 +14,11 @@
 
 #include "controller/core/observations.h"
 #include "controller/core/state.h"
-#include "controller/frame.h"
-#include "controller/view_log.h"
+#include "controller/receiver_views.h"
 
 namespace remuda {
 
-class AgentViews {
+class AgentViews final : public ReceiverViews {
  public:
   // As ProxyViews.
   AgentViews(int64_t epoch, std::function<int64_t()> next_sequence)
@@ -30,14 +29,10 @@ class AgentViews {
   void Refresh(const core::State& state, const core::Observations& seen,
                const std::set<std::string>& touched);
 
-  // The view that a host follows; null while the state does not know the host.
-  const ViewLog* ViewOf(std::string_view host) const;
-  bool CanBuildOn(std::string_view host, int64_t held) const;
-  void Surpass(std::string_view host, int64_t held);
-
-  // The update from `base` (nullopt: the whole view) to the newest revision, as a serialized
-  // ConnectResponse.
-  Frame UpdateFor(std::string_view host, std::optional<int64_t> base) const;
+  const ViewLog* ViewOf(std::string_view host) const override;
+  bool CanBuildOn(std::string_view host, int64_t held) const override;
+  void Surpass(std::string_view host, int64_t held) override;
+  Frame UpdateFor(std::string_view host, std::optional<int64_t> base) override;
 
  private:
   const int64_t epoch_;

@@ -170,7 +170,8 @@ void ProxySessions::Prune(const std::string& name, int64_t sequence) {
   if (it == leaving_.end()) return;
   auto& leaving = it->second;
   while (!leaving.empty() && leaving.front().first <= sequence) {
-    if (!views_.Knows(leaving.front().second)) Seen(name).health.erase(leaving.front().second);
+    if (!proxy_views_.Knows(leaving.front().second))
+      Seen(name).health.erase(leaving.front().second);
     leaving.pop_front();
   }
 }
@@ -237,7 +238,7 @@ absl::Time ProxySessions::RenewTicketKeys() {
 }
 
 void ProxySessions::RestartReplaced() {
-  for (const std::string& name : views_.TakeReplaced()) {
+  for (const std::string& name : proxy_views_.TakeReplaced()) {
     Session* session = Find(name);
     if (session != nullptr) session->follower.Restart();
   }

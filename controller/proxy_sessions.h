@@ -18,7 +18,7 @@ namespace remuda {
 class ProxySessions final : public ReceiverSessions {
  public:
   ProxySessions(Identity identity, Engine& engine, ProxyViews& views, Loop& loop, Metrics& metrics)
-      : ReceiverSessions(std::move(identity), engine, loop, metrics), views_(views) {}
+      : ReceiverSessions(std::move(identity), engine, views, loop, metrics), proxy_views_(views) {}
 
   // Proxies whose view was replaced get a whole one. Call after the views were refreshed, before
   // Flush.
@@ -34,14 +34,6 @@ class ProxySessions final : public ReceiverSessions {
  protected:
   absl::Status Handle(Session& session, std::string_view bytes) override;
   void Lost(const std::string& name) override;
-  const ViewLog* ViewOf(std::string_view name) const override { return views_.ViewOf(name); }
-  bool CanBuildOn(std::string_view name, int64_t held) const override {
-    return views_.CanBuildOn(name, held);
-  }
-  void Surpass(std::string_view name, int64_t held) override { views_.Surpass(name, held); }
-  Frame UpdateFor(std::string_view name, std::optional<int64_t> base) override {
-    return views_.UpdateFor(name, base);
-  }
   v1::ReceiverStatus& StatusOf(const std::string& name) override { return Seen(name).config; }
   void Confirm(const std::string& name, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.proxy_sessions; }
@@ -64,7 +56,7 @@ class ProxySessions final : public ReceiverSessions {
   // Forgets what the proxy said of targets that it does not have at `sequence` any more.
   void Prune(const std::string& name, int64_t sequence);
 
-  ProxyViews& views_;
+  ProxyViews& proxy_views_;
   TicketKeys ticket_keys_;
   // By proxy with a session, oldest first.
   std::map<std::string, std::deque<std::pair<int64_t, core::TargetId>>> leaving_;

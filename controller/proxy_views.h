@@ -18,12 +18,11 @@
 #include "controller/core/observations.h"
 #include "controller/core/state.h"
 #include "controller/core/views.h"
-#include "controller/frame.h"
-#include "controller/view_log.h"
+#include "controller/receiver_views.h"
 
 namespace remuda {
 
-class ProxyViews {
+class ProxyViews final : public ReceiverViews {
  public:
   // `next_sequence` answers a number above all before, over all views of this epoch.
   // `shared_secret`: ProxyConfig.shared_secrets of every proxy.
@@ -44,15 +43,11 @@ class ProxyViews {
   // state.commit().
   void Refresh(const core::State& state, const core::Observations& seen, const Touched& touched);
 
-  // The view that a proxy follows; null while the state does not know the proxy.
-  const ViewLog* ViewOf(std::string_view proxy) const;
-
-  // Whether `held` is a revision of this proxy's view that a delta may build on.
-  bool CanBuildOn(std::string_view proxy, int64_t held) const;
-
-  // Makes the proxy's newest revision one above `held`, of which the proxy's view knows nothing. It
-  // is the view as of the last Refresh, and covers no later commit. No effect if it is above.
-  void Surpass(std::string_view proxy, int64_t held);
+  const ViewLog* ViewOf(std::string_view proxy) const override;
+  bool CanBuildOn(std::string_view proxy, int64_t held) const override;
+  void Surpass(std::string_view proxy, int64_t held) override;
+  // Made once for all proxies of the class.
+  Frame UpdateFor(std::string_view proxy, std::optional<int64_t> base) override;
 
   // Targets that left the views since the last call.
   std::set<core::TargetId> TakeRemoved();
@@ -61,10 +56,6 @@ class ProxyViews {
 
   // Proxies whose view was replaced by another one since the last call: they need a whole one.
   std::set<std::string> TakeReplaced();
-
-  // The update from `base` (nullopt: the whole view) to the newest revision, as a serialized
-  // ConnectResponse. Made once for all proxies of the class.
-  Frame UpdateFor(std::string_view proxy, std::optional<int64_t> base);
 
  private:
   using LoadBalancers = std::vector<std::string>;

@@ -287,7 +287,7 @@ absl::StatusOr<ReceiverSessions::Began> ReceiverSessions::Begin(Session& session
   ++session_count();
   const bool of_this_epoch = hello.held != nullptr && hello.held->epoch() == identity_.epoch;
   session.held = of_this_epoch ? hello.held->sequence() : 0;
-  const bool known = of_this_epoch && CanBuildOn(session.name, session.held);
+  const bool known = of_this_epoch && views_.CanBuildOn(session.name, session.held);
   session.follower.Begin(known ? std::optional(session.held) : std::nullopt);
   v1::ReceiverStatus& status = StatusOf(session.name);
   status.Clear();
@@ -347,7 +347,7 @@ void ReceiverSessions::Flush() {
 
 void ReceiverSessions::FlushOne(Session& session) {
   if (session.name.empty()) return;
-  const ViewLog* view = ViewOf(session.name);
+  const ViewLog* view = views_.ViewOf(session.name);
   if (view == nullptr) return;
   if (session.may_confirm && !departing_.contains(session.name) &&
       session.follower.in_force().has_value()) {
@@ -363,7 +363,7 @@ void ReceiverSessions::FlushOne(Session& session) {
   if (!update.has_value()) return;
   if (!update->base.has_value() && view->sequence() <= session.held) {
     // It holds a revision of a view that we do not know any more; ours must be above it.
-    Surpass(session.name, session.held);
+    views_.Surpass(session.name, session.held);
     session.follower.Begin(std::nullopt);
     session.held = 0;
     update = session.follower.Next(*view);
@@ -373,7 +373,7 @@ void ReceiverSessions::FlushOne(Session& session) {
   status.mutable_sent()->set_epoch(identity_.epoch);
   status.mutable_sent()->set_sequence(view->sequence());
   session.sent_at = engine_.Now();
-  session.stream->Send(UpdateFor(session.name, update->base));
+  session.stream->Send(views_.UpdateFor(session.name, update->base));
   ++metrics_.updates_sent;
   if (!update->base.has_value()) ++metrics_.whole_updates_sent;
 }

@@ -24,8 +24,8 @@
 #include "controller/engine.h"
 #include "controller/follower.h"
 #include "controller/loop.h"
+#include "controller/receiver_views.h"
 #include "controller/stream.h"
-#include "controller/view_log.h"
 #include "google/protobuf/map.h"
 #include "google/protobuf/message.h"
 #include "remuda/v1/cluster.pb.h"
@@ -60,8 +60,13 @@ struct HelloFields {
 class ReceiverSessions : public StreamHandler {
  public:
   // All outlive it.
-  ReceiverSessions(Identity identity, Engine& engine, Loop& loop, Metrics& metrics)
-      : identity_(std::move(identity)), engine_(engine), loop_(loop), metrics_(metrics) {}
+  ReceiverSessions(Identity identity, Engine& engine, ReceiverViews& views, Loop& loop,
+                   Metrics& metrics)
+      : identity_(std::move(identity)),
+        engine_(engine),
+        loop_(loop),
+        metrics_(metrics),
+        views_(views) {}
   ReceiverSessions(const ReceiverSessions&) = delete;
   ReceiverSessions& operator=(const ReceiverSessions&) = delete;
 
@@ -107,11 +112,6 @@ class ReceiverSessions : public StreamHandler {
   virtual absl::Status Handle(Session& session, std::string_view bytes) = 0;
   // The session of `name` has ended.
   virtual void Lost(const std::string& name) = 0;
-  // Null while the state does not know the receiver.
-  virtual const ViewLog* ViewOf(std::string_view name) const = 0;
-  virtual bool CanBuildOn(std::string_view name, int64_t held) const = 0;
-  virtual void Surpass(std::string_view name, int64_t held) = 0;
-  virtual Frame UpdateFor(std::string_view name, std::optional<int64_t> base) = 0;
   virtual v1::ReceiverStatus& StatusOf(const std::string& name) = 0;
   virtual void Confirm(const std::string& name, int64_t commit) = 0;
   virtual std::atomic<int64_t>& session_count() = 0;
@@ -163,6 +163,7 @@ class ReceiverSessions : public StreamHandler {
   void HandleAgain(const StreamPtr& stream);
   void Refuse(Session& second, const std::string& why);
 
+  ReceiverViews& views_;
   std::map<const Stream*, std::unique_ptr<Session>> sessions_;
   std::map<std::string, Session*, std::less<>> by_name_;
   std::multimap<std::string, Session*, std::less<>> waiting_;  // by wanted_name

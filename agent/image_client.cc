@@ -22,73 +22,88 @@ constexpr std::chrono::seconds kStall{
     30};  // a transfer in which nothing moves for so long is given up
 constexpr size_t kChunkBytes = size_t{512} * 1024;
 
-// One read at a time, asked for by the worker thread that waits for it: the sink's pace is the
-// stream's.
-class FetchReactor : public grpc::ClientReadReactor<remuda::v1::FetchImageResponse> {
+// One operation of a call at a time, waited for by the worker thread that began it: the pace of
+// what reads or writes the file is the stream's.
+class Turns {
  public:
-  explicit FetchReactor(grpc::ClientContext& context) : context_(context) {}
+  explicit Turns(grpc::ClientContext& context) : context_(context) {}
 
-  // nullopt: the stream has ended (see Finish), or stalled.
-  std::optional<remuda::v1::FetchImageResponse> Next() {
+  // `begin` begins an operation. False: the call has ended (see End), or stalled.
+  template <class Begin>
+  bool Take(Begin begin) {
     std::unique_lock lock(mutex_);
-    read_ = Read::kPending;
-    StartRead(&message_);
-    if (!changed_.wait_for(lock, kStall, [this] { return read_ != Read::kPending; })) {
-      stalled_ = true;
+    is_under_way_ = true;
+    begin();
+    const auto is_over = [this] { return !is_under_way_; };
+    if (!changed_.wait_for(lock, kStall, is_over)) {
+      is_stalled_ = true;
       context_.TryCancel();
-      changed_.wait(lock, [this] { return read_ != Read::kPending; });
+      changed_.wait(lock, is_over);
     }
-    if (read_ == Read::kEnd) return std::nullopt;
-    return std::move(message_);
+    return is_well_;
   }
-  grpc::Status Finish() {
+  // The call's end.
+  grpc::Status End() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return done_; });
-    if (stalled_) {
+    changed_.wait(lock, [this] { return is_done_; });
+    if (is_stalled_ && !status_.ok()) {
       return {grpc::StatusCode::UNAVAILABLE,
-              absl::StrCat("nothing came for ", kStall.count(), " s")};
+              absl::StrCat("nothing moved for ", kStall.count(), " s")};
     }
     return status_;
   }
 
-  void OnReadDone(bool ok) override {
+  // From the reactor's reactions.
+  void OnTaken(bool is_well) {
     const std::lock_guard lock(mutex_);
-    read_ = ok ? Read::kMessage : Read::kEnd;
+    is_under_way_ = false;
+    is_well_ = is_well;
     changed_.notify_all();
   }
-  void OnDone(const grpc::Status& status) override {
+  void OnDone(const grpc::Status& status) {
     const std::lock_guard lock(mutex_);
     status_ = status;
-    done_ = true;
+    is_done_ = true;
     changed_.notify_all();
   }
 
  private:
-  enum class Read { kPending, kMessage, kEnd };
   grpc::ClientContext& context_;
-  remuda::v1::FetchImageResponse message_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  Read read_ = Read::kPending;
-  bool stalled_ = false;
-  bool done_ = false;
+  bool is_under_way_ = false;
+  bool is_well_ = true;
+  bool is_stalled_ = false;
+  bool is_done_ = false;
   grpc::Status status_;
+};
+
+class FetchReactor : public grpc::ClientReadReactor<remuda::v1::FetchImageResponse> {
+ public:
+  explicit FetchReactor(grpc::ClientContext& context) : turns_(context) {}
+
+  // nullopt: the stream has ended (see Finish), or stalled.
+  std::optional<remuda::v1::FetchImageResponse> Next() {
+    if (!turns_.Take([this] { StartRead(&message_); })) return std::nullopt;
+    return std::move(message_);
+  }
+  grpc::Status Finish() { return turns_.End(); }
+
+  void OnReadDone(bool ok) override { turns_.OnTaken(ok); }
+  void OnDone(const grpc::Status& status) override { turns_.OnDone(status); }
+
+ private:
+  Turns turns_;
+  remuda::v1::FetchImageResponse message_;
 };
 
 class PushReactor : public grpc::ClientWriteReactor<remuda::v1::PushImageRequest> {
  public:
-  explicit PushReactor(grpc::ClientContext& context) : context_(context) {}
+  explicit PushReactor(grpc::ClientContext& context) : context_(context), turns_(context) {}
 
   // False: the call has ended (see Finish).
   bool Write(const remuda::v1::PushImageRequest& message) {
-    std::unique_lock lock(mutex_);
-    writing_ = true;
-    StartWrite(&message);
-    if (!changed_.wait_for(lock, kStall, [this] { return !writing_; })) {
-      context_.TryCancel();
-      changed_.wait(lock, [this] { return !writing_; });
-    }
-    return ok_;
+    return turns_.Take([this, &message] { StartWrite(&message); });
   }
   grpc::Status Finish(bool whole) {
     if (whole) {
@@ -97,32 +112,15 @@ class PushReactor : public grpc::ClientWriteReactor<remuda::v1::PushImageRequest
       context_.TryCancel();
     }
     RemoveHold();
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return done_; });
-    return status_;
+    return turns_.End();
   }
 
-  void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(mutex_);
-    writing_ = false;
-    ok_ = ok;
-    changed_.notify_all();
-  }
-  void OnDone(const grpc::Status& status) override {
-    const std::lock_guard lock(mutex_);
-    status_ = status;
-    done_ = true;
-    changed_.notify_all();
-  }
+  void OnWriteDone(bool ok) override { turns_.OnTaken(ok); }
+  void OnDone(const grpc::Status& status) override { turns_.OnDone(status); }
 
  private:
   grpc::ClientContext& context_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool writing_ = false;
-  bool ok_ = true;
-  bool done_ = false;
-  grpc::Status status_;
+  Turns turns_;
 };
 
 }  // namespace

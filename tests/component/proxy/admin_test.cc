@@ -128,8 +128,7 @@ TEST(AdminTest, SeriesGoWithTheirTargets) {
     AddTarget(first, std::string(id) + "-1", target.port(), id);
     AddTarget(first, std::string(id) + "-2\"\\", target.port(), id);
   }
-  (void)controller.Expect([](const v1::ConnectRequest& m) { return m.has_hello(); });
-  controller.Send(first);
+  controller.Begin(first);
   controller.ExpectAck(1);
   MetricsText metrics = ParseMetrics(proxy.Admin("/metrics"));
   EXPECT_EQ(JoinProblems(metrics), "");

@@ -15,10 +15,7 @@ namespace {
 // Serves `slow` as i-slow on `port`, and has one request of `client` under way there.
 void Begin(FakeController& controller, uint16_t port, const ScriptedTarget& slow,
            RawSocket& client) {
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-slow", slow.port());
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-slow", slow.port()}}));
   controller.ExpectAck(1);
   ASSERT_TRUE(controller.ExpectHealthy("i-slow"));
   client = RawSocket::Connect(port);
@@ -137,10 +134,7 @@ TEST(ControlTest, RequestThatEndsRightAfterTheAckIsReported) {
   ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", slow.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", slow.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   for (int64_t sequence = 2; sequence < 12; sequence += 2) {
     may_answer = false;
@@ -148,7 +142,7 @@ TEST(ControlTest, RequestThatEndsRightAfterTheAckIsReported) {
     RawSocket client = RawSocket::Connect(port);
     client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_TRUE(WaitUntil([&] { return slow.requests() == before + 1; }));
-    update = Update(sequence, sequence - 1);
+    v1::ConfigUpdate update = Update(sequence, sequence - 1);
     AddTarget(update, "i-1", slow.port())->set_state(v1::Target::STATE_DRAINING);
     controller.Send(update);
     ASSERT_EQ(controller.ExpectAck(sequence).busy_size(), 1);
@@ -172,15 +166,12 @@ TEST(ControlTest, WhatOutlivesTheDeregistrationDelayIsEnded) {
   });
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port, 1);
-  AddTarget(update, "i-1", never.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", never.port()}}, 1));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   RawSocket client = RawSocket::Connect(port);
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   client.ReadUntil("part");
-  update = Update(2, 1);
+  v1::ConfigUpdate update = Update(2, 1);
   AddTarget(update, "i-1", never.port())->set_state(v1::Target::STATE_DRAINING);
   controller.Send(update);
   EXPECT_EQ(controller.ExpectAck(2).busy_size(), 1);
@@ -196,14 +187,10 @@ TEST(ControlTest, GoneTargetLeavesAtOnceThoughItsChecksPass) {
   ScriptedTarget two(ScriptedTarget::Answers("two"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", one.port());
-  AddTarget(update, "i-2", two.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", one.port()}, {"i-2", two.port()}}));
   controller.ExpectAck(1);
   ASSERT_TRUE(WaitUntil([&] { return Get(port).find("two") != std::string::npos; }));
-  update = Update(2, 1);
+  v1::ConfigUpdate update = Update(2, 1);
   AddTarget(update, "i-2", two.port())->set_state(v1::Target::STATE_GONE);
   controller.Send(update);
   controller.ExpectAck(2);
@@ -217,11 +204,10 @@ TEST(ControlTest, BadUpdatesAreRefusedWhole) {
   ScriptedTarget one(ScriptedTarget::Answers("one"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
   v1::ConfigUpdate update = Whole(1, port);
   update.mutable_revision()->set_epoch(3);
   AddTarget(update, "i-1", one.port());
-  controller.Send(update);
+  controller.Begin(update);
   controller.ExpectAck(1);
 
   v1::ConfigUpdate bad = Update(2, 1, 3);
@@ -250,11 +236,10 @@ TEST(ControlTest, ServesOnWithoutControllerAndStartsFromDisk) {
   const std::string data_dir = keeper.directory() + "/data";
   auto flags = ControllerFlags(*controller, data_dir);
   auto proxy = std::make_unique<ProxyProcess>("", flags);
-  controller->Expect([](const auto& m) { return m.has_hello(); });
   v1::ConfigUpdate update = Whole(7, port);
   update.mutable_revision()->set_epoch(5);
   AddTarget(update, "i-1", one.port());
-  controller->Send(update);
+  controller->Begin(update);
   controller->ExpectAck(7);
   controller.reset();
   EXPECT_EQ(BodyOf(Get(port)), "one");
@@ -297,10 +282,7 @@ TEST(ControlTest, IsReadyOnlyWhileTheControllerAnswers) {
   ScriptedTarget one(ScriptedTarget::Answers("one"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", one.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", one.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   ASSERT_TRUE(WaitUntil([&] { return proxy.Admin("/readyz") == "ok\n"; })) << proxy.Log();
   controller.set_renews(false);
@@ -320,8 +302,7 @@ TEST(ControlTest, MayStayReadyWithoutALease) {
   auto flags = ControllerFlags(controller);
   flags.push_back("--ready-without-lease");
   ProxyProcess proxy("", flags);
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  controller.Send(Whole(1, port));
+  controller.Begin(Whole(1, port));
   controller.ExpectAck(1);
   ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("lease_remaining_seconds") < 0; }));
   EXPECT_EQ(proxy.Admin("/readyz"), "ok\n");
@@ -333,10 +314,7 @@ TEST(ControlTest, ChecksThatWeCannotMakeDoNotCount) {
   ScriptedTarget one(ScriptedTarget::Answers("one"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", one.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", one.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   ASSERT_TRUE(proxy.WaitReady());
   rlimit before{};
@@ -365,10 +343,9 @@ TEST(ControlTest, UnknownStatesAreRefused) {
   ScriptedTarget one(ScriptedTarget::Answers("one"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
   v1::ConfigUpdate update = Whole(1, port);
   AddTarget(update, "i-1", one.port())->set_state(static_cast<v1::Target::State>(9));
-  controller.Send(update);
+  controller.Begin(update);
   const v1::Nack nack = controller.ExpectNack();
   EXPECT_EQ(nack.resource(), "targetGroups/blue/targets/i-1");
   EXPECT_EQ(nack.reason(), "state: 9 is not a value that this version of the proxy knows");
@@ -382,10 +359,9 @@ TEST(ControlTest, ManyThatLeaveAtOnceCostOneLookAtEachConnection) {
   ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "slow"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
   v1::ConfigUpdate update = Whole(1, port);
   for (int i = 0; i < kTargets; ++i) AddTarget(update, "i-" + std::to_string(i), slow.port());
-  controller.Send(update);
+  controller.Begin(update);
   controller.ExpectAck(1);
   ASSERT_TRUE(proxy.WaitReady() && proxy.WaitHealthy(kTargets));
   std::vector<RawSocket> clients;  // in turn: one a target
@@ -412,16 +388,12 @@ TEST(ControlTest, ManyChangesUnderLoadCostNoRequest) {
   ScriptedTarget two(ScriptedTarget::Answers("two"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", one.port());
-  AddTarget(update, "i-2", two.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", one.port()}, {"i-2", two.port()}}));
   controller.ExpectAck(1);
   ASSERT_TRUE(WaitUntil([&] { return StatusOf(Get(port)) == 200; }));
   Load load(port, 4);
   for (int64_t sequence = 2; sequence <= 300; ++sequence) {
-    update = Update(sequence, sequence - 1);
+    v1::ConfigUpdate update = Update(sequence, sequence - 1);
     v1::Target* target = AddTarget(update, sequence % 2 == 0 ? "i-2" : "i-1",
                                    sequence % 2 == 0 ? two.port() : one.port());
     target->set_state(sequence % 4 < 2 ? v1::Target::STATE_DRAINING : v1::Target::STATE_ACTIVE);

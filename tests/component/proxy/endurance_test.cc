@@ -160,10 +160,7 @@ TEST(SlowClientTest, WhoDoesNotReadIsClosed) {
 
 // As nginx, Envoy and AWS take it: who closes its sending side has left.
 TEST(SlowClientTest, HalfClosedClientHasLeft) {
-  ScriptedTarget target([](const std::string&, RawSocket& connection) {
-    connection.ReadToEnd();
-    return false;
-  });
+  ScriptedTarget target(ScriptedTarget::NeverAnswers());
   ServingProxy proxy(ConfigFor({target.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

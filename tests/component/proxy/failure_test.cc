@@ -158,10 +158,7 @@ TEST(FailureTest, SlowHeadTimesOutWhileOthersAreServed) {
 }
 
 TEST(FailureTest, ResponseTimesOutWith504) {
-  ScriptedTarget target([](const std::string&, RawSocket& connection) {
-    connection.ReadToEnd();  // until the proxy gives up
-    return false;
-  });
+  ScriptedTarget target(ScriptedTarget::NeverAnswers());
   ServingProxy proxy(ConfigFor({target.port()}, "", "    idleTimeout: 1s\n"));
   const std::string got = Get(proxy.Port());
   EXPECT_EQ(StatusOf(got), 504);
@@ -177,10 +174,7 @@ TEST(FailureTest, NoTargetIs503) {
 }
 
 TEST(FailureTest, ClientThatLeavesIsLoggedAs460) {
-  ScriptedTarget target([](const std::string&, RawSocket& connection) {
-    connection.ReadToEnd();
-    return false;
-  });
+  ScriptedTarget target(ScriptedTarget::NeverAnswers());
   ServingProxy proxy(ConfigFor({target.port()}));
   {
     RawSocket client = RawSocket::Connect(proxy.Port());
@@ -292,10 +286,7 @@ TEST(StopTest, SigtermFinishesWhatIsInFlight) {
 }
 
 TEST(StopTest, SecondSignalEndsAtOnce) {
-  ScriptedTarget target([](const std::string&, RawSocket& connection) {
-    connection.ReadToEnd();
-    return false;
-  });
+  ScriptedTarget target(ScriptedTarget::NeverAnswers());
   ServingProxy proxy(ConfigFor({target.port()}));
   RawSocket busy = RawSocket::Connect(proxy.Port());
   busy.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

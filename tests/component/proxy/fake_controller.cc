@@ -88,6 +88,11 @@ grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* FakeController
   return session;
 }
 
+void FakeController::Begin(v1::ConfigUpdate first) {
+  Expect([](const v1::ConnectRequest& message) { return message.has_hello(); });
+  Send(std::move(first));
+}
+
 void FakeController::Send(v1::ConfigUpdate update) {
   v1::ConnectResponse message;
   *message.mutable_update() = std::move(update);

@@ -32,6 +32,9 @@ class FakeController final : public v1::ProxyService::CallbackService {
   // Whether reports are answered.
   void set_renews(bool renews) { renews_ = renews; }
 
+  // Waits for a session and its hello, and sends it what it shall serve first.
+  void Begin(v1::ConfigUpdate first);
+
   // To the present session.
   void Send(v1::ConfigUpdate update);
   void SendPing(int64_t ping_id);

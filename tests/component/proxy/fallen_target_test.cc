@@ -92,9 +92,8 @@ TEST(FallenTargetTest, ConnectsToAGoneOneEndAtOnce) {
   ScriptedTarget health(ScriptedTarget::Answers(""));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControlledFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
   v1::ConfigUpdate update = CheckedElsewhere(port, silent, health);
-  controller.Send(update);
+  controller.Begin(update);
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   RawSocket client = RawSocket::Connect(port);
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -120,10 +119,7 @@ TEST(FallenTargetTest, WhatAGoneOneHasNotBegunToAnswerIsGivenUp) {
   ScriptedTarget other(ScriptedTarget::Answers("other"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControlledFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", hangs.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", hangs.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   RawSocket begun = RawSocket::Connect(port), get = RawSocket::Connect(port),
             post = RawSocket::Connect(port);
@@ -132,7 +128,7 @@ TEST(FallenTargetTest, WhatAGoneOneHasNotBegunToAnswerIsGivenUp) {
   get.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   post.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
   ASSERT_TRUE(WaitUntil([&] { return hangs.requests() == 3; }));
-  update = Update(2, 1);
+  v1::ConfigUpdate update = Update(2, 1);
   AddTarget(update, "i-1", hangs.port())->set_state(v1::Target::STATE_GONE);
   AddTarget(update, "i-2", other.port());
   controller.Send(update);
@@ -151,15 +147,12 @@ TEST(FallenTargetTest, AGoneOneThatIsRemovedIsGivenUpAsWell) {
   });
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControlledFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", hangs.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", hangs.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   RawSocket client = RawSocket::Connect(port);
   client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_TRUE(WaitUntil([&] { return hangs.requests() == 1; }));
-  update = Update(2, 1);
+  v1::ConfigUpdate update = Update(2, 1);
   AddTarget(update, "i-1", hangs.port())->set_state(v1::Target::STATE_GONE);
   controller.Send(update);
   update = Update(3, 2);
@@ -176,9 +169,8 @@ TEST(FallenTargetTest, ConnectsToAGoneOneThatIsRemovedEndAtOnce) {
   ScriptedTarget health(ScriptedTarget::Answers(""));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControlledFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
   v1::ConfigUpdate update = CheckedElsewhere(port, silent, health);
-  controller.Send(update);
+  controller.Begin(update);
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   std::vector<RawSocket> clients;
   for (int i = 0; i < 8; ++i) {  // of all workers

@@ -59,13 +59,10 @@ TEST(ListenersTest, RemovedListenerAnswersItsBacklog) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=1"});
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", target.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", target.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   auto waiting = FillBacklog(proxy, port);
-  update = Update(2, 1);
+  v1::ConfigUpdate update = Update(2, 1);
   update.add_removed_load_balancers("shop");
   controller.Send(update);
   proxy.Signal(SIGCONT);
@@ -83,10 +80,7 @@ TEST(ListenersTest, RemovedListenerOfAFullProxyAnswersItsClients) {
   const uint16_t port = FreePort();
   ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=1",
                           "--max-connections=" + std::to_string(kWaiting)});
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", target.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", target.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   std::vector<RawSocket> clients;
   for (int i = 0; i < kWaiting; ++i) {
@@ -98,7 +92,7 @@ TEST(ListenersTest, RemovedListenerOfAFullProxyAnswersItsClients) {
   proxy.Signal(SIGSTOP);
   for (RawSocket& client : clients) client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const auto waiting = FillBacklog(proxy, port);
-  update = Update(2, 1);
+  v1::ConfigUpdate update = Update(2, 1);
   update.add_removed_load_balancers("shop");
   controller.Send(update);
   proxy.Signal(SIGCONT);
@@ -112,10 +106,7 @@ TEST(ListenersTest, ATakenPortIsTriedAgain) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
   ListeningSocket taken = ListenOnLoopback(1);
   ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=2"});
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, taken.port);
-  AddTarget(update, "i-1", target.port());
-  controller.Send(update);
+  controller.Begin(First(taken.port, {{"i-1", target.port()}}));
   const v1::Ack ack = controller.ExpectAck(1);
   ASSERT_EQ(ack.listeners_size(), 1);
   EXPECT_EQ(ack.listeners(0).error(), "Address already in use");
@@ -155,16 +146,10 @@ TEST(ListenersTest, TheDrainBeginsWhenItsDelayIsOver) {
 TEST(ListenersTest, UpdateWhileDrainingOpensNone) {
   FakeController controller(1);
   std::atomic<bool> may_answer{false};
-  ScriptedTarget slow([&](const std::string&, RawSocket& connection) {
-    WaitUntil([&] { return may_answer.load(); });
-    return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
-  });
+  ScriptedTarget slow(ScriptedTarget::AnswersOnce(may_answer, "done"));
   const uint16_t port = FreePort();
   ProxyProcess proxy("", {"--controller=" + controller.address(), "--name=p1", "--workers=2"});
-  controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, port);
-  AddTarget(update, "i-1", slow.port());
-  controller.Send(update);
+  controller.Begin(First(port, {{"i-1", slow.port()}}));
   ASSERT_TRUE(controller.ExpectHealthy("i-1"));
   RawSocket busy = RawSocket::Connect(port);
   busy.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -173,7 +158,7 @@ TEST(ListenersTest, UpdateWhileDrainingOpensNone) {
   ASSERT_TRUE(WaitUntil([&] { return proxy.Admin("/readyz") == "draining\n"; }));
 
   const uint16_t other = FreePort();
-  update = Whole(2, other);
+  v1::ConfigUpdate update = Whole(2, other);
   AddTarget(update, "i-1", slow.port());
   controller.Send(update);
   const v1::Ack ack = controller.ExpectAck(2);

@@ -23,6 +23,13 @@ ScriptedTarget::Script ScriptedTarget::AnswersOnce(const std::atomic<bool>& may_
   };
 }
 
+ScriptedTarget::Script ScriptedTarget::NeverAnswers() {
+  return [](const std::string&, RawSocket& connection) {
+    connection.ReadToEnd();
+    return false;
+  };
+}
+
 ScriptedTarget::ScriptedTarget(Script script, SSL_CTX* tls)
     : script_(std::move(script)),
       tls_(tls),

@@ -21,19 +21,24 @@ void AddCertificate(v1::ConfigUpdate& update, const std::string& common_name) {
   certificate->set_private_key_pem(made.key_pem);
 }
 
+// One HTTPS listener that shows certificate `v1`.
+v1::ConfigUpdate Secured(uint16_t port) {
+  v1::ConfigUpdate update = Whole(1, port);
+  auto* listener = update.mutable_upserts()->mutable_load_balancers(0)->mutable_listeners(0);
+  listener->set_protocol(remuda::v1::PROTOCOL_HTTPS);
+  listener->add_certificates("web");
+  AddCertificate(update, "v1");
+  return update;
+}
+
 class TlsSwapTest : public ::testing::Test {
  protected:
   void Start() {
     port_ = FreePort();
     proxy_ = std::make_unique<ProxyProcess>("", ControllerFlags(controller_));
-    controller_.Expect([](const auto& m) { return m.has_hello(); });
-    v1::ConfigUpdate update = Whole(1, port_);
-    auto* listener = update.mutable_upserts()->mutable_load_balancers(0)->mutable_listeners(0);
-    listener->set_protocol(remuda::v1::PROTOCOL_HTTPS);
-    listener->add_certificates("web");
-    AddCertificate(update, "v1");
+    v1::ConfigUpdate update = Secured(port_);
     AddTarget(update, "i-1", target_.port());
-    controller_.Send(update);
+    controller_.Begin(update);
     controller_.ExpectAck(1);
     ASSERT_TRUE(controller_.ExpectHealthy("i-1"));
   }
@@ -112,14 +117,8 @@ TEST_F(TlsSwapTest, ResumesSessionsOfOtherProxiesWithTheControllersKeys) {
   FakeController twin_controller(1);
   std::vector<std::string> flags = ControllerFlags(twin_controller);
   ProxyProcess twin("", flags);
-  twin_controller.Expect([](const auto& m) { return m.has_hello(); });
-  v1::ConfigUpdate update = Whole(1, FreePort());
-  auto* listener = update.mutable_upserts()->mutable_load_balancers(0)->mutable_listeners(0);
-  listener->set_protocol(remuda::v1::PROTOCOL_HTTPS);
-  listener->add_certificates("web");
-  AddCertificate(update, "v1");
-  const auto twin_port = static_cast<uint16_t>(listener->port());
-  twin_controller.Send(update);
+  const uint16_t twin_port = FreePort();
+  twin_controller.Begin(Secured(twin_port));
   twin_controller.ExpectAck(1);
   // Whether a session of this proxy is resumed by the twin.
   const auto is_shared = [&] {

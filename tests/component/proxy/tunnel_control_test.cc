@@ -15,11 +15,10 @@ struct Connected {
   explicit Connected(uint16_t target_port, int64_t delay_seconds = 300,
                      remuda::v1::WebSocketClose close = remuda::v1::WEB_SOCKET_CLOSE_UNSPECIFIED)
       : port(FreePort()), proxy("", ControllerFlags(controller)) {
-    controller.Expect([](const auto& m) { return m.has_hello(); });
     v1::ConfigUpdate update = Whole(1, port, delay_seconds);
     update.mutable_upserts()->mutable_target_groups(0)->set_web_socket_close(close);
     AddTarget(update, "i-1", target_port);
-    controller.Send(update);
+    controller.Begin(update);
     controller.ExpectAck(1);
     EXPECT_TRUE(proxy.WaitReady() && proxy.WaitHealthy(1));
     client = RawSocket::Connect(port);
@@ -141,7 +140,6 @@ TEST(TunnelControlTest, TcpConnectionsOfADrainingTargetGoOnUntilTheDelayIsOver) 
   FakeController controller(1);
   const uint16_t port = FreePort();
   ProxyProcess proxy("", ControllerFlags(controller));
-  controller.Expect([](const auto& m) { return m.has_hello(); });
   v1::ConfigUpdate update = Whole(1, port, 1);
   update.mutable_upserts()->mutable_load_balancers(0)->mutable_listeners(0)->set_protocol(
       remuda::v1::PROTOCOL_TCP);
@@ -149,7 +147,7 @@ TEST(TunnelControlTest, TcpConnectionsOfADrainingTargetGoOnUntilTheDelayIsOver) 
   group->set_protocol(remuda::v1::PROTOCOL_TCP);
   group->mutable_health_check()->clear_path();
   AddTarget(update, "i-1", target.port());
-  controller.Send(update);
+  controller.Begin(update);
   controller.ExpectAck(1);
   // Not by its report, which may come before the acknowledgement.
   ASSERT_TRUE(proxy.WaitReady() && proxy.WaitHealthy(1));

@@ -2,6 +2,7 @@
 // by id.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,14 @@ inline v1::ConfigUpdate Whole(int64_t sequence, uint16_t listen_port, int64_t de
   group->mutable_deregistration_delay()->set_seconds(delay_seconds);
   group->mutable_health_check()->set_path("/health");
   group->mutable_health_check()->mutable_interval()->set_nanos(100000000);
+  return update;
+}
+
+// The first of a session, with these targets.
+inline v1::ConfigUpdate First(uint16_t listen_port, const std::map<std::string, uint16_t>& targets,
+                              int64_t delay_seconds = 300) {
+  v1::ConfigUpdate update = Whole(1, listen_port, delay_seconds);
+  for (const auto& [id, port] : targets) AddTarget(update, id, port);
   return update;
 }
 

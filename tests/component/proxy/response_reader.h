@@ -11,10 +11,10 @@
 namespace remuda::proxy::testing {
 
 // The method of Frame is the status, its target is empty.
-class ResponseReader {
+class ResponseReader : MessageReader {
  public:
   explicit ResponseReader(const ResponseStream& stream)
-      : bytes_(stream.bytes), heads_(stream.heads) {}
+      : MessageReader(stream.bytes), heads_(stream.heads) {}
 
   StreamView Read() {
     while (at_ < bytes_.size() && TakeResponse()) {
@@ -24,11 +24,6 @@ class ResponseReader {
   }
 
  private:
-  bool Refuse(http::Reason reason) {
-    view_.reason = reason;
-    return false;
-  }
-
   // False: the proxy takes no further response of this connection.
   bool TakeResponse() {
     http::ResponseParser parser;
@@ -49,31 +44,15 @@ class ResponseReader {
       return Refuse(http::Reason::kTargetUnaskedUpgrade);
     at_ += parser.head_size();
     Frame frame{std::to_string(head.status), "", ""};
-    if (!TakeBody(framing, frame.body)) return false;
+    if (framing.kind == http::BodyKind::kUntilClose) {
+      frame.body = bytes_.substr(at_);
+      at_ = bytes_.size();
+    } else if (!TakeBody(framing, frame.body)) {
+      return false;
+    }
     Forward(head, framing, parser.head_size(), frame.body);
     view_.frames.push_back(std::move(frame));
     return framing.keep_alive && head.status != 101;
-  }
-
-  bool TakeBody(const http::Framing& framing, std::string& body) {
-    if (framing.kind == http::BodyKind::kUntilClose) {
-      body = bytes_.substr(at_);
-      at_ = bytes_.size();
-    } else if (framing.kind == http::BodyKind::kLength) {
-      view_.wants_more = framing.length > bytes_.size() - at_;
-      if (view_.wants_more) return false;
-      body = bytes_.substr(at_, static_cast<size_t>(framing.length));
-      at_ += body.size();
-    } else if (framing.kind == http::BodyKind::kChunked) {
-      http::ChunkDecoder decoder;
-      body.resize(bytes_.size() - at_);
-      const auto result = decoder.Decode(bytes_.data() + at_, body.size(), body.data());
-      body.resize(result.produced);
-      view_.wants_more = !decoder.done() && decoder.reason() == http::Reason::kNone;
-      if (!decoder.done()) return Refuse(decoder.reason());
-      at_ += result.consumed;
-    }
-    return true;
   }
 
   // As the session writes it; the client's connection goes on whatever the target's does.
@@ -91,24 +70,12 @@ class ResponseReader {
     std::string out(http::MaxForwardedHeadBytes(head_size), '\0');
     out.resize(http::WriteResponseHead(head, style, out.data(), out.size()));
     view_.forwarded += out;
-    if (style.kind == http::BodyKind::kChunked) {
-      char line[http::kMaxChunkHeadBytes];
-      if (!body.empty()) {
-        view_.forwarded.append(line, http::WriteChunkHead(body.size(), line));
-        view_.forwarded += body + "\r\n";
-      }
-      view_.forwarded += "0\r\n\r\n";
-    } else {
-      view_.forwarded += body;
-    }
+    ForwardBody(style.kind, body);
     view_.forwarded_frames.push_back({std::to_string(head.status), "", body});
   }
 
-  std::string bytes_;  // the parser works in place
   const uint8_t heads_;
-  size_t at_ = 0;
   size_t finals_ = 0;
-  StreamView view_;
 };
 
 inline StreamView ReadResponses(const ResponseStream& stream) {

@@ -31,42 +31,17 @@ struct StreamView {
   http::Reason reason = http::Reason::kNone;  // why the stream was refused behind its frames
 };
 
-class StreamReader {
- public:
-  StreamReader(const std::string& stream, http::DesyncMode mode) : bytes_(stream), mode_(mode) {}
+// What both directions have in common.
+class MessageReader {
+ protected:
+  explicit MessageReader(const std::string& stream) : bytes_(stream) {}
 
-  StreamView Read() {
-    while (at_ < bytes_.size() && TakeRequest()) {
-    }
-    if (at_ == bytes_.size()) view_.wants_more = true;
-    return std::move(view_);
-  }
-
- private:
   bool Refuse(http::Reason reason) {
     view_.reason = reason;
     return false;
   }
 
-  // False: the proxy takes no further request of this connection.
-  bool TakeRequest() {
-    http::RequestParser parser;
-    http::RequestHead head;
-    const auto status = parser.Parse(bytes_.data() + at_, bytes_.size() - at_, head);
-    if (status == http::ParseStatus::kNeedMore) view_.wants_more = true;
-    if (status != http::ParseStatus::kDone) return Refuse(parser.reason());
-    Frame frame{std::string(head.method_name), std::string(head.target), ""};
-    http::Framing framing;
-    auto reason = http::DecideRequestFraming(head, framing, mode_);
-    if (reason == http::Reason::kNone) reason = http::CanonicalizeTarget(head, mode_);
-    if (reason != http::Reason::kNone) return Refuse(reason);
-    at_ += parser.head_size();
-    if (!TakeBody(framing, frame.body)) return false;
-    Forward(head, framing, parser.head_size(), frame);
-    view_.frames.push_back(std::move(frame));
-    return framing.keep_alive;
-  }
-
+  // Of a length or in chunks. False: it is refused, or not whole.
   bool TakeBody(const http::Framing& framing, std::string& body) {
     if (framing.kind == http::BodyKind::kLength) {
       view_.wants_more = framing.length > bytes_.size() - at_;
@@ -86,6 +61,57 @@ class StreamReader {
   }
 
   // As the session writes it.
+  void ForwardBody(http::BodyKind kind, const std::string& body) {
+    if (kind == http::BodyKind::kChunked) {
+      char line[http::kMaxChunkHeadBytes];
+      if (!body.empty()) {
+        view_.forwarded.append(line, http::WriteChunkHead(body.size(), line));
+        view_.forwarded += body + "\r\n";
+      }
+      view_.forwarded += "0\r\n\r\n";
+    } else {
+      view_.forwarded += body;
+    }
+  }
+
+  std::string bytes_;  // the parser works in place
+  size_t at_ = 0;
+  StreamView view_;
+};
+
+class StreamReader : MessageReader {
+ public:
+  StreamReader(const std::string& stream, http::DesyncMode mode)
+      : MessageReader(stream), mode_(mode) {}
+
+  StreamView Read() {
+    while (at_ < bytes_.size() && TakeRequest()) {
+    }
+    if (at_ == bytes_.size()) view_.wants_more = true;
+    return std::move(view_);
+  }
+
+ private:
+  // False: the proxy takes no further request of this connection.
+  bool TakeRequest() {
+    http::RequestParser parser;
+    http::RequestHead head;
+    const auto status = parser.Parse(bytes_.data() + at_, bytes_.size() - at_, head);
+    if (status == http::ParseStatus::kNeedMore) view_.wants_more = true;
+    if (status != http::ParseStatus::kDone) return Refuse(parser.reason());
+    Frame frame{std::string(head.method_name), std::string(head.target), ""};
+    http::Framing framing;
+    auto reason = http::DecideRequestFraming(head, framing, mode_);
+    if (reason == http::Reason::kNone) reason = http::CanonicalizeTarget(head, mode_);
+    if (reason != http::Reason::kNone) return Refuse(reason);
+    at_ += parser.head_size();
+    if (!TakeBody(framing, frame.body)) return false;
+    Forward(head, framing, parser.head_size(), frame);
+    view_.frames.push_back(std::move(frame));
+    return framing.keep_alive;
+  }
+
+  // As the session writes it.
   void Forward(const http::RequestHead& head, const http::Framing& framing, size_t head_size,
                const Frame& frame) {
     std::string out(http::MaxForwardedHeadBytes(head_size), '\0');
@@ -96,24 +122,12 @@ class StreamReader {
                                        .new_trace_id = "1-5759e988-bd862e3fe1be46a994272793"},
                                       out.data(), out.size()));
     view_.forwarded += out;
-    if (framing.kind == http::BodyKind::kChunked) {
-      char line[http::kMaxChunkHeadBytes];
-      if (!frame.body.empty()) {
-        view_.forwarded.append(line, http::WriteChunkHead(frame.body.size(), line));
-        view_.forwarded += frame.body + "\r\n";
-      }
-      view_.forwarded += "0\r\n\r\n";
-    } else {
-      view_.forwarded += frame.body;
-    }
+    ForwardBody(framing.kind, frame.body);
     const std::string query = head.has_query ? "?" + std::string(head.query) : "";
     view_.forwarded_frames.push_back({frame.method, std::string(head.path) + query, frame.body});
   }
 
-  std::string bytes_;  // the parser works in place
   const http::DesyncMode mode_;
-  size_t at_ = 0;
-  StreamView view_;
 };
 
 inline StreamView ReadStream(const std::string& stream,

@@ -13,34 +13,34 @@
 
 namespace remuda::proxy::testing {
 
+// Connections that fill the backlog of 0 of who listens on `port`.
+inline std::vector<RawSocket> Fillers(uint16_t port) {
+  // It holds one; some more, should a kernel round it up.
+  constexpr int kFillers = 8;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  std::vector<RawSocket> fillers;
+  for (int i = 0; i < kFillers; ++i) {
+    fillers.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    connect(fillers.back().fd(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
+  return fillers;
+}
+
 class SilentTarget {
  public:
-  SilentTarget() {
-    const ListeningSocket listening = ListenOnLoopback(0);
-    listen_fd_ = listening.fd;
-    port_ = listening.port;
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port_);
-    // A backlog of 0 holds one connection; some more, should a kernel round it up.
-    for (int i = 0; i < kFillers; ++i) {
-      fillers_.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      connect(fillers_.back().fd(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-    }
-  }
+  SilentTarget() : listening_(ListenOnLoopback(0)), fillers_(Fillers(listening_.port)) {}
   SilentTarget(const SilentTarget&) = delete;
   SilentTarget& operator=(const SilentTarget&) = delete;
-  ~SilentTarget() { close(listen_fd_); }
+  ~SilentTarget() { close(listening_.fd); }
 
-  uint16_t port() const { return port_; }
+  uint16_t port() const { return listening_.port; }
 
  private:
-  static constexpr int kFillers = 8;
-
-  int listen_fd_ = -1;
-  uint16_t port_ = 0;
-  std::vector<RawSocket> fillers_;
+  const ListeningSocket listening_;
+  const std::vector<RawSocket> fillers_;
 };
 
 }  // namespace remuda::proxy::testing

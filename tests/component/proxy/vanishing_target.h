@@ -2,8 +2,6 @@
 // host that is gone, or a silent_target.h.
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "tests/component/proxy/raw_socket.h"
+#include "tests/component/proxy/silent_target.h"
 
 namespace remuda::proxy::testing {
 
@@ -35,19 +34,10 @@ class VanishingTarget {
   void Vanish() {
     StopServing();
     listen(listen_fd_, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port_);
-    // A backlog of 0 holds one connection; some more, should a kernel round it up.
-    for (int i = 0; i < kFillers; ++i) {
-      fillers_.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      connect(fillers_.back().fd(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-    }
+    fillers_ = Fillers(port_);
   }
 
  private:
-  static constexpr int kFillers = 8;
   static constexpr int kPollMs = 20;
 
   void StopServing() {

@@ -32,6 +32,19 @@ struct Session {
   std::map<int64_t, int64_t> commits;  // by number, what the view covers
   absl::Time last_contact = absl::InfinitePast();
   absl::Time opened = absl::InfinitePast();
+
+  void Open(absl::Time now) {
+    open = true;
+    opened = now;
+    sent = acked = 0;
+    commits.clear();
+  }
+  void Break(absl::Time now) {
+    open = false;
+    up.Break();
+    down.Break();
+    last_contact = now;
+  }
 };
 
 class Cluster {

@@ -50,10 +50,7 @@ void Cluster::WireProxy(ProxyPart& part) {
 void Cluster::Connect(HostPart& part) {
   auto& session = *part.session;
   if (session.open || !running_) return;
-  session.open = true;
-  session.opened = scheduler_.now();
-  session.sent = session.acked = 0;
-  session.commits.clear();
+  session.Open(scheduler_.now());
   part.host->has_session = true;
   std::map<std::string, agent::v1::InstanceStatus, std::less<>> all;
   for (const auto& [id, process] : part.host->processes()) all[id] = process.status;
@@ -75,10 +72,7 @@ void Cluster::Connect(HostPart& part) {
 void Cluster::Connect(ProxyPart& part) {
   auto& session = *part.session;
   if (session.open || !running_) return;
-  session.open = true;
-  session.opened = scheduler_.now();
-  session.sent = session.acked = 0;
-  session.commits.clear();
+  session.Open(scheduler_.now());
   part.proxy->has_session = true;
   session.up.Send([this, &part, health = part.proxy->health(), busy = part.proxy->Busy()] {
     auto& seen = seen_.proxies[part.proxy->name()];
@@ -95,10 +89,7 @@ void Cluster::Connect(ProxyPart& part) {
 void Cluster::Break(HostPart& part) {
   auto& session = *part.session;
   if (!session.open) return;
-  session.open = false;
-  session.up.Break();
-  session.down.Break();
-  session.last_contact = scheduler_.now();
+  session.Break(scheduler_.now());
   part.host->LoseSession();
   seen_.hosts[part.host->name()].connected = false;
   seen_.hosts[part.host->name()].last_seen = scheduler_.now();
@@ -108,10 +99,7 @@ void Cluster::Break(HostPart& part) {
 void Cluster::Break(ProxyPart& part) {
   auto& session = *part.session;
   if (!session.open) return;
-  session.open = false;
-  session.up.Break();
-  session.down.Break();
-  session.last_contact = scheduler_.now();
+  session.Break(scheduler_.now());
   part.proxy->has_session = false;
   seen_.proxies[part.proxy->name()].connected = false;
   seen_.proxies[part.proxy->name()].last_seen = scheduler_.now();

@@ -108,6 +108,20 @@ class Deploy : public ::testing::Test, public World {
     }
     return out;
   }
+  // blue-1 has been rolled back, and blue-2 begins.
+  void Supersede(int version) {
+    Edit<v1::Deployment>("blue-1", [&](auto& row) {
+      row.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+      *row.mutable_end_time() = ToProto(now);
+    });
+    v1::Deployment next = Row();
+    next.set_name("deployments/blue-2");
+    next.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+    next.mutable_to()->set_version(version);
+    next.clear_activity();
+    next.clear_end_time();
+    Put("blue-2", next);
+  }
   void Rollback() {
     Edit<v1::Deployment>("blue-1", [&](auto& row) {
       row.set_phase(row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING

@@ -308,17 +308,7 @@ TEST_F(Deploy, WithNothingDesiredItGoesThroughOnConfirmationAlone) {
 TEST_F(Deploy, InstancesOfASupersededDeploymentAreDrainedAndNeverServe) {
   Create(2);
   NewOnesAreHealthy();
-  Edit<v1::Deployment>("blue-1", [&](auto& row) {
-    row.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
-    *row.mutable_end_time() = ToProto(now);
-  });
-  v1::Deployment next = Row();
-  next.set_name("deployments/blue-2");
-  next.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
-  next.mutable_to()->set_version(3);
-  next.clear_activity();
-  next.clear_end_time();
-  Put("blue-2", next);
+  Supersede(3);
   EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 1}, {"blue/shop:2", 0}}));
   Step();
   EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_DRAINING), SizeIs(2));

@@ -280,17 +280,7 @@ TEST_F(TwoBalancers, TheProxiesOfAGroupAreJudgedTogether) {
 TEST_F(Silent, BackToWhatServes) {
   Create(2);
   NewOnesAreHealthy();
-  Edit<v1::Deployment>("blue-1", [&](auto& row) {
-    row.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
-    *row.mutable_end_time() = ToProto(now);
-  });
-  v1::Deployment next = Row();
-  next.set_name("deployments/blue-2");
-  next.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
-  next.mutable_to()->set_version(1);
-  next.clear_activity();
-  next.clear_end_time();
-  Put("blue-2", next);
+  Supersede(1);
   const auto serving = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE);
   Killed(serving[0]);
   Step();

@@ -9,31 +9,10 @@
 
 #include "controller/controller.h"
 #include "remuda/proxy/v1/proxy.pb.h"
+#include "tests/unit/controller/engine_seams.h"
 
 namespace remuda {
 namespace {
-
-class HandClock final : public Clock {
- public:
-  absl::Time Now() const override { return now; }
-  absl::Time now = absl::FromUnixSeconds(1'000'000);
-};
-
-class HeldCommitter final : public Committer {
- public:
-  void Begin(std::shared_ptr<const core::Changes>, Done done) override { done_ = std::move(done); }
-  // Ends the commit under way, if there is one. Whether there was.
-  bool Finish() {
-    if (!done_) return false;
-    const Done done = std::exchange(done_, nullptr);
-    done(++commits_);
-    return true;
-  }
-
- private:
-  Done done_;
-  int64_t commits_ = 1;
-};
 
 // The other end of a session: what came last.
 class FakeStream final : public Stream {
@@ -105,9 +84,8 @@ class ControllerTest : public testing::Test {
   }
   // Until nothing is left to decide or to publish.
   void Turns() {
-    do {
-      controller_.Turn();
-    } while (committer_.Finish());
+    for (controller_.Turn(); committer_.has_work(); controller_.Turn())
+      committer_.Finish(++commits_);
     controller_.Turn();
   }
   template <class Edit>
@@ -128,6 +106,7 @@ class ControllerTest : public testing::Test {
 
   HandClock clock_;
   HeldCommitter committer_;
+  int64_t commits_ = 1;
   Metrics metrics_;
   Loop loop_{clock_, metrics_};
   Controller controller_{{.identity = {.cluster_id = "c", .epoch = 1},

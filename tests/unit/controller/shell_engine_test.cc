@@ -7,38 +7,11 @@
 #include <vector>
 
 #include "common/status.h"
-#include "controller/engine.h"
 #include "controller/limits.h"
+#include "tests/unit/controller/engine_seams.h"
 
 namespace remuda {
 namespace {
-
-class HandClock final : public Clock {
- public:
-  absl::Time Now() const override { return now; }
-  absl::Time now = absl::FromUnixSeconds(1'000'000);
-};
-
-// Holds what the engine wants to commit until the test says how it ended.
-class HeldCommitter final : public Committer {
- public:
-  void Begin(std::shared_ptr<const core::Changes> changes, Done done) override {
-    ASSERT_FALSE(done_) << "two commits at once";
-    changes_ = std::move(changes);
-    done_ = std::move(done);
-  }
-  bool has_work() const { return static_cast<bool>(done_); }
-  size_t rows() const { return changes_->edits.size(); }
-  void Finish(absl::StatusOr<int64_t> outcome) {
-    const Done done = std::move(done_);
-    done_ = nullptr;
-    done(std::move(outcome));
-  }
-
- private:
-  std::shared_ptr<const core::Changes> changes_;
-  Done done_;
-};
 
 class EngineTest : public testing::Test {
  protected:

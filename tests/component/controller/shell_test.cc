@@ -1,13 +1,10 @@
 // What strangers can do to the real controller: cancel, crowd, send too much, send what is none;
 // and what it says of itself then.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -18,44 +15,18 @@
 #include "remuda/v1/load_balancer.grpc.pb.h"
 #include "tests/component/controller/cluster_fixture.h"
 #include "tests/component/controller/tar.h"
+#include "tests/local_client.h"
 
 namespace remuda {
 namespace {
 
 using testing::HasSubstr;
 
-// A TCP connection that says nothing.
-class Idle {
- public:
-  explicit Idle(const std::string& address) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  }
-  Idle(const Idle&) = delete;
-  Idle& operator=(const Idle&) = delete;
-  ~Idle() { close(fd_); }
-  int fd() const { return fd_; }
-
- private:
-  const int fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-};
-
 class ShellTest : public ClusterTest {
  protected:
   // What an admin page answers, head and body.
   std::string Page(const std::string& path) const {
-    const Idle connection(controller_.http_address());
-    const std::string request = "GET " + path + " HTTP/1.1\r\n\r\n";
-    EXPECT_EQ(send(connection.fd(), request.data(), request.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(request.size()));
-    std::string answer;
-    char buffer[4096];
-    for (ssize_t n; (n = recv(connection.fd(), buffer, sizeof buffer, 0)) > 0;)
-      answer.append(buffer, static_cast<size_t>(n));
-    return answer;
+    return LocalClient(controller_.http_address()).Talk("GET " + path + " HTTP/1.1\r\n\r\n");
   }
   bool IsReady() const { return Page("/readyz").rfind("HTTP/1.1 200", 0) == 0; }
 
@@ -139,9 +110,9 @@ TEST_F(ShellTest, OutOfDescriptorsItSaysSoAndBeginsAgain) {
   low.rlim_cur = open + 10;
   ASSERT_EQ(prlimit(controller_.pid(), RLIMIT_NOFILE, &low, nullptr), 0);
   {
-    std::vector<std::unique_ptr<Idle>> crowd;
+    std::vector<std::unique_ptr<LocalClient>> crowd;
     for (int i = 0; i < 120; ++i)
-      crowd.push_back(std::make_unique<Idle>(controller_.grpc_address()));
+      crowd.push_back(std::make_unique<LocalClient>(controller_.grpc_address()));
     // More descriptors for the admin page, which needs one; the API's were used up already.
     EXPECT_TRUE(WaitUntil([&] {
       return controller_.Log().find("connections to " + controller_.grpc_address() + " wait") !=

@@ -1,35 +1,21 @@
 #include "common/admin_http.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "tests/local_client.h"
+
 namespace remuda {
 namespace {
 
-// Sends `request` as it is and returns everything that comes back until the server closes.
 std::string Talk(uint16_t port, const std::string& request) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  EXPECT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL),
-            static_cast<ssize_t>(request.size()));
-  std::string answer;
-  char buffer[4096];
-  for (ssize_t n; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;)
-    answer.append(buffer, static_cast<size_t>(n));
-  close(fd);
-  return answer;
+  return LocalClient(port).Talk(request);
 }
 
 TEST(AdminHttp, AnswersByTable) {
@@ -71,42 +57,24 @@ TEST(AdminHttp, ASilentClientDoesNotBlockOthers) {
   AdminHttp server({});
   server.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
   ASSERT_TRUE(server.Start().ok());
-  const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(server.port());
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(connect(silent, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  const LocalClient silent(server.port());
   EXPECT_NE(Talk(server.port(), "GET /healthz HTTP/1.1\r\n\r\n").find("ok"), std::string::npos);
-  close(silent);
-}
-
-// A connection that says nothing.
-int Connect(uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  return fd;
 }
 
 TEST(AdminHttp, TheOldestIdleConnectionMakesRoom) {
   AdminHttp server({});
   server.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
   ASSERT_TRUE(server.Start().ok());
-  std::vector<int> idle;
+  std::vector<std::unique_ptr<LocalClient>> idle;
   for (size_t i = 0; i < 3 * AdminHttp::kMaxConnections; ++i)
-    idle.push_back(Connect(server.port()));
+    idle.push_back(std::make_unique<LocalClient>(server.port()));
   // Before: answered only when the first idle ones had met their timeout.
   EXPECT_NE(Talk(server.port(), "GET /healthz HTTP/1.1\r\n\r\n").find("ok"), std::string::npos);
   // The last of them is still there: nothing is to be read, and its end neither.
   char byte = 0;
-  EXPECT_EQ(recv(idle.back(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(recv(idle.back()->fd(), &byte, 1, MSG_DONTWAIT), -1);
   EXPECT_EQ(errno, EAGAIN);
-  EXPECT_EQ(recv(idle.front(), &byte, 1, 0), 0) << "the first made room";
-  for (const int fd : idle) close(fd);
+  EXPECT_EQ(recv(idle.front()->fd(), &byte, 1, 0), 0) << "the first made room";
 }
 
 TEST(AdminHttp, StartSaysWhatIsWrong) {

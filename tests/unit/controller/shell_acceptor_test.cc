@@ -1,37 +1,19 @@
 // Accepting within a bound of descriptors, and after it was met.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <mutex>
 #include <vector>
 
 #include "controller/acceptor.h"
+#include "tests/local_client.h"
 #include "tests/wait.h"
 
 namespace remuda {
 namespace {
 
 using testing::HasSubstr;
-
-class Client {
- public:
-  explicit Client(const std::string& address) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-  ~Client() { close(fd_); }
-
- private:
-  const int fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-};
 
 // What was accepted.
 class Accepted {
@@ -59,10 +41,10 @@ class Accepted {
 TEST(AcceptorTest, BeyondItsBoundConnectionsWaitUntilThereIsRoom) {
   auto acceptor = Acceptor::Listen({.address = "127.0.0.1", .port = 0, .is_loopback = true});
   ASSERT_TRUE(acceptor.ok()) << acceptor.status();
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<LocalClient>> clients;
   constexpr size_t kClients = 20;
   for (size_t i = 0; i < kClients; ++i)
-    clients.push_back(std::make_unique<Client>((*acceptor)->address()));
+    clients.push_back(std::make_unique<LocalClient>((*acceptor)->address()));
   Metrics metrics;
   Accepted accepted;
   const size_t bound = CountDescriptors() + kClients / 2;

@@ -1,6 +1,7 @@
 // The real remuda-agent and a fake controller that serves one image.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,15 @@ class AgentTest : public AgentHarness {
     return controller_.WaitState(id, v1::PROCESS_STATE_RUNNING);
   }
   bool Exited(const std::string& id) { return controller_.WaitState(id, v1::PROCESS_STATE_EXITED); }
+  // Kills the shim of an instance that runs. The record of its run.
+  std::optional<Record> KillShim(const std::string& id) const {
+    const fs::path dir = data_ / "instances" / id;
+    auto run = Record::ReadFrom((dir / "run").string());
+    const auto running = Record::ReadFrom((dir / "running").string());
+    if (!running) return std::nullopt;
+    kill(static_cast<pid_t>(running->Number(key::kShimPid)), SIGKILL);
+    return run;
+  }
 
   // The whole log of an instance, through the stream.
   std::string Log(const std::string& id) {

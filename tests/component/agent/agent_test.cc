@@ -234,10 +234,8 @@ TEST_F(AgentTest, AShimKilledIsNoticedAndItsTreeEnded) {
   Begin();
   controller_.Assign({Shell("i-a", "(while :; do sleep 0.05; done) & echo up; exec sleep 1000")});
   ASSERT_TRUE(Running("i-a"));
-  const auto run = Record::ReadFrom((data_ / "instances/i-a/run").string());
-  const auto running = Record::ReadFrom((data_ / "instances/i-a/running").string());
-  ASSERT_TRUE(run && running);
-  kill(static_cast<pid_t>(running->Number(key::kShimPid)), SIGKILL);
+  const auto run = KillShim("i-a");
+  ASSERT_TRUE(run);
   ASSERT_TRUE(Exited("i-a") || controller_.WaitState("i-a", v1::PROCESS_STATE_FAILED));
   EXPECT_NE(controller_.Status("i-a").message().find("shim was killed"), std::string::npos);
   EXPECT_TRUE(WaitUntil([&] { return ProcessesOfRun(run->Text(key::kRunId)).empty(); }));

@@ -261,10 +261,8 @@ TEST_F(AgentTest, NoCgroupOfAnEndedRunStays) {
   Begin();
   controller_.Assign({Shell("i-a", "(while :; do sleep 0.05; done) & echo up; exec sleep 1000")});
   ASSERT_TRUE(Running("i-a"));
-  const auto run = Record::ReadFrom((data_ / "instances/i-a/run").string());
-  const auto running = Record::ReadFrom((data_ / "instances/i-a/running").string());
-  ASSERT_TRUE(run && running);
-  kill(static_cast<pid_t>(running->Number(key::kShimPid)), SIGKILL);
+  const auto run = KillShim("i-a");
+  ASSERT_TRUE(run);
   ASSERT_TRUE(Exited("i-a"));
   for (const std::string& cgroup : run->All(key::kCgroup))
     EXPECT_TRUE(WaitUntil([&] { return !fs::exists(cgroup); })) << cgroup;

@@ -55,15 +55,29 @@ class ImageCacheTest : public testing::Test {
     const fs::path dir = root_ / ("src-" + std::to_string(source_.images.size()));
     fs::create_directories(dir / "sub");
     std::ofstream(dir / "sub/file") << content;
-    const auto packed = PackDirectory(dir, dir.string() + ".tar");
-    EXPECT_TRUE(packed.ok());
-    source_.images["sha256:" + packed->sha256] = *ReadWholeFile(dir.string() + ".tar");
-    return "sha256:" + packed->sha256;
+    return Add(dir);
+  }
+  // An image of two files of 600 bytes: it is smaller than its content.
+  std::string AddBomb() {
+    const fs::path dir = root_ / "bomb";
+    fs::create_directories(dir);
+    for (const char* name : {"a", "b"}) std::ofstream(dir / name) << std::string(600, 'x');
+    return Add(dir);
   }
   ImageCache::Options Options() { return {.directory = root_ / "cache"}; }
 
   fs::path root_;
   FakeSource source_;
+
+ private:
+  std::string Add(const fs::path& dir) {
+    const std::string archive = dir.string() + ".tar";
+    const auto packed = PackDirectory(dir, archive);
+    EXPECT_TRUE(packed.ok());
+    std::string digest = "sha256:" + packed->sha256;
+    source_.images[digest] = *ReadWholeFile(archive);
+    return digest;
+  }
 };
 
 TEST_F(ImageCacheTest, FetchesOnceAndResumes) {
@@ -101,16 +115,7 @@ TEST_F(ImageCacheTest, WhatIsWrongIsSaidAndLeavesNothing) {
 }
 
 TEST_F(ImageCacheTest, ARefusedArchiveLeavesNothingAndIsNotFetchedAgain) {
-  std::string digest;
-  {
-    const fs::path dir = root_ / "bomb";
-    fs::create_directories(dir);
-    for (const char* name : {"a", "b"}) std::ofstream(dir / name) << std::string(600, 'x');
-    const auto packed = PackDirectory(dir, root_ / "bomb.tar");
-    ASSERT_TRUE(packed.ok());
-    digest = "sha256:" + packed->sha256;
-    source_.images[digest] = *ReadWholeFile((root_ / "bomb.tar").string());
-  }
+  const std::string digest = AddBomb();
   ImageCache cache({.directory = root_ / "cache", .limits = {.max_content_bytes = 1000}}, source_);
   ASSERT_TRUE(cache.Open().ok());
   for (int i = 0; i < 3; ++i) {
@@ -127,16 +132,7 @@ TEST_F(ImageCacheTest, ARefusedArchiveLeavesNothingAndIsNotFetchedAgain) {
 
 // All of it is judged before the first file is written.
 TEST_F(ImageCacheTest, NothingOfARefusedArchiveIsWritten) {
-  std::string digest;
-  {
-    const fs::path dir = root_ / "bomb";
-    fs::create_directories(dir);
-    for (const char* name : {"a", "b"}) std::ofstream(dir / name) << std::string(600, 'x');
-    const auto packed = PackDirectory(dir, root_ / "bomb.tar");
-    ASSERT_TRUE(packed.ok());
-    digest = "sha256:" + packed->sha256;
-    source_.images[digest] = *ReadWholeFile((root_ / "bomb.tar").string());
-  }
+  const std::string digest = AddBomb();
   ImageCache::Options options = Options();
   options.limits.max_content_bytes = 1000;
   int looks = 0;

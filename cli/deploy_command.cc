@@ -188,20 +188,6 @@ absl::StatusOr<std::string> FindDeployment(const ControllerClient& client,
   return FullName(KindId::kDeployment, *id);
 }
 
-ExitCode RunHistory(Context& context, const std::string& group) {
-  ListFilter filter;
-  if (!group.empty()) {
-    const auto id = ParseIdOf(KindId::kAutoScalingGroup, group);
-    if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
-    filter.of = FullName(KindId::kAutoScalingGroup, *id);
-  }
-  const ControllerClient client(context.settings);
-  const auto deployments = ListResources(client, KindId::kDeployment, filter);
-  if (!deployments.ok()) return Fail(context, deployments.status());
-  PrintResources(context, KindId::kDeployment, *deployments);
-  return ExitCode::kOk;
-}
-
 ExitCode RunStatus(Context& context, const SteerOptions& options) {
   InterruptFlag interrupt;
   const ControllerClient client(context.settings);
@@ -369,7 +355,9 @@ void AddDeploymentCommand(CLI::App& app, Context& context) {
         ->required(group_needed);
     AddOutputFlag(sub, context);
     SetExample(sub, absl::StrCat("remuda deployment ", name, " asg/blue"));
-    SetRun(sub, context, [&context, options] { return RunHistory(context, options->name); });
+    SetRun(sub, context, [&context, options] {
+      return ShowListOf(context, KindId::kDeployment, KindId::kAutoScalingGroup, options->name);
+    });
   };
   add_list("list", "Show deployments, the newest first", false);
   add_list("history", "Show those of a group, the newest first", true);

@@ -15,14 +15,6 @@
 namespace remuda::cli {
 namespace {
 
-ExitCode List(Context& context, KindId kind, const ListFilter& filter) {
-  const ControllerClient client(context.settings);
-  const auto list = ListResources(client, kind, filter);
-  if (!list.ok()) return Fail(context, list.status());
-  PrintResources(context, kind, *list);
-  return ExitCode::kOk;
-}
-
 struct ScaleOptions {
   std::string group;
   std::optional<int> min;
@@ -81,13 +73,7 @@ ExitCode RunScale(Context& context, const ScaleOptions& options) {
                 << ", max " << group->max() << std::endl;
     return ExitCode::kOk;
   }
-  // The answer to a write has no observations in it.
-  const auto seen = GetResource(client, KindId::kAutoScalingGroup, *id);
-  if (seen.ok()) {
-    PrintResource(context, KindId::kAutoScalingGroup, **seen);
-  } else {
-    PrintResource(context, KindId::kAutoScalingGroup, *group);
-  }
+  PrintAsRead(context, client, KindId::kAutoScalingGroup, *id, *group);
   return ExitCode::kOk;
 }
 
@@ -132,16 +118,6 @@ ExitCode ChangeTargets(Context& context, const TargetOptions& options, Method me
   return ExitCode::kOk;
 }
 
-ExitCode ListTargets(Context& context, const std::string& group) {
-  ListFilter filter;
-  if (!group.empty()) {
-    const auto id = ParseIdOf(KindId::kTargetGroup, group);
-    if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
-    filter.of = FullName(KindId::kTargetGroup, *id);
-  }
-  return List(context, KindId::kTarget, filter);
-}
-
 struct HostOptions {
   std::string name;
   WaitTime wait{0};  // drain
@@ -161,13 +137,7 @@ ExitCode ChangeHost(Context& context, const HostOptions& options, Method method)
     const ExitCode code = Await(context, options.wait, HostEmpty(client, *id));
     if (code != ExitCode::kOk) return code;
   }
-  // The answer to a write has no observations in it: without them a person reads "no instances".
-  const auto seen = GetResource(client, KindId::kHost, *id);
-  if (seen.ok()) {
-    PrintResource(context, KindId::kHost, **seen);
-  } else {
-    PrintResource(context, KindId::kHost, *host);
-  }
+  PrintAsRead(context, client, KindId::kHost, *id, *host);
   return ExitCode::kOk;
 }
 
@@ -182,12 +152,7 @@ struct InstanceOptions {
 ExitCode ListInstances(Context& context, const InstanceOptions& options) {
   ListFilter filter;
   filter.show_terminated = options.all;
-  if (!options.group.empty()) {
-    const auto id = ParseIdOf(KindId::kAutoScalingGroup, options.group);
-    if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
-    filter.of = FullName(KindId::kAutoScalingGroup, *id);
-  }
-  return List(context, KindId::kInstance, filter);
+  return ShowListOf(context, KindId::kInstance, KindId::kAutoScalingGroup, options.group, filter);
 }
 
 ExitCode RunTerminate(Context& context, const InstanceOptions& options) {
@@ -204,11 +169,8 @@ ExitCode RunTerminate(Context& context, const InstanceOptions& options) {
   if (options.wait > WaitTime(0)) {
     const ExitCode code = Await(context, options.wait, InstanceEnded(client, *id));
     if (code != ExitCode::kOk) return code;
-    const auto ended = GetResource(client, KindId::kInstance, *id);
-    if (ended.ok()) {
-      PrintResource(context, KindId::kInstance, **ended);
-      return ExitCode::kOk;
-    }
+    PrintAsRead(context, client, KindId::kInstance, *id, *instance);
+    return ExitCode::kOk;
   }
   PrintResource(context, KindId::kInstance, *instance);
   return ExitCode::kOk;
@@ -254,7 +216,9 @@ void AddTargetCommand(CLI::App& app, Context& context) {
   list->add_option("group", options->group, "The target group; none: all");
   AddOutputFlag(list, context);
   SetExample(list, "remuda target list blue");
-  SetRun(list, context, [&context, options] { return ListTargets(context, options->group); });
+  SetRun(list, context, [&context, options] {
+    return ShowListOf(context, KindId::kTarget, KindId::kTargetGroup, options->group);
+  });
   SetExample(command, "remuda target register blue 10.0.0.1:8000\n  remuda target list tg/blue");
 }
 
@@ -264,7 +228,7 @@ void AddHostCommand(CLI::App& app, Context& context) {
   auto* list = command->add_subcommand("list", "Show all hosts");
   AddOutputFlag(list, context);
   SetExample(list, "remuda host list");
-  SetRun(list, context, [&context] { return List(context, KindId::kHost, {}); });
+  SetRun(list, context, [&context] { return ShowList(context, KindId::kHost, {}); });
   auto options = std::make_shared<HostOptions>();
   const auto add = [&](const char* verb, const char* help, auto run) {
     auto* sub = command->add_subcommand(verb, help);

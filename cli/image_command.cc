@@ -133,14 +133,6 @@ ExitCode RunCreate(Context& context, const ImageOptions& options) {
   return ExitCode::kOk;
 }
 
-ExitCode RunList(Context& context) {
-  const ControllerClient client(context.settings);
-  const auto images = ListResources(client, KindId::kImage, {});
-  if (!images.ok()) return Fail(context, images.status());
-  PrintResources(context, KindId::kImage, *images);
-  return ExitCode::kOk;
-}
-
 }  // namespace
 
 void AddImageCommand(CLI::App& app, Context& context) {
@@ -168,7 +160,7 @@ void AddImageCommand(CLI::App& app, Context& context) {
   auto* list = command->add_subcommand("list", "Show all images");
   AddOutputFlag(list, context);
   SetExample(list, "remuda image list");
-  SetRun(list, context, [&context] { return RunList(context); });
+  SetRun(list, context, [&context] { return ShowList(context, KindId::kImage, {}); });
   SetExample(command, "remuda image push shop-v1 ./shop");
 }
 

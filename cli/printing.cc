@@ -90,6 +90,30 @@ void PrintResource(Context& context, KindId kind, const Message& resource) {
   PrintResources(context, kind, {copy});
 }
 
+ExitCode ShowList(Context& context, KindId kind, const ListFilter& filter) {
+  const ControllerClient client(context.settings);
+  const auto list = ListResources(client, kind, filter);
+  if (!list.ok()) return Fail(context, list.status());
+  PrintResources(context, kind, *list);
+  return ExitCode::kOk;
+}
+
+ExitCode ShowListOf(Context& context, KindId kind, KindId of, const std::string& name,
+                    ListFilter filter) {
+  if (!name.empty()) {
+    const auto id = ParseIdOf(of, name);
+    if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
+    filter.of = FullName(of, *id);
+  }
+  return ShowList(context, kind, filter);
+}
+
+void PrintAsRead(Context& context, const ControllerClient& client, KindId kind,
+                 const std::string& id, const Message& answer) {
+  const auto seen = GetResource(client, kind, id);
+  PrintResource(context, kind, seen.ok() ? **seen : answer);
+}
+
 void PrintChanged(Context& context, KindId kind, const ResourceList& changed, bool with_headers) {
   if (!IsTable(context.output)) {
     for (const auto& resource : changed) PrintResource(context, kind, *resource);

@@ -11,6 +11,17 @@ namespace remuda::cli {
 void PrintResources(Context& context, KindId kind, const ResourceList& resources);
 // The same without brackets or dividers, for one.
 void PrintResource(Context& context, KindId kind, const google::protobuf::Message& resource);
+// Reads resources of a kind and prints them.
+ExitCode ShowList(Context& context, KindId kind, const ListFilter& filter);
+// Those of one resource of kind `of`, as the user names it; empty: all.
+ExitCode ShowListOf(Context& context, KindId kind, KindId of, const std::string& name,
+                    ListFilter filter = {});
+
+// What a write has changed, read again: its `answer` has no observations in it, without which a
+// person reads "no instances". The answer, if it cannot be read.
+void PrintAsRead(Context& context, const ControllerClient& client, KindId kind,
+                 const std::string& id, const google::protobuf::Message& answer);
+
 // What a watch has to say: rows that go on a table which was begun, or each as PrintResource.
 void PrintChanged(Context& context, KindId kind, const ResourceList& changed, bool with_headers);
 // Resources of several kinds, not as a table.

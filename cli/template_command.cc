@@ -96,14 +96,6 @@ ExitCode RunHistory(Context& context, const std::string& name) {
   return ExitCode::kOk;
 }
 
-ExitCode RunList(Context& context) {
-  const ControllerClient client(context.settings);
-  const auto templates = ListResources(client, KindId::kLaunchTemplate, {});
-  if (!templates.ok()) return Fail(context, templates.status());
-  PrintResources(context, KindId::kLaunchTemplate, *templates);
-  return ExitCode::kOk;
-}
-
 }  // namespace
 
 void AddTemplateCommand(CLI::App& app, Context& context) {
@@ -119,7 +111,7 @@ void AddTemplateCommand(CLI::App& app, Context& context) {
   auto* list = command->add_subcommand("list", "Show all launch templates");
   AddOutputFlag(list, context);
   SetExample(list, "remuda template list");
-  SetRun(list, context, [&context] { return RunList(context); });
+  SetRun(list, context, [&context] { return ShowList(context, KindId::kLaunchTemplate, {}); });
   SetExample(command, "remuda template history shop");
 }
 

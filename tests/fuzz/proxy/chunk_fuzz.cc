@@ -1,19 +1,16 @@
 // Chunked bodies: the first byte says how the rest is cut. Wherever it is cut the result is the
 // same, never more comes out than went in, and what came out survives being coded again.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "proxy/http/chunk_decoder.h"
 #include "proxy/http/head_writer.h"
+#include "tests/fuzz/require.h"
 
 namespace http = remuda::proxy::http;
+using remuda::Require;
 
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 struct Decoded {
   std::string body;

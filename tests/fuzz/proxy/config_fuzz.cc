@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -19,17 +18,15 @@
 #include "proxy/core/routing_table.h"
 #include "proxy/tls/compiler.h"
 #include "remuda/proxy/v1/proxy.pb.h"
+#include "tests/fuzz/require.h"
 #include "tests/unit/proxy/test_certificates.h"
 
 namespace proxy = remuda::proxy;
+using remuda::Require;
 
 namespace {
 
 using Table = std::shared_ptr<const proxy::RoutingTable>;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 struct Pem {
   std::string certificate;

@@ -1,18 +1,15 @@
 // Cookie fields, a line each: any bytes are some cookies or none, each a piece of its field, and
 // looking one up finds the first of its name.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "proxy/http/cookie.h"
+#include "tests/fuzz/require.h"
 
 namespace http = remuda::proxy::http;
+using remuda::Require;
 
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 bool IsWithin(std::string_view part, std::string_view whole) {
   return part.empty() ||

@@ -2,7 +2,6 @@
 // body. The text that is made of accepted ones is one head to the HTTP/1.1 parser, and says no more
 // than the fields did.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,16 +11,14 @@
 #include "proxy/http/head_parser.h"
 #include "proxy/http/http2_fields.h"
 #include "proxy/http/target.h"
+#include "tests/fuzz/require.h"
 
 namespace http = remuda::proxy::http;
+using remuda::Require;
 
 namespace {
 
 using FieldList = std::vector<std::pair<std::string, std::string>>;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 FieldList Split(std::string_view bytes) {
   FieldList fields;

@@ -1,20 +1,13 @@
 // The first bytes of a relayed connection: the verdict must not depend on how they were cut, and a
 // header that was understood is written so that it is understood in the same way.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "proxy/http/proxy_protocol.h"
+#include "tests/fuzz/require.h"
 
 namespace http = remuda::proxy::http;
-
-namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
+using remuda::Require;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const char* bytes = reinterpret_cast<const char*>(data);

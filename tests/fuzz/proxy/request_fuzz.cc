@@ -2,7 +2,6 @@
 // is forwarded must parse again to the same framing, and the verdict must not depend on how the
 // bytes were cut.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "proxy/http/chunk_decoder.h"
@@ -10,14 +9,12 @@
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
 #include "proxy/http/target.h"
+#include "tests/fuzz/require.h"
 
 namespace http = remuda::proxy::http;
+using remuda::Require;
 
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 // Parses `bytes`, `step` at a time. Returns whether a head was found and fills it.
 http::ParseStatus Parse(const std::string& bytes, size_t step, http::RequestParser& parser,

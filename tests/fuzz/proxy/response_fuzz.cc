@@ -1,21 +1,14 @@
 // A target's bytes: the first one chooses the request's method, the rest is the response.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "proxy/http/framing.h"
 #include "proxy/http/head_parser.h"
 #include "proxy/http/head_writer.h"
+#include "tests/fuzz/require.h"
 
 namespace http = remuda::proxy::http;
-
-namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
+using remuda::Require;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;

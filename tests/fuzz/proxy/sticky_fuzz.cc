@@ -2,22 +2,19 @@
 // its kind and its time only, and not once a character of it has changed.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
 #include "proxy/sticky_cookie.h"
+#include "tests/fuzz/require.h"
 
 namespace proxy = remuda::proxy;
+using remuda::Require;
 using Kind = proxy::StickyClaim::Kind;
 
 namespace {
 
 constexpr int64_t kNow = 1'700'000'000;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 }  // namespace
 

@@ -2,18 +2,15 @@
 // were looked at or skipped.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "proxy/http/websocket.h"
+#include "tests/fuzz/require.h"
 
 namespace http = remuda::proxy::http;
+using remuda::Require;
 
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void RequireSame(const http::WebSocketFrames& a, const http::WebSocketFrames& b) {
   Require(a.at_boundary() == b.at_boundary() && a.is_lost() == b.is_lost() &&

@@ -91,9 +91,7 @@ TEST(AllocationTest, ARequestOverTlsAllocatesNothing) {
   for (const bool is_http2 : {false, true}) {
     CountFile allocations;
     ScriptedTarget target(ScriptedTarget::Answers("hello"));
-    ProxyProcess proxy(TlsConfigFor({target.port()}, {{"web", certificate}}), {"--workers=1"});
-    ASSERT_TRUE(proxy.WaitReady());
-    ASSERT_TRUE(proxy.WaitHealthy(1));
+    ServingProxy proxy(TlsConfigFor({target.port()}, {{"web", certificate}}));
     RawSocket socket = ConnectTls(proxy.Port(), {.alpn = is_http2 ? "\x02h2" : ""});
     ASSERT_TRUE(socket.is_open());
     std::unique_ptr<Http2Client> client;

@@ -88,9 +88,7 @@ TEST(FailureTest, TruncatedBodyOfUnknownLengthResetsTheClient) {
     connection.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
     return false;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
   char bytes[4096];

@@ -18,9 +18,7 @@ constexpr const char* kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 // The other timeouts of clients are far longer than the test waits.
 TEST(IdleTest, AKeptConnectionOfAClientEnds) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "    clientKeepAlive: 1s\n"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "", "    clientKeepAlive: 1s\n"));
   RawSocket client = RawSocket::Connect(proxy.Port());
   for (int i = 0; i < 2; ++i) {  // it is kept first
     client.Send(kGet);
@@ -38,9 +36,7 @@ TEST(IdleTest, ARequestUnderWayIsNotAnIdleConnection) {
     if (head.rfind("GET /slow", 0) == 0) WaitUntil([&] { return may_answer.load(); });
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\napp");
   });
-  ProxyProcess proxy(ConfigFor({target.port()}, "", "    clientKeepAlive: 1s\n"), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}, "", "    clientKeepAlive: 1s\n"));
   RawSocket idle = RawSocket::Connect(proxy.Port());
   RawSocket busy = RawSocket::Connect(proxy.Port());
   busy.Send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -60,9 +56,7 @@ TEST(IdleTest, AnIdleConnectionToATargetEnds) {
     const bool is_check = head.rfind("GET /health", 0) == 0;
     if (!is_check && connection.WaitClosed()) ++closed;
   });
-  ProxyProcess proxy(ConfigFor({target.port()}), {"--workers=1", "--pool-idle-timeout=100ms"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(ConfigFor({target.port()}), {"--workers=1", "--pool-idle-timeout=100ms"});
   RawSocket client = RawSocket::Connect(proxy.Port());
   for (int i = 1; i <= 2; ++i) {
     client.Send(kGet);

@@ -104,9 +104,7 @@ TEST(MaxConnectionsTest, OneAddressHasNoMoreThanItsShare) {
 TEST(NoRuleTest, ARequestWhoseListenerIsGoneIs404) {
   ScriptedTarget target(ScriptedTarget::Answers("app"));
   std::string config = ConfigFor({target.port()});
-  ProxyProcess proxy(config, {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(config);
   const uint16_t port = proxy.Port();
   RawSocket client = RawSocket::Connect(port);
   client.Send("GET / HTTP/1.1\r\nHos");
@@ -159,9 +157,7 @@ TEST(OverloadedTest, WithoutADescriptorForATargetTheAnswerIs503) {
   ScriptedTarget two(ScriptedTarget::Answers("app"));
   std::string config = ConfigFor({one.port(), two.port()});
   config.replace(config.find("interval: 100ms"), 15, "interval: 300s");  // checks need some too
-  ProxyProcess proxy(config, {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(config);
   RawSocket client = RawSocket::Connect(proxy.Port());
   ASSERT_TRUE(WaitUntil([&] { return proxy.Metric("active_connection_count") == 1; }));
   rlimit before{};

@@ -81,9 +81,7 @@ TEST_P(ReplayTest, IsRepeatedWholeOrNotAtAll) {
   };
   ScriptedTarget one(script);
   ScriptedTarget two(script);
-  ProxyProcess proxy(ConfigFor({one.port(), two.port()}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
+  ServingProxy proxy(ConfigFor({one.port(), two.port()}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send(RequestOf(replay, body));
   const std::string answer = client.ReadMessage();

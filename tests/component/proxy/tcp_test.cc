@@ -116,12 +116,10 @@ TEST(TcpTest, ConnectionsAreSpreadOverWeightedGroups) {
 TEST(TcpTest, ConsistentHashKeepsAClientsAddressAtItsTarget) {
   RawTarget one(Says("one"));
   RawTarget two(Says("two"));
-  ProxyProcess proxy(
+  ServingProxy proxy(
       BytesConfigFor({.targets = {one.port(), two.port()},
                       .group = "protocol: TCP, algorithm: BALANCING_ALGORITHM_CONSISTENT_HASH"}),
       {"--workers=2"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(2));
   std::map<std::string, int> owned;
   for (int host = 1; host <= 20; ++host) {
     const std::string source = "127.0.0." + std::to_string(host);
@@ -153,9 +151,7 @@ TEST(TcpTest, AResetOfATargetThatHadEndedEndsTheClient) {
     WaitUntil([&] { return may_break.load(); });
     connection.Reset();
   });
-  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor({.targets = {target.port()}}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("x");
   EXPECT_EQ(client.ReadToEnd(), "");
@@ -167,9 +163,7 @@ TEST(TcpTest, AResetOfATargetThatHadEndedEndsTheClient) {
 // A read ends at TCP's urgent mark, whatever lies behind it.
 TEST(TcpTest, BytesBehindUrgentOnesPass) {
   RawTarget target(EchoAll);
-  ProxyProcess proxy(BytesConfigFor({.targets = {target.port()}}), {"--workers=1"});
-  ASSERT_TRUE(proxy.WaitReady());
-  ASSERT_TRUE(proxy.WaitHealthy(1));
+  ServingProxy proxy(BytesConfigFor({.targets = {target.port()}}));
   RawSocket client = RawSocket::Connect(proxy.Port());
   client.Send("hello");
   ASSERT_EQ(client.ReadBytes(5), "hello");

@@ -59,12 +59,7 @@ TEST(TunnelControlTest, AHundredChangesOfOtherThingsTouchNoTunnel) {
 
 TEST(TunnelControlTest, ADrainingTargetSaysGoodbyeAndIsBusyUntilTheEnd) {
   std::string at_target;
-  ScriptedTarget target([&](const std::string&, RawSocket& connection) {
-    connection.Send(kSwitching);
-    at_target = connection.ReadBytes(8);
-    connection.Send(Frame(8, "\x03\xe9", false));
-    return false;
-  });
+  ScriptedTarget target(UpgradeAndPart(at_target));
   Connected c(target.port(), 300, remuda::v1::WEB_SOCKET_CLOSE_AT_ONCE);
   v1::ConfigUpdate update = Update(2, 1);
   AddTarget(update, "i-1", target.port())->set_state(v1::Target::STATE_DRAINING);

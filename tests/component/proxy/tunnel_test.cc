@@ -292,12 +292,7 @@ TEST(TunnelTest, SilenceEndsItAfterTheIdleTimeout) {
 
 TEST(TunnelTest, DrainSendsCloseFramesToBothSides) {
   std::string at_target;
-  ScriptedTarget target([&](const std::string&, RawSocket& connection) {
-    connection.Send(kSwitching);
-    at_target = connection.ReadBytes(8);
-    connection.Send(Frame(8, "\x03\xe9", false));
-    return false;
-  });
+  ScriptedTarget target(UpgradeAndPart(at_target));
   Served served(target);
   RawSocket client = served.Upgrade();
   served.proxy.Signal(SIGTERM);

@@ -47,4 +47,14 @@ inline bool UpgradeAndEcho(const std::string& /*head*/, RawSocket& connection) {
   return EchoAll(connection);
 }
 
+// Upgrades, then takes the frame that says that the proxy goes away, into `frame`, and answers it.
+inline ScriptedTarget::Script UpgradeAndPart(std::string& frame) {
+  return [&frame](const std::string&, RawSocket& connection) {
+    connection.Send(kSwitching);
+    frame = connection.ReadBytes(8);
+    connection.Send(Frame(8, "\x03\xe9", false));
+    return false;
+  };
+}
+
 }  // namespace remuda::proxy::testing

@@ -172,7 +172,14 @@ class Bench {
       throw std::runtime_error("revision " + std::to_string(sequence) + " was not acknowledged");
     return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
   }
-  bool WaitHealthy(size_t count) { return proxy_.WaitHealthy(static_cast<int>(count)); }
+  // The first update, with so many targets. Throws unless all become healthy.
+  void Begin(size_t targets) {
+    v1::ConfigUpdate first = First();
+    for (size_t i = 0; i < targets; ++i) Add(first, i);
+    Apply(std::move(first));
+    if (!proxy_.WaitHealthy(static_cast<int>(targets)))
+      throw std::runtime_error("the targets are not healthy");
+  }
 
   // CPU time of all workers for changes so far.
   double WorkerUs() {
@@ -226,10 +233,7 @@ void Finish(Bench& bench, Load& load, Report& report) {
 Report ChangeTheSet(const Options& options) {
   Report report("changing set", kSteadyTargets + kChangingTargets);
   Bench bench;
-  v1::ConfigUpdate first = bench.First();
-  for (size_t i = 0; i < report.targets; ++i) bench.Add(first, i);
-  bench.Apply(std::move(first));
-  if (!bench.WaitHealthy(report.targets)) throw std::runtime_error("the targets are not healthy");
+  bench.Begin(report.targets);
   Load load(bench.port(), kClients, Load::AtBad::kGoOn);
   for (int64_t i = 0; i < options.changes; ++i) {
     const size_t index = kSteadyTargets + static_cast<size_t>(i / 3) % kChangingTargets;
@@ -250,10 +254,7 @@ Report ChangeTheSet(const Options& options) {
 Report ChangeOneOfMany(const Options& options) {
   Report report("one of many", options.targets);
   Bench bench;
-  v1::ConfigUpdate first = bench.First();
-  for (size_t i = 0; i < options.targets; ++i) bench.Add(first, i);
-  bench.Apply(std::move(first));
-  if (!bench.WaitHealthy(report.targets)) throw std::runtime_error("the targets are not healthy");
+  bench.Begin(report.targets);
   Load load(bench.port(), kClients, Load::AtBad::kGoOn);
   for (int64_t i = 0; i < options.changes; ++i) {
     v1::ConfigUpdate update = bench.Next();

@@ -127,7 +127,7 @@ std::string TroubleText(const v1::Host& host) {
   if (!host.refused_agent().empty()) troubles.push_back(host.refused_agent());
   if (host.launch_failures() > 0) {
     troubles.push_back(
-        absl::StrCat(Counted(host.launch_failures(), "launch", "launches"),
+        absl::StrCat(Counted(host.launch_failures(), "launch"),
                      host.launch_failures() == 1 ? " failed" : " failed in a row",
                      host.has_avoided_until() ? ", avoided until " : "",
                      host.has_avoided_until() ? FormatDate(host.avoided_until()) : "",

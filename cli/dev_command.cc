@@ -220,7 +220,7 @@ void KeepUp(DevSupervisor& supervisor, std::ostream& err) {
 ExitCode Supervise(DevSupervisor& supervisor, Context& context) {
   context.err << "remuda dev: starting a controller, "
               << Counted(supervisor.options().hosts, "host") << " and "
-              << Counted(supervisor.options().proxies, "proxy", "proxies") << " in "
+              << Counted(supervisor.options().proxies, "proxy") << " in "
               << supervisor.options().data_dir << std::endl;
   absl::Status status = supervisor.Start();
   if (status.ok()) status = AwaitJoined(supervisor);

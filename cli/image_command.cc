@@ -102,8 +102,8 @@ ExitCode RunPush(Context& context, const ImageOptions& options) {
   context.err << "Packing " << options.directory << std::endl;
   const auto packed = PackDirectory(options.directory, archive);
   if (!packed.ok()) return Fail(context, packed.status());
-  context.err << "Pushing " << Counted(static_cast<int64_t>(packed->entries), "entry", "entries")
-              << ", " << FormatBytes(static_cast<int64_t>(packed->archive_bytes))
+  context.err << "Pushing " << Counted(static_cast<int64_t>(packed->entries), "entry") << ", "
+              << FormatBytes(static_cast<int64_t>(packed->archive_bytes))
               << " packed, sha256:" << packed->sha256.substr(0, 12) << std::endl;
   const auto image = Upload(context, *id, archive, *packed);
   if (!image.ok()) return Fail(context, image.status());

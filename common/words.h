@@ -7,11 +7,18 @@
 
 namespace remuda {
 
-// "1 instance", "2 instances"; `plural` for words that take more than an s ("proxies").
-inline std::string Counted(int64_t count, std::string_view singular, std::string_view plural = "") {
-  std::string out = std::to_string(count) + " ";
-  if (count == 1) return out.append(singular);
-  return plural.empty() ? out.append(singular).append("s") : out.append(plural);
+// "instances", "launches", "proxies" of a noun in the singular.
+inline std::string PluralOf(std::string_view noun) {
+  const auto ends = [noun](std::string_view end) { return noun.ends_with(end); };
+  if (ends("ch") || ends("sh") || ends("s") || ends("x")) return std::string(noun) + "es";
+  const bool is_after_vowel = ends("ay") || ends("ey") || ends("oy") || ends("uy");
+  if (ends("y") && !is_after_vowel) return std::string(noun.substr(0, noun.size() - 1)) + "ies";
+  return std::string(noun) + "s";
+}
+
+// "1 instance", "2 old instances"; 0 is plural.
+inline std::string Counted(int64_t count, std::string_view noun) {
+  return std::to_string(count) + " " + (count == 1 ? std::string(noun) : PluralOf(noun));
 }
 
 // "a host", "an AutoScalingGroup". By the first letter: no noun of ours is spoken otherwise.

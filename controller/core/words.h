@@ -8,24 +8,11 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "common/words.h"
+
 namespace remuda::core {
-
-// "instances", "launches", "proxies" of a noun in the singular.
-inline std::string PluralOf(std::string_view noun) {
-  const auto ends = [noun](std::string_view end) { return noun.ends_with(end); };
-  if (ends("ch") || ends("sh") || ends("s") || ends("x")) return std::string(noun) + "es";
-  const bool is_after_vowel = ends("ay") || ends("ey") || ends("oy") || ends("uy");
-  if (ends("y") && !is_after_vowel) return std::string(noun.substr(0, noun.size() - 1)) + "ies";
-  return std::string(noun) + "s";
-}
-
-// "1 instance", "2 old instances"; 0 is plural.
-inline std::string Counted(int64_t count, std::string_view noun) {
-  return absl::StrCat(count, " ", count == 1 ? std::string(noun) : PluralOf(noun));
-}
 
 // "a, b", or "a, b and 3 more" where there are more than `most`.
 inline std::string Listed(std::vector<std::string> names, size_t most) {

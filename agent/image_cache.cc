@@ -18,6 +18,7 @@
 
 #include "agent/process.h"
 #include "agent/record.h"
+#include "common/ids.h"
 #include "common/sha256.h"
 
 namespace remuda::agent {
@@ -25,7 +26,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kPrefix = "sha256:";
 constexpr char kPart[] = ".part";         // a download, resumed where it ends
 constexpr char kUnpacking[] = ".unpack";  // a directory that is not whole
 constexpr char kDurable[] = ".durable";   // marks an image that would survive a loss of power
@@ -125,12 +125,11 @@ absl::Status ImageCache::Open() {
 }
 
 absl::StatusOr<std::string> ImageCache::Ensure(const std::string& digest) {
-  if (digest.compare(0, kPrefix.size(), kPrefix) != 0 ||
-      !IsSha256Hex(digest.substr(kPrefix.size()))) {
+  if (!IsDigest(digest)) {
     return absl::InvalidArgumentError(
         absl::StrCat("image digest \"", digest, "\": must be sha256: and 64 hex digits"));
   }
-  const std::string hex = digest.substr(kPrefix.size());
+  const std::string hex = digest.substr(kDigestPrefix.size());
   const std::string path = PathOf(hex);
   std::error_code error;
   if (fs::is_directory(path, error)) {
@@ -279,9 +278,9 @@ absl::Status ImageCache::Download(const std::string& digest, const std::string& 
 }
 
 uint64_t ImageCache::BytesOfPart(const std::string& digest) const {
-  if (digest.size() < kPrefix.size()) return 0;
+  if (digest.size() < kDigestPrefix.size()) return 0;
   std::error_code error;
-  const auto bytes = fs::file_size(PathOf(digest.substr(kPrefix.size())) + kPart, error);
+  const auto bytes = fs::file_size(PathOf(digest.substr(kDigestPrefix.size())) + kPart, error);
   return error ? 0 : uint64_t{bytes};
 }
 

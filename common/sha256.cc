@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <vector>
@@ -65,12 +64,6 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   }
   close(fd);
   return hash.HexDigest();
-}
-
-bool IsSha256Hex(std::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
 }
 
 }  // namespace remuda

@@ -35,8 +35,5 @@ class Sha256 {
 std::string Sha256Hex(std::string_view bytes);
 // Reads the whole file. The error names the path.
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
-// Whether `text` has the form of a digest: 64 of [0-9a-f]. Check before a digest becomes part of a
-// path.
-bool IsSha256Hex(std::string_view text);
 
 }  // namespace remuda

@@ -10,14 +10,13 @@
 #include <system_error>
 #include <utility>
 
+#include "common/ids.h"
 #include "common/status.h"
 
 namespace remuda {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kDigestPrefix = "sha256:";
 
 absl::Status FileError(std::string_view path, std::string_view what, int error) {
   const std::string text =
@@ -143,11 +142,11 @@ void Blobs::Collect(const std::set<std::string>& referenced) {
 }
 
 absl::StatusOr<std::unique_ptr<Blobs::Reader>> Blobs::Read(std::string_view digest) const {
-  const std::string_view hex = digest.substr(std::min(digest.size(), kDigestPrefix.size()));
-  if (digest.substr(0, kDigestPrefix.size()) != kDigestPrefix || !IsSha256Hex(hex)) {
+  if (!IsDigest(digest)) {
     return InvalidField("digest", "\"" + std::string(digest.substr(0, 128)) +
                                       "\" is not sha256: and 64 lower-case hex digits");
   }
+  const std::string_view hex = digest.substr(kDigestPrefix.size());
   const int fd = open(PathOf(hex).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT ? NotFound(digest) : FileError(PathOf(hex), "open", errno);
   std::unique_ptr<Reader> reader(new Reader(fd));

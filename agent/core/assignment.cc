@@ -7,29 +7,11 @@
 #include <string_view>
 #include <utility>
 
+#include "common/ids.h"
 #include "common/quantity.h"
 
 namespace remuda::agent {
 namespace {
-
-bool IsLowerOrDigit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-
-// Ids become directory names, so the rule of names is checked here too:
-// [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?
-bool IsId(std::string_view id) {
-  return !id.empty() && id.size() <= 63 && IsLowerOrDigit(id.front()) &&
-         IsLowerOrDigit(id.back()) &&
-         std::all_of(id.begin(), id.end(), [](char c) { return IsLowerOrDigit(c) || c == '-'; });
-}
-
-bool IsDigest(std::string_view digest) {
-  constexpr std::string_view kPrefix = "sha256:";
-  if (digest.substr(0, kPrefix.size()) != kPrefix || digest.size() != kPrefix.size() + 64)
-    return false;
-  digest.remove_prefix(kPrefix.size());
-  return std::all_of(digest.begin(), digest.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
 
 bool IsVariableName(std::string_view name) {
   const auto letter = [](char c) {

@@ -1,4 +1,5 @@
 // Commands on images and launch templates.
+#include "common/ids.h"
 #include "controller/core/defaults.h"
 #include "controller/core/execute_internal.h"
 #include "controller/core/field_mask.h"
@@ -7,17 +8,6 @@
 
 namespace remuda::core {
 namespace {
-
-constexpr std::string_view kDigestPrefix = "sha256:";
-constexpr size_t kDigestHexDigits = 64;
-
-bool IsDigest(std::string_view text) {
-  if (text.size() != kDigestPrefix.size() + kDigestHexDigits ||
-      text.compare(0, kDigestPrefix.size(), kDigestPrefix) != 0) {
-    return false;
-  }
-  return text.find_first_not_of("0123456789abcdef", kDigestPrefix.size()) == std::string_view::npos;
-}
 
 std::string CounterOf(std::string_view template_id) {
   return absl::StrCat("launchTemplate/", std::string(template_id));

@@ -11,12 +11,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/ids.h"
+
 namespace remuda::core::limits {
 
 // --- Names and texts (bytes) --------------------------------------------------------------------
 
 // A DNS label (RFC 1035): names become host names of instances and parts of paths.
-inline constexpr size_t kIdBytes = 63;
+inline constexpr size_t kIdBytes = kMaxIdBytes;
 inline constexpr char kIdRule[] = "must be [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 inline constexpr size_t kRequestIdBytes = 128;
 inline constexpr size_t kDescriptionBytes = 255;

@@ -1,18 +1,10 @@
 #include "controller/core/names.h"
 
-#include <algorithm>
-
+#include "common/ids.h"
 #include "controller/core/limits.h"
 
 namespace remuda::core {
 namespace {
-
-bool IsIdChar(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
-
-bool IsIdUpTo(std::string_view id, size_t max_bytes) {
-  return !id.empty() && id.size() <= max_bytes && id.front() != '-' && id.back() != '-' &&
-         std::all_of(id.begin(), id.end(), IsIdChar);
-}
 
 // "GROUP-N": a group's id, a hyphen and a number of up to 19 digits.
 constexpr size_t kDeploymentIdBytes = limits::kIdBytes + 20;
@@ -26,7 +18,7 @@ std::string FullName(std::string_view collection, std::string_view id) {
   return name;
 }
 
-bool IsValidId(std::string_view id) { return IsIdUpTo(id, limits::kIdBytes); }
+bool IsValidId(std::string_view id) { return IsId(id, limits::kIdBytes); }
 
 std::optional<std::string> IdIn(std::string_view collection, std::string_view name) {
   const size_t slash = name.find('/');
@@ -35,7 +27,7 @@ std::optional<std::string> IdIn(std::string_view collection, std::string_view na
     name.remove_prefix(slash + 1);
   }
   const size_t max_bytes = collection == kDeployments ? kDeploymentIdBytes : limits::kIdBytes;
-  if (!IsIdUpTo(name, max_bytes)) return std::nullopt;
+  if (!IsId(name, max_bytes)) return std::nullopt;
   return std::string(name);
 }
 

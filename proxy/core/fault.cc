@@ -2,22 +2,12 @@
 
 #include <charconv>
 
+#include "common/ids.h"
 #include "proxy/http/chars.h"
 
 namespace remuda::proxy {
-namespace {
 
 using std::chrono::milliseconds;
-
-bool IsId(std::string_view id) {
-  if (id.empty() || id.size() > 63 || id.front() == '-' || id.back() == '-') return false;
-  for (char c : id) {
-    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) return false;
-  }
-  return true;
-}
-
-}  // namespace
 
 std::string Quote(std::string_view text) { return "'" + std::string(text.substr(0, 128)) + "'"; }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/ids.h"
 #include "common/sha256.h"
 #include "tests/few_files.h"
 

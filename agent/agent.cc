@@ -13,6 +13,7 @@
 
 #include "common/archive.h"
 #include "common/grpc_channel.h"
+#include "common/random_bytes.h"
 
 namespace remuda::agent {
 namespace {

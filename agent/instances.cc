@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "agent/log_tail.h"
+#include "common/random_bytes.h"
 
 namespace remuda::agent {
 namespace {

@@ -5,12 +5,10 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -19,6 +17,7 @@
 #include "agent/instance_dir.h"
 #include "agent/log_files.h"
 #include "common/quantity.h"
+#include "common/random_bytes.h"
 
 namespace remuda::agent {
 namespace {
@@ -27,16 +26,6 @@ constexpr int64_t kDefaultGraceMs = 30'000;
 constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 }  // namespace
-
-std::string RandomHex() {
-  uint64_t random = 0;
-  // Up to 256 bytes come whole once the kernel's generator is ready, which it is long before an
-  // agent runs.
-  [[maybe_unused]] const ssize_t n = getrandom(&random, sizeof random, 0);
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random));
-  return text;
-}
 
 absl::StatusOr<std::optional<UserIds>> FindUser(const std::string& name) {
   if (name.empty()) return std::optional<UserIds>();

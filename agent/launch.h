@@ -65,7 +65,4 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
 
 CgroupLimits LimitsOf(const remuda::v1::LaunchTemplate& launch_template);
 
-// 16 random hex digits.
-std::string RandomHex();
-
 }  // namespace remuda::agent

@@ -1,8 +1,6 @@
 #include "cli/controller_client.h"
 
-#include <absl/strings/str_cat.h>
-
-#include <random>
+#include "common/random_bytes.h"
 
 namespace remuda::cli {
 namespace {
@@ -41,10 +39,6 @@ ControllerClient::ControllerClient(const Settings& settings)
       certificates(v1::CertificateService::NewStub(channel_)),
       target_groups(v1::TargetGroupService::NewStub(channel_)) {}
 
-std::string NewRequestId() {
-  std::random_device random;
-  return absl::StrCat("cli-", absl::Hex(random(), absl::kZeroPad8),
-                      absl::Hex(random(), absl::kZeroPad8), absl::Hex(random(), absl::kZeroPad8));
-}
+std::string NewRequestId() { return "cli-" + RandomHex(24); }
 
 }  // namespace remuda::cli

@@ -12,4 +12,10 @@ std::string RandomBytes(size_t count) {
   return out;
 }
 
+std::string RandomHex(size_t digits) {
+  std::string out = RandomBytes(digits);
+  for (char& digit : out) digit = "0123456789abcdef"[static_cast<unsigned char>(digit) & 15];
+  return out;
+}
+
 }  // namespace remuda

@@ -4,15 +4,14 @@
 #include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
 
-#include <cinttypes>
 #include <condition_variable>
-#include <cstdio>
 #include <mutex>
 #include <utility>
 
 #include "common/grpc_channel.h"
 #include "common/grpc_status.h"
 #include "common/message_text.h"
+#include "common/random_bytes.h"
 
 namespace remuda::proxy {
 
@@ -39,14 +38,6 @@ std::string WhyEnded(const grpc::Status& status) {
 milliseconds ToMilliseconds(const google::protobuf::Duration& duration, milliseconds otherwise) {
   const int64_t ms = duration.seconds() * 1000 + duration.nanos() / 1000000;
   return ms == 0 ? otherwise : milliseconds(ms);
-}
-
-std::string RandomHex() {
-  std::random_device random;
-  char text[17];
-  std::snprintf(text, sizeof text, "%08" PRIx32 "%08" PRIx32, uint32_t{random()},
-                uint32_t{random()});
-  return text;
 }
 
 }  // namespace

@@ -45,6 +45,9 @@ std::string FileId(int fd);
 // The kernel's random id of this boot; empty if it cannot be read.
 std::string BootId();
 
+// The system's clock, in milliseconds, as records have it.
+int64_t UnixMs();
+
 struct ProcessName {
   pid_t pid = 0;
   uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat

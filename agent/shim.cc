@@ -43,12 +43,6 @@ int64_t MonotonicMs() {
   return ts.tv_sec * 1000 + ts.tv_nsec / 1'000'000;
 }
 
-int64_t UnixMs() {
-  timespec ts{};
-  clock_gettime(CLOCK_REALTIME, &ts);
-  return ts.tv_sec * 1000 + ts.tv_nsec / 1'000'000;
-}
-
 class Shim {
  public:
   Shim(InstanceDir dir, Record run)

@@ -28,12 +28,6 @@ constexpr std::chrono::seconds kStartDeadline{30};
 constexpr milliseconds kStrayPass{20};
 constexpr int kStrayPasses = 500;
 
-int64_t UnixMs() {
-  return std::chrono::duration_cast<milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 ProcessName ShimName(const Record& running) {
   return {static_cast<pid_t>(running.Number(key::kShimPid)),
           static_cast<uint64_t>(running.Number(key::kShimStart)), running.Text(key::kBootId)};

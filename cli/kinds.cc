@@ -11,15 +11,6 @@
 namespace remuda::cli {
 namespace {
 
-std::string Folded(std::string_view word) {
-  std::string out;
-  for (const char c : word) {
-    if (c == '-' || c == '_') continue;
-    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return out;
-}
-
 const Kind* Match(std::string_view word) {
   const std::string folded = Folded(word);
   for (const Kind& kind : AllKinds()) {

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "common/duration_text.h"
+#include "common/words.h"
 
 namespace remuda {
 namespace {
@@ -413,16 +414,6 @@ size_t EditDistance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
-}
-
-// Without case, `_` and `-`, so that health_check and HealthCheck are no distance from healthCheck.
-std::string Folded(std::string_view word) {
-  std::string out;
-  for (const char c : word) {
-    if (c == '_' || c == '-') continue;
-    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return out;
 }
 
 }  // namespace

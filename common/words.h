@@ -28,4 +28,14 @@ inline std::string WithArticle(std::string_view noun) {
   return std::string(is_vowel ? "an " : "a ").append(noun);
 }
 
+// Without case, `_` and `-`: health_check and HealthCheck are healthCheck.
+inline std::string Folded(std::string_view word) {
+  std::string out;
+  for (const char c : word) {
+    if (c == '-' || c == '_') continue;
+    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
 }  // namespace remuda

@@ -145,8 +145,6 @@ absl::Status AwaitJoined(DevSupervisor& supervisor) {
                                                   supervisor.options().data_dir, "/logs"));
 }
 
-std::string Loopback(int port) { return absl::StrCat("127.0.0.1:", port); }
-
 // For scripts: actual addresses and process ids, written when everything is up.
 std::string ReadyJson(const DevSupervisor& supervisor) {
   std::string controller, agents, proxies;

@@ -10,11 +10,11 @@ namespace {
 constexpr int kMaxPort = 65535;
 constexpr int kZones = 26;
 
-std::string Loopback(int port) { return absl::StrCat("127.0.0.1:", port); }
-
 int Nth(int first_port, int index) { return first_port == 0 ? 0 : first_port + index; }
 
 }  // namespace
+
+std::string Loopback(int port) { return absl::StrCat("127.0.0.1:", port); }
 
 absl::Status CheckDevOptions(const DevOptions& options) {
   if (options.hosts < 1 || options.hosts > kMaxDevHosts) {

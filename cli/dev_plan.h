@@ -47,6 +47,9 @@ std::vector<DevProgram> PlanDev(const DevOptions& options);
 // The flag that decides a program's port, for messages.
 std::string PortFlag(const DevProgram& program, bool is_grpc);
 
+// "127.0.0.1:PORT".
+std::string Loopback(int port);
+
 // Where hN's instances listen, 127.0.1.N, and its zone: a, b, …
 std::string DevHostAddress(int index);
 std::string DevHostZone(int index);

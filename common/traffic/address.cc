@@ -27,6 +27,11 @@ std::string EndpointText(std::string_view address, int port) {
   return out + std::to_string(port);
 }
 
+std::string TargetIdOf(const std::string& address, int port) {
+  const std::string canonical = CanonicalAddress(address);
+  return EndpointText(canonical.empty() ? address : canonical, port);
+}
+
 bool ParseEndpoint(std::string_view text, std::string& address, uint16_t& port) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return false;

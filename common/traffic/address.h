@@ -14,8 +14,12 @@ std::string CanonicalAddress(const std::string& text);
 // `10.0.0.1:80`, `[2001:db8::1]:80`.
 std::string EndpointText(std::string_view address, int port);
 
-// The two parts of such text; the address may be a name, and the port 0. An IPv6 address must stand
-// in brackets: 2001:db8::1:8080 is an address of its own. False: it is none.
+// The id of a target that has no other: its EndpointText, of an address in its one spelling, so
+// that two are not two targets. One that is no address stays as it is.
+std::string TargetIdOf(const std::string& address, int port);
+
+// The two parts of EndpointText; the address may be a name, and the port 0. An IPv6 address must
+// stand in brackets: 2001:db8::1:8080 is an address of its own. False: it is none.
 bool ParseEndpoint(std::string_view text, std::string& address, uint16_t& port);
 
 }  // namespace remuda::traffic

@@ -6,12 +6,6 @@
 namespace remuda::core {
 namespace {
 
-// "10.0.0.1:80", "[::1]:80": of an address in its one spelling, so that two are not two targets.
-std::string TargetIdOf(const v1::TargetAddress& target) {
-  const std::string address = traffic::CanonicalAddress(target.address());
-  return traffic::EndpointText(address.empty() ? target.address() : address, target.port());
-}
-
 // Each address valid and named once; the ids in the request's order.
 template <class Request>
 std::vector<std::string> CheckAddresses(Violations& out, const Request& request) {
@@ -26,7 +20,7 @@ std::vector<std::string> CheckAddresses(Violations& out, const Request& request)
               absl::StrCat(Quoted(target.address()), " is not an IPv4 or IPv6 address"));
     }
     CheckRange(out, at[i] / "port", target.port(), 1, limits::kMaxPort);
-    ids.push_back(TargetIdOf(target));
+    ids.push_back(traffic::TargetIdOf(target.address(), target.port()));
     if (!seen.insert(ids.back()).second)
       out.Add(at[i], absl::StrCat(ids.back(), " is named twice"));
   }

@@ -91,9 +91,7 @@ Fault CompileWebSocketClose(const remuda::v1::TargetGroup& group, TargetGroup& o
 }
 
 std::string TargetIdOf(const v1::Target& target) {
-  if (!target.id().empty()) return target.id();
-  const std::string address = traffic::CanonicalAddress(target.address());
-  return traffic::EndpointText(address.empty() ? target.address() : address, target.port());
+  return !target.id().empty() ? target.id() : traffic::TargetIdOf(target.address(), target.port());
 }
 
 Fault CompileHealthCheck(const remuda::v1::TargetGroup& group, HealthCheckSpec& out) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/core/gates.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda {
@@ -40,19 +41,6 @@ bool Same(const proxy::v1::Target& a, const proxy::v1::Target& b) {
 template <class T>
 bool Same(const T& a, const T& b) {
   return MessageDifferencer::Equals(a, b);
-}
-
-void AddTargetGroups(const v1::Action& action, std::set<std::string>& out) {
-  for (const auto& weighted : action.forward().target_groups()) out.insert(weighted.name());
-}
-
-std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer) {
-  std::set<std::string> out;
-  for (const v1::Listener& listener : load_balancer.listeners()) {
-    AddTargetGroups(listener.default_action(), out);
-    for (const v1::Rule& rule : listener.rules()) AddTargetGroups(rule.action(), out);
-  }
-  return out;
 }
 
 // One slot of a group's resources brought from `before` to `now`; the key is noted if that is a
@@ -161,7 +149,7 @@ void ProxyViews::Compose(Class& view, const core::State& state, const core::Obse
     const auto* entry = state.Find<v1::LoadBalancer>(id);
     if (entry == nullptr) continue;
     wanted[Key(kLoadBalancer, id)] = entry->value;
-    view.target_groups.merge(TargetGroupsOf(*entry->value));
+    view.target_groups.merge(core::TargetGroupsOf(*entry->value));
     for (const std::string& certificate : core::CertificatesOf(*entry->value)) {
       const auto* shown = state.Find<v1::Certificate>(certificate);
       if (shown != nullptr) wanted[Key(kCertificate, certificate)] = shown->value;

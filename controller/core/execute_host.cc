@@ -21,13 +21,6 @@ absl::StatusOr<v1::Host> SetSchedule(Draft& draft, const std::string& name,
   return value;
 }
 
-// Null if it has not reported.
-template <class Table>
-const typename Table::mapped_type* FindObservation(const Table& table, const std::string& id) {
-  const auto it = table.find(id);
-  return it == table.end() ? nullptr : &it->second;
-}
-
 // Records what the host still has as terminated. If the host comes back after all, its processes
 // are ended. Answers how many there were.
 int GiveUpInstances(Draft& draft, const std::string& host, const Context& context) {

@@ -17,11 +17,6 @@ void AddTargetGroups(const v1::Action& action, std::set<std::string>& out) {
   for (const auto& target_group : action.forward().target_groups()) out.insert(target_group.name());
 }
 
-const ProxyObservation* FindProxy(const Observations& seen, const std::string& id) {
-  const auto it = seen.proxies.find(id);
-  return it == seen.proxies.end() ? nullptr : &it->second;
-}
-
 std::string RefusalOf(const LiveProxy& proxy) {
   if (proxy.seen == nullptr || !proxy.seen->config.has_rejected()) return "";
   return absl::StrCat("proxy ", proxy.id, " refused its config because of ",
@@ -92,7 +87,7 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now)
     : loss_span_(seen.patience.proxy_lease + kProxyLossSpan) {
   std::vector<LiveProxy> left_out;  // not live, that is
   draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
-    const ProxyObservation* observed = FindProxy(seen, id);
+    const ProxyObservation* observed = FindObservation(seen.proxies, id);
     if (!IsLive(seen, observed, now)) {
       if (observed != nullptr && observed->has_left) return;
       left_out.push_back({.id = id,

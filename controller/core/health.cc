@@ -11,11 +11,6 @@
 namespace remuda::core {
 namespace {
 
-const HostObservation* FindHost(const Observations& seen, std::string_view id) {
-  const auto it = seen.hosts.find(id);
-  return it == seen.hosts.end() ? nullptr : &it->second;
-}
-
 const proxy::v1::TargetHealth* HealthAt(const LiveProxy& proxy, const TargetId& target) {
   if (proxy.seen == nullptr) return nullptr;
   const auto it = proxy.seen->health.find(target);
@@ -54,7 +49,7 @@ Votes Count(const std::vector<const LiveProxy*>& serving, const TargetId& target
 }  // namespace
 
 ProcessFact ProcessOf(const Observations& seen, std::string_view id, const v1::Instance& instance) {
-  const HostObservation* host = FindHost(seen, instance.host());
+  const HostObservation* host = FindObservation(seen.hosts, instance.host());
   if (host == nullptr) return {};
   const auto it = host->instances.find(id);
   const auto* status = it == host->instances.end() ? nullptr : &it->second;
@@ -161,7 +156,7 @@ std::string UnhealthyText(const Gates& gates, const InstanceList& members,
 }
 
 Time LostAt(const Observations& seen, std::string_view host) {
-  const HostObservation* observed = FindHost(seen, host);
+  const HostObservation* observed = FindObservation(seen.hosts, host);
   if (observed != nullptr && observed->connected) return absl::InfiniteFuture();
   return LastSeen(seen, observed) + seen.patience.host_lost_after;
 }

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "controller/core/time.h"
@@ -108,6 +109,13 @@ struct Observations {
   std::map<std::string, ProxyObservation, std::less<>> proxies;
   StoreObservation store;
 };
+
+// Of `hosts` or `proxies`; null: it has not reported.
+template <class Table>
+const typename Table::mapped_type* FindObservation(const Table& table, std::string_view id) {
+  const auto it = table.find(id);
+  return it == table.end() ? nullptr : &it->second;
+}
 
 // Takes an agent's word on an instance up.
 inline void Report(HostObservation& host, const agent::v1::InstanceStatus& status, Time now) {

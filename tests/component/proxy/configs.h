@@ -34,6 +34,13 @@ inline std::string ConfigFor(const std::vector<uint16_t>& ports,
   return text;
 }
 
+// The same with checks that do not wait long.
+inline std::string WithQuickChecks(std::string config) {
+  const std::string timeout = "timeout: 2s";
+  const size_t at = config.find(timeout);
+  return config.replace(at, timeout.size(), "timeout: 300ms");
+}
+
 // Load balancer `shop` with one listener for bytes on any port. Its groups, of equal weights, get
 // the targets in turn. Checks are rare: the first finds a target healthy.
 struct BytesConfig {

@@ -16,12 +16,6 @@ namespace {
 
 const std::vector<std::string> kFlags = {"--workers=1", "--connect-timeout=500ms"};
 
-int CountOf(const std::string& text, const std::string& part) {
-  int count = 0;
-  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
-  return count;
-}
-
 std::string Endpoint(uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 
 // All targets are healthy: checks ask another port.

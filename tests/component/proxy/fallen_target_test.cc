@@ -26,13 +26,6 @@ v1::ConfigUpdate CheckedElsewhere(uint16_t port, const SilentTarget& silent,
 // What nobody waits for in these tests.
 const std::vector<std::string> kFlags = {"--workers=2", "--connect-timeout=10m"};
 
-// Checks that do not wait long.
-std::string WithQuickChecks(std::string config) {
-  const std::string timeout = "timeout: 2s";
-  const size_t at = config.find(timeout);
-  return config.replace(at, timeout.size(), "timeout: 300ms");
-}
-
 std::vector<std::string> ControlledFlags(const FakeController& controller) {
   std::vector<std::string> flags = ControllerFlags(controller);
   flags.push_back("--connect-timeout=10m");

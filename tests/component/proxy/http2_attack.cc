@@ -41,13 +41,6 @@ const std::vector<std::string> kPaths = {"/",    "/attack?a=b", "/big",     "/sl
                                          "/../", "/%00",        "/a b",     "",      "/#f",
                                          "//x",  "/%2e%2e/x",   "http://b/"};
 
-std::string Number(uint64_t number, size_t bytes) {
-  std::string text(bytes, '\0');
-  for (size_t i = 0; i < bytes; ++i)
-    text[bytes - 1 - i] = static_cast<char>(static_cast<uint8_t>(number >> (8 * i)));
-  return text;
-}
-
 }  // namespace
 
 std::string Http2Attack::Bytes(size_t count) {
@@ -75,7 +68,8 @@ uint32_t Http2Attack::AnyStream() {
 }
 
 void Http2Attack::Frame(uint8_t type, uint8_t flags, uint32_t stream, const std::string& payload) {
-  bytes_ += Number(payload.size(), 3) + Number(type, 1) + Number(flags, 1) + Number(stream, 4);
+  bytes_ += BigEndian(payload.size(), 3) + BigEndian(type, 1) + BigEndian(flags, 1) +
+            BigEndian(stream, 4);
   bytes_ += payload;
 }
 
@@ -130,7 +124,7 @@ void Http2Attack::Body(uint32_t stream) {
     if (OneIn(6)) {  // padded, perhaps by more than there is
       flags = NGHTTP2_FLAG_PADDED;
       const size_t padding = Below(20);
-      payload = Number(padding, 1) + payload + std::string(OddOneIn(4) ? 0 : padding, '\0');
+      payload = BigEndian(padding, 1) + payload + std::string(OddOneIn(4) ? 0 : padding, '\0');
     }
     Frame(NGHTTP2_DATA, flags, stream, payload);
   }
@@ -166,14 +160,14 @@ void Http2Attack::HeaderGarbage() {
 void Http2Attack::ResetStorm() {
   for (size_t i = 1 + Below(kMaxResets); i > 0; --i) {
     Request();
-    Frame(NGHTTP2_RST_STREAM, 0, OneIn(10) ? AnyStream() : last_stream_, Number(Below(20), 4));
+    Frame(NGHTTP2_RST_STREAM, 0, OneIn(10) ? AnyStream() : last_stream_, BigEndian(Below(20), 4));
   }
 }
 
 void Http2Attack::WindowUpdate() {
   static constexpr uint32_t kSteps[] = {1, 1000, 0x7fff0000, 0, 0x7fffffff, 0xffffffff};
   const size_t count = OddOneIn(1) ? std::size(kSteps) : 3;
-  Frame(NGHTTP2_WINDOW_UPDATE, 0, OneIn(2) ? 0 : AnyStream(), Number(kSteps[Below(count)], 4));
+  Frame(NGHTTP2_WINDOW_UPDATE, 0, OneIn(2) ? 0 : AnyStream(), BigEndian(kSteps[Below(count)], 4));
 }
 
 void Http2Attack::Settings() {
@@ -183,7 +177,7 @@ void Http2Attack::Settings() {
     // Right ones: of tables, windows, or unknown.
     const size_t id = OddOneIn(1) ? Below(10) : OneIn(2) ? NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE : 1;
     const size_t count = OddOneIn(1) ? std::size(kValues) : 6;
-    payload += Number(id, 2) + Number(kValues[Below(count)], 4);
+    payload += BigEndian(id, 2) + BigEndian(kValues[Below(count)], 4);
   }
   Frame(NGHTTP2_SETTINGS, OddOneIn(6) ? NGHTTP2_FLAG_ACK : 0, OneIn(20) ? AnyStream() : 0, payload);
 }
@@ -213,8 +207,9 @@ void Http2Attack::RandomFrame() {
 // A header that promises another size than comes: what follows is read as something else.
 void Http2Attack::WrongLength() {
   const size_t size = Below(40);
-  bytes_ += Number(OneIn(6) ? 16385 + Below(1000) : size + 1 + Below(12), 3);
-  bytes_ += Number(Below(10), 1) + Number(Below(256), 1) + Number(AnyStream(), 4) + Bytes(size);
+  bytes_ += BigEndian(OneIn(6) ? 16385 + Below(1000) : size + 1 + Below(12), 3);
+  bytes_ +=
+      BigEndian(Below(10), 1) + BigEndian(Below(256), 1) + BigEndian(AnyStream(), 4) + Bytes(size);
 }
 
 // A few bytes behind the preface are changed, lost, or put in.

@@ -11,13 +11,6 @@ namespace {
 
 constexpr size_t kMaxFrameBytes = 16384;
 
-std::string Number(uint64_t number, size_t bytes) {
-  std::string text(bytes, '\0');
-  for (size_t i = 0; i < bytes; ++i)
-    text[bytes - 1 - i] = static_cast<char>(static_cast<uint8_t>(number >> (8 * i)));
-  return text;
-}
-
 uint32_t NumberAt(std::string_view text, size_t at, size_t bytes) {
   uint32_t number = 0;
   for (size_t i = 0; i < bytes && at + i < text.size(); ++i)
@@ -26,6 +19,13 @@ uint32_t NumberAt(std::string_view text, size_t at, size_t bytes) {
 }
 
 }  // namespace
+
+std::string BigEndian(uint64_t number, size_t bytes) {
+  std::string text(bytes, '\0');
+  for (size_t i = 0; i < bytes; ++i)
+    text[bytes - 1 - i] = static_cast<char>(static_cast<uint8_t>(number >> (8 * i)));
+  return text;
+}
 
 std::string Http2Response::Field(std::string_view name) const {
   for (const auto& [key, value] : fields) {
@@ -48,7 +48,7 @@ Http2Client::~Http2Client() {
 
 bool Http2Client::Start(const std::vector<std::pair<uint16_t, uint32_t>>& wanted) {
   std::string payload;
-  for (const auto& [id, value] : wanted) payload += Number(id, 2) + Number(value, 4);
+  for (const auto& [id, value] : wanted) payload += BigEndian(id, 2) + BigEndian(value, 4);
   if (!socket_.is_open() || !socket_.Send(NGHTTP2_CLIENT_MAGIC) ||
       !SendFrame(NGHTTP2_SETTINGS, 0, 0, payload)) {
     return false;
@@ -61,8 +61,8 @@ bool Http2Client::Start(const std::vector<std::pair<uint16_t, uint32_t>>& wanted
 
 bool Http2Client::SendFrame(uint8_t type, uint8_t flags, uint32_t stream,
                             std::string_view payload) {
-  return socket_.Send(Number(payload.size(), 3) + Number(type, 1) + Number(flags, 1) +
-                      Number(stream, 4) + std::string(payload));
+  return socket_.Send(BigEndian(payload.size(), 3) + BigEndian(type, 1) + BigEndian(flags, 1) +
+                      BigEndian(stream, 4) + std::string(payload));
 }
 
 std::string Http2Client::Deflate(const HeaderList& fields) {
@@ -122,7 +122,7 @@ bool Http2Client::SendBody(uint32_t stream, std::string_view body, bool ends) {
 }
 
 void Http2Client::Reset(uint32_t stream, uint32_t code) {
-  SendFrame(NGHTTP2_RST_STREAM, 0, stream, Number(code, 4));
+  SendFrame(NGHTTP2_RST_STREAM, 0, stream, BigEndian(code, 4));
 }
 
 Http2Frame Http2Client::ReadFrame() {
@@ -169,7 +169,7 @@ void Http2Client::Take(const Http2Frame& frame) {
       response.body += frame.payload;
       response.has_ended |= (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0;
       if (!opens_windows || frame.payload.empty()) return;
-      const std::string update = Number(frame.payload.size(), 4);
+      const std::string update = BigEndian(frame.payload.size(), 4);
       SendFrame(NGHTTP2_WINDOW_UPDATE, 0, 0, update);
       if (!response.has_ended) SendFrame(NGHTTP2_WINDOW_UPDATE, 0, frame.stream, update);
       return;

@@ -16,6 +16,9 @@
 
 namespace remuda::proxy::testing {
 
+// A number as frames have it.
+std::string BigEndian(uint64_t number, size_t bytes);
+
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
 struct Http2Frame {

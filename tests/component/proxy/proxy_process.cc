@@ -26,13 +26,13 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+}  // namespace
+
 int CountOf(const std::string& text, const std::string& part) {
   int count = 0;
   for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
   return count;
 }
-
-}  // namespace
 
 ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> flags,
                            size_t descriptors) {

@@ -54,6 +54,9 @@ class ProxyProcess {
   int exit_code_ = -1;
 };
 
+// How often `part` stands in `text`.
+int CountOf(const std::string& text, const std::string& part);
+
 // One that serves once it is made: it is ready, and every target of `config` is healthy. Throws if
 // that does not come about in time.
 class ServingProxy : public ProxyProcess {

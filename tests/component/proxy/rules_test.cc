@@ -11,12 +11,6 @@
 namespace remuda::proxy::testing {
 namespace {
 
-// Answers with the head that it got.
-bool Echo(const std::string& head, RawSocket& connection) {
-  return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(head.size()) +
-                         "\r\n\r\n" + head);
-}
-
 std::string Rule(int priority, const std::string& condition, const std::string& rest) {
   return "          - priority: " + std::to_string(priority) + "\n            conditions: [" +
          condition + "]\n" + "            " + rest + "\n";
@@ -38,7 +32,7 @@ class RulesTest : public ::testing::Test {
   }
   uint16_t port() { return proxy_->Port(); }
 
-  ScriptedTarget target_{Echo};
+  ScriptedTarget target_{ScriptedTarget::EchoHead};
   std::unique_ptr<ProxyProcess> proxy_;
 };
 

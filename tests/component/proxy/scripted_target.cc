@@ -23,6 +23,10 @@ ScriptedTarget::Script ScriptedTarget::AnswersOnce(const std::atomic<bool>& may_
   };
 }
 
+bool ScriptedTarget::EchoHead(const std::string& head, RawSocket& connection) {
+  return Answers(head)("", connection);
+}
+
 ScriptedTarget::Script ScriptedTarget::NeverAnswers() {
   return [](const std::string&, RawSocket& connection) {
     connection.ReadToEnd();

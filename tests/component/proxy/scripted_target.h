@@ -35,6 +35,8 @@ class ScriptedTarget {
   static Script Answers(std::string body);
   // The same, once `may_answer`, which must outlive it, is true.
   static Script AnswersOnce(const std::atomic<bool>& may_answer, std::string body);
+  // A script: answers with the head that it got.
+  static bool EchoHead(const std::string& head, RawSocket& connection);
   // Answers none: waits until the connection is given up.
   static Script NeverAnswers();
 

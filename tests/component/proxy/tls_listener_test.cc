@@ -30,12 +30,6 @@ const Certificates& Web() {
   return web;
 }
 
-// Answers with the head it got.
-bool Echo(const std::string& head, RawSocket& connection) {
-  return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(head.size()) +
-                         "\r\n\r\n" + head);
-}
-
 class TlsListenerTest : public ::testing::Test {
  protected:
   void Start(const std::string& config, std::vector<std::string> flags = {}) {
@@ -62,7 +56,7 @@ class TlsListenerTest : public ::testing::Test {
 };
 
 TEST_F(TlsListenerTest, ServesRequestsAndSaysThatTheyCameByTls) {
-  StartBefore(Echo);
+  StartBefore(ScriptedTarget::EchoHead);
   RawSocket client = ConnectTls(port());
   for (int i = 0; i < 20; ++i) {
     const std::string got = Ask(client, "/",
@@ -79,7 +73,7 @@ TEST_F(TlsListenerTest, ServesRequestsAndSaysThatTheyCameByTls) {
 }
 
 TEST_F(TlsListenerTest, RemovesForgedCertificateHeadersOnPlainListenersToo) {
-  target_ = std::make_unique<ScriptedTarget>(Echo);
+  target_ = std::make_unique<ScriptedTarget>(ScriptedTarget::EchoHead);
   Start(ConfigFor({target_->port()}));
   ASSERT_TRUE(proxy_->WaitHealthy(1));
   RawSocket client = RawSocket::Connect(port());
@@ -93,7 +87,7 @@ TEST_F(TlsListenerTest, ShowsTheCertificateThatTheNameAsksFor) {
       {"shop", Made("shop", {"shop.test", "*.shop.test"}, TestKey::kRsa2048)},
       {"shop-ec", Made("shop-ec", {"shop.test"})},
       {"api", Made("api", {"api.shop.test"})}};
-  StartBefore(Echo, certificates);
+  StartBefore(ScriptedTarget::EchoHead, certificates);
   const struct {
     const char* name;
     const char* algorithms;
@@ -136,7 +130,8 @@ TEST_F(TlsListenerTest, OffersWhatItsPolicySays) {
   double refused = 0;
   for (const auto& c : cases) {
     if (running != c.policy) {
-      StartBefore(Echo, {{"web", Made("web", {"shop.test"}, TestKey::kRsa2048)}},
+      StartBefore(ScriptedTarget::EchoHead,
+                  {{"web", Made("web", {"shop.test"}, TestKey::kRsa2048)}},
                   "        tlsPolicy: " + std::string(c.policy) + "\n");
       running = c.policy;
       refused = 0;
@@ -152,7 +147,7 @@ TEST_F(TlsListenerTest, OffersWhatItsPolicySays) {
 
 // Who learns a shared secret, or another proxy's memory, learns nothing of what was said here.
 TEST_F(TlsListenerTest, ResumesSessionsAtEveryWorkerButNotElsewhere) {
-  target_ = std::make_unique<ScriptedTarget>(Echo);
+  target_ = std::make_unique<ScriptedTarget>(ScriptedTarget::EchoHead);
   const std::string config = TlsConfigFor({target_->port()}, Web()) + "sharedSecrets: ['" +
                              std::string(42, 'A') + "A=']\n";
   Start(config);
@@ -177,7 +172,7 @@ TEST_F(TlsListenerTest, ResumesSessionsAtEveryWorkerButNotElsewhere) {
 }
 
 TEST_F(TlsListenerTest, TakesClientsThatSpeakHttp10Only) {
-  StartBefore(Echo);
+  StartBefore(ScriptedTarget::EchoHead);
   RawSocket client = ConnectTls(port(), {.alpn = "\x08http/1.0"});
   ASSERT_TRUE(client.is_open());
   client.Send("GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n");
@@ -190,7 +185,7 @@ TEST_F(TlsListenerTest, TakesClientsThatSpeakHttp10Only) {
 // More than a turn of the loop brings on: the others get theirs.
 TEST_F(TlsListenerTest, ServesAllOfManyHandshakesAtOnce) {
   constexpr int kClients = 80;
-  StartBefore(Echo);
+  StartBefore(ScriptedTarget::EchoHead);
   std::atomic<int> begun{0}, served{0};
   proxy_->Signal(SIGSTOP);
   std::vector<std::thread> clients;
@@ -208,7 +203,7 @@ TEST_F(TlsListenerTest, ServesAllOfManyHandshakesAtOnce) {
 }
 
 TEST_F(TlsListenerTest, AnswersPlainHttpWithAHint) {
-  StartBefore(Echo);
+  StartBefore(ScriptedTarget::EchoHead);
   RawSocket client = RawSocket::Connect(port());
   client.Send("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
   const std::string got = client.ReadToEnd();
@@ -219,7 +214,7 @@ TEST_F(TlsListenerTest, AnswersPlainHttpWithAHint) {
 }
 
 TEST_F(TlsListenerTest, ClosesWhatIsNoHandshakeAndServesOthers) {
-  StartBefore(Echo);
+  StartBefore(ScriptedTarget::EchoHead);
   RawSocket good = ConnectTls(port());
   const std::string cases[] = {"SSH-2.0-x\r\n", std::string("\x16\x03\x01\xff\xff\x01", 6),
                                std::string("\x16\x03\x01\x00\x04\x01\x00\x00\x00", 9),
@@ -235,7 +230,7 @@ TEST_F(TlsListenerTest, ClosesWhatIsNoHandshakeAndServesOthers) {
 
 // As on a plain listener: who has connected before the signal is served.
 TEST_F(TlsListenerTest, ADrainServesWhoHasNotShakenHandsYet) {
-  StartBefore(Echo, Web());
+  StartBefore(ScriptedTarget::EchoHead, Web());
   RawSocket client = RawSocket::Connect(port());
   ASSERT_TRUE(WaitUntil([&] { return proxy_->Metric("active_connection_count") == 1; }));
   proxy_->Signal(SIGTERM);
@@ -351,7 +346,8 @@ TEST_F(TlsListenerTest, ReadsCertificatesFromFilesBesideTheConfig) {
 }
 
 TEST_F(TlsListenerTest, PassesClientCertificatesThrough) {
-  StartBefore(Echo, Web(), "        mutualAuthentication: { mode: MODE_PASSTHROUGH }\n");
+  StartBefore(ScriptedTarget::EchoHead, Web(),
+              "        mutualAuthentication: { mode: MODE_PASSTHROUGH }\n");
   const TestCertificate mine = Made("mine", {});
   RawSocket known = ConnectTls(port(), {.certificate = &mine});
   EXPECT_THAT(Ask(known, "/", "X-Amzn-Mtls-Clientcert: forged\r\n"),
@@ -365,7 +361,7 @@ TEST_F(TlsListenerTest, PassesClientCertificatesThrough) {
 TEST_F(TlsListenerTest, VerifiesClientCertificates) {
   const TestCertificate authority =
       MakeCertificate({.common_name = "ca", .key_index = 7, .is_authority = true});
-  StartBefore(Echo, Web(),
+  StartBefore(ScriptedTarget::EchoHead, Web(),
               "        mutualAuthentication:\n          mode: MODE_VERIFY\n          caPem: |\n" +
                   Indented(authority.pem, 12));
   const TestCertificate good = MakeCertificate({.common_name = "good"}, &authority);
@@ -396,7 +392,7 @@ TEST_F(TlsListenerTest, VerifiesClientCertificates) {
 TEST_F(TlsListenerTest, ResumesNoSessionOfAnExpiredClient) {
   const TestCertificate authority =
       MakeCertificate({.common_name = "ca", .key_index = 7, .is_authority = true});
-  StartBefore(Echo, Web(),
+  StartBefore(ScriptedTarget::EchoHead, Web(),
               "        mutualAuthentication:\n          mode: MODE_VERIFY\n          caPem: |\n" +
                   Indented(authority.pem, 12));
   const TestCertificate brief =

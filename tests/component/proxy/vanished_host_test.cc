@@ -62,13 +62,6 @@ class VanishedHostTest : public ::testing::Test {
 
 bool VanishedHostTest::has_network_ = false;
 
-// Checks that do not wait long.
-std::string WithQuickChecks(std::string config) {
-  const std::string timeout = "timeout: 2s";
-  const size_t at = config.find(timeout);
-  return config.replace(at, timeout.size(), "timeout: 300ms");
-}
-
 // Idle timeouts are far longer than the test.
 TEST_F(VanishedHostTest, RequestsInFlightAreGivenUpOrRepeated) {
   std::atomic<bool> is_over{false};

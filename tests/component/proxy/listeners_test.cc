@@ -167,7 +167,7 @@ TEST(ListenersTest, UpdateWhileDrainingOpensNone) {
   EXPECT_FALSE(RawSocket::Connect(other).is_open());
   may_answer = true;
   EXPECT_EQ(BodyOf(busy.ReadMessage()), "done");
-  EXPECT_EQ(proxy.WaitExit(), 0);
+  EXPECT_EQ(proxy.WaitExit(), 0) << proxy.Log();
 }
 
 }  // namespace

@@ -193,8 +193,7 @@ TEST(ReloadTest, NewListenerOpensAndARemovedOneCloses) {
 TEST(CheckTest, SaysOkOrWhatIsWrong) {
   ProxyProcess good(ConfigFor({80}), {"--check"});
   EXPECT_EQ(good.WaitExit(), 0);
-  EXPECT_NE(LogOf(good).find("proxy.yaml: ok (1 load balancer, 1 target group)"),
-            std::string::npos)
+  EXPECT_NE(LogOf(good).find("proxy.yaml: ok (1 load balancer, 1 target group)"), std::string::npos)
       << LogOf(good);
   std::string bad_text = ConfigFor({80});
   bad_text.replace(bad_text.find("port: 0"), 7, "port: 70000");

@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <utility>
@@ -30,11 +29,12 @@ class SessionStream : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::Con
   using OnMessage = std::function<void(v1::ConnectResponse)>;
   using OnEnd = std::function<void(std::string)>;
 
-  SessionStream(OnMessage on_message, OnEnd on_end)
-      : on_message_(std::move(on_message)), on_end_(std::move(on_end)) {}
+  SessionStream(OpenCalls& calls, OnMessage on_message, OnEnd on_end)
+      : calls_(calls), on_message_(std::move(on_message)), on_end_(std::move(on_end)) {}
 
   void Begin(const std::shared_ptr<grpc::Channel>& channel, v1::ConnectRequest hello) {
     self_ = shared_from_this();
+    calls_.Begin();
     stub_ = v1::AgentService::NewStub(channel);
     stub_->async()->Connect(&context_, this);
     // Writes come from the loop, outside of the reactions: the hold keeps the call open for them.
@@ -65,11 +65,6 @@ class SessionStream : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::Con
 
   void Cancel() { context_.TryCancel(); }
 
-  void WaitUntilDone() {
-    std::unique_lock lock(mutex_);
-    done_changed_.wait(lock, [this] { return done_; });
-  }
-
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
     writing_ = false;
@@ -97,13 +92,9 @@ class SessionStream : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::Con
     on_end_(status.ok() ? "the controller ended the session"
                         : absl::StrCat(status.error_message(), " (code ",
                                        static_cast<int>(status.error_code()), ")"));
-    std::shared_ptr<SessionStream> self;
-    {
-      const std::lock_guard lock(mutex_);
-      self = std::move(self_);
-      done_ = true;
-      done_changed_.notify_all();
-    }
+    OpenCalls& calls = calls_;
+    std::exchange(self_, nullptr).reset();
+    calls.End();  // this may be gone
   }
 
  private:
@@ -117,6 +108,7 @@ class SessionStream : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::Con
     RemoveHold();
   }
 
+  OpenCalls& calls_;
   const OnMessage on_message_;
   const OnEnd on_end_;
   std::unique_ptr<v1::AgentService::Stub> stub_;
@@ -124,12 +116,10 @@ class SessionStream : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::Con
   v1::ConnectResponse incoming_;
   std::shared_ptr<SessionStream> self_;
   mutable std::mutex mutex_;
-  std::condition_variable done_changed_;
   std::deque<v1::ConnectRequest>
       outgoing_;          // guarded by mutex_; the first is being written while writing_
   bool writing_ = false;  // guarded by mutex_
   bool ended_ = false;    // guarded by mutex_: nothing more may be started
-  bool done_ = false;     // guarded by mutex_
 };
 
 Session::Session(EventLoop& loop, std::shared_ptr<grpc::Channel> channel, uint64_t seed,
@@ -147,10 +137,9 @@ void Session::Stop() {
   stopped_ = true;
   up_ = false;
   loop_.Cancel(timer_);
-  if (const auto stream = std::exchange(stream_, nullptr)) {
-    stream->Cancel();
-    stream->WaitUntilDone();
-  }
+  if (stream_ != nullptr) stream_->Cancel();
+  calls_.WaitUntilNone();
+  stream_.reset();
 }
 
 void Session::Send(v1::ConnectRequest message) {
@@ -171,6 +160,7 @@ void Session::Dial() {
     });
   };
   stream_ = std::make_shared<SessionStream>(
+      calls_,
       [this, number, post](v1::ConnectResponse message) {
         post([this, number, message = std::move(message)] { OnMessage(number, message); });
       },

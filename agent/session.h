@@ -13,6 +13,7 @@
 #include <string>
 
 #include "agent/event_loop.h"
+#include "common/open_calls.h"
 #include "remuda/agent/v1/agent.pb.h"
 
 namespace remuda::agent {
@@ -61,6 +62,7 @@ class Session {
   const std::shared_ptr<grpc::Channel> channel_;
   const uint64_t seed_;
   const Handlers handlers_;
+  OpenCalls calls_;
   std::shared_ptr<SessionStream> stream_;
   std::shared_ptr<bool> alive_ =
       std::make_shared<bool>(true);  // false once destroyed; for tasks still posted

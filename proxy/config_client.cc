@@ -4,8 +4,6 @@
 #include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include "common/grpc_channel.h"
@@ -52,6 +50,7 @@ class ConfigClient::Stream final
 
   void Start() {
     self_ = shared_from_this();
+    client_.calls_.Begin();
     client_.stub_->async()->Connect(&context_, this);
     AddHold();  // so that a write may be started until Release: OnDone waits for it
     StartRead(&incoming_);
@@ -78,10 +77,6 @@ class ConfigClient::Stream final
     is_half_closed_ = true;
     StartWritesDone();
   }
-  void WaitDone() {
-    std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return is_done_; });
-  }
 
   void OnReadDone(bool ok) override {
     if (!ok)
@@ -100,12 +95,11 @@ class ConfigClient::Stream final
     });
   }
   void OnDone(const grpc::Status& status) override {
-    const std::string why = WhyEnded(status);
-    client_.loop_.Post([this, self = shared_from_this(), why] { client_.OnClosed(this, why); });
-    const auto self = std::move(self_);
-    std::lock_guard lock(mutex_);
-    is_done_ = true;
-    done_.notify_all();
+    ConfigClient& client = client_;
+    client.loop_.Post([self = std::move(self_), why = WhyEnded(status)] {
+      self->client_.OnClosed(self.get(), why);
+    });
+    client.calls_.End();  // this may be gone
   }
 
  private:
@@ -117,9 +111,6 @@ class ConfigClient::Stream final
   bool is_released_ = false;     // loop thread
   bool is_half_closed_ = false;  // loop thread
   std::shared_ptr<Stream> self_;
-  std::mutex mutex_;
-  std::condition_variable done_;
-  bool is_done_ = false;  // guarded by mutex_
 };
 
 ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCounters& counters,
@@ -158,10 +149,11 @@ void ConfigClient::Stop() {
   is_stopped_ = true;
   dial_timer_.Cancel();
   stats_timer_.Cancel();
-  if (stream_ == nullptr) return;
-  stream_->Cancel();
-  stream_->Release();
-  stream_->WaitDone();
+  if (stream_ != nullptr) {
+    stream_->Cancel();
+    stream_->Release();
+  }
+  calls_.WaitUntilNone();
 }
 
 void ConfigClient::SayFarewell(std::function<void()> done) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "common/open_calls.h"
 #include "proxy/admin.h"
 #include "proxy/config_store.h"
 #include "proxy/coordinator.h"
@@ -95,6 +96,7 @@ class ConfigClient {
   std::unique_ptr<ConfigStore> store_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ProxyService::Stub> stub_;
+  OpenCalls calls_;
   std::shared_ptr<Stream> stream_;
   uint64_t session_ = 0;  // number of the stream
   bool is_welcome_ = false;

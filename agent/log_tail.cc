@@ -56,6 +56,32 @@ std::string EndOf(const std::string& line, size_t room) {
   return line.substr(at);
 }
 
+// From the beginning of a line on, unless a line alone is longer than what is read.
+std::string ReadEnd(const LogReader& reader) {
+  uint64_t offset = reader.TailOffset(kLogTailReadLines, kLogTailReadBytes);
+  const bool has_more_above = offset > 0;
+  size_t left = kLogTailReadBytes;
+  if (has_more_above) {
+    // The byte before is read too: where it ends a line, only itself is dropped below.
+    --offset;
+    ++left;
+  }
+  std::string bytes;
+  while (left > 0) {
+    const LogReader::Chunk chunk = reader.Read(offset, left);
+    if (chunk.bytes.empty()) break;
+    bytes += chunk.bytes;
+    offset = chunk.offset + chunk.bytes.size();
+    left -= chunk.bytes.size();
+  }
+  const size_t newline = bytes.find('\n');
+  if (has_more_above && newline != std::string::npos &&
+      bytes.find_first_not_of(" \t\r\n", newline) != std::string::npos) {
+    bytes.erase(0, newline + 1);
+  }
+  return bytes;
+}
+
 // As many of the last lines as there is room for.
 std::string Told(const std::vector<std::string>& all) {
   const std::vector<std::string> lines = IsWithinBounds(all) ? all : WithoutFrames(all);
@@ -75,14 +101,7 @@ std::string Told(const std::vector<std::string>& all) {
 }  // namespace
 
 std::string LogTail(const std::string& log_directory) {
-  const LogReader reader(log_directory);
-  std::string bytes;
-  for (uint64_t offset = reader.TailOffset(kLogTailReadLines, kLogTailReadBytes);;) {
-    const LogReader::Chunk chunk = reader.Read(offset, kLogTailReadBytes);
-    if (chunk.bytes.empty() || bytes.size() >= kLogTailReadBytes) break;
-    bytes += chunk.bytes;
-    offset = chunk.offset + chunk.bytes.size();
-  }
+  const std::string bytes = ReadEnd(LogReader(log_directory));
   std::vector<std::string> lines;
   for (std::string_view left = bytes; !left.empty();) {
     const size_t newline = left.find('\n');

@@ -138,5 +138,25 @@ TEST_F(KeptLogsTest, TheTailHoldsTheErrorAboveItsStack) {
       << "what fits is told as it is";
 }
 
+// Else what is left of a frame is not indented, and looks like the error.
+TEST_F(KeptLogsTest, TheTailBeginsWithNoPartOfALine) {
+  const auto frames = [](size_t count, size_t bytes) {
+    std::string out;
+    for (size_t i = 0; i < count; ++i) out += "    at " + std::string(bytes - 8, 'f') + "\n";
+    return out;
+  };
+  // More than the 8 KiB that are read, which begin within a frame.
+  EXPECT_EQ(LogTail(Log("i-torn", "Error: no\n" + frames(50, 200) + "Node.js v18.20.4\n")),
+            frames(1, 200) + "    ...\nNode.js v18.20.4\n");
+  // The 8 KiB begin with the error.
+  const std::string error = "Error: " + std::string(248, 'e') + "\n";
+  EXPECT_EQ(LogTail(Log("i-whole", "starts\n" + error + frames(31, 256))),
+            error + frames(1, 256) + "    ...\n");
+  // No line begins in them.
+  const std::string end = std::string(kLogTailBytes - 1, 'z') + "\n";
+  EXPECT_EQ(LogTail(Log("i-long", "starts\n" + std::string(9000, 'z'))), end);
+  EXPECT_EQ(LogTail(Log("i-long-blank", std::string(9000, 'z') + "\n\n \n")), end);
+}
+
 }  // namespace
 }  // namespace remuda::agent

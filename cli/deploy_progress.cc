@@ -1,6 +1,7 @@
 #include "cli/deploy_progress.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 
 #include <algorithm>
@@ -161,7 +162,8 @@ std::vector<std::string> TroubleLines(const v1::Instance& culprit, const std::st
   std::vector<std::string> lines;
   for (const auto line : absl::StrSplit(log_tail, '\n', absl::SkipWhitespace())) {
     if (lines.empty()) lines.push_back(id + " printed last:");
-    lines.push_back(Fit(absl::StrCat("  ", line), kUncut));
+    lines.push_back(
+        Fit(absl::StrCat("  ", absl::StrReplaceAll(line, {{"\t", "    "}, {"\r", ""}})), kUncut));
   }
   lines.push_back(absl::StrCat(lines.empty() ? "what " + id + " printed" : "all that it printed",
                                ": `remuda logs ", id, "`"));

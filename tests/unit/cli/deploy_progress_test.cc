@@ -130,6 +130,10 @@ TEST(DeployProgress, TroubleNamesTheCommandToType) {
   EXPECT_THAT(TroubleLines(Launched("i-0000000007", 0), "Error: \x1b[2J no\n    at x\n"),
               testing::ElementsAre("i-0000000007 printed last:", "  Error: ?[2J no", "      at x",
                                    "all that it printed: `remuda logs i-0000000007`"));
+  EXPECT_THAT(TroubleLines(Launched("i-0000000007", 0), "panic: no\r\n\tat main.go\r\n\r\n"),
+              testing::ElementsAre("i-0000000007 printed last:", "  panic: no", "      at main.go",
+                                   "all that it printed: `remuda logs i-0000000007`"))
+      << "a tab is spaces, and a carriage return nothing";
 }
 
 }  // namespace

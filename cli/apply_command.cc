@@ -1,6 +1,8 @@
 // remuda apply: manifests to resources, all or nothing.
 #include <memory>
 #include <ostream>
+#include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/controller_client.h"
@@ -57,28 +59,25 @@ void PrintResults(Context& context, const v1::ApplyResourcesResponse& response, 
   context.out.flush();
 }
 
+std::vector<std::string> GroupsOf(const Manifest& manifest) {
+  std::vector<std::string> groups;
+  for (const auto& resource : manifest.request.resources()) {
+    if (resource.has_auto_scaling_group())
+      groups.push_back(ShortId(resource.auto_scaling_group().name()));
+  }
+  return groups;
+}
+
 // Groups have what they want, listeners listen, proxies serve the new config.
 Missing AppliedServes(const ControllerClient& client, const Manifest& manifest) {
   std::vector<Missing> parts;
-  for (const auto& resource : manifest.request.resources()) {
-    if (resource.has_auto_scaling_group())
-      parts.push_back(GroupSettled(client, ShortId(resource.auto_scaling_group().name())));
-  }
+  for (const std::string& group : GroupsOf(manifest)) parts.push_back(GroupSettled(client, group));
   parts.push_back(ProxiesFollow(client));
   for (const auto& resource : manifest.request.resources()) {
     if (resource.has_load_balancer())
       parts.push_back(Listens(client, ShortId(resource.load_balancer().name())));
   }
   return AllOf(std::move(parts));
-}
-
-// Of the first group that has one.
-void PrintFirstTrouble(Context& context, const ControllerClient& client, const Manifest& manifest) {
-  for (const auto& resource : manifest.request.resources()) {
-    if (resource.has_auto_scaling_group() &&
-        PrintGroupTrouble(context, client, ShortId(resource.auto_scaling_group().name())))
-      return;
-  }
 }
 
 ExitCode RunApply(Context& context, const ApplyOptions& options) {
@@ -109,7 +108,7 @@ ExitCode RunApply(Context& context, const ApplyOptions& options) {
   PrintResults(context, *response, options.dry_run);
   if (options.wait == WaitTime(0) || options.dry_run) return ExitCode::kOk;
   const ExitCode code = Await(context, options.wait, AppliedServes(client, *manifest));
-  if (code == ExitCode::kTimedOut) PrintFirstTrouble(context, client, *manifest);
+  if (code == ExitCode::kTimedOut) PrintGroupTrouble(context, client, GroupsOf(*manifest));
   return code;
 }
 

@@ -1,5 +1,7 @@
 #include "cli/deploy_trouble.h"
 
+#include <absl/status/statusor.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ostream>
@@ -29,12 +31,12 @@ ListFilter OfGroup(const std::string& group) {
   return filter;
 }
 
-std::string LogTailOf(const ControllerClient& client, const std::string& group,
-                      const std::string& instance) {
+absl::StatusOr<std::string> LogTailOf(const ControllerClient& client, const std::string& group,
+                                      const std::string& instance) {
   ListFilter filter = OfGroup(group);
   filter.limit = kSearchedActivities;
   const auto activities = ListResources(client, KindId::kActivity, filter);
-  if (!activities.ok()) return "";
+  if (!activities.ok()) return activities.status();
   for (const auto& resource : *activities) {
     const auto& activity = static_cast<const v1::Activity&>(*resource);
     if (activity.instance() == instance && !activity.log_tail().empty()) return activity.log_tail();
@@ -60,27 +62,39 @@ std::string ReadTail(const ControllerClient& client, const std::string& instance
   return tail;
 }
 
-// `judged` (a deployment, or a group) says who is suspect. Nothing where nobody is.
+// `judged` (a deployment, or a group) says who is suspect. Nothing where nobody is; a status where
+// the controller does not say.
 template <typename Judged>
-std::vector<std::string> AskForTrouble(const ControllerClient& client, const std::string& group,
-                                       const Judged& judged) {
+absl::StatusOr<std::vector<std::string>> AskForTrouble(const ControllerClient& client,
+                                                       const std::string& group,
+                                                       const Judged& judged) {
+  const std::vector<std::string> nothing;
   ListFilter filter = OfGroup(group);
   filter.show_terminated = true;
   const auto resources = ListResources(client, KindId::kInstance, filter);
-  if (!resources.ok()) return {};
+  if (!resources.ok()) return resources.status();
   std::vector<const v1::Instance*> suspects;
   for (const auto& resource : *resources) {
     const auto& instance = static_cast<const v1::Instance&>(*resource);
     if (IsSuspect(judged, instance)) suspects.push_back(&instance);
   }
   const v1::Instance* culprit = Culprit(suspects);
-  if (culprit == nullptr) return {};
+  if (culprit == nullptr) return nothing;
   const std::string id = ShortId(culprit->name());
-  std::string tail = LogTailOf(client, group, id);
-  if (tail.empty()) tail = ReadTail(client, id);
+  auto tail = LogTailOf(client, group, id);
+  if (!tail.ok() && !culprit->has_start_time()) return tail.status();
+  if (!tail.ok()) return TroubleLines(*culprit, "");  // the command is told all the same
+  if (tail->empty()) *tail = ReadTail(client, id);
   // It could not be started, and why not has been said.
-  if (tail.empty() && !culprit->has_start_time()) return {};
-  return TroubleLines(*culprit, tail);
+  if (tail->empty() && !culprit->has_start_time()) return nothing;
+  return TroubleLines(*culprit, *tail);
+}
+
+absl::StatusOr<std::vector<std::string>> AskForGroupTrouble(const ControllerClient& client,
+                                                            const std::string& group) {
+  const auto found = GetResource(client, KindId::kAutoScalingGroup, group);
+  if (!found.ok()) return found.status();
+  return AskForTrouble(client, group, static_cast<const v1::AutoScalingGroup&>(**found));
 }
 
 }  // namespace
@@ -88,18 +102,21 @@ std::vector<std::string> AskForTrouble(const ControllerClient& client, const std
 void PrintTrouble(Context& context, const ControllerClient& client,
                   const v1::Deployment& deployment) {
   const auto lines = AskForTrouble(client, deployment.auto_scaling_group(), deployment);
-  for (const std::string& line : lines) context.out << line << "\n";
+  if (!lines.ok()) return;
+  for (const std::string& line : *lines) context.out << line << "\n";
   context.out.flush();
 }
 
-bool PrintGroupTrouble(Context& context, const ControllerClient& client, const std::string& group) {
-  const auto found = GetResource(client, KindId::kAutoScalingGroup, group);
-  if (!found.ok()) return false;
-  const auto lines =
-      AskForTrouble(client, group, static_cast<const v1::AutoScalingGroup&>(**found));
-  for (const std::string& line : lines) context.err << line << "\n";
-  context.err.flush();
-  return !lines.empty();
+void PrintGroupTrouble(Context& context, const ControllerClient& client,
+                       const std::vector<std::string>& groups) {
+  for (const std::string& group : groups) {
+    const auto lines = AskForGroupTrouble(client, group);
+    if (absl::IsNotFound(lines.status())) continue;  // it has been deleted meanwhile
+    if (!lines.ok()) return;
+    for (const std::string& line : *lines) context.err << line << "\n";
+    context.err.flush();
+    if (!lines->empty()) return;
+  }
 }
 
 }  // namespace remuda::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/context.h"
 #include "cli/controller_client.h"
@@ -14,7 +15,10 @@ namespace remuda::cli {
 // output. Nothing where none of the deployment's instances failed, or the controller does not say.
 void PrintTrouble(Context& context, const ControllerClient& client,
                   const v1::Deployment& deployment);
-// The same of a group (id), on standard error; whether there was something to tell.
-bool PrintGroupTrouble(Context& context, const ControllerClient& client, const std::string& group);
+// The same of the first of the groups (ids) that has something to tell, on standard error. The
+// first read that fails ends it: a controller that hangs costs the time of one call, not one a
+// group.
+void PrintGroupTrouble(Context& context, const ControllerClient& client,
+                       const std::vector<std::string>& groups);
 
 }  // namespace remuda::cli

@@ -65,7 +65,7 @@ ExitCode RunScale(Context& context, const ScaleOptions& options) {
   if (!group.ok()) return Fail(context, group.status());
   if (options.wait > WaitTime(0)) {
     const ExitCode code = Await(context, options.wait, GroupSettled(client, *id));
-    if (code == ExitCode::kTimedOut) PrintGroupTrouble(context, client, *id);
+    if (code == ExitCode::kTimedOut) PrintGroupTrouble(context, client, {*id});
     if (code != ExitCode::kOk) return code;
   }
   if (context.output == OutputFormat::kTable) {

@@ -1,11 +1,12 @@
 #include "cli/deploy_trouble.h"
 
 #include <absl/status/statusor.h>
+#include <absl/strings/ascii.h>
 
-#include <algorithm>
 #include <chrono>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/deploy_progress.h"
@@ -44,6 +45,19 @@ absl::StatusOr<std::string> LogTailOf(const ControllerClient& client, const std:
   return "";
 }
 
+// Its last lines that are within the bound; of a last line that alone is longer, its end.
+std::string EndOf(std::string text) {
+  absl::StripTrailingAsciiWhitespace(&text);
+  if (text.size() <= kTailBytes) return text;
+  size_t at = text.size() - kTailBytes;
+  if (const size_t newline = text.find('\n', at - 1); newline != std::string::npos) {
+    at = newline + 1;
+  } else {
+    while (at < text.size() && (text[at] & 0xC0) == 0x80) ++at;  // not within a character
+  }
+  return text.substr(at);
+}
+
 // What its log ends with: of one that has not ended by itself. Empty where its host does not say.
 std::string ReadTail(const ControllerClient& client, const std::string& instance) {
   grpc::ClientContext call;
@@ -58,8 +72,7 @@ std::string ReadTail(const ControllerClient& client, const std::string& instance
   call.TryCancel();  // of one that is longer; one that has ended is not changed by it
   stream->Finish();
   if (tail.size() > kReadBytes) return "";
-  while (tail.size() > kTailBytes) tail.erase(0, std::min(tail.find('\n'), tail.size() - 1) + 1);
-  return tail;
+  return EndOf(std::move(tail));
 }
 
 // `judged` (a deployment, or a group) says who is suspect. Nothing where nobody is; a status where

@@ -126,5 +126,32 @@ TEST(DeployTrouble, AGroupThatIsGoneHidesNoOther) {
             "b printed last:\n  no database\nall that it printed: `remuda logs b`\n");
 }
 
+TEST(DeployTrouble, OfALogThatIsReadTheLastLinesWithinTheBoundAreTold) {
+  constexpr size_t kBound = 4096;
+  const std::string accented = "\xC3\xA9";  // é
+  std::string many_accents;
+  for (size_t i = 0; i < kBound; ++i) many_accents += accented;
+  const struct {
+    std::string log, told;
+  } cases[] = {
+      {std::string(kBound, 'x') + "\nlast\n", "last"},
+      {"first\n" + std::string(kBound, 'x') + "\n", std::string(kBound, 'x')},
+      {"first\n" + std::string(kBound - 5, 'x') + "\nlast",
+       std::string(kBound - 5, 'x') + "\n  last"},
+      {"first\n" + std::string(kBound - 4, 'x') + "\nlast", "last"},
+      {"first\n" + std::string(5000, 'x') + "end\n", std::string(kBound - 3, 'x') + "end"},
+      {"first\n" + std::string(5000, 'x') + "end", std::string(kBound - 3, 'x') + "end"},
+      {std::string(5000, 'x') + "end\r\n\n \n", std::string(kBound - 3, 'x') + "end"},
+      {many_accents + ".\n", many_accents.substr(kBound + 2) + "."},
+  };
+  Controller controller;
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    SCOPED_TRACE(i);
+    controller.log = cases[i].log;
+    EXPECT_EQ(controller.Trouble({"a"}),
+              "a printed last:\n  " + cases[i].told + "\nall that it printed: `remuda logs a`\n");
+  }
+}
+
 }  // namespace
 }  // namespace remuda::cli

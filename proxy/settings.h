@@ -27,9 +27,9 @@ struct Settings {
   std::chrono::milliseconds linger_timeout{30000};
   std::chrono::milliseconds linger_silence{5000};
   uint64_t linger_max_bytes = uint64_t{1} << 30;
-  // The same of a connection of HTTP/2 that ends as a whole.
+  // The same of a connection of HTTP/2 that ends as a whole: what its windows may still bring.
   std::chrono::milliseconds http2_linger_timeout{2000};
-  size_t http2_linger_max_bytes = 1024 * 1024;
+  size_t http2_linger_max_bytes = 20 * 1024 * 1024;
   // Random, of this process: seals cookies if the config has no shared secret.
   std::string own_secret;
   // Client connections and HTTP/2 streams a worker holds at most.

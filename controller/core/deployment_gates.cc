@@ -121,9 +121,10 @@ std::string NotReady(Pass& pass, const DeploymentView& view, const Side& side, i
   if (ready >= enough) return "";
   std::string out = absl::StrCat(ready, " of ", Counted(enough, "instance"), " of ",
                                  TextOf(side.launch), " ", IsOrAre(enough), " ready");
-  if (why.empty()) why = UnhealthyText(pass.gates, side.members, view.group);
+  const bool is_unexplained = why.empty();  // by those in service
+  if (is_unexplained) why = UnhealthyText(pass.gates, side.members, view.group);
   if (!why.empty()) absl::StrAppend(&out, "; ", why);
-  if (why.empty() && !view.group.status().waiting().empty()) {
+  if (is_unexplained && !view.group.status().waiting().empty()) {
     absl::StrAppend(&out, "; ", view.group.status().waiting());
   }
   return out;

@@ -123,13 +123,14 @@ std::string DriftOf(std::string_view id, const v1::AutoScalingGroup& group) {
 
 // Why members that are up are not healthy. Asked only where some are on their way up or being
 // replaced: the gates are not drawn up for every group that is well.
-std::string NotComingUp(const Draft& draft, const Observations& seen, Time now,
-                        const InstanceList& members, const v1::AutoScalingGroup& group) {
+std::string NotComingUp(const GatesNow& gates, const InstanceList& members,
+                        const v1::AutoScalingGroup& group) {
+  if (!gates) return "";
   const bool is_settled = std::none_of(members.begin(), members.end(), [](const Member& member) {
     const v1::Instance& row = *member.second;
     return row.state() == v1::INSTANCE_STATE_PENDING || (IsUp(row.state()) && row.unhealthy());
   });
-  return is_settled ? "" : UnhealthyText(Gates(draft, seen, now), members, group);
+  return is_settled ? "" : UnhealthyText(gates(), members, group);
 }
 
 }  // namespace
@@ -180,6 +181,13 @@ std::string IdlePolicies(const v1::AutoScalingGroup& group) {
 
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
                               const v1::AutoScalingGroup& group) {
+  std::optional<Gates> gates;
+  return Describe(
+      draft, seen, [&]() -> const Gates& { return gates.emplace(draft, seen, now); }, group);
+}
+
+v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, const GatesNow& gates,
+                              const v1::AutoScalingGroup& group) {
   v1::AutoScalingGroup out = group;
   const std::string id = ShortNameOf(group.name());
   const InstanceList members = draft.InstancesOfGroup(id);
@@ -201,7 +209,7 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time
   if (std::string idle = IdlePolicies(out); !idle.empty()) status.add_warnings(std::move(idle));
   std::vector<std::string> waiting;
   if (!status.waiting().empty()) waiting.push_back(status.waiting());
-  if (std::string why = NotComingUp(draft, seen, now, members, group); !why.empty()) {
+  if (std::string why = NotComingUp(gates, members, group); !why.empty()) {
     waiting.push_back(std::move(why));
   }
   if (!seen.store.error.empty()) {

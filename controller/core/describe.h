@@ -2,9 +2,11 @@
 // the loop thread. Pure.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "controller/core/draft.h"
+#include "controller/core/gates.h"
 #include "controller/core/observations.h"
 
 namespace remuda::core {
@@ -19,6 +21,11 @@ std::string IdlePolicies(const v1::AutoScalingGroup& group);
 // With the counts, versions and warnings of status, the deployment under way, and in `waiting` also
 // why instances do not become healthy, and what keeps the store from committing.
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
+                              const v1::AutoScalingGroup& group);
+// The same for one of many: `gates` answers the gates of this moment, which cost a look at
+// everything, and is asked only if there is something to explain. Empty: nothing is explained.
+using GatesNow = std::function<const Gates&()>;
+v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, const GatesNow& gates,
                               const v1::AutoScalingGroup& group);
 
 // With the listeners that live proxies cannot open.

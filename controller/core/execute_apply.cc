@@ -180,7 +180,7 @@ void Apply::Warn(int index, const v1::AutoScalingGroup& value) {
         ": `remuda deploy asg/", std::string(IdOf(value.name())), " --template ", runs.name(), ":",
         newest, "` moves the group to it"));
   }
-  const v1::AutoScalingGroup shown = Describe(draft_, context_.seen, context_.now, value);
+  const v1::AutoScalingGroup shown = Describe(draft_, context_.seen, GatesNow(), value);
   for (const std::string& warning : shown.status().warnings()) result.add_warnings(warning);
 }
 

@@ -9,12 +9,29 @@
 #include "controller/core/read_rows.h"
 
 namespace remuda::core {
+
+struct ReadGates {
+  explicit ReadGates(const Snapshot& from) : draft(from.state), gates(draft, from.seen, from.now) {}
+  const Draft draft;
+  const Gates gates;
+};
+
 namespace {
 
 // Rows as they are answered.
 template <class T>
 T ShowRow(const Snapshot& from, const std::string& /*id*/, const T& row) {
   T out = Shown(Draft(from.state), Context{from.seen, from.now}, row);
+  out.set_etag(EtagOf(row));
+  return out;
+}
+v1::AutoScalingGroup ShowRow(const Snapshot& from, const std::string& /*id*/,
+                             const v1::AutoScalingGroup& row) {
+  const GatesNow gates = [&from]() -> const Gates& {
+    if (from.gates == nullptr) from.gates = std::make_shared<ReadGates>(from);
+    return from.gates->gates;
+  };
+  v1::AutoScalingGroup out = Describe(Draft(from.state), from.seen, gates, row);
   out.set_etag(EtagOf(row));
   return out;
 }

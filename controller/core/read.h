@@ -8,6 +8,7 @@
 #include <absl/status/statusor.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,11 +17,15 @@
 
 namespace remuda::core {
 
-// What there is to read from, at one moment.
+// What one read needs of the gates, whatever the number of rows.
+struct ReadGates;
+
+// What there is to read from, at one moment. For one read.
 struct Snapshot {
   const State& state;
   const Observations& seen;
   Time now;
+  mutable std::shared_ptr<ReadGates> gates = nullptr;  // of this moment, once a row has asked
 };
 
 absl::StatusOr<v1::Image> Read(const Snapshot&, const v1::GetImageRequest&);

@@ -135,6 +135,28 @@ TEST_F(Deploy, WhatItWaitsForNamesTheReasonThatItsInstancesAreNotHealthy) {
   EXPECT_EQ(Row().rollback_reason(), "not in service and confirmed within 10m: " + why);
 }
 
+TEST_F(Deploy, WhatKeepsLaunchesBackIsToldBesideInstancesThatAreNotHealthy) {
+  Create(3);
+  const std::string sick = Pending("blue")[0];
+  Runs(sick);
+  Step();
+  for (const char* proxy : {"p1", "p2"}) Finds(proxy, "tg", sick, v1::TARGET_STATE_UNHEALTHY);
+  // The other fails twice: its next launch waits.
+  for (int i = 0; i < 2; ++i) {
+    for (const std::string& id : Pending("blue")) {
+      if (id == sick) continue;
+      Runs(id);
+      Step();
+      Killed(id, 6);
+      Step();
+    }
+  }
+  Confirm();
+  Step();
+  EXPECT_THAT(Waiting(), AllOf(HasSubstr(sick + " is not healthy"),
+                               HasSubstr("2 launches of shop:3 failed in a row")));
+}
+
 TEST_F(Deploy, RollsBackByItselfWhenTheNewVersionCrashLoops) {
   Create(3);
   for (int i = 0; i < 8 && Row().phase() == v1::DEPLOYMENT_PHASE_LAUNCHING; ++i) {

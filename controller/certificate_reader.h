@@ -1,7 +1,7 @@
 // Reads certificates for the core, which links no library for it.
 #pragma once
 
-#include "controller/core/execute.h"
+#include "controller/core/door/execute.h"
 
 namespace remuda {
 

@@ -11,7 +11,7 @@
 
 #include "common/duration_text.h"
 #include "common/quantity.h"
-#include "controller/core/time.h"
+#include "controller/core/model/time.h"
 
 namespace remuda {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/endpoint.h"
-#include "controller/core/observations.h"
+#include "controller/core/model/observations.h"
 #include "controller/limits.h"
 
 namespace remuda {

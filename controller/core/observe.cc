@@ -1,9 +1,9 @@
 // Observe: what reports imply. See reconcile.h.
 #include <absl/strings/str_cat.h>
 
-#include "controller/core/health.h"
 #include "controller/core/reconcile.h"
-#include "controller/core/reconcile_pass.h"
+#include "controller/core/reconcile/health.h"
+#include "controller/core/reconcile/reconcile_pass.h"
 
 namespace remuda::core {
 namespace {

@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "controller/core/clock_step.h"
-#include "controller/core/deployment.h"
-#include "controller/core/health.h"
-#include "controller/core/host_record.h"
-#include "controller/core/members.h"
-#include "controller/core/reconcile_pass.h"
-#include "controller/core/replacement.h"
-#include "controller/core/scaling.h"
-#include "controller/core/termination.h"
+#include "controller/core/deployment/deployment.h"
+#include "controller/core/reconcile/clock_step.h"
+#include "controller/core/reconcile/health.h"
+#include "controller/core/reconcile/host_record.h"
+#include "controller/core/reconcile/members.h"
+#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/replacement.h"
+#include "controller/core/scaling/scaling.h"
+#include "controller/core/scaling/termination.h"
 
 namespace remuda::core {
 namespace {

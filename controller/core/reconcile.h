@@ -9,8 +9,8 @@
 #include <set>
 #include <string>
 
-#include "controller/core/draft.h"
-#include "controller/core/observations.h"
+#include "controller/core/model/draft.h"
+#include "controller/core/model/observations.h"
 
 namespace remuda::core {
 

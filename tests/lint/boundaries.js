@@ -15,10 +15,28 @@ const threads = ['thread', 'mutex', 'shared_mutex', 'condition_variable', 'futur
 const io = ['boost/', 'grpc*', 'sys/socket.h', 'sys/epoll.h', 'netinet/', 'unistd.h', 'fcntl.h', 'sqlite3.h', 'openssl/',
   'archive*', 'spdlog/', 'yaml-cpp/', 'CLI/', 'fstream', 'filesystem', 'iostream'];
 
+// The rooms of the controller, each with those whose headers it may include besides its own.
+const core = (...rooms) => ({ own: [...rooms.map((room) => `controller/core/${room}`), 'common/', ...messages],
+  never: [...io, ...threads], pure: true });
+const shell = (...rooms) => ({ own: [...rooms.map((room) => `controller/${room}/`), 'controller/limits.h', 'controller/core/',
+  'common/', ...messages], services: true });
+
 const rules = {
   'common': { own: ['common/', ...messages], services: true },
-  'controller/core': { own: ['controller/core/', 'common/', ...messages], never: [...io, ...threads], pure: true },
+  'controller/core': core(''),
+  'controller/core/model': core('model/'),
+  'controller/core/reconcile': core('model/', 'reconcile/'),
+  'controller/core/deployment': core('model/', 'reconcile/', 'deployment/'),
+  'controller/core/scaling': core('model/', 'reconcile/', 'deployment/', 'scaling/'),
+  'controller/core/views': core('model/', 'reconcile/', 'deployment/', 'views/'),
+  'controller/core/door': core('model/', 'reconcile/', 'deployment/', 'views/', 'door/'),
   'controller': { own: ['controller/', 'common/', ...messages], services: true },
+  'controller/store': shell('store'),
+  'controller/images': shell('images'),
+  'controller/views': shell('views'),
+  'controller/engine': shell('store', 'views', 'engine'),
+  'controller/sessions': shell('views', 'engine', 'sessions'),
+  'controller/api': shell('views', 'engine', 'sessions', 'images', 'api'),
   'agent/core': { own: ['agent/core/', 'common/', ...messages], never: [...io, ...threads], pure: true },
   'agent': { own: ['agent/', 'common/', ...messages], services: true },
   'proxy/core': { own: ['proxy/core/', 'proxy/http/', 'common/', ...messages], never: [...io, ...threads], pure: true },

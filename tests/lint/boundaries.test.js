@@ -10,7 +10,13 @@ const { check } = require('./boundaries.js');
 
 // [what, {file: text}, pattern of the one complaint, or null]
 const cases = [
-  ['core includes its shell', { 'controller/core/a.cc': '#include "controller/loop.h"\n', 'controller/loop.h': '' }, /may not include controller\/loop\.h/],
+  ['core includes its shell', { 'controller/core/a.cc': '#include "controller/engine/loop.h"\n', 'controller/engine/loop.h': '' }, /may not include controller\/engine\/loop\.h/],
+  ['a room of the core includes one above it', { 'controller/core/model/a.h': '#include "controller/core/door/b.h"\n', 'controller/core/door/b.h': '' }, /controller\/core\/model may not include/],
+  ['a room of the core includes one below it', { 'controller/core/door/a.h': '#include "controller/core/model/b.h"\n', 'controller/core/model/b.h': '' }, null],
+  ['a room of the core reads the clock', { 'controller/core/scaling/a.cc': 'auto t = absl::Now();\n' }, /reads the clock/],
+  ['views include the engine', { 'controller/views/a.h': '#include "controller/engine/b.h"\n', 'controller/engine/b.h': '' }, /controller\/views may not include/],
+  ['a room includes the root', { 'controller/engine/a.h': '#include "controller/options.h"\n', 'controller/options.h': '' }, /may not include controller\/options/],
+  ['all know the limits', { 'controller/engine/a.h': '#include "controller/limits.h"\n', 'controller/limits.h': '' }, null],
   ['shell includes its core', { 'controller/a.cc': '#include "controller/core/b.h"\n', 'controller/core/b.h': '' }, null],
   ['program includes another', { 'cli/a.cc': '#include "agent/core/b.h"\n', 'agent/core/b.h': '' }, /cli may not include agent/],
   ['core includes a service', { 'controller/core/a.cc': '#include "remuda/v1/image.grpc.pb.h"\n' }, /may not include services/],

@@ -4,9 +4,9 @@
 
 #include <utility>
 
-#include "controller/core/execute.h"
-#include "controller/core/gates.h"
+#include "controller/core/door/execute.h"
 #include "controller/core/reconcile.h"
+#include "controller/core/reconcile/gates.h"
 
 namespace remuda::sim {
 

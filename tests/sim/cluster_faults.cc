@@ -1,8 +1,8 @@
 // What happens to the simulated cluster: commands of people, and things that break.
 #include <algorithm>
 
-#include "controller/core/execute.h"
-#include "controller/core/members.h"
+#include "controller/core/door/execute.h"
+#include "controller/core/reconcile/members.h"
 #include "tests/sim/cluster.h"
 
 namespace remuda::sim {

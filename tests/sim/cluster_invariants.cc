@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "controller/core/deployment.h"
-#include "controller/core/deployment_gates.h"
-#include "controller/core/members.h"
+#include "controller/core/deployment/deployment.h"
+#include "controller/core/deployment/deployment_gates.h"
+#include "controller/core/reconcile/members.h"
 #include "tests/sim/cluster.h"
 
 namespace remuda::sim {

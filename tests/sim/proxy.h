@@ -7,8 +7,8 @@
 #include <set>
 #include <string>
 
-#include "controller/core/observations.h"
-#include "controller/core/views.h"
+#include "controller/core/model/observations.h"
+#include "controller/core/views/views.h"
 #include "tests/sim/host.h"
 #include "tests/sim/scheduler.h"
 

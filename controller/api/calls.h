@@ -1,0 +1,102 @@
+// Calls: a unary call's way to the loop and back. Thread: the public functions are gRPC's; what
+// they post runs on the loop.
+#pragma once
+
+#include <grpcpp/impl/codegen/server_callback.h>
+
+#include <string_view>
+#include <utility>
+
+#include "common/grpc_status.h"
+#include "common/sha256.h"
+#include "controller/api/controller.h"
+#include "controller/api/door.h"
+#include "controller/core/door/execute_once.h"
+#include "controller/core/door/read.h"
+#include "controller/limits.h"
+
+namespace remuda {
+
+class Calls {
+ public:
+  explicit Calls(Controller& controller) : controller_(controller) {}
+  Controller& controller() { return controller_; }
+
+  // A write: decided with others in one commit, answered when that is durable. `method` is its full
+  // name ("remuda.v1.ApplyService/ApplyResources") and must stay until the call ends, as request
+  // and answer do, which gRPC keeps.
+  template <class Request, class Answer>
+  grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context, std::string_view method,
+                                  const Request* request, Answer* answer) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (absl::Status status = CheckRequest(*request); !status.ok()) {
+      Finish(reactor, status);
+      return reactor;
+    }
+    return Post(reactor, [this, reactor, method, request, answer] {
+      if (controller_.engine.queued() >= limits::kMaxQueuedRequests) {
+        return Finish(
+            reactor,
+            LimitExceeded("kMaxQueuedRequests",
+                          "the store is slow: too many commands wait already; try again later"));
+      }
+      controller_.engine.Add({
+          .decide = [method, request, answer](core::Draft& draft,
+                                              const core::Context& context_now) -> absl::Status {
+            auto decided = core::ExecuteOnce(draft, method, *request, context_now, &Sha256Hex);
+            if (!decided.ok()) return decided.status();
+            *answer = *std::move(decided);
+            return absl::OkStatus();
+          },
+          .done = [reactor](const absl::Status& status,
+                            const core::State&) { Finish(reactor, status); },
+      });
+    });
+  }
+
+  // A read of what is committed and observed.
+  template <class Request, class Answer>
+  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* context, const Request* request,
+                                 Answer* answer) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    return Post(reactor, [this, reactor, request, answer] {
+      auto found = core::Read(controller_.engine.snapshot(), *request);
+      if (found.ok()) *answer = *std::move(found);
+      Finish(reactor, found.status());
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context, v1::Cluster* answer) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    return Post(reactor, [this, reactor, answer] {
+      answer->set_cluster_id(controller_.identity.cluster_id);
+      answer->set_epoch(controller_.identity.epoch);
+      answer->set_version(controller_.version);
+      *answer->mutable_start_time() = core::ToProto(controller_.engine.seen().start);
+      answer->set_commit(controller_.engine.state().commit());
+      answer->set_image_bytes(controller_.metrics.image_bytes);
+      const core::StoreObservation& store = controller_.engine.seen().store;
+      if (!store.error.empty()) {
+        answer->set_store_error(store.error);
+        *answer->mutable_store_failing_since() = core::ToProto(store.since);
+      }
+      Finish(reactor, absl::OkStatus());
+    });
+  }
+
+  static void Finish(grpc::ServerUnaryReactor* reactor, const absl::Status& status) {
+    reactor->Finish(ToGrpcStatus(status));
+  }
+
+  // Posts a call's work, or refuses the call at once.
+  grpc::ServerUnaryReactor* Post(grpc::ServerUnaryReactor* reactor, Loop::Task task) {
+    const absl::Status status = controller_.loop.PostRequest(std::move(task));
+    if (!status.ok()) Finish(reactor, status);
+    return reactor;
+  }
+
+ private:
+  Controller& controller_;
+};
+
+}  // namespace remuda

@@ -1,0 +1,55 @@
+#include "controller/api/controller.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace remuda {
+
+Controller::Controller(Options options, const Clock& clock, Committer& committer, Loop& owner,
+                       Metrics& counts)
+    : identity(std::move(options.identity)),
+      version(std::move(options.version)),
+      loop(owner),
+      metrics(counts),
+      engine(std::move(options.engine), clock, committer, counts),
+      proxy_views(identity.epoch, identity.secret, [this] { return ++sequence_; }),
+      agent_views(identity.epoch, [this] { return ++sequence_; }),
+      agents(identity, engine, agent_views, owner, counts),
+      proxies(identity, engine, proxy_views, owner, counts),
+      watchers(engine, owner, counts) {
+  metrics.epoch = identity.epoch;
+  engine.set_on_commit([this](const core::Changes& changes) {
+    watchers.OnCommit(changes);
+    if (on_commit_) on_commit_(changes);
+  });
+}
+
+void Controller::Publish() {
+  Touched touched = engine.TakeTouched();
+  if (touched.views()) {
+    proxy_views.Refresh(engine.state(), engine.seen(), touched.proxy_views);
+    // Before agents' views raise it.
+    proxies.Removed(proxy_views.TakeRemoved(), sequence_);
+    agent_views.Refresh(engine.state(), engine.seen(), touched.hosts);
+    metrics.revision = sequence_;
+  }
+  proxies.RestartReplaced();
+  proxies.Flush();
+  agents.Flush();
+  watchers.Look(touched);
+}
+
+absl::Time Controller::Turn() {
+  const absl::Time keys_due = proxies.RenewTicketKeys();
+  Publish();
+  engine.Turn();
+  return std::min(engine.due(), keys_due);
+}
+
+void Controller::CloseStreams() {
+  agents.CloseAll();
+  proxies.CloseAll();
+  watchers.CloseAll();
+}
+
+}  // namespace remuda

@@ -1,0 +1,63 @@
+// Controller: what lives on the loop thread, wired together: engine, views, sessions, watchers, and
+// the order of a turn.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/time/time.h>
+
+#include <functional>
+#include <string>
+
+#include "controller/api/watchers.h"
+#include "controller/engine/engine.h"
+#include "controller/engine/loop.h"
+#include "controller/sessions/agent_sessions.h"
+#include "controller/sessions/proxy_sessions.h"
+#include "controller/views/agent_views.h"
+#include "controller/views/proxy_views.h"
+
+namespace remuda {
+
+class Controller {
+ public:
+  struct Options {
+    Identity identity;
+    Engine::Options engine;
+    std::string version;
+  };
+  // The others outlive it.
+  Controller(Options options, const Clock& clock, Committer& committer, Loop& loop,
+             Metrics& metrics);
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+
+  // The loop's turn: what reports changed is published at once, then decided, and what is decided
+  // goes to the store. Answers when it must be called again.
+  absl::Time Turn();
+
+  // Ends all sessions and watches.
+  void CloseStreams();
+
+  // Called after each commit that was applied.
+  void set_on_commit(std::function<void(const core::Changes&)> fn) { on_commit_ = std::move(fn); }
+
+  const Identity identity;
+  const std::string version;
+  Loop& loop;
+  Metrics& metrics;
+  // Thread: the loop thread.
+  Engine engine;
+  ProxyViews proxy_views;
+  AgentViews agent_views;
+  AgentSessions agents;
+  ProxySessions proxies;
+  Watchers watchers;
+
+ private:
+  void Publish();
+
+  std::function<void(const core::Changes&)> on_commit_;
+  int64_t sequence_ = 0;
+};
+
+}  // namespace remuda

@@ -1,0 +1,366 @@
+#include "controller/api/image_service.h"
+
+#include <memory>
+#include <utility>
+
+#include "common/archive.h"
+#include "common/status.h"
+#include "controller/core/door/execute.h"
+#include "controller/core/model/names.h"
+
+namespace remuda {
+namespace {
+
+// Counts something while it lives.
+class Counted {
+ public:
+  explicit Counted(CallCount count) : count_(std::move(count)) { ++*count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { --*count_; }
+
+ private:
+  const CallCount count_;
+};
+
+// One upload. Everything runs on the blob thread, and every operation is started there; looking
+// into the archive hops to the checker and back, registration to the loop and back.
+//
+// gRPC's context and the answer are there until OnDone, which comes after Finish: they are touched
+// on the blob thread only, and only before `ended_`. Other threads look at `cancelled_`.
+class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
+                       public std::enable_shared_from_this<PushCall> {
+ public:
+  static grpc::ServerReadReactor<v1::PushImageRequest>* Open(grpc::CallbackServerContext* context,
+                                                             v1::Image* answer,
+                                                             Controller& controller,
+                                                             BlobWorker worker,
+                                                             const CallCount& uploads) {
+    std::shared_ptr<PushCall> call(new PushCall(context, answer, controller, worker, uploads));
+    call->self_ = call;
+    const bool too_many = *uploads > static_cast<int>(limits::kMaxUploads);
+    worker.thread.Post([call, too_many] {
+      if (too_many)
+        return call->End(LimitExceeded(
+            "kMaxUploads", "too many images are being uploaded already; try again later"));
+      call->StartRead(&call->in_);
+    });
+    return call.get();
+  }
+
+  void OnReadDone(bool ok) override {
+    worker_.thread.Post([call = shared_from_this(), ok] { call->HandleRead(ok); });
+  }
+  void OnCancel() override {
+    cancelled_ = true;
+    worker_.thread.Post([call = shared_from_this()] { call->End(Gone()); });
+  }
+  void OnDone() override {
+    worker_.thread.Post([call = shared_from_this()] { call->self_.reset(); });
+  }
+
+ private:
+  static absl::Status Gone() { return absl::CancelledError("the caller has gone"); }
+
+  PushCall(grpc::CallbackServerContext* context, v1::Image* answer, Controller& controller,
+           BlobWorker worker, const CallCount& uploads)
+      : context_(context),
+        answer_(answer),
+        controller_(controller),
+        worker_(worker),
+        counted_(uploads) {}
+
+  void HandleRead(bool ok) {
+    if (ended_) return;
+    if (!ok) return Complete();
+    const absl::Status status = in_.has_header() ? HandleHeader() : HandleChunk();
+    if (!status.ok()) return End(status);
+    StartRead(&in_);
+  }
+
+  absl::Status HandleHeader() {
+    if (upload_ != nullptr) return InvalidField("header", "comes once, as the first message");
+    if (absl::Status status = CheckRequest(in_); !status.ok()) return status;
+    header_ = in_.header();
+    if (!core::IsValidId(header_.image_id())) {
+      return InvalidField("header.image_id", "\"" + header_.image_id().substr(0, 128) +
+                                                 "\" is not [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
+    }
+    if (header_.size_bytes() < 0)
+      return InvalidField("header.size_bytes",
+                          std::to_string(header_.size_bytes()) + " is below 0");
+    if (absl::Status status = worker_.blobs.CheckSize(header_.size_bytes()); !status.ok())
+      return status;
+    auto upload = worker_.blobs.Begin();
+    if (!upload.ok()) return upload.status();
+    upload_ = *std::move(upload);
+    return absl::OkStatus();
+  }
+
+  absl::Status HandleChunk() {
+    if (upload_ == nullptr) return InvalidField("header", "must be the first message");
+    if (in_.chunk().size() > limits::kMaxImageChunkBytes) {
+      return InvalidField("chunk", std::to_string(in_.chunk().size()) + " bytes are more than " +
+                                       std::to_string(limits::kMaxImageChunkBytes));
+    }
+    return upload_->Append(in_.chunk());
+  }
+
+  // The caller has sent everything, or is gone: only the first makes an image.
+  void Complete() {
+    if (cancelled_ || context_->IsCancelled()) return End(Gone());
+    if (upload_ == nullptr) return End(InvalidField("header", "must be the first message"));
+    const absl::Status sealed =
+        worker_.blobs.Seal(*upload_, header_.digest(), header_.size_bytes());
+    if (!sealed.ok()) return End(sealed);
+    worker_.checker.Post([call = shared_from_this(), path = upload_->path()] {
+      absl::Status status =
+          CheckArchive(path, {}, [&call] { return call->cancelled_.load(); }).status();
+      call->worker_.thread.Post([call, status = std::move(status)] { call->Checked(status); });
+    });
+  }
+
+  void Checked(const absl::Status& status) {
+    if (ended_) return;
+    if (absl::IsInvalidArgument(status)) {
+      return End(InvalidField("chunk", std::string(status.message())));
+    }
+    if (!status.ok()) return End(status);  // the controller's own trouble
+    const auto blob = worker_.blobs.Finish(*upload_);
+    if (!blob.ok()) return End(blob.status());
+    core::RegisterImage command;
+    command.image.set_name(core::FullName(core::kImages, header_.image_id()));
+    command.image.set_digest(blob->digest);
+    command.image.set_size_bytes(blob->size_bytes);
+    command.image.set_source_instance(header_.source_instance());
+    *command.image.mutable_labels() = header_.labels();
+    const absl::Status posted = controller_.loop.PostRequest(
+        [call = shared_from_this(), command = std::move(command)] { call->Register(command); });
+    if (!posted.ok()) Registered(posted, blob->digest);
+  }
+
+  // On the loop.
+  void Register(const core::RegisterImage& command) {
+    auto image = std::make_shared<v1::Image>();
+    controller_.engine.Add({
+        .decide = [call = shared_from_this(), command, image](
+                      core::Draft& draft, const core::Context& context) -> absl::Status {
+          // A torn connection can look like the end of the stream before it is seen to be torn.
+          if (call->cancelled_) return Gone();
+          auto decided = core::Execute(draft, command, context);
+          if (!decided.ok()) return decided.status();
+          *image = *std::move(decided);
+          return absl::OkStatus();
+        },
+        .done =
+            [call = shared_from_this(), image, digest = command.image.digest()](
+                const absl::Status& status, const core::State& state) {
+              call->worker_.thread.Post([call, image, digest, status] {
+                if (status.ok() && !call->ended_) *call->answer_ = std::move(*image);
+                call->Registered(status, digest);
+              });
+              if (!status.ok()) CollectBlobs(state, call->worker_);
+            },
+    });
+  }
+
+  void Registered(const absl::Status& status, const std::string& digest) {
+    worker_.blobs.Release(digest);
+    End(status);
+  }
+
+  void End(const absl::Status& status) {
+    if (ended_) return;
+    ended_ = true;
+    upload_.reset();
+    Finish(ToGrpcStatus(status));
+  }
+
+  grpc::CallbackServerContext* const context_;
+  v1::Image* const answer_;
+  Controller& controller_;
+  const BlobWorker worker_;
+  const Counted counted_;
+  std::shared_ptr<PushCall> self_;  // until gRPC is done with it
+  v1::PushImageRequest in_;
+  v1::ImageHeader header_;
+  std::unique_ptr<Blobs::Upload> upload_;
+  bool ended_ = false;
+  std::atomic<bool> cancelled_ = false;
+};
+
+// One download, all on the blob thread: read a chunk, write it, again.
+class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
+                        public std::enable_shared_from_this<FetchCall> {
+ public:
+  static grpc::ServerWriteReactor<v1::FetchImageResponse>* Open(
+      const v1::FetchImageRequest& request, BlobWorker worker, const CallCount& downloads) {
+    std::shared_ptr<FetchCall> call(new FetchCall(request, worker, downloads));
+    call->self_ = call;
+    const bool too_many = *downloads > static_cast<int>(limits::kMaxDownloads);
+    worker.thread.Post([call, too_many] {
+      call->End(too_many
+                    ? LimitExceeded("kMaxDownloads",
+                                    "too many images are being downloaded already; try again later")
+                    : call->Begin());
+    });
+    return call.get();
+  }
+
+  void OnWriteDone(bool ok) override {
+    worker_.thread.Post([call = shared_from_this(), ok] {
+      if (!ok) return call->End(absl::CancelledError("the caller has gone"));
+      call->End(call->Next());
+    });
+  }
+  void OnCancel() override {
+    worker_.thread.Post(
+        [call = shared_from_this()] { call->End(absl::CancelledError("the caller has gone")); });
+  }
+  void OnDone() override {
+    worker_.thread.Post([call = shared_from_this()] { call->self_.reset(); });
+  }
+
+ private:
+  FetchCall(const v1::FetchImageRequest& request, BlobWorker worker, const CallCount& downloads)
+      : request_(request), worker_(worker), counted_(downloads), offset_(request.offset()) {}
+
+  // Begin and Next answer nullopt while there is more to come, and how the call ends otherwise.
+  std::optional<absl::Status> Begin() {
+    auto reader = worker_.blobs.Read(request_.digest());
+    if (!reader.ok()) return reader.status();
+    reader_ = *std::move(reader);
+    if (offset_ < 0 || offset_ > reader_->size_bytes()) {
+      return InvalidField("offset", std::to_string(offset_) + " is not within 0-" +
+                                        std::to_string(reader_->size_bytes()));
+    }
+    out_.set_size_bytes(reader_->size_bytes());
+    // The first message is sent even if no byte is left: it says the size.
+    return Write();
+  }
+  std::optional<absl::Status> Next() {
+    if (ended_) return std::nullopt;
+    out_.Clear();
+    if (offset_ >= reader_->size_bytes()) return absl::OkStatus();
+    return Write();
+  }
+  std::optional<absl::Status> Write() {
+    auto chunk = reader_->Read(offset_, limits::kFetchChunkBytes);
+    if (!chunk.ok()) return chunk.status();
+    offset_ += static_cast<int64_t>(chunk->size());
+    out_.set_chunk(*std::move(chunk));
+    StartWrite(&out_);
+    return std::nullopt;
+  }
+
+  void End(const std::optional<absl::Status>& status) {
+    if (ended_ || !status.has_value()) return;
+    ended_ = true;
+    reader_.reset();
+    Finish(ToGrpcStatus(*status));
+  }
+
+  const v1::FetchImageRequest request_;
+  const BlobWorker worker_;
+  const Counted counted_;
+  std::shared_ptr<FetchCall> self_;  // until gRPC is done with it
+  std::unique_ptr<Blobs::Reader> reader_;
+  v1::FetchImageResponse out_;
+  int64_t offset_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+void CollectBlobs(const core::State& state, BlobWorker worker) {
+  std::set<std::string> referenced;
+  for (const auto& [id, image] : state.All<v1::Image>()) referenced.insert(image->digest());
+  for (const auto& [key, version] : state.All<v1::LaunchTemplate>())
+    referenced.insert(version->image_digest());
+  worker.thread.Post(
+      [worker, referenced = std::move(referenced)] { worker.blobs.Collect(referenced); });
+}
+
+grpc::ServerReadReactor<v1::PushImageRequest>* ImageService::PushImage(
+    grpc::CallbackServerContext* context, v1::Image* answer) {
+  return PushCall::Open(context, answer, calls_.controller(), worker_, uploads_);
+}
+
+grpc::ServerWriteReactor<v1::FetchImageResponse>* ImageService::FetchImage(
+    grpc::CallbackServerContext*, const v1::FetchImageRequest* request) {
+  return FetchCall::Open(*request, worker_, downloads_);
+}
+
+grpc::ServerUnaryReactor* ImageService::GetImage(grpc::CallbackServerContext* context,
+                                                 const v1::GetImageRequest* request,
+                                                 v1::Image* answer) {
+  return calls_.Read(context, request, answer);
+}
+
+grpc::ServerUnaryReactor* ImageService::ListImages(grpc::CallbackServerContext* context,
+                                                   const v1::ListImagesRequest* request,
+                                                   v1::ListImagesResponse* answer) {
+  return calls_.Read(context, request, answer);
+}
+
+grpc::ServerUnaryReactor* ImageService::DeleteImage(grpc::CallbackServerContext* context,
+                                                    const v1::DeleteImageRequest* request,
+                                                    google::protobuf::Empty* answer) {
+  return calls_.Write(context, "remuda.v1.ImageService/DeleteImage", request, answer);
+}
+
+grpc::ServerUnaryReactor* ImageService::CreateImage(grpc::CallbackServerContext* context,
+                                                    const v1::CreateImageRequest* request,
+                                                    v1::Image* answer) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (absl::Status status = CheckRequest(*request); !status.ok()) {
+    Calls::Finish(reactor, status);
+    return reactor;
+  }
+  const absl::Duration left =
+      absl::FromChrono(context->deadline() - std::chrono::system_clock::now());
+  const absl::Duration timeout = std::min(left, limits::kSnapshotTimeout);
+  return calls_.Post(reactor, [this, reactor, request, timeout, answer] {
+    Snapshot(reactor, *request, timeout, answer);
+  });
+}
+
+void ImageService::Snapshot(grpc::ServerUnaryReactor* reactor,
+                            const v1::CreateImageRequest& request, absl::Duration timeout,
+                            v1::Image* answer) {
+  const auto id = core::IdIn(core::kImages, request.image_id());
+  if (!id.has_value()) {
+    return Calls::Finish(
+        reactor, InvalidField("image_id", "\"" + request.image_id().substr(0, 128) +
+                                              "\" is not [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"));
+  }
+  const auto instance_id = core::IdIn(core::kInstances, request.instance());
+  if (!instance_id.has_value()) {
+    return Calls::Finish(reactor,
+                         InvalidField("instance", "\"" + request.instance().substr(0, 128) +
+                                                      "\" is not an instance's name"));
+  }
+  Controller& controller = calls_.controller();
+  const core::State& state = controller.engine.state();
+  const auto* instance = state.Find<v1::Instance>(*instance_id);
+  if (instance == nullptr)
+    return Calls::Finish(reactor, NotFound(core::FullName(core::kInstances, *instance_id)));
+  const std::string name = core::FullName(core::kImages, *id);
+  if (state.Find<v1::Image>(*id) != nullptr)
+    return Calls::Finish(reactor, AlreadyExists(name, "an image never changes"));
+  agent::v1::SnapshotRequest snapshot;
+  snapshot.set_instance(*instance_id);
+  snapshot.set_image_id(*id);
+  *snapshot.mutable_labels() = request.labels();
+  const auto done = [reactor, answer, name, &controller](const absl::Status& status) {
+    if (!status.ok()) return Calls::Finish(reactor, status);
+    v1::GetImageRequest get;
+    get.set_name(name);
+    auto image = core::Read(controller.engine.snapshot(), get);
+    if (image.ok()) *answer = *std::move(image);
+    Calls::Finish(reactor, image.status());
+  };
+  controller.agents.Snapshot((*instance)->host(), std::move(snapshot), done, timeout);
+}
+
+}  // namespace remuda

@@ -1,0 +1,90 @@
+#include "controller/api/server.h"
+
+#include <grpcpp/ext/channelz_service_plugin.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+
+#include "common/status.h"
+#include "grpc/health/v1/health.pb.h"
+
+namespace remuda {
+namespace {
+
+// Reflection and channelz come as synchronous services: a few threads for a few people.
+constexpr int kSyncThreads = 1;
+
+void Limit(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(limits::kMaxReceiveBytes);
+  builder.SetMaxSendMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits::kMaxStreamsPerConnection);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, limits::kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limits::kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             limits::kMinPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, limits::kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, limits::kIdleConnectionMs);
+  builder.SetResourceQuota(grpc::ResourceQuota("controller").Resize(limits::kReceiveMemoryBytes));
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, kSyncThreads);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
+}
+
+}  // namespace
+
+Server::Server(Controller& controller, BlobWorker worker)
+    : calls_(controller),
+      images_(calls_, worker),
+      services_(MakeServices(calls_)),
+      agents_(controller),
+      proxies_(controller) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
+                                                      size_t max_descriptors,
+                                                      Controller& controller, BlobWorker worker) {
+  absl::StatusOr<std::unique_ptr<Acceptor>> acceptor = Acceptor::Listen(endpoint);
+  if (!acceptor.ok()) return acceptor.status();
+  grpc::EnableDefaultHealthCheckService(true);
+  // gRPC's own health service carries no description: without this, reflection lists a service that
+  // it cannot describe, and clients such as `buf curl --list-methods` give up.
+  grpc::health::v1::HealthCheckRequest::descriptor();
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::channelz::experimental::InitChannelzService();
+  std::unique_ptr<Server> server(new Server(controller, worker));
+  grpc::ServerBuilder builder;
+  Limit(builder);
+  server->connections_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      grpc::InsecureServerCredentials());
+  for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+           &server->images_, &server->agents_, &server->proxies_}) {
+    builder.RegisterService(service);
+  }
+  for (const auto& service : server->services_) builder.RegisterService(service.get());
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr) return Internal("gRPC's server cannot be started");
+  server->acceptor_ = *std::move(acceptor);
+  server->acceptor_->Start(
+      max_descriptors, controller.metrics, [connections = server->connections_.get()](int fd) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+        connection.fd = fd;
+        connections->HandleNewConnection(&connection);
+      });
+  return server;
+}
+
+Server::~Server() { Stop(absl::ZeroDuration()); }
+
+void Server::Stop(absl::Duration grace) {
+  if (server_ == nullptr) return;
+  acceptor_->Stop();
+  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+  server_->Wait();
+  server_ = nullptr;
+}
+
+}  // namespace remuda

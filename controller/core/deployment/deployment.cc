@@ -1,0 +1,283 @@
+#include "controller/core/deployment/deployment.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "controller/core/deployment/deployment_gates.h"
+#include "controller/core/model/words.h"
+
+namespace remuda::core {
+namespace {
+
+using v1::Deployment;
+using v1::DeploymentPhase;
+
+const char* Describe(DeploymentPhase phase) {
+  switch (phase) {
+    case v1::DEPLOYMENT_PHASE_SHIFTING:
+      return "Moving the traffic to ";
+    case v1::DEPLOYMENT_PHASE_BAKING:
+      return "All traffic is moved; the old version stays warm beside ";
+    case v1::DEPLOYMENT_PHASE_DRAINING:
+      return "Draining the version before ";
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
+      return "Rolling back: bringing back the version before ";
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
+      return "Rolling back: moving the traffic away from ";
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING:
+      return "Rolling back: draining ";
+    case v1::DEPLOYMENT_PHASE_ROLLED_BACK:
+      return "Rolled back ";
+    case v1::DEPLOYMENT_PHASE_FAILED:
+      return "Gave up the rollback of ";
+    default:
+      return "Deployed ";
+  }
+}
+
+void Enter(Pass& pass, const DeploymentView& view, DeploymentPhase phase, const std::string& cause,
+           const std::string& rollback_reason) {
+  Deployment after = view.row;
+  after.set_phase(phase);
+  *after.mutable_phase_time() = ToProto(pass.now);
+  if (!rollback_reason.empty()) after.set_rollback_reason(rollback_reason);
+  if (phase == v1::DEPLOYMENT_PHASE_BAKING) {
+    *after.mutable_shift_confirmed_time() = ToProto(pass.now);
+  }
+  if (HasEnded(phase)) {
+    *after.mutable_end_time() = ToProto(pass.now);
+    pass.Close(after.activity(), phase == v1::DEPLOYMENT_PHASE_SUCCEEDED
+                                     ? v1::ACTIVITY_STATUS_SUCCESSFUL
+                                     : v1::ACTIVITY_STATUS_FAILED);
+    after.clear_activity();
+  }
+  pass.Note({.group = view.group_id,
+             .deployment = view.id,
+             .description = absl::StrCat(Describe(phase), TextOf(view.row.to())),
+             .cause = absl::StrCat(
+                 cause, pass.gates.LeftOut().empty() ? "" : "; not asked, for its lease is over: ",
+                 pass.gates.LeftOut())});
+  pass.Put(view.id, std::move(after));
+}
+
+// The activity that spans the whole deployment.
+void Announce(Pass& pass, const DeploymentView& view) {
+  Deployment after = view.row;
+  after.set_activity(pass.Note(
+      {.group = view.group_id,
+       .deployment = view.id,
+       .description = IsBackToServing(view.row)
+                          ? absl::StrCat("Going back to ", TextOf(view.row.to()))
+                          : absl::StrCat("Deploying ", TextOf(view.row.to()), " in place of ",
+                                         TextOf(view.row.from())),
+       .cause = after.rollback_of().empty()
+                    ? "a deployment was asked for"
+                    : absl::StrCat("deployment ", after.rollback_of(), " is to be undone"),
+       .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  pass.Put(view.id, std::move(after));
+}
+
+// What new instances of the group run from now on, by the deployment's word.
+void SetTemplate(Pass& pass, const DeploymentView& view, const v1::LaunchTemplateRef& launch) {
+  v1::AutoScalingGroup after = view.group;
+  *after.mutable_launch_template() = launch;
+  after.set_launch_template_set_by(view.id);
+  pass.Put(view.group_id, std::move(after));
+}
+
+// The same for what served before the deployment: where the group names it, whoever set it did.
+void ReturnTemplate(Pass& pass, const DeploymentView& view) {
+  const v1::LaunchTemplateRef& before = view.row.from();
+  if (!IsSame(view.group.launch_template(), before)) SetTemplate(pass, view, before);
+}
+
+// Gives the traffic to one side and keeps it from the other.
+void MoveTraffic(Pass& pass, const DeploymentView& view, const Side& to, const Side& from) {
+  for (const Side* side : {&to, &from}) {
+    for (const auto& [id, row] : side->members) {
+      // What drains already gets none: it needs no word, and would have to be confirmed again.
+      if (IsLeavingState(row->state())) continue;
+      v1::Instance after = *row;
+      after.set_withheld_by(side == &to ? "" : view.id);
+      pass.Put(id, std::move(after));
+    }
+  }
+}
+
+// Old instances that drain for the deployment but still run are taken back, as many as are missing.
+void TakeBack(Pass& pass, const DeploymentView& view) {
+  int missing = view.old_side.desired;
+  for (const auto& [id, row] : view.old_side.members) {
+    const bool up = IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
+    if (up && !row->unhealthy()) --missing;
+  }
+  for (const Member& member : view.old_side.members) {
+    if (missing <= 0) return;
+    if (!CanBeTakenBack(pass, member)) continue;
+    const auto& [id, row] = member;
+    pass.Close(row->activity(), v1::ACTIVITY_STATUS_CANCELLED);
+    v1::Instance after = *row;
+    after.clear_activity();
+    after.clear_drain_confirmed_time();
+    pass.draft.Put(id, std::move(after));
+    pass.Move(id, v1::INSTANCE_STATE_PENDING, "taken back by a rollback");
+    --missing;
+  }
+}
+
+void Advance(Pass& pass, const DeploymentView& view) {
+  switch (view.row.phase()) {
+    case v1::DEPLOYMENT_PHASE_LAUNCHING: {
+      const int enough = EnoughToShift(pass, view);
+      MoveTraffic(pass, view, view.new_side, view.old_side);
+      if (IsBackToServing(view.row)) {
+        ReturnTemplate(pass, view);
+        Enter(pass, view, v1::DEPLOYMENT_PHASE_SUCCEEDED,
+              absl::StrCat("it served already, and every live proxy finds ",
+                           Counted(enough, "instance"), " healthy"),
+              "");
+        return;
+      }
+      Enter(pass, view, v1::DEPLOYMENT_PHASE_SHIFTING,
+            enough == view.new_side.desired
+                ? absl::StrCat("every live proxy finds all of ", Counted(enough, "new instance"),
+                               " healthy")
+                : absl::StrCat("what served is failing, and ", enough, " of ",
+                               Counted(view.new_side.desired, "new instance"), " ",
+                               enough == 1 ? "is" : "are", " more"),
+            "");
+      return;
+    }
+    case v1::DEPLOYMENT_PHASE_SHIFTING:
+      Enter(pass, view, v1::DEPLOYMENT_PHASE_BAKING, "every live proxy has confirmed the shift",
+            "");
+      return;
+    case v1::DEPLOYMENT_PHASE_BAKING:
+      SetTemplate(pass, view, view.row.to());
+      Enter(pass, view, v1::DEPLOYMENT_PHASE_DRAINING,
+            view.row.promoted() ? "it was promoted" : "its bake time is over", "");
+      return;
+    case v1::DEPLOYMENT_PHASE_DRAINING:
+      Enter(pass, view, v1::DEPLOYMENT_PHASE_SUCCEEDED, "the old instances are gone", "");
+      return;
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
+      MoveTraffic(pass, view, view.old_side, view.new_side);
+      Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, "the old version is ready", "");
+      return;
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
+      Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING,
+            "every live proxy has confirmed the shift back", "");
+      return;
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING:
+      Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLED_BACK, view.row.rollback_reason(), "");
+      return;
+    default:
+      return;
+  }
+}
+
+// The old version has not become ready in time: what serves goes on.
+void GiveUpRollback(Pass& pass, const DeploymentView& view, const std::string& why) {
+  const int healthy = HealthyOf(pass, view, view.new_side);
+  const std::string cause =
+      absl::StrCat(TextOf(view.row.from()), " was not ready within ",
+                   DurationText(FromProto(view.row.health_deadline())), ": ", why, "; ",
+                   TextOf(view.row.to()), " stays, of which ", Counted(healthy, "instance"), " ",
+                   IsOrAre(healthy), " healthy; deploy a version that works: `remuda deploy asg/",
+                   view.group_id, " --template ", view.row.to().name(), ":VERSION`");
+  SetTemplate(pass, view, view.row.to());
+  Enter(pass, view, v1::DEPLOYMENT_PHASE_FAILED, cause,
+        absl::StrCat(view.row.rollback_reason(), "; the rollback failed: ", cause));
+}
+
+bool IsRollback(DeploymentPhase phase) {
+  return phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING ||
+         phase == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING ||
+         phase == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING;
+}
+
+// Whether a failure of the deployment is left to a person. Not that of a rollback which has moved
+// nothing yet: it has nothing to lose, and launching what fails leads nowhere.
+bool WaitsForAPerson(const Deployment& deployment) {
+  return deployment.automatic_rollback_disabled() &&
+         (deployment.rollback_of().empty() || deployment.phase() != v1::DEPLOYMENT_PHASE_LAUNCHING);
+}
+
+}  // namespace
+
+Time DeploymentDeadline(const Deployment& deployment) {
+  switch (deployment.phase()) {
+    case v1::DEPLOYMENT_PHASE_LAUNCHING:
+    case v1::DEPLOYMENT_PHASE_SHIFTING:
+      if (WaitsForAPerson(deployment)) return absl::InfiniteFuture();
+      return FromProto(deployment.create_time()) + FromProto(deployment.health_deadline());
+    case v1::DEPLOYMENT_PHASE_BAKING:
+      return FromProto(deployment.shift_confirmed_time()) +
+             FromProto(deployment.strategy().blue_green().bake());
+    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
+      return FromProto(deployment.phase_time()) + FromProto(deployment.health_deadline());
+    default:
+      return absl::InfiniteFuture();
+  }
+}
+
+std::string DeploymentWaiting(Pass& pass, const Deployment& deployment,
+                              std::string_view deployment_id) {
+  if (deployment.paused()) return "it is paused";
+  const auto view = Look(pass, deployment, deployment_id);
+  if (!view.has_value()) return "";
+  if (WaitsForAPerson(deployment)) {
+    if (const std::string failure = Failure(pass, *view); !failure.empty()) {
+      return absl::StrCat(failure, "; automatic rollback is off: `remuda deployment rollback ",
+                          std::string(deployment_id), "` goes back");
+    }
+  }
+  return Obstacle(pass, *view);
+}
+
+void StepDeployment(Pass& pass, const std::string& group_id) {
+  std::string id;
+  const auto row = ActiveDeployment(pass.draft, group_id, &id);
+  if (row == nullptr) return;
+  const DeploymentView view = *Look(pass, *row, id);
+  if (view.group.deleting()) {
+    Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLED_BACK, "the group is being deleted",
+          "the group is being deleted");
+    return;
+  }
+  if (row->activity().empty()) {
+    Announce(pass, view);
+    return;
+  }
+  if (IsRollback(row->phase())) ReturnTemplate(pass, view);
+  if (row->paused()) return;
+  if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) TakeBack(pass, view);
+  if (!WaitsForAPerson(*row)) {
+    if (const std::string why = Failure(pass, view); !why.empty()) {
+      Enter(pass, view,
+            row->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING
+                ? v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING
+                : v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING,
+            why, why);
+      // What drains is taken back before anything is launched in its place.
+      return StepDeployment(pass, group_id);
+    }
+  }
+  const std::string obstacle = Obstacle(pass, view);
+  if (obstacle.empty()) return Advance(pass, view);
+  if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING &&
+      pass.now >= DeploymentDeadline(*row) && IsAllSaid(pass, view)) {
+    return GiveUpRollback(pass, view, obstacle);
+  }
+  pass.DueAt(DeploymentDeadline(*row));
+  pass.DueAt(pass.gates.NextLeaseEnd());
+}
+
+std::string KeepsOld(Pass& pass, const std::string& group_id) {
+  std::string id;
+  const auto row = ActiveDeployment(pass.draft, group_id, &id);
+  if (row == nullptr || row->phase() != v1::DEPLOYMENT_PHASE_DRAINING) return "";
+  const auto view = Look(pass, *row, id);
+  return view.has_value() && IsLettingDown(pass, *view) ? id : "";
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,200 @@
+#include "controller/core/door/defaults.h"
+
+#include <algorithm>
+
+#include "controller/core/model/names.h"
+#include "controller/core/model/time.h"
+
+namespace remuda::core {
+namespace {
+
+constexpr Duration kHealthInterval = absl::Seconds(30);
+constexpr Duration kHealthTimeout = absl::Seconds(5);
+constexpr int kHealthyThreshold = 5;
+constexpr int kUnhealthyThreshold = 2;
+constexpr Duration kDeregistrationDelay = absl::Seconds(300);
+constexpr Duration kStopGrace = absl::Seconds(30);
+constexpr Duration kIdleTimeout = absl::Seconds(60);
+constexpr Duration kClientKeepAlive = absl::Seconds(3600);
+constexpr Duration kGracePeriod = absl::Seconds(30);
+constexpr Duration kHealthDeadline = absl::Seconds(600);
+constexpr int kForwardWeight = 1;
+constexpr Duration kStickiness = absl::Seconds(86'400);
+constexpr Duration kEjectionBase = absl::Seconds(10);
+constexpr Duration kEjectionMax = absl::Seconds(300);
+constexpr int kEjectionPercent = 20;
+constexpr int kQueue = 100;
+constexpr Duration kQueueTimeout = absl::Seconds(1);
+constexpr Duration kTcpIdleTimeout = absl::Seconds(350);
+constexpr int kRedirectStatus = 302;
+
+v1::Protocol CheckProtocolFor(v1::Protocol group) {
+  if (group == v1::PROTOCOL_HTTPS) return v1::PROTOCOL_HTTPS;
+  return group == v1::PROTOCOL_HTTP ? v1::PROTOCOL_HTTP : v1::PROTOCOL_TCP;
+}
+
+void ApplyDefaults(v1::HealthCheck& check, v1::Protocol group) {
+  if (check.path().empty()) check.set_path("/");
+  if (!check.has_interval()) *check.mutable_interval() = ToProto(kHealthInterval);
+  // A check that may take longer than the time to the next one would overlap itself.
+  if (!check.has_timeout()) {
+    const Duration interval = FromProto(check.interval());
+    *check.mutable_timeout() = ToProto(
+        interval > absl::ZeroDuration() ? std::min(kHealthTimeout, interval) : kHealthTimeout);
+  }
+  if (check.healthy_threshold() == 0) check.set_healthy_threshold(kHealthyThreshold);
+  if (check.unhealthy_threshold() == 0) check.set_unhealthy_threshold(kUnhealthyThreshold);
+  if (check.matcher().empty()) check.set_matcher("200");
+  if (check.protocol() == v1::PROTOCOL_UNSPECIFIED) check.set_protocol(CheckProtocolFor(group));
+}
+
+void ApplyBalancingDefaults(v1::TargetGroup& value) {
+  if (value.algorithm() == v1::BALANCING_ALGORITHM_UNSPECIFIED)
+    value.set_algorithm(v1::BALANCING_ALGORITHM_ROUND_ROBIN);
+  if (value.slow_start().seconds() == 0 && value.slow_start().nanos() == 0)
+    value.clear_slow_start();
+  if (value.has_stickiness() && !value.stickiness().has_duration())
+    *value.mutable_stickiness()->mutable_duration() = ToProto(kStickiness);
+  if (value.has_passive_ejection()) {
+    v1::PassiveEjection& ejection = *value.mutable_passive_ejection();
+    if (!ejection.has_base_time()) *ejection.mutable_base_time() = ToProto(kEjectionBase);
+    if (!ejection.has_max_time())
+      *ejection.mutable_max_time() =
+          ToProto(std::max(kEjectionMax, FromProto(ejection.base_time())));
+    if (!ejection.has_max_percent()) ejection.set_max_percent(kEjectionPercent);
+  }
+  if (value.has_concurrency_limit()) {
+    v1::ConcurrencyLimit& limit = *value.mutable_concurrency_limit();
+    if (!limit.has_max_queue()) limit.set_max_queue(kQueue);
+    if (!limit.has_queue_timeout()) *limit.mutable_queue_timeout() = ToProto(kQueueTimeout);
+  }
+  if (value.has_target_group_health() && value.target_group_health().minimum_healthy_count() == 0)
+    value.mutable_target_group_health()->set_minimum_healthy_count(1);
+}
+
+void ApplyDefaults(v1::Action& action) {
+  switch (action.kind_case()) {
+    case v1::Action::kForward:
+      for (auto& group : *action.mutable_forward()->mutable_target_groups()) {
+        if (!group.has_weight()) group.set_weight(kForwardWeight);
+      }
+      if (action.forward().stickiness_duration().seconds() == 0 &&
+          action.forward().stickiness_duration().nanos() == 0)
+        action.mutable_forward()->clear_stickiness_duration();
+      break;
+    case v1::Action::kFixedResponse:
+      if (action.fixed_response().content_type().empty()) {
+        action.mutable_fixed_response()->set_content_type("text/plain");
+      }
+      break;
+    case v1::Action::kRedirect:
+      if (action.redirect().status() == 0) action.mutable_redirect()->set_status(kRedirectStatus);
+      break;
+    case v1::Action::KIND_NOT_SET:
+      break;
+  }
+}
+
+}  // namespace
+
+void ApplyDefaults(v1::LaunchTemplate& value) {
+  if (value.stop_signal().empty()) value.set_stop_signal("SIGTERM");
+  if (!value.has_stop_grace()) *value.mutable_stop_grace() = ToProto(kStopGrace);
+}
+
+void ApplyDefaults(v1::TargetGroup& value) {
+  if (value.protocol() == v1::PROTOCOL_UNSPECIFIED) value.set_protocol(v1::PROTOCOL_HTTP);
+  ApplyDefaults(*value.mutable_health_check(), value.protocol());
+  if (!value.has_deregistration_delay()) {
+    *value.mutable_deregistration_delay() = ToProto(kDeregistrationDelay);
+  }
+  ApplyBalancingDefaults(value);
+}
+
+void ApplyDefaults(v1::LoadBalancer& value) {
+  if (!value.has_idle_timeout()) *value.mutable_idle_timeout() = ToProto(kIdleTimeout);
+  if (!value.has_client_keep_alive())
+    *value.mutable_client_keep_alive() = ToProto(kClientKeepAlive);
+  if (value.x_forwarded_for_mode() == v1::X_FORWARDED_FOR_MODE_UNSPECIFIED) {
+    value.set_x_forwarded_for_mode(v1::X_FORWARDED_FOR_MODE_APPEND);
+  }
+  for (auto& listener : *value.mutable_listeners()) {
+    if (listener.protocol() == v1::PROTOCOL_UNSPECIFIED) listener.set_protocol(v1::PROTOCOL_HTTP);
+    const bool is_bytes =
+        listener.protocol() == v1::PROTOCOL_TCP || listener.protocol() == v1::PROTOCOL_TLS;
+    if (is_bytes && !listener.has_tcp_idle_timeout())
+      *listener.mutable_tcp_idle_timeout() = ToProto(kTcpIdleTimeout);
+    if (listener.has_default_action()) ApplyDefaults(*listener.mutable_default_action());
+    for (auto& rule : *listener.mutable_rules()) {
+      if (rule.has_action()) ApplyDefaults(*rule.mutable_action());
+    }
+  }
+}
+
+void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before) {
+  if (!value.has_desired()) {
+    // Nobody asked for more than the least, and the least is nothing now.
+    const bool is_emptied =
+        before != nullptr && value.min() == 0 && before->desired() == before->min();
+    value.set_desired(before == nullptr || is_emptied
+                          ? value.min()
+                          : std::max(value.min(), std::min(value.max(), before->desired())));
+  }
+  auto& launch = *value.mutable_launch_template();
+  if (before != nullptr && launch.version() == 0) {
+    const std::string& name = before->launch_template().name();
+    if (launch.name() == name || launch.name() == FullName(kLaunchTemplates, name)) {
+      launch.set_version(before->launch_template().version());
+    }
+  }
+  if (!value.has_health_check_grace_period()) {
+    *value.mutable_health_check_grace_period() = ToProto(kGracePeriod);
+  }
+  if (value.termination_policies().empty()) {
+    value.add_termination_policies(v1::TERMINATION_POLICY_DEFAULT);
+  }
+}
+
+void ApplyDefaults(v1::Deployment& value) {
+  auto& strategy = *value.mutable_strategy();
+  if (strategy.kind_case() == v1::DeploymentStrategy::KIND_NOT_SET) strategy.mutable_blue_green();
+  if (strategy.has_blue_green() && !strategy.blue_green().has_bake()) {
+    *strategy.mutable_blue_green()->mutable_bake() = ToProto(absl::ZeroDuration());
+  }
+  if (!value.has_health_deadline()) *value.mutable_health_deadline() = ToProto(kHealthDeadline);
+}
+
+void ClearOutputOnly(v1::LaunchTemplate& value) {
+  value.clear_version();
+  value.clear_image_digest();
+  value.clear_create_time();
+  value.clear_etag();
+}
+
+void ClearOutputOnly(v1::TargetGroup& value) {
+  value.clear_create_time();
+  value.clear_etag();
+}
+
+void ClearOutputOnly(v1::LoadBalancer& value) {
+  value.clear_create_time();
+  value.clear_listener_errors();
+  value.clear_etag();
+}
+
+void ClearOutputOnly(v1::Certificate& value) {
+  value.clear_dns_names();
+  value.clear_expire_time();
+  value.clear_create_time();
+  value.clear_etag();
+}
+
+void ClearOutputOnly(v1::AutoScalingGroup& value) {
+  value.clear_create_time();
+  value.clear_etag();
+  value.clear_deleting();
+  value.clear_status();
+  value.clear_launch_template_set_by();
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,112 @@
+// Execute: an admin's wish as validated edits. One overload a write method of the API.
+//
+// Contract of every overload: on success the draft holds the edits and the answer is returned (with
+// etag and output-only fields as far as state knows them); on error the draft is as it was and the
+// status names the field, the value and the rule. Values are defaulted and normalized here, once,
+// so that no other part asks "is it set?". `validate_only` and `request_id` are handled once for
+// all of them, in execute_once.h. Thread: the loop thread. Pure.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <google/protobuf/empty.pb.h>
+
+#include "controller/core/door/validate.h"
+#include "controller/core/model/draft.h"
+#include "controller/core/model/observations.h"
+#include "remuda/v1/apply.pb.h"
+
+namespace remuda::core {
+
+// What a certificate says, or what is wrong with it.
+struct CertificateFacts {
+  std::vector<std::string> dns_names;
+  Time expires;
+  std::string fault_field;  // certificate_pem or private_key_pem
+  std::string fault;        // empty: none
+};
+// Reads PEM texts; a pure function of the shell's, where the library for it is.
+using CertificateReader = CertificateFacts (*)(std::string_view certificate_pem,
+                                               std::string_view private_key_pem);
+
+// What a command may look at beside the draft.
+struct Context {
+  const Observations& seen;
+  Time now;
+  CertificateReader read_certificate = nullptr;  // null: certificates cannot be written
+  AuthoritiesCheck check_authorities = nullptr;  // null: no ca_pem can be written
+};
+
+// An image whose bytes are on disk and verified.
+struct RegisterImage {
+  v1::Image image;
+};
+
+// A listener that a proxy could not open, or could open after all: an activity of its load
+// balancer.
+struct NoteListener {
+  std::string proxy;
+  ListenerId listener;
+  std::string error;  // empty: it listens again
+};
+
+using google::protobuf::Empty;
+
+absl::StatusOr<v1::Image> Execute(Draft&, const RegisterImage&, const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteImageRequest&, const Context&);
+
+absl::StatusOr<Empty> Execute(Draft&, const NoteListener&, const Context&);
+
+absl::StatusOr<v1::LaunchTemplate> Execute(Draft&, const v1::CreateLaunchTemplateVersionRequest&,
+                                           const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteLaunchTemplateRequest&, const Context&);
+
+absl::StatusOr<v1::TargetGroup> Execute(Draft&, const v1::CreateTargetGroupRequest&,
+                                        const Context&);
+absl::StatusOr<v1::TargetGroup> Execute(Draft&, const v1::UpdateTargetGroupRequest&,
+                                        const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteTargetGroupRequest&, const Context&);
+absl::StatusOr<v1::RegisterTargetsResponse> Execute(Draft&, const v1::RegisterTargetsRequest&,
+                                                    const Context&);
+absl::StatusOr<v1::DeregisterTargetsResponse> Execute(Draft&, const v1::DeregisterTargetsRequest&,
+                                                      const Context&);
+
+absl::StatusOr<v1::Certificate> Execute(Draft&, const v1::CreateCertificateRequest&,
+                                        const Context&);
+absl::StatusOr<v1::Certificate> Execute(Draft&, const v1::UpdateCertificateRequest&,
+                                        const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteCertificateRequest&, const Context&);
+
+absl::StatusOr<v1::LoadBalancer> Execute(Draft&, const v1::CreateLoadBalancerRequest&,
+                                         const Context&);
+absl::StatusOr<v1::LoadBalancer> Execute(Draft&, const v1::UpdateLoadBalancerRequest&,
+                                         const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteLoadBalancerRequest&, const Context&);
+
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::CreateAutoScalingGroupRequest&,
+                                             const Context&);
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::UpdateAutoScalingGroupRequest&,
+                                             const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteAutoScalingGroupRequest&, const Context&);
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::SetDesiredCapacityRequest&,
+                                             const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::TerminateInstanceRequest&, const Context&);
+
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::CreateDeploymentRequest&, const Context&);
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::PauseDeploymentRequest&, const Context&);
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::ResumeDeploymentRequest&, const Context&);
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::PromoteDeploymentRequest&, const Context&);
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::RollbackDeploymentRequest&,
+                                       const Context&);
+
+absl::StatusOr<v1::Host> Execute(Draft&, const v1::CordonHostRequest&, const Context&);
+absl::StatusOr<v1::Host> Execute(Draft&, const v1::UncordonHostRequest&, const Context&);
+absl::StatusOr<v1::Host> Execute(Draft&, const v1::DrainHostRequest&, const Context&);
+absl::StatusOr<v1::DeleteHostResponse> Execute(Draft&, const v1::DeleteHostRequest&,
+                                               const Context&);
+absl::StatusOr<v1::DeleteProxyResponse> Execute(Draft&, const v1::DeleteProxyRequest&,
+                                                const Context&);
+
+absl::StatusOr<v1::ApplyResourcesResponse> Execute(Draft&, const v1::ApplyResourcesRequest&,
+                                                   const Context&);
+
+}  // namespace remuda::core

@@ -1,0 +1,269 @@
+// ApplyResources: a manifest's resources as one edit, all or nothing, in the order in which they
+// may refer to each other.
+#include "controller/core/door/defaults.h"
+#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/field_mask.h"
+#include "controller/core/reconcile/members.h"
+
+namespace remuda::core {
+namespace {
+
+// ABORTED unless the manifest gives no etag or the one of what it is about to change: it was edited
+// from an older reading, and would undo what was done since.
+template <class T>
+absl::Status CheckEtagOf(const std::string& id, const std::shared_ptr<const T>& before,
+                         const std::string& given) {
+  if (before != nullptr) return CheckEtag(Row<T>{id, before}, given);
+  return given.empty() ? absl::OkStatus() : EtagMismatch(NameOf<T>(id), given, "");
+}
+
+class Apply {
+ public:
+  Apply(Draft& draft, const v1::ApplyResourcesRequest& request, const Context& context)
+      : draft_(draft),
+        request_(request),
+        context_(context),
+        references_{draft, {}, context.check_authorities} {}
+
+  absl::StatusOr<v1::ApplyResourcesResponse> Run();
+
+ private:
+  using KindCase = v1::Resource::KindCase;
+
+  // Where the resource is, and the name that it gives; violations if it gives none, or one twice.
+  void ReadNames();
+  template <class T>
+  void ReadName(int index, const std::string& name);
+  // Each resource of one kind.
+  void ApplyTemplate(int index, v1::LaunchTemplate value);
+  template <class T>
+  void ApplyNamed(int index, T value);
+  void CheckPorts();
+  void Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
+            std::vector<std::string> changes, std::string_view caveat = "");
+  // What a deployment decided stays, unless the request says otherwise.
+  void KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
+                    v1::AutoScalingGroup& value);
+  template <class T>
+  void KeepDeployed(int, const std::shared_ptr<const T>&, T&) {}
+  // What a person should know of the resource as it is now.
+  void Warn(int index, const v1::AutoScalingGroup& value);
+  template <class T>
+  void Warn(int, const T&) {}
+  void Fail(const absl::Status& status) {
+    if (failure_.ok()) failure_ = status;
+  }
+
+  template <class T>
+  FieldPath At(int index) const {
+    return FieldPath("resources")[index] / Traits<T>::kField;
+  }
+
+  Draft& draft_;
+  const v1::ApplyResourcesRequest& request_;
+  const Context& context_;
+  References references_;
+  Violations violations_;
+  absl::Status failure_;          // the first that is not about one field
+  std::vector<std::string> ids_;  // by index; empty if it has no valid name
+  v1::ApplyResourcesResponse response_;
+};
+
+template <class T>
+void Apply::ReadName(int index, const std::string& name) {
+  const FieldPath at = At<T>(index) / "name";
+  std::string id = name;
+  if (name.empty()) {
+    violations_.Add(at, "must be given");
+    return;
+  }
+  if (!NormalizeReference(violations_, at, Traits<T>::kCollection, id)) return;
+  if (!references_.declared.insert(NameOf<T>(id)).second) {
+    violations_.Add(at, absl::StrCat(NameOf<T>(id), " is given twice"));
+    return;
+  }
+  ids_[static_cast<size_t>(index)] = std::move(id);
+}
+
+void Apply::ReadNames() {
+  ids_.resize(static_cast<size_t>(request_.resources_size()));
+  for (int i = 0; i < request_.resources_size(); ++i) {
+    response_.add_results();
+    const v1::Resource& resource = request_.resources(i);
+    switch (resource.kind_case()) {
+      case KindCase::kLaunchTemplate:
+        ReadName<v1::LaunchTemplate>(i, resource.launch_template().name());
+        break;
+      case KindCase::kTargetGroup:
+        ReadName<v1::TargetGroup>(i, resource.target_group().name());
+        break;
+      case KindCase::kAutoScalingGroup:
+        ReadName<v1::AutoScalingGroup>(i, resource.auto_scaling_group().name());
+        break;
+      case KindCase::kLoadBalancer:
+        ReadName<v1::LoadBalancer>(i, resource.load_balancer().name());
+        break;
+      case KindCase::kCertificate:
+        ReadName<v1::Certificate>(i, resource.certificate().name());
+        break;
+      case KindCase::KIND_NOT_SET:
+        violations_.Add(FieldPath("resources")[i],
+                        "must be one of launch_template, target_group, auto_scaling_group, "
+                        "load_balancer, certificate");
+        break;
+    }
+  }
+}
+
+void Apply::Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
+                 std::vector<std::string> changes, std::string_view caveat) {
+  auto& result = *response_.mutable_results(index);
+  if (outcome != v1::AppliedResource::OUTCOME_UNCHANGED) {
+    const char* verb = outcome == v1::AppliedResource::OUTCOME_CREATED ? "Created " : "Updated ";
+    NoteDone(draft_, context_,
+             {.resource = name.substr(0, name.find(':')),
+              .description = absl::StrCat(verb, name, changes.empty() ? "" : ": ", Joined(changes),
+                                          std::string(caveat)),
+              .cause = "a person applied a manifest"});
+  }
+  result.set_name(std::move(name));
+  result.set_outcome(outcome);
+  for (std::string& change : changes) result.add_changes(std::move(change));
+}
+
+void Apply::ApplyTemplate(int index, v1::LaunchTemplate value) {
+  const std::string& id = ids_[static_cast<size_t>(index)];
+  const std::string etag = value.etag();
+  ClearOutputOnly(value);
+  ApplyDefaults(value);
+  const size_t wrong = violations_.size();
+  Check(violations_, At<v1::LaunchTemplate>(index), references_, value);
+  if (violations_.size() > wrong || id.empty()) return;
+  Fail(CheckTemplateQuota(draft_, id));
+  const int newest = NewestVersion(draft_, id);
+  const bool existed = newest > 0;
+  Fail(CheckEtagOf(id, draft_.Find<v1::LaunchTemplate>(LaunchTemplateKey(id, newest)), etag));
+  TemplateResult put = PutTemplate(draft_, id, std::move(value), context_);
+  const int version = draft_.Find<v1::LaunchTemplate>(put.key)->version();
+  Tell(index, absl::StrCat(NameOf<v1::LaunchTemplate>(id), ":", version),
+       !put.is_new ? v1::AppliedResource::OUTCOME_UNCHANGED
+                   : (existed ? v1::AppliedResource::OUTCOME_UPDATED
+                              : v1::AppliedResource::OUTCOME_CREATED),
+       std::move(put.changes));
+}
+
+void Apply::KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
+                         v1::AutoScalingGroup& value) {
+  if (before == nullptr || request_.overwrite_deployed_template()) return;
+  const std::string& deployment = before->launch_template_set_by();
+  if (deployment.empty() || IsSame(before->launch_template(), value.launch_template())) return;
+  const std::string group(IdOf(value.name()));
+  const std::string wanted = TextOf(value.launch_template());
+  response_.mutable_results(index)->add_warnings(
+      absl::StrCat("launch_template stays ", TextOf(before->launch_template()), ", which ",
+                   NameOf<v1::Deployment>(deployment), " set, and does not become ", wanted,
+                   ": `remuda deploy asg/", group, " --template ", wanted,
+                   "` moves the group, `remuda apply --overwrite-deployed-template` changes new "
+                   "instances only"));
+  *value.mutable_launch_template() = before->launch_template();
+  value.set_launch_template_set_by(deployment);
+}
+
+void Apply::Warn(int index, const v1::AutoScalingGroup& value) {
+  auto& result = *response_.mutable_results(index);
+  const v1::LaunchTemplateRef& runs = value.launch_template();
+  const int newest = NewestVersion(draft_, runs.name());
+  if (request_.resources(index).auto_scaling_group().launch_template().version() == 0 &&
+      newest > runs.version()) {
+    result.add_warnings(absl::StrCat(
+        "launch_template stays ", TextOf(runs), ", as no version is named; the newest is ", newest,
+        ": `remuda deploy asg/", std::string(IdOf(value.name())), " --template ", runs.name(), ":",
+        newest, "` moves the group to it"));
+  }
+  const v1::AutoScalingGroup shown = Describe(draft_, context_.seen, GatesNow(), value);
+  for (const std::string& warning : shown.status().warnings()) result.add_warnings(warning);
+}
+
+absl::Status CheckChange(const Draft& draft, const std::string& id,
+                         const v1::AutoScalingGroup& before, const v1::AutoScalingGroup& after) {
+  return CheckGroupChange(draft, id, before, after);
+}
+template <class T>
+absl::Status CheckChange(const Draft&, const std::string&, const T&, const T&) {
+  return absl::OkStatus();
+}
+
+template <class T>
+void Apply::ApplyNamed(int index, T value) {
+  const std::string& id = ids_[static_cast<size_t>(index)];
+  const std::shared_ptr<const T> before = id.empty() ? nullptr : draft_.Find<T>(id);
+  const size_t wrong = violations_.size();
+  const std::string etag = value.etag();
+  Prepare(violations_, At<T>(index), references_, id, before.get(), context_, value);
+  if (violations_.size() > wrong || id.empty()) return;
+  Fail(CheckEtagOf(id, before, etag));
+  KeepDeployed(index, before, value);
+  std::string name = value.name();
+  const std::string caveat = CaveatOf(value);
+  Warn(index, value);
+  if (before == nullptr) {
+    Fail(CheckQuota<T>(draft_));
+    draft_.Put(id, std::move(value));
+    Tell(index, std::move(name), v1::AppliedResource::OUTCOME_CREATED, {}, caveat);
+    return;
+  }
+  std::vector<std::string> changes = Differences(*before, value);
+  if (changes.empty())
+    return Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UNCHANGED, {});
+  Fail(CheckChange(draft_, id, *before, value));
+  draft_.Put(id, std::move(value));
+  Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes), caveat);
+}
+
+// Only when all load balancers are as they shall be: two of them may have swapped their ports.
+void Apply::CheckPorts() {
+  for (int i = 0; i < request_.resources_size(); ++i) {
+    if (request_.resources(i).kind_case() != KindCase::kLoadBalancer) continue;
+    const std::string& id = ids_[static_cast<size_t>(i)];
+    const auto value = draft_.Find<v1::LoadBalancer>(id);
+    if (value != nullptr) CheckPortsFree(violations_, At<v1::LoadBalancer>(i), draft_, id, *value);
+  }
+}
+
+absl::StatusOr<v1::ApplyResourcesResponse> Apply::Run() {
+  CheckCount(violations_, FieldPath("resources"), request_.resources_size(), 1,
+             limits::kResourcesAnApply);
+  if (!violations_.empty()) return violations_.ToStatus();
+  ReadNames();
+  constexpr KindCase kOrder[] = {KindCase::kLaunchTemplate, KindCase::kTargetGroup,
+                                 KindCase::kAutoScalingGroup, KindCase::kCertificate,
+                                 KindCase::kLoadBalancer};
+  for (const KindCase kind : kOrder) {
+    for (int i = 0; i < request_.resources_size(); ++i) {
+      const v1::Resource& resource = request_.resources(i);
+      if (resource.kind_case() != kind) continue;
+      if (kind == KindCase::kLaunchTemplate) ApplyTemplate(i, resource.launch_template());
+      if (kind == KindCase::kTargetGroup) ApplyNamed(i, resource.target_group());
+      if (kind == KindCase::kAutoScalingGroup) ApplyNamed(i, resource.auto_scaling_group());
+      if (kind == KindCase::kCertificate) ApplyNamed(i, resource.certificate());
+      if (kind == KindCase::kLoadBalancer) ApplyNamed(i, resource.load_balancer());
+    }
+  }
+  if (violations_.empty()) CheckPorts();
+  if (!violations_.empty()) return violations_.ToStatus();
+  if (!failure_.ok()) return failure_;
+  return response_;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ApplyResourcesResponse> Execute(Draft& draft,
+                                                   const v1::ApplyResourcesRequest& request,
+                                                   const Context& context) {
+  Draft::Savepoint before = draft.Save();
+  absl::StatusOr<v1::ApplyResourcesResponse> response = Apply(draft, request, context).Run();
+  if (!response.ok()) draft.Restore(std::move(before));
+  return response;
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,174 @@
+// Commands on auto scaling groups beside create and update (execute_resource.cc has those), and on
+// instances.
+#include "controller/core/door/execute_internal.h"
+#include "controller/core/model/words.h"
+#include "controller/core/reconcile/members.h"
+
+namespace remuda::core {
+namespace {
+
+absl::Status RefuseDeleting(const v1::AutoScalingGroup& group) {
+  if (!group.deleting()) return absl::OkStatus();
+  return FailedPrecondition(
+      "GROUP_DELETING", absl::StrCat(group.name(), ": it is being deleted and takes no changes"));
+}
+
+// Lowers the desired number of the instance's group by one; refused at min.
+absl::Status LowerDesired(Draft& draft, const v1::Instance& instance) {
+  const auto group = draft.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
+  if (group == nullptr) return absl::OkStatus();  // it goes with its group
+  if (absl::Status deleting = RefuseDeleting(*group); !deleting.ok()) return deleting;
+  if (group->desired() <= group->min()) {
+    return FailedPrecondition(
+        "DESIRED_AT_MIN",
+        absl::StrCat(group->name(), ": desired ", group->desired(), " cannot be lowered below min ",
+                     group->min(), "; lower min first, or leave decrement_desired out"));
+  }
+  v1::AutoScalingGroup lowered = *group;
+  lowered.set_desired(group->desired() - 1);
+  draft.Put(instance.auto_scaling_group(), std::move(lowered));
+  return absl::OkStatus();
+}
+
+// Why no replacement of the instance can be in service before it is drained; empty if one can.
+std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::Instance& instance) {
+  if (instance.state() != v1::INSTANCE_STATE_IN_SERVICE) return "it is not in service";
+  const auto group = draft.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
+  if (group == nullptr || group->deleting()) return "its group is being deleted";
+  const auto deployment = ActiveDeployment(draft, instance.auto_scaling_group(), nullptr);
+  for (const Side& side : SidesOf(draft, instance.auto_scaling_group(), *group, deployment.get())) {
+    // What is on its way up or of a lost host serves nobody for certain: it counts for neither.
+    int in_service = 0;
+    int staying = 0;
+    bool is_here = false;
+    for (const auto& [other, row] : side.members) {
+      is_here = is_here || other == id;
+      if (row->state() != v1::INSTANCE_STATE_IN_SERVICE) continue;
+      ++in_service;
+      staying += other != id && !row->unhealthy() && !row->terminate_requested();
+    }
+    if (!is_here) continue;
+    if (staying >= side.limit) return "enough others are in service";
+    if (in_service >= std::max(group->max(), side.desired)) {
+      return absl::StrCat("max ", group->max(), " leaves no room for another beside it");
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequest& request,
+                              const Context& context) {
+  const auto row = FindRowToDelete<v1::AutoScalingGroup>(draft, request);
+  if (!row.ok()) return row.status();
+  const std::string& full = row->value->name();
+  int live = 0;
+  const InstanceList instances = draft.InstancesOfGroup(row->id);
+  for (const auto& [id, instance] : instances)
+    live += instance->state() != v1::INSTANCE_STATE_TERMINATED;
+  const auto active = FindActiveDeployment(draft, row->id);
+  if (live == 0 && !active.has_value()) {
+    for (const auto& [id, instance] : instances) draft.Delete<v1::Instance>(id);
+    for (const std::string& id : DeploymentsOf(draft, row->id)) draft.Delete<v1::Deployment>(id);
+    DeleteRow(draft, context, *row);
+    return Empty();
+  }
+  if (!request.force()) {
+    return FailedPrecondition(
+        "GROUP_IN_USE",
+        absl::StrCat(full, ": it has ", Counted(live, "instance"),
+                     active.has_value() ? absl::StrCat(" and ", NameOf<v1::Deployment>(active->id),
+                                                       " is under way")
+                                        : "",
+                     "; set min and desired to 0 and wait, or force"));
+  }
+  if (row->value->deleting()) return Empty();
+  v1::AutoScalingGroup value = *row->value;
+  value.set_deleting(true);
+  value.set_min(0);
+  value.set_desired(0);
+  draft.Put(row->id, std::move(value));
+  NoteDone(draft, context,
+           {.resource = full,
+            .description = absl::StrCat("Deleting ", full, " when its ", Counted(live, "instance"),
+                                        " ", IsOrAre(live), " drained and ended"),
+            .cause = "a person asked for it, with force"});
+  return Empty();
+}
+
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
+                                             const v1::SetDesiredCapacityRequest& request,
+                                             const Context& context) {
+  const auto row = FindRow<v1::AutoScalingGroup>(draft, "name", request.name());
+  if (!row.ok()) return row.status();
+  const v1::AutoScalingGroup& before = *row->value;
+  if (absl::Status deleting = RefuseDeleting(before); !deleting.ok()) return deleting;
+  if (request.desired() < before.min() || request.desired() > before.max()) {
+    return InvalidField(
+        "desired", absl::StrCat(request.desired(), " is not within min ", before.min(), " and max ",
+                                before.max(), " of ", before.name()));
+  }
+  if (request.desired() != before.desired()) {
+    NoteDone(draft, context,
+             {.resource = before.name(),
+              .description = absl::StrCat("Set desired of ", before.name(), " from ",
+                                          before.desired(), " to ", request.desired())});
+    v1::AutoScalingGroup value = before;
+    value.set_desired(request.desired());
+    draft.Put(row->id, std::move(value));
+  }
+  return Answer<v1::AutoScalingGroup>(draft, context, row->id);
+}
+
+absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRequest& request,
+                                     const Context& context) {
+  const auto row = FindRow<v1::Instance>(draft, "name", request.name());
+  if (!row.ok()) return row.status();
+  v1::Instance value = *row->value;
+  const bool is_unknown = value.state() == v1::INSTANCE_STATE_UNKNOWN;
+  if (IsLeavingState(is_unknown ? value.state_before_unknown() : value.state())) {
+    return FailedPrecondition(
+        "INSTANCE_TERMINATING",
+        absl::StrCat(
+            value.name(), ": it is ",
+            value.state() == v1::INSTANCE_STATE_TERMINATED ? "terminated" : "on its way down",
+            " already (", value.state_reason(), ")"));
+  }
+  if (value.terminate_requested() && !request.decrement_desired()) {
+    return Answer<v1::Instance>(draft, context, row->id);
+  }
+  if (request.decrement_desired()) {
+    if (absl::Status lowered = LowerDesired(draft, value); !lowered.ok()) return lowered;
+  }
+  std::string cause = request.decrement_desired()
+                          ? "a person asked to terminate it and to lower desired by one"
+                          : "a person asked to terminate it";
+  std::string done = absl::StrCat("Took ", value.name(), " on ", NameOf<v1::Host>(value.host()),
+                                  " out of service to end it");
+  if (is_unknown) {
+    // On a host that is lost nothing can be drained: it is when the host is back.
+    value.set_state_before_unknown(v1::INSTANCE_STATE_DRAINING);
+  } else if (const std::string why = WhyEndedFirst(draft, row->id, value);
+             !request.decrement_desired() && why.empty()) {
+    value.set_terminate_requested(true);
+    absl::StrAppend(&cause, "; it is drained when another is in service in its place");
+    done = absl::StrCat("Marked ", value.name(), " on ", NameOf<v1::Host>(value.host()),
+                        " to be replaced");
+  } else {
+    value.set_terminate_requested(true);  // no rollback takes it back
+    if (!request.decrement_desired()) absl::StrAppend(&cause, "; it goes first: ", why);
+    value.set_state(v1::INSTANCE_STATE_DRAINING);
+    *value.mutable_state_time() = ToProto(context.now);
+  }
+  value.set_state_reason(cause);
+  NoteDone(draft, context,
+           {.resource = NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
+            .description = done,
+            .cause = cause,
+            .instance = row->id});
+  draft.Put(row->id, std::move(value));
+  return Answer<v1::Instance>(draft, context, row->id);
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,139 @@
+// Commands on targets that are registered by hand.
+#include "common/traffic/address.h"
+#include "controller/core/door/execute_internal.h"
+#include "controller/core/model/words.h"
+
+namespace remuda::core {
+namespace {
+
+// Each address valid and named once; the ids in the request's order.
+template <class Request>
+std::vector<std::string> CheckAddresses(Violations& out, const Request& request) {
+  const FieldPath at("targets");
+  CheckCount(out, at, request.targets_size(), 1, limits::kTargetsARequest);
+  std::vector<std::string> ids;
+  std::set<std::string> seen;
+  for (int i = 0; i < request.targets_size(); ++i) {
+    const v1::TargetAddress& target = request.targets(i);
+    if (!IsAddress(target.address())) {
+      out.Add(at[i] / "address",
+              absl::StrCat(Quoted(target.address()), " is not an IPv4 or IPv6 address"));
+    }
+    CheckRange(out, at[i] / "port", target.port(), 1, limits::kMaxPort);
+    ids.push_back(traffic::TargetIdOf(target.address(), target.port()));
+    if (!seen.insert(ids.back()).second)
+      out.Add(at[i], absl::StrCat(ids.back(), " is named twice"));
+  }
+  return ids;
+}
+
+// Rows of a group registered by hand.
+int CountTargets(const Draft& draft, const std::string& group) {
+  const std::string prefix = TargetKey(group, "");
+  int count = 0;
+  draft.ForEachFrom<v1::Target>(prefix, [&](const std::string& key, const v1::Target&) {
+    if (key.compare(0, prefix.size(), prefix) != 0) return false;
+    ++count;
+    return true;
+  });
+  return count;
+}
+
+absl::Status CheckTargetQuota(const Draft& draft, const std::string& group, size_t more) {
+  const int have = CountTargets(draft, group);
+  if (have + static_cast<int>(more) > limits::kTargetsAGroup) {
+    return LimitExceeded("targets_a_group",
+                         absl::StrCat(NameOf<v1::TargetGroup>(group), ": it has ",
+                                      Counted(have, "target"), " registered by hand, and ", more,
+                                      " more would be above ", limits::kTargetsAGroup));
+  }
+  if (draft.state().All<v1::Target>().size() + more > limits::kTargetsByHand) {
+    return LimitExceeded("targets_by_hand",
+                         absl::StrCat("targets: at most ", limits::kTargetsByHand,
+                                      " may be registered by hand in a cluster"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::RegisterTargetsResponse> Execute(Draft& draft,
+                                                    const v1::RegisterTargetsRequest& request,
+                                                    const Context& context) {
+  const auto row = FindRow<v1::TargetGroup>(draft, "target_group", request.target_group());
+  if (!row.ok()) return row.status();
+  Violations violations;
+  const std::vector<std::string> ids = CheckAddresses(violations, request);
+  if (!violations.empty()) return violations.ToStatus();
+  std::vector<std::pair<std::string, v1::Target>> changed;
+  size_t added = 0;
+  v1::RegisterTargetsResponse response;
+  for (int i = 0; i < request.targets_size(); ++i) {
+    const std::string key = TargetKey(row->id, ids[static_cast<size_t>(i)]);
+    const auto before = draft.Find<v1::Target>(key);
+    v1::Target target;
+    if (before == nullptr) {
+      ++added;
+      target.set_name(FullName(kTargetGroups, key));
+      target.set_address(traffic::CanonicalAddress(request.targets(i).address()));
+      target.set_port(request.targets(i).port());
+      *target.mutable_create_time() = ToProto(context.now);
+    } else {
+      target = *before;
+    }
+    const bool taken_back = before != nullptr && before->has_drain_start_time();
+    target.set_state(v1::TARGET_STATE_INITIAL);
+    target.clear_drain_start_time();
+    *response.add_targets() = target;
+    if (before == nullptr || taken_back) changed.emplace_back(key, std::move(target));
+  }
+  if (absl::Status quota = CheckTargetQuota(draft, row->id, added); !quota.ok()) return quota;
+  if (changed.empty()) return response;
+  NoteDone(draft, context,
+           {.resource = row->value->name(),
+            .description = absl::StrCat("Registered ", changed.size(),
+                                        changed.size() == 1 ? " target: " : " targets, the first: ",
+                                        changed.front().second.name())});
+  for (auto& [key, target] : changed) draft.Put(key, std::move(target));
+  return response;
+}
+
+absl::StatusOr<v1::DeregisterTargetsResponse> Execute(Draft& draft,
+                                                      const v1::DeregisterTargetsRequest& request,
+                                                      const Context& context) {
+  const auto row = FindRow<v1::TargetGroup>(draft, "target_group", request.target_group());
+  if (!row.ok()) return row.status();
+  Violations violations;
+  const std::vector<std::string> ids = CheckAddresses(violations, request);
+  for (int i = 0; i < request.targets_size(); ++i) {
+    const std::string& id = ids[static_cast<size_t>(i)];
+    if (draft.Find<v1::Target>(TargetKey(row->id, id)) == nullptr) {
+      violations.Add(FieldPath("targets")[i],
+                     absl::StrCat(id, " is not registered by hand in ", row->value->name()));
+    }
+  }
+  if (!violations.empty()) return violations.ToStatus();
+  v1::DeregisterTargetsResponse response;
+  int changed = 0;
+  for (const std::string& id : ids) {
+    const std::string key = TargetKey(row->id, id);
+    v1::Target target = *draft.Find<v1::Target>(key);
+    if (!target.has_drain_start_time()) {
+      target.set_state(v1::TARGET_STATE_DRAINING);
+      *target.mutable_drain_start_time() = ToProto(context.now);
+      draft.Put(key, target);
+      ++changed;
+    }
+    *response.add_targets() = std::move(target);
+  }
+  if (changed > 0) {
+    NoteDone(draft, context,
+             {.resource = row->value->name(),
+              .description = absl::StrCat(
+                  "Draining ", changed, changed == 1 ? " target: " : " targets, the first named: ",
+                  response.targets(0).name())});
+  }
+  return response;
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,337 @@
+#include "controller/core/door/read.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/paging.h"
+#include "controller/core/door/read_rows.h"
+
+namespace remuda::core {
+
+struct ReadGates {
+  explicit ReadGates(const Snapshot& from) : draft(from.state), gates(draft, from.seen, from.now) {}
+  const Draft draft;
+  const Gates gates;
+};
+
+namespace {
+
+// Rows as they are answered.
+template <class T>
+T ShowRow(const Snapshot& from, const std::string& /*id*/, const T& row) {
+  T out = Shown(Draft(from.state), Context{from.seen, from.now}, row);
+  out.set_etag(EtagOf(row));
+  return out;
+}
+v1::AutoScalingGroup ShowRow(const Snapshot& from, const std::string& /*id*/,
+                             const v1::AutoScalingGroup& row) {
+  const GatesNow gates = [&from]() -> const Gates& {
+    if (from.gates == nullptr) from.gates = std::make_shared<ReadGates>(from);
+    return from.gates->gates;
+  };
+  v1::AutoScalingGroup out = Describe(Draft(from.state), from.seen, gates, row);
+  out.set_etag(EtagOf(row));
+  return out;
+}
+v1::Instance ShowRow(const Snapshot& from, const std::string& id, const v1::Instance& row) {
+  return ShowInstance(from, id, row);
+}
+v1::Host ShowRow(const Snapshot& from, const std::string& id, const v1::Host& row) {
+  return ShowHost(from, id, row);
+}
+v1::Proxy ShowRow(const Snapshot& from, const std::string& id, const v1::Proxy& row) {
+  return ShowProxy(from, id, row);
+}
+
+template <class T>
+absl::StatusOr<T> Get(const Snapshot& from, const std::string& name) {
+  const auto row = FindRow<T>(Draft(from.state), "name", name);
+  if (!row.ok()) return row.status();
+  return ShowRow(from, row->id, *row->value);
+}
+
+// Rows of T in key order.
+template <class Response, class T, class Request>
+absl::StatusOr<Response> List(const Snapshot& from, const Request& request,
+                              google::protobuf::RepeatedPtrField<T>* (Response::*rows)()) {
+  auto page = Page::From(Traits<T>::kCollection, request.page_size(), request.page_token());
+  if (!page.ok()) return page.status();
+  Response response;
+  const Table<T>& table = from.state.All<T>();
+  for (auto it = table.upper_bound(page->after()); it != table.end() && page->Take(it->first);
+       ++it) {
+    *(response.*rows)()->Add() = ShowRow(from, it->first, *it->second);
+  }
+  response.set_next_page_token(page->NextToken());
+  return response;
+}
+
+// Ids of the groups (of instances or of targets) that a parent names: one, or with `-` or nothing
+// all.
+template <class T>
+absl::StatusOr<std::vector<std::string>> GroupsIn(const Snapshot& from, const std::string& parent) {
+  std::vector<std::string> ids;
+  if (parent.empty() || parent == FullName(Traits<T>::kCollection, "-")) {
+    for (const auto& [id, row] : from.state.All<T>()) ids.push_back(id);
+    return ids;
+  }
+  auto row = FindRow<T>(Draft(from.state), "parent", parent);
+  if (!row.ok()) return row.status();
+  ids.push_back(std::move(row->id));
+  return ids;
+}
+
+// Sorts by group, then id: a group's id may be the beginning of another's, and no id has a byte
+// below this one.
+std::string RowKey(const std::string& group, const std::string& id) { return group + '\0' + id; }
+
+// "2026-11-22T…" as 20 digits that sort as time does, the newest last.
+std::string TimeKey(const google::protobuf::Timestamp& time) {
+  const std::string seconds = std::to_string(std::max<int64_t>(time.seconds(), 0));
+  const std::string nanos = std::to_string(time.nanos());
+  return std::string(12 - std::min<size_t>(seconds.size(), 12), '0') + seconds + "." +
+         std::string(9 - std::min<size_t>(nanos.size(), 9), '0') + nanos;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Image> Read(const Snapshot& from, const v1::GetImageRequest& request) {
+  return Get<v1::Image>(from, request.name());
+}
+absl::StatusOr<v1::ListImagesResponse> Read(const Snapshot& from,
+                                            const v1::ListImagesRequest& request) {
+  return List(from, request, &v1::ListImagesResponse::mutable_images);
+}
+
+absl::StatusOr<v1::LaunchTemplate> Read(const Snapshot& from,
+                                        const v1::GetLaunchTemplateRequest& request) {
+  const auto id = IdFrom<v1::LaunchTemplate>("name", request.name());
+  if (!id.ok()) return id.status();
+  if (request.version() < 0) {
+    return InvalidField("version",
+                        absl::StrCat(request.version(), " must be 0 (the newest) or above"));
+  }
+  const int version =
+      request.version() == 0 ? NewestVersion(Draft(from.state), *id) : request.version();
+  const std::string key = LaunchTemplateKey(*id, version);
+  const auto* entry = from.state.Find<v1::LaunchTemplate>(key);
+  if (entry == nullptr) {
+    const std::string full = NameOf<v1::LaunchTemplate>(*id);
+    return NotFound(request.version() == 0 ? full : absl::StrCat(full, " version ", version));
+  }
+  return ShowRow(from, key, **entry);
+}
+
+absl::StatusOr<v1::ListLaunchTemplatesResponse> Read(
+    const Snapshot& from, const v1::ListLaunchTemplatesRequest& request) {
+  std::string prefix;
+  if (!request.launch_template().empty()) {
+    const auto id = IdFrom<v1::LaunchTemplate>("launch_template", request.launch_template());
+    if (!id.ok()) return id.status();
+    prefix = *id + "/versions/";
+  }
+  auto page = Page::From(absl::StrCat("launchTemplates of ", prefix), request.page_size(),
+                         request.page_token());
+  if (!page.ok()) return page.status();
+  v1::ListLaunchTemplatesResponse response;
+  const auto& table = from.state.All<v1::LaunchTemplate>();
+  auto it = page->after().empty() ? table.lower_bound(prefix) : table.upper_bound(page->after());
+  for (; it != table.end() && it->first.compare(0, prefix.size(), prefix) == 0 &&
+         page->Take(it->first);
+       ++it) {
+    *response.add_launch_templates() = ShowRow(from, it->first, *it->second);
+  }
+  response.set_next_page_token(page->NextToken());
+  return response;
+}
+
+absl::StatusOr<v1::TargetGroup> Read(const Snapshot& from,
+                                     const v1::GetTargetGroupRequest& request) {
+  return Get<v1::TargetGroup>(from, request.name());
+}
+absl::StatusOr<v1::ListTargetGroupsResponse> Read(const Snapshot& from,
+                                                  const v1::ListTargetGroupsRequest& request) {
+  return List(from, request, &v1::ListTargetGroupsResponse::mutable_target_groups);
+}
+
+absl::StatusOr<v1::ListTargetsResponse> Read(const Snapshot& from,
+                                             const v1::ListTargetsRequest& request) {
+  const auto groups = GroupsIn<v1::TargetGroup>(from, request.parent());
+  if (!groups.ok()) return groups.status();
+  auto page = Page::From(absl::StrCat("targets of ", request.parent()), request.page_size(),
+                         request.page_token());
+  if (!page.ok()) return page.status();
+  const Draft draft(from.state);
+  const Gates gates(draft, from.seen, from.now);
+  v1::ListTargetsResponse response;
+  for (const std::string& group : *groups) {
+    // Groups whose targets have all been told need not be made again.
+    if (group + '\1' <= page->after()) continue;
+    for (auto& [id, target] : ShowTargets(from, gates, group)) {
+      const std::string key = RowKey(group, id);
+      if (key <= page->after()) continue;
+      if (!page->Take(key)) break;
+      *response.add_targets() = std::move(target);
+    }
+    if (!page->NextToken().empty()) break;
+  }
+  response.set_next_page_token(page->NextToken());
+  return response;
+}
+
+absl::StatusOr<v1::LoadBalancer> Read(const Snapshot& from,
+                                      const v1::GetLoadBalancerRequest& request) {
+  return Get<v1::LoadBalancer>(from, request.name());
+}
+absl::StatusOr<v1::ListLoadBalancersResponse> Read(const Snapshot& from,
+                                                   const v1::ListLoadBalancersRequest& request) {
+  return List(from, request, &v1::ListLoadBalancersResponse::mutable_load_balancers);
+}
+
+absl::StatusOr<v1::Certificate> Read(const Snapshot& from,
+                                     const v1::GetCertificateRequest& request) {
+  return Get<v1::Certificate>(from, request.name());
+}
+absl::StatusOr<v1::ListCertificatesResponse> Read(const Snapshot& from,
+                                                  const v1::ListCertificatesRequest& request) {
+  return List(from, request, &v1::ListCertificatesResponse::mutable_certificates);
+}
+
+absl::StatusOr<v1::AutoScalingGroup> Read(const Snapshot& from,
+                                          const v1::GetAutoScalingGroupRequest& request) {
+  return Get<v1::AutoScalingGroup>(from, request.name());
+}
+absl::StatusOr<v1::ListAutoScalingGroupsResponse> Read(
+    const Snapshot& from, const v1::ListAutoScalingGroupsRequest& request) {
+  return List(from, request, &v1::ListAutoScalingGroupsResponse::mutable_auto_scaling_groups);
+}
+
+absl::StatusOr<v1::Instance> Read(const Snapshot& from, const v1::GetInstanceRequest& request) {
+  return Get<v1::Instance>(from, request.name());
+}
+
+absl::StatusOr<v1::ListInstancesResponse> Read(const Snapshot& from,
+                                               const v1::ListInstancesRequest& request) {
+  const auto groups = GroupsIn<v1::AutoScalingGroup>(from, request.parent());
+  if (!groups.ok()) return groups.status();
+  auto page = Page::From(
+      absl::StrCat("instances of ", request.parent(), request.show_terminated() ? " all" : ""),
+      request.page_size(), request.page_token());
+  if (!page.ok()) return page.status();
+  v1::ListInstancesResponse response;
+  for (const std::string& group : *groups) {
+    for (const std::string& id : from.state.InstancesOfGroup(group)) {
+      const v1::Instance& row = **from.state.Find<v1::Instance>(id);
+      if (row.state() == v1::INSTANCE_STATE_TERMINATED && !request.show_terminated()) continue;
+      const std::string key = RowKey(group, id);
+      if (key <= page->after()) continue;
+      if (!page->Take(key)) break;
+      *response.add_instances() = ShowInstance(from, id, row);
+    }
+    if (!page->NextToken().empty()) break;
+  }
+  response.set_next_page_token(page->NextToken());
+  return response;
+}
+
+absl::StatusOr<v1::Deployment> Read(const Snapshot& from, const v1::GetDeploymentRequest& request) {
+  return Get<v1::Deployment>(from, request.name());
+}
+
+absl::StatusOr<v1::ListDeploymentsResponse> Read(const Snapshot& from,
+                                                 const v1::ListDeploymentsRequest& request) {
+  std::string group;
+  if (!request.auto_scaling_group().empty()) {
+    const auto id =
+        IdFrom<v1::AutoScalingGroup>("auto_scaling_group", request.auto_scaling_group());
+    if (!id.ok()) return id.status();
+    group = *id;
+  }
+  auto page =
+      Page::From(absl::StrCat("deployments of ", group), request.page_size(), request.page_token());
+  if (!page.ok()) return page.status();
+  std::map<std::string, const std::string*> by_time;  // to the row's id
+  for (const auto& [id, row] : from.state.All<v1::Deployment>()) {
+    if (!group.empty() && row->auto_scaling_group() != group) continue;
+    by_time.emplace(TimeKey(row->create_time()) + "/" + id, &id);
+  }
+  v1::ListDeploymentsResponse response;
+  for (auto it = by_time.rbegin(); it != by_time.rend(); ++it) {
+    if (!page->after().empty() && it->first >= page->after()) continue;
+    if (!page->Take(it->first)) break;
+    *response.add_deployments() =
+        ShowRow(from, *it->second, **from.state.Find<v1::Deployment>(*it->second));
+  }
+  response.set_next_page_token(page->NextToken());
+  return response;
+}
+
+absl::StatusOr<v1::Host> Read(const Snapshot& from, const v1::GetHostRequest& request) {
+  return Get<v1::Host>(from, request.name());
+}
+absl::StatusOr<v1::ListHostsResponse> Read(const Snapshot& from,
+                                           const v1::ListHostsRequest& request) {
+  return List(from, request, &v1::ListHostsResponse::mutable_hosts);
+}
+
+absl::StatusOr<v1::Proxy> Read(const Snapshot& from, const v1::GetProxyRequest& request) {
+  return Get<v1::Proxy>(from, request.name());
+}
+absl::StatusOr<v1::ListProxiesResponse> Read(const Snapshot& from,
+                                             const v1::ListProxiesRequest& request) {
+  return List(from, request, &v1::ListProxiesResponse::mutable_proxies);
+}
+
+absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot& from,
+                                                const v1::ListActivitiesRequest& request) {
+  auto page = Page::From(absl::StrCat("activities of ", request.resource()), request.page_size(),
+                         request.page_token());
+  if (!page.ok()) return page.status();
+  v1::ListActivitiesResponse response;
+  const auto& table = from.state.All<v1::Activity>();
+  // Keys sort by time: backwards from before the last one told.
+  auto it = page->after().empty() ? table.end() : table.lower_bound(page->after());
+  while (it != table.begin()) {
+    --it;
+    const v1::Activity& row = *it->second;
+    if (!request.resource().empty() && row.resource() != request.resource()) continue;
+    if (!page->Take(it->first)) break;
+    *response.add_activities() = row;
+  }
+  response.set_next_page_token(page->NextToken());
+  return response;
+}
+
+absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(const Snapshot& from,
+                                                            const std::string& parent) {
+  const auto groups = GroupsIn<v1::TargetGroup>(from, parent);
+  if (!groups.ok()) return groups.status();
+  const Draft draft(from.state);
+  const Gates gates(draft, from.seen, from.now);
+  std::map<std::string, v1::Target> out;
+  for (const std::string& group : *groups) {
+    for (auto& [id, target] : ShowTargets(from, gates, group)) {
+      std::string name = target.name();
+      out.emplace(std::move(name), std::move(target));
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<std::map<std::string, v1::Instance>> InstancesIn(const Snapshot& from,
+                                                                const std::string& parent) {
+  const auto groups = GroupsIn<v1::AutoScalingGroup>(from, parent);
+  if (!groups.ok()) return groups.status();
+  std::map<std::string, v1::Instance> out;
+  for (const std::string& group : *groups) {
+    for (const std::string& id : from.state.InstancesOfGroup(group)) {
+      const v1::Instance& row = **from.state.Find<v1::Instance>(id);
+      out.emplace(row.name(), ShowInstance(from, id, row));
+    }
+  }
+  return out;
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,67 @@
+// Read: what Get and List methods answer, from state and observations. One overload a method; Watch
+// methods use the same rows.
+//
+// Owns: order, pages and filters of lists; output-only fields of targets, instances, hosts and
+// proxies (those of groups and deployments: describe.h). Thread: the loop thread. Pure.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "controller/core/model/observations.h"
+#include "controller/core/model/state.h"
+
+namespace remuda::core {
+
+// What one read needs of the gates, whatever the number of rows.
+struct ReadGates;
+
+// What there is to read from, at one moment. For one read.
+struct Snapshot {
+  const State& state;
+  const Observations& seen;
+  Time now;
+  mutable std::shared_ptr<ReadGates> gates = nullptr;  // of this moment, once a row has asked
+};
+
+absl::StatusOr<v1::Image> Read(const Snapshot&, const v1::GetImageRequest&);
+absl::StatusOr<v1::ListImagesResponse> Read(const Snapshot&, const v1::ListImagesRequest&);
+absl::StatusOr<v1::LaunchTemplate> Read(const Snapshot&, const v1::GetLaunchTemplateRequest&);
+absl::StatusOr<v1::ListLaunchTemplatesResponse> Read(const Snapshot&,
+                                                     const v1::ListLaunchTemplatesRequest&);
+absl::StatusOr<v1::TargetGroup> Read(const Snapshot&, const v1::GetTargetGroupRequest&);
+absl::StatusOr<v1::ListTargetGroupsResponse> Read(const Snapshot&,
+                                                  const v1::ListTargetGroupsRequest&);
+absl::StatusOr<v1::ListTargetsResponse> Read(const Snapshot&, const v1::ListTargetsRequest&);
+absl::StatusOr<v1::Certificate> Read(const Snapshot&, const v1::GetCertificateRequest&);
+absl::StatusOr<v1::ListCertificatesResponse> Read(const Snapshot&,
+                                                  const v1::ListCertificatesRequest&);
+absl::StatusOr<v1::LoadBalancer> Read(const Snapshot&, const v1::GetLoadBalancerRequest&);
+absl::StatusOr<v1::ListLoadBalancersResponse> Read(const Snapshot&,
+                                                   const v1::ListLoadBalancersRequest&);
+absl::StatusOr<v1::AutoScalingGroup> Read(const Snapshot&, const v1::GetAutoScalingGroupRequest&);
+absl::StatusOr<v1::ListAutoScalingGroupsResponse> Read(const Snapshot&,
+                                                       const v1::ListAutoScalingGroupsRequest&);
+absl::StatusOr<v1::Instance> Read(const Snapshot&, const v1::GetInstanceRequest&);
+absl::StatusOr<v1::ListInstancesResponse> Read(const Snapshot&, const v1::ListInstancesRequest&);
+absl::StatusOr<v1::Deployment> Read(const Snapshot&, const v1::GetDeploymentRequest&);
+absl::StatusOr<v1::ListDeploymentsResponse> Read(const Snapshot&,
+                                                 const v1::ListDeploymentsRequest&);
+absl::StatusOr<v1::Host> Read(const Snapshot&, const v1::GetHostRequest&);
+absl::StatusOr<v1::ListHostsResponse> Read(const Snapshot&, const v1::ListHostsRequest&);
+absl::StatusOr<v1::Proxy> Read(const Snapshot&, const v1::GetProxyRequest&);
+absl::StatusOr<v1::ListProxiesResponse> Read(const Snapshot&, const v1::ListProxiesRequest&);
+absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot&, const v1::ListActivitiesRequest&);
+
+// For Watch methods: everything that a parent names, whole, by full name. The shell compares it
+// with what it has sent. INVALID_ARGUMENT or NOT_FOUND as the List methods.
+absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(const Snapshot&,
+                                                            const std::string& parent);
+absl::StatusOr<std::map<std::string, v1::Instance>> InstancesIn(const Snapshot&,
+                                                                const std::string& parent);
+
+}  // namespace remuda::core

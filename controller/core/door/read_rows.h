@@ -1,0 +1,23 @@
+// Output-only fields of single rows, from observations. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "controller/core/door/read.h"
+#include "controller/core/reconcile/gates.h"
+
+namespace remuda::core {
+
+// With what the agent says of its process, and its etag.
+v1::Instance ShowInstance(const Snapshot& from, std::string_view id, const v1::Instance& row);
+v1::Host ShowHost(const Snapshot& from, std::string_view id, const v1::Host& row);
+v1::Proxy ShowProxy(const Snapshot& from, std::string_view id, const v1::Proxy& row);
+
+// Every target of a group that is there, by its id within the group, with its health at each live
+// proxy that serves the group. `gates` are those of the snapshot.
+std::map<std::string, v1::Target> ShowTargets(const Snapshot& from, const Gates& gates,
+                                              std::string_view target_group);
+
+}  // namespace remuda::core

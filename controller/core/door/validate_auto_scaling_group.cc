@@ -1,0 +1,154 @@
+// What an auto scaling group and a deployment may say.
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <cmath>
+
+#include "controller/core/door/validate_resources.h"
+#include "controller/core/model/limits.h"
+#include "controller/core/model/names.h"
+
+namespace remuda::core {
+namespace {
+
+constexpr size_t kZoneBytes = 63;
+
+void CheckCapacity(Violations& out, const FieldPath& at, const v1::AutoScalingGroup& value) {
+  CheckRange(out, at / "min", value.min(), 0, limits::kGroupInstances);
+  CheckRange(out, at / "max", value.max(), 0, limits::kGroupInstances);
+  if (value.max() < value.min()) {
+    out.Add(at / "max", absl::StrCat(value.max(), " is below min ", value.min()));
+  } else if (value.desired() < value.min() || value.desired() > value.max()) {
+    out.Add(at / "desired", absl::StrCat(value.desired(), " is not within min ", value.min(),
+                                         " and max ", value.max()));
+  }
+}
+
+void CheckPolicies(Violations& out, const FieldPath& at, const v1::AutoScalingGroup& value) {
+  CheckCount(out, at, value.policies_size(), 0, limits::kPoliciesAnAsg);
+  std::set<std::string> seen;
+  for (int i = 0; i < value.policies_size(); ++i) {
+    const v1::ScalingPolicy& policy = value.policies(i);
+    if (!IsValidId(policy.name())) {
+      out.Add(at[i] / "name", absl::StrCat(Quoted(policy.name()), " ", limits::kIdRule));
+    }
+    if (!seen.insert(policy.name()).second) {
+      out.Add(at[i] / "name", absl::StrCat(Quoted(policy.name()), " is the name of two policies"));
+    }
+    if (!policy.has_target_tracking()) {
+      out.Add(at[i] / "target_tracking", "must be set");
+      continue;
+    }
+    const v1::TargetTrackingPolicy& tracking = policy.target_tracking();
+    if (!IsKnown(tracking.metric()) || tracking.metric() == v1::SCALING_METRIC_UNSPECIFIED) {
+      out.Add(at[i] / "target_tracking" / "metric",
+              "must be REQUEST_COUNT_PER_TARGET or AVERAGE_CPU_UTILIZATION");
+    }
+    if (!std::isfinite(tracking.target()) || tracking.target() <= 0 ||
+        tracking.target() > limits::kMaxPolicyTarget) {
+      out.Add(at[i] / "target_tracking" / "target",
+              absl::StrCat(tracking.target(), " must be above 0 and at most ",
+                           limits::kMaxPolicyTarget));
+    }
+  }
+}
+
+void CheckTargetGroups(Violations& out, const FieldPath& at, const References& references,
+                       v1::AutoScalingGroup& value) {
+  CheckCount(out, at, value.target_groups_size(), 0, limits::kTargetGroupsAnAsg);
+  std::set<std::string> seen;
+  for (int i = 0; i < value.target_groups_size(); ++i) {
+    std::string& group = *value.mutable_target_groups(i);
+    if (!NormalizeReference(out, at[i], kTargetGroups, group)) continue;
+    const std::string full = FullName(kTargetGroups, group);
+    if (!references.Exists<v1::TargetGroup>(full, group)) {
+      out.Add(at[i], absl::StrCat("there is no ", full));
+    }
+    if (!seen.insert(group).second) out.Add(at[i], absl::StrCat(full, " is named twice"));
+  }
+}
+
+// Each zone text once, and a host in each: a zone that is misspelt would silently get nothing. What
+// the group names already stays allowed, for hosts come and go; and before the first host has
+// joined nothing can be told.
+void CheckZones(Violations& out, const FieldPath& at, const References& references,
+                const v1::AutoScalingGroup& value) {
+  CheckCount(out, at, value.zones_size(), 0, limits::kZonesAnAsg);
+  std::set<std::string> known;
+  if (value.zones_size() > 0) {
+    references.draft.ForEach<v1::Host>(
+        [&](const std::string&, const v1::Host& host) { known.insert(host.zone()); });
+  }
+  const bool any_host = !known.empty();
+  const std::string of_hosts = absl::StrJoin(known, ", ");
+  const auto before =
+      references.draft.Find<v1::AutoScalingGroup>(value.name().substr(value.name().find('/') + 1));
+  if (before != nullptr) known.insert(before->zones().begin(), before->zones().end());
+  std::set<std::string> seen;
+  for (int i = 0; i < value.zones_size(); ++i) {
+    const std::string& zone = value.zones(i);
+    if (zone.empty()) out.Add(at[i], "must not be empty");
+    CheckText(out, at[i], zone, kZoneBytes);
+    if (!seen.insert(zone).second) {
+      out.Add(at[i], absl::StrCat(Quoted(zone), " is named twice"));
+    } else if (any_host && !zone.empty() && !known.contains(zone)) {
+      out.Add(at[i],
+              absl::StrCat("no host is in zone ", Quoted(zone), "; zones of hosts: ", of_hosts));
+    }
+  }
+}
+
+}  // namespace
+
+void Check(Violations& out, const FieldPath& at, const References& references,
+           v1::AutoScalingGroup& value) {
+  CheckTemplateRef(out, at / "launch_template", references, *value.mutable_launch_template());
+  CheckCapacity(out, at, value);
+  CheckZones(out, at / "zones", references, value);
+  CheckTargetGroups(out, at / "target_groups", references, value);
+  CheckDuration(out, at / "health_check_grace_period", value.health_check_grace_period(),
+                absl::ZeroDuration(), limits::kMaxGracePeriod);
+  CheckCount(out, at / "termination_policies", value.termination_policies_size(), 0,
+             limits::kTerminationPoliciesAnAsg);
+  for (int i = 0; i < value.termination_policies_size(); ++i) {
+    const int policy = value.termination_policies(i);
+    if (!v1::TerminationPolicy_IsValid(policy) || policy == v1::TERMINATION_POLICY_UNSPECIFIED) {
+      out.Add((at / "termination_policies")[i],
+              absl::StrCat(policy, " is not a termination policy"));
+    }
+  }
+  CheckLabels(out, at / "host_selector", value.host_selector());
+  CheckPolicies(out, at / "policies", value);
+  CheckLabels(out, at / "labels", value.labels());
+}
+
+void CheckDeployment(Violations& out, const FieldPath& at, const v1::Deployment& value) {
+  const FieldPath strategy = at / "strategy";
+  const auto not_there = [&](const char* field) {
+    out.AddUnimplemented(strategy / field, "this strategy is not there yet; blue_green is");
+  };
+  switch (value.strategy().kind_case()) {
+    case v1::DeploymentStrategy::kBlueGreen:
+      CheckDuration(out, strategy / "blue_green" / "bake", value.strategy().blue_green().bake(),
+                    absl::ZeroDuration(), limits::kMaxBake);
+      break;
+    case v1::DeploymentStrategy::kRolling:
+      not_there("rolling");
+      break;
+    case v1::DeploymentStrategy::kInPlace:
+      not_there("in_place");
+      break;
+    case v1::DeploymentStrategy::kCanary:
+      not_there("canary");
+      break;
+    case v1::DeploymentStrategy::kLinear:
+      not_there("linear");
+      break;
+    case v1::DeploymentStrategy::KIND_NOT_SET:
+      break;  // defaulted before
+  }
+  CheckDuration(out, at / "health_deadline", value.health_deadline(), limits::kMinHealthDeadline,
+                limits::kMaxHealthDeadline);
+}
+
+}  // namespace remuda::core

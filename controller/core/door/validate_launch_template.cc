@@ -1,0 +1,164 @@
+// What a launch template may say.
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "common/quantity.h"
+#include "controller/core/door/validate_resources.h"
+#include "controller/core/model/limits.h"
+#include "controller/core/model/names.h"
+
+namespace remuda::core {
+namespace {
+
+constexpr std::string_view kStopSignals[] = {"SIGTERM", "SIGINT",  "SIGQUIT",
+                                             "SIGHUP",  "SIGUSR1", "SIGUSR2"};
+
+bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+// [A-Za-z_][A-Za-z0-9_]* (POSIX.1-2017 section 8.1, with lower case).
+bool IsEnvName(std::string_view name) {
+  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+bool IsUserName(std::string_view name) {
+  if (name.size() > limits::kUserBytes || name.empty() || name[0] == '-' || name[0] == '.')
+    return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
+}
+
+void CheckCommand(Violations& out, const FieldPath& at, const v1::LaunchTemplate& value) {
+  CheckCount(out, at, value.command_size(), 1, limits::kCommandArguments);
+  for (int i = 0; i < value.command_size(); ++i) {
+    const std::string& argument = value.command(i);
+    if (i == 0 && argument.empty()) out.Add(at[0], "the program must not be empty");
+    if (HasNul(argument)) out.Add(at[i], "must not contain a NUL byte");
+    if (argument.size() > limits::kArgumentBytes) {
+      out.Add(at[i], absl::StrCat(argument.size(), " bytes; at most ", limits::kArgumentBytes));
+    }
+  }
+}
+
+void CheckEnv(Violations& out, const FieldPath& at, const v1::LaunchTemplate& value) {
+  CheckCount(out, at, static_cast<int>(value.env().size()), 0, limits::kEnvVariables);
+  const std::map<std::string, std::string> sorted(value.env().begin(), value.env().end());
+  for (const auto& [name, text] : sorted) {
+    if (!IsEnvName(name) || name.size() > limits::kEnvNameBytes) {
+      out.Add(at.Key(name),
+              absl::StrCat("name ", Quoted(name), " must be [A-Za-z_][A-Za-z0-9_]*, at most ",
+                           limits::kEnvNameBytes, " bytes"));
+    } else if (name == "PORT" || name == "HOST" || name.compare(0, 7, "REMUDA_") == 0) {
+      out.Add(at.Key(name), absl::StrCat(name, " is set by the agent"));
+    }
+    if (HasNul(text)) out.Add(at.Key(name), "must not contain a NUL byte");
+    if (text.size() > limits::kArgumentBytes) {
+      out.Add(at.Key(name), absl::StrCat(text.size(), " bytes; at most ", limits::kArgumentBytes));
+    }
+  }
+}
+
+void CheckLimits(Violations& out, const FieldPath& at, const v1::ResourceLimits& value) {
+  if (!value.memory().empty()) {
+    const auto bytes = ParseMemoryBytes(value.memory());
+    if (!bytes.ok()) out.Add(at / "memory", std::string(bytes.status().message()));
+  }
+  if (!value.cpu().empty()) {
+    const auto millis = ParseCpuMillis(value.cpu());
+    if (!millis.ok()) out.Add(at / "cpu", std::string(millis.status().message()));
+  }
+  if (value.pids() != 0) {
+    CheckRange(out, at / "pids", value.pids(), limits::kMinPids, limits::kMaxPids);
+  }
+}
+
+size_t CommandAndEnvBytes(const v1::LaunchTemplate& value) {
+  size_t bytes = 0;
+  for (const std::string& argument : value.command()) bytes += argument.size() + 1;
+  for (const auto& [name, text] : value.env()) bytes += name.size() + text.size() + 2;
+  return bytes;
+}
+
+}  // namespace
+
+void Check(Violations& out, const FieldPath& at, const References& references,
+           v1::LaunchTemplate& value) {
+  if (value.image().empty()) {
+    out.Add(at / "image", "must name an image");
+  } else if (NormalizeReference(out, at / "image", kImages, *value.mutable_image())) {
+    const auto image = references.draft.Find<v1::Image>(value.image());
+    if (image == nullptr) {
+      out.Add(at / "image", absl::StrCat("there is no ", FullName(kImages, value.image())));
+    } else {
+      value.set_image_digest(image->digest());
+    }
+  }
+  CheckCommand(out, at / "command", value);
+  CheckEnv(out, at / "env", value);
+  if (CommandAndEnvBytes(value) > limits::kCommandAndEnvBytes) {
+    out.Add(at / "env", absl::StrCat("command and env together have ", CommandAndEnvBytes(value),
+                                     " bytes; at most ", limits::kCommandAndEnvBytes));
+  }
+  CheckRange(out, at / "port", value.port(), 0, limits::kMaxPort);
+  if (!value.user().empty() && !IsUserName(value.user())) {
+    out.Add(at / "user", absl::StrCat(Quoted(value.user()), " is not a user name"));
+  }
+  CheckLimits(out, at / "limits", value.limits());
+  if (std::find(std::begin(kStopSignals), std::end(kStopSignals), value.stop_signal()) ==
+      std::end(kStopSignals)) {
+    out.Add(at / "stop_signal",
+            absl::StrCat(Quoted(value.stop_signal()),
+                         " must be SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 or SIGUSR2"));
+  }
+  CheckDuration(out, at / "stop_grace", value.stop_grace(), absl::ZeroDuration(),
+                limits::kMaxStopGrace);
+  CheckLabels(out, at / "labels", value.labels());
+  CheckText(out, at / "description", value.description(), limits::kDescriptionBytes);
+}
+
+int NewestVersion(const Draft& draft, std::string_view template_id) {
+  // Keys sort by version: the last one with the prefix is the newest. Versions of one template are
+  // few.
+  const std::string prefix = std::string(template_id) + "/versions/";
+  int newest = 0;
+  draft.ForEachFrom<v1::LaunchTemplate>(
+      prefix, [&](const std::string& key, const v1::LaunchTemplate& value) {
+        if (key.compare(0, prefix.size(), prefix) != 0) return false;
+        newest = value.version();
+        return true;
+      });
+  return newest;
+}
+
+void CheckTemplateRef(Violations& out, const FieldPath& at, const References& references,
+                      v1::LaunchTemplateRef& value) {
+  if (value.name().empty()) {
+    out.Add(at / "name", "must name a launch template");
+    return;
+  }
+  if (!NormalizeReference(out, at / "name", kLaunchTemplates, *value.mutable_name())) return;
+  const std::string full = FullName(kLaunchTemplates, value.name());
+  if (value.version() < 0) {
+    out.Add(at / "version", absl::StrCat(value.version(), " must be 0 (the newest) or above"));
+    return;
+  }
+  const int newest = NewestVersion(references.draft, value.name());
+  if (newest == 0) {
+    if (references.declared.count(full) == 0)
+      out.Add(at / "name", absl::StrCat("there is no ", full));
+    return;
+  }
+  if (value.version() == 0) value.set_version(newest);
+  const std::string key = LaunchTemplateKey(value.name(), value.version());
+  if (references.draft.Find<v1::LaunchTemplate>(key) == nullptr) {
+    out.Add(at / "version",
+            absl::StrCat(full, " has no version ", value.version(), "; the newest is ", newest));
+  }
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,321 @@
+// What a load balancer may say.
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "common/traffic/fixed_response.h"
+#include "common/traffic/listen_address.h"
+#include "common/traffic/redirect.h"
+#include "controller/core/door/validate_resources.h"
+#include "controller/core/model/limits.h"
+#include "controller/core/model/names.h"
+
+namespace remuda::core {
+namespace {
+
+// A method as ELB's HttpRequestMethodConditionConfig has it: "A-Z, hyphen (-), and underscore (_)".
+bool IsMethod(std::string_view text) {
+  return !text.empty() && text.size() <= limits::kMethodBytes &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; });
+}
+
+bool IsHexDigit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+// Each % stands before two hex digits that are not 00, as proxies ask of paths.
+bool HasRightEscapes(std::string_view path) {
+  for (size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 3)) {
+    const std::string_view digits = path.substr(at + 1, 2);
+    if (digits.size() < 2 || !IsHexDigit(digits[0]) || !IsHexDigit(digits[1]) || digits == "00")
+      return false;
+  }
+  return true;
+}
+
+// Of a client's certificate: proxies make these headers for targets, and drop what clients send by
+// such a name.
+bool IsMadeByProxies(const std::string& header) {
+  return absl::StartsWithIgnoreCase(header, "X-Amzn-Mtls-");
+}
+
+void CheckPattern(Violations& out, const FieldPath& at, std::string_view value) {
+  if (value.empty()) out.Add(at, "must not be empty");
+  CheckText(out, at, value, limits::kPatternBytes);
+}
+
+bool IsHostPattern(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._*?:[]").find(c) != std::string_view::npos;
+  });
+}
+
+void CheckRegexes(Violations& out, const FieldPath& at,
+                  const google::protobuf::RepeatedPtrField<std::string>& values,
+                  bool ignore_case = false) {
+  CheckCount(out, at, values.size(), 0, limits::kValuesACondition);
+  for (int i = 0; i < values.size(); ++i)
+    CheckRegex(out, at[i], values[i],
+               {.max_bytes = limits::kConditionRegexBytes, .ignore_case = ignore_case});
+}
+
+void CheckHttpHeader(Violations& out, const FieldPath& at, const v1::HttpHeaderCondition& value) {
+  if (!IsToken(value.name()) || value.name().size() > limits::kHeaderNameBytes) {
+    out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is not a header's name of at most ",
+                                      limits::kHeaderNameBytes, " bytes"));
+  }
+  if (IsMadeByProxies(value.name())) {
+    out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is made by proxies for targets; ",
+                                      "what a client sends by that name is dropped"));
+  }
+  if (value.regex_values_size() > 0 && value.values_size() > 0)
+    out.Add(at / "regex_values", "cannot be set with values");
+  const bool has_regex = value.regex_values_size() > 0;
+  CheckCount(out, at / "values", value.values_size(), has_regex ? 0 : 1, limits::kValuesACondition);
+  for (int i = 0; i < value.values_size(); ++i)
+    CheckPattern(out, (at / "values")[i], value.values(i));
+  CheckRegexes(out, at / "regex_values", value.regex_values());
+}
+
+// One kind of value in a condition, if it is set.
+void CheckValues(Violations& out, const FieldPath& at, const v1::Condition& value) {
+  for (int i = 0; i < value.host_header_size(); ++i) {
+    const FieldPath here = (at / "host_header")[i];
+    CheckPattern(out, here, value.host_header(i));
+    if (!IsHostPattern(value.host_header(i))) {
+      out.Add(here,
+              absl::StrCat(Quoted(value.host_header(i)), " has a character that no host name has"));
+    }
+  }
+  for (int i = 0; i < value.path_pattern_size(); ++i) {
+    const std::string& pattern = value.path_pattern(i);
+    const FieldPath here = (at / "path_pattern")[i];
+    CheckPattern(out, here, pattern);
+    if (!pattern.empty() &&
+        std::string_view("/*?").find(pattern.front()) == std::string_view::npos) {
+      out.Add(here, absl::StrCat(Quoted(pattern), " never matches: a path begins with /"));
+    }
+    if (!HasRightEscapes(pattern)) {
+      out.Add(here, absl::StrCat(Quoted(pattern), " has a % that is not before two hex digits ",
+                                 "other than 00"));
+    }
+  }
+  if (value.has_http_header()) CheckHttpHeader(out, at / "http_header", value.http_header());
+  for (int i = 0; i < value.http_request_method_size(); ++i) {
+    const std::string& method = value.http_request_method(i);
+    if (!IsMethod(method)) {
+      out.Add((at / "http_request_method")[i],
+              absl::StrCat(Quoted(method), " is not a method: A-Z, - and _, at most ",
+                           limits::kMethodBytes, " bytes"));
+    }
+  }
+  for (int i = 0; i < value.query_string_size(); ++i) {
+    const FieldPath here = (at / "query_string")[i];
+    CheckText(out, here / "key", value.query_string(i).key(), limits::kPatternBytes);
+    CheckPattern(out, here / "value", value.query_string(i).value());
+  }
+  for (int i = 0; i < value.source_ip_size(); ++i) {
+    if (!IsCidr(value.source_ip(i))) {
+      out.Add((at / "source_ip")[i],
+              absl::StrCat(Quoted(value.source_ip(i)), " is not a CIDR block such as 10.0.0.0/8"));
+    }
+  }
+}
+
+void CheckCondition(Violations& out, const FieldPath& at, const v1::Condition& value) {
+  const int kinds = !value.host_header().empty() + !value.path_pattern().empty() +
+                    value.has_http_header() + !value.http_request_method().empty() +
+                    !value.query_string().empty() + !value.source_ip().empty() +
+                    !value.host_header_regex().empty() + !value.path_regex().empty();
+  if (kinds != 1)
+    out.Add(at, absl::StrCat("exactly one kind of condition must be set, not ", kinds));
+  const std::pair<const char*, int> counts[] = {
+      {"host_header", value.host_header_size()},
+      {"path_pattern", value.path_pattern_size()},
+      {"http_request_method", value.http_request_method_size()},
+      {"query_string", value.query_string_size()},
+      {"source_ip", value.source_ip_size()}};
+  for (const auto& [field, count] : counts) {
+    CheckCount(out, at / field, count, 0, limits::kValuesACondition);
+  }
+  CheckValues(out, at, value);
+  CheckRegexes(out, at / "host_header_regex", value.host_header_regex(), /*ignore_case=*/true);
+  CheckRegexes(out, at / "path_regex", value.path_regex());
+}
+
+void CheckForward(Violations& out, const FieldPath& at, const References& references,
+                  v1::ForwardAction& value) {
+  CheckCount(out, at / "target_groups", value.target_groups_size(), 1,
+             limits::kTargetGroupsAForward);
+  std::set<std::string> seen;
+  int64_t total = 0;
+  for (int i = 0; i < value.target_groups_size(); ++i) {
+    const FieldPath here = (at / "target_groups")[i];
+    auto& group = *value.mutable_target_groups(i);
+    CheckRange(out, here / "weight", group.weight(), 0, limits::kMaxForwardWeight);
+    total += group.weight();
+    if (!NormalizeReference(out, here / "name", kTargetGroups, *group.mutable_name())) continue;
+    const std::string full = FullName(kTargetGroups, group.name());
+    if (!references.Exists<v1::TargetGroup>(full, group.name())) {
+      out.Add(here / "name", absl::StrCat("there is no ", full));
+    }
+    if (!seen.insert(group.name()).second)
+      out.Add(here / "name", absl::StrCat(full, " is named twice"));
+  }
+  if (value.target_groups_size() > 0 && total == 0) {
+    out.Add(at / "target_groups", "at least one weight must be above 0");
+  }
+}
+
+void CheckRedirect(Violations& out, const FieldPath& at, const v1::Listener& listener,
+                   const v1::RedirectAction& value) {
+  traffic::Redirect redirect;
+  const traffic::FieldFaults faults = traffic::ParseRedirect(value, listener, redirect);
+  Tell(out, at, faults);
+  // ELB's RedirectActionConfig: "To avoid a redirect loop, you must modify at least one of
+  // protocol, port, hostname or path".
+  if (faults.empty() && traffic::StaysInPlace(redirect, listener))
+    out.Add(at, "would loop: protocol, host, port or path must differ from the request's");
+}
+
+void CheckAction(Violations& out, const FieldPath& at, const References& references,
+                 const v1::Listener& listener, v1::Action& value) {
+  switch (value.kind_case()) {
+    case v1::Action::kForward:
+      return CheckForward(out, at / "forward", references, *value.mutable_forward());
+    case v1::Action::kFixedResponse:
+      return Tell(out, at / "fixed_response", traffic::CheckFixedResponse(value.fixed_response()));
+    case v1::Action::kRedirect:
+      return CheckRedirect(out, at / "redirect", listener, value.redirect());
+    case v1::Action::KIND_NOT_SET:
+      return out.Add(at, "must be one of forward, fixed_response, redirect");
+  }
+}
+
+void CheckListener(Violations& out, const FieldPath& at, const References& references,
+                   v1::Listener& value) {
+  CheckRange(out, at / "port", value.port(), 1, limits::kMaxPort);
+  if (!value.address().empty() && !IsAddress(value.address())) {
+    out.Add(at / "address",
+            absl::StrCat(Quoted(value.address()), " is not an IPv4 or IPv6 address"));
+  }
+  CheckKnown(out, at / "protocol", value.protocol(), "a protocol");
+  CheckCount(out, at / "rules", value.rules_size(), 0, limits::kRulesAListener);
+  std::map<int, int> by_priority;
+  for (int i = 0; i < value.rules_size(); ++i) {
+    const FieldPath here = (at / "rules")[i];
+    auto& rule = *value.mutable_rules(i);
+    CheckRange(out, here / "priority", rule.priority(), 1, limits::kMaxPriority);
+    const auto [first, is_new] = by_priority.emplace(rule.priority(), i);
+    if (!is_new) {
+      out.Add(here / "priority", absl::StrCat(rule.priority(), " is the priority of rules[",
+                                              first->second, "] already"));
+    }
+    CheckCount(out, here / "conditions", rule.conditions_size(), 1, limits::kConditionsARule);
+    for (int c = 0; c < rule.conditions_size(); ++c) {
+      CheckCondition(out, (here / "conditions")[c], rule.conditions(c));
+    }
+    CheckAction(out, here / "action", references, value, *rule.mutable_action());
+    CheckTransforms(out, here, rule);
+  }
+  CheckAction(out, at / "default_action", references, value, *value.mutable_default_action());
+  if (IsKnown(value.protocol())) CheckListenerProtocol(out, at, references, value);
+}
+
+// A pattern for paths that no canonical path can match.
+void CheckPathPattern(Violations& out, const FieldPath& at, const v1::PathNormalization& paths,
+                      const std::string& pattern) {
+  const bool merges = !paths.has_merge_slashes() || paths.merge_slashes();
+  if (merges && absl::StrContains(pattern, "//"))
+    out.Add(at, absl::StrCat(Quoted(pattern), " never matches: merge_slashes makes // one slash"));
+  const bool keeps = paths.escaped_slashes() == v1::PathNormalization::ESCAPED_SLASHES_KEEP;
+  const std::string lower = absl::AsciiStrToLower(pattern);
+  if (!keeps && (absl::StrContains(lower, "%2f") || absl::StrContains(lower, "%5c"))) {
+    out.Add(at, absl::StrCat(Quoted(pattern),
+                             " never matches: escaped_slashes is not ESCAPED_SLASHES_KEEP"));
+  }
+  const bool has_parameters =
+      paths.path_parameters() != v1::PathNormalization::PATH_PARAMETERS_REFUSE &&
+      paths.path_parameters() != v1::PathNormalization::PATH_PARAMETERS_STRIP;
+  if (!has_parameters && absl::StrContains(pattern, ';'))
+    out.Add(at, absl::StrCat(Quoted(pattern), " never matches: path_parameters leaves no ;"));
+}
+
+void CheckPaths(Violations& out, const FieldPath& at, const v1::LoadBalancer& value) {
+  const v1::PathNormalization& paths = value.path_normalization();
+  const FieldPath here = at / "path_normalization";
+  CheckKnown(out, here / "escaped_slashes", paths.escaped_slashes());
+  CheckKnown(out, here / "path_parameters", paths.path_parameters());
+  for (int l = 0; l < value.listeners_size(); ++l) {
+    for (int r = 0; r < value.listeners(l).rules_size(); ++r) {
+      const v1::Rule& rule = value.listeners(l).rules(r);
+      const FieldPath rules = ((at / "listeners")[l] / "rules")[r];
+      for (int c = 0; c < rule.conditions_size(); ++c) {
+        const auto& patterns = rule.conditions(c).path_pattern();
+        for (int p = 0; p < patterns.size(); ++p)
+          CheckPathPattern(out, ((rules / "conditions")[c] / "path_pattern")[p], paths,
+                           patterns[p]);
+      }
+    }
+  }
+}
+
+// Whether one proxy's labels could satisfy both: they do unless some key must have two values.
+bool MayOverlap(const v1::LoadBalancer& a, const v1::LoadBalancer& b) {
+  return std::none_of(a.proxy_selector().begin(), a.proxy_selector().end(), [&](const auto& label) {
+    const auto other = b.proxy_selector().find(label.first);
+    return other != b.proxy_selector().end() && other->second != label.second;
+  });
+}
+
+}  // namespace
+
+void Check(Violations& out, const FieldPath& at, const References& references,
+           v1::LoadBalancer& value) {
+  CheckCount(out, at / "listeners", value.listeners_size(), 1, limits::kListenersALoadBalancer);
+  std::map<int, int> by_port;
+  for (int i = 0; i < value.listeners_size(); ++i) {
+    const FieldPath here = (at / "listeners")[i];
+    CheckListener(out, here, references, *value.mutable_listeners(i));
+    const auto [first, is_new] = by_port.emplace(value.listeners(i).port(), i);
+    if (!is_new) {
+      out.Add(here / "port", absl::StrCat(value.listeners(i).port(), " is the port of listeners[",
+                                          first->second, "] already"));
+    }
+  }
+  CheckLabels(out, at / "proxy_selector", value.proxy_selector());
+  CheckDuration(out, at / "idle_timeout", value.idle_timeout(), limits::kMinIdleTimeout,
+                limits::kMaxIdleTimeout);
+  CheckDuration(out, at / "client_keep_alive", value.client_keep_alive(),
+                limits::kMinClientKeepAlive, limits::kMaxClientKeepAlive);
+  CheckKnown(out, at / "x_forwarded_for_mode", value.x_forwarded_for_mode(), "a mode");
+  CheckKnown(out, at / "desync_mitigation_mode", value.desync_mitigation_mode(), "a mode");
+  CheckPaths(out, at, value);
+  CheckLabels(out, at / "labels", value.labels());
+}
+
+void CheckPortsFree(Violations& out, const FieldPath& at, const Draft& draft, std::string_view id,
+                    const v1::LoadBalancer& value) {
+  draft.ForEach<v1::LoadBalancer>([&](const std::string& other_id, const v1::LoadBalancer& other) {
+    if (other_id == id || !MayOverlap(value, other)) return;
+    for (int i = 0; i < value.listeners_size(); ++i) {
+      const v1::Listener& mine = value.listeners(i);
+      for (const v1::Listener& theirs : other.listeners()) {
+        if (mine.port() != theirs.port() ||
+            !traffic::AddressesCollide(mine.address(), theirs.address())) {
+          continue;
+        }
+        out.AddTaken(
+            (at / "listeners")[i] / "port",
+            absl::StrCat(mine.port(), " is a listener's port of ",
+                         FullName(kLoadBalancers, other_id), " already, on the same proxies"));
+      }
+    }
+  });
+}
+
+}  // namespace remuda::core

@@ -1,0 +1,104 @@
+#include "controller/core/model/state.h"
+
+#include <cstdio>
+#include <type_traits>
+#include <utility>
+
+#include "common/status.h"
+
+namespace remuda::core {
+namespace {
+
+const IdSet& FindSet(const IdIndex& index, std::string_view key) {
+  static const auto* const kNone = new IdSet();
+  const auto it = index.find(key);
+  return it == index.end() ? *kNone : it->second;
+}
+
+void Drop(IdIndex& index, const std::string& key, const std::string& id) {
+  const auto it = index.find(key);
+  if (it == index.end()) return;
+  it->second.erase(id);
+  if (it->second.empty()) index.erase(it);
+}
+
+}  // namespace
+
+std::string LaunchTemplateKey(std::string_view id, int version) {
+  char number[16];
+  std::snprintf(number, sizeof number, "%08d", version);
+  return std::string(id) + "/versions/" + number;
+}
+
+std::string TargetKey(std::string_view group, std::string_view target) {
+  return std::string(group) + "/targets/" + std::string(target);
+}
+
+const IdSet& State::InstancesOfGroup(std::string_view group) const {
+  return FindSet(instances_by_group_, group);
+}
+
+const IdSet& State::InstancesOnHost(std::string_view host) const {
+  return FindSet(instances_by_host_, host);
+}
+
+void State::Reindex(const std::string& key, const v1::Instance* before, const v1::Instance* after) {
+  if (before != nullptr) {
+    Drop(instances_by_group_, before->auto_scaling_group(), key);
+    Drop(instances_by_host_, before->host(), key);
+  }
+  if (after != nullptr) {
+    instances_by_group_[after->auto_scaling_group()].insert(key);
+    instances_by_host_[after->host()].insert(key);
+  }
+}
+
+template <class T>
+void State::Put(const std::string& key, std::shared_ptr<const T> value, int64_t commit) {
+  auto& table = std::get<Table<T>>(tables_);
+  const auto it = table.find(key);
+  if constexpr (std::is_same_v<T, v1::Instance>) {
+    Reindex(key, it == table.end() ? nullptr : it->second.value.get(), value.get());
+  }
+  if (value == nullptr) {
+    if (it != table.end()) table.erase(it);
+  } else if (it == table.end()) {
+    table.emplace(key, Entry<T>{std::move(value), commit});
+  } else {
+    it->second = Entry<T>{std::move(value), commit};
+  }
+}
+
+void State::Apply(const Changes& changes, int64_t commit) {
+  for (const Edit& edit : changes.edits) {
+    VisitKind(edit.kind, [&](auto* tag) {
+      using T = std::remove_pointer_t<decltype(tag)>;
+      Put<T>(edit.key, std::static_pointer_cast<const T>(edit.value), commit);
+    });
+  }
+  commit_ = commit;
+}
+
+absl::Status State::Load(Kind kind, std::string_view key, std::string_view bytes, int64_t commit) {
+  if (kind < Kind::kImage || kind > kLastKind) {
+    // Without it this program would decide as if it were not there.
+    return FailedPrecondition("SCHEMA_TOO_NEW",
+                              "store: row " + std::string(key) + " is of kind " +
+                                  std::to_string(static_cast<int>(kind)) +
+                                  ", which this program does not know: a newer one wrote it; start "
+                                  "that one, or restore a backup from before");
+  }
+  return VisitKind(kind, [&](auto* tag) -> absl::Status {
+    using T = std::remove_pointer_t<decltype(tag)>;
+    auto value = std::make_shared<T>();
+    if (!value->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      return Internal("store: row " + std::string(key) + " of kind " +
+                      std::to_string(static_cast<int>(kind)) + " (" + std::to_string(bytes.size()) +
+                      " bytes) is not a " + value->GetTypeName());
+    }
+    Put<T>(std::string(key), std::move(value), commit);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace remuda::core

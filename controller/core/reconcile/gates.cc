@@ -1,0 +1,218 @@
+#include "controller/core/reconcile/gates.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+
+#include "controller/core/model/words.h"
+
+namespace remuda::core {
+namespace {
+
+// Proxies that are named of those that are left out.
+constexpr size_t kLeftOutNamed = 5;
+
+void AddTargetGroups(const v1::Action& action, std::set<std::string>& out) {
+  for (const auto& target_group : action.forward().target_groups()) out.insert(target_group.name());
+}
+
+std::string RefusalOf(const LiveProxy& proxy) {
+  if (proxy.seen == nullptr || !proxy.seen->config.has_rejected()) return "";
+  return absl::StrCat("proxy ", proxy.id, " refused its config because of ",
+                      proxy.seen->config.rejected_resource(), ": ",
+                      proxy.seen->config.rejected_reason());
+}
+
+// "proxy p2 (silent for 40s)", or "proxies p2 (silent for 40s), p3 (silent for 1h) and 4 more".
+std::string Text(const std::vector<LiveProxy>& proxies, Duration lease, Time now) {
+  std::vector<std::string> names;
+  for (const LiveProxy& proxy : proxies) {
+    const Duration silent = now - (proxy.lease_end - lease);
+    names.push_back(absl::StrCat(proxy.id, " (silent for ",
+                                 absl::FormatDuration(absl::Trunc(silent, absl::Seconds(1))), ")"));
+  }
+  if (names.empty()) return "";
+  const char* what = names.size() == 1 ? "proxy " : "proxies ";
+  return absl::StrCat(what, Listed(std::move(names), kLeftOutNamed));
+}
+
+}  // namespace
+
+bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now) {
+  return (proxy != nullptr && proxy->connected) ||
+         now < LastSeen(seen, proxy) + seen.patience.proxy_lease;
+}
+
+Time LastThere(const Observations& seen, const v1::Proxy& row, const ProxyObservation* proxy) {
+  const bool heard = proxy != nullptr && proxy->last_seen >= seen.start;
+  if (!heard && row.has_last_seen_time()) return FromProto(row.last_seen_time());
+  return LastSeen(seen, proxy);
+}
+
+bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer) {
+  return std::all_of(load_balancer.proxy_selector().begin(), load_balancer.proxy_selector().end(),
+                     [&](const auto& wanted) {
+                       const auto it = proxy.labels().find(wanted.first);
+                       return it != proxy.labels().end() && it->second == wanted.second;
+                     });
+}
+
+std::set<std::string, std::less<>> LostTogether(std::vector<std::pair<Time, std::string>> lost,
+                                                size_t known, Duration span, size_t least) {
+  std::sort(lost.begin(), lost.end());
+  std::set<std::string, std::less<>> out;
+  size_t end = 0;     // of the span that begins with `first`
+  size_t marked = 0;  // all before it are in `out` or will not be
+  for (size_t first = 0; first < lost.size(); ++first) {
+    while (end < lost.size() && lost[end].first <= lost[first].first + span) ++end;
+    const size_t there = known - first;
+    if (there < least || 2 * (end - first) <= there) continue;
+    for (size_t i = std::max(first, marked); i < end; ++i) out.insert(lost[i].second);
+    marked = end;
+  }
+  return out;
+}
+
+std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer) {
+  std::set<std::string> out;
+  for (const auto& listener : load_balancer.listeners()) {
+    AddTargetGroups(listener.default_action(), out);
+    for (const auto& rule : listener.rules()) AddTargetGroups(rule.action(), out);
+  }
+  return out;
+}
+
+Gates::Gates(const Draft& draft, const Observations& seen, Time now)
+    : loss_span_(seen.patience.proxy_lease + kProxyLossSpan) {
+  std::vector<LiveProxy> left_out;  // not live, that is
+  draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
+    const ProxyObservation* observed = FindObservation(seen.proxies, id);
+    if (!IsLive(seen, observed, now)) {
+      if (observed != nullptr && observed->has_left) return;
+      left_out.push_back({.id = id,
+                          .row = &row,
+                          .seen = observed,
+                          .lease_end = LastThere(seen, row, observed) + seen.patience.proxy_lease});
+      return;
+    }
+    LiveProxy proxy{.id = id, .row = &row, .seen = observed};
+    if (!proxy.Connected()) {
+      proxy.lease_end = LastSeen(seen, observed) + seen.patience.proxy_lease;
+    }
+    live_.push_back(std::move(proxy));
+    rows_.push_back(draft.Find<v1::Proxy>(id));
+    live_.back().row = rows_.back().get();
+  });
+  draft.ForEach<v1::LoadBalancer>([&](const std::string&, const v1::LoadBalancer& balancer) {
+    for (const std::string& target_group : TargetGroupsOf(balancer)) {
+      auto& serving = serving_[target_group];
+      for (const LiveProxy& proxy : left_out) {
+        if (Serves(*proxy.row, balancer)) silent_[target_group][proxy.id] = proxy.lease_end;
+      }
+      for (const LiveProxy& proxy : live_) {
+        if (Serves(*proxy.row, balancer) &&
+            std::find(serving.begin(), serving.end(), &proxy) == serving.end()) {
+          serving.push_back(&proxy);
+        }
+      }
+    }
+  });
+  left_out_ = Text(left_out, seen.patience.proxy_lease, now);
+  for (const LiveProxy& proxy : live_) {
+    if (proxy.seen == nullptr) continue;
+    for (const auto& [target, count] : proxy.seen->busy) {
+      if (count > 0) busy_[target.second].insert(target.first);
+    }
+  }
+}
+
+Time Gates::CutOffSince(std::string_view target_group) const {
+  Time since = absl::InfinitePast();
+  if (const auto it = silent_.find(target_group); it != silent_.end()) {
+    for (const auto& [proxy, lease_end] : it->second) since = std::max(since, lease_end);
+  }
+  return since;
+}
+
+const std::string& Gates::Silenced(
+    const google::protobuf::RepeatedPtrField<std::string>& target_groups) const {
+  const auto [it, is_new] = silenced_.try_emplace(absl::StrJoin(target_groups, ","));
+  if (is_new) it->second = SilencedText(target_groups);
+  return it->second;
+}
+
+std::string Gates::SilencedText(
+    const google::protobuf::RepeatedPtrField<std::string>& target_groups) const {
+  std::map<std::string, Time> silent;
+  std::set<std::string_view> live;
+  for (const std::string& target_group : target_groups) {
+    const auto it = silent_.find(target_group);
+    if (it != silent_.end()) silent.insert(it->second.begin(), it->second.end());
+    for (const LiveProxy* proxy : Serving(target_group)) live.insert(proxy->id);
+  }
+  if (silent.empty()) return "";
+  std::set<std::string, std::less<>> who;
+  if (live.empty()) {
+    for (const auto& [proxy, lease_end] : silent) who.insert(proxy);
+  } else {
+    std::vector<std::pair<Time, std::string>> lost;
+    for (const auto& [proxy, lease_end] : silent) lost.emplace_back(lease_end, proxy);
+    who = LostTogether(std::move(lost), silent.size() + live.size(), loss_span_, 1);
+  }
+  if (who.empty()) return "";
+  return absl::StrCat(
+      live.empty() ? "every proxy" : "more than half of the proxies", " fell silent (",
+      Listed({who.begin(), who.end()}, kLeftOutNamed),
+      ") and may serve on: no deployment goes on and nothing is ended until "
+      "enough of them are back; `remuda delete proxy NAME` for each that is gone for good");
+}
+
+bool Gates::Confirmed(std::optional<int64_t> commit) const {
+  return std::all_of(live_.begin(), live_.end(),
+                     [&](const LiveProxy& proxy) { return proxy.Confirmed(commit); });
+}
+
+std::string Gates::Unconfirmed(std::optional<int64_t> commit) const {
+  for (const LiveProxy& proxy : live_) {
+    if (proxy.Confirmed(commit)) continue;
+    if (std::string refusal = RefusalOf(proxy); !refusal.empty()) return refusal;
+    if (!proxy.Connected()) {
+      return absl::StrCat("proxy ", proxy.id,
+                          " has no session, but may still serve its last config");
+    }
+    return absl::StrCat("proxy ", proxy.id, " has not confirmed it yet");
+  }
+  return "";
+}
+
+std::string Gates::Refusal() const {
+  for (const LiveProxy& proxy : live_) {
+    if (std::string refusal = RefusalOf(proxy); !refusal.empty()) return refusal;
+  }
+  return "";
+}
+
+Time Gates::NextLeaseEnd() const {
+  Time next = absl::InfiniteFuture();
+  for (const LiveProxy& proxy : live_) next = std::min(next, proxy.lease_end);
+  return next;
+}
+
+bool Gates::InUse(std::string_view target_group) const {
+  return serving_.find(target_group) != serving_.end();
+}
+
+const std::vector<const LiveProxy*>& Gates::Serving(std::string_view target_group) const {
+  static const auto* const kNone = new std::vector<const LiveProxy*>();
+  const auto it = serving_.find(target_group);
+  return it == serving_.end() ? *kNone : it->second;
+}
+
+const std::set<std::string>& Gates::BusyIn(std::string_view target) const {
+  static const auto* const kNone = new std::set<std::string>();
+  const auto it = busy_.find(target);
+  return it == busy_.end() ? *kNone : it->second;
+}
+
+}  // namespace remuda::core

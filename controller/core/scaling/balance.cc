@@ -1,0 +1,91 @@
+#include "controller/core/scaling/balance.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+
+#include "controller/core/reconcile/placement.h"
+#include "controller/core/scaling/scaling.h"
+
+namespace remuda::core {
+namespace {
+
+using Zones = std::map<std::string, InstanceList>;
+
+// The side's instances by zone; nullopt if one is not in service.
+std::optional<Zones> ZonesOf(const Side& side) {
+  Zones zones;
+  for (const Member& member : side.members) {
+    const v1::Instance& row = *member.second;
+    if (IsLeavingState(row.state())) continue;
+    if (row.state() != v1::INSTANCE_STATE_IN_SERVICE || row.unhealthy()) return std::nullopt;
+    zones[row.zone()].push_back(member);
+  }
+  return zones;
+}
+
+bool Names(const v1::AutoScalingGroup& group, const std::string& zone) {
+  return group.zones().empty() ||
+         std::find(group.zones().begin(), group.zones().end(), zone) != group.zones().end();
+}
+
+// Whether a zone with at most so many of the side has a host that the group may use: cheaper than a
+// Placement, which looks at every instance.
+bool LacksOne(Pass& pass, const v1::AutoScalingGroup& group, const Zones& zones, int most) {
+  return std::any_of(pass.HostsByZone().begin(), pass.HostsByZone().end(), [&](const auto& entry) {
+    const auto it = zones.find(entry.first);
+    const int here = it == zones.end() ? 0 : static_cast<int>(it->second.size());
+    if (here > most || !Names(group, entry.first)) return false;
+    return std::any_of(entry.second.begin(), entry.second.end(),
+                       [&](const auto& host) { return HasLabels(*host, group); });
+  });
+}
+
+// The zone that has most; one that the group does not name any more before all others.
+Zones::const_iterator Fullest(const Zones& zones, const v1::AutoScalingGroup& group) {
+  const auto rank = [&](const Zones::value_type& zone) {
+    return std::make_pair(!Names(group, zone.first), zone.second.size());
+  };
+  return std::max_element(zones.begin(), zones.end(),
+                          [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+}
+
+}  // namespace
+
+void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
+                  const Side& side) {
+  if (!pass.balances || group.deleting()) return;
+  const std::optional<Zones> zones = ZonesOf(side);
+  if (!zones.has_value() || zones->empty()) return;
+  const auto launch = pass.draft.Find<v1::LaunchTemplate>(
+      LaunchTemplateKey(side.launch.name(), side.launch.version()));
+  const LaunchRecord record =
+      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now);
+  if (launch == nullptr || record.failures > 0) return;
+  const auto from = Fullest(*zones, group);
+  const bool has_to_leave = !Names(group, from->first);
+  const int here = static_cast<int>(from->second.size());
+  const int most = has_to_leave ? std::numeric_limits<int>::max() : here - 2;
+  if (!LacksOne(pass, group, *zones, most)) return;
+  Placement placement(
+      pass.draft, pass.seen, pass.now,
+      {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
+  const std::string host = placement.Take();
+  if (host.empty() || placement.IsAvoided(host)) return;
+  const std::string zone = placement.ZoneOf(host);
+  const int there = placement.InZone(zone) - 1;  // without the one that it would take
+  if (zone == from->first || (!has_to_leave && here < there + 2)) return;
+  const std::string victim = ChooseVictims(pass.gates, group, from->second, 1).front();
+  LaunchOne(pass, group_id, side, *launch,
+            {.host = host,
+             .cause = absl::StrCat(
+                 "zone ", from->first, " has ", here, " of the group's instances and zone ", zone,
+                 " has ", there, ": instance ", victim, " is drained once this one is in service"),
+             .replaces = victim});
+  pass.DueAt(pass.now + kBalanceInterval);
+}
+
+}  // namespace remuda::core

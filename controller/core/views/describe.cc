@@ -1,0 +1,243 @@
+#include "controller/core/views/describe.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/core/deployment/deployment.h"
+#include "controller/core/model/words.h"
+#include "controller/core/reconcile/gates.h"
+#include "controller/core/reconcile/health.h"
+#include "controller/core/reconcile/members.h"
+#include "controller/core/reconcile/reconcile_pass.h"
+
+namespace remuda::core {
+namespace {
+
+struct Numbers {
+  int pending = 0;
+  int in_service = 0;
+  int terminating = 0;
+  int unknown = 0;
+};
+
+Numbers CountOf(const InstanceList& members) {
+  Numbers numbers;
+  for (const auto& [id, row] : members) {
+    switch (row->state()) {
+      case v1::INSTANCE_STATE_PENDING:
+      case v1::INSTANCE_STATE_PENDING_WAIT:
+        ++numbers.pending;
+        break;
+      case v1::INSTANCE_STATE_IN_SERVICE:
+        ++numbers.in_service;
+        break;
+      case v1::INSTANCE_STATE_UNKNOWN:
+        ++numbers.unknown;
+        break;
+      case v1::INSTANCE_STATE_DRAINING:
+      case v1::INSTANCE_STATE_TERMINATING_WAIT:
+      case v1::INSTANCE_STATE_STOPPING:
+        ++numbers.terminating;
+        break;
+      default:
+        break;
+    }
+  }
+  return numbers;
+}
+
+int ServingOf(const InstanceList& members) {
+  return static_cast<int>(std::count_if(members.begin(), members.end(), [](const Member& member) {
+    return IsServing(*member.second);
+  }));
+}
+
+void Fill(const Side& side, v1::DeploymentSide& out) {
+  const Numbers numbers = CountOf(side.members);
+  out.set_version(side.launch.version());
+  out.set_desired(side.desired);
+  out.set_pending(numbers.pending);
+  out.set_in_service(numbers.in_service);
+  out.set_terminating(numbers.terminating);
+}
+
+// Instances that may well serve but count neither as in service nor as lost, for their hosts are
+// silent: "2 instances (i-1, i-2) are unknown: their hosts h1, h2 are silent"; empty if there are
+// none.
+std::string UnknownOf(const std::vector<Side>& sides) {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> ids;
+  std::set<std::string> hosts;
+  for (const Side& side : sides) {
+    for (const auto& [id, row] : side.members) {
+      if (row->state() != v1::INSTANCE_STATE_UNKNOWN) continue;
+      ids.push_back(id);
+      hosts.insert(row->host());
+    }
+  }
+  if (ids.empty()) return "";
+  const auto count = static_cast<int64_t>(ids.size());
+  return absl::StrCat(Counted(count, "instance"), " (", Listed(std::move(ids), kNamed), ") ",
+                      IsOrAre(count),
+                      " unknown, and may serve on: ", Listed({hosts.begin(), hosts.end()}, kNamed),
+                      hosts.size() == 1 ? " is" : " are", " silent");
+}
+
+std::vector<v1::RunningVersion> RunningOf(const InstanceList& members) {
+  std::map<std::pair<std::string, int>, v1::RunningVersion> versions;
+  for (const auto& [id, row] : members) {
+    if (!IsUp(row->state()) && row->state() != v1::INSTANCE_STATE_UNKNOWN) continue;
+    const v1::LaunchTemplateRef& ref = row->launch_template();
+    v1::RunningVersion& version = versions[{ref.name(), ref.version()}];
+    *version.mutable_launch_template() = ref;
+    version.set_instances(version.instances() + 1);
+    version.set_serving(version.serving() + IsServing(*row));
+  }
+  std::vector<v1::RunningVersion> out;
+  for (auto& [key, version] : versions) out.push_back(std::move(version));
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto& a, const auto& b) { return a.instances() > b.instances(); });
+  return out;
+}
+
+// What instances run beside the group's version though no deployment moves them; empty if nothing.
+std::string DriftOf(std::string_view id, const v1::AutoScalingGroup& group) {
+  std::string others;
+  for (const v1::RunningVersion& version : group.status().running_versions()) {
+    if (IsSame(version.launch_template(), group.launch_template())) continue;
+    absl::StrAppend(&others, others.empty() ? "" : ", ", version.instances(), " of ",
+                    TextOf(version.launch_template()));
+  }
+  if (others.empty()) return "";
+  return absl::StrCat("new instances run ", TextOf(group.launch_template()), ", but there are ",
+                      others, ": `remuda deploy asg/", std::string(id), " --template ",
+                      TextOf(group.launch_template()), "` moves all to it");
+}
+
+// Why members that are up are not healthy. Asked only where some are on their way up or being
+// replaced: the gates are not drawn up for every group that is well.
+std::string NotComingUp(const GatesNow& gates, const InstanceList& members,
+                        const v1::AutoScalingGroup& group) {
+  if (!gates) return "";
+  const bool is_settled = std::none_of(members.begin(), members.end(), [](const Member& member) {
+    const v1::Instance& row = *member.second;
+    return row.state() == v1::INSTANCE_STATE_PENDING || (IsUp(row.state()) && row.unhealthy());
+  });
+  return is_settled ? "" : UnhealthyText(gates(), members, group);
+}
+
+}  // namespace
+
+v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
+                        const v1::Deployment& deployment) {
+  v1::Deployment out = deployment;
+  const bool ended = HasEnded(deployment.phase());
+  const bool serves_new = ServesNewSide(deployment.phase()) ||
+                          deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
+                          deployment.phase() == v1::DEPLOYMENT_PHASE_FAILED;
+  out.mutable_old_side()->set_version(deployment.from().version());
+  out.mutable_old_side()->set_traffic_percent(serves_new ? 0 : 100);
+  out.mutable_new_side()->set_version(deployment.to().version());
+  out.mutable_new_side()->set_traffic_percent(serves_new ? 100 : 0);
+  const auto group = draft.Find<v1::AutoScalingGroup>(deployment.auto_scaling_group());
+  if (ended || group == nullptr) return out;
+  const auto sides = SidesOf(draft, deployment.auto_scaling_group(), *group, &deployment);
+  Fill(sides[0], *out.mutable_old_side());
+  Fill(sides[1], *out.mutable_new_side());
+  const int old_serving = ServingOf(sides[0].members);
+  const int new_serving = ServingOf(sides[1].members);
+  if (old_serving + new_serving > 0) {
+    const int percent = 100 * new_serving / (old_serving + new_serving);
+    out.mutable_old_side()->set_traffic_percent(100 - percent);
+    out.mutable_new_side()->set_traffic_percent(percent);
+  }
+  Draft copy = draft;  // a pass could edit; this one only looks
+  Pass pass(copy, seen, now);
+  out.set_waiting(DeploymentWaiting(pass, deployment, ShortNameOf(deployment.name())));
+  if (const std::string unknown = UnknownOf(sides); !unknown.empty()) {
+    out.set_waiting(absl::StrCat(out.waiting(), out.waiting().empty() ? "" : "; ", unknown));
+  }
+  const Time deadline = DeploymentDeadline(deployment);
+  if (!deployment.paused() && now < deadline && deadline != absl::InfiniteFuture()) {
+    *out.mutable_deadline_time() = ToProto(deadline);
+  }
+  return out;
+}
+
+std::string IdlePolicies(const v1::AutoScalingGroup& group) {
+  if (group.policies().empty()) return "";
+  return absl::StrCat(
+      "this version does not act on scaling policies (", group.policies(0).name(),
+      group.policies_size() > 1 ? absl::StrCat(" and ", group.policies_size() - 1, " more") : "",
+      "): desired stays ", group.desired(), " until somebody changes it");
+}
+
+v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
+                              const v1::AutoScalingGroup& group) {
+  std::optional<Gates> gates;
+  return Describe(
+      draft, seen, [&]() -> const Gates& { return gates.emplace(draft, seen, now); }, group);
+}
+
+v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, const GatesNow& gates,
+                              const v1::AutoScalingGroup& group) {
+  v1::AutoScalingGroup out = group;
+  const std::string id = ShortNameOf(group.name());
+  const InstanceList members = draft.InstancesOfGroup(id);
+  const Numbers numbers = CountOf(members);
+  auto& status = *out.mutable_status();
+  status.set_pending(numbers.pending);
+  status.set_in_service(numbers.in_service);
+  status.set_terminating(numbers.terminating);
+  status.set_unknown(numbers.unknown);
+  std::string deployment;
+  ActiveDeployment(draft, id, &deployment);
+  status.set_deployment(deployment);
+  for (v1::RunningVersion& version : RunningOf(members)) {
+    *status.add_running_versions() = std::move(version);
+  }
+  if (std::string drift = DriftOf(id, out); deployment.empty() && !drift.empty()) {
+    status.add_warnings(std::move(drift));
+  }
+  if (std::string idle = IdlePolicies(out); !idle.empty()) status.add_warnings(std::move(idle));
+  std::vector<std::string> waiting;
+  if (!status.waiting().empty()) waiting.push_back(status.waiting());
+  if (std::string why = NotComingUp(gates, members, group); !why.empty()) {
+    waiting.push_back(std::move(why));
+  }
+  if (!seen.store.error.empty()) {
+    waiting.push_back("the store commits nothing, so instances are neither started nor replaced: " +
+                      seen.store.error);
+  }
+  status.set_waiting(absl::StrJoin(waiting, "; "));
+  return out;
+}
+
+v1::LoadBalancer Describe(const Draft& draft, const Observations& seen, Time now,
+                          const v1::LoadBalancer& balancer) {
+  v1::LoadBalancer out = balancer;
+  const std::string id = ShortNameOf(balancer.name());
+  draft.ForEach<v1::Proxy>([&](const std::string& proxy, const v1::Proxy&) {
+    const auto it = seen.proxies.find(proxy);
+    if (it == seen.proxies.end() || !IsLive(seen, &it->second, now)) return;
+    const auto& errors = it->second.listener_errors;
+    for (auto error = errors.lower_bound({id, 0});
+         error != errors.end() && error->first.first == id; ++error) {
+      v1::ListenerError& told = *out.add_listener_errors();
+      told.set_proxy(proxy);
+      told.set_port(error->first.second);
+      told.set_error(error->second.error);
+      *told.mutable_since() = ToProto(error->second.since);
+    }
+  });
+  return out;
+}
+
+}  // namespace remuda::core

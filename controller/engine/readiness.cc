@@ -1,0 +1,29 @@
+#include "controller/engine/readiness.h"
+
+namespace remuda {
+
+void Readiness::SetServing(bool serving) {
+  const std::lock_guard lock(mutex_);
+  serving_ = serving;
+}
+
+void Readiness::SetStoreError(const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  store_error_ = error;
+}
+
+void Readiness::SetCallError(const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  call_error_ = error;
+}
+
+std::string Readiness::WhyNot() const {
+  const std::lock_guard lock(mutex_);
+  if (!serving_) return "starting or stopping\n";
+  std::string why;
+  if (!store_error_.empty()) why += "the store commits nothing: " + store_error_ + "\n";
+  if (!call_error_.empty()) why += "a call to the API fails: " + call_error_ + "\n";
+  return why;
+}
+
+}  // namespace remuda

@@ -1,0 +1,173 @@
+#include "controller/images/blobs.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "common/ids.h"
+#include "common/status.h"
+
+namespace remuda {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::Status FileError(std::string_view path, std::string_view what, int error) {
+  const std::string text =
+      std::string(path) + ": cannot " + std::string(what) + ": " + std::strerror(error);
+  return error == ENOSPC || error == EDQUOT || error == EFBIG ? LimitExceeded("disk", text)
+                                                              : Unavailable(text);
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return FileError(path, "open", errno);
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  return result == 0 ? absl::OkStatus() : FileError(path, "sync", error);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Blobs>> Blobs::Open(Options options,
+                                                   std::atomic<int64_t>& total_bytes) {
+  std::error_code error;
+  // What an upload under way left when the controller ended.
+  fs::remove_all(options.directory + "/tmp", error);
+  for (const char* name : {"/tmp", "/sha256"}) {
+    fs::create_directories(options.directory + name, error);
+    if (error) return FileError(options.directory + name, "make", error.value());
+  }
+  int64_t total = 0;
+  for (const auto& entry : fs::directory_iterator(options.directory + "/sha256", error)) {
+    if (entry.is_regular_file(error)) total += static_cast<int64_t>(entry.file_size(error));
+  }
+  total_bytes = total;
+  return std::unique_ptr<Blobs>(new Blobs(std::move(options), total_bytes));
+}
+
+std::string Blobs::PathOf(std::string_view hex) const {
+  return options_.directory + "/sha256/" + std::string(hex);
+}
+
+absl::Status Blobs::CheckSize(int64_t size_bytes) const {
+  if (size_bytes <= options_.max_blob_bytes) return absl::OkStatus();
+  return LimitExceeded("image-limit", "an image of " + std::to_string(size_bytes) +
+                                          " bytes or more is over the limit of " +
+                                          std::to_string(options_.max_blob_bytes) +
+                                          " (--image-limit)");
+}
+
+absl::StatusOr<std::unique_ptr<Blobs::Upload>> Blobs::Begin() {
+  std::unique_ptr<Upload> upload(new Upload(options_));
+  upload->path_ = options_.directory + "/tmp/" + std::to_string(++next_upload_);
+  upload->fd_ = open(upload->path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (upload->fd_ < 0) return FileError(upload->path_, "make", errno);
+  return upload;
+}
+
+Blobs::Upload::~Upload() {
+  if (fd_ >= 0) close(fd_);
+  if (!path_.empty()) unlink(path_.c_str());
+}
+
+absl::Status Blobs::Upload::Append(std::string_view bytes) {
+  if (bytes.size() > static_cast<size_t>(options_.max_blob_bytes - size_bytes_)) {
+    return LimitExceeded("image-limit", "the image is larger than the limit of " +
+                                            std::to_string(options_.max_blob_bytes) +
+                                            " bytes (--image-limit)");
+  }
+  hash_.Update(bytes);
+  size_bytes_ += static_cast<int64_t>(bytes.size());
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return FileError(path_, "write", errno);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Blobs::Seal(Upload& upload, std::string_view digest, int64_t size_bytes) {
+  upload.hex_ = upload.hash_.HexDigest();
+  if (upload.size_bytes_ == 0) return InvalidField("chunk", "the image has no bytes");
+  if (size_bytes != 0 && size_bytes != upload.size_bytes_) {
+    return InvalidField("header.size_bytes", std::to_string(size_bytes) + " was promised, " +
+                                                 std::to_string(upload.size_bytes_) +
+                                                 " bytes came");
+  }
+  const std::string came = std::string(kDigestPrefix) + upload.hex_;
+  if (!digest.empty() && digest != came) {
+    return InvalidField("header.digest",
+                        std::string(digest) + " was promised, the bytes have " + came);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Blobs::Blob> Blobs::Finish(Upload& upload) {
+  const Blob blob{std::string(kDigestPrefix) + upload.hex_, upload.size_bytes_};
+  if (fdatasync(upload.fd_) != 0) return FileError(upload.path_, "sync", errno);
+  const std::string path = PathOf(upload.hex_);
+  const bool is_new = access(path.c_str(), F_OK) != 0;
+  if (rename(upload.path_.c_str(), path.c_str()) != 0)
+    return FileError(upload.path_, "rename", errno);
+  upload.path_.clear();
+  if (absl::Status status = SyncDirectory(options_.directory + "/sha256"); !status.ok())
+    return status;
+  if (is_new) total_bytes_ += blob.size_bytes;
+  ++claims_[blob.digest];
+  return blob;
+}
+
+void Blobs::Release(const std::string& digest) {
+  const auto it = claims_.find(digest);
+  if (it != claims_.end() && --it->second == 0) claims_.erase(it);
+}
+
+void Blobs::Collect(const std::set<std::string>& referenced) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(options_.directory + "/sha256", error)) {
+    const std::string digest = std::string(kDigestPrefix) + entry.path().filename().string();
+    if (referenced.contains(digest) || claims_.contains(digest)) continue;
+    const auto size = static_cast<int64_t>(entry.file_size(error));
+    if (fs::remove(entry.path(), error)) total_bytes_ -= size;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Blobs::Reader>> Blobs::Read(std::string_view digest) const {
+  if (!IsDigest(digest)) {
+    return InvalidField("digest", "\"" + std::string(digest.substr(0, 128)) +
+                                      "\" is not sha256: and 64 lower-case hex digits");
+  }
+  const std::string_view hex = digest.substr(kDigestPrefix.size());
+  const int fd = open(PathOf(hex).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT ? NotFound(digest) : FileError(PathOf(hex), "open", errno);
+  std::unique_ptr<Reader> reader(new Reader(fd));
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return FileError(PathOf(hex), "read", errno);
+  reader->size_bytes_ = info.st_size;
+  return reader;
+}
+
+Blobs::Reader::~Reader() { close(fd_); }
+
+absl::StatusOr<std::string> Blobs::Reader::Read(int64_t offset, size_t limit) const {
+  std::string out(limit, '\0');
+  while (true) {
+    const ssize_t got = pread(fd_, out.data(), limit, offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
+      return Unavailable("the image's bytes cannot be read: " + std::string(std::strerror(errno)));
+    out.resize(static_cast<size_t>(got));
+    return out;
+  }
+}
+
+}  // namespace remuda

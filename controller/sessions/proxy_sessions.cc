@@ -1,0 +1,247 @@
+#include "controller/sessions/proxy_sessions.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/status.h"
+#include "controller/core/door/execute.h"
+#include "controller/core/model/time.h"
+#include "controller/limits.h"
+
+namespace remuda {
+
+using proxy::v1::ConnectRequest;
+
+absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
+  ConnectRequest request;
+  if (absl::Status status = Read(session, bytes, request); !status.ok()) return status;
+  if (request.message_case() == ConnectRequest::kHello)
+    return OnHello(session, std::move(*request.mutable_hello()));
+  if (session.name.empty()) return InvalidField("hello", "must be the first message");
+  Seen(session.name).last_seen = engine_.Now();
+  switch (request.message_case()) {
+    case ConnectRequest::kAck:
+      OnAckMessage(session, request.ack());
+      break;
+    case ConnectRequest::kNack:
+      OnNack(session, request.nack().revision(), request.nack().resource(),
+             request.nack().reason());
+      break;
+    case ConnectRequest::kHealth:
+      OnHealth(session.name, request.health());
+      break;
+    case ConnectRequest::kDrain:
+      SetBusy(session, request.drain().busy());
+      break;
+    case ConnectRequest::kListeners:
+      SetListeners(session.name, request.listeners().listeners());
+      break;
+    case ConnectRequest::kStats:
+      OnStats(session, request.stats());
+      break;
+    case ConnectRequest::kPong:
+      if (request.pong().is_leaving() && request.pong().ping_id() == 0) {
+        // It answers no Ping: it has drained, and ends its stream now.
+        Seen(session.name).has_left = true;
+      } else if (request.pong().is_leaving()) {
+        GiveNameUp(session, engine_.seen().patience.proxy_lease);
+      } else {
+        OnPong(session, request.pong().ping_id());
+      }
+      break;
+    case ConnectRequest::kHello:
+    case ConnectRequest::MESSAGE_NOT_SET:
+      // A newer proxy's message: ignored, as unknown fields are.
+      break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
+  const HelloFields fields{.name_field = "proxy",
+                           .name = hello.proxy(),
+                           .cluster_id = hello.cluster_id(),
+                           .address = hello.address(),
+                           .zone = hello.zone(),
+                           .labels = hello.labels(),
+                           .held = hello.has_held() ? &hello.held() : nullptr,
+                           .incarnation = hello.incarnation()};
+  const absl::StatusOr<Began> began = Begin(session, fields);
+  if (!began.ok() || *began == Began::kWaits) return began.status();
+  // The revision that it holds may have made targets leave that are still busy there, and the
+  // acknowledgement that said so may be lost: its first report of busy targets comes before that
+  // revision counts.
+  session.may_confirm = false;
+  core::ProxyObservation& seen = Seen(session.name);
+  seen.connected = true;
+  seen.has_left = false;
+  seen.reported = false;
+  seen.last_seen = engine_.Now();
+  seen.confirmed_commit = 0;
+  seen.hello = std::move(hello);
+  engine_.touched().all_groups = engine_.touched().targets = true;
+  leaving_.erase(session.name);  // it reports everything anew
+
+  proxy::v1::ConnectResponse response;
+  auto& welcome = *response.mutable_welcome();
+  welcome.set_epoch(identity_.epoch);
+  welcome.set_cluster_id(identity_.cluster_id);
+  const absl::Duration lease = engine_.seen().patience.proxy_lease;
+  *welcome.mutable_lease() = core::ToProto(lease);
+  // Each report is answered by a renewal: one or two may be late before the lease is over.
+  *welcome.mutable_stats_interval() = core::ToProto(std::min(limits::kStatsInterval, lease / 3));
+  Send(session, MakeFrame(response));
+  if (ticket_keys_.frame() != nullptr) Send(session, ticket_keys_.frame());
+  return absl::OkStatus();
+}
+
+Frame ProxySessions::PingFrame(int64_t ping_id) const {
+  proxy::v1::ConnectResponse response;
+  response.mutable_ping()->set_ping_id(ping_id);
+  return MakeFrame(response);
+}
+
+absl::Status ProxySessions::RefuseSecond(const Session& second, const Session& first,
+                                         const std::string& why) {
+  const std::string resource = "proxies/" + first.name;
+  NoteRefused(Seen(first.name).refused, resource, "a second proxy", second.stream->peer(),
+              absl::StrCat(first.name, " is connected from ", first.stream->peer()));
+  return FailedPrecondition(
+      "NAME_TAKEN", absl::StrCat(resource, " is connected from ", first.stream->peer(),
+                                 ", and this is another proxy: give this one a --name of its own, "
+                                 "or end the other one",
+                                 why));
+}
+
+void ProxySessions::OnAckMessage(Session& session, const proxy::v1::Ack& ack) {
+  // Before the acknowledgement counts: the busy targets are those as of this revision.
+  SetBusy(session, ack.busy());
+  SetListeners(session.name, ack.listeners());
+  OnAck(session, ack.revision());
+  if (ack.revision().epoch() == identity_.epoch) Prune(session.name, ack.revision().sequence());
+}
+
+void ProxySessions::SetListeners(
+    const std::string& name,
+    const google::protobuf::RepeatedPtrField<proxy::v1::ListenerStatus>& listeners) {
+  std::map<core::ListenerId, core::ListenerTrouble> now;
+  auto& before = Seen(name).listener_errors;
+  for (const proxy::v1::ListenerStatus& listener : listeners) {
+    // What is not ours is not kept, whatever a proxy says.
+    if (engine_.state().Find<v1::LoadBalancer>(listener.load_balancer()) == nullptr) continue;
+    const core::ListenerId id{listener.load_balancer(), listener.port()};
+    const auto known = before.find(id);
+    if (!listener.error().empty()) {
+      now[id] = {listener.error(), known == before.end() ? engine_.Now() : known->second.since};
+      if (known == before.end()) Note({name, id, listener.error()});
+    } else if (known != before.end()) {
+      Note({name, id, ""});
+    }
+  }
+  before = std::move(now);
+}
+
+void ProxySessions::Note(core::NoteListener note) {
+  spdlog::warn("proxy {}: listener {}:{}: {}", note.proxy, note.listener.first,
+               note.listener.second, note.error.empty() ? "is open again" : note.error);
+  engine_.Add({
+      .decide = [note = std::move(note)](core::Draft& draft, const core::Context& context)
+          -> absl::Status { return core::Execute(draft, note, context).status(); },
+      // History alone: what counts is shown with the load balancer, also if this is lost.
+      .done = [](const absl::Status&, const core::State&) {},
+  });
+}
+
+void ProxySessions::Removed(const std::set<core::TargetId>& targets, int64_t sequence) {
+  if (targets.empty()) return;
+  for (const auto& [name, proxy] : engine_.seen().proxies) {
+    if (!proxy.connected) continue;
+    auto& leaving = leaving_[name];
+    for (const core::TargetId& target : targets) {
+      if (proxy.health.contains(target)) leaving.emplace_back(sequence, target);
+    }
+  }
+}
+
+void ProxySessions::Prune(const std::string& name, int64_t sequence) {
+  const auto it = leaving_.find(name);
+  if (it == leaving_.end()) return;
+  auto& leaving = it->second;
+  while (!leaving.empty() && leaving.front().first <= sequence) {
+    if (!proxy_views_.Knows(leaving.front().second))
+      Seen(name).health.erase(leaving.front().second);
+    leaving.pop_front();
+  }
+}
+
+void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthReport& report) {
+  core::ProxyObservation& seen = Seen(name);
+  Touched& touched = engine_.touched();
+  touched.targets = true;
+  if (report.full()) {
+    seen.health.clear();
+    seen.reported = true;
+    touched.all_groups = true;
+  }
+  for (const proxy::v1::TargetHealth& health : report.targets()) {
+    seen.health[{health.target_group(), health.target()}] = health;
+    // Targets of instances are named by them.
+    const auto* instance = engine_.state().Find<v1::Instance>(health.target());
+    if (instance != nullptr) touched.groups.insert((*instance)->auto_scaling_group());
+  }
+}
+
+void ProxySessions::SetBusy(Session& session,
+                            const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy) {
+  std::map<core::TargetId, int64_t> now;
+  for (const proxy::v1::BusyTarget& target : busy) {
+    now[{target.target_group(), target.target()}] = target.requests_in_flight();
+  }
+  session.may_confirm = true;
+  core::ProxyObservation& seen = Seen(session.name);
+  if (seen.busy == now) return;
+  seen.busy = std::move(now);
+  engine_.touched().all_groups = engine_.touched().targets = true;
+}
+
+void ProxySessions::OnStats(Session& session, const proxy::v1::StatsReport& report) {
+  core::ProxyObservation& seen = Seen(session.name);
+  seen.active_connections = report.active_connections();
+  seen.requests = report.requests();
+  seen.stats.clear();
+  for (const proxy::v1::TargetStats& stats : report.targets()) {
+    seen.stats[{stats.target_group(), stats.target()}] = stats;
+  }
+  proxy::v1::ConnectResponse response;
+  response.mutable_lease()->set_stats_report(++session.reports);
+  Send(session, MakeFrame(response));
+}
+
+void ProxySessions::Lost(const std::string& name) {
+  core::ProxyObservation& seen = Seen(name);
+  seen.connected = false;
+  seen.last_seen = engine_.Now();
+  leaving_.erase(name);
+  engine_.touched().all_groups = engine_.touched().targets = true;
+}
+
+void ProxySessions::Confirm(const std::string& name, int64_t commit) {
+  Seen(name).confirmed_commit = commit;
+  engine_.touched().all_groups = true;
+}
+
+absl::Time ProxySessions::RenewTicketKeys() {
+  if (ticket_keys_.Renew(engine_.Now())) SendToAll(ticket_keys_.frame());
+  return ticket_keys_.due();
+}
+
+void ProxySessions::RestartReplaced() {
+  for (const std::string& name : proxy_views_.TakeReplaced()) {
+    Session* session = Find(name);
+    if (session != nullptr) session->follower.Restart();
+  }
+}
+
+}  // namespace remuda

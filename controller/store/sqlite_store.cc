@@ -1,0 +1,316 @@
+#include "controller/store/sqlite_store.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/private_directory.h"
+#include "common/random_bytes.h"
+#include "common/status.h"
+
+namespace remuda {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+// Another reader of the file (a person with sqlite3) may hold it for so long before a commit fails.
+constexpr int kBusyTimeoutMs = 5000;
+
+constexpr char kOpenPragmas[] =
+    "PRAGMA journal_mode=WAL;"
+    "PRAGMA synchronous=FULL;"
+    "PRAGMA journal_size_limit=67108864;"
+    "PRAGMA temp_store=MEMORY;";
+
+constexpr char kSchema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS rows(kind INTEGER NOT NULL, key TEXT NOT NULL, commit_number "
+    "INTEGER NOT NULL,"
+    " value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
+    "PRAGMA user_version=1;"
+    "COMMIT;";
+
+constexpr size_t kSecretBytes = 32;
+
+std::string MakeUuid() {
+  std::string bytes = RandomBytes(16);
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    char hex[3];
+    std::snprintf(hex, sizeof hex, "%02x", static_cast<unsigned char>(bytes[i]));
+    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    out += hex;
+  }
+  return out;
+}
+
+// A statement in use, reset when it goes out of scope so that it holds no lock.
+class Use {
+ public:
+  explicit Use(sqlite3_stmt* statement) : statement_(statement) {}
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  ~Use() {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+  // Bound without a copy: `text` outlives this.
+  void Text(int index, std::string_view text) {
+    sqlite3_bind_text(statement_, index, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
+  }
+  void Blob(int index, std::string_view bytes) {
+    // Never a null pointer: that would be SQL NULL.
+    sqlite3_bind_blob(statement_, index, bytes.empty() ? "" : bytes.data(),
+                      static_cast<int>(bytes.size()), SQLITE_STATIC);
+  }
+  void Int(int index, int64_t value) { sqlite3_bind_int64(statement_, index, value); }
+  int Step() { return sqlite3_step(statement_); }
+
+ private:
+  sqlite3_stmt* statement_;
+};
+
+std::string_view Column(sqlite3_stmt* statement, int index) {
+  const void* data = sqlite3_column_blob(statement, index);
+  return {static_cast<const char*>(data),
+          static_cast<size_t>(sqlite3_column_bytes(statement, index))};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
+  std::unique_ptr<SqliteStore> store(new SqliteStore(path));
+  if (absl::Status status = store->Lock(); !status.ok()) return status;
+  if (absl::Status status = store->OpenDatabase(); !status.ok()) return status;
+  if (absl::Status status = store->MakeSchema(); !status.ok()) return status;
+  if (absl::Status status = store->Prepare(); !status.ok()) return status;
+  return store;
+}
+
+SqliteStore::~SqliteStore() {
+  for (sqlite3_stmt* statement : {read_meta_, write_meta_, put_, remove_})
+    sqlite3_finalize(statement);
+  sqlite3_close(database_);
+  if (lock_fd_ >= 0) close(lock_fd_);
+}
+
+absl::Status SqliteStore::Lock() {
+  const std::string lock_path = path_ + ".lock";
+  lock_fd_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_fd_ < 0) return Internal(lock_path + ": cannot be opened: " + std::strerror(errno));
+  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK)
+      return Internal(lock_path + ": cannot be locked: " + std::strerror(errno));
+    char holder[32] = {};
+    const ssize_t size = pread(lock_fd_, holder, sizeof holder - 1, 0);
+    const std::string who = size > 0 ? std::string(holder, static_cast<size_t>(size)) : "unknown";
+    return FailedPrecondition("STORE_IN_USE",
+                              path_ + ": another controller (process " + who +
+                                  ") has this store open; two cannot share one file");
+  }
+  const std::string me = std::to_string(getpid());
+  if (ftruncate(lock_fd_, 0) != 0 || pwrite(lock_fd_, me.data(), me.size(), 0) < 0) {
+    // Only the hint for a person is missing; the lock holds.
+  }
+  return absl::OkStatus();
+}
+
+// The file holds private keys and the cluster's secret. SQLite gives its other files the mode of
+// the first.
+absl::Status SqliteStore::KeepPrivate() {
+  const int fd = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return Unavailable(path_ + ": cannot be opened: " + std::strerror(errno));
+  close(fd);
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const absl::StatusOr<bool> was_open = MakePrivateFile(path_ + suffix);
+    if (!was_open.ok()) return was_open.status();
+    if (*was_open) {
+      spdlog::warn(
+          "{}{} could be read by others: now it cannot. It holds private keys; if somebody may "
+          "have "
+          "read it, make new ones",
+          path_, suffix);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::OpenDatabase() {
+  if (absl::Status status = KeepPrivate(); !status.ok()) return status;
+  const int flags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  if (sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) != SQLITE_OK) return Error("open");
+  sqlite3_busy_timeout(database_, kBusyTimeoutMs);
+  return Exec(kOpenPragmas);
+}
+
+absl::Status SqliteStore::MakeSchema() {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(database_, "PRAGMA user_version", -1, &statement, nullptr) != SQLITE_OK) {
+    return Error("read the schema version");
+  }
+  const int step = sqlite3_step(statement);
+  const int version = step == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
+  sqlite3_finalize(statement);
+  if (version < 0) return Error("read the schema version");
+  if (version > kSchemaVersion) {
+    return FailedPrecondition(
+        "SCHEMA_TOO_NEW", path_ + ": schema version " + std::to_string(version) +
+                              " is newer than this program's, " + std::to_string(kSchemaVersion));
+  }
+  return version == kSchemaVersion ? absl::OkStatus() : Exec(kSchema);
+}
+
+absl::Status SqliteStore::Prepare() {
+  const std::pair<const char*, sqlite3_stmt**> statements[] = {
+      {"SELECT value FROM meta WHERE name=?1", &read_meta_},
+      {"INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET "
+       "value=excluded.value",
+       &write_meta_},
+      {"INSERT INTO rows(kind, key, commit_number, value) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(kind, "
+       "key)"
+       " DO UPDATE SET commit_number=excluded.commit_number, value=excluded.value",
+       &put_},
+      {"DELETE FROM rows WHERE kind=?1 AND key=?2", &remove_},
+  };
+  for (const auto& [sql, statement] : statements) {
+    if (sqlite3_prepare_v3(database_, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, nullptr) !=
+        SQLITE_OK) {
+      return Error("prepare");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::Exec(const char* sql) {
+  return sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) == SQLITE_OK ? absl::OkStatus()
+                                                                              : Error("write");
+}
+
+absl::Status SqliteStore::Error(std::string_view what) const {
+  const int code = database_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(database_);
+  const char* message = database_ == nullptr ? "out of memory" : sqlite3_errmsg(database_);
+  std::string text = path_ + ": cannot " + std::string(what) + ": " + message + " (SQLite " +
+                     std::to_string(code) + ")";
+  if ((code & 0xff) == SQLITE_FULL) return LimitExceeded("store", text);
+  return Unavailable(text);
+}
+
+void SqliteStore::RollBack() {
+  if (sqlite3_get_autocommit(database_) == 0)
+    sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+absl::StatusOr<std::string> SqliteStore::ReadMeta(std::string_view name) {
+  Use use(read_meta_);
+  use.Text(1, name);
+  const int step = use.Step();
+  if (step == SQLITE_DONE) return std::string();
+  if (step != SQLITE_ROW) return Error("read");
+  return std::string(Column(read_meta_, 0));
+}
+
+absl::Status SqliteStore::WriteMeta(std::string_view name, std::string_view value) {
+  Use use(write_meta_);
+  use.Text(1, name);
+  use.Text(2, value);
+  return use.Step() == SQLITE_DONE ? absl::OkStatus() : Error("write");
+}
+
+absl::StatusOr<Leadership> SqliteStore::Campaign() {
+  const auto campaign = [this]() -> absl::StatusOr<Leadership> {
+    if (absl::Status status = Exec("BEGIN IMMEDIATE"); !status.ok()) return status;
+    Leadership won;
+    for (const auto& [name, number] :
+         {std::pair{"epoch", &won.epoch}, std::pair{"commit", &won.commit}}) {
+      absl::StatusOr<std::string> text = ReadMeta(name);
+      if (!text.ok()) return text.status();
+      *number = text->empty() ? 0 : std::stoll(*text);
+    }
+    absl::StatusOr<std::string> id = ReadMeta("cluster_id");
+    if (!id.ok()) return id.status();
+    won.cluster_id = id->empty() ? MakeUuid() : *id;
+    ++won.epoch;
+    if (absl::Status status = WriteMeta("cluster_id", won.cluster_id); !status.ok()) return status;
+    if (absl::Status status = WriteMeta("epoch", std::to_string(won.epoch)); !status.ok())
+      return status;
+    absl::StatusOr<std::string> secret = ReadMeta("secret");
+    if (!secret.ok()) return secret.status();
+    won.secret = secret->empty() ? RandomBytes(kSecretBytes) : *secret;
+    if (absl::Status status = WriteMeta("secret", won.secret); !status.ok()) return status;
+    if (absl::Status status = Exec("COMMIT"); !status.ok()) return status;
+    return won;
+  };
+  absl::StatusOr<Leadership> won = campaign();
+  if (!won.ok()) RollBack();
+  return won;
+}
+
+absl::Status SqliteStore::Load(const RowFn& row) {
+  sqlite3_stmt* statement = nullptr;
+  const char* sql = "SELECT kind, key, value, commit_number FROM rows ORDER BY kind, key";
+  if (sqlite3_prepare_v2(database_, sql, -1, &statement, nullptr) != SQLITE_OK)
+    return Error("read");
+  absl::Status status;
+  int step = SQLITE_ROW;
+  while (status.ok() && (step = sqlite3_step(statement)) == SQLITE_ROW) {
+    status = row(static_cast<core::Kind>(sqlite3_column_int(statement, 0)), Column(statement, 1),
+                 Column(statement, 2), sqlite3_column_int64(statement, 3));
+  }
+  if (status.ok() && step != SQLITE_DONE) status = Error("read");
+  sqlite3_finalize(statement);
+  return status;
+}
+
+absl::Status SqliteStore::Write(const core::Edit& edit, int64_t commit) {
+  Use use(edit.value == nullptr ? remove_ : put_);
+  use.Int(1, static_cast<int>(edit.kind));
+  use.Text(2, edit.key);
+  if (edit.value != nullptr) {
+    if (!edit.value->SerializeToString(&scratch_)) {
+      return Internal(path_ + ": row " + edit.key + " cannot be serialized as a " +
+                      edit.value->GetTypeName());
+    }
+    use.Int(3, commit);
+    use.Blob(4, scratch_);
+  }
+  return use.Step() == SQLITE_DONE ? absl::OkStatus() : Error("write");
+}
+
+absl::StatusOr<int64_t> SqliteStore::CommitInTransaction(const core::Changes& changes,
+                                                         int64_t epoch) {
+  if (absl::Status status = Exec("BEGIN IMMEDIATE"); !status.ok()) return status;
+  absl::StatusOr<std::string> current = ReadMeta("epoch");
+  if (!current.ok()) return current.status();
+  if (*current != std::to_string(epoch)) {
+    return FailedPrecondition("STALE_EPOCH",
+                              path_ + ": epoch " + std::to_string(epoch) +
+                                  " has ended, another controller leads with epoch " + *current);
+  }
+  absl::StatusOr<std::string> last = ReadMeta("commit");
+  if (!last.ok()) return last.status();
+  const int64_t commit = (last->empty() ? 0 : std::stoll(*last)) + 1;
+  for (const core::Edit& edit : changes.edits) {
+    if (absl::Status status = Write(edit, commit); !status.ok()) return status;
+  }
+  if (absl::Status status = WriteMeta("commit", std::to_string(commit)); !status.ok())
+    return status;
+  if (absl::Status status = Exec("COMMIT"); !status.ok()) return status;
+  return commit;
+}
+
+absl::StatusOr<int64_t> SqliteStore::Commit(const core::Changes& changes, int64_t epoch) {
+  absl::StatusOr<int64_t> commit = CommitInTransaction(changes, epoch);
+  if (!commit.ok()) RollBack();
+  return commit;
+}
+
+}  // namespace remuda

@@ -1,0 +1,83 @@
+#include "controller/views/agent_views.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "controller/core/views/views.h"
+
+namespace remuda {
+
+using google::protobuf::util::MessageDifferencer;
+
+void AgentViews::Refresh(const core::State& state, const core::Observations& seen,
+                         const std::set<std::string>& touched) {
+  for (const std::string& host : touched) {
+    if (state.Find<v1::Host>(host) == nullptr) {
+      views_.erase(host);
+      continue;
+    }
+    ViewLog& view = views_[host];
+    core::Assignment now = core::AssignmentFor(state, seen, host);
+    std::vector<std::string> gone;
+    for (const auto& [id, value] : view.resources()) {
+      if (!now.contains(id)) gone.push_back(id);
+    }
+    for (const std::string& id : gone) view.Remove(id);
+    for (auto& [id, value] : now) {
+      const auto it = view.resources().find(id);
+      if (it != view.resources().end() && MessageDifferencer::Equals(*it->second, value)) continue;
+      view.Set(id, std::make_shared<const agent::v1::InstanceAssignment>(std::move(value)));
+    }
+  }
+  const int64_t sequence = next_sequence_();
+  for (auto& [host, view] : views_) view.Publish(sequence, state.commit());
+}
+
+const ViewLog* AgentViews::ViewOf(std::string_view host) const {
+  const auto it = views_.find(host);
+  return it == views_.end() ? nullptr : &it->second;
+}
+
+bool AgentViews::CanBuildOn(std::string_view host, int64_t held) const {
+  const ViewLog* view = ViewOf(host);
+  return view != nullptr && view->ChangedSince(held).has_value();
+}
+
+void AgentViews::Surpass(std::string_view host, int64_t held) {
+  const auto it = views_.find(host);
+  if (it == views_.end() || it->second.sequence() > held) return;
+  ViewLog& view = it->second;
+  view.Publish(next_sequence_(), view.CoveredBy(view.sequence()), /*force=*/true);
+}
+
+Frame AgentViews::UpdateFor(std::string_view host, std::optional<int64_t> base) {
+  const ViewLog* view = ViewOf(host);
+  if (view == nullptr) return nullptr;
+  agent::v1::ConnectResponse response;
+  agent::v1::AssignmentUpdate& update = *response.mutable_update();
+  update.mutable_revision()->set_epoch(epoch_);
+  update.mutable_revision()->set_sequence(view->sequence());
+  const auto add = [&update](const ViewLog::Resource& value) {
+    *update.add_upserts() = static_cast<const agent::v1::InstanceAssignment&>(*value);
+  };
+  if (!base.has_value()) {
+    for (const auto& [id, value] : view->resources()) add(value);
+    return MakeFrame(response);
+  }
+  update.mutable_base()->set_epoch(epoch_);
+  update.mutable_base()->set_sequence(*base);
+  for (const std::string& id : view->ChangedSince(*base).value_or(std::set<std::string>())) {
+    const auto it = view->resources().find(id);
+    if (it == view->resources().end()) {
+      update.add_removed(id);
+    } else {
+      add(it->second);
+    }
+  }
+  return MakeFrame(response);
+}
+
+}  // namespace remuda

@@ -1,0 +1,43 @@
+// AgentViews: the assignment of each host, with its log of changes.
+//
+// Owns: the views. Does not own: what is in them (core::AssignmentFor), nor who has which revision
+// (AgentSessions). Thread: the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "controller/core/model/observations.h"
+#include "controller/core/model/state.h"
+#include "controller/views/receiver_views.h"
+
+namespace remuda {
+
+class AgentViews final : public ReceiverViews {
+ public:
+  // As ProxyViews.
+  AgentViews(int64_t epoch, std::function<int64_t()> next_sequence)
+      : epoch_(epoch), next_sequence_(std::move(next_sequence)) {}
+
+  // Brings the views of `touched` up to date, and publishes: afterwards the newest revision of
+  // every view covers state.commit().
+  void Refresh(const core::State& state, const core::Observations& seen,
+               const std::set<std::string>& touched);
+
+  const ViewLog* ViewOf(std::string_view host) const override;
+  bool CanBuildOn(std::string_view host, int64_t held) const override;
+  void Surpass(std::string_view host, int64_t held) override;
+  Frame UpdateFor(std::string_view host, std::optional<int64_t> base) override;
+
+ private:
+  const int64_t epoch_;
+  const std::function<int64_t()> next_sequence_;
+  std::map<std::string, ViewLog, std::less<>> views_;
+};
+
+}  // namespace remuda

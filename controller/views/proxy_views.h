@@ -1,0 +1,102 @@
+// ProxyViews: what each proxy shall serve, kept up to date piece by piece. Proxies with the same
+// load balancers share one view (a class), its log of changes and its serialized updates.
+//
+// Owns: the views. Does not own: what is in them (core::TargetGroupViewOf), nor who has which
+// revision (ProxySessions). Thread: the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/core/model/observations.h"
+#include "controller/core/model/state.h"
+#include "controller/core/views/views.h"
+#include "controller/views/receiver_views.h"
+
+namespace remuda {
+
+class ProxyViews final : public ReceiverViews {
+ public:
+  // `next_sequence` answers a number above all before, over all views of this epoch.
+  // `shared_secret`: ProxyConfig.shared_secrets of every proxy.
+  ProxyViews(int64_t epoch, std::string shared_secret, std::function<int64_t()> next_sequence)
+      : epoch_(epoch),
+        shared_secret_(std::move(shared_secret)),
+        next_sequence_(std::move(next_sequence)) {}
+
+  // What may have changed since the last call.
+  struct Touched {
+    std::set<std::string> target_groups;
+    std::set<std::string> proxies;  // their labels: joined, changed or forgotten
+    bool load_balancers = false;    // any of them, or a certificate
+    bool empty() const { return target_groups.empty() && proxies.empty() && !load_balancers; }
+  };
+
+  // Brings the views up to date and publishes: afterwards each newest revision covers
+  // state.commit().
+  void Refresh(const core::State& state, const core::Observations& seen, const Touched& touched);
+
+  const ViewLog* ViewOf(std::string_view proxy) const override;
+  bool CanBuildOn(std::string_view proxy, int64_t held) const override;
+  void Surpass(std::string_view proxy, int64_t held) override;
+  // Made once for all proxies of the class.
+  Frame UpdateFor(std::string_view proxy, std::optional<int64_t> base) override;
+
+  // Targets that left the views since the last call.
+  std::set<core::TargetId> TakeRemoved();
+  // Whether a view has the target now.
+  bool Knows(const core::TargetId& target) const;
+
+  // Proxies whose view was replaced by another one since the last call: they need a whole one.
+  std::set<std::string> TakeReplaced();
+
+ private:
+  using LoadBalancers = std::vector<std::string>;
+
+  // What a target group puts into views, by resource key.
+  struct Group {
+    core::TargetGroupView view;
+    ViewLog::Resources resources;
+  };
+
+  struct Class {
+    LoadBalancers load_balancers;
+    std::set<std::string> target_groups;
+    ViewLog log;
+    std::map<int64_t, Frame> frames;  // by base; -1: whole. Of the newest revision.
+  };
+
+  struct Member {
+    std::shared_ptr<Class> of;
+    int64_t since = 0;  // revisions from here on are of this view
+  };
+
+  void Reclassify(const core::State& state, const core::Observations& seen,
+                  const std::set<std::string>& proxies);
+  void Renew(Class& view, int64_t commit);
+  void Compose(Class& view, const core::State& state, const core::Observations& seen);
+  // The group's keys whose resource changed, appeared or went.
+  std::set<std::string> RefreshGroup(const std::string& id, const core::State& state,
+                                     const core::Observations& seen);
+  const Group& GroupOf(const std::string& id, const core::State& state,
+                       const core::Observations& seen);
+  void DropUnused();
+
+  const int64_t epoch_;
+  const std::string shared_secret_;
+  const std::function<int64_t()> next_sequence_;
+  std::map<std::string, Group, std::less<>> groups_;  // those that some class shows
+  std::map<LoadBalancers, std::shared_ptr<Class>> classes_;
+  std::map<std::string, Member, std::less<>> members_;
+  std::set<std::string> replaced_;
+  std::set<core::TargetId> removed_;
+};
+
+}  // namespace remuda

@@ -1,0 +1,268 @@
+// What the commands of deployments do, in each phase.
+#include "tests/unit/controller/core/door/execute_fixture.h"
+
+namespace remuda::core {
+namespace {
+
+using absl::StatusCode;
+
+class DeploymentsTest : public ExecuteTest {
+ protected:
+  void SetUp() override { PlayLab(); }
+
+  v1::Deployment Deploy(bool supersede = false) {
+    auto request = Parse<v1::CreateDeploymentRequest>(
+        R"(deployment { auto_scaling_group: "blue" to { name: "shop" } })");
+    request.set_supersede(supersede);
+    return Do<v1::Deployment>(request);
+  }
+
+  void SetPhase(const std::string& id, v1::DeploymentPhase phase) {
+    v1::Deployment value = *Find<v1::Deployment>(id);
+    value.set_phase(phase);
+    Draft draft(state_);
+    draft.Put(id, std::move(value));
+    Commit(draft);
+  }
+};
+
+TEST_F(DeploymentsTest, CreateDeployment) {
+  struct Case {
+    const char* deployment;
+    StatusCode code;
+    const char* field;
+    const char* fragment;
+  };
+  MakeVersion2();
+  const Case cases[] = {
+      {R"(to { name: "shop" })", StatusCode::kInvalidArgument, "deployment.auto_scaling_group",
+       "is not a name"},
+      {R"(auto_scaling_group: "red" to { name: "shop" })", StatusCode::kInvalidArgument,
+       "deployment.auto_scaling_group", "there is no autoScalingGroups/red"},
+      {R"(auto_scaling_group: "blue")", StatusCode::kInvalidArgument, "deployment.to.name",
+       "must name"},
+      {R"(auto_scaling_group: "blue" to { name: "shop" version: 3 })", StatusCode::kInvalidArgument,
+       "deployment.to.version", "the newest is 2"},
+      {R"(auto_scaling_group: "blue" to { name: "shop" version: 1 })",
+       StatusCode::kFailedPrecondition, "", "runs shop:1 already"},
+      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { rolling { } })",
+       StatusCode::kUnimplemented, "deployment.strategy.rolling", "not there yet"},
+      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { canary { percent: 5 } })",
+       StatusCode::kUnimplemented, "deployment.strategy.canary", "not there yet"},
+      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { blue_green { bake { seconds: 86401 } } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.blue_green.bake", "is not within"},
+      {R"(auto_scaling_group: "blue" to { name: "shop" } health_deadline { })",
+       StatusCode::kInvalidArgument, "deployment.health_deadline", "0 is not within 1s-24h"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.deployment);
+    v1::CreateDeploymentRequest request;
+    *request.mutable_deployment() = Parse<v1::Deployment>(c.deployment);
+    ExpectError(Try(request), c.code, c.field, c.fragment);
+  }
+  const auto made = Deploy();
+  EXPECT_EQ(made.name(), "deployments/blue-1");
+  EXPECT_EQ(made.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(made.from().version(), 1);
+  EXPECT_EQ(made.to().version(), 2);
+  EXPECT_EQ(made.health_deadline().seconds(), 600);
+  EXPECT_TRUE(made.strategy().has_blue_green());
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+}
+
+TEST_F(DeploymentsTest, OneDeploymentAGroup) {
+  MakeVersion2();
+  Deploy();
+  auto another = Parse<v1::CreateDeploymentRequest>(
+      R"(deployment { auto_scaling_group: "blue" to { name: "shop" } })");
+  ExpectError(Try(another), StatusCode::kFailedPrecondition, "",
+              "deployments/blue-1 is under way (LAUNCHING)");
+  const auto second = Deploy(/*supersede=*/true);
+  EXPECT_EQ(second.name(), "deployments/blue-2");
+  EXPECT_EQ(Find<v1::Deployment>("blue-1")->phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(Find<v1::Deployment>("blue-1")->rollback_reason(), "superseded by deployments/blue-2");
+  EXPECT_TRUE(Find<v1::Deployment>("blue-1")->has_end_time());
+  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SHIFTING);
+  another.set_supersede(true);
+  EXPECT_TRUE(Try(another).ok()) << "in any phase: the next starts from what serves";
+  // The template of the group waits for the deployment; the rest does not.
+  ExpectError(
+      Try(Parse<v1::UpdateAutoScalingGroupRequest>(
+          R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })")),
+      StatusCode::kFailedPrecondition, "",
+      "launch_template cannot change from shop:1 to shop:2 while deployments/blue-2");
+  EXPECT_TRUE(Try(Parse<v1::UpdateAutoScalingGroupRequest>(
+                      R"(auto_scaling_group { name: "blue" max: 9 } update_mask { paths: "max" })"))
+                  .ok());
+  ExpectError(Try(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop" version: 2)")),
+              StatusCode::kFailedPrecondition, "", "deployments/blue-2 refers to it");
+  ExpectError(Try(Parse<v1::DeleteAutoScalingGroupRequest>(R"(name: "blue")")),
+              StatusCode::kFailedPrecondition, "", "is under way");
+}
+
+// The version that serves may be wanted again while a deployment away from it is under way.
+TEST_F(DeploymentsTest, SupersedeBackToWhatServes) {
+  MakeVersion2();
+  auto back = Parse<v1::CreateDeploymentRequest>(
+      R"(deployment { auto_scaling_group: "blue" to { name: "shop" version: 1 } } supersede: true)");
+  ExpectError(Try(back), StatusCode::kFailedPrecondition, "", "runs shop:1 already");
+  Deploy();
+  const auto made = Do<v1::Deployment>(back);
+  EXPECT_EQ(made.name(), "deployments/blue-2");
+  EXPECT_EQ(made.to().version(), 1);
+  EXPECT_EQ(LastActivity(), "Began deployments/blue-2: back to shop:1 | a person asked for it");
+  EXPECT_EQ(Find<v1::Deployment>("blue-1")->phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  // There is nothing that its rollback could return to.
+  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")")),
+              StatusCode::kFailedPrecondition, "", "moved no traffic from shop:1");
+}
+
+TEST_F(DeploymentsTest, RollbackByPhase) {
+  struct Case {
+    v1::DeploymentPhase from;
+    v1::DeploymentPhase to;
+  };
+  const Case cases[] = {
+      {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING},
+      {v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
+      {v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
+      {v1::DEPLOYMENT_PHASE_DRAINING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
+      {v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING},
+  };
+  MakeVersion2();
+  Deploy();
+  for (const Case& c : cases) {
+    SCOPED_TRACE(v1::DeploymentPhase_Name(c.from));
+    SetPhase("blue-1", c.from);
+    EXPECT_EQ(Do<v1::Deployment>(
+                  Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1" reason: "errors")"))
+                  .phase(),
+              c.to);
+  }
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "deployments/blue-1")")),
+              StatusCode::kFailedPrecondition, "", "is rolled back already");
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_FAILED);
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "deployments/blue-1")")),
+              StatusCode::kFailedPrecondition, "",
+              "could not be rolled back: a person asked for it: errors");
+  ExpectError(Try(Parse<v1::PauseDeploymentRequest>(R"(name: "deployments/blue-1")")),
+              StatusCode::kFailedPrecondition, "", "has ended: FAILED");
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>("name: \"blue-1\" reason: \"" +
+                                                       std::string(256, 'x') + "\"")),
+              StatusCode::kInvalidArgument, "reason", "at most 255");
+}
+
+TEST_F(DeploymentsTest, RollbackAfterTheEndIsANewDeployment) {
+  MakeVersion2();
+  Deploy();
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")")),
+              StatusCode::kFailedPrecondition, "", "runs shop:1 by now, not shop:2");
+  Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
+      R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })"));
+  const auto undo = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")"));
+  EXPECT_EQ(undo.name(), "deployments/blue-2");
+  EXPECT_EQ(undo.rollback_of(), "blue-1");
+  EXPECT_EQ(undo.from().version(), 2);
+  EXPECT_EQ(undo.to().version(), 1);
+  EXPECT_EQ(undo.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+}
+
+TEST_F(DeploymentsTest, ARollbackIsNotUndone) {
+  MakeVersion2();
+  Deploy();
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
+      R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })"));
+  Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")"));
+  // While it is under way it leads out of it.
+  for (int twice = 0; twice < 2; ++twice) {
+    const auto back = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")"));
+    EXPECT_EQ(back.name(), "deployments/blue-2");
+    EXPECT_EQ(back.phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+  }
+  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")")),
+              StatusCode::kFailedPrecondition, "", "is itself the rollback of deployments/blue-1");
+}
+
+TEST_F(DeploymentsTest, WhatARollbackNeedsIsNotDeleted) {
+  MakeVersion2();
+  Deploy();
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  v1::AutoScalingGroup group = *Find<v1::AutoScalingGroup>("blue");
+  group.mutable_launch_template()->set_version(2);
+  group.set_launch_template_set_by("blue-1");
+  Draft draft(state_);
+  draft.Put("blue", group);
+  Commit(draft);
+  ExpectError(Try(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop" version: 1)")),
+              StatusCode::kFailedPrecondition, "", "the rollback of deployments/blue-1");
+  // Nor does a manifest undo what it set, unless told.
+  const std::string manifest =
+      R"(resources { auto_scaling_group { name: "blue" launch_template { name: "shop" version: 1 } min: 1 max: 2 target_groups: "blue" } } )";
+  const auto kept = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(manifest));
+  ASSERT_GE(kept.results(0).warnings_size(), 1);
+  EXPECT_EQ(
+      kept.results(0).warnings(0).find("launch_template stays shop:2, which deployments/blue-1"),
+      0U);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 2);
+  Do<v1::ApplyResourcesResponse>(
+      Parse<v1::ApplyResourcesRequest>(manifest + "overwrite_deployed_template: true"));
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template_set_by(), "");
+  Do<Empty>(Parse<v1::DeleteAutoScalingGroupRequest>(R"(name: "blue")"));
+  EXPECT_EQ(Find<v1::Deployment>("blue-1"), nullptr) << "it goes with its group";
+}
+
+TEST_F(DeploymentsTest, PausePromoteResume) {
+  MakeVersion2();
+  Deploy();
+  ExpectError(Try(Parse<v1::PromoteDeploymentRequest>(R"(name: "blue-1")")),
+              StatusCode::kFailedPrecondition, "", "no bake to end");
+  EXPECT_TRUE(Do<v1::Deployment>(Parse<v1::PauseDeploymentRequest>(R"(name: "blue-1")")).paused());
+  EXPECT_FALSE(
+      Do<v1::Deployment>(Parse<v1::ResumeDeploymentRequest>(R"(name: "blue-1")")).paused());
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_BAKING);
+  EXPECT_TRUE(
+      Do<v1::Deployment>(Parse<v1::PromoteDeploymentRequest>(R"(name: "blue-1")")).promoted());
+  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  ExpectError(Try(Parse<v1::PauseDeploymentRequest>(R"(name: "blue-1")")),
+              StatusCode::kFailedPrecondition, "", "has ended: SUCCEEDED");
+}
+
+// Those of the old side that stay until others of the new version serve are not too many.
+TEST_F(DeploymentsTest, WhatServesInADeploymentIsReplacedBeforeItEnds) {
+  MakeVersion2();
+  Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
+      R"(auto_scaling_group { name: "blue" max: 5 desired: 3 } update_mask { paths: "max" paths: "desired" })"));
+  for (const char* id : {"i-1", "i-2", "i-3"}) {
+    Put<v1::Instance>(
+        id, absl::StrCat(R"(auto_scaling_group: "blue" host: "h1" state: INSTANCE_STATE_IN_SERVICE
+              launch_template { name: "shop" version: 1 } name: "instances/)",
+                         id, "\""));
+  }
+  Put<v1::Instance>("i-4", R"(name: "instances/i-4" auto_scaling_group: "blue" host: "h1"
+      state: INSTANCE_STATE_PENDING launch_template { name: "shop" version: 2 })");
+  Deploy();
+  const auto asked = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-1")"));
+  EXPECT_EQ(asked.state(), v1::INSTANCE_STATE_IN_SERVICE);
+  EXPECT_TRUE(asked.terminate_requested());
+}
+
+TEST_F(DeploymentsTest, OldDeploymentsAreForgotten) {
+  MakeVersion2();
+  for (int i = 1; i <= 103; ++i) {
+    Deploy();
+    SetPhase("blue-" + std::to_string(i), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  }
+  Deploy();
+  EXPECT_EQ(Find<v1::Deployment>("blue-3"), nullptr);
+  EXPECT_NE(Find<v1::Deployment>("blue-4"), nullptr);
+  EXPECT_EQ(state_.All<v1::Deployment>().size(), 101U);
+}
+
+}  // namespace
+}  // namespace remuda::core

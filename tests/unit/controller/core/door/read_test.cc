@@ -1,0 +1,211 @@
+// Reads: pages, filters, and the health of targets with its reasons.
+#include "controller/core/door/read.h"
+
+#include "tests/unit/controller/core/door/execute_fixture.h"
+
+namespace remuda::core {
+namespace {
+
+using absl::StatusCode;
+
+class ReadTest : public ExecuteTest {
+ protected:
+  Snapshot Here() const { return {state_, seen_, now_}; }
+
+  void MakeGroups(std::initializer_list<const char*> ids) {
+    for (const char* id : ids) {
+      Do<v1::TargetGroup>(
+          Parse<v1::CreateTargetGroupRequest>(std::string("target_group_id: \"") + id + "\""));
+    }
+  }
+};
+
+TEST_F(ReadTest, PagesHoldEachRowOnceInOrder) {
+  MakeGroups({"c", "a", "b", "e", "d"});
+  std::string names;
+  v1::ListTargetGroupsRequest request;
+  request.set_page_size(2);
+  int pages = 0;
+  do {
+    const auto page = Read(Here(), request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const auto& group : page->target_groups())
+      names += std::string(group.name().substr(13)) + (group.etag().empty() ? "!" : " ");
+    request.set_page_token(page->next_page_token());
+    ++pages;
+  } while (!request.page_token().empty() && pages < 10);
+  EXPECT_EQ(names, "a b c d e ");
+  EXPECT_EQ(pages, 3);
+}
+
+TEST_F(ReadTest, ATokenIsOnlyForItsList) {
+  MakeGroups({"a", "b"});
+  v1::ListTargetGroupsRequest request;
+  request.set_page_size(1);
+  const std::string token = Read(Here(), request)->next_page_token();
+  ASSERT_FALSE(token.empty());
+  v1::ListLoadBalancersRequest other;
+  other.set_page_token(token);
+  ExpectError(Read(Here(), other).status(), StatusCode::kInvalidArgument, "page_token",
+              "is not a next_page_token");
+  for (const std::string& bad :
+       {std::string("x"), std::string(600, 'a'), token + "x", "0" + token.substr(1) + "?"}) {
+    request.set_page_token(bad);
+    ExpectError(Read(Here(), request).status(), StatusCode::kInvalidArgument, "page_token",
+                "is not a next_page_token");
+  }
+  request.clear_page_token();
+  request.set_page_size(1001);
+  ExpectError(Read(Here(), request).status(), StatusCode::kInvalidArgument, "page_size",
+              "1001 is not within 0-1000");
+  request.set_page_size(-1);
+  ExpectError(Read(Here(), request).status(), StatusCode::kInvalidArgument, "page_size",
+              "-1 is not within");
+}
+
+TEST_F(ReadTest, TargetsOfGroupsWhoseIdsBeginAlike) {
+  MakeGroups({"blue", "blue-2", "blue2"});
+  for (const char* group : {"blue", "blue-2", "blue2"}) {
+    Do<v1::RegisterTargetsResponse>(Parse<v1::RegisterTargetsRequest>(
+        std::string("target_group: \"") + group +
+        R"(" targets { address: "10.0.0.1" port: 1 } targets { address: "10.0.0.2" port: 1 })"));
+  }
+  v1::ListTargetsRequest request;
+  request.set_parent("targetGroups/-");
+  request.set_page_size(1);
+  std::set<std::string> names;
+  int pages = 0;
+  do {
+    const auto page = Read(Here(), request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const auto& target : page->targets())
+      EXPECT_TRUE(names.insert(target.name()).second) << target.name();
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && ++pages < 20);
+  EXPECT_EQ(names.size(), 6U);
+  request.Clear();
+  request.set_parent("targetGroups/blue");
+  EXPECT_EQ(Read(Here(), request)->targets_size(), 2);
+  request.set_parent("targetGroups/none");
+  EXPECT_EQ(Read(Here(), request).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(ReadTest, HealthOfATarget) {
+  PlayLab();
+  Do<v1::RegisterTargetsResponse>(Parse<v1::RegisterTargetsRequest>(
+      R"(target_group: "blue" targets { address: "10.0.0.1" port: 80 })"));
+  const auto target = [this] {
+    v1::ListTargetsRequest request;
+    request.set_parent("targetGroups/blue");
+    const auto list = Read(Here(), request);
+    EXPECT_TRUE(list.ok()) << list.status();
+    return list->targets(0);
+  };
+  seen_.start = now_ - absl::Hours(1);
+  EXPECT_EQ(target().reason(), "Target.NotInUse");  // no proxy
+  for (const char* id : {"p1", "p2", "p3"}) {
+    Put<v1::Proxy>(id, std::string("name: \"proxies/") + id + "\"");
+    seen_.proxies[id].connected = true;
+    seen_.proxies[id].reported = true;
+    seen_.proxies[id].last_seen = now_;
+  }
+  EXPECT_EQ(target().state(), v1::TARGET_STATE_INITIAL);
+  EXPECT_EQ(target().reason(), "Elb.RegistrationInProgress");
+  EXPECT_EQ(target().proxies_size(), 3);
+  const TargetId id{"blue", "10.0.0.1:80"};
+  const auto say = [&](const char* proxy, v1::TargetState state, const char* reason) {
+    auto& health = seen_.proxies[proxy].health[id];
+    health.set_state(state);
+    health.set_reason(reason);
+  };
+  say("p1", v1::TARGET_STATE_HEALTHY, "");
+  say("p2", v1::TARGET_STATE_HEALTHY, "");
+  EXPECT_EQ(target().state(), v1::TARGET_STATE_HEALTHY);
+  say("p2", v1::TARGET_STATE_UNHEALTHY, "Target.ResponseCodeMismatch");
+  say("p3", v1::TARGET_STATE_UNHEALTHY, "Target.Timeout");
+  EXPECT_EQ(target().state(), v1::TARGET_STATE_UNHEALTHY);
+  EXPECT_EQ(target().reason(), "Target.ResponseCodeMismatch");
+  EXPECT_EQ(target().proxies(2).reason(), "Target.Timeout");
+  Do<v1::DeregisterTargetsResponse>(Parse<v1::DeregisterTargetsRequest>(
+      R"(target_group: "blue" targets { address: "10.0.0.1" port: 80 })"));
+  EXPECT_EQ(target().state(), v1::TARGET_STATE_DRAINING);
+  EXPECT_EQ(target().reason(), "Target.DeregistrationInProgress");
+}
+
+TEST_F(ReadTest, DeploymentsAndActivitiesNewestFirst) {
+  PlayLab();
+  Put<v1::Deployment>(
+      "blue-9",
+      R"(name: "deployments/blue-9" auto_scaling_group: "blue" create_time { seconds: 100 } phase: DEPLOYMENT_PHASE_SUCCEEDED)");
+  Put<v1::Deployment>(
+      "blue-10",
+      R"(name: "deployments/blue-10" auto_scaling_group: "blue" create_time { seconds: 200 } phase: DEPLOYMENT_PHASE_SUCCEEDED)");
+  Put<v1::Deployment>(
+      "red-1",
+      R"(name: "deployments/red-1" auto_scaling_group: "red" create_time { seconds: 150 } phase: DEPLOYMENT_PHASE_SUCCEEDED)");
+  v1::ListDeploymentsRequest request;
+  request.set_auto_scaling_group("autoScalingGroups/blue");
+  const auto list = Read(Here(), request);
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->deployments_size(), 2);
+  EXPECT_EQ(list->deployments(0).name(), "deployments/blue-10");
+  v1::ListActivitiesRequest activities;
+  activities.set_resource("autoScalingGroups/blue");
+  activities.set_page_size(1);
+  Do<v1::AutoScalingGroup>(Parse<v1::SetDesiredCapacityRequest>(R"(name: "blue" desired: 2)"));
+  const auto first = Read(Here(), activities);
+  ASSERT_EQ(first->activities_size(), 1);
+  EXPECT_EQ(first->activities(0).description(),
+            "Set desired of autoScalingGroups/blue from 1 to 2");
+  activities.set_page_token(first->next_page_token());
+  EXPECT_EQ(
+      Read(Here(), activities)->activities(0).description(),
+      "Created autoScalingGroups/blue (its scaling policies are kept; this version does not act on "
+      "them yet)");
+}
+
+TEST_F(ReadTest, InstancesWithWhatTheirAgentSays) {
+  PlayLab();
+  Put<v1::Host>("h1", R"(name: "hosts/h1")");
+  Put<v1::Instance>(
+      "i-1",
+      R"(name: "instances/i-1" auto_scaling_group: "blue" host: "h1" state: INSTANCE_STATE_IN_SERVICE)");
+  Put<v1::Instance>(
+      "i-2",
+      R"(name: "instances/i-2" auto_scaling_group: "blue" host: "h1" state: INSTANCE_STATE_TERMINATED)");
+  auto& host = seen_.hosts["h1"];
+  host.connected = true;
+  host.instances["i-1"].set_state(agent::v1::PROCESS_STATE_EXITED);
+  host.instances["i-1"].mutable_exit()->set_signal(9);
+  host.usage["i-1"].set_memory_bytes(42);
+  v1::ListInstancesRequest request;
+  const auto list = Read(Here(), request);
+  ASSERT_EQ(list->instances_size(), 1);
+  EXPECT_EQ(list->instances(0).process().status(), "ended by signal 9");
+  EXPECT_EQ(list->instances(0).process().memory_bytes(), 42);
+  request.set_show_terminated(true);
+  EXPECT_EQ(Read(Here(), request)->instances_size(), 2);
+  v1::GetHostRequest get;
+  get.set_name("hosts/h1");
+  EXPECT_EQ(Read(Here(), get)->state(), v1::HOST_STATE_CONNECTED);
+  EXPECT_EQ(Read(Here(), get)->instance_count(), 1);
+}
+
+TEST_F(ReadTest, ATemplatesNewestVersion) {
+  PlayLab();
+  EXPECT_EQ(Read(Here(), Parse<v1::GetLaunchTemplateRequest>(R"(name: "launchTemplates/shop")"))
+                ->version(),
+            1);
+  EXPECT_EQ(Read(Here(), Parse<v1::GetLaunchTemplateRequest>(R"(name: "shop" version: 2)"))
+                .status()
+                .code(),
+            StatusCode::kNotFound);
+  EXPECT_EQ(Read(Here(), Parse<v1::GetLaunchTemplateRequest>(R"(name: "other")")).status().code(),
+            StatusCode::kNotFound);
+  EXPECT_EQ(Read(Here(), Parse<v1::ListLaunchTemplatesRequest>(R"(launch_template: "sho")"))
+                ->launch_templates_size(),
+            0);
+}
+
+}  // namespace
+}  // namespace remuda::core

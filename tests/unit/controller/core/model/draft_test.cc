@@ -1,0 +1,156 @@
+#include "controller/core/model/draft.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace remuda::core {
+namespace {
+
+using testing::ElementsAre;
+
+v1::Instance InstanceOf(const std::string& group, const std::string& host) {
+  v1::Instance out;
+  out.set_auto_scaling_group(group);
+  out.set_host(host);
+  return out;
+}
+
+v1::Host HostOf(const std::string& address) {
+  v1::Host out;
+  out.set_address(address);
+  return out;
+}
+
+// A state with instances a1, a2 in group a, b1 in group b, and hosts h1, h3.
+State Base() {
+  State state;
+  Draft draft(state);
+  draft.Put("a1", InstanceOf("a", "h1"));
+  draft.Put("a2", InstanceOf("a", "h3"));
+  draft.Put("b1", InstanceOf("b", "h1"));
+  draft.Put("h1", HostOf("10.0.0.1"));
+  draft.Put("h3", HostOf("10.0.0.3"));
+  const Changes changes = draft.Take();
+  state.Apply(changes, 1);
+  return state;
+}
+
+std::vector<std::string> HostKeys(const Draft& draft) {
+  std::vector<std::string> keys;
+  draft.ForEach<v1::Host>([&](const std::string& key, const v1::Host&) { keys.push_back(key); });
+  return keys;
+}
+
+std::vector<std::string> Ids(const InstanceList& list) {
+  std::vector<std::string> ids;
+  for (const auto& [id, instance] : list) ids.push_back(id);
+  return ids;
+}
+
+TEST(DraftTest, ReadsTheStateThroughTheEdits) {
+  const State state = Base();
+  Draft draft(state);
+  draft.Put("h2", HostOf("10.0.0.2"));
+  draft.Delete<v1::Host>("h3");
+  draft.Put("h4", HostOf("10.0.0.4"));
+  draft.Put("h1", HostOf("10.0.0.99"));
+
+  EXPECT_THAT(HostKeys(draft), ElementsAre("h1", "h2", "h4"));
+  EXPECT_EQ(draft.Find<v1::Host>("h1")->address(), "10.0.0.99");
+  EXPECT_EQ(draft.Find<v1::Host>("h3"), nullptr);
+  EXPECT_EQ(state.Find<v1::Host>("h1")->value->address(), "10.0.0.1")
+      << "the state must not change";
+}
+
+TEST(DraftTest, InstancesFollowTheirGroupThroughEdits) {
+  const State state = Base();
+  Draft draft(state);
+  draft.Put("a0", InstanceOf("a", "h1"));
+  draft.Put("a3", InstanceOf("a", "h1"));
+  draft.Put("b1", InstanceOf("a", "h1"));  // moved
+  draft.Delete<v1::Instance>("a2");
+
+  EXPECT_THAT(Ids(draft.InstancesOfGroup("a")), ElementsAre("a0", "a1", "a3", "b1"));
+  EXPECT_THAT(Ids(draft.InstancesOfGroup("b")), ElementsAre());
+  EXPECT_THAT(Ids(draft.InstancesOnHost("h3")), ElementsAre());
+}
+
+TEST(DraftTest, TakenChangesMakeTheStateWhatTheDraftSaid) {
+  State state = Base();
+  Draft draft(state);
+  draft.Put("b1", InstanceOf("a", "h3"));
+  draft.Delete<v1::Instance>("a1");
+  const Changes changes = draft.Take();
+  EXPECT_TRUE(draft.empty());
+  state.Apply(changes, 7);
+
+  EXPECT_THAT(state.InstancesOfGroup("a"), ElementsAre("a2", "b1"));
+  EXPECT_TRUE(state.InstancesOfGroup("b").empty());
+  EXPECT_THAT(state.InstancesOnHost("h3"), ElementsAre("a2", "b1"));
+  EXPECT_EQ(state.Find<v1::Instance>("b1")->commit, 7);
+  EXPECT_EQ(state.Find<v1::Instance>("a2")->commit, 1) << "an untouched row keeps its commit";
+}
+
+TEST(DraftTest, WritingWhatIsThereIsNoEdit) {
+  const State state = Base();
+  Draft draft(state);
+  draft.Put("h1", HostOf("10.0.0.99"));
+  EXPECT_EQ(draft.CommitOf<v1::Host>("h1"), std::nullopt)
+      << "changed, so nobody can have confirmed it";
+  draft.Put("h1", HostOf("10.0.0.1"));
+  draft.Delete<v1::Host>("h9");
+  EXPECT_TRUE(draft.empty());
+  EXPECT_EQ(draft.CommitOf<v1::Host>("h1"), 1);
+}
+
+TEST(DraftTest, RestoreForgetsEditsSinceTheSavepoint) {
+  const State state = Base();
+  Draft draft(state);
+  draft.Put("h2", HostOf("10.0.0.2"));
+  const auto savepoint = draft.Save();
+  draft.Delete<v1::Host>("h1");
+  draft.Put("h5", HostOf("10.0.0.5"));
+  draft.Restore(savepoint);
+  EXPECT_THAT(HostKeys(draft), ElementsAre("h1", "h2", "h3"));
+}
+
+TEST(DraftTest, CountersNeverGoBack) {
+  State state;
+  {
+    Draft draft(state);
+    EXPECT_EQ(draft.Next("instance"), 1);
+    EXPECT_EQ(draft.Next("instance"), 2);
+    EXPECT_EQ(draft.Next("launchTemplate/shop"), 1);
+    const Changes changes = draft.Take();
+    state.Apply(changes, 1);
+  }
+  Draft draft(state);
+  EXPECT_EQ(draft.Next("instance"), 3);
+}
+
+TEST(DraftTest, ActivitiesSortByTime) {
+  State state;
+  Draft draft(state);
+  std::string last;
+  for (int i = 0; i < 12; ++i) {
+    const std::string key = draft.Note({});
+    EXPECT_LT(last, key);
+    EXPECT_EQ(draft.Find<v1::Activity>(key)->name(), "activities/" + key);
+    last = key;
+  }
+}
+
+TEST(StateTest, LoadsWhatWasSerializedAndNamesWhatCannotBeRead) {
+  const State base = Base();
+  State loaded;
+  for (const auto& [key, entry] : base.All<v1::Instance>()) {
+    ASSERT_TRUE(loaded.Load(Kind::kInstance, key, entry->SerializeAsString(), entry.commit).ok());
+  }
+  EXPECT_THAT(loaded.InstancesOfGroup("a"), ElementsAre("a1", "a2"));
+  const absl::Status status = loaded.Load(Kind::kHost, "h7", "\xff\xff", 3);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_NE(std::string(status.message()).find("h7"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace remuda::core

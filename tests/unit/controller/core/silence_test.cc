@@ -1,0 +1,299 @@
+// Silence stops nothing and proves nothing: proxies that fall silent together, hosts that do.
+#include "controller/core/reconcile/reconcile_pass.h"
+#include "tests/unit/controller/core/deploy_fixture.h"
+
+namespace remuda::core {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class Silent : public Deploy {
+ protected:
+  Silent() {
+    Proxy("p3");
+    Settle();
+  }
+
+  void CutOff(const std::vector<std::string>& proxies) {
+    for (const std::string& id : proxies) seen.proxies[id].connected = false;
+  }
+  // Long enough for every lease and all patience.
+  void Wait() {
+    for (int i = 0; i < 10; ++i) {
+      NewOnesAreHealthy();
+      Confirm();
+      Advance(absl::Seconds(20));
+    }
+  }
+  std::string GroupWaiting() const { return Get<v1::AutoScalingGroup>("blue").status().waiting(); }
+};
+
+TEST_F(Silent, WithoutProxiesADeploymentTakesNoStep) {
+  CutOff({"p1", "p2", "p3"});
+  Create(2);
+  Wait();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_THAT(Waiting(), HasSubstr("every proxy fell silent (p1, p2, p3)"));
+  EXPECT_THAT(Waiting(), HasSubstr("remuda delete proxy NAME"));
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+  // They are back: what they find counts.
+  for (auto& [id, proxy] : seen.proxies) proxy.connected = true;
+  FindsAll(v1::TARGET_STATE_UNHEALTHY);
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "never found healthy";
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+}
+
+TEST_F(Silent, ThoseThatSaidThatTheyEndHoldNothing) {
+  for (const char* id : {"p1", "p2"}) seen.proxies[id].has_left = true;
+  CutOff({"p1", "p2"});
+  Advance(absl::Seconds(100));
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+}
+
+TEST_F(Silent, ThoseThatSaidThatTheyEndAreNotAmongThem) {
+  seen.proxies["p1"].has_left = true;
+  CutOff({"p1", "p2", "p3"});
+  Create(2);
+  Wait();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_THAT(Waiting(), HasSubstr("every proxy fell silent (p2, p3)"));
+}
+
+TEST_F(Silent, NoPhaseIsLeftWithoutMostOfTheProxies) {
+  for (const auto phase : {v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_BAKING}) {
+    SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
+    if (Row().phase() == v1::DEPLOYMENT_PHASE_UNSPECIFIED) Create(2);
+    UntilPhase(phase);
+    CutOff({"p1", "p3"});
+    Advance(absl::Seconds(20));
+    Confirm();
+    Advance(absl::Seconds(100));
+    EXPECT_EQ(Row().phase(), phase);
+    EXPECT_THAT(Waiting(), HasSubstr("more than half of the proxies fell silent (p1, p3)"));
+    for (auto& [id, proxy] : seen.proxies) proxy.connected = true;
+    Step();
+  }
+}
+
+TEST_F(Silent, NoOldInstanceIsEnded) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_DRAINING);
+  const auto old = OfVersion(1, v1::INSTANCE_STATE_DRAINING);
+  ASSERT_THAT(old, SizeIs(2));
+  CutOff({"p1", "p2", "p3"});
+  Wait();
+  EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_DRAINING), old);
+  EXPECT_THAT(GroupWaiting(), HasSubstr("p1, p2, p3"));
+  EXPECT_THAT(Waiting(), HasSubstr("p1, p2, p3"));
+  EXPECT_EQ(CountActivities("were to be ended are left running"), 1);
+  // Two are gone for good, and a person says so; the third is back.
+  for (const char* id : {"p1", "p2"}) {
+    Draft draft(state);
+    draft.Delete<v1::Proxy>(id);
+    state.Apply(draft.Take(), state.commit() + 1);
+  }
+  seen.proxies["p3"].connected = true;
+  Confirm();
+  Step();
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_DRAINING), IsEmpty());
+  Step();
+  EXPECT_EQ(GroupWaiting(), "");
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+}
+
+// Nor is one that has to go for another reason; but one that fails, or of a group that is deleted.
+TEST_F(Silent, WhatServesIsKeptWhateverItIsDrainedFor) {
+  Desired("blue", 1);
+  Step();
+  const auto draining = Ids("blue", {v1::INSTANCE_STATE_DRAINING});
+  ASSERT_THAT(draining, SizeIs(1));
+  CutOff({"p1", "p2", "p3"});
+  Wait();
+  EXPECT_EQ(Ids("blue", {v1::INSTANCE_STATE_DRAINING}), draining);
+  Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
+    row.set_deleting(true);
+    row.set_min(0);
+    row.set_desired(0);
+  });
+  Step();
+  EXPECT_THAT(Ids("blue", {v1::INSTANCE_STATE_STOPPING}), SizeIs(2));
+}
+
+TEST_F(Silent, OneOfSeveralThatIsDeadHoldsNothingUp) {
+  CutOff({"p2"});
+  Create(2);
+  Advance(absl::Seconds(15));
+  UntilPhase(v1::DEPLOYMENT_PHASE_DRAINING);
+  Advance(kCutOffPatience);
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+}
+
+// One died long ago; another one dies: each loss is of less than half of those that were there.
+TEST_F(Silent, ThoseThatDiedBeforeDoNotCount) {
+  for (const char* id : {"p4", "p5"}) Proxy(id);
+  Settle();
+  for (const std::string id : {"p1", "p2", "p3"}) {
+    CutOff({id});
+    Advance(seen.patience.proxy_lease + kProxyLossSpan + absl::Seconds(1));
+  }
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+}
+
+TEST_F(Silent, InstancesOfSilentHostsAreNamed) {
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  for (const char* host : {"h1", "h2"}) Silence(host);
+  Advance(absl::Seconds(11));
+  EXPECT_THAT(Waiting(), HasSubstr("4 instances ("));
+  EXPECT_THAT(Waiting(), HasSubstr("are unknown, and may serve on: h1, h2 are silent"));
+}
+
+TEST_F(Silent, WhatWaitsForAPersonGivesUpAtNoTime) {
+  Create(2, [](auto& row) {
+    row.set_automatic_rollback_disabled(true);
+    *row.mutable_health_deadline() = ToProto(absl::Seconds(5));
+  });
+  const auto told = [this] { return Describe(Draft(state), seen, now, Row()); };
+  EXPECT_FALSE(told().has_deadline_time());
+  Confirm();
+  Advance(absl::Seconds(6));
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_THAT(Waiting(), HasSubstr("`remuda deployment rollback blue-1` goes back"));
+  EXPECT_FALSE(told().has_deadline_time());
+  // A rollback that has moved nothing gives up all the same: what serves goes on.
+  Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_rollback_of("blue-0"); });
+  Confirm();
+  Step();
+  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE).size(), 2u);
+  // Nothing was changed, so the version is still by whom it was.
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template_set_by(), "");
+}
+
+// What was lost with most is not; one that is silent still has its patience from its own loss.
+TEST_F(Silent, WhenEnoughAreBackThoseThatAreNotAreWaitedForAsUsual) {
+  Desired("blue", 1);
+  Step();
+  const auto draining = Ids("blue", {v1::INSTANCE_STATE_DRAINING});
+  ASSERT_THAT(draining, SizeIs(1));
+  Confirm();
+  CutOff({"p1", "p2", "p3"});
+  Advance(absl::Seconds(20));
+  ASSERT_THAT(GroupWaiting(), HasSubstr("every proxy fell silent"));
+  for (const char* id : {"p1", "p3"}) seen.proxies[id].connected = true;
+  Confirm();
+  Step();
+  EXPECT_EQ(Ids("blue", {v1::INSTANCE_STATE_DRAINING}), draining) << "p2 may send to it";
+  Advance(kCutOffPatience);
+  EXPECT_THAT(Ids("blue", {v1::INSTANCE_STATE_DRAINING}), IsEmpty());
+}
+
+// One that is well and is to make room would drain, and hold its place.
+TEST_F(Silent, WhatAPersonEndsServesOn) {
+  const auto asked = InService("blue");
+  ASSERT_THAT(asked, SizeIs(2)) << "as many as max";
+  CutOff({"p1", "p3"});
+  Advance(absl::Seconds(20));
+  Edit<v1::Instance>(asked[0], [](auto& row) { row.set_terminate_requested(true); });
+  Step();
+  EXPECT_EQ(InService("blue"), asked);
+  seen.proxies["p1"].connected = true;
+  Step();
+  EXPECT_THAT(Ids("blue", {v1::INSTANCE_STATE_DRAINING}), ::testing::ElementsAre(asked[0]));
+}
+
+// A controller that begins knows those that died one by one from the state.
+TEST_F(Silent, ThoseThatDiedBeforeAControllerBeganWereNotLostTogether) {
+  for (const char* id : {"p4", "p5"}) Proxy(id);
+  Settle();
+  for (const std::string id : {"p1", "p2", "p3"}) {
+    CutOff({id});
+    Advance(seen.patience.proxy_lease + kProxyLossSpan + absl::Seconds(1));
+  }
+  const Time last_seen = FromProto(Get<v1::Proxy>("p1").last_seen_time());
+  for (const char* id : {"p1", "p2", "p3"}) seen.proxies.erase(id);
+  seen.start = now;
+  Advance(seen.patience.proxy_lease);
+  EXPECT_EQ(FromProto(Get<v1::Proxy>("p1").last_seen_time()), last_seen);
+  Create(2);
+  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_THAT(GroupWaiting(), IsEmpty());
+  // One that is back is lost anew.
+  Proxy("p1");
+  Step();
+  EXPECT_FALSE(Get<v1::Proxy>("p1").has_last_seen_time());
+}
+
+// Those that were there when the last controller ended, and have not been heard since, were.
+TEST_F(Silent, ThoseThatANewControllerHasNotHeardWereLostTogether) {
+  for (const char* id : {"p1", "p2"}) seen.proxies.erase(id);
+  seen.start = now;
+  Advance(seen.patience.proxy_lease);
+  Create(2);
+  EXPECT_THAT(Waiting(), HasSubstr("more than half of the proxies fell silent (p1, p2)"));
+}
+
+class TwoBalancers : public Silent {
+ protected:
+  // Of a second target group and load balancer of the group.
+  void Labelled(const std::string& id, const std::string& tier) {
+    Proxy(id);
+    (*seen.proxies[id].hello.mutable_labels())["tier"] = tier;
+  }
+  TwoBalancers() {
+    auto balancer = Get<v1::LoadBalancer>("lb");
+    (*balancer.mutable_proxy_selector())["tier"] = "outer";
+    Put("lb", balancer);
+    Put("tg2", Get<v1::TargetGroup>("tg"));
+    auto* forward = balancer.mutable_listeners(0)->mutable_default_action()->mutable_forward();
+    forward->mutable_target_groups(0)->set_name("tg2");
+    (*balancer.mutable_proxy_selector())["tier"] = "inner";
+    Put("lb2", balancer);
+    Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.add_target_groups("tg2"); });
+    for (const char* id : {"p1", "p2"}) Labelled(id, "outer");
+    for (const char* id : {"p3", "p4", "p5"}) Labelled(id, "inner");
+    Settle();
+  }
+};
+
+TEST_F(TwoBalancers, TheProxiesOfAGroupAreJudgedTogether) {
+  CutOff({"p1", "p2"});
+  Advance(absl::Seconds(20));
+  Create(2);
+  Advance(absl::Seconds(20));
+  EXPECT_THAT(Waiting(), Not(HasSubstr("silent")));
+  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  CutOff({"p3"});
+  Advance(absl::Seconds(20));
+  EXPECT_THAT(Waiting(), HasSubstr("more than half of the proxies fell silent (p1, p2, p3)"));
+}
+
+// Another deployment is ended for the version that serves.
+TEST_F(Silent, BackToWhatServes) {
+  Create(2);
+  NewOnesAreHealthy();
+  Supersede(1);
+  const auto serving = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE);
+  Killed(serving[0]);
+  Step();
+  EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_DRAINING), SizeIs(2));
+  ASSERT_THAT(Pending("blue"), SizeIs(1)) << "one in place of that which ended";
+  EXPECT_FALSE(IsWithheld(Get<v1::Instance>(Pending("blue")[0])));
+  EXPECT_EQ(Get<v1::Deployment>("blue-2").phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  Settle();
+  EXPECT_EQ(Get<v1::Deployment>("blue-2").phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
+  EXPECT_THAT(Split(), Not(IsEmpty()));
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+}
+
+}  // namespace
+}  // namespace remuda::core

@@ -1,0 +1,196 @@
+// The engine: batches, durability before answers, failures that change nothing, reports that do not
+// wait for a commit.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <vector>
+
+#include "common/status.h"
+#include "controller/limits.h"
+#include "tests/unit/controller/engine/engine_seams.h"
+
+namespace remuda {
+namespace {
+
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest() {
+    engine_.Turn();
+    engine_.TakeTouched();
+  }
+  // Adds a command that counts `counter` up; its outcome lands in outcomes_.
+  void Count(const std::string& counter) {
+    Run([counter](core::Draft& draft) -> absl::Status {
+      draft.Next(counter);
+      return absl::OkStatus();
+    });
+  }
+  template <class Fn>
+  void Run(Fn fn) {
+    const size_t index = outcomes_.size();
+    outcomes_.emplace_back();
+    engine_.Add({.decide = [fn](core::Draft& draft, const core::Context&) { return fn(draft); },
+                 .done =
+                     [this, index](const absl::Status& status, const core::State&) {
+                       ASSERT_FALSE(outcomes_[index].has_value()) << "answered twice";
+                       outcomes_[index] = status;
+                     }});
+  }
+  int64_t Counted(const std::string& counter) const {
+    const auto* entry = engine_.state().Find<store::v1::Counter>(counter);
+    return entry == nullptr ? 0 : (*entry)->last();
+  }
+
+  HandClock clock_;
+  HeldCommitter committer_;
+  Metrics metrics_;
+  absl::Status lost_;
+  std::string store_error_;
+  Engine engine_{{.state = {},
+                  .patience = {},
+                  .on_leadership_lost = [this](const absl::Status& why) { lost_ = why; },
+                  .on_store = [this](const std::string& why) { store_error_ = why; }},
+                 clock_,
+                 committer_,
+                 metrics_};
+  std::vector<std::optional<absl::Status>> outcomes_;
+};
+
+TEST_F(EngineTest, AnswersWhenDurableAndFormsTheNextBatchMeanwhile) {
+  Count("a");
+  Count("a");
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work());
+  Count("b");
+  engine_.Turn();
+  EXPECT_FALSE(outcomes_[0].has_value()) << "answered before it was durable";
+  EXPECT_EQ(Counted("a"), 0) << "applied before it was durable";
+  committer_.Finish(1);
+  EXPECT_TRUE(outcomes_[0]->ok());
+  EXPECT_TRUE(outcomes_[1]->ok());
+  EXPECT_EQ(Counted("a"), 2) << "both commands of the batch";
+  EXPECT_FALSE(outcomes_[2].has_value());
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work());
+  committer_.Finish(2);
+  EXPECT_EQ(Counted("b"), 1);
+  EXPECT_EQ(engine_.state().commit(), 2);
+}
+
+TEST_F(EngineTest, AFailedCommitIsAnErrorToAllAndChangesNothing) {
+  Count("a");
+  Run([](core::Draft&) { return AlreadyExists("x/y", "it was decided beside the lost edits"); });
+  engine_.Turn();
+  committer_.Finish(Unavailable("disk is full"));
+  for (const auto& outcome : outcomes_) EXPECT_EQ(outcome->code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Counted("a"), 0);
+  EXPECT_EQ(engine_.state().commit(), 0);
+  Count("a");
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work()) << "a person's command tries at once";
+  committer_.Finish(1);
+  EXPECT_EQ(Counted("a"), 1);
+  EXPECT_TRUE(lost_.ok());
+}
+
+TEST_F(EngineTest, ARejectedCommandLeavesTheOthersOfItsBatch) {
+  Count("a");
+  Run([](core::Draft&) { return InvalidField("f", "is wrong"); });
+  Count("a");
+  engine_.Turn();
+  committer_.Finish(1);
+  EXPECT_TRUE(outcomes_[0]->ok());
+  EXPECT_EQ(outcomes_[1]->code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(outcomes_[2]->ok());
+  EXPECT_EQ(Counted("a"), 2);
+}
+
+TEST_F(EngineTest, ACommandThatChangesNothingNeedsNoCommit) {
+  Run([](core::Draft&) { return absl::OkStatus(); });
+  engine_.Turn();
+  EXPECT_FALSE(committer_.has_work());
+  EXPECT_TRUE(outcomes_[0]->ok());
+}
+
+TEST_F(EngineTest, ABatchHasABound) {
+  for (size_t i = 0; i < limits::kMaxBatchCommands + 1; ++i) Count("a");
+  engine_.Turn();
+  committer_.Finish(1);
+  EXPECT_EQ(Counted("a"), static_cast<int64_t>(limits::kMaxBatchCommands));
+  EXPECT_EQ(engine_.queued(), 1U);
+  EXPECT_EQ(engine_.due(), absl::InfinitePast()) << "the rest is due at once";
+}
+
+TEST_F(EngineTest, AHostThatReportsIsCommittedByReconciliation) {
+  core::HostObservation& host = engine_.observe().hosts["h1"];
+  host.connected = host.reported = true;
+  host.last_seen = clock_.now;
+  host.hello.set_host("h1");
+  host.hello.set_address("10.0.0.1");
+  engine_.touched().all_groups = true;
+  EXPECT_EQ(engine_.due(), absl::InfinitePast());
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work());
+  EXPECT_EQ(engine_.state().Find<v1::Host>("h1"), nullptr);
+  committer_.Finish(1);
+  EXPECT_NE(engine_.state().Find<v1::Host>("h1"), nullptr);
+  EXPECT_TRUE(engine_.TakeTouched().hosts.contains("h1")) << "its view must be made";
+  engine_.Turn();
+  EXPECT_FALSE(committer_.has_work()) << "planning again yields nothing";
+}
+
+TEST_F(EngineTest, ReconciliationTriesAgainAfterAFailureButNotAtOnce) {
+  core::HostObservation& host = engine_.observe().hosts["h1"];
+  host.connected = host.reported = true;
+  host.hello.set_host("h1");
+  engine_.touched().all_groups = true;
+  engine_.Turn();
+  committer_.Finish(Unavailable("disk is full"));
+  engine_.Turn();
+  EXPECT_FALSE(committer_.has_work()) << "it spins on a full disk";
+  EXPECT_EQ(engine_.due(), clock_.now + limits::kCommitRetryDelay);
+  clock_.now += limits::kCommitRetryDelay;
+  engine_.Turn();
+  EXPECT_TRUE(committer_.has_work());
+}
+
+TEST_F(EngineTest, AStoreThatFailsIsSaidUntilItCommitsAgain) {
+  EXPECT_EQ(engine_.seen().store.error, "");
+  Count("a");
+  engine_.Turn();
+  committer_.Finish(Unavailable("disk is full"));
+  EXPECT_EQ(engine_.seen().store.error, "disk is full");
+  EXPECT_EQ(store_error_, "disk is full");
+  EXPECT_EQ(metrics_.store_failing, 1);
+  const absl::Time since = clock_.now;
+  // There is nothing to commit any more; it is looked whether one could.
+  clock_.now += limits::kCommitRetryDelay;
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work()) << "nothing would tell that the cause is gone";
+  EXPECT_EQ(committer_.rows(), 0U);
+  committer_.Finish(Unavailable("disk is full"));
+  EXPECT_EQ(engine_.seen().store.since, since) << "when it began";
+  clock_.now += limits::kCommitRetryDelay;
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work());
+  committer_.Finish(1);
+  EXPECT_EQ(engine_.seen().store.error, "");
+  EXPECT_EQ(store_error_, "");
+  EXPECT_EQ(metrics_.store_failing, 0);
+  engine_.Turn();
+  clock_.now += limits::kCommitRetryDelay;
+  engine_.Turn();
+  EXPECT_FALSE(committer_.has_work()) << "it goes on with empty commits";
+}
+
+TEST_F(EngineTest, AnotherLeaderIsSaidOnce) {
+  Count("a");
+  engine_.Turn();
+  committer_.Finish(FailedPrecondition("STALE_EPOCH", "epoch 1 has ended"));
+  EXPECT_EQ(lost_.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(outcomes_[0]->ok());
+}
+
+}  // namespace
+}  // namespace remuda

@@ -1,0 +1,374 @@
+// Views as receivers get them: deltas and whole updates, applied one after the other, always give
+// what core::ConfigFor says.
+#include "controller/core/views/views.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "controller/core/model/draft.h"
+#include "controller/engine/touched.h"
+#include "controller/limits.h"
+#include "controller/sessions/follower.h"
+#include "controller/views/proxy_views.h"
+#include "controller/views/view_log.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+
+namespace remuda {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Optional;
+
+ViewLog::Resource Text(const std::string& name) {
+  auto target = std::make_shared<proxy::v1::Target>();
+  target->set_id(name);
+  return target;
+}
+
+TEST(ViewLogTest, CoversCommitsUntilTheViewChanges) {
+  ViewLog view;
+  view.Set("a", Text("a"));
+  EXPECT_TRUE(view.Publish(10, 5));
+  EXPECT_EQ(view.CoveredBy(10), 5);
+  EXPECT_FALSE(view.Publish(11, 7)) << "nothing changed";
+  EXPECT_EQ(view.sequence(), 10);
+  EXPECT_EQ(view.CoveredBy(10), 7)
+      << "commits that change nothing here are covered by the newest revision";
+  view.Set("b", Text("b"));
+  EXPECT_TRUE(view.Publish(12, 8));
+  EXPECT_FALSE(view.Publish(13, 9));
+  EXPECT_EQ(view.CoveredBy(10), 7) << "commit 8 is in revision 12 only";
+  EXPECT_EQ(view.CoveredBy(12), 9);
+  EXPECT_EQ(view.CoveredBy(11), 0) << "never published";
+}
+
+TEST(ViewLogTest, KnowsWhatChangedSinceARevision) {
+  ViewLog view;
+  EXPECT_TRUE(view.Publish(1, 0)) << "the first is a revision even when empty";
+  view.Set("a", Text("a"));
+  view.Publish(2, 0);
+  view.Set("b", Text("b"));
+  view.Remove("a");
+  view.Remove("never");
+  view.Publish(3, 0);
+  EXPECT_THAT(view.ChangedSince(1), Optional(ElementsAre("b"))) << "a came and went since";
+  EXPECT_THAT(view.ChangedSince(2), Optional(ElementsAre("a", "b")));
+  EXPECT_THAT(view.ChangedSince(3), Optional(IsEmpty()));
+  EXPECT_EQ(view.ChangedSince(4), std::nullopt);
+}
+
+TEST(ViewLogTest, ForgetsWholeRevisionsWhenItsLogIsFull) {
+  ViewLog view;
+  for (size_t i = 1; i <= limits::kMaxViewLog + 10; ++i) {
+    view.Set("a", Text(std::to_string(i)));
+    view.Publish(static_cast<int64_t>(i), 1);
+  }
+  const auto last = static_cast<int64_t>(limits::kMaxViewLog + 10);
+  EXPECT_EQ(view.ChangedSince(1), std::nullopt);
+  EXPECT_THAT(view.ChangedSince(last - 5), Optional(ElementsAre("a")));
+}
+
+ViewLog ThreeRevisions() {
+  ViewLog view;
+  for (int i = 1; i <= 3; ++i) {
+    view.Set("a", Text(std::to_string(i)));
+    view.Publish(i, i);
+  }
+  return view;
+}
+
+TEST(FollowerTest, SendsOneUpdateAtATime) {
+  ViewLog view = ThreeRevisions();
+  Follower follower;
+  const auto first = follower.Next(view);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->base, std::nullopt) << "whole, for one that holds nothing";
+  view.Set("b", Text("b"));
+  view.Publish(4, 4);
+  EXPECT_FALSE(follower.Next(view).has_value()) << "the first is not answered yet";
+  EXPECT_FALSE(follower.OnAck(2)) << "about another revision";
+  EXPECT_TRUE(follower.OnAck(3));
+  const auto second = follower.Next(view);
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->base, 3);
+  EXPECT_TRUE(follower.OnAck(4));
+  EXPECT_FALSE(follower.Next(view).has_value()) << "it has it all";
+}
+
+TEST(FollowerTest, ARefusedDeltaIsFollowedByTheWholeAndARefusedWholeByNothingUntilTheViewChanges) {
+  ViewLog view = ThreeRevisions();
+  Follower follower;
+  follower.Begin(2);
+  EXPECT_EQ(follower.Next(view)->base, 2);
+  EXPECT_TRUE(follower.OnNack(3));
+  const auto whole = follower.Next(view);
+  ASSERT_TRUE(whole.has_value());
+  EXPECT_EQ(whole->base, std::nullopt);
+  EXPECT_TRUE(follower.OnNack(3));
+  EXPECT_FALSE(follower.Next(view).has_value());
+  EXPECT_EQ(follower.in_force(), 2) << "what it had stays in force";
+  view.Set("a", Text("better"));
+  view.Publish(4, 4);
+  EXPECT_EQ(follower.Next(view)->base, std::nullopt);
+}
+
+TEST(FollowerTest, OneThatHoldsTheNewestGetsNothing) {
+  const ViewLog view = ThreeRevisions();
+  Follower follower;
+  follower.Begin(3);
+  EXPECT_FALSE(follower.Next(view).has_value());
+  EXPECT_EQ(follower.in_force(), 3);
+}
+
+// A proxy that applies what it is sent, as proxies do.
+struct ModelProxy {
+  Follower follower;
+  std::map<std::string, std::string> resources;  // by set and name
+  int64_t sequence = 0;
+
+  void Apply(const proxy::v1::ConfigUpdate& update) {
+    EXPECT_GT(update.revision().sequence(), sequence) << "a revision went back";
+    if (update.has_base()) {
+      EXPECT_EQ(update.base().sequence(), sequence);
+    } else {
+      resources.clear();
+    }
+    sequence = update.revision().sequence();
+    Put(update.upserts(), resources);
+    for (const auto& name : update.removed_load_balancers()) Remove("b" + name);
+    for (const auto& name : update.removed_target_groups()) Remove("g" + name);
+    for (const auto& name : update.removed_targets()) Remove("t" + name);
+    for (const auto& name : update.removed_traffic_splits()) Remove("s" + name);
+  }
+  void Remove(const std::string& key) {
+    EXPECT_EQ(resources.erase(key), 1U) << key << " was not there";
+  }
+  static void Put(const proxy::v1::ProxyConfig& config, std::map<std::string, std::string>& out) {
+    const auto id = [](const std::string& name) { return name.substr(name.find('/') + 1); };
+    for (const auto& r : config.load_balancers()) out["b" + id(r.name())] = r.ShortDebugString();
+    for (const auto& r : config.target_groups()) out["g" + id(r.name())] = r.ShortDebugString();
+    for (const auto& r : config.targets())
+      out["t" + r.target_group() + "/" + r.id()] = r.ShortDebugString();
+    for (const auto& r : config.traffic_splits())
+      out["s" + r.target_group()] = r.ShortDebugString();
+  }
+};
+
+class ViewsTest : public testing::Test {
+ protected:
+  template <class Edits>
+  void Commit(Edits edits) {
+    core::Draft draft(state_);
+    edits(draft);
+    const core::Changes changes = draft.Take();
+    if (changes.empty()) return;
+    Touched touched;
+    TouchEdits(state_, changes, touched);
+    state_.Apply(changes, state_.commit() + 1);
+    TouchEdits(state_, changes, touched);
+    views_.Refresh(state_, seen_, touched.proxy_views);
+    for (const std::string& name : views_.TakeReplaced()) {
+      const auto it = proxies_.find(name);
+      if (it != proxies_.end()) it->second.follower.Restart();
+    }
+  }
+  void PutProxy(const std::string& id, const std::string& site) {
+    Commit([&](core::Draft& draft) {
+      v1::Proxy row;
+      row.set_name("proxies/" + id);
+      (*row.mutable_labels())["site"] = site;
+      draft.Put(id, row);
+    });
+  }
+  void PutLoadBalancer(const std::string& id, const std::string& group, const std::string& site) {
+    Commit([&](core::Draft& draft) {
+      v1::LoadBalancer row;
+      row.set_name("loadBalancers/" + id);
+      row.add_listeners()
+          ->mutable_default_action()
+          ->mutable_forward()
+          ->add_target_groups()
+          ->set_name(group);
+      if (!site.empty()) (*row.mutable_proxy_selector())["site"] = site;
+      draft.Put(id, row);
+    });
+  }
+  void PutGroup(const std::string& id, int delay_seconds) {
+    Commit([&](core::Draft& draft) {
+      v1::TargetGroup row;
+      row.set_name("targetGroups/" + id);
+      row.mutable_deregistration_delay()->set_seconds(delay_seconds);
+      draft.Put(id, row);
+    });
+  }
+  void PutTarget(const std::string& group, int port, bool draining) {
+    Commit([&](core::Draft& draft) {
+      const std::string id = "10.0.0.1:" + std::to_string(port);
+      v1::Target row;
+      row.set_name("targetGroups/" + group + "/targets/" + id);
+      row.set_address("10.0.0.1");
+      row.set_port(port);
+      if (draining) row.set_state(v1::TARGET_STATE_DRAINING);
+      draft.Put(core::TargetKey(group, id), row);
+    });
+  }
+  template <class T>
+  void Delete(const std::string& key) {
+    Commit([&](core::Draft& draft) { draft.Delete<T>(key); });
+  }
+
+  // Sends the proxy what it lacks; the size of the update, 0 if none.
+  size_t Send(const std::string& name) {
+    const ViewLog* view = views_.ViewOf(name);
+    if (view == nullptr) return 0;
+    ModelProxy& proxy = proxies_[name];
+    const auto update = proxy.follower.Next(*view);
+    if (!update.has_value()) return 0;
+    const Frame frame = views_.UpdateFor(name, update->base);
+    proxy::v1::ConnectResponse response;
+    EXPECT_TRUE(response.ParseFromString(*frame));
+    proxy.Apply(response.update());
+    EXPECT_TRUE(proxy.follower.OnAck(response.update().revision().sequence()));
+    return frame->size();
+  }
+  void ExpectAsConfigFor(const std::string& name) {
+    std::map<std::string, std::string> wanted;
+    ModelProxy::Put(core::ConfigFor(state_, seen_, name), wanted);
+    EXPECT_EQ(proxies_[name].resources, wanted) << name;
+  }
+
+  core::State state_;
+  core::Observations seen_;
+  int64_t sequence_ = 0;
+  ProxyViews views_{1, "secret", [this] { return ++sequence_; }};
+  std::map<std::string, ModelProxy> proxies_;
+};
+
+TEST_F(ViewsTest, OneTargetsChangeIsOneSmallDeltaMadeOnceForAllProxies) {
+  PutGroup("blue", 10);
+  PutLoadBalancer("shop", "blue", "");
+  for (int port = 1; port <= 2000; ++port) {
+    core::Draft draft(state_);
+    v1::Target row;
+    row.set_address("10.0.0.1");
+    row.set_port(port);
+    draft.Put(core::TargetKey("blue", "10.0.0.1:" + std::to_string(port)), row);
+    state_.Apply(draft.Take(), state_.commit() + 1);
+  }
+  PutProxy("p1", "a");
+  PutProxy("p2", "b");
+  EXPECT_GT(Send("p1"), 40'000U);
+  EXPECT_GT(Send("p2"), 40'000U);
+  PutTarget("blue", 7, /*draining=*/true);
+  const int64_t base = proxies_["p1"].sequence;
+  EXPECT_EQ(views_.UpdateFor("p1", base).get(), views_.UpdateFor("p2", base).get())
+      << "serialized once";
+  EXPECT_LT(Send("p1"), 150U) << "one change among 2,000 targets";
+  EXPECT_LT(Send("p2"), 150U);
+  ExpectAsConfigFor("p1");
+}
+
+TEST_F(ViewsTest, AProxyThatMovesToOtherLoadBalancersGetsThemWhole) {
+  PutGroup("blue", 10);
+  PutGroup("green", 10);
+  PutLoadBalancer("a", "blue", "a");
+  PutLoadBalancer("b", "green", "b");
+  PutProxy("p1", "a");
+  PutProxy("p2", "b");
+  Send("p1");
+  Send("p2");
+  PutTarget("green", 80, false);
+  Send("p2");
+  PutTarget("blue", 80, false);
+  Send("p1");
+  PutProxy("p2", "a");
+  Send("p1");
+  Send("p2");
+  ExpectAsConfigFor("p1");
+  ExpectAsConfigFor("p2");
+}
+
+TEST_F(ViewsTest, ANewLoadBalancerForAllIsADeltaForAll) {
+  PutGroup("blue", 10);
+  PutLoadBalancer("a", "blue", "");
+  PutProxy("p1", "a");
+  PutProxy("p2", "a");
+  Send("p1");
+  Send("p2");
+  PutLoadBalancer("b", "blue", "");
+  for (const char* name : {"p1", "p2"}) {
+    const auto update = proxies_[name].follower.Next(*views_.ViewOf(name));
+    ASSERT_TRUE(update.has_value());
+    EXPECT_TRUE(update->base.has_value()) << name << " got everything anew";
+  }
+}
+
+TEST_F(ViewsTest, ARevisionOfAnotherViewIsSurpassed) {
+  PutGroup("blue", 10);
+  PutProxy("p1", "a");
+  const int64_t held = ++sequence_;  // given out for a view that is gone
+  ASSERT_FALSE(views_.CanBuildOn("p1", held));
+  const int64_t covered = state_.commit();
+  core::Draft draft(state_);
+  draft.Delete<v1::TargetGroup>("blue");
+  state_.Apply(draft.Take(), covered + 1);  // which no view shows yet
+  views_.Surpass("p1", held);
+  const ViewLog& view = *views_.ViewOf("p1");
+  EXPECT_GT(view.sequence(), held);
+  EXPECT_EQ(view.CoveredBy(view.sequence()), covered);
+}
+
+TEST_F(ViewsTest, WhateverHappensReceiversHaveWhatConfigForSays) {
+  std::mt19937 random(20261122);
+  const auto pick = [&random](int n) {
+    return static_cast<int>(random() % static_cast<unsigned>(n));
+  };
+  for (int step = 0; step < 1500; ++step) {
+    const std::string group = "g" + std::to_string(pick(3));
+    const std::string site = std::string(1, static_cast<char>('a' + pick(2)));
+    const std::string balancer = "lb" + std::to_string(pick(3));
+    switch (pick(8)) {
+      case 0:
+        PutGroup(group, pick(3));
+        break;
+      case 1:
+        Delete<v1::TargetGroup>(group);
+        break;
+      case 2:
+        PutLoadBalancer(balancer, group, pick(2) == 0 ? site : "");
+        break;
+      case 3:
+        Delete<v1::LoadBalancer>(balancer);
+        break;
+      case 4:
+        PutProxy("p" + std::to_string(pick(3)), site);
+        break;
+      case 5:
+        Delete<v1::Target>(core::TargetKey(group, "10.0.0.1:" + std::to_string(1 + pick(5))));
+        break;
+      default:
+        PutTarget(group, 1 + pick(5), pick(3) == 0);
+    }
+    // Some lag behind for a while.
+    for (const char* name : {"p0", "p1", "p2"}) {
+      if (pick(3) == 0) Send(name);
+    }
+    if (step % 10 != 9) continue;
+    for (const char* name : {"p0", "p1", "p2"}) {
+      if (views_.ViewOf(name) == nullptr) continue;
+      Send(name);
+      ExpectAsConfigFor(name);
+      EXPECT_EQ(views_.ViewOf(name)->CoveredBy(proxies_[name].sequence), state_.commit());
+    }
+    if (HasFailure()) FAIL() << "step " << step;
+  }
+}
+
+}  // namespace
+}  // namespace remuda

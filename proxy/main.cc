@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "common/logging.h"
-#include "proxy/kept_memory.h"
+#include "proxy/io/kept_memory.h"
 #include "proxy/options.h"
 #include "proxy/program.h"
 

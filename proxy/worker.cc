@@ -10,12 +10,12 @@
 #include <ctime>
 #include <random>
 
+#include "proxy/client/greeting.h"
+#include "proxy/client/http2_connection.h"
+#include "proxy/client/http2_worker.h"
+#include "proxy/client/tcp_session.h"
 #include "proxy/core/picker.h"
-#include "proxy/greeting.h"
-#include "proxy/http2_connection.h"
-#include "proxy/http2_worker.h"
-#include "proxy/kept_memory.h"
-#include "proxy/tcp_session.h"
+#include "proxy/io/kept_memory.h"
 #include "proxy/tls/connection_info.h"
 
 namespace remuda::proxy {

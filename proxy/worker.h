@@ -11,23 +11,23 @@
 #include <thread>
 #include <vector>
 
-#include "proxy/access_log.h"
-#include "proxy/address_limit.h"
-#include "proxy/bad_messages.h"
-#include "proxy/buffer_pool.h"
-#include "proxy/connection_list.h"
+#include "proxy/client/address_limit.h"
+#include "proxy/client/connection_list.h"
+#include "proxy/client/handshake_turns.h"
 #include "proxy/core/retry.h"
 #include "proxy/core/routing_table.h"
-#include "proxy/event_loop.h"
-#include "proxy/handshake_turns.h"
+#include "proxy/exchange/place_queues.h"
+#include "proxy/exchange/session.h"
+#include "proxy/exchange/sticky_cookie.h"
 #include "proxy/http/date.h"
-#include "proxy/metrics.h"
-#include "proxy/place_queues.h"
-#include "proxy/session.h"
+#include "proxy/io/buffer_pool.h"
+#include "proxy/io/event_loop.h"
+#include "proxy/io/splice_pipe.h"
 #include "proxy/settings.h"
-#include "proxy/splice_pipe.h"
-#include "proxy/sticky_cookie.h"
-#include "proxy/upstream.h"
+#include "proxy/target/upstream.h"
+#include "proxy/telemetry/access_log.h"
+#include "proxy/telemetry/bad_messages.h"
+#include "proxy/telemetry/metrics.h"
 
 namespace remuda::proxy {
 

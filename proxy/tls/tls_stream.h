@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/io/transport.h"
 #include "proxy/tls/connection_info.h"
 #include "proxy/tls/openssl.h"
-#include "proxy/transport.h"
 
 namespace remuda::proxy::tls {
 

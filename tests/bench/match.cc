@@ -10,7 +10,7 @@
 
 #include "proxy/core/routing_table.h"
 #include "remuda/proxy/v1/proxy.pb.h"
-#include "tests/unit/proxy/requests.h"
+#include "tests/unit/proxy/core/requests.h"
 
 namespace remuda::proxy {
 namespace {

@@ -204,7 +204,7 @@ std::string ReadWithoutDate(RawSocket& client, size_t size) {
 }
 
 // Whether the proxy still has the connection from its `port` to the target: it was not closed after
-// what it carried. (Another one may carry the next request; see proxy/upstream.h.)
+// what it carried. (Another one may carry the next request; see proxy/target/upstream.h.)
 bool IsKept(uint16_t target, int port) {
   constexpr unsigned kEstablished = 1;
   std::ifstream file("/proc/net/tcp");

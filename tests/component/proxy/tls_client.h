@@ -6,7 +6,7 @@
 
 #include "tests/component/proxy/configs.h"
 #include "tests/component/proxy/raw_socket.h"
-#include "tests/unit/proxy/test_certificates.h"
+#include "tests/unit/proxy/tls/test_certificates.h"
 
 namespace remuda::proxy::testing {
 

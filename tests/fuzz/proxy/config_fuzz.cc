@@ -19,7 +19,7 @@
 #include "proxy/tls/compiler.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "tests/fuzz/require.h"
-#include "tests/unit/proxy/test_certificates.h"
+#include "tests/unit/proxy/tls/test_certificates.h"
 
 namespace proxy = remuda::proxy;
 using remuda::Require;

@@ -13,8 +13,8 @@
 #include "proxy/core/routing_table.h"
 #include "proxy/http/target.h"
 #include "remuda/proxy/v1/proxy.pb.h"
-#include "tests/unit/proxy/random_rules.h"
-#include "tests/unit/proxy/requests.h"
+#include "tests/unit/proxy/core/random_rules.h"
+#include "tests/unit/proxy/core/requests.h"
 
 namespace proxy = remuda::proxy;
 

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "proxy/sticky_cookie.h"
+#include "proxy/exchange/sticky_cookie.h"
 #include "tests/fuzz/require.h"
 
 namespace proxy = remuda::proxy;

@@ -13,7 +13,7 @@
 #include "proxy/tls/compiler.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
-#include "tests/unit/proxy/test_certificates.h"
+#include "tests/unit/proxy/tls/test_certificates.h"
 
 namespace remuda::core {
 namespace {

@@ -1,0 +1,249 @@
+#include "proxy/client/http2_stream.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "proxy/client/http2_connection.h"
+#include "proxy/client/http2_limits.h"
+#include "proxy/client/http2_worker.h"
+#include "proxy/worker.h"
+
+namespace remuda::proxy {
+namespace {
+
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+struct Digits {
+  explicit Digits(uint64_t number)
+      : size(static_cast<size_t>(std::to_chars(text, text + sizeof text, number).ptr - text)) {}
+  std::string_view view() const { return {text, size}; }
+  char text[20];
+  size_t size;
+};
+
+}  // namespace
+
+void Http2Stream::Begin(Http2Connection& connection, int32_t id, AddressLimit::Place place) {
+  connection_ = &connection;
+  place_ = std::move(place);
+  id_ = id;
+  session_ = nullptr;
+  trailers_.Reset();
+  head_charge_ = head_read_ = framing_size_ = framing_read_ = 0;
+  received_ = chunk_left_ = discarded_ = 0;
+  window_ = kHttp2StreamWindowBytes;
+  answered_at_ = SteadyTime();
+  is_served_ = has_news_ = has_ended_ = is_last_sent_ = is_reset_ = is_refused_ = false;
+  broken_ = http::Reason::kNone;
+  has_head_ = is_cut_ = is_whole_ = is_deferred_ = wants_room_ = false;
+  last_progress_ = connection.worker().loop().now();
+}
+
+void Http2Stream::End() {
+  BufferPool& pool = connection_->worker().buffers();
+  body_.Clear(pool);
+  connection_->response_bytes_ -= out_.size();
+  out_.Clear(pool);
+  connection_->ReleaseHead(*this);
+  fields_.Reset();  // it may not be used again for long
+  if (!is_served_) connection_->worker().GiveStreamPlace();
+  place_.End();
+  connection_ = nullptr;
+}
+
+const Transport& Http2Stream::transport() const { return connection_->transport(); }
+
+// --- The request.
+
+bool Http2Stream::TakeBody(const char* data, size_t size) {
+  received_ += size;
+  if (fields_.has_declared_length() && received_ > fields_.declared_length()) return false;
+  body_.Append(connection_->worker().buffers(), data, size);
+  return true;
+}
+
+http::Reason Http2Stream::MakeHead() {
+  using Body = http::Http2Fields::Body;
+  const Body body = !has_ended_ ? Body::kOpen : received_ == 0 ? Body::kNone : Body::kWhole;
+  return fields_.Finish(body, received_);
+}
+
+Received Http2Stream::Receive(char* data, size_t size) {
+  size_t taken = 0;
+  if (const std::string_view head = fields_.text(); !head.empty()) {
+    taken = std::min(size, head.size() - head_read_);
+    std::memcpy(data, head.data() + head_read_, taken);
+    head_read_ += taken;
+    if (head_read_ == head.size()) fields_.DropText();  // the session has it
+  }
+  const bool is_head_read = fields_.text().empty();
+  if (is_head_read) taken += ReadBody(data + taken, size - taken);
+  if (taken == 0) return {-EAGAIN, true};
+  const bool has_more = !is_head_read || !body_.empty() || framing_read_ < framing_size_ ||
+                        (has_ended_ && fields_.is_chunked() && !is_last_sent_);
+  return {static_cast<ssize_t>(taken), !has_more};
+}
+
+// The body as the head frames it: as it is, or in chunks of what is there.
+size_t Http2Stream::ReadBody(char* data, size_t size) {
+  BufferPool& pool = connection_->worker().buffers();
+  size_t written = 0;
+  size_t consumed = 0;
+  while (written < size) {
+    if (framing_read_ < framing_size_) {
+      const size_t part = std::min(size - written, framing_size_ - framing_read_);
+      std::memcpy(data + written, framing_ + framing_read_, part);
+      framing_read_ += part;
+      written += part;
+      continue;
+    }
+    if (!fields_.is_chunked() || chunk_left_ > 0) {
+      const size_t limit = fields_.is_chunked()
+                               ? static_cast<size_t>(std::min<uint64_t>(chunk_left_, SIZE_MAX))
+                               : SIZE_MAX;
+      const size_t part = body_.Take(pool, data + written, std::min(size - written, limit));
+      if (part == 0) break;
+      written += part;
+      consumed += part;
+      if (!fields_.is_chunked()) continue;
+      chunk_left_ -= part;
+      if (chunk_left_ > 0) continue;
+      framing_read_ = 0;
+      framing_size_ = 2;
+      std::memcpy(framing_, "\r\n", 2);
+      continue;
+    }
+    framing_read_ = 0;
+    if (!body_.empty()) {
+      chunk_left_ = body_.size();
+      framing_size_ = http::WriteChunkHead(chunk_left_, framing_);
+    } else if (has_ended_ && !is_last_sent_) {
+      is_last_sent_ = true;
+      framing_size_ = kLastChunk.size();
+      std::memcpy(framing_, kLastChunk.data(), kLastChunk.size());
+    } else {
+      framing_size_ = 0;
+      break;
+    }
+  }
+  if (consumed > 0) connection_->Consume(id_, consumed);
+  return written;
+}
+
+// --- The response.
+
+bool Http2Stream::Submit(size_t count, bool ends) {
+  nghttp2_data_provider provider{};
+  provider.source.ptr = this;
+  provider.read_callback = Http2Worker::ReadResponse;
+  if (nghttp2_submit_response(connection_->http2(), id_, connection_->shared().head(), count,
+                              ends ? nullptr : &provider) != 0) {
+    return false;
+  }
+  has_head_ = true;
+  connection_->WantFlush();
+  return true;
+}
+
+bool Http2Stream::SendInterim(const http::ResponseHead& head) {
+  Http2Worker& shared = connection_->shared();
+  const Digits status(static_cast<uint64_t>(head.status));
+  shared.BeginHead(status.view());
+  for (const http::Field& field : head.fields) {
+    if (http::IsPassedOn(field)) shared.AddField(field.name, field.value);
+  }
+  if (nghttp2_submit_headers(connection_->http2(), NGHTTP2_FLAG_NONE, id_, nullptr, shared.head(),
+                             shared.head_size(), nullptr) != 0) {
+    return false;
+  }
+  connection_->WantFlush();
+  return true;
+}
+
+bool Http2Stream::SendHead(const http::ResponseHead& head, const http::ResponseStyle& style,
+                           bool ends) {
+  Http2Worker& shared = connection_->shared();
+  const Digits status(static_cast<uint64_t>(head.status));
+  const Digits length(style.length);
+  shared.BeginHead(status.view());
+  bool needs_date = !style.date.empty();
+  for (const http::Field& field : head.fields) {
+    if (!http::IsPassedOn(field)) continue;
+    if (field.id == http::FieldId::kDate) needs_date = false;
+    shared.AddField(field.name, field.value);
+  }
+  if (needs_date) shared.AddField("date", style.date);
+  if (style.has_length) shared.AddField("content-length", length.view());
+  return Submit(shared.head_size(), ends);
+}
+
+bool Http2Stream::SendOwnHead(const http::OwnAnswer& answer) {
+  Http2Worker& shared = connection_->shared();
+  const Digits status(static_cast<uint64_t>(answer.status));
+  const Digits length(answer.body.size());
+  shared.BeginHead(status.view());
+  http::ForEachOwnField(
+      answer, [&](std::string_view name, std::string_view value) { shared.AddField(name, value); });
+  if (answer.status != 204) shared.AddField("content-length", length.view());
+  return Submit(shared.head_size(), !answer.has_body());
+}
+
+void Http2Stream::Resume() {
+  if (!is_deferred_) return;
+  is_deferred_ = false;
+  nghttp2_session_resume_data(connection_->http2(), id_);
+  connection_->WantFlush();
+}
+
+size_t Http2Stream::ResponseRoom() const {
+  const int32_t window = nghttp2_session_get_stream_remote_window_size(connection_->http2(), id_);
+  size_t limit = kHttp2LeastResponseBufferBytes;
+  if (window > 0 && connection_->response_bytes_ < kHttp2ConnectionResponseBytes)
+    limit = std::clamp(static_cast<size_t>(window), limit, kHttp2ResponseBufferBytes);
+  return limit - std::min(limit, out_.size());
+}
+
+ssize_t Http2Stream::SendBody(const iovec* pieces, size_t count) {
+  BufferPool& pool = connection_->worker().buffers();
+  size_t taken = 0;
+  size_t room = ResponseRoom();
+  for (size_t i = 0; i < count; ++i) {
+    const size_t part = std::min(room, pieces[i].iov_len);
+    out_.Append(pool, static_cast<const char*>(pieces[i].iov_base), part);
+    connection_->response_bytes_ += part;
+    taken += part;
+    room -= part;
+    if (part < pieces[i].iov_len) {
+      wants_room_ = true;
+      break;
+    }
+  }
+  if (taken == 0) return -EAGAIN;
+  Resume();
+  return static_cast<ssize_t>(taken);
+}
+
+void Http2Stream::Finish(bool is_whole) {
+  if (session_ == nullptr) return;  // the stream is gone already
+  session_ = nullptr;
+  place_.End();
+  wants_room_ = false;
+  last_progress_ = connection_->worker().loop().now();
+  connection_->ReleaseHead(*this);
+  if (const size_t unread = body_.size(); unread > 0) {
+    body_.Clear(connection_->worker().buffers());
+    connection_->Consume(id_, unread);
+  }
+  is_whole_ = is_whole;
+  is_cut_ = !is_whole && has_head_;  // what came of it is sent first
+  if (is_whole || is_cut_) {
+    Resume();
+  } else {
+    nghttp2_submit_rst_stream(connection_->http2(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_INTERNAL_ERROR);
+  }
+  connection_->WantFlush();
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,130 @@
+// The proxy's end of the stream with the controller: takes configs, says which is in force, reports
+// health, drains and counts. Without a controller the proxy goes on with what it has, from disk if
+// need be.
+//
+// Thread: everything on the control loop; gRPC's threads only post to it.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <unordered_set>
+
+#include "common/open_calls.h"
+#include "proxy/control/config_store.h"
+#include "proxy/control/coordinator.h"
+#include "proxy/core/lease.h"
+#include "proxy/io/event_loop.h"
+#include "proxy/telemetry/admin.h"
+#include "remuda/proxy/v1/proxy.grpc.pb.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+
+namespace remuda::proxy {
+
+class ConfigClient {
+ public:
+  struct Options {
+    std::string controller;
+    v1::Hello identity;    // proxy, address, zone, labels, version
+    std::string data_dir;  // empty: nothing is kept
+  };
+  // A whole config with thousands of targets.
+  static constexpr int kMaxReceiveBytes = 64 * 1024 * 1024;
+  static constexpr std::chrono::milliseconds kMinBackoff{100};
+  static constexpr std::chrono::milliseconds kMaxBackoff{5000};
+
+  // The controller has so long to hear that the proxy ends.
+  static constexpr std::chrono::milliseconds kFarewellPatience{1000};
+
+  using OnListeners = std::function<void(const std::vector<ListenerReport>&)>;
+
+  ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCounters& counters,
+               Options options, OnListeners on_listeners);
+  ~ConfigClient();
+
+  // Dials; if there is something on disk, when that is in force: the hello says what is held.
+  void Start();
+  // Ends the stream and waits until gRPC has let go of it.
+  void Stop();
+
+  // This process drains and accepts nothing any more: another one that asks for its name may have
+  // it at once.
+  void Leave() { is_leaving_ = true; }
+  // This process has drained and ends: says so to the controller (a Pong that answers no Ping),
+  // then calls `done`; within kFarewellPatience at most, and maybe at once. Once.
+  void SayFarewell(std::function<void()> done);
+
+  void OnHealth(const HealthChange& change);
+  void OnBusy(const std::vector<Busy>& busy);
+  void OnListenersChanged(const std::vector<ListenerReport>& listeners);
+
+ private:
+  class Stream;
+  friend class Stream;
+
+  bool StartFromDisk();
+  void Dial();
+  void OnMessage(const Stream* from, const v1::ConnectResponse& message);
+  void OnClosed(const Stream* from, const std::string& why);
+  void OnWelcome(const v1::Welcome& welcome);
+  void OnUpdate(const v1::ConfigUpdate& update);
+  void OnTicketKeys(const v1::TicketKeys& message);
+  void OnLease(const v1::LeaseRenewal& renewal);
+  void OnPing(const v1::Ping& ping);
+  void PublishLease();
+  void Refuse(const v1::ConfigUpdate& update, std::string resource, std::string reason);
+  void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
+  void Send(v1::ConnectRequest message);
+  void Flush();
+  void EndFarewell();
+  v1::ConnectRequest HelloMessage() const;
+  v1::ConnectRequest HealthMessage();
+  v1::ConnectRequest ListenersMessage() const;
+  v1::ConnectRequest StatsMessage() const;
+
+  EventLoop& loop_;
+  Coordinator& coordinator_;
+  ControlCounters& counters_;
+  const Options options_;
+  const OnListeners on_listeners_;
+  const std::string incarnation_;  // of this process, random
+  std::unique_ptr<ConfigStore> store_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ProxyService::Stub> stub_;
+  OpenCalls calls_;
+  std::shared_ptr<Stream> stream_;
+  uint64_t session_ = 0;  // number of the stream
+  bool is_welcome_ = false;
+  bool is_stopped_ = false;
+  bool is_leaving_ = false;
+  bool has_given_up_name_ = false;
+  std::function<void()> on_farewell_;  // null: it has not drained, or the controller knows
+  std::string cluster_id_;
+  int64_t epoch_ = 0;  // highest seen
+  Lease lease_;
+  SteadyTime hello_sent_{};
+  std::string refusal_;   // why we end the session ourselves; empty: we do not
+  std::string last_why_;  // there was no session; what was said of it
+  std::chrono::milliseconds backoff_{kMinBackoff};
+  std::mt19937_64 random_;
+  Timer dial_timer_;
+  Timer farewell_timer_;
+  Timer stats_timer_;
+  std::chrono::milliseconds stats_interval_{5000};
+
+  // What is to be said, bounded by what there is: answers in order, then the newest of everything
+  // else.
+  std::deque<v1::ConnectRequest> answers_;
+  bool is_health_full_ = false;
+  std::unordered_set<TargetState*> changed_health_;
+  bool is_busy_due_ = false;
+  bool are_listeners_due_ = false;
+  bool is_stats_due_ = false;
+};
+
+}  // namespace remuda::proxy

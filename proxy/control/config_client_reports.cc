@@ -1,0 +1,83 @@
+// ConfigClient, the part that makes what it reports of targets.
+#include <utility>
+
+#include "proxy/control/config_client.h"
+
+namespace remuda::proxy {
+
+v1::ConnectRequest ConfigClient::HealthMessage() {
+  v1::ConnectRequest message;
+  v1::HealthReport& report = *message.mutable_health();
+  report.set_full(is_health_full_);
+  const auto add = [&](const HealthChange& change) {
+    v1::TargetHealth& health = *report.add_targets();
+    health.set_target_group(change.target->group().id());
+    health.set_target(change.target->id());
+    switch (change.health) {
+      case Health::kInitial:
+        health.set_state(remuda::v1::TARGET_STATE_INITIAL);
+        break;
+      case Health::kHealthy:
+        health.set_state(remuda::v1::TARGET_STATE_HEALTHY);
+        break;
+      case Health::kUnhealthy:
+        health.set_state(remuda::v1::TARGET_STATE_UNHEALTHY);
+        break;
+    }
+    health.set_reason(change.reason);
+    health.set_description(change.description);
+    const auto ns =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(change.since.time_since_epoch())
+            .count();
+    health.mutable_since()->set_seconds(ns / 1000000000);
+    health.mutable_since()->set_nanos(static_cast<int32_t>(ns % 1000000000));
+  };
+  const auto& known = coordinator_.health();
+  if (is_health_full_) {
+    for (const auto& [target, change] : known) add(change);
+  } else {
+    for (TargetState* target : changed_health_) {
+      if (const auto it = known.find(target); it != known.end()) add(it->second);
+    }
+  }
+  is_health_full_ = false;
+  changed_health_.clear();
+  return message;
+}
+
+v1::ConnectRequest ConfigClient::StatsMessage() const {
+  v1::ConnectRequest message;
+  v1::StatsReport& stats = *message.mutable_stats();
+  int64_t requests = 0;
+  int64_t connections = 0;
+  for (const auto& worker : coordinator_.workers()) {
+    requests += static_cast<int64_t>(worker->metrics().requests.Get());
+    connections += worker->metrics().active_connections.Get();
+  }
+  stats.set_requests(requests);
+  stats.set_active_connections(connections);
+  for (const auto& [id, group] : coordinator_.newest()->groups) {
+    for (const Member& member : group->members) {
+      uint64_t sent = 0, errors = 0, failures = 0, us = 0;
+      for (const TargetSlot& slot : member.target->slots()) {
+        sent += slot.requests.Get();
+        errors += slot.server_errors.Get();
+        failures += slot.connection_errors.Get();
+        us += slot.response_time_us.Get();
+      }
+      if (sent == 0) continue;
+      v1::TargetStats& target = *stats.add_targets();
+      target.set_target_group(id);
+      target.set_target(member.target->id());
+      target.set_requests(static_cast<int64_t>(sent));
+      target.set_server_errors(static_cast<int64_t>(errors));
+      target.set_connection_errors(static_cast<int64_t>(failures));
+      target.mutable_response_time()->set_seconds(static_cast<int64_t>(us / 1000000));
+      target.mutable_response_time()->set_nanos(static_cast<int32_t>(us % 1000000 * 1000));
+      target.set_in_flight(static_cast<int64_t>(member.target->InFlight()));
+    }
+  }
+  return message;
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,422 @@
+#include "proxy/control/coordinator.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "proxy/io/socket.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+
+namespace remuda::proxy {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{100};
+constexpr std::chrono::seconds kBusyReportInterval{1};
+// The connections of a process that ends are closed by its host. Should that not come, what it has
+// not begun to answer is given up then; an answer may have been on its way.
+constexpr std::chrono::seconds kGoneGrace{2};
+
+void LogListenError(const ListenerReport& report) {
+  spdlog::error("cannot listen on {}:{} for loadBalancers/{}: {}; it is tried again",
+                report.address.empty() ? "*" : report.address, report.port, report.load_balancer,
+                report.error);
+}
+
+}  // namespace
+
+Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
+    : loop_(loop),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      tls_compiler_(std::thread::hardware_concurrency(), ticket_keys_),
+      prober_(
+          [this](const HealthChange& change) { loop_.Post([this, change] { OnProbed(change); }); }),
+      outliers_(loop_,
+                [this](const std::shared_ptr<TargetState>& target) {
+                  if (target->is_ejected()) ejections_.fetch_add(1, std::memory_order_relaxed);
+                  const auto it = probed_.find(target.get());
+                  if (it != probed_.end()) OnHealth(Judge(it->second));
+                }),
+      newest_(std::make_shared<const RoutingTable>()),
+      tick_([this] { OnTick(); }),
+      listen_retry_([this] { RetryListeners(); }) {
+  for (size_t i = 0; i < options_.workers; ++i) {
+    Worker::Events worker_events;
+    worker_events.on_drained_target = [this] { loop_.Post([this] { CheckBusy(); }); };
+    worker_events.on_passively_out = [this](TargetState* target) { prober_.CheckSoon(target); };
+    worker_events.on_failing = [this](TargetState* target) {
+      loop_.Post([this, target] {
+        const auto it = probed_.find(target);
+        if (it != probed_.end()) outliers_.OnFailing(it->second.target);
+      });
+    };
+    worker_events.on_place_free = [this](size_t other) {
+      Worker* const worker = workers_[other].get();
+      worker->loop().Post([worker] { worker->place_queues().Serve(); });
+    };
+    worker_events.on_stopped = [this] {
+      loop_.Post([this] {
+        if (++stopped_workers_ == workers_.size() && events_.on_stopped) events_.on_stopped();
+      });
+    };
+    workers_.push_back(
+        std::make_unique<Worker>(i, options_.settings, options_.log, std::move(worker_events)));
+  }
+  view_.table = newest_;
+  prober_.Start();
+  for (auto& worker : workers_) worker->Start();
+}
+
+Coordinator::~Coordinator() {
+  prober_.Stop();
+  for (auto& worker : workers_) worker->Join();
+}
+
+std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bool allow_port_zero,
+                                              std::function<void(Adopted)> done) {
+  const auto previous = newest_;
+  CompileResult result = CompileUpdate(*previous, update,
+                                       {.workers = options_.workers,
+                                        .zone = options_.zone,
+                                        .allow_port_zero = allow_port_zero,
+                                        .tls = &tls_compiler_});
+  if (auto* error = std::get_if<ConfigError>(&result)) return std::move(*error);
+  const auto table = std::get<std::shared_ptr<const RoutingTable>>(std::move(result));
+  newest_ = table;
+  // From here on a target that leaves is known to leave: a worker that ends the last request to it
+  // says so.
+  FollowLeaving(*previous, *table);
+  Publish(*table);
+  Opened opened(workers_.size());
+  std::vector<std::string> closed;
+  OpenListeners(*table, opened, closed);
+  prober_.Update(table);
+  outliers_.Take(table);
+
+  auto left = std::make_shared<size_t>(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker* worker = workers_[i].get();
+    worker->loop().Post([this, worker, table, changes = std::move(opened[i]), closed, left, done] {
+      worker->Adopt(table, changes, closed);
+      loop_.Post([this, table, left, done] {
+        if (--*left == 0) WhenAdopted(table, done);
+      });
+    });
+  }
+  return std::nullopt;
+}
+
+// A socket for each worker; the report says if that failed.
+ListenerReport Coordinator::OpenListener(const ListenerSpec& spec, Opened& opened) const {
+  const std::string& address =
+      spec.address.empty() ? options_.default_listen_address : spec.address;
+  ListenerReport report{spec.load_balancer->id, address, spec.port, spec.port, ""};
+  if (is_draining_) {
+    report.error = "the proxy is draining";
+    return report;
+  }
+  std::vector<int> fds;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    // The first socket of port 0 gets a port from the system, the others share it.
+    const int fd = OpenListeningSocket(address, report.actual_port, kListenBacklog);
+    if (fd < 0) {
+      report.error = std::strerror(-fd);
+      for (const int earlier : fds) close(earlier);
+      return report;
+    }
+    fds.push_back(fd);
+    report.actual_port = LocalPort(fd);
+  }
+  for (size_t i = 0; i < fds.size(); ++i)
+    opened[i].push_back({spec.Key(), fds[i], report.actual_port});
+  spdlog::info("listening on {}:{} for loadBalancers/{}", address.empty() ? "*" : address,
+               report.actual_port, report.load_balancer);
+  return report;
+}
+
+void Coordinator::OpenListeners(const RoutingTable& table, Opened& opened,
+                                std::vector<std::string>& closed) {
+  std::map<std::string, ListenerReport> wanted;
+  for (const auto& [id, balancer] : table.load_balancers) {
+    for (const ListenerSpec& spec : balancer->listeners) {
+      const std::string key = spec.Key();
+      const auto it = listeners_.find(key);
+      if (it != listeners_.end() && it->second.error.empty()) {
+        wanted[key] = it->second;
+        wanted[key].load_balancer = id;
+        continue;
+      }
+      wanted[key] = OpenListener(spec, opened);
+      if (!wanted[key].error.empty()) LogListenError(wanted[key]);
+    }
+  }
+  for (const auto& [key, report] : listeners_) {
+    if (wanted.count(key) == 0 && report.error.empty()) {
+      closed.push_back(key);
+      spdlog::info("no longer listening on port {}", report.actual_port);
+    }
+  }
+  listeners_ = std::move(wanted);
+  listen_backoff_ = kFirstListenRetry;
+  ArmListenRetry();
+}
+
+void Coordinator::ArmListenRetry() {
+  listen_retry_.Cancel();
+  const bool is_any_closed = std::any_of(listeners_.begin(), listeners_.end(),
+                                         [](const auto& l) { return !l.second.error.empty(); });
+  if (!is_any_closed || is_draining_) return;
+  listen_retry_.Arm(loop_, std::chrono::steady_clock::now() + listen_backoff_);
+  listen_backoff_ = std::min(listen_backoff_ * 2, kLongestListenRetry);
+}
+
+// What kept a port may be gone: whoever had it has ended, an address has come.
+void Coordinator::RetryListeners() {
+  Opened opened(workers_.size());
+  bool is_changed = false;
+  for (const auto& [id, balancer] : newest_->load_balancers) {
+    for (const ListenerSpec& spec : balancer->listeners) {
+      const auto it = listeners_.find(spec.Key());
+      if (it == listeners_.end() || it->second.error.empty()) continue;
+      ListenerReport report = OpenListener(spec, opened);
+      if (report.error == it->second.error) continue;
+      if (!report.error.empty()) LogListenError(report);
+      it->second = std::move(report);
+      is_changed = true;
+    }
+  }
+  ArmListenRetry();
+  if (!is_changed) return;
+  // The task comes behind those of all tables so far: the newest is adopted by then.
+  auto left = std::make_shared<size_t>(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker* worker = workers_[i].get();
+    worker->loop().Post([this, worker, changes = std::move(opened[i]), left] {
+      worker->Listen(changes);
+      loop_.Post([this, left] {
+        if (--*left > 0) return;
+        {
+          std::lock_guard lock(view_mutex_);
+          view_.listeners = Listeners();
+        }
+        if (events_.on_listeners) events_.on_listeners(Listeners());
+      });
+    });
+  }
+}
+
+std::vector<ListenerReport> Coordinator::Listeners() const {
+  std::vector<ListenerReport> reports;
+  for (const auto& [key, report] : listeners_) reports.push_back(report);
+  return reports;
+}
+
+void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable& table) {
+  for (const auto& [target, admin] : table.admin_changes) {
+    if (admin == AdminState::kActive) {
+      leaving_.erase(target.get());
+      continue;
+    }
+    Leaving& leaving = leaving_[target.get()];
+    leaving.target = target;
+    leaving.is_settled = false;
+    // One that is removed is as gone as it was.
+    if (admin == AdminState::kDraining) {
+      leaving.gone_at = SteadyTime();
+    } else if (admin == AdminState::kGone && leaving.gone_at == SteadyTime()) {
+      leaving.gone_at = std::chrono::steady_clock::now();
+      leaving.is_given_up = false;
+    }
+    // The delay runs from when it first was told to drain, or was removed without that; a dead
+    // process' requests fail by themselves.
+    if (leaving.has_deadline || admin == AdminState::kGone) continue;
+    std::chrono::milliseconds delay{300000};
+    for (const RoutingTable* source : {&previous, &table}) {
+      const auto it = source->groups.find(target->group().id());
+      if (it != source->groups.end()) delay = it->second->deregistration_delay;
+    }
+    leaving.has_deadline = true;
+    leaving.deadline = std::chrono::steady_clock::now() + delay;
+  }
+  if (!leaving_.empty() && !tick_.is_armed())
+    tick_.Arm(loop_, std::chrono::steady_clock::now() + kTick);
+}
+
+void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
+                              const std::function<void(Adopted)>& done) {
+  adopted_ = table->revision;
+  // Every worker has adopted this table, and with it all before it: what was leaving then gets no
+  // new request now.
+  for (const auto& [target, admin] : table->admin_changes) {
+    // Not by a table that a newer one has overruled already.
+    if (const auto it = leaving_.find(target.get());
+        it != leaving_.end() && target->admin() == admin) {
+      it->second.is_settled = true;
+    }
+    if (admin == AdminState::kGone || admin == AdminState::kDraining) {
+      spdlog::info("targetGroups/{}/targets/{}: out of rotation, {}", target->group().id(),
+                   target->id(), admin == AdminState::kGone ? "its process is gone" : "draining");
+    }
+  }
+  Adopted adopted{table, CountBusy(), {}};
+  // What this answer says is what the controller knows from now on: a change against it must be
+  // told.
+  reported_busy_.clear();
+  for (const Busy& entry : adopted.busy) reported_busy_.emplace(entry.group, entry.target);
+  adopted.listeners = Listeners();
+  {
+    std::lock_guard lock(view_mutex_);
+    view_.table = table;
+    view_.listeners = adopted.listeners;
+    view_.adopted_at = std::chrono::steady_clock::now();
+  }
+  for (const auto& [target, admin] : table->admin_changes) {
+    if (admin != AdminState::kRemoved) continue;
+    probed_.erase(target.get());
+    outliers_.Forget(target.get());
+    health_.erase(target.get());
+    std::lock_guard lock(view_mutex_);
+    view_health_.erase(target.get());
+  }
+  if (done) done(std::move(adopted));
+}
+
+std::vector<Busy> Coordinator::CountBusy() const {
+  std::vector<Busy> busy;
+  for (const auto& [target, leaving] : leaving_) {
+    const uint64_t in_flight = target->InFlight();
+    if (in_flight > 0) busy.push_back({target->group().id(), target->id(), in_flight});
+  }
+  return busy;
+}
+
+void Coordinator::CheckBusy() {
+  const std::vector<Busy> busy = CountBusy();
+  std::set<std::pair<std::string, std::string>> names;
+  for (const Busy& entry : busy) names.emplace(entry.group, entry.target);
+  const bool is_changed = names != reported_busy_;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const bool is_due = !busy.empty() && now - last_busy_report_ >= kBusyReportInterval;
+  if (is_changed || is_due) {
+    reported_busy_ = std::move(names);
+    last_busy_report_ = now;
+    if (events_.on_busy) events_.on_busy(busy);
+  }
+}
+
+void Coordinator::ToEachWorker(Targets targets, void (Worker::*call)(const Targets&)) {
+  if (targets.empty()) return;
+  const auto shared = std::make_shared<const Targets>(std::move(targets));
+  for (auto& worker : workers_) {
+    Worker* const w = worker.get();
+    w->loop().Post([w, shared, call] { (w->*call)(*shared); });
+  }
+}
+
+void Coordinator::OnTick() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  Targets over, given_up;
+  for (auto it = leaving_.begin(); it != leaving_.end();) {
+    Leaving& leaving = it->second;
+    const bool is_idle = leaving.target->InFlight() == 0;
+    if (leaving.is_settled && is_idle && leaving.target->admin() == AdminState::kRemoved) {
+      it = leaving_.erase(it);
+      continue;
+    }
+    if (leaving.is_settled && !is_idle && leaving.has_deadline && !leaving.is_closed &&
+        now >= leaving.deadline) {
+      leaving.is_closed = true;
+      spdlog::warn(
+          "targetGroups/{}/targets/{}: deregistration delay is over, {} requests are ended",
+          leaving.target->group().id(), leaving.target->id(), leaving.target->InFlight());
+      over.push_back(leaving.target);
+    }
+    if (leaving.is_settled && !is_idle && leaving.gone_at != SteadyTime() && !leaving.is_given_up &&
+        now >= leaving.gone_at + kGoneGrace) {
+      leaving.is_given_up = true;
+      given_up.push_back(leaving.target);
+    }
+    ++it;
+  }
+  ToEachWorker(std::move(over), &Worker::CloseExchangesWith);
+  ToEachWorker(std::move(given_up), &Worker::EndUnanswered);
+  CheckBusy();
+  if (!leaving_.empty()) tick_.Arm(loop_, now + kTick);
+}
+
+void Coordinator::OnProbed(const HealthChange& change) {
+  if (change.target->admin() == AdminState::kRemoved) return;
+  HealthChange& before = probed_[change.target.get()];
+  const bool has_fallen =
+      change.health == Health::kUnhealthy && before.health != Health::kUnhealthy;
+  before = change;
+  if (has_fallen) {
+    // Many fall together when a host does: one look at the connections for all.
+    if (fallen_.empty()) {
+      loop_.Post([this] { ToEachWorker(std::exchange(fallen_, {}), &Worker::TargetsFell); });
+    }
+    fallen_.push_back(change.target);
+  }
+  OnHealth(Judge(change));
+}
+
+// What the prober says, unless the target's own requests say otherwise.
+HealthChange Coordinator::Judge(HealthChange change) {
+  if (change.health != Health::kHealthy || !change.target->is_ejected()) return change;
+  change.health = Health::kUnhealthy;
+  change.reason = kEjectedReason;
+  change.description = "requests to it failed one after the other; it is out for a while";
+  change.since = std::chrono::system_clock::now();
+  return change;
+}
+
+void Coordinator::OnHealth(const HealthChange& change) {
+  if (change.target->admin() == AdminState::kRemoved) return;
+  HealthChange& before = health_[change.target.get()];
+  // Not each detail of a target that goes on failing, or of a shortage of ours.
+  const bool is_news = before.health != change.health || before.reason != change.reason;
+  before = change;
+  {
+    std::lock_guard lock(view_mutex_);
+    view_health_[change.target.get()] = change;
+  }
+  if (change.health != Health::kInitial && is_news) {
+    spdlog::info("targetGroups/{}/targets/{}: {} {} {}", change.target->group().id(),
+                 change.target->id(), change.health == Health::kHealthy ? "healthy" : "unhealthy",
+                 change.reason, change.description);
+  }
+  if (events_.on_health) events_.on_health(change);
+}
+
+void Coordinator::AnnounceDrain() {
+  std::lock_guard lock(view_mutex_);
+  view_.is_draining = true;
+}
+
+void Coordinator::Drain() {
+  AnnounceDrain();
+  is_draining_ = true;
+  listen_retry_.Cancel();
+  for (auto& worker : workers_) {
+    Worker* const w = worker.get();
+    w->loop().Post([w] { w->Drain(); });
+  }
+}
+
+Coordinator::View Coordinator::Snapshot() const {
+  std::lock_guard lock(view_mutex_);
+  return view_;
+}
+
+Coordinator::View Coordinator::SnapshotWithHealth() const {
+  std::lock_guard lock(view_mutex_);
+  View view = view_;
+  view.health.reserve(view_health_.size());
+  for (const auto& [target, change] : view_health_) view.health.push_back(change);
+  return view;
+}
+
+}  // namespace remuda::proxy

@@ -1,0 +1,20 @@
+// The proxy's admin pages: /metrics /healthz /readyz /config /targets /listeners
+// /bad-messages. Reads counters
+// and snapshots; changes nothing. Handlers run on the admin server's thread.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "common/admin_http.h"
+#include "proxy/control/coordinator.h"
+#include "proxy/telemetry/metrics_page.h"
+
+namespace remuda::proxy {
+
+std::string RenderListeners(const Coordinator& coordinator);
+
+void AddAdminPages(AdminHttp& server, const AdminSources& sources);
+
+}  // namespace remuda::proxy

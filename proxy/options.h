@@ -7,7 +7,7 @@
 #include <string>
 
 #include "proxy/core/access_line.h"
-#include "proxy/settings.h"
+#include "proxy/io/settings.h"
 
 namespace remuda::proxy {
 

@@ -14,12 +14,12 @@ namespace remuda::proxy {
 struct BalancerSlot;
 class ConnectionList;
 class TargetState;
-class Worker;
+class ClientWorker;
 struct Listener;
 
 class Connection : public IoHandler {
  public:
-  explicit Connection(Worker& worker) : worker_(worker) {}
+  explicit Connection(ClientWorker& worker) : worker_(worker) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   virtual ~Connection() = default;
@@ -56,13 +56,13 @@ class Connection : public IoHandler {
   BalancerSlot& traffic() const;
 
  protected:
-  Worker& worker_;
+  ClientWorker& worker_;
   std::shared_ptr<Listener> listener_;
   PeerAddress peer_;
 
  private:
   friend class ConnectionList;
-  friend class Worker;
+  friend class ClientWorker;
   Connection* previous_ = nullptr;  // in the worker's list
   Connection* next_ = nullptr;
   ConnectionList* list_ = nullptr;  // another that it is in, and its place there

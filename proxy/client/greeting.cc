@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "proxy/worker.h"
+#include "proxy/client/client_worker.h"
 
 namespace remuda::proxy {
 
@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kClosingGrace{1000};
 
 }  // namespace
 
-Greeting::Greeting(Worker& worker) : Handshaking(worker), timer_([this] { OnTimer(); }) {}
+Greeting::Greeting(ClientWorker& worker) : Handshaking(worker), timer_([this] { OnTimer(); }) {}
 
 bool Greeting::IsNeeded(const Listener& listener, const PeerAddress& peer) {
   if (listener.spec == nullptr) return false;

@@ -16,7 +16,7 @@ class TlsStream;
 
 class Greeting final : public Handshaking {
  public:
-  explicit Greeting(Worker& worker);
+  explicit Greeting(ClientWorker& worker);
 
   // Whether connections to `listener` begin with one; if not they are served at once.
   static bool IsNeeded(const Listener& listener, const PeerAddress& peer);

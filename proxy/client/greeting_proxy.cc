@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/greeting.h"
 #include "proxy/core/condition.h"
 #include "proxy/http/proxy_protocol.h"
 #include "proxy/io/socket.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 

@@ -3,11 +3,11 @@
 
 #include <string_view>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/greeting.h"
 #include "proxy/tls/client_fields.h"
 #include "proxy/tls/server_context.h"
 #include "proxy/tls/tls_stream.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 namespace {

@@ -6,10 +6,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_stream.h"
 #include "proxy/client/http2_worker.h"
-#include "proxy/worker.h"
+#include "proxy/exchange/session.h"
 
 namespace remuda::proxy {
 namespace {
@@ -24,7 +25,7 @@ constexpr uint32_t kNoStreamRefused = 0x7fffffff;
 
 }  // namespace
 
-Http2Connection::Http2Connection(Worker& worker)
+Http2Connection::Http2Connection(ClientWorker& worker)
     : Connection(worker),
       shared_(worker.http2()),
       stream_window_(kHttp2StreamWindowBytes),

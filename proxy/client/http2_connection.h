@@ -49,7 +49,7 @@ class ClosedStreams {
 
 class Http2Connection final : public Connection, public TurnEndHandler {
  public:
-  explicit Http2Connection(Worker& worker);
+  explicit Http2Connection(ClientWorker& worker);
   ~Http2Connection() override;
 
   // Serves a connection on which HTTP/2 was agreed. `watched_by`: who gets its events so far, and
@@ -65,7 +65,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   void Abort() override;
 
   // For its streams.
-  Worker& worker() { return worker_; }
+  ClientWorker& worker() { return worker_; }
   Http2Worker& shared() { return shared_; }
   nghttp2_session* http2() { return http2_; }
   const Transport& transport() const { return transport_; }

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/http2_connection.h"
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_stream.h"
 #include "proxy/client/http2_worker.h"
-#include "proxy/worker.h"
+#include "proxy/exchange/session.h"
 
 namespace remuda::proxy {
 namespace {

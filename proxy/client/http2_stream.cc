@@ -5,10 +5,11 @@
 #include <charconv>
 #include <cstring>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/http2_connection.h"
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_worker.h"
-#include "proxy/worker.h"
+#include "proxy/exchange/session.h"
 
 namespace remuda::proxy {
 namespace {

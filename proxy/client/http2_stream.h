@@ -9,9 +9,9 @@
 
 #include <cstdint>
 
-#include "proxy/client/address_limit.h"
 #include "proxy/client/client_stream.h"
 #include "proxy/http/http2_fields.h"
+#include "proxy/io/address_limit.h"
 #include "proxy/io/block_queue.h"
 #include "proxy/io/event_loop.h"
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/mix.h"
 #include "proxy/core/retry.h"
@@ -10,13 +11,12 @@
 #include "proxy/target/target_greeting.h"
 #include "proxy/telemetry/access_log.h"
 #include "proxy/tls/connection_info.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 
 using http::Reason;
 
-TcpSession::TcpSession(Worker& worker)
+TcpSession::TcpSession(ClientWorker& worker)
     : Connection(worker), connect_timer_([this] { OnConnectTimeout(); }), tunnel_(worker, *this) {}
 
 TcpSession::~TcpSession() = default;

@@ -23,7 +23,7 @@ struct AdoptedTable;
 
 class TcpSession final : public Connection, public UpstreamUser, public TunnelOwner {
  public:
-  explicit TcpSession(Worker& worker);
+  explicit TcpSession(ClientWorker& worker);
   ~TcpSession() override;
 
   // See Session::Open. May close the connection at once.

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "proxy/worker.h"
+#include "proxy/exchange/worker_context.h"
 
 namespace remuda::proxy {
 namespace {
@@ -31,7 +31,7 @@ http::Reason ReasonOf(TunnelEnd how) {
   return http::Reason::kNone;
 }
 
-Tunnel::Tunnel(Worker& worker, TunnelOwner& owner)
+Tunnel::Tunnel(WorkerContext& worker, TunnelOwner& owner)
     : worker_(worker), owner_(owner), idle_timer_([this] { Finish(TunnelEnd::kIdle); }) {
   ways_[kToTarget].from = ways_[kToClient].to = kClient;
   ways_[kToClient].from = ways_[kToTarget].to = kTarget;

@@ -26,7 +26,7 @@
 
 namespace remuda::proxy {
 
-class Worker;
+class WorkerContext;
 
 enum class TunnelEnd : uint8_t {
   kDone,          // both sides ended
@@ -49,7 +49,7 @@ class TunnelOwner {
 
 class Tunnel final : public IoHandler, public UpstreamUser {
  public:
-  Tunnel(Worker& worker, TunnelOwner& owner);
+  Tunnel(WorkerContext& worker, TunnelOwner& owner);
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
   ~Tunnel();
@@ -130,7 +130,7 @@ class Tunnel final : public IoHandler, public UpstreamUser {
   bool EndWay(Way& way);
   Step Break(Way& way, Side side);
 
-  Worker& worker_;
+  WorkerContext& worker_;
   TunnelOwner& owner_;
   std::array<End, 2> ends_;
   std::array<Way, 2> ways_;

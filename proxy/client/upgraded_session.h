@@ -11,7 +11,7 @@
 namespace remuda::proxy {
 
 struct UpgradedSession {
-  UpgradedSession(Worker& worker, TunnelOwner& owner)
+  UpgradedSession(ClientWorker& worker, TunnelOwner& owner)
       : tunnel(worker, owner), goodbye([this] {
           // It may have been taken back.
           const TargetState* const target = record.in_flight.target();

@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "proxy/worker.h"
+#include "proxy/exchange/worker_context.h"
 
 namespace remuda::proxy {
 
-void InFlight::Begin(Worker& worker, GroupState& group, const Picked& picked) {
+void InFlight::Begin(WorkerContext& worker, GroupState& group, const Picked& picked) {
   AdoptedTable* const before = std::exchange(table_, worker.Pin());
   if (before != nullptr) worker.Unpin(before);
   target_ = last_target_ = picked.target;
@@ -15,7 +15,7 @@ void InFlight::Begin(Worker& worker, GroupState& group, const Picked& picked) {
   group.slot(worker.index()).requests.Add(1);
 }
 
-void InFlight::End(Worker& worker) {
+void InFlight::End(WorkerContext& worker) {
   if (target_ == nullptr) return;
   TargetState& target = *std::exchange(target_, nullptr);
   target.End(worker.index());
@@ -23,7 +23,7 @@ void InFlight::End(Worker& worker) {
   worker.TargetReleased(target);
 }
 
-void InFlight::Unpin(Worker& worker) {
+void InFlight::Unpin(WorkerContext& worker) {
   last_target_ = nullptr;
   if (AdoptedTable* const table = std::exchange(table_, nullptr)) worker.Unpin(table);
 }

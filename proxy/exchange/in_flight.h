@@ -11,7 +11,7 @@
 namespace remuda::proxy {
 
 struct AdoptedTable;
-class Worker;
+class WorkerContext;
 
 class InFlight {
  public:
@@ -21,12 +21,12 @@ class InFlight {
   TargetState* last_target() const { return last_target_; }
 
   // At once after the pick, which found a target in `group`. Nothing may be in flight.
-  void Begin(Worker& worker, GroupState& group, const Picked& picked);
+  void Begin(WorkerContext& worker, GroupState& group, const Picked& picked);
   // Lets go of the target, if there is one: its place goes to the next, and if it leaves and this
   // was the last, the control loop is told.
-  void End(Worker& worker);
+  void End(WorkerContext& worker);
   // Lets go of the table. Nothing may be in flight.
-  void Unpin(Worker& worker);
+  void Unpin(WorkerContext& worker);
 
  private:
   TargetState* target_ = nullptr;

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/upgraded_session.h"
 #include "proxy/http/chars.h"
 #include "proxy/http/target.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 namespace {
@@ -78,7 +78,7 @@ void Exchange::Reset() {
   rewritten = {};
 }
 
-Session::Session(Worker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
+Session::Session(ClientWorker& worker) : Connection(worker), timer_([this] { OnTimer(); }) {}
 
 Session::~Session() {
   if (phase_ != Phase::kClosed) Abort();

@@ -148,7 +148,7 @@ struct Exchange : ExchangeRecord {
 
 class Session final : public Connection, public UpstreamUser, public TunnelOwner {
  public:
-  explicit Session(Worker& worker);
+  explicit Session(ClientWorker& worker);
   ~Session() override;
 
   // Serves a client's connection. `watched_by`: the loop watches it already, for that handler, and

@@ -1,11 +1,11 @@
 // What balancing asks of a request: the key of its hash, and patience.
 #include <algorithm>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/core/mix.h"
 #include "proxy/exchange/session.h"
 #include "proxy/http/chars.h"
 #include "proxy/http/cookie.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 namespace {

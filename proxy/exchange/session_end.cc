@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/upgraded_session.h"
 #include "proxy/exchange/session.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 namespace {

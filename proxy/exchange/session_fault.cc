@@ -1,7 +1,7 @@
 // Messages that are refused for what they are: what is remembered and said of them.
+#include "proxy/client/client_worker.h"
 #include "proxy/exchange/session.h"
 #include "proxy/telemetry/bad_messages.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 

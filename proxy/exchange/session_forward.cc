@@ -3,11 +3,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/core/retry.h"
 #include "proxy/exchange/session.h"
 #include "proxy/target/target_greeting.h"
 #include "proxy/tls/connection_info.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 

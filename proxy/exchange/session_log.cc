@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/exchange/session.h"
 #include "proxy/telemetry/access_log.h"
 #include "proxy/tls/connection_info.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 namespace {

@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/exchange/session.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 

@@ -1,9 +1,9 @@
 // What the rule that a request meets says is done with it.
+#include "proxy/client/client_worker.h"
 #include "proxy/core/match.h"
 #include "proxy/core/redirect.h"
 #include "proxy/core/rewrite.h"
 #include "proxy/exchange/session.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 

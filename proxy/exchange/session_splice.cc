@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/exchange/session.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/core/forward.h"
 #include "proxy/exchange/session.h"
 #include "proxy/http/cookie.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 namespace {
@@ -16,7 +16,9 @@ constexpr std::string_view kGroupCookie = "REMUDATG";
 // Cookies of one name that are tried: a client may hold them for several paths or domains.
 constexpr int kMaxOpened = 4;
 
-int64_t NowSeconds(const Worker& worker, SteadyTime now) { return worker.WallUs(now) / 1000000; }
+int64_t NowSeconds(const WorkerContext& worker, SteadyTime now) {
+  return worker.WallUs(now) / 1000000;
+}
 
 }  // namespace
 

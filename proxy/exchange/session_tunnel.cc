@@ -3,11 +3,11 @@
 #include <string>
 #include <utility>
 
+#include "proxy/client/client_worker.h"
 #include "proxy/client/upgraded_session.h"
 #include "proxy/exchange/session.h"
 #include "proxy/http/chars.h"
 #include "proxy/http/target.h"
-#include "proxy/worker.h"
 
 namespace remuda::proxy {
 

@@ -14,8 +14,8 @@
 #include <memory>
 #include <utility>
 
-#include "proxy/client/address_limit.h"
 #include "proxy/core/traffic.h"
+#include "proxy/io/address_limit.h"
 #include "proxy/io/buffer_pool.h"
 
 namespace remuda::proxy {

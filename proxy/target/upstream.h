@@ -16,8 +16,8 @@
 
 #include "proxy/core/target_state.h"
 #include "proxy/io/event_loop.h"
+#include "proxy/io/settings.h"
 #include "proxy/io/transport.h"
-#include "proxy/settings.h"
 
 namespace remuda::proxy {
 

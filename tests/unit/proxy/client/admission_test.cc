@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "proxy/client/address_limit.h"
+#include "proxy/io/address_limit.h"
 
 namespace remuda::proxy {
 namespace {

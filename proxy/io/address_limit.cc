@@ -1,4 +1,4 @@
-#include "proxy/client/address_limit.h"
+#include "proxy/io/address_limit.h"
 
 #include <algorithm>
 #include <utility>

@@ -13,13 +13,13 @@
 
 #include "common/memory.h"
 #include "common/random_bytes.h"
+#include "proxy/admin/admin.h"
 #include "proxy/client/crowd_watch.h"
 #include "proxy/control/config_client.h"
 #include "proxy/control/config_file.h"
 #include "proxy/control/config_place.h"
 #include "proxy/control/coordinator.h"
 #include "proxy/telemetry/access_log.h"
-#include "proxy/telemetry/admin.h"
 
 namespace remuda::proxy {
 namespace {

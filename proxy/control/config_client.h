@@ -17,10 +17,10 @@
 
 #include "common/open_calls.h"
 #include "proxy/control/config_store.h"
+#include "proxy/control/control_counters.h"
 #include "proxy/control/coordinator.h"
 #include "proxy/core/lease.h"
 #include "proxy/io/event_loop.h"
-#include "proxy/telemetry/admin.h"
 #include "remuda/proxy/v1/proxy.grpc.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 

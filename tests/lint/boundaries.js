@@ -21,6 +21,10 @@ const core = (...rooms) => ({ own: [...rooms.map((room) => `controller/core/${ro
 const shell = (...rooms) => ({ own: [...rooms.map((room) => `controller/${room}/`), 'controller/limits.h', 'controller/core/',
   'common/', ...messages], services: true });
 
+// Those of the proxy. Exchange and client know each other as long as a session is both.
+const room = (...rooms) => ({ own: [...rooms.map((name) => `proxy/${name}`), 'proxy/core/', 'proxy/http/', 'common/', ...messages],
+  services: true });
+
 const rules = {
   'common': { own: ['common/', ...messages], services: true },
   'controller/core': core(''),
@@ -41,6 +45,14 @@ const rules = {
   'agent': { own: ['agent/', 'common/', ...messages], services: true },
   'proxy/core': { own: ['proxy/core/', 'proxy/http/', 'common/', ...messages], never: [...io, ...threads], pure: true },
   'proxy/http': { own: ['proxy/http/', 'common/'], never: [...io, ...threads, 'google/protobuf/', 'remuda/'], pure: true },
+  'proxy/io': room('io/'),
+  'proxy/tls': room('tls/', 'io/'),
+  'proxy/telemetry': room('telemetry/', 'tls/'),
+  'proxy/target': room('target/', 'io/', 'tls/'),
+  'proxy/exchange': room('exchange/', 'client/', 'target/', 'telemetry/', 'io/', 'tls/'),
+  'proxy/client': room('client/', 'exchange/', 'target/', 'telemetry/', 'io/', 'tls/'),
+  'proxy/control': room('control/', 'worker.h', 'target/', 'telemetry/', 'io/', 'tls/'),
+  'proxy/admin': room('admin/', 'control/', 'telemetry/'),
   'proxy': { own: ['proxy/', 'common/', ...messages], services: true },
   'cli': { own: ['cli/', 'common/', ...messages], services: true },
 };

@@ -1,26 +1,14 @@
 // /metrics: every counter of the proxy in Prometheus' text form (names and labels: docs/proxy.md).
 #pragma once
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 
+#include "proxy/control/control_counters.h"
 #include "proxy/control/coordinator.h"
 #include "proxy/telemetry/access_log.h"
 
 namespace remuda::proxy {
-
-// Counters of the session with the controller; constant zeros when there is none.
-struct ControlCounters {
-  std::atomic<uint64_t> nacks{0};
-  std::atomic<uint64_t> reloads{0};  // of the config file, by SIGHUP
-  std::atomic<uint64_t> failed_reloads{0};
-  std::atomic<uint64_t> sessions{0};
-  std::atomic<bool> is_connected{false};
-  // Of the clock of leases (core/lease.h); 0: there is no controller to have one from.
-  std::atomic<SteadyTime::rep> lease_end{0};
-};
 
 struct AdminSources {
   const Coordinator* coordinator = nullptr;

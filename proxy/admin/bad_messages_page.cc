@@ -1,4 +1,4 @@
-#include "proxy/telemetry/bad_messages_page.h"
+#include "proxy/admin/bad_messages_page.h"
 
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-#include "proxy/telemetry/metrics_page.h"
+#include "proxy/admin/metrics_page.h"
 
 #include <spdlog/fmt/fmt.h>
 

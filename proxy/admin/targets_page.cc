@@ -1,4 +1,4 @@
-#include "proxy/telemetry/targets_page.h"
+#include "proxy/admin/targets_page.h"
 
 #include <spdlog/fmt/fmt.h>
 

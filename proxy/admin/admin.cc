@@ -1,4 +1,4 @@
-#include "proxy/telemetry/admin.h"
+#include "proxy/admin/admin.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -6,8 +6,8 @@
 
 #include "common/logging.h"
 #include "common/message_yaml.h"
-#include "proxy/telemetry/bad_messages_page.h"
-#include "proxy/telemetry/targets_page.h"
+#include "proxy/admin/bad_messages_page.h"
+#include "proxy/admin/targets_page.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {

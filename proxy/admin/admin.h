@@ -8,8 +8,8 @@
 #include <string>
 
 #include "common/admin_http.h"
+#include "proxy/admin/metrics_page.h"
 #include "proxy/control/coordinator.h"
-#include "proxy/telemetry/metrics_page.h"
 
 namespace remuda::proxy {
 

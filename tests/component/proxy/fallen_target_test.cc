@@ -101,11 +101,13 @@ TEST(FallenTargetTest, ConnectsToAGoneOneEndAtOnce) {
 // is gone too), nobody waits for the idle timeout.
 TEST(FallenTargetTest, WhatAGoneOneHasNotBegunToAnswerIsGivenUp) {
   FakeController controller(1);
-  ScriptedTarget hangs([](const std::string& head, RawSocket& connection) {
-    if (head.rfind("GET /begun", 0) == 0)
+  std::atomic<bool> may_go_on{false};
+  ScriptedTarget hangs([&](const std::string& head, RawSocket& connection) {
+    if (head.rfind("GET /begun", 0) == 0) {
       connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npart");
-    if (head.rfind("GET /begun", 0) == 0 && connection.ReadToEnd() == "go on")
+      WaitUntil([&] { return may_go_on.load(); });
       return connection.Send("rest");
+    }
     connection.ReadToEnd();
     return false;
   });
@@ -127,9 +129,12 @@ TEST(FallenTargetTest, WhatAGoneOneHasNotBegunToAnswerIsGivenUp) {
   controller.Send(update);
   EXPECT_EQ(BodyOf(get.ReadMessage()), "other");  // may be asked twice
   EXPECT_EQ(StatusOf(post.ReadMessage()), 502);   // may not
-  // Not the one of which a part came: that may not be all that was sent. The others are over a
-  // moment after their clients have all.
+  // The others are over a moment after their clients have all. Not the one of which a part came:
+  // that may not be all that was sent.
   EXPECT_TRUE(WaitUntil([&] { return proxy.Metric("target_in_flight_count") == 1; }));
+  may_go_on = true;
+  EXPECT_EQ(begun.ReadUntil("rest"), "rest");
+  EXPECT_TRUE(WaitUntil([&] { return proxy.Metric("target_in_flight_count") == 0; }));
 }
 
 // Removed before its time is over: it is as gone as it was.

@@ -7,7 +7,7 @@
 #include "common/status.h"
 #include "controller/api/response_stream.h"
 #include "controller/core/door/read.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/model/deployment_row.h"
 
 namespace remuda::watches {
 namespace {

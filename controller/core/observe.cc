@@ -3,7 +3,7 @@
 
 #include "controller/core/reconcile.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
 
 namespace remuda::core {
 namespace {

@@ -7,12 +7,16 @@
 #include <vector>
 
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/clock_step.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/host_record.h"
-#include "controller/core/reconcile/members.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/limits.h"
+#include "controller/core/reconcile/pass.h"
 #include "controller/core/reconcile/replacement.h"
+#include "controller/core/reconcile/sides.h"
 #include "controller/core/scaling/scaling.h"
 #include "controller/core/scaling/termination.h"
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "controller/core/reconcile.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
 #include "controller/limits.h"
 #include "google/rpc/error_details.pb.h"
 

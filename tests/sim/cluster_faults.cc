@@ -2,7 +2,8 @@
 #include <algorithm>
 
 #include "controller/core/door/execute.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/launch_ref.h"
 #include "tests/sim/cluster.h"
 
 namespace remuda::sim {

@@ -6,7 +6,10 @@
 
 #include "controller/core/deployment/deployment.h"
 #include "controller/core/deployment/deployment_gates.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
+#include "controller/core/reconcile/sides.h"
 #include "tests/sim/cluster.h"
 
 namespace remuda::sim {

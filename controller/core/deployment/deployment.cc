@@ -3,7 +3,11 @@
 #include <absl/strings/str_cat.h>
 
 #include "controller/core/deployment/deployment_gates.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
+#include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 namespace {

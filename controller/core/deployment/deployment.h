@@ -15,8 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "controller/core/reconcile/members.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
 
 namespace remuda::core {
 

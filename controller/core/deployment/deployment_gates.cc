@@ -5,8 +5,12 @@
 #include <algorithm>
 
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
+#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {
 namespace {

@@ -3,7 +3,7 @@
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/execute_internal.h"
 #include "controller/core/door/field_mask.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/model/launch_ref.h"
 
 namespace remuda::core {
 namespace {

@@ -1,7 +1,11 @@
 // Commands on deployments. What each phase does is Reconcile's (reconcile.h).
+#include "controller/core/deployment/begins_from.h"
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/execute_internal.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
+#include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 namespace {

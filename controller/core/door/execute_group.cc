@@ -1,8 +1,10 @@
 // Commands on auto scaling groups beside create and update (execute_resource.cc has those), and on
 // instances.
 #include "controller/core/door/execute_internal.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
 #include "controller/core/model/words.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 namespace {

@@ -3,8 +3,8 @@
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/execute_internal.h"
 #include "controller/core/door/field_mask.h"
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/model/words.h"
-#include "controller/core/reconcile/members.h"
 
 namespace remuda::core {
 namespace {

@@ -1,6 +1,6 @@
 #include "controller/core/door/execute_internal.h"
 
-#include "controller/core/reconcile/members.h"
+#include "controller/core/model/deployment_row.h"
 
 namespace remuda::core {
 namespace {

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "common/sensitive.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/time.h"
 #include "controller/core/model/words.h"

@@ -133,7 +133,7 @@ inline constexpr int kDefaultPageSize = 100;
 inline constexpr int kMaxPageSize = 1'000;
 inline constexpr size_t kPageTokenBytes = 512;
 
-// --- What is kept (activities and terminated instances: reconcile_pass.h) -----------------------
+// --- What is kept (activities and terminated instances: reconcile/limits.h) ----------------------
 
 // Ended deployments of one group, the newest.
 inline constexpr size_t kDeploymentsKeptAGroup = 100;

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "controller/core/reconcile/members.h"
+#include "controller/core/model/deployment_row.h"
 
 namespace remuda::core {
 namespace {

@@ -6,8 +6,10 @@
 #include <map>
 #include <set>
 
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {
 namespace {

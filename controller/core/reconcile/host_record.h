@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "controller/core/model/draft.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
 
 namespace remuda::core {
 

@@ -8,9 +8,9 @@
 #include <tuple>
 
 #include "common/quantity.h"
+#include "controller/core/model/instance_state.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/host_record.h"
-#include "controller/core/reconcile/members.h"
 
 namespace remuda::core {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "controller/core/reconcile/members.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
+#include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 

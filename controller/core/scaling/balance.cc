@@ -7,6 +7,9 @@
 #include <map>
 #include <optional>
 
+#include "controller/core/model/instance_state.h"
+#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
 #include "controller/core/scaling/scaling.h"
 

@@ -7,8 +7,12 @@
 #include <set>
 #include <tuple>
 
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
+#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
 #include "controller/core/scaling/balance.h"
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "controller/core/reconcile/members.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
+#include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 

@@ -8,7 +8,7 @@
 
 #include "controller/core/deployment/deployment.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/members.h"
+#include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
 
 namespace remuda::core {
 

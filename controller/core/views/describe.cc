@@ -11,11 +11,15 @@
 #include <vector>
 
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
+#include "controller/core/model/names.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/gates.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/members.h"
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
+#include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 namespace {
@@ -160,7 +164,7 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
   }
   Draft copy = draft;  // a pass could edit; this one only looks
   Pass pass(copy, seen, now);
-  out.set_waiting(DeploymentWaiting(pass, deployment, ShortNameOf(deployment.name())));
+  out.set_waiting(DeploymentWaiting(pass, deployment, IdOf(deployment.name())));
   if (const std::string unknown = UnknownOf(sides); !unknown.empty()) {
     out.set_waiting(absl::StrCat(out.waiting(), out.waiting().empty() ? "" : "; ", unknown));
   }
@@ -189,7 +193,7 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, const GatesNow& gates,
                               const v1::AutoScalingGroup& group) {
   v1::AutoScalingGroup out = group;
-  const std::string id = ShortNameOf(group.name());
+  const std::string id(IdOf(group.name()));
   const InstanceList members = draft.InstancesOfGroup(id);
   const Numbers numbers = CountOf(members);
   auto& status = *out.mutable_status();
@@ -223,7 +227,7 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, cons
 v1::LoadBalancer Describe(const Draft& draft, const Observations& seen, Time now,
                           const v1::LoadBalancer& balancer) {
   v1::LoadBalancer out = balancer;
-  const std::string id = ShortNameOf(balancer.name());
+  const std::string id(IdOf(balancer.name()));
   draft.ForEach<v1::Proxy>([&](const std::string& proxy, const v1::Proxy&) {
     const auto it = seen.proxies.find(proxy);
     if (it == seen.proxies.end() || !IsLive(seen, &it->second, now)) return;

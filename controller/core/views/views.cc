@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/model/draft.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/gates.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/members.h"
 
 namespace remuda::core {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "controller/core/reconcile/members.h"
+#include "controller/core/deployment/begins_from.h"
 #include "controller/core/views/describe.h"
 #include "tests/unit/controller/core/world.h"
 

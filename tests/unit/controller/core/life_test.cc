@@ -2,7 +2,8 @@
 // replaced.
 #include <set>
 
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/limits.h"
+#include "controller/core/reconcile/pass.h"
 #include "controller/core/views/describe.h"
 #include "tests/unit/controller/core/world.h"
 

@@ -1,5 +1,7 @@
 // Deployments of groups that run several versions: what serves keeps its share until the new
 // instances are confirmed; and what operators ask for at odd moments.
+#include "controller/core/deployment/begins_from.h"
+#include "controller/core/model/instance_state.h"
 #include "tests/unit/controller/core/deploy_fixture.h"
 
 namespace remuda::core {

@@ -1,5 +1,7 @@
 // Silence stops nothing and proves nothing: proxies that fall silent together, hosts that do.
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/reconcile/limits.h"
+#include "controller/core/reconcile/pass.h"
 #include "tests/unit/controller/core/deploy_fixture.h"
 
 namespace remuda::core {

@@ -1,4 +1,4 @@
-#include "controller/core/reconcile/reconcile_pass.h"
+#include "controller/core/reconcile/pass.h"
 
 #include <absl/strings/str_cat.h>
 

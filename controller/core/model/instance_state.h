@@ -1,0 +1,22 @@
+// What an instance is to its group, as far as its row says. Pure functions.
+#pragma once
+
+#include "remuda/v1/auto_scaling.pb.h"
+
+namespace remuda::core {
+
+// Whether it counts towards desired: on the way up, in service or standing by. Not if its host is
+// lost.
+bool IsUp(v1::InstanceState state);
+
+// Whether it is on its way out or gone.
+bool IsLeavingState(v1::InstanceState state);
+
+// Whether a deployment keeps traffic from it: it is new and not confirmed yet, or old and kept
+// warm. This, and no phase, says who serves: so a deployment can begin from whatever serves.
+inline bool IsWithheld(const v1::Instance& instance) { return !instance.withheld_by().empty(); }
+
+// Whether it has a share of the traffic, as far as its row says.
+bool IsServing(const v1::Instance& instance);
+
+}  // namespace remuda::core

@@ -1,0 +1,125 @@
+#include "controller/core/reconcile/sides.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
+#include "controller/core/model/names.h"
+
+namespace remuda::core {
+
+namespace {
+
+// Which side an instance is on.
+enum class Part { kOld, kNew, kLeft };
+
+Part PartOf(const v1::Instance& row, const v1::Deployment* deployment) {
+  if (deployment == nullptr) return IsWithheld(row) ? Part::kLeft : Part::kOld;
+  const bool is_to = IsSame(row.launch_template(), deployment->to());
+  // What served all the time, or serves again, stays.
+  const bool stays =
+      deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING && !IsWithheld(row);
+  if (is_to) return stays ? Part::kOld : Part::kNew;
+  // The old ones are withheld once the traffic has moved, by this deployment.
+  const bool is_warm =
+      ServesNewSide(deployment->phase()) && row.withheld_by() == IdOf(deployment->name());
+  return IsWithheld(row) && !is_warm ? Part::kLeft : Part::kOld;
+}
+
+// Gives `sides` the deployment's numbers: the old side that is there, and the new one.
+void AddNewSide(const v1::Deployment& deployment, std::vector<Side>& sides) {
+  const std::string id(IdOf(deployment.name()));
+  const bool serves_new = ServesNewSide(deployment.phase());
+  Side& old_side = sides[0];
+  Side new_side = old_side;
+  old_side.launch = deployment.from();
+  if (serves_new) old_side.withheld_by = id;
+  new_side.launch = deployment.to();
+  new_side.is_new = true;
+  new_side.deployment = id;
+  if (!serves_new) new_side.withheld_by = id;
+  // Back to the only version that serves: what is launched of it serves at once, as without a
+  // deployment.
+  if (IsBackToServing(deployment) && deployment.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
+    new_side.withheld_by = "";
+    old_side.desired = old_side.limit = 0;
+  }
+  if (deployment.phase() == v1::DEPLOYMENT_PHASE_DRAINING) old_side.desired = old_side.limit = 0;
+  if (deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) {
+    new_side.desired = new_side.limit = 0;
+  }
+  sides.push_back(std::move(new_side));
+}
+
+// Of the new side, what served before the deployment. The old side need not have as many more:
+// those on their way up keep it from launching, those that serve let it shrink.
+struct Incumbents {
+  int up = 0;
+  int serving = 0;
+
+  void Count(const v1::Instance& row, bool is_leaving) {
+    if (IsWithheld(row) || row.unhealthy()) return;
+    up += IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN;
+    // Not of a silent host, nor one that is about to be drained: others may have taken its place
+    // already.
+    serving += row.state() == v1::INSTANCE_STATE_IN_SERVICE && !is_leaving;
+  }
+};
+
+// Instances of which another takes the place, for the zones.
+std::set<std::string_view> ReplacedOf(const InstanceList& all) {
+  std::set<std::string_view> out;
+  for (const auto& [id, row] : all) {
+    if (IsUp(row->state())) out.insert(row->replaces());
+  }
+  return out;
+}
+
+}  // namespace
+
+bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
+  const auto host = draft.Find<v1::Host>(instance.host());
+  return host != nullptr && host->schedule() == v1::HOST_SCHEDULE_DRAINING;
+}
+
+int DesiredOf(const v1::AutoScalingGroup& group) {
+  if (group.deleting()) return 0;
+  return std::max(group.min(), std::min(group.max(), group.desired()));
+}
+
+std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
+                          const v1::AutoScalingGroup& group, const v1::Deployment* deployment) {
+  const int desired = DesiredOf(group);
+  std::vector<Side> sides(1);
+  sides[0].launch = group.launch_template();
+  sides[0].desired = sides[0].limit = desired;
+  if (deployment != nullptr) AddNewSide(*deployment, sides);
+  Side left;
+  Incumbents incumbents;
+  InstanceList all = draft.InstancesOfGroup(id);
+  const std::set<std::string_view> replaced = ReplacedOf(all);
+  for (Member& member : all) {
+    const v1::Instance& row = *member.second;
+    if (row.state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    const Part part = PartOf(row, deployment);
+    if (part == Part::kLeft) left.launch = row.launch_template();
+    if (part == Part::kNew) {
+      incumbents.Count(row, row.terminate_requested() || replaced.contains(member.first) ||
+                                IsOnDrainedHost(draft, row));
+    }
+    Side& side = part == Part::kLeft ? left : sides[part == Part::kNew ? 1 : 0];
+    side.members.push_back(std::move(member));
+  }
+  if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING &&
+      !IsBackToServing(*deployment)) {
+    sides[0].desired = std::max(0, desired - incumbents.up);
+    sides[0].limit = std::max(0, desired - incumbents.serving);
+  }
+  if (!left.members.empty()) sides.push_back(std::move(left));
+  return sides;
+}
+
+}  // namespace remuda::core

@@ -75,6 +75,7 @@ void Loop::Run() {
   std::vector<Task> tasks;
   absl::Time due = absl::InfinitePast();
   while (Take(due, tasks)) {
+    const absl::Time begun = clock_.Now();
     for (Task& task : tasks) {
       task();
       task = nullptr;
@@ -82,6 +83,7 @@ void Loop::Run() {
     tasks.clear();
     RunTimers();
     due = turn_();
+    metrics_.turn_seconds.Record(absl::ToDoubleSeconds(clock_.Now() - begun));
     if (!timers_.empty()) due = std::min(due, timers_.begin()->first);
   }
 }

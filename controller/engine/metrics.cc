@@ -48,6 +48,20 @@ void Histogram::Print(std::string_view name, std::string_view help, std::string&
   out.append(name).append(line);
 }
 
+void LongestHistogram::Record(double seconds) {
+  all_.Record(seconds);
+  if (seconds > longest_seconds()) longest_seconds_.store(seconds, std::memory_order_relaxed);
+}
+
+void LongestHistogram::Print(std::string_view name, std::string_view help, std::string& out) const {
+  all_.Print(std::string(name) + "_seconds", help, out);
+  const std::string longest = std::string(name) + "_max_seconds";
+  Head(longest, "gauge", "The longest of them since the start.", out);
+  char line[64];
+  std::snprintf(line, sizeof line, " %.9g\n", longest_seconds());
+  out.append(longest).append(line);
+}
+
 std::string Metrics::Print() const {
   std::string out;
   const auto gauge = [&out](std::string_view name, std::string_view help,
@@ -90,6 +104,7 @@ std::string Metrics::Print() const {
   commit_seconds.Print("remuda_controller_commit_seconds", "Time to make a commit durable.", out);
   ack_seconds.Print("remuda_controller_ack_seconds",
                     "Time from sending an update to its confirmation.", out);
+  turn_seconds.Print("remuda_controller_turn", "Time of a round of the loop.", out);
   return out;
 }
 

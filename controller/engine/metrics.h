@@ -24,6 +24,18 @@ class Histogram {
   std::atomic<int64_t> sum_nanoseconds_ = 0;
 };
 
+// And the longest of them. Thread: one records, any reads.
+class LongestHistogram {
+ public:
+  void Record(double seconds);
+  void Print(std::string_view name, std::string_view help, std::string& out) const;
+  double longest_seconds() const { return longest_seconds_.load(std::memory_order_relaxed); }
+
+ private:
+  Histogram all_;
+  std::atomic<double> longest_seconds_ = 0;
+};
+
 // Thread: any; each value by itself.
 struct Metrics {
   std::atomic<int64_t> epoch = 0;
@@ -49,7 +61,8 @@ struct Metrics {
   std::atomic<int64_t> descriptor_limit = 0;  // no connection is accepted beyond it
   std::atomic<int64_t> accept_pauses = 0;     // times that accepting waited for descriptors
   Histogram commit_seconds;
-  Histogram ack_seconds;  // from an update's send to its ACK
+  Histogram ack_seconds;          // from an update's send to its ACK
+  LongestHistogram turn_seconds;  // of a round of the loop: what was posted, timers, the turn
 
   // Prometheus' text format.
   std::string Print() const;

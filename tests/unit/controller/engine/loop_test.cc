@@ -1,0 +1,39 @@
+// The loop's own accounts.
+#include "controller/engine/loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/unit/controller/engine/engine_seams.h"
+
+namespace remuda {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Loop, TellsHowLongItsRoundsAreAndTheLongest) {
+  HandClock clock;  // the loop thread's, while it runs
+  Metrics metrics;
+  Loop loop(clock, metrics);
+  // Posted before it starts: one round, of a task and the turn. What a round posts is the next.
+  loop.Post([&] {
+    clock.now += absl::Milliseconds(30);
+    loop.Post([&] { clock.now += absl::Milliseconds(2); });
+  });
+  loop.Start([&] {
+    clock.now += absl::Milliseconds(1);
+    return absl::InfiniteFuture();
+  });
+  loop.Stop();
+  EXPECT_NEAR(metrics.turn_seconds.longest_seconds(), 0.031, 1e-6);
+  const std::string page = metrics.Print();
+  EXPECT_THAT(page, HasSubstr("remuda_controller_turn_seconds_bucket{le=\"0.0025\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("remuda_controller_turn_seconds_bucket{le=\"0.005\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("remuda_controller_turn_seconds_count 2\n"));
+  EXPECT_THAT(page, HasSubstr("remuda_controller_turn_max_seconds 0.031"));
+}
+
+}  // namespace
+}  // namespace remuda

@@ -8,7 +8,7 @@
 
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
-#include "controller/views/proxy_views.h"
+#include "controller/views/touched_proxy_views.h"
 
 namespace remuda {
 
@@ -17,7 +17,7 @@ struct Touched {
   bool all_groups = false;
   std::set<std::string> groups;
   // Views to bring up to date.
-  ProxyViews::Touched proxy_views;
+  TouchedProxyViews proxy_views;
   std::set<std::string> hosts;
   bool commit = false;  // a commit was applied: newest revisions cover it
   // What watchers see.

@@ -229,7 +229,7 @@ void ProxyViews::Surpass(std::string_view proxy, int64_t held) {
 }
 
 void ProxyViews::Refresh(const core::State& state, const core::Observations& seen,
-                         const Touched& touched) {
+                         const TouchedProxyViews& touched) {
   // Groups first, so that what is composed below sees them as they are.
   std::set<std::string> changed;
   for (const std::string& id : touched.target_groups) {

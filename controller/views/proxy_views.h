@@ -19,6 +19,7 @@
 #include "controller/core/model/state.h"
 #include "controller/core/views/views.h"
 #include "controller/views/receiver_views.h"
+#include "controller/views/touched_proxy_views.h"
 
 namespace remuda {
 
@@ -31,17 +32,10 @@ class ProxyViews final : public ReceiverViews {
         shared_secret_(std::move(shared_secret)),
         next_sequence_(std::move(next_sequence)) {}
 
-  // What may have changed since the last call.
-  struct Touched {
-    std::set<std::string> target_groups;
-    std::set<std::string> proxies;  // their labels: joined, changed or forgotten
-    bool load_balancers = false;    // any of them, or a certificate
-    bool empty() const { return target_groups.empty() && proxies.empty() && !load_balancers; }
-  };
-
   // Brings the views up to date and publishes: afterwards each newest revision covers
   // state.commit().
-  void Refresh(const core::State& state, const core::Observations& seen, const Touched& touched);
+  void Refresh(const core::State& state, const core::Observations& seen,
+               const TouchedProxyViews& touched);
 
   const ViewLog* ViewOf(std::string_view proxy) const override;
   bool CanBuildOn(std::string_view proxy, int64_t held) const override;

@@ -1,8 +1,10 @@
 // ApplyResources: a manifest's resources as one edit, all or nothing, in the order in which they
 // may refer to each other.
 #include "controller/core/door/defaults.h"
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
+#include "controller/core/door/prepare.h"
+#include "controller/core/door/templates.h"
 #include "controller/core/model/launch_ref.h"
 
 namespace remuda::core {

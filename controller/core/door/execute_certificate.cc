@@ -1,6 +1,7 @@
 // Certificates: what of them is checked and kept, and their end. Create and update take the steps
 // that all resources take (execute_resource.cc).
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
+#include "controller/core/door/prepare.h"
 
 namespace remuda::core {
 namespace {

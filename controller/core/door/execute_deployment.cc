@@ -1,7 +1,8 @@
 // Commands on deployments. What each phase does is Reconcile's (reconcile.h).
 #include "controller/core/deployment/begins_from.h"
 #include "controller/core/door/defaults.h"
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
+#include "controller/core/door/prepare.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"

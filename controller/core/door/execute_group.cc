@@ -1,6 +1,6 @@
 // Commands on auto scaling groups beside create and update (execute_resource.cc has those), and on
 // instances.
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/words.h"

@@ -1,5 +1,5 @@
 // Commands on hosts and proxies.
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
 #include "controller/core/model/words.h"
 
 namespace remuda::core {

@@ -1,5 +1,5 @@
 // What proxies say of their listeners becomes part of a load balancer's history.
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
 
 namespace remuda::core {
 

@@ -1,8 +1,9 @@
 // Create, update and delete of target groups, load balancers and auto scaling groups: the same
 // steps for each, with what differs in Prepare and in the checks before a delete.
 #include "controller/core/door/defaults.h"
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
+#include "controller/core/door/prepare.h"
 #include "controller/core/model/launch_ref.h"
 
 namespace remuda::core {

@@ -1,6 +1,6 @@
 // Commands on targets that are registered by hand.
 #include "common/traffic/address.h"
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/done.h"
 #include "controller/core/model/words.h"
 
 namespace remuda::core {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
-#include "controller/core/door/execute_internal.h"
 #include "controller/core/door/paging.h"
 #include "controller/core/door/read_rows.h"
+#include "controller/core/door/rows.h"
+#include "controller/core/door/shown.h"
+#include "controller/core/door/templates.h"
 
 namespace remuda::core {
 
@@ -21,7 +23,7 @@ namespace {
 // Rows as they are answered.
 template <class T>
 T ShowRow(const Snapshot& from, const std::string& /*id*/, const T& row) {
-  T out = Shown(Draft(from.state), Context{from.seen, from.now}, row);
+  T out = Shown(Draft(from.state), from.seen, from.now, row);
   out.set_etag(EtagOf(row));
   return out;
 }

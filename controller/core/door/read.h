@@ -8,25 +8,12 @@
 #include <absl/status/statusor.h>
 
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "controller/core/model/observations.h"
-#include "controller/core/model/state.h"
+#include "controller/core/door/snapshot.h"
 
 namespace remuda::core {
-
-// What one read needs of the gates, whatever the number of rows.
-struct ReadGates;
-
-// What there is to read from, at one moment. For one read.
-struct Snapshot {
-  const State& state;
-  const Observations& seen;
-  Time now;
-  mutable std::shared_ptr<ReadGates> gates = nullptr;  // of this moment, once a row has asked
-};
 
 absl::StatusOr<v1::Image> Read(const Snapshot&, const v1::GetImageRequest&);
 absl::StatusOr<v1::ListImagesResponse> Read(const Snapshot&, const v1::ListImagesRequest&);

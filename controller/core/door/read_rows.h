@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "controller/core/door/read.h"
+#include "controller/core/door/snapshot.h"
 #include "controller/core/reconcile/gates.h"
 
 namespace remuda::core {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/quantity.h"
+#include "controller/core/door/templates.h"
 #include "controller/core/door/validate_resources.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
@@ -119,20 +120,6 @@ void Check(Violations& out, const FieldPath& at, const References& references,
                 limits::kMaxStopGrace);
   CheckLabels(out, at / "labels", value.labels());
   CheckText(out, at / "description", value.description(), limits::kDescriptionBytes);
-}
-
-int NewestVersion(const Draft& draft, std::string_view template_id) {
-  // Keys sort by version: the last one with the prefix is the newest. Versions of one template are
-  // few.
-  const std::string prefix = std::string(template_id) + "/versions/";
-  int newest = 0;
-  draft.ForEachFrom<v1::LaunchTemplate>(
-      prefix, [&](const std::string& key, const v1::LaunchTemplate& value) {
-        if (key.compare(0, prefix.size(), prefix) != 0) return false;
-        newest = value.version();
-        return true;
-      });
-  return newest;
 }
 
 void CheckTemplateRef(Violations& out, const FieldPath& at, const References& references,

@@ -42,7 +42,4 @@ void CheckPortsFree(Violations& out, const FieldPath& at, const Draft& draft, st
 // Strategy, bake and deadline.
 void CheckDeployment(Violations& out, const FieldPath& at, const v1::Deployment& value);
 
-// The newest version of a template; 0 if there is none.
-int NewestVersion(const Draft& draft, std::string_view template_id);
-
 }  // namespace remuda::core

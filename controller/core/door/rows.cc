@@ -1,13 +1,8 @@
-#include "controller/core/door/execute_internal.h"
+#include "controller/core/door/rows.h"
 
 #include "controller/core/model/deployment_row.h"
 
 namespace remuda::core {
-namespace {
-
-constexpr size_t kJoinedBytes = 1000;
-
-}  // namespace
 
 std::string NewId(Violations& out, std::string_view collection, const FieldPath& id_at,
                   const std::string& id, const FieldPath& name_at, const std::string& name) {
@@ -28,34 +23,6 @@ std::string NewId(Violations& out, std::string_view collection, const FieldPath&
     return {};
   }
   return from_name;
-}
-
-void NoteDone(Draft& draft, const Context& context, Done done) {
-  v1::Activity activity;
-  activity.set_resource(std::move(done.resource));
-  activity.set_instance(std::move(done.instance));
-  activity.set_deployment(std::move(done.deployment));
-  activity.set_description(std::move(done.description));
-  activity.set_cause(std::move(done.cause));
-  activity.set_status(v1::ACTIVITY_STATUS_SUCCESSFUL);
-  *activity.mutable_start_time() = ToProto(context.now);
-  *activity.mutable_end_time() = ToProto(context.now);
-  draft.Note(std::move(activity));
-}
-
-std::string CaveatOf(const v1::AutoScalingGroup& value) {
-  if (value.policies().empty()) return {};
-  return " (its scaling policies are kept; this version does not act on them yet)";
-}
-
-std::string Joined(const std::vector<std::string>& changes) {
-  std::string out;
-  for (const std::string& change : changes) {
-    if (out.size() + change.size() > kJoinedBytes) return out + "; and more";
-    if (!out.empty()) out += "; ";
-    out += change;
-  }
-  return out;
 }
 
 std::optional<Row<v1::Deployment>> FindActiveDeployment(const Draft& draft,

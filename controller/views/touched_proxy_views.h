@@ -1,0 +1,17 @@
+// What of the proxies' views may have changed since they were last brought up to date. Thread: the
+// loop thread.
+#pragma once
+
+#include <set>
+#include <string>
+
+namespace remuda {
+
+struct TouchedProxyViews {
+  std::set<std::string> target_groups;
+  std::set<std::string> proxies;  // their labels: joined, changed or forgotten
+  bool load_balancers = false;    // any of them, or a certificate
+  bool empty() const { return target_groups.empty() && proxies.empty() && !load_balancers; }
+};
+
+}  // namespace remuda

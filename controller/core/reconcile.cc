@@ -34,7 +34,8 @@ constexpr Duration kEndIsShownFor = absl::Seconds(1);
 // Whether a new instance may only wait for one that ends to make room: nothing to tell a person
 // yet.
 bool HasEnding(const Pass& pass, const std::string& group_id) {
-  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  const Instances of_group = pass.draft.InstancesOfGroup(group_id);
+  const InstanceList& all = of_group.list();
   return std::any_of(all.begin(), all.end(), [](const Member& member) {
     return member.second->state() == v1::INSTANCE_STATE_DRAINING ||
            member.second->state() == v1::INSTANCE_STATE_STOPPING;
@@ -83,7 +84,8 @@ bool IsComingUp(const InstanceList& all, const v1::LaunchTemplateRef& launch) {
 // Writes what the group waits for and how its launches go; a new reason to wait is told once.
 void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
   const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
-  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  const Instances of_group = pass.draft.InstancesOfGroup(group_id);
+  const InstanceList& all = of_group.list();
   if (shortage.waiting.empty() && IsHeldByMassLoss(pass, all)) {
     shortage = {
         "more than half of the hosts were lost at once: nothing of theirs is replaced until some "
@@ -166,7 +168,8 @@ void Round(Pass& pass, const std::string& group_id) {
 // A group that is being deleted goes when its last instance has gone.
 bool DeleteIfEmpty(Pass& pass, const std::string& group_id) {
   if (!pass.draft.Find<v1::AutoScalingGroup>(group_id)->deleting()) return false;
-  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  const Instances of_group = pass.draft.InstancesOfGroup(group_id);
+  const InstanceList& all = of_group.list();
   for (const auto& [id, row] : all) {
     if (row->state() != v1::INSTANCE_STATE_TERMINATED) return false;
   }

@@ -278,8 +278,8 @@ bool IsAllSaid(const Pass& pass, const DeploymentView& view) {
 std::string Failure(Pass& pass, const DeploymentView& view) {
   const DeploymentPhase phase = view.row.phase();
   if (!MayFail(pass, view)) return "";
-  const LaunchRecord record =
-      LaunchRecordOf(pass.draft.InstancesOfGroup(view.group_id), view.row.to(), view.id, pass.now);
+  const LaunchRecord record = LaunchRecordOf(pass.draft.InstancesOfGroup(view.group_id).list(),
+                                             view.row.to(), view.id, pass.now);
   const int healthy = HealthyOf(pass, view, view.new_side);
   if (record.failures >= std::max(kDeploymentLaunchFailures, healthy)) {
     return FailuresText(record, view.row.to());

@@ -142,7 +142,7 @@ absl::StatusOr<v1::Deployment> SetPaused(Draft& draft, const std::string& name, 
 
 // Whether an instance of the group that is up runs the version.
 bool IsRun(const Draft& draft, const std::string& group, const v1::LaunchTemplateRef& version) {
-  const InstanceList all = draft.InstancesOfGroup(group);
+  const Instances all = draft.InstancesOfGroup(group);
   return std::any_of(all.begin(), all.end(), [&](const Member& member) {
     return IsSame(member.second->launch_template(), version) &&
            !IsLeavingState(member.second->state());

@@ -66,7 +66,7 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequ
   if (!row.ok()) return row.status();
   const std::string& full = row->value->name();
   int live = 0;
-  const InstanceList instances = draft.InstancesOfGroup(row->id);
+  const Instances instances = draft.InstancesOfGroup(row->id);
   for (const auto& [id, instance] : instances)
     live += instance->state() != v1::INSTANCE_STATE_TERMINATED;
   const auto active = FindActiveDeployment(draft, row->id);

@@ -2,7 +2,9 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <type_traits>
 
 namespace remuda::core {
@@ -10,42 +12,77 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-// Instances that `base` lists as the overlay leaves them, and those that the overlay adds:
-// `belongs` tells.
-template <class Overlay, class Belongs>
-InstanceList Merge(const State& state, const IdSet& base, const Overlay& overlay, Belongs belongs) {
-  InstanceList out;
-  auto top = overlay.begin();
-  const auto take_top = [&] {
-    if (top->second != nullptr && belongs(*top->second)) out.emplace_back(top->first, top->second);
-    ++top;
-  };
-  for (const std::string& id : base) {
-    while (top != overlay.end() && top->first < id) take_top();
-    if (top != overlay.end() && top->first == id) {
-      take_top();
-      continue;
-    }
-    out.emplace_back(id, state.Find<v1::Instance>(id)->value);
-  }
-  while (top != overlay.end()) take_top();
-  return out;
+const IdSet* FindSet(const IdIndex& index, std::string_view key) {
+  const auto it = index.find(key);
+  return it == index.end() ? nullptr : &it->second;
 }
+
+void Insert(IdIndex& index, const std::string& key, std::string_view id) { index[key].emplace(id); }
 
 }  // namespace
 
-InstanceList Draft::InstancesOfGroup(std::string_view group) const {
-  return Merge(state_, state_.InstancesOfGroup(group), std::get<Overlay<v1::Instance>>(overlays_),
-               [group](const v1::Instance& i) { return i.auto_scaling_group() == group; });
+Instances Draft::InstancesOfGroup(std::string_view group) const {
+  const IdSet* edited = FindSet(edited_.by_group, group);
+  const Instances base = state_.ListOfGroup(group);
+  if (edited == nullptr) return base;
+  if (const auto it = lists_by_group_.find(group); it != lists_by_group_.end()) return it->second;
+  auto list = std::make_shared<InstanceList>();
+  list->reserve(base.size() + edited->size());
+  const auto take = [&](const InstanceList::value_type& member) {
+    if (member.second != nullptr && member.second->auto_scaling_group() == group) {
+      list->push_back(member);
+    }
+  };
+  auto top = edited->begin();
+  const auto take_top = [&] {
+    take({*top, Find<v1::Instance>(*top)});
+    ++top;
+  };
+  for (const auto& member : base) {
+    while (top != edited->end() && *top < member.first) take_top();
+    if (top != edited->end() && *top == member.first) {
+      take_top();
+    } else {
+      take(member);
+    }
+  }
+  while (top != edited->end()) take_top();
+  return lists_by_group_.emplace(group, Instances(std::move(list))).first->second;
 }
 
 InstanceList Draft::InstancesOnHost(std::string_view host) const {
-  return Merge(state_, state_.InstancesOnHost(host), std::get<Overlay<v1::Instance>>(overlays_),
-               [host](const v1::Instance& i) { return i.host() == host; });
+  const IdSet& base = state_.InstancesOnHost(host);
+  const IdSet* edited = FindSet(edited_.by_host, host);
+  InstanceList out;
+  const auto take = [&](const std::string& id) {
+    auto row = Find<v1::Instance>(id);
+    if (row != nullptr && row->host() == host) out.emplace_back(id, std::move(row));
+  };
+  if (edited == nullptr) {
+    for (const std::string& id : base) take(id);
+    return out;
+  }
+  std::vector<std::string> both;
+  std::set_union(base.begin(), base.end(), edited->begin(), edited->end(),
+                 std::back_inserter(both));
+  for (const std::string& id : both) take(id);
+  return out;
+}
+
+void Draft::Reindex(std::string_view id, const v1::Instance* now) {
+  const auto add = [&](const v1::Instance& row) {
+    Insert(edited_.by_group, row.auto_scaling_group(), id);
+    Insert(edited_.by_host, row.host(), id);
+    lists_by_group_.erase(row.auto_scaling_group());
+  };
+  if (const auto before = Find<v1::Instance>(id); before != nullptr) add(*before);
+  if (const auto* entry = state_.Find<v1::Instance>(id); entry != nullptr) add(**entry);
+  if (now != nullptr) add(*now);
 }
 
 template <class T>
 void Draft::Put(std::string_view key, T value) {
+  if constexpr (std::is_same_v<T, v1::Instance>) Reindex(key, &value);
   auto& overlay = std::get<Overlay<T>>(overlays_);
   const Entry<T>* entry = state_.Find<T>(key);
   if (entry != nullptr && MessageDifferencer::Equals(*entry->value, value)) {
@@ -58,6 +95,7 @@ void Draft::Put(std::string_view key, T value) {
 
 template <class T>
 void Draft::Delete(std::string_view key) {
+  if constexpr (std::is_same_v<T, v1::Instance>) Reindex(key, nullptr);
   auto& overlay = std::get<Overlay<T>>(overlays_);
   if (state_.Find<T>(key) == nullptr) {
     overlay.erase(std::string(key));
@@ -94,6 +132,8 @@ Changes Draft::Take() {
     overlay.clear();
   };
   std::apply([&](auto&... overlay) { (move_all(overlay), ...); }, overlays_);
+  edited_ = {};
+  lists_by_group_.clear();
   return changes;
 }
 
@@ -101,9 +141,13 @@ bool Draft::empty() const {
   return std::apply([](const auto&... overlay) { return (overlay.empty() && ...); }, overlays_);
 }
 
-Draft::Savepoint Draft::Save() const { return Savepoint(overlays_); }
+Draft::Savepoint Draft::Save() const { return Savepoint(overlays_, edited_); }
 
-void Draft::Restore(Savepoint savepoint) { overlays_ = std::move(savepoint.overlays_); }
+void Draft::Restore(Savepoint savepoint) {
+  overlays_ = std::move(savepoint.overlays_);
+  edited_ = std::move(savepoint.edited_);
+  lists_by_group_.clear();
+}
 
 // One explicit instantiation a kind keeps the bodies out of the header.
 template void Draft::Put(std::string_view, v1::Image);

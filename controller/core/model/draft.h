@@ -18,8 +18,6 @@
 
 namespace remuda::core {
 
-using InstanceList = std::vector<std::pair<std::string, std::shared_ptr<const v1::Instance>>>;
-
 class Draft {
  public:
   explicit Draft(const State& state) : state_(state) {}
@@ -75,8 +73,10 @@ class Draft {
     }
   }
 
-  // Instances of a group or on a host (any state), by id, as the edits so far leave them.
-  InstanceList InstancesOfGroup(std::string_view group) const;
+  // Instances of a group or on a host (any state), by id, as the edits so far leave them. Costs
+  // what the group or the host has, whatever else is edited; nothing, if none of the group was
+  // edited since it was last asked.
+  Instances InstancesOfGroup(std::string_view group) const;
   InstanceList InstancesOnHost(std::string_view host) const;
 
   // Writes a row. A value equal to what is committed is no edit, so that re-planning yields
@@ -113,15 +113,28 @@ class Draft {
                  Overlay<v1::Proxy>, Overlay<v1::Activity>, Overlay<store::v1::Counter>,
                  Overlay<store::v1::RequestRecord>, Overlay<v1::Certificate>>;
 
+  // Instances that have been edited, by the groups and the hosts that they are or were of, here or
+  // in the state. One that is back to what is committed may stay.
+  struct Edited {
+    IdIndex by_group;
+    IdIndex by_host;
+  };
+  void Reindex(std::string_view id, const v1::Instance* now);
+
   const State& state_;
   Overlays overlays_;
+  Edited edited_;
+  // What InstancesOfGroup has answered of groups with edits and is still so.
+  mutable std::map<std::string, Instances, std::less<>> lists_by_group_;
 };
 
 class Draft::Savepoint {
  private:
   friend class Draft;
-  explicit Savepoint(Overlays overlays) : overlays_(std::move(overlays)) {}
+  Savepoint(Overlays overlays, Edited edited)
+      : overlays_(std::move(overlays)), edited_(std::move(edited)) {}
   Overlays overlays_;
+  Edited edited_;
 };
 
 }  // namespace remuda::core

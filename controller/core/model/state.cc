@@ -42,14 +42,31 @@ const IdSet& State::InstancesOnHost(std::string_view host) const {
   return FindSet(instances_by_host_, host);
 }
 
+Instances State::ListOfGroup(std::string_view group) const {
+  if (const auto it = lists_by_group_.find(group); it != lists_by_group_.end()) return it->second;
+  const auto& table = All<v1::Instance>();
+  auto list = std::make_shared<InstanceList>();
+  const IdSet& ids = InstancesOfGroup(group);
+  list->reserve(ids.size());
+  for (const std::string& id : ids) list->emplace_back(id, table.find(id)->second.value);
+  return lists_by_group_.emplace(group, Instances(std::move(list))).first->second;
+}
+
 void State::Reindex(const std::string& key, const v1::Instance* before, const v1::Instance* after) {
+  if (before != nullptr && after != nullptr && before->host() == after->host() &&
+      before->auto_scaling_group() == after->auto_scaling_group()) {
+    lists_by_group_.erase(after->auto_scaling_group());
+    return;
+  }
   if (before != nullptr) {
     Drop(instances_by_group_, before->auto_scaling_group(), key);
     Drop(instances_by_host_, before->host(), key);
+    lists_by_group_.erase(before->auto_scaling_group());
   }
   if (after != nullptr) {
     instances_by_group_[after->auto_scaling_group()].insert(key);
     instances_by_host_[after->host()].insert(key);
+    lists_by_group_.erase(after->auto_scaling_group());
   }
 }
 

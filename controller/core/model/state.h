@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "remuda/store/v1/store.pb.h"
@@ -109,6 +110,23 @@ using Table = std::map<std::string, Entry<T>, std::less<>>;
 using IdSet = std::set<std::string, std::less<>>;
 using IdIndex = std::map<std::string, IdSet, std::less<>>;
 
+// Instances by id.
+using InstanceList = std::vector<std::pair<std::string, std::shared_ptr<const v1::Instance>>>;
+
+// A list of instances as it was when it was asked for, whatever is edited while somebody walks it.
+class Instances {
+ public:
+  explicit Instances(std::shared_ptr<const InstanceList> list) : list_(std::move(list)) {}
+  const InstanceList& list() const { return *list_; }
+  auto begin() const { return list_->begin(); }
+  auto end() const { return list_->end(); }
+  size_t size() const { return list_->size(); }
+
+ private:
+  friend class Draft;
+  std::shared_ptr<const InstanceList> list_;
+};
+
 // One change of one row: `value` null deletes it.
 struct Edit {
   Kind kind;
@@ -139,6 +157,8 @@ class State {
   // Ids of instances (of any state) of a group, on a host; empty set if none.
   const IdSet& InstancesOfGroup(std::string_view group) const;
   const IdSet& InstancesOnHost(std::string_view host) const;
+  // The rows of InstancesOfGroup. Drawn up once for all who ask until one of them changes.
+  Instances ListOfGroup(std::string_view group) const;
 
   // The newest commit that is applied.
   int64_t commit() const { return commit_; }
@@ -163,6 +183,8 @@ class State {
       tables_;
   IdIndex instances_by_group_;
   IdIndex instances_by_host_;
+  // What ListOfGroup has answered and is still so.
+  mutable std::map<std::string, Instances, std::less<>> lists_by_group_;
   int64_t commit_ = 0;
 };
 

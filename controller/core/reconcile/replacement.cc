@@ -150,9 +150,9 @@ void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalin
     if (in_service) ++good;
   }
   if (bad.empty()) return;
-  if (pass.now <
-      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now)
-          .retry_at) {
+  if (pass.now < LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(), side.launch,
+                                side.deployment, pass.now)
+                     .retry_at) {
     ++under_way;  // the replacement of one that is gone already has to wait
   }
   const int most = good == 0 ? 1 : std::max(1, side.desired / kReplaceShare);

@@ -99,9 +99,10 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
   if (deployment != nullptr) AddNewSide(*deployment, sides);
   Side left;
   Incumbents incumbents;
-  InstanceList all = draft.InstancesOfGroup(id);
+  const Instances of_group = draft.InstancesOfGroup(id);
+  const InstanceList& all = of_group.list();
   const std::set<std::string_view> replaced = ReplacedOf(all);
-  for (Member& member : all) {
+  for (const Member& member : all) {
     const v1::Instance& row = *member.second;
     if (row.state() == v1::INSTANCE_STATE_TERMINATED) continue;
     const Part part = PartOf(row, deployment);
@@ -111,7 +112,7 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
                                 IsOnDrainedHost(draft, row));
     }
     Side& side = part == Part::kLeft ? left : sides[part == Part::kNew ? 1 : 0];
-    side.members.push_back(std::move(member));
+    side.members.push_back(member);
   }
   if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING &&
       !IsBackToServing(*deployment)) {

@@ -65,8 +65,8 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   if (!zones.has_value() || zones->empty()) return;
   const auto launch = pass.draft.Find<v1::LaunchTemplate>(
       LaunchTemplateKey(side.launch.name(), side.launch.version()));
-  const LaunchRecord record =
-      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now);
+  const LaunchRecord record = LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(),
+                                             side.launch, side.deployment, pass.now);
   if (launch == nullptr || record.failures > 0) return;
   const auto from = Fullest(*zones, group);
   const bool has_to_leave = !Names(group, from->first);

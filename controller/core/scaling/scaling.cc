@@ -93,7 +93,7 @@ std::vector<LaunchCause> CausesByFailure(const Pass& pass, const std::string& gr
   for (const auto& list : {counts.kept, counts.swapped}) {
     for (const auto& [id, row] : list) newest = std::max(newest, FromProto(row->create_time()));
   }
-  const InstanceList all = pass.draft.InstancesOfGroup(group_id);
+  const Instances all = pass.draft.InstancesOfGroup(group_id);
   std::set<std::string_view> served;
   for (const auto& [id, row] : all) served.insert(row->launched_for());
   std::vector<LaunchCause> causes;
@@ -145,8 +145,8 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
     out.shortage = {absl::StrCat("launch template ", TextOf(side.launch), " is not there"), true};
     return out;
   }
-  const LaunchRecord record =
-      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id), side.launch, side.deployment, pass.now);
+  const LaunchRecord record = LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(),
+                                             side.launch, side.deployment, pass.now);
   if (pass.now < record.retry_at) {
     pass.DueAt(record.retry_at);
     out.shortage = {absl::StrCat(FailuresText(record, side.launch), "; the next waits until ",

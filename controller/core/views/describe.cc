@@ -194,7 +194,8 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, cons
                               const v1::AutoScalingGroup& group) {
   v1::AutoScalingGroup out = group;
   const std::string id(IdOf(group.name()));
-  const InstanceList members = draft.InstancesOfGroup(id);
+  const Instances of_group = draft.InstancesOfGroup(id);
+  const InstanceList& members = of_group.list();
   const Numbers numbers = CountOf(members);
   auto& status = *out.mutable_status();
   status.set_pending(numbers.pending);

@@ -129,7 +129,7 @@ TEST_F(HostsTest, LaunchesThatFailTogetherOnOneHostCountOnce) {
   Advance(absl::Seconds(1));
   FailsOn("h1");
   const auto record = [&] {
-    return LaunchRecordOf(Draft(state).InstancesOfGroup("blue"),
+    return LaunchRecordOf(Draft(state).InstancesOfGroup("blue").list(),
                           Get<v1::AutoScalingGroup>("blue").launch_template(), "", now);
   };
   EXPECT_EQ(record().failures, 1) << "it may be the host's fault";

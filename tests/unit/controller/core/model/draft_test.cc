@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+
 namespace remuda::core {
 namespace {
 
@@ -70,9 +76,79 @@ TEST(DraftTest, InstancesFollowTheirGroupThroughEdits) {
   draft.Put("b1", InstanceOf("a", "h1"));  // moved
   draft.Delete<v1::Instance>("a2");
 
-  EXPECT_THAT(Ids(draft.InstancesOfGroup("a")), ElementsAre("a0", "a1", "a3", "b1"));
-  EXPECT_THAT(Ids(draft.InstancesOfGroup("b")), ElementsAre());
+  EXPECT_THAT(Ids(draft.InstancesOfGroup("a").list()), ElementsAre("a0", "a1", "a3", "b1"));
+  EXPECT_THAT(Ids(draft.InstancesOfGroup("b").list()), ElementsAre());
   EXPECT_THAT(Ids(draft.InstancesOnHost("h3")), ElementsAre());
+}
+
+// What the lists of groups and hosts are by a look at every row.
+std::string ByLooking(const Draft& draft) {
+  std::map<std::string, std::string> lists;
+  draft.ForEach<v1::Instance>([&](const std::string& id, const v1::Instance& row) {
+    lists["group " + row.auto_scaling_group()] += " " + id + "@" + std::to_string(row.port());
+    lists["host " + row.host()] += " " + id + "@" + std::to_string(row.port());
+  });
+  std::string out;
+  for (const auto& [name, list] : lists) out += name + ":" + list + "\n";
+  return out;
+}
+
+std::string ByIndex(const Draft& draft) {
+  std::map<std::string, std::string> lists;
+  const auto add = [&](const std::string& name, const InstanceList& list) {
+    for (const auto& [id, row] : list) {
+      lists[name] += " " + id + "@" + std::to_string(row->port());
+    }
+  };
+  for (int i = 0; i < 4; ++i) {
+    const std::string n = std::to_string(i);
+    add("group g" + n, draft.InstancesOfGroup("g" + n).list());
+    add("host h" + n, draft.InstancesOnHost("h" + n));
+  }
+  std::string out;
+  for (const auto& [name, list] : lists) out += name + ":" + list + "\n";
+  return out;
+}
+
+TEST(DraftTest, ListsAreWhatALookAtEveryRowFindsWhateverIsEdited) {
+  std::mt19937 random(1);
+  const auto below = [&](unsigned bound) { return static_cast<int>(random() % bound); };
+  State state;
+  for (int commit = 1; commit <= 60; ++commit) {
+    Draft draft(state);
+    std::optional<Draft::Savepoint> savepoint;
+    for (int edit = 0; edit < 20; ++edit) {
+      const std::string id = "i" + std::to_string(below(12));
+      v1::Instance row = InstanceOf("g" + std::to_string(below(4)), "h" + std::to_string(below(4)));
+      row.set_port(below(2));
+      const int kind = below(10);
+      if (kind < 6) {
+        draft.Put(id, row);
+      } else if (kind < 8) {
+        draft.Delete<v1::Instance>(id);
+      } else if (kind == 8) {
+        savepoint = draft.Save();
+      } else if (savepoint.has_value()) {
+        draft.Restore(*std::exchange(savepoint, std::nullopt));
+      }
+      ASSERT_EQ(ByIndex(draft), ByLooking(draft)) << "commit " << commit << ", edit " << edit;
+    }
+    state.Apply(draft.Take(), commit);
+    ASSERT_EQ(ByIndex(draft), ByLooking(Draft(state))) << "after commit " << commit;
+  }
+}
+
+TEST(DraftTest, AListStaysAsItWasWhileItIsWalked) {
+  const State state = Base();
+  Draft draft(state);
+  std::string walked;
+  for (const auto& [id, row] : draft.InstancesOfGroup("a")) {
+    draft.Delete<v1::Instance>("a2");
+    draft.Put("a9", InstanceOf("a", "h1"));
+    EXPECT_EQ(draft.InstancesOfGroup("a").size(), 2U);
+    walked += id;
+  }
+  EXPECT_EQ(walked, "a1a2");
 }
 
 TEST(DraftTest, TakenChangesMakeTheStateWhatTheDraftSaid) {

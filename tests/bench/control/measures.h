@@ -1,0 +1,25 @@
+// What is measured of a cluster, one function each. All throw Overdue when the row's time is over.
+#pragma once
+
+#include "tests/bench/control/cluster.h"
+#include "tests/bench/control/report.h"
+
+namespace remuda::bench {
+
+struct Effort {
+  int changes = 200;                          // of one kind at most
+  std::chrono::milliseconds seconds{15'000};  // for them
+  std::chrono::milliseconds idle{10'000};     // how long it is watched doing nothing
+  Clock::time_point deadline;                 // of the row
+};
+
+// From nothing to all instances: assigned, and in service.
+void MeasurePlacement(Cluster& cluster, const Effort& effort, Row& row);
+// What it has and uses when nothing happens.
+void MeasureRest(Cluster& cluster, const Effort& effort, Row& row);
+// A target registered by hand, until every proxy that has its group acknowledges it.
+void MeasureRegister(Cluster& cluster, const Effort& effort, Row& row);
+// A process that dies, until it is out of rotation everywhere, and until another one is healthy.
+void MeasureDeath(Cluster& cluster, const Effort& effort, Row& row);
+
+}  // namespace remuda::bench

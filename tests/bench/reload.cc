@@ -20,11 +20,11 @@
 #include <string>
 #include <vector>
 
-#include "tests/component/proxy/configs.h"
-#include "tests/component/proxy/fake_controller.h"
-#include "tests/component/proxy/load.h"
-#include "tests/component/proxy/proxy_process.h"
-#include "tests/component/proxy/updates.h"
+#include "tests/component/proxy/testing/configs.h"
+#include "tests/component/proxy/testing/fake_controller.h"
+#include "tests/component/proxy/testing/load.h"
+#include "tests/component/proxy/testing/proxy_process.h"
+#include "tests/component/proxy/testing/updates.h"
 
 namespace remuda::proxy::testing {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "common/sha256.h"
 #include "remuda/v1/target_group.grpc.pb.h"
-#include "tests/component/controller/cluster_fixture.h"
+#include "tests/component/controller/testing/cluster_fixture.h"
 
 namespace remuda {
 namespace {

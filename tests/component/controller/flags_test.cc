@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/component/controller/controller_process.h"
+#include "tests/component/controller/testing/controller_process.h"
 
 namespace remuda {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/load_balancer.grpc.pb.h"
-#include "tests/component/controller/cluster_fixture.h"
-#include "tests/component/controller/tar.h"
+#include "tests/component/controller/testing/cluster_fixture.h"
+#include "tests/component/controller/testing/tar.h"
 #include "tests/local_client.h"
 
 namespace remuda {

@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <thread>
 
-#include "tests/component/proxy/configs.h"
-#include "tests/component/proxy/load.h"
-#include "tests/component/proxy/proxy_process.h"
+#include "tests/component/proxy/testing/configs.h"
+#include "tests/component/proxy/testing/load.h"
+#include "tests/component/proxy/testing/proxy_process.h"
 
 namespace remuda::proxy::testing {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "proxy/http/limits.h"
-#include "tests/component/proxy/stream_reader.h"
+#include "tests/component/proxy/testing/stream_reader.h"
 
 namespace http = remuda::proxy::http;
 using remuda::proxy::testing::ReadStream;

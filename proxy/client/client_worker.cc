@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "proxy/client/http1_connection.h"
 #include "proxy/client/http2_connection.h"
 #include "proxy/client/http2_worker.h"
 #include "proxy/client/tcp_session.h"
-#include "proxy/exchange/session.h"
 #include "proxy/tls/connection_info.h"
 
 namespace remuda::proxy {
@@ -13,7 +13,7 @@ namespace {
 
 // Connections that were idle and turn out to be so no more, before no room is found.
 constexpr int kMaxRoomTries = 16;
-constexpr size_t kMaxFreeSessions = 4096;
+constexpr size_t kMaxFreeHttp1 = 4096;
 
 }  // namespace
 
@@ -58,7 +58,7 @@ void ClientWorker::Serve(Transport transport, const PeerAddress& peer,
     connection.Open(std::move(transport), peer, std::move(listener), watched_by);
     return;
   }
-  NewSession()->Open(std::move(transport), peer, std::move(listener), watched_by);
+  TakeHttp1()->Open(std::move(transport), peer, std::move(listener), watched_by);
 }
 
 void ClientWorker::Link(Connection* connection) {
@@ -110,17 +110,16 @@ void ClientWorker::ForEachExchangeWith(const Targets& targets, Visit visit) {
   for (const auto& target : targets) target->slot(index()).is_sought = false;
 }
 
-Session* ClientWorker::TakeSession(bool for_stream) {
-  std::unique_ptr<Session> session;
-  if (free_sessions_.empty()) {
-    session = std::make_unique<Session>(*this);
+Http1Connection* ClientWorker::TakeHttp1() {
+  std::unique_ptr<Http1Connection> connection;
+  if (free_http1_.empty()) {
+    connection = std::make_unique<Http1Connection>(*this);
   } else {
-    session = std::move(free_sessions_.back());
-    free_sessions_.pop_back();
+    connection = std::move(free_http1_.back());
+    free_http1_.pop_back();
   }
-  session->is_counted_ = !for_stream;
-  Link(session.get());
-  return session.release();
+  Link(connection.get());
+  return connection.release();
 }
 
 Http2Worker& ClientWorker::http2() {
@@ -128,15 +127,26 @@ Http2Worker& ClientWorker::http2() {
   return *http2_;
 }
 
-void ClientWorker::SessionClosed(Session* session) {
-  Unlink(session);
+void ClientWorker::Http1Closed(Http1Connection* connection) {
+  Unlink(connection);
   // Its methods may still be on the stack.
-  std::unique_ptr<Session> owned(session);
-  if (free_sessions_.size() < kMaxFreeSessions) {
-    free_sessions_.push_back(std::move(owned));
+  std::unique_ptr<Http1Connection> owned(connection);
+  if (free_http1_.size() < kMaxFreeHttp1) {
+    free_http1_.push_back(std::move(owned));
   } else {
     loop().Defer([raw = owned.release()] { delete raw; });
   }
+  if (is_draining_) CheckStopped();
+}
+
+void ClientWorker::HoldStream(Connection& stream, const Connection& carrier) {
+  stream.is_counted_ = false;
+  Link(&stream);
+  stream.set_log_id(carrier.log_id());
+}
+
+void ClientWorker::StreamClosed(Connection& stream) {
+  Unlink(&stream);
   if (is_draining_) CheckStopped();
 }
 

@@ -18,8 +18,8 @@
 namespace remuda::proxy {
 
 class Connection;
+class Http1Connection;
 class Http2Worker;
-class Session;
 
 class ClientWorker : public WorkerContext {
  public:
@@ -28,10 +28,11 @@ class ClientWorker : public WorkerContext {
   ClientWorker(size_t index, const Settings& settings, AccessLog* log, Events events);
   ~ClientWorker();
 
-  // A session for a new connection or stream, in the worker's list; it comes back by SessionClosed.
-  Session* NewSession() { return TakeSession(false); }
-  Session* NewStreamSession() { return TakeSession(true); }
-  void SessionClosed(Session* session);
+  // Takes an HTTP/1 connection out of the list: it may be used for another client.
+  void Http1Closed(Http1Connection* connection);
+  // Puts a stream of `carrier` into the list while it has a request under way, and takes it out.
+  void HoldStream(Connection& stream, const Connection& carrier);
+  void StreamClosed(Connection& stream);
   // Puts any other kind of connection into the worker's list.
   void Hold(std::unique_ptr<Connection> connection);
   // Takes it out and destroys it when the current event has been dealt with.
@@ -46,7 +47,7 @@ class ClientWorker : public WorkerContext {
   // For a connection or stream that is to begin: where all places are taken, closes the connection
   // that has waited longest for its client to ask for something. False if there is none.
   bool HasRoom() { return !is_full() || MakeRoom(); }
-  // The place of a stream that begins, to be given back when its session is made or will not be:
+  // The place of a stream that begins, to be given back when it is held or will not be:
   // many may begin at once. False if there is none.
   bool TakeStreamPlace() {
     if (!HasRoom()) return false;
@@ -79,7 +80,7 @@ class ClientWorker : public WorkerContext {
   void TellOfLeaving();
 
  private:
-  Session* TakeSession(bool for_stream);
+  Http1Connection* TakeHttp1();
   bool MakeRoom();
   void Link(Connection* connection);
   void Unlink(Connection* connection);
@@ -91,12 +92,12 @@ class ClientWorker : public WorkerContext {
 
   Connection* connections_ = nullptr;
   Connection* visited_next_ = nullptr;  // while the list is gone through
-  size_t stream_places_ = 0;            // of streams that have no session yet
+  size_t stream_places_ = 0;            // of streams that are not held yet
   ConnectionList idle_;                 // the longest first
   HandshakeTurns handshakes_;
   AddressLimit addresses_;
   std::unique_ptr<Http2Worker> http2_;  // null until it is needed
-  std::vector<std::unique_ptr<Session>> free_sessions_;
+  std::vector<std::unique_ptr<Http1Connection>> free_http1_;
   bool is_draining_ = false;
   bool is_stop_reported_ = false;
 };

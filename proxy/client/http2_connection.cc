@@ -10,7 +10,6 @@
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_stream.h"
 #include "proxy/client/http2_worker.h"
-#include "proxy/exchange/session.h"
 
 namespace remuda::proxy {
 namespace {
@@ -133,7 +132,7 @@ void Http2Connection::Read() {
   }
 }
 
-// --- Streams and their sessions. Sessions are driven here only, never from within nghttp2.
+// --- Streams and their exchanges. Those are driven here only, never from within nghttp2.
 
 void Http2Connection::Ready(Http2Stream& stream) {
   if (stream.is_ready_) return;
@@ -163,30 +162,18 @@ void Http2Connection::Serve() {
 void Http2Connection::ServeStream(Http2Stream& stream) {
   const bool has_news = std::exchange(stream.has_news_, false);
   if (stream.is_served_) {
-    if (stream.session_ == nullptr) return;
+    if (stream.exchange_ == nullptr) return;
     if (stream.broken_ != http::Reason::kNone) {
       nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_PROTOCOL_ERROR);
-      std::exchange(stream.session_, nullptr)->OnStreamGone(stream.broken_);
-    } else if (has_news) {
-      stream.session_->OnStreamReadable();
-    } else {
-      stream.session_->Drive();
+      stream.Gone(stream.broken_);
+      return;
     }
+    if (has_news) stream.is_readable = true;
+    stream.Drive();
     return;
   }
-  stream.is_served_ = true;
   ++requests_;
-  const http::Reason refusal =
-      stream.broken_ != http::Reason::kNone ? stream.broken_ : stream.MakeHead();
-  worker_.GiveStreamPlace();
-  stream.session_ = worker_.NewStreamSession();
-  stream.session_->set_log_id(log_id());
-  stream.session_->Open(stream, peer_, listener_);
-  if (refusal == http::Reason::kNone) {
-    stream.session_->OnStreamReadable();
-  } else {
-    stream.session_->RefuseStream(refusal);
-  }
+  stream.Serve(stream.broken_ != http::Reason::kNone ? stream.broken_ : stream.MakeHead());
 }
 
 void Http2Connection::RemoveStream(Http2Stream& stream) {
@@ -206,7 +193,7 @@ void Http2Connection::EndStreams(http::Reason reason) {
   while (streams_ != nullptr) {
     Http2Stream& stream = *streams_;
     nghttp2_session_set_stream_user_data(http2_, stream.id_, nullptr);
-    if (stream.session_ != nullptr) std::exchange(stream.session_, nullptr)->OnStreamGone(reason);
+    stream.Gone(reason);
     RemoveStream(stream);
   }
 }
@@ -296,7 +283,7 @@ bool Http2Connection::FlushAll() {
       return false;
     }
     if (shared_.output_size() == 0) {
-      // What was sent at last may have made room that sessions wait for.
+      // What was sent at last may have made room that exchanges wait for.
       if (ready_first_ == nullptr) break;
       Serve();
       continue;

@@ -1,6 +1,6 @@
-// A client's connection that speaks HTTP/2: feeds nghttp2, gives each request to a session through
-// its stream, writes once a turn of the loop what all streams have made, and keeps the client
-// within its bounds (http2_limits.h).
+// A client's connection that speaks HTTP/2: feeds nghttp2, gives each request to an exchange
+// through its stream, writes once a turn of the loop what all streams have made, and keeps the
+// client within its bounds (http2_limits.h).
 //
 // Thread: its worker's.
 #pragma once
@@ -61,7 +61,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   void OnTurnEnd() override;
   void CloseWhenIdle() override;
   bool CloseIfIdle() override;
-  void EndExchangeWith(const TargetState& /*target*/) override {}  // its streams' sessions do
+  void EndExchangeWith(const TargetState& /*target*/) override {}  // its streams do
   void Abort() override;
 
   // For its streams.
@@ -178,7 +178,7 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   TokenBucket frames_;
   Http2Stream* streams_ = nullptr;
   size_t stream_count_ = 0;
-  Http2Stream* ready_first_ = nullptr;  // something is to be done for their sessions
+  Http2Stream* ready_first_ = nullptr;  // something is to be done for their exchanges
   Http2Stream* ready_last_ = nullptr;
 
   // Zero: not running.

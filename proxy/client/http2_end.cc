@@ -9,7 +9,6 @@
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_stream.h"
 #include "proxy/client/http2_worker.h"
-#include "proxy/exchange/session.h"
 
 namespace remuda::proxy {
 namespace {
@@ -225,7 +224,7 @@ void Http2Connection::OnTimer() {
   ArmTimer();
 }
 
-// Its session watches over a response that is still being made. What comes after that only waits
+// Its exchange watches over a response that is still being made. What comes after that only waits
 // for the client, to open its window or to end its request.
 void Http2Connection::ResetOverdue(Http2Stream& stream) {
   if (!stream.is_done()) return;

@@ -1,5 +1,5 @@
 // What nghttp2 tells of a connection's frames. Called from within nghttp2_session_mem_recv and
-// _mem_send: notes what came, and leaves sessions alone but for streams that are gone.
+// _mem_send: notes what came, and leaves exchanges alone but for streams that are gone.
 #include <algorithm>
 #include <utility>
 
@@ -8,7 +8,6 @@
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_stream.h"
 #include "proxy/client/http2_worker.h"
-#include "proxy/exchange/session.h"
 
 namespace remuda::proxy {
 namespace {
@@ -127,9 +126,9 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   }
   frames_.Earn(kHttp2FramesARequest);
   const int32_t id = frame.hd.stream_id;
-  // Streams that nghttp2 has closed still count while their sessions are at work. What is refused
-  // has no further callback. After the last GOAWAY a stream would be dropped with its request under
-  // way.
+  // Streams that nghttp2 has closed still count while their exchanges are under way. What is
+  // refused has no further callback. After the last GOAWAY a stream would be dropped with its
+  // request under way.
   worker_.NoteBusy(*this);
   AddressLimit::Place place;
   if (stream_count_ >= kHttp2MaxStreams || listener_->spec == nullptr ||
@@ -139,7 +138,7 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
     return RefuseStream(id);
   }
   headers_since_ = worker_.loop().now();
-  Http2Stream& stream = *shared_.TakeStream();
+  Http2Stream& stream = *shared_.TakeStream(worker_);
   stream.Begin(*this, id, std::move(place));
   stream.previous_ = nullptr;
   stream.next_ = streams_;
@@ -272,8 +271,7 @@ int Http2Connection::OnStreamClosed(int32_t stream_id) {
   if (stream == nullptr) return 0;
   nghttp2_session_set_stream_user_data(http2_, stream_id, nullptr);
   if (stream->has_ended_ || stream->is_reset_) closed_.Note(stream_id);
-  if (stream->session_ != nullptr)
-    std::exchange(stream->session_, nullptr)->OnStreamGone(http::Reason::kClientClosed);
+  stream->Gone(http::Reason::kClientClosed);
   if (const size_t unread = stream->body_.size(); unread > 0) Consume(stream_id, unread);
   RemoveStream(*stream);
   return 0;

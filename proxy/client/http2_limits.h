@@ -41,7 +41,7 @@ inline constexpr uint32_t kHttp2HeaderTableBytes = 4096;
 // A header block over this, once decoded, ends the connection; over http::kMaxRequestHeadBytes, it
 // is answered with 431.
 inline constexpr size_t kHttp2MaxHeaderBlockBytes = 256 * 1024;
-// A head over the first outgrows the usual block of its session. A few bytes on the wire can name
+// A head over the first outgrows the usual block of its exchange. A few bytes on the wire can name
 // it, so the blocks of such heads are bounded: of a connection, of a worker. Beyond, the stream is
 // refused.
 inline constexpr size_t kHttp2SmallHeadBytes = 12 * 1024;

@@ -1,15 +1,17 @@
 #include "proxy/client/http2_stream.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "proxy/client/client_worker.h"
 #include "proxy/client/http2_connection.h"
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_worker.h"
-#include "proxy/exchange/session.h"
+#include "proxy/exchange/exchange.h"
 
 namespace remuda::proxy {
 namespace {
@@ -26,11 +28,18 @@ struct Digits {
 
 }  // namespace
 
+Http2Stream::Http2Stream(ClientWorker& worker)
+    : Connection(worker), timer_([this] {
+        exchange_->OnTimer();
+        Drive();
+      }) {}
+
 void Http2Stream::Begin(Http2Connection& connection, int32_t id, AddressLimit::Place place) {
   connection_ = &connection;
   place_ = std::move(place);
   id_ = id;
-  session_ = nullptr;
+  exchange_ = nullptr;
+  is_readable = false;
   trailers_.Reset();
   head_charge_ = head_read_ = framing_size_ = framing_read_ = 0;
   received_ = chunk_left_ = discarded_ = 0;
@@ -77,13 +86,18 @@ Received Http2Stream::Receive(char* data, size_t size) {
     taken = std::min(size, head.size() - head_read_);
     std::memcpy(data, head.data() + head_read_, taken);
     head_read_ += taken;
-    if (head_read_ == head.size()) fields_.DropText();  // the session has it
+    if (head_read_ == head.size()) fields_.DropText();  // the exchange has it
   }
   const bool is_head_read = fields_.text().empty();
   if (is_head_read) taken += ReadBody(data + taken, size - taken);
-  if (taken == 0) return {-EAGAIN, true};
+  if (taken == 0) {
+    is_readable = false;
+    return {-EAGAIN, true};
+  }
+  connection_->traffic().received_bytes.Add(taken);
   const bool has_more = !is_head_read || !body_.empty() || framing_read_ < framing_size_ ||
                         (has_ended_ && fields_.is_chunked() && !is_last_sent_);
+  if (!has_more) is_readable = false;
   return {static_cast<ssize_t>(taken), !has_more};
 }
 
@@ -148,7 +162,8 @@ bool Http2Stream::Submit(size_t count, bool ends) {
   return true;
 }
 
-bool Http2Stream::SendInterim(const http::ResponseHead& head) {
+ClientStream::Sent Http2Stream::SendInterim(const http::ResponseHead& head, Buffer& /*room*/,
+                                            Gather& /*out*/) {
   Http2Worker& shared = connection_->shared();
   const Digits status(static_cast<uint64_t>(head.status));
   shared.BeginHead(status.view());
@@ -157,14 +172,15 @@ bool Http2Stream::SendInterim(const http::ResponseHead& head) {
   }
   if (nghttp2_submit_headers(connection_->http2(), NGHTTP2_FLAG_NONE, id_, nullptr, shared.head(),
                              shared.head_size(), nullptr) != 0) {
-    return false;
+    return Sent::kGone;
   }
   connection_->WantFlush();
-  return true;
+  return Sent::kTaken;
 }
 
-bool Http2Stream::SendHead(const http::ResponseHead& head, const http::ResponseStyle& style,
-                           bool ends) {
+ClientStream::Sent Http2Stream::SendHead(const http::ResponseHead& head,
+                                         const http::ResponseStyle& style, size_t /*head_size*/,
+                                         bool ends, Buffer& /*room*/, Gather& /*out*/) {
   Http2Worker& shared = connection_->shared();
   const Digits status(static_cast<uint64_t>(head.status));
   const Digits length(style.length);
@@ -177,10 +193,11 @@ bool Http2Stream::SendHead(const http::ResponseHead& head, const http::ResponseS
   }
   if (needs_date) shared.AddField("date", style.date);
   if (style.has_length) shared.AddField("content-length", length.view());
-  return Submit(shared.head_size(), ends);
+  return Submit(shared.head_size(), ends) ? Sent::kTaken : Sent::kGone;
 }
 
-bool Http2Stream::SendOwnHead(const http::OwnAnswer& answer) {
+// The body may be of the routing table or the caller's stack: it is copied.
+ClientStream::Sent Http2Stream::SendOwn(const http::OwnAnswer& answer, Buffer& room, Gather& out) {
   Http2Worker& shared = connection_->shared();
   const Digits status(static_cast<uint64_t>(answer.status));
   const Digits length(answer.body.size());
@@ -188,7 +205,12 @@ bool Http2Stream::SendOwnHead(const http::OwnAnswer& answer) {
   http::ForEachOwnField(
       answer, [&](std::string_view name, std::string_view value) { shared.AddField(name, value); });
   if (answer.status != 204) shared.AddField("content-length", length.view());
-  return Submit(shared.head_size(), !answer.has_body());
+  if (!Submit(shared.head_size(), !answer.has_body())) return Sent::kGone;
+  if (answer.has_body()) {
+    std::memcpy(room.block.get(), answer.body.data(), answer.body.size());
+    out.Add(room.block.get(), answer.body.size());
+  }
+  return Sent::kTaken;
 }
 
 void Http2Stream::Resume() {
@@ -206,29 +228,112 @@ size_t Http2Stream::ResponseRoom() const {
   return limit - std::min(limit, out_.size());
 }
 
-ssize_t Http2Stream::SendBody(const iovec* pieces, size_t count) {
+ssize_t Http2Stream::Send(Gather& pieces) {
   BufferPool& pool = connection_->worker().buffers();
   size_t taken = 0;
   size_t room = ResponseRoom();
-  for (size_t i = 0; i < count; ++i) {
-    const size_t part = std::min(room, pieces[i].iov_len);
-    out_.Append(pool, static_cast<const char*>(pieces[i].iov_base), part);
+  for (size_t i = 0; i < pieces.count(); ++i) {
+    const iovec& piece = pieces.pieces()[i];
+    const size_t part = std::min(room, piece.iov_len);
+    out_.Append(pool, static_cast<const char*>(piece.iov_base), part);
     connection_->response_bytes_ += part;
     taken += part;
     room -= part;
-    if (part < pieces[i].iov_len) {
+    if (part < piece.iov_len) {
       wants_room_ = true;
       break;
     }
   }
   if (taken == 0) return -EAGAIN;
+  pieces.Consume(taken);
   Resume();
   return static_cast<ssize_t>(taken);
 }
 
+void Http2Stream::Describe(bool /*is_upgraded*/, AccessEntry& entry) const {
+  entry.type = TrafficType::kHttp2;
+  entry.version = "HTTP/2.0";
+}
+
+// --- The exchange.
+
+void Http2Stream::Serve(http::Reason refusal) {
+  is_served_ = true;
+  worker_.GiveStreamPlace();
+  worker_.HoldStream(*this, *connection_);
+  exchange_ = worker_.TakeExchange();
+  exchange_->Open({.client = this,
+                   .peer = &connection_->peer_,
+                   .entrance = connection_->listener_.get(),
+                   .connection_id = log_id()});
+  if (refusal == http::Reason::kNone) {
+    is_readable = true;
+    ReadHead();
+  } else {
+    exchange_->Refuse(refusal);
+  }
+  Drive();
+}
+
+// All of its text is there.
+void Http2Stream::ReadHead() {
+  Buffer& in = exchange_->input();
+  in = worker_.buffers().Take();
+  do {
+    if (in.room_size() == 0 && !exchange_->GrowInput())
+      return exchange_->Refuse(http::Reason::kHeadTooLarge);
+    const Received got = Receive(in.room(), in.room_size());
+    assert(got.bytes > 0);
+    in.end += static_cast<size_t>(got.bytes);
+  } while (exchange_->TakeHead() == http::ParseStatus::kNeedMore);
+}
+
+void Http2Stream::Drive() {
+  if (exchange_ == nullptr) return;
+  if (exchange_->Drive() == Exchange::Next::kWait) {
+    timer_.Arm(worker_.loop(), exchange_->deadline());
+  } else {
+    Finish(exchange_->is_whole());
+  }
+}
+
+void Http2Stream::Gone(http::Reason reason) {
+  if (exchange_ == nullptr) return;
+  exchange_->Cut(reason);
+  TakeDownExchange();
+}
+
+void Http2Stream::TakeDownExchange() {
+  Exchange* const exchange = std::exchange(exchange_, nullptr);
+  timer_.Cancel();
+  exchange->Finish();
+  worker_.buffers().Give(exchange->input());
+  worker_.GiveExchange(exchange);
+  worker_.StreamClosed(*this);
+}
+
+TargetState* Http2Stream::target() const {
+  return exchange_ == nullptr ? nullptr : exchange_->target();
+}
+
+void Http2Stream::EndExchangeWith(const TargetState& target) {
+  if (this->target() != &target) return;
+  exchange_->OnDrainTimeout();
+  Drive();
+}
+
+void Http2Stream::TargetFell(const TargetState& /*target*/, bool is_gone) {
+  exchange_->OnTargetFell(is_gone);
+  Drive();
+}
+
+void Http2Stream::EndUnanswered(const TargetState& /*target*/) {
+  exchange_->OnTargetGone();
+  Drive();
+}
+
 void Http2Stream::Finish(bool is_whole) {
-  if (session_ == nullptr) return;  // the stream is gone already
-  session_ = nullptr;
+  TakeDownExchange();
   place_.End();
   wants_room_ = false;
   last_progress_ = connection_->worker().loop().now();

@@ -1,15 +1,15 @@
-// One request and its response on an HTTP/2 connection, between nghttp2 and the session that serves
-// it. Bytes that one side has given and the other has not taken wait here: of the request at most
-// its flow-control window, of the response as many as the client's window takes, within
-// http2_limits.h.
+// One request and its response on an HTTP/2 connection, between nghttp2 and the exchange. Bytes
+// that one side has given and the other has not taken wait here: of the request at most its
+// flow-control window, of the response as many as the client's window takes, within http2_limits.h.
 //
 // Thread: its worker's. Streams are reused; one lives from the first frame of its request until
-// nghttp2 has closed it and its session is done.
+// nghttp2 has closed it and its exchange is over; with that it is one of the worker's connections.
 #pragma once
 
 #include <cstdint>
 
-#include "proxy/client/client_stream.h"
+#include "proxy/client/connection.h"
+#include "proxy/exchange/client_stream.h"
 #include "proxy/http/http2_fields.h"
 #include "proxy/io/address_limit.h"
 #include "proxy/io/block_queue.h"
@@ -17,19 +17,35 @@
 
 namespace remuda::proxy {
 
+class Exchange;
 class Http2Connection;
-class Session;
 
-class Http2Stream final : public ClientStream {
+class Http2Stream final : public Connection, public ClientStream {
  public:
+  explicit Http2Stream(ClientWorker& worker);
+
+  // Of a connection, while a request is under way.
+  void OnIo(uint32_t /*events*/) override {}  // it has no descriptor of its own
+  void CloseWhenIdle() override {}
+  TargetState* target() const override;
+  void EndExchangeWith(const TargetState& target) override;
+  void TargetFell(const TargetState& target, bool is_gone) override;
+  void EndUnanswered(const TargetState& target) override;
+  void Abort() override { Finish(false); }
+
+  // Of the client's side of an exchange.
   Received Receive(char* data, size_t size) override;
-  bool SendInterim(const http::ResponseHead& head) override;
-  bool SendHead(const http::ResponseHead& head, const http::ResponseStyle& style,
-                bool ends) override;
-  bool SendOwnHead(const http::OwnAnswer& answer) override;
-  ssize_t SendBody(const iovec* pieces, size_t count) override;
-  void Finish(bool is_whole) override;
+  ssize_t Send(Gather& pieces) override;
+  Sent SendInterim(const http::ResponseHead& head, Buffer& room, Gather& out) override;
+  Sent SendHead(const http::ResponseHead& head, const http::ResponseStyle& style, size_t head_size,
+                bool ends, Buffer& room, Gather& out) override;
+  Sent SendOwn(const http::OwnAnswer& answer, Buffer& room, Gather& out) override;
+  bool delimits_bodies() const override { return true; }
+  bool is_last() const override { return true; }
+  bool may_have_left() const override { return false; }
   const Transport& transport() const override;
+  void Describe(bool is_upgraded, AccessEntry& entry) const override;
+  void Wake() override { Drive(); }
 
  private:
   friend class Http2Connection;
@@ -47,7 +63,16 @@ class Http2Stream final : public ClientStream {
     return fields_.has_declared_length() && received_ != fields_.declared_length();
   }
   size_t ReadBody(char* data, size_t size);
-  bool is_done() const { return session_ == nullptr && is_served_; }
+  bool is_done() const { return exchange_ == nullptr && is_served_; }
+  // The request begins, or is refused.
+  void Serve(http::Reason refusal);
+  void ReadHead();
+  void Drive();
+  // The client has reset the stream, is gone, or has broken its request off. nghttp2 is not told.
+  void Gone(http::Reason reason);
+  // The response is whole, or it was cut short (the client must see that).
+  void Finish(bool is_whole);
+  void TakeDownExchange();
   bool Submit(size_t count, bool ends);
   void Resume();
   // How much more of the response may wait here.
@@ -55,8 +80,9 @@ class Http2Stream final : public ClientStream {
 
   Http2Connection* connection_ = nullptr;
   int32_t id_ = 0;
-  Session* session_ = nullptr;
-  AddressLimit::Place place_;  // until its session is done
+  Exchange* exchange_ = nullptr;
+  Timer timer_;                // of the exchange
+  AddressLimit::Place place_;  // until the exchange is over
 
   // The request.
   http::Http2Fields fields_;
@@ -70,8 +96,8 @@ class Http2Stream final : public ClientStream {
   char framing_[24];         // of a chunk: what stands before or behind its bytes
   size_t framing_size_ = 0;
   size_t framing_read_ = 0;
-  bool is_served_ = false;                     // it has or had a session
-  bool has_news_ = false;                      // for the session: bytes, or the end
+  bool is_served_ = false;                     // it has or had an exchange
+  bool has_news_ = false;                      // for the exchange: bytes, or the end
   bool has_ended_ = false;                     // the client has sent all
   bool is_reset_ = false;                      // by the client
   bool is_refused_ = false;                    // its head needs more than there is room for
@@ -85,7 +111,7 @@ class Http2Stream final : public ClientStream {
       false;  // it ends with what is in out_, and the client must see that it is not whole
   bool is_whole_ = false;     // all of it is in out_ or sent
   bool is_deferred_ = false;  // nghttp2 waits until it is told that there is more
-  bool wants_room_ = false;   // the session waits for room in out_
+  bool wants_room_ = false;   // the exchange waits for room in out_
   SteadyTime last_progress_{};
   SteadyTime answered_at_{};  // all of it is sent, the request has not ended. Zero: not so
   uint64_t discarded_ = 0;    // bytes of the request that came after that

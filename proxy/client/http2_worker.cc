@@ -118,8 +118,8 @@ ssize_t Http2Worker::ReadResponse(nghttp2_session*, int32_t, uint8_t*, size_t si
   return Of(user).OnReadResponse(*static_cast<Http2Stream*>(source->ptr), size, *flags);
 }
 
-Http2Stream* Http2Worker::TakeStream() {
-  if (free_streams_.empty()) return new Http2Stream();
+Http2Stream* Http2Worker::TakeStream(ClientWorker& worker) {
+  if (free_streams_.empty()) return new Http2Stream(worker);
   Http2Stream* const stream = free_streams_.back().release();
   free_streams_.pop_back();
   return stream;

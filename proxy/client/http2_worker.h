@@ -35,7 +35,7 @@ class Http2Worker {
                               size_t size, uint32_t* flags, nghttp2_data_source* source,
                               void* user);
 
-  Http2Stream* TakeStream();
+  Http2Stream* TakeStream(ClientWorker& worker);
   void GiveStream(Http2Stream* stream);
 
   // Bytes that connections want to hold for large heads. False if others hold too much.

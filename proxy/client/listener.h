@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "proxy/core/routing_table.h"
+#include "proxy/exchange/entrance.h"
 #include "proxy/io/event_loop.h"
 
 namespace remuda::proxy {
@@ -23,14 +23,11 @@ class Acceptor {
   ~Acceptor() = default;
 };
 
-struct Listener final : IoHandler, std::enable_shared_from_this<Listener> {
+struct Listener final : IoHandler, Entrance, std::enable_shared_from_this<Listener> {
   void OnIo(uint32_t /*events*/) override { acceptor->AcceptFrom(*this); }
 
   Acceptor* acceptor = nullptr;
   int fd = -1;
-  uint16_t port = 0;                        // the real one
-  std::shared_ptr<BalancerState> balancer;  // outlives the spec
-  const ListenerSpec* spec = nullptr;       // of the current table; null: gone
 };
 
 }  // namespace remuda::proxy

@@ -42,7 +42,7 @@ void TcpSession::Open(Transport transport, const PeerAddress& peer,
 PickRequest TcpSession::NextPick() const {
   PickRequest pick;
   pick.tried = {tried_.data(), attempts_};
-  // See Session::PickNext.
+  // See Exchange::PickNext.
   pick.allow_tried = !has_connect_timed_out_;
   // There is no header or cookie to have another key.
   pick.hash = HashOf({reinterpret_cast<const char*>(peer_.bytes.data()), peer_.bytes.size()});
@@ -133,7 +133,7 @@ void TcpSession::EndExchangeWith(const TargetState& target) {
   if (in_flight_.target() == &target) Close(Reason::kTargetDrainTimeout);
 }
 
-// See Session::TargetFell.
+// See Exchange::OnTargetFell.
 void TcpSession::TargetFell(const TargetState& /*target*/, bool is_gone) {
   if (phase_ == Phase::kTunnel) return DoubtPeer(upstream_->transport.fd(), true);
   if (phase_ != Phase::kConnecting || upstream_ == nullptr) return;

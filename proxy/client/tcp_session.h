@@ -26,7 +26,7 @@ class TcpSession final : public Connection, public UpstreamUser, public TunnelOw
   explicit TcpSession(ClientWorker& worker);
   ~TcpSession() override;
 
-  // See Session::Open. May close the connection at once.
+  // See Http1Connection::Open. May close the connection at once.
   void Open(Transport transport, const PeerAddress& peer, std::shared_ptr<Listener> listener,
             IoHandler* watched_by);
 

@@ -111,7 +111,7 @@ void Tunnel::OnUpstream() {
 void Tunnel::TakeTargetEvents() {
   Wake(kTarget, (std::exchange(upstream_->is_readable, false) ? EPOLLIN : 0u) |
                     (std::exchange(upstream_->is_writable, false) ? EPOLLOUT : 0u) |
-                    (upstream_->is_closing ? EPOLLRDHUP : 0u) |
+                    (upstream_->has_ended ? EPOLLRDHUP : 0u) |
                     (upstream_->is_broken ? EPOLLERR : 0u) |
                     (upstream_->is_urgent ? EPOLLPRI : 0u));
 }

@@ -1,7 +1,7 @@
-// Bytes both ways between a client's connection and a target's: what an upgraded session and a TCP
-// connection are. It runs by itself once started: gets the events of both sides, reads a side only
-// when the other has taken what was read before, passes on the end of either side, and tells its
-// owner when all is over. Long plain streams go through a pipe in the kernel (splice); whatever
+// Bytes both ways between a client's connection and a target's: what an upgraded connection and a
+// TCP connection are. It runs by itself once started: gets the events of both sides, reads a side
+// only when the other has taken what was read before, passes on the end of either side, and tells
+// its owner when all is over. Long plain streams go through a pipe in the kernel (splice); whatever
 // waits for nothing holds no memory and no pipe.
 //
 // Of a WebSocket it knows where frames end, so that both sides can be told that the proxy or the

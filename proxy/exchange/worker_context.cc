@@ -5,7 +5,7 @@
 #include <random>
 #include <utility>
 
-#include "proxy/exchange/session.h"
+#include "proxy/exchange/exchange.h"
 
 namespace remuda::proxy {
 namespace {
@@ -92,20 +92,18 @@ void WorkerContext::Unpin(AdoptedTable* table) {
 }
 
 Exchange* WorkerContext::TakeExchange() {
-  if (free_exchanges_.empty()) {
-    auto* exchange = new Exchange();
-    exchange->Reset();
-    return exchange;
-  }
-  Exchange* exchange = free_exchanges_.back().release();
+  if (free_exchanges_.empty()) return new Exchange(*this);
+  Exchange* const exchange = free_exchanges_.back().release();
   free_exchanges_.pop_back();
-  exchange->Reset();
   return exchange;
 }
 
 void WorkerContext::GiveExchange(Exchange* exchange) {
-  std::unique_ptr<Exchange> owned(exchange);
-  if (free_exchanges_.size() < kMaxFreeExchanges) free_exchanges_.push_back(std::move(owned));
+  if (free_exchanges_.size() < kMaxFreeExchanges) {
+    free_exchanges_.emplace_back(exchange);
+  } else {
+    loop_.Defer([exchange] { delete exchange; });
+  }
 }
 
 void WorkerContext::TargetReleased(TargetState& target) {

@@ -30,7 +30,7 @@
 
 namespace remuda::proxy {
 
-struct Exchange;
+class Exchange;
 
 // A table that this worker has adopted; kept until no request that matched or picked from it is
 // left.
@@ -66,6 +66,8 @@ class WorkerContext {
   const WorkerMetrics& metrics() const { return metrics_; }
   BufferPool& buffers() { return buffers_; }
   UpstreamPool& pool() { return pool_; }
+  // Who opens what exchanges need: the pool, unless there is another make.
+  TargetStreams& targets() { return *targets_; }
   SplicePipePool& pipes() { return pipes_; }
   StickyCookies& sticky_cookies() { return sticky_cookies_; }
   PlaceQueues& place_queues() { return place_queues_; }
@@ -99,6 +101,7 @@ class WorkerContext {
   AdoptedTable* Pin();
   void Unpin(AdoptedTable* table);
   Exchange* TakeExchange();
+  // May be called from within the exchange's events: it is not destroyed at once.
   void GiveExchange(Exchange* exchange);
 
   void TargetReleased(TargetState& target);
@@ -114,6 +117,7 @@ class WorkerContext {
   // Now and then: looks at the system's clock, closes connections to targets that idled too long.
   void Sweep();
   const Events& events() const { return events_; }
+  void UseTargets(TargetStreams& targets) { targets_ = &targets; }
 
   size_t connection_count_ = 0;  // of clients
 
@@ -133,6 +137,7 @@ class WorkerContext {
   SteadyTime next_note_{};
   BufferPool buffers_;
   UpstreamPool pool_;
+  TargetStreams* targets_ = &pool_;
   PlaceQueues place_queues_;
   StickyCookies sticky_cookies_;
   SplicePipePool pipes_;

@@ -26,7 +26,7 @@ void UpstreamConnection::OnIo(uint32_t events) {
   if ((events & EPOLLOUT) != 0) is_writable = true;
   if ((events & EPOLLIN) != 0) is_readable = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-    is_closing = true;
+    has_ended = true;
     is_readable = true;
     is_writable = true;  // the error is found by the next call
   }
@@ -153,7 +153,7 @@ bool UpstreamPool::StaysIdle(UpstreamConnection& connection) {
   char bytes[kLookedAtBytes];
   const ssize_t got = connection.transport.Receive(bytes, sizeof bytes).bytes;
   if (got > 0) NoteUnasked(*connection.target, {bytes, static_cast<size_t>(got)});
-  if (got != -EAGAIN || connection.is_closing) return false;
+  if (got != -EAGAIN || connection.has_ended) return false;
   connection.is_readable = false;
   if (!connection.transport.is_plain()) SaveTlsSession(connection);
   return true;
@@ -208,7 +208,7 @@ UpstreamConnection* UpstreamPool::Connect(TargetState& target, UpstreamUser* use
 void UpstreamPool::Release(UpstreamConnection* connection) {
   TargetSlot& slot = connection->target->slot(worker_);
   connection->user = nullptr;
-  if (!connection->greeting.empty() || connection->is_doubted || connection->is_closing ||
+  if (!connection->greeting.empty() || connection->is_doubted || connection->has_ended ||
       connection->transport.has_pending() || connection->target->is_leaving() ||
       slot.idle_count >= settings_.pool_max_idle_a_target ||
       (connection->is_readable && !StaysIdle(*connection))) {
@@ -234,7 +234,7 @@ void UpstreamPool::Close(UpstreamConnection* connection) {
   const bool is_idle = oldest_ == connection || connection->pool_previous != nullptr;
   if (is_idle) Unlink(connection);
   if (!connection->transport.is_plain()) SaveTlsSession(*connection);
-  if (is_idle && !connection->is_closing) connection->transport.CloseNotify();
+  if (is_idle && !connection->has_ended) connection->transport.CloseNotify();
   loop_.RemoveClosing(connection);
   connection->transport.Close();
   --open_count_;

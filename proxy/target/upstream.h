@@ -18,6 +18,7 @@
 #include "proxy/io/event_loop.h"
 #include "proxy/io/settings.h"
 #include "proxy/io/transport.h"
+#include "proxy/target/target_stream.h"
 
 namespace remuda::proxy {
 
@@ -42,29 +43,36 @@ inline constexpr std::chrono::minutes kDistrustTime{10};
 inline constexpr uint32_t kMinRestingConnections = 128;
 inline constexpr uint32_t kRestingPart = 4;
 
-// Who has a connection to a target in use.
-class UpstreamUser {
- public:
-  // Something can be done with it.
-  virtual void OnUpstream() = 0;
-
- protected:
-  ~UpstreamUser() = default;
-};
-
-struct UpstreamConnection final : IoHandler {
+// With HTTP/1 it carries one request at a time, so it is that request's stream too
+// (http1_target.cc).
+struct UpstreamConnection final : IoHandler, TargetStream {
   void OnIo(uint32_t events) override;
-  // 0 once it can carry bytes; -EAGAIN: ask again at its next event; else -errno.
-  int FinishConnect();
+
+  int FinishConnect() override;
+  bool has_tls_failed() const override { return is_tls_failed; }
+  bool SendHead(const http::RequestHead& head, const http::Framing& framing,
+                const http::ForwardedInfo& info, Buffer& room, Gather& out) override;
+  ssize_t Send(Gather& pieces) override { return pieces.Send(transport); }
+  void StopSending() override { has_ended = is_readable = true; }
+  Received Receive(char* data, size_t size) override;
+  bool may_splice() const override { return transport.is_plain(); }
+  ssize_t FillPipe(SplicePipe& pipe, size_t max_bytes) override;
+  ssize_t DrainPipe(SplicePipe& pipe) override { return pipe.Drain(transport.fd()); }
+  void EndSplice() override;
+  bool Yield() override;
+  bool is_closing() const override { return has_ended; }
+  void Doubt(bool is_sending) override;
+  void NoteUnasked(std::string_view bytes) override;
+  void End(bool may_reuse) override;
+  UpstreamConnection* TakeConnection() override { return this; }
 
   UpstreamPool* pool = nullptr;
   TargetState* target = nullptr;  // alive while a table that holds it is adopted or pinned
   UpstreamUser* user = nullptr;   // null while idle
   Transport transport;
   bool is_connected = false;
-  bool is_readable = false;
   bool is_writable = false;
-  bool is_closing = false;  // FIN, reset or error seen
+  bool has_ended = false;   // FIN, reset or error seen
   bool is_broken = false;   // an error
   bool is_doubted = false;  // see DoubtPeer: for nobody else
   bool is_urgent = false;   // urgent bytes (TCP) have come
@@ -85,12 +93,15 @@ struct UpstreamConnection final : IoHandler {
   SteadyTime idle_since{};
 };
 
-class UpstreamPool {
+class UpstreamPool final : public TargetStreams {
  public:
   // `client_count`: the worker's connections of clients, now.
   UpstreamPool(EventLoop& loop, size_t worker, const Settings& settings, const size_t& client_count)
       : loop_(loop), worker_(worker), settings_(settings), client_count_(client_count) {}
   ~UpstreamPool();
+
+  // One that is idle if it may be reused and there is one, else a new one.
+  Opened Open(Wanted wanted) override;
 
   // `host` is the request's: what targets that speak TLS are asked for if their group says no name.
 
@@ -103,6 +114,10 @@ class UpstreamPool {
   // Keeps a connection whose exchange ended cleanly.
   void Release(UpstreamConnection* connection);
   void Close(UpstreamConnection* connection);
+  // What it is ready for now has an event again.
+  void Rearm(UpstreamConnection& connection) {
+    loop_.Rebind(connection.transport.fd(), &connection, &connection);
+  }
   // `target` has sent something that no request asked for, which begins with `bytes`.
   void NoteUnasked(TargetState& target, std::string_view bytes);
 

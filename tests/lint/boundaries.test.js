@@ -17,6 +17,8 @@ const cases = [
   ['views include the engine', { 'controller/views/a.h': '#include "controller/engine/b.h"\n', 'controller/engine/b.h': '' }, /controller\/views may not include/],
   ['a room includes the root', { 'controller/engine/a.h': '#include "controller/options.h"\n', 'controller/options.h': '' }, /may not include controller\/options/],
   ['a room of the proxy includes one above it', { 'proxy/io/a.h': '#include "proxy/client/b.h"\n', 'proxy/client/b.h': '' }, /proxy\/io may not include/],
+  ['an exchange includes a client', { 'proxy/exchange/a.h': '#include "proxy/client/b.h"\n', 'proxy/client/b.h': '' }, /proxy\/exchange may not include/],
+  ['a client includes exchanges', { 'proxy/client/a.h': '#include "proxy/exchange/b.h"\n', 'proxy/exchange/b.h': '' }, null],
   ['target connections know no worker', { 'proxy/target/a.h': '#include "proxy/worker.h"\n', 'proxy/worker.h': '' }, /may not include proxy\/worker/],
   ['control knows the worker', { 'proxy/control/a.h': '#include "proxy/worker.h"\n', 'proxy/worker.h': '' }, null],
   ['all know the limits', { 'controller/engine/a.h': '#include "controller/limits.h"\n', 'controller/limits.h': '' }, null],

@@ -1,0 +1,348 @@
+// The way to the target: attempts, and the request on its way.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "proxy/core/retry.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/worker_context.h"
+#include "proxy/target/target_greeting.h"
+#include "proxy/tls/connection_info.h"
+
+namespace remuda::proxy {
+
+using http::BodyKind;
+using http::Reason;
+
+static_assert(kMaxAttempts >= kMaxAttemptsARequest);
+
+namespace {
+
+// A target that closes sooner, while more of the body is to come, has not given up on its client:
+// one that falls as soon as it has read something would never be found out.
+constexpr std::chrono::seconds kClientSilence{1};
+
+constexpr bool IsOfTarget(Reason reason) {
+  return reason > Reason::kNoRegisteredTarget && reason <= Reason::kTargetDrainTimeout;
+}
+
+}  // namespace
+
+// Gets a connection to the target that was picked.
+Exchange::Acted Exchange::OpenTarget() {
+  // A repeat never rides a pooled connection: that may be as dead as the one before.
+  // Nor does one that says whose it is.
+  const http::ProxyVersion proxy = ProxyVersionOf(*record_.group, worker_.index());
+  TargetStreams::Wanted wanted{
+      .target = *record_.in_flight.target(),
+      .user = this,
+      .host = rewritten_.host.empty() ? request_.host : rewritten_.host,
+      .may_reuse = record_.attempts == 1 && proxy == http::ProxyVersion::kNone};
+  if (proxy != http::ProxyVersion::kNone) {
+    wanted.greeting = MakeTargetGreeting(proxy, *origin_.peer, origin_.client->transport().fd());
+  }
+  const TargetStreams::Opened opened = worker_.targets().Open(std::move(wanted));
+  stream_ = opened.stream;
+  if (stream_ == nullptr) {
+    if (IsOurShortage(errno)) {
+      FailAttempt(Reason::kOverloaded, false);
+    } else {
+      FailAttempt(Reason::kTargetConnectFailed, true);
+    }
+    return Acted::kElsewhere;
+  }
+  auto& counters = worker_.counters();
+  (opened.is_reused ? counters.connections_reused : counters.connections_made).Add(1);
+  phase_ = Phase::kConnecting;
+  SetDeadline(worker_.settings().connect_timeout);
+  return Acted::kElsewhere;
+}
+
+bool Exchange::AwaitConnect() {
+  if (has_client_left_) {
+    Cut(Reason::kClientClosed);
+    return true;
+  }
+  switch (stream_->FinishConnect()) {
+    case -EAGAIN:
+      return false;
+    case 0:
+      BeginSending();
+      return true;
+    default:
+      if (stream_->has_tls_failed()) {
+        worker_.counters().target_tls_failures.Add(1);
+        FailAttempt(Reason::kTargetTlsFailed, false);
+      } else {
+        FailAttempt(Reason::kTargetConnectFailed, true);
+      }
+      return true;
+  }
+}
+
+void Exchange::BeginSending() {
+  const tls::ConnectionInfo* const tls = origin_.client->transport().tls_info();
+  const size_t need = http::MaxForwardedHeadBytes(head_size_) + rewritten_.host.size() +
+                      rewritten_.target.size() + (tls == nullptr ? 0 : tls->client_fields.size());
+  if (request_head_.capacity < need) {
+    worker_.buffers().Give(request_head_);
+    request_head_ =
+        need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
+  }
+  http::ForwardedInfo info;
+  info.client_address = {origin_.peer->text, origin_.peer->text_size};
+  info.port = origin_.entrance->port;
+  if (tls != nullptr) {
+    info.protocol = "https";
+    info.client_fields = tls->client_fields;
+  }
+  if (origin_.entrance->spec != nullptr)
+    info.rules = origin_.entrance->spec->load_balancer->headers;
+  info.client_port = origin_.peer->port;
+  if (info.rules.makes_traceparent) info.span_id = worker_.Random() | 1;
+  info.new_host = rewritten_.host;
+  info.new_target = rewritten_.target;
+  info.fallback_host = record_.in_flight.target()->endpoint();
+  info.new_trace_id = {record_.trace_id, 35};
+  any_sent_ = false;
+  body_staged_ = head_size_;
+  upload_.BeginAgain();
+  if (!stream_->SendHead(request_, framing_, info, request_head_, upload_.staged()))
+    return FailAttempt(Reason::kHeadTooLarge, false);
+  record_.sent_to_target = last_progress_ = worker_.loop().now();
+  StageUpload();
+  phase_ = Phase::kForwarding;
+  rate_check_ = SteadyTime();
+  ArmForwarding();
+}
+
+// Takes `raw_bytes` that lie behind body_end_ as body, decodes them in place, and keeps what
+// belongs to the next request.
+void Exchange::DecodeUpload(size_t raw_bytes) {
+  char* const at = input_.block.get() + body_end_;
+  const auto [consumed, produced] = upload_.Decode(at, raw_bytes);
+  record_.received_bytes += consumed;
+  if (upload_.fault() != Reason::kNone) {
+    record_.reason = upload_.fault();
+    return;
+  }
+  body_end_ += produced;
+  if (consumed == produced) return;
+  // What follows the body moves up behind what was decoded.
+  std::memmove(at + produced, at + consumed, raw_bytes - consumed);
+  input_.end -= consumed - produced;
+}
+
+// Stages what is decoded and not staged yet.
+void Exchange::StageUpload() {
+  upload_.Stage(request_head_, input_.block.get() + body_staged_, body_end_ - body_staged_);
+  body_staged_ = body_end_;
+}
+
+bool Exchange::Forward() {
+  if (has_client_left_) {
+    Cut(Reason::kClientClosed);
+    return true;
+  }
+  const uint64_t before = record_.received_bytes + record_.sent_bytes;
+  while (true) {
+    const Pump request = PumpRequest();
+    if (request == Pump::kEnded) return true;
+    const Pump response = PumpResponse();
+    if (response == Pump::kEnded) return true;
+    if (request == Pump::kBlocked && response == Pump::kBlocked) break;
+    last_progress_ = worker_.loop().now();
+    const bool is_turn_over =
+        record_.received_bytes + record_.sent_bytes - before >= kMaxBytesATurn;
+    if (!is_turn_over || !origin_.client->Yield()) continue;
+    stream_->Yield();
+    break;
+  }
+  ArmForwarding();
+  return false;
+}
+
+// The client has asked for a 100 (Continue), has not got it, and has sent nothing of its body.
+bool Exchange::MayAwaitContinue() const {
+  return framing_.expects_continue && interim_responses_ == 0 &&
+         record_.received_bytes == head_size_;
+}
+
+// The client's body is what is waited for: the target has all that came of it, and no answer is
+// under way.
+bool Exchange::AwaitsBody() const {
+  return !upload_.is_source_done() && !upload_.is_sink_behind() && !upload_.is_stopped() &&
+         !MayAwaitContinue() && (!has_response_head() || download_.is_staged());
+}
+
+// Until nothing has come for too long, or the upload's rate is to be looked at.
+void Exchange::ArmForwarding() {
+  deadline_ = last_progress_ + IdleTimeout();
+  if (!AwaitsBody()) {
+    rate_check_ = SteadyTime();
+    return;
+  }
+  if (rate_check_ == SteadyTime()) {
+    rate_check_ = worker_.loop().now() + worker_.settings().body_rate_interval;
+    rate_bytes_ = record_.received_bytes;
+  }
+  deadline_ = std::min(deadline_, rate_check_);
+}
+
+// Looks at the rate of the upload once an interval: silence is no better than a trickle.
+bool Exchange::IsUploadInTime() {
+  const SteadyTime now = worker_.loop().now();
+  if (rate_check_ == SteadyTime() || now < rate_check_ || !AwaitsBody()) return true;
+  if (record_.received_bytes - rate_bytes_ < worker_.settings().body_rate_min_bytes) return false;
+  rate_check_ = SteadyTime();
+  return true;
+}
+
+// The target takes no more of the request. It may have answered early and closed: what it sent
+// decides (PumpResponse).
+void Exchange::StopUpload() {
+  upload_.Stop();
+  stream_->StopSending();
+}
+
+Exchange::Pump Exchange::PumpRequest() {
+  Pump result = Pump::kBlocked;
+  const uint64_t before = record_.received_bytes;
+  while (!upload_.is_stopped() && record_.received_bytes - before < kMaxBytesATurn) {
+    if (Gather& out = upload_.staged(); !out.empty()) {
+      const ssize_t sent = stream_->Send(out);
+      if (sent == -EAGAIN) return result;
+      if (sent < 0) {
+        StopUpload();
+        return Pump::kProgress;
+      }
+      any_sent_ = true;
+      result = Pump::kProgress;
+      if (!out.empty()) return result;
+    }
+    // Warm in the cache for the next request. A large one is not held while a body is awaited.
+    if (upload_.is_staged() || request_head_.capacity > BufferPool::kBlockBytes)
+      worker_.buffers().Give(request_head_);
+    if (upload_.is_staged()) return result;
+    if (upload_.TakesPipe(*origin_.client, *stream_, worker_.pipes())) {
+      const Pump spliced = SpliceRequest();
+      return spliced == Pump::kBlocked ? result : spliced;
+    }
+    if (!origin_.client->is_readable) return result;
+    if (input_.room_size() == 0) {
+      // All of it is sent: the block is used again, and the request cannot be repeated any more.
+      is_body_held_ = false;
+      input_.end = body_end_ = body_staged_ = head_size_;
+    }
+    const Received got = origin_.client->Receive(input_.room(), input_.room_size());
+    if (got.bytes == -EAGAIN) return result;
+    if (got.bytes <= 0) {
+      Cut(Reason::kClientClosed);
+      return Pump::kEnded;
+    }
+    const auto size = static_cast<size_t>(got.bytes);
+    input_.end += size;
+    DecodeUpload(size);
+    if (record_.reason != Reason::kNone) return FailResponse(record_.reason);
+    StageUpload();
+    result = Pump::kProgress;
+  }
+  return result;
+}
+
+Exchange::Pump Exchange::SpliceRequest() {
+  const BodyPipe::Spliced step = upload_.Splice(*origin_.client, *stream_, worker_.pipes());
+  if (step.received > 0) {
+    is_body_held_ = false;
+    record_.received_bytes += step.received;
+  }
+  switch (step.moved) {
+    case BodyPipe::Moved::kBlocked:
+      return Pump::kBlocked;
+    case BodyPipe::Moved::kMoved:
+      return Pump::kProgress;
+    case BodyPipe::Moved::kSourceEnded:
+      Cut(Reason::kClientClosed);
+      return Pump::kEnded;
+    case BodyPipe::Moved::kSinkBroken:
+      StopUpload();
+      return Pump::kProgress;
+  }
+  return Pump::kBlocked;
+}
+
+// The target has all that came of the request, and the client has kept back the rest for a while:
+// it may give up on such a client.
+bool Exchange::IsUploadAwaited() const {
+  return !upload_.is_source_done() && !upload_.is_stopped() && !upload_.is_sink_behind() &&
+         worker_.loop().now() - last_progress_ >= kClientSilence;
+}
+
+// How the attempt ended for its target: gateway failures in a row may take it out.
+void Exchange::NoteOutcome(bool is_failure) {
+  const TargetGroup* const group = record_.group->picker(worker_.index()).group;
+  const uint32_t allowed = group == nullptr ? 0 : group->policy.ejection.consecutive_failures;
+  if (allowed == 0) return;
+  TargetState& target = *record_.in_flight.target();
+  if (!is_failure) return target.ClearFailures();
+  if (target.AddFailure() < allowed) return;
+  target.ClearFailures();
+  worker_.TargetFailing(target);
+}
+
+// Counts the end of an attempt against its target, unless the client can bring it about: whoever
+// wants to would take good targets out.
+void Exchange::BlameTarget(Reason reason) {
+  const bool is_clients =
+      !IsOfTarget(reason) || (reason == Reason::kTargetClosed && IsUploadAwaited()) ||
+      (reason == Reason::kTargetUnaskedUpgrade && !framing_.upgrade.empty() && !IsUploadOver());
+  if (is_clients) return;
+  record_.in_flight.target()->slot(worker_.index()).connection_errors.Add(1);
+  // A certificate is for a name, and that may be the client's.
+  const bool is_failure =
+      is_bound_ ? reason == Reason::kTargetClosed
+                : reason != Reason::kTargetDrainTimeout && reason != Reason::kTargetTlsFailed;
+  if (is_failure) NoteOutcome(true);
+}
+
+// Repeats the request on another target, or answers.
+void Exchange::FailAttempt(Reason reason, bool is_connect_failure) {
+  const bool is_targets_fault = IsOfTarget(reason);
+  if (is_targets_fault) {
+    BlameTarget(reason);
+    if (is_connect_failure) {
+      record_.group->slot(worker_.index()).connection_errors.Add(1);
+      worker_.TargetRefused(*record_.in_flight.target());
+    }
+  }
+  const FailedAttempt attempt{.any_sent = any_sent_,
+                              .is_idempotent = http::IsIdempotent(request_.method),
+                              .body_is_held = is_body_held_,
+                              .response_started = progress_ != ResponseProgress::kAwaited,
+                              .attempts = record_.attempts};
+  if (reason == Reason::kTargetConnectTimeout) has_connect_timed_out_ = true;
+  ReleaseTarget(false);
+  if (is_targets_fault && MayRetry(attempt) && MayTryNext()) {
+    if (worker_.retry_budget().Take()) {
+      worker_.counters().retries.Add(1);
+      NoteFailedAttempt();
+      record_.reason = reason;  // if there is no target left to try
+      upload_.BeginAgain();
+      response_parser_.Reset();
+      if (response_in_) response_in_.begin = response_in_.end = 0;
+      action_ = retry_action_;
+      phase_ = Phase::kActing;
+      return;
+    }
+    worker_.counters().retries_refused.Add(1);
+  }
+  Answer(reason);
+}
+
+void Exchange::ReleaseTarget(bool may_reuse) {
+  if (stream_ != nullptr) std::exchange(stream_, nullptr)->End(may_reuse);
+  record_.in_flight.End(worker_);
+}
+
+}  // namespace remuda::proxy

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "controller/core/model/observations.h"
 #include "tests/bench/control/turns.h"
 
 namespace remuda::bench {
@@ -115,15 +116,18 @@ void MeasureRegister(Cluster& cluster, const Effort& effort, Row& row) {
   std::vector<double> seconds;
   const Meter meter(cluster);
   const auto end = Clock::now() + effort.seconds;
+  const bool is_common = cluster.size.shards > 1;
   for (int i = 0; i < effort.changes && Clock::now() < end; ++i) {
-    const size_t group = static_cast<size_t>(i) % cluster.size.groups;
+    const std::string group =
+        is_common ? Cluster::kCommon
+                  : cluster.TargetGroupOf(static_cast<size_t>(i) % cluster.size.groups);
     const std::string address =
         "10.200." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1);
-    cluster.tally.Await({.target_group = cluster.TargetGroupOf(group),
-                         .target = address + ":" + std::to_string(Cluster::kPort)});
+    cluster.tally.Await(
+        {.target_group = group, .target = address + ":" + std::to_string(Cluster::kPort)});
     const auto begun = Clock::now();
-    cluster.Register(cluster.TargetGroupOf(group), address);
-    const auto acked = WaitForAcks(cluster, cluster.ProxiesOf(group), effort.deadline);
+    cluster.Register(group, address);
+    const auto acked = WaitForAcks(cluster, cluster.size.proxies, effort.deadline);
     seconds.push_back(SecondsSince(begun, acked));
   }
   cluster.Settle(effort.deadline);
@@ -157,6 +161,49 @@ void MeasureDeath(Cluster& cluster, const Effort& effort, Row& row) {
   cluster.Settle(effort.deadline);
   AddChanges("death", seconds, meter, row);
   row.Add({"death_replaced_p50_ms", 1e3 * Percentile(replaced, 0.5)});
+}
+
+void MeasureRestart(Cluster& cluster, const Effort& effort, Row& row) {
+  cluster.plant.Kill();
+  cluster.DisconnectAll();
+  auto begun = Clock::now();
+  cluster.plant.Start();
+  row.Add({"restart_load_s", SecondsSince(begun)});
+  begun = Clock::now();
+  const auto epoch =
+      static_cast<int64_t>(MetricOf(cluster.plant.Metrics(), "remuda_controller_epoch"));
+  cluster.Connect(effort.deadline);
+  const auto are_all = [&](const Counts& counts) {
+    const auto count = [epoch](const std::map<int64_t, int64_t>& confirmed) {
+      const auto it = confirmed.find(epoch);
+      return it == confirmed.end() ? 0 : static_cast<size_t>(it->second);
+    };
+    return count(counts.agents_confirmed) >= cluster.size.agents &&
+           count(counts.proxies_confirmed) >= cluster.size.proxies;
+  };
+  if (!cluster.tally.WaitFor(are_all, effort.deadline)) throw Overdue("every receiver confirmed");
+  row.Add({"restart_confirmed_s", SecondsSince(begun)});
+  cluster.Settle(effort.deadline);
+  row.Add({"restart_cpu_s", cluster.plant.CpuSeconds()});
+  row.Add({"restart_longest_turn_ms", 1e3 * Turns::Of(cluster.plant.Metrics()).longest_seconds,
+           Below(IsLarge(row), 50)});
+}
+
+void MeasureLoss(Cluster& cluster, const Effort& effort, Row& row) {
+  const Meter meter(cluster);
+  const auto begun = Clock::now();
+  for (size_t i = 0; i < cluster.agents.size() / 3; ++i) cluster.agents[i]->Vanish();
+  const double lost = static_cast<double>(cluster.tally.counts().running);
+  cluster.WaitForRunning(effort.deadline);
+  const double patience =
+      absl::ToDoubleSeconds(core::Patience().host_lost_after + core::Patience().replace_lost_after);
+  row.Add({"loss_instances", static_cast<double>(cluster.size.instances) - lost});
+  row.Add({"loss_replaced_s", std::max(0.0, SecondsSince(begun) - patience)});
+  cluster.WaitForInService(effort.deadline);
+  row.Add({"loss_in_service_s", std::max(0.0, SecondsSince(begun) - patience)});
+  cluster.Settle(effort.deadline);
+  row.Add({"loss_cpu_s", meter.Cpu()});
+  row.Add({"loss_longest_turn_ms", 1e3 * meter.LongestTurn(), Below(IsLarge(row), 50)});
 }
 
 }  // namespace remuda::bench

@@ -17,9 +17,16 @@ struct Effort {
 void MeasurePlacement(Cluster& cluster, const Effort& effort, Row& row);
 // What it has and uses when nothing happens.
 void MeasureRest(Cluster& cluster, const Effort& effort, Row& row);
-// A target registered by hand, until every proxy that has its group acknowledges it.
+// A target registered by hand, until every proxy that has its group acknowledges it. Of several
+// load balancers: in the group that all of them have.
 void MeasureRegister(Cluster& cluster, const Effort& effort, Row& row);
 // A process that dies, until it is out of rotation everywhere, and until another one is healthy.
 void MeasureDeath(Cluster& cluster, const Effort& effort, Row& row);
+// The controller ends as by a crash and is started anew: until it serves, and until every receiver
+// has acknowledged a config or an assignment of the new one.
+void MeasureRestart(Cluster& cluster, const Effort& effort, Row& row);
+// A third of the hosts is gone at once: until all that ran there runs elsewhere. Not counted is the
+// time that silence is given. The last measure of a row: the hosts do not come back.
+void MeasureLoss(Cluster& cluster, const Effort& effort, Row& row);
 
 }  // namespace remuda::bench

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <stdexcept>
 
 #include "tests/bench/control/grpc_link.h"
+#include "tests/bench/control/memory.h"
 
 namespace remuda::bench {
 namespace {
@@ -65,16 +65,7 @@ double ProcessPlant::CpuSeconds() {
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
 
-int64_t ProcessPlant::ResidentBytes() {
-  std::ifstream status("/proc/" + std::to_string(process_.pid()) + "/status");
-  for (std::string word; status >> word;) {
-    if (word != "VmRSS:") continue;
-    int64_t kibibytes = 0;
-    status >> kibibytes;
-    return kibibytes * 1024;
-  }
-  return 0;
-}
+int64_t ProcessPlant::ResidentBytes() { return ResidentBytesOf(std::to_string(process_.pid())); }
 
 std::string ProcessPlant::Metrics() { return Get(process_.http_address(), "/metrics"); }
 

@@ -12,7 +12,7 @@
 #include "remuda/v1/image.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 #include "tests/bench/control/turns.h"
-#include "tests/component/controller/tar.h"
+#include "tests/component/controller/testing/tar.h"
 
 namespace remuda::bench {
 namespace {

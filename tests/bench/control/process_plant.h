@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/bench/control/plant.h"
-#include "tests/component/controller/controller_process.h"
+#include "tests/component/controller/testing/controller_process.h"
 
 namespace remuda::bench {
 

@@ -19,7 +19,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kCallTimeout{120};
+constexpr std::chrono::seconds kCallTimeout{300};
 constexpr milliseconds kReportInterval{5000};
 constexpr milliseconds kReportTick{50};
 constexpr milliseconds kPoll{100};

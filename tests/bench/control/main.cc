@@ -124,8 +124,7 @@ Row MeasureRow(const std::string& name, const Options& options) {
   Cluster cluster(*plant, row.size);
   try {
     cluster.Prepare();
-    cluster.Connect(effort.deadline);
-    cluster.Settle(effort.deadline);
+    MeasureJoining(cluster, effort, row);
     MeasurePlacement(cluster, effort, row);
     MeasureRest(cluster, effort, row);
     MeasureRegister(cluster, effort, row);

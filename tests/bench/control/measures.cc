@@ -83,6 +83,15 @@ void AddChanges(const std::string& kind, const std::vector<double>& seconds, con
 
 }  // namespace
 
+void MeasureJoining(Cluster& cluster, const Effort& effort, Row& row) {
+  const Meter meter(cluster);
+  const auto begun = Clock::now();
+  cluster.Connect(effort.deadline);
+  row.Add({"joined_s", SecondsSince(begun)});
+  cluster.Settle(effort.deadline);
+  row.Add({"joining_cpu_s", meter.Cpu()});
+}
+
 void MeasurePlacement(Cluster& cluster, const Effort& effort, Row& row) {
   const Meter meter(cluster);
   const auto begun = Clock::now();

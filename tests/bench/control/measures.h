@@ -13,6 +13,8 @@ struct Effort {
   Clock::time_point deadline;                 // of the row
 };
 
+// All receivers dial at once: until each has a session, and its row is committed.
+void MeasureJoining(Cluster& cluster, const Effort& effort, Row& row);
 // From nothing to all instances: assigned, and in service.
 void MeasurePlacement(Cluster& cluster, const Effort& effort, Row& row);
 // What it has and uses when nothing happens.

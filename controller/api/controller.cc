@@ -34,8 +34,10 @@ void Controller::Publish() {
     metrics.revision = sequence_;
   }
   proxies.RestartReplaced();
-  proxies.Flush();
-  agents.Flush();
+  // A commit is confirmed by all whose views it leaves as they are.
+  static const std::set<std::string> kNobody;
+  proxies.Flush(touched.commit || !touched.proxy_views.empty() ? nullptr : &kNobody);
+  agents.Flush(&touched.hosts);
   watchers.Look(touched);
 }
 

@@ -8,7 +8,7 @@
 namespace remuda::core {
 namespace {
 
-void ObserveHost(Pass& pass, const std::string& id, const HostObservation& seen) {
+void ObserveHost(Edits& pass, const std::string& id, const HostObservation& seen) {
   if (!seen.reported) return;
   const auto before = pass.draft.Find<v1::Host>(id);
   // One that was forgotten comes back only with a session.
@@ -29,7 +29,7 @@ void ObserveHost(Pass& pass, const std::string& id, const HostObservation& seen)
   pass.Put(id, std::move(after));
 }
 
-void ObserveProxy(Pass& pass, const std::string& id, const ProxyObservation& seen) {
+void ObserveProxy(Edits& pass, const std::string& id, const ProxyObservation& seen) {
   if (seen.hello.proxy().empty()) return;
   const auto before = pass.draft.Find<v1::Proxy>(id);
   if (before == nullptr && !seen.connected) return;
@@ -47,7 +47,7 @@ void ObserveProxy(Pass& pass, const std::string& id, const ProxyObservation& see
 }
 
 // Port and start of a process that runs.
-void ObserveRunning(Pass& pass, const std::string& id, const v1::Instance& before,
+void ObserveRunning(Edits& pass, const std::string& id, const v1::Instance& before,
                     const agent::v1::InstanceStatus& status) {
   if (before.has_start_time() && (status.port() == 0 || status.port() == before.port())) return;
   v1::Instance after = before;
@@ -58,7 +58,7 @@ void ObserveRunning(Pass& pass, const std::string& id, const v1::Instance& befor
   pass.Put(id, std::move(after));
 }
 
-void ObserveInstance(Pass& pass, const std::string& id, const v1::Instance& row) {
+void ObserveInstance(Edits& pass, const std::string& id, const v1::Instance& row) {
   if (row.state() == v1::INSTANCE_STATE_TERMINATED) return;
   const ProcessFact fact = ProcessOf(pass.seen, id, row);
   const bool ending =
@@ -79,17 +79,22 @@ void ObserveInstance(Pass& pass, const std::string& id, const v1::Instance& row)
   }
 }
 
-void ObserveGroup(Pass& pass, const std::string& group) {
+void ObserveGroup(Edits& pass, const std::string& group) {
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group)) ObserveInstance(pass, id, *row);
 }
 
 }  // namespace
 
 void Observe(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
-  Pass pass(draft, seen, now);
+  Edits pass(draft, seen, now);
   if (scope.housekeeping) {
     for (const auto& [id, host] : seen.hosts) ObserveHost(pass, id, host);
     for (const auto& [id, proxy] : seen.proxies) ObserveProxy(pass, id, proxy);
+  } else {
+    for (const std::string& id : scope.hosts) {
+      const HostObservation* host = FindObservation(seen.hosts, id);
+      if (host != nullptr) ObserveHost(pass, id, *host);
+    }
   }
   if (scope.groups.has_value()) {
     for (const std::string& group : *scope.groups) ObserveGroup(pass, group);

@@ -225,6 +225,12 @@ void FollowLostProxies(Pass& pass) {
   for (auto& [id, row] : changed) pass.Put(id, std::move(row));
 }
 
+std::set<std::string> HostsOf(const Draft& draft) {
+  std::set<std::string> out;
+  draft.ForEach<v1::Host>([&](const std::string& id, const v1::Host&) { out.insert(id); });
+  return out;
+}
+
 void ReconcileGroup(Pass& pass, const std::string& group_id) {
   if (pass.draft.Find<v1::AutoScalingGroup>(group_id) == nullptr) return;
   DateBack(pass, group_id);
@@ -239,13 +245,14 @@ void ReconcileGroup(Pass& pass, const std::string& group_id) {
 
 }  // namespace
 
-Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
+Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
   Pass pass(draft, seen, now);
-  pass.balances = scope.housekeeping && scope.balance;
-  if (scope.housekeeping) {
-    FollowLostHosts(pass);
-    FollowLostProxies(pass);
+  Agendum out;
+  for (const std::string& host : scope.housekeeping ? HostsOf(draft) : scope.hosts) {
+    FollowLostHost(pass, host);
+    if (const Time lost = pass.TakeDue(); lost != absl::InfiniteFuture()) out.hosts[host] = lost;
   }
+  if (scope.housekeeping) FollowLostProxies(pass);
   std::vector<std::string> groups;
   if (scope.groups.has_value()) {
     groups.assign(scope.groups->begin(), scope.groups->end());
@@ -254,10 +261,28 @@ Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& sc
         [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
     ForgetDeployments(pass);
   }
-  for (const std::string& group : groups) ReconcileGroup(pass, group);
-  if (scope.housekeeping) DrainedTargets(pass);
+  out.all = pass.TakeDue();
+  for (const std::string& group : groups) {
+    pass.balances = !scope.balanced.contains(group);
+    ReconcileGroup(pass, group);
+    Waits waits = pass.TakeWaits();
+    if (draft.Find<v1::AutoScalingGroup>(group) != nullptr) out.groups[group] = std::move(waits);
+  }
+  if (scope.housekeeping || scope.targets) {
+    DrainedTargets(pass);
+    out.targets = pass.TakeWaits();
+  }
   BoundActivities(pass);
-  return pass.due();
+  return out;
+}
+
+Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
+  const Agendum agendum = ReconcileSome(draft, seen, now, scope);
+  Time due = agendum.all;
+  for (const auto& [host, lost] : agendum.hosts) due = std::min(due, lost);
+  if (agendum.targets.has_value()) due = std::min(due, agendum.targets->due);
+  for (const auto& [group, waits] : agendum.groups) due = std::min(due, waits.due);
+  return due;
 }
 
 }  // namespace remuda::core

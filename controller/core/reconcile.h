@@ -5,24 +5,42 @@
 // guide where that is silent.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
+#include "controller/core/reconcile/agenda.h"
 
 namespace remuda::core {
 
-// Which groups to look at: those named, or all.
+// What to look at: everything, or with `groups` only those named here.
 struct Scope {
   std::optional<std::set<std::string>> groups;
-  // Also what belongs to no group: hosts and proxies that joined, hand-registered targets that
-  // drain. Costs a scan of each.
+  // Also what belongs to no group: hosts and proxies that joined or fell silent, hand-registered
+  // targets that drain. Costs a scan of each.
   bool housekeeping = true;
-  // With all groups and housekeeping: also whether their zones are in balance. Costs a look at
-  // every host for each group that may not be.
-  bool balance = true;
+  // Without housekeeping: of it these hosts, and hand-registered targets.
+  std::set<std::string> hosts = {};
+  bool targets = false;
+  // Groups whose zones need not be looked at: they were lately. Costs a look at every host for each
+  // group that may be out of balance.
+  std::set<std::string, std::less<>> balanced = {};
+};
+
+// What what was looked at waits for.
+struct Agendum {
+  // All groups and all housekeeping: the lease of a proxy ends.
+  Time all = absl::InfiniteFuture();
+  // Silent hosts that were looked at, and when each is lost.
+  std::map<std::string, Time> hosts = {};
+  // Hand-registered targets that drain, if they were looked at.
+  std::optional<Waits> targets = std::nullopt;
+  // Groups that were looked at and are still there.
+  std::map<std::string, Waits> groups = {};
 };
 
 // What reports imply: hosts and proxies that joined, ports and start times of instances, processes
@@ -33,5 +51,8 @@ void Observe(Draft& draft, const Observations& seen, Time now, const Scope& scop
 // termination. Returns when something falls due by time alone (grace, delay, bake, deadline, lease,
 // backoff); absl::InfiniteFuture() if nothing does.
 Time Reconcile(Draft& draft, const Observations& seen, Time now, const Scope& scope);
+
+// The same, for one who does not look at everything each time: each group with what it waits for.
+Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Scope& scope);
 
 }  // namespace remuda::core

@@ -6,13 +6,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/core/reconcile.h"
 #include "controller/core/reconcile/pass.h"
 #include "controller/limits.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace remuda {
 namespace {
+
+// Keys of the agenda that are no group's: no id has a slash.
+constexpr std::string_view kHosts = "hosts/";
+constexpr std::string_view kTargets = "targets/";
 
 bool IsStaleEpoch(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kFailedPrecondition) return false;
@@ -40,27 +43,64 @@ Engine::Engine(Options options, const Clock& clock, Committer& committer, Metric
 }
 
 Touched Engine::TakeTouched() {
-  all_dirty_ = all_dirty_ || touched_.all_groups;
-  dirty_.merge(touched_.groups);
-  return std::exchange(touched_, {});
+  Touched taken = std::exchange(touched_, {});
+  looks_.Merge(Looks(taken));
+  return taken;
+}
+
+bool Engine::has_looks() const {
+  return looks_.all_groups || !looks_.groups.empty() || !looks_.present.empty() ||
+         looks_.drained_targets;
+}
+
+bool Engine::is_idle() const {
+  return under_way_ == nullptr && commands_.empty() && looks_.empty() && !touched_.reconcile();
 }
 
 absl::Time Engine::due() const {
   if (under_way_ != nullptr) return absl::InfiniteFuture();
   if (!commands_.empty()) return absl::InfinitePast();
-  const bool dirty = all_dirty_ || !dirty_.empty() || touched_.reconcile();
-  return std::max(retry_at_, dirty ? absl::InfinitePast() : due_);
+  if (!looks_.empty() || touched_.reconcile()) return std::max(retry_at_, absl::InfinitePast());
+  return std::max(retry_at_, std::min(all_due_, agenda_.due()));
+}
+
+void Engine::Gather(absl::Time now) {
+  looks_.Merge(std::exchange(static_cast<Looks&>(touched_), {}));
+  if (now >= all_due_) looks_.all_groups = true;
+  if (looks_.all_groups) return;
+  if (std::exchange(looks_.confirmed, false)) {
+    AddListed(agenda_.ConfirmedBy(core::ConfirmedByAll(state_, seen_, now)));
+  }
+  if (std::exchange(looks_.room, false)) agenda_.RoomChanged(now);
+  AddListed(agenda_.Due(now));
+  if (looks_.present.empty()) return;
+  AddListed(agenda_.OnHosts());
+  for (const auto& [group, at] : balance_at_) {
+    if (at <= now) {
+      looks_.groups.insert(group);
+    } else {
+      agenda_.DueBy(group, at);
+    }
+  }
+}
+
+void Engine::AddListed(const std::set<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (key == kTargets) {
+      looks_.drained_targets = true;
+    } else if (key.starts_with(kHosts)) {
+      looks_.present.insert(key.substr(kHosts.size()));
+    } else {
+      looks_.groups.insert(key);
+    }
+  }
 }
 
 void Engine::Turn() {
   if (under_way_ != nullptr) return;
-  all_dirty_ = all_dirty_ || touched_.all_groups;
-  dirty_.insert(touched_.groups.begin(), touched_.groups.end());
-  touched_.all_groups = false;
-  touched_.groups.clear();
   const absl::Time now = clock_.Now();
-  if (now >= due_) all_dirty_ = true;
-  const bool reconcile = (all_dirty_ || !dirty_.empty()) && now >= retry_at_;
+  Gather(now);
+  const bool reconcile = has_looks() && now >= retry_at_;
   if (commands_.empty() && !reconcile) return;
 
   auto batch = std::make_unique<Batch>();
@@ -93,20 +133,53 @@ void Engine::Decide(Batch& batch, core::Draft& draft) {
 
 void Engine::ReconcileOn(core::Draft& draft, absl::Time now) {
   core::Scope scope;
-  if (!all_dirty_) {
-    scope.groups = std::move(dirty_);
+  Looks looks = std::exchange(looks_, {});
+  if (!looks.all_groups) {
+    scope.groups = std::move(looks.groups);
     scope.housekeeping = false;
+    scope.hosts = std::move(looks.present);
+    scope.targets = looks.drained_targets;
   }
-  scope.balance = all_dirty_ && now >= balance_at_;
-  if (scope.balance) balance_at_ = now + core::kBalanceInterval;
+  for (const auto& [group, at] : balance_at_) {
+    if (at > now) scope.balanced.insert(group);
+  }
   core::Observe(draft, seen_, now, scope);
-  const absl::Time next =
-      std::max(core::Reconcile(draft, seen_, now, scope), now + limits::kMinReconcileInterval);
-  // A run over some groups knows only when these are due: an earlier time of others stands.
-  due_ = all_dirty_ ? next : std::min(due_, next);
-  if (all_dirty_ && !scope.balance) due_ = std::min(due_, balance_at_);
-  all_dirty_ = false;
-  dirty_.clear();
+  Take(core::ReconcileSome(draft, seen_, now, scope), scope, now);
+}
+
+void Engine::Take(core::Agendum agendum, const core::Scope& scope, absl::Time now) {
+  const absl::Time soonest = now + limits::kMinReconcileInterval;
+  if (!scope.groups.has_value()) {
+    agenda_.Clear();
+    std::erase_if(balance_at_, [&](const auto& e) { return !agendum.groups.contains(e.first); });
+    all_due_ = absl::InfiniteFuture();
+  } else {
+    for (const std::string& group : *scope.groups) {
+      if (agendum.groups.contains(group)) continue;
+      agenda_.Erase(group);
+      balance_at_.erase(group);
+    }
+    for (const std::string& host : scope.hosts) agenda_.Erase(std::string(kHosts) + host);
+  }
+  all_due_ = std::min(all_due_, std::max(agendum.all, soonest));
+  for (const auto& [host, lost] : agendum.hosts) {
+    agenda_.Set(std::string(kHosts) + host, {.due = std::max(lost, soonest)}, now);
+  }
+  if (agendum.targets.has_value()) {
+    agendum.targets->due = std::max(agendum.targets->due, soonest);
+    agenda_.Set(std::string(kTargets), std::move(*agendum.targets), now);
+  }
+  for (auto& [group, waits] : agendum.groups) {
+    waits.due = std::max(waits.due, soonest);
+    agenda_.Set(group, std::move(waits), now);
+    // One whose zones were not looked at is looked at again when they may be.
+    absl::Time& balance_at = balance_at_[group];
+    if (scope.balanced.contains(group)) {
+      agenda_.DueBy(group, balance_at);
+    } else {
+      balance_at = now + core::kBalanceInterval;
+    }
+  }
 }
 
 void Engine::OnCommitted(absl::StatusOr<int64_t> commit) {
@@ -142,7 +215,13 @@ void Engine::ForgetDeleted(const core::Changes& changes) {
   for (const core::Edit& edit : changes.edits) {
     if (edit.value != nullptr) continue;
     if (edit.kind == core::Kind::kHost) forget(seen_.hosts, edit.key);
-    if (edit.kind == core::Kind::kProxy) forget(seen_.proxies, edit.key);
+    if (edit.kind != core::Kind::kProxy) continue;
+    // What it said counts no more.
+    if (const auto it = seen_.proxies.find(edit.key); it != seen_.proxies.end()) {
+      if (!it->second.connected) it->second.health.Clear();
+      seen_.votes.CountNew(edit.key, it->second.health);
+    }
+    forget(seen_.proxies, edit.key);
   }
 }
 
@@ -150,7 +229,7 @@ void Engine::OnFailed(const absl::Status& status) {
   ++metrics_.commit_failures;
   spdlog::error("commit failed, nothing of it is applied: {}", status.ToString());
   // What reconciliation decided is lost with the draft; it decides again.
-  all_dirty_ = true;
+  looks_.all_groups = true;
   retry_at_ = clock_.Now() + limits::kCommitRetryDelay;
   SetStoreError(std::string(status.message()));
   if (IsStaleEpoch(status) && on_leadership_lost_) on_leadership_lost_(status);

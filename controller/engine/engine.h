@@ -12,6 +12,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
+#include "controller/core/reconcile.h"
 #include "controller/engine/clock.h"
 #include "controller/engine/metrics.h"
 #include "controller/engine/touched.h"
@@ -80,6 +82,8 @@ class Engine {
 
   // Begins the next commit if none is under way and there is something to decide.
   void Turn();
+  // Whether nothing is under way and nothing is left to look at before due().
+  bool is_idle() const;
 
   // When Turn has something to do by time alone.
   absl::Time due() const;
@@ -92,7 +96,12 @@ class Engine {
   };
 
   void Decide(Batch& batch, core::Draft& draft);
+  // Which groups the agenda says to look at, now and for what has changed.
+  void Gather(absl::Time now);
+  void AddListed(const std::set<std::string>& keys);
+  bool has_looks() const;
   void ReconcileOn(core::Draft& draft, absl::Time now);
+  void Take(core::Agendum agendum, const core::Scope& scope, absl::Time now);
   void OnCommitted(absl::StatusOr<int64_t> commit);
   void Apply(const core::Changes& changes, int64_t commit);
   // What deleted hosts and proxies once said.
@@ -117,10 +126,11 @@ class Engine {
 
   // What views and watchers have not seen yet, and what reconciliation has not.
   Touched touched_;
-  bool all_dirty_ = true;
-  std::set<std::string> dirty_;
-  absl::Time due_ = absl::InfiniteFuture();
-  absl::Time balance_at_ = absl::InfinitePast();  // zones are not looked at before
+  Looks looks_;
+  core::Agenda
+      agenda_;  // by group; hosts as "hosts/NAME", targets registered by hand as "targets/"
+  absl::Time all_due_ = absl::InfiniteFuture();
+  std::map<std::string, absl::Time> balance_at_;  // by group: its zones are not looked at before
   absl::Time retry_at_ = absl::InfinitePast();
 };
 

@@ -1,8 +1,20 @@
 #include "controller/engine/touched.h"
 
+#include <algorithm>
+
 #include "controller/core/views/views.h"
 
 namespace remuda {
+
+void Looks::Merge(Looks&& other) {
+  all_groups = all_groups || other.all_groups;
+  groups.merge(other.groups);
+  present.merge(other.present);
+  room = room || other.room;
+  drained_targets = drained_targets || other.drained_targets;
+  confirmed = confirmed || other.confirmed;
+}
+
 namespace {
 
 using core::Edit;
@@ -10,6 +22,7 @@ using core::Kind;
 
 void TouchInstanceValue(const core::State& state, const v1::Instance& instance, Touched& touched) {
   touched.groups.insert(instance.auto_scaling_group());
+  touched.room = true;
   touched.hosts.insert(instance.host());
   touched.instances = touched.targets = touched.deployments = true;
   const auto* group = state.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
@@ -34,9 +47,20 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     }
     case Kind::kTargetGroup:
-    case Kind::kTarget:
-      touched.all_groups = touched.targets = true;
+      for (const auto& [id, group] : state.All<v1::AutoScalingGroup>()) {
+        const auto& ids = group->target_groups();
+        if (std::find(ids.begin(), ids.end(), edit.key) != ids.end()) touched.groups.insert(id);
+      }
+      touched.targets = touched.drained_targets = true;
       break;
+    case Kind::kTarget: {
+      touched.targets = true;
+      const auto* target = state.Find<v1::Target>(edit.key);
+      if (target != nullptr && (*target)->state() == v1::TARGET_STATE_DRAINING) {
+        touched.drained_targets = true;
+      }
+      break;
+    }
     case Kind::kLoadBalancer:
       touched.all_groups = touched.targets = true;
       touched.proxy_views.load_balancers = true;
@@ -45,15 +69,20 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       touched.proxy_views.load_balancers = true;
       break;
     case Kind::kHost:
-      touched.all_groups = true;
+      touched.present.insert(edit.key);
       touched.hosts.insert(edit.key);
+      for (const std::string& id : state.InstancesOnHost(edit.key)) {
+        touched.groups.insert((*state.Find<v1::Instance>(id))->auto_scaling_group());
+      }
       break;
     case Kind::kProxy:
       touched.all_groups = true;
       touched.proxy_views.proxies.insert(edit.key);
       break;
-    case Kind::kImage:
     case Kind::kLaunchTemplate:
+      touched.room = true;  // a group whose template was not there waits as one without room does
+      break;
+    case Kind::kImage:
     case Kind::kActivity:
     case Kind::kCounter:
     case Kind::kRequest:
@@ -75,9 +104,9 @@ void TouchInstance(const core::State& state, std::string_view instance, Touched&
 }
 
 void TouchHost(const core::State& state, std::string_view host, Touched& touched) {
-  touched.all_groups = true;
+  touched.present.emplace(host);
   touched.instances = touched.targets = true;
-  touched.hosts.insert(std::string(host));
+  touched.hosts.emplace(host);
   for (const std::string& id : state.InstancesOnHost(host)) TouchInstance(state, id, touched);
 }
 

@@ -12,10 +12,24 @@
 
 namespace remuda {
 
-struct Touched {
-  // Groups to reconcile.
-  bool all_groups = false;
-  std::set<std::string> groups;
+// What reconciliation has to look at. Each group's last look has said what else it waits for
+// (core::Agenda): what is named here as changed is for those that wait for it.
+struct Looks {
+  bool all_groups = false;  // and all that belongs to no group
+  std::set<std::string> groups = {};
+  std::set<std::string> present = {};  // hosts that came, went, or whose rows changed
+  bool room = false;                   // something began or ended on a host
+  bool drained_targets = false;        // of those registered by hand
+  bool confirmed = false;              // a proxy has confirmed more
+
+  bool empty() const {
+    return !all_groups && groups.empty() && present.empty() && !room && !drained_targets &&
+           !confirmed;
+  }
+  void Merge(Looks&& other);
+};
+
+struct Touched : Looks {
   // Views to bring up to date.
   TouchedProxyViews proxy_views;
   std::set<std::string> hosts;
@@ -25,7 +39,7 @@ struct Touched {
   bool targets = false;
   bool deployments = false;
 
-  bool reconcile() const { return all_groups || !groups.empty(); }
+  bool reconcile() const { return !Looks::empty(); }
   bool views() const { return commit || !hosts.empty() || !proxy_views.empty(); }
 };
 

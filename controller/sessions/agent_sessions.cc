@@ -181,6 +181,7 @@ void AgentSessions::OnInstances(const std::string& name, const agent::v1::Instan
   core::HostObservation& seen = Seen(name);
   Touched& touched = engine_.touched();
   touched.hosts.insert(name);
+  touched.room = true;  // also of what no row tells any more
   for (const agent::v1::InstanceStatus& status : report.instances()) {
     core::Report(seen, status, seen.last_seen);
     TouchInstance(engine_.state(), status.instance(), touched);
@@ -263,9 +264,12 @@ void AgentSessions::FinishSnapshot(const Key& key, const absl::Status& status) {
   if (!it.empty()) it.mapped()(status);
 }
 
-void AgentSessions::Confirm(const std::string& name, int64_t) {
+void AgentSessions::Confirm(const std::string& name, int64_t before, int64_t commit) {
+  // Only what never ran and shall not waits for its agent's word.
   for (const std::string& id : engine_.state().InstancesOnHost(name)) {
     const auto* instance = engine_.state().Find<v1::Instance>(id);
+    if ((*instance)->state() != v1::INSTANCE_STATE_STOPPING) continue;
+    if (instance->commit <= before || instance->commit > commit) continue;
     engine_.touched().groups.insert((*instance)->auto_scaling_group());
   }
 }

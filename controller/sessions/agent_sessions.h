@@ -43,7 +43,7 @@ class AgentSessions final : public ReceiverSessions {
   absl::Status Handle(Session& session, std::string_view bytes) override;
   void Lost(const std::string& name) override;
   v1::ReceiverStatus& StatusOf(const std::string& name) override { return Seen(name).assignment; }
-  void Confirm(const std::string& name, int64_t commit) override;
+  void Confirm(const std::string& name, int64_t before, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.agent_sessions; }
   Frame PingFrame(int64_t ping_id) const override;
   absl::Status RefuseSecond(const Session& second, const Session& first,

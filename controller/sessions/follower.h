@@ -32,8 +32,7 @@ class Follower {
     if (in_force_ == newest && !whole_next_) return std::nullopt;
     if (refused_ == newest) return std::nullopt;
     Update update;
-    if (!whole_next_ && in_force_.has_value() && view.ChangedSince(*in_force_).has_value())
-      update.base = in_force_;
+    if (!whole_next_ && in_force_.has_value() && view.Knows(*in_force_)) update.base = in_force_;
     under_way_ = newest;
     under_way_is_whole_ = !update.base.has_value();
     return update;

@@ -171,26 +171,57 @@ void ProxySessions::Prune(const std::string& name, int64_t sequence) {
   auto& leaving = it->second;
   while (!leaving.empty() && leaving.front().first <= sequence) {
     if (!proxy_views_.Knows(leaving.front().second))
-      Seen(name).health.erase(leaving.front().second);
+      Seen(name).health.Erase(leaving.front().second);
     leaving.pop_front();
   }
+}
+
+void ProxySessions::TouchTarget(const core::TargetId& target) {
+  // Targets of instances are named by them; the others wait for nothing but their end.
+  const auto* instance = engine_.state().Find<v1::Instance>(target.second);
+  if (instance == nullptr) {
+    engine_.touched().drained_targets = true;
+  } else {
+    engine_.touched().groups.insert((*instance)->auto_scaling_group());
+  }
+}
+
+bool ProxySessions::IsThere(const core::TargetId& target) const {
+  const core::State& state = engine_.state();
+  return state.Find<v1::TargetGroup>(target.first) != nullptr &&
+         (state.Find<v1::Instance>(target.second) != nullptr ||
+          state.Find<v1::Target>(core::TargetKey(target.first, target.second)) != nullptr);
 }
 
 void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthReport& report) {
   core::ProxyObservation& seen = Seen(name);
   Touched& touched = engine_.touched();
   touched.targets = true;
-  if (report.full()) {
-    seen.health.clear();
-    seen.reported = true;
-    touched.all_groups = true;
-  }
+  std::set<core::TargetId> told;
   for (const proxy::v1::TargetHealth& health : report.targets()) {
-    seen.health[{health.target_group(), health.target()}] = health;
-    // Targets of instances are named by them.
-    const auto* instance = engine_.state().Find<v1::Instance>(health.target());
-    if (instance != nullptr) touched.groups.insert((*instance)->auto_scaling_group());
+    const core::TargetId target{health.target_group(), health.target()};
+    // What is gone, or never was, is not kept: nothing would tell when to drop it.
+    if (!IsThere(target)) continue;
+    proxy::v1::TargetHealth& kept = seen.health[target];
+    kept = health;
+    // They are its key.
+    kept.clear_target_group();
+    kept.clear_target();
+    if (report.full()) told.insert(target);
   }
+  if (report.full()) {
+    std::vector<core::TargetId> untold;
+    seen.health.ForEach([&](const core::TargetId& target, const proxy::v1::TargetHealth&) {
+      if (!told.contains(target)) untold.push_back(target);
+    });
+    for (const core::TargetId& target : untold) seen.health.Erase(target);
+    // From here on its word counts as what it finds now.
+    if (!seen.reported) touched.all_groups = true;
+    seen.reported = true;
+  }
+  std::vector<core::TargetId> turned;
+  engine_.seen().votes.CountNew(name, seen.health, &turned);
+  for (const core::TargetId& target : turned) TouchTarget(target);
 }
 
 void ProxySessions::SetBusy(Session& session,
@@ -199,11 +230,21 @@ void ProxySessions::SetBusy(Session& session,
   for (const proxy::v1::BusyTarget& target : busy) {
     now[{target.target_group(), target.target()}] = target.requests_in_flight();
   }
+  if (!session.may_confirm) FlushLater(session);
   session.may_confirm = true;
   core::ProxyObservation& seen = Seen(session.name);
   if (seen.busy == now) return;
-  seen.busy = std::move(now);
-  engine_.touched().all_groups = engine_.touched().targets = true;
+  const std::map<core::TargetId, int64_t> before = std::exchange(seen.busy, std::move(now));
+  // What is busy anew, or no more.
+  const auto touch = [&](const auto& of, const auto& other) {
+    for (const auto& [target, count] : of) {
+      const auto it = other.find(target);
+      if ((count > 0) != (it != other.end() && it->second > 0)) TouchTarget(target);
+    }
+  };
+  touch(before, seen.busy);
+  touch(seen.busy, before);
+  engine_.touched().targets = true;
 }
 
 void ProxySessions::OnStats(Session& session, const proxy::v1::StatsReport& report) {
@@ -227,9 +268,9 @@ void ProxySessions::Lost(const std::string& name) {
   engine_.touched().all_groups = engine_.touched().targets = true;
 }
 
-void ProxySessions::Confirm(const std::string& name, int64_t commit) {
+void ProxySessions::Confirm(const std::string& name, int64_t, int64_t commit) {
   Seen(name).confirmed_commit = commit;
-  engine_.touched().all_groups = true;
+  engine_.touched().confirmed = true;
 }
 
 absl::Time ProxySessions::RenewTicketKeys() {
@@ -240,7 +281,9 @@ absl::Time ProxySessions::RenewTicketKeys() {
 void ProxySessions::RestartReplaced() {
   for (const std::string& name : proxy_views_.TakeReplaced()) {
     Session* session = Find(name);
-    if (session != nullptr) session->follower.Restart();
+    if (session == nullptr) continue;
+    session->follower.Restart();
+    FlushLater(*session);
   }
 }
 

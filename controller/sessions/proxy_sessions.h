@@ -35,7 +35,7 @@ class ProxySessions final : public ReceiverSessions {
   absl::Status Handle(Session& session, std::string_view bytes) override;
   void Lost(const std::string& name) override;
   v1::ReceiverStatus& StatusOf(const std::string& name) override { return Seen(name).config; }
-  void Confirm(const std::string& name, int64_t commit) override;
+  void Confirm(const std::string& name, int64_t before, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.proxy_sessions; }
   Frame PingFrame(int64_t ping_id) const override;
   absl::Status RefuseSecond(const Session& second, const Session& first,
@@ -48,6 +48,10 @@ class ProxySessions final : public ReceiverSessions {
   void SetListeners(const std::string& name,
                     const google::protobuf::RepeatedPtrField<proxy::v1::ListenerStatus>& listeners);
   void Note(core::NoteListener note);
+  // Whoever waits for something of the target looks at it again.
+  void TouchTarget(const core::TargetId& target);
+  // Whether the state has such a target.
+  bool IsThere(const core::TargetId& target) const;
   void OnHealth(const std::string& name, const proxy::v1::HealthReport& report);
   void OnStats(Session& session, const proxy::v1::StatsReport& report);
   void SetBusy(Session& session,

@@ -284,6 +284,7 @@ absl::StatusOr<ReceiverSessions::Began> ReceiverSessions::Begin(Session& session
   session.incarnation = hello.incarnation;
   session.lock = hello.lock;
   by_name_[session.name] = &session;
+  FlushLater(session);
   ++session_count();
   const bool of_this_epoch = hello.held != nullptr && hello.held->epoch() == identity_.epoch;
   session.held = of_this_epoch ? hello.held->sequence() : 0;
@@ -322,6 +323,9 @@ void ReceiverSessions::OnAck(Session& session, const v1::Revision& revision) {
   ++metrics_.acks;
   metrics_.ack_seconds.Record(absl::ToDoubleSeconds(engine_.Now() - session.sent_at));
   v1::ReceiverStatus& status = StatusOf(session.name);
+  FlushLater(session);
+  // A refusal is what every gate names.
+  if (status.has_rejected()) engine_.touched().all_groups = true;
   *status.mutable_acknowledged() = revision;
   status.clear_rejected();
   status.clear_rejected_resource();
@@ -339,10 +343,19 @@ void ReceiverSessions::OnNack(Session& session, const v1::Revision& revision,
   status.set_rejected_resource(resource);
   status.set_rejected_reason(reason);
   engine_.touched().all_groups = true;
+  FlushLater(session);
 }
 
-void ReceiverSessions::Flush() {
-  for (auto& [name, session] : by_name_) FlushOne(*session);
+void ReceiverSessions::Flush(const std::set<std::string>* touched) {
+  std::set<std::string> some = std::exchange(unflushed_, {});
+  if (touched == nullptr) {
+    for (auto& [name, session] : by_name_) FlushOne(*session);
+    return;
+  }
+  some.insert(touched->begin(), touched->end());
+  for (const std::string& name : some) {
+    if (Session* session = Find(name); session != nullptr) FlushOne(*session);
+  }
 }
 
 void ReceiverSessions::FlushOne(Session& session) {
@@ -351,11 +364,12 @@ void ReceiverSessions::FlushOne(Session& session) {
   if (view == nullptr) return;
   if (session.may_confirm && !departing_.contains(session.name) &&
       session.follower.in_force().has_value()) {
-    const int64_t covered = view->CoveredBy(*session.follower.in_force());
+    const int64_t covered = views_.CoveredBy(session.name, *session.follower.in_force());
     v1::ReceiverStatus& status = StatusOf(session.name);
-    if (covered > status.confirmed_commit()) {
+    const int64_t before = status.confirmed_commit();
+    if (covered > before) {
       status.set_confirmed_commit(covered);
-      Confirm(session.name, covered);
+      Confirm(session.name, before, covered);
     }
   }
   if (session.stream->queued() != 0) return;

@@ -70,9 +70,10 @@ class ReceiverSessions : public StreamHandler {
   ReceiverSessions(const ReceiverSessions&) = delete;
   ReceiverSessions& operator=(const ReceiverSessions&) = delete;
 
-  // Confirms commits that views in force cover now, and sends to whoever lacks something. Call
-  // after the views were refreshed.
-  void Flush();
+  // Confirms commits that views in force cover now, and sends to whoever lacks something: to those
+  // of `touched`, whose views may have changed (null: all), and to those who have answered since
+  // the last call. Call after the views were refreshed.
+  void Flush(const std::set<std::string>* touched);
   // Ends every session with UNAVAILABLE; no new one begins.
   void CloseAll();
   size_t size() const { return by_name_.size(); }
@@ -113,7 +114,8 @@ class ReceiverSessions : public StreamHandler {
   // The session of `name` has ended.
   virtual void Lost(const std::string& name) = 0;
   virtual v1::ReceiverStatus& StatusOf(const std::string& name) = 0;
-  virtual void Confirm(const std::string& name, int64_t commit) = 0;
+  // What it has in force covers commits up to this one now, and covered those up to `before`.
+  virtual void Confirm(const std::string& name, int64_t before, int64_t commit) = 0;
   virtual std::atomic<int64_t>& session_count() = 0;
   virtual Frame PingFrame(int64_t ping_id) const = 0;
   // What a second process of `first`'s name is told; shows people that it was refused. `why`: what
@@ -143,6 +145,8 @@ class ReceiverSessions : public StreamHandler {
               const std::string& reason);
   // Null: no session.
   Session* Find(std::string_view name);
+  // The session may lack something that it did not before.
+  void FlushLater(const Session& session) { unflushed_.insert(session.name); }
   // Sends a message beside the updates; too many that wait end the session.
   void Send(Session& session, Frame frame);
   // To every session that has said hello.
@@ -168,6 +172,7 @@ class ReceiverSessions : public StreamHandler {
   std::map<std::string, Session*, std::less<>> by_name_;
   std::multimap<std::string, Session*, std::less<>> waiting_;  // by wanted_name
   std::multiset<std::string, std::less<>> departing_;          // names that departing ones had
+  std::set<std::string> unflushed_;                            // by name
   int64_t last_ping_id_ = 0;
   bool closing_ = false;
 };

@@ -14,12 +14,15 @@ using google::protobuf::util::MessageDifferencer;
 
 void AgentViews::Refresh(const core::State& state, const core::Observations& seen,
                          const std::set<std::string>& touched) {
+  std::vector<ViewLog*> published;
   for (const std::string& host : touched) {
     if (state.Find<v1::Host>(host) == nullptr) {
       views_.erase(host);
       continue;
     }
     ViewLog& view = views_[host];
+    view.Cover(commit_);
+    published.push_back(&view);
     core::Assignment now = core::AssignmentFor(state, seen, host);
     std::vector<std::string> gone;
     for (const auto& [id, value] : view.resources()) {
@@ -33,7 +36,8 @@ void AgentViews::Refresh(const core::State& state, const core::Observations& see
     }
   }
   const int64_t sequence = next_sequence_();
-  for (auto& [host, view] : views_) view.Publish(sequence, state.commit());
+  for (ViewLog* view : published) view->Publish(sequence, state.commit());
+  commit_ = state.commit();
 }
 
 const ViewLog* AgentViews::ViewOf(std::string_view host) const {
@@ -41,16 +45,22 @@ const ViewLog* AgentViews::ViewOf(std::string_view host) const {
   return it == views_.end() ? nullptr : &it->second;
 }
 
+int64_t AgentViews::CoveredBy(std::string_view host, int64_t sequence) const {
+  const ViewLog* view = ViewOf(host);
+  if (view == nullptr || sequence == 0) return 0;
+  return sequence == view->sequence() ? commit_ : view->CoveredBy(sequence);
+}
+
 bool AgentViews::CanBuildOn(std::string_view host, int64_t held) const {
   const ViewLog* view = ViewOf(host);
-  return view != nullptr && view->ChangedSince(held).has_value();
+  return view != nullptr && view->Knows(held);
 }
 
 void AgentViews::Surpass(std::string_view host, int64_t held) {
   const auto it = views_.find(host);
   if (it == views_.end() || it->second.sequence() > held) return;
   ViewLog& view = it->second;
-  view.Publish(next_sequence_(), view.CoveredBy(view.sequence()), /*force=*/true);
+  view.Publish(next_sequence_(), CoveredBy(host, view.sequence()), /*force=*/true);
 }
 
 Frame AgentViews::UpdateFor(std::string_view host, std::optional<int64_t> base) {

@@ -25,11 +25,12 @@ class AgentViews final : public ReceiverViews {
       : epoch_(epoch), next_sequence_(std::move(next_sequence)) {}
 
   // Brings the views of `touched` up to date, and publishes: afterwards the newest revision of
-  // every view covers state.commit().
+  // every view covers state.commit(). Costs nothing for the others.
   void Refresh(const core::State& state, const core::Observations& seen,
                const std::set<std::string>& touched);
 
   const ViewLog* ViewOf(std::string_view host) const override;
+  int64_t CoveredBy(std::string_view host, int64_t sequence) const override;
   bool CanBuildOn(std::string_view host, int64_t held) const override;
   void Surpass(std::string_view host, int64_t held) override;
   Frame UpdateFor(std::string_view host, std::optional<int64_t> base) override;
@@ -38,6 +39,7 @@ class AgentViews final : public ReceiverViews {
   const int64_t epoch_;
   const std::function<int64_t()> next_sequence_;
   std::map<std::string, ViewLog, std::less<>> views_;
+  int64_t commit_ = 0;  // that the newest revision of each view covers
 };
 
 }  // namespace remuda

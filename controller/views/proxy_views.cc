@@ -243,7 +243,7 @@ void ProxyViews::Refresh(const core::State& state, const core::Observations& see
   } else {
     Reclassify(state, seen, touched.proxies);
   }
-  DropUnused();
+  if (touched.load_balancers || !touched.proxies.empty()) DropUnused();
   const int64_t sequence = next_sequence_();
   for (auto& [key, view] : classes_) {
     for (const std::string& resource : changed) {
@@ -283,10 +283,14 @@ const ViewLog* ProxyViews::ViewOf(std::string_view proxy) const {
   return it == members_.end() ? nullptr : &it->second.of->log;
 }
 
+int64_t ProxyViews::CoveredBy(std::string_view proxy, int64_t sequence) const {
+  const ViewLog* view = ViewOf(proxy);
+  return view == nullptr ? 0 : view->CoveredBy(sequence);
+}
+
 bool ProxyViews::CanBuildOn(std::string_view proxy, int64_t held) const {
   const auto it = members_.find(proxy);
-  return it != members_.end() && held >= it->second.since &&
-         it->second.of->log.ChangedSince(held).has_value();
+  return it != members_.end() && held >= it->second.since && it->second.of->log.Knows(held);
 }
 
 std::set<core::TargetId> ProxyViews::TakeRemoved() { return std::exchange(removed_, {}); }

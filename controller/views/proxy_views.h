@@ -38,6 +38,7 @@ class ProxyViews final : public ReceiverViews {
                const TouchedProxyViews& touched);
 
   const ViewLog* ViewOf(std::string_view proxy) const override;
+  int64_t CoveredBy(std::string_view proxy, int64_t sequence) const override;
   bool CanBuildOn(std::string_view proxy, int64_t held) const override;
   void Surpass(std::string_view proxy, int64_t held) override;
   // Made once for all proxies of the class.

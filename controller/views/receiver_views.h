@@ -17,6 +17,9 @@ class ReceiverViews {
   // The view that a receiver follows; null while the state does not know the receiver.
   virtual const ViewLog* ViewOf(std::string_view receiver) const = 0;
 
+  // The newest commit that a revision of it covers; 0 if that is not known.
+  virtual int64_t CoveredBy(std::string_view receiver, int64_t sequence) const = 0;
+
   // Whether `held` is a revision of this receiver's view that a delta may build on.
   virtual bool CanBuildOn(std::string_view receiver, int64_t held) const = 0;
 

@@ -33,18 +33,20 @@ bool ViewLog::Publish(int64_t sequence, int64_t commit, bool force) {
   return true;
 }
 
-int64_t ViewLog::CoveredBy(int64_t sequence) const {
+const ViewLog::Revision* ViewLog::Find(int64_t sequence) const {
   const auto it =
       std::lower_bound(revisions_.begin(), revisions_.end(), sequence,
                        [](const Revision& r, int64_t wanted) { return r.sequence < wanted; });
-  return it == revisions_.end() || it->sequence != sequence ? 0 : it->covers_commit;
+  return it == revisions_.end() || it->sequence != sequence ? nullptr : &*it;
+}
+
+int64_t ViewLog::CoveredBy(int64_t sequence) const {
+  const Revision* known = Find(sequence);
+  return known == nullptr ? 0 : known->covers_commit;
 }
 
 std::optional<std::set<std::string>> ViewLog::ChangedSince(int64_t sequence) const {
-  const auto known =
-      std::lower_bound(revisions_.begin(), revisions_.end(), sequence,
-                       [](const Revision& r, int64_t wanted) { return r.sequence < wanted; });
-  if (known == revisions_.end() || known->sequence != sequence) return std::nullopt;
+  if (!Knows(sequence)) return std::nullopt;
   // Backwards, so that the oldest change of a key has the last word on whether it was there then.
   std::map<std::string_view, bool> was_there;
   for (auto it = changes_.rbegin(); it != changes_.rend() && it->sequence > sequence; ++it) {

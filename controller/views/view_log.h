@@ -39,6 +39,14 @@ class ViewLog {
   // The newest revision's; 0 before the first.
   int64_t sequence() const { return revisions_.empty() ? 0 : revisions_.back().sequence; }
 
+  // The newest revision covers commits up to this one, which changed nothing.
+  void Cover(int64_t commit) {
+    if (!revisions_.empty()) revisions_.back().covers_commit = commit;
+  }
+
+  // Whether ChangedSince can tell.
+  bool Knows(int64_t sequence) const { return Find(sequence) != nullptr; }
+
   // The newest commit that a revision covers; 0 for one that was never published or is forgotten.
   int64_t CoveredBy(int64_t sequence) const;
 
@@ -51,6 +59,8 @@ class ViewLog {
     int64_t sequence;
     int64_t covers_commit;
   };
+
+  const Revision* Find(int64_t sequence) const;
 
   Resources resources_;
   struct Change {

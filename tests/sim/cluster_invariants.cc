@@ -84,13 +84,13 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
     if (!IsLive(part)) continue;
     int healthy = 0;
     int healthy_before = 0;  // of those that had the traffic
-    for (const auto& [target, health] : seen_.proxies[name].health) {
-      if (health.state() != v1::TARGET_STATE_HEALTHY) continue;
+    seen_.proxies[name].health.ForEach([&](const auto& target, const auto& health) {
+      if (health.state() != v1::TARGET_STATE_HEALTHY) return;
       const auto* row = state_.Find<v1::Instance>(target.second);
       healthy += row != nullptr && core::IsSame((*row)->launch_template(), now.to());
       const auto* was = state.Find<v1::Instance>(target.second);
       healthy_before += was != nullptr && core::IsServing(**was);
-    }
+    });
     if (shifts && healthy < desired && healthy < healthy_before) {
       Complain(absl::StrCat(id, " shifts though ", name, " finds only ", healthy,
                             " healthy, and found ", healthy_before, " before"));

@@ -70,13 +70,13 @@ v1::ProxyTargetHealth HealthAt(const LiveProxy& proxy, const TargetId& id) {
   }
   const auto busy = proxy.seen->busy.find(id);
   if (busy != proxy.seen->busy.end()) out.set_requests_in_flight(busy->second);
-  const auto health = proxy.seen->health.find(id);
-  if (health == proxy.seen->health.end()) {
+  const proxy::v1::TargetHealth* health = proxy.seen->health.Find(id);
+  if (health == nullptr) {
     SetHealth(out, v1::TARGET_STATE_INITIAL, "Elb.RegistrationInProgress",
               "the proxy has not checked it yet");
     return out;
   }
-  SetHealth(out, health->second.state(), health->second.reason(), health->second.description());
+  SetHealth(out, health->state(), health->reason(), health->description());
   if (out.state() == v1::TARGET_STATE_INITIAL && out.reason().empty()) {
     out.set_reason("Elb.InitialHealthChecking");
   }

@@ -57,18 +57,26 @@ class Draft {
   // The same from the first key that is not less than `from`, until fn answers false.
   template <class T, class Fn>
   void ForEachFrom(std::string_view from, Fn&& fn) const {
+    ForEachRowFrom<T>(from, [&](const std::string& key, const std::shared_ptr<const T>& row) {
+      return fn(key, *row);
+    });
+  }
+
+  // The same with the row's pointer, for those who keep it.
+  template <class T, class Fn>
+  void ForEachRowFrom(std::string_view from, Fn&& fn) const {
     const auto& table = state_.All<T>();
     const auto& overlay = std::get<Overlay<T>>(overlays_);
     auto base = table.lower_bound(from);
     auto top = overlay.lower_bound(from);
     while (base != table.end() || top != overlay.end()) {
       if (top == overlay.end() || (base != table.end() && base->first < top->first)) {
-        if (!fn(base->first, *base->second)) return;
+        if (!fn(base->first, base->second.value)) return;
         ++base;
         continue;
       }
       if (base != table.end() && base->first == top->first) ++base;
-      if (top->second != nullptr && !fn(top->first, *top->second)) return;
+      if (top->second != nullptr && !fn(top->first, top->second)) return;
       ++top;
     }
   }

@@ -14,14 +14,12 @@
 #include <utility>
 
 #include "controller/core/model/time.h"
+#include "controller/core/model/votes.h"
 #include "remuda/agent/v1/agent.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "remuda/v1/cluster.pb.h"
 
 namespace remuda::core {
-
-// (id of the target group, id of the target within it).
-using TargetId = std::pair<std::string, std::string>;
 
 // (id of the load balancer, port).
 using ListenerId = std::pair<std::string, int>;
@@ -82,7 +80,7 @@ struct ProxyObservation {
   proxy::v1::Hello hello;
   // Newest commit whose view is in force in every worker of the proxy. 0: none yet in this epoch.
   int64_t confirmed_commit = 0;
-  std::map<TargetId, proxy::v1::TargetHealth> health;
+  HealthReports health;
   // Draining, gone or removed targets that still have requests in flight there, as of the newest
   // Ack or DrainReport, whichever came later.
   std::map<TargetId, int64_t> busy;
@@ -108,6 +106,8 @@ struct Observations {
   std::map<std::string, HostObservation, std::less<>> hosts;
   std::map<std::string, ProxyObservation, std::less<>> proxies;
   StoreObservation store;
+  // Totals over what proxies say, as Gates counted them last: a cache.
+  mutable Votes votes;
 };
 
 // Of `hosts` or `proxies`; null: it has not reported.

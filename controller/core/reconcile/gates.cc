@@ -4,6 +4,8 @@
 #include <absl/strings/str_join.h>
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 
 #include "controller/core/model/words.h"
 
@@ -83,42 +85,99 @@ std::set<std::string> TargetGroupsOf(const v1::LoadBalancer& load_balancer) {
   return out;
 }
 
-Gates::Gates(const Draft& draft, const Observations& seen, Time now)
-    : loss_span_(seen.patience.proxy_lease + kProxyLossSpan) {
-  std::vector<LiveProxy> left_out;  // not live, that is
-  draft.ForEach<v1::Proxy>([&](const std::string& id, const v1::Proxy& row) {
+int64_t ConfirmedByAll(const State& state, const Observations& seen, Time now) {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const auto& [id, row] : state.All<v1::Proxy>()) {
     const ProxyObservation* observed = FindObservation(seen.proxies, id);
-    if (!IsLive(seen, observed, now)) {
-      if (observed != nullptr && observed->has_left) return;
-      left_out.push_back({.id = id,
-                          .row = &row,
-                          .seen = observed,
-                          .lease_end = LastThere(seen, row, observed) + seen.patience.proxy_lease});
-      return;
+    if (!IsLive(seen, observed, now)) continue;
+    least = std::min(least, observed == nullptr ? 0 : observed->confirmed_commit);
+  }
+  return least;
+}
+
+Gates::Gates(const Draft& draft, const Observations& seen, Time now)
+    : seen_(seen),
+      confirmed_by_all_(std::numeric_limits<int64_t>::max()),
+      loss_span_(seen.patience.proxy_lease + kProxyLossSpan) {
+  std::vector<LiveProxy> left_out;  // not live, that is
+  draft.ForEachRowFrom<v1::Proxy>("", [&](const std::string& id, const auto& row) {
+    const ProxyObservation* observed = FindObservation(seen.proxies, id);
+    LiveProxy proxy{.id = id, .row = row, .seen = observed};
+    if (IsLive(seen, observed, now)) {
+      if (!proxy.Connected()) {
+        proxy.lease_end = LastSeen(seen, observed) + seen.patience.proxy_lease;
+      }
+      confirmed_by_all_ =
+          std::min(confirmed_by_all_, observed == nullptr ? 0 : observed->confirmed_commit);
+      live_.push_back(std::move(proxy));
+    } else if (observed == nullptr || !observed->has_left) {
+      proxy.lease_end = LastThere(seen, *row, observed) + seen.patience.proxy_lease;
+      left_out.push_back(std::move(proxy));
     }
-    LiveProxy proxy{.id = id, .row = &row, .seen = observed};
-    if (!proxy.Connected()) {
-      proxy.lease_end = LastSeen(seen, observed) + seen.patience.proxy_lease;
-    }
-    live_.push_back(std::move(proxy));
-    rows_.push_back(draft.Find<v1::Proxy>(id));
-    live_.back().row = rows_.back().get();
+    return true;
   });
-  draft.ForEach<v1::LoadBalancer>([&](const std::string&, const v1::LoadBalancer& balancer) {
-    for (const std::string& target_group : TargetGroupsOf(balancer)) {
-      auto& serving = serving_[target_group];
-      for (const LiveProxy& proxy : left_out) {
-        if (Serves(*proxy.row, balancer)) silent_[target_group][proxy.id] = proxy.lease_end;
-      }
-      for (const LiveProxy& proxy : live_) {
-        if (Serves(*proxy.row, balancer) &&
-            std::find(serving.begin(), serving.end(), &proxy) == serving.end()) {
-          serving.push_back(&proxy);
-        }
-      }
-    }
+  for (const LiveProxy& proxy : live_) {
+    basis_.proxies.push_back(proxy.row);
+    basis_.is_current.push_back(proxy.IsCurrent());
+    basis_.reports.push_back(proxy.seen == nullptr ? nullptr : &proxy.seen->health);
+    if (refuses_ == nullptr && !RefusalOf(proxy).empty()) refuses_ = &proxy;
+  }
+  draft.ForEachRowFrom<v1::LoadBalancer>("", [&](const std::string&, const auto& row) {
+    basis_.balancers.push_back(row);
+    AddServing(*row, left_out);
+    return true;
   });
   left_out_ = Text(left_out, seen.patience.proxy_lease, now);
+  CountVotes();
+  for (const LiveProxy& proxy : live_) {
+    if (proxy.seen != nullptr) seen.votes.CountNew(proxy.id, proxy.seen->health);
+  }
+}
+
+void Gates::AddServing(const v1::LoadBalancer& balancer, const std::vector<LiveProxy>& left_out) {
+  std::vector<const LiveProxy*> those;
+  for (const LiveProxy& proxy : live_) {
+    if (Serves(*proxy.row, balancer)) those.push_back(&proxy);
+  }
+  std::map<std::string, Time> silent;
+  for (const LiveProxy& proxy : left_out) {
+    if (Serves(*proxy.row, balancer)) silent[proxy.id] = proxy.lease_end;
+  }
+  for (const std::string& target_group : TargetGroupsOf(balancer)) {
+    auto& serving = serving_[target_group];
+    // All are of one array, in its order.
+    std::vector<const LiveProxy*> both;
+    std::set_union(serving.begin(), serving.end(), those.begin(), those.end(),
+                   std::back_inserter(both));
+    serving = std::move(both);
+    if (!silent.empty()) silent_[target_group].insert(silent.begin(), silent.end());
+  }
+}
+
+Votes::Voters Gates::Voters() const {
+  Votes::Voters out;
+  for (const auto& [target_group, serving] : serving_) {
+    auto& voters = out[target_group];
+    for (const LiveProxy* proxy : serving) {
+      voters.push_back({.proxy = proxy->id,
+                        .reports = proxy->seen == nullptr ? nullptr : &proxy->seen->health,
+                        .is_current = proxy->IsCurrent()});
+    }
+  }
+  return out;
+}
+
+void Gates::CountVotes() const {
+  basis_number_ = seen_.votes.Count(
+      basis_, [this] { return Voters(); },
+      [this](std::string_view proxy) {
+        const ProxyObservation* observed = FindObservation(seen_.proxies, proxy);
+        return observed == nullptr ? nullptr : &observed->health;
+      });
+}
+
+void Gates::CountBusy() const {
+  has_counted_busy_ = true;
   for (const LiveProxy& proxy : live_) {
     if (proxy.seen == nullptr) continue;
     for (const auto& [target, count] : proxy.seen->busy) {
@@ -149,9 +208,11 @@ std::string Gates::SilencedText(
   for (const std::string& target_group : target_groups) {
     const auto it = silent_.find(target_group);
     if (it != silent_.end()) silent.insert(it->second.begin(), it->second.end());
-    for (const LiveProxy* proxy : Serving(target_group)) live.insert(proxy->id);
   }
   if (silent.empty()) return "";
+  for (const std::string& target_group : target_groups) {
+    for (const LiveProxy* proxy : Serving(target_group)) live.insert(proxy->id);
+  }
   std::set<std::string, std::less<>> who;
   if (live.empty()) {
     for (const auto& [proxy, lease_end] : silent) who.insert(proxy);
@@ -169,11 +230,14 @@ std::string Gates::SilencedText(
 }
 
 bool Gates::Confirmed(std::optional<int64_t> commit) const {
-  return std::all_of(live_.begin(), live_.end(),
-                     [&](const LiveProxy& proxy) { return proxy.Confirmed(commit); });
+  if (!commit.has_value()) return live_.empty();
+  if (*commit <= confirmed_by_all_) return true;
+  awaited_.insert(*commit);
+  return false;
 }
 
 std::string Gates::Unconfirmed(std::optional<int64_t> commit) const {
+  if (Confirmed(commit)) return "";
   for (const LiveProxy& proxy : live_) {
     if (proxy.Confirmed(commit)) continue;
     if (std::string refusal = RefusalOf(proxy); !refusal.empty()) return refusal;
@@ -187,10 +251,7 @@ std::string Gates::Unconfirmed(std::optional<int64_t> commit) const {
 }
 
 std::string Gates::Refusal() const {
-  for (const LiveProxy& proxy : live_) {
-    if (std::string refusal = RefusalOf(proxy); !refusal.empty()) return refusal;
-  }
-  return "";
+  return refuses_ == nullptr ? std::string() : RefusalOf(*refuses_);
 }
 
 Time Gates::NextLeaseEnd() const {
@@ -209,7 +270,14 @@ const std::vector<const LiveProxy*>& Gates::Serving(std::string_view target_grou
   return it == serving_.end() ? *kNone : it->second;
 }
 
+const VoteTotal& Gates::VotesOn(std::string_view target_group, std::string_view target) const {
+  // Gates of another moment may have counted other voters meanwhile.
+  if (seen_.votes.basis_number() != basis_number_) CountVotes();
+  return seen_.votes.On(target_group, target);
+}
+
 const std::set<std::string>& Gates::BusyIn(std::string_view target) const {
+  if (!has_counted_busy_) CountBusy();
   static const auto* const kNone = new std::set<std::string>();
   const auto it = busy_.find(target);
   return it == busy_.end() ? *kNone : it->second;

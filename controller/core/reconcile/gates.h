@@ -1,11 +1,13 @@
 // Gates: which proxies count, and what all of them have confirmed. Promise 2 of the design stands
 // on this file.
 //
-// Owns: a summary of the proxies at one moment. Does not own: the draft and the observations, which
-// must outlive it. Thread: the loop thread. Pure.
+// Owns: a summary of the proxies at one moment; drawing it up costs a look at each, and at nothing
+// else. Does not own: the draft and the observations, which must outlive it. Thread: the loop
+// thread. Pure.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,13 +17,14 @@
 
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
+#include "controller/core/model/votes.h"
 
 namespace remuda::core {
 
 // A proxy that may be sending requests: it has a session, or its lease is not over.
 struct LiveProxy {
   std::string id;
-  const v1::Proxy* row = nullptr;          // never null
+  std::shared_ptr<const v1::Proxy> row;    // never null
   const ProxyObservation* seen = nullptr;  // null: nothing heard since the controller began
   // When it stops to count if it stays silent; InfiniteFuture while it has a session.
   Time lease_end = absl::InfiniteFuture();
@@ -30,6 +33,8 @@ struct LiveProxy {
   bool Confirmed(std::optional<int64_t> commit) const {
     return commit.has_value() && seen != nullptr && seen->confirmed_commit >= *commit;
   }
+  // Whether what it said last of a target is what it finds now.
+  bool IsCurrent() const { return Connected() && seen->reported; }
 };
 
 // Proxies whose leases end within this and one lease more fell silent together: longer than it
@@ -41,6 +46,10 @@ bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now);
 
 // When a proxy that is not live was last there: by its row, unless this controller has heard it.
 Time LastThere(const Observations& seen, const v1::Proxy& row, const ProxyObservation* proxy);
+
+// The newest commit that every live proxy of the state has confirmed: above all numbers if none is
+// live.
+int64_t ConfirmedByAll(const State& state, const Observations& seen, Time now);
 
 // Whether the proxy's labels hold all that the load balancer selects.
 bool Serves(const v1::Proxy& proxy, const v1::LoadBalancer& load_balancer);
@@ -67,6 +76,9 @@ class Gates {
   bool Confirmed(std::optional<int64_t> commit) const;
   // Why not, for a person: names the first proxy. Empty if confirmed.
   std::string Unconfirmed(std::optional<int64_t> commit) const;
+  // The commits that were asked for since the last call and that not all have confirmed: whoever
+  // asked has to look again when they have.
+  std::set<int64_t> TakeAwaited() const { return std::exchange(awaited_, {}); }
   // The first live proxy that has refused the newest config it was sent, and why; empty if there is
   // none.
   std::string Refusal() const;
@@ -93,6 +105,9 @@ class Gates {
   // Live proxies that serve a load balancer which forwards to the target group.
   const std::vector<const LiveProxy*>& Serving(std::string_view target_group) const;
 
+  // What the live proxies that serve the target group report on the target.
+  const VoteTotal& VotesOn(std::string_view target_group, std::string_view target) const;
+
   // Target groups in which the target still has requests in flight at a live proxy; empty set if
   // none.
   const std::set<std::string>& BusyIn(std::string_view target) const;
@@ -101,10 +116,21 @@ class Gates {
   std::string SilencedText(
       const google::protobuf::RepeatedPtrField<std::string>& target_groups) const;
 
-  std::vector<std::shared_ptr<const v1::Proxy>> rows_;
-  std::vector<LiveProxy> live_;
+  void AddServing(const v1::LoadBalancer& balancer, const std::vector<LiveProxy>& left_out);
+  Votes::Voters Voters() const;
+  void CountVotes() const;
+  void CountBusy() const;
+
+  const Observations& seen_;
+  std::vector<LiveProxy> live_;  // by name
+  int64_t confirmed_by_all_ = 0;
+  const LiveProxy* refuses_ = nullptr;  // the first that has refused its config
+  mutable std::set<int64_t> awaited_;
+  Votes::Basis basis_;
+  mutable int64_t basis_number_ = 0;
   std::map<std::string, std::vector<const LiveProxy*>, std::less<>> serving_;  // only groups in use
-  std::map<std::string, std::set<std::string>, std::less<>> busy_;             // by target
+  mutable bool has_counted_busy_ = false;
+  mutable std::map<std::string, std::set<std::string>, std::less<>> busy_;  // by target
   std::string left_out_;
   // By target group in use: the proxies that serve it and are not live, and when their leases
   // ended.

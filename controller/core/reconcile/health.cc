@@ -12,38 +12,18 @@ namespace remuda::core {
 namespace {
 
 const proxy::v1::TargetHealth* HealthAt(const LiveProxy& proxy, const TargetId& target) {
-  if (proxy.seen == nullptr) return nullptr;
-  const auto it = proxy.seen->health.find(target);
-  return it == proxy.seen->health.end() ? nullptr : &it->second;
+  return proxy.seen == nullptr ? nullptr : proxy.seen->health.Find(target);
 }
 
-// One target group's votes.
-struct Votes {
-  int reports = 0;
-  int healthy = 0;
-  int unhealthy = 0;
-  int unhealthy_now = 0;  // by those whose word is current
-  std::string why;
-};
-
-// Whether what the proxy said last is what it finds now.
-bool IsCurrent(const LiveProxy& proxy) { return proxy.Connected() && proxy.seen->reported; }
-
-Votes Count(const std::vector<const LiveProxy*>& serving, const TargetId& target) {
-  Votes votes;
+// What the first proxy that finds the target unhealthy says of it.
+std::string WhyUnhealthy(const std::vector<const LiveProxy*>& serving, const TargetId& target) {
   for (const LiveProxy* proxy : serving) {
     const auto* health = HealthAt(*proxy, target);
-    if (health == nullptr) continue;
-    ++votes.reports;
-    if (health->state() == v1::TARGET_STATE_HEALTHY) ++votes.healthy;
-    if (health->state() != v1::TARGET_STATE_UNHEALTHY) continue;
-    votes.unhealthy_now += IsCurrent(*proxy);
-    if (++votes.unhealthy == 1) {
-      votes.why = absl::StrCat(health->reason(), health->description().empty() ? "" : ", ",
-                               health->description());
-    }
+    if (health == nullptr || health->state() != v1::TARGET_STATE_UNHEALTHY) continue;
+    return absl::StrCat(health->reason(), health->description().empty() ? "" : ", ",
+                        health->description());
   }
-  return votes;
+  return "";
 }
 
 }  // namespace
@@ -98,15 +78,16 @@ Judgement JudgeByProxies(const Gates& gates, std::string_view id,
   for (const std::string& target_group : group.target_groups()) {
     const auto& serving = gates.Serving(target_group);
     if (serving.empty()) continue;
-    const Votes votes = Count(serving, {target_group, std::string(id)});
-    if (2 * votes.unhealthy > votes.reports) {
+    const VoteTotal& votes = gates.VotesOn(target_group, id);
+    if (votes.IsUnhealthy()) {
+      const std::string why = WhyUnhealthy(serving, {target_group, std::string(id)});
       unhealthy = {.verdict = Verdict::kUnhealthy,
                    .why = absl::StrCat("its health check in target group ", target_group, " failed",
-                                       votes.why.empty() ? "" : ": ", votes.why),
-                   .is_current = 2 * votes.unhealthy_now > votes.reports};
+                                       why.empty() ? "" : ": ", why),
+                   .is_current = votes.IsUnhealthyNow()};
       if (unhealthy.is_current) return unhealthy;
     }
-    if (votes.reports == 0 || 2 * votes.healthy <= votes.reports) all_healthy = false;
+    if (!votes.IsHealthy()) all_healthy = false;
   }
   if (unhealthy.verdict == Verdict::kUnhealthy) return unhealthy;
   return {.verdict = all_healthy ? Verdict::kHealthy : Verdict::kUnjudged};
@@ -115,7 +96,9 @@ Judgement JudgeByProxies(const Gates& gates, std::string_view id,
 std::string NotHealthyAt(const Gates& gates, std::string_view id,
                          const v1::AutoScalingGroup& group) {
   for (const std::string& target_group : group.target_groups()) {
-    for (const LiveProxy* proxy : gates.Serving(target_group)) {
+    const auto& serving = gates.Serving(target_group);
+    if (gates.VotesOn(target_group, id).healthy == static_cast<int>(serving.size())) continue;
+    for (const LiveProxy* proxy : serving) {
       const auto* health = HealthAt(*proxy, {target_group, std::string(id)});
       if (health != nullptr && health->state() == v1::TARGET_STATE_HEALTHY) continue;
       return absl::StrCat("proxy ", proxy->id, " does not find ", std::string(id),

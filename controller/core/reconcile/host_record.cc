@@ -94,22 +94,22 @@ HostRecord WorstHostRecordOf(const InstanceList& on_host, Time now) {
   return worst;
 }
 
-void FollowLostHosts(Pass& pass) {
-  std::vector<std::pair<std::string, v1::Host>> changed;
-  pass.draft.ForEach<v1::Host>([&](const std::string& id, const v1::Host& row) {
-    const Time lost_at = LostAt(pass.seen, id);
-    if (lost_at > pass.now) {
-      pass.DueAt(lost_at);
-      // After a start it is not known yet whether it is back: until it is, it stays lost.
-      if (!row.has_lost_time() || lost_at != absl::InfiniteFuture()) return;
-      changed.emplace_back(id, row);
-      changed.back().second.clear_lost_time();
-    } else if (!row.has_lost_time()) {
-      changed.emplace_back(id, row);
-      *changed.back().second.mutable_lost_time() = ToProto(lost_at);
-    }
-  });
-  for (auto& [id, row] : changed) pass.Put(id, std::move(row));
+void FollowLostHost(Pass& pass, std::string_view id) {
+  const auto row = pass.draft.Find<v1::Host>(id);
+  if (row == nullptr) return;
+  const Time lost_at = LostAt(pass.seen, id);
+  if (lost_at > pass.now) {
+    pass.DueAt(lost_at);
+    // After a start it is not known yet whether it is back: until it is, it stays lost.
+    if (!row->has_lost_time() || lost_at != absl::InfiniteFuture()) return;
+    v1::Host after = *row;
+    after.clear_lost_time();
+    pass.Put(id, std::move(after));
+  } else if (!row->has_lost_time()) {
+    v1::Host after = *row;
+    *after.mutable_lost_time() = ToProto(lost_at);
+    pass.Put(id, std::move(after));
+  }
 }
 
 }  // namespace remuda::core

@@ -27,7 +27,7 @@ HostRecord HostRecordOf(const InstanceList& on_host, const v1::LaunchTemplateRef
 // The same for the version that fares worst here.
 HostRecord WorstHostRecordOf(const InstanceList& on_host, Time now);
 
-// Notes in each host's row when it was lost, and that it is back.
-void FollowLostHosts(Pass& pass);
+// Notes in the host's row when it was lost, and that it is back.
+void FollowLostHost(Pass& pass, std::string_view id);
 
 }  // namespace remuda::core

@@ -37,7 +37,7 @@ std::set<std::string, std::less<>> LostWithMost(const Draft& draft, const Observ
 
 }  // namespace
 
-std::string Pass::Note(const Story& story) {
+std::string Edits::Note(const Story& story) {
   v1::Activity activity;
   activity.set_resource(absl::StrCat("autoScalingGroups/", story.group));
   activity.set_instance(story.instance);
@@ -54,8 +54,8 @@ std::string Pass::Note(const Story& story) {
   return draft.Note(std::move(activity));
 }
 
-void Pass::Close(std::string_view activity, v1::ActivityStatus status,
-                 const std::string& log_tail) {
+void Edits::Close(std::string_view activity, v1::ActivityStatus status,
+                  const std::string& log_tail) {
   const auto before = draft.Find<v1::Activity>(activity);
   if (before == nullptr || before->status() != v1::ACTIVITY_STATUS_IN_PROGRESS) return;
   v1::Activity after = *before;
@@ -66,6 +66,7 @@ void Pass::Close(std::string_view activity, v1::ActivityStatus status,
 }
 
 bool Pass::WasLostWithMost(std::string_view host) {
+  WaitForHosts();
   if (!lost_with_most_.has_value()) lost_with_most_ = LostWithMost(draft, seen, now);
   return lost_with_most_->contains(host);
 }
@@ -85,7 +86,7 @@ const std::map<std::string, Pass::Hosts>& Pass::HostsByZone() {
   return *hosts_by_zone_;
 }
 
-void Pass::Move(std::string_view id, v1::InstanceState state, std::string_view reason) {
+void Edits::Move(std::string_view id, v1::InstanceState state, std::string_view reason) {
   v1::Instance after = *draft.Find<v1::Instance>(id);
   after.set_state(state);
   after.set_state_reason(std::string(reason));
@@ -98,7 +99,7 @@ void Pass::Move(std::string_view id, v1::InstanceState state, std::string_view r
   Put(id, std::move(after));
 }
 
-void Pass::Drain(std::string_view id, std::string_view cause, bool unhealthy) {
+void Edits::Drain(std::string_view id, std::string_view cause, bool unhealthy) {
   const auto before = draft.Find<v1::Instance>(id);
   if (before->state() == v1::INSTANCE_STATE_DRAINING ||
       before->state() == v1::INSTANCE_STATE_STOPPING ||
@@ -119,7 +120,7 @@ void Pass::Drain(std::string_view id, std::string_view cause, bool unhealthy) {
   Move(id, v1::INSTANCE_STATE_DRAINING, cause);
 }
 
-void Pass::Terminate(std::string_view id, std::string_view cause, bool unhealthy) {
+void Edits::Terminate(std::string_view id, std::string_view cause, bool unhealthy) {
   const auto before = draft.Find<v1::Instance>(id);
   const bool ending = before->state() == v1::INSTANCE_STATE_DRAINING ||
                       before->state() == v1::INSTANCE_STATE_STOPPING;

@@ -1,8 +1,8 @@
-// Pass: what the steps of one Observe or Reconcile share: the draft, the facts, the time, and small
-// edits that many steps make.
+// Pass: what the steps of one Reconcile share: the draft, the facts, the time, the gates, and small
+// edits that many steps make. Edits: the same without gates, for Observe.
 //
-// Owns: whether something changed, and when something falls due. Does not own: the draft and the
-// observations. Thread: the loop thread. Pure.
+// Owns: whether something changed, and what has to be looked at again and when. Does not own: the
+// draft and the observations. Thread: the loop thread. Pure.
 #pragma once
 
 #include <google/protobuf/util/message_differencer.h>
@@ -19,26 +19,27 @@
 
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
+#include "controller/core/reconcile/agenda.h"
 #include "controller/core/reconcile/gates.h"
 #include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {
 
-class Pass {
+class Edits {
  public:
-  Pass(Draft& draft_in, const Observations& seen_in, Time now_in)
-      : draft(draft_in), seen(seen_in), now(now_in), gates(draft_in, seen_in, now_in) {}
+  Edits(Draft& draft_in, const Observations& seen_in, Time now_in)
+      : draft(draft_in), seen(seen_in), now(now_in) {}
 
   Draft& draft;
   const Observations& seen;
   const Time now;
-  const Gates gates;
 
   // Something must be looked at again at `time` though nothing is reported.
   void DueAt(Time time) {
     if (time > now) due_ = std::min(due_, time);
   }
-  Time due() const { return due_; }
+  // The earliest such time since the last call.
+  Time TakeDue() { return std::exchange(due_, absl::InfiniteFuture()); }
 
   // Puts the row if it differs from what the draft has.
   template <class T>
@@ -73,17 +74,6 @@ class Pass {
   void Close(std::string_view activity, v1::ActivityStatus status,
              const std::string& log_tail = "");
 
-  // Whether the host was lost together with most of those that were there (if they are enough to
-  // tell): then no instance of theirs is replaced until some are back or forgotten.
-  bool WasLostWithMost(std::string_view host);
-
-  // Hosts that take instances and have a session, by zone.
-  using Hosts = std::vector<std::shared_ptr<const v1::Host>>;
-  const std::map<std::string, Hosts>& HostsByZone();
-
-  // See Scope.
-  bool balances = false;
-
   // Moves the instance to a state, now.
   void Move(std::string_view id, v1::InstanceState state, std::string_view reason);
   // Begins to drain it: a new activity says why. Nothing if it is draining or further already.
@@ -94,6 +84,37 @@ class Pass {
  private:
   Time due_ = absl::InfiniteFuture();
   bool changed_ = false;
+};
+
+class Pass : public Edits {
+ public:
+  Pass(Draft& draft_in, const Observations& seen_in, Time now_in)
+      : Edits(draft_in, seen_in, now_in), gates(draft_in, seen_in, now_in) {}
+
+  const Gates gates;
+
+  // Whether the host was lost together with most of those that were there (if they are enough to
+  // tell): then no instance of theirs is replaced until some are back or forgotten.
+  bool WasLostWithMost(std::string_view host);
+
+  // Hosts that take instances and have a session, by zone.
+  using Hosts = std::vector<std::shared_ptr<const v1::Host>>;
+  const std::map<std::string, Hosts>& HostsByZone();
+
+  // What was found hangs on which hosts there are and what room they have.
+  void WaitForHosts() { waits_for_hosts_ = true; }
+  // All that what was looked at since the last call waits for.
+  Waits TakeWaits() {
+    return {.due = TakeDue(),
+            .commits = gates.TakeAwaited(),
+            .hosts = std::exchange(waits_for_hosts_, false)};
+  }
+
+  // See Scope. Of the group that is looked at.
+  bool balances = false;
+
+ private:
+  bool waits_for_hosts_ = false;
   std::optional<std::set<std::string, std::less<>>> lost_with_most_;
   std::optional<std::map<std::string, Hosts>> hosts_by_zone_;
 };

@@ -150,10 +150,11 @@ void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalin
     if (in_service) ++good;
   }
   if (bad.empty()) return;
-  if (pass.now < LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(), side.launch,
-                                side.deployment, pass.now)
-                     .retry_at) {
+  const LaunchRecord record = LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(),
+                                             side.launch, side.deployment, pass.now);
+  if (pass.now < record.retry_at) {
     ++under_way;  // the replacement of one that is gone already has to wait
+    pass.DueAt(record.retry_at);
   }
   const int most = good == 0 ? 1 : std::max(1, side.desired / kReplaceShare);
   for (const auto& [id, why] : bad) {

@@ -73,6 +73,7 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const int here = static_cast<int>(from->second.size());
   const int most = has_to_leave ? std::numeric_limits<int>::max() : here - 2;
   if (!LacksOne(pass, group, *zones, most)) return;
+  pass.WaitForHosts();
   Placement placement(
       pass.draft, pass.seen, pass.now,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});

@@ -142,6 +142,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
   const auto launch = pass.draft.Find<v1::LaunchTemplate>(
       LaunchTemplateKey(side.launch.name(), side.launch.version()));
   if (launch == nullptr) {
+    pass.WaitForHosts();
     out.shortage = {absl::StrCat("launch template ", TextOf(side.launch), " is not there"), true};
     return out;
   }
@@ -154,6 +155,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
                     false};
     return out;
   }
+  pass.WaitForHosts();
   const std::vector<LaunchCause> causes = LaunchCauses(pass, group_id, side, counts);
   Placement placement(
       pass.draft, pass.seen, pass.now,

@@ -105,7 +105,7 @@ TEST_F(WayBack, ARollbackIsNotGivenUpForWantOfAProxysWord) {
   // A controller that has just begun: they have confirmed all, but not told yet what they find.
   for (const char* id : {"p1", "p2"}) {
     seen.proxies[id].reported = false;
-    seen.proxies[id].health.clear();
+    seen.proxies[id].health.Clear();
   }
   Confirm();
   Step();

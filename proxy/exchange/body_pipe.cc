@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
-#include <utility>
 
 namespace remuda::proxy {
 
@@ -30,7 +29,7 @@ void BodyPipe::Begin(BodyKind from, BodyKind to, uint64_t length, http::ChunkTol
   left_ = from == BodyKind::kLength ? length : 0;
   is_empty_ = from == BodyKind::kNone || (from == BodyKind::kLength && length == 0);
   is_source_done_ = is_empty_;
-  decoder_ = http::ChunkDecoder(tolerance);
+  if (from == BodyKind::kChunked) decoder_ = http::ChunkDecoder(tolerance);
 }
 
 void BodyPipe::BeginAgain() {
@@ -116,7 +115,5 @@ BodyPipe::Spliced BodyPipe::Splice(StreamEnd& source, StreamEnd& sink, SplicePip
   progress_ = Progress::kStaged;
   return result;
 }
-
-void BodyPipe::GivePipe(SplicePipePool& pipes) { pipes.Give(std::move(pipe_)); }
 
 }  // namespace remuda::proxy

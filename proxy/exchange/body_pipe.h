@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "proxy/http/chunk_decoder.h"
 #include "proxy/http/framing.h"
@@ -40,7 +41,9 @@ class BodyPipe {
   // Takes the coding off `data`, in place. Fewer bytes are consumed than there are if the body ends
   // before. Afterwards fault() says whether they were good.
   Decoded Decode(char* data, size_t size);
-  http::Reason fault() const { return decoder_.reason(); }
+  http::Reason fault() const {
+    return from_ == http::BodyKind::kChunked ? decoder_.reason() : http::Reason::kNone;
+  }
   // What came until the end of the connection was all (kUntilClose).
   void EndSource() { is_source_done_ = true; }
 
@@ -75,7 +78,9 @@ class BodyPipe {
   };
   // What the pipe takes at once, and as much of it as the sink takes.
   Spliced Splice(StreamEnd& source, StreamEnd& sink, SplicePipePool& pipes);
-  void GivePipe(SplicePipePool& pipes);
+  void GivePipe(SplicePipePool& pipes) {
+    if (pipe_ != nullptr) pipes.Give(std::move(pipe_));
+  }
 
  private:
   http::BodyKind from_ = http::BodyKind::kNone;

@@ -307,10 +307,9 @@ ExchangeEnd Exchange::Finish() {
   // Without a body in chunks, body_end_ is where the next request begins; DecodeUpload keeps it so
   // with them.
   if (head_size_ > 0) input_.begin = std::min(input_.end, std::max(body_end_, head_size_));
-  worker_.buffers().Give(request_head_);
-  worker_.buffers().Give(rewritten_bytes_);
-  worker_.buffers().Give(response_in_);
-  worker_.buffers().Give(response_head_);
+  for (Buffer* const buffer : {&request_head_, &rewritten_bytes_, &response_in_, &response_head_}) {
+    if (*buffer) worker_.buffers().Give(*buffer);
+  }
   upload_.GivePipe(worker_.pipes());
   download_.GivePipe(worker_.pipes());
   if (record_.table != nullptr) worker_.Unpin(record_.table);

@@ -144,16 +144,27 @@ class Exchange final : public UpstreamUser, public Waiter {
     kSwitched,
     kOver
   };
-  // What comes of an action of a rule.
+  // What a rule says is done, one after the other.
+  enum class Action : uint8_t {
+    kChooseGroup,
+    kRewrite,
+    kPreparePick,
+    kTakePlace,
+    kOpenTarget,
+    kAnswerFixed,
+    kAnswerRedirect
+  };
+  static constexpr Action kForwardChain[] = {Action::kChooseGroup, Action::kRewrite,
+                                             Action::kPreparePick, Action::kTakePlace,
+                                             Action::kOpenTarget};
+  static constexpr Action kFixedChain[] = {Action::kAnswerFixed};
+  static constexpr Action kRedirectChain[] = {Action::kAnswerRedirect};
+  // What comes of one.
   enum class Acted : uint8_t {
     kDone,       // the next one follows
     kSuspended,  // something is waited for: Resume
     kElsewhere   // the phase says what follows
   };
-  using Action = Acted (Exchange::*)();
-  static const Action kForwardChain[];
-  static const Action kFixedChain[];
-  static const Action kRedirectChain[];
   enum class Pump : uint8_t { kBlocked, kProgress, kEnded };  // kEnded: the phase changed
 
   void Reset();
@@ -175,6 +186,7 @@ class Exchange final : public UpstreamUser, public Waiter {
   // exchange_actions.cc: what the rule says is done, one action after the other.
   void BeginActions();
   void RunActions();
+  Acted Act(Action action);
   Acted Suspend(SteadyTime until, http::Reason if_not_resumed);
   void Resume();
   Acted ChooseGroup();

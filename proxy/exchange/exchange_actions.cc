@@ -41,12 +41,6 @@ bool HashKey(const HashKeySpec& spec, const http::RequestHead& head, const IpByt
 
 }  // namespace
 
-const Exchange::Action Exchange::kForwardChain[] = {&Exchange::ChooseGroup, &Exchange::Rewrite,
-                                                    &Exchange::PreparePick, &Exchange::TakePlace,
-                                                    &Exchange::OpenTarget};
-const Exchange::Action Exchange::kFixedChain[] = {&Exchange::AnswerFixed};
-const Exchange::Action Exchange::kRedirectChain[] = {&Exchange::AnswerRedirect};
-
 void Exchange::BeginActions() {
   const ListenerSpec* const spec = origin_.entrance->spec;
   if (spec == nullptr) {  // the listener went while this connection was open
@@ -68,8 +62,28 @@ void Exchange::BeginActions() {
 
 void Exchange::RunActions() {
   while (phase_ == Phase::kActing) {
-    if ((this->*actions_[action_])() == Acted::kDone) ++action_;
+    if (Act(actions_[action_]) == Acted::kDone) ++action_;
   }
+}
+
+Exchange::Acted Exchange::Act(Action action) {
+  switch (action) {
+    case Action::kChooseGroup:
+      return ChooseGroup();
+    case Action::kRewrite:
+      return Rewrite();
+    case Action::kPreparePick:
+      return PreparePick();
+    case Action::kTakePlace:
+      return TakePlace();
+    case Action::kOpenTarget:
+      return OpenTarget();
+    case Action::kAnswerFixed:
+      return AnswerFixed();
+    case Action::kAnswerRedirect:
+      return AnswerRedirect();
+  }
+  return Acted::kElsewhere;
 }
 
 // The action that is under way waits, until Resume.

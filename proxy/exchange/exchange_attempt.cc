@@ -39,10 +39,12 @@ Exchange::Acted Exchange::OpenTarget() {
       .user = this,
       .host = rewritten_.host.empty() ? request_.host : rewritten_.host,
       .may_reuse = record_.attempts == 1 && proxy == http::ProxyVersion::kNone};
+  std::string greeting;
   if (proxy != http::ProxyVersion::kNone) {
-    wanted.greeting = MakeTargetGreeting(proxy, *origin_.peer, origin_.client->transport().fd());
+    greeting = MakeTargetGreeting(proxy, *origin_.peer, origin_.client->transport().fd());
+    wanted.greeting = greeting;
   }
-  const TargetStreams::Opened opened = worker_.targets().Open(std::move(wanted));
+  const TargetStreams::Opened opened = worker_.targets().Open(wanted);
   stream_ = opened.stream;
   if (stream_ == nullptr) {
     if (IsOurShortage(errno)) {

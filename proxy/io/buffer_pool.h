@@ -51,8 +51,10 @@ class BufferPool {
     if (buffer.capacity == kBlockBytes && buffer.block != nullptr &&
         free_.size() < kMaxFreeBlocks) {
       free_.push_back(std::move(buffer.block));
+    } else {
+      buffer.block.reset();
     }
-    buffer = Buffer();
+    buffer.capacity = buffer.begin = buffer.end = 0;
   }
 
  private:

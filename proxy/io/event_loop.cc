@@ -229,9 +229,20 @@ void EventLoop::Run() {
     event_count_ = 0;
     RunTimers();
     if (is_woken) RunPosted();
-    if (turn_ends_ != nullptr) RunTurnEnds();
-    if (!deferred_.empty()) RunDeferred();
+    EndTurn();
   }
+}
+
+void EventLoop::EndTurn() {
+  if (turn_ends_ != nullptr) RunTurnEnds();
+  if (!deferred_.empty()) RunDeferred();
+}
+
+void EventLoop::TurnAt(SteadyTime now) {
+  now_ = now;
+  RunTimers();
+  RunPosted();
+  EndTurn();
 }
 
 }  // namespace remuda::proxy

@@ -104,6 +104,9 @@ class EventLoop {
 
   void Run();
   void Stop();  // any thread
+  // One turn at that time, in place of Run, for who moves time by hand: timers, tasks, and what was
+  // left to the end of the turn. No descriptor is looked at.
+  void TurnAt(SteadyTime now);
 
   // The time at which the current batch of events was taken.
   SteadyTime now() const { return now_; }
@@ -122,6 +125,7 @@ class EventLoop {
   void RunTimers();
   void RunPosted();
   void RunTurnEnds();
+  void EndTurn();
 
   int epoll_fd_ = -1;
   int wake_fd_ = -1;

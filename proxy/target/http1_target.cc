@@ -2,7 +2,6 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <utility>
 
 #include "proxy/io/socket.h"
 #include "proxy/target/upstream.h"
@@ -17,7 +16,7 @@ bool IsDrained(int socket) {
 
 }  // namespace
 
-TargetStreams::Opened UpstreamPool::Open(Wanted wanted) {
+TargetStreams::Opened UpstreamPool::Open(const Wanted& wanted) {
   if (wanted.may_reuse) {
     if (UpstreamConnection* const idle = Acquire(wanted.target, wanted.host)) {
       idle->user = wanted.user;
@@ -25,7 +24,7 @@ TargetStreams::Opened UpstreamPool::Open(Wanted wanted) {
     }
   }
   UpstreamConnection* const fresh = Connect(wanted.target, wanted.user, wanted.host);
-  if (fresh != nullptr && !wanted.greeting.empty()) fresh->greeting = std::move(wanted.greeting);
+  if (fresh != nullptr && !wanted.greeting.empty()) fresh->greeting = wanted.greeting;
   return {fresh, false};
 }
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <string_view>
 
 #include "proxy/http/head_writer.h"
@@ -62,15 +61,15 @@ class TargetStreams {
   struct Wanted {
     TargetState& target;
     UpstreamUser* user = nullptr;
-    std::string_view host = {};  // the request's: what targets that speak TLS may be asked for
-    bool may_reuse = false;      // one that has carried other requests
-    std::string greeting = {};   // the first bytes on it
+    std::string_view host = {};      // the request's: what targets that speak TLS may be asked for
+    bool may_reuse = false;          // one that has carried other requests
+    std::string_view greeting = {};  // the first bytes on it
   };
   struct Opened {
     TargetStream* stream = nullptr;  // null: it failed at once, errno says why
     bool is_reused = false;
   };
-  virtual Opened Open(Wanted wanted) = 0;
+  virtual Opened Open(const Wanted& wanted) = 0;
 
  protected:
   ~TargetStreams() = default;

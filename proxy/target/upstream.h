@@ -101,7 +101,7 @@ class UpstreamPool final : public TargetStreams {
   ~UpstreamPool();
 
   // One that is idle if it may be reused and there is one, else a new one.
-  Opened Open(Wanted wanted) override;
+  Opened Open(const Wanted& wanted) override;
 
   // `host` is the request's: what targets that speak TLS are asked for if their group says no name.
 

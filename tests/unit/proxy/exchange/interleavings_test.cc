@@ -1,0 +1,449 @@
+// An exchange under all that may happen to it, in any order: seeds of events on several clients and
+// targets at once, with places for few requests, and what must hold of each of them. A failing seed
+// is printed; run it alone with REMUDA_EXCHANGE_SEED=N. REMUDA_EXCHANGE_SEEDS says how many.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <random>
+
+#include "proxy/http/chars.h"
+#include "tests/unit/proxy/core/tables.h"
+#include "tests/unit/proxy/exchange/fake_ends.h"
+
+namespace remuda::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::FakeClient;
+using testing::FakeTarget;
+
+constexpr uint64_t kSeeds = 1000;
+constexpr int kEventsASeed = 400;
+constexpr size_t kMaxUnderWay = 6;
+
+class Worker final : public WorkerContext {
+ public:
+  Worker(const Settings& settings, TargetStreams& targets)
+      : WorkerContext(0, settings, nullptr, {}) {
+    UseTargets(targets);
+  }
+  using WorkerContext::AdoptTable;
+};
+
+// Of a body: what is taken off its framing. False if that is broken.
+struct Body {
+  std::string text;
+  bool is_whole = false;
+};
+
+Body Unchunk(std::string_view framed) {
+  Body body;
+  body.text = framed;
+  http::ChunkDecoder decoder;
+  const auto result = decoder.Decode(body.text.data(), body.text.size(), body.text.data());
+  EXPECT_EQ(decoder.reason(), http::Reason::kNone);
+  EXPECT_EQ(result.consumed, framed.size()) << "bytes behind the body";
+  body.text.resize(result.produced);
+  body.is_whole = decoder.done();
+  return body;
+}
+
+// The value of a field of a head, or "".
+std::string_view ValueOf(std::string_view head, std::string_view name) {
+  const size_t at = head.find("\r\n" + std::string(name) + ": ");
+  if (at == std::string_view::npos) return {};
+  const size_t begin = at + name.size() + 4;
+  return head.substr(begin, head.find("\r\n", begin) - begin);
+}
+
+Body Unframe(std::string_view head, std::string_view framed) {
+  if (ValueOf(head, "Transfer-Encoding") == "chunked") return Unchunk(framed);
+  if (const std::string_view length = ValueOf(head, "Content-Length"); !length.empty()) {
+    const size_t size = std::stoul(std::string(length));
+    EXPECT_LE(framed.size(), size) << "bytes behind the body";
+    return {std::string(framed), framed.size() == size};
+  }
+  return {std::string(framed), true};  // none, or until the end of the connection
+}
+
+class Interleaving final : public TargetStreams {
+ public:
+  explicit Interleaving(uint64_t seed) : random_(seed), worker_(settings_, *this) {
+    v1::ProxyConfig config = testing::Config({"a:1", "b:1", "c:1"});
+    auto* const limit = config.mutable_target_groups(0)->mutable_concurrency_limit();
+    if (seed % 4 != 0) {
+      limit->set_max_requests(1 + static_cast<int>(seed % 2));
+      limit->set_max_queue(2);
+      limit->mutable_queue_timeout()->set_seconds(1);
+    } else {
+      config.mutable_target_groups(0)->clear_concurrency_limit();
+    }
+    limit_ = seed % 4 != 0 ? static_cast<uint32_t>(1 + seed % 2) : 0;
+    table_ = testing::Compile(config);
+    Publish(*table_);
+    worker_.AdoptTable(table_);
+    for (const Member& member : group().members) states_.push_back(member.target.get());
+    Heal();
+    const LoadBalancer& balancer = *table_->load_balancers.at("shop");
+    entrance_ = {.port = 8080, .balancer = balancer.state, .spec = &balancer.listeners[0]};
+    now_ = worker_.loop().now();
+    worker_.loop().TurnAt(now_ += 1s);
+  }
+
+  ~Interleaving() {
+    for (const auto& client : clients_) client->Leave();
+  }
+
+  void Run() {
+    for (int i = 0; i < kEventsASeed && !::testing::Test::HasFailure(); ++i) {
+      Happen();
+      CheckPlaces();
+    }
+    // Nobody does anything any more: time alone must end all.
+    for (int i = 0; i < 200 && CountUnderWay() > 0; ++i) Pass(10s);
+    EXPECT_EQ(CountUnderWay(), 0U) << "some never end";
+    for (const auto& client : clients_) CheckClient(*client);
+    for (const auto& target : targets_) CheckTarget(*target);
+    for (TargetState* const state : states_) {
+      EXPECT_EQ(state->InFlight(), 0U) << state->id();
+      EXPECT_EQ(state->load(), 0U) << "a place of " << state->id() << " is lost";
+    }
+    EXPECT_EQ(group().state->CountWaiting(), 0U);
+    EXPECT_EQ(worker_.metrics().queued_requests.Get(), 0);
+  }
+
+  uint64_t requests() const { return clients_.size(); }
+  uint64_t whole() const {
+    return static_cast<uint64_t>(std::count_if(clients_.begin(), clients_.end(),
+                                               [](const auto& c) { return c->end.is_whole; }));
+  }
+  uint64_t attempts() const { return targets_.size(); }
+
+  Opened Open(const Wanted& wanted) override {
+    FakeClient* client = nullptr;
+    for (const auto& one : clients_) {
+      if (!one->is_over && static_cast<UpstreamUser*>(one->exchange()) == wanted.user)
+        client = one.get();
+    }
+    EXPECT_NE(client, nullptr);
+    EXPECT_FALSE(client->has_answer()) << "repeated after a byte of an answer";
+    for (const auto& before : targets_) {
+      if (before->client != client) continue;
+      EXPECT_TRUE(before->is_over) << "two attempts at a time";
+      EXPECT_EQ(before->response.read, 0U) << "repeated after a byte of a response";
+      EXPECT_TRUE(client->method != "POST" || before->request.got.empty()) << "a POST was repeated";
+    }
+    if (OneIn(10)) {
+      errno = OneIn(4) ? EMFILE : ECONNREFUSED;
+      return {};
+    }
+    targets_.push_back(std::make_unique<FakeTarget>(wanted.user));
+    FakeTarget& target = *targets_.back();
+    target.client = client;
+    Script(target);
+    const bool is_reused = wanted.may_reuse && OneIn(2);
+    if (is_reused) target.connect_result = 0;
+    return {&target, is_reused};
+  }
+
+ private:
+  const TargetGroup& group() const { return *table_->groups.at("blue"); }
+  size_t Below(size_t bound) { return static_cast<size_t>(random_() % bound); }
+  bool OneIn(size_t n) { return Below(n) == 0; }
+  // Mostly small: what is cut within a head or a chunk's size is where mistakes are.
+  size_t SomeBytes() { return 1 + (OneIn(3) ? Below(40'000) : Below(60)); }
+
+  std::string BodyOf(size_t size) {
+    std::string body(size, ' ');
+    const size_t from = Below(1000);  // the bodies of two are told apart
+    for (size_t i = 0; i < size; ++i)
+      body[i] = static_cast<char>('a' + (from + i * 7 + i / 26) % 26);
+    return body;
+  }
+  std::string Chunked(std::string_view body) {
+    std::string text;
+    while (!body.empty()) {
+      const size_t size = std::min(body.size(), SomeBytes());
+      char head[http::kMaxChunkHeadBytes];
+      text.append(head, http::WriteChunkHead(size, head)).append(body.substr(0, size)) += "\r\n";
+      body.remove_prefix(size);
+    }
+    return text + "0\r\n\r\n";
+  }
+
+  void AddRequest() {
+    static constexpr const char* kMethods[] = {"GET", "HEAD", "PUT", "POST"};
+    const std::string method = kMethods[Below(4)];
+    const bool has_body = method[0] == 'P';
+    clients_.push_back(std::make_unique<FakeClient>(worker_, entrance_, OneIn(3),
+                                                    has_body ? BodyOf(SomeBytes()) : ""));
+    FakeClient& client = *clients_.back();
+    client.method = method;
+    const bool is_old = !client.is_stream() && OneIn(5);
+    std::string& text = client.request.text;
+    text = method + " /" + std::to_string(clients_.size()) + (is_old ? " HTTP/1.0" : " HTTP/1.1") +
+           "\r\nHost: h\r\n";
+    if (has_body && !is_old && OneIn(6)) text += "Expect: 100-continue\r\n";
+    if (!has_body) {
+      text += "\r\n";
+    } else if (is_old || OneIn(2)) {
+      text += "Content-Length: " + std::to_string(client.body.size()) + "\r\n\r\n" + client.body;
+    } else {
+      text += "Transfer-Encoding: chunked\r\n\r\n" + Chunked(client.body);
+    }
+    client.request.Arrive(SomeBytes());
+    client.response.room = OneIn(3) ? Below(50) : 100'000;
+    client.Begin();
+  }
+
+  // What a target is going to answer.
+  void Script(FakeTarget& target) {
+    std::string& text = target.response.text;
+    for (size_t i = OneIn(3) ? 1 + Below(2) : 0; i > 0; --i)
+      text +=
+          OneIn(2) ? "HTTP/1.1 100 Continue\r\n\r\n" : "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n";
+    const char* const status = OneIn(4) ? "503 Busy" : OneIn(8) ? "204 None" : "200 OK";
+    text += std::string("HTTP/1.1 ") + status + "\r\n";
+    target.is_body_framed = true;
+    const bool has_none = status[0] == '2' && status[2] == '4';
+    target.body = has_none || OneIn(6) ? "" : BodyOf(SomeBytes());
+    if (has_none) {
+      text += "\r\n";
+    } else if (target.client->method == "HEAD" || OneIn(3)) {
+      text += "Content-Length: " + std::to_string(target.body.size()) + "\r\n\r\n";
+      if (target.client->method != "HEAD") text += target.body;
+    } else if (OneIn(2)) {
+      text += "Transfer-Encoding: chunked\r\n\r\n" + Chunked(target.body);
+    } else {
+      text += "\r\n" + target.body;
+      target.is_body_framed = false;
+    }
+    if (target.client->method == "HEAD") target.body.clear();
+    if (OneIn(10)) {
+      target.is_broken = true;
+      text[Below(text.size())] = '\0';
+    }
+  }
+
+  // --- What happens.
+
+  template <typename T>
+  T* Any(const std::vector<std::unique_ptr<T>>& all) {
+    std::vector<T*> found;
+    for (const auto& one : all) {
+      if (!one->is_over) found.push_back(one.get());
+    }
+    return found.empty() ? nullptr : found[Below(found.size())];
+  }
+  size_t CountUnderWay() const {
+    return static_cast<size_t>(
+        std::count_if(clients_.begin(), clients_.end(), [](const auto& c) { return !c->is_over; }));
+  }
+
+  void Happen() {
+    const size_t what = Below(100);
+    if (what < 12) {
+      if (CountUnderWay() < kMaxUnderWay) AddRequest();
+    } else if (what < 40) {
+      if (FakeClient* const client = Any(clients_)) HappenTo(*client);
+    } else if (what < 85) {
+      if (FakeTarget* const target = Any(targets_)) HappenTo(*target);
+    } else if (what < 95) {
+      static constexpr std::chrono::milliseconds kTimes[] = {1ms, 20ms, 200ms, 1s};
+      Pass(OneIn(12) ? std::chrono::milliseconds(10s) : kTimes[Below(4)]);
+    } else {
+      HappenToTarget(*states_[Below(states_.size())]);
+    }
+  }
+
+  void HappenTo(FakeClient& client) {
+    const size_t what = Below(20);
+    if (what < 9) {
+      if (!client.request.Arrive(SomeBytes())) return;
+      client.is_readable = true;
+    } else if (what < 18) {
+      client.response.room += SomeBytes();
+    } else if (what == 18) {
+      if (client.is_stream()) return client.Leave();
+      if (!OneIn(3)) return;
+      client.request.has_ended = client.is_readable = true;
+      client.Drive();
+      EXPECT_TRUE(client.is_over || client.is_ours) << "who has left is served on";
+      return;
+    } else {
+      if (!OneIn(3)) return;
+      client.response.is_broken = client.request.is_broken = client.is_readable = true;
+    }
+    client.Drive();
+  }
+
+  void HappenTo(FakeTarget& target) {
+    if (target.connect_result != 0) {
+      target.connect_result = OneIn(8) ? -ECONNREFUSED : 0;
+      return target.Tell();
+    }
+    const size_t what = Below(24);
+    if (what < 10) {
+      target.request.room += SomeBytes();
+    } else if (what < 22) {
+      if (!target.response.Arrive(SomeBytes()) && target.is_body_framed) return;
+      if (target.response.arrived == target.response.text.size() && !target.is_body_framed)
+        target.response.has_ended = true;
+      target.is_readable = true;
+    } else if (what == 22) {
+      target.response.has_ended = target.is_readable = true;
+    } else {
+      target.response.is_broken = target.request.is_broken = target.is_readable = true;
+    }
+    target.Tell();
+  }
+
+  void HappenToTarget(TargetState& state) {
+    const size_t what = Below(4);
+    if (what == 0) Heal();
+    if (what == 0) return;
+    for (size_t i = 0; i < clients_.size(); ++i) {
+      FakeClient& client = *clients_[i];
+      if (client.is_over || client.exchange()->target() != &state) continue;
+      if (what == 1) client.exchange()->OnDrainTimeout();
+      if (what == 2) client.exchange()->OnTargetFell(OneIn(2));
+      if (what == 3) client.exchange()->OnTargetGone();
+      client.Drive();
+    }
+  }
+
+  void Heal() {
+    for (TargetState* const state : states_) {
+      state->SetHealth(Health::kHealthy);
+      state->SetPassivelyOut(false);
+    }
+    group().state->Changed();
+  }
+
+  void Pass(std::chrono::milliseconds time) {
+    worker_.loop().TurnAt(now_ += time);
+    for (size_t i = 0; i < clients_.size(); ++i) clients_[i]->OnTime(now_);
+  }
+
+  // --- What must hold.
+
+  void CheckPlaces() {
+    for (TargetState* const state : states_) {
+      const auto under_way =
+          std::count_if(clients_.begin(), clients_.end(), [&](const auto& client) {
+            return !client->is_over && client->exchange()->target() == state;
+          });
+      EXPECT_EQ(state->InFlight(), static_cast<uint64_t>(under_way));
+      if (limit_ > 0) {
+        EXPECT_LE(state->load(), limit_) << "more than have a place";
+      }
+    }
+    for (const auto& target : targets_) EXPECT_TRUE(target->is_over || !target->client->is_over);
+  }
+
+  const FakeTarget* LastTargetOf(const FakeClient& client) const {
+    const FakeTarget* last = nullptr;
+    for (const auto& target : targets_) {
+      if (target->client == &client) last = target.get();
+    }
+    return last;
+  }
+
+  // One answer at most: the target's, of which it has no byte but those that come first, or ours.
+  void CheckClient(const FakeClient& client) {
+    ASSERT_TRUE(client.is_over);
+    std::string_view got = client.response.got;
+    if (client.is_stream() && !client.is_ours) {
+      if (client.taken_status == 0) {
+        EXPECT_TRUE(got.empty() && !client.end.is_whole);
+      } else {
+        CheckBody(client, {std::string(got), client.end.is_whole});
+      }
+      return;
+    }
+    std::string_view head;
+    while (true) {
+      const size_t size = got.find("\r\n\r\n");
+      if (size == std::string_view::npos) {
+        EXPECT_FALSE(client.end.is_whole) << "ended as whole without an answer";
+        return;
+      }
+      head = got.substr(0, size + 2);
+      got.remove_prefix(size + 4);
+      ASSERT_TRUE(head.starts_with("HTTP/1.1 ")) << head;
+      if (head[9] != '1') break;
+    }
+    EXPECT_EQ(client.is_ours, !ValueOf(head, "X-Remuda-Reason").empty());
+    if (client.method == "HEAD" || head.substr(9, 3) == "204") {
+      EXPECT_TRUE(got.empty()) << got;
+      return;
+    }
+    const Body body = Unframe(head, got);
+    EXPECT_TRUE(body.is_whole || !client.end.is_whole) << head;
+    if (!client.is_ours) CheckBody(client, body);
+  }
+  void CheckBody(const FakeClient& client, const Body& body) {
+    const FakeTarget* const target = LastTargetOf(client);
+    ASSERT_NE(target, nullptr);
+    if (target->is_broken) return;  // it may have another meaning
+    EXPECT_TRUE(target->body.starts_with(body.text)) << body.text.size();
+    const bool is_cut =
+        !target->is_body_framed && target->response.arrived < target->response.text.size();
+    EXPECT_TRUE(body.text.size() == target->body.size() || !client.end.is_whole || is_cut);
+  }
+
+  // What a target has got is the client's request, once.
+  void CheckTarget(const FakeTarget& target) {
+    EXPECT_TRUE(target.is_over) << "a connection is kept by nobody";
+    const std::string_view got = target.request.got;
+    const size_t size = got.find("\r\n\r\n");
+    if (size == std::string_view::npos) {
+      EXPECT_FALSE(target.is_kept);
+      return;
+    }
+    EXPECT_TRUE(got.starts_with(target.client->method + " /"));
+    const Body body = Unframe(got.substr(0, size + 2), got.substr(size + 4));
+    EXPECT_TRUE(target.client->body.starts_with(body.text));
+    EXPECT_TRUE(body.text.size() == target.client->body.size() || !target.is_kept)
+        << "used again with a request that is not whole";
+  }
+
+  std::mt19937_64 random_;
+  Settings settings_;
+  Entrance entrance_;
+  std::shared_ptr<const RoutingTable> table_;
+  std::vector<TargetState*> states_;
+  std::vector<std::unique_ptr<FakeTarget>> targets_;
+  std::vector<std::unique_ptr<FakeClient>> clients_;
+  Worker worker_;
+  SteadyTime now_{};
+  uint32_t limit_ = 0;
+};
+
+uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
+  const char* const text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST(ExchangeInterleavings, EndOnceAndLoseNothing) {
+  const uint64_t only = NumberFrom("REMUDA_EXCHANGE_SEED", 0);
+  const uint64_t first = only != 0 ? only : 1;
+  const uint64_t last = only != 0 ? only : NumberFrom("REMUDA_EXCHANGE_SEEDS", kSeeds);
+  uint64_t requests = 0, whole = 0, attempts = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    SCOPED_TRACE("again: REMUDA_EXCHANGE_SEED=" + std::to_string(seed));
+    Interleaving interleaving(seed);
+    interleaving.Run();
+    requests += interleaving.requests();
+    whole += interleaving.whole();
+    attempts += interleaving.attempts();
+    if (HasFailure()) break;
+  }
+  std::cout << "seeds " << first << ".." << last << ", " << requests << " requests, " << whole
+            << " whole answers, " << attempts << " attempts\n";
+  EXPECT_GT(whole, 0U);
+}
+
+}  // namespace
+}  // namespace remuda::proxy

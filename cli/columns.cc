@@ -10,6 +10,8 @@
 #include <map>
 #include <string_view>
 
+#include "cli/parts.h"
+#include "cli/rule_text.h"
 #include "common/duration_text.h"
 #include "common/message_yaml.h"
 #include "common/traffic/address.h"
@@ -39,30 +41,10 @@ std::string RevisionText(const v1::Revision& revision) {
   return revision.epoch() == 0 ? "-" : absl::StrCat(revision.epoch(), ".", revision.sequence());
 }
 
-std::string ActionText(const v1::Action& action) {
-  if (action.has_fixed_response()) return absl::StrCat("answer ", action.fixed_response().status());
-  if (action.has_redirect()) return "redirect";
-  std::vector<std::string> groups;
-  const bool is_one = action.forward().target_groups_size() == 1;
-  for (const auto& group : action.forward().target_groups()) {
-    groups.push_back(
-        is_one ? group.name()
-               : absl::StrCat(group.name(), "*", group.has_weight() ? group.weight() : 1));
-  }
-  return groups.empty() ? "-" : absl::StrJoin(groups, "+");
-}
-
-std::string ListenerText(const v1::Listener& listener) {
-  const bool is_http =
-      listener.protocol() == v1::PROTOCOL_HTTP || listener.protocol() == v1::PROTOCOL_UNSPECIFIED;
-  std::string text = absl::StrCat(is_http ? "" : EnumText(listener.protocol()) + " ",
-                                  listener.address().empty()
-                                      ? absl::StrCat(listener.port())
-                                      : traffic::EndpointText(listener.address(), listener.port()),
-                                  " -> ", ActionText(listener.default_action()));
-  if (listener.rules_size() > 0)
-    absl::StrAppend(&text, " (+", Counted(listener.rules_size(), "rule"), ")");
-  return text;
+std::string IdsText(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  return OrDash(absl::StrJoin(names, ",", [](std::string* out, const std::string& name) {
+    absl::StrAppend(out, ShortId(name));
+  }));
 }
 
 std::string CheckText(const v1::HealthCheck& check) {
@@ -152,7 +134,7 @@ std::string TroubleText(const v1::Proxy& proxy) {
 std::string TroubleText(const v1::LoadBalancer& balancer) {
   return OrDash(absl::StrJoin(balancer.listener_errors(), "; ",
                               [](std::string* out, const v1::ListenerError& error) {
-                                absl::StrAppend(out, error.proxy(), " does not listen on ",
+                                absl::StrAppend(out, ShortId(error.proxy()), " does not listen on ",
                                                 error.port(), ": ", error.error());
                               }));
 }
@@ -412,6 +394,30 @@ Table Balancers(const ResourceList& list, const Timestamp& now, bool is_wide) {
                          {"TROUBLE", [](const Balancer& b) { return TroubleText(b); }}});
 }
 
+using Listener = v1::Listener;
+Table Listeners(const ResourceList& list, bool is_wide) {
+  return Fill<Listener>(
+      list, is_wide,
+      {{"NAME", [](const Listener& l) { return PartId(l.name()); }},
+       {"PROTOCOL", [](const Listener& l) { return EnumText(l.protocol()); }},
+       {"ADDRESS", [](const Listener& l) { return l.address().empty() ? "*" : l.address(); }},
+       {"PORT", [](const Listener& l) { return absl::StrCat(l.port()); }},
+       {"RULES", [](const Listener& l) { return absl::StrCat(l.rules_size()); }},
+       {"DEFAULT", [](const Listener& l) { return ActionText(l.default_action()); }},
+       {"CERTIFICATES", [](const Listener& l) { return IdsText(l.certificates()); }, true}});
+}
+
+using Rule = v1::Rule;
+Table Rules(const ResourceList& list, bool is_wide) {
+  return Fill<Rule>(
+      list, is_wide,
+      {{"NAME", [](const Rule& r) { return PartId(r.name()); }},
+       {"PRIORITY", [](const Rule& r) { return absl::StrCat(r.priority()); }},
+       {"CONDITIONS", [](const Rule& r) { return ConditionsText(r); }},
+       {"ACTION", [](const Rule& r) { return ActionText(r.action()); }},
+       {"REWRITES", [](const Rule& r) { return absl::StrCat(r.transforms_size()); }, true}});
+}
+
 using Certificate = v1::Certificate;
 Table Certificates(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Certificate>(
@@ -452,13 +458,15 @@ Table Targets(const ResourceList& list, const Timestamp& now, bool is_wide) {
         [](const Target& t) {
           return t.template_version() == 0 ? "-" : absl::StrCat(t.template_version());
         }},
+       {"ZONE", [](const Target& t) { return OrDash(t.zone()); }},
+       {"WEIGHT", [](const Target& t) { return absl::StrCat(t.has_weight() ? t.weight() : 1); }},
        {"STATE", [](const Target& t) { return EnumText(t.state()); }},
        {"DRAINING", [&now](const Target& t) { return FormatAge(t.drain_start_time(), now); }, true},
        {"PROXIES",
         [](const Target& t) {
           return OrDash(absl::StrJoin(
               t.proxies(), ",", [](std::string* out, const v1::ProxyTargetHealth& health) {
-                absl::StrAppend(out, health.proxy(), "=", EnumText(health.state()));
+                absl::StrAppend(out, ShortId(health.proxy()), "=", EnumText(health.state()));
               }));
         },
         true},
@@ -496,6 +504,10 @@ Table TableOf(KindId kind, const ResourceList& resources, const Timestamp& now, 
       return Instances(resources, now, is_wide);
     case KindId::kLaunchTemplate:
       return Templates(resources, now, is_wide);
+    case KindId::kListener:
+      return Listeners(resources, is_wide);
+    case KindId::kRule:
+      return Rules(resources, is_wide);
     case KindId::kLoadBalancer:
       return Balancers(resources, now, is_wide);
     case KindId::kCertificate:

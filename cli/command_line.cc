@@ -150,6 +150,8 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   AddImageCommand(*app, context);
   AddInstanceCommand(*app, context);
   AddLogsCommand(*app, context);
+  AddListenerCommand(*app, context);
+  AddRuleCommand(*app, context);
   AddTargetCommand(*app, context);
   AddHostCommand(*app, context);
   AddActivitiesCommand(*app, context);

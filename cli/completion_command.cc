@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/completion.h"
 #include "cli/controller_client.h"
+#include "cli/parts.h"
 #include "cli/resources.h"
 #include "cli/settings.h"
 
@@ -116,6 +117,9 @@ class Completer {
   }
 
   void OfferNames(KindId kind, const std::string& before = "") {
+    // What holds a part is named on the way to it.
+    if (kind == KindId::kRule) OfferNames(KindId::kListener, before);
+    if (kind == KindId::kListener) OfferNames(KindId::kLoadBalancer, before);
     Settings settings = settings_;
     settings.timeout = std::min(settings.timeout, kCompletionTimeout);
     const ControllerClient client(settings);
@@ -123,7 +127,8 @@ class Completer {
     if (!resources.ok()) return;  // A shell's prompt is no place for errors.
     for (const auto& resource : *resources) {
       const auto* field = resource->GetDescriptor()->FindFieldByName("name");
-      std::string name = ShortId(resource->GetReflection()->GetString(*resource, field));
+      const std::string full = resource->GetReflection()->GetString(*resource, field);
+      std::string name = IsPart(kind) ? PartId(full) : ShortId(full);
       if (kind == KindId::kLaunchTemplate && before.empty() &&
           prefix_.find(':') != std::string::npos) {
         name += ":" + std::to_string(static_cast<const v1::LaunchTemplate&>(*resource).version());
@@ -199,6 +204,13 @@ class Completer {
     } else if (index == 0 && command.starts_with("/deployment/")) {
       OfferNames(KindId::kDeployment);
       OfferRefs({KindId::kAutoScalingGroup});
+    } else if (index == 0 && (command == "/listener/create" || command == "/listener/list")) {
+      OfferNames(KindId::kLoadBalancer);
+    } else if (index == 0 && (command.starts_with("/listener/") || command == "/rule/create" ||
+                              command == "/rule/list" || command == "/rule/set-priorities")) {
+      OfferNames(KindId::kListener);
+    } else if (index == 0 && command.starts_with("/rule/")) {
+      OfferNames(KindId::kRule);
     } else if (index == 0 && command.starts_with("/target/")) {
       OfferNames(KindId::kTargetGroup);
     } else if (index == 0 && command.starts_with("/host/")) {

@@ -35,6 +35,7 @@ ControllerClient::ControllerClient(const Settings& settings)
       deployments(v1::DeploymentService::NewStub(channel_)),
       images(v1::ImageService::NewStub(channel_)),
       launch_templates(v1::LaunchTemplateService::NewStub(channel_)),
+      listeners(v1::ListenerService::NewStub(channel_)),
       load_balancers(v1::LoadBalancerService::NewStub(channel_)),
       certificates(v1::CertificateService::NewStub(channel_)),
       target_groups(v1::TargetGroupService::NewStub(channel_)) {}

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/commands.h"
+#include "cli/parts.h"
 #include "cli/printing.h"
 #include "cli/wait.h"
 #include "common/message_yaml.h"
@@ -47,7 +48,7 @@ void PrintDeleted(Context& context, const std::string& name, bool is_done) {
 ExitCode RunDelete(Context& context, const DeleteOptions& options) {
   const auto ref = ParseRef(options.kind, options.name);
   if (!ref.ok()) return FailUsage(context, std::string(ref.status().message()));
-  if (ref->id.empty())
+  if (ref->id.empty() || (IsPart(ref->kind->id) && !IsOnePart(ref->kind->id, ref->id)))
     return FailUsage(context, "delete: which " + ref->kind->name + "? Give its name");
   if (options.force && ref->kind->id != KindId::kAutoScalingGroup) {
     return FailUsage(context, "--force is for auto scaling groups only");
@@ -76,7 +77,9 @@ void AddDeleteCommand(CLI::App& app, Context& context) {
                     "An auto scaling group with its instances: drained and ended first");
   AddWaitFlag(command, options->wait, "it is gone, and every proxy has taken notice");
   AddOutputFlag(command, context);
-  SetExample(command, "remuda delete lb shop\n  remuda delete asg/blue --force --wait");
+  SetExample(command,
+             "remuda delete lb shop\n  remuda delete rule shop/8080/10\n  remuda delete asg/blue "
+             "--force --wait");
   SetRun(command, context, [&context, options] { return RunDelete(context, *options); });
 }
 

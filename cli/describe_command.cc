@@ -5,6 +5,7 @@
 
 #include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/parts.h"
 #include "cli/printing.h"
 
 namespace remuda::cli {
@@ -35,8 +36,9 @@ class Description {
       : context_(context), client_(client) {}
 
   // Left out if there is nothing in it; an error is told.
-  void Add(const std::string& title, KindId kind, const ListFilter& filter,
+  void Add(const std::string& title, KindId kind, ListFilter filter,
            const std::function<bool(const Message&)>& belongs = nullptr) {
+    filter.is_full = ShowsAll(context_.output);
     auto resources = ListResources(client_, kind, filter);
     if (!resources.ok()) {
       context_.err << title << ": " << resources.status().message() << std::endl;
@@ -89,6 +91,22 @@ void AddActivitiesOfGroup(Description& description, const std::string& group,
                   [&](const Message& m) { return belongs(static_cast<const v1::Activity&>(m)); });
 }
 
+// What happened to a listener or rule is filed under its load balancer.
+void AddActivitiesOfBalancer(Description& description, KindId kind, const std::string& id) {
+  const std::string name = FullName(kind, id);
+  ListFilter filter;
+  filter.of = FullName(KindId::kLoadBalancer, id.substr(0, id.find('/')));
+  filter.limit = kSearchedActivities;
+  description.Add("Activities, the newest last", KindId::kActivity, filter, [&](const Message& m) {
+    const std::string& what = static_cast<const v1::Activity&>(m).description();
+    const size_t at = what.find(name);
+    // Not of another whose name goes on.
+    return at != std::string::npos &&
+           (at + name.size() == what.size() ||
+            std::string_view(":/").find(what[at + name.size()]) != std::string_view::npos);
+  });
+}
+
 void AddParts(Description& description, const ResourceRef& ref, const Message& resource) {
   switch (ref.kind->id) {
     case KindId::kAutoScalingGroup:
@@ -101,6 +119,11 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
     case KindId::kTargetGroup:
       description.Add("Targets", KindId::kTarget, Of(ref.kind->id, ref.id));
       break;
+    case KindId::kListener:
+      description.Add("Rules", KindId::kRule, Of(ref.kind->id, ref.id));
+      return AddActivitiesOfBalancer(description, ref.kind->id, ref.id);
+    case KindId::kRule:
+      return AddActivitiesOfBalancer(description, ref.kind->id, ref.id);
     case KindId::kHost:
       description.Add("Instances", KindId::kInstance, {}, [&](const Message& m) {
         return static_cast<const v1::Instance&>(m).host() == ref.id;
@@ -124,7 +147,7 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
 ExitCode RunDescribe(Context& context, const DescribeOptions& options) {
   const auto ref = ParseRef(options.kind, options.name);
   if (!ref.ok()) return FailUsage(context, std::string(ref.status().message()));
-  if (ref->id.empty())
+  if (ref->id.empty() || (IsPart(ref->kind->id) && !IsOnePart(ref->kind->id, ref->id)))
     return FailUsage(context, "describe: which " + ref->kind->name + "? Give its name");
   const ControllerClient client(context.settings);
   const auto resource = GetResource(client, ref->kind->id, ref->id);

@@ -156,10 +156,11 @@ std::string ReadyJson(const DevSupervisor& supervisor) {
       controller = absl::StrCat(entry, ", \"grpc\": \"", Loopback(program.grpc_port), "\"}");
     } else if (program.role == DevRole::kAgent) {
       absl::StrAppend(&agents, agents.empty() ? "" : ", ", entry, ", \"address\": \"",
-                      DevHostAddress(program.index), "\", \"zone\": \"", DevHostZone(program.index),
-                      "\"}");
+                      DevHostAddress(program.index), "\", \"zone\": \"",
+                      JsonEscape(DevHostZone(supervisor.options(), program.index)), "\"}");
     } else {
-      absl::StrAppend(&proxies, proxies.empty() ? "" : ", ", entry, "}");
+      absl::StrAppend(&proxies, proxies.empty() ? "" : ", ", entry, ", \"zone\": \"",
+                      JsonEscape(DevProxyZone(supervisor.options(), program.index)), "\"}");
     }
   }
   return absl::StrCat("{\"pid\": ", getpid(), ", \"dataDir\": \"",
@@ -187,9 +188,11 @@ void PrintSummary(const DevSupervisor& supervisor, std::ostream& out) {
       out << "  controller   " << Loopback(program.grpc_port) << "   " << http << "/metrics\n";
     } else if (program.role == DevRole::kAgent) {
       out << "  host " << program.name << "      " << DevHostAddress(program.index) << " (zone "
-          << DevHostZone(program.index) << ")   " << http << "/metrics\n";
+          << DevHostZone(supervisor.options(), program.index) << ")   " << http << "/metrics\n";
     } else {
-      out << "  proxy " << program.name << "     " << http << "/metrics\n";
+      const std::string zone = DevProxyZone(supervisor.options(), program.index);
+      out << "  proxy " << program.name << "     " << (zone.empty() ? "" : "(zone " + zone + ")   ")
+          << http << "/metrics\n";
     }
   }
   const std::string address = supervisor.controller_address();
@@ -274,11 +277,14 @@ void AddDevCommand(CLI::App& app, Context& context) {
   auto* command =
       app.add_subcommand("dev", "Run a whole cluster on this machine, in the foreground");
   auto options = std::make_shared<DevOptions>();
-  command
-      ->add_option("--hosts", options->hosts,
-                   "Hosts (agents), at 127.0.1.1, 127.0.1.2, … in zones a, b, …")
+  command->add_option("--hosts", options->hosts, "Hosts (agents), at 127.0.1.1, 127.0.1.2, …")
       ->capture_default_str();
   command->add_option("--proxies", options->proxies, "Proxies")->capture_default_str();
+  command
+      ->add_option("--zones", options->zones,
+                   "Zones of hosts and of proxies, in turn: a,b (default: hosts have a, b, …, "
+                   "proxies none)")
+      ->delimiter(',');
   command
       ->add_option("--data-dir", options->data_dir,
                    "State, images, apps and logs; kept over restarts")
@@ -306,7 +312,9 @@ void AddDevCommand(CLI::App& app, Context& context) {
   command->add_option("--ready-file", options->ready_file,
                       "Written when everything is up, and again when a program was started again: "
                       "JSON with addresses and process ids");
-  SetExample(command, "remuda dev --hosts 3 --data-dir /tmp/cluster");
+  SetExample(command,
+             "remuda dev --hosts 3 --data-dir /tmp/cluster\n  remuda dev --hosts 4 --proxies "
+             "2 --zones a,b");
   command->callback([&context, options] {
     context.run = [&context, options] { return RunDev(context, *options); };
   });

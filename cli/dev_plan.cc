@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kMaxPort = 65535;
 constexpr int kZones = 26;
+constexpr size_t kMaxZoneBytes = 63;
 
 int Nth(int first_port, int index) { return first_port == 0 ? 0 : first_port + index; }
 
@@ -24,6 +25,13 @@ absl::Status CheckDevOptions(const DevOptions& options) {
   if (options.proxies < 0 || options.proxies > kMaxDevProxies) {
     return absl::InvalidArgumentError(
         absl::StrCat("--proxies ", options.proxies, " is not within 0 and ", kMaxDevProxies));
+  }
+  for (const std::string& zone : options.zones) {
+    if (zone.empty() || zone.size() > kMaxZoneBytes) {
+      return absl::InvalidArgumentError(absl::StrCat("--zones: \"", zone,
+                                                     "\" is not a zone's name of 1 to ",
+                                                     kMaxZoneBytes, " bytes: write them as a,b"));
+    }
   }
   std::map<int, std::string> owners;  // port → the flag and the program
   for (const DevProgram& program : PlanDev(options)) {
@@ -82,8 +90,14 @@ std::string PortFlag(const DevProgram& program, bool is_grpc) {
 
 std::string DevHostAddress(int index) { return absl::StrCat("127.0.1.", index + 1); }
 
-std::string DevHostZone(int index) {
+std::string DevHostZone(const DevOptions& options, int index) {
+  if (!options.zones.empty()) return DevProxyZone(options, index);
   return std::string(1, static_cast<char>('a' + index % kZones));
+}
+
+std::string DevProxyZone(const DevOptions& options, int index) {
+  if (options.zones.empty()) return "";
+  return options.zones[static_cast<size_t>(index) % options.zones.size()];
 }
 
 std::string DevReadyFile(const DevOptions& options, const DevProgram& program) {
@@ -126,7 +140,7 @@ std::vector<std::string> DevArguments(const DevOptions& options, const DevProgra
              "--address",
              DevHostAddress(program.index),
              "--zone",
-             DevHostZone(program.index),
+             DevHostZone(options, program.index),
              "--admin",
              Loopback(program.http_port),
              "--stop-instances-on-exit"};
@@ -137,6 +151,8 @@ std::vector<std::string> DevArguments(const DevOptions& options, const DevProgra
              // A cluster to try things with is not for the network: whoever wants it there says
              // so in the listener's address.
              "--default-listen-address", "127.0.0.1"};
+      if (const std::string zone = DevProxyZone(options, program.index); !zone.empty())
+        out.insert(out.end(), {"--zone", zone});
       break;
   }
   out.insert(out.end(), shared.begin(), shared.end());

@@ -16,6 +16,7 @@ inline constexpr int kMaxDevProxies = 16;
 struct DevOptions {
   int hosts = 2;
   int proxies = 1;
+  std::vector<std::string> zones;  // of hosts and of proxies, in turn; empty: see DevHostZone
   std::string data_dir = ".remuda/dev";
   int controller_port = 7400;
   int controller_http_port = 7480;
@@ -50,9 +51,12 @@ std::string PortFlag(const DevProgram& program, bool is_grpc);
 // "127.0.0.1:PORT".
 std::string Loopback(int port);
 
-// Where hN's instances listen, 127.0.1.N, and its zone: a, b, …
+// Where hN's instances listen: 127.0.1.N.
 std::string DevHostAddress(int index);
-std::string DevHostZone(int index);
+// hN's zone: of the options' zones, or else a, b, …
+std::string DevHostZone(const DevOptions& options, int index);
+// pN's: of the options' zones, or else none.
+std::string DevProxyZone(const DevOptions& options, int index);
 
 std::string DevReadyFile(const DevOptions& options, const DevProgram& program);
 std::string DevLogFile(const DevOptions& options, const DevProgram& program);

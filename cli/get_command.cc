@@ -1,6 +1,7 @@
 // remuda get: resources of any kind, once or as they change.
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 
 #include <algorithm>
 #include <map>
@@ -10,6 +11,7 @@
 
 #include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/parts.h"
 #include "cli/printing.h"
 #include "cli/watching.h"
 #include "common/message_yaml.h"
@@ -24,6 +26,8 @@ struct GetOptions {
   std::string kind;
   std::string name;
   std::string group;
+  std::string filter;
+  std::vector<std::string> labels;
   bool watch = false;
   bool all = false;
   size_t limit = kListedActivities;
@@ -36,12 +40,35 @@ struct Wanted {
   bool is_list = false;
 };
 
+// The filter that --filter and -l make together. A label is written KEY=VALUE, KEY!=VALUE, or KEY
+// for those that have it.
+absl::StatusOr<std::string> FilterOf(const GetOptions& options) {
+  std::vector<std::string> clauses;
+  if (!options.filter.empty()) clauses.push_back(options.filter);
+  for (const std::string& label : options.labels) {
+    const size_t equal = label.find('=');
+    const bool is_not = equal != std::string::npos && equal > 0 && label[equal - 1] == '!';
+    const std::string key = label.substr(0, is_not ? equal - 1 : equal);
+    if (key.empty() || key.find_first_of(" \"!") != std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--selector: \"", label, "\" is not KEY=VALUE, KEY!=VALUE or KEY"));
+    }
+    if (equal == std::string::npos) {
+      clauses.push_back(absl::StrCat("labels:", key));
+      continue;
+    }
+    const std::string value =
+        absl::StrReplaceAll(label.substr(equal + 1), {{"\\", "\\\\"}, {"\"", "\\\""}});
+    clauses.push_back(absl::StrCat("labels.", key, is_not ? " != \"" : " = \"", value, "\""));
+  }
+  return absl::StrJoin(clauses, " AND ");
+}
+
 absl::StatusOr<Wanted> WantedOf(const GetOptions& options) {
   Wanted wanted;
   const auto kind = ParseRef(options.kind);
   if (!kind.ok()) return kind.status();
-  const KindId id = kind->kind->id;
-  if (id == KindId::kTarget) {
+  if (kind->kind->id == KindId::kTarget) {
     // Targets are named by their group.
     const auto group = options.name.empty() ? absl::StatusOr<std::string>(kind->id)
                                             : ParseIdOf(KindId::kTargetGroup, options.name);
@@ -53,7 +80,18 @@ absl::StatusOr<Wanted> WantedOf(const GetOptions& options) {
     if (!ref.ok()) return ref.status();
     wanted.ref = *ref;
   }
+  // Of the kind that the word's name is of: a full name may be a part's.
+  const KindId id = wanted.ref.kind->id;
   wanted.is_list = wanted.ref.id.empty() || id == KindId::kTarget;
+  if (IsPart(id) && !wanted.is_list && !IsOnePart(id, wanted.ref.id)) {
+    wanted.filter.of = PartParent(id, wanted.ref.id);
+    wanted.is_list = true;
+  }
+  const auto filter = FilterOf(options);
+  if (!filter.ok()) return filter.status();
+  wanted.filter.filter = *filter;
+  if (!filter->empty() && !wanted.is_list)
+    return absl::InvalidArgumentError("--filter and --selector are for lists");
   wanted.filter.show_terminated = options.all;
   if (id == KindId::kActivity) wanted.filter.limit = options.limit;
   if (options.group.empty()) return wanted;
@@ -156,8 +194,9 @@ ExitCode Watch(Context& context, const ControllerClient& client, const Wanted& w
 }
 
 ExitCode RunGet(Context& context, const GetOptions& options) {
-  const auto wanted = WantedOf(options);
+  auto wanted = WantedOf(options);
   if (!wanted.ok()) return FailUsage(context, std::string(wanted.status().message()));
+  wanted->filter.is_full = ShowsAll(context.output);
   const ControllerClient client(context.settings);
   if (options.watch) return Watch(context, client, *wanted);
   const auto resources = Read(client, *wanted);
@@ -190,10 +229,17 @@ void AddGetCommand(CLI::App& app, Context& context) {
   command->add_flag("--all", options->all, "Also instances that are terminated");
   command->add_option("--group", options->group,
                       "Only instances or deployments of this auto scaling group");
+  command->add_option("--filter", options->filter,
+                      "Only those that match: labels.team=a AND state=LOST, for example");
+  command
+      ->add_option("-l,--selector", options->labels,
+                   "Only those with these labels: KEY=VALUE, KEY!=VALUE or KEY, more after commas")
+      ->delimiter(',');
   AddLimit(command, options->limit, "At most so many of the newest activities");
   AddOutputFlag(command, context);
   SetExample(command,
-             "remuda get asg\n  remuda get instances --group blue --watch\n  remuda get tg blue -o "
+             "remuda get asg\n  remuda get instances --group blue --watch\n  remuda get rules "
+             "shop/8080\n  remuda get lb -l env=prod\n  remuda get tg blue -o "
              "yaml\n  remuda get targets blue -o wide");
   SetRun(command, context, [&context, options] { return RunGet(context, *options); });
 }

@@ -80,6 +80,8 @@ ExitCode RunScale(Context& context, const ScaleOptions& options) {
 struct TargetOptions {
   std::string group;
   std::vector<std::string> addresses;
+  std::optional<int> weight;        // register
+  std::optional<std::string> zone;  // register
 };
 
 absl::StatusOr<v1::TargetAddress> ParseTarget(const std::string& text) {
@@ -106,6 +108,8 @@ ExitCode ChangeTargets(Context& context, const TargetOptions& options, Method me
   for (const std::string& text : options.addresses) {
     auto target = ParseTarget(text);
     if (!target.ok()) return FailUsage(context, std::string(target.status().message()));
+    if (options.weight.has_value()) target->set_weight(*options.weight);
+    if (options.zone.has_value()) target->set_zone(*options.zone);
     *request.add_targets() = *std::move(target);
   }
   const ControllerClient client(context.settings);
@@ -203,11 +207,19 @@ void AddTargetCommand(CLI::App& app, Context& context) {
     AddOutputFlag(sub, context);
     SetExample(sub, absl::StrCat("remuda target ", name, " blue 10.0.0.1:8000"));
     SetRun(sub, context, run);
+    return sub;
   };
-  add("register", "Add targets to a target group", [&context, options] {
-    return ChangeTargets<v1::RegisterTargetsResponse, v1::RegisterTargetsRequest>(
-        context, *options, &v1::TargetGroupService::Stub::RegisterTargets);
-  });
+  auto* enlist =
+      add("register", "Add targets to a target group, or change their weight and zone",
+          [&context, options] {
+            return ChangeTargets<v1::RegisterTargetsResponse, v1::RegisterTargetsRequest>(
+                context, *options, &v1::TargetGroupService::Stub::RegisterTargets);
+          });
+  enlist->add_option("--weight", options->weight,
+                     "Their share against other targets, 0-999; 0: no request (default: as it is, "
+                     "of new ones 1)");
+  enlist->add_option("--zone", options->zone, "Their zone (default: as it is, of new ones none)");
+  SetExample(enlist, "remuda target register blue 10.0.0.1:8000 --weight 5 --zone a");
   add("deregister", "Drain targets and take them out", [&context, options] {
     return ChangeTargets<v1::DeregisterTargetsResponse, v1::DeregisterTargetsRequest>(
         context, *options, &v1::TargetGroupService::Stub::DeregisterTargets);

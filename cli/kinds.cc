@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/parts.h"
 #include "common/message_yaml.h"
 #include "common/words.h"
 
@@ -45,8 +46,10 @@ const std::vector<Kind>& AllKinds() {
        "launchTemplates",
        "lt",
        {"lts", "template", "templates"}},
+      {KindId::kListener, "Listener", "listeners", "listener", {}},
       {KindId::kLoadBalancer, "LoadBalancer", "loadBalancers", "lb", {"lbs"}},
       {KindId::kProxy, "Proxy", "proxies", "proxy", {}},
+      {KindId::kRule, "Rule", "rules", "rule", {}},
       {KindId::kTarget, "Target", "targets", "target", {}},
       {KindId::kTargetGroup, "TargetGroup", "targetGroups", "tg", {"tgs"}},
   };
@@ -86,6 +89,20 @@ absl::StatusOr<ResourceRef> ParseRef(std::string_view word, std::string_view nam
       return absl::InvalidArgumentError(
           absl::StrCat("\"", Text(word), "\": a name must follow the slash"));
     }
+    // `loadBalancers/shop/listeners/8080` names a listener.
+    if ((*kind)->id == KindId::kLoadBalancer &&
+        word.find('/', slash + 1) != std::string_view::npos) {
+      const KindId part =
+          word.find("/rules/") == std::string_view::npos ? KindId::kListener : KindId::kRule;
+      auto id = ParsePartId(part, absl::StrCat((*kind)->collection, Text(word.substr(slash))));
+      if (!id.ok()) return id.status();
+      return ResourceRef{&KindOf(part), *std::move(id)};
+    }
+    if (IsPart((*kind)->id)) {
+      auto id = ParsePartId((*kind)->id, word.substr(slash + 1));
+      if (!id.ok()) return id.status();
+      return ResourceRef{*kind, *std::move(id)};
+    }
     return ResourceRef{*kind, Text(word.substr(slash + 1))};
   }
   auto kind = ParseKind(word);
@@ -97,6 +114,7 @@ absl::StatusOr<ResourceRef> ParseRef(std::string_view word, std::string_view nam
 }
 
 absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word) {
+  if (IsPart(kind)) return ParsePartId(kind, word);
   const size_t slash = word.find('/');
   // A target's id within its group may be anything; the rest have no slash of their own.
   if (slash == std::string_view::npos) {
@@ -115,6 +133,7 @@ absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word) {
 }
 
 std::string FullName(KindId kind, std::string_view id) {
+  if (IsPart(kind)) return PartFullName(id);
   return absl::StrCat(KindOf(kind).collection, "/", Text(id));
 }
 

@@ -19,8 +19,10 @@ enum class KindId {
   kImage,
   kInstance,
   kLaunchTemplate,
+  kListener,
   kLoadBalancer,
   kProxy,
+  kRule,
   kTarget,
   kTargetGroup,
 };

@@ -48,6 +48,10 @@ bool IsTable(OutputFormat format) {
   return format == OutputFormat::kTable || format == OutputFormat::kWide;
 }
 
+bool ShowsAll(OutputFormat format) {
+  return format != OutputFormat::kTable && format != OutputFormat::kName;
+}
+
 TableStyle StyleOf(const Context& context, bool with_headers) {
   return {.with_headers = with_headers, .with_colours = context.out_has_colours};
 }
@@ -100,6 +104,7 @@ ExitCode ShowList(Context& context, KindId kind, const ListFilter& filter) {
 
 ExitCode ShowListOf(Context& context, KindId kind, KindId of, const std::string& name,
                     ListFilter filter) {
+  filter.is_full = ShowsAll(context.output);
   if (!name.empty()) {
     const auto id = ParseIdOf(of, name);
     if (!id.ok()) return FailUsage(context, std::string(id.status().message()));

@@ -34,6 +34,8 @@ std::string YamlForPeople(KindId kind, const google::protobuf::Message& resource
 void PrintMessage(Context& context, const google::protobuf::Message& message);
 
 bool IsTable(OutputFormat format);
+// Whether more is shown than what a usual table has room for.
+bool ShowsAll(OutputFormat format);
 TableStyle StyleOf(const Context& context, bool with_headers = true);
 
 }  // namespace remuda::cli

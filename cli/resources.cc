@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "cli/parts.h"
+
 namespace remuda::cli {
 namespace {
 
@@ -12,7 +14,13 @@ constexpr int kPageSize = 1000;
 // All pages of a list. `items` says where a page's resources are.
 template <typename Request, typename Response, typename Stub, typename Method, typename Items>
 absl::StatusOr<ResourceList> Pages(const ControllerClient& client, Stub& stub, Method method,
-                                   Request request, size_t limit, Items items) {
+                                   Request request, const ListFilter& filter, Items items) {
+  const size_t limit = filter.limit;
+  if constexpr (requires { request.set_filter(filter.filter); }) {
+    request.set_filter(filter.filter);
+  } else if (!filter.filter.empty()) {
+    return absl::InvalidArgumentError("a list of these cannot be filtered");
+  }
   ResourceList out;
   request.set_page_size(static_cast<int>(std::min<size_t>(limit, kPageSize)));
   while (true) {
@@ -49,9 +57,27 @@ absl::Status Remove(const ControllerClient& client, Stub& stub, Method method, R
 absl::StatusOr<ResourceList> ListTargets(const ControllerClient& client, const ListFilter& filter) {
   v1::ListTargetsRequest request;
   request.set_parent(filter.of.empty() ? "targetGroups/-" : filter.of);
+  request.set_view(filter.is_full ? v1::TARGET_VIEW_FULL : v1::TARGET_VIEW_BASIC);
   return Pages<v1::ListTargetsRequest, v1::ListTargetsResponse>(
-      client, *client.target_groups, &v1::TargetGroupService::Stub::ListTargets, request,
-      filter.limit, [](auto& r) { return r.mutable_targets(); });
+      client, *client.target_groups, &v1::TargetGroupService::Stub::ListTargets, request, filter,
+      [](auto& r) { return r.mutable_targets(); });
+}
+
+absl::StatusOr<ResourceList> ListListeners(const ControllerClient& client,
+                                           const ListFilter& filter) {
+  v1::ListListenersRequest request;
+  request.set_parent(filter.of.empty() ? PartParent(KindId::kListener, "") : filter.of);
+  return Pages<v1::ListListenersRequest, v1::ListListenersResponse>(
+      client, *client.listeners, &v1::ListenerService::Stub::ListListeners, request, filter,
+      [](auto& r) { return r.mutable_listeners(); });
+}
+
+absl::StatusOr<ResourceList> ListRules(const ControllerClient& client, const ListFilter& filter) {
+  v1::ListRulesRequest request;
+  request.set_parent(filter.of.empty() ? PartParent(KindId::kRule, "") : filter.of);
+  return Pages<v1::ListRulesRequest, v1::ListRulesResponse>(
+      client, *client.listeners, &v1::ListenerService::Stub::ListRules, request, filter,
+      [](auto& r) { return r.mutable_rules(); });
 }
 
 absl::StatusOr<ResourceList> ListInstances(const ControllerClient& client,
@@ -60,8 +86,8 @@ absl::StatusOr<ResourceList> ListInstances(const ControllerClient& client,
   request.set_parent(filter.of);
   request.set_show_terminated(filter.show_terminated);
   return Pages<v1::ListInstancesRequest, v1::ListInstancesResponse>(
-      client, *client.auto_scaling, &v1::AutoScalingService::Stub::ListInstances, request,
-      filter.limit, [](auto& r) { return r.mutable_instances(); });
+      client, *client.auto_scaling, &v1::AutoScalingService::Stub::ListInstances, request, filter,
+      [](auto& r) { return r.mutable_instances(); });
 }
 
 absl::StatusOr<ResourceList> ListActivities(const ControllerClient& client,
@@ -69,7 +95,7 @@ absl::StatusOr<ResourceList> ListActivities(const ControllerClient& client,
   v1::ListActivitiesRequest request;
   request.set_resource(filter.of);
   return Pages<v1::ListActivitiesRequest, v1::ListActivitiesResponse>(
-      client, *client.activities, &v1::ActivityService::Stub::ListActivities, request, filter.limit,
+      client, *client.activities, &v1::ActivityService::Stub::ListActivities, request, filter,
       [](auto& r) { return r.mutable_activities(); });
 }
 
@@ -78,8 +104,8 @@ absl::StatusOr<ResourceList> ListDeployments(const ControllerClient& client,
   v1::ListDeploymentsRequest request;
   request.set_auto_scaling_group(filter.of);
   return Pages<v1::ListDeploymentsRequest, v1::ListDeploymentsResponse>(
-      client, *client.deployments, &v1::DeploymentService::Stub::ListDeployments, request,
-      filter.limit, [](auto& r) { return r.mutable_deployments(); });
+      client, *client.deployments, &v1::DeploymentService::Stub::ListDeployments, request, filter,
+      [](auto& r) { return r.mutable_deployments(); });
 }
 
 absl::StatusOr<ResourceList> ListTemplates(const ControllerClient& client,
@@ -88,7 +114,7 @@ absl::StatusOr<ResourceList> ListTemplates(const ControllerClient& client,
   request.set_launch_template(filter.of);
   return Pages<v1::ListLaunchTemplatesRequest, v1::ListLaunchTemplatesResponse>(
       client, *client.launch_templates, &v1::LaunchTemplateService::Stub::ListLaunchTemplates,
-      request, filter.limit, [](auto& r) { return r.mutable_launch_templates(); });
+      request, filter, [](auto& r) { return r.mutable_launch_templates(); });
 }
 
 absl::StatusOr<std::shared_ptr<Message>> GetTemplate(const ControllerClient& client,
@@ -132,36 +158,40 @@ absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindI
       return ListInstances(client, filter);
     case KindId::kLaunchTemplate:
       return ListTemplates(client, filter);
+    case KindId::kListener:
+      return ListListeners(client, filter);
+    case KindId::kRule:
+      return ListRules(client, filter);
     case KindId::kTarget:
       return ListTargets(client, filter);
     case KindId::kAutoScalingGroup:
       return Pages<v1::ListAutoScalingGroupsRequest, v1::ListAutoScalingGroupsResponse>(
           client, *client.auto_scaling, &v1::AutoScalingService::Stub::ListAutoScalingGroups, {},
-          filter.limit, [](auto& r) { return r.mutable_auto_scaling_groups(); });
+          filter, [](auto& r) { return r.mutable_auto_scaling_groups(); });
     case KindId::kHost:
       return Pages<v1::ListHostsRequest, v1::ListHostsResponse>(
-          client, *client.cluster, &v1::ClusterService::Stub::ListHosts, {}, filter.limit,
+          client, *client.cluster, &v1::ClusterService::Stub::ListHosts, {}, filter,
           [](auto& r) { return r.mutable_hosts(); });
     case KindId::kImage:
       return Pages<v1::ListImagesRequest, v1::ListImagesResponse>(
-          client, *client.images, &v1::ImageService::Stub::ListImages, {}, filter.limit,
+          client, *client.images, &v1::ImageService::Stub::ListImages, {}, filter,
           [](auto& r) { return r.mutable_images(); });
     case KindId::kCertificate:
       return Pages<v1::ListCertificatesRequest, v1::ListCertificatesResponse>(
-          client, *client.certificates, &v1::CertificateService::Stub::ListCertificates, {},
-          filter.limit, [](auto& r) { return r.mutable_certificates(); });
+          client, *client.certificates, &v1::CertificateService::Stub::ListCertificates, {}, filter,
+          [](auto& r) { return r.mutable_certificates(); });
     case KindId::kLoadBalancer:
       return Pages<v1::ListLoadBalancersRequest, v1::ListLoadBalancersResponse>(
           client, *client.load_balancers, &v1::LoadBalancerService::Stub::ListLoadBalancers, {},
-          filter.limit, [](auto& r) { return r.mutable_load_balancers(); });
+          filter, [](auto& r) { return r.mutable_load_balancers(); });
     case KindId::kProxy:
       return Pages<v1::ListProxiesRequest, v1::ListProxiesResponse>(
-          client, *client.cluster, &v1::ClusterService::Stub::ListProxies, {}, filter.limit,
+          client, *client.cluster, &v1::ClusterService::Stub::ListProxies, {}, filter,
           [](auto& r) { return r.mutable_proxies(); });
     case KindId::kTargetGroup:
       return Pages<v1::ListTargetGroupsRequest, v1::ListTargetGroupsResponse>(
           client, *client.target_groups, &v1::TargetGroupService::Stub::ListTargetGroups, {},
-          filter.limit, [](auto& r) { return r.mutable_target_groups(); });
+          filter, [](auto& r) { return r.mutable_target_groups(); });
   }
   return Unsupported(kind, "listed");
 }
@@ -194,6 +224,12 @@ absl::StatusOr<std::shared_ptr<Message>> GetResource(const ControllerClient& cli
       return One<v1::LoadBalancer, v1::GetLoadBalancerRequest>(
           client, *client.load_balancers, &v1::LoadBalancerService::Stub::GetLoadBalancer, kind,
           id);
+    case KindId::kListener:
+      return One<v1::Listener, v1::GetListenerRequest>(
+          client, *client.listeners, &v1::ListenerService::Stub::GetListener, kind, id);
+    case KindId::kRule:
+      return One<v1::Rule, v1::GetRuleRequest>(client, *client.listeners,
+                                               &v1::ListenerService::Stub::GetRule, kind, id);
     case KindId::kProxy:
       return One<v1::Proxy, v1::GetProxyRequest>(client, *client.cluster,
                                                  &v1::ClusterService::Stub::GetProxy, kind, id);
@@ -242,6 +278,12 @@ absl::Status DeleteResource(const ControllerClient& client, KindId kind, const s
       return Remove<Empty>(client, *client.load_balancers,
                            &v1::LoadBalancerService::Stub::DeleteLoadBalancer,
                            v1::DeleteLoadBalancerRequest(), kind, id);
+    case KindId::kListener:
+      return Remove<Empty>(client, *client.listeners, &v1::ListenerService::Stub::DeleteListener,
+                           v1::DeleteListenerRequest(), kind, id);
+    case KindId::kRule:
+      return Remove<Empty>(client, *client.listeners, &v1::ListenerService::Stub::DeleteRule,
+                           v1::DeleteRuleRequest(), kind, id);
     case KindId::kProxy:
       return Remove<v1::DeleteProxyResponse>(client, *client.cluster,
                                              &v1::ClusterService::Stub::DeleteProxy,

@@ -22,10 +22,13 @@ inline constexpr size_t kMaxListed = 100'000;
 
 struct ListFilter {
   // Full name: instances and deployments of this group, versions of this template, targets of this
-  // target group, activities about this resource. Empty: all.
+  // target group, listeners of this load balancer, rules of this listener, activities about this
+  // resource. Empty: all.
   std::string of;
   bool show_terminated = false;  // of instances
+  bool is_full = false;          // targets with their health at each proxy
   size_t limit = kMaxListed;
+  std::string filter = {};  // `labels.team = a AND state = LOST`, as the API has it
 };
 
 absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindId kind,

@@ -10,6 +10,7 @@
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/launch_template.grpc.pb.h"
+#include "remuda/v1/listener.grpc.pb.h"
 #include "remuda/v1/load_balancer.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
@@ -68,6 +69,21 @@ class LoadBalancerService final : public On<v1::LoadBalancerService> {
   REMUDA_WRITE(DeleteLoadBalancer, Empty)
   REMUDA_READ(GetLoadBalancer, v1::LoadBalancer)
   REMUDA_READ(ListLoadBalancers, v1::ListLoadBalancersResponse)
+};
+
+class ListenerService final : public On<v1::ListenerService> {
+  using On::On;
+  REMUDA_WRITE(CreateListener, v1::Listener)
+  REMUDA_WRITE(UpdateListener, v1::Listener)
+  REMUDA_WRITE(DeleteListener, Empty)
+  REMUDA_WRITE(CreateRule, v1::Rule)
+  REMUDA_WRITE(UpdateRule, v1::Rule)
+  REMUDA_WRITE(DeleteRule, Empty)
+  REMUDA_WRITE(SetRulePriorities, v1::SetRulePrioritiesResponse)
+  REMUDA_READ(GetListener, v1::Listener)
+  REMUDA_READ(ListListeners, v1::ListListenersResponse)
+  REMUDA_READ(GetRule, v1::Rule)
+  REMUDA_READ(ListRules, v1::ListRulesResponse)
 };
 
 class CertificateService final : public On<v1::CertificateService> {
@@ -156,7 +172,7 @@ std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
 }  // namespace
 
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
-  return MakeEach<TargetGroupService, LoadBalancerService, CertificateService,
+  return MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
                   LaunchTemplateService, AutoScalingService, DeploymentService, ClusterService,
                   ApplyService, ActivityService>(calls);
 }

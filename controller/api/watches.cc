@@ -77,10 +77,8 @@ grpc::ServerWriteReactor<v1::WatchTargetsResponse>* Targets(
       controller.loop, [&controller, request](const Watcher::Stream& stream) {
         Watcher::Begin(
             controller.watchers, stream,
-            {.read =
-                 [&controller, parent = request.parent()] {
-                   return core::TargetsIn(controller.engine.snapshot(), parent);
-                 },
+            {.read = [&controller,
+                      request] { return core::TargetsIn(controller.engine.snapshot(), request); },
              .concerns = [](const Touched& touched) { return touched.targets; },
              .add = [](auto& response,
                        v1::Target target) { *response.add_targets() = std::move(target); },

@@ -17,16 +17,16 @@ Fault CompileForward(const remuda::v1::ForwardAction& config, const GroupLookup&
   }
   for (const auto& choice : config.target_groups()) {
     std::string id;
-    if (!NormalizeId(choice.name(), "targetGroups", id)) {
-      return "forward.target_groups.name: " + Quote(choice.name()) +
+    if (!NormalizeId(choice.target_group(), "targetGroups", id)) {
+      return "forward.target_groups.target_group: " + Quote(choice.target_group()) +
              " is not a target group's name";
     }
     std::shared_ptr<GroupState> group = groups(id);
     if (group == nullptr)
-      return "forward.target_groups.name: there is no target group " + Quote(id);
+      return "forward.target_groups.target_group: there is no target group " + Quote(id);
     const bool is_twice = std::any_of(out.groups.begin(), out.groups.end(),
                                       [&](const auto& other) { return other.group == group; });
-    if (is_twice) return "forward.target_groups.name: " + Quote(id) + " is there twice";
+    if (is_twice) return "forward.target_groups.target_group: " + Quote(id) + " is there twice";
     const int weight = choice.has_weight() ? choice.weight() : 1;
     if (Fault f = CheckRange("forward.target_groups.weight", weight, 0, kMaxGroupWeight)) return f;
     out.groups.push_back({std::move(group), weight});

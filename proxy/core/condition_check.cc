@@ -28,10 +28,12 @@ Fault TakePatterns(std::string_view field, const Texts& values, const WildcardOp
 Fault TakePaths(const Texts& values, std::vector<std::string>& out) {
   Texts paths = values;
   for (std::string& path : paths) {
-    if (!http::CanonicalizeEscapes(path))
-      return "path_pattern: " + Quote(path) + ": an escape is '%' and two hex digits, not 00";
+    if (!http::CanonicalizeEscapes(path)) {
+      return "path_pattern.values: " + Quote(path) +
+             ": an escape is '%' and two hex digits, not 00";
+    }
   }
-  return TakePatterns("path_pattern", paths, {}, out);
+  return TakePatterns("path_pattern.values", paths, {}, out);
 }
 
 Fault TakeRegexes(std::string_view field, const Texts& values, bool ignore_case,
@@ -46,43 +48,69 @@ Fault TakeRegexes(std::string_view field, const Texts& values, bool ignore_case,
   return std::nullopt;
 }
 
+Fault CheckCount(std::string_view kind, int count) {
+  return CheckRange(std::string(kind) + ".values", count, 1, kMaxConditionValues);
+}
+
+// A kind that has patterns or regexes.
+template <class Kind>
+Fault CheckEither(const std::string& kind, const Kind& config) {
+  if (config.values().empty() == config.regex_values().empty())
+    return kind + ": either values or regex_values must be set";
+  return CheckRange(kind + (config.values().empty() ? ".regex_values" : ".values"),
+                    config.values_size() + config.regex_values_size(), 1, kMaxConditionValues);
+}
+
+Fault TakeHost(const remuda::v1::HostHeaderCondition& config, Condition& out) {
+  if (Fault f = CheckEither("host_header", config)) return f;
+  if (Fault f = TakePatterns("host_header.values", config.values(), {.lower = true}, out.values))
+    return f;
+  return TakeRegexes("host_header.regex_values", config.regex_values(), true, out.regexes);
+}
+
+Fault TakePath(const remuda::v1::PathPatternCondition& config, Condition& out) {
+  if (Fault f = CheckEither("path_pattern", config)) return f;
+  if (Fault f = TakePaths(config.values(), out.values)) return f;
+  return TakeRegexes("path_pattern.regex_values", config.regex_values(), false, out.regexes);
+}
+
 // AWS's rule: upper-case letters, '-' and '_'; no wildcards.
-Fault TakeMethods(const Texts& values, std::vector<std::string>& out) {
-  for (const std::string& value : values) {
+Fault TakeMethods(const remuda::v1::HttpRequestMethodCondition& config, Condition& out) {
+  if (Fault f = CheckCount("http_request_method", config.values_size())) return f;
+  for (const std::string& value : config.values()) {
     bool is_method = !value.empty() && value.size() <= kMaxMethodNameBytes;
     for (const char c : value) is_method &= (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
     if (!is_method) {
-      return "http_request_method: " + Quote(value) +
+      return "http_request_method.values: " + Quote(value) +
              " is not a method: A-Z, '-' and '_', at most " + std::to_string(kMaxMethodNameBytes);
     }
-    out.push_back(value);
+    out.values.push_back(value);
   }
   return std::nullopt;
 }
 
 Fault TakeHeader(const remuda::v1::HttpHeaderCondition& config, Condition& out) {
-  out.header_name = config.name();
-  if (config.name().empty() || config.name().size() > kMaxPatternBytes ||
-      !http::AllOf(config.name(), http::kTokenChar)) {
-    return "http_header.name: " + Quote(config.name()) + " is not a header name";
-  }
-  if (http::EqualsIgnoreCase(config.name().substr(0, kProxyMadePrefix.size()), kProxyMadePrefix)) {
-    return "http_header.name: " + Quote(config.name()) +
+  const std::string& name = config.http_header_name();
+  out.header_name = name;
+  if (name.empty() || name.size() > kMaxPatternBytes || !http::AllOf(name, http::kTokenChar))
+    return "http_header.http_header_name: " + Quote(name) + " is not a header name";
+  if (http::EqualsIgnoreCase(name.substr(0, kProxyMadePrefix.size()), kProxyMadePrefix)) {
+    return "http_header.http_header_name: " + Quote(name) +
            " is made by the proxy, for the target; what a client sends by that name is dropped";
   }
-  if (config.values().empty() == config.regex_values().empty())
-    return std::string("http_header: either values or regex_values must be set");
+  if (Fault f = CheckEither("http_header", config)) return f;
   if (Fault f = TakePatterns("http_header.values", config.values(), {.lower = true}, out.values))
     return f;
   return TakeRegexes("http_header.regex_values", config.regex_values(), false, out.regexes);
 }
 
-Fault TakeQueries(const remuda::v1::Condition& config, Condition& out) {
-  for (const auto& query : config.query_string()) {
+Fault TakeQueries(const remuda::v1::QueryStringCondition& config, Condition& out) {
+  if (Fault f = CheckCount("query_string", config.values_size())) return f;
+  for (const auto& query : config.values()) {
     if (query.key().empty() && query.value().empty())
-      return std::string("query_string: key or value must be set");
-    if (Fault f = CheckText("query_string.key", query.key(), kMaxPatternBytes)) return f;
-    if (Fault f = CheckText("query_string.value", query.value(), kMaxPatternBytes)) return f;
+      return std::string("query_string.values: key or value must be set");
+    if (Fault f = CheckText("query_string.values.key", query.key(), kMaxPatternBytes)) return f;
+    if (Fault f = CheckText("query_string.values.value", query.value(), kMaxPatternBytes)) return f;
     const WildcardOptions options{.lower = true, .escapes = true};
     out.queries.emplace_back(CompileWildcard(query.key(), options),
                              CompileWildcard(query.value(), options));
@@ -90,9 +118,10 @@ Fault TakeQueries(const remuda::v1::Condition& config, Condition& out) {
   return std::nullopt;
 }
 
-Fault TakeSources(const remuda::v1::Condition& config, Condition& out) {
-  for (const std::string& text : config.source_ip()) {
-    if (Fault f = ParseCidr("source_ip", text, out.sources.emplace_back())) return f;
+Fault TakeSources(const remuda::v1::SourceIpCondition& config, Condition& out) {
+  if (Fault f = CheckCount("source_ip", config.values_size())) return f;
+  for (const std::string& text : config.values()) {
+    if (Fault f = ParseCidr("source_ip.values", text, out.sources.emplace_back())) return f;
   }
   return std::nullopt;
 }
@@ -100,44 +129,33 @@ Fault TakeSources(const remuda::v1::Condition& config, Condition& out) {
 }  // namespace
 
 Fault CompileCondition(const remuda::v1::Condition& config, Condition& out) {
+  using Config = remuda::v1::Condition;
   using Kind = Condition::Kind;
-  const auto range = [](std::string_view field, int count) {
-    return CheckRange(field, count, 1, kMaxConditionValues);
-  };
-  int set = 0;
-  Fault fault;
-  // Takes the kind if it is set.
-  const auto take = [&](std::string_view field, int count, Kind kind, auto compile) {
-    if (count == 0) return;
-    ++set;
-    if (fault) return;
-    out.kind = kind;
-    fault = range(field, count);
-    if (!fault) fault = compile();
-  };
-  take("host_header", config.host_header_size(), Kind::kHost, [&] {
-    return TakePatterns("host_header", config.host_header(), {.lower = true}, out.values);
-  });
-  take("host_header_regex", config.host_header_regex_size(), Kind::kHost, [&] {
-    return TakeRegexes("host_header_regex", config.host_header_regex(), true, out.regexes);
-  });
-  take("path_pattern", config.path_pattern_size(), Kind::kPath,
-       [&] { return TakePaths(config.path_pattern(), out.values); });
-  take("path_regex", config.path_regex_size(), Kind::kPath,
-       [&] { return TakeRegexes("path_regex", config.path_regex(), false, out.regexes); });
-  if (config.has_http_header()) {
-    const auto& header = config.http_header();
-    take("http_header.values", std::max(1, header.values_size() + header.regex_values_size()),
-         Kind::kHeader, [&] { return TakeHeader(header, out); });
+  switch (config.kind_case()) {
+    case Config::kHostHeader:
+      out.kind = Kind::kHost;
+      return TakeHost(config.host_header(), out);
+    case Config::kPathPattern:
+      out.kind = Kind::kPath;
+      return TakePath(config.path_pattern(), out);
+    case Config::kHttpHeader:
+      out.kind = Kind::kHeader;
+      return TakeHeader(config.http_header(), out);
+    case Config::kHttpRequestMethod:
+      out.kind = Kind::kMethod;
+      return TakeMethods(config.http_request_method(), out);
+    case Config::kQueryString:
+      out.kind = Kind::kQuery;
+      return TakeQueries(config.query_string(), out);
+    case Config::kSourceIp:
+      out.kind = Kind::kSourceIp;
+      return TakeSources(config.source_ip(), out);
+    case Config::KIND_NOT_SET:
+      break;
   }
-  take("http_request_method", config.http_request_method_size(), Kind::kMethod,
-       [&] { return TakeMethods(config.http_request_method(), out.values); });
-  take("query_string", config.query_string_size(), Kind::kQuery,
-       [&] { return TakeQueries(config, out); });
-  take("source_ip", config.source_ip_size(), Kind::kSourceIp,
-       [&] { return TakeSources(config, out); });
-  if (set != 1) return "exactly one kind of condition must be set, not " + std::to_string(set);
-  return fault;
+  return std::string(
+      "one of host_header, path_pattern, http_header, http_request_method, query_string, source_ip "
+      "must be set");
 }
 
 }  // namespace remuda::proxy

@@ -26,17 +26,17 @@ remuda::v1::Rule RuleOf(int64_t kind, int number) {
   auto& condition = *rule.add_conditions();
   switch (kind) {
     case kHosts:
-      condition.add_host_header("*.service" + text + ".shop.test");
+      condition.mutable_host_header()->add_values("*.service" + text + ".shop.test");
       break;
     case kPaths:
-      condition.add_path_pattern("/api/v1/service" + text + "/*");
+      condition.mutable_path_pattern()->add_values("/api/v1/service" + text + "/*");
       break;
     case kHeaders:
-      condition.mutable_http_header()->set_name("x-tenant");
+      condition.mutable_http_header()->set_http_header_name("x-tenant");
       condition.mutable_http_header()->add_values("tenant" + text);
       break;
     default:
-      condition.add_path_regex("/api/v[0-9]+/service" + text + "/.*");
+      condition.mutable_path_pattern()->add_regex_values("/api/v[0-9]+/service" + text + "/.*");
       break;
   }
   return rule;

@@ -213,7 +213,7 @@ loadBalancers:
       - port: {self.port}
         address: 127.0.0.1
         {listener}
-        defaultAction: {{ forward: {{ targetGroups: [{{ name: bench }}] }} }}
+        defaultAction: {{ forward: {{ targetGroups: [{{ targetGroup: bench }}] }} }}
 targetGroups:
   - name: bench{algorithm}
     healthCheck: {{ path: /, interval: 300s, timeout: 5s }}

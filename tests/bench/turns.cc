@@ -261,8 +261,8 @@ class Bench {
       target_group.set_name("targetGroups/tg" + number);
       draft.Put("tg" + number, target_group);
       auto& listener = *balancer.add_listeners();
-      listener.mutable_default_action()->mutable_forward()->add_target_groups()->set_name("tg" +
-                                                                                          number);
+      listener.mutable_default_action()->mutable_forward()->add_target_groups()->set_target_group(
+          "tg" + number);
       v1::AutoScalingGroup group;
       group.set_name("autoScalingGroups/asg" + number);
       group.mutable_launch_template()->set_name("shop");

@@ -54,6 +54,9 @@ test('reflection and errors', async (t) => {
     ['TargetGroupService/ListTargetGroups', { pageSize: -1 }, 'invalid_argument', /page_size/],
     ['TargetGroupService/ListTargetGroups', { pageToken: 'forged' }, 'invalid_argument', /page_token/],
     ['DeploymentService/CreateDeployment', {}, 'invalid_argument', /deployment/],
+    ['TargetGroupService/ListTargets', { filter: 'state = GONE' }, 'invalid_argument', /HEALTHY/],
+    ['ListenerService/GetRule', { name: 'loadBalancers/x/listeners/y' }, 'invalid_argument', /LISTENER\/rules\/RULE/],
+    ['ListenerService/CreateRule', { parent: 'loadBalancers/none/listeners/none', rule: { priority: 1 } }, 'not_found', /loadBalancers\/none/],
     ['LoadBalancerService/CreateLoadBalancer', { loadBalancerId: 'x', loadBalancer: { listeners: [{ port: 70000 }] } }, 'invalid_argument', /port/],
   ];
   for (const [method, request, code, named] of wrong) {

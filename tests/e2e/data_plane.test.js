@@ -70,9 +70,9 @@ healthCheckGracePeriod: 600s
 kind: LoadBalancer
 name: shop
 listeners:
-  - { port: ${port}, address: 127.0.0.1, defaultAction: { forward: { targetGroups: [{ name: web }] } } }
-  - { port: ${tlsPort}, address: 127.0.0.1, protocol: HTTPS, certificates: [shop], defaultAction: { forward: { targetGroups: [{ name: web }] } } }
-  - { port: ${tcpPort}, address: 127.0.0.1, protocol: TCP, defaultAction: { forward: { targetGroups: [{ name: raw }] } } }
+  - { port: ${port}, address: 127.0.0.1, defaultAction: { forward: { targetGroups: [{ targetGroup: web }] } } }
+  - { port: ${tlsPort}, address: 127.0.0.1, protocol: HTTPS, certificates: [shop], defaultAction: { forward: { targetGroups: [{ targetGroup: web }] } } }
+  - { port: ${tcpPort}, address: 127.0.0.1, protocol: TCP, defaultAction: { forward: { targetGroups: [{ targetGroup: raw }] } } }
 `;
 }
 

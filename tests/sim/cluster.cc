@@ -98,7 +98,7 @@ void Cluster::Build() {
       ->mutable_default_action()
       ->mutable_forward()
       ->add_target_groups()
-      ->set_name("tg");
+      ->set_target_group("tg");
   draft.Put("lb", balancer);
   v1::AutoScalingGroup group;
   group.set_name("autoScalingGroups/blue");

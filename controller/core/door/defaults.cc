@@ -180,6 +180,10 @@ void ClearOutputOnly(v1::LoadBalancer& value) {
   value.clear_create_time();
   value.clear_listener_errors();
   value.clear_etag();
+  for (v1::Listener& listener : *value.mutable_listeners()) {
+    listener.clear_etag();
+    for (v1::Rule& rule : *listener.mutable_rules()) rule.clear_etag();
+  }
 }
 
 void ClearOutputOnly(v1::Certificate& value) {

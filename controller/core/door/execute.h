@@ -82,6 +82,15 @@ absl::StatusOr<v1::LoadBalancer> Execute(Draft&, const v1::UpdateLoadBalancerReq
                                          const Context&);
 absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteLoadBalancerRequest&, const Context&);
 
+absl::StatusOr<v1::Listener> Execute(Draft&, const v1::CreateListenerRequest&, const Context&);
+absl::StatusOr<v1::Listener> Execute(Draft&, const v1::UpdateListenerRequest&, const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteListenerRequest&, const Context&);
+absl::StatusOr<v1::Rule> Execute(Draft&, const v1::CreateRuleRequest&, const Context&);
+absl::StatusOr<v1::Rule> Execute(Draft&, const v1::UpdateRuleRequest&, const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteRuleRequest&, const Context&);
+absl::StatusOr<v1::SetRulePrioritiesResponse> Execute(Draft&, const v1::SetRulePrioritiesRequest&,
+                                                      const Context&);
+
 absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::CreateAutoScalingGroupRequest&,
                                              const Context&);
 absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::UpdateAutoScalingGroupRequest&,

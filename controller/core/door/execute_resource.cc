@@ -102,7 +102,7 @@ std::string UserOfTargetGroup(const Draft& draft, std::string_view id) {
   std::string user;
   const auto forwards = [&](const v1::Action& action) {
     for (const auto& group : action.forward().target_groups()) {
-      if (group.name() == id) return true;
+      if (group.target_group() == id) return true;
     }
     return false;
   };
@@ -139,8 +139,20 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
              std::string_view id, const v1::LoadBalancer* before, const Context& context,
              v1::LoadBalancer& value) {
   KeepIdentity(id, before, context, value);
+  NameParts(out, at, id, before, value);
   ApplyDefaults(value);
   Check(out, at, references, value);
+}
+
+absl::Status PrepareWithPart(Violations& out, const FieldPath& in_row, const FieldPath& in_request,
+                             const Draft& draft, const v1::LoadBalancer& before,
+                             const Context& context, v1::LoadBalancer& value) {
+  const std::string id(IdOf(before.name()));
+  Prepare(out, FieldPath(), References{draft, {}, context.check_authorities}, id, &before, context,
+          value);
+  CheckPortsFree(out, FieldPath(), draft, id, value);
+  out.Rename(in_row, in_request);
+  return out.ToStatus();
 }
 
 void Prepare(Violations& out, const FieldPath& at, const References& references,
@@ -222,6 +234,12 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteLoadBalancerRequest&
                               const Context& context) {
   const auto row = FindRowToDelete<v1::LoadBalancer>(draft, request);
   if (!row.ok()) return row.status();
+  if (row->value->deletion_protection()) {
+    return FailedPrecondition(
+        "DELETION_PROTECTED",
+        absl::StrCat(row->value->name(),
+                     ": deletion_protection is true; an update must set it to false first"));
+  }
   DeleteRow(draft, context, *row);
   return Empty();
 }

@@ -20,6 +20,8 @@ std::vector<std::string> CheckAddresses(Violations& out, const Request& request)
               absl::StrCat(Quoted(target.address()), " is not an IPv4 or IPv6 address"));
     }
     CheckRange(out, at[i] / "port", target.port(), 1, limits::kMaxPort);
+    CheckRange(out, at[i] / "weight", target.weight(), 0, limits::kMaxTargetWeight);
+    CheckText(out, at[i] / "zone", target.zone(), limits::kZoneBytes);
     ids.push_back(traffic::TargetIdOf(target.address(), target.port()));
     if (!seen.insert(ids.back()).second)
       out.Add(at[i], absl::StrCat(ids.back(), " is named twice"));
@@ -55,6 +57,37 @@ absl::Status CheckTargetQuota(const Draft& draft, const std::string& group, size
   return absl::OkStatus();
 }
 
+// The row of a target that is registered, for the first time or again.
+v1::Target Registered(const std::string& key, const v1::TargetAddress& wish,
+                      const v1::Target* before, Time now) {
+  v1::Target target;
+  if (before != nullptr) {
+    target = *before;
+  } else {
+    target.set_name(FullName(kTargetGroups, key));
+    target.set_address(traffic::CanonicalAddress(wish.address()));
+    target.set_port(wish.port());
+    *target.mutable_create_time() = ToProto(now);
+    target.set_weight(1);
+  }
+  target.set_state(v1::TARGET_STATE_INITIAL);
+  target.clear_drain_start_time();
+  if (wish.has_weight()) target.set_weight(wish.weight());
+  if (wish.has_zone()) target.set_zone(wish.zone());
+  return target;
+}
+
+// "Registered 2 targets, the first: targetGroups/…", if there are any.
+void NoteTargets(Draft& draft, const Context& context, const std::string& group, const char* what,
+                 const std::vector<std::pair<std::string, v1::Target>>& targets) {
+  if (targets.empty()) return;
+  NoteDone(draft, context,
+           {.resource = group,
+            .description = absl::StrCat(what, " ", targets.size(),
+                                        targets.size() == 1 ? " target: " : " targets, the first: ",
+                                        targets.front().second.name())});
+}
+
 }  // namespace
 
 absl::StatusOr<v1::RegisterTargetsResponse> Execute(Draft& draft,
@@ -65,36 +98,28 @@ absl::StatusOr<v1::RegisterTargetsResponse> Execute(Draft& draft,
   Violations violations;
   const std::vector<std::string> ids = CheckAddresses(violations, request);
   if (!violations.empty()) return violations.ToStatus();
-  std::vector<std::pair<std::string, v1::Target>> changed;
+  std::vector<std::pair<std::string, v1::Target>> registered;  // new ones, and those taken back
+  std::vector<std::pair<std::string, v1::Target>> changed;     // in weight or zone alone
   size_t added = 0;
   v1::RegisterTargetsResponse response;
   for (int i = 0; i < request.targets_size(); ++i) {
     const std::string key = TargetKey(row->id, ids[static_cast<size_t>(i)]);
     const auto before = draft.Find<v1::Target>(key);
-    v1::Target target;
-    if (before == nullptr) {
-      ++added;
-      target.set_name(FullName(kTargetGroups, key));
-      target.set_address(traffic::CanonicalAddress(request.targets(i).address()));
-      target.set_port(request.targets(i).port());
-      *target.mutable_create_time() = ToProto(context.now);
-    } else {
-      target = *before;
-    }
-    const bool taken_back = before != nullptr && before->has_drain_start_time();
-    target.set_state(v1::TARGET_STATE_INITIAL);
-    target.clear_drain_start_time();
+    v1::Target target = Registered(key, request.targets(i), before.get(), context.now);
     *response.add_targets() = target;
-    if (before == nullptr || taken_back) changed.emplace_back(key, std::move(target));
+    added += before == nullptr;
+    if (before == nullptr || before->has_drain_start_time()) {
+      registered.emplace_back(key, std::move(target));
+    } else if (before->weight() != target.weight() || before->zone() != target.zone()) {
+      changed.emplace_back(key, std::move(target));
+    }
   }
   if (absl::Status quota = CheckTargetQuota(draft, row->id, added); !quota.ok()) return quota;
-  if (changed.empty()) return response;
-  NoteDone(draft, context,
-           {.resource = row->value->name(),
-            .description = absl::StrCat("Registered ", changed.size(),
-                                        changed.size() == 1 ? " target: " : " targets, the first: ",
-                                        changed.front().second.name())});
-  for (auto& [key, target] : changed) draft.Put(key, std::move(target));
+  NoteTargets(draft, context, row->value->name(), "Registered", registered);
+  NoteTargets(draft, context, row->value->name(), "Changed weight or zone of", changed);
+  for (auto* targets : {&registered, &changed}) {
+    for (auto& [key, target] : *targets) draft.Put(key, std::move(target));
+  }
   return response;
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/status.h"
 #include "controller/core/door/validate.h"
+#include "remuda/v1/reference.pb.h"
 
 namespace remuda::core {
 namespace {
@@ -126,6 +127,11 @@ std::string TextOf(const Message& message, const FieldDescriptor& field,
   }
 }
 
+std::string_view WithoutPrefix(std::string_view text, std::string_view prefix) {
+  if (text.substr(0, prefix.size()) == prefix) text.remove_prefix(prefix.size());
+  return text;
+}
+
 bool IsSet(const Message& message, const FieldDescriptor& field) {
   const Reflection& reflection = *message.GetReflection();
   return field.is_repeated() ? reflection.FieldSize(message, &field) > 0
@@ -231,7 +237,8 @@ class FilterParser {
       std::vector<const FieldDescriptor*> path = PathOf(known.path);
       if (is_within && !path.back()->is_map()) continue;
       out.path = std::move(path);
-      out.is_reference = known.is_reference;
+      const std::string& collection = out.path.back()->options().GetExtension(v1::reference);
+      if (!collection.empty()) out.collection = collection + "/";
       if (is_within) {
         out.key = std::string(field.substr(known.path.size() + 1));
         out.has_key = true;
@@ -280,6 +287,7 @@ class FilterParser {
       return Wrong(absl::StrCat(Quoted(said_), ": it is no list; write = or !=, or :* for those ",
                                 "that have it"));
     }
+    out.value = std::string(WithoutPrefix(out.value, out.collection));
     return field.is_repeated() ? absl::OkStatus() : TakeScalar(field, out);
   }
 
@@ -331,9 +339,7 @@ bool Filter::Holds(const Comparison& comparison, const Message& row) {
     message = &message->GetReflection()->GetMessage(*message, comparison.path[i]);
   const FieldDescriptor& field = *comparison.path.back();
   const auto is_value = [&](std::string_view text) {
-    if (text == comparison.value) return true;
-    const bool is_id = comparison.value.find('/') == std::string::npos;
-    return comparison.is_reference && is_id && text.substr(text.rfind('/') + 1) == comparison.value;
+    return WithoutPrefix(text, comparison.collection) == comparison.value;
   };
   if (comparison.has_key) {
     const std::optional<std::string> value = ValueUnder(*message, field, comparison.key);

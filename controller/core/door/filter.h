@@ -9,8 +9,8 @@
 // `labels.env = prod AND state = HEALTHY`. `:` asks whether a list or labels hold something
 // (`labels:env`, `zones:a`), or with `*` whether a field is set (`labels.env:*`). A label or field
 // that is not there is empty: `labels.env != prod` takes rows without the label. An enum's value is
-// written with or without its type's prefix. Where a field refers to another resource, its id is
-// enough.
+// written with or without its type's prefix. Where a field refers to another resource (its option
+// `reference`), id and full name are the same.
 //
 // Owns: the grammar and how fields are read, for lists of every kind. Does not own: which fields a
 // list may be filtered by (its caller names them). Pure.
@@ -34,7 +34,6 @@ inline constexpr size_t kFilterComparisons = 20;
 // named behind it).
 struct FilterField {
   std::string_view path;
-  bool is_reference = false;  // a full name, of which the id alone will do
 };
 
 class Filter {
@@ -66,9 +65,9 @@ class Filter {
     std::string key;  // of a map
     bool has_key = false;
     Relation relation = Relation::kEqual;
-    std::string value;    // canonical: an enum's full name, a number without zeros
-    bool is_any = false;  // `:*`
-    bool is_reference = false;
+    std::string value;       // canonical: an enum's full name, a number without zeros
+    bool is_any = false;     // `:*`
+    std::string collection;  // of a reference: "hosts/", which its id and full name differ by
   };
   static bool Holds(const Comparison& comparison, const google::protobuf::Message& row);
 

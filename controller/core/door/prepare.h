@@ -28,6 +28,12 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
              std::string_view id, const v1::AutoScalingGroup* before, const Context& context,
              v1::AutoScalingGroup& value);
 
+// The whole load balancer with an edited part: what is wrong with the part, which is at `in_row`,
+// is said of `in_request`, where the request holds it. Also that its ports are free.
+absl::Status PrepareWithPart(Violations& out, const FieldPath& in_row, const FieldPath& in_request,
+                             const Draft& draft, const v1::LoadBalancer& before,
+                             const Context& context, v1::LoadBalancer& value);
+
 // What only the controller writes, in a value that a user gave.
 template <class T>
 void KeepIdentity(std::string_view id, const T* before, const Context& context, T& value) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "controller/core/door/filter.h"
 #include "controller/core/door/paging.h"
 #include "controller/core/door/read_rows.h"
 #include "controller/core/door/rows.h"
@@ -54,17 +55,90 @@ absl::StatusOr<T> Get(const Snapshot& from, const std::string& name) {
   return ShowRow(from, row->id, *row->value);
 }
 
+// What a list of T can be filtered by.
+template <class T>
+std::vector<FilterField> FilterFieldsOf() {
+  return {};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::TargetGroup>() {
+  return {{"labels"}, {"protocol"}, {"algorithm"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Target>() {
+  return {{"state"}, {"reason"}, {"instance"}, {"address"},
+          {"port"},  {"zone"},   {"weight"},   {"template_version"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::LoadBalancer>() {
+  return {{"labels"}, {"deletion_protection"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Certificate>() {
+  return {{"labels"}, {"dns_names"}};
+}
+
+template <class Request>
+std::string FilterOf(const Request& request) {
+  if constexpr (requires { request.filter(); }) return request.filter();
+  return {};
+}
+
+// One page of a list: the rows that the request's filter takes.
+template <class T>
+class ListPage {
+ public:
+  // `list` names the list, for its page tokens.
+  template <class Request>
+  static absl::StatusOr<ListPage> From(std::string_view list, const Request& request) {
+    const std::string text = FilterOf(request);
+    absl::StatusOr<Filter> filter = Filter::For<T>(FilterFieldsOf<T>(), text);
+    if (!filter.ok()) return filter.status();
+    auto page =
+        Page::From(text.empty() ? std::string(list) : absl::StrCat(std::string(list), " ", text),
+                   request.page_size(), request.page_token());
+    if (!page.ok()) return page.status();
+    return ListPage(*std::move(filter), *std::move(page));
+  }
+
+  const std::string& after() const { return page_.after(); }
+  std::string NextToken() const { return page_.NextToken(); }
+
+  // Adds the row if the filter takes it; false if the page is full. `row` makes it.
+  template <class MakeRow>
+  bool Add(std::string_view key, google::protobuf::RepeatedPtrField<T>* rows, MakeRow row) {
+    if (filter_.empty()) {
+      if (!page_.Take(key)) return false;
+      *rows->Add() = row();
+      return true;
+    }
+    T shown = row();
+    if (!filter_.Matches(shown)) return true;
+    if (!page_.Take(key)) return false;
+    *rows->Add() = std::move(shown);
+    return true;
+  }
+
+ private:
+  ListPage(Filter filter, Page page) : filter_(std::move(filter)), page_(std::move(page)) {}
+
+  Filter filter_;
+  Page page_;
+};
+
 // Rows of T in key order.
 template <class Response, class T, class Request>
 absl::StatusOr<Response> List(const Snapshot& from, const Request& request,
                               google::protobuf::RepeatedPtrField<T>* (Response::*rows)()) {
-  auto page = Page::From(Traits<T>::kCollection, request.page_size(), request.page_token());
+  auto page = ListPage<T>::From(Traits<T>::kCollection, request);
   if (!page.ok()) return page.status();
   Response response;
   const Table<T>& table = from.state.All<T>();
-  for (auto it = table.upper_bound(page->after()); it != table.end() && page->Take(it->first);
-       ++it) {
-    *(response.*rows)()->Add() = ShowRow(from, it->first, *it->second);
+  for (auto it = table.upper_bound(page->after()); it != table.end(); ++it) {
+    if (!page->Add(it->first, (response.*rows)(),
+                   [&] { return ShowRow(from, it->first, *it->second); })) {
+      break;
+    }
   }
   response.set_next_page_token(page->NextToken());
   return response;
@@ -83,6 +157,12 @@ absl::StatusOr<std::vector<std::string>> GroupsIn(const Snapshot& from, const st
   if (!row.ok()) return row.status();
   ids.push_back(std::move(row->id));
   return ids;
+}
+
+absl::Status CheckView(v1::TargetView view) {
+  Violations violations;
+  CheckKnown(violations, FieldPath("view"), view, "a view");
+  return violations.ToStatus();
 }
 
 // Sorts by group, then id: a group's id may be the beginning of another's, and no id has a byte
@@ -162,8 +242,8 @@ absl::StatusOr<v1::ListTargetsResponse> Read(const Snapshot& from,
                                              const v1::ListTargetsRequest& request) {
   const auto groups = GroupsIn<v1::TargetGroup>(from, request.parent());
   if (!groups.ok()) return groups.status();
-  auto page = Page::From(absl::StrCat("targets of ", request.parent()), request.page_size(),
-                         request.page_token());
+  if (absl::Status view = CheckView(request.view()); !view.ok()) return view;
+  auto page = ListPage<v1::Target>::From(absl::StrCat("targets of ", request.parent()), request);
   if (!page.ok()) return page.status();
   const Draft draft(from.state);
   const Gates gates(draft, from.seen, from.now);
@@ -174,8 +254,8 @@ absl::StatusOr<v1::ListTargetsResponse> Read(const Snapshot& from,
     for (auto& [id, target] : ShowTargets(from, gates, group)) {
       const std::string key = RowKey(group, id);
       if (key <= page->after()) continue;
-      if (!page->Take(key)) break;
-      *response.add_targets() = std::move(target);
+      if (request.view() != v1::TARGET_VIEW_FULL) target.clear_proxies();
+      if (!page->Add(key, response.mutable_targets(), [&] { return std::move(target); })) break;
     }
     if (!page->NextToken().empty()) break;
   }
@@ -306,15 +386,20 @@ absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot& from,
   return response;
 }
 
-absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(const Snapshot& from,
-                                                            const std::string& parent) {
-  const auto groups = GroupsIn<v1::TargetGroup>(from, parent);
+absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(
+    const Snapshot& from, const v1::WatchTargetsRequest& request) {
+  const auto groups = GroupsIn<v1::TargetGroup>(from, request.parent());
   if (!groups.ok()) return groups.status();
+  if (absl::Status view = CheckView(request.view()); !view.ok()) return view;
+  const auto filter = Filter::For<v1::Target>(FilterFieldsOf<v1::Target>(), request.filter());
+  if (!filter.ok()) return filter.status();
   const Draft draft(from.state);
   const Gates gates(draft, from.seen, from.now);
   std::map<std::string, v1::Target> out;
   for (const std::string& group : *groups) {
     for (auto& [id, target] : ShowTargets(from, gates, group)) {
+      if (!filter->Matches(target)) continue;
+      if (request.view() != v1::TARGET_VIEW_FULL) target.clear_proxies();
       std::string name = target.name();
       out.emplace(std::move(name), std::move(target));
     }

@@ -30,6 +30,10 @@ absl::StatusOr<v1::ListCertificatesResponse> Read(const Snapshot&,
 absl::StatusOr<v1::LoadBalancer> Read(const Snapshot&, const v1::GetLoadBalancerRequest&);
 absl::StatusOr<v1::ListLoadBalancersResponse> Read(const Snapshot&,
                                                    const v1::ListLoadBalancersRequest&);
+absl::StatusOr<v1::Listener> Read(const Snapshot&, const v1::GetListenerRequest&);
+absl::StatusOr<v1::ListListenersResponse> Read(const Snapshot&, const v1::ListListenersRequest&);
+absl::StatusOr<v1::Rule> Read(const Snapshot&, const v1::GetRuleRequest&);
+absl::StatusOr<v1::ListRulesResponse> Read(const Snapshot&, const v1::ListRulesRequest&);
 absl::StatusOr<v1::AutoScalingGroup> Read(const Snapshot&, const v1::GetAutoScalingGroupRequest&);
 absl::StatusOr<v1::ListAutoScalingGroupsResponse> Read(const Snapshot&,
                                                        const v1::ListAutoScalingGroupsRequest&);
@@ -47,7 +51,7 @@ absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot&, const v1::ListA
 // For Watch methods: everything that a parent names, whole, by full name. The shell compares it
 // with what it has sent. INVALID_ARGUMENT or NOT_FOUND as the List methods.
 absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(const Snapshot&,
-                                                            const std::string& parent);
+                                                            const v1::WatchTargetsRequest&);
 absl::StatusOr<std::map<std::string, v1::Instance>> InstancesIn(const Snapshot&,
                                                                 const std::string& parent);
 

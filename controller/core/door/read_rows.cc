@@ -213,6 +213,8 @@ std::map<std::string, v1::Target> ShowTargets(const Snapshot& from, const Gates&
     target.set_name(FullName(kTargetGroups, TargetKey(target_group, id)));
     target.set_address(known.address());
     target.set_port(known.port());
+    target.set_weight(known.has_weight() ? known.weight() : 1);
+    target.set_zone(known.zone());
     if (instance != nullptr) {
       const v1::Instance& row = **instance;
       target.set_instance(id);

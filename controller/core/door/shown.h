@@ -2,6 +2,7 @@
 // what nobody may read. Pure.
 #pragma once
 
+#include "controller/core/door/parts.h"
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
 #include "controller/core/views/describe.h"
@@ -25,7 +26,9 @@ inline v1::AutoScalingGroup Shown(const Draft& draft, const Observations& seen, 
 }
 inline v1::LoadBalancer Shown(const Draft& draft, const Observations& seen, Time now,
                               const v1::LoadBalancer& row) {
-  return Describe(draft, seen, now, row);
+  v1::LoadBalancer out = Describe(draft, seen, now, row);
+  ShowPartEtags(out);
+  return out;
 }
 inline v1::Deployment Shown(const Draft& draft, const Observations& seen, Time now,
                             const v1::Deployment& row) {

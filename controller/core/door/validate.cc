@@ -128,6 +128,18 @@ void Violations::AddUnimplemented(const FieldPath& field, std::string descriptio
   unimplemented_.push_back({field.text(), std::move(description)});
 }
 
+void Violations::Rename(const FieldPath& from, const FieldPath& to) {
+  for (std::vector<FieldViolation>* list : {&wrong_, &taken_, &unimplemented_}) {
+    for (FieldViolation& violation : *list) {
+      const std::string_view field = violation.field;
+      const size_t size = from.text().size();
+      if (field.substr(0, size) != from.text()) continue;
+      const std::string rest(field.substr(size));
+      if (rest.empty() || rest[0] == '.' || rest[0] == '[') violation.field = to.text() + rest;
+    }
+  }
+}
+
 absl::Status Violations::ToStatus() const {
   if (empty()) return absl::OkStatus();
   std::vector<FieldViolation> told =

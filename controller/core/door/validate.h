@@ -48,6 +48,10 @@ class Violations {
   // wrong as well.
   void AddUnimplemented(const FieldPath& field, std::string description);
 
+  // What was said of `from` and of what is in it, so far, is said of `to`: of a part of a resource
+  // that was checked as a whole, where the request holds the part alone.
+  void Rename(const FieldPath& from, const FieldPath& to);
+
   bool empty() const { return wrong_.empty() && taken_.empty() && unimplemented_.empty(); }
   size_t size() const { return wrong_.size() + taken_.size() + unimplemented_.size(); }
   // Ok if empty. Tells at most limits::kViolationsTold.

@@ -11,8 +11,6 @@
 namespace remuda::core {
 namespace {
 
-constexpr size_t kZoneBytes = 63;
-
 void CheckCapacity(Violations& out, const FieldPath& at, const v1::AutoScalingGroup& value) {
   CheckRange(out, at / "min", value.min(), 0, limits::kGroupInstances);
   CheckRange(out, at / "max", value.max(), 0, limits::kGroupInstances);
@@ -88,7 +86,7 @@ void CheckZones(Violations& out, const FieldPath& at, const References& referenc
   for (int i = 0; i < value.zones_size(); ++i) {
     const std::string& zone = value.zones(i);
     if (zone.empty()) out.Add(at[i], "must not be empty");
-    CheckText(out, at[i], zone, kZoneBytes);
+    CheckText(out, at[i], zone, limits::kZoneBytes);
     if (!seen.insert(zone).second) {
       out.Add(at[i], absl::StrCat(Quoted(zone), " is named twice"));
     } else if (any_host && !zone.empty() && !known.contains(zone)) {

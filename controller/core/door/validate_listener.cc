@@ -24,10 +24,10 @@ std::string NameOfProtocol(v1::Protocol protocol) {
 void CheckGroupsOf(Violations& out, const FieldPath& at, const References& references,
                    v1::Protocol listener, const v1::Action& action) {
   for (int i = 0; i < action.forward().target_groups_size(); ++i) {
-    const std::string& id = action.forward().target_groups(i).name();
+    const std::string& id = action.forward().target_groups(i).target_group();
     const auto group = references.draft.Find<v1::TargetGroup>(id);
     if (group == nullptr || IsBytes(group->protocol()) == IsBytes(listener)) continue;
-    out.Add((at / "forward" / "target_groups")[i] / "name",
+    out.Add((at / "forward" / "target_groups")[i] / "target_group",
             absl::StrCat(FullName(kTargetGroups, id), " speaks ", NameOfProtocol(group->protocol()),
                          "; a ", NameOfProtocol(listener), " listener needs ",
                          IsBytes(listener) ? "TCP or TLS" : "HTTP or HTTPS"));
@@ -122,7 +122,7 @@ void CheckListenerProtocol(Violations& out, const FieldPath& at, const Reference
   CheckDuration(out, at / "tcp_idle_timeout", value.tcp_idle_timeout(), limits::kMinTcpIdleTimeout,
                 limits::kMaxTcpIdleTimeout);
   if (value.rules_size() > 0)
-    out.Add(at / "rules", absl::StrCat(NameOfProtocol(protocol), " listeners have none"));
+    out.Add(at / "rules", absl::StrCat(NameOfProtocol(protocol), " listeners have no rules"));
   if (value.default_action().kind_case() != v1::Action::kForward &&
       value.default_action().kind_case() != v1::Action::KIND_NOT_SET) {
     out.Add(at / "default_action",

@@ -15,138 +15,6 @@
 namespace remuda::core {
 namespace {
 
-// A method as ELB's HttpRequestMethodConditionConfig has it: "A-Z, hyphen (-), and underscore (_)".
-bool IsMethod(std::string_view text) {
-  return !text.empty() && text.size() <= limits::kMethodBytes &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; });
-}
-
-bool IsHexDigit(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-// Each % stands before two hex digits that are not 00, as proxies ask of paths.
-bool HasRightEscapes(std::string_view path) {
-  for (size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 3)) {
-    const std::string_view digits = path.substr(at + 1, 2);
-    if (digits.size() < 2 || !IsHexDigit(digits[0]) || !IsHexDigit(digits[1]) || digits == "00")
-      return false;
-  }
-  return true;
-}
-
-// Of a client's certificate: proxies make these headers for targets, and drop what clients send by
-// such a name.
-bool IsMadeByProxies(const std::string& header) {
-  return absl::StartsWithIgnoreCase(header, "X-Amzn-Mtls-");
-}
-
-void CheckPattern(Violations& out, const FieldPath& at, std::string_view value) {
-  if (value.empty()) out.Add(at, "must not be empty");
-  CheckText(out, at, value, limits::kPatternBytes);
-}
-
-bool IsHostPattern(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._*?:[]").find(c) != std::string_view::npos;
-  });
-}
-
-void CheckRegexes(Violations& out, const FieldPath& at,
-                  const google::protobuf::RepeatedPtrField<std::string>& values,
-                  bool ignore_case = false) {
-  CheckCount(out, at, values.size(), 0, limits::kValuesACondition);
-  for (int i = 0; i < values.size(); ++i)
-    CheckRegex(out, at[i], values[i],
-               {.max_bytes = limits::kConditionRegexBytes, .ignore_case = ignore_case});
-}
-
-void CheckHttpHeader(Violations& out, const FieldPath& at, const v1::HttpHeaderCondition& value) {
-  if (!IsToken(value.name()) || value.name().size() > limits::kHeaderNameBytes) {
-    out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is not a header's name of at most ",
-                                      limits::kHeaderNameBytes, " bytes"));
-  }
-  if (IsMadeByProxies(value.name())) {
-    out.Add(at / "name", absl::StrCat(Quoted(value.name()), " is made by proxies for targets; ",
-                                      "what a client sends by that name is dropped"));
-  }
-  if (value.regex_values_size() > 0 && value.values_size() > 0)
-    out.Add(at / "regex_values", "cannot be set with values");
-  const bool has_regex = value.regex_values_size() > 0;
-  CheckCount(out, at / "values", value.values_size(), has_regex ? 0 : 1, limits::kValuesACondition);
-  for (int i = 0; i < value.values_size(); ++i)
-    CheckPattern(out, (at / "values")[i], value.values(i));
-  CheckRegexes(out, at / "regex_values", value.regex_values());
-}
-
-// One kind of value in a condition, if it is set.
-void CheckValues(Violations& out, const FieldPath& at, const v1::Condition& value) {
-  for (int i = 0; i < value.host_header_size(); ++i) {
-    const FieldPath here = (at / "host_header")[i];
-    CheckPattern(out, here, value.host_header(i));
-    if (!IsHostPattern(value.host_header(i))) {
-      out.Add(here,
-              absl::StrCat(Quoted(value.host_header(i)), " has a character that no host name has"));
-    }
-  }
-  for (int i = 0; i < value.path_pattern_size(); ++i) {
-    const std::string& pattern = value.path_pattern(i);
-    const FieldPath here = (at / "path_pattern")[i];
-    CheckPattern(out, here, pattern);
-    if (!pattern.empty() &&
-        std::string_view("/*?").find(pattern.front()) == std::string_view::npos) {
-      out.Add(here, absl::StrCat(Quoted(pattern), " never matches: a path begins with /"));
-    }
-    if (!HasRightEscapes(pattern)) {
-      out.Add(here, absl::StrCat(Quoted(pattern), " has a % that is not before two hex digits ",
-                                 "other than 00"));
-    }
-  }
-  if (value.has_http_header()) CheckHttpHeader(out, at / "http_header", value.http_header());
-  for (int i = 0; i < value.http_request_method_size(); ++i) {
-    const std::string& method = value.http_request_method(i);
-    if (!IsMethod(method)) {
-      out.Add((at / "http_request_method")[i],
-              absl::StrCat(Quoted(method), " is not a method: A-Z, - and _, at most ",
-                           limits::kMethodBytes, " bytes"));
-    }
-  }
-  for (int i = 0; i < value.query_string_size(); ++i) {
-    const FieldPath here = (at / "query_string")[i];
-    CheckText(out, here / "key", value.query_string(i).key(), limits::kPatternBytes);
-    CheckPattern(out, here / "value", value.query_string(i).value());
-  }
-  for (int i = 0; i < value.source_ip_size(); ++i) {
-    if (!IsCidr(value.source_ip(i))) {
-      out.Add((at / "source_ip")[i],
-              absl::StrCat(Quoted(value.source_ip(i)), " is not a CIDR block such as 10.0.0.0/8"));
-    }
-  }
-}
-
-void CheckCondition(Violations& out, const FieldPath& at, const v1::Condition& value) {
-  const int kinds = !value.host_header().empty() + !value.path_pattern().empty() +
-                    value.has_http_header() + !value.http_request_method().empty() +
-                    !value.query_string().empty() + !value.source_ip().empty() +
-                    !value.host_header_regex().empty() + !value.path_regex().empty();
-  if (kinds != 1)
-    out.Add(at, absl::StrCat("exactly one kind of condition must be set, not ", kinds));
-  const std::pair<const char*, int> counts[] = {
-      {"host_header", value.host_header_size()},
-      {"path_pattern", value.path_pattern_size()},
-      {"http_request_method", value.http_request_method_size()},
-      {"query_string", value.query_string_size()},
-      {"source_ip", value.source_ip_size()}};
-  for (const auto& [field, count] : counts) {
-    CheckCount(out, at / field, count, 0, limits::kValuesACondition);
-  }
-  CheckValues(out, at, value);
-  CheckRegexes(out, at / "host_header_regex", value.host_header_regex(), /*ignore_case=*/true);
-  CheckRegexes(out, at / "path_regex", value.path_regex());
-}
-
 void CheckForward(Violations& out, const FieldPath& at, const References& references,
                   v1::ForwardAction& value) {
   CheckCount(out, at / "target_groups", value.target_groups_size(), 1,
@@ -158,13 +26,15 @@ void CheckForward(Violations& out, const FieldPath& at, const References& refere
     auto& group = *value.mutable_target_groups(i);
     CheckRange(out, here / "weight", group.weight(), 0, limits::kMaxForwardWeight);
     total += group.weight();
-    if (!NormalizeReference(out, here / "name", kTargetGroups, *group.mutable_name())) continue;
-    const std::string full = FullName(kTargetGroups, group.name());
-    if (!references.Exists<v1::TargetGroup>(full, group.name())) {
-      out.Add(here / "name", absl::StrCat("there is no ", full));
+    if (!NormalizeReference(out, here / "target_group", kTargetGroups,
+                            *group.mutable_target_group()))
+      continue;
+    const std::string full = FullName(kTargetGroups, group.target_group());
+    if (!references.Exists<v1::TargetGroup>(full, group.target_group())) {
+      out.Add(here / "target_group", absl::StrCat("there is no ", full));
     }
-    if (!seen.insert(group.name()).second)
-      out.Add(here / "name", absl::StrCat(full, " is named twice"));
+    if (!seen.insert(group.target_group()).second)
+      out.Add(here / "target_group", absl::StrCat(full, " is named twice"));
   }
   if (value.target_groups_size() > 0 && total == 0) {
     out.Add(at / "target_groups", "at least one weight must be above 0");
@@ -255,9 +125,9 @@ void CheckPaths(Violations& out, const FieldPath& at, const v1::LoadBalancer& va
       const v1::Rule& rule = value.listeners(l).rules(r);
       const FieldPath rules = ((at / "listeners")[l] / "rules")[r];
       for (int c = 0; c < rule.conditions_size(); ++c) {
-        const auto& patterns = rule.conditions(c).path_pattern();
+        const auto& patterns = rule.conditions(c).path_pattern().values();
         for (int p = 0; p < patterns.size(); ++p)
-          CheckPathPattern(out, ((rules / "conditions")[c] / "path_pattern")[p], paths,
+          CheckPathPattern(out, ((rules / "conditions")[c] / "path_pattern" / "values")[p], paths,
                            patterns[p]);
       }
     }

@@ -31,6 +31,9 @@ void CheckBalancing(Violations& out, const FieldPath& at, const References& refe
 void CheckListenerProtocol(Violations& out, const FieldPath& at, const References& references,
                            v1::Listener& value);
 
+// One condition of a rule.
+void CheckCondition(Violations& out, const FieldPath& at, const v1::Condition& value);
+
 // Rewrites of one rule.
 void CheckTransforms(Violations& out, const FieldPath& at, const v1::Rule& value);
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "remuda/v1/auto_scaling.pb.h"
+#include "remuda/v1/listener.pb.h"
 
 namespace remuda::core {
 
@@ -28,6 +29,12 @@ std::string EtagOf(const T& value) {
 inline std::string EtagOf(const v1::AutoScalingGroup& value) {
   v1::AutoScalingGroup scratch = value;
   scratch.clear_status();
+  return Fingerprint(scratch);
+}
+// A listener's rules have their own: two people may change two of them, and a third the listener.
+inline std::string EtagOf(const v1::Listener& value) {
+  v1::Listener scratch = value;
+  scratch.clear_rules();
   return Fingerprint(scratch);
 }
 

@@ -16,7 +16,8 @@ namespace {
 constexpr size_t kLeftOutNamed = 5;
 
 void AddTargetGroups(const v1::Action& action, std::set<std::string>& out) {
-  for (const auto& target_group : action.forward().target_groups()) out.insert(target_group.name());
+  for (const auto& target_group : action.forward().target_groups())
+    out.insert(target_group.target_group());
 }
 
 std::string RefusalOf(const LiveProxy& proxy) {

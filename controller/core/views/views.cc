@@ -15,6 +15,8 @@ namespace {
 
 // Subsets that a traffic split can name (TrafficSplit.subsets).
 constexpr size_t kMaxSubsets = 16;
+// SubsetWeight.weight.
+constexpr int64_t kMaxSubsetWeight = 10'000;
 // What the subsets of a target group become where they are more: those that take requests, and
 // those that do not. Their own names hold a slash.
 constexpr char kAllThatServe[] = "serving";
@@ -38,7 +40,8 @@ bool IsTarget(const v1::Instance& row) {
          row.state() != v1::INSTANCE_STATE_STANDBY;
 }
 
-// A subset while the split is made. What is kept from traffic is in none of its numbers.
+// A subset while the split is made. What is kept from traffic is in none of its numbers, and a
+// target that is registered by hand counts as often as its weight says.
 struct Subset {
   bool serves = false;
   int active = 0;
@@ -101,13 +104,16 @@ void AddByHand(const Draft& draft, std::string_view target_group, TargetGroupVie
     target.set_id(key.substr(prefix.size()));
     target.set_address(row.address());
     target.set_port(row.port());
+    target.set_zone(row.zone());
+    const int weight = row.has_weight() ? row.weight() : 1;
+    if (weight != 1) target.set_weight(weight);
     const bool draining = row.state() == v1::TARGET_STATE_DRAINING;
     target.set_state(draining ? proxy::v1::Target::STATE_DRAINING
                               : proxy::v1::Target::STATE_ACTIVE);
     Subset& subset = subsets[""];
     subset.serves = true;
-    subset.active += !draining;
-    subset.in_service += !draining;
+    subset.active += draining ? 0 : weight;
+    subset.in_service += draining ? 0 : weight;
     view.targets.emplace(target.id(), std::move(target));
     return true;
   });
@@ -128,6 +134,17 @@ void MergeSubsets(TargetGroupView& view, Subsets& subsets) {
     target.set_subset(subsets[target.subset()].serves ? kAllThatServe : kAllOthers);
   }
   subsets = std::move(merged);
+}
+
+// Brings weights within what proxies take; one above 0 stays so.
+void Scale(proxy::v1::TrafficSplit& split) {
+  int64_t largest = 0;
+  for (const auto& subset : split.subsets()) largest = std::max<int64_t>(largest, subset.weight());
+  if (largest <= kMaxSubsetWeight) return;
+  for (auto& subset : *split.mutable_subsets()) {
+    const int64_t scaled = (subset.weight() * kMaxSubsetWeight + largest - 1) / largest;
+    subset.set_weight(static_cast<int>(scaled));
+  }
 }
 
 // One serving subset gets weight 1; several get a share by their number of targets in service (if
@@ -152,6 +169,7 @@ proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const Subsets& su
                     : in_service == 0           ? subset.active
                                                 : subset.in_service);
   }
+  Scale(split);
   return split;
 }
 

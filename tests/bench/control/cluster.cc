@@ -160,12 +160,14 @@ void Cluster::Prepare() {
       (*balancer.mutable_proxy_selector())["shard"] = "s" + std::to_string(shard);
     auto& listener = *balancer.add_listeners();
     listener.set_port(kPort);
-    listener.mutable_default_action()->mutable_forward()->add_target_groups()->set_name(kCommon);
+    listener.mutable_default_action()->mutable_forward()->add_target_groups()->set_target_group(
+        kCommon);
     for (size_t i = shard; i < size.groups; i += size.shards) {
       auto& rule = *listener.add_rules();
       rule.set_priority(static_cast<int>(i) + 1);
-      rule.add_conditions()->add_path_pattern("/" + std::to_string(i) + "/*");
-      rule.mutable_action()->mutable_forward()->add_target_groups()->set_name(TargetGroupOf(i));
+      rule.add_conditions()->mutable_path_pattern()->add_values("/" + std::to_string(i) + "/*");
+      rule.mutable_action()->mutable_forward()->add_target_groups()->set_target_group(
+          TargetGroupOf(i));
     }
   }
   manifest.Apply();

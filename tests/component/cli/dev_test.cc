@@ -87,6 +87,19 @@ TEST_F(DevTest, StartsEverythingAndStopsItOnSigterm) {
   EXPECT_FALSE(fs::exists(ready_));
 }
 
+TEST_F(DevTest, HostsAndProxiesGetZonesInTurn) {
+  RemudaProcess dev(Arguments({"--hosts", "3", "--proxies", "2", "--zones", "east,west"}),
+                    Environment());
+  ASSERT_TRUE(AwaitUp()) << dev.err();
+  EXPECT_THAT(ReadAll(data_ + "/agents/h2/arguments"), HasSubstr("--zone\nwest\n"));
+  EXPECT_THAT(ReadAll(data_ + "/agents/h3/arguments"), HasSubstr("--zone\neast\n"));
+  EXPECT_THAT(ReadAll(data_ + "/proxies/p1/arguments"), HasSubstr("--zone\neast\n"));
+  EXPECT_THAT(ReadAll(data_ + "/proxies/p2/arguments"), HasSubstr("--zone\nwest\n"));
+  EXPECT_THAT(ReadAll(ready_), HasSubstr("\"zone\": \"west\"}]}"));
+  dev.Signal(SIGTERM);
+  EXPECT_EQ(dev.Wait().exit_code, 0);
+}
+
 TEST_F(DevTest, StartsAProgramThatDiedAgainOnTheSamePort) {
   RemudaProcess dev(Arguments(), Environment());
   ASSERT_TRUE(AwaitUp()) << dev.err();

@@ -300,6 +300,101 @@ class FakeTargetGroups final : public v1::TargetGroupService::Service {
   FakeState& state_;
 };
 
+class FakeLoadBalancers final : public v1::LoadBalancerService::Service {
+ public:
+  explicit FakeLoadBalancers(FakeState& state) : state_(state) {}
+  grpc::Status ListLoadBalancers(ServerContext*, const v1::ListLoadBalancersRequest* request,
+                                 v1::ListLoadBalancersResponse* response) override {
+    const grpc::Status status = Note(state_, "ListLoadBalancers", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& balancer : state_.load_balancers) *response->add_load_balancers() = balancer;
+    return status;
+  }
+
+ private:
+  FakeState& state_;
+};
+
+class FakeListeners final : public v1::ListenerService::Service {
+ public:
+  explicit FakeListeners(FakeState& state) : state_(state) {}
+  grpc::Status CreateListener(ServerContext*, const v1::CreateListenerRequest* request,
+                              v1::Listener* response) override {
+    *response = request->listener();
+    response->set_name(request->parent() + "/listeners/" + request->listener_id());
+    return Note(state_, "CreateListener", *request);
+  }
+  grpc::Status UpdateListener(ServerContext*, const v1::UpdateListenerRequest* request,
+                              v1::Listener* response) override {
+    *response = request->listener();
+    return Note(state_, "UpdateListener", *request);
+  }
+  grpc::Status DeleteListener(ServerContext*, const v1::DeleteListenerRequest* request,
+                              google::protobuf::Empty*) override {
+    return Note(state_, "DeleteListener", *request);
+  }
+  grpc::Status GetListener(ServerContext*, const v1::GetListenerRequest* request,
+                           v1::Listener* response) override {
+    return Find(state_.listeners, request->name(), response);
+  }
+  grpc::Status ListListeners(ServerContext*, const v1::ListListenersRequest* request,
+                             v1::ListListenersResponse* response) override {
+    const grpc::Status status = Note(state_, "ListListeners", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& listener : state_.listeners) *response->add_listeners() = listener;
+    return status;
+  }
+  grpc::Status CreateRule(ServerContext*, const v1::CreateRuleRequest* request,
+                          v1::Rule* response) override {
+    *response = request->rule();
+    response->set_name(request->parent() + "/rules/" + request->rule_id());
+    return Note(state_, "CreateRule", *request);
+  }
+  grpc::Status UpdateRule(ServerContext*, const v1::UpdateRuleRequest* request,
+                          v1::Rule* response) override {
+    *response = request->rule();
+    return Note(state_, "UpdateRule", *request);
+  }
+  grpc::Status DeleteRule(ServerContext*, const v1::DeleteRuleRequest* request,
+                          google::protobuf::Empty*) override {
+    return Note(state_, "DeleteRule", *request);
+  }
+  grpc::Status GetRule(ServerContext*, const v1::GetRuleRequest* request,
+                       v1::Rule* response) override {
+    return Find(state_.rules, request->name(), response);
+  }
+  grpc::Status ListRules(ServerContext*, const v1::ListRulesRequest* request,
+                         v1::ListRulesResponse* response) override {
+    const grpc::Status status = Note(state_, "ListRules", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& rule : state_.rules) *response->add_rules() = rule;
+    return status;
+  }
+  grpc::Status SetRulePriorities(ServerContext*, const v1::SetRulePrioritiesRequest* request,
+                                 v1::SetRulePrioritiesResponse* response) override {
+    for (const auto& wish : request->priorities()) {
+      auto& rule = *response->add_rules();
+      rule.set_name(request->listener() + "/rules/" + wish.rule());
+      rule.set_priority(wish.priority());
+    }
+    return Note(state_, "SetRulePriorities", *request);
+  }
+
+ private:
+  template <typename Item>
+  grpc::Status Find(const std::vector<Item>& all, const std::string& name, Item* response) {
+    const std::lock_guard lock(state_.mutex);
+    for (const Item& item : all) {
+      if (item.name() != name) continue;
+      *response = item;
+      return grpc::Status::OK;
+    }
+    return ToGrpcStatus(NotFound(name));
+  }
+
+  FakeState& state_;
+};
+
 class FakeTemplates final : public v1::LaunchTemplateService::Service {
  public:
   explicit FakeTemplates(FakeState& state) : state_(state) {}
@@ -327,6 +422,8 @@ FakeController::FakeController(int port) {
   services_.push_back(std::make_unique<FakeActivities>(*state_));
   services_.push_back(std::make_unique<FakeTargetGroups>(*state_));
   services_.push_back(std::make_unique<FakeTemplates>(*state_));
+  services_.push_back(std::make_unique<FakeLoadBalancers>(*state_));
+  services_.push_back(std::make_unique<FakeListeners>(*state_));
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(),
                            &port_);

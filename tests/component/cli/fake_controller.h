@@ -21,6 +21,8 @@
 #include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/image.grpc.pb.h"
 #include "remuda/v1/launch_template.grpc.pb.h"
+#include "remuda/v1/listener.grpc.pb.h"
+#include "remuda/v1/load_balancer.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
 namespace remuda::testing_cli {
@@ -40,6 +42,9 @@ struct FakeState {
   std::vector<v1::Host> hosts;
   std::vector<v1::Proxy> proxies;
   std::vector<v1::Target> targets;
+  std::vector<v1::LoadBalancer> load_balancers;
+  std::vector<v1::Listener> listeners;
+  std::vector<v1::Rule> rules;
   v1::ApplyResourcesResponse applied;
   v1::Deployment deployment;             // what CreateDeployment and the other verbs answer
   std::vector<v1::Deployment> progress;  // what WatchDeployment sends, in order

@@ -39,7 +39,7 @@ beforeEach(async () => {
   const config = path.join(scratch, 'proxy.yaml');
   fs.writeFileSync(config, `loadBalancers:
   - name: shop
-    listeners: [{ port: 0, address: 127.0.0.1, defaultAction: { forward: { targetGroups: [{ name: blue }] } } }]
+    listeners: [{ port: 0, address: 127.0.0.1, defaultAction: { forward: { targetGroups: [{ targetGroup: blue }] } } }]
 targetGroups:
   - name: blue
     healthCheck: { path: /, port: "${healthPort}", interval: 0.1s, timeout: 5s, healthyThreshold: 2, unhealthyThreshold: 2 }

@@ -98,7 +98,8 @@ Table Base() {
   balancer->set_name("shop");
   auto* listener = balancer->add_listeners();
   listener->set_port(80);
-  listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_name("blue");
+  listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_target_group(
+      "blue");
   auto* https = balancer->add_listeners();
   *https = *listener;
   https->set_port(443);

@@ -52,24 +52,24 @@ void AddRawRule(Input& input, remuda::v1::Listener& listener) {
   auto& condition = *rule.add_conditions();
   switch (input(6)) {
     case 0:
-      condition.add_host_header(input.Raw());
+      condition.mutable_host_header()->add_values(input.Raw());
       break;
     case 1:
-      condition.add_path_pattern(input.Raw());
+      condition.mutable_path_pattern()->add_values(input.Raw());
       break;
     case 2:
-      condition.add_path_regex(input.Raw());
+      condition.mutable_path_pattern()->add_regex_values(input.Raw());
       break;
     case 3:
-      condition.add_host_header_regex(input.Raw());
+      condition.mutable_host_header()->add_regex_values(input.Raw());
       break;
     case 4:
-      condition.mutable_http_header()->set_name("x-a");
+      condition.mutable_http_header()->set_http_header_name("x-a");
       condition.mutable_http_header()->add_regex_values(input.Raw());
       break;
     default:
-      condition.add_query_string()->set_key(input.Raw());
-      condition.mutable_query_string(0)->set_value(input.Raw());
+      condition.mutable_query_string()->add_values()->set_key(input.Raw());
+      condition.mutable_query_string()->mutable_values(0)->set_value(input.Raw());
       break;
   }
   if (input(2) == 0) {
@@ -78,7 +78,7 @@ void AddRawRule(Input& input, remuda::v1::Listener& listener) {
     redirect.set_query(input.Raw());
     return;
   }
-  rule.mutable_action()->mutable_forward()->add_target_groups()->set_name("blue");
+  rule.mutable_action()->mutable_forward()->add_target_groups()->set_target_group("blue");
   auto& url = *rule.add_transforms()->mutable_url_rewrite();
   url.set_regex(input.Raw());
   url.set_replace(input.Raw());

@@ -10,6 +10,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 
 TEST(DevPlan, NumbersPortsZonesAndAddresses) {
@@ -25,8 +27,26 @@ TEST(DevPlan, NumbersPortsZonesAndAddresses) {
   EXPECT_EQ(programs[5].name, "p2");
   EXPECT_EQ(programs[5].http_port, 7491);
   EXPECT_EQ(DevHostAddress(2), "127.0.1.3");
-  EXPECT_EQ(DevHostZone(2), "c");
-  EXPECT_EQ(DevHostZone(26), "a");
+  EXPECT_EQ(DevHostZone(options, 2), "c");
+  EXPECT_EQ(DevHostZone(options, 26), "a");
+  EXPECT_EQ(DevProxyZone(options, 0), "");
+}
+
+TEST(DevPlan, ZonesAreGivenInTurn) {
+  DevOptions options;
+  options.hosts = 3;
+  options.proxies = 2;
+  options.zones = {"north", "south"};
+  EXPECT_TRUE(CheckDevOptions(options).ok());
+  std::vector<std::string> zones;
+  for (const DevProgram& program : PlanDev(options)) {
+    const auto arguments = DevArguments(options, program, "127.0.0.1:9");
+    const auto flag = std::find(arguments.begin(), arguments.end(), "--zone");
+    zones.push_back(flag == arguments.end() ? "" : *(flag + 1));
+  }
+  EXPECT_THAT(zones, ElementsAre("", "north", "south", "north", "north", "south"));
+  options.zones.emplace_back();
+  EXPECT_THAT(std::string(CheckDevOptions(options).message()), HasSubstr("write them as a,b"));
 }
 
 TEST(DevPlan, ZeroMeansAnyPortForAll) {

@@ -50,9 +50,9 @@ listeners:
     protocol: HTTP
     rules:
       - priority: 10
-        conditions: [{ pathPattern: ["/admin/*"] }]
+        conditions: [{ pathPattern: { values: ["/admin/*"] } }]
         action: { fixedResponse: { status: 403 } }
-    defaultAction: { forward: { targetGroups: [{ name: blue, weight: 1 }] } }
+    defaultAction: { forward: { targetGroups: [{ targetGroup: blue, weight: 1 }] } }
 )";
 
 std::string ErrorOf(const std::string& text) {
@@ -176,9 +176,10 @@ TEST(Manifest, TheControllersObjectionsGetFileAndLine) {
             "shop.yaml:17:19: AutoScalingGroup blue: launchTemplate.name: WHY"},
            {"resources[0].launch_template.limits.memory",
             "shop.yaml:7:11: LaunchTemplate shop: limits.memory: WHY"},
-           {"resources[3].load_balancer.listeners[0].default_action.forward.target_groups[0].name",
+           {"resources[3].load_balancer.listeners[0].default_action.forward.target_groups[0]."
+            "target_group",
             "shop.yaml:34:50: LoadBalancer shop: "
-            "listeners[0].defaultAction.forward.targetGroups[0].name: WHY"},
+            "listeners[0].defaultAction.forward.targetGroups[0].targetGroup: WHY"},
            {"resources[3].listeners[0].port",
             "shop.yaml:28:5: LoadBalancer shop: listeners[0].port: WHY"},
            {"resources[1].health_check.port",

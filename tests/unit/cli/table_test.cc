@@ -98,9 +98,9 @@ TEST(Table, ListenersSayWhereTheyLead) {
   auto* listener = balancer.add_listeners();
   listener->set_port(80);
   auto* forward = listener->mutable_default_action()->mutable_forward();
-  forward->add_target_groups()->set_name("blue");
+  forward->add_target_groups()->set_target_group("blue");
   auto* green = forward->add_target_groups();
-  green->set_name("green");
+  green->set_target_group("green");
   green->set_weight(0);
   listener->add_rules();
   const Table table =

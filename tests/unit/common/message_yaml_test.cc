@@ -68,10 +68,11 @@ TEST(MessageYaml, AnAliasIsTheSameValueAgain) {
   const auto balancer = Parsed<v1::LoadBalancer>(R"(
 listeners:
   - port: 1
-    defaultAction: &go {forward: {targetGroups: [{name: blue}]}}
+    defaultAction: &go {forward: {targetGroups: [{targetGroup: blue}]}}
   - {port: 2, defaultAction: *go}
 )");
-  EXPECT_EQ(balancer.listeners(1).default_action().forward().target_groups(0).name(), "blue");
+  EXPECT_EQ(balancer.listeners(1).default_action().forward().target_groups(0).target_group(),
+            "blue");
 }
 
 struct Wrong {

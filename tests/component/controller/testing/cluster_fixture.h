@@ -78,7 +78,8 @@ class ClusterTest : public testing::Test {
     balancer.set_name("shop");
     auto& listener = *balancer.add_listeners();
     listener.set_port(8080);
-    listener.mutable_default_action()->mutable_forward()->add_target_groups()->set_name("blue");
+    listener.mutable_default_action()->mutable_forward()->add_target_groups()->set_target_group(
+        "blue");
     const grpc::Status status = Apply(request);
     ASSERT_TRUE(status.ok()) << status.error_message();
   }

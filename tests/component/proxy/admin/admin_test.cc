@@ -18,9 +18,9 @@ namespace {
 
 constexpr const char* kRules =
     "        rules:\n"
-    "          - { priority: 5, conditions: [{ pathPattern: [/gone] }],\n"
+    "          - { priority: 5, conditions: [{ pathPattern: { values: [/gone] } }],\n"
     "              action: { fixedResponse: { status: 410, body: gone } } }\n"
-    "          - { priority: 6, conditions: [{ pathPattern: [/old] }],\n"
+    "          - { priority: 6, conditions: [{ pathPattern: { values: [/old] } }],\n"
     "              action: { redirect: { path: /new } } }\n";
 
 std::string JoinProblems(const MetricsText& metrics) {

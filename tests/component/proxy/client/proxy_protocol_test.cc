@@ -77,7 +77,8 @@ INSTANTIATE_TEST_SUITE_P(Headers, ReceivedTest,
 TEST(ProxyProtocolTest, SourceIpConditionsSeeTheClient) {
   ScriptedTarget target(AnswerWithHead);
   const std::string rules =
-      "        rules: [{ priority: 1, conditions: [{ sourceIp: [192.0.2.0/24] }], action: { "
+      "        rules: [{ priority: 1, conditions: [{ sourceIp: { values: [192.0.2.0/24] } }], "
+      "action: { "
       "fixedResponse: { status: 418 } } }]\n";
   ProxyProcess proxy(ConfigFor({target.port()}, "", "", FromSources("127.0.0.1") + rules),
                      {"--workers=1"});

@@ -150,7 +150,7 @@ v1::ConfigUpdate FirstConfig(const RecordingTargets& targets) {
       ->mutable_default_action()
       ->mutable_forward()
       ->add_target_groups()
-      ->set_name("green");
+      ->set_target_group("green");
   for (size_t i = 0; i < kTargets; ++i) AddTarget(update, IdOf(i), targets.port(i), GroupOf(i));
   return update;
 }

@@ -22,7 +22,7 @@ std::string ConfigWith(const std::vector<uint16_t>& ports, const std::string& ma
   return ConfigFor(ports, "", "",
                    "        rules:\n"
                    "          - priority: 5\n"
-                   "            conditions: [{ pathPattern: [/mark] }]\n"
+                   "            conditions: [{ pathPattern: { values: [/mark] } }]\n"
                    "            action: { fixedResponse: { status: 200, body: " +
                        mark + " } }\n" + more_rules);
 }
@@ -144,13 +144,15 @@ TEST(ReloadTest, BrokenFileChangesNothingAndSaysWhere) {
   WriteConfig(proxy, ConfigWith({target.port()}, "new", "          - prioritty: 6\n"));
   expect_refused(
       "proxy.yaml:10:13: loadBalancers[0].listeners[0].rules[1].prioritty: unknown field");
-  WriteConfig(proxy, ConfigWith({target.port()}, "new",
-                                "          - priority: 6\n"
-                                "            conditions: [{ pathRegex: [\"/(\"] }]\n"
-                                "            action: { redirect: { host: x.test } }\n"));
+  WriteConfig(proxy,
+              ConfigWith({target.port()}, "new",
+                         "          - priority: 6\n"
+                         "            conditions: [{ pathPattern: { regexValues: [\"/(\"] } }]\n"
+                         "            action: { redirect: { host: x.test } }\n"));
   expect_refused(
-      "proxy.yaml:11:28: loadBalancers[0].listeners[0].rules[1].conditions[0].pathRegex: "
-      "loadBalancers/shop: listener 0: rule 6: path_regex: '/(': missing ): /(");
+      "proxy.yaml:11:28: "
+      "loadBalancers[0].listeners[0].rules[1].conditions[0].pathPattern.regexValues: "
+      "loadBalancers/shop: listener 0: rule 6: path_pattern.regex_values: '/(': missing ): /(");
   std::remove((proxy.directory() + "/proxy.yaml").c_str());
   expect_refused("proxy.yaml: cannot be read");
   // And it goes on from there.

@@ -299,7 +299,7 @@ TEST(ConfigFileTest, MistakesAreNamedAndNothingIsServed) {
   ProxyProcess proxy(
       "loadBalancers: [{ name: shop, listeners: [{ port: 0, defaultAction: { forward: { "
       "targetGroups: "
-      "[{ name: missing }] } } }] }]\n",
+      "[{ targetGroup: missing }] } } }] }]\n",
       {});
   EXPECT_EQ(proxy.WaitExit(), 1);
 }

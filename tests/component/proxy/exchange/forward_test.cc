@@ -199,10 +199,10 @@ TEST(RuleTest, RulesDecideByPriority) {
       ConfigFor({target.port()}, "", "",
                 "        rules:\n"
                 "          - priority: 20\n"
-                "            conditions: [{ pathPattern: [\"/a*\"] }]\n"
+                "            conditions: [{ pathPattern: { values: [\"/a*\"] } }]\n"
                 "            action: { fixedResponse: { status: 403, body: no } }\n"
                 "          - priority: 10\n"
-                "            conditions: [{ pathPattern: [\"/a/b\"] }]\n"
+                "            conditions: [{ pathPattern: { values: [\"/a/b\"] } }]\n"
                 "            action: { redirect: { status: 301, path: \"/new/#{path}\" } }\n"),
       {"--workers=2"});
   EXPECT_EQ(StatusOf(Get(proxy.Port(), "/a/c")), 403);

@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kRules =
     "        rules:\n"
-    "          - { priority: 1, conditions: [{ pathPattern: [\"/admin\", \"/admin/*\"] }],\n"
+    "          - { priority: 1, conditions: [{ pathPattern: { values: [\"/admin\", \"/admin/*\"] } "
+    "}],\n"
     "              action: { fixedResponse: { status: 403, body: no } } }\n";
 
 // The target says which path it was asked for.

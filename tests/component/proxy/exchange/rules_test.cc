@@ -22,7 +22,8 @@ std::string Ask(uint16_t port, const std::string& head) {
   return client.ReadMessage();
 }
 
-constexpr char kForward[] = "action: { forward: { targetGroups: [{ name: blue }] } }\n            ";
+constexpr char kForward[] =
+    "action: { forward: { targetGroups: [{ targetGroup: blue }] } }\n            ";
 
 class RulesTest : public ::testing::Test {
  protected:
@@ -38,9 +39,10 @@ class RulesTest : public ::testing::Test {
 
 TEST_F(RulesTest, RegexesDecide) {
   const std::string fixed = "action: { fixedResponse: { status: ";
-  Start(Rule(1, "{ hostHeaderRegex: ['(www|api)[.]shop[.]test'] }", fixed + "401 } }") +
-        Rule(2, "{ pathRegex: ['/v[0-9]+/.*'] }", fixed + "402 } }") +
-        Rule(3, "{ httpHeader: { name: X-Team, regexValues: ['[a-c]+'] } }", fixed + "403 } }"));
+  Start(Rule(1, "{ hostHeader: {regexValues: ['(www|api)[.]shop[.]test']} }", fixed + "401 } }") +
+        Rule(2, "{ pathPattern: {regexValues: ['/v[0-9]+/.*']} }", fixed + "402 } }") +
+        Rule(3, "{ httpHeader: { httpHeaderName: X-Team, regexValues: ['[a-c]+'] } }",
+             fixed + "403 } }"));
   EXPECT_EQ(StatusOf(Ask(port(), "GET /v1/x HTTP/1.1\r\nHost: API.shop.test:80")), 401);
   EXPECT_EQ(StatusOf(Ask(port(), "GET /v12/x HTTP/1.1\r\nHost: a")), 402);
   EXPECT_EQ(StatusOf(Ask(port(), "GET /v12 HTTP/1.1\r\nHost: a\r\nX-Team: abc")), 403);
@@ -49,7 +51,7 @@ TEST_F(RulesTest, RegexesDecide) {
 
 TEST_F(RulesTest, RewritesWhatIsForwardedAndLogsWhatCame) {
   Start(
-      Rule(1, "{ pathPattern: ['/api/*'] }",
+      Rule(1, "{ pathPattern: { values: ['/api/*'] } }",
            std::string(kForward) +
                "transforms:\n"
                "              - { urlRewrite: { regex: '^/api/(.*)$', replace: '/$1' } }\n"
@@ -74,9 +76,9 @@ TEST_F(RulesTest, RewritesWhatIsForwardedAndLogsWhatCame) {
 
 TEST_F(RulesTest, RewriteToWhatNoClientMaySendIsRefused) {
   Start(
-      Rule(1, "{ pathPattern: ['/a/*'] }",
+      Rule(1, "{ pathPattern: { values: ['/a/*'] } }",
            std::string(kForward) + "transforms: [{ urlRewrite: { regex: '^/a', replace: '' } }]") +
-      Rule(2, "{ pathPattern: ['/b/*'] }",
+      Rule(2, "{ pathPattern: { values: ['/b/*'] } }",
            std::string(kForward) +
                "transforms: [{ urlRewrite: { regex: '^/b/(.*)', replace: '/x/$1/../' } }]"));
   EXPECT_NE(Ask(port(), "GET /a/b HTTP/1.1\r\nHost: a").find("GET /b HTTP/1.1"), std::string::npos);
@@ -86,7 +88,7 @@ TEST_F(RulesTest, RewriteToWhatNoClientMaySendIsRefused) {
 }
 
 TEST_F(RulesTest, RedirectsAreBounded) {
-  Start(Rule(1, "{ pathPattern: ['/to/*'] }",
+  Start(Rule(1, "{ pathPattern: { values: ['/to/*'] } }",
              "action: { redirect: { protocol: HTTPS, port: '443', host: 'www.#{host}', path: "
              "'/#{path}/#{path}' } }"));
   const std::string got = Ask(port(), "GET /to/a?b=c HTTP/1.1\r\nHost: shop.test:80");
@@ -104,14 +106,15 @@ TEST(GroupWeightTest, SharesAreExactOverAllWorkersAndKeptByAReload) {
   ScriptedTarget blue(ScriptedTarget::Answers("blue"));
   ScriptedTarget green(ScriptedTarget::Answers("green"));
   const auto config = [&](const std::string& body) {
-    std::string text = ConfigFor(
-        {blue.port()}, "", "",
-        "        rules:\n" +
-            Rule(1, "{ pathPattern: ['/w'] }",
-                 "action: { forward: { targetGroups: [{ name: blue, weight: 9 }, { name: green, "
-                 "weight: 1 }] } }") +
-            Rule(2, "{ pathPattern: ['/mark'] }",
-                 "action: { fixedResponse: { status: 200, body: " + body + " } }"));
+    std::string text =
+        ConfigFor({blue.port()}, "", "",
+                  "        rules:\n" +
+                      Rule(1, "{ pathPattern: { values: ['/w'] } }",
+                           "action: { forward: { targetGroups: [{ targetGroup: blue, weight: 9 }, "
+                           "{ targetGroup: green, "
+                           "weight: 1 }] } }") +
+                      Rule(2, "{ pathPattern: { values: ['/mark'] } }",
+                           "action: { fixedResponse: { status: 200, body: " + body + " } }"));
     text.insert(text.find("targets:"),
                 "  - name: green\n    healthCheck: { path: /health, interval: 100ms }\n");
     return text +

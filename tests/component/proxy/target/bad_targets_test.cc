@@ -115,9 +115,9 @@ std::string Config(uint16_t good, uint16_t bad) {
          "        address: 127.0.0.1\n"
          "        rules:\n"
          "          - priority: 1\n"
-         "            conditions: [{ pathPattern: [\"/bad/*\"] }]\n"
-         "            action: { forward: { targetGroups: [{ name: bad }] } }\n"
-         "        defaultAction: { forward: { targetGroups: [{ name: good }] } }\n"
+         "            conditions: [{ pathPattern: { values: [\"/bad/*\"] } }]\n"
+         "            action: { forward: { targetGroups: [{ targetGroup: bad }] } }\n"
+         "        defaultAction: { forward: { targetGroups: [{ targetGroup: good }] } }\n"
          "targetGroups:\n"
          "  - { name: good," +
          check + "  - { name: bad," + check + "targets:\n" + target("good", good) +

@@ -16,9 +16,9 @@ namespace {
 
 constexpr const char* kRules =
     "        rules:\n"
-    "          - { priority: 5, conditions: [{ pathPattern: [/gone] }],\n"
+    "          - { priority: 5, conditions: [{ pathPattern: { values: [/gone] } }],\n"
     "              action: { fixedResponse: { status: 410, body: gone } } }\n"
-    "          - { priority: 6, conditions: [{ pathPattern: [/old*] }],\n"
+    "          - { priority: 6, conditions: [{ pathPattern: { values: [/old*] } }],\n"
     "              action: { redirect: { status: 301, host: new.test, path: '/new/#{path}' } } }\n";
 
 const std::string kTime = "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{6}Z";

@@ -21,7 +21,7 @@ inline std::string ConfigFor(const std::vector<uint16_t>& ports,
       "      - port: 0\n"
       "        address: 127.0.0.1\n" +
       rules +
-      "        defaultAction: { forward: { targetGroups: [{ name: blue }] } }\n"
+      "        defaultAction: { forward: { targetGroups: [{ targetGroup: blue }] } }\n"
       "targetGroups:\n"
       "  - name: blue\n" +
       group_extra +
@@ -53,7 +53,7 @@ struct BytesConfig {
 inline std::string BytesConfigFor(const BytesConfig& config) {
   std::string names, groups, targets;
   for (const std::string& name : config.groups) {
-    names += "{ name: " + name + " }, ";
+    names += "{ targetGroup: " + name + " }, ";
     groups += "  - { name: " + name + ", " + config.group +
               ",\n      healthCheck: { interval: 30s, timeout: 2s, unhealthyThreshold: 2 } }\n";
   }

@@ -45,7 +45,8 @@ inline v1::ConfigUpdate Whole(int64_t sequence, uint16_t listen_port, int64_t de
   auto* listener = balancer->add_listeners();
   listener->set_port(listen_port);
   listener->set_address("127.0.0.1");
-  listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_name("blue");
+  listener->mutable_default_action()->mutable_forward()->add_target_groups()->set_target_group(
+      "blue");
   auto* group = update.mutable_upserts()->add_target_groups();
   group->set_name("targetGroups/blue");
   group->mutable_deregistration_delay()->set_seconds(delay_seconds);

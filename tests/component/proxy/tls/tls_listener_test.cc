@@ -299,10 +299,11 @@ TEST_F(TlsListenerTest, SaysGoodbyeOnlyWhenAllWasSent) {
 }
 
 TEST_F(TlsListenerTest, RedirectsKeepTheProtocol) {
-  Start(TlsConfigFor({}, Web(),
-                     "        rules:\n"
-                     "          - { priority: 1, conditions: [{ pathPattern: [/old] }], "
-                     "action: { redirect: { path: /new } } }\n"));
+  Start(
+      TlsConfigFor({}, Web(),
+                   "        rules:\n"
+                   "          - { priority: 1, conditions: [{ pathPattern: { values: [/old] } }], "
+                   "action: { redirect: { path: /new } } }\n"));
   RawSocket client = ConnectTls(port());
   EXPECT_THAT(Ask(client, "/old"), HasSubstr("Location: https://shop.test:"));
 }

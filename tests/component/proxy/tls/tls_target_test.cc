@@ -134,7 +134,7 @@ TEST_F(TlsTargetTest, VerifiesTheHostThatTheTargetGets) {
       "        rules:\n          - priority: 1\n            conditions: [{ hostHeader: "
       "[public.test] }]\n"
       "            transforms: [{ hostHeaderRewrite: { regex: '.*', replace: inside.test } }]\n"
-      "            action: { forward: { targetGroups: [{ name: blue }] } }\n";
+      "            action: { forward: { targetGroups: [{ targetGroup: blue }] } }\n";
   config.insert(config.find("        defaultAction:"), rules);
   proxy_ = std::make_unique<ProxyProcess>(config, std::vector<std::string>{"--workers=1"});
   ASSERT_TRUE(proxy_->WaitReady());

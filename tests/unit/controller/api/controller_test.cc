@@ -59,7 +59,7 @@ class ControllerTest : public testing::Test {
         ->mutable_default_action()
         ->mutable_forward()
         ->add_target_groups()
-        ->set_name("tg");
+        ->set_target_group("tg");
     draft.Put("lb", balancer);
     v1::TargetGroup group;
     group.set_name("targetGroups/tg");

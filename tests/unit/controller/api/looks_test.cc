@@ -102,7 +102,7 @@ class Cluster {
           ->mutable_default_action()
           ->mutable_forward()
           ->add_target_groups()
-          ->set_name("tg" + n);
+          ->set_target_group("tg" + n);
       v1::AutoScalingGroup group;
       group.set_name("autoScalingGroups/g" + n);
       group.mutable_launch_template()->set_name("shop");

@@ -361,6 +361,41 @@ TEST(Split, WeighsGroupsAndHandTargetsByTheirNumber) {
             (std::map<std::string, int>{{"", 1}, {"blue/shop:1", 3}, {"green/shop:1", 1}}));
 }
 
+// So that a target of weight 5 gets as much as five others, whichever subset they are of.
+TEST(Split, WeighsHandTargetsByTheirWeight) {
+  World world;
+  world.Host("h1");
+  world.Balanced("tg");
+  world.Template("shop", 1, 0);
+  world.Group("blue", 1, 4, 2, [](auto& row) { row.add_target_groups("tg"); });
+  const auto put = [&world](const std::string& address, int weight, const std::string& zone) {
+    v1::Target row;
+    row.set_address(address);
+    row.set_port(80);
+    row.set_weight(weight);
+    row.set_zone(zone);
+    world.Put(TargetKey("tg", address + ":80"), row);
+  };
+  const auto weights = [&world] {
+    std::map<std::string, int> out;
+    const TargetGroupView view = TargetGroupViewOf(world.state, world.seen, "tg");
+    for (const auto& subset : view.split->subsets()) out[subset.subset()] = subset.weight();
+    return out;
+  };
+  put("10.1.1.1", 5, "a");
+  put("10.1.1.2", 0, "");
+  world.Settle();
+  EXPECT_EQ(weights(), (std::map<std::string, int>{{"", 5}, {"blue/shop:1", 2}}));
+  const TargetGroupView view = TargetGroupViewOf(world.state, world.seen, "tg");
+  EXPECT_EQ(view.targets.at("10.1.1.1:80").weight(), 5);
+  EXPECT_EQ(view.targets.at("10.1.1.1:80").zone(), "a");
+  EXPECT_TRUE(view.targets.at("10.1.1.2:80").has_weight());
+  EXPECT_EQ(view.targets.at("10.1.1.2:80").weight(), 0);
+  // What proxies do not take is scaled, and no share is lost.
+  for (int i = 0; i < 30; ++i) put(absl::StrCat("10.2.1.", i), 999, "");
+  EXPECT_EQ(weights(), (std::map<std::string, int>{{"", 10'000}, {"blue/shop:1", 1}}));
+}
+
 TEST(Split, AnyNumberOfGroupsGetTheirShare) {
   World world;
   world.Host("h1");

@@ -256,7 +256,7 @@ class TwoBalancers : public Silent {
     Put("lb", balancer);
     Put("tg2", Get<v1::TargetGroup>("tg"));
     auto* forward = balancer.mutable_listeners(0)->mutable_default_action()->mutable_forward();
-    forward->mutable_target_groups(0)->set_name("tg2");
+    forward->mutable_target_groups(0)->set_target_group("tg2");
     (*balancer.mutable_proxy_selector())["tier"] = "inner";
     Put("lb2", balancer);
     Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.add_target_groups("tg2"); });

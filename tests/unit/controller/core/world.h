@@ -101,7 +101,7 @@ class World {
         ->mutable_default_action()
         ->mutable_forward()
         ->add_target_groups()
-        ->set_name(target_group);
+        ->set_target_group(target_group);
     Put<v1::LoadBalancer>("lb", balancer);
   }
   void Host(const std::string& id, const std::string& zone = "a") {

@@ -194,7 +194,7 @@ class ViewsTest : public testing::Test {
           ->mutable_default_action()
           ->mutable_forward()
           ->add_target_groups()
-          ->set_name(group);
+          ->set_target_group(group);
       if (!site.empty()) (*row.mutable_proxy_selector())["site"] = site;
       draft.Put(id, row);
     });

@@ -64,10 +64,10 @@ TEST(Allocations, MatchingARuleTakesNone) {
 }
 
 TEST(Allocations, RedirectsAndTurnsTakeNone) {
-  const auto table = testing::Compile(
-      testing::Config({"1:1"},
-                      "[{priority: 1, conditions: [{path_pattern: [/x]}], action: {redirect: "
-                      "{path: \"/a/#{path}\", query: \"h=#{host}&#{query}\"}}}]"));
+  const auto table = testing::Compile(testing::Config(
+      {"1:1"},
+      "[{priority: 1, conditions: [{path_pattern: {values: [/x]}}], action: {redirect: "
+      "{path: \"/a/#{path}\", query: \"h=#{host}&#{query}\"}}}]"));
   const auto& rules = table->load_balancers.at("shop")->listeners[0].rules;
   const auto request = testing::ParseRequest("GET /x?y HTTP/1.1\r\nHost: shop.test");
   std::array<char, kMaxLocationBytes> out;

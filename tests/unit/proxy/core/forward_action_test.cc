@@ -69,11 +69,13 @@ v1::ProxyConfig TwoListeners(const std::string& weight, const std::string& other
   v1::ProxyConfig config;
   const std::string text =
       "load_balancers: [{name: shop, listeners: ["
-      "{port: 80, rules: [{priority: 7, conditions: [{path_pattern: [/a]}], action: {forward: "
-      "{target_groups: [{name: blue, weight: 3}, {name: green, weight: 1}]}}}], default_action: "
-      "{forward: {target_groups: [{name: blue, weight: " +
+      "{port: 80, rules: [{priority: 7, conditions: [{path_pattern: {values: [/a]}}], action: "
+      "{forward: "
+      "{target_groups: [{target_group: blue, weight: 3}, {target_group: green, weight: 1}]}}}], "
+      "default_action: "
+      "{forward: {target_groups: [{target_group: blue, weight: " +
       weight +
-      "}, {name: green, weight: 1}]}}},"
+      "}, {target_group: green, weight: 1}]}}},"
       "{port: 81, default_action: {fixed_response: {status: " +
       other_status +
       "}}}]}]\n"

@@ -12,7 +12,7 @@ struct Case {
   std::string listener;  // fields beside port and default action
   std::string group;     // fields beside the name
   std::string error;     // empty: taken
-  std::string action = "{forward: {target_groups: [{name: blue}]}}";
+  std::string action = "{forward: {target_groups: [{target_group: blue}]}}";
 };
 
 class ListenerCheckTest : public ::testing::TestWithParam<Case> {};
@@ -46,8 +46,9 @@ INSTANTIATE_TEST_SUITE_P(
              "listener 8080: forward: a listener of HTTP cannot forward to target group 'blue' of "
              "TCP"},
         Case{"Rules",
-             "protocol: TCP, rules: [{priority: 1, conditions: [{path_pattern: [/a]}], action: "
-             "{forward: {target_groups: [{name: blue}]}}}], ",
+             "protocol: TCP, rules: [{priority: 1, conditions: [{path_pattern: {values: [/a]}}], "
+             "action: "
+             "{forward: {target_groups: [{target_group: blue}]}}}], ",
              "protocol: TCP",
              "listener 8080: rules: a TCP listener has none, there is no request to match"},
         Case{"FixedResponse", "protocol: TCP, ", "protocol: TCP",
@@ -78,11 +79,12 @@ TEST(ListenerCheck, TcpGroupsAreCheckedByConnecting) {
 
 TEST(ListenerCheck, DefaultsOfATcpListener) {
   v1::ProxyConfig config;
-  ASSERT_TRUE(ParseMessageYaml("load_balancers: [{name: shop, listeners: [{port: 1, protocol: TCP, "
-                               "default_action: {forward: {target_groups: [{name: a}]}}}]}]\n"
-                               "target_groups: [{name: a, protocol: TCP}]",
-                               "test", &config)
-                  .ok());
+  ASSERT_TRUE(
+      ParseMessageYaml("load_balancers: [{name: shop, listeners: [{port: 1, protocol: TCP, "
+                       "default_action: {forward: {target_groups: [{target_group: a}]}}}]}]\n"
+                       "target_groups: [{name: a, protocol: TCP}]",
+                       "test", &config)
+          .ok());
   const auto table = Compile(config);
   ASSERT_NE(table, nullptr);
   const ListenerSpec& listener = table->load_balancers.at("shop")->listeners.front();

@@ -43,16 +43,16 @@ void AddCondition(Choose& choose, remuda::v1::Rule& rule) {
   for (size_t left = choose(3) + 1; left > 0; --left) {
     switch (kind) {
       case 0:
-        condition.add_host_header(SomeOf(choose, kHostPieces, 4));
+        condition.mutable_host_header()->add_values(SomeOf(choose, kHostPieces, 4));
         break;
       case 1:
-        condition.add_path_pattern("/" + SomeOf(choose, kPathPieces, 4));
+        condition.mutable_path_pattern()->add_values("/" + SomeOf(choose, kPathPieces, 4));
         break;
       case 2:
-        condition.add_http_request_method(OneOf(choose, kMethods));
+        condition.mutable_http_request_method()->add_values(OneOf(choose, kMethods));
         break;
       case 3:
-        condition.mutable_http_header()->set_name(name);
+        condition.mutable_http_header()->set_http_header_name(name);
         if (name == "x-c") {
           condition.mutable_http_header()->add_regex_values("x" + OneOf(choose, kRegexes));
         } else {
@@ -60,19 +60,19 @@ void AddCondition(Choose& choose, remuda::v1::Rule& rule) {
         }
         break;
       case 4: {
-        auto& query = *condition.add_query_string();
+        auto& query = *condition.mutable_query_string()->add_values();
         query.set_key(OneOf(choose, kKeys));
         if (query.key().empty() || choose(4) > 0) query.set_value(SomeOf(choose, kValuePieces, 3));
         break;
       }
       case 5:
-        condition.add_source_ip(OneOf(choose, kSources));
+        condition.mutable_source_ip()->add_values(OneOf(choose, kSources));
         break;
       case 6:
-        condition.add_host_header_regex("a?" + OneOf(choose, kRegexes));
+        condition.mutable_host_header()->add_regex_values("a?" + OneOf(choose, kRegexes));
         break;
       default:
-        condition.add_path_regex("/" + OneOf(choose, kRegexes));
+        condition.mutable_path_pattern()->add_regex_values("/" + OneOf(choose, kRegexes));
         break;
     }
   }

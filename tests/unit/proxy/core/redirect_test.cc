@@ -13,8 +13,9 @@ namespace {
 
 std::shared_ptr<const RoutingTable> TableOf(const std::string& redirect) {
   return testing::Compile(testing::Config(
-      {"1:1"}, "[{priority: 5, conditions: [{path_pattern: [\"*\"]}], action: {redirect: " +
-                   redirect + "}}]"));
+      {"1:1"},
+      "[{priority: 5, conditions: [{path_pattern: {values: [\"*\"]}}], action: {redirect: " +
+          redirect + "}}]"));
 }
 
 struct RedirectCase {

@@ -12,11 +12,11 @@ namespace remuda::proxy {
 namespace {
 
 std::shared_ptr<const Rewrites> RewritesOf(const std::string& transforms) {
-  const auto table = testing::Compile(
-      testing::Config({"1:1"},
-                      "[{priority: 5, conditions: [{path_pattern: [\"*\"]}], action: {forward: "
-                      "{target_groups: [{name: blue}]}}, transforms: [" +
-                          transforms + "]}]"));
+  const auto table = testing::Compile(testing::Config(
+      {"1:1"},
+      "[{priority: 5, conditions: [{path_pattern: {values: [\"*\"]}}], action: {forward: "
+      "{target_groups: [{target_group: blue}]}}, transforms: [" +
+          transforms + "]}]"));
   return table->load_balancers.at("shop")->listeners[0].rules[0].rewrites;
 }
 

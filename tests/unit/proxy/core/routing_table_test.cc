@@ -181,9 +181,10 @@ TEST(RoutingTable, ListenersOfOnePortOnAddressesOfTheirOwn) {
 }
 
 TEST(RoutingTable, ConfigComesBack) {
-  v1::ProxyConfig config = Config({"a:1", "b:0"},
-                                  "[{priority: 1, conditions: [{path_pattern: [\"/x\"]}], "
-                                  "action: {redirect: {path: /y}}}]");
+  v1::ProxyConfig config =
+      Config({"a:1", "b:0"},
+             "[{priority: 1, conditions: [{path_pattern: {values: [\"/x\"]}}], "
+             "action: {redirect: {path: /y}}}]");
   testing::AddSplit(config, {{"", 5}});
   EXPECT_EQ(MessageToJson(ConfigOf(*Compile(config))), MessageToJson(config));
 }
@@ -279,7 +280,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"NoSuchGroup",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 81, default_action: "
                 "{forward: {target_groups: "
-                "[{name: no}]}}}]}]}",
+                "[{target_group: no}]}}}]}]}",
                 "loadBalancers/x", "there is no target group 'no'"},
         Refusal{"FixedStatus",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 81, default_action: "
@@ -289,20 +290,20 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"PriorityTwice",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 81, rules: [{priority: 1, "
                 "conditions: "
-                "[{path_pattern: [/a]}], action: {fixed_response: {status: 200}}}, {priority: 1}], "
+                "[{path_pattern: {values: [/a]}}], action: {fixed_response: {status: 200}}}, "
+                "{priority: 1}], "
                 "default_action: "
                 "{fixed_response: {status: 200}}}]}]}",
                 "loadBalancers/x", "rule 1: the priority is used twice"},
-        Refusal{"TwoKinds",
+        Refusal{"NoKind",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 81, rules: [{priority: 1, "
-                "conditions: "
-                "[{path_pattern: [/a], http_request_method: [GET]}]}]}]}]}",
-                "loadBalancers/x", "exactly one kind of condition must be set, not 2"},
+                "conditions: [{}]}]}]}]}",
+                "loadBalancers/x", "one of host_header, path_pattern"},
         Refusal{"Cidr",
                 "upserts: {load_balancers: [{name: x, listeners: [{port: 81, rules: [{priority: 1, "
                 "conditions: "
-                "[{source_ip: [10.0.0.0/33]}]}]}]}]}",
-                "loadBalancers/x", "source_ip: '10.0.0.0/33'"}),
+                "[{source_ip: {values: [10.0.0.0/33]}}]}]}]}]}",
+                "loadBalancers/x", "source_ip.values: '10.0.0.0/33'"}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace

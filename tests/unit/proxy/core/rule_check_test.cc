@@ -13,7 +13,7 @@ struct RuleRefusal {
 };
 
 constexpr char kAction[] = "action: {fixed_response: {status: 200}}";
-constexpr char kCondition[] = "conditions: [{path_pattern: [/a]}]";
+constexpr char kCondition[] = "conditions: [{path_pattern: {values: [/a]}}]";
 
 CompileResult TryRule(const std::string& rule, const std::string& listener) {
   v1::ConfigUpdate update;
@@ -44,39 +44,52 @@ INSTANTIATE_TEST_SUITE_P(
     Rules, RuleRefusalTest,
     ::testing::Values(
         RuleRefusal{"NoCondition", "conditions: []", "conditions: 0 is not within 1-5"},
-        RuleRefusal{"TooManyValues", "conditions: [{path_pattern: [/1, /2, /3, /4, /5, /6]}]",
-                    "path_pattern: 6 is not within 1-5"},
-        RuleRefusal{"BadEscape", "conditions: [{path_pattern: [\"/100%\"]}]",
-                    "path_pattern: '/100%': an escape is '%' and two hex digits, not 00"},
-        RuleRefusal{"HeaderOfOurs",
-                    "conditions: [{http_header: {name: x-amzn-mtls-clientcert-subject, values: "
-                    "[\"CN=admin\"]}}]",
-                    "is made by the proxy, for the target"},
-        RuleRefusal{"BadPathRegex", "conditions: [{path_regex: [\"/(a\"]}]",
-                    "path_regex: '/(a': missing ): /(a"},
-        RuleRefusal{"BadHostRegex", "conditions: [{host_header_regex: [\"a**\"]}]",
-                    "host_header_regex: 'a**': bad repetition operator: **"},
-        RuleRefusal{"LookAhead", "conditions: [{path_regex: [\"/(?=a)\"]}]",
-                    "path_regex: '/(?=a)': invalid perl operator: (?="},
-        RuleRefusal{"LargeRegex", "conditions: [{path_regex: [\"((a{1,100}){1,100}){1,100}\"]}]",
-                    "path_regex: '((a{1,100}){1,100}){1,100}': "},
-        RuleRefusal{"EmptyRegex", "conditions: [{path_regex: [\"\"]}]",
-                    "path_regex: an empty pattern"},
-        RuleRefusal{"HeaderWithoutValues", "conditions: [{http_header: {name: x}}]",
+        RuleRefusal{"TooManyValues",
+                    "conditions: [{path_pattern: {values: [/1, /2, /3, /4, /5, /6]}}]",
+                    "path_pattern.values: 6 is not within 1-5"},
+        RuleRefusal{"BadEscape", "conditions: [{path_pattern: {values: [\"/100%\"]}}]",
+                    "path_pattern.values: '/100%': an escape is '%' and two hex digits, not 00"},
+        RuleRefusal{
+            "HeaderOfOurs",
+            "conditions: [{http_header: {http_header_name: x-amzn-mtls-clientcert-subject, values: "
+            "[\"CN=admin\"]}}]",
+            "is made by the proxy, for the target"},
+        RuleRefusal{"BadPathRegex", "conditions: [{path_pattern: {regex_values: [\"/(a\"]}}]",
+                    "path_pattern.regex_values: '/(a': missing ): /(a"},
+        RuleRefusal{"BadHostRegex", "conditions: [{host_header: {regex_values: [\"a**\"]}}]",
+                    "host_header.regex_values: 'a**': bad repetition operator: **"},
+        RuleRefusal{"LookAhead", "conditions: [{path_pattern: {regex_values: [\"/(?=a)\"]}}]",
+                    "path_pattern.regex_values: '/(?=a)': invalid perl operator: (?="},
+        RuleRefusal{
+            "LargeRegex",
+            "conditions: [{path_pattern: {regex_values: [\"((a{1,100}){1,100}){1,100}\"]}}]",
+            "path_pattern.regex_values: '((a{1,100}){1,100}){1,100}': "},
+        RuleRefusal{"EmptyRegex", "conditions: [{path_pattern: {regex_values: [\"\"]}}]",
+                    "path_pattern.regex_values: an empty pattern"},
+        RuleRefusal{"HeaderWithoutValues", "conditions: [{http_header: {http_header_name: x}}]",
                     "http_header: either values or regex_values must be set"},
-        RuleRefusal{"HeaderWithBoth",
-                    "conditions: [{http_header: {name: x, values: [a], regex_values: [b]}}]",
-                    "http_header: either values or regex_values must be set"},
-        RuleRefusal{"HeaderName", "conditions: [{http_header: {name: \"x y\", values: [a]}}]",
-                    "http_header.name: 'x y' is not a header name"},
-        RuleRefusal{"Method", "conditions: [{http_request_method: [\"G*\"]}]",
-                    "http_request_method: 'G*' is not a method"},
-        RuleRefusal{"Query", "conditions: [{query_string: [{}]}]",
-                    "query_string: key or value must be set"},
-        RuleRefusal{"TwoKinds", "conditions: [{path_pattern: [/a], path_regex: [/a]}]",
-                    "exactly one kind of condition must be set, not 2"},
+        RuleRefusal{
+            "HeaderWithBoth",
+            "conditions: [{http_header: {http_header_name: x, values: [a], regex_values: [b]}}]",
+            "http_header: either values or regex_values must be set"},
+        RuleRefusal{"HeaderName",
+                    "conditions: [{http_header: {http_header_name: \"x y\", values: [a]}}]",
+                    "http_header.http_header_name: 'x y' is not a header name"},
+        RuleRefusal{"Method", "conditions: [{http_request_method: {values: [\"G*\"]}}]",
+                    "http_request_method.values: 'G*' is not a method"},
+        RuleRefusal{"Query", "conditions: [{query_string: {values: [{}]}}]",
+                    "query_string.values: key or value must be set"},
+        RuleRefusal{"NoKind", "conditions: [{}]", "one of host_header, path_pattern, http_header"},
+        RuleRefusal{"NoValues", "conditions: [{path_pattern: {}}]",
+                    "path_pattern: either values or regex_values must be set"},
+        RuleRefusal{"NoSources", "conditions: [{source_ip: {}}]",
+                    "source_ip.values: 0 is not within 1-5"},
+        RuleRefusal{"BothOfOneKind",
+                    "conditions: [{path_pattern: {values: [/a], regex_values: [/a]}}]",
+                    "path_pattern: either values or regex_values must be set"},
         RuleRefusal{"GroupTwice",
-                    "action: {forward: {target_groups: [{name: blue}, {name: targetGroups/blue}]}}",
+                    "action: {forward: {target_groups: [{target_group: blue}, {target_group: "
+                    "targetGroups/blue}]}}",
                     "'blue' is there twice"},
         RuleRefusal{"BodyOf204", "action: {fixed_response: {status: 204, body: x}}",
                     "fixed_response.body: a 204 has no body"},
@@ -107,22 +120,22 @@ INSTANTIATE_TEST_SUITE_P(
                     "transforms: [{url_rewrite: {regex: a, replace: b}}]",
                     "transforms: only a request that is forwarded can be rewritten"},
         RuleRefusal{"RewriteTwice",
-                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "action: {forward: {target_groups: [{target_group: blue}]}}, transforms: "
                     "[{url_rewrite: {regex: a, replace: b}}, {url_rewrite: {regex: c}}]",
                     "transforms: url_rewrite is there twice"},
         RuleRefusal{"EmptyTransform",
-                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: [{}]",
+                    "action: {forward: {target_groups: [{target_group: blue}]}}, transforms: [{}]",
                     "transforms: one of host_header_rewrite and url_rewrite must be set"},
         RuleRefusal{"RewriteRegex",
-                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "action: {forward: {target_groups: [{target_group: blue}]}}, transforms: "
                     "[{host_header_rewrite: {regex: \"(\", replace: b}}]",
                     "transforms.host_header_rewrite.regex: '(': missing )"},
         RuleRefusal{"RewriteGroup",
-                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "action: {forward: {target_groups: [{target_group: blue}]}}, transforms: "
                     "[{url_rewrite: {regex: \"(a)\", replace: $2}}]",
                     "transforms.url_rewrite.replace: '$2' names group 2, the regex has 1"},
         RuleRefusal{"RewriteDollar",
-                    "action: {forward: {target_groups: [{name: blue}]}}, transforms: "
+                    "action: {forward: {target_groups: [{target_group: blue}]}}, transforms: "
                     "[{url_rewrite: {regex: a, replace: $x}}]",
                     "transforms.url_rewrite.replace: '$x': '$' stands before"},
         RuleRefusal{"ToItself", "action: {redirect: {}}", "redirect: leads to itself"},

@@ -68,7 +68,8 @@ TEST(RuleIndex, FirstPriorityWins) {
     auto* rule = config.add_rules();
     rule->set_priority(i);
     rule->mutable_action()->mutable_fixed_response()->set_status(200);
-    rule->add_conditions()->add_path_pattern("/" + std::string(static_cast<size_t>(i), 'x') + "*");
+    rule->add_conditions()->mutable_path_pattern()->add_values(
+        "/" + std::string(static_cast<size_t>(i), 'x') + "*");
   }
   const auto table = TableOf(config);
   const ListenerSpec& listener = table->load_balancers.at("shop")->listeners[0];
@@ -89,7 +90,8 @@ TEST(RuleIndex, FindsAmongLargeRegexes) {
     auto* rule = config.add_rules();
     rule->set_priority(i);
     rule->mutable_action()->mutable_fixed_response()->set_status(200);
-    rule->add_conditions()->add_path_regex("/" + std::to_string(i) + "/([a-z]{0,30}){30}");
+    rule->add_conditions()->mutable_path_pattern()->add_regex_values("/" + std::to_string(i) +
+                                                                     "/([a-z]{0,30}){30}");
   }
   const auto table = TableOf(config);
   ASSERT_NE(table, nullptr);

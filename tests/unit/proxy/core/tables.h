@@ -21,7 +21,7 @@ inline v1::ProxyConfig Config(const std::vector<std::string>& targets,
   v1::ProxyConfig config;
   const std::string text =
       "load_balancers: [{name: shop, listeners: [{port: 8080, rules: " + rules +
-      ", default_action: {forward: {target_groups: [{name: blue}]}}}]}]\n"
+      ", default_action: {forward: {target_groups: [{target_group: blue}]}}}]}]\n"
       "target_groups: [{name: blue}]\n";
   const absl::Status status = ParseMessageYaml(text, "test", &config);
   EXPECT_TRUE(status.ok()) << status;

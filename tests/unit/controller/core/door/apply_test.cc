@@ -142,8 +142,9 @@ TEST_F(ApplyTest, OneMistakeAndNothingIsApplied) {
       {R"(resources { auto_scaling_group { name: "g" launch_template { name: "shop" version: 7 } } })",
        "resources[1].auto_scaling_group.launch_template.version",
        "has no version 7; the newest is 1"},
-      {R"(resources { load_balancer { name: "l" listeners { port: 81 default_action { forward { target_groups { name: "gone" } } } } } })",
-       "resources[1].load_balancer.listeners[0].default_action.forward.target_groups[0].name",
+      {R"(resources { load_balancer { name: "l" listeners { port: 81 default_action { forward { target_groups { target_group: "gone" } } } } } })",
+       "resources[1].load_balancer.listeners[0].default_action.forward.target_groups[0].target_"
+       "group",
        "there is no targetGroups/gone"},
   };
   for (const Case& c : cases) {

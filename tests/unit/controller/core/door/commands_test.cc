@@ -336,6 +336,39 @@ TEST_F(CommandsTest, RegisterAndDeregisterTargets) {
       StatusCode::kInvalidArgument, "targets[1]", "10.0.0.9:1 is not registered by hand");
 }
 
+TEST_F(CommandsTest, WeightAndZoneOfTargets) {
+  const auto register_one = [this](const std::string& more) {
+    return Do<v1::RegisterTargetsResponse>(
+               Parse<v1::RegisterTargetsRequest>(
+                   "target_group: 'blue' targets { address: '10.0.0.1' port: 80 " + more + "}"))
+        .targets(0);
+  };
+  v1::Target target = register_one("");
+  EXPECT_EQ(target.weight(), 1);
+  EXPECT_EQ(target.zone(), "");
+  target = register_one("weight: 5 zone: 'a'");
+  EXPECT_EQ(target.weight(), 5);
+  EXPECT_EQ(target.zone(), "a");
+  EXPECT_EQ(LastActivity(),
+            "Changed weight or zone of 1 target: targetGroups/blue/targets/10.0.0.1:80 | a person "
+            "asked for it");
+  // Left out: as it is, and nothing happens.
+  const size_t activities = state_.All<v1::Activity>().size();
+  EXPECT_EQ(register_one("").weight(), 5);
+  EXPECT_EQ(state_.All<v1::Activity>().size(), activities);
+  target = register_one("weight: 0 zone: ''");
+  EXPECT_TRUE(target.has_weight());
+  EXPECT_EQ(target.weight(), 0);
+  EXPECT_EQ(target.zone(), "");
+  ExpectError(Try(Parse<v1::RegisterTargetsRequest>(
+                  "target_group: 'blue' targets { address: '10.0.0.1' port: 80 weight: 1000 }")),
+              StatusCode::kInvalidArgument, "targets[0].weight", "1000 is not within 0-999");
+  ExpectError(Try(Parse<v1::RegisterTargetsRequest>(
+                  "target_group: 'blue' targets { address: '10.0.0.1' port: 80 zone: '" +
+                  std::string(64, 'z') + "' }")),
+              StatusCode::kInvalidArgument, "targets[0].zone", "64 bytes; at most 63");
+}
+
 TEST_F(CommandsTest, HostsAndProxies) {
   Put<v1::Host>("h1", R"(name: "hosts/h1" schedule: HOST_SCHEDULE_ACTIVE)");
   Put<v1::Proxy>("p1", R"(name: "proxies/p1")");

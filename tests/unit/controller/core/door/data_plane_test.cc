@@ -138,8 +138,8 @@ TEST_F(DataPlaneTest, ListenerRules) {
   Import("shop");
   Do<v1::TargetGroup>(Parse<v1::CreateTargetGroupRequest>(
       "target_group_id: 'bytes' target_group { protocol: PROTOCOL_TCP }"));
-  const std::string http = "default_action { forward { target_groups { name: 'blue' } } } ";
-  const std::string tcp = "default_action { forward { target_groups { name: 'bytes' } } } ";
+  const std::string http = "default_action { forward { target_groups { target_group: 'blue' } } } ";
+  const std::string tcp = "default_action { forward { target_groups { target_group: 'bytes' } } } ";
   struct ListenerCase {
     std::string content;
     const char* field;  // empty: it is fine
@@ -170,19 +170,22 @@ TEST_F(DataPlaneTest, ListenerRules) {
        "is not a CIDR block"},
       {http + "port: 1 tcp_idle_timeout { seconds: 60 }", "tcp_idle_timeout",
        "TCP and TLS listeners only"},
-      {http + "port: 1 protocol: PROTOCOL_TCP", "default_action.forward.target_groups[0].name",
+      {http + "port: 1 protocol: PROTOCOL_TCP",
+       "default_action.forward.target_groups[0].target_group",
        "targetGroups/blue speaks HTTP; a TCP listener needs TCP or TLS"},
-      {tcp + "port: 1", "default_action.forward.target_groups[0].name", "speaks TCP"},
+      {tcp + "port: 1", "default_action.forward.target_groups[0].target_group", "speaks TCP"},
       {tcp + "port: 1 protocol: PROTOCOL_TCP", "", ""},
       {tcp + "port: 1 protocol: PROTOCOL_TLS certificates: 'shop'", "", ""},
       {tcp + "port: 1 protocol: PROTOCOL_TCP tcp_idle_timeout { seconds: 59 }", "tcp_idle_timeout",
        "is not within 1m-1h40m"},
       {"port: 1 protocol: PROTOCOL_TCP default_action { fixed_response { status: 200 } }",
        "default_action", "TCP can only be forwarded"},
-      {tcp + "port: 1 protocol: PROTOCOL_TCP rules { priority: 1 conditions { path_pattern: '/a' } "
-             "action { forward { target_groups { name: 'bytes' } } } }",
-       "rules", "TCP listeners have none"},
-      {"port: 1 default_action { forward { target_groups { name: 'blue' } stickiness_duration { "
+      {tcp + "port: 1 protocol: PROTOCOL_TCP rules { priority: 1 conditions { path_pattern { "
+             "values: '/a' } } "
+             "action { forward { target_groups { target_group: 'bytes' } } } }",
+       "rules", "TCP listeners have no rules"},
+      {"port: 1 default_action { forward { target_groups { target_group: 'blue' } "
+       "stickiness_duration { "
        "seconds: 604801 } } }",
        "default_action.forward.stickiness_duration", "is not within 1s-168h"},
   };
@@ -200,31 +203,42 @@ TEST_F(DataPlaneTest, ListenerRules) {
 
 TEST_F(DataPlaneTest, RewritesAndRegexes) {
   PlayLab();
-  const std::string rest = " action { forward { target_groups { name: 'blue' } } } } ";
+  const std::string rest = " action { forward { target_groups { target_group: 'blue' } } } } ";
   const std::string base =
       "port: 1 default_action { fixed_response { status: 200 } } rules { priority: 1 ";
   std::string large;
   for (int i = 0; i < 20; ++i) large += "[\\\\xe0-\\\\xf6]{500}";
-  const std::string large_without_case = "conditions { host_header_regex: '" + large + "' }";
+  const std::string large_without_case =
+      "conditions { host_header { regex_values: '" + large + "' } }";
   const Case cases[] = {
-      {"conditions { path_regex: '' }", "conditions[0].path_regex[0]", "must not be empty"},
+      {"conditions { path_pattern { regex_values: '' } }",
+       "conditions[0].path_pattern.regex_values[0]", "must not be empty"},
       // Without case its program is larger than a proxy allows, with case it is not.
-      {large_without_case.c_str(), "conditions[0].host_header_regex[0]", "pattern too large"},
-      {"conditions { path_pattern: '/%zz' }", "conditions[0].path_pattern[0]", "two hex digits"},
-      {"conditions { path_pattern: '/%0' }", "conditions[0].path_pattern[0]", "two hex digits"},
-      {"conditions { path_pattern: '/%00' }", "conditions[0].path_pattern[0]", "other than 00"},
-      {"conditions { http_header { name: 'x-amzn-mtls-leaf' values: 'a' } }",
-       "conditions[0].http_header.name", "is made by proxies"},
-      {"conditions { path_regex: '(' }", "conditions[0].path_regex[0]", "missing )"},
-      {"conditions { http_header { name: 'X' values: 'a' regex_values: 'b' } }",
+      {large_without_case.c_str(), "conditions[0].host_header.regex_values[0]",
+       "pattern too large"},
+      {"conditions { path_pattern { values: '/%zz' } }", "conditions[0].path_pattern.values[0]",
+       "two hex digits"},
+      {"conditions { path_pattern { values: '/%0' } }", "conditions[0].path_pattern.values[0]",
+       "two hex digits"},
+      {"conditions { path_pattern { values: '/%00' } }", "conditions[0].path_pattern.values[0]",
+       "other than 00"},
+      {"conditions { http_header { http_header_name: 'x-amzn-mtls-leaf' values: 'a' } }",
+       "conditions[0].http_header.http_header_name", "is made by proxies"},
+      {"conditions { path_pattern { regex_values: '(' } }",
+       "conditions[0].path_pattern.regex_values[0]", "missing )"},
+      {"conditions { http_header { http_header_name: 'X' values: 'a' regex_values: 'b' } }",
        "conditions[0].http_header.regex_values", "cannot be set with values"},
-      {"conditions { path_regex: '/a.*' } transforms { }", "transforms[0]", "must be one of"},
-      {"conditions { path_regex: '/a.*' } transforms { url_rewrite { replace: '/' } }",
+      {"conditions { path_pattern { regex_values: '/a.*' } } transforms { }", "transforms[0]",
+       "must be one of"},
+      {"conditions { path_pattern { regex_values: '/a.*' } } transforms { url_rewrite { replace: "
+       "'/' } }",
        "transforms[0].url_rewrite.regex", "must not be empty"},
-      {"conditions { path_regex: '/a.*' } transforms { url_rewrite { regex: '^/a' replace: '$2' } "
+      {"conditions { path_pattern { regex_values: '/a.*' } } transforms { url_rewrite { regex: "
+       "'^/a' replace: '$2' } "
        "}",
        "transforms[0].url_rewrite.replace", "$2"},
-      {"conditions { path_regex: '/a.*' } transforms { url_rewrite { regex: 'a' } } transforms { "
+      {"conditions { path_pattern { regex_values: '/a.*' } } transforms { url_rewrite { regex: 'a' "
+       "} } transforms { "
        "url_rewrite { regex: 'b' } }",
        "transforms[1]", "one of this kind already"},
   };
@@ -233,17 +247,15 @@ TEST_F(DataPlaneTest, RewritesAndRegexes) {
     ExpectError(TryListener(base + c.content + rest), StatusCode::kInvalidArgument,
                 std::string("load_balancer.listeners[0].rules[0].") + c.field, c.fragment);
   }
-  EXPECT_TRUE(
-      TryListener(
-          base +
-          "conditions { host_header_regex: 'a|b' } conditions { path_pattern: '/%41%20%7E' } "
-          "conditions { path_regex: '" +
-          large +
-          "' } "
-          "transforms { url_rewrite { "
-          "regex: '^/a(.*)' replace: '/b$1' } }" +
-          rest)
-          .ok());
+  EXPECT_TRUE(TryListener(base +
+                          "conditions { host_header { regex_values: 'a|b' } } conditions { "
+                          "path_pattern { values: '/%41%20%7E' } } "
+                          "conditions { path_pattern { regex_values: '" +
+                          large +
+                          "' } } transforms { url_rewrite { "
+                          "regex: '^/a(.*)' replace: '/b$1' } }" +
+                          rest)
+                  .ok());
 }
 
 // A pattern for paths that no path can match, as paths are made canonical.
@@ -253,10 +265,10 @@ TEST_F(DataPlaneTest, PathsAndTheirPatterns) {
     return Try(Parse<v1::CreateLoadBalancerRequest>(
         "load_balancer { name: 'other' path_normalization { " + paths +
         " } listeners { port: 1 default_action { fixed_response { status: 200 } } rules { "
-        "priority: 1 conditions { path_pattern: '" +
-        pattern + "' } action { fixed_response { status: 403 } } } } }"));
+        "priority: 1 conditions { path_pattern { values: '" +
+        pattern + "' } } action { fixed_response { status: 403 } } } } }"));
   };
-  const std::string at = "load_balancer.listeners[0].rules[0].conditions[0].path_pattern[0]";
+  const std::string at = "load_balancer.listeners[0].rules[0].conditions[0].path_pattern.values[0]";
   const auto refused = [&](const std::string& paths, const std::string& pattern,
                            const std::string& why) {
     SCOPED_TRACE(paths + pattern);
@@ -310,7 +322,8 @@ TEST_F(DataPlaneTest, ACertificateInUseStaysAndReachesTheProxies) {
   Import("other");
   const std::string listener =
       "load_balancer_id: 'tls' load_balancer { listeners { port: 1 protocol: PROTOCOL_HTTPS "
-      "certificates: 'shop' default_action { forward { target_groups { name: 'blue' } } } } }";
+      "certificates: 'shop' default_action { forward { target_groups { target_group: 'blue' } } } "
+      "} }";
   ASSERT_TRUE((Run<v1::LoadBalancer, v1::CreateLoadBalancerRequest>(listener)).ok());
   const auto in_use =
       Run<Empty, v1::DeleteCertificateRequest>("name: 'certificates/shop'").status();

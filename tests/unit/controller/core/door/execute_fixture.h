@@ -95,8 +95,8 @@ class ExecuteTest : public ::testing::Test {
 
   static constexpr char kLab[] = R"(
     resources { load_balancer { name: "shop" listeners { port: 8080 protocol: PROTOCOL_HTTP
-      rules { priority: 10 conditions { path_pattern: "/admin/*" } action { fixed_response { status: 403 } } }
-      default_action { forward { target_groups { name: "blue" weight: 1 } } } } } }
+      rules { priority: 10 conditions { path_pattern { values: "/admin/*" } } action { fixed_response { status: 403 } } }
+      default_action { forward { target_groups { target_group: "blue" weight: 1 } } } } } }
     resources { auto_scaling_group { name: "blue" launch_template { name: "shop" version: 1 } min: 1 max: 2
       target_groups: "blue" policies { name: "rps" target_tracking { metric: SCALING_METRIC_REQUEST_COUNT_PER_TARGET target: 100 } } } }
     resources { target_group { name: "blue" protocol: PROTOCOL_HTTP health_check { path: "/health" interval { seconds: 1 } } } }

@@ -13,7 +13,7 @@ namespace {
 
 const std::vector<FilterField>& Fields() {
   static const auto* const kFields =
-      new std::vector<FilterField>{{"state"}, {"instance", true}, {"port"}, {"address"}};
+      new std::vector<FilterField>{{"state"}, {"instance"}, {"port"}, {"address"}};
   return *kFields;
 }
 
@@ -50,6 +50,11 @@ TEST(FilterTest, FieldsAreCompared) {
   EXPECT_FALSE(Takes("instance = i-11"));
   EXPECT_FALSE(Takes("instance = hosts/i-1"));
   EXPECT_TRUE(Takes("instance:*"));
+  // A row holds ids, an answer full names.
+  v1::Target row;
+  row.set_instance("i-1");
+  for (const char* text : {"instance = i-1", "instance = instances/i-1", "instance != i-2"})
+    EXPECT_TRUE(Filter::For<v1::Target>(Fields(), text)->Matches(row)) << text;
 }
 
 TEST(FilterTest, OrBindsCloserThanAnd) {
@@ -105,7 +110,7 @@ TEST(FilterTest, FieldsOfMessages) {
 }
 
 TEST(FilterTest, AnErrorNamesWhatIsWrongAndWhatThereIs) {
-  const std::vector<FilterField> fields = {{"state"}, {"port"}, {"instance", true}};
+  const std::vector<FilterField> fields = {{"state"}, {"port"}, {"instance"}};
   const std::pair<std::string, std::string> cases[] = {
       {"stat = HEALTHY",
        "\"stat\" is no field that this list can be filtered by; there are state, port, instance"},

@@ -38,20 +38,20 @@ constexpr char kWorld[] = R"(
   resources { target_group { name: "bytes" protocol: PROTOCOL_TCP proxy_protocol: PROXY_PROTOCOL_VERSION_2 } }
   resources { certificate { name: "shop" } }
   resources { load_balancer { name: "plain" listeners { port: 80 protocol: PROTOCOL_HTTP address: "10.0.0.1"
-    rules { priority: 1 conditions { host_header: "*.example.com" } action { redirect { protocol: "HTTPS" port: "443" } } }
-    rules { priority: 2 conditions { path_pattern: "/a/*" } action { redirect { host: "www.#{host}" path: "/b/#{path}" query: "q=#{query}" } } }
-    rules { priority: 3 conditions { http_header { name: "X-A" values: "*x*" } } action { fixed_response { status: 200 content_type: "text/html" body: "x" } } }
-    rules { priority: 4 conditions { http_request_method: "GET" } conditions { query_string { key: "a" value: "b*" } } action { fixed_response { status: 404 } } }
-    rules { priority: 5 conditions { source_ip: "10.0.0.0/8" } action { forward { target_groups { name: "web" weight: 1 } target_groups { name: "secure" } stickiness_duration { seconds: 60 } } } }
-    rules { priority: 6 conditions { host_header_regex: "a|b" } conditions { http_header { name: "X-B" regex_values: "^x" } } action { forward { target_groups { name: "web" } } }
+    rules { priority: 1 conditions { host_header { values: "*.example.com" } } action { redirect { protocol: "HTTPS" port: "443" } } }
+    rules { priority: 2 conditions { path_pattern { values: "/a/*" } } action { redirect { host: "www.#{host}" path: "/b/#{path}" query: "q=#{query}" } } }
+    rules { priority: 3 conditions { http_header { http_header_name: "X-A" values: "*x*" } } action { fixed_response { status: 200 content_type: "text/html" body: "x" } } }
+    rules { priority: 4 conditions { http_request_method { values: "GET" } } conditions { query_string { values { key: "a" value: "b*" } } } action { fixed_response { status: 404 } } }
+    rules { priority: 5 conditions { source_ip { values: "10.0.0.0/8" } } action { forward { target_groups { target_group: "web" weight: 1 } target_groups { target_group: "secure" } stickiness_duration { seconds: 60 } } } }
+    rules { priority: 6 conditions { host_header { regex_values: "a|b" } } conditions { http_header { http_header_name: "X-B" regex_values: "^x" } } action { forward { target_groups { target_group: "web" } } }
       transforms { host_header_rewrite { regex: "^(.*)$" replace: "$1.b" } } transforms { url_rewrite { regex: "^/a" replace: "/$$" } } }
-    rules { priority: 7 conditions { path_regex: "/x.*" } action { fixed_response { status: 204 } } }
-    default_action { forward { target_groups { name: "web" } } } proxy_protocol_sources: "10.0.0.0/8" } } }
+    rules { priority: 7 conditions { path_pattern { regex_values: "/x.*" } } action { fixed_response { status: 204 } } }
+    default_action { forward { target_groups { target_group: "web" } } } proxy_protocol_sources: "10.0.0.0/8" } } }
   resources { load_balancer { name: "tls" idle_timeout { seconds: 30 } proxy_selector { key: "tier" value: "edge" }
     listeners { port: 443 protocol: PROTOCOL_HTTPS certificates: "shop" mutual_authentication { mode: MODE_VERIFY }
       default_action { redirect { host: "b.example" } } }
-    listeners { port: 8443 protocol: PROTOCOL_TLS certificates: "shop" default_action { forward { target_groups { name: "bytes" } } } }
-    listeners { port: 9000 protocol: PROTOCOL_TCP default_action { forward { target_groups { name: "bytes" } } } } } }
+    listeners { port: 8443 protocol: PROTOCOL_TLS certificates: "shop" default_action { forward { target_groups { target_group: "bytes" } } } }
+    listeners { port: 9000 protocol: PROTOCOL_TCP default_action { forward { target_groups { target_group: "bytes" } } } } } }
   resources { load_balancer { name: "other" listeners { port: 80 address: "10.0.0.2" default_action { fixed_response { status: 404 } } } } }
 )";
 
@@ -111,27 +111,24 @@ const std::vector<std::string>& TextsFor(const std::string& field) {
                                                     std::string(513, 'a'),
                                                     "((a{100}){10}){10}"};
   static const std::map<std::string, std::vector<std::string>> kByField = {
-      {"host_header",
+      {"HostHeaderCondition.values",
        {"*.example.com", "EXAMPLE.com", "a_b", "[::1]", "a.com:80", "*:80", "?", "a..b", "a.", ".a",
         "-", "a/b", "a%41", "*", "**", "a b"}},
-      {"path_pattern",
+      {"PathPatternCondition.values",
        {"/",     "/a/*",    "*",       "?x",   "/a b",  "/a%2fb", "/a%2Fb", "/%41",  "/%zz",
         "/%",    "/a/../b", "/..",     "/./a", "/a//b", "/a?b",   "/a#b",   "*.php", "/%2e%2e/a",
         "/a\\b", "/a/..",   "/*/../b", "a",    "/%3F*", "/;a=b",  "/\""}},
-      {"http_request_method",
+      {"HttpRequestMethodCondition.values",
        {"GET", "get", "G*", "PURGE", "M-SEARCH", "A_B", "GET1", "GE T", "A.B", std::string(32, 'A'),
         std::string(33, 'A'), std::string(41, 'A')}},
-      {"name",
-       {"web", "secure", "bytes", "targetGroups/web", "X-A", "x y", "Host", "a:b",
-        std::string(40, 'a')}},
-      {"values", {"*x*", "\\*", "a\tb"}},
+      {"target_group", {"web", "secure", "bytes", "targetGroups/web"}},
+      {"http_header_name", {"X-A", "x y", "Host", "a:b", std::string(40, 'a')}},
+      {"HttpHeaderCondition.values", {"*x*", "\\*", "a\tb"}},
       {"key", {"a", "\\*", "\\", "%41", "a=b"}},
       {"value", {"a", "\\*", "\\", "%41", "edge"}},
-      {"source_ip", kCidrs},
+      {"SourceIpCondition.values", kCidrs},
       {"proxy_protocol_sources", kCidrs},
       {"address", kAddresses},
-      {"host_header_regex", kRegexes},
-      {"path_regex", kRegexes},
       {"regex_values", kRegexes},
       {"regex", kRegexes},
       {"replace",
@@ -166,6 +163,11 @@ const std::vector<std::string>& TextsFor(const std::string& field) {
   };
   const auto it = kByField.find(field);
   return it == kByField.end() ? kAny : it->second;
+}
+
+// A field's key there: several kinds of conditions have values.
+std::string KeyOf(const FieldDescriptor& field) {
+  return field.name() == "values" ? field.containing_type()->name() + ".values" : field.name();
 }
 
 class Mutator {
@@ -226,7 +228,7 @@ class Mutator {
     const auto* reflection = message.GetReflection();
     switch (field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_STRING: {
-        const std::string& text = OneOf(TextsFor(Below(10) == 0 ? "" : field->name()));
+        const std::string& text = OneOf(TextsFor(Below(10) == 0 ? "" : KeyOf(*field)));
         if (!field->is_repeated()) return reflection->SetString(&message, field, text);
         const int size = reflection->FieldSize(message, field);
         if (size > 0 && Below(2) == 0)
@@ -323,12 +325,12 @@ std::string Escaped(const std::string& text) {
 }
 
 TEST_F(ProxyAcceptsTest, OddRules) {
-  const std::string any = "conditions { path_pattern: '/odd' } ";
+  const std::string any = "conditions { path_pattern { values: '/odd' } } ";
   const std::string ok = " action { fixed_response { status: 200 } }";
   const std::pair<std::string, bool> cases[] = {
-      {"conditions { http_request_method: 'get' }" + ok, false},
-      {"conditions { http_request_method: 'A.B' }" + ok, false},
-      {"conditions { http_request_method: 'M-SEARCH' }" + ok, true},
+      {"conditions { http_request_method { values: 'get' } }" + ok, false},
+      {"conditions { http_request_method { values: 'A.B' } }" + ok, false},
+      {"conditions { http_request_method { values: 'M-SEARCH' } }" + ok, true},
       {any + "action { fixed_response { status: 200 content_type: 'html' } }", false},
       {any + "action { fixed_response { status: 204 body: 'x' } }", false},
       {any + "action { fixed_response { status: 204 } }", true},
@@ -342,8 +344,10 @@ TEST_F(ProxyAcceptsTest, OddRules) {
       {any + "action { redirect { protocol: 'HTTP' } }", false},
       {any + "action { redirect { port: '80' } }", false},
       {any + "action { redirect { path: '/#{protocol}/#{path}' query: 'h=#{host}' } }", true},
-      {"conditions { host_header_regex: '" + Escaped(LargeRegex(20)) + "' }" + ok, false},
-      {"conditions { path_regex: '" + Escaped(LargeRegex(20)) + "' }" + ok, true},
+      {"conditions { host_header { regex_values: '" + Escaped(LargeRegex(20)) + "' } }" + ok,
+       false},
+      {"conditions { path_pattern { regex_values: '" + Escaped(LargeRegex(20)) + "' } }" + ok,
+       true},
   };
   for (const auto& [rule, is_taken] : cases) {
     SCOPED_TRACE(rule);

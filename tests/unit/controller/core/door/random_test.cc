@@ -220,6 +220,30 @@ TEST_F(RandomTest, NoRequestDoesHarm) {
     Write<v1::UpdateTargetGroupRequest>(generator, accepted);
     Write<v1::CreateLoadBalancerRequest>(generator, accepted);
     Write<v1::UpdateLoadBalancerRequest>(generator, accepted);
+    WriteLike(Parse<v1::CreateListenerRequest>(
+                  "parent: 'shop' listener_id: 'more' listener { port: 81 default_action { "
+                  "fixed_response { status: 200 } } }"),
+              generator, accepted);
+    WriteLike(Parse<v1::CreateRuleRequest>(
+                  "parent: 'loadBalancers/shop/listeners/8080' rule { priority: 5 conditions { "
+                  "path_pattern { values: '/a' } } action { fixed_response { status: 200 } } }"),
+              generator, accepted);
+    WriteLike(Parse<v1::UpdateListenerRequest>(
+                  "listener { name: 'loadBalancers/shop/listeners/8080' port: 82 default_action { "
+                  "fixed_response { status: 200 } } }"),
+              generator, accepted);
+    WriteLike(Parse<v1::UpdateRuleRequest>(
+                  "rule { name: 'loadBalancers/shop/listeners/8080/rules/10' priority: 5 } "
+                  "update_mask { paths: 'priority' }"),
+              generator, accepted);
+    WriteLike(Parse<v1::SetRulePrioritiesRequest>(
+                  "listener: 'loadBalancers/shop/listeners/8080' priorities { rule: '10' priority: "
+                  "6 } priorities { rule: '5' priority: 10 }"),
+              generator, accepted);
+    WriteLike(Parse<v1::DeleteRuleRequest>("name: 'loadBalancers/shop/listeners/8080/rules/5'"),
+              generator, accepted);
+    WriteLike(Parse<v1::DeleteListenerRequest>("name: 'loadBalancers/shop/listeners/more'"),
+              generator, accepted);
     Write<v1::UpdateAutoScalingGroupRequest>(generator, accepted);
     Write<v1::CreateLaunchTemplateVersionRequest>(generator, accepted);
     Write<v1::RegisterTargetsRequest>(generator, accepted);
@@ -236,6 +260,8 @@ TEST_F(RandomTest, NoRequestDoesHarm) {
     Write<v1::DeleteLaunchTemplateRequest>(generator, accepted);
     Write<v1::DeleteImageRequest>(generator, accepted);
     ReadOne<v1::ListTargetsRequest>(generator);
+    ReadOne<v1::ListListenersRequest>(generator);
+    ReadOne<v1::ListRulesRequest>(generator);
     ReadOne<v1::ListInstancesRequest>(generator);
     ReadOne<v1::ListDeploymentsRequest>(generator);
     ReadOne<v1::GetAutoScalingGroupRequest>(generator);

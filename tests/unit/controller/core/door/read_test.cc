@@ -97,6 +97,7 @@ TEST_F(ReadTest, HealthOfATarget) {
   const auto target = [this] {
     v1::ListTargetsRequest request;
     request.set_parent("targetGroups/blue");
+    request.set_view(v1::TARGET_VIEW_FULL);
     const auto list = Read(Here(), request);
     EXPECT_TRUE(list.ok()) << list.status();
     return list->targets(0);
@@ -130,6 +131,94 @@ TEST_F(ReadTest, HealthOfATarget) {
       R"(target_group: "blue" targets { address: "10.0.0.1" port: 80 })"));
   EXPECT_EQ(target().state(), v1::TARGET_STATE_DRAINING);
   EXPECT_EQ(target().reason(), "Target.DeregistrationInProgress");
+}
+
+TEST_F(ReadTest, HealthAtEachProxyIsInTheFullView) {
+  PlayLab();
+  Put<v1::Proxy>("p1", "name: 'proxies/p1'");
+  seen_.start = now_ - absl::Hours(1);
+  seen_.proxies["p1"].connected = true;
+  seen_.proxies["p1"].last_seen = now_;
+  Do<v1::RegisterTargetsResponse>(Parse<v1::RegisterTargetsRequest>(
+      "target_group: 'blue' targets { address: '10.0.0.1' port: 80 weight: 3 zone: 'a' }"));
+  for (const auto& [view, proxies] : {std::pair<std::string, int>{"", 0},
+                                      {"view: TARGET_VIEW_BASIC", 0},
+                                      {"view: TARGET_VIEW_FULL", 1}}) {
+    const auto list =
+        Read(Here(), Parse<v1::ListTargetsRequest>("parent: 'targetGroups/blue' " + view));
+    ASSERT_TRUE(list.ok()) << list.status();
+    EXPECT_EQ(list->targets(0).proxies_size(), proxies) << view;
+    EXPECT_EQ(list->targets(0).state(), v1::TARGET_STATE_INITIAL) << view;
+    EXPECT_EQ(list->targets(0).weight(), 3);
+    EXPECT_EQ(list->targets(0).zone(), "a");
+    const auto watched =
+        TargetsIn(Here(), Parse<v1::WatchTargetsRequest>("parent: 'targetGroups/blue' " + view));
+    ASSERT_TRUE(watched.ok()) << watched.status();
+    EXPECT_EQ(watched->begin()->second.proxies_size(), proxies) << view;
+  }
+  v1::ListTargetsRequest request;
+  request.set_parent("targetGroups/blue");
+  request.set_view(static_cast<v1::TargetView>(7));
+  ExpectError(Read(Here(), request).status(), StatusCode::kInvalidArgument, "view",
+              "7 is not a view");
+}
+
+TEST_F(ReadTest, ListsAreFiltered) {
+  PlayLab();
+  for (const char* id : {"a", "b", "c"}) {
+    Do<v1::TargetGroup>(Parse<v1::CreateTargetGroupRequest>(
+        std::string("target_group_id: '") + id + "' target_group { labels { key: 'env' value: '" +
+        (id == std::string("b") ? "test" : "prod") + "' } }"));
+  }
+  v1::ListTargetGroupsRequest request;
+  request.set_filter("labels.env = prod");
+  request.set_page_size(1);
+  auto page = Read(Here(), request);
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->target_groups_size(), 1);
+  EXPECT_EQ(page->target_groups(0).name(), "targetGroups/a");
+  request.set_page_token(page->next_page_token());
+  page = Read(Here(), request);
+  ASSERT_EQ(page->target_groups_size(), 1);
+  EXPECT_EQ(page->target_groups(0).name(), "targetGroups/c");
+  EXPECT_EQ(page->next_page_token(), "");
+  // A token is of its filter.
+  request.set_filter("labels.env = test");
+  ExpectError(Read(Here(), request).status(), StatusCode::kInvalidArgument, "page_token",
+              "with the same filter");
+  Do<v1::RegisterTargetsResponse>(Parse<v1::RegisterTargetsRequest>(
+      "target_group: 'blue' targets { address: '10.0.0.1' port: 80 } targets { address: "
+      "'10.0.0.2' port: 80 zone: 'a' }"));
+  Do<v1::DeregisterTargetsResponse>(Parse<v1::DeregisterTargetsRequest>(
+      "target_group: 'blue' targets { address: '10.0.0.1' port: 80 }"));
+  const auto targets = [this](const std::string& filter) {
+    v1::ListTargetsRequest list;
+    list.set_filter(filter);
+    std::string out;
+    const auto answer = Read(Here(), list);
+    if (!answer.ok()) return std::string(answer.status().message());
+    for (const auto& target : answer->targets()) out += target.address() + " ";
+    v1::WatchTargetsRequest watch;
+    watch.set_filter(filter);
+    EXPECT_EQ(TargetsIn(Here(), watch)->size(), static_cast<size_t>(answer->targets_size()));
+    return out;
+  };
+  EXPECT_EQ(targets("state = DRAINING"), "10.0.0.1 ");
+  EXPECT_EQ(targets("state != DRAINING"), "10.0.0.2 ");
+  EXPECT_EQ(targets("zone = a AND weight = 1"), "10.0.0.2 ");
+  EXPECT_EQ(targets("state = GONE"),
+            "filter: \"state = GONE\": there is no \"GONE\"; there are INITIAL, HEALTHY, "
+            "UNHEALTHY, UNUSED, DRAINING, UNAVAILABLE");
+  Do<v1::LoadBalancer>(Parse<v1::UpdateLoadBalancerRequest>(
+      "load_balancer { name: 'shop' deletion_protection: true labels { key: 'env' value: 'prod' } }"
+      " update_mask { paths: 'deletion_protection' paths: 'labels' }"));
+  for (const auto& [filter, count] :
+       {std::pair<std::string, int>{"labels.env = prod AND deletion_protection = true", 1},
+        {"labels.env = test", 0}}) {
+    v1::ListLoadBalancersRequest list;
+    list.set_filter(filter);
+    EXPECT_EQ(Read(Here(), list)->load_balancers_size(), count) << filter;
+  }
 }
 
 TEST_F(ReadTest, DeploymentsAndActivitiesNewestFirst) {

@@ -224,12 +224,15 @@ TEST_F(RulesTest, Listener) {
       {"port: 1 address: '1.2.3'", "address", "\"1.2.3\" is not an IPv4 or IPv6 address"},
       {"port: 1 address: '1.2.3.04'", "address", "is not an IPv4"},
       {"port: 1 address: '1::2::3'", "address", "is not an IPv4"},
-      {"port: 1 rules { priority: 0 conditions { path_pattern: '/a' } action { fixed_response { "
+      {"port: 1 rules { priority: 0 conditions { path_pattern { values: '/a' } } action { "
+       "fixed_response { "
        "status: 200 } } }",
        "rules[0].priority", "0 is not within 1-50000"},
-      {"port: 1 rules { priority: 1 conditions { path_pattern: '/a' } action { fixed_response { "
+      {"port: 1 rules { priority: 1 conditions { path_pattern { values: '/a' } } action { "
+       "fixed_response { "
        "status: 200 } } }"
-       "rules { priority: 1 conditions { path_pattern: '/b' } action { fixed_response { status: "
+       "rules { priority: 1 conditions { path_pattern { values: '/b' } } action { fixed_response { "
+       "status: "
        "200 } } }",
        "rules[1].priority", "1 is the priority of rules[0] already"},
       {"port: 1 rules { priority: 1 action { fixed_response { status: 200 } } }",
@@ -284,21 +287,24 @@ TEST_F(RulesTest, APortIsTakenOnlyWhereProxiesAndAddressesOverlap) {
 TEST_F(RulesTest, Condition) {
   PlayLab();
   const Case cases[] = {
-      {"", "", "exactly one kind of condition must be set, not 0"},
-      {"path_pattern: '/a' source_ip: '10.0.0.0/8'", "", "not 2"},
-      {"path_pattern: 'admin/*'", ".path_pattern[0]", "never matches"},
-      {"path_pattern: ''", ".path_pattern[0]", "must not be empty"},
-      {"host_header: 'a b'", ".host_header[0]", "no host name has"},
-      {"host_header: ['a','b','c','d','e','f']", ".host_header", "6 entries; at most 5"},
-      {"http_header { name: 'X Y' values: 'a' }", ".http_header.name", "not a header's name"},
-      {"http_header { name: 'X' }", ".http_header.values", "at least 1"},
-      {"http_request_method: 'GE T'", ".http_request_method[0]", "not a method"},
-      {"http_request_method: 'get'", ".http_request_method[0]", "\"get\" is not a method"},
-      {"http_request_method: 'GET1'", ".http_request_method[0]", "A-Z, - and _"},
-      {"query_string { key: 'a' }", ".query_string[0].value", "must not be empty"},
-      {"source_ip: '10.0.0.0/33'", ".source_ip[0]", "is not a CIDR block"},
-      {"source_ip: '10.0.0/8'", ".source_ip[0]", "is not a CIDR block"},
-      {"source_ip: '::1/129'", ".source_ip[0]", "is not a CIDR block"},
+      {"", "", "must be one of host_header, path_pattern"},
+      {"path_pattern { values: 'admin/*' }", ".path_pattern.values[0]", "never matches"},
+      {"path_pattern { values: '' }", ".path_pattern.values[0]", "must not be empty"},
+      {"host_header { values: 'a b' }", ".host_header.values[0]", "no host name has"},
+      {"host_header { values: ['a','b','c','d','e','f'] }", ".host_header.values",
+       "6 entries; at most 5"},
+      {"http_header { http_header_name: 'X Y' values: 'a' }", ".http_header.http_header_name",
+       "not a header's name"},
+      {"http_header { http_header_name: 'X' }", ".http_header.values", "at least 1"},
+      {"http_request_method { values: 'GE T' }", ".http_request_method.values[0]", "not a method"},
+      {"http_request_method { values: 'get' }", ".http_request_method.values[0]",
+       "\"get\" is not a method"},
+      {"http_request_method { values: 'GET1' }", ".http_request_method.values[0]", "A-Z, - and _"},
+      {"query_string { values { key: 'a' } }", ".query_string.values[0].value",
+       "must not be empty"},
+      {"source_ip { values: '10.0.0.0/33' }", ".source_ip.values[0]", "is not a CIDR block"},
+      {"source_ip { values: '10.0.0/8' }", ".source_ip.values[0]", "is not a CIDR block"},
+      {"source_ip { values: '::1/129' }", ".source_ip.values[0]", "is not a CIDR block"},
   };
   const auto request_of = [](const std::string& content) {
     v1::CreateLoadBalancerRequest request;
@@ -317,9 +323,10 @@ TEST_F(RulesTest, Condition) {
                 c.fragment);
   }
   for (const char* good :
-       {"source_ip: '::1/128'", "source_ip: '10.0.0.1'", "source_ip: '2001:db8::/32'",
-        "host_header: '*.example.com'", "http_header { name: 'X-A' values: '*Chrome*' }",
-        "query_string { value: 'x' }", "path_pattern: '*.php'"}) {
+       {"source_ip { values: '::1/128' }", "source_ip { values: '10.0.0.1' }",
+        "source_ip { values: '2001:db8::/32' }", "host_header { values: '*.example.com' }",
+        "http_header { http_header_name: 'X-A' values: '*Chrome*' }",
+        "query_string { values { value: 'x' } }", "path_pattern { values: '*.php' }"}) {
     EXPECT_TRUE(Try(request_of(good)).ok()) << good << ": " << Try(request_of(good));
   }
 }
@@ -329,14 +336,14 @@ TEST_F(RulesTest, Action) {
   const Case cases[] = {
       {"", "", "must be one of forward"},
       {"forward { }", ".forward.target_groups", "at least 1"},
-      {"forward { target_groups { name: 'x' } }", ".forward.target_groups[0].name",
+      {"forward { target_groups { target_group: 'x' } }", ".forward.target_groups[0].target_group",
        "there is no targetGroups/x"},
-      {"forward { target_groups { name: 'blue' weight: 1000 } }",
+      {"forward { target_groups { target_group: 'blue' weight: 1000 } }",
        ".forward.target_groups[0].weight", "1000 is not within 0-999"},
-      {"forward { target_groups { name: 'blue' weight: 0 } }", ".forward.target_groups",
+      {"forward { target_groups { target_group: 'blue' weight: 0 } }", ".forward.target_groups",
        "at least one weight must be above 0"},
-      {"forward { target_groups { name: 'blue' } target_groups { name: 'blue' } }",
-       ".forward.target_groups[1].name", "named twice"},
+      {"forward { target_groups { target_group: 'blue' } target_groups { target_group: 'blue' } }",
+       ".forward.target_groups[1].target_group", "named twice"},
       {"fixed_response { status: 302 }", ".fixed_response.status",
        "302 is not within 200-299 or 400-599"},
       {"fixed_response { status: 204 body: 'x' }", ".fixed_response.body", "a 204 has no body"},

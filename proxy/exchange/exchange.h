@@ -186,7 +186,6 @@ class Exchange final : public UpstreamUser, public Waiter {
   // exchange_actions.cc: what the rule says is done, one action after the other.
   void BeginActions();
   void RunActions();
-  Acted Act(Action action);
   Acted Suspend(SteadyTime until, http::Reason if_not_resumed);
   void Resume();
   Acted ChooseGroup();

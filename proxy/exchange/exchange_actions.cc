@@ -62,28 +62,32 @@ void Exchange::BeginActions() {
 
 void Exchange::RunActions() {
   while (phase_ == Phase::kActing) {
-    if (Act(actions_[action_]) == Acted::kDone) ++action_;
+    Acted acted = Acted::kElsewhere;
+    switch (actions_[action_]) {
+      case Action::kChooseGroup:
+        acted = ChooseGroup();
+        break;
+      case Action::kRewrite:
+        acted = record_.rule->rewrites == nullptr ? Acted::kDone : Rewrite();
+        break;
+      case Action::kPreparePick:
+        acted = PreparePick();
+        break;
+      case Action::kTakePlace:
+        acted = TakePlace();
+        break;
+      case Action::kOpenTarget:
+        acted = OpenTarget();
+        break;
+      case Action::kAnswerFixed:
+        acted = AnswerFixed();
+        break;
+      case Action::kAnswerRedirect:
+        acted = AnswerRedirect();
+        break;
+    }
+    if (acted == Acted::kDone) ++action_;
   }
-}
-
-Exchange::Acted Exchange::Act(Action action) {
-  switch (action) {
-    case Action::kChooseGroup:
-      return ChooseGroup();
-    case Action::kRewrite:
-      return Rewrite();
-    case Action::kPreparePick:
-      return PreparePick();
-    case Action::kTakePlace:
-      return TakePlace();
-    case Action::kOpenTarget:
-      return OpenTarget();
-    case Action::kAnswerFixed:
-      return AnswerFixed();
-    case Action::kAnswerRedirect:
-      return AnswerRedirect();
-  }
-  return Acted::kElsewhere;
 }
 
 // The action that is under way waits, until Resume.
@@ -111,7 +115,6 @@ Exchange::Acted Exchange::ChooseGroup() {
 }
 
 Exchange::Acted Exchange::Rewrite() {
-  if (record_.rule->rewrites == nullptr) return Acted::kDone;
   if (!request_head_) request_head_ = worker_.buffers().Take();  // free until the head is written
   rewritten_bytes_ = worker_.buffers().Take();
   if (ApplyRewrites(*record_.rule->rewrites, request_,

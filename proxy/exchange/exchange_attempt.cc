@@ -55,7 +55,12 @@ Exchange::Acted Exchange::OpenTarget() {
     return Acted::kElsewhere;
   }
   auto& counters = worker_.counters();
-  (opened.is_reused ? counters.connections_reused : counters.connections_made).Add(1);
+  if (opened.is_reused) {
+    counters.connections_reused.Add(1);
+    BeginSending();
+    return Acted::kElsewhere;
+  }
+  counters.connections_made.Add(1);
   phase_ = Phase::kConnecting;
   SetDeadline(worker_.settings().connect_timeout);
   return Acted::kElsewhere;
@@ -224,8 +229,9 @@ Exchange::Pump Exchange::PumpRequest() {
       if (!out.empty()) return result;
     }
     // Warm in the cache for the next request. A large one is not held while a body is awaited.
-    if (upload_.is_staged() || request_head_.capacity > BufferPool::kBlockBytes)
-      worker_.buffers().Give(request_head_);
+    const bool is_needed =
+        !upload_.is_staged() && request_head_.capacity <= BufferPool::kBlockBytes;
+    if (request_head_ && !is_needed) worker_.buffers().Give(request_head_);
     if (upload_.is_staged()) return result;
     if (upload_.TakesPipe(*origin_.client, *stream_, worker_.pipes())) {
       const Pump spliced = SpliceRequest();

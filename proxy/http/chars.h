@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -132,7 +133,9 @@ inline void WriteHex8(uint32_t value, char* out) {
   bytes = ((bytes << 4) | bytes) & 0x0f0f0f0f0f0f0f0f;
   const uint64_t above_nine = ((bytes + 0x0606060606060606) >> 4) & 0x0101010101010101;
   bytes += 0x3030303030303030 + above_nine * ('a' - '9' - 1);
-  for (int i = 7; i >= 0; --i, bytes >>= 8) out[i] = static_cast<char>(bytes);
+  // The first digit is the highest byte: first in memory, whichever way this machine has it.
+  if constexpr (std::endian::native == std::endian::little) bytes = __builtin_bswap64(bytes);
+  std::memcpy(out, &bytes, sizeof bytes);
 }
 
 // Without leading and trailing spaces and tabs (OWS).

@@ -30,7 +30,7 @@ namespace {
 struct Options {
   std::vector<std::string> rows = {"100x100x100",    "100x100x1000",
                                    "100x100x10000",  "1000x100x1000",
-                                   "1000x1000x1000", "frames:10000x1000x100000x1000x100"};
+                                   "1000x1000x1000", "frames:10000x1000x10000x1000x100"};
   std::string output;
   std::string plot;
   Effort effort;

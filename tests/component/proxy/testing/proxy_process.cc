@@ -155,7 +155,8 @@ bool ProxyProcess::WaitHealthy(int count) {
 
 ServingProxy::ServingProxy(const std::string& config, std::vector<std::string> flags)
     : ProxyProcess(config, std::move(flags)) {
-  if (!WaitReady() || !WaitHealthy(CountOf(config, "targetGroup: ")))
+  // Each target of the config is a line of its own; forward actions name groups too.
+  if (!WaitReady() || !WaitHealthy(CountOf(config, "- { targetGroup: ")))
     throw std::runtime_error("the proxy does not serve:\n" + Admin("/targets") + Log());
 }
 

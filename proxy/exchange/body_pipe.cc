@@ -69,7 +69,7 @@ void BodyPipe::Stage(Buffer& tail, const char* data, size_t size) {
     const std::string_view rest =
         is_source_done_ ? (size > 0 ? kLast : kLast.substr(2)) : kLast.substr(0, size > 0 ? 2 : 0);
     staged_.Add(rest.data(), rest.size());
-  } else {
+  } else if (size > 0) {
     staged_.AddBehind(tail, data, size);
   }
   if (is_source_done_ && progress_ == Progress::kFlowing) progress_ = Progress::kStaged;

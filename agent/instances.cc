@@ -297,7 +297,7 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
 }
 
 absl::StatusOr<int> Instances::PortFor(const std::string& id,
-                                       const remuda::v1::LaunchTemplate& launch_template) {
+                                       const remuda::v1::LaunchTemplateVersion& launch_template) {
   const std::string& address = options_.host.address;
   if (const int fixed = launch_template.port(); fixed != 0) {
     if (CanListen(address, fixed)) return fixed;

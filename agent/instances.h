@@ -115,7 +115,7 @@ class Instances {
   void Fail(const std::string& id, const absl::Status& status, bool final);
   void GiveUp(const std::string& id);
   absl::StatusOr<int> PortFor(const std::string& id,
-                              const remuda::v1::LaunchTemplate& launch_template);
+                              const remuda::v1::LaunchTemplateVersion& launch_template);
   void NoteEnd(const std::string& id, const InstanceRun& run);
   void PruneLogs();
   void PruneImages();

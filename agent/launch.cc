@@ -93,7 +93,7 @@ absl::StatusOr<int> PortPicker::Pick(const std::string& address, const std::set<
       absl::StrCat("no free port from ", kFirst, " to ", kLast, " on ", address));
 }
 
-CgroupLimits LimitsOf(const remuda::v1::LaunchTemplate& launch_template) {
+CgroupLimits LimitsOf(const remuda::v1::LaunchTemplateVersion& launch_template) {
   const auto& limits = launch_template.limits();
   CgroupLimits result;
   // Both were checked when the assignment was taken up.

@@ -63,6 +63,6 @@ struct LaunchFacts {
 // The run record of one instance; a new run id each time.
 Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts);
 
-CgroupLimits LimitsOf(const remuda::v1::LaunchTemplate& launch_template);
+CgroupLimits LimitsOf(const remuda::v1::LaunchTemplateVersion& launch_template);
 
 }  // namespace remuda::agent

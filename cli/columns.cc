@@ -10,6 +10,7 @@
 #include <map>
 #include <string_view>
 
+#include "cli/deploy_progress.h"
 #include "cli/parts.h"
 #include "cli/rule_text.h"
 #include "common/duration_text.h"
@@ -28,8 +29,18 @@ constexpr size_t kPrintedLines = 4;  // of what an instance printed last
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string TemplateText(const v1::LaunchTemplateRef& ref) {
-  return ref.name().empty() ? "-" : absl::StrCat(ref.name(), ":", ref.version());
+  if (ref.launch_template().empty()) return "-";
+  return absl::StrCat(ShortId(ref.launch_template()), ":", ref.resolved_version());
 }
+
+// With what was written, where that is not the number.
+std::string FollowedText(const v1::LaunchTemplateRef& ref) {
+  const bool is_named = ref.version().starts_with('$');
+  return absl::StrCat(TemplateText(ref), is_named ? absl::StrCat(" (", ref.version(), ")") : "");
+}
+
+// Of a reference: tables show ids.
+std::string IdText(const std::string& name) { return OrDash(ShortId(name)); }
 
 template <typename Enum>
 std::string EnumText(Enum value) {
@@ -243,9 +254,10 @@ Table Activities(const ResourceList& list, const Timestamp& /*now*/, bool is_wid
       {{"TIME", [](const Activity& a) { return FormatDate(a.start_time()); }},
        {"ENDED", [](const Activity& a) { return FormatDate(a.end_time()); }, true},
        {"RESOURCE", [](const Activity& a) { return OrDash(a.resource()); }},
-       {"INSTANCE", [](const Activity& a) { return OrDash(a.instance()); }, true},
-       {"DEPLOYMENT", [](const Activity& a) { return OrDash(a.deployment()); }, true},
+       {"INSTANCE", [](const Activity& a) { return IdText(a.instance()); }, true},
+       {"DEPLOYMENT", [](const Activity& a) { return IdText(a.deployment()); }, true},
        {"STATUS", [](const Activity& a) { return EnumText(a.status()); }},
+       {"WHO", [](const Activity& a) { return OrDash(a.actor()); }},
        {"WHAT", [](const Activity& a) { return a.description(); }},
        {"WHY", CauseText}});
 }
@@ -255,7 +267,7 @@ Table Groups(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Group>(
       list, is_wide,
       {Name<Group>(),
-       {"TEMPLATE", [](const Group& g) { return TemplateText(g.launch_template()); }},
+       {"TEMPLATE", [](const Group& g) { return FollowedText(g.launch_template()); }},
        {"RUNS", RunningText},
        {"MIN/DESIRED/MAX",
         [](const Group& g) { return absl::StrCat(g.min(), "/", g.desired(), "/", g.max()); }},
@@ -266,12 +278,17 @@ Table Groups(const ResourceList& list, const Timestamp& now, bool is_wide) {
           return absl::StrCat(g.status().terminating() + g.status().unknown());
         }},
        {"TARGET-GROUPS",
-        [](const Group& g) { return OrDash(absl::StrJoin(g.target_groups(), ",")); }},
-       {"DEPLOYMENT", [](const Group& g) { return OrDash(g.status().deployment()); }},
+        [](const Group& g) {
+          return OrDash(
+              absl::StrJoin(g.target_groups(), ",", [](std::string* out, const std::string& name) {
+                absl::StrAppend(out, ShortId(name));
+              }));
+        }},
+       {"DEPLOYMENT", [](const Group& g) { return IdText(g.status().deployment()); }},
        Age<Group>(now),
        {"ZONES", [](const Group& g) { return OrDash(absl::StrJoin(g.zones(), ",")); }, true},
        Labels<Group>(),
-       {"SET-BY", [](const Group& g) { return OrDash(g.launch_template_set_by()); }, true},
+       {"SET-BY", [](const Group& g) { return IdText(g.launch_template_set_by()); }, true},
        {"WAITING", WaitingText}});
 }
 
@@ -280,16 +297,17 @@ Table Deployments(const ResourceList& list, const Timestamp& now, bool is_wide) 
   return Fill<Deployment>(
       list, is_wide,
       {Name<Deployment>(),
-       {"GROUP", [](const Deployment& d) { return d.auto_scaling_group(); }},
+       {"GROUP", [](const Deployment& d) { return ShortId(d.auto_scaling_group()); }},
        {"FROM", [](const Deployment& d) { return TemplateText(d.from()); }},
        {"TO", [](const Deployment& d) { return TemplateText(d.to()); }},
        {"STRATEGY", [](const Deployment& d) { return StrategyText(d.strategy()); }},
-       {"PHASE",
-        [](const Deployment& d) { return EnumText(d.phase()) + (d.paused() ? " (paused)" : ""); }},
+       {"STATE",
+        [](const Deployment& d) { return EnumText(d.state()) + (d.paused() ? " (paused)" : ""); }},
+       {"STEP", [](const Deployment& d) { return OrDash(StepText(d)); }},
        Age<Deployment>(now),
        {"BEGAN", [](const Deployment& d) { return FormatDate(d.create_time()); }, true},
        {"ENDED", [](const Deployment& d) { return FormatDate(d.end_time()); }, true},
-       {"UNDOES", [](const Deployment& d) { return OrDash(d.rollback_of()); }, true},
+       {"UNDOES", [](const Deployment& d) { return IdText(d.rollback_of()); }, true},
        {"WAITING", [](const Deployment& d) {
           return OrDash(d.rollback_reason().empty() ? d.waiting() : d.rollback_reason());
         }}});
@@ -331,7 +349,7 @@ Table Images(const ResourceList& list, const Timestamp& now, bool is_wide) {
                        [is_wide](const Image& i) {
                          return is_wide ? i.digest() : i.digest().substr(0, kShownDigest);
                        }},
-                      {"FROM-INSTANCE", [](const Image& i) { return OrDash(i.source_instance()); }},
+                      {"FROM-INSTANCE", [](const Image& i) { return IdText(i.source_instance()); }},
                       Labels<Image>(),
                       Age<Image>(now)});
 }
@@ -341,9 +359,9 @@ Table Instances(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Instance>(
       list, is_wide,
       {Name<Instance>(),
-       {"GROUP", [](const Instance& i) { return i.auto_scaling_group(); }},
+       {"GROUP", [](const Instance& i) { return ShortId(i.auto_scaling_group()); }},
        {"TEMPLATE", [](const Instance& i) { return TemplateText(i.launch_template()); }},
-       {"HOST", [](const Instance& i) { return OrDash(i.host()); }},
+       {"HOST", [](const Instance& i) { return IdText(i.host()); }},
        {"ZONE", [](const Instance& i) { return OrDash(i.zone()); }},
        {"ADDRESS", AddressText},
        {"STATE",
@@ -360,10 +378,10 @@ Table Instances(const ResourceList& list, const Timestamp& now, bool is_wide) {
        {"USES", UsageText, true},
        {"REPLACES",
         [](const Instance& i) {
-          return OrDash(i.replaces().empty() ? i.launched_for() : i.replaces());
+          return IdText(i.replaces().empty() ? i.launched_for() : i.replaces());
         },
         true},
-       {"WITHHELD-BY", [](const Instance& i) { return OrDash(i.withheld_by()); }, true},
+       {"WITHHELD-BY", [](const Instance& i) { return IdText(i.withheld_by()); }, true},
        {"REASON", [](const Instance& i) { return OrDash(i.state_reason()); }}});
 }
 
@@ -372,16 +390,27 @@ Table Templates(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Template>(
       list, is_wide,
       {Name<Template>(),
-       {"VERSION", [](const Template& t) { return absl::StrCat(t.version()); }},
-       {"IMAGE", [](const Template& t) { return t.image(); }},
-       {"PORT", [](const Template& t) { return t.port() == 0 ? "any" : absl::StrCat(t.port()); }},
-       {"COMMAND", [](const Template& t) { return absl::StrJoin(t.command(), " "); }},
+       {"DEFAULT", [](const Template& t) { return absl::StrCat(t.default_version()); }},
+       {"LATEST", [](const Template& t) { return absl::StrCat(t.latest_version()); }},
        Age<Template>(now),
-       {"USER", [](const Template& t) { return OrDash(t.user()); }, true},
-       {"DIGEST",
-        [](const Template& t) { return OrDash(t.image_digest().substr(0, kShownDigest)); }, true},
        Labels<Template>(),
        {"DESCRIPTION", [](const Template& t) { return OrDash(t.description()); }}});
+}
+
+using Version = v1::LaunchTemplateVersion;
+Table Versions(const ResourceList& list, const Timestamp& now, bool is_wide) {
+  return Fill<Version>(
+      list, is_wide,
+      {Name<Version>(),
+       {"IMAGE", [](const Version& v) { return ShortId(v.image()); }},
+       {"PORT", [](const Version& v) { return v.port() == 0 ? "any" : absl::StrCat(v.port()); }},
+       {"COMMAND", [](const Version& v) { return absl::StrJoin(v.command(), " "); }},
+       Age<Version>(now),
+       {"USER", [](const Version& v) { return OrDash(v.user()); }, true},
+       {"DIGEST", [](const Version& v) { return OrDash(v.image_digest().substr(0, kShownDigest)); },
+        true},
+       Labels<Version>(),
+       {"DESCRIPTION", [](const Version& v) { return OrDash(v.description()); }}});
 }
 
 using Balancer = v1::LoadBalancer;
@@ -504,6 +533,8 @@ Table TableOf(KindId kind, const ResourceList& resources, const Timestamp& now, 
       return Instances(resources, now, is_wide);
     case KindId::kLaunchTemplate:
       return Templates(resources, now, is_wide);
+    case KindId::kLaunchTemplateVersion:
+      return Versions(resources, now, is_wide);
     case KindId::kListener:
       return Listeners(resources, is_wide);
     case KindId::kRule:

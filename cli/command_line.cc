@@ -98,6 +98,8 @@ void AddOutputFlag(CLI::App* command, Context& context) {
           [&context](const std::string& word) { context.output = kFormats.at(word); },
           "table, wide, name, json or yaml (default table)")
       ->check(CLI::IsMember({"table", "wide", "name", "json", "yaml"}));
+  command->add_flag("--show-secrets", context.shows_secrets,
+                    "Show secrets, as variables' values, too; else *** stands for them");
 }
 
 // remuda help [COMMAND [SUBCOMMAND]].

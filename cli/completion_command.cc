@@ -128,12 +128,7 @@ class Completer {
     for (const auto& resource : *resources) {
       const auto* field = resource->GetDescriptor()->FindFieldByName("name");
       const std::string full = resource->GetReflection()->GetString(*resource, field);
-      std::string name = IsPart(kind) ? PartId(full) : ShortId(full);
-      if (kind == KindId::kLaunchTemplate && before.empty() &&
-          prefix_.find(':') != std::string::npos) {
-        name += ":" + std::to_string(static_cast<const v1::LaunchTemplate&>(*resource).version());
-      }
-      Offer(before + name);
+      Offer(before + (IsPart(kind) ? PartId(full) : ShortId(full)));
     }
   }
 
@@ -164,12 +159,12 @@ class Completer {
       for (const char* word : {"rolling", "blue-green", "canary", "linear", "in-place"})
         Offer(word);
     } else if (flag == "--template") {
+      if (prefix_.find(':') != std::string::npos) return OfferNames(KindId::kLaunchTemplateVersion);
       OfferNames(KindId::kLaunchTemplate);
-      if (candidates_.size() == 1 &&
-          prefix_.find(':') == std::string::npos) {  // The template is known: its versions.
+      if (candidates_.size() == 1) {  // The template is known: its versions.
         prefix_ = *candidates_.begin() + ":";
         candidates_.clear();
-        OfferNames(KindId::kLaunchTemplate);
+        OfferNames(KindId::kLaunchTemplateVersion);
       }
     } else if (flag == "--group") {
       OfferNames(KindId::kAutoScalingGroup);
@@ -196,6 +191,8 @@ class Completer {
     } else if (index == 0 && (command == "/deployment/list" || command == "/deployment/history" ||
                               command == "/instance/list")) {
       OfferNames(KindId::kAutoScalingGroup);
+    } else if (index == 0 && command == "/template/set-default") {
+      OfferNames(KindId::kLaunchTemplateVersion);
     } else if (index == 0 && command.starts_with("/template/")) {
       OfferNames(KindId::kLaunchTemplate);
     } else if (index == 0 && command == "/activities") {

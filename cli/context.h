@@ -34,8 +34,9 @@ struct Context {
 
   Settings settings;
   OutputFormat output = OutputFormat::kTable;
-  std::ostream& out;  // data
-  std::ostream& err;  // progress and errors
+  bool shows_secrets = false;  // else `***` stands for them
+  std::ostream& out;           // data
+  std::ostream& err;           // progress and errors
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool out_has_colours = false;  // a terminal that shows them, and the user does not refuse

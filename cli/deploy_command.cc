@@ -107,9 +107,9 @@ absl::StatusOr<v1::CreateDeploymentRequest> RequestOf(const DeployOptions& optio
   v1::CreateDeploymentRequest request;
   auto& deployment = *request.mutable_deployment();
   deployment.set_auto_scaling_group(*group);
-  deployment.mutable_to()->set_name(to->id);
+  deployment.mutable_to()->set_launch_template(to->id);
   deployment.mutable_to()->set_version(to->version);
-  deployment.set_automatic_rollback_disabled(options.no_automatic_rollback);
+  if (options.no_automatic_rollback) deployment.set_automatic_rollback(false);
   if (auto status = SetStrategy(options, deployment.mutable_strategy()); !status.ok())
     return status;
   if (options.health_deadline.has_value()) {
@@ -145,7 +145,7 @@ ExitCode RunDeploy(Context& context, const DeployOptions& options) {
                 << " --watch`" << std::endl;
     return ExitCode::kOk;
   }
-  return WatchDeploymentToEnd(context, client, *deployment, v1::DEPLOYMENT_PHASE_SUCCEEDED,
+  return WatchDeploymentToEnd(context, client, *deployment, v1::DEPLOYMENT_STATE_SUCCEEDED,
                               interrupt);
 }
 
@@ -197,7 +197,7 @@ ExitCode RunStatus(Context& context, const SteerOptions& options) {
   if (!found.ok()) return Fail(context, found.status());
   const auto& deployment = static_cast<const v1::Deployment&>(**found);
   if (options.watch) {
-    return WatchDeploymentToEnd(context, client, deployment, v1::DEPLOYMENT_PHASE_SUCCEEDED,
+    return WatchDeploymentToEnd(context, client, deployment, v1::DEPLOYMENT_STATE_SUCCEEDED,
                                 interrupt);
   }
   if (context.output != OutputFormat::kTable && context.output != OutputFormat::kWide) {
@@ -254,7 +254,7 @@ ExitCode RunRollback(Context& context, const SteerOptions& options) {
       PrintStarted(context, **undone);
       return ExitCode::kOk;
     }
-    return WatchDeploymentToEnd(context, client, **undone, v1::DEPLOYMENT_PHASE_SUCCEEDED,
+    return WatchDeploymentToEnd(context, client, **undone, v1::DEPLOYMENT_STATE_SUCCEEDED,
                                 interrupt);
   }
   v1::RollbackDeploymentRequest request;
@@ -270,8 +270,8 @@ ExitCode RunRollback(Context& context, const SteerOptions& options) {
   }
   // One that had ended is undone by a new deployment, which is to succeed; a running one goes back
   // itself.
-  const auto wanted = deployment->name() == *name ? v1::DEPLOYMENT_PHASE_ROLLED_BACK
-                                                  : v1::DEPLOYMENT_PHASE_SUCCEEDED;
+  const auto wanted = deployment->name() == *name ? v1::DEPLOYMENT_STATE_ROLLED_BACK
+                                                  : v1::DEPLOYMENT_STATE_SUCCEEDED;
   return WatchDeploymentToEnd(context, client, *deployment, wanted, interrupt);
 }
 
@@ -281,7 +281,9 @@ void AddDeployCommand(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand("deploy", "Move a group to another template version");
   auto options = std::make_shared<DeployOptions>();
   command->add_option("group", options->group, "The group: asg/NAME")->required();
-  command->add_option("--template", options->to, "TEMPLATE:VERSION; without a version the newest")
+  command
+      ->add_option("--template", options->to,
+                   "TEMPLATE:VERSION, TEMPLATE:latest or :default; without a version the newest")
       ->required();
   command->add_option("--strategy", options->strategy, "How")
       ->check(CLI::IsMember({"rolling", "blue-green", "canary", "linear", "in-place"}))

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "cli/kinds.h"
+#include "common/duration_text.h"
 #include "common/message_yaml.h"
 
 namespace remuda::cli {
@@ -17,13 +18,35 @@ namespace {
 constexpr size_t kBarCells = 20;
 constexpr size_t kMinWidth = 40;
 
-std::string PhaseText(const v1::Deployment& deployment) {
-  return absl::StrCat(ShortEnumName(v1::DeploymentPhase_descriptor(), deployment.phase()),
-                      deployment.paused() ? " (paused)" : "");
+std::string StateText(const v1::Deployment& deployment) {
+  const std::string step = HasEnded(deployment) ? "" : StepText(deployment);
+  return absl::StrCat(ShortEnumName(v1::DeploymentState_descriptor(), deployment.state()),
+                      step.empty() ? "" : " ", step, deployment.paused() ? " (paused)" : "");
 }
 
 std::string TemplateText(const v1::LaunchTemplateRef& ref) {
-  return absl::StrCat(ref.name(), ":", ref.version());
+  return absl::StrCat(ShortId(ref.launch_template()), ":", ref.resolved_version());
+}
+
+const char* RoleText(v1::DeploymentRole role) {
+  return role == v1::DEPLOYMENT_ROLE_OLD ? "old" : "new";
+}
+
+// "launch new", "shift to 100%", "bake 30s", "drain old".
+std::string WordsOf(const v1::DeploymentStep& step) {
+  switch (step.kind_case()) {
+    case v1::DeploymentStep::kLaunch:
+      return absl::StrCat("launch ", RoleText(step.launch().role()));
+    case v1::DeploymentStep::kShift:
+      return absl::StrCat("shift to ", step.shift().traffic_percent(), "%");
+    case v1::DeploymentStep::kBake:
+      return absl::StrCat("bake ", FormatDuration(step.bake().duration()));
+    case v1::DeploymentStep::kDrain:
+      return absl::StrCat("drain ", RoleText(step.drain().role()));
+    case v1::DeploymentStep::KIND_NOT_SET:
+      break;
+  }
+  return "?";
 }
 
 std::string Counts(const v1::DeploymentSide& side) {
@@ -65,9 +88,16 @@ std::string Fit(std::string line, size_t width) {
 }  // namespace
 
 bool HasEnded(const v1::Deployment& deployment) {
-  return deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
-         deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK ||
-         deployment.phase() == v1::DEPLOYMENT_PHASE_FAILED;
+  return deployment.state() == v1::DEPLOYMENT_STATE_SUCCEEDED ||
+         deployment.state() == v1::DEPLOYMENT_STATE_ROLLED_BACK ||
+         deployment.state() == v1::DEPLOYMENT_STATE_FAILED;
+}
+
+std::string StepText(const v1::Deployment& deployment) {
+  const int position = deployment.current_step();
+  if (position < 1 || position > deployment.steps_size()) return "";
+  return absl::StrCat(position, "/", deployment.steps_size(), " ",
+                      WordsOf(deployment.steps(position - 1)));
 }
 
 std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::Timestamp& now) {
@@ -80,9 +110,9 @@ std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::T
 
 std::string ProgressLine(const v1::Deployment& deployment) {
   // The sides of one that has ended are not counted any more.
-  if (HasEnded(deployment)) return PhaseText(deployment);
+  if (HasEnded(deployment)) return StateText(deployment);
   std::string line =
-      absl::StrCat(PhaseText(deployment), "  ", TemplateText(deployment.from()), ": ",
+      absl::StrCat(StateText(deployment), "  ", TemplateText(deployment.from()), ": ",
                    Counts(deployment.old_side()), ", ", deployment.old_side().traffic_percent(),
                    "%  ", TemplateText(deployment.to()), ": ", Counts(deployment.new_side()), ", ",
                    deployment.new_side().traffic_percent(), "%");
@@ -98,7 +128,7 @@ std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
   std::vector<std::string> lines;
   const std::string left = TimeLeft(deployment, now);
   lines.push_back(
-      absl::StrCat(ShortId(deployment.name()), "  ", PhaseText(deployment),
+      absl::StrCat(ShortId(deployment.name()), "  ", StateText(deployment),
                    left.empty() ? "" : absl::StrCat("  (gives up or goes on ", left, ")")));
   if (HasEnded(deployment)) return lines;
   lines.push_back(SideLine("old ", deployment.from(), deployment.old_side()));
@@ -111,20 +141,21 @@ std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
 }
 
 std::string OutcomeText(const v1::Deployment& deployment) {
-  if (deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLED_BACK) {
-    return absl::StrCat(ShortId(deployment.name()), ": rolled back, ",
-                        deployment.auto_scaling_group(), " runs ", TemplateText(deployment.from()),
-                        deployment.rollback_reason().empty()
-                            ? ""
-                            : absl::StrCat(": ", deployment.rollback_reason()));
+  if (deployment.state() == v1::DEPLOYMENT_STATE_ROLLED_BACK) {
+    return absl::StrCat(
+        ShortId(deployment.name()), ": rolled back, ", ShortId(deployment.auto_scaling_group()),
+        " runs ", TemplateText(deployment.from()),
+        deployment.rollback_reason().empty() ? ""
+                                             : absl::StrCat(": ", deployment.rollback_reason()));
   }
-  if (deployment.phase() == v1::DEPLOYMENT_PHASE_FAILED) {
-    return absl::StrCat(ShortId(deployment.name()), ": failed, ", deployment.auto_scaling_group(),
-                        " still runs ", TemplateText(deployment.to()), ": ",
-                        deployment.rollback_reason());
+  if (deployment.state() == v1::DEPLOYMENT_STATE_FAILED) {
+    return absl::StrCat(ShortId(deployment.name()), ": failed, ",
+                        ShortId(deployment.auto_scaling_group()), " still runs ",
+                        TemplateText(deployment.to()), ": ", deployment.rollback_reason());
   }
-  return absl::StrCat(ShortId(deployment.name()), ": done, ", deployment.auto_scaling_group(),
-                      " runs ", TemplateText(deployment.to()));
+  return absl::StrCat(ShortId(deployment.name()), ": done, ",
+                      ShortId(deployment.auto_scaling_group()), " runs ",
+                      TemplateText(deployment.to()));
 }
 
 const v1::Instance* Culprit(const std::vector<const v1::Instance*>& instances) {
@@ -144,14 +175,14 @@ const v1::Instance* Culprit(const std::vector<const v1::Instance*>& instances) {
 }
 
 bool IsSuspect(const v1::Deployment& deployment, const v1::Instance& instance) {
-  return deployment.phase() != v1::DEPLOYMENT_PHASE_SUCCEEDED &&
-         instance.deployment() == ShortId(deployment.name());
+  return deployment.state() != v1::DEPLOYMENT_STATE_SUCCEEDED &&
+         ShortId(instance.deployment()) == ShortId(deployment.name());
 }
 
 bool IsSuspect(const v1::AutoScalingGroup& group, const v1::Instance& instance) {
   const bool is_of_version =
-      instance.launch_template().name() == group.launch_template().name() &&
-      instance.launch_template().version() == group.launch_template().version();
+      instance.launch_template().launch_template() == group.launch_template().launch_template() &&
+      instance.launch_template().resolved_version() == group.launch_template().resolved_version();
   const bool has_ended = instance.state() == v1::INSTANCE_STATE_TERMINATED;
   return is_of_version && (!has_ended || group.status().launch_failures() > 0);
 }

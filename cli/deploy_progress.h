@@ -12,16 +12,19 @@
 namespace remuda::cli {
 
 bool HasEnded(const v1::Deployment& deployment);
+// "2/4 shift to 100%": the step that is under way, or was the last; empty if there is none.
+std::string StepText(const v1::Deployment& deployment);
+
 // "in 9m12s" until its deadline; empty without one, or when it has ended.
 std::string TimeLeft(const v1::Deployment& deployment, const google::protobuf::Timestamp& now);
 
-// `LAUNCHING  shop:1: 2 in service, 100%  shop:2: 1 pending, 0%  waiting: …`; once it has ended
-// only the phase, since the sides are told by the outcome. Without times, so that two that look the
-// same say the same.
+// `IN_PROGRESS 1/4 launch new  shop:1: 2 in service, 100%  shop:2: 1 pending, 0%  waiting: …`; once
+// it has ended only the state, since the sides are told by the outcome. Without times, so that two
+// that look the same say the same.
 std::string ProgressLine(const v1::Deployment& deployment);
 
-// The phase, both sides, the traffic split as a bar, what it waits for, the time left. Each line at
-// most `width` columns.
+// State and step, both sides, the traffic split as a bar, what it waits for, the time left. Each
+// line at most `width` columns.
 std::vector<std::string> ProgressPanel(const v1::Deployment& deployment,
                                        const google::protobuf::Timestamp& now, size_t width);
 

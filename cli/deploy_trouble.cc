@@ -40,7 +40,8 @@ absl::StatusOr<std::string> LogTailOf(const ControllerClient& client, const std:
   if (!activities.ok()) return activities.status();
   for (const auto& resource : *activities) {
     const auto& activity = static_cast<const v1::Activity&>(*resource);
-    if (activity.instance() == instance && !activity.log_tail().empty()) return activity.log_tail();
+    if (ShortId(activity.instance()) == instance && !activity.log_tail().empty())
+      return activity.log_tail();
   }
   return "";
 }
@@ -114,7 +115,7 @@ absl::StatusOr<std::vector<std::string>> AskForGroupTrouble(const ControllerClie
 
 void PrintTrouble(Context& context, const ControllerClient& client,
                   const v1::Deployment& deployment) {
-  const auto lines = AskForTrouble(client, deployment.auto_scaling_group(), deployment);
+  const auto lines = AskForTrouble(client, ShortId(deployment.auto_scaling_group()), deployment);
   if (!lines.ok()) return;
   for (const std::string& line : *lines) context.out << line << "\n";
   context.out.flush();

@@ -190,7 +190,7 @@ bool InterruptFlag::Seen() {
 }
 
 ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
-                              const v1::Deployment& deployment, v1::DeploymentPhase wanted,
+                              const v1::Deployment& deployment, v1::DeploymentState wanted,
                               InterruptFlag& interrupt) {
   DeploymentStream stream(client, deployment.name());
   ProgressView view(context);
@@ -226,12 +226,12 @@ ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
   if (IsTable(context.output)) {
     context.out << OutcomeText(latest) << std::endl;
     // Who asked for the rollback knows why.
-    if (latest.phase() != wanted) PrintTrouble(context, client, latest);
+    if (latest.state() != wanted) PrintTrouble(context, client, latest);
   } else {
     PrintResource(context, KindId::kDeployment, latest);
   }
-  if (latest.phase() == v1::DEPLOYMENT_PHASE_FAILED) return ExitCode::kFailed;
-  return latest.phase() == wanted ? ExitCode::kOk : ExitCode::kRolledBack;
+  if (latest.state() == v1::DEPLOYMENT_STATE_FAILED) return ExitCode::kFailed;
+  return latest.state() == wanted ? ExitCode::kOk : ExitCode::kRolledBack;
 }
 
 }  // namespace remuda::cli

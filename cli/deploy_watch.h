@@ -30,7 +30,7 @@ class InterruptFlag {
 // is good. kRolledBack: it ended the other way. kFailed: it could go neither on nor back, or cannot
 // be followed any more.
 ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
-                              const v1::Deployment& deployment, v1::DeploymentPhase wanted,
+                              const v1::Deployment& deployment, v1::DeploymentState wanted,
                               InterruptFlag& interrupt);
 
 }  // namespace remuda::cli

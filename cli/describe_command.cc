@@ -59,7 +59,7 @@ class Description {
       }
       return PrintMixed(context_, all);
     }
-    context_.out << YamlForPeople(kind, *resource);
+    context_.out << YamlForPeople(context_, kind, *resource);
     const bool is_wide = context_.output == OutputFormat::kWide;
     for (const Part& part : parts_) {
       context_.out << "\n"
@@ -126,17 +126,22 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
       return AddActivitiesOfBalancer(description, ref.kind->id, ref.id);
     case KindId::kHost:
       description.Add("Instances", KindId::kInstance, {}, [&](const Message& m) {
-        return static_cast<const v1::Instance&>(m).host() == ref.id;
+        return ShortId(static_cast<const v1::Instance&>(m).host()) == ref.id;
       });
       break;
     case KindId::kInstance:
       return AddActivitiesOfGroup(
-          description, static_cast<const v1::Instance&>(resource).auto_scaling_group(),
-          [&](const v1::Activity& activity) { return activity.instance() == ref.id; });
+          description, ShortId(static_cast<const v1::Instance&>(resource).auto_scaling_group()),
+          [&](const v1::Activity& activity) { return ShortId(activity.instance()) == ref.id; });
+    case KindId::kLaunchTemplate:
+      description.Add("Versions", KindId::kLaunchTemplateVersion, Of(ref.kind->id, ref.id));
+      break;
+    case KindId::kLaunchTemplateVersion:
+      return;  // it never changes: what is told is told of its template
     case KindId::kDeployment:
       return AddActivitiesOfGroup(
-          description, static_cast<const v1::Deployment&>(resource).auto_scaling_group(),
-          [&](const v1::Activity& activity) { return activity.deployment() == ref.id; });
+          description, ShortId(static_cast<const v1::Deployment&>(resource).auto_scaling_group()),
+          [&](const v1::Activity& activity) { return ShortId(activity.deployment()) == ref.id; });
     default:
       break;
   }

@@ -87,6 +87,12 @@ absl::StatusOr<Wanted> WantedOf(const GetOptions& options) {
     wanted.filter.of = PartParent(id, wanted.ref.id);
     wanted.is_list = true;
   }
+  if (id == KindId::kLaunchTemplateVersion && !wanted.is_list &&
+      wanted.ref.id.find(':') == std::string::npos) {
+    // A template's name: its versions.
+    wanted.filter.of = FullName(KindId::kLaunchTemplate, wanted.ref.id);
+    wanted.is_list = true;
+  }
   const auto filter = FilterOf(options);
   if (!filter.ok()) return filter.status();
   wanted.filter.filter = *filter;
@@ -111,14 +117,6 @@ absl::StatusOr<ResourceList> Read(const ControllerClient& client, const Wanted& 
     // As a log is read, and as `remuda activities` says them: the newest last.
     if (list.ok() && kind == KindId::kActivity) std::reverse(list->begin(), list->end());
     return list;
-  }
-  // All versions of a template, unless one is named.
-  if (kind == KindId::kLaunchTemplate && wanted.ref.id.find(':') == std::string::npos) {
-    ListFilter filter;
-    filter.of = FullName(KindId::kLaunchTemplate, wanted.ref.id);
-    auto versions = ListResources(client, kind, filter);
-    if (!versions.ok() || !versions->empty()) return versions;
-    return absl::NotFoundError(filter.of + ": no such resource");
   }
   auto one = GetResource(client, kind, wanted.ref.id);
   if (!one.ok()) return one.status();
@@ -237,10 +235,11 @@ void AddGetCommand(CLI::App& app, Context& context) {
       ->delimiter(',');
   AddLimit(command, options->limit, "At most so many of the newest activities");
   AddOutputFlag(command, context);
-  SetExample(command,
-             "remuda get asg\n  remuda get instances --group blue --watch\n  remuda get rules "
-             "shop/8080\n  remuda get lb -l env=prod\n  remuda get tg blue -o "
-             "yaml\n  remuda get targets blue -o wide");
+  SetExample(
+      command,
+      "remuda get asg\n  remuda get instances --group blue --watch\n  remuda get rules "
+      "shop/8080\n  remuda get versions shop\n  remuda get lb -l env=prod\n  remuda get tg blue -o "
+      "yaml\n  remuda get targets blue -o wide");
   SetRun(command, context, [&context, options] { return RunGet(context, *options); });
 }
 

@@ -26,6 +26,27 @@ const Kind* Match(std::string_view word) {
 
 std::string Text(std::string_view text) { return std::string(text); }
 
+constexpr std::string_view kVersions = "/versions/";
+
+// `shop:2` and `shop/versions/2` are a version, `shop` alone is the template.
+ResourceRef Narrowed(ResourceRef ref) {
+  if (ref.kind->id != KindId::kLaunchTemplate && ref.kind->id != KindId::kLaunchTemplateVersion)
+    return ref;
+  if (const size_t at = ref.id.find(kVersions); at != std::string::npos)
+    ref.id.replace(at, kVersions.size(), ":");
+  if (ref.id.find(':') != std::string::npos) ref.kind = &KindOf(KindId::kLaunchTemplateVersion);
+  return ref;
+}
+
+// The word of a reference for what the user wrote; empty if it is none.
+std::string VersionText(const std::string& word) {
+  const std::string folded = Folded(word);
+  if (folded == "$latest" || folded == "latest") return "$Latest";
+  if (folded == "$default" || folded == "default") return "$Default";
+  int number = 0;
+  return absl::SimpleAtoi(word, &number) && number > 0 ? absl::StrCat(number) : "";
+}
+
 }  // namespace
 
 const std::vector<Kind>& AllKinds() {
@@ -46,6 +67,11 @@ const std::vector<Kind>& AllKinds() {
        "launchTemplates",
        "lt",
        {"lts", "template", "templates"}},
+      {KindId::kLaunchTemplateVersion,
+       "LaunchTemplateVersion",
+       "versions",
+       "version",
+       {"ltv", "templateversion", "templateversions", "launchtemplateversions"}},
       {KindId::kListener, "Listener", "listeners", "listener", {}},
       {KindId::kLoadBalancer, "LoadBalancer", "loadBalancers", "lb", {"lbs"}},
       {KindId::kProxy, "Proxy", "proxies", "proxy", {}},
@@ -103,14 +129,14 @@ absl::StatusOr<ResourceRef> ParseRef(std::string_view word, std::string_view nam
       if (!id.ok()) return id.status();
       return ResourceRef{*kind, *std::move(id)};
     }
-    return ResourceRef{*kind, Text(word.substr(slash + 1))};
+    return Narrowed({*kind, Text(word.substr(slash + 1))});
   }
   auto kind = ParseKind(word);
   if (!kind.ok()) return kind.status();
   if (name.empty()) return ResourceRef{*kind, ""};
   auto id = ParseIdOf((*kind)->id, name);
   if (!id.ok()) return id.status();
-  return ResourceRef{*kind, *std::move(id)};
+  return Narrowed({*kind, *std::move(id)});
 }
 
 absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word) {
@@ -124,6 +150,10 @@ absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word) {
     return Text(word);
   }
   const Kind* found = Match(word.substr(0, slash));
+  if (found != nullptr && kind == KindId::kLaunchTemplateVersion &&
+      found->id == KindId::kLaunchTemplate) {
+    found = &KindOf(kind);
+  }
   if (found == nullptr || found->id != kind || slash + 1 == word.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Text(word), "\" is not the name of ", WithArticle(KindOf(kind).name),
@@ -134,25 +164,35 @@ absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word) {
 
 std::string FullName(KindId kind, std::string_view id) {
   if (IsPart(kind)) return PartFullName(id);
+  if (kind == KindId::kLaunchTemplateVersion) {
+    const size_t colon = id.find(':');
+    return absl::StrCat(FullName(KindId::kLaunchTemplate, id.substr(0, colon)), Text(kVersions),
+                        colon == std::string_view::npos ? "$Latest" : Text(id.substr(colon + 1)));
+  }
   return absl::StrCat(KindOf(kind).collection, "/", Text(id));
 }
 
 std::string ShortId(std::string_view name) {
   const size_t slash = name.rfind('/');
+  if (const size_t at = name.find(kVersions); at != std::string_view::npos)
+    return absl::StrCat(ShortId(name.substr(0, at)), ":", Text(name.substr(at + kVersions.size())));
   return Text(slash == std::string_view::npos ? name : name.substr(slash + 1));
 }
 
 absl::StatusOr<TemplateRef> ParseTemplateRef(std::string_view word) {
   auto id = ParseIdOf(KindId::kLaunchTemplate, word);
   if (!id.ok()) return id.status();
-  TemplateRef out{*id, 0};
+  if (const size_t at = id->find(kVersions); at != std::string::npos)
+    id->replace(at, kVersions.size(), ":");
+  TemplateRef out{*id, ""};
   const size_t colon = id->find(':');
   if (colon == std::string::npos) return out;
   out.id = id->substr(0, colon);
-  const std::string version = id->substr(colon + 1);
-  if (out.id.empty() || !absl::SimpleAtoi(version, &out.version) || out.version < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "\"", Text(word), "\" is not TEMPLATE or TEMPLATE:VERSION, for example shop:2"));
+  out.version = VersionText(id->substr(colon + 1));
+  if (out.id.empty() || out.version.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Text(word),
+                     "\" is not TEMPLATE or TEMPLATE:VERSION, for example shop:2, shop:latest"));
   }
   return out;
 }

@@ -19,6 +19,7 @@ enum class KindId {
   kImage,
   kInstance,
   kLaunchTemplate,
+  kLaunchTemplateVersion,
   kListener,
   kLoadBalancer,
   kProxy,
@@ -44,7 +45,7 @@ absl::StatusOr<const Kind*> ParseKind(std::string_view word);
 // One resource as the command line names it.
 struct ResourceRef {
   const Kind* kind = nullptr;
-  std::string id;  // without the collection; of a launch template perhaps with `:VERSION`
+  std::string id;  // without the collection; of a launch template's version `shop:2`
 };
 
 // `asg/blue`, or `asg` and `blue` apart (then `name` is not empty). A full name as `name` is fine
@@ -54,15 +55,17 @@ absl::StatusOr<ResourceRef> ParseRef(std::string_view word, std::string_view nam
 // it is another kind.
 absl::StatusOr<std::string> ParseIdOf(KindId kind, std::string_view word);
 
-// `autoScalingGroups/blue`.
+// `autoScalingGroups/blue`; of a version, `launchTemplates/shop/versions/2`.
 std::string FullName(KindId kind, std::string_view id);
-// `autoScalingGroups/blue` → `blue`; `targetGroups/blue/targets/i-1` → `i-1`.
+// `autoScalingGroups/blue` → `blue`; `targetGroups/blue/targets/i-1` → `i-1`;
+// `launchTemplates/shop/versions/2` → `shop:2`. An id is answered as it is.
 std::string ShortId(std::string_view name);
 
-// `shop:2` → shop, 2; without a version 0.
+// `shop:2` → shop, 2. The version is a number, `$Latest` or `$Default` (`latest` and `default` will
+// do: a shell takes `$` for itself); empty without one.
 struct TemplateRef {
   std::string id;
-  int version = 0;
+  std::string version;
 };
 absl::StatusOr<TemplateRef> ParseTemplateRef(std::string_view word);
 

@@ -25,11 +25,22 @@ constexpr char kNameKey[] = "name";
 constexpr size_t kMaxPemBytes = 64 * 1024;
 constexpr char kRoot[] = "resource";  // what a path in Origin::fields begins with
 
+// What a version of a launch template is where it is shown; a manifest says LaunchTemplate for it,
+// as it names the template.
+constexpr char kVersionKind[] = "LaunchTemplateVersion";
+
+// As manifests write it.
+std::string KindNameOf(const google::protobuf::FieldDescriptor& field) {
+  const std::string& type = field.message_type()->name();
+  return type == kVersionKind ? "LaunchTemplate" : type;
+}
+
 // kind as manifests write it → the field of v1::Resource.
 const google::protobuf::FieldDescriptor* ResourceField(const std::string& kind) {
   const auto* type = v1::Resource::descriptor();
   for (int i = 0; i < type->field_count(); ++i) {
-    if (type->field(i)->message_type()->name() == kind) return type->field(i);
+    if (KindNameOf(*type->field(i)) == kind || type->field(i)->message_type()->name() == kind)
+      return type->field(i);
   }
   return nullptr;
 }
@@ -38,8 +49,7 @@ std::vector<std::string> KindNames() {
   std::vector<std::string> names;
   const auto* type = v1::Resource::descriptor();
   names.reserve(static_cast<size_t>(type->field_count()));
-  for (int i = 0; i < type->field_count(); ++i)
-    names.push_back(type->field(i)->message_type()->name());
+  for (int i = 0; i < type->field_count(); ++i) names.push_back(KindNameOf(*type->field(i)));
   return names;
 }
 

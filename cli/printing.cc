@@ -1,9 +1,11 @@
 #include "cli/printing.h"
 
+#include <memory>
 #include <ostream>
 
 #include "cli/columns.h"
 #include "common/message_yaml.h"
+#include "common/sensitive.h"
 
 namespace remuda::cli {
 namespace {
@@ -11,6 +13,14 @@ namespace {
 using google::protobuf::Message;
 
 ExtraFields KindField(KindId kind) { return {{"kind", KindOf(kind).name}}; }
+
+// The message as it may be shown.
+std::unique_ptr<Message> Shown(const Context& context, const Message& message) {
+  std::unique_ptr<Message> copy(message.New());
+  copy->CopyFrom(message);
+  if (!context.shows_secrets) Redact(*copy);
+  return copy;
+}
 
 std::string Indented(const std::string& text) {
   std::string out = "  ";
@@ -63,11 +73,13 @@ void PrintMixed(Context& context,
   for (size_t i = 0; i < all.size(); ++i) {
     const auto& [kind, resource] = all[i];
     if (is_json) {
-      context.out << (i == 0 ? "\n" : ",\n") << Indented(MessageToJson(*resource, KindField(kind)));
+      context.out << (i == 0 ? "\n" : ",\n")
+                  << Indented(MessageToJson(*Shown(context, *resource), KindField(kind)));
     } else if (context.output == OutputFormat::kName) {
       context.out << NameOf(*resource) << "\n";
     } else {
-      context.out << (i == 0 ? "" : "---\n") << MessageToYaml(*resource, KindField(kind));
+      context.out << (i == 0 ? "" : "---\n")
+                  << MessageToYaml(*Shown(context, *resource), KindField(kind));
     }
   }
   if (is_json) context.out << (all.empty() ? "]\n" : "\n]\n");
@@ -84,8 +96,8 @@ void PrintResources(Context& context, KindId kind, const ResourceList& resources
 void PrintResource(Context& context, KindId kind, const Message& resource) {
   if (context.output == OutputFormat::kJson || context.output == OutputFormat::kYaml) {
     context.out << (context.output == OutputFormat::kJson
-                        ? MessageToJson(resource, KindField(kind))
-                        : MessageToYaml(resource, KindField(kind)))
+                        ? MessageToJson(*Shown(context, resource), KindField(kind))
+                        : MessageToYaml(*Shown(context, resource), KindField(kind)))
                 << std::flush;
     return;
   }
@@ -130,16 +142,16 @@ void PrintChanged(Context& context, KindId kind, const ResourceList& changed, bo
               << std::flush;
 }
 
-std::string YamlForPeople(KindId kind, const Message& resource) {
-  const std::unique_ptr<Message> copy(resource.New());
-  copy->CopyFrom(resource);
+std::string YamlForPeople(const Context& context, KindId kind, const Message& resource) {
+  const std::unique_ptr<Message> copy = Shown(context, resource);
   DropFractions(*copy);
   return MessageToYaml(*copy, KindField(kind));
 }
 
 void PrintMessage(Context& context, const Message& message) {
-  context.out << (context.output == OutputFormat::kJson ? MessageToJson(message)
-                                                        : MessageToYaml(message))
+  const std::unique_ptr<Message> shown = Shown(context, message);
+  context.out << (context.output == OutputFormat::kJson ? MessageToJson(*shown)
+                                                        : MessageToYaml(*shown))
               << std::flush;
 }
 

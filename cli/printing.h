@@ -8,6 +8,7 @@
 namespace remuda::cli {
 
 // A table; full names, a line each; a JSON array; or YAML documents that can be applied again.
+// Secrets are `***` unless --show-secrets is given.
 void PrintResources(Context& context, KindId kind, const ResourceList& resources);
 // The same without brackets or dividers, for one.
 void PrintResource(Context& context, KindId kind, const google::protobuf::Message& resource);
@@ -29,7 +30,8 @@ void PrintMixed(
     Context& context,
     const std::vector<std::pair<KindId, std::shared_ptr<google::protobuf::Message>>>& all);
 // As YAML that a person reads: times to the second.
-std::string YamlForPeople(KindId kind, const google::protobuf::Message& resource);
+std::string YamlForPeople(const Context& context, KindId kind,
+                          const google::protobuf::Message& resource);
 // One of any other message: JSON or YAML; as a table, YAML.
 void PrintMessage(Context& context, const google::protobuf::Message& message);
 

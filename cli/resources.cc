@@ -108,26 +108,21 @@ absl::StatusOr<ResourceList> ListDeployments(const ControllerClient& client,
       [](auto& r) { return r.mutable_deployments(); });
 }
 
-absl::StatusOr<ResourceList> ListTemplates(const ControllerClient& client,
-                                           const ListFilter& filter) {
-  v1::ListLaunchTemplatesRequest request;
-  request.set_launch_template(filter.of);
-  return Pages<v1::ListLaunchTemplatesRequest, v1::ListLaunchTemplatesResponse>(
-      client, *client.launch_templates, &v1::LaunchTemplateService::Stub::ListLaunchTemplates,
-      request, filter, [](auto& r) { return r.mutable_launch_templates(); });
+absl::StatusOr<ResourceList> ListVersions(const ControllerClient& client,
+                                          const ListFilter& filter) {
+  v1::ListLaunchTemplateVersionsRequest request;
+  request.set_parent(filter.of);
+  return Pages<v1::ListLaunchTemplateVersionsRequest, v1::ListLaunchTemplateVersionsResponse>(
+      client, *client.launch_templates,
+      &v1::LaunchTemplateService::Stub::ListLaunchTemplateVersions, request, filter,
+      [](auto& r) { return r.mutable_launch_template_versions(); });
 }
 
-absl::StatusOr<std::shared_ptr<Message>> GetTemplate(const ControllerClient& client,
-                                                     const std::string& id) {
+// The id with its version as the API writes it; the newest if it has none.
+absl::StatusOr<std::string> VersionId(const std::string& id) {
   const auto ref = ParseTemplateRef(id);
   if (!ref.ok()) return ref.status();
-  v1::GetLaunchTemplateRequest request;
-  request.set_name(FullName(KindId::kLaunchTemplate, ref->id));
-  request.set_version(ref->version);
-  auto response = client.Call<v1::LaunchTemplate>(
-      *client.launch_templates, &v1::LaunchTemplateService::Stub::GetLaunchTemplate, request);
-  if (!response.ok()) return response.status();
-  return std::make_shared<v1::LaunchTemplate>(*std::move(response));
+  return absl::StrCat(ref->id, ":", ref->version.empty() ? "$Latest" : ref->version);
 }
 
 absl::Status Unsupported(KindId kind, const std::string& verb) {
@@ -138,11 +133,7 @@ absl::Status Unsupported(KindId kind, const std::string& verb) {
 
 std::string NameOf(const Message& resource) {
   const auto* field = resource.GetDescriptor()->FindFieldByName("name");
-  std::string name = field == nullptr ? "" : resource.GetReflection()->GetString(resource, field);
-  if (resource.GetDescriptor() == v1::LaunchTemplate::descriptor()) {
-    absl::StrAppend(&name, ":", static_cast<const v1::LaunchTemplate&>(resource).version());
-  }
-  return name;
+  return field == nullptr ? "" : resource.GetReflection()->GetString(resource, field);
 }
 
 bool ListsByName(KindId kind) { return kind == KindId::kTarget || kind == KindId::kActivity; }
@@ -157,7 +148,11 @@ absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindI
     case KindId::kInstance:
       return ListInstances(client, filter);
     case KindId::kLaunchTemplate:
-      return ListTemplates(client, filter);
+      return Pages<v1::ListLaunchTemplatesRequest, v1::ListLaunchTemplatesResponse>(
+          client, *client.launch_templates, &v1::LaunchTemplateService::Stub::ListLaunchTemplates,
+          {}, filter, [](auto& r) { return r.mutable_launch_templates(); });
+    case KindId::kLaunchTemplateVersion:
+      return ListVersions(client, filter);
     case KindId::kListener:
       return ListListeners(client, filter);
     case KindId::kRule:
@@ -200,7 +195,16 @@ absl::StatusOr<std::shared_ptr<Message>> GetResource(const ControllerClient& cli
                                                      const std::string& id) {
   switch (kind) {
     case KindId::kLaunchTemplate:
-      return GetTemplate(client, id);
+      return One<v1::LaunchTemplate, v1::GetLaunchTemplateRequest>(
+          client, *client.launch_templates, &v1::LaunchTemplateService::Stub::GetLaunchTemplate,
+          kind, id);
+    case KindId::kLaunchTemplateVersion: {
+      const auto version = VersionId(id);
+      if (!version.ok()) return version.status();
+      return One<v1::LaunchTemplateVersion, v1::GetLaunchTemplateVersionRequest>(
+          client, *client.launch_templates,
+          &v1::LaunchTemplateService::Stub::GetLaunchTemplateVersion, kind, *version);
+    }
     case KindId::kAutoScalingGroup:
       return One<v1::AutoScalingGroup, v1::GetAutoScalingGroupRequest>(
           client, *client.auto_scaling, &v1::AutoScalingService::Stub::GetAutoScalingGroup, kind,
@@ -254,19 +258,19 @@ absl::Status DeleteResource(const ControllerClient& client, KindId kind, const s
                            &v1::AutoScalingService::Stub::DeleteAutoScalingGroup, request, kind,
                            id);
     }
-    case KindId::kLaunchTemplate: {
-      const auto ref = ParseTemplateRef(id);
-      if (!ref.ok()) return ref.status();
-      v1::DeleteLaunchTemplateRequest request;
-      request.set_version(ref->version);
+    case KindId::kLaunchTemplate:
       return Remove<Empty>(client, *client.launch_templates,
-                           &v1::LaunchTemplateService::Stub::DeleteLaunchTemplate, request, kind,
-                           ref->id);
-    }
+                           &v1::LaunchTemplateService::Stub::DeleteLaunchTemplate,
+                           v1::DeleteLaunchTemplateRequest(), kind, id);
+    case KindId::kLaunchTemplateVersion:
+      if (id.find(':') == std::string::npos)
+        return absl::InvalidArgumentError("which version? Give " + id + ":VERSION");
+      return Remove<Empty>(client, *client.launch_templates,
+                           &v1::LaunchTemplateService::Stub::DeleteLaunchTemplateVersion,
+                           v1::DeleteLaunchTemplateVersionRequest(), kind, id);
     case KindId::kHost:
-      return Remove<v1::DeleteHostResponse>(client, *client.cluster,
-                                            &v1::ClusterService::Stub::DeleteHost,
-                                            v1::DeleteHostRequest(), kind, id);
+      return Remove<Empty>(client, *client.cluster, &v1::ClusterService::Stub::DeleteHost,
+                           v1::DeleteHostRequest(), kind, id);
     case KindId::kImage:
       return Remove<Empty>(client, *client.images, &v1::ImageService::Stub::DeleteImage,
                            v1::DeleteImageRequest(), kind, id);
@@ -285,9 +289,8 @@ absl::Status DeleteResource(const ControllerClient& client, KindId kind, const s
       return Remove<Empty>(client, *client.listeners, &v1::ListenerService::Stub::DeleteRule,
                            v1::DeleteRuleRequest(), kind, id);
     case KindId::kProxy:
-      return Remove<v1::DeleteProxyResponse>(client, *client.cluster,
-                                             &v1::ClusterService::Stub::DeleteProxy,
-                                             v1::DeleteProxyRequest(), kind, id);
+      return Remove<Empty>(client, *client.cluster, &v1::ClusterService::Stub::DeleteProxy,
+                           v1::DeleteProxyRequest(), kind, id);
     case KindId::kTargetGroup:
       return Remove<Empty>(client, *client.target_groups,
                            &v1::TargetGroupService::Stub::DeleteTargetGroup,

@@ -39,7 +39,7 @@ absl::StatusOr<std::shared_ptr<google::protobuf::Message>> GetResource(
 absl::Status DeleteResource(const ControllerClient& client, KindId kind, const std::string& id,
                             bool force);
 
-// Full name; of a launch template with its version, since they share one.
+// Full name.
 std::string NameOf(const google::protobuf::Message& resource);
 
 // Whether ListFilter.of means something for the kind, and names of which kind it takes.

@@ -87,7 +87,7 @@ void CollectAfterDeletes(Controller& controller, BlobWorker worker) {
   controller.set_on_commit([&controller, worker](const core::Changes& changes) {
     for (const core::Edit& edit : changes.edits) {
       const bool names_bytes =
-          edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplate;
+          edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplateVersion;
       if (names_bytes && edit.value == nullptr)
         return CollectBlobs(controller.engine.state(), worker);
     }

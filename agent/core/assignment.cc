@@ -30,7 +30,7 @@ bool Same(const remuda::v1::Revision& a, const remuda::v1::Revision& b) {
   return a.epoch() == b.epoch() && a.sequence() == b.sequence();
 }
 
-std::optional<std::string> WrongWithTemplate(const remuda::v1::LaunchTemplate& t) {
+std::optional<std::string> WrongWithTemplate(const remuda::v1::LaunchTemplateVersion& t) {
   if (t.command().empty() || t.command(0).empty())
     return "launch_template.command: must name a program";
   if (t.command_size() > Assignment::kMaxArguments) {

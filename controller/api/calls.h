@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/references.h"
 #include "common/sha256.h"
 #include "controller/api/controller.h"
 #include "controller/api/door.h"
@@ -46,6 +47,7 @@ class Calls {
             auto decided = core::ExecuteOnce(draft, method, *request, context_now, &Sha256Hex);
             if (!decided.ok()) return decided.status();
             *answer = *std::move(decided);
+            ToFullNames(*answer);
             return absl::OkStatus();
           },
           .done = [reactor](const absl::Status& status,
@@ -61,7 +63,10 @@ class Calls {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     return Post(reactor, [this, reactor, request, answer] {
       auto found = core::Read(controller_.engine.snapshot(), *request);
-      if (found.ok()) *answer = *std::move(found);
+      if (found.ok()) {
+        *answer = *std::move(found);
+        ToFullNames(*answer);
+      }
       Finish(reactor, found.status());
     });
   }

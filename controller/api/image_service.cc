@@ -4,12 +4,16 @@
 #include <utility>
 
 #include "common/archive.h"
+#include "common/references.h"
+#include "common/sha256.h"
 #include "common/status.h"
 #include "controller/core/door/execute.h"
 #include "controller/core/model/names.h"
 
 namespace remuda {
 namespace {
+
+constexpr std::string_view kCreateImage = "remuda.v1.ImageService/CreateImage";
 
 // Counts something while it lives.
 class Counted {
@@ -156,7 +160,10 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
             [call = shared_from_this(), image, digest = command.image.digest()](
                 const absl::Status& status, const core::State& state) {
               call->worker_.thread.Post([call, image, digest, status] {
-                if (status.ok() && !call->ended_) *call->answer_ = std::move(*image);
+                if (status.ok() && !call->ended_) {
+                  *call->answer_ = std::move(*image);
+                  ToFullNames(*call->answer_);
+                }
                 call->Registered(status, digest);
               });
               if (!status.ok()) CollectBlobs(state, call->worker_);
@@ -275,7 +282,7 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
 void CollectBlobs(const core::State& state, BlobWorker worker) {
   std::set<std::string> referenced;
   for (const auto& [id, image] : state.All<v1::Image>()) referenced.insert(image->digest());
-  for (const auto& [key, version] : state.All<v1::LaunchTemplate>())
+  for (const auto& [key, version] : state.All<v1::LaunchTemplateVersion>())
     referenced.insert(version->image_digest());
   worker.thread.Post(
       [worker, referenced = std::move(referenced)] { worker.blobs.Collect(referenced); });
@@ -346,19 +353,40 @@ void ImageService::Snapshot(grpc::ServerUnaryReactor* reactor,
   if (instance == nullptr)
     return Calls::Finish(reactor, NotFound(core::FullName(core::kInstances, *instance_id)));
   const std::string name = core::FullName(core::kImages, *id);
+  const core::Once once(kCreateImage, request, &Sha256Hex);
+  const auto replayed = once.Replay(core::Draft(state), controller.engine.snapshot().now, *answer);
+  if (!replayed.ok() || *replayed) {
+    ToFullNames(*answer);
+    return Calls::Finish(reactor, replayed.status());
+  }
   if (state.Find<v1::Image>(*id) != nullptr)
     return Calls::Finish(reactor, AlreadyExists(name, "an image never changes"));
+  if (request.validate_only()) {
+    answer->set_name(name);
+    answer->set_source_instance(core::FullName(core::kInstances, *instance_id));
+    *answer->mutable_labels() = request.labels();
+    return Calls::Finish(reactor, absl::OkStatus());
+  }
   agent::v1::SnapshotRequest snapshot;
   snapshot.set_instance(*instance_id);
   snapshot.set_image_id(*id);
   *snapshot.mutable_labels() = request.labels();
-  const auto done = [reactor, answer, name, &controller](const absl::Status& status) {
+  const auto done = [reactor, answer, name, once, &controller](const absl::Status& status) {
     if (!status.ok()) return Calls::Finish(reactor, status);
     v1::GetImageRequest get;
     get.set_name(name);
     auto image = core::Read(controller.engine.snapshot(), get);
-    if (image.ok()) *answer = *std::move(image);
-    Calls::Finish(reactor, image.status());
+    if (!image.ok()) return Calls::Finish(reactor, image.status());
+    *answer = *image;
+    ToFullNames(*answer);
+    controller.engine.Add(
+        {.decide = [once, image = *std::move(image)](core::Draft& draft,
+                                                     const core::Context& context) -> absl::Status {
+           once.Keep(draft, context.now, image);
+           return absl::OkStatus();
+         },
+         .done = [reactor](const absl::Status& kept,
+                           const core::State&) { Calls::Finish(reactor, kept); }});
   };
   controller.agents.Snapshot((*instance)->host(), std::move(snapshot), done, timeout);
 }

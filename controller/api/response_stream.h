@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/references.h"
 #include "controller/engine/loop.h"
 
 namespace remuda {
@@ -40,6 +41,7 @@ class ResponseStream final : public grpc::ServerWriteReactor<Response>,
 
   void Send(Response response) {
     if (closed_ || end_.has_value()) return;
+    ToFullNames(response);
     queued_bytes_ += response.ByteSizeLong();
     queue_.push_back(std::move(response));
     if (queue_.size() == 1) this->StartWrite(&queue_.front());

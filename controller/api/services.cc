@@ -97,8 +97,12 @@ class CertificateService final : public On<v1::CertificateService> {
 
 class LaunchTemplateService final : public On<v1::LaunchTemplateService> {
   using On::On;
-  REMUDA_WRITE(CreateLaunchTemplateVersion, v1::LaunchTemplate)
+  REMUDA_WRITE(CreateLaunchTemplateVersion, v1::LaunchTemplateVersion)
+  REMUDA_WRITE(DeleteLaunchTemplateVersion, Empty)
+  REMUDA_WRITE(UpdateLaunchTemplate, v1::LaunchTemplate)
   REMUDA_WRITE(DeleteLaunchTemplate, Empty)
+  REMUDA_READ(GetLaunchTemplateVersion, v1::LaunchTemplateVersion)
+  REMUDA_READ(ListLaunchTemplateVersions, v1::ListLaunchTemplateVersionsResponse)
   REMUDA_READ(GetLaunchTemplate, v1::LaunchTemplate)
   REMUDA_READ(ListLaunchTemplates, v1::ListLaunchTemplatesResponse)
 };
@@ -135,8 +139,8 @@ class ClusterService final : public On<v1::ClusterService> {
   REMUDA_WRITE(CordonHost, v1::Host)
   REMUDA_WRITE(UncordonHost, v1::Host)
   REMUDA_WRITE(DrainHost, v1::Host)
-  REMUDA_WRITE(DeleteHost, v1::DeleteHostResponse)
-  REMUDA_WRITE(DeleteProxy, v1::DeleteProxyResponse)
+  REMUDA_WRITE(DeleteHost, Empty)
+  REMUDA_WRITE(DeleteProxy, Empty)
   REMUDA_READ(GetHost, v1::Host)
   REMUDA_READ(ListHosts, v1::ListHostsResponse)
   REMUDA_READ(GetProxy, v1::Proxy)

@@ -122,7 +122,7 @@ grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
           return std::map<std::string, v1::Deployment>{{deployment->name(), *deployment}};
         };
         const auto is_last = [](const std::map<std::string, v1::Deployment>& now) {
-          return core::HasEnded(now.begin()->second.phase());
+          return core::HasEnded(core::StageOf(now.begin()->second));
         };
         Watcher::Begin(
             controller.watchers, stream,

@@ -25,7 +25,7 @@ namespace {
 
 // One step can make the next possible at once (no proxy is live, nothing is desired): rounds until
 // nothing changes, so that running Reconcile on its own result yields nothing. More rounds than
-// phases would be a bug.
+// stages would be a bug.
 constexpr int kMaxRounds = 32;
 
 // A group that is being deleted stays for so long after its last deployment has ended.

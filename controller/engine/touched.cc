@@ -79,10 +79,11 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       touched.all_groups = true;
       touched.proxy_views.proxies.insert(edit.key);
       break;
-    case Kind::kLaunchTemplate:
+    case Kind::kLaunchTemplateVersion:
       touched.room = true;  // a group whose template was not there waits as one without room does
       break;
     case Kind::kImage:
+    case Kind::kLaunchTemplate:
     case Kind::kActivity:
     case Kind::kCounter:
     case Kind::kRequest:

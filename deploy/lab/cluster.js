@@ -98,7 +98,7 @@ class Cluster {
   async instances() {
     const list = await this.get('instances');
     list.forEach((instance) => this.seenPids.add(Number(instance.process?.pid ?? 0)));
-    return list.map((instance) => ({ ...instance, id: shortId(instance.name) })).filter((i) => i.state !== 'TERMINATED');
+    return list.map((instance) => ({ ...instance, id: shortId(instance.name), host: shortId(instance.host) })).filter((i) => i.state !== 'TERMINATED');
   }
 
   // Which of the processes of all instances that were ever seen still run.
@@ -119,9 +119,9 @@ class Cluster {
     const groups = (await all('asg')).filter((group) => group.status?.waiting).map((group) => `${group.name} waits: ${group.status.waiting}`);
     const deployments = (await all('deployments')).slice(0, 1) // the newest
       .map((deployment) => [deployment, deployment.rollbackReason || deployment.waiting])
-      .filter(([, why]) => why).map(([deployment, why]) => `${deployment.name} is ${deployment.phase}: ${why}`);
+      .filter(([, why]) => why).map(([deployment, why]) => `${deployment.name} is ${deployment.state}: ${why}`);
     const listeners = (await all('lb')).flatMap((balancer) => (balancer.listenerErrors ?? [])
-      .map((error) => `${balancer.name}: ${error.proxy} does not listen on ${error.port}: ${error.error}`));
+      .map((error) => `${balancer.name}: ${shortId(error.proxy)} does not listen on ${error.port}: ${error.error}`));
     return [...groups, ...deployments, ...listeners];
   }
 

@@ -32,8 +32,8 @@ async function addVersion(lab, version) {
   assert.equal(made.code, 0, made.stderr);
   await lab.cluster.ok('image', 'push', `shop-v${version}`, folder);
   await lab.cluster.ok('apply', '-f', path.join(lab.manifests, `template-${version}.yaml`));
-  const templates = (await lab.cluster.get('lt')).filter((template) => template.name === 'launchTemplates/shop');
-  assert.equal(Math.max(...templates.map((template) => template.version)), version, `launch template shop has version ${version}`);
+  const shop = (await lab.cluster.get('lt')).find((template) => template.name === 'launchTemplates/shop');
+  assert.equal(shop?.latestVersion, version, `launch template shop has version ${version}`);
 }
 
 async function firstVersion(lab) {

@@ -249,8 +249,8 @@ class Bench {
 
  private:
   void AddGroups(core::Draft& draft) {
-    v1::LaunchTemplate launch;
-    launch.set_name("launchTemplates/shop");
+    v1::LaunchTemplateVersion launch;
+    launch.set_name("launchTemplates/shop/versions/1");
     launch.set_version(1);
     draft.Put(core::LaunchTemplateKey("shop", 1), launch);
     v1::LoadBalancer balancer;
@@ -265,8 +265,8 @@ class Bench {
           "tg" + number);
       v1::AutoScalingGroup group;
       group.set_name("autoScalingGroups/asg" + number);
-      group.mutable_launch_template()->set_name("shop");
-      group.mutable_launch_template()->set_version(1);
+      group.mutable_launch_template()->set_launch_template("shop");
+      group.mutable_launch_template()->set_resolved_version(1);
       group.set_max(instances_ / groups_);
       group.set_desired(instances_ / groups_);
       group.add_target_groups("tg" + number);

@@ -10,7 +10,7 @@ const https = require('node:https');
 const net = require('node:net');
 const path = require('node:path');
 const { test } = require('node:test');
-const { ask, freePort } = require('../../deploy/lab/cluster.js');
+const { ask, freePort, shortId } = require('../../deploy/lab/cluster.js');
 const { waitFor } = require('../../deploy/lab/process.js');
 const { startCluster } = require('./harness.js');
 
@@ -61,7 +61,7 @@ deregistrationDelay: 2s
 ---
 kind: AutoScalingGroup
 name: shop
-launchTemplate: { name: shop }
+launchTemplate: { launchTemplate: shop }
 min: 2
 max: 3
 targetGroups: [web, raw]
@@ -192,7 +192,7 @@ test('each of two proxies ejects a target whose answers fail, the controller hea
   await ask(`http://${ill.address}:${ill.port}/ill`);
   const ejectedBy = async () => {
     const targets = await cluster.get('targets', 'web').catch(() => []);
-    const target = targets.find((candidate) => candidate.instance === ill.id);
+    const target = targets.find((candidate) => shortId(candidate.instance ?? '') === ill.id);
     return (target?.proxies ?? []).filter((proxy) => proxy.reason === 'Remuda.PassiveEjection').length;
   };
   let answers = [];

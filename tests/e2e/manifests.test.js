@@ -20,7 +20,7 @@ const mistakes = [
   ['unknown nested field', 'kind: TargetGroup\nname: x\nhealthCheck:\n  intervall: 1s\n', 7, [/intervall/]],
   ['wrong unit', 'kind: TargetGroup\nname: x\nderegistrationDelay: 10 parsecs\n', 6, [/deregistrationDelay/, /10 parsecs/]],
   ['out of range', 'kind: TargetGroup\nname: x\nhealthCheck: { interval: 1ms }\n', 6, [/healthCheck\.interval/, /100ms/]],
-  ['reference to nothing', 'kind: AutoScalingGroup\nname: x\nlaunchTemplate: { name: ghost, version: 1 }\nmin: 0\nmax: 1\n', 6, [/launchTemplate/, /ghost/]],
+  ['reference to nothing', 'kind: AutoScalingGroup\nname: x\nlaunchTemplate: { launchTemplate: ghost, version: 1 }\nmin: 0\nmax: 1\n', 6, [/launchTemplate/, /ghost/]],
   ['min above max', 'kind: AutoScalingGroup\nname: x\nmin: 3\nmax: 2\n', [6, 7], [/max/, /3/, /2/]],
   ['duplicate port', `kind: LoadBalancer
 name: x

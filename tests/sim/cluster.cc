@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "controller/core/door/execute.h"
+#include "controller/core/model/launch_ref.h"
+#include "controller/core/model/names.h"
 #include "controller/core/reconcile.h"
 #include "controller/core/reconcile/gates.h"
 
@@ -61,7 +63,7 @@ void Cluster::Build() {
     HostPart& part = hosts_[name];
     part.host = std::make_unique<Host>(
         name, scheduler_, random_,
-        [this](const v1::LaunchTemplate& launch) { return behaviours_[launch.version()]; },
+        [this](const v1::LaunchTemplateVersion& launch) { return behaviours_[launch.version()]; },
         [this](const std::string& what) { Complain(what); });
     part.session = std::make_unique<Session<core::Assignment>>(scheduler_, random_);
     WireHost(part);
@@ -79,8 +81,8 @@ void Cluster::Build() {
   core::Draft draft(state_);
   const bool fixed_ports = !random_.OneIn(3);
   for (int version = 1; version <= 3; ++version) {
-    v1::LaunchTemplate launch;
-    launch.set_name("launchTemplates/shop");
+    v1::LaunchTemplateVersion launch;
+    launch.set_name(core::VersionName("shop", version));
     launch.set_version(version);
     if (fixed_ports) launch.set_port(7000 + 1000 * version);
     draft.Put(core::LaunchTemplateKey("shop", version), launch);
@@ -102,8 +104,7 @@ void Cluster::Build() {
   draft.Put("lb", balancer);
   v1::AutoScalingGroup group;
   group.set_name("autoScalingGroups/blue");
-  group.mutable_launch_template()->set_name("shop");
-  group.mutable_launch_template()->set_version(1);
+  *group.mutable_launch_template() = core::Numbered("shop", 1);
   group.set_min(1);
   group.set_max(2 + random_.Below(hosts));
   group.set_desired(1 + random_.Below(2));
@@ -136,8 +137,8 @@ void Cluster::AddDeadHosts(core::Draft& draft) {
   v1::Instance row;
   row.set_name("instances/i-dead");
   row.set_auto_scaling_group("blue");
-  row.mutable_launch_template()->set_name("shop");
-  row.mutable_launch_template()->set_version(1);
+  row.mutable_launch_template()->set_launch_template("shop");
+  row.mutable_launch_template()->set_resolved_version(1);
   row.set_host("dead1");
   row.set_zone("b");
   row.set_port(8000);

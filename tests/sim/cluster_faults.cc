@@ -56,12 +56,12 @@ void Cluster::Command() {
       v1::CreateDeploymentRequest request;
       auto& wish = *request.mutable_deployment();
       wish.set_auto_scaling_group("blue");
-      wish.mutable_to()->set_name("shop");
-      wish.mutable_to()->set_version(1 + random_.Below(3));
+      wish.mutable_to()->set_launch_template("shop");
+      wish.mutable_to()->set_version(absl::StrCat(1 + random_.Below(3)));
       *wish.mutable_health_deadline() = core::ToProto(random_.Between(Seconds(10), Seconds(60)));
       *wish.mutable_strategy()->mutable_blue_green()->mutable_bake() =
           core::ToProto(random_.OneIn(2) ? Seconds(0) : random_.Between(Seconds(1), Seconds(15)));
-      wish.set_automatic_rollback_disabled(random_.OneIn(4));
+      wish.set_automatic_rollback(!random_.OneIn(4));
       request.set_supersede(random_.OneIn(3));
       return Ask(request);
     }
@@ -98,8 +98,8 @@ void Cluster::Command() {
       v1::UpdateAutoScalingGroupRequest request;
       auto& group = *request.mutable_auto_scaling_group();
       group.set_name("autoScalingGroups/blue");
-      group.mutable_launch_template()->set_name("shop");
-      group.mutable_launch_template()->set_version(1 + random_.Below(2));
+      group.mutable_launch_template()->set_launch_template("shop");
+      group.mutable_launch_template()->set_version(absl::StrCat(1 + random_.Below(2)));
       request.mutable_update_mask()->add_paths("launch_template");
       return Ask(request);
     }
@@ -216,7 +216,7 @@ void Cluster::KillNewWhenOldDrains(const core::Changes& changes) {
   for (const core::Edit& edit : changes.edits) {
     if (edit.kind != core::Kind::kDeployment || edit.value == nullptr) continue;
     const auto& deployment = **state_.Find<v1::Deployment>(edit.key);
-    if (deployment.phase() != v1::DEPLOYMENT_PHASE_DRAINING || !random_.OneIn(3)) continue;
+    if (core::StageOf(deployment) != core::Stage::kDraining || !random_.OneIn(3)) continue;
     scheduler_.After(random_.Between(Milliseconds(0), Milliseconds(50)),
                      [this, to = deployment.to()] {
                        for (const auto& [id, row] : state_.All<v1::Instance>()) {

@@ -16,9 +16,9 @@ namespace remuda::sim {
 namespace {
 
 // Whether the new instances have the traffic, or had it when it ended.
-bool ServesNew(v1::DeploymentPhase phase) {
-  return core::ServesNewSide(phase) || phase == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
-         phase == v1::DEPLOYMENT_PHASE_FAILED;
+bool ServesNew(core::Stage stage) {
+  return core::ServesNewSide(stage) || stage == core::Stage::kSucceeded ||
+         stage == core::Stage::kFailed;
 }
 
 }  // namespace
@@ -57,24 +57,21 @@ bool Cluster::IsSilenced() const {
   return 2 * live < joined;
 }
 
-// No phase is left before every live proxy has in force what the phase did, or finds the new
+// No stage is left before every live proxy has in force what the stage did, or finds the new
 // instances healthy.
 void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
                          const core::State& state) {
   const auto& now = **state_.Find<v1::Deployment>(id);
-  const auto from = before.phase();
-  const auto is = now.phase();
-  // A phase may be passed through within one turn: then it counts as left, too.
-  const bool shifts = from == v1::DEPLOYMENT_PHASE_LAUNCHING && core::ServesNewSide(is);
+  const auto from = core::StageOf(before);
+  const auto is = core::StageOf(now);
+  // A stage may be passed through within one turn: then it counts as left, too.
+  const bool shifts = from == core::Stage::kLaunching && core::ServesNewSide(is);
   const bool shifted =
-      (from == v1::DEPLOYMENT_PHASE_LAUNCHING || from == v1::DEPLOYMENT_PHASE_SHIFTING) &&
-      (is == v1::DEPLOYMENT_PHASE_BAKING || is == v1::DEPLOYMENT_PHASE_DRAINING ||
-       is == v1::DEPLOYMENT_PHASE_SUCCEEDED);
-  const bool back =
-      (from == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING ||
-       from == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING) &&
-      (is == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING || is == v1::DEPLOYMENT_PHASE_ROLLED_BACK) &&
-      !now.rollback_reason().starts_with("superseded");
+      (from == core::Stage::kLaunching || from == core::Stage::kShifting) &&
+      (is == core::Stage::kBaking || is == core::Stage::kDraining || is == core::Stage::kSucceeded);
+  const bool back = (from == core::Stage::kBackLaunching || from == core::Stage::kBackShifting) &&
+                    (is == core::Stage::kBackDraining || is == core::Stage::kRolledBack) &&
+                    !now.rollback_reason().starts_with("superseded");
   if ((shifts || shifted || back) && IsSilenced()) {
     Complain(absl::StrCat(id, " goes on though most of the proxies are silent"));
   }
@@ -109,7 +106,7 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
 // No old instance is ended while nothing of the new version is up: it is the way back.
 void Cluster::CheckOldEnds(const std::string& id, const v1::Instance& row) {
   const auto* deployment = state_.Find<v1::Deployment>(row.withheld_by());
-  if (deployment == nullptr || (*deployment)->phase() != v1::DEPLOYMENT_PHASE_DRAINING ||
+  if (deployment == nullptr || core::StageOf(**deployment) != core::Stage::kDraining ||
       row.unhealthy() || row.terminate_requested()) {
     return;
   }
@@ -127,9 +124,9 @@ void Cluster::CheckOldEnds(const std::string& id, const v1::Instance& row) {
 void Cluster::CheckGivenUp(const std::string& id, const v1::Deployment& before) {
   const auto& now = **state_.Find<v1::Deployment>(id);
   const absl::Time due =
-      core::FromProto(before.phase_time()) + core::FromProto(before.health_deadline());
-  if (now.phase() == v1::DEPLOYMENT_PHASE_FAILED &&
-      (before.phase() != v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING || scheduler_.now() < due ||
+      core::FromProto(before.step_time()) + core::FromProto(before.health_deadline());
+  if (core::StageOf(now) == core::Stage::kFailed &&
+      (core::StageOf(before) != core::Stage::kBackLaunching || scheduler_.now() < due ||
        now.rollback_reason().find("the rollback failed: ") == std::string::npos)) {
     Complain(absl::StrCat(id, " gives its rollback up: ", now.rollback_reason()));
   }
@@ -140,9 +137,9 @@ void Cluster::CheckOverdue() {
   const std::string id = ActiveDeploymentId();
   if (id.empty()) return;
   const auto& row = **state_.Find<v1::Deployment>(id);
-  if (row.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING && !row.paused() &&
+  if (core::StageOf(row) == core::Stage::kBackLaunching && !row.paused() &&
       scheduler_.now() >=
-          core::FromProto(row.phase_time()) + core::FromProto(row.health_deadline())) {
+          core::FromProto(row.step_time()) + core::FromProto(row.health_deadline())) {
     core::Draft draft(state_);
     const core::Pass pass(draft, seen_, scheduler_.now());
     if (!core::IsAllSaid(pass, *core::Look(pass, row, id))) return;
@@ -188,14 +185,14 @@ void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
 }
 
 // No deployment lowers what serves but by moving the traffic to what is healthy: those that have it
-// neither lose their share nor are drained for it, in whatever phase.
+// neither lose their share nor are drained for it, in whatever stage.
 void Cluster::CheckServing(const core::Changes& changes, const core::State& before) {
   std::string id;
   for (const auto& [key, row] : state_.All<v1::Deployment>()) {
     const auto* was = before.Find<v1::Deployment>(key);
-    if (was != nullptr && core::HasEnded((*was)->phase())) continue;
-    const bool served_new = was != nullptr && ServesNew((*was)->phase());
-    if (served_new == ServesNew(row->phase())) id = key;
+    if (was != nullptr && core::HasEnded(core::StageOf(**was))) continue;
+    const bool served_new = was != nullptr && ServesNew(core::StageOf(**was));
+    if (served_new == ServesNew(core::StageOf(*row))) id = key;
   }
   if (id.empty()) return;
   const auto& group = **state_.Find<v1::AutoScalingGroup>("blue");
@@ -238,7 +235,7 @@ void Cluster::CheckState(const core::Changes& changes, const core::State& before
   CheckServing(changes, before);
   int active = 0;
   for (const auto& [id, row] : state_.All<v1::Deployment>()) {
-    active += !core::HasEnded(row->phase());
+    active += !core::HasEnded(core::StageOf(*row));
   }
   if (active > 1) Complain("two deployments of one group");
 }
@@ -280,7 +277,7 @@ void Cluster::CheckPick(ProxyPart& part, const core::TargetId& target) {
   }
   std::string id;
   const auto deployment = core::ActiveDeployment(core::Draft(state_), "blue", &id);
-  if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING &&
+  if (deployment != nullptr && core::StageOf(*deployment) == core::Stage::kLaunching &&
       !core::IsBackToServing(*deployment) &&
       core::IsSame(row.launch_template(), deployment->to()) &&
       core::FromProto(row.create_time()) >= core::FromProto(deployment->create_time())) {
@@ -294,7 +291,7 @@ std::string Cluster::CheckRest() const {
   const auto& group = **state_.Find<v1::AutoScalingGroup>("blue");
   if (!ActiveDeploymentId().empty()) {
     const auto& row = **state_.Find<v1::Deployment>(ActiveDeploymentId());
-    return absl::StrCat(ActiveDeploymentId(), " is ", v1::DeploymentPhase_Name(row.phase()));
+    return absl::StrCat(ActiveDeploymentId(), " is ", core::StageText(core::StageOf(row)));
   }
   int in_service = 0;
   int gone = 0;  // with hosts that do not come back
@@ -314,8 +311,8 @@ std::string Cluster::CheckRest() const {
     ++in_service;
   }
   // There may be fewer hosts with a free port than are desired.
-  const auto& launch = **state_.Find<v1::LaunchTemplate>(
-      core::LaunchTemplateKey(group.launch_template().name(), group.launch_template().version()));
+  const auto& launch = **state_.Find<v1::LaunchTemplateVersion>(core::LaunchTemplateKey(
+      group.launch_template().launch_template(), group.launch_template().resolved_version()));
   const int room = launch.port() == 0 ? group.max() : static_cast<int>(hosts_.size());
   const int desired = core::DesiredOf(group);
   if (in_service > desired || in_service < std::min(desired, room)) {

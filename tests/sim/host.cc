@@ -50,7 +50,7 @@ void Host::Take(const core::Assignment& assignment) {
   }
 }
 
-void Host::Start(const std::string& id, const v1::LaunchTemplate& launch) {
+void Host::Start(const std::string& id, const v1::LaunchTemplateVersion& launch) {
   if (std::exchange(ever_[id], true)) complain_(id + " was launched twice on " + name_);
   Process& process = processes_[id];
   process.behaviour = behaviours_(launch);

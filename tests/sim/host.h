@@ -34,7 +34,7 @@ struct Process {
 
 class Host {
  public:
-  using Behaviours = std::function<Behaviour(const v1::LaunchTemplate&)>;
+  using Behaviours = std::function<Behaviour(const v1::LaunchTemplateVersion&)>;
   // Called with each status that changed, and with the id of each instance that was forgotten.
   using Report = std::function<void(const agent::v1::InstanceStatus&)>;
   using Forgot = std::function<void(const std::string&)>;
@@ -67,7 +67,7 @@ class Host {
   void LoseSession() { has_session = false; }
 
  private:
-  void Start(const std::string& id, const v1::LaunchTemplate& launch);
+  void Start(const std::string& id, const v1::LaunchTemplateVersion& launch);
   void Run(const std::string& id);
   void Stop(const std::string& id);
   void End(const std::string& id, int signal, bool requested);

@@ -17,7 +17,7 @@ v1::LaunchTemplateRef RunsBeside(const Draft& draft, std::string_view id,
   using Rank = std::tuple<int, bool, int>;
   std::map<std::pair<std::string, int>, Rank> ranks;
   const auto rank = [&](const v1::LaunchTemplateRef& ref) -> Rank& {
-    return ranks[{ref.name(), ref.version()}];
+    return ranks[{ref.launch_template(), ref.resolved_version()}];
   };
   if (!IsSame(group.launch_template(), to)) std::get<1>(rank(group.launch_template())) = true;
   for (const auto& [instance, row] : draft.InstancesOfGroup(id)) {
@@ -29,10 +29,7 @@ v1::LaunchTemplateRef RunsBeside(const Draft& draft, std::string_view id,
   const auto best = std::max_element(
       ranks.begin(), ranks.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (best == ranks.end()) return to;
-  v1::LaunchTemplateRef out;
-  out.set_name(best->first.first);
-  out.set_version(best->first.second);
-  return out;
+  return Numbered(best->first.first, best->first.second);
 }
 
 }  // namespace remuda::core

@@ -13,50 +13,48 @@ namespace remuda::core {
 namespace {
 
 using v1::Deployment;
-using v1::DeploymentPhase;
 
-const char* Describe(DeploymentPhase phase) {
-  switch (phase) {
-    case v1::DEPLOYMENT_PHASE_SHIFTING:
+const char* Describe(Stage stage) {
+  switch (stage) {
+    case Stage::kShifting:
       return "Moving the traffic to ";
-    case v1::DEPLOYMENT_PHASE_BAKING:
+    case Stage::kBaking:
       return "All traffic is moved; the old version stays warm beside ";
-    case v1::DEPLOYMENT_PHASE_DRAINING:
+    case Stage::kDraining:
       return "Draining the version before ";
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
+    case Stage::kBackLaunching:
       return "Rolling back: bringing back the version before ";
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
+    case Stage::kBackShifting:
       return "Rolling back: moving the traffic away from ";
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING:
+    case Stage::kBackDraining:
       return "Rolling back: draining ";
-    case v1::DEPLOYMENT_PHASE_ROLLED_BACK:
+    case Stage::kRolledBack:
       return "Rolled back ";
-    case v1::DEPLOYMENT_PHASE_FAILED:
+    case Stage::kFailed:
       return "Gave up the rollback of ";
     default:
       return "Deployed ";
   }
 }
 
-void Enter(Pass& pass, const DeploymentView& view, DeploymentPhase phase, const std::string& cause,
+void Enter(Pass& pass, const DeploymentView& view, Stage stage, const std::string& cause,
            const std::string& rollback_reason) {
   Deployment after = view.row;
-  after.set_phase(phase);
-  *after.mutable_phase_time() = ToProto(pass.now);
+  SetStage(after, stage);
+  *after.mutable_step_time() = ToProto(pass.now);
   if (!rollback_reason.empty()) after.set_rollback_reason(rollback_reason);
-  if (phase == v1::DEPLOYMENT_PHASE_BAKING) {
+  if (stage == Stage::kBaking) {
     *after.mutable_shift_confirmed_time() = ToProto(pass.now);
   }
-  if (HasEnded(phase)) {
+  if (HasEnded(stage)) {
     *after.mutable_end_time() = ToProto(pass.now);
-    pass.Close(after.activity(), phase == v1::DEPLOYMENT_PHASE_SUCCEEDED
-                                     ? v1::ACTIVITY_STATUS_SUCCESSFUL
-                                     : v1::ACTIVITY_STATUS_FAILED);
+    pass.Close(after.activity(), stage == Stage::kSucceeded ? v1::ACTIVITY_STATUS_SUCCESSFUL
+                                                            : v1::ACTIVITY_STATUS_FAILED);
     after.clear_activity();
   }
   pass.Note({.group = view.group_id,
              .deployment = view.id,
-             .description = absl::StrCat(Describe(phase), TextOf(view.row.to())),
+             .description = absl::StrCat(Describe(stage), TextOf(view.row.to())),
              .cause = absl::StrCat(
                  cause, pass.gates.LeftOut().empty() ? "" : "; not asked, for its lease is over: ",
                  pass.gates.LeftOut())});
@@ -129,19 +127,19 @@ void TakeBack(Pass& pass, const DeploymentView& view) {
 }
 
 void Advance(Pass& pass, const DeploymentView& view) {
-  switch (view.row.phase()) {
-    case v1::DEPLOYMENT_PHASE_LAUNCHING: {
+  switch (StageOf(view.row)) {
+    case Stage::kLaunching: {
       const int enough = EnoughToShift(pass, view);
       MoveTraffic(pass, view, view.new_side, view.old_side);
       if (IsBackToServing(view.row)) {
         ReturnTemplate(pass, view);
-        Enter(pass, view, v1::DEPLOYMENT_PHASE_SUCCEEDED,
+        Enter(pass, view, Stage::kSucceeded,
               absl::StrCat("it served already, and every live proxy finds ",
                            Counted(enough, "instance"), " healthy"),
               "");
         return;
       }
-      Enter(pass, view, v1::DEPLOYMENT_PHASE_SHIFTING,
+      Enter(pass, view, Stage::kShifting,
             enough == view.new_side.desired
                 ? absl::StrCat("every live proxy finds all of ", Counted(enough, "new instance"),
                                " healthy")
@@ -151,28 +149,26 @@ void Advance(Pass& pass, const DeploymentView& view) {
             "");
       return;
     }
-    case v1::DEPLOYMENT_PHASE_SHIFTING:
-      Enter(pass, view, v1::DEPLOYMENT_PHASE_BAKING, "every live proxy has confirmed the shift",
-            "");
+    case Stage::kShifting:
+      Enter(pass, view, Stage::kBaking, "every live proxy has confirmed the shift", "");
       return;
-    case v1::DEPLOYMENT_PHASE_BAKING:
+    case Stage::kBaking:
       SetTemplate(pass, view, view.row.to());
-      Enter(pass, view, v1::DEPLOYMENT_PHASE_DRAINING,
+      Enter(pass, view, Stage::kDraining,
             view.row.promoted() ? "it was promoted" : "its bake time is over", "");
       return;
-    case v1::DEPLOYMENT_PHASE_DRAINING:
-      Enter(pass, view, v1::DEPLOYMENT_PHASE_SUCCEEDED, "the old instances are gone", "");
+    case Stage::kDraining:
+      Enter(pass, view, Stage::kSucceeded, "the old instances are gone", "");
       return;
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
+    case Stage::kBackLaunching:
       MoveTraffic(pass, view, view.old_side, view.new_side);
-      Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, "the old version is ready", "");
+      Enter(pass, view, Stage::kBackShifting, "the old version is ready", "");
       return;
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
-      Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING,
-            "every live proxy has confirmed the shift back", "");
+    case Stage::kBackShifting:
+      Enter(pass, view, Stage::kBackDraining, "every live proxy has confirmed the shift back", "");
       return;
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING:
-      Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLED_BACK, view.row.rollback_reason(), "");
+    case Stage::kBackDraining:
+      Enter(pass, view, Stage::kRolledBack, view.row.rollback_reason(), "");
       return;
     default:
       return;
@@ -187,38 +183,32 @@ void GiveUpRollback(Pass& pass, const DeploymentView& view, const std::string& w
                    DurationText(FromProto(view.row.health_deadline())), ": ", why, "; ",
                    TextOf(view.row.to()), " stays, of which ", Counted(healthy, "instance"), " ",
                    IsOrAre(healthy), " healthy; deploy a version that works: `remuda deploy asg/",
-                   view.group_id, " --template ", view.row.to().name(), ":VERSION`");
+                   view.group_id, " --template ", view.row.to().launch_template(), ":VERSION`");
   SetTemplate(pass, view, view.row.to());
-  Enter(pass, view, v1::DEPLOYMENT_PHASE_FAILED, cause,
+  Enter(pass, view, Stage::kFailed, cause,
         absl::StrCat(view.row.rollback_reason(), "; the rollback failed: ", cause));
-}
-
-bool IsRollback(DeploymentPhase phase) {
-  return phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING ||
-         phase == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING ||
-         phase == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING;
 }
 
 // Whether a failure of the deployment is left to a person. Not that of a rollback which has moved
 // nothing yet: it has nothing to lose, and launching what fails leads nowhere.
 bool WaitsForAPerson(const Deployment& deployment) {
-  return deployment.automatic_rollback_disabled() &&
-         (deployment.rollback_of().empty() || deployment.phase() != v1::DEPLOYMENT_PHASE_LAUNCHING);
+  return deployment.has_automatic_rollback() && !deployment.automatic_rollback() &&
+         (deployment.rollback_of().empty() || StageOf(deployment) != Stage::kLaunching);
 }
 
 }  // namespace
 
 Time DeploymentDeadline(const Deployment& deployment) {
-  switch (deployment.phase()) {
-    case v1::DEPLOYMENT_PHASE_LAUNCHING:
-    case v1::DEPLOYMENT_PHASE_SHIFTING:
+  switch (StageOf(deployment)) {
+    case Stage::kLaunching:
+    case Stage::kShifting:
       if (WaitsForAPerson(deployment)) return absl::InfiniteFuture();
       return FromProto(deployment.create_time()) + FromProto(deployment.health_deadline());
-    case v1::DEPLOYMENT_PHASE_BAKING:
+    case Stage::kBaking:
       return FromProto(deployment.shift_confirmed_time()) +
-             FromProto(deployment.strategy().blue_green().bake());
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING:
-      return FromProto(deployment.phase_time()) + FromProto(deployment.health_deadline());
+             FromProto(CurrentStep(deployment).bake().duration());
+    case Stage::kBackLaunching:
+      return FromProto(deployment.step_time()) + FromProto(deployment.health_deadline());
     default:
       return absl::InfiniteFuture();
   }
@@ -244,7 +234,7 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
   if (row == nullptr) return;
   const DeploymentView view = *Look(pass, *row, id);
   if (view.group.deleting()) {
-    Enter(pass, view, v1::DEPLOYMENT_PHASE_ROLLED_BACK, "the group is being deleted",
+    Enter(pass, view, Stage::kRolledBack, "the group is being deleted",
           "the group is being deleted");
     return;
   }
@@ -252,24 +242,22 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
     Announce(pass, view);
     return;
   }
-  if (IsRollback(row->phase())) ReturnTemplate(pass, view);
+  if (IsRollback(StageOf(*row))) ReturnTemplate(pass, view);
   if (row->paused()) return;
-  if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) TakeBack(pass, view);
+  if (StageOf(*row) == Stage::kBackLaunching) TakeBack(pass, view);
   if (!WaitsForAPerson(*row)) {
     if (const std::string why = Failure(pass, view); !why.empty()) {
       Enter(pass, view,
-            row->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING
-                ? v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING
-                : v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING,
-            why, why);
+            StageOf(*row) == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching, why,
+            why);
       // What drains is taken back before anything is launched in its place.
       return StepDeployment(pass, group_id);
     }
   }
   const std::string obstacle = Obstacle(pass, view);
   if (obstacle.empty()) return Advance(pass, view);
-  if (row->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING &&
-      pass.now >= DeploymentDeadline(*row) && IsAllSaid(pass, view)) {
+  if (StageOf(*row) == Stage::kBackLaunching && pass.now >= DeploymentDeadline(*row) &&
+      IsAllSaid(pass, view)) {
     return GiveUpRollback(pass, view, obstacle);
   }
   pass.DueAt(DeploymentDeadline(*row));
@@ -279,7 +267,7 @@ void StepDeployment(Pass& pass, const std::string& group_id) {
 std::string KeepsOld(Pass& pass, const std::string& group_id) {
   std::string id;
   const auto row = ActiveDeployment(pass.draft, group_id, &id);
-  if (row == nullptr || row->phase() != v1::DEPLOYMENT_PHASE_DRAINING) return "";
+  if (row == nullptr || StageOf(*row) != Stage::kDraining) return "";
   const auto view = Look(pass, *row, id);
   return view.has_value() && IsLettingDown(pass, *view) ? id : "";
 }

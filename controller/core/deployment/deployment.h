@@ -1,4 +1,4 @@
-// Deployment: the phases of a blue/green deployment. No phase is left before every live proxy has
+// Deployment: the stages of a blue/green deployment. No stage is left before every live proxy has
 // confirmed what it did. It begins from whatever serves, be it one version or several, and lowers
 // nothing of that before the new instances are confirmed.
 //

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
@@ -16,7 +17,6 @@ namespace remuda::core {
 namespace {
 
 using v1::Deployment;
-using v1::DeploymentPhase;
 
 bool IsHealthyNow(const Pass& pass, const DeploymentView& view, const Member& member) {
   const v1::Instance& row = *member.second;
@@ -42,8 +42,7 @@ struct Condition {
 // that takes: there is no way back from it.
 bool CountsAsLost(Pass& pass, const DeploymentView& view, const v1::Instance& row) {
   const Time failed = FromProto(row.state_time());
-  if (view.row.phase() == v1::DEPLOYMENT_PHASE_DRAINING &&
-      failed >= FromProto(view.row.phase_time())) {
+  if (StageOf(view.row) == Stage::kDraining && failed >= FromProto(view.row.step_time())) {
     return true;
   }
   pass.DueAt(failed + kFailureCounts);
@@ -166,12 +165,12 @@ std::string OnlyHealthy(const Pass& pass, const DeploymentView& view) {
 // Whether the deployment is where a failure of the new version leads back. When nothing is left to
 // go back to, it leads nowhere.
 bool MayFail(const Pass& pass, const DeploymentView& view) {
-  switch (view.row.phase()) {
-    case v1::DEPLOYMENT_PHASE_LAUNCHING:
-    case v1::DEPLOYMENT_PHASE_SHIFTING:
-    case v1::DEPLOYMENT_PHASE_BAKING:
+  switch (StageOf(view.row)) {
+    case Stage::kLaunching:
+    case Stage::kShifting:
+    case Stage::kBaking:
       return true;
-    case v1::DEPLOYMENT_PHASE_DRAINING:
+    case Stage::kDraining:
       return std::any_of(view.old_side.members.begin(), view.old_side.members.end(),
                          [&](const Member& member) { return CanBeTakenBack(pass, member); });
     default:
@@ -218,11 +217,11 @@ int EnoughToShift(Pass& pass, const DeploymentView& view) {
 }
 
 std::string Obstacle(Pass& pass, const DeploymentView& view) {
-  switch (view.row.phase()) {
-    case v1::DEPLOYMENT_PHASE_LAUNCHING:
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING: {
+  switch (StageOf(view.row)) {
+    case Stage::kLaunching:
+    case Stage::kBackLaunching: {
       if (std::string why = RowUnconfirmed(pass, view); !why.empty()) return why;
-      if (view.row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
+      if (StageOf(view.row) == Stage::kLaunching) {
         return NotReady(pass, view, view.new_side, EnoughToShift(pass, view));
       }
       // While the new side fails its users, a part of the old one is better than none.
@@ -233,18 +232,18 @@ std::string Obstacle(Pass& pass, const DeploymentView& view) {
       }
       return NotReady(pass, view, view.old_side, EnoughToShiftBack(pass, view));
     }
-    case v1::DEPLOYMENT_PHASE_SHIFTING:
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING:
+    case Stage::kShifting:
+    case Stage::kBackShifting:
       return RowUnconfirmed(pass, view);
-    case v1::DEPLOYMENT_PHASE_BAKING: {
+    case Stage::kBaking: {
       if (std::string why = RowUnconfirmed(pass, view); !why.empty()) return why;
       const Time end = DeploymentDeadline(view.row);
       if (view.row.promoted() || pass.now >= end) return NotHalfUp(pass, view);
       return absl::StrCat("the old version stays warm until ", MomentText(end));
     }
-    case v1::DEPLOYMENT_PHASE_DRAINING:
-    case v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING: {
-      const bool is_back = view.row.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING;
+    case Stage::kDraining:
+    case Stage::kBackDraining: {
+      const bool is_back = StageOf(view.row) == Stage::kBackDraining;
       return Draining(pass, view, is_back ? view.new_side : view.old_side);
     }
     default:
@@ -259,7 +258,7 @@ bool CanBeTakenBack(const Pass& pass, const Member& member) {
 }
 
 bool IsLettingDown(Pass& pass, const DeploymentView& view) {
-  if (view.row.phase() != v1::DEPLOYMENT_PHASE_DRAINING || view.new_side.desired == 0) return false;
+  if (StageOf(view.row) != Stage::kDraining || view.new_side.desired == 0) return false;
   const Condition condition = NewCondition(pass, view);
   return condition.healthy == 0 || condition.IsFailing(view.new_side.desired);
 }
@@ -276,7 +275,7 @@ bool IsAllSaid(const Pass& pass, const DeploymentView& view) {
 }
 
 std::string Failure(Pass& pass, const DeploymentView& view) {
-  const DeploymentPhase phase = view.row.phase();
+  const Stage stage = StageOf(view.row);
   if (!MayFail(pass, view)) return "";
   const LaunchRecord record = LaunchRecordOf(pass.draft.InstancesOfGroup(view.group_id).list(),
                                              view.row.to(), view.id, pass.now);
@@ -284,7 +283,7 @@ std::string Failure(Pass& pass, const DeploymentView& view) {
   if (record.failures >= std::max(kDeploymentLaunchFailures, healthy)) {
     return FailuresText(record, view.row.to());
   }
-  if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING || phase == v1::DEPLOYMENT_PHASE_SHIFTING) {
+  if (stage == Stage::kLaunching || stage == Stage::kShifting) {
     const Time deadline = FromProto(view.row.create_time()) + FromProto(view.row.health_deadline());
     pass.DueAt(deadline);
     if (pass.now >= deadline && (IsAllSaid(pass, view) || !pass.gates.Refusal().empty())) {
@@ -294,7 +293,7 @@ std::string Failure(Pass& pass, const DeploymentView& view) {
       }
     }
   }
-  if (phase == v1::DEPLOYMENT_PHASE_LAUNCHING) return "";
+  if (stage == Stage::kLaunching) return "";
   if (NewCondition(pass, view).IsFailing(view.new_side.desired)) {
     return OnlyHealthy(pass, view);
   }

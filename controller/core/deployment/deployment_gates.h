@@ -1,4 +1,4 @@
-// What a deployment's steps look at: how its sides do, what keeps it from its next phase, and
+// What a deployment's steps look at: how its sides do, what keeps it from its next stage, and
 // whether it fails. Thread: the loop thread. Pure.
 #pragma once
 
@@ -32,7 +32,7 @@ int HealthyOf(const Pass& pass, const DeploymentView& view, const Side& side);
 // failing: then more than serve now are better.
 int EnoughToShift(Pass& pass, const DeploymentView& view);
 
-// What keeps the deployment from its next phase; empty: nothing.
+// What keeps the deployment from its next stage; empty: nothing.
 std::string Obstacle(Pass& pass, const DeploymentView& view);
 
 // Whether the proxies have said all that they could: they have confirmed the deployment's row, and

@@ -97,7 +97,7 @@ void ApplyDefaults(v1::Action& action) {
 
 }  // namespace
 
-void ApplyDefaults(v1::LaunchTemplate& value) {
+void ApplyDefaults(v1::LaunchTemplateVersion& value) {
   if (value.stop_signal().empty()) value.set_stop_signal("SIGTERM");
   if (!value.has_stop_grace()) *value.mutable_stop_grace() = ToProto(kStopGrace);
 }
@@ -141,10 +141,12 @@ void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* befo
                           : std::max(value.min(), std::min(value.max(), before->desired())));
   }
   auto& launch = *value.mutable_launch_template();
-  if (before != nullptr && launch.version() == 0) {
-    const std::string& name = before->launch_template().name();
-    if (launch.name() == name || launch.name() == FullName(kLaunchTemplates, name)) {
-      launch.set_version(before->launch_template().version());
+  if (before != nullptr && launch.version().empty()) {
+    const v1::LaunchTemplateRef& is = before->launch_template();
+    const std::string& name = is.launch_template();
+    if (launch.launch_template() == name ||
+        launch.launch_template() == FullName(kLaunchTemplates, name)) {
+      launch = is;
     }
   }
   if (!value.has_health_check_grace_period()) {
@@ -162,9 +164,10 @@ void ApplyDefaults(v1::Deployment& value) {
     *strategy.mutable_blue_green()->mutable_bake() = ToProto(absl::ZeroDuration());
   }
   if (!value.has_health_deadline()) *value.mutable_health_deadline() = ToProto(kHealthDeadline);
+  if (!value.has_automatic_rollback()) value.set_automatic_rollback(true);
 }
 
-void ClearOutputOnly(v1::LaunchTemplate& value) {
+void ClearOutputOnly(v1::LaunchTemplateVersion& value) {
   value.clear_version();
   value.clear_image_digest();
   value.clear_create_time();
@@ -194,6 +197,7 @@ void ClearOutputOnly(v1::Certificate& value) {
 }
 
 void ClearOutputOnly(v1::AutoScalingGroup& value) {
+  value.mutable_launch_template()->clear_resolved_version();
   value.clear_create_time();
   value.clear_etag();
   value.clear_deleting();

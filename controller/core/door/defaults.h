@@ -15,7 +15,7 @@
 
 namespace remuda::core {
 
-void ApplyDefaults(v1::LaunchTemplate& value);
+void ApplyDefaults(v1::LaunchTemplateVersion& value);
 void ApplyDefaults(v1::TargetGroup& value);
 void ApplyDefaults(v1::LoadBalancer& value);
 // `before`: the group as it is, null for a new one: `desired` left out keeps it within min and max
@@ -24,7 +24,7 @@ void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* befo
 void ApplyDefaults(v1::Deployment& value);
 
 // Takes out of a request's resource what only the controller writes.
-void ClearOutputOnly(v1::LaunchTemplate& value);
+void ClearOutputOnly(v1::LaunchTemplateVersion& value);
 void ClearOutputOnly(v1::TargetGroup& value);
 void ClearOutputOnly(v1::LoadBalancer& value);
 void ClearOutputOnly(v1::Certificate& value);

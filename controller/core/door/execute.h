@@ -56,7 +56,12 @@ absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteImageRequest&, const Conte
 
 absl::StatusOr<Empty> Execute(Draft&, const NoteListener&, const Context&);
 
-absl::StatusOr<v1::LaunchTemplate> Execute(Draft&, const v1::CreateLaunchTemplateVersionRequest&,
+absl::StatusOr<v1::LaunchTemplateVersion> Execute(Draft&,
+                                                  const v1::CreateLaunchTemplateVersionRequest&,
+                                                  const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteLaunchTemplateVersionRequest&,
+                              const Context&);
+absl::StatusOr<v1::LaunchTemplate> Execute(Draft&, const v1::UpdateLaunchTemplateRequest&,
                                            const Context&);
 absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteLaunchTemplateRequest&, const Context&);
 
@@ -110,10 +115,8 @@ absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::RollbackDeploymentReque
 absl::StatusOr<v1::Host> Execute(Draft&, const v1::CordonHostRequest&, const Context&);
 absl::StatusOr<v1::Host> Execute(Draft&, const v1::UncordonHostRequest&, const Context&);
 absl::StatusOr<v1::Host> Execute(Draft&, const v1::DrainHostRequest&, const Context&);
-absl::StatusOr<v1::DeleteHostResponse> Execute(Draft&, const v1::DeleteHostRequest&,
-                                               const Context&);
-absl::StatusOr<v1::DeleteProxyResponse> Execute(Draft&, const v1::DeleteProxyRequest&,
-                                                const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteHostRequest&, const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteProxyRequest&, const Context&);
 
 absl::StatusOr<v1::ApplyResourcesResponse> Execute(Draft&, const v1::ApplyResourcesRequest&,
                                                    const Context&);

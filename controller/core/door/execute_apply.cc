@@ -4,6 +4,7 @@
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
 #include "controller/core/door/prepare.h"
+#include "controller/core/door/secrets.h"
 #include "controller/core/door/templates.h"
 #include "controller/core/model/launch_ref.h"
 
@@ -37,7 +38,7 @@ class Apply {
   template <class T>
   void ReadName(int index, const std::string& name);
   // Each resource of one kind.
-  void ApplyTemplate(int index, v1::LaunchTemplate value);
+  void ApplyTemplate(int index, v1::LaunchTemplateVersion value);
   template <class T>
   void ApplyNamed(int index, T value);
   void CheckPorts();
@@ -94,7 +95,7 @@ void Apply::ReadNames() {
     const v1::Resource& resource = request_.resources(i);
     switch (resource.kind_case()) {
       case KindCase::kLaunchTemplate:
-        ReadName<v1::LaunchTemplate>(i, resource.launch_template().name());
+        ReadName<v1::LaunchTemplateVersion>(i, WithoutVersion(resource.launch_template().name()));
         break;
       case KindCase::kTargetGroup:
         ReadName<v1::TargetGroup>(i, resource.target_group().name());
@@ -123,7 +124,7 @@ void Apply::Tell(int index, std::string name, v1::AppliedResource::Outcome outco
   if (outcome != v1::AppliedResource::OUTCOME_UNCHANGED) {
     const char* verb = outcome == v1::AppliedResource::OUTCOME_CREATED ? "Created " : "Updated ";
     NoteDone(draft_, context_,
-             {.resource = name.substr(0, name.find(':')),
+             {.resource = WithoutVersion(name),
               .description = absl::StrCat(verb, name, changes.empty() ? "" : ": ", Joined(changes),
                                           std::string(caveat)),
               .cause = "a person applied a manifest"});
@@ -133,21 +134,22 @@ void Apply::Tell(int index, std::string name, v1::AppliedResource::Outcome outco
   for (std::string& change : changes) result.add_changes(std::move(change));
 }
 
-void Apply::ApplyTemplate(int index, v1::LaunchTemplate value) {
+void Apply::ApplyTemplate(int index, v1::LaunchTemplateVersion value) {
   const std::string& id = ids_[static_cast<size_t>(index)];
   const std::string etag = value.etag();
   ClearOutputOnly(value);
-  ApplyDefaults(value);
   const size_t wrong = violations_.size();
-  Check(violations_, At<v1::LaunchTemplate>(index), references_, value);
+  KeepSecrets(violations_, At<v1::LaunchTemplateVersion>(index), NewestOf(draft_, id).get(), value);
+  ApplyDefaults(value);
+  Check(violations_, At<v1::LaunchTemplateVersion>(index), references_, value);
   if (violations_.size() > wrong || id.empty()) return;
   Fail(CheckTemplateQuota(draft_, id));
   const int newest = NewestVersion(draft_, id);
   const bool existed = newest > 0;
-  Fail(CheckEtagOf(id, draft_.Find<v1::LaunchTemplate>(LaunchTemplateKey(id, newest)), etag));
+  Fail(
+      CheckEtagOf(id, draft_.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(id, newest)), etag));
   TemplateResult put = PutTemplate(draft_, id, std::move(value), context_);
-  const int version = draft_.Find<v1::LaunchTemplate>(put.key)->version();
-  Tell(index, absl::StrCat(NameOf<v1::LaunchTemplate>(id), ":", version),
+  Tell(index, draft_.Find<v1::LaunchTemplateVersion>(put.key)->name(),
        !put.is_new ? v1::AppliedResource::OUTCOME_UNCHANGED
                    : (existed ? v1::AppliedResource::OUTCOME_UPDATED
                               : v1::AppliedResource::OUTCOME_CREATED),
@@ -174,13 +176,13 @@ void Apply::KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingG
 void Apply::Warn(int index, const v1::AutoScalingGroup& value) {
   auto& result = *response_.mutable_results(index);
   const v1::LaunchTemplateRef& runs = value.launch_template();
-  const int newest = NewestVersion(draft_, runs.name());
-  if (request_.resources(index).auto_scaling_group().launch_template().version() == 0 &&
-      newest > runs.version()) {
+  const int newest = NewestVersion(draft_, runs.launch_template());
+  if (request_.resources(index).auto_scaling_group().launch_template().version().empty() &&
+      newest > runs.resolved_version()) {
     result.add_warnings(absl::StrCat(
         "launch_template stays ", TextOf(runs), ", as no version is named; the newest is ", newest,
-        ": `remuda deploy asg/", std::string(IdOf(value.name())), " --template ", runs.name(), ":",
-        newest, "` moves the group to it"));
+        ": `remuda deploy asg/", std::string(IdOf(value.name())), " --template ",
+        runs.launch_template(), ":", newest, "` moves the group to it"));
   }
   const v1::AutoScalingGroup shown = Describe(draft_, context_.seen, GatesNow(), value);
   for (const std::string& warning : shown.status().warnings()) result.add_warnings(warning);
@@ -201,6 +203,7 @@ void Apply::ApplyNamed(int index, T value) {
   const std::shared_ptr<const T> before = id.empty() ? nullptr : draft_.Find<T>(id);
   const size_t wrong = violations_.size();
   const std::string etag = value.etag();
+  KeepSecrets(violations_, At<T>(index), before.get(), value);
   Prepare(violations_, At<T>(index), references_, id, before.get(), context_, value);
   if (violations_.size() > wrong || id.empty()) return;
   Fail(CheckEtagOf(id, before, etag));

@@ -63,7 +63,7 @@ void Prepare(Violations& out, const FieldPath& at, const References& /*reference
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteCertificateRequest& request,
                               const Context& context) {
-  const auto row = FindRowToDelete<v1::Certificate>(draft, request);
+  const auto row = FindRowToWrite<v1::Certificate>(draft, request);
   if (!row.ok()) return row.status();
   if (const std::string user = UserOfCertificate(draft, row->id); !user.empty()) {
     return FailedPrecondition("CERTIFICATE_IN_USE",

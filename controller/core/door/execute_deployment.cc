@@ -1,4 +1,4 @@
-// Commands on deployments. What each phase does is Reconcile's (reconcile.h).
+// Commands on deployments. What each stage does is Reconcile's (reconcile.h).
 #include "controller/core/deployment/begins_from.h"
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
@@ -11,22 +11,10 @@
 namespace remuda::core {
 namespace {
 
-void Enter(v1::Deployment& value, v1::DeploymentPhase phase, const Context& context) {
-  value.set_phase(phase);
-  *value.mutable_phase_time() = ToProto(context.now);
-  if (HasEnded(phase)) *value.mutable_end_time() = ToProto(context.now);
-}
-
-// "LAUNCHING".
-std::string PhaseText(v1::DeploymentPhase phase) {
-  constexpr std::string_view kPrefix = "DEPLOYMENT_PHASE_";
-  return v1::DeploymentPhase_Name(phase).substr(kPrefix.size());
-}
-
-bool IsRollingBack(v1::DeploymentPhase phase) {
-  return phase == v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING ||
-         phase == v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING ||
-         phase == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING;
+void Enter(v1::Deployment& value, Stage stage, const Context& context) {
+  SetStage(value, stage);
+  *value.mutable_step_time() = ToProto(context.now);
+  if (HasEnded(stage)) *value.mutable_end_time() = ToProto(context.now);
 }
 
 void NoteDeployment(Draft& draft, const Context& context, const std::string& id,
@@ -56,7 +44,7 @@ void ForgetOld(Draft& draft, const std::string& group) {
   draft.ForEachFrom<v1::Deployment>(
       prefix, [&](const std::string& id, const v1::Deployment& value) {
         if (id.compare(0, prefix.size(), prefix) != 0) return false;
-        if (value.auto_scaling_group() == group && HasEnded(value.phase())) {
+        if (value.auto_scaling_group() == group && HasEnded(StageOf(value))) {
           ended.emplace_back(std::strtoll(id.c_str() + prefix.size(), nullptr, 10), id);
         }
         return true;
@@ -75,7 +63,7 @@ std::string Begin(Draft& draft, const std::string& group, v1::Deployment value,
   value.set_name(NameOf<v1::Deployment>(id));
   value.set_auto_scaling_group(group);
   *value.mutable_create_time() = ToProto(context.now);
-  Enter(value, v1::DEPLOYMENT_PHASE_LAUNCHING, context);
+  Enter(value, Stage::kLaunching, context);
   draft.Put(id, std::move(value));
   ForgetOld(draft, group);
   return id;
@@ -89,11 +77,11 @@ absl::StatusOr<std::optional<Row<v1::Deployment>>> MayBegin(const Draft& draft,
   std::optional<Row<v1::Deployment>> active = FindActiveDeployment(draft, group);
   if (!active.has_value()) return active;
   const std::string full = NameOf<v1::Deployment>(active->id);
-  const std::string phase = PhaseText(active->value->phase());
+  const char* const stage = StageText(StageOf(*active->value));
   if (!supersede) {
     return FailedPrecondition(
         "DEPLOYMENT_ACTIVE",
-        absl::StrCat(full, " is under way (", phase,
+        absl::StrCat(full, " is under way (", stage,
                      "); one deployment a group: wait for it, roll it back, or supersede"));
   }
   return active;
@@ -104,36 +92,38 @@ absl::StatusOr<std::optional<Row<v1::Deployment>>> MayBegin(const Draft& draft,
 void Supersede(Draft& draft, const Row<v1::Deployment>& active, const std::string& by,
                const Context& context) {
   v1::Deployment value = *active.value;
-  Enter(value, v1::DEPLOYMENT_PHASE_ROLLED_BACK, context);
+  Enter(value, Stage::kRolledBack, context);
   value.set_rollback_reason(absl::StrCat("superseded by ", NameOf<v1::Deployment>(by)));
   CancelActivity(draft, value, context);
   NoteDeployment(draft, context, active.id, value,
-                 absl::StrCat("Ended ", value.name(), " in ", PhaseText(active.value->phase())),
+                 absl::StrCat("Ended ", value.name(), " in ", StageText(StageOf(*active.value))),
                  absl::StrCat("a person began ", NameOf<v1::Deployment>(by), " in its place"));
   draft.Put(active.id, std::move(value));
 }
 
 // A deployment that a request names and that has not ended.
-absl::StatusOr<Row<v1::Deployment>> FindRunning(const Draft& draft, const std::string& name) {
-  auto row = FindRow<v1::Deployment>(draft, "name", name);
-  if (row.ok() && HasEnded(row->value->phase())) {
+template <class Request>
+absl::StatusOr<Row<v1::Deployment>> FindRunning(const Draft& draft, const Request& request) {
+  auto row = FindRowToWrite<v1::Deployment>(draft, request);
+  if (row.ok() && HasEnded(StageOf(*row->value))) {
     return FailedPrecondition(
         "DEPLOYMENT_OVER",
-        absl::StrCat(row->value->name(), " has ended: ", PhaseText(row->value->phase())));
+        absl::StrCat(row->value->name(), " has ended: ", StageText(StageOf(*row->value))));
   }
   return row;
 }
 
-absl::StatusOr<v1::Deployment> SetPaused(Draft& draft, const std::string& name, bool paused,
+template <class Request>
+absl::StatusOr<v1::Deployment> SetPaused(Draft& draft, const Request& request, bool paused,
                                          const Context& context) {
-  const auto row = FindRunning(draft, name);
+  const auto row = FindRunning(draft, request);
   if (!row.ok()) return row.status();
   if (row->value->paused() != paused) {
     v1::Deployment value = *row->value;
     value.set_paused(paused);
     NoteDeployment(draft, context, row->id, value,
                    absl::StrCat(paused ? "Paused " : "Resumed ", value.name(), " in ",
-                                PhaseText(value.phase())),
+                                StageText(StageOf(value))),
                    "a person asked for it");
     draft.Put(row->id, std::move(value));
   }
@@ -178,17 +168,17 @@ absl::StatusOr<v1::Deployment> Undo(Draft& draft, const Row<v1::Deployment>& row
         absl::StrCat(done.name(), ": ", group->name(), " runs ", TextOf(group->launch_template()),
                      " by now, not ", TextOf(done.to()), "; deploy the version that you want"));
   }
-  if (draft.Find<v1::LaunchTemplate>(
-          LaunchTemplateKey(done.from().name(), done.from().version())) == nullptr) {
+  if (draft.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
+          done.from().launch_template(), done.from().resolved_version())) == nullptr) {
     return FailedPrecondition("VERSION_DELETED", absl::StrCat(done.name(), ": launch template ",
                                                               TextOf(done.from()), " is deleted"));
   }
   v1::Deployment value;
   *value.mutable_from() = RunsBeside(draft, group_id, *group, done.from());
-  *value.mutable_to() = done.from();
+  *value.mutable_to() = Numbered(done.from());
   *value.mutable_strategy() = done.strategy();
   *value.mutable_health_deadline() = done.health_deadline();
-  value.set_automatic_rollback_disabled(done.automatic_rollback_disabled());
+  if (done.has_automatic_rollback()) value.set_automatic_rollback(done.automatic_rollback());
   value.set_rollback_of(row.id);
   const std::string id = Begin(draft, group_id, std::move(value), context);
   NoteDeployment(draft, context, id, done,
@@ -207,9 +197,10 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::CreateDeploymentR
   const v1::Deployment& wish = request.deployment();
   v1::Deployment value;
   *value.mutable_to() = wish.to();
+  value.mutable_to()->clear_resolved_version();
   *value.mutable_strategy() = wish.strategy();
   if (wish.has_health_deadline()) *value.mutable_health_deadline() = wish.health_deadline();
-  value.set_automatic_rollback_disabled(wish.automatic_rollback_disabled());
+  if (wish.has_automatic_rollback()) value.set_automatic_rollback(wish.automatic_rollback());
   ApplyDefaults(value);
   CheckDeployment(violations, at, value);
   CheckTemplateRef(violations, at / "to", References{draft, {}}, *value.mutable_to());
@@ -248,21 +239,21 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::CreateDeploymentR
 
 absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::PauseDeploymentRequest& request,
                                        const Context& context) {
-  return SetPaused(draft, request.name(), true, context);
+  return SetPaused(draft, request, true, context);
 }
 
 absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::ResumeDeploymentRequest& request,
                                        const Context& context) {
-  return SetPaused(draft, request.name(), false, context);
+  return SetPaused(draft, request, false, context);
 }
 
 absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::PromoteDeploymentRequest& request,
                                        const Context& context) {
-  const auto row = FindRunning(draft, request.name());
+  const auto row = FindRunning(draft, request);
   if (!row.ok()) return row.status();
-  if (row->value->phase() != v1::DEPLOYMENT_PHASE_BAKING) {
+  if (StageOf(*row->value) != Stage::kBaking) {
     return FailedPrecondition(
-        "NOT_BAKING", absl::StrCat(row->value->name(), " is ", PhaseText(row->value->phase()),
+        "NOT_BAKING", absl::StrCat(row->value->name(), " is ", StageText(StageOf(*row->value)),
                                    ": there is no bake to end"));
   }
   if (!row->value->promoted()) {
@@ -280,30 +271,27 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
   Violations violations;
   CheckText(violations, FieldPath("reason"), request.reason(), limits::kReasonBytes);
   if (!violations.empty()) return violations.ToStatus();
-  const auto row = FindRow<v1::Deployment>(draft, "name", request.name());
+  const auto row = FindRowToWrite<v1::Deployment>(draft, request);
   if (!row.ok()) return row.status();
   const std::string cause = request.reason().empty()
                                 ? "a person asked for it"
                                 : absl::StrCat("a person asked for it: ", request.reason());
-  const v1::DeploymentPhase phase = row->value->phase();
-  if (phase == v1::DEPLOYMENT_PHASE_SUCCEEDED) return Undo(draft, *row, cause, context);
-  if (HasEnded(phase)) {
-    return FailedPrecondition("DEPLOYMENT_OVER", absl::StrCat(row->value->name(),
-                                                              phase == v1::DEPLOYMENT_PHASE_FAILED
-                                                                  ? " could not be rolled back: "
-                                                                  : " is rolled back already: ",
-                                                              row->value->rollback_reason()));
+  const Stage stage = StageOf(*row->value);
+  if (stage == Stage::kSucceeded) return Undo(draft, *row, cause, context);
+  if (HasEnded(stage)) {
+    return FailedPrecondition("DEPLOYMENT_OVER",
+                              absl::StrCat(row->value->name(),
+                                           stage == Stage::kFailed ? " could not be rolled back: "
+                                                                   : " is rolled back already: ",
+                                           row->value->rollback_reason()));
   }
   // A rollback is under way: asked for again it is what it is.
-  if (IsRollingBack(phase)) {
+  if (IsRollback(stage)) {
     return Answer<v1::Deployment>(draft, context, row->id);
   }
   v1::Deployment value = *row->value;
   // Before any traffic moved the old set is whole: only the new one has to go.
-  Enter(value,
-        phase == v1::DEPLOYMENT_PHASE_LAUNCHING ? v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING
-                                                : v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING,
-        context);
+  Enter(value, stage == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching, context);
   value.set_rollback_reason(cause);
   value.set_paused(false);
   NoteDeployment(draft, context, row->id, value,

@@ -62,9 +62,13 @@ std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::I
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequest& request,
                               const Context& context) {
-  const auto row = FindRowToDelete<v1::AutoScalingGroup>(draft, request);
+  const auto row = FindRowToWrite<v1::AutoScalingGroup>(draft, request);
   if (!row.ok()) return row.status();
   const std::string& full = row->value->name();
+  if (row->value->deletion_protection()) {
+    return FailedPrecondition("DELETION_PROTECTED",
+                              absl::StrCat(full, ": deletion_protection is on; take it off first"));
+  }
   int live = 0;
   const Instances instances = draft.InstancesOfGroup(row->id);
   for (const auto& [id, instance] : instances)
@@ -102,7 +106,8 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequ
 absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
                                              const v1::SetDesiredCapacityRequest& request,
                                              const Context& context) {
-  const auto row = FindRow<v1::AutoScalingGroup>(draft, "name", request.name());
+  if (!request.has_desired()) return InvalidField("desired", "must be given");
+  const auto row = FindRowToWrite<v1::AutoScalingGroup>(draft, request);
   if (!row.ok()) return row.status();
   const v1::AutoScalingGroup& before = *row->value;
   if (absl::Status deleting = RefuseDeleting(before); !deleting.ok()) return deleting;
@@ -125,7 +130,7 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
 
 absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRequest& request,
                                      const Context& context) {
-  const auto row = FindRow<v1::Instance>(draft, "name", request.name());
+  const auto row = FindRowToWrite<v1::Instance>(draft, request);
   if (!row.ok()) return row.status();
   v1::Instance value = *row->value;
   const bool is_unknown = value.state() == v1::INSTANCE_STATE_UNKNOWN;

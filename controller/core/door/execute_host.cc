@@ -5,10 +5,11 @@
 namespace remuda::core {
 namespace {
 
-absl::StatusOr<v1::Host> SetSchedule(Draft& draft, const std::string& name,
+template <class Request>
+absl::StatusOr<v1::Host> SetSchedule(Draft& draft, const Request& request,
                                      v1::HostSchedule schedule, std::string_view verb,
                                      const Context& context) {
-  const auto row = FindRow<v1::Host>(draft, "name", name);
+  const auto row = FindRowToWrite<v1::Host>(draft, request);
   if (!row.ok()) return row.status();
   v1::Host value = *row->value;
   if (value.schedule() != schedule) {
@@ -55,22 +56,22 @@ int GiveUpInstances(Draft& draft, const std::string& host, const Context& contex
 
 absl::StatusOr<v1::Host> Execute(Draft& draft, const v1::CordonHostRequest& request,
                                  const Context& context) {
-  return SetSchedule(draft, request.name(), v1::HOST_SCHEDULE_CORDONED, "Cordoned", context);
+  return SetSchedule(draft, request, v1::HOST_SCHEDULE_CORDONED, "Cordoned", context);
 }
 
 absl::StatusOr<v1::Host> Execute(Draft& draft, const v1::UncordonHostRequest& request,
                                  const Context& context) {
-  return SetSchedule(draft, request.name(), v1::HOST_SCHEDULE_ACTIVE, "Uncordoned", context);
+  return SetSchedule(draft, request, v1::HOST_SCHEDULE_ACTIVE, "Uncordoned", context);
 }
 
 absl::StatusOr<v1::Host> Execute(Draft& draft, const v1::DrainHostRequest& request,
                                  const Context& context) {
-  return SetSchedule(draft, request.name(), v1::HOST_SCHEDULE_DRAINING, "Began to drain", context);
+  return SetSchedule(draft, request, v1::HOST_SCHEDULE_DRAINING, "Began to drain", context);
 }
 
-absl::StatusOr<v1::DeleteHostResponse> Execute(Draft& draft, const v1::DeleteHostRequest& request,
-                                               const Context& context) {
-  const auto row = FindRow<v1::Host>(draft, "name", request.name());
+absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteHostRequest& request,
+                              const Context& context) {
+  const auto row = FindRowToWrite<v1::Host>(draft, request);
   if (!row.ok()) return row.status();
   const std::string& full = row->value->name();
   const HostObservation* seen = FindObservation(context.seen.hosts, row->id);
@@ -91,12 +92,12 @@ absl::StatusOr<v1::DeleteHostResponse> Execute(Draft& draft, const v1::DeleteHos
                 gone == 0 ? absl::StrCat("Forgot ", full)
                           : absl::StrCat("Forgot ", full, " and its ", Counted(gone, "instance")),
             .cause = "a person said that it is gone for good"});
-  return v1::DeleteHostResponse();
+  return Empty();
 }
 
-absl::StatusOr<v1::DeleteProxyResponse> Execute(Draft& draft, const v1::DeleteProxyRequest& request,
-                                                const Context& context) {
-  const auto row = FindRow<v1::Proxy>(draft, "name", request.name());
+absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteProxyRequest& request,
+                              const Context& context) {
+  const auto row = FindRowToWrite<v1::Proxy>(draft, request);
   if (!row.ok()) return row.status();
   const std::string& full = row->value->name();
   const ProxyObservation* seen = FindObservation(context.seen.proxies, row->id);
@@ -110,7 +111,7 @@ absl::StatusOr<v1::DeleteProxyResponse> Execute(Draft& draft, const v1::DeletePr
   }
   draft.Delete<v1::Proxy>(row->id);
   NoteDone(draft, context, {.resource = full, .description = absl::StrCat("Forgot ", full)});
-  return v1::DeleteProxyResponse();
+  return Empty();
 }
 
 }  // namespace remuda::core

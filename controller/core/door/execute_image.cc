@@ -1,9 +1,6 @@
 // Commands on images.
 #include "common/ids.h"
-#include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
-#include "controller/core/door/field_mask.h"
-#include "controller/core/model/deployment_row.h"
 #include "controller/core/model/words.h"
 
 namespace remuda::core {
@@ -51,14 +48,15 @@ absl::StatusOr<v1::Image> Execute(Draft& draft, const RegisterImage& command,
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteImageRequest& request,
                               const Context& context) {
-  const auto row = FindRowToDelete<v1::Image>(draft, request);
+  const auto row = FindRowToWrite<v1::Image>(draft, request);
   if (!row.ok()) return row.status();
   std::string user;
-  draft.ForEach<v1::LaunchTemplate>([&](const std::string&, const v1::LaunchTemplate& value) {
-    if (user.empty() && value.image() == row->id) {
-      user = absl::StrCat(value.name(), " version ", value.version());
-    }
-  });
+  draft.ForEach<v1::LaunchTemplateVersion>(
+      [&](const std::string&, const v1::LaunchTemplateVersion& value) {
+        if (user.empty() && value.image() == row->id) {
+          user = value.name();
+        }
+      });
   if (!user.empty()) {
     return FailedPrecondition("IMAGE_IN_USE",
                               absl::StrCat(row->value->name(), ": ", user, " refers to it"));

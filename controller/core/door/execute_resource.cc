@@ -4,6 +4,7 @@
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
 #include "controller/core/door/prepare.h"
+#include "controller/core/door/secrets.h"
 #include "controller/core/model/launch_ref.h"
 
 namespace remuda::core {
@@ -33,9 +34,11 @@ absl::Status CheckChange(const Draft&, std::string_view, const T&, const T&) {
   return absl::OkStatus();
 }
 
-// `desired` that the mask does not name stays as it is, within min and max.
+// `desired` that the mask does not name stays as it is, within min and max; so does what the
+// launch template's version was resolved to.
 void ForgetKept(const google::protobuf::FieldMask& mask, v1::AutoScalingGroup& value) {
   if (!Takes(mask, "desired")) value.clear_desired();
+  if (!Takes(mask, "launch_template")) value.mutable_launch_template()->clear_version();
 }
 template <class T>
 void ForgetKept(const google::protobuf::FieldMask&, T&) {}
@@ -48,6 +51,7 @@ absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wi
   const std::string id = NewId(violations, Traits<T>::kCollection, FieldPath(at.text() + "_id"),
                                wanted_id, at / "name", wish.name());
   T value = wish;
+  KeepSecrets(violations, at, nullptr, value);
   Prepare(violations, at, References{draft, {}, context.check_authorities}, id, nullptr, context,
           value);
   if (!id.empty() && draft.Find<T>(id) != nullptr) {
@@ -80,6 +84,7 @@ absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::Fi
     CopyMasked(mask, wish, value);
     ForgetKept(mask, value);
   }
+  KeepSecrets(violations, at, row->value.get(), value);
   Prepare(violations, at, References{draft, {}, context.check_authorities}, row->id,
           row->value.get(), context, value);
   CheckPorts(violations, at, draft, row->id, value);
@@ -184,8 +189,7 @@ absl::Status CheckGroupChange(const Draft& draft, std::string_view id,
   return FailedPrecondition(
       "DEPLOYMENT_ACTIVE",
       absl::StrCat(before.name(), ": launch_template cannot change from ",
-                   before.launch_template().name(), ":", before.launch_template().version(), " to ",
-                   after.launch_template().name(), ":", after.launch_template().version(),
+                   TextOf(before.launch_template()), " to ", TextOf(after.launch_template()),
                    " while ", NameOf<v1::Deployment>(active->id),
                    " is under way; wait for it or roll it back"));
 }
@@ -202,7 +206,7 @@ absl::StatusOr<v1::TargetGroup> Execute(Draft& draft, const v1::UpdateTargetGrou
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteTargetGroupRequest& request,
                               const Context& context) {
-  const auto row = FindRowToDelete<v1::TargetGroup>(draft, request);
+  const auto row = FindRowToWrite<v1::TargetGroup>(draft, request);
   if (!row.ok()) return row.status();
   if (const std::string user = UserOfTargetGroup(draft, row->id); !user.empty()) {
     return FailedPrecondition("TARGET_GROUP_IN_USE",
@@ -232,7 +236,7 @@ absl::StatusOr<v1::LoadBalancer> Execute(Draft& draft, const v1::UpdateLoadBalan
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteLoadBalancerRequest& request,
                               const Context& context) {
-  const auto row = FindRowToDelete<v1::LoadBalancer>(draft, request);
+  const auto row = FindRowToWrite<v1::LoadBalancer>(draft, request);
   if (!row.ok()) return row.status();
   if (row->value->deletion_protection()) {
     return FailedPrecondition(

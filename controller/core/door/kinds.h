@@ -24,6 +24,12 @@ struct Traits<v1::Image> {
 template <>
 struct Traits<v1::LaunchTemplate> {
   static constexpr std::string_view kCollection = kLaunchTemplates;
+  static constexpr size_t kQuota = limits::kLaunchTemplates;
+};
+template <>
+struct Traits<v1::LaunchTemplateVersion> {
+  static constexpr std::string_view kCollection =
+      kLaunchTemplates;  // a manifest names the template
   static constexpr std::string_view kField = "launch_template";
   static constexpr size_t kQuota = limits::kLaunchTemplateVersions;
 };

@@ -77,6 +77,42 @@ template <>
 std::vector<FilterField> FilterFieldsOf<v1::Certificate>() {
   return {{"labels"}, {"dns_names"}};
 }
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Image>() {
+  return {{"labels"}, {"digest"}, {"source_instance"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::LaunchTemplate>() {
+  return {{"labels"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::LaunchTemplateVersion>() {
+  return {{"labels"}, {"image"}, {"image_digest"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::AutoScalingGroup>() {
+  return {{"labels"}, {"deleting"}, {"deletion_protection"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Instance>() {
+  return {{"state"}, {"zone"}, {"host"}, {"unhealthy"}, {"deployment"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Deployment>() {
+  return {{"state"}, {"paused"}, {"rollback_of"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Host>() {
+  return {{"labels"}, {"state"}, {"schedule"}, {"zone"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Proxy>() {
+  return {{"labels"}, {"connected"}, {"live"}, {"zone"}};
+}
+template <>
+std::vector<FilterField> FilterFieldsOf<v1::Activity>() {
+  return {{"status"}, {"actor"}, {"resource"}, {"instance"}, {"deployment"}};
+}
 
 template <class Request>
 std::string FilterOf(const Request& request) {
@@ -189,41 +225,39 @@ absl::StatusOr<v1::ListImagesResponse> Read(const Snapshot& from,
 
 absl::StatusOr<v1::LaunchTemplate> Read(const Snapshot& from,
                                         const v1::GetLaunchTemplateRequest& request) {
-  const auto id = IdFrom<v1::LaunchTemplate>("name", request.name());
-  if (!id.ok()) return id.status();
-  if (request.version() < 0) {
-    return InvalidField("version",
-                        absl::StrCat(request.version(), " must be 0 (the newest) or above"));
-  }
-  const int version =
-      request.version() == 0 ? NewestVersion(Draft(from.state), *id) : request.version();
-  const std::string key = LaunchTemplateKey(*id, version);
-  const auto* entry = from.state.Find<v1::LaunchTemplate>(key);
-  if (entry == nullptr) {
-    const std::string full = NameOf<v1::LaunchTemplate>(*id);
-    return NotFound(request.version() == 0 ? full : absl::StrCat(full, " version ", version));
-  }
-  return ShowRow(from, key, **entry);
+  return Get<v1::LaunchTemplate>(from, request.name());
 }
-
 absl::StatusOr<v1::ListLaunchTemplatesResponse> Read(
     const Snapshot& from, const v1::ListLaunchTemplatesRequest& request) {
+  return List(from, request, &v1::ListLaunchTemplatesResponse::mutable_launch_templates);
+}
+
+absl::StatusOr<v1::LaunchTemplateVersion> Read(const Snapshot& from,
+                                               const v1::GetLaunchTemplateVersionRequest& request) {
+  const auto row = FindVersion(Draft(from.state), "name", request.name());
+  if (!row.ok()) return row.status();
+  return ShowRow(from, row->id, *row->value);
+}
+
+absl::StatusOr<v1::ListLaunchTemplateVersionsResponse> Read(
+    const Snapshot& from, const v1::ListLaunchTemplateVersionsRequest& request) {
   std::string prefix;
-  if (!request.launch_template().empty()) {
-    const auto id = IdFrom<v1::LaunchTemplate>("launch_template", request.launch_template());
+  if (!request.parent().empty() && request.parent() != FullName(kLaunchTemplates, "-")) {
+    const auto id = IdFrom<v1::LaunchTemplate>("parent", request.parent());
     if (!id.ok()) return id.status();
     prefix = *id + "/versions/";
   }
-  auto page = Page::From(absl::StrCat("launchTemplates of ", prefix), request.page_size(),
-                         request.page_token());
+  auto page =
+      ListPage<v1::LaunchTemplateVersion>::From(absl::StrCat("versions of ", prefix), request);
   if (!page.ok()) return page.status();
-  v1::ListLaunchTemplatesResponse response;
-  const auto& table = from.state.All<v1::LaunchTemplate>();
+  v1::ListLaunchTemplateVersionsResponse response;
+  const auto& table = from.state.All<v1::LaunchTemplateVersion>();
   auto it = page->after().empty() ? table.lower_bound(prefix) : table.upper_bound(page->after());
-  for (; it != table.end() && it->first.compare(0, prefix.size(), prefix) == 0 &&
-         page->Take(it->first);
-       ++it) {
-    *response.add_launch_templates() = ShowRow(from, it->first, *it->second);
+  for (; it != table.end() && it->first.starts_with(prefix); ++it) {
+    if (!page->Add(it->first, response.mutable_launch_template_versions(),
+                   [&] { return ShowRow(from, it->first, *it->second); })) {
+      break;
+    }
   }
   response.set_next_page_token(page->NextToken());
   return response;
@@ -298,9 +332,9 @@ absl::StatusOr<v1::ListInstancesResponse> Read(const Snapshot& from,
                                                const v1::ListInstancesRequest& request) {
   const auto groups = GroupsIn<v1::AutoScalingGroup>(from, request.parent());
   if (!groups.ok()) return groups.status();
-  auto page = Page::From(
+  auto page = ListPage<v1::Instance>::From(
       absl::StrCat("instances of ", request.parent(), request.show_terminated() ? " all" : ""),
-      request.page_size(), request.page_token());
+      request);
   if (!page.ok()) return page.status();
   v1::ListInstancesResponse response;
   for (const std::string& group : *groups) {
@@ -309,8 +343,10 @@ absl::StatusOr<v1::ListInstancesResponse> Read(const Snapshot& from,
       if (row.state() == v1::INSTANCE_STATE_TERMINATED && !request.show_terminated()) continue;
       const std::string key = RowKey(group, id);
       if (key <= page->after()) continue;
-      if (!page->Take(key)) break;
-      *response.add_instances() = ShowInstance(from, id, row);
+      if (!page->Add(key, response.mutable_instances(),
+                     [&] { return ShowInstance(from, id, row); })) {
+        break;
+      }
     }
     if (!page->NextToken().empty()) break;
   }
@@ -331,8 +367,7 @@ absl::StatusOr<v1::ListDeploymentsResponse> Read(const Snapshot& from,
     if (!id.ok()) return id.status();
     group = *id;
   }
-  auto page =
-      Page::From(absl::StrCat("deployments of ", group), request.page_size(), request.page_token());
+  auto page = ListPage<v1::Deployment>::From(absl::StrCat("deployments of ", group), request);
   if (!page.ok()) return page.status();
   std::map<std::string, const std::string*> by_time;  // to the row's id
   for (const auto& [id, row] : from.state.All<v1::Deployment>()) {
@@ -342,9 +377,10 @@ absl::StatusOr<v1::ListDeploymentsResponse> Read(const Snapshot& from,
   v1::ListDeploymentsResponse response;
   for (auto it = by_time.rbegin(); it != by_time.rend(); ++it) {
     if (!page->after().empty() && it->first >= page->after()) continue;
-    if (!page->Take(it->first)) break;
-    *response.add_deployments() =
-        ShowRow(from, *it->second, **from.state.Find<v1::Deployment>(*it->second));
+    const bool has_room = page->Add(it->first, response.mutable_deployments(), [&] {
+      return ShowRow(from, *it->second, **from.state.Find<v1::Deployment>(*it->second));
+    });
+    if (!has_room) break;
   }
   response.set_next_page_token(page->NextToken());
   return response;
@@ -368,8 +404,8 @@ absl::StatusOr<v1::ListProxiesResponse> Read(const Snapshot& from,
 
 absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot& from,
                                                 const v1::ListActivitiesRequest& request) {
-  auto page = Page::From(absl::StrCat("activities of ", request.resource()), request.page_size(),
-                         request.page_token());
+  auto page =
+      ListPage<v1::Activity>::From(absl::StrCat("activities of ", request.resource()), request);
   if (!page.ok()) return page.status();
   v1::ListActivitiesResponse response;
   const auto& table = from.state.All<v1::Activity>();
@@ -379,8 +415,7 @@ absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot& from,
     --it;
     const v1::Activity& row = *it->second;
     if (!request.resource().empty() && row.resource() != request.resource()) continue;
-    if (!page->Take(it->first)) break;
-    *response.add_activities() = row;
+    if (!page->Add(it->first, response.mutable_activities(), [&] { return row; })) break;
   }
   response.set_next_page_token(page->NextToken());
   return response;

@@ -20,6 +20,10 @@ absl::StatusOr<v1::ListImagesResponse> Read(const Snapshot&, const v1::ListImage
 absl::StatusOr<v1::LaunchTemplate> Read(const Snapshot&, const v1::GetLaunchTemplateRequest&);
 absl::StatusOr<v1::ListLaunchTemplatesResponse> Read(const Snapshot&,
                                                      const v1::ListLaunchTemplatesRequest&);
+absl::StatusOr<v1::LaunchTemplateVersion> Read(const Snapshot&,
+                                               const v1::GetLaunchTemplateVersionRequest&);
+absl::StatusOr<v1::ListLaunchTemplateVersionsResponse> Read(
+    const Snapshot&, const v1::ListLaunchTemplateVersionsRequest&);
 absl::StatusOr<v1::TargetGroup> Read(const Snapshot&, const v1::GetTargetGroupRequest&);
 absl::StatusOr<v1::ListTargetGroupsResponse> Read(const Snapshot&,
                                                   const v1::ListTargetGroupsRequest&);

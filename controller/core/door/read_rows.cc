@@ -154,6 +154,7 @@ v1::Instance ShowInstance(const Snapshot& from, std::string_view id, const v1::I
 
 v1::Host ShowHost(const Snapshot& from, std::string_view id, const v1::Host& row) {
   v1::Host out = row;
+  out.set_etag(EtagOf(row));
   const HostObservation* seen = FindIn(from.seen.hosts, id);
   if (seen != nullptr && seen->connected) {
     out.set_state(v1::HOST_STATE_CONNECTED);
@@ -182,6 +183,7 @@ v1::Host ShowHost(const Snapshot& from, std::string_view id, const v1::Host& row
 
 v1::Proxy ShowProxy(const Snapshot& from, std::string_view id, const v1::Proxy& row) {
   v1::Proxy out = row;
+  out.set_etag(EtagOf(row));
   const ProxyObservation* seen = FindIn(from.seen.proxies, id);
   out.set_live(IsLive(from.seen, seen, from.now));
   if (seen == nullptr) return out;
@@ -218,7 +220,7 @@ std::map<std::string, v1::Target> ShowTargets(const Snapshot& from, const Gates&
     if (instance != nullptr) {
       const v1::Instance& row = **instance;
       target.set_instance(id);
-      target.set_template_version(row.launch_template().version());
+      target.set_template_version(row.launch_template().resolved_version());
       *target.mutable_create_time() = row.start_time();
       if (row.state() == v1::INSTANCE_STATE_DRAINING)
         *target.mutable_drain_start_time() = row.state_time();

@@ -72,18 +72,22 @@ absl::StatusOr<Row<T>> FindRow(const Draft& draft, std::string_view field,
 std::string NewId(Violations& out, std::string_view collection, const FieldPath& id_at,
                   const std::string& id, const FieldPath& name_at, const std::string& name);
 
-// ABORTED unless `given` is empty or the row's etag.
+// ABORTED unless `given` is empty or the etag of the value, which has the name.
+template <class T>
+absl::Status CheckEtag(const std::string& name, const T& value, const std::string& given) {
+  if (given.empty()) return absl::OkStatus();
+  const std::string current = EtagOf(value);
+  if (given == current) return absl::OkStatus();
+  return EtagMismatch(name, given, current);
+}
 template <class T>
 absl::Status CheckEtag(const Row<T>& row, const std::string& given) {
-  if (given.empty()) return absl::OkStatus();
-  const std::string current = EtagOf(*row.value);
-  if (given == current) return absl::OkStatus();
-  return EtagMismatch(NameOf<T>(row.id), given, current);
+  return CheckEtag(NameOf<T>(row.id), *row.value, given);
 }
 
-// The row that a request to delete names; ABORTED if it is not as its etag says.
+// The row that a request to write names; ABORTED if it is not as the request's etag says.
 template <class T, class Request>
-absl::StatusOr<Row<T>> FindRowToDelete(const Draft& draft, const Request& request) {
+absl::StatusOr<Row<T>> FindRowToWrite(const Draft& draft, const Request& request) {
   absl::StatusOr<Row<T>> row = FindRow<T>(draft, "name", request.name());
   if (!row.ok()) return row;
   if (absl::Status etag = CheckEtag(*row, request.etag()); !etag.ok()) return etag;

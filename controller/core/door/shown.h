@@ -3,6 +3,7 @@
 #pragma once
 
 #include "controller/core/door/parts.h"
+#include "controller/core/door/templates.h"
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
 #include "controller/core/views/describe.h"
@@ -18,6 +19,12 @@ T Shown(const Draft&, const Observations&, Time, const T& row) {
 inline v1::Certificate Shown(const Draft&, const Observations&, Time, const v1::Certificate& row) {
   v1::Certificate out = row;
   out.clear_private_key_pem();
+  return out;
+}
+inline v1::LaunchTemplate Shown(const Draft& draft, const Observations&, Time,
+                                const v1::LaunchTemplate& row) {
+  v1::LaunchTemplate out = row;
+  out.set_latest_version(NewestVersion(draft, IdOf(row.name())));
   return out;
 }
 inline v1::AutoScalingGroup Shown(const Draft& draft, const Observations& seen, Time now,

@@ -2,10 +2,12 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "common/quantity.h"
 #include "controller/core/door/templates.h"
 #include "controller/core/door/validate_resources.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
 
@@ -34,7 +36,7 @@ bool IsUserName(std::string_view name) {
   });
 }
 
-void CheckCommand(Violations& out, const FieldPath& at, const v1::LaunchTemplate& value) {
+void CheckCommand(Violations& out, const FieldPath& at, const v1::LaunchTemplateVersion& value) {
   CheckCount(out, at, value.command_size(), 1, limits::kCommandArguments);
   for (int i = 0; i < value.command_size(); ++i) {
     const std::string& argument = value.command(i);
@@ -46,7 +48,7 @@ void CheckCommand(Violations& out, const FieldPath& at, const v1::LaunchTemplate
   }
 }
 
-void CheckEnv(Violations& out, const FieldPath& at, const v1::LaunchTemplate& value) {
+void CheckEnv(Violations& out, const FieldPath& at, const v1::LaunchTemplateVersion& value) {
   CheckCount(out, at, static_cast<int>(value.env().size()), 0, limits::kEnvVariables);
   const std::map<std::string, std::string> sorted(value.env().begin(), value.env().end());
   for (const auto& [name, text] : sorted) {
@@ -78,7 +80,7 @@ void CheckLimits(Violations& out, const FieldPath& at, const v1::ResourceLimits&
   }
 }
 
-size_t CommandAndEnvBytes(const v1::LaunchTemplate& value) {
+size_t CommandAndEnvBytes(const v1::LaunchTemplateVersion& value) {
   size_t bytes = 0;
   for (const std::string& argument : value.command()) bytes += argument.size() + 1;
   for (const auto& [name, text] : value.env()) bytes += name.size() + text.size() + 2;
@@ -88,7 +90,7 @@ size_t CommandAndEnvBytes(const v1::LaunchTemplate& value) {
 }  // namespace
 
 void Check(Violations& out, const FieldPath& at, const References& references,
-           v1::LaunchTemplate& value) {
+           v1::LaunchTemplateVersion& value) {
   if (value.image().empty()) {
     out.Add(at / "image", "must name an image");
   } else if (NormalizeReference(out, at / "image", kImages, *value.mutable_image())) {
@@ -124,25 +126,30 @@ void Check(Violations& out, const FieldPath& at, const References& references,
 
 void CheckTemplateRef(Violations& out, const FieldPath& at, const References& references,
                       v1::LaunchTemplateRef& value) {
-  if (value.name().empty()) {
-    out.Add(at / "name", "must name a launch template");
+  const FieldPath name_at = at / "launch_template";
+  if (value.launch_template().empty()) {
+    out.Add(name_at, "must name a launch template");
     return;
   }
-  if (!NormalizeReference(out, at / "name", kLaunchTemplates, *value.mutable_name())) return;
-  const std::string full = FullName(kLaunchTemplates, value.name());
-  if (value.version() < 0) {
-    out.Add(at / "version", absl::StrCat(value.version(), " must be 0 (the newest) or above"));
+  if (!NormalizeReference(out, name_at, kLaunchTemplates, *value.mutable_launch_template())) return;
+  const std::string& id = value.launch_template();
+  const std::string full = FullName(kLaunchTemplates, id);
+  const bool is_kept = value.resolved_version() != 0;  // as it is: not resolved again
+  const std::optional<int> meant =
+      is_kept ? value.resolved_version() : ResolveVersion(references.draft, id, value.version());
+  if (!meant.has_value()) {
+    out.Add(at / "version", absl::StrCat(Quoted(value.version()),
+                                         " must be a version's number, $Latest or $Default"));
     return;
   }
-  const int newest = NewestVersion(references.draft, value.name());
+  const int newest = NewestVersion(references.draft, id);
   if (newest == 0) {
-    if (references.declared.count(full) == 0)
-      out.Add(at / "name", absl::StrCat("there is no ", full));
+    if (references.declared.count(full) == 0) out.Add(name_at, absl::StrCat("there is no ", full));
     return;
   }
-  if (value.version() == 0) value.set_version(newest);
-  const std::string key = LaunchTemplateKey(value.name(), value.version());
-  if (references.draft.Find<v1::LaunchTemplate>(key) == nullptr) {
+  value.set_resolved_version(*meant);
+  if (value.version().empty()) value.set_version(absl::StrCat(*meant));
+  if (references.draft.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(id, *meant)) == nullptr) {
     out.Add(at / "version",
             absl::StrCat(full, " has no version ", value.version(), "; the newest is ", newest));
   }

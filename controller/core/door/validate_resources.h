@@ -9,7 +9,7 @@
 namespace remuda::core {
 
 void Check(Violations& out, const FieldPath& at, const References& references,
-           v1::LaunchTemplate& value);
+           v1::LaunchTemplateVersion& value);
 void Check(Violations& out, const FieldPath& at, const References& references,
            v1::TargetGroup& value);
 void Check(Violations& out, const FieldPath& at, const References& references,
@@ -17,8 +17,8 @@ void Check(Violations& out, const FieldPath& at, const References& references,
 void Check(Violations& out, const FieldPath& at, const References& references,
            v1::AutoScalingGroup& value);
 
-// Replaces the template's name by its id and version 0 by the newest; a version that is not there
-// is a violation.
+// Replaces the template's name by its id and resolves the version, unless it is resolved already;
+// none is the newest, by its number. A version that is not there is a violation.
 void CheckTemplateRef(Violations& out, const FieldPath& at, const References& references,
                       v1::LaunchTemplateRef& value);
 

@@ -11,11 +11,43 @@
 
 namespace remuda::core {
 
-// Whether a deployment in this phase is over.
-bool HasEnded(v1::DeploymentPhase phase);
+// Where a deployment stands: its state and the kind of its current step in one word. What is
+// decided depends on this; the row, and whoever reads it, has the steps.
+enum class Stage {
+  kNone,  // of no deployment
+  kLaunching,
+  kShifting,
+  kBaking,
+  kDraining,
+  kSucceeded,
+  kBackLaunching,  // of a rollback, as the two below
+  kBackShifting,
+  kBackDraining,
+  kRolledBack,
+  kFailed,
+};
 
-// Whether the phase gives the traffic to the new side.
-bool ServesNewSide(v1::DeploymentPhase phase);
+Stage StageOf(const v1::Deployment& deployment);
+
+// "LAUNCHING", "ROLLBACK_LAUNCHING": for a person.
+const char* StageText(Stage stage);
+
+// Moves the row to the stage: its state, and the step that has the stage's kind, from the current
+// one on. LAUNCHING begins it: it gets the steps of its strategy. The first stage of a rollback
+// puts the steps of the way back in place of those that had not begun.
+void SetStage(v1::Deployment& deployment, Stage stage);
+
+// The step that is under way; an empty one if the row has none.
+const v1::DeploymentStep& CurrentStep(const v1::Deployment& deployment);
+
+// Whether a deployment in this stage is over.
+bool HasEnded(Stage stage);
+
+// Whether it takes the steps of a rollback.
+bool IsRollback(Stage stage);
+
+// Whether the stage gives the traffic to the new side.
+bool ServesNewSide(Stage stage);
 
 // Whether it only ends another deployment: nothing but its version serves, so it moves no traffic.
 // It has ended once every live proxy finds its instances healthy, and if it fails, all stays.

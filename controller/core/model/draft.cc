@@ -117,6 +117,7 @@ std::string Draft::Note(v1::Activity activity) {
   char key[32];
   std::snprintf(key, sizeof key, "%020lld", static_cast<long long>(Next("activity")));
   activity.set_name(std::string("activities/") + key);
+  if (activity.actor().empty()) activity.set_actor("system");
   Put(key, std::move(activity));
   return key;
 }
@@ -152,6 +153,7 @@ void Draft::Restore(Savepoint savepoint) {
 // One explicit instantiation a kind keeps the bodies out of the header.
 template void Draft::Put(std::string_view, v1::Image);
 template void Draft::Put(std::string_view, v1::LaunchTemplate);
+template void Draft::Put(std::string_view, v1::LaunchTemplateVersion);
 template void Draft::Put(std::string_view, v1::TargetGroup);
 template void Draft::Put(std::string_view, v1::Target);
 template void Draft::Put(std::string_view, v1::LoadBalancer);
@@ -166,6 +168,7 @@ template void Draft::Put(std::string_view, store::v1::Counter);
 template void Draft::Put(std::string_view, store::v1::RequestRecord);
 template void Draft::Delete<v1::Image>(std::string_view);
 template void Draft::Delete<v1::LaunchTemplate>(std::string_view);
+template void Draft::Delete<v1::LaunchTemplateVersion>(std::string_view);
 template void Draft::Delete<v1::TargetGroup>(std::string_view);
 template void Draft::Delete<v1::Target>(std::string_view);
 template void Draft::Delete<v1::LoadBalancer>(std::string_view);

@@ -115,11 +115,12 @@ class Draft {
   template <class T>
   using Overlay = std::map<std::string, std::shared_ptr<const T>, std::less<>>;
   using Overlays =
-      std::tuple<Overlay<v1::Image>, Overlay<v1::LaunchTemplate>, Overlay<v1::TargetGroup>,
+      std::tuple<Overlay<v1::Image>, Overlay<v1::LaunchTemplateVersion>, Overlay<v1::TargetGroup>,
                  Overlay<v1::Target>, Overlay<v1::LoadBalancer>, Overlay<v1::AutoScalingGroup>,
                  Overlay<v1::Instance>, Overlay<v1::Deployment>, Overlay<v1::Host>,
                  Overlay<v1::Proxy>, Overlay<v1::Activity>, Overlay<store::v1::Counter>,
-                 Overlay<store::v1::RequestRecord>, Overlay<v1::Certificate>>;
+                 Overlay<store::v1::RequestRecord>, Overlay<v1::Certificate>,
+                 Overlay<v1::LaunchTemplate>>;
 
   // Instances that have been edited, by the groups and the hosts that they are or were of, here or
   // in the state. One that is back to what is committed may stay.

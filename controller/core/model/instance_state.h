@@ -13,7 +13,7 @@ bool IsUp(v1::InstanceState state);
 bool IsLeavingState(v1::InstanceState state);
 
 // Whether a deployment keeps traffic from it: it is new and not confirmed yet, or old and kept
-// warm. This, and no phase, says who serves: so a deployment can begin from whatever serves.
+// warm. This, and no stage, says who serves: so a deployment can begin from whatever serves.
 inline bool IsWithheld(const v1::Instance& instance) { return !instance.withheld_by().empty(); }
 
 // Whether it has a share of the traffic, as far as its row says.

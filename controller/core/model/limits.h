@@ -122,6 +122,7 @@ inline constexpr absl::Duration kMaxHealthDeadline = absl::Seconds(86'400);
 // --- Quotas (resources of a cluster) ------------------------------------------------------------
 
 inline constexpr size_t kImages = 10'000;
+inline constexpr size_t kLaunchTemplates = 5'000;          // EC2 quotas
 inline constexpr size_t kLaunchTemplateVersions = 50'000;  // over all templates
 inline constexpr size_t kTargetGroups = 3'000;             // ELB quotas
 inline constexpr size_t kLoadBalancers = 1'000;

@@ -8,6 +8,7 @@ namespace {
 
 // "GROUP-N": a group's id, a hyphen and a number of up to 19 digits.
 constexpr size_t kDeploymentIdBytes = limits::kIdBytes + 20;
+constexpr std::string_view kVersions = "/versions/";
 
 }  // namespace
 
@@ -29,6 +30,23 @@ std::optional<std::string> IdIn(std::string_view collection, std::string_view na
   const size_t max_bytes = collection == kDeployments ? kDeploymentIdBytes : limits::kIdBytes;
   if (!IsId(name, max_bytes)) return std::nullopt;
   return std::string(name);
+}
+
+std::string VersionName(std::string_view launch_template, int version) {
+  return FullName(kLaunchTemplates, launch_template) + std::string(kVersions) +
+         std::to_string(version);
+}
+
+std::optional<VersionNameParts> VersionIn(std::string_view name) {
+  const size_t at = name.find(kVersions);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::optional<std::string> id = IdIn(kLaunchTemplates, name.substr(0, at));
+  if (!id.has_value()) return std::nullopt;
+  return VersionNameParts{*std::move(id), std::string(name.substr(at + kVersions.size()))};
+}
+
+std::string WithoutVersion(std::string_view name) {
+  return std::string(name.substr(0, name.find(kVersions)));
 }
 
 std::string_view IdOf(std::string_view full_name) {

@@ -34,6 +34,19 @@ bool IsValidId(std::string_view id);
 // or not a valid id (deployments' ids may be longer than others').
 std::optional<std::string> IdIn(std::string_view collection, std::string_view name);
 
+// "shop", 3 -> "launchTemplates/shop/versions/3".
+std::string VersionName(std::string_view launch_template, int version);
+
+// The parts of a version's full name, which may have a word in the number's place (`$Latest`).
+struct VersionNameParts {
+  std::string launch_template;
+  std::string version;
+};
+// Nullopt if it is no such name, or the template's id is not valid; the version is as it stands.
+std::optional<VersionNameParts> VersionIn(std::string_view name);
+// "launchTemplates/shop/versions/3" -> "launchTemplates/shop"; another name as it is.
+std::string WithoutVersion(std::string_view name);
+
 // Last part of a full name.
 std::string_view IdOf(std::string_view full_name);
 

@@ -35,7 +35,7 @@ namespace remuda::core {
 // What a row is. The numbers are stored: never change one.
 enum class Kind : int {
   kImage = 1,
-  kLaunchTemplate = 2,  // one row a version, key LaunchTemplateKey()
+  kLaunchTemplateVersion = 2,  // key LaunchTemplateKey()
   kTargetGroup = 3,
   kTarget = 4,  // registered by hand only, key TargetKey()
   kLoadBalancer = 5,
@@ -48,8 +48,9 @@ enum class Kind : int {
   kCounter = 12,   // key: what is counted, for example "instance" or "launchTemplate/shop"
   kRequest = 13,   // key: the request_id
   kCertificate = 14,
+  kLaunchTemplate = 15,
 };
-inline constexpr Kind kLastKind = Kind::kCertificate;
+inline constexpr Kind kLastKind = Kind::kLaunchTemplate;
 
 // Ties a message type to its kind.
 template <class T, Kind K>
@@ -60,6 +61,9 @@ template <class T>
 struct KindOf;
 template <>
 struct KindOf<v1::Image> : KindIs<v1::Image, Kind::kImage> {};
+template <>
+struct KindOf<v1::LaunchTemplateVersion>
+    : KindIs<v1::LaunchTemplateVersion, Kind::kLaunchTemplateVersion> {};
 template <>
 struct KindOf<v1::LaunchTemplate> : KindIs<v1::LaunchTemplate, Kind::kLaunchTemplate> {};
 template <>
@@ -176,10 +180,11 @@ class State {
   void Put(const std::string& key, std::shared_ptr<const T> value, int64_t commit);
   void Reindex(const std::string& key, const v1::Instance* before, const v1::Instance* after);
 
-  std::tuple<Table<v1::Image>, Table<v1::LaunchTemplate>, Table<v1::TargetGroup>, Table<v1::Target>,
-             Table<v1::LoadBalancer>, Table<v1::AutoScalingGroup>, Table<v1::Instance>,
-             Table<v1::Deployment>, Table<v1::Host>, Table<v1::Proxy>, Table<v1::Activity>,
-             Table<store::v1::Counter>, Table<store::v1::RequestRecord>, Table<v1::Certificate>>
+  std::tuple<Table<v1::Image>, Table<v1::LaunchTemplateVersion>, Table<v1::TargetGroup>,
+             Table<v1::Target>, Table<v1::LoadBalancer>, Table<v1::AutoScalingGroup>,
+             Table<v1::Instance>, Table<v1::Deployment>, Table<v1::Host>, Table<v1::Proxy>,
+             Table<v1::Activity>, Table<store::v1::Counter>, Table<store::v1::RequestRecord>,
+             Table<v1::Certificate>, Table<v1::LaunchTemplate>>
       tables_;
   IdIndex instances_by_group_;
   IdIndex instances_by_host_;
@@ -195,6 +200,8 @@ decltype(auto) VisitKind(Kind kind, Fn&& fn) {
   switch (kind) {
     case Kind::kImage:
       return fn(static_cast<v1::Image*>(nullptr));
+    case Kind::kLaunchTemplateVersion:
+      return fn(static_cast<v1::LaunchTemplateVersion*>(nullptr));
     case Kind::kLaunchTemplate:
       return fn(static_cast<v1::LaunchTemplate*>(nullptr));
     case Kind::kTargetGroup:

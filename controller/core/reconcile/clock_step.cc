@@ -29,8 +29,8 @@ constexpr TimeField<v1::Instance> kInstanceTimes[] = {
 constexpr TimeField<v1::Deployment> kDeploymentTimes[] = {
     {&v1::Deployment::has_create_time, &v1::Deployment::create_time,
      &v1::Deployment::mutable_create_time},
-    {&v1::Deployment::has_phase_time, &v1::Deployment::phase_time,
-     &v1::Deployment::mutable_phase_time},
+    {&v1::Deployment::has_step_time, &v1::Deployment::step_time,
+     &v1::Deployment::mutable_step_time},
     {&v1::Deployment::has_shift_confirmed_time, &v1::Deployment::shift_confirmed_time,
      &v1::Deployment::mutable_shift_confirmed_time},
     {&v1::Deployment::has_end_time, &v1::Deployment::end_time, &v1::Deployment::mutable_end_time},

@@ -18,10 +18,10 @@ namespace {
 // Hosts that a reason names.
 constexpr size_t kHostsNamed = 8;
 
-int64_t CpuOf(const v1::LaunchTemplate& row) {
+int64_t CpuOf(const v1::LaunchTemplateVersion& row) {
   return ParseCpuMillis(row.limits().cpu()).value_or(0);
 }
-int64_t MemoryOf(const v1::LaunchTemplate& row) {
+int64_t MemoryOf(const v1::LaunchTemplateVersion& row) {
   return ParseMemoryBytes(row.limits().memory()).value_or(0);
 }
 
@@ -114,8 +114,8 @@ void Placement::CountUse(const Draft& draft, const HostObservation* seen,
     // A draining or stopping instance still holds its port and its memory.
     if (port_ != 0 && row->port() == port_) candidate.port_taken = true;
     if (cpu_ == 0 && memory_ == 0) continue;
-    const auto runs = draft.Find<v1::LaunchTemplate>(
-        LaunchTemplateKey(row->launch_template().name(), row->launch_template().version()));
+    const auto runs = draft.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
+        row->launch_template().launch_template(), row->launch_template().resolved_version()));
     if (runs == nullptr) continue;
     candidate.cpu_free -= CpuOf(*runs);
     candidate.memory_free -= MemoryOf(*runs);

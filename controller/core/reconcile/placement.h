@@ -25,7 +25,7 @@ class Placement {
   struct Wish {
     const v1::AutoScalingGroup& group;
     const v1::LaunchTemplateRef& launch;
-    const v1::LaunchTemplate& wanted;
+    const v1::LaunchTemplateVersion& wanted;
     const InstanceList& spread;
   };
   Placement(const Draft& draft, const Observations& seen, Time now, const Wish& wish);

@@ -20,19 +20,18 @@ Part PartOf(const v1::Instance& row, const v1::Deployment* deployment) {
   if (deployment == nullptr) return IsWithheld(row) ? Part::kLeft : Part::kOld;
   const bool is_to = IsSame(row.launch_template(), deployment->to());
   // What served all the time, or serves again, stays.
-  const bool stays =
-      deployment->phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING && !IsWithheld(row);
+  const bool stays = StageOf(*deployment) == Stage::kBackDraining && !IsWithheld(row);
   if (is_to) return stays ? Part::kOld : Part::kNew;
   // The old ones are withheld once the traffic has moved, by this deployment.
   const bool is_warm =
-      ServesNewSide(deployment->phase()) && row.withheld_by() == IdOf(deployment->name());
+      ServesNewSide(StageOf(*deployment)) && row.withheld_by() == IdOf(deployment->name());
   return IsWithheld(row) && !is_warm ? Part::kLeft : Part::kOld;
 }
 
 // Gives `sides` the deployment's numbers: the old side that is there, and the new one.
 void AddNewSide(const v1::Deployment& deployment, std::vector<Side>& sides) {
   const std::string id(IdOf(deployment.name()));
-  const bool serves_new = ServesNewSide(deployment.phase());
+  const bool serves_new = ServesNewSide(StageOf(deployment));
   Side& old_side = sides[0];
   Side new_side = old_side;
   old_side.launch = deployment.from();
@@ -43,12 +42,12 @@ void AddNewSide(const v1::Deployment& deployment, std::vector<Side>& sides) {
   if (!serves_new) new_side.withheld_by = id;
   // Back to the only version that serves: what is launched of it serves at once, as without a
   // deployment.
-  if (IsBackToServing(deployment) && deployment.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING) {
+  if (IsBackToServing(deployment) && StageOf(deployment) == Stage::kLaunching) {
     new_side.withheld_by = "";
     old_side.desired = old_side.limit = 0;
   }
-  if (deployment.phase() == v1::DEPLOYMENT_PHASE_DRAINING) old_side.desired = old_side.limit = 0;
-  if (deployment.phase() == v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING) {
+  if (StageOf(deployment) == Stage::kDraining) old_side.desired = old_side.limit = 0;
+  if (StageOf(deployment) == Stage::kBackDraining) {
     new_side.desired = new_side.limit = 0;
   }
   sides.push_back(std::move(new_side));
@@ -114,7 +113,7 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
     Side& side = part == Part::kLeft ? left : sides[part == Part::kNew ? 1 : 0];
     side.members.push_back(member);
   }
-  if (deployment != nullptr && deployment->phase() == v1::DEPLOYMENT_PHASE_LAUNCHING &&
+  if (deployment != nullptr && StageOf(*deployment) == Stage::kLaunching &&
       !IsBackToServing(*deployment)) {
     sides[0].desired = std::max(0, desired - incumbents.up);
     sides[0].limit = std::max(0, desired - incumbents.serving);

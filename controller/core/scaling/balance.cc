@@ -63,8 +63,8 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   if (!pass.balances || group.deleting()) return;
   const std::optional<Zones> zones = ZonesOf(side);
   if (!zones.has_value() || zones->empty()) return;
-  const auto launch = pass.draft.Find<v1::LaunchTemplate>(
-      LaunchTemplateKey(side.launch.name(), side.launch.version()));
+  const auto launch = pass.draft.Find<v1::LaunchTemplateVersion>(
+      LaunchTemplateKey(side.launch.launch_template(), side.launch.resolved_version()));
   const LaunchRecord record = LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(),
                                              side.launch, side.deployment, pass.now);
   if (launch == nullptr || record.failures > 0) return;

@@ -139,8 +139,8 @@ struct Launched {
 Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                 const Side& side, std::string_view deployment, const Counts& counts, int count) {
   Launched out;
-  const auto launch = pass.draft.Find<v1::LaunchTemplate>(
-      LaunchTemplateKey(side.launch.name(), side.launch.version()));
+  const auto launch = pass.draft.Find<v1::LaunchTemplateVersion>(
+      LaunchTemplateKey(side.launch.launch_template(), side.launch.resolved_version()));
   if (launch == nullptr) {
     pass.WaitForHosts();
     out.shortage = {absl::StrCat("launch template ", TextOf(side.launch), " is not there"), true};
@@ -272,29 +272,29 @@ bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member
         if (x_born != y_born) return x_born > y_born;
         break;
       case v1::TERMINATION_POLICY_OLDEST_LAUNCH_TEMPLATE:
-        if (x.launch_template().version() != y.launch_template().version()) {
-          return x.launch_template().version() < y.launch_template().version();
+        if (x.launch_template().resolved_version() != y.launch_template().resolved_version()) {
+          return x.launch_template().resolved_version() < y.launch_template().resolved_version();
         }
         break;
       default:
         break;
     }
   }
-  return std::make_tuple(x.launch_template().version(), x_born, std::cref(a.first)) <
-         std::make_tuple(y.launch_template().version(), y_born, std::cref(b.first));
+  return std::make_tuple(x.launch_template().resolved_version(), x_born, std::cref(a.first)) <
+         std::make_tuple(y.launch_template().resolved_version(), y_born, std::cref(b.first));
 }
 
 }  // namespace
 
 void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
-               const v1::LaunchTemplate& launch, const NewInstance& wish) {
+               const v1::LaunchTemplateVersion& launch, const NewInstance& wish) {
   const auto host = pass.draft.Find<v1::Host>(wish.host);
   const std::string id =
       absl::StrCat("i-", absl::Hex(pass.draft.Next("instance"), absl::kZeroPad10));
   v1::Instance row;
   row.set_name(absl::StrCat("instances/", id));
   row.set_auto_scaling_group(group_id);
-  *row.mutable_launch_template() = side.launch;
+  *row.mutable_launch_template() = Numbered(side.launch);
   row.set_host(wish.host);
   row.set_zone(host->zone());
   row.set_address(host->address());

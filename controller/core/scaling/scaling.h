@@ -30,7 +30,7 @@ struct NewInstance {
   std::string launched_for = "";  // see Instance.launched_for
 };
 void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
-               const v1::LaunchTemplate& launch, const NewInstance& wish);
+               const v1::LaunchTemplateVersion& launch, const NewInstance& wish);
 
 // The instances to end when `count` of `members` are too many, best first: those that serve least,
 // also by the proxies' word, then from the zone with most, then by the group's termination

@@ -65,7 +65,7 @@ int ServingOf(const InstanceList& members) {
 
 void Fill(const Side& side, v1::DeploymentSide& out) {
   const Numbers numbers = CountOf(side.members);
-  out.set_version(side.launch.version());
+  out.set_version(side.launch.resolved_version());
   out.set_desired(side.desired);
   out.set_pending(numbers.pending);
   out.set_in_service(numbers.in_service);
@@ -99,7 +99,7 @@ std::vector<v1::RunningVersion> RunningOf(const InstanceList& members) {
   for (const auto& [id, row] : members) {
     if (!IsUp(row->state()) && row->state() != v1::INSTANCE_STATE_UNKNOWN) continue;
     const v1::LaunchTemplateRef& ref = row->launch_template();
-    v1::RunningVersion& version = versions[{ref.name(), ref.version()}];
+    v1::RunningVersion& version = versions[{ref.launch_template(), ref.resolved_version()}];
     *version.mutable_launch_template() = ref;
     version.set_instances(version.instances() + 1);
     version.set_serving(version.serving() + IsServing(*row));
@@ -142,13 +142,13 @@ std::string NotComingUp(const GatesNow& gates, const InstanceList& members,
 v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
                         const v1::Deployment& deployment) {
   v1::Deployment out = deployment;
-  const bool ended = HasEnded(deployment.phase());
-  const bool serves_new = ServesNewSide(deployment.phase()) ||
-                          deployment.phase() == v1::DEPLOYMENT_PHASE_SUCCEEDED ||
-                          deployment.phase() == v1::DEPLOYMENT_PHASE_FAILED;
-  out.mutable_old_side()->set_version(deployment.from().version());
+  const bool ended = HasEnded(StageOf(deployment));
+  const bool serves_new = ServesNewSide(StageOf(deployment)) ||
+                          StageOf(deployment) == Stage::kSucceeded ||
+                          StageOf(deployment) == Stage::kFailed;
+  out.mutable_old_side()->set_version(deployment.from().resolved_version());
   out.mutable_old_side()->set_traffic_percent(serves_new ? 0 : 100);
-  out.mutable_new_side()->set_version(deployment.to().version());
+  out.mutable_new_side()->set_version(deployment.to().resolved_version());
   out.mutable_new_side()->set_traffic_percent(serves_new ? 100 : 0);
   const auto group = draft.Find<v1::AutoScalingGroup>(deployment.auto_scaling_group());
   if (ended || group == nullptr) return out;

@@ -193,8 +193,8 @@ Assignment AssignmentFor(const State& state, const Observations& seen, std::stri
     assignment.set_desired(row.state() == v1::INSTANCE_STATE_STOPPING
                                ? agent::v1::DESIRED_STATE_STOPPED
                                : agent::v1::DESIRED_STATE_RUNNING);
-    const auto* launch = state.Find<v1::LaunchTemplate>(
-        LaunchTemplateKey(row.launch_template().name(), row.launch_template().version()));
+    const auto* launch = state.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
+        row.launch_template().launch_template(), row.launch_template().resolved_version()));
     if (launch != nullptr) *assignment.mutable_launch_template() = **launch;
     out.emplace(id, std::move(assignment));
   }

@@ -163,13 +163,13 @@ class FakeCluster {
     const some = (thing, name) => (thing ? [{ name }] : []);
     const kinds = {
       hosts: () => [1, 2].map((n) => ({ name: `hosts/h${n}`, address: `127.0.1.${n}`, zone: 'ab'[n - 1], state: 'CONNECTED' })),
-      lt: () => this.templates.map((_, index) => ({ name: 'launchTemplates/shop', version: index + 1 })),
+      lt: () => some(this.templates.length, 'launchTemplates/shop').map((shop) => ({ ...shop, latestVersion: this.templates.length })),
       asg: () => some(this.group, 'autoScalingGroups/blue').map((group) => ({ ...group, status: { waiting: 'no host has joined' } })),
       tg: () => some(this.targetGroup, 'targetGroups/blue'),
       lb: () => some(this.balancer, 'loadBalancers/shop'),
       deployments: () => this.deployments.map((deployment) => ({ name: deployment.name })).reverse(),
       instances: () => this.instances.map((i) => ({
-        name: `instances/${i.id}`, host: i.host, address: i.address, port: i.port, process: { pid: `${i.child.pid}`, startTime: i.startTime },
+        name: `instances/${i.id}`, host: `hosts/${i.host}`, address: i.address, port: i.port, process: { pid: `${i.child.pid}`, startTime: i.startTime },
         state: i.live && i.healthy ? 'IN_SERVICE' : 'PENDING',
       })),
     };

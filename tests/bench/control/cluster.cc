@@ -178,7 +178,7 @@ void Cluster::ApplyGroups() {
   for (size_t i = 0; i < size.groups; ++i) {
     auto& group = *manifest.Add().mutable_auto_scaling_group();
     group.set_name("g" + std::to_string(i));
-    group.mutable_launch_template()->set_name("app");
+    group.mutable_launch_template()->set_launch_template("app");
     const size_t share = (size.instances + size.groups - 1 - i) / size.groups;
     group.set_min(static_cast<int>(share));
     group.set_max(kMaxGroup);

@@ -42,15 +42,24 @@ class CommandTest : public testing::Test {
   const std::string root_ = MakeTempDir();
 };
 
-v1::Deployment DeploymentIn(v1::DeploymentPhase phase) {
+// Where the steps stand: of a blue/green deployment, the last two of a rollback.
+enum class At { kLaunch = 1, kShift, kBake, kDrain, kLaunchBack };
+
+v1::Deployment DeploymentIn(v1::DeploymentState state, At at = At::kDrain) {
   v1::Deployment d;
   d.set_name("deployments/blue-1");
   d.set_auto_scaling_group("blue");
-  d.mutable_from()->set_name("shop");
-  d.mutable_from()->set_version(1);
-  d.mutable_to()->set_name("shop");
-  d.mutable_to()->set_version(2);
-  d.set_phase(phase);
+  d.mutable_from()->set_launch_template("shop");
+  d.mutable_from()->set_resolved_version(1);
+  d.mutable_to()->set_launch_template("shop");
+  d.mutable_to()->set_resolved_version(2);
+  d.set_state(state);
+  d.add_steps()->mutable_launch()->set_role(v1::DEPLOYMENT_ROLE_NEW);
+  d.add_steps()->mutable_shift()->set_traffic_percent(100);
+  d.add_steps()->mutable_bake()->mutable_duration()->set_seconds(60);
+  d.add_steps()->mutable_drain()->set_role(v1::DEPLOYMENT_ROLE_OLD);
+  d.add_steps()->mutable_launch()->set_role(v1::DEPLOYMENT_ROLE_OLD);
+  d.set_current_step(static_cast<int>(at));
   return d;
 }
 
@@ -60,7 +69,7 @@ TEST_F(CommandTest, ApplySendsAllFilesAndShowsEachChange) {
   File("shop/a.yml", "kind: LaunchTemplate\nname: shop\n---\nkind: LoadBalancer\nname: shop\n");
   File("shop/notes.txt", "not a manifest");
   auto* made = state().applied.add_results();
-  made->set_name("launchTemplates/shop:1");
+  made->set_name("launchTemplates/shop/versions/1");
   made->set_outcome(v1::AppliedResource::OUTCOME_CREATED);
   auto* updated = state().applied.add_results();
   updated->set_name("targetGroups/blue");
@@ -73,7 +82,8 @@ TEST_F(CommandTest, ApplySendsAllFilesAndShowsEachChange) {
   Finished finished = Run({"apply", "-f", root_ + "/shop"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(finished.out,
-            "launchTemplates/shop:1 created\ntargetGroups/blue updated\n  health_check.interval: "
+            "launchTemplates/shop/versions/1 created\ntargetGroups/blue updated\n  "
+            "health_check.interval: "
             "1s -> 2s\n"
             "loadBalancers/shop unchanged\n");
   const auto requests = controller_.Requests("ApplyResources");
@@ -84,7 +94,7 @@ TEST_F(CommandTest, ApplySendsAllFilesAndShowsEachChange) {
   EXPECT_THAT(requests[0], HasSubstr("request_id: \"cli-"));
 
   finished = Run({"apply", "--dry-run", "-f", root_ + "/shop/b.yaml"});
-  EXPECT_THAT(finished.out, HasSubstr("launchTemplates/shop:1 would be created"));
+  EXPECT_THAT(finished.out, HasSubstr("launchTemplates/shop/versions/1 would be created"));
   EXPECT_THAT(controller_.Requests("ApplyResources").back(), HasSubstr("validate_only: true"));
 }
 
@@ -114,8 +124,8 @@ TEST_F(CommandTest, GetListsAllPagesAsTableJsonAndYaml) {
   for (const char* id : {"blue", "green", "red", "teal", "white"}) {
     auto& group = state().groups.emplace_back();
     group.set_name(std::string("autoScalingGroups/") + id);
-    group.mutable_launch_template()->set_name("shop");
-    group.mutable_launch_template()->set_version(3);
+    group.mutable_launch_template()->set_launch_template("shop");
+    group.mutable_launch_template()->set_resolved_version(3);
     group.set_max(4);
     group.set_desired(2);
   }
@@ -220,34 +230,33 @@ TEST_F(CommandTest, DeleteForcesOnlyGroups) {
 }
 
 TEST_F(CommandTest, DeployPrintsALineAChangeAndEndsWell) {
-  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
-  for (const auto phase : {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_LAUNCHING,
-                           v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_SUCCEEDED}) {
-    state().progress.push_back(DeploymentIn(phase));
-  }
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
+  for (const At at : {At::kLaunch, At::kLaunch, At::kShift})
+    state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, at));
+  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_SUCCEEDED));
   const Finished finished = Run(
       {"deploy", "asg/blue", "--template", "shop:2", "--bake", "1m", "--health-deadline", "90s"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("blue-1: done, blue runs shop:2\n"));
-  EXPECT_EQ(finished.out.find("LAUNCHING"), finished.out.rfind("LAUNCHING"));
+  EXPECT_EQ(finished.out.find("launch new"), finished.out.rfind("launch new"));
   EXPECT_THAT(finished.out, Not(HasSubstr("\x1b")));
   EXPECT_THAT(controller_.Requests("CreateDeployment")[0],
-              StartsWith("deployment { auto_scaling_group: \"blue\" to { name: \"shop\" version: 2 "
-                         "} strategy { blue_green "
+              StartsWith("deployment { auto_scaling_group: \"blue\" to { launch_template: \"shop\" "
+                         "version: \"2\" } strategy { blue_green "
                          "{ bake { seconds: 60 } } } health_deadline { seconds: 90 } }"));
 }
 
 // util-linux's `script` gives the command a terminal.
 TEST_F(CommandTest, OnATerminalTheProgressIsRedrawn) {
-  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
-  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_SUCCEEDED));
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
+  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_SUCCEEDED));
   const std::string command = "REMUDA_CONTROLLER=" + controller_.address() +
                               " script -qec '" REMUDA_BIN_DIR
                               "/remuda deploy asg/blue --template shop:2' " +
                               root_ + "/typescript >/dev/null </dev/null";
   ASSERT_EQ(std::system(command.c_str()), 0) << ReadAll(root_ + "/typescript");
   const std::string shown = ReadAll(root_ + "/typescript");
-  EXPECT_THAT(shown, HasSubstr("blue-1  LAUNCHING"));
+  EXPECT_THAT(shown, HasSubstr("blue-1  IN_PROGRESS 1/5 launch new"));
   EXPECT_THAT(shown,
               HasSubstr("\x1b[3A\x1b[J"));  // Up over the three lines of the panel, and clear.
   EXPECT_LT(shown.find("\x1b[3A"), shown.find("blue-1  SUCCEEDED"));
@@ -255,8 +264,8 @@ TEST_F(CommandTest, OnATerminalTheProgressIsRedrawn) {
 }
 
 TEST_F(CommandTest, ADeploymentThatCouldGoNeitherOnNorBackExitsWith1) {
-  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
-  v1::Deployment failed = DeploymentIn(v1::DEPLOYMENT_PHASE_FAILED);
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_ROLLING_BACK, At::kLaunchBack);
+  v1::Deployment failed = DeploymentIn(v1::DEPLOYMENT_STATE_FAILED);
   failed.set_rollback_reason("shop:1 was not ready within 10m");
   state().progress.push_back(failed);
   const Finished finished = Run({"deployment", "rollback", "asg/blue"});
@@ -265,8 +274,8 @@ TEST_F(CommandTest, ADeploymentThatCouldGoNeitherOnNorBackExitsWith1) {
 }
 
 TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
-  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
-  v1::Deployment back = DeploymentIn(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
+  v1::Deployment back = DeploymentIn(v1::DEPLOYMENT_STATE_ROLLED_BACK);
   back.set_rollback_reason("not healthy in time");
   state().progress.push_back(back);
   Finished finished = Run({"deploy", "asg/blue", "--template", "shop:2"});
@@ -312,9 +321,9 @@ TEST_F(CommandTest, ADeploymentThatWasRolledBackExitsWith4) {
 
 // Asked for again of the group, a rollback is what it is; by its name it is led out of.
 TEST_F(CommandTest, ARollbackOfTheGroupDoesNotUndoTheOneUnderWay) {
-  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
   state().deployment.set_rollback_of("blue-0");
-  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_SUCCEEDED));
+  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_SUCCEEDED));
   Finished finished = Run({"deployment", "rollback", "asg/blue"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(controller_.Requests("RollbackDeployment"), SizeIs(0));
@@ -324,11 +333,11 @@ TEST_F(CommandTest, ARollbackOfTheGroupDoesNotUndoTheOneUnderWay) {
 }
 
 TEST_F(CommandTest, CtrlCStopsWatchingAndSaysHowToGoOn) {
-  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
-  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_BAKING));
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
+  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kBake));
   state().hold_watch_open = true;
   RemudaProcess deploy({"deploy", "asg/blue", "--template", "shop:2"}, Environment());
-  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("BAKING") != std::string::npos; }))
+  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("bake 1m") != std::string::npos; }))
       << deploy.err();
   deploy.Signal(SIGINT);
   const Finished finished = deploy.Wait();
@@ -341,19 +350,19 @@ TEST_F(CommandTest, CtrlCStopsWatchingAndSaysHowToGoOn) {
 
 TEST_F(CommandTest, DeployGoesOnWatchingWhenTheControllerComesBack) {
   auto first = std::make_unique<FakeController>();
-  first->state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
-  first->state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_SHIFTING));
+  first->state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
+  first->state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kShift));
   first->state().hold_watch_open = true;
   RemudaProcess deploy(
       {"deploy", "asg/blue", "--template", "shop:2", "--controller", first->address()}, {});
-  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("SHIFTING") != std::string::npos; }))
+  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("shift to 100%") != std::string::npos; }))
       << deploy.err();
   const int port = first->port();
   first.reset();
   FakeController second(port);
   {
     const std::lock_guard lock(second.state().mutex);
-    second.state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_PHASE_SUCCEEDED));
+    second.state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_SUCCEEDED));
   }
   const Finished finished = deploy.Wait();
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
@@ -380,7 +389,7 @@ TEST_F(CommandTest, DeployFlagsMustFitTheStrategy) {
 }
 
 TEST_F(CommandTest, DetachPrintsTheNameAndLeaves) {
-  state().deployment = DeploymentIn(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
   const Finished finished =
       Run({"deploy", "asg/blue", "--template", "shop", "--detach", "--supersede"});
   EXPECT_EQ(finished.exit_code, 0);
@@ -451,9 +460,9 @@ TEST_F(CommandTest, AProxyInTheEnvironmentIsNotAsked) {
 
 TEST_F(CommandTest, CompletesCommandsFlagsKindsAndNames) {
   for (const int version : {1, 2}) {
-    auto& launch_template = state().launch_templates.emplace_back();
-    launch_template.set_name("launchTemplates/shop");
-    launch_template.set_version(version);
+    auto& made = state().versions.emplace_back();
+    made.set_name("launchTemplates/shop/versions/" + std::to_string(version));
+    made.set_version(version);
   }
   state().groups.emplace_back().set_name("autoScalingGroups/blue");
   struct Case {
@@ -485,8 +494,7 @@ TEST_F(CommandTest, CompletesCommandsFlagsKindsAndNames) {
 
 // The script that bash sources, asked as bash asks it.
 TEST_F(CommandTest, BashCompletionWorksInBash) {
-  state().launch_templates.emplace_back().set_name("launchTemplates/shop");
-  state().launch_templates.back().set_version(2);
+  state().versions.emplace_back().set_name("launchTemplates/shop/versions/2");
   const std::string script =
       File("try.sh", "export REMUDA_CONTROLLER=" + controller_.address() +
                          "\nPATH=" REMUDA_BIN_DIR

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 namespace remuda::testing_cli {
 namespace {
@@ -402,8 +403,32 @@ class FakeTemplates final : public v1::LaunchTemplateService::Service {
                                    v1::ListLaunchTemplatesResponse* response) override {
     const grpc::Status status = Note(state_, "ListLaunchTemplates", *request);
     const std::lock_guard lock(state_.mutex);
-    for (const auto& launch_template : state_.launch_templates)
-      *response->add_launch_templates() = launch_template;
+    std::set<std::string> names;
+    for (const auto& version : state_.versions)
+      names.insert(version.name().substr(0, version.name().find("/versions/")));
+    for (const std::string& name : names) response->add_launch_templates()->set_name(name);
+    return status;
+  }
+  grpc::Status ListLaunchTemplateVersions(
+      ServerContext*, const v1::ListLaunchTemplateVersionsRequest* request,
+      v1::ListLaunchTemplateVersionsResponse* response) override {
+    const grpc::Status status = Note(state_, "ListLaunchTemplateVersions", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& version : state_.versions) *response->add_launch_template_versions() = version;
+    return status;
+  }
+  grpc::Status GetLaunchTemplateVersion(ServerContext*,
+                                        const v1::GetLaunchTemplateVersionRequest* request,
+                                        v1::LaunchTemplateVersion* response) override {
+    const grpc::Status status = Note(state_, "GetLaunchTemplateVersion", *request);
+    const std::lock_guard lock(state_.mutex);
+    if (!state_.versions.empty()) *response = state_.versions.back();
+    return status;
+  }
+  grpc::Status UpdateLaunchTemplate(ServerContext*, const v1::UpdateLaunchTemplateRequest* request,
+                                    v1::LaunchTemplate* response) override {
+    const grpc::Status status = Note(state_, "UpdateLaunchTemplate", *request);
+    *response = request->launch_template();
     return status;
   }
 

@@ -37,7 +37,7 @@ struct FakeState {
   std::map<std::string, std::vector<std::string>> requests;
   std::vector<v1::AutoScalingGroup> groups;
   std::vector<v1::Instance> instances;
-  std::vector<v1::LaunchTemplate> launch_templates;
+  std::vector<v1::LaunchTemplateVersion> versions;  // and their templates
   std::vector<v1::Activity> activities;
   std::vector<v1::Host> hosts;
   std::vector<v1::Proxy> proxies;

@@ -116,7 +116,8 @@ TEST_F(FollowingTest, AWaitInVainSaysWhatAnInstanceThatIsNotHealthyPrinted) {
   instance.mutable_start_time();
   state().log_text = "listening on port 3000\n";
   const std::string manifest = testing::TempDir() + "following_test.yaml";
-  std::ofstream(manifest) << "kind: AutoScalingGroup\nname: blue\nlaunchTemplate: { name: shop }\n";
+  std::ofstream(manifest)
+      << "kind: AutoScalingGroup\nname: blue\nlaunchTemplate: { launchTemplate: shop }\n";
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"scale", "asg/blue", "--desired", "2", "--wait=1ms"},
         {"apply", "-f", manifest, "--wait=1ms"}}) {

@@ -47,14 +47,16 @@ TEST_F(OutputTest, NamesAndWideTables) {
 }
 
 TEST_F(OutputTest, ADeploymentAsDataHasItsProgressElsewhere) {
-  state().deployment.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  state().deployment.set_state(v1::DEPLOYMENT_STATE_IN_PROGRESS);
+  state().deployment.add_steps()->mutable_launch()->set_role(v1::DEPLOYMENT_ROLE_NEW);
+  state().deployment.set_current_step(1);
   state().progress.push_back(state().deployment);
-  state().progress.back().set_phase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  state().progress.back().set_state(v1::DEPLOYMENT_STATE_SUCCEEDED);
   const Finished finished = Run({"deploy", "blue", "--template", "shop:2", "-o", "json"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.out, StartsWith("{\n  \"kind\": \"Deployment\""));
-  EXPECT_THAT(finished.out, HasSubstr("\"phase\": \"SUCCEEDED\""));
-  EXPECT_THAT(finished.err, HasSubstr("LAUNCHING"));
+  EXPECT_THAT(finished.out, HasSubstr("\"state\": \"SUCCEEDED\""));
+  EXPECT_THAT(finished.err, HasSubstr("IN_PROGRESS 1/1 launch new"));
 }
 
 TEST_F(OutputTest, ListsAreNarrowedToAGroup) {
@@ -132,21 +134,56 @@ TEST_F(OutputTest, ARequestOverTheControllersBoundIsSaidInOurWords) {
 
 TEST_F(OutputTest, TheVersionsOfATemplateSayWhatTheyChanged) {
   for (const int version : {2, 1}) {
-    auto& launch_template = state().launch_templates.emplace_back();
-    launch_template.set_name("launchTemplates/shop");
-    launch_template.set_version(version);
-    launch_template.set_image("shop-v" + std::to_string(version));
-    launch_template.set_port(8000);
+    auto& made = state().versions.emplace_back();
+    made.set_name("launchTemplates/shop/versions/" + std::to_string(version));
+    made.set_version(version);
+    made.set_image("images/shop-v" + std::to_string(version));
+    made.set_port(8000);
   }
   auto& instance = state().instances.emplace_back();
   instance.set_auto_scaling_group("blue");
-  instance.mutable_launch_template()->set_name("shop");
-  instance.mutable_launch_template()->set_version(1);
+  instance.mutable_launch_template()->set_launch_template("shop");
+  instance.mutable_launch_template()->set_resolved_version(1);
   const Finished finished = Run({"template", "history", "lt/shop"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("blue (1)"));
   EXPECT_LT(finished.out.find("shop-v1"), finished.out.find("shop-v2"));
   EXPECT_THAT(finished.out.substr(finished.out.find("shop-v2")), StartsWith("shop-v2  image "));
+}
+
+TEST_F(OutputTest, TheDefaultVersionIsSetByNumber) {
+  auto& newest = state().versions.emplace_back();
+  newest.set_name("launchTemplates/shop/versions/7");
+  newest.set_version(7);
+  const Finished finished = Run({"template", "set-default", "shop:latest", "-o", "json"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(controller_.Requests("GetLaunchTemplateVersion")[0],
+              HasSubstr("launchTemplates/shop/versions/$Latest"));
+  EXPECT_THAT(controller_.Requests("UpdateLaunchTemplate")[0],
+              StartsWith("launch_template { name: \"launchTemplates/shop\" default_version: 7 } "
+                         "update_mask { paths: \"default_version\" }"));
+  EXPECT_EQ(Run({"template", "set-default", "shop"}).exit_code, 2);
+}
+
+TEST_F(OutputTest, SecretsAreShownOnlyWhenAskedFor) {
+  auto& version = state().versions.emplace_back();
+  version.set_name("launchTemplates/shop/versions/1");
+  (*version.mutable_env())["PASSWORD"] = "hunter1";
+  for (const char* format : {"json", "yaml", "table"}) {
+    const Finished masked = Run({"describe", "lt/shop:1", "-o", format});
+    EXPECT_EQ(masked.exit_code, 0) << masked.err;
+    EXPECT_THAT(masked.out, HasSubstr("PASSWORD"));
+    EXPECT_THAT(masked.out, HasSubstr("***"));
+    EXPECT_THAT(masked.out + masked.err, Not(HasSubstr("hunter1")));
+    EXPECT_THAT(Run({"describe", "lt/shop:1", "-o", format, "--show-secrets"}).out,
+                HasSubstr("hunter1"));
+  }
+}
+
+TEST_F(OutputTest, AListIsFilteredByTheController) {
+  EXPECT_EQ(Run({"get", "hosts", "--filter", "state = LOST"}).exit_code, 0);
+  EXPECT_THAT(controller_.Requests("ListHosts").back(), HasSubstr("filter: \"state = LOST\""));
+  EXPECT_EQ(Run({"get", "asg/blue", "--filter", "labels.a = b"}).exit_code, 2);
 }
 
 // util-linux's `script` gives the command a terminal.

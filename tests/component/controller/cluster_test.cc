@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/sha256.h"
+#include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 #include "tests/component/controller/testing/cluster_fixture.h"
 
@@ -48,6 +49,49 @@ TEST_F(ClusterTest, FromResourcesToRotationAndADeadProcessOutOfItAtOnce) {
     return seen.connected() && seen.config().confirmed_commit() > 0 &&
            seen.config().acknowledged().sequence() == seen.config().sent().sequence();
   }));
+}
+
+TEST_F(ClusterTest, ReferencesAreAnsweredAsFullNamesAndTakenAsIdsToo) {
+  StartController();
+  agent_.Connect(channel_);
+  ApplyShop(1);  // by ids
+  EXPECT_TRUE(WaitForInstances([](const auto& instances) {
+    if (instances.size() != 1) return false;
+    const v1::Instance& one = instances.begin()->second;  // of a watch
+    return one.host() == "hosts/h1" && one.auto_scaling_group() == "autoScalingGroups/blue" &&
+           one.launch_template().launch_template() == "launchTemplates/shop" &&
+           one.activity().rfind("activities/", 0) == 0;
+  }));
+  v1::GetAutoScalingGroupRequest get;
+  get.set_name("blue");
+  v1::AutoScalingGroup group;
+  ASSERT_TRUE(
+      (Call<v1::AutoScalingService>(&v1::AutoScalingService::Stub::GetAutoScalingGroup, get, &group)
+           .ok()));
+  EXPECT_THAT(group.target_groups(), testing::ElementsAre("targetGroups/blue"));
+  EXPECT_EQ(group.launch_template().version(), "1");
+  // What was answered goes back as it came.
+  v1::UpdateAutoScalingGroupRequest update;
+  *update.mutable_auto_scaling_group() = group;
+  v1::AutoScalingGroup again;
+  const auto status = Call<v1::AutoScalingService>(
+      &v1::AutoScalingService::Stub::UpdateAutoScalingGroup, update, &again);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(again.etag(), group.etag());
+  v1::ListInstancesRequest list;
+  v1::ListInstancesResponse listed;
+  for (const char* filter : {"host = h1", "host = hosts/h1"}) {
+    list.set_filter(filter);
+    ASSERT_TRUE(
+        (Call<v1::AutoScalingService>(&v1::AutoScalingService::Stub::ListInstances, list, &listed)
+             .ok()));
+    EXPECT_EQ(listed.instances_size(), 1) << filter;
+  }
+  v1::ListActivitiesResponse activities;
+  ASSERT_TRUE((Call<v1::ActivityService>(&v1::ActivityService::Stub::ListActivities,
+                                         v1::ListActivitiesRequest(), &activities)
+                   .ok()));
+  EXPECT_THAT(activities.activities(0).instance(), testing::StartsWith("instances/i-"));
 }
 
 TEST_F(ClusterTest, AKilledControllerComesBackWithEverythingAndAHigherEpoch) {

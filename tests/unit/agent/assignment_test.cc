@@ -61,7 +61,7 @@ TEST(Assignment, RefusesByTableAndChangesNothing) {
   const auto with = [](auto set) {
     return [set](v1::InstanceAssignment& a) { set(*a.mutable_launch_template()); };
   };
-  using Template = remuda::v1::LaunchTemplate;
+  using Template = remuda::v1::LaunchTemplateVersion;
   const std::vector<Case> cases = {
       {"id is a path", "\"../x\" must match", [](auto& a) { a.set_instance("../x"); }},
       {"id is empty", "\"\" must match", [](auto& a) { a.set_instance(""); }},

@@ -22,6 +22,7 @@ TEST(Kinds, HaveManyNames) {
                                    {"targetgroups", KindId::kTargetGroup},
                                    {"lb", KindId::kLoadBalancer},
                                    {"lt", KindId::kLaunchTemplate},
+                                   {"versions", KindId::kLaunchTemplateVersion},
                                    {"host", KindId::kHost},
                                    {"hosts", KindId::kHost},
                                    {"proxy", KindId::kProxy},
@@ -51,9 +52,20 @@ TEST(Kinds, RefsAreKindSlashNameOrTwoWords) {
 }
 
 TEST(Kinds, TemplateVersions) {
-  EXPECT_EQ(ParseTemplateRef("shop:2")->version, 2);
+  EXPECT_EQ(ParseTemplateRef("shop:2")->version, "2");
+  EXPECT_EQ(ParseTemplateRef("shop:latest")->version, "$Latest");
+  EXPECT_EQ(ParseTemplateRef("shop:$Default")->version, "$Default");
+  EXPECT_EQ(ParseTemplateRef("launchTemplates/shop/versions/2")->version, "2");
   EXPECT_EQ(ParseTemplateRef("lt/shop:2")->id, "shop");
-  EXPECT_EQ(ParseTemplateRef("shop")->version, 0);
+  EXPECT_EQ(ParseTemplateRef("shop")->version, "");
+  EXPECT_EQ(ParseRef("lt/shop")->kind->id, KindId::kLaunchTemplate);
+  for (const char* word : {"lt/shop:2", "version/shop:2", "launchTemplates/shop/versions/2"}) {
+    EXPECT_EQ(ParseRef(word)->kind->id, KindId::kLaunchTemplateVersion) << word;
+    EXPECT_EQ(ParseRef(word)->id, "shop:2") << word;
+  }
+  EXPECT_EQ(ParseRef("versions", "lt/shop:2")->id, "shop:2");
+  EXPECT_EQ(FullName(KindId::kLaunchTemplateVersion, "shop:2"), "launchTemplates/shop/versions/2");
+  EXPECT_EQ(ShortId("launchTemplates/shop/versions/2"), "shop:2");
   for (const char* wrong : {"shop:", "shop:0", "shop:-1", "shop:x", ":2", "asg/shop:2", ""}) {
     EXPECT_FALSE(ParseTemplateRef(wrong).ok()) << wrong;
   }

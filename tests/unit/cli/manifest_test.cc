@@ -35,7 +35,7 @@ deregistrationDelay: 10s
 ---
 kind: AutoScalingGroup
 name: blue
-launchTemplate: { name: shop, version: 1 }
+launchTemplate: { launchTemplate: shop, version: 1 }
 min: 1
 max: 2
 targetGroups: [blue]
@@ -83,6 +83,19 @@ TEST(Manifest, TakesJsonAndSeveralFiles) {
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->request.resources(1).target_group().name(), "b");
   EXPECT_EQ(manifest->origins[1].file, "b.yaml");
+}
+
+// A version that was shown says its own kind; a manifest's words for it are the template's.
+TEST(Manifest, AVersionThatWasShownIsATemplatesContent) {
+  const auto manifest = ParseManifests(
+      {{"a.yaml", "kind: LaunchTemplateVersion\nname: launchTemplates/shop/versions/2\nimage: a\n"},
+       {"b.yaml",
+        "kind: AutoScalingGroup\nname: b\nlaunchTemplate: { launchTemplate: shop, version: "
+        "$Latest }\n"}});
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->request.resources(0).launch_template().image(), "a");
+  EXPECT_EQ(manifest->request.resources(1).auto_scaling_group().launch_template().version(),
+            "$Latest");
 }
 
 // What can be seen wrong without the controller.

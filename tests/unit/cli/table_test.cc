@@ -55,6 +55,7 @@ TEST(Table, EveryKindFillsEveryColumn) {
   check(KindId::kImage, v1::Image());
   check(KindId::kInstance, v1::Instance());
   check(KindId::kLaunchTemplate, v1::LaunchTemplate());
+  check(KindId::kLaunchTemplateVersion, v1::LaunchTemplateVersion());
   check(KindId::kLoadBalancer, v1::LoadBalancer());
   check(KindId::kProxy, v1::Proxy());
   check(KindId::kTarget, v1::Target());
@@ -114,19 +115,20 @@ TEST(Table, ListenersSayWhereTheyLead) {
 
 TEST(Table, WhatAGroupRunsIsShownBesideWhatItIsToRun) {
   v1::AutoScalingGroup group;
-  group.mutable_launch_template()->set_name("shop");
-  group.mutable_launch_template()->set_version(2);
+  group.mutable_launch_template()->set_launch_template("launchTemplates/shop");
+  group.mutable_launch_template()->set_version("$Latest");
+  group.mutable_launch_template()->set_resolved_version(2);
   for (const int version : {1, 2}) {
     auto* running = group.mutable_status()->add_running_versions();
-    running->mutable_launch_template()->set_name("shop");
-    running->mutable_launch_template()->set_version(version);
+    running->mutable_launch_template()->set_launch_template("shop");
+    running->mutable_launch_template()->set_resolved_version(version);
     running->set_instances(3 - version);
   }
   group.mutable_status()->set_waiting("for a host");
   group.mutable_status()->add_warnings("two versions run");
   const Table table =
       TableOf(KindId::kAutoScalingGroup, {std::make_shared<v1::AutoScalingGroup>(group)}, At(0));
-  EXPECT_EQ(table.rows[0][1], "shop:2");
+  EXPECT_EQ(table.rows[0][1], "shop:2 ($Latest)");
   EXPECT_EQ(table.rows[0][2], "shop:1 (2), shop:2 (1)");
   EXPECT_EQ(table.rows[0].back(), "for a host; two versions run");
 }

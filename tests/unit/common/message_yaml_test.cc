@@ -166,12 +166,12 @@ TEST(MessageYaml, ABoolIsTrueOrFalse) {
 }
 
 TEST(MessageYaml, ReportsEveryMistakeUpToALimit) {
-  EXPECT_EQ(ErrorOf<v1::LaunchTemplate>("port: x\nimag: y\n"),
+  EXPECT_EQ(ErrorOf<v1::LaunchTemplateVersion>("port: x\nimag: y\n"),
             "f.yaml:1:7: port: expected a whole number, found \"x\"\n"
             "f.yaml:2:1: imag: unknown field; did you mean image?");
   std::string many;
   for (int i = 0; i < 100; ++i) many += "f" + std::to_string(i) + ": 1\n";
-  const std::string errors = ErrorOf<v1::LaunchTemplate>(many);
+  const std::string errors = ErrorOf<v1::LaunchTemplateVersion>(many);
   EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), kMaxReportedYamlErrors - 1);
 }
 
@@ -253,7 +253,7 @@ TEST(SourceMap, FindsAFieldOrWhatIsAroundIt) {
 }
 
 TEST(MessagePrint, WritesWhatCanBeReadBack) {
-  v1::LaunchTemplate message;
+  v1::LaunchTemplateVersion message;
   message.set_name("launchTemplates/shop");
   message.add_command("node");
   message.add_command("--x: y # z");
@@ -270,7 +270,7 @@ TEST(MessagePrint, WritesWhatCanBeReadBack) {
   message.mutable_stop_grace()->set_nanos(500'000'000);
   message.mutable_create_time()->set_seconds(1'790'000'000);
   for (const std::string& text : {MessageToYaml(message), MessageToJson(message)}) {
-    const auto again = Parsed<v1::LaunchTemplate>(text);
+    const auto again = Parsed<v1::LaunchTemplateVersion>(text);
     EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(message, again)) << text;
   }
   EXPECT_THAT(MessageToYaml(message), HasSubstr("B: \"8080\""));

@@ -252,10 +252,10 @@ TEST_F(MethodsTest, AnEmptyCallSaysWhichFieldIsMissing) {
   const std::set<std::string> takes_empty = {
       "GetCluster",       "ListImages",        "ListLaunchTemplates",
       "ListTargetGroups", "ListLoadBalancers", "ListAutoScalingGroups",
-      "ListCertificates", "ListInstances",     "WatchInstances",
-      "ListDeployments",  "ListHosts",         "ListProxies",
-      "ListActivities",   "WatchActivities",   "ListTargets",
-      "WatchTargets"};
+      "ListCertificates", "ListInstances",     "ListLaunchTemplateVersions",
+      "WatchInstances",   "ListDeployments",   "ListHosts",
+      "ListProxies",      "ListActivities",    "WatchActivities",
+      "ListTargets",      "WatchTargets"};
   const auto methods = Methods();
   ASSERT_NE(kLinked[0], nullptr);
   EXPECT_GE(methods.size(), 45U);

@@ -198,7 +198,7 @@ TEST_F(SessionsTest, ASecondMachineOfOneNameIsRefusedLoudlyUntilTheHostIsDeleted
       WaitForHost("h1", [](const v1::Host& h) { return h.state() == v1::HOST_STATE_LOST; }));
   v1::DeleteHostRequest request;
   request.set_name("hosts/h1");
-  v1::DeleteHostResponse response;
+  google::protobuf::Empty response;
   ASSERT_TRUE(
       (Call<v1::ClusterService>(&v1::ClusterService::Stub::DeleteHost, request, &response).ok()));
   FakeAgent anew("h1", "10.0.0.9");

@@ -70,7 +70,7 @@ class ClusterTest : public testing::Test {
     request.add_resources()->mutable_target_group()->set_name("blue");
     auto& group = *request.add_resources()->mutable_auto_scaling_group();
     group.set_name("blue");
-    group.mutable_launch_template()->set_name("shop");
+    group.mutable_launch_template()->set_launch_template("shop");
     group.set_min(desired);
     group.set_max(desired + 2);
     group.add_target_groups("blue");

@@ -84,7 +84,7 @@ class Cluster {
     core::State state;
     core::Draft draft(state);
     for (int version = 1; version <= 2; ++version) {
-      v1::LaunchTemplate launch;
+      v1::LaunchTemplateVersion launch;
       launch.set_name("launchTemplates/shop");
       launch.set_version(version);
       launch.set_port(version == 1 ? port : 7000);
@@ -105,8 +105,8 @@ class Cluster {
           ->set_target_group("tg" + n);
       v1::AutoScalingGroup group;
       group.set_name("autoScalingGroups/g" + n);
-      group.mutable_launch_template()->set_name("shop");
-      group.mutable_launch_template()->set_version(1);
+      group.mutable_launch_template()->set_launch_template("shop");
+      group.mutable_launch_template()->set_resolved_version(1);
       group.set_max(6);
       group.set_desired(3);
       group.add_target_groups("tg" + n);
@@ -293,8 +293,8 @@ class Cluster {
         v1::CreateDeploymentRequest request;
         auto& wish = *request.mutable_deployment();
         wish.set_auto_scaling_group(group.substr(group.find('/') + 1));
-        wish.mutable_to()->set_name("shop");
-        wish.mutable_to()->set_version(1 + Below(2));
+        wish.mutable_to()->set_launch_template("shop");
+        wish.mutable_to()->set_version(std::to_string(1 + Below(2)));
         *wish.mutable_health_deadline() = core::ToProto(absl::Seconds(20));
         wish.mutable_strategy()->mutable_blue_green();
         request.set_supersede(OneIn(3));

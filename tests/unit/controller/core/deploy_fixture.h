@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/core/deployment/begins_from.h"
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/views/describe.h"
 #include "tests/unit/controller/core/world.h"
 
@@ -33,14 +34,14 @@ class Deploy : public ::testing::Test, public World {
     row.set_auto_scaling_group("blue");
     const auto group = Get<v1::AutoScalingGroup>("blue");
     *row.mutable_to() = group.launch_template();
-    row.mutable_to()->set_version(to);
+    row.mutable_to()->set_resolved_version(to);
     *row.mutable_from() = RunsBeside(Draft(state), "blue", group, row.to());
     *row.mutable_health_deadline() = ToProto(absl::Seconds(600));
     *row.mutable_strategy()->mutable_blue_green()->mutable_bake() = ToProto(absl::Seconds(30));
-    row.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
     *row.mutable_create_time() = ToProto(now);
-    *row.mutable_phase_time() = ToProto(now);
+    *row.mutable_step_time() = ToProto(now);
     if (edit) edit(row);
+    if (StageOf(row) == Stage::kNone) SetStage(row, Stage::kLaunching);
     Put("blue-1", row);
     Step();
   }
@@ -64,7 +65,7 @@ class Deploy : public ::testing::Test, public World {
   std::vector<std::string> OfVersion(int version, v1::InstanceState is) const {
     std::vector<std::string> out;
     for (const std::string& id : Ids("blue", {is})) {
-      if (Get<v1::Instance>(id).launch_template().version() == version) out.push_back(id);
+      if (Get<v1::Instance>(id).launch_template().resolved_version() == version) out.push_back(id);
     }
     return out;
   }
@@ -75,21 +76,21 @@ class Deploy : public ::testing::Test, public World {
     FindsAll(v1::TARGET_STATE_HEALTHY);
     Step();
   }
-  void UntilPhase(v1::DeploymentPhase phase) {
-    for (int i = 0; i < 20 && Row().phase() != phase; ++i) {
+  void UntilStage(Stage stage) {
+    for (int i = 0; i < 20 && StageOf(Row()) != stage; ++i) {
       NewOnesAreHealthy();
       Confirm();
-      if (Row().phase() == v1::DEPLOYMENT_PHASE_BAKING) Advance(absl::Seconds(30));
-      if (Row().phase() == phase) break;
+      if (StageOf(Row()) == Stage::kBaking) Advance(absl::Seconds(30));
+      if (StageOf(Row()) == stage) break;
       for (const std::string& id : Ids("blue", {v1::INSTANCE_STATE_STOPPING})) Stopped(id);
       Step();
     }
-    ASSERT_EQ(Row().phase(), phase) << Waiting();
+    ASSERT_EQ(StageOf(Row()), stage) << Waiting();
   }
   // New instances run this; those that run go on.
   void Refer(int version) {
     Edit<v1::AutoScalingGroup>(
-        "blue", [&](auto& row) { row.mutable_launch_template()->set_version(version); });
+        "blue", [&](auto& row) { row.mutable_launch_template()->set_resolved_version(version); });
     Step();
   }
   // What each instance that is up gets of the traffic, by the split: 0 for those kept from it.
@@ -111,24 +112,23 @@ class Deploy : public ::testing::Test, public World {
   // blue-1 has been rolled back, and blue-2 begins.
   void Supersede(int version) {
     Edit<v1::Deployment>("blue-1", [&](auto& row) {
-      row.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+      SetStage(row, Stage::kRolledBack);
       *row.mutable_end_time() = ToProto(now);
     });
     v1::Deployment next = Row();
     next.set_name("deployments/blue-2");
-    next.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
-    next.mutable_to()->set_version(version);
+    next.mutable_to()->set_resolved_version(version);
+    SetStage(next, Stage::kLaunching);
     next.clear_activity();
     next.clear_end_time();
     Put("blue-2", next);
   }
   void Rollback() {
     Edit<v1::Deployment>("blue-1", [&](auto& row) {
-      row.set_phase(row.phase() == v1::DEPLOYMENT_PHASE_LAUNCHING
-                        ? v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING
-                        : v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+      SetStage(row,
+               StageOf(row) == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching);
       row.set_rollback_reason("asked for");
-      *row.mutable_phase_time() = ToProto(now);
+      *row.mutable_step_time() = ToProto(now);
     });
     Step();
   }

@@ -1,5 +1,5 @@
-// Blue/green: no phase before every live proxy has confirmed the one before; rollback from each
-// phase.
+// Blue/green: no stage before every live proxy has confirmed the one before; rollback from each
+// stage.
 #include "tests/unit/controller/core/deploy_fixture.h"
 
 namespace remuda::core {
@@ -17,31 +17,31 @@ TEST_F(Deploy, TakesEachStepOnlyWhenEveryProxyHasConfirmedTheOneBefore) {
   EXPECT_THAT(InService("blue"), SizeIs(2)) << "blue stays";
   NewOnesAreHealthy();
   EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 1}, {"blue/shop:2", 0}}));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "nobody has confirmed";
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching) << "nobody has confirmed";
   EXPECT_THAT(Waiting(), HasSubstr("p1 has not confirmed"));
   seen.proxies["p1"].confirmed_commit = state.commit();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "p2 has not confirmed";
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching) << "p2 has not confirmed";
   EXPECT_THAT(Waiting(), HasSubstr("p2 has not confirmed"));
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SHIFTING);
+  EXPECT_EQ(StageOf(Row()), Stage::kShifting);
   EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 0}, {"blue/shop:2", 1}}));
   Advance(absl::Seconds(1));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SHIFTING);
+  EXPECT_EQ(StageOf(Row()), Stage::kShifting);
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
-  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+  EXPECT_EQ(StageOf(Row()), Stage::kBaking);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 1);
   Confirm();
   Advance(absl::Seconds(29));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
+  EXPECT_EQ(StageOf(Row()), Stage::kBaking);
   EXPECT_THAT(InService("blue"), SizeIs(4)) << "the old stays warm";
   Advance(absl::Seconds(1));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_DRAINING);
-  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 2);
+  EXPECT_EQ(StageOf(Row()), Stage::kDraining);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 2);
   Settle();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
   EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_TERMINATED), SizeIs(2));
   EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_SUCCESSFUL);
@@ -54,7 +54,7 @@ TEST_F(Deploy, OneProxyThatDoesNotFindANewOneHealthyHoldsTheShift) {
   Finds("p2", "tg", ids[1], v1::TARGET_STATE_INITIAL);
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_THAT(Waiting(), HasSubstr("proxy p2 does not find " + ids[1] + " healthy"));
 }
 
@@ -67,7 +67,7 @@ TEST_F(Deploy, ARefusedConfigBlocksAndIsNamed) {
   config.set_rejected_reason("port 8080 is in use");
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_THAT(Waiting(), AllOf(HasSubstr("p2 refused"), HasSubstr("port 8080 is in use")));
 }
 
@@ -76,7 +76,7 @@ TEST_F(Deploy, PausedTakesNoStepButKeepsBothSides) {
   NewOnesAreHealthy();
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   Advance(absl::Seconds(20));
   Killed(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)[0]);
   Step();
@@ -85,11 +85,11 @@ TEST_F(Deploy, PausedTakesNoStepButKeepsBothSides) {
 
 TEST_F(Deploy, PromoteEndsTheBake) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_promoted(true); });
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_DRAINING);
+  EXPECT_EQ(StageOf(Row()), Stage::kDraining);
 }
 
 TEST_F(Deploy, RollsBackByItselfWhenTheDeadlineIsOver) {
@@ -101,12 +101,12 @@ TEST_F(Deploy, RollsBackByItselfWhenTheDeadlineIsOver) {
   }
   Confirm();
   Advance(absl::Seconds(599));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   Advance(absl::Seconds(1));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+  EXPECT_EQ(StageOf(Row()), Stage::kBackDraining);
   EXPECT_THAT(Row().rollback_reason(), HasSubstr("0 of 2 instances of shop:3 are ready"));
   Settle();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(StageOf(Row()), Stage::kRolledBack);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
   EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_FAILED);
 }
@@ -159,7 +159,7 @@ TEST_F(Deploy, WhatKeepsLaunchesBackIsToldBesideInstancesThatAreNotHealthy) {
 
 TEST_F(Deploy, RollsBackByItselfWhenTheNewVersionCrashLoops) {
   Create(3);
-  for (int i = 0; i < 8 && Row().phase() == v1::DEPLOYMENT_PHASE_LAUNCHING; ++i) {
+  for (int i = 0; i < 8 && StageOf(Row()) == Stage::kLaunching; ++i) {
     for (const std::string& id : Pending("blue")) {
       Runs(id);
       Step();
@@ -168,44 +168,42 @@ TEST_F(Deploy, RollsBackByItselfWhenTheNewVersionCrashLoops) {
     }
     Advance(absl::Seconds(5));
   }
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(StageOf(Row()), Stage::kRolledBack);
   EXPECT_THAT(Row().rollback_reason(),
               ContainsRegex("launches of shop:3 failed in a row; the last, i-[0-9a-f]{10}: its "
                             "process was ended by signal 6"));
 }
 
 TEST_F(Deploy, WaitsForAPersonWhenAutomaticRollbackIsOff) {
-  Create(3, [](auto& row) { row.set_automatic_rollback_disabled(true); });
+  Create(3, [](auto& row) { row.set_automatic_rollback(false); });
   Confirm();
   Advance(absl::Seconds(700));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_THAT(Waiting(), HasSubstr("not in service and confirmed within"));
 }
 
 TEST_F(Deploy, AnUnhealthyNewVersionEndsTheBake) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   for (const std::string& id : OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)) {
     for (const char* proxy : {"p1", "p2"}) Finds(proxy, "tg", id, v1::TARGET_STATE_UNHEALTHY);
   }
   Step();
-  EXPECT_THAT(Row().phase(), AnyOf(v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING,
-                                   v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING));
+  EXPECT_THAT(StageOf(Row()), AnyOf(Stage::kBackLaunching, Stage::kBackShifting));
   EXPECT_THAT(Row().rollback_reason(), HasSubstr("only 0 of 2"));
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  UntilStage(Stage::kRolledBack);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
 }
 
 TEST_F(Deploy, RollsBackFromEveryPhase) {
-  for (const auto phase : {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING,
-                           v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_DRAINING}) {
-    SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
+  for (const auto stage : {Stage::kLaunching, Stage::kShifting, Stage::kBaking, Stage::kDraining}) {
+    SCOPED_TRACE(StageText(stage));
     Create(2);
-    UntilPhase(phase);
+    UntilStage(stage);
     Rollback();
-    UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    UntilStage(Stage::kRolledBack);
     Settle();
-    EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+    EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 1);
     EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
     EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), IsEmpty());
     EXPECT_EQ(Split(), (std::map<std::string, int>{{"blue/shop:1", 1}}));
@@ -215,20 +213,20 @@ TEST_F(Deploy, RollsBackFromEveryPhase) {
 
 TEST_F(Deploy, ARollbackTakesDrainingInstancesBack) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_DRAINING);
+  UntilStage(Stage::kDraining);
   const auto draining = OfVersion(1, v1::INSTANCE_STATE_DRAINING);
   ASSERT_THAT(draining, SizeIs(2));
   Rollback();
   EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_PENDING).size() +
                 OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE).size(),
             2u);
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) << "not confirmed yet";
+  EXPECT_EQ(StageOf(Row()), Stage::kBackLaunching) << "not confirmed yet";
   EXPECT_EQ(Split().at("blue/shop:2"), 1);
 }
 
 TEST_F(Deploy, ARollbackLeavesWhatAPersonEnded) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   const std::string asked = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE)[0];
   Edit<v1::Instance>(asked, [](auto& row) {  // as TerminateInstance does
     row.set_terminate_requested(true);
@@ -236,7 +234,7 @@ TEST_F(Deploy, ARollbackLeavesWhatAPersonEnded) {
   });
   Rollback();
   EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  UntilStage(Stage::kRolledBack);
   Settle();
   EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_TERMINATED);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
@@ -248,7 +246,7 @@ TEST_F(Deploy, ARollbackTakesNoneBackInPlaceOfOneWhoseHostIsSilent) {
   Desired("blue", 3);
   Settle();
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Desired("blue", 2);
   Step();
   const auto draining = OfVersion(1, v1::INSTANCE_STATE_DRAINING);
@@ -257,7 +255,7 @@ TEST_F(Deploy, ARollbackTakesNoneBackInPlaceOfOneWhoseHostIsSilent) {
   Silence(Get<v1::Instance>(there).host());
   Advance(absl::Seconds(10));
   ASSERT_EQ(Get<v1::Instance>(there).state(), v1::INSTANCE_STATE_UNKNOWN);
-  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
+  ASSERT_EQ(StageOf(Row()), Stage::kBaking);
   Rollback();
   EXPECT_EQ(Get<v1::Instance>(draining[0]).state(), v1::INSTANCE_STATE_DRAINING)
       << "the silent one counts until it is given up";
@@ -265,26 +263,26 @@ TEST_F(Deploy, ARollbackTakesNoneBackInPlaceOfOneWhoseHostIsSilent) {
 
 TEST_F(Deploy, ARollbackDoesNotWaitForMoreThanThereIsRoomFor) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Edit<v1::AutoScalingGroup>("blue", [](auto& row) {
     row.set_max(3);
     row.set_desired(3);  // of a fixed port on two hosts
   });
   Rollback();
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  UntilStage(Stage::kRolledBack);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
 }
 
 TEST_F(Deploy, ThatOfAGroupWhichIsDeletedEndsAndGoesWithIt) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Edit<v1::AutoScalingGroup>("blue", [](auto& row) {  // as a delete with force does
     row.set_deleting(true);
     row.set_min(0);
     row.set_desired(0);
   });
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(StageOf(Row()), Stage::kRolledBack);
   EXPECT_EQ(Row().rollback_reason(), "the group is being deleted");
   EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_FAILED);
   Settle();
@@ -300,7 +298,8 @@ TEST_F(Deploy, ThatOfAGroupWhichIsNotThereGoes) {
   v1::Deployment orphan;
   orphan.set_name("deployments/green-1");
   orphan.set_auto_scaling_group("green");
-  orphan.set_phase(v1::DEPLOYMENT_PHASE_BAKING);
+  orphan.mutable_to()->set_resolved_version(2);
+  SetStage(orphan, Stage::kBaking);
   Put("green-1", orphan);
   Create(2);
   EXPECT_EQ(state.Find<v1::Deployment>("green-1"), nullptr);
@@ -309,7 +308,7 @@ TEST_F(Deploy, ThatOfAGroupWhichIsNotThereGoes) {
 
 TEST_F(Deploy, ScalingHoldsForBothSides) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Desired("blue", 1);
   Settle();
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(1));
@@ -323,8 +322,8 @@ TEST_F(Deploy, WithNothingDesiredItGoesThroughOnConfirmationAlone) {
   });
   Settle();
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
-  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 2);
+  UntilStage(Stage::kSucceeded);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 2);
 }
 
 TEST_F(Deploy, InstancesOfASupersededDeploymentAreDrainedAndNeverServe) {

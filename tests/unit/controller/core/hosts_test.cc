@@ -101,10 +101,12 @@ TEST_F(HostsTest, OneWhereSeveralVersionsFailIsAvoidedForAll) {
   for (const char* host : {"h1", "h2"}) Host(host);
   Template("third", 1, 0);
   Group("blue", 0, 9, 2);
-  Group("green", 0, 9, 2, [](auto& row) { row.mutable_launch_template()->set_name("tool"); });
+  Group("green", 0, 9, 2,
+        [](auto& row) { row.mutable_launch_template()->set_launch_template("tool"); });
   Step();
   FailsOn("h2", "blue");
-  Group("early", 0, 9, 1, [](auto& row) { row.mutable_launch_template()->set_name("third"); });
+  Group("early", 0, 9, 1,
+        [](auto& row) { row.mutable_launch_template()->set_launch_template("third"); });
   Step();
   EXPECT_EQ(ByHost("early"), (Spread{{"h2", 1}})) << "one version's failure is no other's";
   FailsOn("h2", "green");

@@ -57,17 +57,17 @@ TEST_F(Mixed, WhatServesGoesOnWhileItIsDeployedBackTo) {
   HalfCrashes(2);
   const std::string healthy = InService("blue")[0];
   Create(1);
-  EXPECT_EQ(Row().from().version(), 2);
+  EXPECT_EQ(Row().from().resolved_version(), 2);
   EXPECT_EQ(Shares().at(healthy), 60) << "it had all, and has all";
   NewOnesAreHealthy();
   const auto fresh = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE);
   ASSERT_THAT(fresh, SizeIs(2)) << "one comes beside the one that serves";
   EXPECT_EQ(Shares().at(healthy), 60);
   EXPECT_EQ(Shares().at(fresh[1]), 0) << "not before it is confirmed";
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  UntilStage(Stage::kSucceeded);
   EXPECT_THAT(Shares(), Each(Pair(::testing::_, ::testing::Gt(0))));
   EXPECT_EQ(Get<v1::Instance>(healthy).state(), v1::INSTANCE_STATE_IN_SERVICE);
-  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 1);
 }
 
 TEST_F(Mixed, EveryVersionKeepsItsShareUntilTheShift) {
@@ -80,7 +80,7 @@ TEST_F(Mixed, EveryVersionKeepsItsShareUntilTheShift) {
     NewOnesAreHealthy();
     for (const auto& [id, share] : before) EXPECT_EQ(Shares()[id], share) << id;
     Rollback();
-    UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    UntilStage(Stage::kRolledBack);
     Settle();
     EXPECT_EQ(Shares(), before) << "a rollback ends only what the deployment launched";
     Advance(absl::Hours(2));
@@ -90,8 +90,8 @@ TEST_F(Mixed, EveryVersionKeepsItsShareUntilTheShift) {
 TEST_F(Mixed, TheReferenceMovedAndADeploymentFollows) {
   Refer(2);  // as `apply` of another version does
   Create(2);
-  EXPECT_EQ(Row().from().version(), 1) << "what runs, not what is referred to";
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(Row().from().resolved_version(), 1) << "what runs, not what is referred to";
+  UntilStage(Stage::kSucceeded);
   EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
   EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template_set_by(), "blue-1");
 }
@@ -100,8 +100,8 @@ TEST_F(Mixed, ARollbackOfItRefersToWhatRuns) {
   Refer(2);
   Create(2);
   Rollback();
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
-  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+  UntilStage(Stage::kRolledBack);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 1);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
 }
 
@@ -117,27 +117,26 @@ TEST_F(Mixed, WhenNothingServesTheFirstNewOneIsBetter) {
   Step();
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SHIFTING);
+  EXPECT_EQ(StageOf(Row()), Stage::kShifting);
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING) << "what is still to come is not lost";
+  EXPECT_EQ(StageOf(Row()), Stage::kBaking) << "what is still to come is not lost";
 }
 
 TEST_F(Mixed, ASupersedingDeploymentStartsFromWhatServes) {
-  for (const auto phase : {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING,
-                           v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_DRAINING}) {
-    SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
+  for (const auto stage : {Stage::kLaunching, Stage::kShifting, Stage::kBaking, Stage::kDraining}) {
+    SCOPED_TRACE(StageText(stage));
     Create(2);
-    UntilPhase(phase);
+    UntilStage(stage);
     const auto before = Shares();
     v1::Deployment next = Row();
     Edit<v1::Deployment>("blue-1", [&](auto& row) {
-      row.set_phase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+      SetStage(row, Stage::kRolledBack);
       *row.mutable_end_time() = ToProto(now);
     });
     next.set_name("deployments/blue-2");
-    next.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
-    next.mutable_to()->set_version(3);
+    SetStage(next, Stage::kLaunching);
+    next.mutable_to()->set_resolved_version(3);
     *next.mutable_from() =
         RunsBeside(Draft(state), "blue", Get<v1::AutoScalingGroup>("blue"), next.to());
     next.clear_activity();
@@ -148,14 +147,13 @@ TEST_F(Mixed, ASupersedingDeploymentStartsFromWhatServes) {
       EXPECT_EQ(Shares()[id], share) << id;
     }
     // Back to where the next round begins.
-    Edit<v1::Deployment>("blue-2",
-                         [](auto& row) { row.set_phase(v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING); });
+    Edit<v1::Deployment>("blue-2", [](auto& row) { SetStage(row, Stage::kBackDraining); });
     Settle();
-    EXPECT_EQ(Get<v1::Deployment>("blue-2").phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    EXPECT_EQ(StageOf(Get<v1::Deployment>("blue-2")), Stage::kRolledBack);
     Refer(1);
     if (OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE).empty()) {
       Create(1);
-      UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+      UntilStage(Stage::kSucceeded);
     }
     Settle();
     ASSERT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
@@ -165,20 +163,20 @@ TEST_F(Mixed, ASupersedingDeploymentStartsFromWhatServes) {
 
 TEST_F(Mixed, AFailedVersionMayBeTriedAgain) {
   Create(3);
-  for (int i = 0; i < 8 && Row().phase() == v1::DEPLOYMENT_PHASE_LAUNCHING; ++i) {
+  for (int i = 0; i < 8 && StageOf(Row()) == Stage::kLaunching; ++i) {
     CrashPending();
     Advance(absl::Seconds(5));
   }
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  UntilStage(Stage::kRolledBack);
   v1::Deployment again = Row();
   again.set_name("deployments/blue-2");
-  again.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  SetStage(again, Stage::kLaunching);
   *again.mutable_create_time() = ToProto(now);
   again.clear_rollback_reason();
   again.clear_end_time();
   Put("blue-2", again);
   Step();
-  EXPECT_EQ(Get<v1::Deployment>("blue-2").phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Get<v1::Deployment>("blue-2")), Stage::kLaunching);
   EXPECT_THAT(OfVersion(3, v1::INSTANCE_STATE_PENDING), SizeIs(2)) << "at once: it counts its own";
 }
 
@@ -187,14 +185,14 @@ TEST_F(Mixed, InstancesJustAskedForInABakeHaveNotFailed) {
   for (const char* host : {"h3", "h4", "h5", "h6"}) Host(host);
   Step();
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Desired("blue", 6);
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
+  EXPECT_EQ(StageOf(Row()), Stage::kBaking);
   EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_PENDING), SizeIs(4));
   for (const std::string& id : OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)) Killed(id);
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING) << "two of six";
+  EXPECT_EQ(StageOf(Row()), Stage::kBaking) << "two of six";
 }
 
 TEST_F(Mixed, ScalingDownInTheMiddleEndsWhatDoesNotServe) {
@@ -222,7 +220,7 @@ TEST_F(Mixed, ASilentInstanceOfTheNewVersionEndsNoneOfTheOld) {
   const auto serving = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE);
   ASSERT_THAT(serving, SizeIs(2));
   Create(2);
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), serving);
 }
 
@@ -237,7 +235,7 @@ TEST_F(Mixed, OneThatIsReplacedServesUntilItsReplacementOfTheNewVersionDoes) {
   Step();
   ASSERT_THAT(OfVersion(2, v1::INSTANCE_STATE_PENDING), SizeIs(1));
   Create(2);
-  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  ASSERT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_IN_SERVICE);
   NewOnesAreHealthy();
   EXPECT_EQ(Get<v1::Instance>(asked).state(), v1::INSTANCE_STATE_DRAINING);
@@ -262,21 +260,21 @@ TEST_F(Mixed, WhatIsAboutToGoStandsForNothingThatServes) {
   Desired("blue", 3);
   Create(1);
   NewOnesAreHealthy();
-  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  ASSERT_EQ(StageOf(Row()), Stage::kLaunching);
   int serving = 0;
   for (const auto& [id, row] : state.All<v1::Instance>()) serving += IsServing(*row);
   EXPECT_EQ(serving, 3);
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  UntilStage(Stage::kSucceeded);
 }
 
 TEST_F(Mixed, AClockThatWasSetBackMakesNoBakeLonger) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Advance(-absl::Hours(2));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_BAKING);
+  EXPECT_EQ(StageOf(Row()), Stage::kBaking);
   Confirm();
   Advance(absl::Seconds(31));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_DRAINING);
+  EXPECT_EQ(StageOf(Row()), Stage::kDraining);
 }
 
 class Worker : public Mixed {
@@ -289,18 +287,17 @@ class Worker : public Mixed {
 
 TEST_F(Worker, ANewVersionThatDiesSoonIsNotDeployed) {
   Create(2, [](auto& row) { row.mutable_strategy()->mutable_blue_green()->clear_bake(); });
-  for (int i = 0; i < 10 && Row().phase() != v1::DEPLOYMENT_PHASE_ROLLED_BACK; ++i) {
+  for (int i = 0; i < 10 && StageOf(Row()) != Stage::kRolledBack; ++i) {
     for (const std::string& id : Pending("blue")) Runs(id);
     Step();
     Confirm();
     Advance(absl::Milliseconds(1500));
-    EXPECT_THAT(Row().phase(),
-                AnyOf(v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING));
+    EXPECT_THAT(StageOf(Row()), AnyOf(Stage::kLaunching, Stage::kBackDraining));
     for (const std::string& id : OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)) Killed(id);
     Advance(absl::Seconds(3));
   }
   Settle();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(StageOf(Row()), Stage::kRolledBack);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
 }
 
@@ -309,11 +306,11 @@ TEST_F(Worker, ANewVersionThatLivesIsDeployed) {
   NewOnesAreHealthy();
   Confirm();
   Advance(absl::Seconds(9));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_THAT(Waiting(), HasSubstr("has no health check and must live for 10s"));
   Advance(absl::Seconds(1));
   Settle();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
 }
 
 TEST_F(Worker, RestartsAreCountedAndSlowedAfterADeploymentToo) {

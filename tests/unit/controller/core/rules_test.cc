@@ -1,4 +1,5 @@
 // Rules of scaling, placement, replacement, lost hosts and traffic splits.
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/scaling/scaling.h"
 #include "tests/unit/controller/core/world.h"
 
@@ -69,8 +70,9 @@ TEST(Placement, TakesOnlyEligibleHostsAndSaysWhyNot) {
       {"memory",
        [](World& w) {
          w.seen.hosts["h1"].hello.mutable_capacity()->set_memory_bytes(100 << 20);
-         w.Edit<v1::LaunchTemplate>(LaunchTemplateKey("shop", 1),
-                                    [](auto& t) { t.mutable_limits()->set_memory("256Mi"); });
+         w.Edit<v1::LaunchTemplateVersion>(LaunchTemplateKey("shop", 1), [](auto& t) {
+           t.mutable_limits()->set_memory("256Mi");
+         });
        },
        "no eligible host has room for its limits: h1"},
   };
@@ -104,7 +106,7 @@ TEST(ScaleIn, FollowsTheTerminationPolicies) {
     v1::Instance row;
     row.set_state(v1::INSTANCE_STATE_IN_SERVICE);
     row.mutable_create_time()->set_seconds(i);
-    row.mutable_launch_template()->set_version(i == 2 ? 1 : 2);
+    row.mutable_launch_template()->set_resolved_version(i == 2 ? 1 : 2);
     members.emplace_back("i-" + std::to_string(i), std::make_shared<v1::Instance>(row));
   }
   const State state;
@@ -411,11 +413,11 @@ TEST(Split, AnyNumberOfGroupsGetTheirShare) {
   v1::Deployment row;
   row.set_name("deployments/g0-1");
   row.set_auto_scaling_group("g0");
-  row.mutable_from()->set_name("shop");
-  row.mutable_from()->set_version(1);
+  row.mutable_from()->set_launch_template("shop");
+  row.mutable_from()->set_resolved_version(1);
   *row.mutable_to() = row.from();
-  row.mutable_to()->set_version(2);
-  row.set_phase(v1::DEPLOYMENT_PHASE_LAUNCHING);
+  row.mutable_to()->set_resolved_version(2);
+  SetStage(row, Stage::kLaunching);
   *row.mutable_create_time() = ToProto(world.now);
   *row.mutable_health_deadline() = ToProto(absl::Seconds(600));
   row.set_paused(true);
@@ -429,7 +431,7 @@ TEST(Split, AnyNumberOfGroupsGetTheirShare) {
   std::map<std::string, int> weights;
   for (const auto& subset : view.split->subsets()) weights[subset.subset()] = subset.weight();
   for (const auto& [id, target] : view.targets) {
-    const bool is_new = world.Get<v1::Instance>(id).launch_template().version() == 2;
+    const bool is_new = world.Get<v1::Instance>(id).launch_template().resolved_version() == 2;
     ASSERT_TRUE(weights.contains(target.subset())) << target.subset();
     EXPECT_EQ(weights[target.subset()] > 0, !is_new) << id;
   }

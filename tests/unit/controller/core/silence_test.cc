@@ -37,7 +37,7 @@ TEST_F(Silent, WithoutProxiesADeploymentTakesNoStep) {
   CutOff({"p1", "p2", "p3"});
   Create(2);
   Wait();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_THAT(Waiting(), HasSubstr("every proxy fell silent (p1, p2, p3)"));
   EXPECT_THAT(Waiting(), HasSubstr("remuda delete proxy NAME"));
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
@@ -46,8 +46,8 @@ TEST_F(Silent, WithoutProxiesADeploymentTakesNoStep) {
   FindsAll(v1::TARGET_STATE_UNHEALTHY);
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING) << "never found healthy";
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching) << "never found healthy";
+  UntilStage(Stage::kSucceeded);
 }
 
 TEST_F(Silent, ThoseThatSaidThatTheyEndHoldNothing) {
@@ -55,7 +55,7 @@ TEST_F(Silent, ThoseThatSaidThatTheyEndHoldNothing) {
   CutOff({"p1", "p2"});
   Advance(absl::Seconds(100));
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  UntilStage(Stage::kSucceeded);
 }
 
 TEST_F(Silent, ThoseThatSaidThatTheyEndAreNotAmongThem) {
@@ -63,20 +63,20 @@ TEST_F(Silent, ThoseThatSaidThatTheyEndAreNotAmongThem) {
   CutOff({"p1", "p2", "p3"});
   Create(2);
   Wait();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_THAT(Waiting(), HasSubstr("every proxy fell silent (p2, p3)"));
 }
 
 TEST_F(Silent, NoPhaseIsLeftWithoutMostOfTheProxies) {
-  for (const auto phase : {v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_BAKING}) {
-    SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
-    if (Row().phase() == v1::DEPLOYMENT_PHASE_UNSPECIFIED) Create(2);
-    UntilPhase(phase);
+  for (const auto stage : {Stage::kShifting, Stage::kBaking}) {
+    SCOPED_TRACE(StageText(stage));
+    if (StageOf(Row()) == Stage::kNone) Create(2);
+    UntilStage(stage);
     CutOff({"p1", "p3"});
     Advance(absl::Seconds(20));
     Confirm();
     Advance(absl::Seconds(100));
-    EXPECT_EQ(Row().phase(), phase);
+    EXPECT_EQ(StageOf(Row()), stage);
     EXPECT_THAT(Waiting(), HasSubstr("more than half of the proxies fell silent (p1, p3)"));
     for (auto& [id, proxy] : seen.proxies) proxy.connected = true;
     Step();
@@ -85,7 +85,7 @@ TEST_F(Silent, NoPhaseIsLeftWithoutMostOfTheProxies) {
 
 TEST_F(Silent, NoOldInstanceIsEnded) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_DRAINING);
+  UntilStage(Stage::kDraining);
   const auto old = OfVersion(1, v1::INSTANCE_STATE_DRAINING);
   ASSERT_THAT(old, SizeIs(2));
   CutOff({"p1", "p2", "p3"});
@@ -106,7 +106,7 @@ TEST_F(Silent, NoOldInstanceIsEnded) {
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_DRAINING), IsEmpty());
   Step();
   EXPECT_EQ(GroupWaiting(), "");
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  UntilStage(Stage::kSucceeded);
 }
 
 // Nor is one that has to go for another reason; but one that fails, or of a group that is deleted.
@@ -131,9 +131,9 @@ TEST_F(Silent, OneOfSeveralThatIsDeadHoldsNothingUp) {
   CutOff({"p2"});
   Create(2);
   Advance(absl::Seconds(15));
-  UntilPhase(v1::DEPLOYMENT_PHASE_DRAINING);
+  UntilStage(Stage::kDraining);
   Advance(kCutOffPatience);
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  UntilStage(Stage::kSucceeded);
 }
 
 // One died long ago; another one dies: each loss is of less than half of those that were there.
@@ -145,12 +145,12 @@ TEST_F(Silent, ThoseThatDiedBeforeDoNotCount) {
     Advance(seen.patience.proxy_lease + kProxyLossSpan + absl::Seconds(1));
   }
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  UntilStage(Stage::kSucceeded);
 }
 
 TEST_F(Silent, InstancesOfSilentHostsAreNamed) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   for (const char* host : {"h1", "h2"}) Silence(host);
   Advance(absl::Seconds(11));
   EXPECT_THAT(Waiting(), HasSubstr("4 instances ("));
@@ -159,22 +159,22 @@ TEST_F(Silent, InstancesOfSilentHostsAreNamed) {
 
 TEST_F(Silent, WhatWaitsForAPersonGivesUpAtNoTime) {
   Create(2, [](auto& row) {
-    row.set_automatic_rollback_disabled(true);
+    row.set_automatic_rollback(false);
     *row.mutable_health_deadline() = ToProto(absl::Seconds(5));
   });
   const auto told = [this] { return Describe(Draft(state), seen, now, Row()); };
   EXPECT_FALSE(told().has_deadline_time());
   Confirm();
   Advance(absl::Seconds(6));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kLaunching);
   EXPECT_THAT(Waiting(), HasSubstr("`remuda deployment rollback blue-1` goes back"));
   EXPECT_FALSE(told().has_deadline_time());
   // A rollback that has moved nothing gives up all the same: what serves goes on.
   Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_rollback_of("blue-0"); });
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(StageOf(Row()), Stage::kBackDraining);
+  UntilStage(Stage::kRolledBack);
   EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE).size(), 2u);
   // Nothing was changed, so the version is still by whom it was.
   EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template_set_by(), "");
@@ -226,7 +226,7 @@ TEST_F(Silent, ThoseThatDiedBeforeAControllerBeganWereNotLostTogether) {
   Advance(seen.patience.proxy_lease);
   EXPECT_EQ(FromProto(Get<v1::Proxy>("p1").last_seen_time()), last_seen);
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  UntilStage(Stage::kSucceeded);
   EXPECT_THAT(GroupWaiting(), IsEmpty());
   // One that is back is lost anew.
   Proxy("p1");
@@ -272,7 +272,7 @@ TEST_F(TwoBalancers, TheProxiesOfAGroupAreJudgedTogether) {
   Create(2);
   Advance(absl::Seconds(20));
   EXPECT_THAT(Waiting(), Not(HasSubstr("silent")));
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   CutOff({"p3"});
   Advance(absl::Seconds(20));
   EXPECT_THAT(Waiting(), HasSubstr("more than half of the proxies fell silent (p1, p2, p3)"));
@@ -289,12 +289,12 @@ TEST_F(Silent, BackToWhatServes) {
   EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_DRAINING), SizeIs(2));
   ASSERT_THAT(Pending("blue"), SizeIs(1)) << "one in place of that which ended";
   EXPECT_FALSE(IsWithheld(Get<v1::Instance>(Pending("blue")[0])));
-  EXPECT_EQ(Get<v1::Deployment>("blue-2").phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(StageOf(Get<v1::Deployment>("blue-2")), Stage::kLaunching);
   Settle();
-  EXPECT_EQ(Get<v1::Deployment>("blue-2").phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(StageOf(Get<v1::Deployment>("blue-2")), Stage::kSucceeded);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
   EXPECT_THAT(Split(), Not(IsEmpty()));
-  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 1);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 1);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ class WayBack : public Deploy {
  protected:
   // In the bake, with nothing of the old version left, nor a host that has room for more of it.
   void OldIsGone() {
-    UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+    UntilStage(Stage::kBaking);
     Advance(absl::Seconds(11));
     for (const std::string& id : OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE)) Killed(id);
     Step();
@@ -33,8 +33,8 @@ class WayBack : public Deploy {
   }
   // In DRAINING, before any proxy has confirmed that.
   void BeginToDrain(bool automatic = true) {
-    Create(2, [&](auto& row) { row.set_automatic_rollback_disabled(!automatic); });
-    UntilPhase(v1::DEPLOYMENT_PHASE_DRAINING);
+    Create(2, [&](auto& row) { row.set_automatic_rollback(automatic); });
+    UntilStage(Stage::kDraining);
     ASSERT_THAT(OldOnes(), SizeIs(2));
   }
   std::vector<std::string> OldOnes() const { return OfVersion(1, v1::INSTANCE_STATE_DRAINING); }
@@ -61,20 +61,20 @@ TEST_F(WayBack, ARollbackThatNeverGetsReadyFailsAtItsDeadlineAndWhatServesStays)
   Create(2);
   OldIsGone();
   Rollback();
-  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  ASSERT_EQ(StageOf(Row()), Stage::kBackLaunching);
   const auto before = OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE);
   ASSERT_THAT(before, SizeIs(2));
   OldIsNeverReady();
-  const Time deadline = FromProto(Row().phase_time()) + absl::Seconds(600);
+  const Time deadline = FromProto(Row().step_time()) + absl::Seconds(600);
   const auto shown = Describe(Draft(state), seen, now, Row());
   EXPECT_EQ(FromProto(shown.deadline_time()), deadline);
   Advance(absl::Seconds(599));
   OldIsNeverReady();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kBackLaunching);
   EXPECT_LE(due, deadline);
   Confirm();
   Advance(absl::Seconds(1));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_FAILED);
+  EXPECT_EQ(StageOf(Row()), Stage::kFailed);
   EXPECT_THAT(Row().rollback_reason(),
               AllOf(HasSubstr("asked for; the rollback failed: shop:1 was not ready within 10m"),
                     HasSubstr("0 of 2 instances of shop:1 are ready"),
@@ -83,7 +83,7 @@ TEST_F(WayBack, ARollbackThatNeverGetsReadyFailsAtItsDeadlineAndWhatServesStays)
   EXPECT_TRUE(Row().has_end_time());
   EXPECT_EQ(LastActivity("Deploying").status(), v1::ACTIVITY_STATUS_FAILED);
   EXPECT_EQ(LastActivity("Gave up the rollback of shop:2").resource(), "autoScalingGroups/blue");
-  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().version(), 2);
+  EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 2);
   EXPECT_EQ(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), before);
   Settle();
   EXPECT_EQ(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), before);
@@ -94,14 +94,14 @@ TEST_F(WayBack, ARollbackThatNeverGetsReadyFailsAtItsDeadlineAndWhatServesStays)
 // Its time is over, but what the proxies have yet to say may be that it is ready.
 TEST_F(WayBack, ARollbackIsNotGivenUpForWantOfAProxysWord) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Rollback();
-  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  ASSERT_EQ(StageOf(Row()), Stage::kBackLaunching);
   Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(true); });
   Advance(absl::Seconds(700));
   Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(false); });
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING) << "none has confirmed it";
+  EXPECT_EQ(StageOf(Row()), Stage::kBackLaunching) << "none has confirmed it";
   // A controller that has just begun: they have confirmed all, but not told yet what they find.
   for (const char* id : {"p1", "p2"}) {
     seen.proxies[id].reported = false;
@@ -109,34 +109,34 @@ TEST_F(WayBack, ARollbackIsNotGivenUpForWantOfAProxysWord) {
   }
   Confirm();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kBackLaunching);
   FindsAll(v1::TARGET_STATE_HEALTHY);
   for (const char* id : {"p1", "p2"}) seen.proxies[id].reported = true;
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  UntilStage(Stage::kRolledBack);
 }
 
 TEST_F(WayBack, NoDeploymentIsRolledBackForWantOfAProxysWord) {
-  for (const auto phase : {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_SHIFTING}) {
-    SCOPED_TRACE(v1::DeploymentPhase_Name(phase));
+  for (const auto stage : {Stage::kLaunching, Stage::kShifting}) {
+    SCOPED_TRACE(StageText(stage));
     Create(2);
-    UntilPhase(phase);
+    UntilStage(stage);
     NewOnesAreHealthy();
-    ASSERT_EQ(Row().phase(), phase);
+    ASSERT_EQ(StageOf(Row()), stage);
     Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(true); });
     Advance(absl::Seconds(700));
     Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(false); });
     Step();
-    EXPECT_EQ(Row().phase(), phase);
-    UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+    EXPECT_EQ(StageOf(Row()), stage);
+    UntilStage(Stage::kBaking);
     Rollback();
-    UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    UntilStage(Stage::kRolledBack);
     Settle();
   }
 }
 
 TEST_F(WayBack, WhatAFailedRollbackHadIsDrainedAndNeverServes) {
   Create(2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_BAKING);
+  UntilStage(Stage::kBaking);
   Advance(absl::Seconds(11));
   const std::string warm = OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE)[0];
   Killed(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE)[1]);
@@ -144,7 +144,7 @@ TEST_F(WayBack, WhatAFailedRollbackHadIsDrainedAndNeverServes) {
   Rollback();
   Confirm();
   Advance(absl::Seconds(600));
-  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_FAILED);
+  ASSERT_EQ(StageOf(Row()), Stage::kFailed);
   EXPECT_EQ(Get<v1::Instance>(warm).state(), v1::INSTANCE_STATE_DRAINING);
   EXPECT_EQ(Get<v1::Instance>(warm).state_reason(),
             "deployment blue-1, which kept traffic from it, has ended");
@@ -157,11 +157,11 @@ TEST_F(WayBack, AfterAFailedRollbackAnotherVersionCanBeDeployed) {
   Rollback();
   Confirm();
   Advance(absl::Seconds(600));
-  ASSERT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_FAILED);
+  ASSERT_EQ(StageOf(Row()), Stage::kFailed);
   Settle();
   Create(3);
-  EXPECT_EQ(Row().from().version(), 2);
-  UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(Row().from().resolved_version(), 2);
+  UntilStage(Stage::kSucceeded);
   EXPECT_THAT(OfVersion(3, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
 }
 
@@ -171,10 +171,10 @@ TEST_F(WayBack, ANewVersionThatFailsWhileTheOldDrainsIsRolledBack) {
   const auto old_ones = OldOnes();
   KillNew();
   Step();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING);
+  EXPECT_EQ(StageOf(Row()), Stage::kBackLaunching);
   EXPECT_THAT(Row().rollback_reason(), HasSubstr("only 0 of 2 instances of shop:2 are healthy"));
   EXPECT_EQ(OldOnesUp(), old_ones) << "taken back, and no others";
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  UntilStage(Stage::kRolledBack);
   EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), old_ones);
 }
 
@@ -182,7 +182,7 @@ TEST_F(WayBack, OneOfTwoNewOnesIsEnoughToEndTheOld) {
   BeginToDrain();
   Killed(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)[0]);
   Serve();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
 }
 
 TEST_F(WayBack, OldOnesAreKeptForAPersonWhileTheNewVersionFails) {
@@ -192,13 +192,13 @@ TEST_F(WayBack, OldOnesAreKeptForAPersonWhileTheNewVersionFails) {
   Step();
   Serve();
   Advance(absl::Minutes(20));
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_DRAINING);
+  EXPECT_EQ(StageOf(Row()), Stage::kDraining);
   EXPECT_EQ(OldOnes(), old_ones) << "there is no way back from their end";
   EXPECT_THAT(Waiting(), AllOf(HasSubstr("only 0 of 2 instances of shop:2 are healthy"),
                                HasSubstr("`remuda deployment rollback blue-1` goes back")));
   Rollback();
   EXPECT_EQ(OldOnesUp(), old_ones);
-  UntilPhase(v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  UntilStage(Stage::kRolledBack);
   EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), old_ones);
 }
 
@@ -209,7 +209,7 @@ TEST_F(WayBack, OldOnesThatWereKeptAreEndedWhenTheNewVersionIsUpAgain) {
   Serve();
   ASSERT_THAT(OldOnes(), SizeIs(2));
   Settle();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
   EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(2));
 }
 
@@ -238,7 +238,7 @@ TEST_F(WayBack, MoreThatWereOnlyAskedForKeepNoOldOnes) {
   BeginToDrain();
   Desired("blue", 6);
   Serve();
-  EXPECT_EQ(Row().phase(), v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
   EXPECT_THAT(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), IsEmpty());
 }
 

@@ -82,21 +82,21 @@ TEST_F(Told, OfEachPhase) {
     Settle();
     Create(2);
     Look();
-    for (const auto phase : {v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_BAKING,
-                             v1::DEPLOYMENT_PHASE_DRAINING, v1::DEPLOYMENT_PHASE_SUCCEEDED}) {
-      UntilPhase(phase);
+    for (const auto stage :
+         {Stage::kShifting, Stage::kBaking, Stage::kDraining, Stage::kSucceeded}) {
+      UntilStage(stage);
       Look();
     }
     Refer(1);
     Create(1);
-    UntilPhase(v1::DEPLOYMENT_PHASE_SUCCEEDED);
+    UntilStage(Stage::kSucceeded);
     Advance(absl::Hours(2));
   }
 }
 
 TEST_F(Told, OfFailuresAndWaiting) {
   now += absl::Nanoseconds(123'456'789);
-  Create(3, [](auto& row) { row.set_automatic_rollback_disabled(true); });
+  Create(3, [](auto& row) { row.set_automatic_rollback(false); });
   for (int i = 0; i < 6; ++i) {
     for (const std::string& id : Pending("blue")) {
       Runs(id);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "controller/core/model/draft.h"
+#include "controller/core/model/names.h"
 #include "controller/core/model/observations.h"
 #include "controller/core/reconcile.h"
 #include "controller/core/views/views.h"
@@ -67,8 +68,8 @@ class World {
   }
 
   void Template(const std::string& name, int version, int port) {
-    v1::LaunchTemplate row;
-    row.set_name("launchTemplates/" + name);
+    v1::LaunchTemplateVersion row;
+    row.set_name(VersionName(name, version));
     row.set_version(version);
     row.set_port(port);
     Put(LaunchTemplateKey(name, version), row);
@@ -77,8 +78,8 @@ class World {
              const std::function<void(v1::AutoScalingGroup&)>& edit = nullptr) {
     v1::AutoScalingGroup row;
     row.set_name("autoScalingGroups/" + id);
-    row.mutable_launch_template()->set_name("shop");
-    row.mutable_launch_template()->set_version(1);
+    row.mutable_launch_template()->set_launch_template("shop");
+    row.mutable_launch_template()->set_resolved_version(1);
     row.set_min(min);
     row.set_max(max);
     row.set_desired(desired);

@@ -229,7 +229,7 @@ TEST(SqliteStoreTest, LoadsAHundredThousandInstances) {
     instance->set_port(8000 + i % 1000);
     instance->set_state(v1::INSTANCE_STATE_IN_SERVICE);
     instance->set_state_reason("healthy at every proxy");
-    instance->mutable_launch_template()->set_name("shop");
+    instance->mutable_launch_template()->set_launch_template("shop");
     changes.edits.push_back({Kind::kInstance, id, std::move(instance)});
   }
   ASSERT_TRUE(store->Commit(changes, 1).ok());

@@ -11,7 +11,7 @@ TEST_F(ApplyTest, MakesTheLabInAnyOrder) {
   const auto response = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(kLab));
   ASSERT_EQ(response.results_size(), 4);
   EXPECT_EQ(response.results(0).name(), "loadBalancers/shop");
-  EXPECT_EQ(response.results(3).name(), "launchTemplates/shop:1");
+  EXPECT_EQ(response.results(3).name(), "launchTemplates/shop/versions/1");
   for (const auto& result : response.results()) {
     EXPECT_EQ(result.outcome(), v1::AppliedResource::OUTCOME_CREATED) << result.name();
   }
@@ -21,7 +21,7 @@ TEST_F(ApplyTest, MakesTheLabInAnyOrder) {
   EXPECT_EQ(group->health_check_grace_period().seconds(), 30);
   EXPECT_EQ(group->policies_size(), 1);
   EXPECT_EQ(Find<v1::TargetGroup>("blue")->deregistration_delay().seconds(), 300);
-  EXPECT_EQ(Find<v1::LaunchTemplate>(LaunchTemplateKey("shop", 1))->image_digest(),
+  EXPECT_EQ(Find<v1::LaunchTemplateVersion>(LaunchTemplateKey("shop", 1))->image_digest(),
             "sha256:" + std::string(64, 'a'));
 }
 
@@ -44,7 +44,7 @@ TEST_F(ApplyTest, WhatIsStoredCanBeAppliedAgain) {
   *request.add_resources()->mutable_auto_scaling_group() = *Find<v1::AutoScalingGroup>("blue");
   *request.add_resources()->mutable_load_balancer() = *Find<v1::LoadBalancer>("shop");
   *request.add_resources()->mutable_launch_template() =
-      *Find<v1::LaunchTemplate>(LaunchTemplateKey("shop", 1));
+      *Find<v1::LaunchTemplateVersion>(LaunchTemplateKey("shop", 1));
   Draft draft(state_);
   ASSERT_TRUE(Execute(draft, request, Now()).ok());
   EXPECT_TRUE(draft.empty());
@@ -66,20 +66,20 @@ TEST_F(ApplyTest, NewTemplateContentMakesANewVersionThatVersionZeroMeans) {
   PlayLab();
   PushImage("shop-v2", 'b');
   const auto response = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(R"(
-    resources { auto_scaling_group { name: "green" launch_template { name: "launchTemplates/shop" } max: 1 } }
+    resources { auto_scaling_group { name: "green" launch_template { launch_template: "launchTemplates/shop" } max: 1 } }
     resources { launch_template { name: "shop" image: "images/shop-v2" command: "node" } })"));
-  EXPECT_EQ(response.results(1).name(), "launchTemplates/shop:2");
+  EXPECT_EQ(response.results(1).name(), "launchTemplates/shop/versions/2");
   EXPECT_EQ(response.results(1).outcome(), v1::AppliedResource::OUTCOME_UPDATED);
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("green")->launch_template().version(), 2);
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("green")->launch_template().name(), "shop");
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("green")->launch_template().resolved_version(), 2);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("green")->launch_template().launch_template(), "shop");
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().resolved_version(), 1);
 }
 
 TEST_F(ApplyTest, DesiredLeftOutStaysWithinMinAndMax) {
   PlayLab();
   Do<v1::AutoScalingGroup>(Parse<v1::SetDesiredCapacityRequest>(R"(name: "blue" desired: 2)"));
   const std::string group =
-      R"(resources { auto_scaling_group { name: "blue" launch_template { name: "shop" version: 1 } )";
+      R"(resources { auto_scaling_group { name: "blue" launch_template { launch_template: "shop" version: "1" } )";
   Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(group + "min: 1 max: 4 } }"));
   EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->desired(), 2);
   Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(group + "min: 3 max: 4 } }"));
@@ -96,9 +96,9 @@ TEST_F(ApplyTest, AGroupWithoutAVersionKeepsWhatItHas) {
   PlayLab();
   MakeVersion2();
   const auto response = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(
-      R"(resources { auto_scaling_group { name: "blue" launch_template { name: "launchTemplates/shop" } min: 1 max: 2 target_groups: "blue"
+      R"(resources { auto_scaling_group { name: "blue" launch_template { launch_template: "launchTemplates/shop" } min: 1 max: 2 target_groups: "blue"
            policies { name: "rps" target_tracking { metric: SCALING_METRIC_REQUEST_COUNT_PER_TARGET target: 100 } } } })"));
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().resolved_version(), 1);
   ASSERT_EQ(response.results(0).warnings_size(), 2);
   EXPECT_NE(response.results(0).warnings(0).find("the newest is 2"), std::string::npos);
   EXPECT_NE(response.results(0).warnings(1).find("does not act on scaling policies (rps)"),
@@ -135,11 +135,12 @@ TEST_F(ApplyTest, OneMistakeAndNothingIsApplied) {
        "given twice"},
       {R"(resources { target_group { name: "No" } })", "resources[1].target_group.name",
        "\"No\" is not a name"},
-      {R"(resources { auto_scaling_group { name: "g" launch_template { name: "shop" } min: 3 max: 2 } })",
+      {R"(resources { auto_scaling_group { name: "g" launch_template { launch_template: "shop" } min: 3 max: 2 } })",
        "resources[1].auto_scaling_group.max", "2 is below min 3"},
-      {R"(resources { auto_scaling_group { name: "g" launch_template { name: "none" } } })",
-       "resources[1].auto_scaling_group.launch_template.name", "there is no launchTemplates/none"},
-      {R"(resources { auto_scaling_group { name: "g" launch_template { name: "shop" version: 7 } } })",
+      {R"(resources { auto_scaling_group { name: "g" launch_template { launch_template: "none" } } })",
+       "resources[1].auto_scaling_group.launch_template.launch_template",
+       "there is no launchTemplates/none"},
+      {R"(resources { auto_scaling_group { name: "g" launch_template { launch_template: "shop" version: "7" } } })",
        "resources[1].auto_scaling_group.launch_template.version",
        "has no version 7; the newest is 1"},
       {R"(resources { load_balancer { name: "l" listeners { port: 81 default_action { forward { target_groups { target_group: "gone" } } } } } })",
@@ -159,7 +160,7 @@ TEST_F(ApplyTest, OneMistakeAndNothingIsApplied) {
 TEST_F(ApplyTest, AMistakeInATemplateDoesNotMakeReferencesToItWrong) {
   const absl::Status status = Try(Parse<v1::ApplyResourcesRequest>(R"(
     resources { launch_template { name: "shop" image: "none" command: "node" } }
-    resources { auto_scaling_group { name: "blue" launch_template { name: "shop" } max: 1 } })"));
+    resources { auto_scaling_group { name: "blue" launch_template { launch_template: "shop" } max: 1 } })"));
   EXPECT_EQ(ViolationsOf(status).size(), 1U) << status;
   ExpectError(status, absl::StatusCode::kInvalidArgument, "resources[0].launch_template.image",
               "there is no images/none");

@@ -19,8 +19,8 @@ class CommandsTest : public ExecuteTest {
     instance.set_auto_scaling_group("blue");
     instance.set_host("h1");
     instance.set_state(state);
-    instance.mutable_launch_template()->set_name("shop");
-    instance.mutable_launch_template()->set_version(1);
+    instance.mutable_launch_template()->set_launch_template("shop");
+    instance.mutable_launch_template()->set_resolved_version(1);
     Draft draft(state_);
     draft.Put(id, std::move(instance));
     Commit(draft);
@@ -139,7 +139,7 @@ TEST_F(CommandsTest, UpdateKeepsWhatOnlyTheControllerWrites) {
   draft.Put("blue", value);
   Commit(draft);
   Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(R"(auto_scaling_group {
-    name: "blue" launch_template { name: "shop" } max: 5 status { launch_failures: 99 } deleting: true create_time { seconds: 1 } })"));
+    name: "blue" launch_template { launch_template: "shop" } max: 5 status { launch_failures: 99 } deleting: true create_time { seconds: 1 } })"));
   const auto* after = Find<v1::AutoScalingGroup>("blue");
   EXPECT_EQ(after->status().launch_failures(), 3);
   EXPECT_FALSE(after->deleting());
@@ -193,7 +193,7 @@ TEST_F(CommandsTest, NamesOfRequests) {
 
 TEST_F(CommandsTest, WhatIsInUseIsNotDeleted) {
   ExpectError(Try(Parse<v1::DeleteImageRequest>(R"(name: "images/shop-v1")")),
-              StatusCode::kFailedPrecondition, "", "launchTemplates/shop version 1 refers to it");
+              StatusCode::kFailedPrecondition, "", "launchTemplates/shop/versions/1 refers to it");
   ExpectError(Try(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop")")),
               StatusCode::kFailedPrecondition, "", "autoScalingGroups/blue refers to it");
   ExpectError(Try(Parse<v1::DeleteTargetGroupRequest>(R"(name: "blue")")),
@@ -215,9 +215,10 @@ TEST_F(CommandsTest, WhatIsInUseIsNotDeleted) {
 
 TEST_F(CommandsTest, ATemplatesVersionNumberIsNeverUsedAgain) {
   MakeVersion2();
-  Do<Empty>(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop" version: 2)"));
-  const auto next = Do<v1::LaunchTemplate>(Parse<v1::CreateLaunchTemplateVersionRequest>(
-      R"(launch_template { name: "shop" image: "shop-v2" command: "node" })"));
+  Do<Empty>(
+      Parse<v1::DeleteLaunchTemplateVersionRequest>(R"(name: "launchTemplates/shop/versions/2")"));
+  const auto next = Do<v1::LaunchTemplateVersion>(Parse<v1::CreateLaunchTemplateVersionRequest>(
+      R"(launch_template_version { name: "shop" image: "shop-v2" command: "node" })"));
   EXPECT_EQ(next.version(), 3);
   EXPECT_EQ(next.image_digest(), "sha256:" + std::string(64, 'b'));
 }
@@ -226,7 +227,7 @@ TEST_F(CommandsTest, ATemplatesNumbersEnd) {
   PushImage("shop-v2", 'b');
   Put<store::v1::Counter>("launchTemplate/shop", "last: 99999999");
   ExpectError(Try(Parse<v1::CreateLaunchTemplateVersionRequest>(
-                  R"(launch_template { name: "shop" image: "shop-v2" command: "node" })")),
+                  R"(launch_template_version { name: "shop" image: "shop-v2" command: "node" })")),
               StatusCode::kResourceExhausted, "", "take another name");
 }
 
@@ -396,12 +397,12 @@ TEST_F(CommandsTest, HostsAndProxies) {
   // What a lost host still has goes with it.
   PutInstance("i-1", v1::INSTANCE_STATE_UNKNOWN);
   PutInstance("i-2", v1::INSTANCE_STATE_TERMINATED);
-  Do<v1::DeleteHostResponse>(Parse<v1::DeleteHostRequest>(R"(name: "h1")"));
+  Do<Empty>(Parse<v1::DeleteHostRequest>(R"(name: "h1")"));
   EXPECT_EQ(Find<v1::Instance>("i-1")->state(), v1::INSTANCE_STATE_TERMINATED);
   EXPECT_EQ(Find<v1::Instance>("i-1")->state_reason(), "its host h1 was lost, and then deleted");
   EXPECT_EQ(Find<v1::Instance>("i-2")->state_reason(), "");
   EXPECT_THAT(LastActivity(), testing::HasSubstr("Forgot hosts/h1 and its 1 instance"));
-  Do<v1::DeleteProxyResponse>(Parse<v1::DeleteProxyRequest>(R"(name: "p1")"));
+  Do<Empty>(Parse<v1::DeleteProxyRequest>(R"(name: "p1")"));
   EXPECT_EQ(Find<v1::Host>("h1"), nullptr);
   EXPECT_EQ(Find<v1::Proxy>("p1"), nullptr);
 }

@@ -1,4 +1,5 @@
-// What the commands of deployments do, in each phase.
+// What the commands of deployments do, in each stage.
+#include "controller/core/model/deployment_row.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
 
 namespace remuda::core {
@@ -12,14 +13,16 @@ class DeploymentsTest : public ExecuteTest {
 
   v1::Deployment Deploy(bool supersede = false) {
     auto request = Parse<v1::CreateDeploymentRequest>(
-        R"(deployment { auto_scaling_group: "blue" to { name: "shop" } })");
+        R"(deployment { auto_scaling_group: "blue" to { launch_template: "shop" } })");
     request.set_supersede(supersede);
     return Do<v1::Deployment>(request);
   }
 
-  void SetPhase(const std::string& id, v1::DeploymentPhase phase) {
+  void PutStage(const std::string& id, Stage stage) {
     v1::Deployment value = *Find<v1::Deployment>(id);
-    value.set_phase(phase);
+    value.clear_steps();
+    value.clear_state();
+    SetStage(value, stage);
     Draft draft(state_);
     draft.Put(id, std::move(value));
     Commit(draft);
@@ -35,23 +38,23 @@ TEST_F(DeploymentsTest, CreateDeployment) {
   };
   MakeVersion2();
   const Case cases[] = {
-      {R"(to { name: "shop" })", StatusCode::kInvalidArgument, "deployment.auto_scaling_group",
-       "is not a name"},
-      {R"(auto_scaling_group: "red" to { name: "shop" })", StatusCode::kInvalidArgument,
+      {R"(to { launch_template: "shop" })", StatusCode::kInvalidArgument,
+       "deployment.auto_scaling_group", "is not a name"},
+      {R"(auto_scaling_group: "red" to { launch_template: "shop" })", StatusCode::kInvalidArgument,
        "deployment.auto_scaling_group", "there is no autoScalingGroups/red"},
-      {R"(auto_scaling_group: "blue")", StatusCode::kInvalidArgument, "deployment.to.name",
-       "must name"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" version: 3 })", StatusCode::kInvalidArgument,
-       "deployment.to.version", "the newest is 2"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" version: 1 })",
+      {R"(auto_scaling_group: "blue")", StatusCode::kInvalidArgument,
+       "deployment.to.launch_template", "must name"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" version: "3" })",
+       StatusCode::kInvalidArgument, "deployment.to.version", "the newest is 2"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" version: "1" })",
        StatusCode::kFailedPrecondition, "", "runs shop:1 already"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { rolling { } })",
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { rolling { } })",
        StatusCode::kUnimplemented, "deployment.strategy.rolling", "not there yet"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { canary { percent: 5 } })",
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { canary { percent: 5 } })",
        StatusCode::kUnimplemented, "deployment.strategy.canary", "not there yet"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } strategy { blue_green { bake { seconds: 86401 } } })",
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { blue_green { bake { seconds: 86401 } } })",
        StatusCode::kInvalidArgument, "deployment.strategy.blue_green.bake", "is not within"},
-      {R"(auto_scaling_group: "blue" to { name: "shop" } health_deadline { })",
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } health_deadline { })",
        StatusCode::kInvalidArgument, "deployment.health_deadline", "0 is not within 1s-24h"},
   };
   for (const Case& c : cases) {
@@ -62,39 +65,40 @@ TEST_F(DeploymentsTest, CreateDeployment) {
   }
   const auto made = Deploy();
   EXPECT_EQ(made.name(), "deployments/blue-1");
-  EXPECT_EQ(made.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
-  EXPECT_EQ(made.from().version(), 1);
-  EXPECT_EQ(made.to().version(), 2);
+  EXPECT_EQ(StageOf(made), Stage::kLaunching);
+  EXPECT_EQ(made.from().resolved_version(), 1);
+  EXPECT_EQ(made.to().resolved_version(), 2);
   EXPECT_EQ(made.health_deadline().seconds(), 600);
   EXPECT_TRUE(made.strategy().has_blue_green());
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().resolved_version(), 1);
 }
 
 TEST_F(DeploymentsTest, OneDeploymentAGroup) {
   MakeVersion2();
   Deploy();
   auto another = Parse<v1::CreateDeploymentRequest>(
-      R"(deployment { auto_scaling_group: "blue" to { name: "shop" } })");
+      R"(deployment { auto_scaling_group: "blue" to { launch_template: "shop" } })");
   ExpectError(Try(another), StatusCode::kFailedPrecondition, "",
               "deployments/blue-1 is under way (LAUNCHING)");
   const auto second = Deploy(/*supersede=*/true);
   EXPECT_EQ(second.name(), "deployments/blue-2");
-  EXPECT_EQ(Find<v1::Deployment>("blue-1")->phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(StageOf(*Find<v1::Deployment>("blue-1")), Stage::kRolledBack);
   EXPECT_EQ(Find<v1::Deployment>("blue-1")->rollback_reason(), "superseded by deployments/blue-2");
   EXPECT_TRUE(Find<v1::Deployment>("blue-1")->has_end_time());
-  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SHIFTING);
+  PutStage("blue-2", Stage::kShifting);
   another.set_supersede(true);
-  EXPECT_TRUE(Try(another).ok()) << "in any phase: the next starts from what serves";
+  EXPECT_TRUE(Try(another).ok()) << "in any stage: the next starts from what serves";
   // The template of the group waits for the deployment; the rest does not.
   ExpectError(
       Try(Parse<v1::UpdateAutoScalingGroupRequest>(
-          R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })")),
+          R"(auto_scaling_group { name: "blue" launch_template { launch_template: "shop" version: "2" } } update_mask { paths: "launch_template" })")),
       StatusCode::kFailedPrecondition, "",
       "launch_template cannot change from shop:1 to shop:2 while deployments/blue-2");
   EXPECT_TRUE(Try(Parse<v1::UpdateAutoScalingGroupRequest>(
                       R"(auto_scaling_group { name: "blue" max: 9 } update_mask { paths: "max" })"))
                   .ok());
-  ExpectError(Try(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop" version: 2)")),
+  ExpectError(Try(Parse<v1::DeleteLaunchTemplateVersionRequest>(
+                  R"(name: "launchTemplates/shop/versions/2")")),
               StatusCode::kFailedPrecondition, "", "deployments/blue-2 refers to it");
   ExpectError(Try(Parse<v1::DeleteAutoScalingGroupRequest>(R"(name: "blue")")),
               StatusCode::kFailedPrecondition, "", "is under way");
@@ -104,46 +108,43 @@ TEST_F(DeploymentsTest, OneDeploymentAGroup) {
 TEST_F(DeploymentsTest, SupersedeBackToWhatServes) {
   MakeVersion2();
   auto back = Parse<v1::CreateDeploymentRequest>(
-      R"(deployment { auto_scaling_group: "blue" to { name: "shop" version: 1 } } supersede: true)");
+      R"(deployment { auto_scaling_group: "blue" to { launch_template: "shop" version: "1" } } supersede: true)");
   ExpectError(Try(back), StatusCode::kFailedPrecondition, "", "runs shop:1 already");
   Deploy();
   const auto made = Do<v1::Deployment>(back);
   EXPECT_EQ(made.name(), "deployments/blue-2");
-  EXPECT_EQ(made.to().version(), 1);
+  EXPECT_EQ(made.to().resolved_version(), 1);
   EXPECT_EQ(LastActivity(), "Began deployments/blue-2: back to shop:1 | a person asked for it");
-  EXPECT_EQ(Find<v1::Deployment>("blue-1")->phase(), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  EXPECT_EQ(StageOf(*Find<v1::Deployment>("blue-1")), Stage::kRolledBack);
   // There is nothing that its rollback could return to.
-  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  PutStage("blue-2", Stage::kSucceeded);
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")")),
               StatusCode::kFailedPrecondition, "", "moved no traffic from shop:1");
 }
 
 TEST_F(DeploymentsTest, RollbackByPhase) {
   struct Case {
-    v1::DeploymentPhase from;
-    v1::DeploymentPhase to;
+    Stage from;
+    Stage to;
   };
   const Case cases[] = {
-      {v1::DEPLOYMENT_PHASE_LAUNCHING, v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING},
-      {v1::DEPLOYMENT_PHASE_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
-      {v1::DEPLOYMENT_PHASE_BAKING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
-      {v1::DEPLOYMENT_PHASE_DRAINING, v1::DEPLOYMENT_PHASE_ROLLBACK_LAUNCHING},
-      {v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING, v1::DEPLOYMENT_PHASE_ROLLBACK_SHIFTING},
+      {Stage::kLaunching, Stage::kBackDraining},    {Stage::kShifting, Stage::kBackLaunching},
+      {Stage::kBaking, Stage::kBackLaunching},      {Stage::kDraining, Stage::kBackLaunching},
+      {Stage::kBackShifting, Stage::kBackShifting},
   };
   MakeVersion2();
   Deploy();
   for (const Case& c : cases) {
-    SCOPED_TRACE(v1::DeploymentPhase_Name(c.from));
-    SetPhase("blue-1", c.from);
-    EXPECT_EQ(Do<v1::Deployment>(
-                  Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1" reason: "errors")"))
-                  .phase(),
+    SCOPED_TRACE(StageText(c.from));
+    PutStage("blue-1", c.from);
+    EXPECT_EQ(StageOf(Do<v1::Deployment>(
+                  Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1" reason: "errors")"))),
               c.to);
   }
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+  PutStage("blue-1", Stage::kRolledBack);
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "deployments/blue-1")")),
               StatusCode::kFailedPrecondition, "", "is rolled back already");
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_FAILED);
+  PutStage("blue-1", Stage::kFailed);
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "deployments/blue-1")")),
               StatusCode::kFailedPrecondition, "",
               "could not be rolled back: a person asked for it: errors");
@@ -157,33 +158,33 @@ TEST_F(DeploymentsTest, RollbackByPhase) {
 TEST_F(DeploymentsTest, RollbackAfterTheEndIsANewDeployment) {
   MakeVersion2();
   Deploy();
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  PutStage("blue-1", Stage::kSucceeded);
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")")),
               StatusCode::kFailedPrecondition, "", "runs shop:1 by now, not shop:2");
   Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
-      R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })"));
+      R"(auto_scaling_group { name: "blue" launch_template { launch_template: "shop" version: "2" } } update_mask { paths: "launch_template" })"));
   const auto undo = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")"));
   EXPECT_EQ(undo.name(), "deployments/blue-2");
   EXPECT_EQ(undo.rollback_of(), "blue-1");
-  EXPECT_EQ(undo.from().version(), 2);
-  EXPECT_EQ(undo.to().version(), 1);
-  EXPECT_EQ(undo.phase(), v1::DEPLOYMENT_PHASE_LAUNCHING);
+  EXPECT_EQ(undo.from().resolved_version(), 2);
+  EXPECT_EQ(undo.to().resolved_version(), 1);
+  EXPECT_EQ(StageOf(undo), Stage::kLaunching);
 }
 
 TEST_F(DeploymentsTest, ARollbackIsNotUndone) {
   MakeVersion2();
   Deploy();
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  PutStage("blue-1", Stage::kSucceeded);
   Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(
-      R"(auto_scaling_group { name: "blue" launch_template { name: "shop" version: 2 } } update_mask { paths: "launch_template" })"));
+      R"(auto_scaling_group { name: "blue" launch_template { launch_template: "shop" version: "2" } } update_mask { paths: "launch_template" })"));
   Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-1")"));
   // While it is under way it leads out of it.
   for (int twice = 0; twice < 2; ++twice) {
     const auto back = Do<v1::Deployment>(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")"));
     EXPECT_EQ(back.name(), "deployments/blue-2");
-    EXPECT_EQ(back.phase(), v1::DEPLOYMENT_PHASE_ROLLBACK_DRAINING);
+    EXPECT_EQ(StageOf(back), Stage::kBackDraining);
   }
-  SetPhase("blue-2", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  PutStage("blue-2", Stage::kSucceeded);
   ExpectError(Try(Parse<v1::RollbackDeploymentRequest>(R"(name: "blue-2")")),
               StatusCode::kFailedPrecondition, "", "is itself the rollback of deployments/blue-1");
 }
@@ -191,27 +192,30 @@ TEST_F(DeploymentsTest, ARollbackIsNotUndone) {
 TEST_F(DeploymentsTest, WhatARollbackNeedsIsNotDeleted) {
   MakeVersion2();
   Deploy();
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  PutStage("blue-1", Stage::kSucceeded);
   v1::AutoScalingGroup group = *Find<v1::AutoScalingGroup>("blue");
-  group.mutable_launch_template()->set_version(2);
+  group.mutable_launch_template()->set_resolved_version(2);
   group.set_launch_template_set_by("blue-1");
   Draft draft(state_);
   draft.Put("blue", group);
   Commit(draft);
-  ExpectError(Try(Parse<v1::DeleteLaunchTemplateRequest>(R"(name: "shop" version: 1)")),
+  Do<v1::LaunchTemplate>(Parse<v1::UpdateLaunchTemplateRequest>(
+      R"(launch_template { name: "shop" default_version: 2 } update_mask { paths: "default_version" })"));
+  ExpectError(Try(Parse<v1::DeleteLaunchTemplateVersionRequest>(
+                  R"(name: "launchTemplates/shop/versions/1")")),
               StatusCode::kFailedPrecondition, "", "the rollback of deployments/blue-1");
   // Nor does a manifest undo what it set, unless told.
   const std::string manifest =
-      R"(resources { auto_scaling_group { name: "blue" launch_template { name: "shop" version: 1 } min: 1 max: 2 target_groups: "blue" } } )";
+      R"(resources { auto_scaling_group { name: "blue" launch_template { launch_template: "shop" version: "1" } min: 1 max: 2 target_groups: "blue" } } )";
   const auto kept = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(manifest));
   ASSERT_GE(kept.results(0).warnings_size(), 1);
   EXPECT_EQ(
       kept.results(0).warnings(0).find("launch_template stays shop:2, which deployments/blue-1"),
       0U);
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 2);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().resolved_version(), 2);
   Do<v1::ApplyResourcesResponse>(
       Parse<v1::ApplyResourcesRequest>(manifest + "overwrite_deployed_template: true"));
-  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().version(), 1);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().resolved_version(), 1);
   EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template_set_by(), "");
   Do<Empty>(Parse<v1::DeleteAutoScalingGroupRequest>(R"(name: "blue")"));
   EXPECT_EQ(Find<v1::Deployment>("blue-1"), nullptr) << "it goes with its group";
@@ -225,10 +229,10 @@ TEST_F(DeploymentsTest, PausePromoteResume) {
   EXPECT_TRUE(Do<v1::Deployment>(Parse<v1::PauseDeploymentRequest>(R"(name: "blue-1")")).paused());
   EXPECT_FALSE(
       Do<v1::Deployment>(Parse<v1::ResumeDeploymentRequest>(R"(name: "blue-1")")).paused());
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_BAKING);
+  PutStage("blue-1", Stage::kBaking);
   EXPECT_TRUE(
       Do<v1::Deployment>(Parse<v1::PromoteDeploymentRequest>(R"(name: "blue-1")")).promoted());
-  SetPhase("blue-1", v1::DEPLOYMENT_PHASE_SUCCEEDED);
+  PutStage("blue-1", Stage::kSucceeded);
   ExpectError(Try(Parse<v1::PauseDeploymentRequest>(R"(name: "blue-1")")),
               StatusCode::kFailedPrecondition, "", "has ended: SUCCEEDED");
 }
@@ -241,11 +245,11 @@ TEST_F(DeploymentsTest, WhatServesInADeploymentIsReplacedBeforeItEnds) {
   for (const char* id : {"i-1", "i-2", "i-3"}) {
     Put<v1::Instance>(
         id, absl::StrCat(R"(auto_scaling_group: "blue" host: "h1" state: INSTANCE_STATE_IN_SERVICE
-              launch_template { name: "shop" version: 1 } name: "instances/)",
+              launch_template { launch_template: "shop" resolved_version: 1 } name: "instances/)",
                          id, "\""));
   }
   Put<v1::Instance>("i-4", R"(name: "instances/i-4" auto_scaling_group: "blue" host: "h1"
-      state: INSTANCE_STATE_PENDING launch_template { name: "shop" version: 2 })");
+      state: INSTANCE_STATE_PENDING launch_template { launch_template: "shop" resolved_version: 2 })");
   Deploy();
   const auto asked = Do<v1::Instance>(Parse<v1::TerminateInstanceRequest>(R"(name: "i-1")"));
   EXPECT_EQ(asked.state(), v1::INSTANCE_STATE_IN_SERVICE);
@@ -256,7 +260,7 @@ TEST_F(DeploymentsTest, OldDeploymentsAreForgotten) {
   MakeVersion2();
   for (int i = 1; i <= 103; ++i) {
     Deploy();
-    SetPhase("blue-" + std::to_string(i), v1::DEPLOYMENT_PHASE_ROLLED_BACK);
+    PutStage("blue-" + std::to_string(i), Stage::kRolledBack);
   }
   Deploy();
   EXPECT_EQ(Find<v1::Deployment>("blue-3"), nullptr);

@@ -87,8 +87,8 @@ class ExecuteTest : public ::testing::Test {
   // Launch template shop:2, of image shop-v2.
   void MakeVersion2() {
     PushImage("shop-v2", 'b');
-    Do<v1::LaunchTemplate>(Parse<v1::CreateLaunchTemplateVersionRequest>(
-        R"(launch_template { name: "shop" image: "shop-v2" command: "node" })"));
+    Do<v1::LaunchTemplateVersion>(Parse<v1::CreateLaunchTemplateVersionRequest>(
+        R"(launch_template_version { name: "shop" image: "shop-v2" command: "node" })"));
   }
 
   virtual Context Now() const { return {seen_, now_}; }
@@ -97,7 +97,7 @@ class ExecuteTest : public ::testing::Test {
     resources { load_balancer { name: "shop" listeners { port: 8080 protocol: PROTOCOL_HTTP
       rules { priority: 10 conditions { path_pattern { values: "/admin/*" } } action { fixed_response { status: 403 } } }
       default_action { forward { target_groups { target_group: "blue" weight: 1 } } } } } }
-    resources { auto_scaling_group { name: "blue" launch_template { name: "shop" version: 1 } min: 1 max: 2
+    resources { auto_scaling_group { name: "blue" launch_template { launch_template: "shop" version: "1" } min: 1 max: 2
       target_groups: "blue" policies { name: "rps" target_tracking { metric: SCALING_METRIC_REQUEST_COUNT_PER_TARGET target: 100 } } } }
     resources { target_group { name: "blue" protocol: PROTOCOL_HTTP health_check { path: "/health" interval { seconds: 1 } } } }
     resources { launch_template { name: "shop" image: "shop-v1" command: "node" command: "app.js" port: 8000

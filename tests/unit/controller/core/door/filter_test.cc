@@ -95,18 +95,18 @@ TEST(FilterTest, LabelsAndLists) {
 }
 
 TEST(FilterTest, FieldsOfMessages) {
-  const std::vector<FilterField> fields = {{"deleting"}, {"launch_template.version"}};
+  const std::vector<FilterField> fields = {{"deleting"}, {"launch_template.resolved_version"}};
   v1::AutoScalingGroup row;
-  row.mutable_launch_template()->set_version(2);
+  row.mutable_launch_template()->set_resolved_version(2);
   const auto takes = [&](const std::string& text) {
     const auto filter = Filter::For<v1::AutoScalingGroup>(fields, text);
     EXPECT_TRUE(filter.ok()) << text << ": " << filter.status();
     return filter.ok() && filter->Matches(row);
   };
-  EXPECT_TRUE(takes("launch_template.version = 2 AND deleting = false"));
+  EXPECT_TRUE(takes("launch_template.resolved_version = 2 AND deleting = false"));
   EXPECT_FALSE(takes("deleting = true"));
   row.clear_launch_template();
-  EXPECT_TRUE(takes("launch_template.version = 0"));
+  EXPECT_TRUE(takes("launch_template.resolved_version = 0"));
 }
 
 TEST(FilterTest, AnErrorNamesWhatIsWrongAndWhatThereIs) {

@@ -365,8 +365,9 @@ TEST_F(ProxyAcceptsTest, OddRules) {
 // Subsets are named after groups and versions of templates.
 TEST_F(ProxyAcceptsTest, LongestNames) {
   const std::string longest(limits::kIdBytes, 'a');
-  const std::string launch = "launch_template { name: '" + longest +
-                             "' version: " + std::to_string(limits::kTemplateVersion) + " }";
+  const std::string launch = "launch_template { launch_template: '" + longest +
+                             "' resolved_version: " + std::to_string(limits::kTemplateVersion) +
+                             " }";
   Put<v1::AutoScalingGroup>(
       longest, "name: 'autoScalingGroups/" + longest + "' target_groups: 'web' " + launch);
   Put<v1::Instance>("i-1", "name: 'instances/i-1' auto_scaling_group: '" + longest + "' " + launch +

@@ -71,6 +71,8 @@ class Generator {
                                                     "targetGroups/blue",
                                                     "autoScalingGroups/blue",
                                                     "launchTemplates/shop",
+                                                    "launchTemplates/shop/versions/1",
+                                                    "$Latest",
                                                     "images/shop-v1",
                                                     "i-1",
                                                     "h1",
@@ -143,7 +145,7 @@ class RandomTest : public ExecuteTest {
     Put<v1::Proxy>("p1", R"(name: "proxies/p1")");
     Put<v1::Instance>(
         "i-1",
-        R"(name: "instances/i-1" auto_scaling_group: "blue" host: "h1" state: INSTANCE_STATE_IN_SERVICE launch_template { name: "shop" version: 1 })");
+        R"(name: "instances/i-1" auto_scaling_group: "blue" host: "h1" state: INSTANCE_STATE_IN_SERVICE launch_template { launch_template: "shop" version: "1" resolved_version: 1 })");
     lab_ = state_;
   }
 
@@ -258,12 +260,15 @@ TEST_F(RandomTest, NoRequestDoesHarm) {
     Write<v1::DeleteAutoScalingGroupRequest>(generator, accepted);
     Write<v1::DeleteTargetGroupRequest>(generator, accepted);
     Write<v1::DeleteLaunchTemplateRequest>(generator, accepted);
+    Write<v1::DeleteLaunchTemplateVersionRequest>(generator, accepted);
+    Write<v1::UpdateLaunchTemplateRequest>(generator, accepted);
     Write<v1::DeleteImageRequest>(generator, accepted);
     ReadOne<v1::ListTargetsRequest>(generator);
     ReadOne<v1::ListListenersRequest>(generator);
     ReadOne<v1::ListRulesRequest>(generator);
     ReadOne<v1::ListInstancesRequest>(generator);
     ReadOne<v1::ListDeploymentsRequest>(generator);
+    ReadOne<v1::ListLaunchTemplateVersionsRequest>(generator);
     ReadOne<v1::GetAutoScalingGroupRequest>(generator);
     ExpectNormalized();
   }

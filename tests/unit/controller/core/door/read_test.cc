@@ -225,13 +225,13 @@ TEST_F(ReadTest, DeploymentsAndActivitiesNewestFirst) {
   PlayLab();
   Put<v1::Deployment>(
       "blue-9",
-      R"(name: "deployments/blue-9" auto_scaling_group: "blue" create_time { seconds: 100 } phase: DEPLOYMENT_PHASE_SUCCEEDED)");
+      R"(name: "deployments/blue-9" auto_scaling_group: "blue" create_time { seconds: 100 } state: DEPLOYMENT_STATE_SUCCEEDED)");
   Put<v1::Deployment>(
       "blue-10",
-      R"(name: "deployments/blue-10" auto_scaling_group: "blue" create_time { seconds: 200 } phase: DEPLOYMENT_PHASE_SUCCEEDED)");
+      R"(name: "deployments/blue-10" auto_scaling_group: "blue" create_time { seconds: 200 } state: DEPLOYMENT_STATE_SUCCEEDED)");
   Put<v1::Deployment>(
       "red-1",
-      R"(name: "deployments/red-1" auto_scaling_group: "red" create_time { seconds: 150 } phase: DEPLOYMENT_PHASE_SUCCEEDED)");
+      R"(name: "deployments/red-1" auto_scaling_group: "red" create_time { seconds: 150 } state: DEPLOYMENT_STATE_SUCCEEDED)");
   v1::ListDeploymentsRequest request;
   request.set_auto_scaling_group("autoScalingGroups/blue");
   const auto list = Read(Here(), request);
@@ -280,20 +280,36 @@ TEST_F(ReadTest, InstancesWithWhatTheirAgentSays) {
   EXPECT_EQ(Read(Here(), get)->instance_count(), 1);
 }
 
-TEST_F(ReadTest, ATemplatesNewestVersion) {
+TEST_F(ReadTest, TemplatesAndTheirVersions) {
   PlayLab();
-  EXPECT_EQ(Read(Here(), Parse<v1::GetLaunchTemplateRequest>(R"(name: "launchTemplates/shop")"))
-                ->version(),
-            1);
-  EXPECT_EQ(Read(Here(), Parse<v1::GetLaunchTemplateRequest>(R"(name: "shop" version: 2)"))
-                .status()
-                .code(),
-            StatusCode::kNotFound);
+  MakeVersion2();
+  const auto version = [this](const std::string& which) {
+    v1::GetLaunchTemplateVersionRequest request;
+    request.set_name("launchTemplates/shop/versions/" + which);
+    return Read(Here(), request);
+  };
+  EXPECT_EQ(version("$Latest")->name(), "launchTemplates/shop/versions/2");
+  EXPECT_EQ(version("$Default")->name(), "launchTemplates/shop/versions/1");
+  EXPECT_EQ(version("2")->image(), "shop-v2");
+  EXPECT_EQ(version("3").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(version("02").status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(version("").status().code(), StatusCode::kInvalidArgument);
+  const auto shop =
+      Read(Here(), Parse<v1::GetLaunchTemplateRequest>(R"(name: "launchTemplates/shop")"));
+  EXPECT_EQ(shop->default_version(), 1);
+  EXPECT_EQ(shop->latest_version(), 2);
   EXPECT_EQ(Read(Here(), Parse<v1::GetLaunchTemplateRequest>(R"(name: "other")")).status().code(),
             StatusCode::kNotFound);
-  EXPECT_EQ(Read(Here(), Parse<v1::ListLaunchTemplatesRequest>(R"(launch_template: "sho")"))
-                ->launch_templates_size(),
-            0);
+  const auto count = [this](const std::string& parent, const std::string& filter) {
+    v1::ListLaunchTemplateVersionsRequest request;
+    request.set_parent(parent);
+    request.set_filter(filter);
+    return Read(Here(), request)->launch_template_versions_size();
+  };
+  EXPECT_EQ(count("launchTemplates/shop", ""), 2);
+  EXPECT_EQ(count("launchTemplates/-", "image = shop-v2"), 1);
+  EXPECT_EQ(count("sho", ""), 0) << "the beginning of another's name";
+  EXPECT_EQ(Read(Here(), v1::ListLaunchTemplatesRequest())->launch_templates_size(), 1);
 }
 
 }  // namespace

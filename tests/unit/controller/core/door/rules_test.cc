@@ -60,9 +60,9 @@ TEST_F(RulesTest, LaunchTemplate) {
   for (const Case& c : cases) {
     SCOPED_TRACE(c.content);
     v1::CreateLaunchTemplateVersionRequest request;
-    *request.mutable_launch_template() = Parse<v1::LaunchTemplate>(c.content);
+    *request.mutable_launch_template_version() = Parse<v1::LaunchTemplateVersion>(c.content);
     const std::string field =
-        c.field[0] == '_' ? "launch_template_id" : std::string("launch_template.") + c.field;
+        c.field[0] == '_' ? "parent" : std::string("launch_template_version.") + c.field;
     ExpectError(Try(request), c.code, field, c.fragment);
   }
 }
@@ -154,18 +154,23 @@ TEST_F(RulesTest, AutoScalingGroup) {
        "policies[0].target_tracking.metric", "must be"},
       {R"(policies { name: "p" target_tracking { metric: SCALING_METRIC_AVERAGE_CPU_UTILIZATION target: nan } })",
        "policies[0].target_tracking.target", "must be above 0"},
-      {R"(launch_template { name: "" })", "launch_template.name", "must name a launch template"},
-      {R"(launch_template { name: "shop" version: 2 })", "launch_template.version",
+      {R"(launch_template { launch_template: "" })", "launch_template.launch_template",
+       "must name a launch template"},
+      {R"(launch_template { launch_template: "shop" version: "2" })", "launch_template.version",
        "no version 2; the newest is 1"},
-      {R"(launch_template { name: "shop" version: -2 })", "launch_template.version",
-       "-2 must be 0"},
+      {R"(launch_template { launch_template: "shop" version: "-2" })", "launch_template.version",
+       "must be a version's number, $Latest or $Default"},
+      {R"(launch_template { launch_template: "shop" version: "latest" })",
+       "launch_template.version", "must be a version's number, $Latest or $Default"},
+      {R"(launch_template { launch_template: "shop" version: "01" })", "launch_template.version",
+       "must be a version's number, $Latest or $Default"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.content);
     v1::CreateAutoScalingGroupRequest request;
     auto& group = *request.mutable_auto_scaling_group();
     group = Parse<v1::AutoScalingGroup>(c.content);
-    if (!group.has_launch_template()) group.mutable_launch_template()->set_name("shop");
+    if (!group.has_launch_template()) group.mutable_launch_template()->set_launch_template("shop");
     request.set_auto_scaling_group_id("new");
     ExpectError(Try(request), c.code, std::string("auto_scaling_group.") + c.field, c.fragment);
   }

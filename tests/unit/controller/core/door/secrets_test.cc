@@ -50,7 +50,7 @@ TEST_F(SecretsTest, AChangedVariableIsNamedAndItsValueIsNot) {
 }
 
 TEST(SensitiveTest, EveryMarkedFieldIsRedacted) {
-  v1::LaunchTemplate shop;
+  v1::LaunchTemplateVersion shop;
   shop.set_name("shop");
   (*shop.mutable_env())["PASSWORD"] = "hunter1";
   EXPECT_EQ(RedactedText(shop), R"(name: "shop" env { key: "PASSWORD" value: "***" })");
@@ -98,10 +98,11 @@ TEST_F(SecretsTest, ATemplatesEtagIsItsNewestVersions) {
   PlayLab();
   const auto read = [this] {
     return *Read(Snapshot{state_, seen_, now_},
-                 Parse<v1::GetLaunchTemplateRequest>(R"(name: "shop")"));
+                 Parse<v1::GetLaunchTemplateVersionRequest>(
+                     R"(name: "launchTemplates/shop/versions/$Latest")"));
   };
   v1::ApplyResourcesRequest request;
-  v1::LaunchTemplate& shop = *request.add_resources()->mutable_launch_template();
+  v1::LaunchTemplateVersion& shop = *request.add_resources()->mutable_launch_template();
   shop = read();
   shop.set_description("second");
   Do<v1::ApplyResourcesResponse>(request);

@@ -49,6 +49,10 @@ inline constexpr size_t kMaxBatchCommands = 512;
 // at once.
 inline constexpr absl::Duration kCommitRetryDelay = absl::Seconds(1);
 
+// Rows that reconciliation edits before it leaves the other groups to the next turn, so that no
+// turn keeps reports and calls waiting for long.
+inline constexpr size_t kMaxReconcileEdits = 1000;
+
 // What is due by time alone is looked at no more often than this.
 inline constexpr absl::Duration kMinReconcileInterval = absl::Milliseconds(10);
 

@@ -60,17 +60,19 @@ class Watchers {
 };
 
 // A watcher of a set of named resources: everything at first, then what changed and what went. At
-// most one look every kInterval.
-template <class Item, class Response>
+// most one look every kInterval, at what has been touched since the last. `Key` is what a resource
+// is touched by.
+template <class Item, class Response, class Key>
 class SetWatcher final : public Watcher,
-                         public std::enable_shared_from_this<SetWatcher<Item, Response>> {
+                         public std::enable_shared_from_this<SetWatcher<Item, Response, Key>> {
  public:
   using Stream = std::shared_ptr<ResponseStream<Response>>;
   struct Functions {
-    // The set as it is now, by name; an error ends the watch.
-    std::function<absl::StatusOr<std::map<std::string, Item>>()> read;
-    // Whether it may have changed.
-    std::function<bool(const Touched&)> concerns;
+    // The set as it is now, by name, or those of `only` that are in it; an error ends the watch.
+    std::function<absl::StatusOr<std::map<std::string, Item>>(const std::set<Key>* only)> read;
+    // Adds what may have changed; answers true if all of it may have.
+    std::function<bool(const Touched&, std::set<Key>&)> touched;
+    std::function<std::string(const Key&)> name_of;
     std::function<void(Response&, Item)> add;
     // Whether nothing more can change: the watch ends OK. May be null.
     std::function<bool(const std::map<std::string, Item>&)> is_last;
@@ -92,15 +94,14 @@ class SetWatcher final : public Watcher,
   }
 
   void Look(const Touched& touched) override {
-    if (!functions_.concerns(touched)) return;
-    stale_ = true;
+    all_ = functions_.touched(touched, some_) || all_;
     Next();
   }
   void Close(const absl::Status& status) override { stream_->Close(status); }
 
  private:
   void Next() {
-    if (!stale_ || waiting_ || stream_->queued() != 0 || stream_->closed()) return;
+    if ((!all_ && some_.empty()) || waiting_ || stream_->queued() != 0 || stream_->closed()) return;
     const absl::Time now = watchers_.engine().Now();
     if (now < not_before_) {
       waiting_ = true;
@@ -113,34 +114,43 @@ class SetWatcher final : public Watcher,
       return;
     }
     not_before_ = now + kInterval;
-    stale_ = false;
     Send();
   }
 
   void Send() {
     const auto keep = this->shared_from_this();
-    absl::StatusOr<std::map<std::string, Item>> items = functions_.read();
+    const std::set<Key> some = std::exchange(some_, {});
+    const bool all = std::exchange(all_, false);
+    absl::StatusOr<std::map<std::string, Item>> items = functions_.read(all ? nullptr : &some);
     if (!items.ok()) return End(items.status());
     const bool is_last = functions_.is_last && functions_.is_last(*items);
     Response response;
     bool has_change = first_;
-    std::map<std::string, std::string> now;
+    first_ = false;
+    const auto remove = [&](const std::string& name) {
+      has_change = true;
+      functions_.remove(response, name);
+    };
+    if (all) {
+      std::erase_if(sent_, [&](const auto& entry) {
+        if (items->contains(entry.first)) return false;
+        remove(entry.first);
+        return true;
+      });
+    } else {
+      for (const Key& key : some) {
+        const std::string name = functions_.name_of(key);
+        if (!items->contains(name) && sent_.erase(name) != 0) remove(name);
+      }
+    }
     for (auto& [name, item] : *items) {
       std::string bytes = item.SerializeAsString();
-      const auto before = sent_.find(name);
-      const bool changed = before == sent_.end() || before->second != bytes;
-      now.emplace(name, std::move(bytes));
-      if (!changed) continue;
+      std::string& before = sent_[name];
+      if (before == bytes) continue;
+      before = std::move(bytes);
       has_change = true;
       functions_.add(response, std::move(item));
     }
-    for (const auto& [name, bytes] : sent_) {
-      if (now.contains(name)) continue;
-      has_change = true;
-      functions_.remove(response, name);
-    }
-    sent_ = std::move(now);
-    first_ = false;
     if (has_change) stream_->Send(std::move(response));
     if (is_last) End(absl::OkStatus());
   }
@@ -155,8 +165,10 @@ class SetWatcher final : public Watcher,
   const Functions functions_;
   std::map<std::string, std::string> sent_;  // bytes by name
   absl::Time not_before_ = absl::InfinitePast();
+  // Touched since the last look.
+  std::set<Key> some_;
+  bool all_ = true;
   bool first_ = true;
-  bool stale_ = true;
   bool waiting_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "controller/api/watches.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -72,14 +73,24 @@ absl::Status BeginLog(
 
 grpc::ServerWriteReactor<v1::WatchTargetsResponse>* Targets(
     Controller& controller, const v1::WatchTargetsRequest& request) {
-  using Watcher = SetWatcher<v1::Target, v1::WatchTargetsResponse>;
+  using Watcher = SetWatcher<v1::Target, v1::WatchTargetsResponse, core::TargetId>;
   return ResponseStream<v1::WatchTargetsResponse>::Open(
       controller.loop, [&controller, request](const Watcher::Stream& stream) {
         Watcher::Begin(
             controller.watchers, stream,
-            {.read = [&controller,
-                      request] { return core::TargetsIn(controller.engine.snapshot(), request); },
-             .concerns = [](const Touched& touched) { return touched.targets; },
+            {.read =
+                 [&controller, request](const std::set<core::TargetId>* only) {
+                   return core::TargetsIn(controller.engine.snapshot(), request, only);
+                 },
+             .touched =
+                 [](const Touched& touched, std::set<core::TargetId>& some) {
+                   some.insert(touched.targets.begin(), touched.targets.end());
+                   return touched.all_targets;
+                 },
+             .name_of =
+                 [](const core::TargetId& id) {
+                   return "targetGroups/" + core::TargetKey(id.first, id.second);
+                 },
              .add = [](auto& response,
                        v1::Target target) { *response.add_targets() = std::move(target); },
              .is_last = nullptr,
@@ -90,16 +101,21 @@ grpc::ServerWriteReactor<v1::WatchTargetsResponse>* Targets(
 
 grpc::ServerWriteReactor<v1::WatchInstancesResponse>* Instances(
     Controller& controller, const v1::WatchInstancesRequest& request) {
-  using Watcher = SetWatcher<v1::Instance, v1::WatchInstancesResponse>;
+  using Watcher = SetWatcher<v1::Instance, v1::WatchInstancesResponse, std::string>;
   return ResponseStream<v1::WatchInstancesResponse>::Open(
       controller.loop, [&controller, request](const Watcher::Stream& stream) {
         Watcher::Begin(
             controller.watchers, stream,
             {.read =
-                 [&controller, parent = request.parent()] {
-                   return core::InstancesIn(controller.engine.snapshot(), parent);
+                 [&controller, parent = request.parent()](const std::set<std::string>* only) {
+                   return core::InstancesIn(controller.engine.snapshot(), parent, only);
                  },
-             .concerns = [](const Touched& touched) { return touched.instances; },
+             .touched =
+                 [](const Touched& touched, std::set<std::string>& some) {
+                   some.insert(touched.instances.begin(), touched.instances.end());
+                   return touched.all_instances;
+                 },
+             .name_of = [](const std::string& id) { return "instances/" + id; },
              .add = [](auto& response,
                        v1::Instance instance) { *response.add_instances() = std::move(instance); },
              .is_last = nullptr,
@@ -110,13 +126,13 @@ grpc::ServerWriteReactor<v1::WatchInstancesResponse>* Instances(
 
 grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
     Controller& controller, const v1::WatchDeploymentRequest& request) {
-  using Watcher = SetWatcher<v1::Deployment, v1::WatchDeploymentResponse>;
+  using Watcher = SetWatcher<v1::Deployment, v1::WatchDeploymentResponse, std::string>;
   return ResponseStream<v1::WatchDeploymentResponse>::Open(
       controller.loop, [&controller, request](const Watcher::Stream& stream) {
         v1::GetDeploymentRequest get;
         get.set_name(request.name());
-        const auto read = [&controller,
-                           get]() -> absl::StatusOr<std::map<std::string, v1::Deployment>> {
+        const auto read = [&controller, get](const std::set<std::string>*)
+            -> absl::StatusOr<std::map<std::string, v1::Deployment>> {
           auto deployment = core::Read(controller.engine.snapshot(), get);
           if (!deployment.ok()) return deployment.status();
           return std::map<std::string, v1::Deployment>{{deployment->name(), *deployment}};
@@ -127,8 +143,11 @@ grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
         Watcher::Begin(
             controller.watchers, stream,
             {.read = read,
-             .concerns =
-                 [](const Touched& touched) { return touched.deployments || touched.targets; },
+             .touched =
+                 [](const Touched& touched, std::set<std::string>&) {
+                   return touched.deployments || touched.confirmed || touched.any_targets();
+                 },
+             .name_of = [](const std::string& name) { return name; },
              .add = [](auto& response,
                        v1::Deployment now) { *response.mutable_deployment() = std::move(now); },
              .is_last = is_last,

@@ -85,7 +85,8 @@ void ObserveGroup(Edits& pass, const std::string& group) {
 
 }  // namespace
 
-void Observe(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
+std::set<std::string> Observe(Draft& draft, const Observations& seen, Time now,
+                              const Scope& scope) {
   Edits pass(draft, seen, now);
   if (scope.housekeeping) {
     for (const auto& [id, host] : seen.hosts) ObserveHost(pass, id, host);
@@ -96,14 +97,18 @@ void Observe(Draft& draft, const Observations& seen, Time now, const Scope& scop
       if (host != nullptr) ObserveHost(pass, id, *host);
     }
   }
+  std::set<std::string> groups;
   if (scope.groups.has_value()) {
-    for (const std::string& group : *scope.groups) ObserveGroup(pass, group);
-    return;
+    groups = *scope.groups;
+  } else {
+    draft.ForEach<v1::AutoScalingGroup>(
+        [&](const std::string& id, const v1::AutoScalingGroup&) { groups.insert(id); });
   }
-  std::vector<std::string> groups;
-  draft.ForEach<v1::AutoScalingGroup>(
-      [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
-  for (const std::string& group : groups) ObserveGroup(pass, group);
+  while (!groups.empty() && pass.count() < scope.max_edits) {
+    ObserveGroup(pass, *groups.begin());
+    groups.erase(groups.begin());
+  }
+  return groups;
 }
 
 }  // namespace remuda::core

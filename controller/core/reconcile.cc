@@ -263,6 +263,10 @@ Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Sc
   }
   out.all = pass.TakeDue();
   for (const std::string& group : groups) {
+    if (pass.count() >= scope.max_edits || scope.left.contains(group)) {
+      out.left.insert(group);
+      continue;
+    }
     pass.balances = !scope.balanced.contains(group);
     ReconcileGroup(pass, group);
     Waits waits = pass.TakeWaits();

@@ -5,7 +5,9 @@
 // guide where that is silent.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -29,6 +31,10 @@ struct Scope {
   // Groups whose zones need not be looked at: they were lately. Costs a look at every host for each
   // group that may be out of balance.
   std::set<std::string, std::less<>> balanced = {};
+  // After so many edits no further group is looked at.
+  size_t max_edits = std::numeric_limits<size_t>::max();
+  // Groups that Observe has left so: Reconcile leaves them too.
+  std::set<std::string> left = {};
 };
 
 // What what was looked at waits for.
@@ -39,13 +45,15 @@ struct Agendum {
   std::map<std::string, Time> hosts = {};
   // Hand-registered targets that drain, if they were looked at.
   std::optional<Waits> targets = std::nullopt;
+  // Groups that were not looked at: there was too much to do.
+  std::set<std::string> left = {};
   // Groups that were looked at and are still there.
   std::map<std::string, Waits> groups = {};
 };
 
 // What reports imply: hosts and proxies that joined, ports and start times of instances, processes
-// that ended.
-void Observe(Draft& draft, const Observations& seen, Time now, const Scope& scope);
+// that ended. Answers the groups that were left, see Scope.max_edits.
+std::set<std::string> Observe(Draft& draft, const Observations& seen, Time now, const Scope& scope);
 
 // The next step of each group: hosts lost → health → deployment → scaling → placement →
 // termination. Returns when something falls due by time alone (grace, delay, bake, deadline, lease,

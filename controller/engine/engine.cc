@@ -66,7 +66,10 @@ absl::Time Engine::due() const {
 
 void Engine::Gather(absl::Time now) {
   looks_.Merge(std::exchange(static_cast<Looks&>(touched_), {}));
-  if (now >= all_due_) looks_.all_groups = true;
+  if (now >= all_due_) {
+    looks_.all_groups = true;
+    touched_.all_targets = true;  // they are shown without proxies whose leases are over
+  }
   if (looks_.all_groups) return;
   if (std::exchange(looks_.confirmed, false)) {
     AddListed(agenda_.ConfirmedBy(core::ConfirmedByAll(state_, seen_, now)));
@@ -143,7 +146,8 @@ void Engine::ReconcileOn(core::Draft& draft, absl::Time now) {
   for (const auto& [group, at] : balance_at_) {
     if (at > now) scope.balanced.insert(group);
   }
-  core::Observe(draft, seen_, now, scope);
+  scope.max_edits = limits::kMaxReconcileEdits;
+  scope.left = core::Observe(draft, seen_, now, scope);
   Take(core::ReconcileSome(draft, seen_, now, scope), scope, now);
 }
 
@@ -155,12 +159,13 @@ void Engine::Take(core::Agendum agendum, const core::Scope& scope, absl::Time no
     all_due_ = absl::InfiniteFuture();
   } else {
     for (const std::string& group : *scope.groups) {
-      if (agendum.groups.contains(group)) continue;
+      if (agendum.groups.contains(group) || agendum.left.contains(group)) continue;
       agenda_.Erase(group);
       balance_at_.erase(group);
     }
     for (const std::string& host : scope.hosts) agenda_.Erase(std::string(kHosts) + host);
   }
+  looks_.groups.merge(agendum.left);
   all_due_ = std::min(all_due_, std::max(agendum.all, soonest));
   for (const auto& [host, lost] : agendum.hosts) {
     agenda_.Set(std::string(kHosts) + host, {.due = std::max(lost, soonest)}, now);

@@ -72,15 +72,22 @@ void Loop::RunTimers() {
 }
 
 void Loop::Run() {
+  // A turn comes at least so often, however many tasks wait: what the first of them have changed is
+  // published before the last has run.
+  constexpr absl::Duration kLongestRound = absl::Milliseconds(10);
   std::vector<Task> tasks;
+  size_t next = 0;  // the tasks before it have run
   absl::Time due = absl::InfinitePast();
-  while (Take(due, tasks)) {
+  while (next < tasks.size() || Take(due, tasks)) {
     const absl::Time begun = clock_.Now();
-    for (Task& task : tasks) {
-      task();
-      task = nullptr;
+    while (next < tasks.size() && clock_.Now() - begun < kLongestRound) {
+      tasks[next]();
+      tasks[next++] = nullptr;
     }
-    tasks.clear();
+    if (next == tasks.size()) {
+      tasks.clear();
+      next = 0;
+    }
     RunTimers();
     due = turn_();
     metrics_.turn_seconds.Record(absl::ToDoubleSeconds(clock_.Now() - begun));

@@ -20,15 +20,28 @@ namespace {
 using core::Edit;
 using core::Kind;
 
-void TouchInstanceValue(const core::State& state, const v1::Instance& instance, Touched& touched) {
+void TouchInstanceValue(const core::State& state, const std::string& id,
+                        const v1::Instance& instance, Touched& touched) {
   touched.groups.insert(instance.auto_scaling_group());
   touched.room = true;
   touched.hosts.insert(instance.host());
-  touched.instances = touched.targets = touched.deployments = true;
+  touched.instances.insert(id);
+  touched.deployments = true;
   const auto* group = state.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
   if (group == nullptr) return;
-  for (const std::string& id : (*group)->target_groups())
-    touched.proxy_views.target_groups.insert(id);
+  for (const std::string& target_group : (*group)->target_groups()) {
+    touched.proxy_views.target_groups.insert(target_group);
+    touched.targets.emplace(target_group, id);
+  }
+}
+
+// Whether the edit makes the group's instances targets of other groups than `state` has.
+bool MovesTargets(const core::State& state, const Edit& edit) {
+  const auto* before = state.Find<v1::AutoScalingGroup>(edit.key);
+  if (before == nullptr || edit.value == nullptr) return true;
+  const auto& now = static_cast<const v1::AutoScalingGroup&>(*edit.value).target_groups();
+  const auto& was = (*before)->target_groups();
+  return !std::equal(was.begin(), was.end(), now.begin(), now.end());
 }
 
 void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
@@ -38,7 +51,10 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     case Kind::kAutoScalingGroup:
       touched.groups.insert(edit.key);
-      touched.deployments = touched.targets = true;
+      touched.deployments = true;
+      touched.all_targets = touched.all_targets || MovesTargets(state, edit);
+      touched.all_instances = touched.all_instances || edit.value == nullptr ||
+                              state.Find<v1::AutoScalingGroup>(edit.key) == nullptr;
       break;
     case Kind::kDeployment: {
       touched.deployments = true;
@@ -51,10 +67,11 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
         const auto& ids = group->target_groups();
         if (std::find(ids.begin(), ids.end(), edit.key) != ids.end()) touched.groups.insert(id);
       }
-      touched.targets = touched.drained_targets = true;
+      touched.all_targets = touched.drained_targets = true;
       break;
     case Kind::kTarget: {
-      touched.targets = true;
+      const size_t slash = edit.key.find('/');
+      touched.targets.emplace(edit.key.substr(0, slash), edit.key.substr(edit.key.rfind('/') + 1));
       const auto* target = state.Find<v1::Target>(edit.key);
       if (target != nullptr && (*target)->state() == v1::TARGET_STATE_DRAINING) {
         touched.drained_targets = true;
@@ -62,7 +79,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     }
     case Kind::kLoadBalancer:
-      touched.all_groups = touched.targets = true;
+      touched.all_groups = touched.all_targets = true;
       touched.proxy_views.load_balancers = true;
       break;
     case Kind::kCertificate:
@@ -76,7 +93,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       }
       break;
     case Kind::kProxy:
-      touched.all_groups = true;
+      touched.all_groups = touched.all_targets = true;
       touched.proxy_views.proxies.insert(edit.key);
       break;
     case Kind::kLaunchTemplateVersion:
@@ -101,19 +118,18 @@ void TouchEdits(const core::State& state, const core::Changes& changes, Touched&
 
 void TouchInstance(const core::State& state, std::string_view instance, Touched& touched) {
   const auto* entry = state.Find<v1::Instance>(instance);
-  if (entry != nullptr) TouchInstanceValue(state, **entry, touched);
+  if (entry != nullptr) TouchInstanceValue(state, std::string(instance), **entry, touched);
 }
 
 void TouchHost(const core::State& state, std::string_view host, Touched& touched) {
   touched.present.emplace(host);
-  touched.instances = touched.targets = true;
   touched.hosts.emplace(host);
   for (const std::string& id : state.InstancesOnHost(host)) TouchInstance(state, id, touched);
 }
 
 void TouchAll(const core::State& state, Touched& touched) {
   touched.all_groups = touched.commit = true;
-  touched.instances = touched.targets = touched.deployments = true;
+  touched.all_targets = touched.all_instances = touched.deployments = true;
   touched.proxy_views.load_balancers = true;
   for (const auto& [id, entry] : state.All<v1::TargetGroup>())
     touched.proxy_views.target_groups.insert(id);

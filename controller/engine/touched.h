@@ -35,9 +35,13 @@ struct Touched : Looks {
   std::set<std::string> hosts;
   bool commit = false;  // a commit was applied: newest revisions cover it
   // What watchers see.
-  bool instances = false;
-  bool targets = false;
+  std::set<std::string> instances;   // ids
+  bool all_instances = false;        // a group came or went
+  std::set<core::TargetId> targets;  // as proxies find them and as their rows are
+  bool all_targets = false;
   bool deployments = false;
+
+  bool any_targets() const { return all_targets || !targets.empty(); }
 
   bool reconcile() const { return !Looks::empty(); }
   bool views() const { return commit || !hosts.empty() || !proxy_views.empty(); }

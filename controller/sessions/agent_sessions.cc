@@ -195,10 +195,13 @@ void AgentSessions::OnInstances(const std::string& name, const agent::v1::Instan
 void AgentSessions::OnUsage(const std::string& name, const agent::v1::UsageReport& report) {
   core::HostObservation& seen = Seen(name);
   seen.used = report.host();
+  std::set<std::string>& touched = engine_.touched().instances;
+  for (const auto& [id, usage] : seen.usage) touched.insert(id);
   seen.usage.clear();
-  for (const agent::v1::InstanceUsage& usage : report.instances())
+  for (const agent::v1::InstanceUsage& usage : report.instances()) {
     seen.usage[usage.instance()] = usage;
-  engine_.touched().instances = true;
+    touched.insert(usage.instance());
+  }
 }
 
 absl::StatusOr<AgentSessions::LogReader> AgentSessions::ReadLog(const std::string& host,

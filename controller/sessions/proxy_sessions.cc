@@ -81,7 +81,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   seen.last_seen = engine_.Now();
   seen.confirmed_commit = 0;
   seen.hello = std::move(hello);
-  engine_.touched().all_groups = engine_.touched().targets = true;
+  engine_.touched().all_groups = engine_.touched().all_targets = true;
   leaving_.erase(session.name);  // it reports everything anew
 
   proxy::v1::ConnectResponse response;
@@ -196,7 +196,6 @@ bool ProxySessions::IsThere(const core::TargetId& target) const {
 void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthReport& report) {
   core::ProxyObservation& seen = Seen(name);
   Touched& touched = engine_.touched();
-  touched.targets = true;
   std::set<core::TargetId> told;
   for (const proxy::v1::TargetHealth& health : report.targets()) {
     const core::TargetId target{health.target_group(), health.target()};
@@ -207,6 +206,7 @@ void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthRep
     // They are its key.
     kept.clear_target_group();
     kept.clear_target();
+    touched.targets.insert(target);
     if (report.full()) told.insert(target);
   }
   if (report.full()) {
@@ -215,6 +215,7 @@ void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthRep
       if (!told.contains(target)) untold.push_back(target);
     });
     for (const core::TargetId& target : untold) seen.health.Erase(target);
+    touched.targets.insert(untold.begin(), untold.end());
     // From here on its word counts as what it finds now.
     if (!seen.reported) touched.all_groups = true;
     seen.reported = true;
@@ -244,7 +245,8 @@ void ProxySessions::SetBusy(Session& session,
   };
   touch(before, seen.busy);
   touch(seen.busy, before);
-  engine_.touched().targets = true;
+  for (const auto& [target, count] : before) engine_.touched().targets.insert(target);
+  for (const auto& [target, count] : seen.busy) engine_.touched().targets.insert(target);
 }
 
 void ProxySessions::OnStats(Session& session, const proxy::v1::StatsReport& report) {
@@ -265,7 +267,7 @@ void ProxySessions::Lost(const std::string& name) {
   seen.connected = false;
   seen.last_seen = engine_.Now();
   leaving_.erase(name);
-  engine_.touched().all_groups = engine_.touched().targets = true;
+  engine_.touched().all_groups = engine_.touched().all_targets = true;
 }
 
 void ProxySessions::Confirm(const std::string& name, int64_t, int64_t commit) {

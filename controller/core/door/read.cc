@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "controller/core/door/filter.h"
 #include "controller/core/door/paging.h"
@@ -285,11 +286,18 @@ absl::StatusOr<v1::ListTargetsResponse> Read(const Snapshot& from,
   for (const std::string& group : *groups) {
     // Groups whose targets have all been told need not be made again.
     if (group + '\1' <= page->after()) continue;
-    for (auto& [id, target] : ShowTargets(from, gates, group)) {
-      const std::string key = RowKey(group, id);
-      if (key <= page->after()) continue;
+    // Without a filter those of one page will do, and the next to tell that there are more.
+    const int size = request.page_size() == 0 ? limits::kDefaultPageSize : request.page_size();
+    int room = request.filter().empty() ? size + 1 : std::numeric_limits<int>::max();
+    const auto wanted = [&](const std::string& id) {
+      return RowKey(group, id) > page->after() && room-- > 0;
+    };
+    for (auto& [id, target] : ShowTargets(from, gates, group, wanted)) {
       if (request.view() != v1::TARGET_VIEW_FULL) target.clear_proxies();
-      if (!page->Add(key, response.mutable_targets(), [&] { return std::move(target); })) break;
+      if (!page->Add(RowKey(group, id), response.mutable_targets(),
+                     [&] { return std::move(target); })) {
+        break;
+      }
     }
     if (!page->NextToken().empty()) break;
   }
@@ -421,8 +429,9 @@ absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot& from,
   return response;
 }
 
-absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(
-    const Snapshot& from, const v1::WatchTargetsRequest& request) {
+absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(const Snapshot& from,
+                                                            const v1::WatchTargetsRequest& request,
+                                                            const std::set<TargetId>* only) {
   const auto groups = GroupsIn<v1::TargetGroup>(from, request.parent());
   if (!groups.ok()) return groups.status();
   if (absl::Status view = CheckView(request.view()); !view.ok()) return view;
@@ -432,7 +441,13 @@ absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(
   const Gates gates(draft, from.seen, from.now);
   std::map<std::string, v1::Target> out;
   for (const std::string& group : *groups) {
-    for (auto& [id, target] : ShowTargets(from, gates, group)) {
+    const auto first = only == nullptr ? std::set<TargetId>::const_iterator()
+                                       : only->lower_bound(TargetId(group, ""));
+    if (only != nullptr && (first == only->end() || first->first != group)) continue;
+    const auto wanted = [&](const std::string& id) {
+      return only == nullptr || only->contains(TargetId(group, id));
+    };
+    for (auto& [id, target] : ShowTargets(from, gates, group, wanted)) {
       if (!filter->Matches(target)) continue;
       if (request.view() != v1::TARGET_VIEW_FULL) target.clear_proxies();
       std::string name = target.name();
@@ -443,15 +458,23 @@ absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(
 }
 
 absl::StatusOr<std::map<std::string, v1::Instance>> InstancesIn(const Snapshot& from,
-                                                                const std::string& parent) {
+                                                                const std::string& parent,
+                                                                const std::set<std::string>* only) {
   const auto groups = GroupsIn<v1::AutoScalingGroup>(from, parent);
   if (!groups.ok()) return groups.status();
+  const std::set<std::string_view> in(groups->begin(), groups->end());
   std::map<std::string, v1::Instance> out;
+  const auto add = [&](const std::string& id) {
+    const auto* row = from.state.Find<v1::Instance>(id);
+    if (row == nullptr || !in.contains((*row)->auto_scaling_group())) return;
+    out.emplace((*row)->name(), ShowInstance(from, id, **row));
+  };
+  if (only != nullptr) {
+    for (const std::string& id : *only) add(id);
+    return out;
+  }
   for (const std::string& group : *groups) {
-    for (const std::string& id : from.state.InstancesOfGroup(group)) {
-      const v1::Instance& row = **from.state.Find<v1::Instance>(id);
-      out.emplace(row.name(), ShowInstance(from, id, row));
-    }
+    for (const std::string& id : from.state.InstancesOfGroup(group)) add(id);
   }
   return out;
 }

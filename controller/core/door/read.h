@@ -52,11 +52,11 @@ absl::StatusOr<v1::Proxy> Read(const Snapshot&, const v1::GetProxyRequest&);
 absl::StatusOr<v1::ListProxiesResponse> Read(const Snapshot&, const v1::ListProxiesRequest&);
 absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot&, const v1::ListActivitiesRequest&);
 
-// For Watch methods: everything that a parent names, whole, by full name. The shell compares it
-// with what it has sent. INVALID_ARGUMENT or NOT_FOUND as the List methods.
-absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(const Snapshot&,
-                                                            const v1::WatchTargetsRequest&);
-absl::StatusOr<std::map<std::string, v1::Instance>> InstancesIn(const Snapshot&,
-                                                                const std::string& parent);
+// For Watch methods: what a parent names, by full name: all of it, or of `only` what is there. The
+// shell compares it with what it has sent. INVALID_ARGUMENT or NOT_FOUND as the List methods.
+absl::StatusOr<std::map<std::string, v1::Target>> TargetsIn(
+    const Snapshot&, const v1::WatchTargetsRequest&, const std::set<TargetId>* only = nullptr);
+absl::StatusOr<std::map<std::string, v1::Instance>> InstancesIn(
+    const Snapshot&, const std::string& parent, const std::set<std::string>* only = nullptr);
 
 }  // namespace remuda::core

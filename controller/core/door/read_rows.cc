@@ -203,11 +203,13 @@ v1::Proxy ShowProxy(const Snapshot& from, std::string_view id, const v1::Proxy& 
   return out;
 }
 
-std::map<std::string, v1::Target> ShowTargets(const Snapshot& from, const Gates& gates,
-                                              std::string_view target_group) {
+std::map<std::string, v1::Target> ShowTargets(
+    const Snapshot& from, const Gates& gates, std::string_view target_group,
+    const std::function<bool(const std::string& id)>& wanted) {
   std::map<std::string, v1::Target> out;
   const TargetGroupView view = TargetGroupViewOf(from.state, from.seen, target_group);
   for (const auto& [id, known] : view.targets) {
+    if (!wanted(id)) continue;
     v1::Target target;
     const auto* by_hand = from.state.Find<v1::Target>(TargetKey(target_group, id));
     const auto* instance = by_hand == nullptr ? from.state.Find<v1::Instance>(id) : nullptr;

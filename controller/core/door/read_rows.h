@@ -1,6 +1,7 @@
 // Output-only fields of single rows, from observations. Pure.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,9 +16,11 @@ v1::Instance ShowInstance(const Snapshot& from, std::string_view id, const v1::I
 v1::Host ShowHost(const Snapshot& from, std::string_view id, const v1::Host& row);
 v1::Proxy ShowProxy(const Snapshot& from, std::string_view id, const v1::Proxy& row);
 
-// Every target of a group that is there, by its id within the group, with its health at each live
-// proxy that serves the group. `gates` are those of the snapshot.
-std::map<std::string, v1::Target> ShowTargets(const Snapshot& from, const Gates& gates,
-                                              std::string_view target_group);
+// The targets of a group that are there, by id within the group, with their health at each live
+// proxy that serves the group. `gates` are those of the snapshot; `wanted` is asked for each, in
+// order: the others cost nothing more.
+std::map<std::string, v1::Target> ShowTargets(
+    const Snapshot& from, const Gates& gates, std::string_view target_group,
+    const std::function<bool(const std::string& id)>& wanted);
 
 }  // namespace remuda::core

@@ -50,6 +50,7 @@ class Edits {
     }
     draft.Put(key, std::move(value));
     changed_ = true;
+    ++count_;
   }
   template <class T>
   void Delete(std::string_view key) {
@@ -58,6 +59,9 @@ class Edits {
   }
   // Whether anything has changed since the last call.
   bool TakeChanged() { return std::exchange(changed_, false); }
+
+  // How many edits it has made so far.
+  size_t count() const { return count_; }
 
   // Notes something about a group. Answers the activity's id.
   struct Story {
@@ -84,6 +88,7 @@ class Edits {
  private:
   Time due_ = absl::InfiniteFuture();
   bool changed_ = false;
+  size_t count_ = 0;
 };
 
 class Pass : public Edits {

@@ -87,10 +87,18 @@ Placement::Placement(const Draft& draft, const Observations& seen, Time now, con
   for (const auto& [id, row] : wish.spread) {
     if (!IsUp(row->state())) continue;
     ++zones_[row->zone()];
-    for (Candidate& candidate : candidates_) {
-      if (candidate.id == row->host()) ++candidate.of_side;
+    if (const Candidate* candidate = Find(row->host()); candidate != nullptr) {
+      ++candidates_[static_cast<size_t>(candidate - candidates_.data())].of_side;
     }
   }
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    if (HasRoom(candidates_[i])) by_zone_[candidates_[i].zone].insert(RankOf(i));
+  }
+}
+
+Placement::Rank Placement::RankOf(size_t index) const {
+  const Candidate& candidate = candidates_[index];
+  return {candidate.avoided, candidate.of_side, candidate.in_all, index};
 }
 
 void Placement::Add(const Draft& draft, const HostObservation* seen, const std::string& id,
@@ -136,35 +144,40 @@ bool Placement::HasRoom(const Candidate& candidate) const {
 }
 
 std::string Placement::Take() {
-  Candidate* best = nullptr;
-  const auto rank = [this](const Candidate& candidate) {
-    const auto zone = zones_.find(candidate.zone);
-    return std::make_tuple(candidate.avoided, zone == zones_.end() ? 0 : zone->second,
-                           candidate.of_side, candidate.in_all, std::cref(candidate.id));
-  };
-  for (Candidate& candidate : candidates_) {
-    if (!HasRoom(candidate)) continue;
-    if (best == nullptr || rank(candidate) < rank(*best)) best = &candidate;
+  // Each zone's first, and of those the one whose zone has the fewest.
+  std::set<Rank>* of_zone = nullptr;
+  std::tuple<bool, int, int, int, size_t> least;
+  for (auto& [zone, ranks] : by_zone_) {
+    if (ranks.empty()) continue;
+    const auto& [avoided, of_side, in_all, index] = *ranks.begin();
+    const std::tuple rank{avoided, InZone(zone), of_side, in_all, index};
+    if (of_zone != nullptr && least < rank) continue;
+    of_zone = &ranks;
+    least = rank;
   }
+  Candidate* best = of_zone == nullptr ? nullptr : &candidates_[std::get<4>(least)];
   awaited_until_ = best == nullptr ? absl::InfinitePast() : best->awaited_until;
   if (best == nullptr) return "";
   if (awaited_until_ > now_) {
     awaited_ = best->id;
     return "";
   }
+  of_zone->erase(of_zone->begin());
   ++zones_[best->zone];
   ++best->of_side;
   ++best->in_all;
   if (port_ != 0) best->port_taken = true;
   best->cpu_free -= cpu_;
   best->memory_free -= memory_;
+  if (HasRoom(*best)) of_zone->insert(RankOf(std::get<4>(least)));
   return best->id;
 }
 
 const Placement::Candidate* Placement::Find(std::string_view host) const {
-  const auto it = std::find_if(candidates_.begin(), candidates_.end(),
-                               [&](const Candidate& candidate) { return candidate.id == host; });
-  return it == candidates_.end() ? nullptr : &*it;
+  const auto it = std::lower_bound(
+      candidates_.begin(), candidates_.end(), host,
+      [](const Candidate& candidate, std::string_view id) { return candidate.id < id; });
+  return it == candidates_.end() || it->id != host ? nullptr : &*it;
 }
 
 const std::string& Placement::ZoneOf(std::string_view host) const { return Find(host)->zone; }

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "controller/core/model/draft.h"
@@ -17,7 +18,8 @@ namespace remuda::core {
 // Whether the host's labels hold all of the group's host_selector.
 bool HasLabels(const v1::Host& host, const v1::AutoScalingGroup& group);
 
-// Where a group's next instances can go. Built once, then told of each placement.
+// Where a group's next instances can go. Built once, which costs a look at each host, then told of
+// each placement, which costs next to nothing.
 class Placement {
  public:
   // `launch` names `wanted`, what the new instances run; `spread` are the instances to spread with:
@@ -70,6 +72,9 @@ class Placement {
            const v1::Host& host, Time awaited_until);
   void CountUse(const Draft& draft, const HostObservation* seen, Candidate& candidate) const;
   const Candidate* Find(std::string_view host) const;
+  // What of two candidates of one zone is taken first: the less.
+  using Rank = std::tuple<bool, int, int, size_t>;
+  Rank RankOf(size_t index) const;
   bool HasRoom(const Candidate& candidate) const;
 
   const Time now_;
@@ -78,6 +83,7 @@ class Placement {
   int64_t cpu_;  // wanted, 0: no bound
   int64_t memory_;
   std::vector<Candidate> candidates_;              // eligible, by name
+  std::map<std::string, std::set<Rank>> by_zone_;  // those with room
   std::map<std::string, int, std::less<>> zones_;  // instances of the side by zone
   std::vector<std::string> ineligible_;            // "h1 is cordoned"
   std::string awaited_;                            // the host that the last Take() stopped for

@@ -35,5 +35,24 @@ TEST(Loop, TellsHowLongItsRoundsAreAndTheLongest) {
   EXPECT_THAT(page, HasSubstr("remuda_controller_turn_max_seconds 0.031"));
 }
 
+TEST(Loop, ATurnComesBetweenTasksThatTakeLong) {
+  HandClock clock;  // the loop thread's, while it runs
+  Metrics metrics;
+  Loop loop(clock, metrics);
+  std::string order;
+  for (int i = 1; i <= 5; ++i) {
+    loop.Post([&, i] {
+      clock.now += absl::Milliseconds(6);
+      order += std::to_string(i);
+    });
+  }
+  loop.Start([&] {
+    order += " turn ";
+    return absl::InfiniteFuture();
+  });
+  loop.Stop();
+  EXPECT_EQ(order, "12 turn 34 turn 5 turn ");
+}
+
 }  // namespace
 }  // namespace remuda

@@ -11,6 +11,7 @@
 #include "controller/core/door/rows.h"
 #include "controller/core/door/shown.h"
 #include "controller/core/door/templates.h"
+#include "controller/core/model/limits.h"
 
 namespace remuda::core {
 

@@ -150,7 +150,7 @@ TEST(ReloadTest, BrokenFileChangesNothingAndSaysWhere) {
                          "            conditions: [{ pathPattern: { regexValues: [\"/(\"] } }]\n"
                          "            action: { redirect: { host: x.test } }\n"));
   expect_refused(
-      "proxy.yaml:11:28: "
+      "proxy.yaml:11:43: "
       "loadBalancers[0].listeners[0].rules[1].conditions[0].pathPattern.regexValues: "
       "loadBalancers/shop: listener 0: rule 6: path_pattern.regex_values: '/(': missing ): /(");
   std::remove((proxy.directory() + "/proxy.yaml").c_str());

@@ -131,8 +131,8 @@ TEST_F(TlsTargetTest, VerifiesTheHostThatTheTargetGets) {
                 "      caPem: |\n" +
                     Indented(Authority().pem, 8));
   const std::string rules =
-      "        rules:\n          - priority: 1\n            conditions: [{ hostHeader: "
-      "[public.test] }]\n"
+      "        rules:\n          - priority: 1\n            conditions: [{ hostHeader: { values: "
+      "[public.test] } }]\n"
       "            transforms: [{ hostHeaderRewrite: { regex: '.*', replace: inside.test } }]\n"
       "            action: { forward: { targetGroups: [{ targetGroup: blue }] } }\n";
   config.insert(config.find("        defaultAction:"), rules);

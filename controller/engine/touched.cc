@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "controller/core/views/views.h"
+#include "controller/core/views/target_group_view.h"
 
 namespace remuda {
 

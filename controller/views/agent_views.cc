@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "controller/core/views/views.h"
+#include "controller/core/views/assignment.h"
 
 namespace remuda {
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "controller/core/reconcile/gates.h"
+#include "controller/core/views/proxy_config.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda {

@@ -17,7 +17,7 @@
 
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
-#include "controller/core/views/views.h"
+#include "controller/core/views/target_group_view.h"
 #include "controller/views/receiver_views.h"
 #include "controller/views/touched_proxy_views.h"
 

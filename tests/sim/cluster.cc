@@ -9,6 +9,7 @@
 #include "controller/core/model/names.h"
 #include "controller/core/reconcile.h"
 #include "controller/core/reconcile/gates.h"
+#include "controller/core/views/proxy_config.h"
 
 namespace remuda::sim {
 

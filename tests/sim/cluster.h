@@ -10,7 +10,7 @@
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
-#include "controller/core/views/views.h"
+#include "controller/core/views/assignment.h"
 #include "remuda/v1/apply.pb.h"
 #include "tests/sim/host.h"
 #include "tests/sim/proxy.h"

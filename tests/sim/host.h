@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "controller/core/views/views.h"
+#include "controller/core/views/assignment.h"
 #include "remuda/agent/v1/agent.pb.h"
 #include "tests/sim/scheduler.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "controller/core/model/observations.h"
-#include "controller/core/views/views.h"
+#include "controller/core/views/target_group_view.h"
 #include "tests/sim/host.h"
 #include "tests/sim/scheduler.h"
 

@@ -6,7 +6,7 @@
 #include "controller/core/model/names.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/host_record.h"
-#include "controller/core/views/views.h"
+#include "controller/core/views/target_group_view.h"
 
 namespace remuda::core {
 namespace {

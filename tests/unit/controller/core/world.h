@@ -17,7 +17,9 @@
 #include "controller/core/model/names.h"
 #include "controller/core/model/observations.h"
 #include "controller/core/reconcile.h"
-#include "controller/core/views/views.h"
+#include "controller/core/views/assignment.h"
+#include "controller/core/views/proxy_config.h"
+#include "controller/core/views/target_group_view.h"
 
 namespace remuda::core {
 

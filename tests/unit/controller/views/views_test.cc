@@ -1,7 +1,5 @@
 // Views as receivers get them: deltas and whole updates, applied one after the other, always give
 // what core::ConfigFor says.
-#include "controller/core/views/views.h"
-
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
@@ -10,6 +8,7 @@
 #include <random>
 
 #include "controller/core/model/draft.h"
+#include "controller/core/views/proxy_config.h"
 #include "controller/engine/touched.h"
 #include "controller/limits.h"
 #include "controller/sessions/follower.h"

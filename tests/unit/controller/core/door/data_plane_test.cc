@@ -1,5 +1,5 @@
 // What the API takes and refuses of the data plane's settings, and certificates.
-#include "controller/core/views/views.h"
+#include "controller/core/views/proxy_config.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
 
 namespace remuda::core {

@@ -8,7 +8,7 @@
 
 #include "controller/certificate_reader.h"
 #include "controller/core/model/limits.h"
-#include "controller/core/views/views.h"
+#include "controller/core/views/proxy_config.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/tls/compiler.h"
 #include "remuda/proxy/v1/proxy.pb.h"

@@ -1,13 +1,10 @@
-#include "controller/core/views/views.h"
+#include "controller/core/views/target_group_view.h"
 
 #include <algorithm>
 
-#include "controller/core/deployment/deployment.h"
-#include "controller/core/model/deployment_row.h"
 #include "controller/core/model/draft.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
-#include "controller/core/reconcile/gates.h"
 #include "controller/core/reconcile/health.h"
 
 namespace remuda::core {
@@ -21,11 +18,6 @@ constexpr int64_t kMaxSubsetWeight = 10'000;
 // those that do not. Their own names hold a slash.
 constexpr char kAllThatServe[] = "serving";
 constexpr char kAllOthers[] = "standing-by";
-
-bool HasEnded(const agent::v1::InstanceStatus& status) {
-  return status.state() == agent::v1::PROCESS_STATE_EXITED ||
-         status.state() == agent::v1::PROCESS_STATE_FAILED;
-}
 
 std::string SubsetOf(std::string_view group, const v1::LaunchTemplateRef& launch) {
   return std::string(group) + "/" + TextOf(launch);
@@ -182,34 +174,6 @@ void AddTargetGroupsOf(const State& state, std::string_view group, std::set<std:
 
 }  // namespace
 
-Assignment AssignmentFor(const State& state, const Observations& seen, std::string_view host) {
-  Assignment out;
-  for (const std::string& id : state.InstancesOnHost(host)) {
-    const v1::Instance& row = **state.Find<v1::Instance>(id);
-    if (row.state() == v1::INSTANCE_STATE_TERMINATED) continue;
-    agent::v1::InstanceAssignment assignment;
-    assignment.set_instance(id);
-    assignment.set_auto_scaling_group(row.auto_scaling_group());
-    assignment.set_desired(row.state() == v1::INSTANCE_STATE_STOPPING
-                               ? agent::v1::DESIRED_STATE_STOPPED
-                               : agent::v1::DESIRED_STATE_RUNNING);
-    const auto* launch = state.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
-        row.launch_template().launch_template(), row.launch_template().resolved_version()));
-    if (launch != nullptr) *assignment.mutable_launch_template() = **launch;
-    out.emplace(id, std::move(assignment));
-  }
-  const auto observed = seen.hosts.find(host);
-  if (observed == seen.hosts.end()) return out;
-  for (const auto& [id, status] : observed->second.instances) {
-    if (HasEnded(status) || out.find(id) != out.end()) continue;
-    agent::v1::InstanceAssignment assignment;
-    assignment.set_instance(id);
-    assignment.set_desired(agent::v1::DESIRED_STATE_STOPPED);
-    out.emplace(id, std::move(assignment));
-  }
-  return out;
-}
-
 TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
                                   std::string_view target_group) {
   TargetGroupView view;
@@ -227,47 +191,6 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
   if (subsets.size() > kMaxSubsets) MergeSubsets(view, subsets);
   if (!subsets.empty()) view.split = SplitOf(target_group, subsets);
   return view;
-}
-
-std::vector<std::string> LoadBalancersOf(const State& state, std::string_view proxy) {
-  std::vector<std::string> out;
-  const auto* row = state.Find<v1::Proxy>(proxy);
-  if (row == nullptr) return out;
-  for (const auto& [id, balancer] : state.All<v1::LoadBalancer>()) {
-    if (Serves(**row, *balancer)) out.push_back(id);
-  }
-  return out;
-}
-
-std::set<std::string> CertificatesOf(const v1::LoadBalancer& load_balancer) {
-  std::set<std::string> out;
-  for (const auto& listener : load_balancer.listeners())
-    out.insert(listener.certificates().begin(), listener.certificates().end());
-  return out;
-}
-
-proxy::v1::ProxyConfig ConfigFor(const State& state, const Observations& seen,
-                                 std::string_view proxy) {
-  proxy::v1::ProxyConfig config;
-  std::set<std::string> target_groups;
-  std::set<std::string> certificates;
-  for (const std::string& id : LoadBalancersOf(state, proxy)) {
-    const v1::LoadBalancer& balancer = **state.Find<v1::LoadBalancer>(id);
-    *config.add_load_balancers() = balancer;
-    target_groups.merge(TargetGroupsOf(balancer));
-    certificates.merge(CertificatesOf(balancer));
-  }
-  for (const std::string& id : certificates) {
-    const auto* entry = state.Find<v1::Certificate>(id);
-    if (entry != nullptr) *config.add_certificates() = **entry;
-  }
-  for (const std::string& id : target_groups) {
-    TargetGroupView view = TargetGroupViewOf(state, seen, id);
-    if (view.target_group.has_value()) *config.add_target_groups() = std::move(*view.target_group);
-    for (auto& [key, target] : view.targets) *config.add_targets() = std::move(target);
-    if (view.split.has_value()) *config.add_traffic_splits() = std::move(*view.split);
-  }
-  return config;
 }
 
 std::set<std::string> TargetGroupsTouchedBy(const State& before, const State& after,

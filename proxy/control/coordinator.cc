@@ -307,11 +307,11 @@ void Coordinator::CheckBusy() {
   }
 }
 
-void Coordinator::ToEachWorker(Targets targets, void (Worker::*call)(const Targets&)) {
+void Coordinator::ToEachWorker(Targets targets, void (ClientWorker::*call)(const Targets&)) {
   if (targets.empty()) return;
   const auto shared = std::make_shared<const Targets>(std::move(targets));
   for (auto& worker : workers_) {
-    Worker* const w = worker.get();
+    ClientWorker* const w = worker.get();
     w->loop().Post([w, shared, call] { (w->*call)(*shared); });
   }
 }
@@ -341,8 +341,8 @@ void Coordinator::OnTick() {
     }
     ++it;
   }
-  ToEachWorker(std::move(over), &Worker::CloseExchangesWith);
-  ToEachWorker(std::move(given_up), &Worker::EndUnanswered);
+  ToEachWorker(std::move(over), &ClientWorker::CloseExchangesWith);
+  ToEachWorker(std::move(given_up), &ClientWorker::EndUnanswered);
   CheckBusy();
   if (!leaving_.empty()) tick_.Arm(loop_, now + kTick);
 }
@@ -356,7 +356,7 @@ void Coordinator::OnProbed(const HealthChange& change) {
   if (has_fallen) {
     // Many fall together when a host does: one look at the connections for all.
     if (fallen_.empty()) {
-      loop_.Post([this] { ToEachWorker(std::exchange(fallen_, {}), &Worker::TargetsFell); });
+      loop_.Post([this] { ToEachWorker(std::exchange(fallen_, {}), &ClientWorker::TargetsFell); });
     }
     fallen_.push_back(change.target);
   }

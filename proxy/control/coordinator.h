@@ -134,7 +134,7 @@ class Coordinator {
   void WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
                    const std::function<void(Adopted)>& done);
   using Targets = std::vector<std::shared_ptr<TargetState>>;
-  void ToEachWorker(Targets targets, void (Worker::*call)(const Targets&));
+  void ToEachWorker(Targets targets, void (ClientWorker::*call)(const Targets&));
   void CheckBusy();
   void OnTick();
   void OnProbed(const HealthChange& change);

@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "controller/core/model/instance_state.h"
+#include "controller/core/model/names.h"
+#include "controller/core/reconcile/host_record.h"
 #include "controller/core/reconcile/launches.h"
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
@@ -35,15 +37,17 @@ bool Names(const v1::AutoScalingGroup& group, const std::string& zone) {
          std::find(group.zones().begin(), group.zones().end(), zone) != group.zones().end();
 }
 
-// Whether a zone with at most so many of the side has a host that the group may use: cheaper than a
-// Placement, which looks at every instance.
-bool LacksOne(Pass& pass, const v1::AutoScalingGroup& group, const Zones& zones, int most) {
+// Calls `fn` with the hosts that the group may use in zones with at most so many of the side, until
+// it answers true. Whether it did.
+template <class Fn>
+bool AnyHostThatLacksOne(Pass& pass, const v1::AutoScalingGroup& group, const Zones& zones,
+                         int most, Fn fn) {
   return std::any_of(pass.HostsByZone().begin(), pass.HostsByZone().end(), [&](const auto& entry) {
     const auto it = zones.find(entry.first);
     const int here = it == zones.end() ? 0 : static_cast<int>(it->second.size());
     if (here > most || !Names(group, entry.first)) return false;
     return std::any_of(entry.second.begin(), entry.second.end(),
-                       [&](const auto& host) { return HasLabels(*host, group); });
+                       [&](const auto& host) { return HasLabels(*host, group) && fn(*host); });
   });
 }
 
@@ -72,8 +76,17 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const bool has_to_leave = !Names(group, from->first);
   const int here = static_cast<int>(from->second.size());
   const int most = has_to_leave ? std::numeric_limits<int>::max() : here - 2;
-  if (!LacksOne(pass, group, *zones, most)) return;
+  // Cheaper than a Placement, which looks at every instance.
+  const auto is_any = [](const v1::Host&) { return true; };
+  if (!AnyHostThatLacksOne(pass, group, *zones, most, is_any)) return;
   pass.WaitForHosts();
+  // One that is avoided now may be the only one that helps, and nothing else tells when it is used
+  // again.
+  AnyHostThatLacksOne(pass, group, *zones, most, [&](const v1::Host& host) {
+    const InstanceList on_host = pass.draft.InstancesOnHost(IdOf(host.name()));
+    pass.DueAt(HostRecordOf(on_host, side.launch, pass.now).avoided_until);
+    return false;
+  });
   Placement placement(
       pass.draft, pass.seen, pass.now,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});

@@ -341,6 +341,26 @@ TEST_F(BalanceTest, IsGivenUpWithTheNewOneAndWhereItCannotStart) {
   EXPECT_THAT(Pending("blue"), IsEmpty());
 }
 
+// Nothing but time tells that the host is used again.
+TEST_F(BalanceTest, WaitsForAHostThatIsAvoided) {
+  Host("h1", "a");
+  Host("h2", "b");
+  Group("red", 0, 1, 1, [](auto& row) { row.add_zones("b"); });
+  Step();
+  FailsOn("h2", "red");
+  Desired("red", 0);
+  Settle();
+  Group("blue", 4, 4, 4);
+  Settle();
+  Advance(kStableAfter);
+  ASSERT_EQ(ByHost(), (Spread{{"h1", 4}}));
+  const Time until = WorstHostRecordOf(Draft(state).InstancesOnHost("h2"), now).avoided_until;
+  ASSERT_GT(until, now);
+  EXPECT_EQ(due, until);
+  Advance(until - now);
+  EXPECT_EQ(ByHost(), (Spread{{"h1", 4}, {"h2", 1}}));
+}
+
 TEST_F(BalanceTest, LeavesAZoneThatTheGroupDoesNotNameAnyMore) {
   Host("h1", "a");
   Host("h2", "b");

@@ -29,7 +29,7 @@ void Controller::Publish() {
   if (touched.views()) {
     proxy_views.Refresh(engine.state(), engine.seen(), touched.proxy_views);
     // Before agents' views raise it.
-    proxies.Removed(proxy_views.TakeRemoved(), sequence_);
+    proxies.Removed(proxy_views.TakeRemoved());
     agent_views.Refresh(engine.state(), engine.seen(), touched.hosts);
     metrics.revision = sequence_;
   }

@@ -154,26 +154,42 @@ void ProxySessions::Note(core::NoteListener note) {
   });
 }
 
-void ProxySessions::Removed(const std::set<core::TargetId>& targets, int64_t sequence) {
+void ProxySessions::Removed(const std::set<core::TargetId>& targets) {
   if (targets.empty()) return;
   for (const auto& [name, proxy] : engine_.seen().proxies) {
     if (!proxy.connected) continue;
-    auto& leaving = leaving_[name];
     for (const core::TargetId& target : targets) {
-      if (proxy.health.contains(target)) leaving.emplace_back(sequence, target);
+      if (proxy.health.contains(target) && !proxy_views_.Knows(name, target)) Leaves(name, target);
     }
   }
+}
+
+void ProxySessions::Leaves(const std::string& name, const core::TargetId& target) {
+  const ViewLog* view = proxy_views_.ViewOf(name);
+  leaving_[name].emplace_back(view == nullptr ? 0 : view->sequence(), target);
 }
 
 void ProxySessions::Prune(const std::string& name, int64_t sequence) {
   const auto it = leaving_.find(name);
   if (it == leaving_.end()) return;
   auto& leaving = it->second;
+  core::HealthReports& health = Seen(name).health;
   while (!leaving.empty() && leaving.front().first <= sequence) {
-    if (!proxy_views_.Knows(leaving.front().second))
-      Seen(name).health.Erase(leaving.front().second);
+    const core::TargetId& target = leaving.front().second;
+    if (!proxy_views_.Knows(name, target)) {
+      health.Erase(target);
+      engine_.touched().targets.insert(target);
+    }
     leaving.pop_front();
   }
+  // Others may judge them still.
+  CountNew(name);
+}
+
+void ProxySessions::CountNew(const std::string& name) {
+  std::vector<core::TargetId> turned;
+  engine_.seen().votes.CountNew(name, Seen(name).health, &turned);
+  for (const core::TargetId& target : turned) TouchTarget(target);
 }
 
 void ProxySessions::TouchTarget(const core::TargetId& target) {
@@ -201,6 +217,8 @@ void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthRep
     const core::TargetId target{health.target_group(), health.target()};
     // What is gone, or never was, is not kept: nothing would tell when to drop it.
     if (!IsThere(target)) continue;
+    // It may not have heard yet that the target left its view.
+    if (!seen.health.contains(target) && !proxy_views_.Knows(name, target)) Leaves(name, target);
     proxy::v1::TargetHealth& kept = seen.health[target];
     kept = health;
     // They are its key.
@@ -220,9 +238,7 @@ void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthRep
     if (!seen.reported) touched.all_groups = true;
     seen.reported = true;
   }
-  std::vector<core::TargetId> turned;
-  engine_.seen().votes.CountNew(name, seen.health, &turned);
-  for (const core::TargetId& target : turned) TouchTarget(target);
+  CountNew(name);
 }
 
 void ProxySessions::SetBusy(Session& session,

@@ -27,9 +27,9 @@ class ProxySessions final : public ReceiverSessions {
   // Gives all proxies new keys for session tickets if it is time. Answers when it is the next time.
   absl::Time RenewTicketKeys();
 
-  // These left the views by revision `sequence`: what a proxy said of them goes when it has taken
-  // that up, for it says nothing of their end.
-  void Removed(const std::set<core::TargetId>& targets, int64_t sequence);
+  // These left views, by the newest revision of each: what a proxy said of them goes when it has
+  // taken that up, for it says nothing of their end.
+  void Removed(const std::set<core::TargetId>& targets);
 
  protected:
   absl::Status Handle(Session& session, std::string_view bytes) override;
@@ -57,7 +57,12 @@ class ProxySessions final : public ReceiverSessions {
   void SetBusy(Session& session,
                const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);
 
-  // Forgets what the proxy said of targets that it does not have at `sequence` any more.
+  // What the proxy says of the target goes when it has taken up the newest revision of its view.
+  void Leaves(const std::string& name, const core::TargetId& target);
+  // Counts what it has said since, and touches whatever that turns.
+  void CountNew(const std::string& name);
+  // Forgets what the proxy said of targets that it does not have at `sequence` any more: if it gets
+  // them again, that would count as what it finds then.
   void Prune(const std::string& name, int64_t sequence);
 
   ProxyViews& proxy_views_;

@@ -164,13 +164,22 @@ void ProxyViews::Compose(Class& view, const core::State& state, const core::Obse
   for (const auto& [key, value] : view.log.resources()) {
     if (!wanted.contains(key)) gone.push_back(key);
   }
-  for (const std::string& key : gone) view.log.Remove(key);
+  for (const std::string& key : gone) {
+    NoteRemoved(key);
+    view.log.Remove(key);
+  }
   for (const auto& [key, value] : wanted) {
     const auto it = view.log.resources().find(key);
     // Values are shared and immutable, so another pointer is another value (or one written again,
     // which does no harm).
     if (it == view.log.resources().end() || it->second != value) view.log.Set(key, value);
   }
+}
+
+void ProxyViews::NoteRemoved(const std::string& key) {
+  if (key[0] != kTarget) return;
+  const size_t slash = key.find('/');
+  removed_.emplace(key.substr(1, slash - 1), key.substr(slash + 1));
 }
 
 void ProxyViews::Reclassify(const core::State& state, const core::Observations& seen,
@@ -206,6 +215,11 @@ void ProxyViews::Reclassify(const core::State& state, const core::Observations& 
       const bool is_new = to->log.sequence() == 0;
       if (is_new || from != nullptr) Renew(*to, state.commit());
       since = to->log.sequence();
+      if (from != nullptr) {
+        for (const auto& [key, value] : from->log.resources()) {
+          if (!to->log.resources().contains(key)) NoteRemoved(key);
+        }
+      }
     }
     for (const std::string& proxy : movers) {
       Member& member = members_[proxy];
@@ -296,9 +310,10 @@ bool ProxyViews::CanBuildOn(std::string_view proxy, int64_t held) const {
 
 std::set<core::TargetId> ProxyViews::TakeRemoved() { return std::exchange(removed_, {}); }
 
-bool ProxyViews::Knows(const core::TargetId& target) const {
-  const auto it = groups_.find(target.first);
-  return it != groups_.end() && it->second.view.targets.contains(target.second);
+bool ProxyViews::Knows(std::string_view proxy, const core::TargetId& target) const {
+  const ViewLog* view = ViewOf(proxy);
+  return view != nullptr &&
+         view->resources().contains(Key(kTarget, target.first + "/" + target.second));
 }
 
 std::set<std::string> ProxyViews::TakeReplaced() { return std::exchange(replaced_, {}); }

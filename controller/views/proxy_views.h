@@ -44,10 +44,10 @@ class ProxyViews final : public ReceiverViews {
   // Made once for all proxies of the class.
   Frame UpdateFor(std::string_view proxy, std::optional<int64_t> base) override;
 
-  // Targets that left the views since the last call.
+  // Targets that left some view since the last call; others may have them still.
   std::set<core::TargetId> TakeRemoved();
-  // Whether a view has the target now.
-  bool Knows(const core::TargetId& target) const;
+  // Whether the proxy's view has the target now.
+  bool Knows(std::string_view proxy, const core::TargetId& target) const;
 
   // Proxies whose view was replaced by another one since the last call: they need a whole one.
   std::set<std::string> TakeReplaced();
@@ -82,6 +82,7 @@ class ProxyViews final : public ReceiverViews {
                                      const core::Observations& seen);
   const Group& GroupOf(const std::string& id, const core::State& state,
                        const core::Observations& seen);
+  void NoteRemoved(const std::string& key);
   void DropUnused();
 
   const int64_t epoch_;

@@ -45,6 +45,8 @@ absl::Time Controller::Turn() {
   const absl::Time keys_due = proxies.RenewTicketKeys();
   Publish();
   engine.Turn();
+  // What has been confirmed or come due since is published by the next turn.
+  if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
   return std::min(engine.due(), keys_due);
 }
 

@@ -145,7 +145,7 @@ grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
             {.read = read,
              .touched =
                  [](const Touched& touched, std::set<std::string>&) {
-                   return touched.deployments || touched.confirmed || touched.any_targets();
+                   return touched.deployments || touched.any_targets();
                  },
              .name_of = [](const std::string& name) { return name; },
              .add = [](auto& response,

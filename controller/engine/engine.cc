@@ -68,7 +68,9 @@ void Engine::Gather(absl::Time now) {
   looks_.Merge(std::exchange(static_cast<Looks&>(touched_), {}));
   if (now >= all_due_) {
     looks_.all_groups = true;
-    touched_.all_targets = true;  // they are shown without proxies whose leases are over
+    all_due_ = absl::InfiniteFuture();
+    // They are shown, and waited for, without proxies whose leases are over.
+    touched_.all_targets = touched_.deployments = true;
   }
   if (looks_.all_groups) return;
   if (std::exchange(looks_.confirmed, false)) {

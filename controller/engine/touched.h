@@ -45,6 +45,9 @@ struct Touched : Looks {
 
   bool reconcile() const { return !Looks::empty(); }
   bool views() const { return commit || !hosts.empty() || !proxy_views.empty(); }
+  bool watchers() const {
+    return all_instances || !instances.empty() || any_targets() || deployments;
+  }
 };
 
 // Adds what `changes` touch as `state` has it. Call it before and after the changes are applied:

@@ -289,6 +289,7 @@ void ProxySessions::Lost(const std::string& name) {
 void ProxySessions::Confirm(const std::string& name, int64_t, int64_t commit) {
   Seen(name).confirmed_commit = commit;
   engine_.touched().confirmed = true;
+  engine_.touched().deployments = true;  // they say whose confirmation they wait for
 }
 
 absl::Time ProxySessions::RenewTicketKeys() {

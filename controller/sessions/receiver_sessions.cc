@@ -325,7 +325,7 @@ void ReceiverSessions::OnAck(Session& session, const v1::Revision& revision) {
   v1::ReceiverStatus& status = StatusOf(session.name);
   FlushLater(session);
   // A refusal is what every gate names.
-  if (status.has_rejected()) engine_.touched().all_groups = true;
+  if (status.has_rejected()) engine_.touched().all_groups = engine_.touched().deployments = true;
   *status.mutable_acknowledged() = revision;
   status.clear_rejected();
   status.clear_rejected_resource();
@@ -342,7 +342,7 @@ void ReceiverSessions::OnNack(Session& session, const v1::Revision& revision,
   *status.mutable_rejected() = revision;
   status.set_rejected_resource(resource);
   status.set_rejected_reason(reason);
-  engine_.touched().all_groups = true;
+  engine_.touched().all_groups = engine_.touched().deployments = true;
   FlushLater(session);
 }
 

@@ -30,6 +30,8 @@ void Controller::Publish() {
     proxy_views.Refresh(engine.state(), engine.seen(), touched.proxy_views);
     // Before agents' views raise it.
     proxies.Removed(proxy_views.TakeRemoved());
+    // A target's weight hangs on the others of its group, its zone on the host.
+    touched.targets.merge(proxy_views.TakeChanged());
     agent_views.Refresh(engine.state(), engine.seen(), touched.hosts);
     metrics.revision = sequence_;
   }

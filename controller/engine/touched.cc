@@ -88,8 +88,9 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
     case Kind::kHost:
       touched.present.insert(edit.key);
       touched.hosts.insert(edit.key);
+      // Their processes are shown as the host has said, their targets in its zone.
       for (const std::string& id : state.InstancesOnHost(edit.key)) {
-        touched.groups.insert((*state.Find<v1::Instance>(id))->auto_scaling_group());
+        TouchInstance(state, id, touched);
       }
       break;
     case Kind::kProxy:

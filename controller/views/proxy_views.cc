@@ -64,6 +64,13 @@ const T* PointerTo(const std::optional<T>& value) {
   return value.has_value() ? &*value : nullptr;
 }
 
+// Notes the target whose resource it is; nothing if it is another one's.
+void NoteTarget(std::string_view key, std::set<core::TargetId>& out) {
+  if (key[0] != kTarget) return;
+  const size_t slash = key.find('/');
+  out.emplace(key.substr(1, slash - 1), key.substr(slash + 1));
+}
+
 void AddUpsert(const std::string& key, const Resource& value, proxy::v1::ProxyConfig& out) {
   switch (key[0]) {
     case kLoadBalancer:
@@ -165,7 +172,7 @@ void ProxyViews::Compose(Class& view, const core::State& state, const core::Obse
     if (!wanted.contains(key)) gone.push_back(key);
   }
   for (const std::string& key : gone) {
-    NoteRemoved(key);
+    NoteTarget(key, removed_);
     view.log.Remove(key);
   }
   for (const auto& [key, value] : wanted) {
@@ -174,12 +181,6 @@ void ProxyViews::Compose(Class& view, const core::State& state, const core::Obse
     // which does no harm).
     if (it == view.log.resources().end() || it->second != value) view.log.Set(key, value);
   }
-}
-
-void ProxyViews::NoteRemoved(const std::string& key) {
-  if (key[0] != kTarget) return;
-  const size_t slash = key.find('/');
-  removed_.emplace(key.substr(1, slash - 1), key.substr(slash + 1));
 }
 
 void ProxyViews::Reclassify(const core::State& state, const core::Observations& seen,
@@ -217,7 +218,7 @@ void ProxyViews::Reclassify(const core::State& state, const core::Observations& 
       since = to->log.sequence();
       if (from != nullptr) {
         for (const auto& [key, value] : from->log.resources()) {
-          if (!to->log.resources().contains(key)) NoteRemoved(key);
+          if (!to->log.resources().contains(key)) NoteTarget(key, removed_);
         }
       }
     }
@@ -248,8 +249,15 @@ void ProxyViews::Refresh(const core::State& state, const core::Observations& see
   // Groups first, so that what is composed below sees them as they are.
   std::set<std::string> changed;
   for (const std::string& id : touched.target_groups) {
-    if (groups_.contains(id)) changed.merge(RefreshGroup(id, state, seen));
+    if (groups_.contains(id)) {
+      changed.merge(RefreshGroup(id, state, seen));
+      continue;
+    }
+    for (const auto& [target, value] : core::TargetGroupViewOf(state, seen, id).targets) {
+      changed_.emplace(id, target);
+    }
   }
+  for (const std::string& key : changed) NoteTarget(key, changed_);
   if (touched.load_balancers) {
     for (auto& [key, view] : classes_) Compose(*view, state, seen);
     std::set<std::string> all = touched.proxies;
@@ -309,6 +317,8 @@ bool ProxyViews::CanBuildOn(std::string_view proxy, int64_t held) const {
 }
 
 std::set<core::TargetId> ProxyViews::TakeRemoved() { return std::exchange(removed_, {}); }
+
+std::set<core::TargetId> ProxyViews::TakeChanged() { return std::exchange(changed_, {}); }
 
 bool ProxyViews::Knows(std::string_view proxy, const core::TargetId& target) const {
   const ViewLog* view = ViewOf(proxy);

@@ -46,6 +46,9 @@ class ProxyViews final : public ReceiverViews {
 
   // Targets that left some view since the last call; others may have them still.
   std::set<core::TargetId> TakeRemoved();
+  // Targets that came, went or changed since the last call; of a group that no view shows, all that
+  // may have.
+  std::set<core::TargetId> TakeChanged();
   // Whether the proxy's view has the target now.
   bool Knows(std::string_view proxy, const core::TargetId& target) const;
 
@@ -82,7 +85,6 @@ class ProxyViews final : public ReceiverViews {
                                      const core::Observations& seen);
   const Group& GroupOf(const std::string& id, const core::State& state,
                        const core::Observations& seen);
-  void NoteRemoved(const std::string& key);
   void DropUnused();
 
   const int64_t epoch_;
@@ -93,6 +95,7 @@ class ProxyViews final : public ReceiverViews {
   std::map<std::string, Member, std::less<>> members_;
   std::set<std::string> replaced_;
   std::set<core::TargetId> removed_;
+  std::set<core::TargetId> changed_;
 };
 
 }  // namespace remuda

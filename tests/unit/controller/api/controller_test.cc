@@ -85,9 +85,15 @@ class ControllerTest : public testing::Test {
   }
   // Until nothing is left to decide or to publish.
   void Turns() {
-    for (controller_.Turn(); committer_.has_work(); controller_.Turn())
-      committer_.Finish(++commits_);
-    controller_.Turn();
+    for (int i = 0; i < 1000; ++i) {
+      const bool is_due = controller_.Turn() <= clock_.now;
+      if (committer_.has_work()) {
+        committer_.Finish(++commits_);
+      } else if (!is_due) {
+        return;
+      }
+    }
+    FAIL() << "it does not come to rest";
   }
   template <class Edit>
   void Commit(Edit edit) {
@@ -122,6 +128,110 @@ class ControllerTest : public testing::Test {
   std::shared_ptr<FakeStream> stream_ = std::make_shared<FakeStream>();
 };
 
+// Another load balancer, for proxies of site b, and p2, which is one: it has the target as well.
+class TwoClassesTest : public ControllerTest {
+ protected:
+  TwoClassesTest() {
+    EditBalancer("lb", "other", [](v1::LoadBalancer& row) {
+      row.set_name("loadBalancers/other");
+      (*row.mutable_proxy_selector())["site"] = "b";
+    });
+    controller_.proxies.OnOpened(other_);
+    proxy::v1::ConnectRequest hello;
+    hello.mutable_hello()->set_proxy("p2");
+    (*hello.mutable_hello()->mutable_labels())["site"] = "b";
+    SayAsOther(hello);
+    Turns();
+    AckAsOther();
+    proxy::v1::ConnectRequest report;
+    report.mutable_health()->set_full(true);
+    auto& health = *report.mutable_health()->add_targets();
+    health.set_target_group("tg");
+    health.set_target("10.1.1.1:80");
+    health.set_state(v1::TARGET_STATE_UNHEALTHY);
+    SayAsOther(report);
+    // Of `lb`'s alone, p1 has the target no more.
+    EditBalancer("lb", "lb", [](v1::LoadBalancer& row) { row.clear_listeners(); });
+  }
+  template <class Edit>
+  void EditBalancer(const std::string& from, const std::string& to, Edit edit) {
+    Commit([&](core::Draft& draft) {
+      v1::LoadBalancer row = *draft.Find<v1::LoadBalancer>(from);
+      edit(row);
+      draft.Put(to, std::move(row));
+    });
+  }
+  void SayAsOther(const proxy::v1::ConnectRequest& message) {
+    controller_.proxies.OnMessage(other_, message.SerializeAsString());
+    ASSERT_TRUE(other_->closed.ok()) << other_->closed;
+  }
+  void AckAsOther() {
+    proxy::v1::ConnectRequest ack;
+    *ack.mutable_ack()->mutable_revision() = other_->update.revision();
+    SayAsOther(ack);
+    Turns();
+  }
+  size_t HealthKeptOfOther() { return controller_.engine.seen().proxies.at("p2").health.size(); }
+
+  const std::shared_ptr<FakeStream> other_ = std::make_shared<FakeStream>();
+};
+
+TEST_F(TwoClassesTest, WhatAProxySaidGoesWithItsViewsTargetThoughOthersHaveItStill) {
+  ASSERT_EQ(stream_->update.removed_targets_size(), 1) << stream_->update.ShortDebugString();
+  EXPECT_EQ(HealthKept(), 1U) << "it may send to it still";
+  Ack();
+  EXPECT_EQ(HealthKept(), 0U);
+  AckAsOther();
+  EXPECT_EQ(HealthKeptOfOther(), 1U) << "it has the target";
+}
+
+TEST_F(TwoClassesTest, WhatAProxySaidGoesWhenItMovesToAViewWithoutTheTarget) {
+  AckAsOther();
+  ASSERT_EQ(HealthKeptOfOther(), 1U);
+  EditBalancer("other", "other",
+               [](v1::LoadBalancer& row) { (*row.mutable_proxy_selector())["site"] = "c"; });
+  AckAsOther();
+  EXPECT_EQ(HealthKeptOfOther(), 0U);
+}
+
+// Notes which commit p1 had confirmed, and what it had refused, when watchers of deployments last
+// looked.
+class DeploymentWatcher final : public Watcher {
+ public:
+  explicit DeploymentWatcher(Engine& engine) : engine_(engine) {}
+  void Look(const Touched& touched) override {
+    if (!touched.deployments) return;
+    const core::ProxyObservation& seen = engine_.seen().proxies.at("p1");
+    confirmed = seen.confirmed_commit;
+    rejected = seen.config.has_rejected();
+  }
+  void Close(const absl::Status&) override {}
+
+  int64_t confirmed = 0;
+  bool rejected = false;
+
+ private:
+  Engine& engine_;
+};
+
+TEST_F(ControllerTest, WatchersOfDeploymentsSeeWhoConfirmsAndWhoRefuses) {
+  const auto watcher = std::make_shared<DeploymentWatcher>(controller_.engine);
+  ASSERT_TRUE(controller_.watchers.Add(watcher).ok());
+  Commit([](core::Draft& draft) { draft.Put("shop", v1::LaunchTemplate()); });
+  EXPECT_EQ(watcher->confirmed, controller_.engine.state().commit())
+      << "confirmed with the publication itself, for it changes nothing in the view";
+  Remove();
+  proxy::v1::ConnectRequest nack;
+  *nack.mutable_nack()->mutable_revision() = stream_->update.revision();
+  Say(nack);
+  Turns();
+  EXPECT_TRUE(watcher->rejected);
+  Ack();
+  Turns();
+  EXPECT_FALSE(watcher->rejected);
+  EXPECT_EQ(watcher->confirmed, controller_.engine.state().commit());
+}
+
 // A proxy says nothing of the end of a target's health: it goes with the revision that has it no
 // more, in the same session.
 TEST_F(ControllerTest, WhatAProxySaidOfATargetGoesWhenItHasTakenItsEndUp) {
@@ -129,6 +239,26 @@ TEST_F(ControllerTest, WhatAProxySaidOfATargetGoesWhenItHasTakenItsEndUp) {
   Remove();
   ASSERT_EQ(stream_->update.removed_targets_size(), 1) << stream_->update.ShortDebugString();
   EXPECT_EQ(HealthKept(), 1U) << "it may send to it still";
+  Ack();
+  EXPECT_EQ(HealthKept(), 0U);
+}
+
+TEST_F(ControllerTest, SoDoesWhatItSaysBeforeItHasHeardOfTheEnd) {
+  proxy::v1::ConnectRequest report;
+  report.mutable_health()->set_full(true);
+  Say(report);
+  ASSERT_EQ(HealthKept(), 0U);
+  Commit([](core::Draft& draft) {
+    v1::LoadBalancer without = *draft.Find<v1::LoadBalancer>("lb");
+    without.clear_listeners();
+    draft.Put("lb", std::move(without));
+  });
+  auto& health = *report.mutable_health()->add_targets();
+  health.set_target_group("tg");
+  health.set_target("10.1.1.1:80");
+  health.set_state(v1::TARGET_STATE_UNHEALTHY);
+  Say(report);
+  ASSERT_EQ(HealthKept(), 1U);
   Ack();
   EXPECT_EQ(HealthKept(), 0U);
 }

@@ -273,6 +273,27 @@ TEST_F(ViewsTest, OneTargetsChangeIsOneSmallDeltaMadeOnceForAllProxies) {
   ExpectAsConfigFor("p1");
 }
 
+TEST_F(ViewsTest, TellsWhichTargetsChangedAndOfAGroupThatNobodyShowsAllThatMayHave) {
+  using Id = core::TargetId;
+  PutProxy("p1", "a");
+  PutGroup("blue", 10);
+  PutGroup("green", 10);
+  PutLoadBalancer("shop", "blue", "");
+  for (const char* group : {"blue", "green"}) {
+    PutTarget(group, 1, false);
+    PutTarget(group, 2, false);
+  }
+  views_.TakeChanged();
+  PutTarget("blue", 2, true);
+  EXPECT_THAT(views_.TakeChanged(), ElementsAre(Id("blue", "10.0.0.1:2")));
+  EXPECT_THAT(views_.TakeChanged(), IsEmpty());
+  Delete<v1::Target>(core::TargetKey("blue", "10.0.0.1:1"));
+  EXPECT_THAT(views_.TakeChanged(), ElementsAre(Id("blue", "10.0.0.1:1")));
+  PutTarget("green", 2, true);
+  EXPECT_THAT(views_.TakeChanged(),
+              ElementsAre(Id("green", "10.0.0.1:1"), Id("green", "10.0.0.1:2")));
+}
+
 TEST_F(ViewsTest, AProxyThatMovesToOtherLoadBalancersGetsThemWhole) {
   PutGroup("blue", 10);
   PutGroup("green", 10);

@@ -69,20 +69,59 @@ InstanceList Draft::InstancesOnHost(std::string_view host) const {
   return out;
 }
 
+const HostUse& Draft::UseOfHost(std::string_view host) const {
+  const auto it = edited_.use.find(host);
+  return it == edited_.use.end() ? state_.UseOfHost(host) : it->second;
+}
+
+HostUse& Draft::UseToEdit(const std::string& host) {
+  const auto it = edited_.use.find(host);
+  if (it != edited_.use.end()) return it->second;
+  return edited_.use.emplace(host, state_.UseOfHost(host)).first->second;
+}
+
+void Draft::CountUse(const v1::Instance* before, const v1::Instance* now) {
+  // What a host is known for changes with rows that take up the same.
+  if (before != nullptr) host_log_.hosts.push_back(before->host());
+  if (now != nullptr && (before == nullptr || before->host() != now->host())) {
+    host_log_.hosts.push_back(now->host());
+  }
+  if (before != nullptr && now != nullptr && HasSameUse(*before, *now)) return;
+  if (before != nullptr) UseToEdit(before->host()).Remove(*before);
+  if (now != nullptr) UseToEdit(now->host()).Add(*now);
+}
+
+template <class T>
+void Draft::Follow(std::string_view key, const T* now) {
+  if constexpr (std::is_same_v<T, v1::Instance>) {
+    Reindex(key, now);
+  } else if constexpr (std::is_same_v<T, v1::Host> ||
+                       std::is_same_v<T, v1::LaunchTemplateVersion>) {
+    BeginEdition();
+  }
+}
+
+void Draft::BeginEdition() {
+  ++host_log_.edition;
+  host_log_.hosts.clear();
+}
+
 void Draft::Reindex(std::string_view id, const v1::Instance* now) {
   const auto add = [&](const v1::Instance& row) {
     Insert(edited_.by_group, row.auto_scaling_group(), id);
     Insert(edited_.by_host, row.host(), id);
     lists_by_group_.erase(row.auto_scaling_group());
   };
-  if (const auto before = Find<v1::Instance>(id); before != nullptr) add(*before);
+  const auto before = Find<v1::Instance>(id);
+  CountUse(before.get(), now);
+  if (before != nullptr) add(*before);
   if (const auto* entry = state_.Find<v1::Instance>(id); entry != nullptr) add(**entry);
   if (now != nullptr) add(*now);
 }
 
 template <class T>
 void Draft::Put(std::string_view key, T value) {
-  if constexpr (std::is_same_v<T, v1::Instance>) Reindex(key, &value);
+  Follow<T>(key, &value);
   auto& overlay = std::get<Overlay<T>>(overlays_);
   const Entry<T>* entry = state_.Find<T>(key);
   if (entry != nullptr && MessageDifferencer::Equals(*entry->value, value)) {
@@ -95,7 +134,7 @@ void Draft::Put(std::string_view key, T value) {
 
 template <class T>
 void Draft::Delete(std::string_view key) {
-  if constexpr (std::is_same_v<T, v1::Instance>) Reindex(key, nullptr);
+  Follow<T>(key, nullptr);
   auto& overlay = std::get<Overlay<T>>(overlays_);
   if (state_.Find<T>(key) == nullptr) {
     overlay.erase(std::string(key));
@@ -135,6 +174,7 @@ Changes Draft::Take() {
   std::apply([&](auto&... overlay) { (move_all(overlay), ...); }, overlays_);
   edited_ = {};
   lists_by_group_.clear();
+  BeginEdition();
   return changes;
 }
 
@@ -148,6 +188,7 @@ void Draft::Restore(Savepoint savepoint) {
   overlays_ = std::move(savepoint.overlays_);
   edited_ = std::move(savepoint.edited_);
   lists_by_group_.clear();
+  BeginEdition();
 }
 
 // One explicit instantiation a kind keeps the bodies out of the header.

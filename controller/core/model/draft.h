@@ -86,6 +86,18 @@ class Draft {
   // edited since it was last asked.
   Instances InstancesOfGroup(std::string_view group) const;
   InstanceList InstancesOnHost(std::string_view host) const;
+  // What the instances on a host take up, as the edits so far leave it. The reference is valid
+  // until the next edit of one of them.
+  const HostUse& UseOfHost(std::string_view host) const;
+
+  // Hosts whose instances were edited, one an edit, in order: who keeps something by host reads on
+  // from where it was. Another edition begins with anything else that it may hang on: an edit of a
+  // host's row or of a launch template's version, Restore, Take.
+  struct HostLog {
+    int64_t edition = 0;
+    std::vector<std::string> hosts = {};
+  };
+  const HostLog& host_log() const { return host_log_; }
 
   // Writes a row. A value equal to what is committed is no edit, so that re-planning yields
   // nothing.
@@ -127,14 +139,22 @@ class Draft {
   struct Edited {
     IdIndex by_group;
     IdIndex by_host;
+    std::map<std::string, HostUse, std::less<>> use;  // of the hosts among them
   };
+  // Before a row is written: what is kept beside the rows follows it. `now` null: it is deleted.
+  template <class T>
+  void Follow(std::string_view key, const T* now);
   void Reindex(std::string_view id, const v1::Instance* now);
+  void CountUse(const v1::Instance* before, const v1::Instance* now);
+  void BeginEdition();
+  HostUse& UseToEdit(const std::string& host);
 
   const State& state_;
   Overlays overlays_;
   Edited edited_;
   // What InstancesOfGroup has answered of groups with edits and is still so.
   mutable std::map<std::string, Instances, std::less<>> lists_by_group_;
+  HostLog host_log_;
 };
 
 class Draft::Savepoint {

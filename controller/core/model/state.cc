@@ -42,6 +42,12 @@ const IdSet& State::InstancesOnHost(std::string_view host) const {
   return FindSet(instances_by_host_, host);
 }
 
+const HostUse& State::UseOfHost(std::string_view host) const {
+  static const auto* const kNone = new HostUse();
+  const auto it = use_by_host_.find(host);
+  return it == use_by_host_.end() ? *kNone : it->second;
+}
+
 Instances State::ListOfGroup(std::string_view group) const {
   if (const auto it = lists_by_group_.find(group); it != lists_by_group_.end()) return it->second;
   const auto& table = All<v1::Instance>();
@@ -52,7 +58,23 @@ Instances State::ListOfGroup(std::string_view group) const {
   return lists_by_group_.emplace(group, Instances(std::move(list))).first->second;
 }
 
+void State::CountUse(const v1::Instance* before, const v1::Instance* after) {
+  if (before != nullptr && after != nullptr && HasSameUse(*before, *after)) return;
+  if (before != nullptr) {
+    if (const auto it = use_by_host_.find(before->host()); it != use_by_host_.end()) {
+      it->second.Remove(*before);
+      if (it->second.empty()) use_by_host_.erase(it);
+    }
+  }
+  if (after != nullptr) {
+    HostUse& use = use_by_host_[after->host()];
+    use.Add(*after);
+    if (use.empty()) use_by_host_.erase(after->host());  // one that ended well
+  }
+}
+
 void State::Reindex(const std::string& key, const v1::Instance* before, const v1::Instance* after) {
+  CountUse(before, after);
   if (before != nullptr && after != nullptr && before->host() == after->host() &&
       before->auto_scaling_group() == after->auto_scaling_group()) {
     lists_by_group_.erase(after->auto_scaling_group());

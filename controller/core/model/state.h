@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/core/model/host_use.h"
 #include "remuda/store/v1/store.pb.h"
 #include "remuda/v1/activity.pb.h"
 #include "remuda/v1/auto_scaling.pb.h"
@@ -161,6 +162,8 @@ class State {
   // Ids of instances (of any state) of a group, on a host; empty set if none.
   const IdSet& InstancesOfGroup(std::string_view group) const;
   const IdSet& InstancesOnHost(std::string_view host) const;
+  // What the instances on a host take up.
+  const HostUse& UseOfHost(std::string_view host) const;
   // The rows of InstancesOfGroup. Drawn up once for all who ask until one of them changes.
   Instances ListOfGroup(std::string_view group) const;
 
@@ -179,6 +182,7 @@ class State {
   template <class T>
   void Put(const std::string& key, std::shared_ptr<const T> value, int64_t commit);
   void Reindex(const std::string& key, const v1::Instance* before, const v1::Instance* after);
+  void CountUse(const v1::Instance* before, const v1::Instance* after);
 
   std::tuple<Table<v1::Image>, Table<v1::LaunchTemplateVersion>, Table<v1::TargetGroup>,
              Table<v1::Target>, Table<v1::LoadBalancer>, Table<v1::AutoScalingGroup>,
@@ -188,6 +192,7 @@ class State {
       tables_;
   IdIndex instances_by_group_;
   IdIndex instances_by_host_;
+  std::map<std::string, HostUse, std::less<>> use_by_host_;  // none that is empty
   // What ListOfGroup has answered and is still so.
   mutable std::map<std::string, Instances, std::less<>> lists_by_group_;
   int64_t commit_ = 0;

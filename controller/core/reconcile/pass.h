@@ -22,6 +22,7 @@
 #include "controller/core/reconcile/agenda.h"
 #include "controller/core/reconcile/gates.h"
 #include "controller/core/reconcile/limits.h"
+#include "controller/core/reconcile/rooms.h"
 
 namespace remuda::core {
 
@@ -94,9 +95,12 @@ class Edits {
 class Pass : public Edits {
  public:
   Pass(Draft& draft_in, const Observations& seen_in, Time now_in)
-      : Edits(draft_in, seen_in, now_in), gates(draft_in, seen_in, now_in) {}
+      : Edits(draft_in, seen_in, now_in),
+        gates(draft_in, seen_in, now_in),
+        rooms(draft_in, seen_in, now_in) {}
 
   const Gates gates;
+  Rooms rooms;  // for Placement
 
   // Whether the host was lost together with most of those that were there (if they are enough to
   // tell): then no instance of theirs is replaced until some are back or forgotten.

@@ -3,34 +3,32 @@
 #pragma once
 
 #include <map>
-#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <vector>
 
 #include "controller/core/model/draft.h"
-#include "controller/core/model/observations.h"
+#include "controller/core/reconcile/rooms.h"
 
 namespace remuda::core {
 
-// Whether the host's labels hold all of the group's host_selector.
-bool HasLabels(const v1::Host& host, const v1::AutoScalingGroup& group);
-
-// Where a group's next instances can go. Built once, which costs a look at each host, then told of
-// each placement, which costs next to nothing.
+// Where a group's next instances can go. Costs what the side has and what it takes, not what hosts
+// there are: those that have no room or are avoided are passed over once.
 class Placement {
  public:
   // `launch` names `wanted`, what the new instances run; `spread` are the instances to spread with:
-  // those of the same side. Looks at every host.
+  // those of the same side.
   struct Wish {
     const v1::AutoScalingGroup& group;
     const v1::LaunchTemplateRef& launch;
     const v1::LaunchTemplateVersion& wanted;
     const InstanceList& spread;
   };
-  Placement(const Draft& draft, const Observations& seen, Time now, const Wish& wish);
+  // Brings `rooms` up to date. Not to be used any more when another is made of the same. Until then
+  // nothing may be edited that bears on it but the instances placed.
+  Placement(Rooms& rooms, const Wish& wish);
 
   // Id of the best host: one where no launch of this version has failed lately, the zone with the
   // fewest of the side, then the host with the fewest of the side, then the host with the fewest in
@@ -38,7 +36,7 @@ class Placement {
   // instance as placed there.
   std::string Take();
 
-  // Why Take() answers nothing, for a person.
+  // Why Take() answers nothing, for a person. Looks at every host.
   std::string WhyNone() const;
 
   // When the host that Take() would have liked counts as lost if it does not come back: it is
@@ -56,36 +54,40 @@ class Placement {
   bool WouldFree(std::string_view host) const;
 
  private:
-  struct Candidate {
-    std::string id;
-    std::string zone;
+  // What of two hosts of one zone is taken first: the less. (avoided, of the side, in all, index)
+  using Rank = std::tuple<bool, int, int, size_t>;
+  struct Zone {
+    const Rooms::Line* line;
+    // All before it are ours, have no room, or are among the known.
+    Rooms::Line::const_iterator next;
+    std::set<Rank> known;  // those with room that have some of the side or are avoided
+  };
+  // Of a host that has some of the side.
+  struct Ours {
     int of_side = 0;
-    int in_all = 0;
-    bool port_taken = false;
-    bool avoided = false;                       // launches have failed there lately
-    Time awaited_until = absl::InfinitePast();  // not heard of yet; else InfinitePast
-    int64_t cpu_free = 0;  // after what instances are bounded to; the maximum if not declared
-    int64_t memory_free = 0;
+    int placed = 0;  // here
   };
 
-  void Add(const Draft& draft, const HostObservation* seen, const std::string& id,
-           const v1::Host& host, Time awaited_until);
-  void CountUse(const Draft& draft, const HostObservation* seen, Candidate& candidate) const;
-  const Candidate* Find(std::string_view host) const;
-  // What of two candidates of one zone is taken first: the less.
-  using Rank = std::tuple<bool, int, int, size_t>;
+  bool IsCandidate(size_t index) const;
+  bool Names(std::string_view zone) const;
+  Ours OursOn(size_t index) const;
   Rank RankOf(size_t index) const;
-  bool HasRoom(const Candidate& candidate) const;
+  bool IsPortTaken(size_t index) const;
+  bool HasRoom(size_t index) const;
+  // The least of the zone.
+  std::optional<Rank> First(Zone& zone) const;
+  // Why the host takes no instance of the group at all.
+  std::string WhyIneligible(size_t index) const;
 
-  const Time now_;
+  Rooms& rooms_;
   const v1::LaunchTemplateRef launch_;
-  int port_;
-  int64_t cpu_;  // wanted, 0: no bound
-  int64_t memory_;
-  std::vector<Candidate> candidates_;              // eligible, by name
-  std::map<std::string, std::set<Rank>> by_zone_;  // those with room
+  const int port_;
+  const Bounds wanted_;
+  const std::set<std::string, std::less<>> wanted_zones_;  // empty: any
+  const Rooms::Order& order_;
+  std::map<std::string, Zone> by_zone_;
+  std::map<size_t, Ours> ours_;
   std::map<std::string, int, std::less<>> zones_;  // instances of the side by zone
-  std::vector<std::string> ineligible_;            // "h1 is cordoned"
   std::string awaited_;                            // the host that the last Take() stopped for
   Time awaited_until_ = absl::InfinitePast();
 };

@@ -88,7 +88,7 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
     return false;
   });
   Placement placement(
-      pass.draft, pass.seen, pass.now,
+      pass.rooms,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
   const std::string host = placement.Take();
   if (host.empty() || placement.IsAvoided(host)) return;

@@ -158,7 +158,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
   pass.WaitForHosts();
   const std::vector<LaunchCause> causes = LaunchCauses(pass, group_id, side, counts);
   Placement placement(
-      pass.draft, pass.seen, pass.now,
+      pass.rooms,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
   for (; out.count < count; ++out.count) {
     const std::string host = placement.Take();

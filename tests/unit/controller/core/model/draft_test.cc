@@ -93,6 +93,46 @@ std::string ByLooking(const Draft& draft) {
   return out;
 }
 
+std::string TextOf(const HostUse& use) {
+  std::string out = std::to_string(use.instances) + " failed " + std::to_string(use.failed);
+  for (const auto& [port, count] : use.ports) {
+    out += " :" + std::to_string(port) + "*" + std::to_string(count);
+  }
+  for (const auto& [version, count] : use.launches) {
+    out += " " + version.first + ":" + std::to_string(version.second) + "*" + std::to_string(count);
+  }
+  return out + "\n";
+}
+
+// What the hosts' instances take up by a look at every row, and as it is kept.
+std::string UseByLooking(const Draft& draft) {
+  std::map<std::string, HostUse> uses;
+  for (int i = 0; i < 4; ++i) uses["h" + std::to_string(i)];
+  draft.ForEach<v1::Instance>([&](const std::string&, const v1::Instance& row) {
+    HostUse& use = uses[row.host()];
+    const bool failed = row.unhealthy() && (row.state() == v1::INSTANCE_STATE_DRAINING ||
+                                            row.state() == v1::INSTANCE_STATE_TERMINATED);
+    use.failed += failed;
+    if (row.state() == v1::INSTANCE_STATE_TERMINATED) return;
+    ++use.instances;
+    if (row.port() != 0) ++use.ports[row.port()];
+    ++use.launches[{row.launch_template().launch_template(),
+                    row.launch_template().resolved_version()}];
+  });
+  std::string out;
+  for (const auto& [host, use] : uses) out += host + ": " + TextOf(use);
+  return out;
+}
+
+std::string UseAsKept(const Draft& draft) {
+  std::string out;
+  for (int i = 0; i < 4; ++i) {
+    const std::string host = "h" + std::to_string(i);
+    out += host + ": " + TextOf(draft.UseOfHost(host));
+  }
+  return out;
+}
+
 std::string ByIndex(const Draft& draft) {
   std::map<std::string, std::string> lists;
   const auto add = [&](const std::string& name, const InstanceList& list) {
@@ -121,6 +161,12 @@ TEST(DraftTest, ListsAreWhatALookAtEveryRowFindsWhateverIsEdited) {
       const std::string id = "i" + std::to_string(below(12));
       v1::Instance row = InstanceOf("g" + std::to_string(below(4)), "h" + std::to_string(below(4)));
       row.set_port(below(2));
+      row.set_unhealthy(below(2) == 0);
+      constexpr v1::InstanceState kStates[] = {
+          v1::INSTANCE_STATE_PENDING, v1::INSTANCE_STATE_DRAINING, v1::INSTANCE_STATE_TERMINATED};
+      row.set_state(kStates[below(3)]);
+      row.mutable_launch_template()->set_launch_template("shop");
+      row.mutable_launch_template()->set_resolved_version(below(2));
       const int kind = below(10);
       if (kind < 6) {
         draft.Put(id, row);
@@ -132,9 +178,11 @@ TEST(DraftTest, ListsAreWhatALookAtEveryRowFindsWhateverIsEdited) {
         draft.Restore(*std::exchange(savepoint, std::nullopt));
       }
       ASSERT_EQ(ByIndex(draft), ByLooking(draft)) << "commit " << commit << ", edit " << edit;
+      ASSERT_EQ(UseAsKept(draft), UseByLooking(draft)) << "commit " << commit << ", edit " << edit;
     }
     state.Apply(draft.Take(), commit);
     ASSERT_EQ(ByIndex(draft), ByLooking(Draft(state))) << "after commit " << commit;
+    ASSERT_EQ(UseAsKept(Draft(state)), UseByLooking(Draft(state))) << "after commit " << commit;
   }
 }
 

@@ -1,0 +1,169 @@
+#include "controller/core/reconcile/rooms.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "common/quantity.h"
+#include "controller/core/model/launch_ref.h"
+#include "controller/core/reconcile/host_record.h"
+
+namespace remuda::core {
+namespace {
+
+// Until when a host that has not been heard of since the controller began counts as there; it has
+// to be one that the state knows, and that was not lost before. InfinitePast for any other.
+Time AwaitedUntil(const v1::Host& host, const HostObservation* observed, const Observations& seen,
+                  Time now) {
+  if ((observed != nullptr && observed->reported) || host.has_lost_time()) {
+    return absl::InfinitePast();
+  }
+  const Time until = LastSeen(seen, observed) + seen.patience.host_lost_after;
+  return until > now ? until : absl::InfinitePast();
+}
+
+Rooms::Bar BarOf(const v1::Host& host, bool is_there) {
+  if (!is_there) return Rooms::Bar::kNotThere;
+  if (host.schedule() == v1::HOST_SCHEDULE_CORDONED) return Rooms::Bar::kCordoned;
+  if (host.schedule() == v1::HOST_SCHEDULE_DRAINING) return Rooms::Bar::kDraining;
+  return Rooms::Bar::kNone;
+}
+
+}  // namespace
+
+bool HasLabels(const v1::Host& host, const v1::AutoScalingGroup& group) {
+  return std::all_of(group.host_selector().begin(), group.host_selector().end(),
+                     [&](const auto& wanted) {
+                       const auto it = host.labels().find(wanted.first);
+                       return it != host.labels().end() && it->second == wanted.second;
+                     });
+}
+
+Bounds BoundsOf(const v1::LaunchTemplateVersion& row) {
+  return {.cpu = ParseCpuMillis(row.limits().cpu()).value_or(0),
+          .memory = ParseMemoryBytes(row.limits().memory()).value_or(0)};
+}
+
+void Rooms::Update() {
+  const Draft::HostLog& log = draft_.host_log();
+  if (edition_ != log.edition) {
+    Build();
+    edition_ = log.edition;
+    read_ = log.hosts.size();
+  }
+  for (; read_ < log.hosts.size(); ++read_) Refresh(log.hosts[read_]);
+}
+
+void Rooms::Build() {
+  hosts_.clear();
+  orders_.clear();
+  bounds_.clear();
+  auto observed = seen_.hosts.begin();
+  draft_.ForEachRowFrom<v1::Host>(
+      "", [&](const std::string& id, const std::shared_ptr<const v1::Host>& row) {
+        while (observed != seen_.hosts.end() && observed->first < id) ++observed;
+        const bool is_known = observed != seen_.hosts.end() && observed->first == id;
+        Host host{.id = id, .row = row, .seen = is_known ? &observed->second : nullptr};
+        host.awaited_until = AwaitedUntil(*row, host.seen, seen_, now_);
+        host.bar = BarOf(*row, (is_known && host.seen->connected && host.seen->reported) ||
+                                   host.awaited_until > now_);
+        host.use = &draft_.UseOfHost(id);
+        host.instances = host.use->instances;
+        hosts_.push_back(std::move(host));
+        return true;
+      });
+}
+
+void Rooms::Refresh(std::string_view id) {
+  const std::optional<size_t> index = Find(id);
+  if (!index.has_value()) return;
+  Host& host = hosts_[*index];
+  host.use = &draft_.UseOfHost(id);
+  host.used.reset();
+  host.avoided.clear();
+  const int before = std::exchange(host.instances, host.use->instances);
+  if (before == host.instances) return;
+  for (auto& [selector, order] : orders_) {
+    if (!order.holds[*index]) continue;
+    Line& line = order.by_zone.find(host.row->zone())->second;
+    auto node = line.extract({before, *index});
+    node.value().first = host.instances;
+    line.insert(std::move(node));
+  }
+}
+
+const Rooms::Order& Rooms::OrderFor(const v1::AutoScalingGroup& group) {
+  const auto [it, is_new] = orders_.try_emplace(std::map<std::string, std::string>(
+      group.host_selector().begin(), group.host_selector().end()));
+  Order& order = it->second;
+  if (!is_new) return order;
+  order.holds.resize(hosts_.size());
+  std::map<std::string_view, std::vector<Line::value_type>> by_zone;
+  for (size_t i = 0; i < hosts_.size(); ++i) {
+    const Host& host = hosts_[i];
+    if (host.bar != Bar::kNone || !HasLabels(*host.row, group)) continue;
+    order.holds[i] = true;
+    by_zone[host.row->zone()].emplace_back(host.instances, i);
+  }
+  for (auto& [zone, members] : by_zone) {
+    std::sort(members.begin(), members.end());
+    order.by_zone.emplace(zone, Line(members.begin(), members.end()));
+  }
+  return order;
+}
+
+std::optional<size_t> Rooms::Find(std::string_view host) const {
+  const auto it = std::lower_bound(hosts_.begin(), hosts_.end(), host,
+                                   [](const Host& a, std::string_view id) { return a.id < id; });
+  if (it == hosts_.end() || it->id != host) return std::nullopt;
+  return static_cast<size_t>(it - hosts_.begin());
+}
+
+const Bounds& Rooms::BoundsOfVersion(const std::pair<std::string, int>& version) {
+  const auto [it, is_new] = bounds_.try_emplace(version);
+  if (is_new) {
+    const auto row =
+        draft_.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(version.first, version.second));
+    if (row != nullptr) it->second = BoundsOf(*row);
+  }
+  return it->second;
+}
+
+Bounds Rooms::Free(size_t index) {
+  Host& host = hosts_[index];
+  if (!host.used.has_value()) {
+    host.used.emplace();
+    for (const auto& [version, count] : host.use->launches) {
+      const Bounds& each = BoundsOfVersion(version);
+      host.used->cpu += count * each.cpu;
+      host.used->memory += count * each.memory;
+    }
+  }
+  constexpr int64_t kPlenty = std::numeric_limits<int64_t>::max();
+  const v1::HostCapacity& all = host.row->capacity();
+  return {.cpu = (all.cpu_millis() > 0 ? all.cpu_millis() : kPlenty) - host.used->cpu,
+          .memory = (all.memory_bytes() > 0 ? all.memory_bytes() : kPlenty) - host.used->memory};
+}
+
+bool Rooms::IsPortTaken(size_t index, int port) const {
+  const Host& host = hosts_[index];
+  // A draining or stopping instance still holds its port.
+  if (host.use->ports.contains(port)) return true;
+  if (host.seen == nullptr) return false;
+  // What the agent runs counts too, whatever the state says: it may not have ended yet.
+  return std::any_of(host.seen->instances.begin(), host.seen->instances.end(), [&](const auto& e) {
+    return e.second.port() == port && e.second.state() != agent::v1::PROCESS_STATE_EXITED &&
+           e.second.state() != agent::v1::PROCESS_STATE_FAILED;
+  });
+}
+
+bool Rooms::IsAvoided(size_t index, const v1::LaunchTemplateRef& launch) {
+  Host& host = hosts_[index];
+  if (host.use->failed == 0) return false;
+  const auto [it, is_new] = host.avoided.try_emplace(TextOf(launch));
+  if (is_new) {
+    it->second = now_ < HostRecordOf(draft_.InstancesOnHost(host.id), launch, now_).avoided_until;
+  }
+  return it->second;
+}
+
+}  // namespace remuda::core

@@ -76,7 +76,7 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const bool has_to_leave = !Names(group, from->first);
   const int here = static_cast<int>(from->second.size());
   const int most = has_to_leave ? std::numeric_limits<int>::max() : here - 2;
-  // Cheaper than a Placement, which looks at every instance.
+  // Cheaper than a Placement.
   const auto is_any = [](const v1::Host&) { return true; };
   if (!AnyHostThatLacksOne(pass, group, *zones, most, is_any)) return;
   pass.WaitForHosts();

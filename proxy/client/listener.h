@@ -11,20 +11,10 @@
 
 namespace remuda::proxy {
 
-struct Listener;
-
-// Who accepts what comes.
-class Acceptor {
- public:
-  // One batch. True if more may wait.
-  virtual bool AcceptFrom(Listener& listener) = 0;
-
- protected:
-  ~Acceptor() = default;
-};
+class Acceptor;
 
 struct Listener final : IoHandler, Entrance, std::enable_shared_from_this<Listener> {
-  void OnIo(uint32_t /*events*/) override { acceptor->AcceptFrom(*this); }
+  void OnIo(uint32_t events) override;
 
   Acceptor* acceptor = nullptr;
   int fd = -1;

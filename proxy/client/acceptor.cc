@@ -1,0 +1,144 @@
+#include "proxy/client/acceptor.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "proxy/client/client_worker.h"
+#include "proxy/client/greeting.h"
+
+namespace remuda::proxy {
+namespace {
+
+constexpr int kAcceptsAnEvent = 64;
+constexpr std::chrono::milliseconds kPause{50};
+
+}  // namespace
+
+void Listener::OnIo(uint32_t /*events*/) { acceptor->AcceptFrom(*this); }
+
+Acceptor::Acceptor(ClientWorker& worker)
+    : worker_(worker), timer_([this] {
+        for (const auto& weak : std::exchange(paused_, {})) {
+          if (const auto listener = weak.lock(); listener && listener->fd >= 0)
+            worker_.loop().AddListening(listener->fd, listener.get());
+        }
+      }) {}
+
+Acceptor::~Acceptor() {
+  for (auto& [key, listener] : listeners_) CloseSocket(*listener);
+}
+
+void Acceptor::Listen(const std::vector<ListenerChange>& opened, const RoutingTable& table) {
+  for (const ListenerChange& change : opened) {
+    auto listener = std::make_shared<Listener>();
+    listener->acceptor = this;
+    listener->fd = change.fd;
+    listener->port = change.port;
+    listeners_[change.key] = listener;
+  }
+  for (const auto& [id, balancer] : table.load_balancers) {
+    for (const ListenerSpec& spec : balancer->listeners) {
+      const auto it = listeners_.find(spec.Key());
+      if (it == listeners_.end()) continue;  // it could not be opened
+      it->second->spec = &spec;
+      it->second->balancer = balancer->state;
+    }
+  }
+  for (const ListenerChange& change : opened) {
+    const auto& listener = listeners_[change.key];
+    if (!worker_.loop().AddListening(listener->fd, listener.get()))
+      spdlog::error("listen on {}: {}", change.key, std::strerror(errno));
+  }
+}
+
+void Acceptor::AcceptBacklog(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (const auto it = listeners_.find(key); it != listeners_.end()) AcceptBacklogOf(*it->second);
+  }
+}
+
+void Acceptor::AcceptBacklogOf(Listener& listener) {
+  for (int i = 0; i < kListenBacklog / kAcceptsAnEvent && AcceptFrom(listener); ++i) {
+  }
+}
+
+void Acceptor::Close(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    const auto it = listeners_.find(key);
+    if (it == listeners_.end()) continue;
+    CloseSocket(*it->second);
+    it->second->spec = nullptr;
+    listeners_.erase(it);
+  }
+}
+
+void Acceptor::CloseSocket(Listener& listener) {
+  if (listener.fd < 0) return;
+  worker_.loop().Remove(listener.fd, &listener);
+  close(listener.fd);
+  listener.fd = -1;
+}
+
+void Acceptor::Drain() {
+  for (auto& [key, listener] : listeners_) {
+    AcceptBacklogOf(*listener);
+    CloseSocket(*listener);
+  }
+}
+
+bool Acceptor::AcceptFrom(Listener& listener) {
+  if (listener.fd < 0) return false;
+  for (int i = 0; i < kAcceptsAnEvent; ++i) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&storage), &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EAGAIN) return false;
+      // Out of descriptors or memory: pause instead of spinning on a readable socket.
+      worker_.counters().accept_errors.Add(1);
+      worker_.loop().Remove(listener.fd, &listener);
+      paused_.push_back(listener.shared_from_this());
+      timer_.Arm(worker_.loop(), worker_.loop().now() + kPause);
+      return false;
+    }
+    Transport transport(fd);
+    const PeerAddress peer = ToPeerAddress(storage);
+    if (!Admit(listener, transport, peer)) {
+      listener.balancer->slot(worker_.index()).rejected_connections.Add(1);
+      continue;
+    }
+    listener.balancer->slot(worker_.index()).new_connections.Add(1);
+    transport.Count(ActiveConnection(listener.balancer, worker_.index()));
+    Open(std::move(transport), peer, listener.shared_from_this());
+  }
+  return true;
+}
+
+// Whose connection it is that comes from a sender of PROXY headers is known later (Greeting).
+bool Acceptor::Admit(Listener& listener, Transport& transport, const PeerAddress& peer) {
+  return (Greeting::IsOfProxy(listener, peer) ||
+          transport.TakePlace(worker_.addresses(), peer.bytes)) &&
+         worker_.HasRoom();
+}
+
+void Acceptor::Open(Transport transport, const PeerAddress& peer,
+                    const std::shared_ptr<Listener>& listener) {
+  if (!Greeting::IsNeeded(*listener, peer)) {
+    worker_.Serve(std::move(transport), peer, listener, nullptr);
+    return;
+  }
+  auto owned = std::make_unique<Greeting>(worker_);
+  Greeting& greeting = *owned;
+  worker_.Hold(std::move(owned));
+  greeting.Open(std::move(transport), peer, listener);
+}
+
+}  // namespace remuda::proxy

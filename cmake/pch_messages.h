@@ -1,0 +1,10 @@
+// Core, and every message of proto/: what decisions are made of.
+#include "cmake/pch_core.h"
+#include "remuda/agent/v1/agent.pb.h"
+#include "remuda/proxy/v1/proxy.pb.h"
+#include "remuda/store/v1/store.pb.h"
+#include "remuda/v1/activity.pb.h"
+#include "remuda/v1/apply.pb.h"
+#include "remuda/v1/cluster.pb.h"
+#include "remuda/v1/deployment.pb.h"
+#include "remuda/v1/image.pb.h"

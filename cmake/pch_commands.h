@@ -1,8 +1,8 @@
-// Services, the API's own, and the command line's library: what the commands of `remuda` are made of.
-#include "cmake/pch_services.h"
-
+// Services, the API's own, and the command line's library: what the commands of `remuda` are made
+// of.
 #include <CLI/CLI.hpp>
 
+#include "cmake/pch_services.h"
 #include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/auto_scaling.grpc.pb.h"

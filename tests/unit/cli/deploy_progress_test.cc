@@ -73,7 +73,7 @@ TEST(DeployProgress, AStepSaysWhatItDoes) {
     d.set_current_step(i);
     said.push_back(StepText(d));
   }
-  EXPECT_THAT(said, testing::ElementsAre("", "1/4 launch old", "2/4 shift to 10%", "3/4 bake 1m30s",
+  EXPECT_THAT(said, testing::ElementsAre("", "1/4 launch old", "2/4 shift to 10%", "3/4 bake 90s",
                                          "4/4 drain new", ""));
 }
 

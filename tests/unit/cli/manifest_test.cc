@@ -185,8 +185,8 @@ TEST(Manifest, TheControllersObjectionsGetFileAndLine) {
            {"resources[2].max", "shop.yaml:19:1: AutoScalingGroup blue: max: WHY"},
            {"resources[2].auto_scaling_group.max",
             "shop.yaml:19:1: AutoScalingGroup blue: max: WHY"},
-           {"resources[2].launch_template.name",
-            "shop.yaml:17:19: AutoScalingGroup blue: launchTemplate.name: WHY"},
+           {"resources[2].launch_template.launch_template",
+            "shop.yaml:17:19: AutoScalingGroup blue: launchTemplate.launchTemplate: WHY"},
            {"resources[0].launch_template.limits.memory",
             "shop.yaml:7:11: LaunchTemplate shop: limits.memory: WHY"},
            {"resources[3].load_balancer.listeners[0].default_action.forward.target_groups[0]."

@@ -337,7 +337,7 @@ TEST_F(CommandTest, CtrlCStopsWatchingAndSaysHowToGoOn) {
   state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kBake));
   state().hold_watch_open = true;
   RemudaProcess deploy({"deploy", "asg/blue", "--template", "shop:2"}, Environment());
-  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("bake 1m") != std::string::npos; }))
+  ASSERT_TRUE(WaitUntil([&] { return deploy.out().find("bake 60s") != std::string::npos; }))
       << deploy.err();
   deploy.Signal(SIGINT);
   const Finished finished = deploy.Wait();

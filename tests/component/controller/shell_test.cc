@@ -230,7 +230,7 @@ TEST_F(ShellTest, AListenersTroubleIsShownWithItsLoadBalancer) {
   };
   report("Address already in use");
   ASSERT_TRUE(WaitUntil([&] { return read().listener_errors_size() == 1; }));
-  EXPECT_EQ(read().listener_errors(0).proxy(), "p1");
+  EXPECT_EQ(read().listener_errors(0).proxy(), "proxies/p1");
   report("Address already in use");  // the same again is no news
   report("");
   EXPECT_TRUE(WaitUntil([&] { return read().listener_errors_size() == 0; }));

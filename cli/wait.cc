@@ -158,8 +158,8 @@ Missing Listens(const ControllerClient& client, const std::string& load_balancer
     const auto& balancer = static_cast<const v1::LoadBalancer&>(**found);
     if (balancer.listener_errors().empty()) return "";
     const v1::ListenerError& error = balancer.listener_errors(0);
-    return absl::StrCat(balancer.name(), ": ", error.proxy(), " does not listen on ", error.port(),
-                        ": ", error.error());
+    return absl::StrCat(balancer.name(), ": ", ShortId(error.proxy()), " does not listen on ",
+                        error.port(), ": ", error.error());
   };
 }
 

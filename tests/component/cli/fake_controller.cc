@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "tests/component/cli/full_names.h"
+
 namespace remuda::testing_cli {
 namespace {
 
@@ -454,6 +456,9 @@ FakeController::FakeController(int port) {
                            &port_);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   for (const auto& service : services_) builder.RegisterService(service.get());
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<MakeFullNames>());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port_ == 0) std::abort();
 }

@@ -5,8 +5,7 @@
 
 #include <fstream>
 
-#include "tests/component/cli/fake_controller.h"
-#include "tests/component/cli/remuda_process.h"
+#include "tests/component/cli/command_fixture.h"
 
 namespace remuda::testing_cli {
 namespace {
@@ -31,22 +30,13 @@ v1::Activity Activity(const std::string& number, const std::string& what) {
   return activity;
 }
 
-class FollowingTest : public testing::Test {
+class FollowingTest : public CommandTest {
  protected:
-  std::map<std::string, std::string> Environment() const {
-    return {{"REMUDA_CONTROLLER", controller_.address()}};
-  }
-  Finished Run(const std::vector<std::string>& arguments) const {
-    return RunRemuda(arguments, Environment());
-  }
-  FakeState& state() { return controller_.state(); }
   template <typename Change>
   void With(Change change) {
     const std::lock_guard lock(state().mutex);
     change(state());
   }
-
-  FakeController controller_;
 };
 
 TEST_F(FollowingTest, ScaleWaitsUntilTheGroupHasWhatItWants) {

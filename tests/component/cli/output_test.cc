@@ -4,8 +4,7 @@
 
 #include <filesystem>
 
-#include "tests/component/cli/fake_controller.h"
-#include "tests/component/cli/remuda_process.h"
+#include "tests/component/cli/command_fixture.h"
 
 namespace remuda::testing_cli {
 namespace {
@@ -15,7 +14,7 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-class OutputTest : public testing::Test {
+class OutputTest : public CommandTest {
  protected:
   void SetUp() override {
     auto& group = state().groups.emplace_back();
@@ -25,12 +24,6 @@ class OutputTest : public testing::Test {
     state().deployment.set_name("deployments/blue-1");
     state().deployment.set_auto_scaling_group("blue");
   }
-  Finished Run(const std::vector<std::string>& arguments) const {
-    return RunRemuda(arguments, {{"REMUDA_CONTROLLER", controller_.address()}});
-  }
-  FakeState& state() { return controller_.state(); }
-
-  FakeController controller_;
 };
 
 TEST_F(OutputTest, NamesAndWideTables) {

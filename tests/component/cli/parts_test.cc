@@ -4,8 +4,7 @@
 
 #include <filesystem>
 
-#include "tests/component/cli/fake_controller.h"
-#include "tests/component/cli/remuda_process.h"
+#include "tests/component/cli/command_fixture.h"
 
 namespace remuda::testing_cli {
 namespace {
@@ -17,7 +16,7 @@ using ::testing::SizeIs;
 constexpr char kListener[] = "loadBalancers/shop/listeners/8080";
 constexpr char kRule[] = "loadBalancers/shop/listeners/8080/rules/admin";
 
-class PartsTest : public testing::Test {
+class PartsTest : public CommandTest {
  protected:
   void SetUp() override {
     state().load_balancers.emplace_back().set_name("loadBalancers/shop");
@@ -34,15 +33,7 @@ class PartsTest : public testing::Test {
     rule.add_conditions()->mutable_path_pattern()->add_values("/admin/*");
     rule.mutable_action()->mutable_fixed_response()->set_status(403);
   }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
-  Finished Run(const std::vector<std::string>& arguments) const {
-    return RunRemuda(arguments, {{"REMUDA_CONTROLLER", controller_.address()}});
-  }
-  std::string File(const std::string& text) const {
-    WriteAll(root_ + "/part.yaml", text);
-    return root_ + "/part.yaml";
-  }
+  std::string File(const std::string& text) const { return CommandTest::File("part.yaml", text); }
   std::string Last(const std::string& method) {
     const auto requests = controller_.Requests(method);
     return requests.empty() ? "none" : requests.back();
@@ -51,10 +42,6 @@ class PartsTest : public testing::Test {
     words.insert(words.begin(), "__complete");
     return Run(words).out;
   }
-  FakeState& state() { return controller_.state(); }
-
-  FakeController controller_;
-  const std::string root_ = MakeTempDir();
 };
 
 TEST_F(PartsTest, AreListedOfAllOrOfWhatHoldsThem) {

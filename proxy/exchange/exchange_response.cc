@@ -226,8 +226,11 @@ Exchange::Pump Exchange::StageResponseHead(const http::ResponseStyle& style) {
 
 // Stages the body bytes that have come, behind what is staged already.
 Exchange::Pump Exchange::StageResponseBody() {
+  // Also when all of it has come: the rest may be in the pipe still.
+  if (response_in_.size() == 0 && download_.TakesPipe(*stream_, *origin_.client, worker_.pipes())) {
+    return SpliceResponse();
+  }
   if (!download_.is_source_done() && response_in_.size() == 0) {
-    if (download_.TakesPipe(*stream_, *origin_.client, worker_.pipes())) return SpliceResponse();
     const Pump step = ReceiveResponse();
     if (step != Pump::kProgress) return step;
   }

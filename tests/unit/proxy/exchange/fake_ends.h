@@ -2,7 +2,10 @@
 // They check what they are given: nothing comes after an end, and nobody is driven from within.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +20,35 @@
 #include "proxy/exchange/worker_context.h"
 
 namespace remuda::proxy::testing {
+
+// Two ends in the kernel, of which the first is written to and the second is read: bytes can be
+// moved from and to it by a pipe (splice).
+class Channel {
+ public:
+  enum class Kind { kSocket, kSmallPipe };
+  Channel() = default;
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  ~Channel() {
+    if (ends_[0] >= 0) close(ends_[0]);
+    if (ends_[1] >= 0) close(ends_[1]);
+  }
+  void Make(Kind kind) {
+    if (ends_[0] >= 0) return;
+    if (kind == Kind::kSocket) {
+      ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends_), 0);
+      return;
+    }
+    ASSERT_EQ(pipe2(ends_, O_NONBLOCK), 0);
+    std::swap(ends_[0], ends_[1]);
+    fcntl(ends_[0], F_SETPIPE_SZ, 4096);
+  }
+  int in() const { return ends_[0]; }
+  int out() const { return ends_[1]; }
+
+ private:
+  int ends_[2] = {-1, -1};
+};
 
 // Bytes that come to the exchange, as fast as the test lets them.
 struct Source {
@@ -37,12 +69,27 @@ struct Source {
     if (has_ended) return {0, true};
     return {-EAGAIN, true};
   }
+  ssize_t FillPipe(SplicePipe& pipe, size_t max_bytes, bool& is_readable) {
+    if (is_broken) return -ECONNRESET;
+    channel.Make(Channel::Kind::kSocket);
+    const size_t in_channel = std::max(written, read);
+    const ssize_t wrote = send(channel.in(), text.data() + in_channel, arrived - in_channel, 0);
+    written = in_channel + (wrote > 0 ? static_cast<size_t>(wrote) : 0);
+    if (written == read && has_ended) return 0;
+    const ssize_t got = written == read ? -EAGAIN : pipe.Fill(channel.out(), max_bytes);
+    if (got > 0) read += static_cast<size_t>(got);
+    if (got == -EAGAIN && !has_ended) is_readable = false;
+    return got;
+  }
   // More comes. False if there is none.
   bool Arrive(size_t bytes) {
     if (has_ended || arrived == text.size()) return false;
     arrived = std::min(text.size(), arrived + bytes);
     return true;
   }
+
+  Channel channel;
+  size_t written = 0;  // to the channel, of the text
 };
 
 // Takes bytes from the exchange, as many as the test lets it.
@@ -66,6 +113,23 @@ struct Sink {
     pieces.Consume(taken);
     return static_cast<ssize_t>(taken);
   }
+  // A page or a few at a time: mostly only a part of what the pipe holds.
+  ssize_t DrainPipe(SplicePipe& pipe) {
+    if (is_broken) return -EPIPE;
+    if (room == 0) return -EAGAIN;
+    channel.Make(Channel::Kind::kSmallPipe);
+    const ssize_t moved = pipe.Drain(channel.in());
+    if (moved <= 0) return moved;
+    const size_t before = got.size();
+    got.resize(before + static_cast<size_t>(moved));
+    EXPECT_EQ(read(channel.out(), got.data() + before, static_cast<size_t>(moved)), moved);
+    room -= std::min(room, static_cast<size_t>(moved));
+    spliced += static_cast<size_t>(moved);
+    return moved;
+  }
+
+  Channel channel;
+  size_t spliced = 0;
 };
 
 class FakeClient final : public ClientStream {
@@ -157,6 +221,15 @@ class FakeClient final : public ClientStream {
     if (is_stream_) taken_status = answer.status;
     return Sent::kStaged;
   }
+  bool may_splice() const override { return !is_stream_; }
+  ssize_t FillPipe(SplicePipe& pipe, size_t max_bytes) override {
+    EXPECT_FALSE(is_over);
+    return request.FillPipe(pipe, max_bytes, is_readable);
+  }
+  ssize_t DrainPipe(SplicePipe& pipe) override {
+    EXPECT_FALSE(is_over);
+    return response.DrainPipe(pipe);
+  }
   bool delimits_bodies() const override { return is_stream_; }
   bool is_last() const override { return is_stream_; }
   bool may_have_left() const override { return false; }
@@ -230,6 +303,18 @@ class FakeTarget final : public TargetStream {
   Received Receive(char* data, size_t size) override {
     EXPECT_FALSE(is_over);
     return response.Receive(data, size, is_readable);
+  }
+  bool may_splice() const override { return true; }
+  ssize_t FillPipe(SplicePipe& pipe, size_t max_bytes) override {
+    EXPECT_FALSE(is_over);
+    return response.FillPipe(pipe, max_bytes, is_readable);
+  }
+  ssize_t DrainPipe(SplicePipe& pipe) override {
+    EXPECT_FALSE(is_over);
+    return request.DrainPipe(pipe);
+  }
+  void EndSplice() override {
+    if (response.read == response.arrived && !response.has_ended) is_readable = false;
   }
   void StopSending() override { is_readable = true; }
   bool is_closing() const override { return response.has_ended || response.is_broken; }

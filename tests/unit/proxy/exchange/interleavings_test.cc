@@ -119,6 +119,12 @@ class Interleaving final : public TargetStreams {
                                                [](const auto& c) { return c->end.is_whole; }));
   }
   uint64_t attempts() const { return targets_.size(); }
+  uint64_t spliced() const {
+    uint64_t bytes = 0;
+    for (const auto& client : clients_) bytes += client->response.spliced;
+    for (const auto& target : targets_) bytes += target->request.spliced;
+    return bytes;
+  }
 
   Opened Open(const Wanted& wanted) override {
     FakeClient* client = nullptr;
@@ -152,7 +158,8 @@ class Interleaving final : public TargetStreams {
   size_t Below(size_t bound) { return static_cast<size_t>(random_() % bound); }
   bool OneIn(size_t n) { return Below(n) == 0; }
   // Mostly small: what is cut within a head or a chunk's size is where mistakes are.
-  size_t SomeBytes() { return 1 + (OneIn(3) ? Below(40'000) : Below(60)); }
+  // Some are large enough for a pipe.
+  size_t SomeBytes() { return 1 + (OneIn(3) ? Below(OneIn(4) ? 300'000 : 40'000) : Below(60)); }
 
   std::string BodyOf(size_t size) {
     std::string body(size, ' ');
@@ -430,7 +437,7 @@ TEST(ExchangeInterleavings, EndOnceAndLoseNothing) {
   const uint64_t only = NumberFrom("REMUDA_EXCHANGE_SEED", 0);
   const uint64_t first = only != 0 ? only : 1;
   const uint64_t last = only != 0 ? only : NumberFrom("REMUDA_EXCHANGE_SEEDS", kSeeds);
-  uint64_t requests = 0, whole = 0, attempts = 0;
+  uint64_t requests = 0, whole = 0, attempts = 0, spliced = 0;
   for (uint64_t seed = first; seed <= last; ++seed) {
     SCOPED_TRACE("again: REMUDA_EXCHANGE_SEED=" + std::to_string(seed));
     Interleaving interleaving(seed);
@@ -438,10 +445,11 @@ TEST(ExchangeInterleavings, EndOnceAndLoseNothing) {
     requests += interleaving.requests();
     whole += interleaving.whole();
     attempts += interleaving.attempts();
+    spliced += interleaving.spliced();
     if (HasFailure()) break;
   }
   std::cout << "seeds " << first << ".." << last << ", " << requests << " requests, " << whole
-            << " whole answers, " << attempts << " attempts\n";
+            << " whole answers, " << attempts << " attempts, " << spliced << " bytes spliced\n";
   EXPECT_GT(whole, 0U);
 }
 

@@ -55,6 +55,7 @@ class Http1Connection final : public Connection, public ClientStream, public Tun
   Sent SendInterim(const http::ResponseHead& head, Buffer& room, Gather& out) override;
   Sent SendHead(const http::ResponseHead& head, const http::ResponseStyle& style, size_t head_size,
                 bool ends, Buffer& room, Gather& out) override;
+  void SendTrailers(std::string_view /*lines*/) override {}
   Sent SendOwn(const http::OwnAnswer& answer, Buffer& room, Gather& out) override;
   bool delimits_bodies() const override { return false; }
   bool is_last() const override;

@@ -286,7 +286,10 @@ ssize_t Http2Connection::OnReadResponse(Http2Stream& stream, size_t size, uint32
     return NGHTTP2_ERR_DEFERRED;
   }
   flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (stream.is_whole_ && part == stream.out_.size()) flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (stream.is_whole_ && part == stream.out_.size()) {
+    flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (stream.SubmitTrailers()) flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+  }
   return static_cast<ssize_t>(part);
 }
 

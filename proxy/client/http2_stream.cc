@@ -40,8 +40,8 @@ void Http2Stream::Begin(Http2Connection& connection, int32_t id, AddressLimit::P
   id_ = id;
   exchange_ = nullptr;
   is_readable = false;
-  trailers_.Reset();
-  head_charge_ = head_read_ = framing_size_ = framing_read_ = 0;
+  framing_ = {};
+  head_charge_ = head_read_ = 0;
   received_ = chunk_left_ = discarded_ = 0;
   window_ = kHttp2StreamWindowBytes;
   answered_at_ = SteadyTime();
@@ -57,7 +57,11 @@ void Http2Stream::End() {
   connection_->response_bytes_ -= out_.size();
   out_.Clear(pool);
   connection_->ReleaseHead(*this);
-  fields_.Reset();  // it may not be used again for long
+  // It may not be used again for long.
+  fields_.Reset();
+  trailers_.Reset();
+  last_chunk_ = std::string();
+  sent_trailers_ = std::string();
   if (!is_served_) connection_->worker().GiveStreamPlace();
   place_.End();
   connection_ = nullptr;
@@ -95,7 +99,7 @@ Received Http2Stream::Receive(char* data, size_t size) {
     return {-EAGAIN, true};
   }
   connection_->traffic().received_bytes.Add(taken);
-  const bool has_more = !is_head_read || !body_.empty() || framing_read_ < framing_size_ ||
+  const bool has_more = !is_head_read || !body_.empty() || !framing_.empty() ||
                         (has_ended_ && fields_.is_chunked() && !is_last_sent_);
   if (!has_more) is_readable = false;
   return {static_cast<ssize_t>(taken), !has_more};
@@ -107,10 +111,10 @@ size_t Http2Stream::ReadBody(char* data, size_t size) {
   size_t written = 0;
   size_t consumed = 0;
   while (written < size) {
-    if (framing_read_ < framing_size_) {
-      const size_t part = std::min(size - written, framing_size_ - framing_read_);
-      std::memcpy(data + written, framing_ + framing_read_, part);
-      framing_read_ += part;
+    if (!framing_.empty()) {
+      const size_t part = std::min(size - written, framing_.size());
+      std::memcpy(data + written, framing_.data(), part);
+      framing_.remove_prefix(part);
       written += part;
       continue;
     }
@@ -125,21 +129,20 @@ size_t Http2Stream::ReadBody(char* data, size_t size) {
       if (!fields_.is_chunked()) continue;
       chunk_left_ -= part;
       if (chunk_left_ > 0) continue;
-      framing_read_ = 0;
-      framing_size_ = 2;
-      std::memcpy(framing_, "\r\n", 2);
+      framing_ = "\r\n";
       continue;
     }
-    framing_read_ = 0;
     if (!body_.empty()) {
       chunk_left_ = body_.size();
-      framing_size_ = http::WriteChunkHead(chunk_left_, framing_);
+      framing_ = {chunk_head_, http::WriteChunkHead(chunk_left_, chunk_head_)};
     } else if (has_ended_ && !is_last_sent_) {
       is_last_sent_ = true;
-      framing_size_ = kLastChunk.size();
-      std::memcpy(framing_, kLastChunk.data(), kLastChunk.size());
+      framing_ = kLastChunk;
+      if (const std::string_view lines = trailers_.text(); !lines.empty()) {
+        last_chunk_.append("0\r\n").append(lines).append("\r\n");
+        framing_ = last_chunk_;
+      }
     } else {
-      framing_size_ = 0;
       break;
     }
   }
@@ -193,6 +196,10 @@ ClientStream::Sent Http2Stream::SendHead(const http::ResponseHead& head,
   }
   if (needs_date) shared.AddField("date", style.date);
   if (style.has_length) shared.AddField("content-length", length.view());
+  if (!style.has_length && !ends) {
+    http::ForEachTrailerName(head.fields,
+                             [&](std::string_view names) { shared.AddField("trailer", names); });
+  }
   return Submit(shared.head_size(), ends) ? Sent::kTaken : Sent::kGone;
 }
 
@@ -211,6 +218,19 @@ ClientStream::Sent Http2Stream::SendOwn(const http::OwnAnswer& answer, Buffer& r
     out.Add(room.block.get(), answer.body.size());
   }
   return Sent::kTaken;
+}
+
+bool Http2Stream::SubmitTrailers() {
+  if (sent_trailers_.empty()) return false;
+  Http2Worker& shared = connection_->shared();
+  shared.BeginTrailers();
+  for (std::string_view rest = sent_trailers_; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find("\r\n"));
+    rest.remove_prefix(line.size() + 2);
+    const size_t colon = line.find(':');
+    shared.AddField(line.substr(0, colon), http::TrimOws(line.substr(colon + 1)));
+  }
+  return nghttp2_submit_trailer(connection_->http2(), id_, shared.head(), shared.head_size()) == 0;
 }
 
 void Http2Stream::Resume() {
@@ -284,6 +304,7 @@ void Http2Stream::ReadHead() {
       return exchange_->Refuse(http::Reason::kHeadTooLarge);
     const Received got = Receive(in.room(), in.room_size());
     assert(got.bytes > 0);
+    if (got.bytes <= 0) return exchange_->Refuse(http::Reason::kBadRequestLine);
     in.end += static_cast<size_t>(got.bytes);
   } while (exchange_->TakeHead() == http::ParseStatus::kNeedMore);
 }

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "proxy/client/connection.h"
 #include "proxy/exchange/client_stream.h"
@@ -39,6 +41,7 @@ class Http2Stream final : public Connection, public ClientStream {
   Sent SendInterim(const http::ResponseHead& head, Buffer& room, Gather& out) override;
   Sent SendHead(const http::ResponseHead& head, const http::ResponseStyle& style, size_t head_size,
                 bool ends, Buffer& room, Gather& out) override;
+  void SendTrailers(std::string_view lines) override { sent_trailers_ = lines; }
   Sent SendOwn(const http::OwnAnswer& answer, Buffer& room, Gather& out) override;
   bool delimits_bodies() const override { return true; }
   bool is_last() const override { return true; }
@@ -74,6 +77,8 @@ class Http2Stream final : public Connection, public ClientStream {
   void Finish(bool is_whole);
   void TakeDownExchange();
   bool Submit(size_t count, bool ends);
+  // nghttp2 has all of the body: what ends the response. False: nothing does but the body's end.
+  bool SubmitTrailers();
   void Resume();
   // How much more of the response may wait here.
   size_t ResponseRoom() const;
@@ -93,15 +98,15 @@ class Http2Stream final : public Connection, public ClientStream {
   int32_t window_ = 0;      // how many may wait
   BlockQueue body_;
   uint64_t chunk_left_ = 0;  // bytes of body_ that belong to the chunk that was begun
-  char framing_[24];         // of a chunk: what stands before or behind its bytes
-  size_t framing_size_ = 0;
-  size_t framing_read_ = 0;
-  bool is_served_ = false;                     // it has or had an exchange
-  bool has_news_ = false;                      // for the exchange: bytes, or the end
-  bool has_ended_ = false;                     // the client has sent all
-  bool is_reset_ = false;                      // by the client
-  bool is_refused_ = false;                    // its head needs more than there is room for
-  bool is_last_sent_ = false;                  // the last chunk is in framing_
+  char chunk_head_[http::kMaxChunkHeadBytes];
+  std::string last_chunk_;     // with trailers
+  std::string_view framing_;   // what is to be read of what stands before or behind a chunk's bytes
+  bool is_served_ = false;     // it has or had an exchange
+  bool has_news_ = false;      // for the exchange: bytes, or the end
+  bool has_ended_ = false;     // the client has sent all
+  bool is_reset_ = false;      // by the client
+  bool is_refused_ = false;    // its head needs more than there is room for
+  bool is_last_sent_ = false;  // the last chunk is or was in framing_
   http::Reason broken_ = http::Reason::kNone;  // the client broke the request's own rules
 
   // The response.
@@ -109,9 +114,10 @@ class Http2Stream final : public Connection, public ClientStream {
   bool has_head_ = false;  // the final one
   bool is_cut_ =
       false;  // it ends with what is in out_, and the client must see that it is not whole
-  bool is_whole_ = false;     // all of it is in out_ or sent
-  bool is_deferred_ = false;  // nghttp2 waits until it is told that there is more
-  bool wants_room_ = false;   // the exchange waits for room in out_
+  std::string sent_trailers_;  // behind it
+  bool is_whole_ = false;      // all of it is in out_ or sent
+  bool is_deferred_ = false;   // nghttp2 waits until it is told that there is more
+  bool wants_room_ = false;    // the exchange waits for room in out_
   SteadyTime last_progress_{};
   SteadyTime answered_at_{};  // all of it is sent, the request has not ended. Zero: not so
   uint64_t discarded_ = 0;    // bytes of the request that came after that

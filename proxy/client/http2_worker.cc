@@ -144,6 +144,8 @@ void Http2Worker::BeginHead(std::string_view status) {
   AddField(":status", status);
 }
 
+void Http2Worker::BeginTrailers() { head_.clear(); }
+
 void Http2Worker::AddField(std::string_view name, std::string_view value) {
   nghttp2_nv field;
   field.name = reinterpret_cast<uint8_t*>(const_cast<char*>(name.data()));

@@ -66,6 +66,7 @@ class Http2Worker {
 
   // The fields of a head that is being sent; their bytes must live until it is submitted.
   void BeginHead(std::string_view status);
+  void BeginTrailers();
   void AddField(std::string_view name, std::string_view value);
   const nghttp2_nv* head() const { return head_.data(); }
   size_t head_size() const { return head_.size(); }

@@ -21,6 +21,7 @@ void BodyPipe::Reset() {
   is_source_done_ = is_empty_ = true;
   left_ = 0;
   staged_.Clear();
+  if (!trailers_.empty()) trailers_ = std::string();
 }
 
 void BodyPipe::Begin(BodyKind from, BodyKind to, uint64_t length, http::ChunkTolerance tolerance) {
@@ -50,8 +51,11 @@ BodyPipe::Decoded BodyPipe::Decode(char* data, size_t size) {
     case BodyKind::kUntilClose:
       return {size, size};
     case BodyKind::kChunked: {
-      const auto result = decoder_.Decode(data, size, data);
+      if (decoder_.done()) return {};
+      const auto result = decoder_.Decode(data, size, data, trailers_);
       is_source_done_ = decoder_.done();
+      if (is_source_done_ && !trailers_.empty())
+        trailers_.insert(0, kBeforeTrailers).append("\r\n");
       return {result.consumed, result.produced};
     }
   }
@@ -60,14 +64,15 @@ BodyPipe::Decoded BodyPipe::Decode(char* data, size_t size) {
 
 void BodyPipe::Stage(Buffer& tail, const char* data, size_t size) {
   if (to_ == BodyKind::kChunked) {
-    constexpr std::string_view kLast = "\r\n0\r\n\r\n";
     if (size > 0) {
       staged_.Add(chunk_head_, http::WriteChunkHead(size, chunk_head_));
       staged_.Add(data, size);
     }
-    // CRLF ends the chunk; the last chunk follows it.
-    const std::string_view rest =
-        is_source_done_ ? (size > 0 ? kLast : kLast.substr(2)) : kLast.substr(0, size > 0 ? 2 : 0);
+    const std::string_view end = !is_source_done_    ? kEnd.substr(0, 2)
+                                 : trailers_.empty() ? kEnd
+                                                     : std::string_view(trailers_);
+    // CRLF ends the chunk, if there is one.
+    const std::string_view rest = size > 0 ? end : end.substr(2);
     staged_.Add(rest.data(), rest.size());
   } else if (size > 0) {
     staged_.AddBehind(tail, data, size);

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "proxy/http/chunk_decoder.h"
@@ -65,6 +67,13 @@ class BodyPipe {
   }
   http::BodyKind source_kind() const { return from_; }
   http::BodyKind sink_kind() const { return to_; }
+  // What came behind it and goes on, a line each ended by CRLF; once is_source_done().
+  std::string_view trailers() const {
+    return trailers_.empty()
+               ? std::string_view()
+               : std::string_view(trailers_).substr(kBeforeTrailers.size(),
+                                                    trailers_.size() - kBeforeTrailers.size() - 2);
+  }
   // Whether nothing will come: known when it began.
   bool is_empty() const { return is_empty_; }
 
@@ -83,6 +92,10 @@ class BodyPipe {
   }
 
  private:
+  // The end of a body in chunks, behind the bytes of the chunk before.
+  static constexpr std::string_view kBeforeTrailers = "\r\n0\r\n";
+  static constexpr std::string_view kEnd = "\r\n0\r\n\r\n";
+
   http::BodyKind from_ = http::BodyKind::kNone;
   http::BodyKind to_ = http::BodyKind::kNone;
   Progress progress_ = Progress::kFlowing;
@@ -93,6 +106,8 @@ class BodyPipe {
   std::unique_ptr<SplicePipe> pipe_;
   char chunk_head_[http::kMaxChunkHeadBytes];
   http::ChunkDecoder decoder_;
+  // Once all has come: as they stand in a body in chunks, with what stands before and behind them.
+  std::string trailers_;
 };
 
 }  // namespace remuda::proxy

@@ -9,6 +9,8 @@
 // Thread: its worker's.
 #pragma once
 
+#include <string_view>
+
 #include "proxy/core/access_line.h"
 #include "proxy/http/head_writer.h"
 #include "proxy/io/stream_end.h"
@@ -30,6 +32,9 @@ class ClientStream : public StreamEnd {
   // follows. The bytes behind the views are not needed after the call.
   virtual Sent SendHead(const http::ResponseHead& head, const http::ResponseStyle& style,
                         size_t head_size, bool ends, Buffer& room, Gather& out) = 0;
+  // Fields behind the response's body, a line each; before the exchange is over. For clients that
+  // delimit bodies: elsewhere they are part of its coding.
+  virtual void SendTrailers(std::string_view lines) = 0;
   // An answer of the proxy's own. Its body is copied, and staged.
   virtual Sent SendOwn(const http::OwnAnswer& answer, Buffer& room, Gather& out) = 0;
 

@@ -283,6 +283,8 @@ Exchange::Pump Exchange::EndResponse() {
     may_reuse_ = false;
     end_.close = end_.linger = true;
   }
+  if (!download_.trailers().empty() && origin_.client->delimits_bodies())
+    origin_.client->SendTrailers(download_.trailers());
   ReleaseTarget(may_reuse_);
   end_.is_whole = true;
   phase_ = Phase::kOver;

@@ -126,7 +126,7 @@ void ChunkDecoder::StepInValue(char c) {
   }
 }
 
-void ChunkDecoder::StepTrailer(char c) {
+void ChunkDecoder::StepTrailer(char c, std::string& trailers) {
   if (++trailer_bytes_ > kMaxTrailerBytes) return Fail(Reason::kTrailersTooLarge);
   switch (state_) {
     case State::kTrailerStart:
@@ -139,34 +139,34 @@ void ChunkDecoder::StepTrailer(char c) {
         return;
       }
       if (++trailer_fields_ > kMaxTrailerFields) return Fail(Reason::kTrailersTooLarge);
-      name_size_ = 0;
+      trailer_begin_ = trailers.size();
       state_ = State::kTrailerName;
       [[fallthrough]];
     case State::kTrailerName:
       if (c == ':') {
-        const std::string_view name(name_, std::min(name_size_, kNameBytes));
-        if (name_size_ == 0 || (name_size_ <= kNameBytes && IsProtected(IdOfField(name)))) {
-          return Fail(Reason::kBadTrailer);
-        }
+        trailer_name_bytes_ = trailers.size() - trailer_begin_;
+        const std::string_view name = std::string_view(trailers).substr(trailer_begin_);
+        if (name.empty() || IsProtected(IdOfField(name))) return Fail(Reason::kBadTrailer);
         state_ = State::kTrailerValue;
-        return;
+      } else if (!Is(c, kTokenChar)) {
+        return Fail(Reason::kBadTrailer);
       }
-      if (!Is(c, kTokenChar)) return Fail(Reason::kBadTrailer);
-      if (name_size_ < kNameBytes) name_[name_size_] = c;
-      ++name_size_;
+      trailers.push_back(c);
       return;
     case State::kTrailerValue:
       if (c == '\r') {
         state_ = State::kTrailerLf;
       } else if (c == '\n' && tolerance_.bare_lf) {
-        state_ = State::kTrailerStart;
-      } else if (!Is(c, kFieldValueChar)) {
+        EndTrailer(trailers);
+      } else if (Is(c, kFieldValueChar)) {
+        trailers.push_back(c);
+      } else {
         Fail(Reason::kBadTrailer);
       }
       return;
     case State::kTrailerLf:
       if (c != '\n') return Fail(Reason::kBadTrailer);
-      state_ = State::kTrailerStart;
+      EndTrailer(trailers);
       return;
     default:  // kEndLf
       if (c != '\n') return Fail(Reason::kBadTrailer);
@@ -175,7 +175,18 @@ void ChunkDecoder::StepTrailer(char c) {
   }
 }
 
-ChunkDecoder::Result ChunkDecoder::Decode(const char* in, size_t size, char* out) {
+void ChunkDecoder::EndTrailer(std::string& trailers) {
+  const std::string_view all = trailers;
+  if (IsTrailerPassedOn(all.substr(trailer_begin_, trailer_name_bytes_))) {
+    trailers.append("\r\n");
+  } else {
+    trailers.resize(trailer_begin_);
+  }
+  state_ = State::kTrailerStart;
+}
+
+ChunkDecoder::Result ChunkDecoder::Decode(const char* in, size_t size, char* out,
+                                          std::string& trailers) {
   Result result;
   while (result.consumed < size && reason_ == Reason::kNone && state_ != State::kDone) {
     const char c = in[result.consumed];
@@ -205,7 +216,7 @@ ChunkDecoder::Result ChunkDecoder::Decode(const char* in, size_t size, char* out
       case State::kTrailerValue:
       case State::kTrailerLf:
       case State::kEndLf:
-        StepTrailer(c);
+        StepTrailer(c, trailers);
         ++result.consumed;
         break;
       default:

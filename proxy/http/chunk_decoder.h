@@ -1,10 +1,11 @@
 // Takes the chunked transfer coding off a body (RFC 9112 section 7.1), incrementally and strictly:
-// hex sizes with an overflow check, CRLF only, extensions checked and stripped, trailers checked
-// and dropped. No I/O, no allocation.
+// hex sizes with an overflow check, CRLF only, extensions checked and stripped, trailers checked.
+// No I/O; no allocation without trailers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "proxy/http/reason.h"
 
@@ -26,8 +27,10 @@ class ChunkDecoder {
     size_t produced = 0;  // bytes of body written to `out`
   };
 
-  // Decodes `in`. `out` has room for `size` bytes and may be `in` itself or lie before it.
-  Result Decode(const char* in, size_t size, char* out);
+  // Decodes `in`. `out` has room for `size` bytes and may be `in` itself or lie before it. Trailers
+  // that go on (IsTrailerPassedOn) are appended to `trailers`, a line each, kMaxTrailerBytes at
+  // most; the same string for all of a body. What is there before done() is not whole.
+  Result Decode(const char* in, size_t size, char* out, std::string& trailers);
 
   bool done() const { return state_ == State::kDone; }
   // kBadChunk, kBadTrailer or kTrailersTooLarge; kNone while all is well.
@@ -63,7 +66,8 @@ class ChunkDecoder {
   void StepInValue(char c);
   void EndOfPart(char c, bool may_end_line);
   void EndSizeLine();
-  void StepTrailer(char c);
+  void StepTrailer(char c, std::string& trailers);
+  void EndTrailer(std::string& trailers);
   void Fail(Reason reason) { reason_ = reason; }
 
   ChunkTolerance tolerance_;
@@ -74,10 +78,8 @@ class ChunkDecoder {
   size_t line_bytes_ = 0;  // of the size line
   size_t trailer_bytes_ = 0;
   size_t trailer_fields_ = 0;
-  // The trailer's name, to refuse protected ones; all those are shorter than this.
-  static constexpr size_t kNameBytes = 24;
-  char name_[kNameBytes] = {};
-  size_t name_size_ = 0;
+  size_t trailer_begin_ = 0;  // of the trailer that is being read, in all of them
+  size_t trailer_name_bytes_ = 0;
 };
 
 }  // namespace remuda::proxy::http

@@ -1,7 +1,5 @@
 #include "proxy/http/field.h"
 
-#include "proxy/http/chars.h"
-
 namespace remuda::proxy::http {
 namespace {
 
@@ -99,6 +97,11 @@ bool IsProtected(FieldId id) {
     default:
       return false;
   }
+}
+
+bool IsTrailerPassedOn(std::string_view name) {
+  return IdOfField(name) == FieldId::kOther && AllOf(name, kPlainNameChar) &&
+         !IsClientCertificateField(name);
 }
 
 }  // namespace remuda::proxy::http

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "proxy/http/chars.h"
 #include "proxy/http/limits.h"
 
 namespace remuda::proxy::http {
@@ -48,6 +49,18 @@ bool IsHopByHop(FieldId id);
 
 // Fields that a Connection header or a trailer may never name: framing, routing, authentication.
 bool IsProtected(FieldId id);
+
+// Whether a trailer of that name goes on: what the proxy reads or says itself, what is said of a
+// client's certificate, and names that readers may take for others do not. A reader that merges
+// trailers with the fields of the head must not be deceived by them.
+bool IsTrailerPassedOn(std::string_view name);
+
+// What is said of a client's certificate is said by us alone: "X-Amzn-Mtls-...".
+inline bool IsClientCertificateField(std::string_view name) {
+  constexpr std::string_view kPrefix = "x-amzn-mtls-";
+  return name.size() > kPrefix.size() && Lower(name[0]) == 'x' &&
+         EqualsIgnoreCase(name.substr(0, kPrefix.size()), kPrefix);
+}
 
 struct Field {
   std::string_view name;   // into the buffer that was parsed

@@ -22,6 +22,7 @@ struct Evidence {
   bool says_close = false;
   bool says_keep_alive = false;
   bool names_upgrade = false;
+  bool takes_trailers = false;
 };
 
 // Connection: options are tokens; those that name fields make them hop-by-hop, but may not name a
@@ -47,6 +48,13 @@ Reason TakeConnection(Fields& fields, std::string_view list, size_t& options, Ev
     }
   }
   return Reason::kNone;
+}
+
+bool HasElement(std::string_view list, std::string_view wanted) {
+  while (!list.empty()) {
+    if (EqualsIgnoreCase(NextListElement(list), wanted)) return true;
+  }
+  return false;
 }
 
 bool IsLetter(char c) { return Lower(c) >= 'a' && Lower(c) <= 'z'; }
@@ -93,6 +101,9 @@ Reason Gather(Fields& fields, Evidence& evidence) {
       case FieldId::kTransferEncoding:
         evidence.transfer_encoding = &field;
         ++evidence.transfer_encodings;
+        break;
+      case FieldId::kTe:
+        evidence.takes_trailers |= HasElement(field.value, "trailers");
         break;
       case FieldId::kUpgrade:
         evidence.upgrade = &field;
@@ -241,6 +252,7 @@ Reason DecideRequestFraming(RequestHead& head, Framing& framing, DesyncMode mode
   framing.is_body_unexpected = framing.kind != BodyKind::kNone && !ExpectsBody(head.method);
   framing.keep_alive = KeepsAlive(evidence, head.minor_version);
   framing.upgrade = UpgradeOf(evidence, head.minor_version);
+  framing.takes_trailers = evidence.takes_trailers && head.minor_version == 1;
   if (const Field* expect = head.fields.Find(FieldId::kExpect); expect != nullptr) {
     if (!EqualsIgnoreCase(expect->value, "100-continue")) return Reason::kBadExpect;
     // RFC 9110 section 10.1.1: of no meaning in HTTP/1.0 or without a body.

@@ -28,6 +28,7 @@ struct Framing {
   // PATCH). One that leaves it unread would take it for the next request: its connection must not
   // be used again.
   bool is_body_unexpected = false;
+  bool takes_trailers = false;  // requests: TE says so
   // The protocol that Upgrade names if Connection names Upgrade: what a request asks for, or what a
   // response switches to. Empty: none that a proxy may pass on (several, HTTP itself, HTTP/1.0).
   std::string_view upgrade = {};

@@ -66,6 +66,13 @@ void AddTraceId(const RequestHead& head, std::string_view id, Appender& out) {
   out.Add("\r\n");
 }
 
+// A body in chunks, and what may follow it.
+void AddChunked(const Fields& fields, Appender& out) {
+  out.Add("Transfer-Encoding: chunked\r\n");
+  ForEachTrailerName(fields,
+                     [&](std::string_view names) { out.Add("Trailer: ").Add(names).Add("\r\n"); });
+}
+
 void AddUpgrade(std::string_view protocol, Appender& out) {
   out.Add("Connection: Upgrade\r\nUpgrade: ").Add(protocol).Add("\r\n");
 }
@@ -143,13 +150,6 @@ bool IsRegenerated(FieldId id) {
   }
 }
 
-// What is said of a client's certificate is said by us alone.
-bool IsClientCertificateField(const Field& field) {
-  constexpr std::string_view kPrefix = "x-amzn-mtls-";
-  return field.name.size() > kPrefix.size() && Lower(field.name[0]) == 'x' &&
-         EqualsIgnoreCase(field.name.substr(0, kPrefix.size()), kPrefix);
-}
-
 // A request without a body says so where the method lets a target expect one (RFC 9110
 // section 8.6).
 bool SaysEmptyBody(const RequestHead& head, const Framing& framing) {
@@ -177,7 +177,7 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
       head.fields,
       [&](const Field& field) {
         return !field.is_dropped && !IsRegenerated(field.id) &&
-               !(field.id == FieldId::kOther && IsClientCertificateField(field)) &&
+               !(field.id == FieldId::kOther && IsClientCertificateField(field.name)) &&
                !(is_choosy && IsUnwanted(field, info, replaces_traceparent));
       },
       to);
@@ -187,10 +187,14 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   to.AddNumber(info.port).Add("\r\n");
   AddTraceId(head, info.new_trace_id, to);
   if (replaces_traceparent) AddTraceparent(info, to);
-  if (!framing.upgrade.empty()) AddUpgrade(framing.upgrade, to);
+  if (!framing.upgrade.empty()) {
+    AddUpgrade(framing.upgrade, to);
+  } else if (framing.takes_trailers) {
+    to.Add("Connection: TE\r\nTE: trailers\r\n");
+  }
   if (framing.expects_continue) to.Add("Expect: 100-continue\r\n");
   if (framing.kind == BodyKind::kChunked) {
-    to.Add("Transfer-Encoding: chunked\r\n");
+    AddChunked(head.fields, to);
   } else if (framing.kind == BodyKind::kLength || SaysEmptyBody(head, framing)) {
     to.Add("Content-Length: ").AddNumber(framing.length).Add("\r\n");
   }
@@ -217,7 +221,7 @@ size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, c
       to);
   if (needs_date) to.Add("Date: ").Add(style.date).Add("\r\n");
   if (style.kind == BodyKind::kChunked) {
-    to.Add("Transfer-Encoding: chunked\r\n");
+    AddChunked(head.fields, to);
   } else if (style.has_length) {
     to.Add("Content-Length: ").AddNumber(style.length).Add("\r\n");
   }

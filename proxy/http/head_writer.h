@@ -64,6 +64,14 @@ inline bool IsPassedOn(const Field& field) {
          field.id != FieldId::kRemudaReasonDetail;
 }
 
+// The fields Trailer of a head, which are said again where trailers go on.
+template <typename Take>
+void ForEachTrailerName(const Fields& fields, Take take) {
+  for (const Field& field : fields) {
+    if (field.id == FieldId::kTrailer) take(field.value);
+  }
+}
+
 // The response's head for the client. Returns its size, or 0 if it does not fit.
 size_t WriteResponseHead(const ResponseHead& head, const ResponseStyle& style, char* out,
                          size_t capacity);

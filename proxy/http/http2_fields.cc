@@ -145,8 +145,8 @@ void Http2Fields::AddRegular(std::string_view name, std::string_view value) {
   switch (id) {
     case FieldId::kTransferEncoding:
       return Refuse(Reason::kBadTransferEncoding);
-    case FieldId::kTe:  // ends at this hop
-      return value == "trailers" ? void() : Refuse(Reason::kBadConnection);
+    case FieldId::kTe:
+      return value == "trailers" ? Append(name, value) : Refuse(Reason::kBadConnection);
     case FieldId::kHost:
       return AddHost(value);
     case FieldId::kCookie:  // RFC 9113 section 8.2.3: crumbs of one field
@@ -220,6 +220,7 @@ void Http2Trailers::Add(std::string_view name, std::string_view value) {
   const bool is_good = IsFieldName(name) && IsFieldValue(value) && !IsOfConnection(id) &&
                        id != FieldId::kTe && !IsProtected(id);
   if (!is_good) reason_ = Reason::kBadTrailer;
+  if (is_good) text_.append(name).append(": ").append(value).append("\r\n");
 }
 
 }  // namespace remuda::proxy::http

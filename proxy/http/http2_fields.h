@@ -69,16 +69,19 @@ class Http2Fields {
   bool has_declared_length_ = false;
 };
 
-// Judges the fields behind a body (RFC 9113 section 8.1), which are dropped: one that is malformed,
-// or that chunked trailers may not have (chunk_decoder.h), makes the request malformed.
+// Judges the fields behind a body (RFC 9113 section 8.1): one that is malformed, or that chunked
+// trailers may not have (chunk_decoder.h), makes the request malformed.
 class Http2Trailers {
  public:
   void Reset() { *this = Http2Trailers(); }
   void Add(std::string_view name, std::string_view value);
   // kNone: they are right.
   Reason reason() const { return reason_; }
+  // As HTTP/1.1 says them, a line each.
+  std::string_view text() const { return text_; }
 
  private:
+  std::string text_;
   size_t fields_ = 0;
   size_t bytes_ = 0;
   Reason reason_ = Reason::kNone;

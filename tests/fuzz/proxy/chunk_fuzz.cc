@@ -14,6 +14,7 @@ namespace {
 
 struct Decoded {
   std::string body;
+  std::string trailers;
   size_t consumed = 0;
   bool is_done = false;
   http::Reason reason = http::Reason::kNone;
@@ -28,7 +29,8 @@ Decoded Decode(std::string bytes, size_t step, http::ChunkTolerance tolerance = 
   for (size_t at = 0; at < bytes.size(); at += size) {
     if (decoder.done() || decoder.reason() != http::Reason::kNone) break;
     size = std::min(step > 0 ? step : 1 + at * 7 % 13, bytes.size() - at);
-    const auto result = decoder.Decode(bytes.data() + at, size, bytes.data() + at);
+    const auto result = decoder.Decode(bytes.data() + at, size, bytes.data() + at, out.trailers);
+    Require(out.trailers.size() <= http::kMaxTrailerBytes);
     Require(result.consumed <= size && result.produced <= result.consumed);
     Require(result.consumed == size || decoder.done() || decoder.reason() != http::Reason::kNone);
     out.body.append(bytes, at, result.produced);

@@ -98,20 +98,22 @@ void CheckPaths(const std::string& bytes) {
 void CheckBody(std::string body) {
   http::ChunkDecoder whole;
   std::string copy = body;
-  const auto result = whole.Decode(copy.data(), copy.size(), copy.data());
+  std::string trailers;
+  const auto result = whole.Decode(copy.data(), copy.size(), copy.data(), trailers);
   Require(result.consumed <= body.size() && result.produced <= result.consumed);
   http::ChunkDecoder bytewise;
   size_t consumed = 0;
   std::string decoded;
+  std::string same_trailers;
   for (char& c : body) {
     if (bytewise.done() || bytewise.reason() != http::Reason::kNone) break;
-    const auto step = bytewise.Decode(&c, 1, &c);
+    const auto step = bytewise.Decode(&c, 1, &c, same_trailers);
     consumed += step.consumed;
     if (step.produced > 0) decoded += c;
   }
   Require(bytewise.done() == whole.done() && bytewise.reason() == whole.reason());
   Require(decoded == copy.substr(0, result.produced));
-  if (whole.done()) Require(consumed == result.consumed);
+  if (whole.done()) Require(consumed == result.consumed && same_trailers == trailers);
 }
 
 }  // namespace

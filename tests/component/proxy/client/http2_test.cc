@@ -173,12 +173,14 @@ TEST_F(Http2Test, ResponsesWithoutALengthEndWhereTheTargetEndsThem) {
       return false;
     }
     return connection.Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n") &&
-           connection.Send("2\r\nde\r\n0\r\nX-Trailer: dropped\r\n\r\n");
+           connection.Send("2\r\nde\r\n0\r\nX-Checksum: 7\r\nX-Empty:\r\nDate: no\r\n\r\n");
   });
   auto client = Client();
   const auto chunked = client->Get("/chunked");
   EXPECT_EQ(chunked.body, "abcde");
   EXPECT_EQ(chunked.Field("transfer-encoding"), "");
+  EXPECT_EQ(chunked.trailers, (HeaderList{{"x-checksum", "7"}, {"x-empty", ""}}));
+  EXPECT_TRUE(chunked.has_ended);
   EXPECT_EQ(client->Get().body, "until close");
 }
 

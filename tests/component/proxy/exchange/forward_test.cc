@@ -7,21 +7,19 @@
 namespace remuda::proxy::testing {
 namespace {
 
-// Answers with the head it got, and any body by its size.
+// Answers with the head it got, any body by its size, and what came behind it.
 bool Echo(const std::string& head, RawSocket& connection) {
-  std::string body;
+  std::string body, trailers;
   if (head.find("Expect: 100-continue") != std::string::npos)
     connection.Send("HTTP/1.1 100 Continue\r\n\r\n");
   if (head.find("Transfer-Encoding: chunked") != std::string::npos) {
-    while (true) {
-      const size_t size = std::strtoul(connection.ReadUntil("\r\n").c_str(), nullptr, 16);
-      body += connection.ReadBytes(size + 2).substr(0, size);
-      if (size == 0) break;
-    }
+    const ChunkedBody got = connection.ReadChunked();
+    body = got.body;
+    trailers = got.trailers;
   } else if (const size_t at = head.find("Content-Length: "); at != std::string::npos) {
     body = connection.ReadBytes(std::strtoul(head.c_str() + at + 16, nullptr, 10));
   }
-  const std::string text = head + "body:" + std::to_string(body.size());
+  const std::string text = head + "body:" + std::to_string(body.size()) + "\r\n" + trailers;
   return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(text.size()) +
                          "\r\n\r\n" + text);
 }
@@ -93,9 +91,10 @@ TEST_F(ForwardTest, StreamsLargeBodiesByLengthAndChunked) {
   EXPECT_NE(got.find("Content-Length: 3000000\r\n"), std::string::npos);
   std::string chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (int i = 0; i < 1000; ++i) chunked += "64;ext=1\r\n" + std::string(100, 'y') + "\r\n";
-  got = Ask(chunked + "0\r\nX-Trailer: dropped\r\n\r\n");
+  got = Ask(chunked + "0\r\nX-Trailer: passed\r\n\r\n");
   EXPECT_NE(got.find("body:100000"), std::string::npos) << got;
   EXPECT_NE(got.find("Transfer-Encoding: chunked\r\n"), std::string::npos);
+  EXPECT_NE(got.find("body:100000\r\nX-Trailer: passed\r\n"), std::string::npos) << got;
   // Both left the connection in a usable state.
   EXPECT_EQ(StatusOf(Ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), 200);
 }

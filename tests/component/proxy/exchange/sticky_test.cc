@@ -30,6 +30,10 @@ std::string ValueOf(const std::string& set_cookie) {
 // Answers with its letter; sets the app's cookie where it is asked to.
 ScriptedTarget::Script App(const std::string& letter) {
   return [letter](const std::string& head, RawSocket& connection) {
+    if (head.find("\r\nUpgrade: echo\r\n") != std::string::npos) {
+      return connection.Send(
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    }
     const bool is_login = head.rfind("GET /login", 0) == 0;
     return connection.Send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" +
                            std::string(is_login ? "Set-Cookie: sid=1; Path=/\r\n" : "") + "\r\n" +
@@ -68,6 +72,17 @@ class StickyTest : public ::testing::Test {
   std::string config_;
   std::unique_ptr<ProxyProcess> proxy_;
 };
+
+TEST_F(StickyTest, AnUpgradeSetsTheCookieOnce) {
+  Start("{ type: TYPE_DURATION_COOKIE, duration: 600s }");
+  RawSocket client = RawSocket::Connect(proxy_->Port());
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+  const std::string head = client.ReadUntil("\r\n\r\n");
+  EXPECT_EQ(StatusOf(head), 101);
+  const size_t first = head.find("Set-Cookie: ");
+  ASSERT_NE(first, std::string::npos) << head;
+  EXPECT_EQ(head.find("Set-Cookie: ", first + 1), std::string::npos) << head;
+}
 
 TEST_F(StickyTest, DurationCookieKeepsTheTargetAndIsRenewed) {
   Start("{ type: TYPE_DURATION_COOKIE, duration: 600s }");

@@ -177,7 +177,12 @@ std::vector<RequestCase> Trailers() {
   const std::string chunks = "3\r\nabc\r\n0\r\n";
   const std::string arrives = Chunked(chunks + "\r\n");
   std::vector<RequestCase> cases = {
-      Forwarded("TrailerIsDropped", Chunked(chunks + "X-Checksum: 1\r\n\r\n"), arrives),
+      Forwarded("TrailerGoesOn", Chunked(chunks + "X-Checksum: 1\r\n\r\n"),
+                Chunked(chunks + "X-Checksum: 1\r\n\r\n")),
+      Forwarded("TrailersOfOursAreDropped",
+                Chunked(chunks + "X-Amzn-Trace-Id: Root=1\r\nX-Amzn-Mtls-Clientcert: a\r\n"
+                                 "X_Y: 1\r\nTE: gzip\r\n\r\n"),
+                arrives),
       BadBody("TrailerFolded", chunks + "X: 1\r\n y\r\n\r\n", "BadTrailer"),
       BadBody("TrailerWithoutColon", chunks + "X\r\n\r\n", "BadTrailer"),
       BadBody("TrailerBareLf", chunks + "X: 1\n\r\n", "BadTrailer"),

@@ -183,12 +183,13 @@ std::vector<RequestCase> HopByHop() {
                 Get("/")),
       Forwarded("NamedByAConnectionBehindIt", Get("/", "X-A: 1\r\nConnection: keep-alive, X-A\r\n"),
                 Get("/")),
-      Forwarded(
-          "HopByHopFields",
-          Get("/",
-              "Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nTrailer: X\r\n"
-              "Proxy-Authorization: Basic eA==\r\n"),
-          Get("/")),
+      Forwarded("HopByHopFields",
+                Get("/",
+                    "Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nTE: gzip\r\nTrailer: X\r\n"
+                    "Proxy-Authorization: Basic eA==\r\n"),
+                Get("/")),
+      Forwarded("TrailersAreTaken", Get("/", "TE: gzip;q=0.5, trailers\r\nConnection: TE\r\n"),
+                Get("/", "Connection: TE\r\nTE: trailers\r\n")),
       Forwarded("UpgradeToH2c",
                 Get("/",
                     "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "

@@ -58,18 +58,10 @@ class Recorder {
  private:
   // The body as it came, coding and all.
   static std::string ReadBody(const std::string& head, RawSocket& connection) {
-    std::string body;
-    if (head.find("\r\nTransfer-Encoding: chunked\r\n") != std::string::npos) {
-      while (true) {
-        const std::string line = connection.ReadUntil("\r\n");
-        body += line;
-        const size_t size = std::strtoul(line.c_str(), nullptr, 16);
-        body += connection.ReadBytes(size + 2);
-        if (size == 0) return body;
-      }
-    }
+    if (head.find("\r\nTransfer-Encoding: chunked\r\n") != std::string::npos)
+      return connection.ReadChunked().raw;
     const size_t at = head.find("\r\nContent-Length: ");
-    if (at == std::string::npos) return body;
+    if (at == std::string::npos) return "";
     return connection.ReadBytes(std::strtoul(head.c_str() + at + 18, nullptr, 10));
   }
 

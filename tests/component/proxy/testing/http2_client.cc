@@ -214,6 +214,11 @@ void Http2Client::TakeHeaders(const Http2Frame& frame) {
     if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0) break;
   }
   nghttp2_hd_inflate_end_headers(inflater_);
+  if (response.status != 0) {
+    response.trailers = std::move(fields);
+    response.has_ended |= (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    return;
+  }
   const int status = fields.empty() ? 0 : std::atoi(fields.front().second.c_str());
   response.has_ended |= (frame.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (status < 200) {

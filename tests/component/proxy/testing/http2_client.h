@@ -33,6 +33,7 @@ struct Http2Response {
   int status = 0;
   HeaderList fields;
   std::string body;
+  HeaderList trailers;
   std::vector<int> interim;
   bool has_ended = false;                          // END_STREAM
   int64_t reset_code = -1;                         // RST_STREAM

@@ -44,13 +44,8 @@ class Http2Fixture : public ::testing::Test {
 // Reads the body that `head` frames.
 inline std::string ReadBody(const std::string& head, RawSocket& connection) {
   std::string body;
-  if (head.find("Transfer-Encoding: chunked") != std::string::npos) {
-    while (true) {
-      const size_t size = std::strtoul(connection.ReadUntil("\r\n").c_str(), nullptr, 16);
-      body += connection.ReadBytes(size + 2).substr(0, size);
-      if (size == 0) return body;
-    }
-  }
+  if (head.find("Transfer-Encoding: chunked") != std::string::npos)
+    return connection.ReadChunked().body;
   if (const size_t at = head.find("Content-Length: "); at != std::string::npos)
     body = connection.ReadBytes(std::strtoul(head.c_str() + at + 16, nullptr, 10));
   return body;

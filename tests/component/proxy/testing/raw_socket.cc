@@ -133,18 +133,30 @@ std::string RawSocket::ReadToEnd() {
   return std::exchange(buffer_, {});
 }
 
+ChunkedBody RawSocket::ReadChunked() {
+  ChunkedBody got;
+  while (true) {
+    const std::string line = ReadUntil("\r\n");
+    got.raw += line;
+    const size_t size = std::strtoul(line.c_str(), nullptr, 16);
+    if (size == 0 || line.empty()) break;
+    const std::string chunk = ReadBytes(size + 2);
+    got.raw += chunk;
+    got.body += chunk.substr(0, size);
+  }
+  while (true) {
+    const std::string line = ReadUntil("\r\n");
+    got.raw += line;
+    if (line.size() <= 2) return got;
+    got.trailers += line;
+  }
+}
+
 std::string RawSocket::ReadMessage(bool bodiless) {
   std::string message = ReadUntil("\r\n\r\n");
   if (bodiless) return message;
-  if (message.find("Transfer-Encoding: chunked\r\n") != std::string::npos) {
-    while (true) {
-      const std::string line = ReadUntil("\r\n");
-      message += line;
-      const size_t size = std::strtoul(line.c_str(), nullptr, 16);
-      message += ReadBytes(size + 2);
-      if (size == 0 || line.empty()) return message;
-    }
-  }
+  if (message.find("Transfer-Encoding: chunked\r\n") != std::string::npos)
+    return message + ReadChunked().raw;
   const size_t at = message.find("Content-Length: ");
   if (at == std::string::npos) return message;
   return message + ReadBytes(std::strtoul(message.c_str() + at + 16, nullptr, 10));

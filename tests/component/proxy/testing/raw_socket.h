@@ -21,6 +21,13 @@ struct ListeningSocket {
 ListeningSocket ListenOnLoopback(int backlog);
 
 // One connection. Every call gives up after kDeadline.
+// A body in chunks: as it came, what it means, and the lines behind it.
+struct ChunkedBody {
+  std::string raw;
+  std::string body;
+  std::string trailers;
+};
+
 class RawSocket {
  public:
   RawSocket() = default;
@@ -51,6 +58,7 @@ class RawSocket {
   // Reads until `mark` was read and returns everything up to and with it; what came until the end
   // if it never comes.
   std::string ReadUntil(std::string_view mark);
+  ChunkedBody ReadChunked();
   std::string ReadBytes(size_t count);
   // What has come, at least a byte; empty at the end.
   std::string ReadSome();

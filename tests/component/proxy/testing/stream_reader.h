@@ -51,7 +51,8 @@ class MessageReader {
     } else if (framing.kind == http::BodyKind::kChunked) {
       http::ChunkDecoder decoder;
       body.resize(bytes_.size() - at_);
-      const auto result = decoder.Decode(bytes_.data() + at_, body.size(), body.data());
+      trailers_.clear();
+      const auto result = decoder.Decode(bytes_.data() + at_, body.size(), body.data(), trailers_);
       body.resize(result.produced);
       view_.wants_more = !decoder.done() && decoder.reason() == http::Reason::kNone;
       if (!decoder.done()) return Refuse(decoder.reason());
@@ -68,7 +69,7 @@ class MessageReader {
         view_.forwarded.append(line, http::WriteChunkHead(body.size(), line));
         view_.forwarded += body + "\r\n";
       }
-      view_.forwarded += "0\r\n\r\n";
+      view_.forwarded += "0\r\n" + trailers_ + "\r\n";
     } else {
       view_.forwarded += body;
     }
@@ -76,6 +77,7 @@ class MessageReader {
 
   std::string bytes_;  // the parser works in place
   size_t at_ = 0;
+  std::string trailers_;  // of the message that was read
   StreamView view_;
 };
 

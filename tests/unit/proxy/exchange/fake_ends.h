@@ -140,11 +140,14 @@ class FakeClient final : public ClientStream {
       : body(std::move(body_bytes)), worker_(worker), entrance_(entrance), is_stream_(is_stream) {}
 
   const std::string body;  // of its request
+  std::string trailers;    // behind it
   std::string method;
+  bool is_old = false;  // HTTP/1.0
   Source request;
   Sink response;
-  int taken_status = 0;  // a stream's
-  bool is_ours = false;  // the answer is one of the proxy's own
+  int taken_status = 0;        // a stream's
+  std::string taken_trailers;  // a stream's
+  bool is_ours = false;        // the answer is one of the proxy's own
   bool is_over = false;
   ExchangeEnd end;
   Exchange* exchange() { return exchange_; }
@@ -213,6 +216,10 @@ class FakeClient final : public ClientStream {
     taken_status = head.status;
     return Sent::kTaken;
   }
+  void SendTrailers(std::string_view lines) override {
+    EXPECT_TRUE(is_stream_ && taken_trailers.empty());
+    taken_trailers = lines;
+  }
   Sent SendOwn(const http::OwnAnswer& answer, Buffer& room, Gather& out) override {
     EXPECT_FALSE(has_answer()) << "an answer of ours behind another";
     if (response.is_broken) return Sent::kGone;
@@ -272,9 +279,11 @@ class FakeTarget final : public TargetStream {
   Sink request;
   Source response;
   std::string body;             // of its response
+  std::string trailers;         // behind it
   bool is_body_framed = false;  // its end is told by itself
   bool is_broken = false;       // the response's text does not keep to the rules
   int connect_result = -EAGAIN;
+  bool has_stopped = false;  // it takes no more
   bool is_over = false;
   bool is_kept = false;  // for another request
   // Something can be done with it.
@@ -316,8 +325,10 @@ class FakeTarget final : public TargetStream {
   void EndSplice() override {
     if (response.read == response.arrived && !response.has_ended) is_readable = false;
   }
-  void StopSending() override { is_readable = true; }
-  bool is_closing() const override { return response.has_ended || response.is_broken; }
+  void StopSending() override { is_readable = has_stopped = true; }
+  bool is_closing() const override {
+    return has_stopped || response.has_ended || response.is_broken;
+  }
   void Doubt(bool /*is_sending*/) override { EXPECT_FALSE(is_over); }
   void NoteUnasked(std::string_view /*bytes*/) override {}
   void End(bool may_reuse) override {

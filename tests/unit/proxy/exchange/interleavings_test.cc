@@ -35,13 +35,15 @@ class Worker final : public WorkerContext {
 struct Body {
   std::string text;
   bool is_whole = false;
+  std::string trailers = {};
 };
 
 Body Unchunk(std::string_view framed) {
   Body body;
   body.text = framed;
   http::ChunkDecoder decoder;
-  const auto result = decoder.Decode(body.text.data(), body.text.size(), body.text.data());
+  const auto result =
+      decoder.Decode(body.text.data(), body.text.size(), body.text.data(), body.trailers);
   EXPECT_EQ(decoder.reason(), http::Reason::kNone);
   EXPECT_EQ(result.consumed, framed.size()) << "bytes behind the body";
   body.text.resize(result.produced);
@@ -168,7 +170,10 @@ class Interleaving final : public TargetStreams {
       body[i] = static_cast<char>('a' + (from + i * 7 + i / 26) % 26);
     return body;
   }
-  std::string Chunked(std::string_view body) {
+  std::string SomeTrailers() {
+    return OneIn(3) ? "X-Sum: " + std::string(SomeBytes() % 5000, 's') + "\r\nX-End: y\r\n" : "";
+  }
+  std::string Chunked(std::string_view body, const std::string& trailers) {
     std::string text;
     while (!body.empty()) {
       const size_t size = std::min(body.size(), SomeBytes());
@@ -176,7 +181,7 @@ class Interleaving final : public TargetStreams {
       text.append(head, http::WriteChunkHead(size, head)).append(body.substr(0, size)) += "\r\n";
       body.remove_prefix(size);
     }
-    return text + "0\r\n\r\n";
+    return text + "0\r\n" + trailers + "\r\n";
   }
 
   void AddRequest() {
@@ -187,7 +192,7 @@ class Interleaving final : public TargetStreams {
                                                     has_body ? BodyOf(SomeBytes()) : ""));
     FakeClient& client = *clients_.back();
     client.method = method;
-    const bool is_old = !client.is_stream() && OneIn(5);
+    const bool is_old = client.is_old = !client.is_stream() && OneIn(5);
     std::string& text = client.request.text;
     text = method + " /" + std::to_string(clients_.size()) + (is_old ? " HTTP/1.0" : " HTTP/1.1") +
            "\r\nHost: h\r\n";
@@ -197,7 +202,8 @@ class Interleaving final : public TargetStreams {
     } else if (is_old || OneIn(2)) {
       text += "Content-Length: " + std::to_string(client.body.size()) + "\r\n\r\n" + client.body;
     } else {
-      text += "Transfer-Encoding: chunked\r\n\r\n" + Chunked(client.body);
+      client.trailers = SomeTrailers();
+      text += "Transfer-Encoding: chunked\r\n\r\n" + Chunked(client.body, client.trailers);
     }
     client.request.Arrive(SomeBytes());
     client.response.room = OneIn(3) ? Below(50) : 100'000;
@@ -221,7 +227,8 @@ class Interleaving final : public TargetStreams {
       text += "Content-Length: " + std::to_string(target.body.size()) + "\r\n\r\n";
       if (target.client->method != "HEAD") text += target.body;
     } else if (OneIn(2)) {
-      text += "Transfer-Encoding: chunked\r\n\r\n" + Chunked(target.body);
+      target.trailers = SomeTrailers();
+      text += "Transfer-Encoding: chunked\r\n\r\n" + Chunked(target.body, target.trailers);
     } else {
       text += "\r\n" + target.body;
       target.is_body_framed = false;
@@ -365,7 +372,7 @@ class Interleaving final : public TargetStreams {
       if (client.taken_status == 0) {
         EXPECT_TRUE(got.empty() && !client.end.is_whole);
       } else {
-        CheckBody(client, {std::string(got), client.end.is_whole});
+        CheckBody(client, {std::string(got), client.end.is_whole, client.taken_trailers});
       }
       return;
     }
@@ -398,6 +405,11 @@ class Interleaving final : public TargetStreams {
     const bool is_cut =
         !target->is_body_framed && target->response.arrived < target->response.text.size();
     EXPECT_TRUE(body.text.size() == target->body.size() || !client.end.is_whole || is_cut);
+    EXPECT_TRUE(target->trailers.starts_with(body.trailers)) << body.trailers;
+    const bool has_trailers = client.is_stream() || !client.is_old;
+    if (client.end.is_whole && has_trailers) {
+      EXPECT_EQ(body.trailers, target->trailers);
+    }
   }
 
   // What a target has got is the client's request, once.
@@ -412,8 +424,9 @@ class Interleaving final : public TargetStreams {
     EXPECT_TRUE(got.starts_with(target.client->method + " /"));
     const Body body = Unframe(got.substr(0, size + 2), got.substr(size + 4));
     EXPECT_TRUE(target.client->body.starts_with(body.text));
-    EXPECT_TRUE(body.text.size() == target.client->body.size() || !target.is_kept)
-        << "used again with a request that is not whole";
+    const bool is_whole =
+        body.text.size() == target.client->body.size() && body.trailers == target.client->trailers;
+    EXPECT_TRUE(is_whole || !target.is_kept) << "used again with a request that is not whole";
   }
 
   std::mt19937_64 random_;

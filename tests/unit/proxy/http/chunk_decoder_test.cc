@@ -68,13 +68,14 @@ TEST_P(ChunkDecoderTest, DecodesTheSameInAnyPieces) {
     ChunkDecoder decoder;
     std::string body;
     std::string rest;
+    std::string trailers;
     for (size_t at = 0; at < c.in.size() && decoder.reason() == Reason::kNone; at += step) {
       std::string piece = c.in.substr(at, step);
       if (decoder.done()) {
         rest += piece;
         continue;
       }
-      const auto result = decoder.Decode(piece.data(), piece.size(), piece.data());
+      const auto result = decoder.Decode(piece.data(), piece.size(), piece.data(), trailers);
       body += piece.substr(0, result.produced);
       if (decoder.done()) rest = c.in.substr(at, step).substr(result.consumed);
     }
@@ -83,6 +84,33 @@ TEST_P(ChunkDecoderTest, DecodesTheSameInAnyPieces) {
     if (c.reason != Reason::kNone) continue;
     EXPECT_EQ(decoder.done(), c.done) << c.in;
     EXPECT_EQ(rest, c.rest) << c.in;
+  }
+}
+
+TEST_P(ChunkDecoderTest, TrailersGoOnAsLines) {
+  struct Trailers {
+    std::string in;
+    std::string trailers;
+  };
+  const Trailers cases[] = {
+      {"", ""},
+      {"X-Checksum: 1\r\n", "X-Checksum: 1\r\n"},
+      {"a:\r\nB:  two words \r\n", "a:\r\nB:  two words \r\n"},
+      {"grpc-status: 0\r\nX_Y: 1\r\nz: 1\r\n", "grpc-status: 0\r\nz: 1\r\n"},
+      {"X-Amzn-Mtls-Clientcert-Subject: CN=root\r\n", ""},
+      {"x.y: 1\r\nTE: gzip\r\nDate: now\r\nX-Remuda-Reason: Mine\r\n", ""},
+      {"X-Amzn-Trace-Id: Root=1\r\nConnection: close\r\nTrailer: X\r\nlast: 1\r\n", "last: 1\r\n"},
+  };
+  for (const Trailers& c : cases) {
+    ChunkDecoder decoder;
+    std::string in = "1\r\na\r\n0\r\n" + c.in + "\r\n";
+    std::string trailers;
+    for (size_t at = 0; at < in.size(); at += GetParam()) {
+      const size_t size = std::min(GetParam(), in.size() - at);
+      decoder.Decode(in.data() + at, size, in.data() + at, trailers);
+    }
+    EXPECT_TRUE(decoder.done()) << c.in;
+    EXPECT_EQ(trailers, c.trailers) << c.in;
   }
 }
 
@@ -106,11 +134,13 @@ TEST(ChunkDecoder, TakesWhatItIsToldTo) {
       for (const bool padding : {false, true}) {
         ChunkDecoder decoder({.bare_lf = bare_lf, .padded_sizes = padding});
         std::string body = c.in;
-        const auto result = decoder.Decode(body.data(), body.size(), body.data());
+        std::string trailers;
+        const auto result = decoder.Decode(body.data(), body.size(), body.data(), trailers);
         const bool is_taken = (bare_lf || !c.with_bare_lf) && (padding || !c.with_padding);
         EXPECT_EQ(decoder.done(), is_taken) << c.in << bare_lf << padding;
         if (is_taken) {
           EXPECT_EQ(body.substr(0, result.produced), "a");
+          EXPECT_EQ(trailers, c.in.find('X') == std::string::npos ? "" : "X: 1\r\n");
         }
       }
     }
@@ -119,7 +149,8 @@ TEST(ChunkDecoder, TakesWhatItIsToldTo) {
   for (const char* in : {"1\ra", " 1\r\na", "1 2\r\na", "1\r\nab", "1;\na", "0\nX\n\n"}) {
     ChunkDecoder decoder({.bare_lf = true, .padded_sizes = true});
     std::string body = in;
-    decoder.Decode(body.data(), body.size(), body.data());
+    std::string trailers;
+    decoder.Decode(body.data(), body.size(), body.data(), trailers);
     EXPECT_NE(decoder.reason(), Reason::kNone) << in;
   }
 }

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "controller/core/deployment/deployment_failure.h"
 #include "controller/core/deployment/deployment_gates.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
@@ -37,82 +38,77 @@ const char* Describe(Stage stage) {
   }
 }
 
-void Enter(Pass& pass, const DeploymentView& view, Stage stage, const std::string& cause,
+void Enter(Pass& pass, const DeploymentFacts& facts, Stage stage, const std::string& cause,
            const std::string& rollback_reason) {
-  Deployment after = view.row;
-  SetStage(after, stage);
-  *after.mutable_step_time() = ToProto(pass.now);
+  Deployment after = facts.row;
+  EnterStage(after, stage, pass.now);
   if (!rollback_reason.empty()) after.set_rollback_reason(rollback_reason);
-  if (stage == Stage::kBaking) {
-    *after.mutable_shift_confirmed_time() = ToProto(pass.now);
-  }
   if (HasEnded(stage)) {
-    *after.mutable_end_time() = ToProto(pass.now);
     pass.Close(after.activity(), stage == Stage::kSucceeded ? v1::ACTIVITY_STATUS_SUCCESSFUL
                                                             : v1::ACTIVITY_STATUS_FAILED);
     after.clear_activity();
   }
-  pass.Note({.group = view.group_id,
-             .deployment = view.id,
-             .description = absl::StrCat(Describe(stage), TextOf(view.row.to())),
+  pass.Note({.group = facts.group_id,
+             .deployment = facts.id,
+             .description = absl::StrCat(Describe(stage), TextOf(facts.row.to())),
              .cause = absl::StrCat(
                  cause, pass.gates.LeftOut().empty() ? "" : "; not asked, for its lease is over: ",
                  pass.gates.LeftOut())});
-  pass.Put(view.id, std::move(after));
+  pass.Put(facts.id, std::move(after));
 }
 
 // The activity that spans the whole deployment.
-void Announce(Pass& pass, const DeploymentView& view) {
-  Deployment after = view.row;
+void Announce(Pass& pass, const DeploymentFacts& facts) {
+  Deployment after = facts.row;
   after.set_activity(pass.Note(
-      {.group = view.group_id,
-       .deployment = view.id,
-       .description = IsBackToServing(view.row)
-                          ? absl::StrCat("Going back to ", TextOf(view.row.to()))
-                          : absl::StrCat("Deploying ", TextOf(view.row.to()), " in place of ",
-                                         TextOf(view.row.from())),
+      {.group = facts.group_id,
+       .deployment = facts.id,
+       .description = IsBackToServing(facts.row)
+                          ? absl::StrCat("Going back to ", TextOf(facts.row.to()))
+                          : absl::StrCat("Deploying ", TextOf(facts.row.to()), " in place of ",
+                                         TextOf(facts.row.from())),
        .cause = after.rollback_of().empty()
                     ? "a deployment was asked for"
                     : absl::StrCat("deployment ", after.rollback_of(), " is to be undone"),
        .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
-  pass.Put(view.id, std::move(after));
+  pass.Put(facts.id, std::move(after));
 }
 
 // What new instances of the group run from now on, by the deployment's word.
-void SetTemplate(Pass& pass, const DeploymentView& view, const v1::LaunchTemplateRef& launch) {
-  v1::AutoScalingGroup after = view.group;
+void SetTemplate(Pass& pass, const DeploymentFacts& facts, const v1::LaunchTemplateRef& launch) {
+  v1::AutoScalingGroup after = facts.group;
   *after.mutable_launch_template() = launch;
-  after.set_launch_template_set_by(view.id);
-  pass.Put(view.group_id, std::move(after));
+  after.set_launch_template_set_by(facts.id);
+  pass.Put(facts.group_id, std::move(after));
 }
 
 // The same for what served before the deployment: where the group names it, whoever set it did.
-void ReturnTemplate(Pass& pass, const DeploymentView& view) {
-  const v1::LaunchTemplateRef& before = view.row.from();
-  if (!IsSame(view.group.launch_template(), before)) SetTemplate(pass, view, before);
+void ReturnTemplate(Pass& pass, const DeploymentFacts& facts) {
+  const v1::LaunchTemplateRef& before = facts.row.from();
+  if (!IsSame(facts.group.launch_template(), before)) SetTemplate(pass, facts, before);
 }
 
 // Gives the traffic to one side and keeps it from the other.
-void MoveTraffic(Pass& pass, const DeploymentView& view, const Side& to, const Side& from) {
+void MoveTraffic(Pass& pass, const DeploymentFacts& facts, const Side& to, const Side& from) {
   for (const Side* side : {&to, &from}) {
     for (const auto& [id, row] : side->members) {
       // What drains already gets none: it needs no word, and would have to be confirmed again.
       if (IsLeavingState(row->state())) continue;
       v1::Instance after = *row;
-      after.set_withheld_by(side == &to ? "" : view.id);
+      after.set_withheld_by(side == &to ? "" : facts.id);
       pass.Put(id, std::move(after));
     }
   }
 }
 
 // Old instances that drain for the deployment but still run are taken back, as many as are missing.
-void TakeBack(Pass& pass, const DeploymentView& view) {
-  int missing = view.old_side.desired;
-  for (const auto& [id, row] : view.old_side.members) {
+void TakeBack(Pass& pass, const DeploymentFacts& facts) {
+  int missing = facts.old_side.desired;
+  for (const auto& [id, row] : facts.old_side.members) {
     const bool up = IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
     if (up && !row->unhealthy()) --missing;
   }
-  for (const Member& member : view.old_side.members) {
+  for (const Member& member : facts.old_side.members) {
     if (missing <= 0) return;
     if (!CanBeTakenBack(pass, member)) continue;
     const auto& [id, row] = member;
@@ -126,49 +122,49 @@ void TakeBack(Pass& pass, const DeploymentView& view) {
   }
 }
 
-void Advance(Pass& pass, const DeploymentView& view) {
-  switch (StageOf(view.row)) {
+void Advance(Pass& pass, const DeploymentFacts& facts) {
+  switch (StageOf(facts.row)) {
     case Stage::kLaunching: {
-      const int enough = EnoughToShift(pass, view);
-      MoveTraffic(pass, view, view.new_side, view.old_side);
-      if (IsBackToServing(view.row)) {
-        ReturnTemplate(pass, view);
-        Enter(pass, view, Stage::kSucceeded,
+      const int enough = EnoughToShift(pass, facts);
+      MoveTraffic(pass, facts, facts.new_side, facts.old_side);
+      if (IsBackToServing(facts.row)) {
+        ReturnTemplate(pass, facts);
+        Enter(pass, facts, Stage::kSucceeded,
               absl::StrCat("it served already, and every live proxy finds ",
                            Counted(enough, "instance"), " healthy"),
               "");
         return;
       }
-      Enter(pass, view, Stage::kShifting,
-            enough == view.new_side.desired
+      Enter(pass, facts, Stage::kShifting,
+            enough == facts.new_side.desired
                 ? absl::StrCat("every live proxy finds all of ", Counted(enough, "new instance"),
                                " healthy")
                 : absl::StrCat("what served is failing, and ", enough, " of ",
-                               Counted(view.new_side.desired, "new instance"), " ",
+                               Counted(facts.new_side.desired, "new instance"), " ",
                                enough == 1 ? "is" : "are", " more"),
             "");
       return;
     }
     case Stage::kShifting:
-      Enter(pass, view, Stage::kBaking, "every live proxy has confirmed the shift", "");
+      Enter(pass, facts, Stage::kBaking, "every live proxy has confirmed the shift", "");
       return;
     case Stage::kBaking:
-      SetTemplate(pass, view, view.row.to());
-      Enter(pass, view, Stage::kDraining,
-            view.row.promoted() ? "it was promoted" : "its bake time is over", "");
+      SetTemplate(pass, facts, facts.row.to());
+      Enter(pass, facts, Stage::kDraining,
+            facts.row.promoted() ? "it was promoted" : "its bake time is over", "");
       return;
     case Stage::kDraining:
-      Enter(pass, view, Stage::kSucceeded, "the old instances are gone", "");
+      Enter(pass, facts, Stage::kSucceeded, "the old instances are gone", "");
       return;
     case Stage::kBackLaunching:
-      MoveTraffic(pass, view, view.old_side, view.new_side);
-      Enter(pass, view, Stage::kBackShifting, "the old version is ready", "");
+      MoveTraffic(pass, facts, facts.old_side, facts.new_side);
+      Enter(pass, facts, Stage::kBackShifting, "the old version is ready", "");
       return;
     case Stage::kBackShifting:
-      Enter(pass, view, Stage::kBackDraining, "every live proxy has confirmed the shift back", "");
+      Enter(pass, facts, Stage::kBackDraining, "every live proxy has confirmed the shift back", "");
       return;
     case Stage::kBackDraining:
-      Enter(pass, view, Stage::kRolledBack, view.row.rollback_reason(), "");
+      Enter(pass, facts, Stage::kRolledBack, facts.row.rollback_reason(), "");
       return;
     default:
       return;
@@ -176,17 +172,17 @@ void Advance(Pass& pass, const DeploymentView& view) {
 }
 
 // The old version has not become ready in time: what serves goes on.
-void GiveUpRollback(Pass& pass, const DeploymentView& view, const std::string& why) {
-  const int healthy = HealthyOf(pass, view, view.new_side);
+void GiveUpRollback(Pass& pass, const DeploymentFacts& facts, const std::string& why) {
+  const int healthy = HealthyOf(pass, facts, facts.new_side);
   const std::string cause =
-      absl::StrCat(TextOf(view.row.from()), " was not ready within ",
-                   DurationText(FromProto(view.row.health_deadline())), ": ", why, "; ",
-                   TextOf(view.row.to()), " stays, of which ", Counted(healthy, "instance"), " ",
+      absl::StrCat(TextOf(facts.row.from()), " was not ready within ",
+                   DurationText(FromProto(facts.row.health_deadline())), ": ", why, "; ",
+                   TextOf(facts.row.to()), " stays, of which ", Counted(healthy, "instance"), " ",
                    IsOrAre(healthy), " healthy; deploy a version that works: `remuda deploy asg/",
-                   view.group_id, " --template ", view.row.to().launch_template(), ":VERSION`");
-  SetTemplate(pass, view, view.row.to());
-  Enter(pass, view, Stage::kFailed, cause,
-        absl::StrCat(view.row.rollback_reason(), "; the rollback failed: ", cause));
+                   facts.group_id, " --template ", facts.row.to().launch_template(), ":VERSION`");
+  SetTemplate(pass, facts, facts.row.to());
+  Enter(pass, facts, Stage::kFailed, cause,
+        absl::StrCat(facts.row.rollback_reason(), "; the rollback failed: ", cause));
 }
 
 // Whether a failure of the deployment is left to a person. Not that of a rollback which has moved
@@ -217,48 +213,48 @@ Time DeploymentDeadline(const Deployment& deployment) {
 std::string DeploymentWaiting(Pass& pass, const Deployment& deployment,
                               std::string_view deployment_id) {
   if (deployment.paused()) return "it is paused";
-  const auto view = Look(pass, deployment, deployment_id);
-  if (!view.has_value()) return "";
+  const auto facts = Look(pass, deployment, deployment_id);
+  if (!facts.has_value()) return "";
   if (WaitsForAPerson(deployment)) {
-    if (const std::string failure = Failure(pass, *view); !failure.empty()) {
+    if (const std::string failure = Failure(pass, *facts); !failure.empty()) {
       return absl::StrCat(failure, "; automatic rollback is off: `remuda deployment rollback ",
                           std::string(deployment_id), "` goes back");
     }
   }
-  return Obstacle(pass, *view);
+  return Obstacle(pass, *facts);
 }
 
 void StepDeployment(Pass& pass, const std::string& group_id) {
   std::string id;
   const auto row = ActiveDeployment(pass.draft, group_id, &id);
   if (row == nullptr) return;
-  const DeploymentView view = *Look(pass, *row, id);
-  if (view.group.deleting()) {
-    Enter(pass, view, Stage::kRolledBack, "the group is being deleted",
+  const DeploymentFacts facts = *Look(pass, *row, id);
+  if (facts.group.deleting()) {
+    Enter(pass, facts, Stage::kRolledBack, "the group is being deleted",
           "the group is being deleted");
     return;
   }
   if (row->activity().empty()) {
-    Announce(pass, view);
+    Announce(pass, facts);
     return;
   }
-  if (IsRollback(StageOf(*row))) ReturnTemplate(pass, view);
+  if (IsRollback(StageOf(*row))) ReturnTemplate(pass, facts);
   if (row->paused()) return;
-  if (StageOf(*row) == Stage::kBackLaunching) TakeBack(pass, view);
+  if (StageOf(*row) == Stage::kBackLaunching) TakeBack(pass, facts);
   if (!WaitsForAPerson(*row)) {
-    if (const std::string why = Failure(pass, view); !why.empty()) {
-      Enter(pass, view,
+    if (const std::string why = Failure(pass, facts); !why.empty()) {
+      Enter(pass, facts,
             StageOf(*row) == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching, why,
             why);
       // What drains is taken back before anything is launched in its place.
       return StepDeployment(pass, group_id);
     }
   }
-  const std::string obstacle = Obstacle(pass, view);
-  if (obstacle.empty()) return Advance(pass, view);
+  const std::string obstacle = Obstacle(pass, facts);
+  if (obstacle.empty()) return Advance(pass, facts);
   if (StageOf(*row) == Stage::kBackLaunching && pass.now >= DeploymentDeadline(*row) &&
-      IsAllSaid(pass, view)) {
-    return GiveUpRollback(pass, view, obstacle);
+      IsAllSaid(pass, facts)) {
+    return GiveUpRollback(pass, facts, obstacle);
   }
   pass.DueAt(DeploymentDeadline(*row));
   pass.DueAt(pass.gates.NextLeaseEnd());
@@ -268,8 +264,8 @@ std::string KeepsOld(Pass& pass, const std::string& group_id) {
   std::string id;
   const auto row = ActiveDeployment(pass.draft, group_id, &id);
   if (row == nullptr || StageOf(*row) != Stage::kDraining) return "";
-  const auto view = Look(pass, *row, id);
-  return view.has_value() && IsLettingDown(pass, *view) ? id : "";
+  const auto facts = Look(pass, *row, id);
+  return facts.has_value() && IsLettingDown(pass, *facts) ? id : "";
 }
 
 }  // namespace remuda::core

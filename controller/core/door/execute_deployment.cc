@@ -11,12 +11,6 @@
 namespace remuda::core {
 namespace {
 
-void Enter(v1::Deployment& value, Stage stage, const Context& context) {
-  SetStage(value, stage);
-  *value.mutable_step_time() = ToProto(context.now);
-  if (HasEnded(stage)) *value.mutable_end_time() = ToProto(context.now);
-}
-
 void NoteDeployment(Draft& draft, const Context& context, const std::string& id,
                     const v1::Deployment& value, std::string description, std::string cause) {
   NoteDone(draft, context,
@@ -63,7 +57,7 @@ std::string Begin(Draft& draft, const std::string& group, v1::Deployment value,
   value.set_name(NameOf<v1::Deployment>(id));
   value.set_auto_scaling_group(group);
   *value.mutable_create_time() = ToProto(context.now);
-  Enter(value, Stage::kLaunching, context);
+  EnterStage(value, Stage::kLaunching, context.now);
   draft.Put(id, std::move(value));
   ForgetOld(draft, group);
   return id;
@@ -92,7 +86,7 @@ absl::StatusOr<std::optional<Row<v1::Deployment>>> MayBegin(const Draft& draft,
 void Supersede(Draft& draft, const Row<v1::Deployment>& active, const std::string& by,
                const Context& context) {
   v1::Deployment value = *active.value;
-  Enter(value, Stage::kRolledBack, context);
+  EnterStage(value, Stage::kRolledBack, context.now);
   value.set_rollback_reason(absl::StrCat("superseded by ", NameOf<v1::Deployment>(by)));
   CancelActivity(draft, value, context);
   NoteDeployment(draft, context, active.id, value,
@@ -291,7 +285,8 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::RollbackDeploymen
   }
   v1::Deployment value = *row->value;
   // Before any traffic moved the old set is whole: only the new one has to go.
-  Enter(value, stage == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching, context);
+  EnterStage(value, stage == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching,
+             context.now);
   value.set_rollback_reason(cause);
   value.set_paused(false);
   NoteDeployment(draft, context, row->id, value,

@@ -178,6 +178,13 @@ void SetStage(v1::Deployment& deployment, Stage stage) {
   }
 }
 
+void EnterStage(v1::Deployment& deployment, Stage stage, Time now) {
+  SetStage(deployment, stage);
+  *deployment.mutable_step_time() = ToProto(now);
+  if (stage == Stage::kBaking) *deployment.mutable_shift_confirmed_time() = ToProto(now);
+  if (HasEnded(stage)) *deployment.mutable_end_time() = ToProto(now);
+}
+
 const v1::DeploymentStep& CurrentStep(const v1::Deployment& deployment) {
   const int position = deployment.current_step();
   if (position < 1 || position > deployment.steps_size())

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/core/model/draft.h"
+#include "controller/core/model/time.h"
 
 namespace remuda::core {
 
@@ -36,6 +37,9 @@ const char* StageText(Stage stage);
 // one on. LAUNCHING begins it: it gets the steps of its strategy. The first stage of a rollback
 // puts the steps of the way back in place of those that had not begun.
 void SetStage(v1::Deployment& deployment, Stage stage);
+
+// The same at a moment, which the row keeps: of the step, of the confirmed shift, of the end.
+void EnterStage(v1::Deployment& deployment, Stage stage, Time now);
 
 // The step that is under way; an empty one if the row has none.
 const v1::DeploymentStep& CurrentStep(const v1::Deployment& deployment);

@@ -84,7 +84,7 @@ struct Source {
   // More comes. False if there is none.
   bool Arrive(size_t bytes) {
     if (has_ended || arrived == text.size()) return false;
-    arrived = std::min(text.size(), arrived + bytes);
+    arrived += std::min(text.size() - arrived, bytes);
     return true;
   }
 
@@ -147,13 +147,24 @@ class FakeClient final : public ClientStream {
   Sink response;
   int taken_status = 0;        // a stream's
   std::string taken_trailers;  // a stream's
+  bool is_tls = false;         // its bytes must be seen
+  bool wants_turn = false;     // it was told to let others go first
   bool is_ours = false;        // the answer is one of the proxy's own
   bool is_over = false;
   ExchangeEnd end;
   Exchange* exchange() { return exchange_; }
+  bool is_tunnel() const { return upgrade_ != nullptr; }
+  const TargetState* target() const {
+    return is_tunnel()            ? upgrade_->record.in_flight.target()
+           : exchange_ == nullptr ? nullptr
+                                  : exchange_->target();
+  }
   bool is_stream() const { return is_stream_; }
+  bool was_upgraded = false;  // then: what the tunnel was given of both sides
+  std::string to_tunnel, from_tunnel;
   // Anything of an answer is with it but whole interim ones, behind which any answer may come.
   bool has_answer() const {
+    if (was_upgraded || has_sealed_) return true;
     std::string_view rest = response.got;
     while (rest.starts_with("HTTP/1.1 1") && rest.find("\r\n\r\n") != std::string_view::npos)
       rest.remove_prefix(rest.find("\r\n\r\n") + 4);
@@ -175,23 +186,33 @@ class FakeClient final : public ClientStream {
     Drive();
   }
   void Drive() {
-    if (is_over) return;
+    if (is_over || is_tunnel()) return;
+    wants_turn = false;
     ASSERT_FALSE(is_driving_) << "driven from within";
     is_driving_ = true;
     if (request.has_ended && !is_stream_) exchange_->OnClientLeft();
     const Exchange::Next next = exchange_->Drive();
     is_driving_ = false;
-    ASSERT_NE(next, Exchange::Next::kTunnel);
+    if (next == Exchange::Next::kTunnel) BeginTunnel();
     if (next == Exchange::Next::kOver) TakeDown();
   }
+  // The tunnel is over: an exchange again, which is at its end.
+  void EndTunnel() {
+    exchange_ = worker_.TakeExchange();
+    exchange_->Open({.client = this, .peer = &peer_, .entrance = &entrance_, .connection_id = 1});
+    exchange_->TakeBack(*upgrade_, 5, 7);
+    upgrade_.reset();
+    TakeDown();
+  }
   void OnTime(SteadyTime now) {
-    if (is_over || exchange_->deadline() > now) return;
+    if (is_over || is_tunnel() || exchange_->deadline() > now) return;
     exchange_->OnTimer();
     Drive();
   }
   // As a stream that was reset, or a worker that ends.
   void Leave() {
     if (is_over) return;
+    if (is_tunnel()) return EndTunnel();
     exchange_->Cut(http::Reason::kClientClosed);
     TakeDown();
   }
@@ -202,7 +223,9 @@ class FakeClient final : public ClientStream {
   }
   ssize_t Send(Gather& pieces) override {
     EXPECT_FALSE(is_over);
-    return response.Send(pieces);
+    const ssize_t sent = response.Send(pieces);
+    has_sealed_ |= is_tls && sent == -EAGAIN;
+    return sent;
   }
   Sent SendInterim(const http::ResponseHead& head, Buffer& room, Gather& out) override {
     if (is_stream_) return Sent::kTaken;
@@ -228,7 +251,11 @@ class FakeClient final : public ClientStream {
     if (is_stream_) taken_status = answer.status;
     return Sent::kStaged;
   }
-  bool may_splice() const override { return !is_stream_; }
+  bool Yield() override {
+    wants_turn = !is_stream_;
+    return wants_turn;
+  }
+  bool may_splice() const override { return !is_stream_ && !is_tls; }
   ssize_t FillPipe(SplicePipe& pipe, size_t max_bytes) override {
     EXPECT_FALSE(is_over);
     return request.FillPipe(pipe, max_bytes, is_readable);
@@ -239,7 +266,7 @@ class FakeClient final : public ClientStream {
   }
   bool delimits_bodies() const override { return is_stream_; }
   bool is_last() const override { return is_stream_; }
-  bool may_have_left() const override { return false; }
+  bool may_have_left() const override { return is_tls; }
   const Transport& transport() const override { return transport_; }
   void Describe(bool /*is_upgraded*/, AccessEntry& /*entry*/) const override {}
   void Wake() override { Drive(); }
@@ -252,6 +279,22 @@ class FakeClient final : public ClientStream {
     room.end = size;
     out.Add(room.block.get(), size);
     return Sent::kStaged;
+  }
+  void BeginTunnel() {
+    was_upgraded = true;
+    upgrade_ = std::make_unique<Upgrade>();
+    exchange_->TakeUpgrade(*upgrade_);
+    to_tunnel = TextOf(upgrade_->from_client);
+    from_tunnel = TextOf(upgrade_->from_target);
+    Exchange* const exchange = std::exchange(exchange_, nullptr);
+    exchange->Finish();
+    EXPECT_FALSE(exchange->input());
+    worker_.GiveExchange(exchange);
+  }
+  std::string TextOf(Buffer& buffer) {
+    const std::string text(buffer ? std::string(buffer.data(), buffer.size()) : "");
+    if (buffer) worker_.buffers().Give(buffer);
+    return text;
   }
   void TakeDown() {
     ASSERT_FALSE(is_over) << "ended twice";
@@ -268,6 +311,8 @@ class FakeClient final : public ClientStream {
   PeerAddress peer_ = ToPeerAddress(IpBytes{}, 1234);
   Transport transport_;
   Exchange* exchange_ = nullptr;
+  std::unique_ptr<Upgrade> upgrade_;  // while it is a tunnel
+  bool has_sealed_ = false;           // of an answer, in a record that leaves as it is
   bool is_driving_ = false;
 };
 
@@ -284,10 +329,12 @@ class FakeTarget final : public TargetStream {
   bool is_broken = false;       // the response's text does not keep to the rules
   int connect_result = -EAGAIN;
   bool has_stopped = false;  // it takes no more
+  bool wants_turn = false;
   bool is_over = false;
   bool is_kept = false;  // for another request
   // Something can be done with it.
   void Tell() {
+    wants_turn = false;
     if (!is_over) user_->OnUpstream();
   }
 
@@ -312,6 +359,10 @@ class FakeTarget final : public TargetStream {
   Received Receive(char* data, size_t size) override {
     EXPECT_FALSE(is_over);
     return response.Receive(data, size, is_readable);
+  }
+  bool Yield() override {
+    wants_turn = true;
+    return true;
   }
   bool may_splice() const override { return true; }
   ssize_t FillPipe(SplicePipe& pipe, size_t max_bytes) override {
@@ -338,7 +389,11 @@ class FakeTarget final : public TargetStream {
     is_over = true;
     is_kept = may_reuse;
   }
-  UpstreamConnection* TakeConnection() override { return nullptr; }
+  UpstreamConnection* TakeConnection() override {
+    EXPECT_FALSE(is_over);
+    is_over = true;
+    return nullptr;
+  }
 
  private:
   UpstreamUser* user_;

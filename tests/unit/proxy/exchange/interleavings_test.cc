@@ -102,6 +102,11 @@ class Interleaving final : public TargetStreams {
       Happen();
       CheckPlaces();
     }
+    EndTunnels();
+    if (OneIn(2)) {
+      Settle();
+      EXPECT_EQ(CountUnderWay(), 0U) << "all that could come is there, and some go on";
+    }
     // Nobody does anything any more: time alone must end all.
     for (int i = 0; i < 200 && CountUnderWay() > 0; ++i) Pass(10s);
     EXPECT_EQ(CountUnderWay(), 0U) << "some never end";
@@ -121,6 +126,11 @@ class Interleaving final : public TargetStreams {
                                                [](const auto& c) { return c->end.is_whole; }));
   }
   uint64_t attempts() const { return targets_.size(); }
+  uint64_t yields() const { return yields_; }
+  uint64_t tunnels() const {
+    return static_cast<uint64_t>(std::count_if(clients_.begin(), clients_.end(),
+                                               [](const auto& c) { return c->was_upgraded; }));
+  }
   uint64_t spliced() const {
     uint64_t bytes = 0;
     for (const auto& client : clients_) bytes += client->response.spliced;
@@ -131,7 +141,7 @@ class Interleaving final : public TargetStreams {
   Opened Open(const Wanted& wanted) override {
     FakeClient* client = nullptr;
     for (const auto& one : clients_) {
-      if (!one->is_over && static_cast<UpstreamUser*>(one->exchange()) == wanted.user)
+      if (one->exchange() != nullptr && static_cast<UpstreamUser*>(one->exchange()) == wanted.user)
         client = one.get();
     }
     EXPECT_NE(client, nullptr);
@@ -161,7 +171,13 @@ class Interleaving final : public TargetStreams {
   bool OneIn(size_t n) { return Below(n) == 0; }
   // Mostly small: what is cut within a head or a chunk's size is where mistakes are.
   // Some are large enough for a pipe.
-  size_t SomeBytes() { return 1 + (OneIn(3) ? Below(OneIn(4) ? 300'000 : 40'000) : Below(60)); }
+  size_t SomeBytes() {
+    static constexpr size_t kLarge[] = {40'000, 40'000, 40'000, 300'000};
+    if (OneIn(120)) return 1 + Below(3'000'000);  // more than is moved in a turn
+    return 1 + (OneIn(3) ? Below(kLarge[Below(4)]) : Below(60));
+  }
+  // Of what is there: some, or all at once.
+  size_t SomeMore() { return OneIn(10) ? 4'000'000 : SomeBytes(); }
 
   std::string BodyOf(size_t size) {
     std::string body(size, ' ');
@@ -197,7 +213,10 @@ class Interleaving final : public TargetStreams {
     text = method + " /" + std::to_string(clients_.size()) + (is_old ? " HTTP/1.0" : " HTTP/1.1") +
            "\r\nHost: h\r\n";
     if (has_body && !is_old && OneIn(6)) text += "Expect: 100-continue\r\n";
-    if (!has_body) {
+    const bool wants_upgrade = !has_body && !is_old && !client.is_stream() && OneIn(8);
+    if (wants_upgrade) {
+      text += "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n" + BodyOf(SomeBytes());
+    } else if (!has_body) {
       text += "\r\n";
     } else if (is_old || OneIn(2)) {
       text += "Content-Length: " + std::to_string(client.body.size()) + "\r\n\r\n" + client.body;
@@ -205,6 +224,7 @@ class Interleaving final : public TargetStreams {
       client.trailers = SomeTrailers();
       text += "Transfer-Encoding: chunked\r\n\r\n" + Chunked(client.body, client.trailers);
     }
+    client.is_tls = !client.is_stream() && OneIn(4);
     client.request.Arrive(SomeBytes());
     client.response.room = OneIn(3) ? Below(50) : 100'000;
     client.Begin();
@@ -216,6 +236,12 @@ class Interleaving final : public TargetStreams {
     for (size_t i = OneIn(3) ? 1 + Below(2) : 0; i > 0; --i)
       text +=
           OneIn(2) ? "HTTP/1.1 100 Continue\r\n\r\n" : "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n";
+    if (target.client->request.text.find("\r\nUpgrade: ") != std::string::npos && OneIn(2)) {
+      text += "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+      target.body = BodyOf(SomeBytes());
+      text += target.body;
+      return;
+    }
     const char* const status = OneIn(4) ? "503 Busy" : OneIn(8) ? "204 None" : "200 OK";
     text += std::string("HTTP/1.1 ") + status + "\r\n";
     target.is_body_framed = true;
@@ -255,7 +281,54 @@ class Interleaving final : public TargetStreams {
         std::count_if(clients_.begin(), clients_.end(), [](const auto& c) { return !c->is_over; }));
   }
 
+  // Who let others go first has its turn, as the event loop sees to it.
+  void GiveTurns() {
+    for (size_t i = 0; i < clients_.size(); ++i) {
+      if (!std::exchange(clients_[i]->wants_turn, false)) continue;
+      ++yields_;
+      clients_[i]->Drive();
+    }
+    for (size_t i = 0; i < targets_.size(); ++i) {
+      if (std::exchange(targets_[i]->wants_turn, false)) targets_[i]->Tell();
+    }
+  }
+
+  // Everybody does what is to be done, and at once: no time passes. Each is told of what is new for
+  // it, and of nothing else.
+  void Settle() {
+    constexpr size_t kAll = 1'000'000'000;
+    for (int round = 0; round < 100 && CountUnderWay() > 0; ++round) {
+      for (size_t i = 0; i < clients_.size(); ++i) {
+        FakeClient& client = *clients_[i];
+        if (client.is_over) continue;
+        const bool has_more = client.request.Arrive(SIZE_MAX);
+        client.is_readable |= has_more;
+        const bool has_room = std::exchange(client.response.room, kAll) < kAll / 2;
+        if (has_more || has_room) client.Drive();
+      }
+      for (size_t i = 0; i < targets_.size(); ++i) {
+        FakeTarget& target = *targets_[i];
+        if (target.is_over) continue;
+        const bool is_new = std::exchange(target.connect_result, 0) != 0;
+        const bool has_room = std::exchange(target.request.room, kAll) < kAll / 2;
+        bool has_more = target.response.Arrive(SIZE_MAX);
+        if (!target.is_body_framed || target.is_broken)
+          has_more |= !std::exchange(target.response.has_ended, true);
+        target.is_readable |= has_more;
+        if (is_new || has_room || has_more) target.Tell();
+      }
+      GiveTurns();
+      EndTunnels();
+    }
+  }
+  void EndTunnels() {
+    for (const auto& client : clients_) {
+      if (client->is_tunnel()) client->EndTunnel();
+    }
+  }
+
   void Happen() {
+    if (OneIn(2)) GiveTurns();
     const size_t what = Below(100);
     if (what < 12) {
       if (CountUnderWay() < kMaxUnderWay) AddRequest();
@@ -273,11 +346,15 @@ class Interleaving final : public TargetStreams {
 
   void HappenTo(FakeClient& client) {
     const size_t what = Below(20);
+    if (client.is_tunnel()) {
+      if (what == 0) client.EndTunnel();
+      return;
+    }
     if (what < 9) {
-      if (!client.request.Arrive(SomeBytes())) return;
+      if (!client.request.Arrive(SomeMore())) return;
       client.is_readable = true;
     } else if (what < 18) {
-      client.response.room += SomeBytes();
+      client.response.room += SomeMore();
     } else if (what == 18) {
       if (client.is_stream()) return client.Leave();
       if (!OneIn(3)) return;
@@ -299,9 +376,9 @@ class Interleaving final : public TargetStreams {
     }
     const size_t what = Below(24);
     if (what < 10) {
-      target.request.room += SomeBytes();
+      target.request.room += SomeMore();
     } else if (what < 22) {
-      if (!target.response.Arrive(SomeBytes()) && target.is_body_framed) return;
+      if (!target.response.Arrive(SomeMore()) && target.is_body_framed) return;
       if (target.response.arrived == target.response.text.size() && !target.is_body_framed)
         target.response.has_ended = true;
       target.is_readable = true;
@@ -319,7 +396,7 @@ class Interleaving final : public TargetStreams {
     if (what == 0) return;
     for (size_t i = 0; i < clients_.size(); ++i) {
       FakeClient& client = *clients_[i];
-      if (client.is_over || client.exchange()->target() != &state) continue;
+      if (client.exchange() == nullptr || client.exchange()->target() != &state) continue;
       if (what == 1) client.exchange()->OnDrainTimeout();
       if (what == 2) client.exchange()->OnTargetFell(OneIn(2));
       if (what == 3) client.exchange()->OnTargetGone();
@@ -344,10 +421,9 @@ class Interleaving final : public TargetStreams {
 
   void CheckPlaces() {
     for (TargetState* const state : states_) {
-      const auto under_way =
-          std::count_if(clients_.begin(), clients_.end(), [&](const auto& client) {
-            return !client->is_over && client->exchange()->target() == state;
-          });
+      const auto under_way = std::count_if(
+          clients_.begin(), clients_.end(),
+          [&](const auto& client) { return !client->is_over && client->target() == state; });
       EXPECT_EQ(state->InFlight(), static_cast<uint64_t>(under_way));
       if (limit_ > 0) {
         EXPECT_LE(state->load(), limit_) << "more than have a place";
@@ -367,6 +443,7 @@ class Interleaving final : public TargetStreams {
   // One answer at most: the target's, of which it has no byte but those that come first, or ours.
   void CheckClient(const FakeClient& client) {
     ASSERT_TRUE(client.is_over);
+    if (client.was_upgraded) return CheckTunnel(client);
     std::string_view got = client.response.got;
     if (client.is_stream() && !client.is_ours) {
       if (client.taken_status == 0) {
@@ -396,6 +473,20 @@ class Interleaving final : public TargetStreams {
     const Body body = Unframe(head, got);
     EXPECT_TRUE(body.is_whole || !client.end.is_whole) << head;
     if (!client.is_ours) CheckBody(client, body);
+  }
+  // The 101 is with the client, and what came behind the heads with the tunnel.
+  void CheckTunnel(const FakeClient& client) {
+    EXPECT_NE(client.response.got.find("HTTP/1.1 101 "), std::string::npos);
+    EXPECT_TRUE(client.response.got.ends_with("\r\n\r\n"));
+    const std::string_view sent =
+        std::string_view(client.request.text).substr(client.request.text.find("\r\n\r\n") + 4);
+    EXPECT_TRUE(sent.starts_with(client.to_tunnel));
+    EXPECT_EQ(client.request.read,
+              client.request.text.size() - sent.size() + client.to_tunnel.size());
+    const FakeTarget* const target = LastTargetOf(client);
+    EXPECT_TRUE(target->body.starts_with(client.from_tunnel));
+    EXPECT_EQ(target->response.read,
+              target->response.text.size() - target->body.size() + client.from_tunnel.size());
   }
   void CheckBody(const FakeClient& client, const Body& body) {
     const FakeTarget* const target = LastTargetOf(client);
@@ -439,6 +530,7 @@ class Interleaving final : public TargetStreams {
   Worker worker_;
   SteadyTime now_{};
   uint32_t limit_ = 0;
+  uint64_t yields_ = 0;
 };
 
 uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
@@ -451,6 +543,7 @@ TEST(ExchangeInterleavings, EndOnceAndLoseNothing) {
   const uint64_t first = only != 0 ? only : 1;
   const uint64_t last = only != 0 ? only : NumberFrom("REMUDA_EXCHANGE_SEEDS", kSeeds);
   uint64_t requests = 0, whole = 0, attempts = 0, spliced = 0;
+  uint64_t yields = 0, tunnels = 0;
   for (uint64_t seed = first; seed <= last; ++seed) {
     SCOPED_TRACE("again: REMUDA_EXCHANGE_SEED=" + std::to_string(seed));
     Interleaving interleaving(seed);
@@ -459,11 +552,16 @@ TEST(ExchangeInterleavings, EndOnceAndLoseNothing) {
     whole += interleaving.whole();
     attempts += interleaving.attempts();
     spliced += interleaving.spliced();
+    yields += interleaving.yields();
+    tunnels += interleaving.tunnels();
     if (HasFailure()) break;
   }
   std::cout << "seeds " << first << ".." << last << ", " << requests << " requests, " << whole
-            << " whole answers, " << attempts << " attempts, " << spliced << " bytes spliced\n";
+            << " whole answers, " << attempts << " attempts, " << spliced << " bytes spliced, "
+            << yields << " yields, " << tunnels << " tunnels\n";
   EXPECT_GT(whole, 0U);
+  if (last - first + 1 < kSeeds) return;
+  EXPECT_TRUE(spliced > 0 && yields > 0 && tunnels > 0) << "not all that there is was tried";
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ std::string StateText(const v1::Deployment& deployment) {
                       step.empty() ? "" : " ", step, deployment.paused() ? " (paused)" : "");
 }
 
-std::string TemplateText(const v1::LaunchTemplateRef& ref) {
+std::string TemplateName(const v1::LaunchTemplateRef& ref) {
   return absl::StrCat(ShortId(ref.launch_template()), ":", ref.resolved_version());
 }
 
@@ -63,7 +63,7 @@ std::string Bar(int percent) {
 
 std::string SideLine(const char* what, const v1::LaunchTemplateRef& ref,
                      const v1::DeploymentSide& side) {
-  std::string name = absl::StrCat(what, TemplateText(ref));
+  std::string name = absl::StrCat(what, TemplateName(ref));
   name.resize(std::max<size_t>(name.size(), 16), ' ');
   std::string percent = absl::StrCat(side.traffic_percent(), "%");
   percent.insert(0, 5 - std::min<size_t>(5, percent.size()), ' ');
@@ -112,9 +112,9 @@ std::string ProgressLine(const v1::Deployment& deployment) {
   // The sides of one that has ended are not counted any more.
   if (HasEnded(deployment)) return StateText(deployment);
   std::string line =
-      absl::StrCat(StateText(deployment), "  ", TemplateText(deployment.from()), ": ",
+      absl::StrCat(StateText(deployment), "  ", TemplateName(deployment.from()), ": ",
                    Counts(deployment.old_side()), ", ", deployment.old_side().traffic_percent(),
-                   "%  ", TemplateText(deployment.to()), ": ", Counts(deployment.new_side()), ", ",
+                   "%  ", TemplateName(deployment.to()), ": ", Counts(deployment.new_side()), ", ",
                    deployment.new_side().traffic_percent(), "%");
   if (!deployment.rollback_reason().empty()) {
     absl::StrAppend(&line, "  rolling back: ", deployment.rollback_reason());
@@ -144,18 +144,18 @@ std::string OutcomeText(const v1::Deployment& deployment) {
   if (deployment.state() == v1::DEPLOYMENT_STATE_ROLLED_BACK) {
     return absl::StrCat(
         ShortId(deployment.name()), ": rolled back, ", ShortId(deployment.auto_scaling_group()),
-        " runs ", TemplateText(deployment.from()),
+        " runs ", TemplateName(deployment.from()),
         deployment.rollback_reason().empty() ? ""
                                              : absl::StrCat(": ", deployment.rollback_reason()));
   }
   if (deployment.state() == v1::DEPLOYMENT_STATE_FAILED) {
     return absl::StrCat(ShortId(deployment.name()), ": failed, ",
                         ShortId(deployment.auto_scaling_group()), " still runs ",
-                        TemplateText(deployment.to()), ": ", deployment.rollback_reason());
+                        TemplateName(deployment.to()), ": ", deployment.rollback_reason());
   }
   return absl::StrCat(ShortId(deployment.name()), ": done, ",
                       ShortId(deployment.auto_scaling_group()), " runs ",
-                      TemplateText(deployment.to()));
+                      TemplateName(deployment.to()));
 }
 
 const v1::Instance* Culprit(const std::vector<const v1::Instance*>& instances) {

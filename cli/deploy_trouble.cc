@@ -21,8 +21,8 @@ constexpr size_t kSearchedActivities = 1000;
 
 // Of a log that is read for its end: lines, bytes that are shown of them, bytes that are read at
 // most, and time.
-constexpr int kTailLines = 10;
-constexpr size_t kTailBytes = 4 << 10;
+constexpr int kLogTailLines = 10;
+constexpr size_t kShownBytes = 4 << 10;
 constexpr size_t kReadBytes = 1 << 20;
 constexpr std::chrono::seconds kTailTimeout{3};
 
@@ -49,8 +49,8 @@ absl::StatusOr<std::string> LogTailOf(const ControllerClient& client, const std:
 // Its last lines that are within the bound; of a last line that alone is longer, its end.
 std::string EndOf(std::string text) {
   absl::StripTrailingAsciiWhitespace(&text);
-  if (text.size() <= kTailBytes) return text;
-  size_t at = text.size() - kTailBytes;
+  if (text.size() <= kShownBytes) return text;
+  size_t at = text.size() - kShownBytes;
   if (const size_t newline = text.find('\n', at - 1); newline != std::string::npos) {
     at = newline + 1;
   } else {
@@ -65,7 +65,7 @@ std::string ReadTail(const ControllerClient& client, const std::string& instance
   ControllerClient::SetDeadline(call, kTailTimeout);
   v1::WatchInstanceLogsRequest request;
   request.set_name(FullName(KindId::kInstance, instance));
-  request.set_tail_lines(kTailLines);
+  request.set_tail_lines(kLogTailLines);
   const auto stream = client.auto_scaling->WatchInstanceLogs(&call, request);
   v1::WatchInstanceLogsResponse response;
   std::string tail;

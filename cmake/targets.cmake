@@ -10,6 +10,10 @@
 #   messages  and every generated message              (decisions, models)
 #   services  and gRPC                                 (shells, generated services)
 #   commands  and the API's services, CLI11            (commands of the cli: CLI11 alone costs 4 s a file)
+#
+# With REMUDA_UNITY (what the release preset has) the sources of a library are compiled a few at a time, each batch as one
+# file: half of the CPU of a build from nothing, and dearer after a change. Headers are read once for a batch, so it tells
+# nothing of a missing #include: the other builds do. A name of an unnamed namespace belongs to one source of its library.
 
 function(remuda_pch_host kind)
   file(WRITE ${CMAKE_BINARY_DIR}/pch/${kind}.cc.in "namespace remuda { extern const int kPch_${kind}; const int kPch_${kind} = 1; }\n")
@@ -23,12 +27,18 @@ endfunction()
 remuda_pch_host(core protobuf::libprotobuf absl::status absl::statusor absl::strings absl::btree absl::flat_hash_map)
 remuda_pch_host(messages remuda_proto absl::status absl::statusor absl::strings absl::btree absl::flat_hash_map)
 remuda_pch_host(services remuda_proto gRPC::grpc++ absl::status absl::statusor absl::strings absl::btree absl::flat_hash_map)
-remuda_pch_host(commands remuda_proto_grpc absl::status absl::statusor absl::strings absl::btree absl::flat_hash_map CLI11::CLI11)
+if(NOT REMUDA_UNITY)  # there are few batches of commands, and CLI11 is dear in a precompiled header too
+  remuda_pch_host(commands remuda_proto_grpc absl::status absl::statusor absl::strings absl::btree absl::flat_hash_map CLI11::CLI11)
+endif()
+
+function(remuda_unity target batch)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${REMUDA_UNITY} UNITY_BUILD_BATCH_SIZE ${batch})
+endfunction()
 
 function(remuda_common_setup target pch)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_options(${target} PRIVATE ${REMUDA_WARNINGS})
-  if(pch)
+  if(pch AND TARGET remuda_pch_${pch})
     target_link_libraries(${target} PRIVATE remuda_pch_${pch})
     target_precompile_headers(${target} REUSE_FROM remuda_pch_${pch})
   endif()
@@ -37,6 +47,7 @@ endfunction()
 function(remuda_library)
   cmake_parse_arguments(A "" "NAME;PCH" "SRCS;DEPS" ${ARGN})
   add_library(${A_NAME} STATIC ${A_SRCS})
+  remuda_unity(${A_NAME} 8)
   target_link_libraries(${A_NAME} PUBLIC ${A_DEPS})
   remuda_common_setup(${A_NAME} "${A_PCH}")
 endfunction()

@@ -10,8 +10,6 @@
 namespace remuda {
 namespace {
 
-using agent::v1::ConnectRequest;
-
 bool IsIpAddress(const std::string& text) {
   if (text.find('\0') != std::string::npos) return false;  // C would not see what follows
   unsigned char bytes[sizeof(in6_addr)];
@@ -34,45 +32,46 @@ auto FirstOf(Map& map, const std::string& host) {
 }  // namespace
 
 absl::Status AgentSessions::Handle(Session& session, std::string_view bytes) {
-  ConnectRequest request;
+  agent::v1::ConnectRequest request;
   if (absl::Status status = Read(session, bytes, request); !status.ok()) return status;
-  if (request.message_case() == ConnectRequest::kHello)
+  if (request.message_case() == agent::v1::ConnectRequest::kHello)
     return OnHello(session, std::move(*request.mutable_hello()));
   if (session.name.empty()) return InvalidField("hello", "must be the first message");
   return HandleReport(session, request);
 }
 
-absl::Status AgentSessions::HandleReport(Session& session, const ConnectRequest& request) {
+absl::Status AgentSessions::HandleReport(Session& session,
+                                         const agent::v1::ConnectRequest& request) {
   Seen(session.name).last_seen = engine_.Now();
   switch (request.message_case()) {
-    case ConnectRequest::kAck:
+    case agent::v1::ConnectRequest::kAck:
       OnAck(session, request.ack().revision());
       break;
-    case ConnectRequest::kNack:
+    case agent::v1::ConnectRequest::kNack:
       OnNack(session, request.nack().revision(), request.nack().resource(),
              request.nack().reason());
       break;
-    case ConnectRequest::kReport:
+    case agent::v1::ConnectRequest::kReport:
       OnInstances(session.name, request.report());
       break;
-    case ConnectRequest::kUsage:
+    case agent::v1::ConnectRequest::kUsage:
       OnUsage(session.name, request.usage());
       break;
-    case ConnectRequest::kLog:
+    case agent::v1::ConnectRequest::kLog:
       OnLog(session.name, request.log());
       break;
-    case ConnectRequest::kSnapshot:
+    case agent::v1::ConnectRequest::kSnapshot:
       FinishSnapshot({session.name, request.snapshot().snapshot_id()},
                      request.snapshot().error().empty()
                          ? absl::OkStatus()
                          : FailedPrecondition("SNAPSHOT_FAILED",
                                               session.name + ": " + request.snapshot().error()));
       break;
-    case ConnectRequest::kPong:
+    case agent::v1::ConnectRequest::kPong:
       OnPong(session, request.pong().ping_id());
       break;
-    case ConnectRequest::kHello:
-    case ConnectRequest::MESSAGE_NOT_SET:
+    case agent::v1::ConnectRequest::kHello:
+    case agent::v1::ConnectRequest::MESSAGE_NOT_SET:
       // A newer agent's message: ignored, as unknown fields are.
       break;
   }

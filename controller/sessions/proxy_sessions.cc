@@ -12,36 +12,34 @@
 
 namespace remuda {
 
-using proxy::v1::ConnectRequest;
-
 absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
-  ConnectRequest request;
+  proxy::v1::ConnectRequest request;
   if (absl::Status status = Read(session, bytes, request); !status.ok()) return status;
-  if (request.message_case() == ConnectRequest::kHello)
+  if (request.message_case() == proxy::v1::ConnectRequest::kHello)
     return OnHello(session, std::move(*request.mutable_hello()));
   if (session.name.empty()) return InvalidField("hello", "must be the first message");
   Seen(session.name).last_seen = engine_.Now();
   switch (request.message_case()) {
-    case ConnectRequest::kAck:
+    case proxy::v1::ConnectRequest::kAck:
       OnAckMessage(session, request.ack());
       break;
-    case ConnectRequest::kNack:
+    case proxy::v1::ConnectRequest::kNack:
       OnNack(session, request.nack().revision(), request.nack().resource(),
              request.nack().reason());
       break;
-    case ConnectRequest::kHealth:
+    case proxy::v1::ConnectRequest::kHealth:
       OnHealth(session.name, request.health());
       break;
-    case ConnectRequest::kDrain:
+    case proxy::v1::ConnectRequest::kDrain:
       SetBusy(session, request.drain().busy());
       break;
-    case ConnectRequest::kListeners:
+    case proxy::v1::ConnectRequest::kListeners:
       SetListeners(session.name, request.listeners().listeners());
       break;
-    case ConnectRequest::kStats:
+    case proxy::v1::ConnectRequest::kStats:
       OnStats(session, request.stats());
       break;
-    case ConnectRequest::kPong:
+    case proxy::v1::ConnectRequest::kPong:
       if (request.pong().is_leaving() && request.pong().ping_id() == 0) {
         // It answers no Ping: it has drained, and ends its stream now.
         Seen(session.name).has_left = true;
@@ -51,8 +49,8 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
         OnPong(session, request.pong().ping_id());
       }
       break;
-    case ConnectRequest::kHello:
-    case ConnectRequest::MESSAGE_NOT_SET:
+    case proxy::v1::ConnectRequest::kHello:
+    case proxy::v1::ConnectRequest::MESSAGE_NOT_SET:
       // A newer proxy's message: ignored, as unknown fields are.
       break;
   }

@@ -13,9 +13,8 @@
 namespace remuda::proxy {
 namespace {
 
-constexpr size_t kFrameHeadBytes = 9;
 constexpr uint32_t kGoawayPayloadBytes = 8;
-constexpr size_t kGoawayBytes = kFrameHeadBytes + kGoawayPayloadBytes;
+constexpr size_t kGoawayBytes = kHttp2FrameHeadBytes + kGoawayPayloadBytes;
 
 void PutNumber(uint32_t number, size_t bytes, char* out) {
   for (size_t i = 0; i < bytes; ++i)
@@ -32,8 +31,8 @@ void PutFrameHead(uint8_t type, uint32_t payload_bytes, char* out) {
 
 void PutGoaway(uint32_t last_stream, uint32_t error_code, char* out) {
   PutFrameHead(NGHTTP2_GOAWAY, kGoawayPayloadBytes, out);
-  PutNumber(last_stream, 4, out + kFrameHeadBytes);
-  PutNumber(error_code, 4, out + kFrameHeadBytes + 4);
+  PutNumber(last_stream, 4, out + kHttp2FrameHeadBytes);
+  PutNumber(error_code, 4, out + kHttp2FrameHeadBytes + 4);
 }
 
 }  // namespace
@@ -70,9 +69,9 @@ void Http2Connection::TellToGo() {
 
 // Returns where its payload goes.
 char* Http2Connection::AddFrame(uint8_t type, uint32_t payload_bytes) {
-  char* const frame = shared_.Extend(kFrameHeadBytes + payload_bytes);
+  char* const frame = shared_.Extend(kHttp2FrameHeadBytes + payload_bytes);
   PutFrameHead(type, payload_bytes, frame);
-  return frame + kFrameHeadBytes;
+  return frame + kHttp2FrameHeadBytes;
 }
 
 void Http2Connection::AddGoaway(uint32_t last_stream, uint32_t error_code) {

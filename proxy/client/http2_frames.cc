@@ -12,9 +12,8 @@
 namespace remuda::proxy {
 namespace {
 
-constexpr size_t kFrameHeadBytes = 9;
 // A DATA frame with its head is one whole TLS record: none of few bytes follows it.
-constexpr size_t kMaxDataBytes = 16 * 1024 - kFrameHeadBytes;
+constexpr size_t kMaxDataBytes = 16 * 1024 - kHttp2FrameHeadBytes;
 
 Http2Stream* StreamOf(nghttp2_session* session, int32_t id) {
   return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, id));
@@ -294,9 +293,9 @@ ssize_t Http2Connection::OnReadResponse(Http2Stream& stream, size_t size, uint32
 }
 
 int Http2Connection::OnSendData(Http2Stream& stream, const uint8_t* frame_head, size_t size) {
-  if (!shared_.HasRoom(kFrameHeadBytes + size, Http2Worker::kOutputDataBytes))
+  if (!shared_.HasRoom(kHttp2FrameHeadBytes + size, Http2Worker::kOutputDataBytes))
     return NGHTTP2_ERR_WOULDBLOCK;
-  shared_.Append(frame_head, kFrameHeadBytes);
+  shared_.Append(frame_head, kHttp2FrameHeadBytes);
   stream.out_.Take(worker_.buffers(), shared_.Extend(size), size);
   response_bytes_ -= size;
   stream.last_progress_ = worker_.loop().now();

@@ -36,6 +36,8 @@ inline constexpr std::chrono::milliseconds kHttp2DiscardTime{30'000};
 inline constexpr std::chrono::milliseconds kHttp2DiscardSilence{5000};
 // The same where the connection is to end, which nothing that is thrown away shall hold up.
 inline constexpr std::chrono::milliseconds kHttp2ShutdownDiscardTime{2000};
+// What stands before a frame's payload.
+inline constexpr size_t kHttp2FrameHeadBytes = 9;
 // HPACK's tables, ours and theirs.
 inline constexpr uint32_t kHttp2HeaderTableBytes = 4096;
 // A header block over this, once decoded, ends the connection; over http::kMaxRequestHeadBytes, it

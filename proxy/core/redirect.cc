@@ -9,7 +9,7 @@
 namespace remuda::proxy {
 namespace {
 
-using Kind = TemplatePart::Kind;
+using PartKind = TemplatePart::Kind;
 
 // Parts of the request, and room for what is made of them.
 class Expansion {
@@ -31,15 +31,15 @@ class Expansion {
   }
   std::string_view ValueOf(const TemplatePart& part) const {
     switch (part.kind) {
-      case Kind::kHost:
+      case PartKind::kHost:
         return host_;
-      case Kind::kPort:
+      case PartKind::kPort:
         return port_;
-      case Kind::kPath:
+      case PartKind::kPath:
         return path_;
-      case Kind::kQuery:
+      case PartKind::kQuery:
         return query_;
-      case Kind::kText:
+      case PartKind::kText:
         break;
     }
     return part.text;
@@ -65,7 +65,7 @@ ExpandResult ExpandRedirect(const Redirect& redirect, const http::RequestHead& h
   const std::string_view path =
       head.path.empty() || head.path.front() != '/' ? std::string_view() : head.path.substr(1);
   Expansion to(host, {digits, static_cast<size_t>(end - digits)}, path, head.query, out);
-  const auto wants_host = [](const TemplatePart& part) { return part.kind == Kind::kHost; };
+  const auto wants_host = [](const TemplatePart& part) { return part.kind == PartKind::kHost; };
   for (const Template* parts : {&redirect.host, &redirect.path, &redirect.query}) {
     if (host.empty() && std::any_of(parts->begin(), parts->end(), wants_host))
       return ExpandResult::kNoHost;

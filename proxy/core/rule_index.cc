@@ -10,8 +10,6 @@
 
 namespace remuda::proxy {
 
-using Kind = Condition::Kind;
-
 size_t RuleIndex::NamedTexts::BucketOf(std::string_view name) {
   if (name.empty()) return 0;
   const auto first = static_cast<uint8_t>(http::Lower(name.front()));
@@ -71,17 +69,17 @@ RuleIndex::RuleIndex(const std::vector<Rule>& rules) : left_(rules.size()) {
 bool RuleIndex::AddCondition(const Condition& condition, size_t rule) {
   ShareOf(condition.kind).users.Add(rule);
   switch (condition.kind) {
-    case Kind::kHost:
+    case Condition::Kind::kHost:
       return hosts_.Add(condition, rule);
-    case Kind::kPath:
+    case Condition::Kind::kPath:
       return paths_.Add(condition, rule);
-    case Kind::kHeader:
+    case Condition::Kind::kHeader:
       return headers_.Make(condition.header_name).Add(condition, rule);
-    case Kind::kMethod:
+    case Condition::Kind::kMethod:
       return AddMethods(condition, rule);
-    case Kind::kQuery:
+    case Condition::Kind::kQuery:
       return AddQueries(condition, rule);
-    case Kind::kSourceIp:
+    case Condition::Kind::kSourceIp:
       break;  // a few integers: judged with the candidates
   }
   ShareOf(condition.kind).others.Add(rule);
@@ -104,7 +102,7 @@ bool RuleIndex::AddQueries(const Condition& condition, size_t rule) {
       std::any_of(condition.queries.begin(), condition.queries.end(),
                   [&](const auto& query) { return has_wildcard(query.first); });
   if (has_wild_key) {
-    ShareOf(Kind::kQuery).others.Add(rule);
+    ShareOf(Condition::Kind::kQuery).others.Add(rule);
     return false;
   }
   bool is_decided = true;
@@ -140,18 +138,18 @@ RuleSet RuleIndex::QueryRules(const http::RequestHead& head, const RuleSet& want
 size_t RuleIndex::Match(const std::vector<Rule>& rules, const http::RequestHead& head,
                         const IpBytes& source) const {
   RuleSet candidates = all_;
-  const auto keep = [&](Kind kind, auto find) {
+  const auto keep = [&](Condition::Kind kind, auto find) {
     const Share& share = ShareOf(kind);
     if (!candidates.Intersects(share.users)) return;
     RuleSet found = find();
     found |= share.others;
     candidates &= found;
   };
-  keep(Kind::kHost, [&] { return hosts_.Find(HostName(head.host), candidates); });
-  keep(Kind::kMethod, [&] { return methods_[static_cast<size_t>(head.method)]; });
-  keep(Kind::kPath, [&] { return paths_.Find(head.path, candidates); });
-  keep(Kind::kHeader, [&] { return HeaderRules(head, candidates); });
-  keep(Kind::kQuery, [&] { return QueryRules(head, candidates); });
+  keep(Condition::Kind::kHost, [&] { return hosts_.Find(HostName(head.host), candidates); });
+  keep(Condition::Kind::kMethod, [&] { return methods_[static_cast<size_t>(head.method)]; });
+  keep(Condition::Kind::kPath, [&] { return paths_.Find(head.path, candidates); });
+  keep(Condition::Kind::kHeader, [&] { return HeaderRules(head, candidates); });
+  keep(Condition::Kind::kQuery, [&] { return QueryRules(head, candidates); });
   for (size_t rule = candidates.Next(0); rule < rules.size(); rule = candidates.Next(rule + 1)) {
     const bool holds = std::all_of(left_[rule].begin(), left_[rule].end(), [&](uint8_t condition) {
       return Holds(rules[rule].conditions[condition], head, source);

@@ -12,8 +12,9 @@
 namespace remuda::proxy::tls {
 namespace {
 
-constexpr char kCiphers12[] = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384";
-constexpr char kCiphers13[] =
+constexpr char kClientCiphers12[] =
+    "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384";
+constexpr char kClientCiphers13[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 std::string TrustAuthorities(const std::string& ca_pem, SSL_CTX* context) {
@@ -46,8 +47,8 @@ std::variant<std::shared_ptr<const ClientContext>, std::string> ClientContext::M
   out->context_.reset(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* const context = out->context_.get();
   if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-      SSL_CTX_set_cipher_list(context, kCiphers12) != 1 ||
-      SSL_CTX_set_ciphersuites(context, kCiphers13) != 1) {
+      SSL_CTX_set_cipher_list(context, kClientCiphers12) != 1 ||
+      SSL_CTX_set_ciphersuites(context, kClientCiphers13) != 1) {
     return "OpenSSL refuses the policy: " + TakeErrors();
   }
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);

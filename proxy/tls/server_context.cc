@@ -9,11 +9,11 @@ namespace remuda::proxy::tls {
 namespace {
 
 // Forward secrecy and AEAD, the cheapest first; AES-128 is as strong as the RSA and P-256 keys.
-constexpr char kCiphers12[] =
+constexpr char kServerCiphers12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr char kCiphers13[] =
+constexpr char kServerCiphers13[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr char kGroups[] = "X25519:P-256:P-384";
 
@@ -110,8 +110,8 @@ bool SetPolicy(MinimumVersion minimum, SSL_CTX* context) {
   SSL_CTX_set_max_early_data(context, 0);
   return SSL_CTX_set_min_proto_version(
              context, minimum == MinimumVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
-         SSL_CTX_set_cipher_list(context, kCiphers12) == 1 &&
-         SSL_CTX_set_ciphersuites(context, kCiphers13) == 1 &&
+         SSL_CTX_set_cipher_list(context, kServerCiphers12) == 1 &&
+         SSL_CTX_set_ciphersuites(context, kServerCiphers13) == 1 &&
          SSL_CTX_set1_groups_list(context, kGroups) == 1;
 }
 

@@ -33,7 +33,7 @@ v1::Protocol CheckProtocolFor(v1::Protocol group) {
   return group == v1::PROTOCOL_HTTP ? v1::PROTOCOL_HTTP : v1::PROTOCOL_TCP;
 }
 
-void ApplyDefaults(v1::HealthCheck& check, v1::Protocol group) {
+void ApplyCheckDefaults(v1::HealthCheck& check, v1::Protocol group) {
   if (check.path().empty()) check.set_path("/");
   if (!check.has_interval()) *check.mutable_interval() = ToProto(kHealthInterval);
   // A check that may take longer than the time to the next one would overlap itself.
@@ -72,7 +72,7 @@ void ApplyBalancingDefaults(v1::TargetGroup& value) {
     value.mutable_target_group_health()->set_minimum_healthy_count(1);
 }
 
-void ApplyDefaults(v1::Action& action) {
+void ApplyActionDefaults(v1::Action& action) {
   switch (action.kind_case()) {
     case v1::Action::kForward:
       for (auto& group : *action.mutable_forward()->mutable_target_groups()) {
@@ -104,7 +104,7 @@ void ApplyDefaults(v1::LaunchTemplateVersion& value) {
 
 void ApplyDefaults(v1::TargetGroup& value) {
   if (value.protocol() == v1::PROTOCOL_UNSPECIFIED) value.set_protocol(v1::PROTOCOL_HTTP);
-  ApplyDefaults(*value.mutable_health_check(), value.protocol());
+  ApplyCheckDefaults(*value.mutable_health_check(), value.protocol());
   if (!value.has_deregistration_delay()) {
     *value.mutable_deregistration_delay() = ToProto(kDeregistrationDelay);
   }
@@ -124,9 +124,9 @@ void ApplyDefaults(v1::LoadBalancer& value) {
         listener.protocol() == v1::PROTOCOL_TCP || listener.protocol() == v1::PROTOCOL_TLS;
     if (is_bytes && !listener.has_tcp_idle_timeout())
       *listener.mutable_tcp_idle_timeout() = ToProto(kTcpIdleTimeout);
-    if (listener.has_default_action()) ApplyDefaults(*listener.mutable_default_action());
+    if (listener.has_default_action()) ApplyActionDefaults(*listener.mutable_default_action());
     for (auto& rule : *listener.mutable_rules()) {
-      if (rule.has_action()) ApplyDefaults(*rule.mutable_action());
+      if (rule.has_action()) ApplyActionDefaults(*rule.mutable_action());
     }
   }
 }

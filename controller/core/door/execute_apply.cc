@@ -188,12 +188,12 @@ void Apply::Warn(int index, const v1::AutoScalingGroup& value) {
   for (const std::string& warning : shown.status().warnings()) result.add_warnings(warning);
 }
 
-absl::Status CheckChange(const Draft& draft, const std::string& id,
-                         const v1::AutoScalingGroup& before, const v1::AutoScalingGroup& after) {
+absl::Status CheckApplied(const Draft& draft, const std::string& id,
+                          const v1::AutoScalingGroup& before, const v1::AutoScalingGroup& after) {
   return CheckGroupChange(draft, id, before, after);
 }
 template <class T>
-absl::Status CheckChange(const Draft&, const std::string&, const T&, const T&) {
+absl::Status CheckApplied(const Draft&, const std::string&, const T&, const T&) {
   return absl::OkStatus();
 }
 
@@ -220,7 +220,7 @@ void Apply::ApplyNamed(int index, T value) {
   std::vector<std::string> changes = Differences(*before, value);
   if (changes.empty())
     return Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UNCHANGED, {});
-  Fail(CheckChange(draft_, id, *before, value));
+  Fail(CheckApplied(draft_, id, *before, value));
   draft_.Put(id, std::move(value));
   Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes), caveat);
 }

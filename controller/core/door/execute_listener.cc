@@ -8,7 +8,7 @@
 namespace remuda::core {
 namespace {
 
-const std::vector<std::string_view>& ReadOnlyFields() {
+const std::vector<std::string_view>& ListenerReadOnly() {
   static const auto* const kFields = new std::vector<std::string_view>{"name", "etag", "rules"};
   return *kFields;
 }
@@ -74,7 +74,7 @@ absl::StatusOr<v1::Listener> Execute(Draft& draft, const v1::UpdateListenerReque
   const auto part = FindListener(draft, "listener.name", wish.name());
   if (!part.ok()) return part.status();
   Violations violations;
-  CheckMask(violations, FieldPath("update_mask"), request.update_mask(), wish, ReadOnlyFields());
+  CheckMask(violations, FieldPath("update_mask"), request.update_mask(), wish, ListenerReadOnly());
   if (!violations.empty()) return violations.ToStatus();
   const v1::Listener& before = part->listener();
   if (absl::Status etag = CheckPartEtag(before.name(), EtagOf(before), wish.etag()); !etag.ok())

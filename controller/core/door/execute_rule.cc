@@ -13,7 +13,7 @@
 namespace remuda::core {
 namespace {
 
-const std::vector<std::string_view>& ReadOnlyFields() {
+const std::vector<std::string_view>& RuleReadOnly() {
   static const auto* const kFields = new std::vector<std::string_view>{"name", "etag"};
   return *kFields;
 }
@@ -138,7 +138,7 @@ absl::StatusOr<v1::Rule> Execute(Draft& draft, const v1::UpdateRuleRequest& requ
   const auto part = FindRule(draft, "rule.name", wish.name());
   if (!part.ok()) return part.status();
   Violations violations;
-  CheckMask(violations, FieldPath("update_mask"), request.update_mask(), wish, ReadOnlyFields());
+  CheckMask(violations, FieldPath("update_mask"), request.update_mask(), wish, RuleReadOnly());
   if (!violations.empty()) return violations.ToStatus();
   const v1::Rule& before = part->rule();
   if (absl::Status etag = CheckPartEtag(before.name(), EtagOf(before), wish.etag()); !etag.ok())

@@ -27,29 +27,31 @@ using google::protobuf::Reflection;
 constexpr char kExample[] =
     "a filter is comparisons such as labels.env = \"prod\" with AND or OR between them";
 
-struct Token {
-  enum class Kind { kEnd, kWord, kText, kEqual, kNotEqual, kColon } kind = Kind::kEnd;
-  std::string text;  // of a word or a text
-};
-
 bool IsWordByte(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return absl::ascii_isalnum(byte) || byte >= 0x80 || c == '_' || c == '-' || c == '.' ||
          c == '/' || c == '*' || c == '+' || c == '@';
 }
 
-// The tokens of a filter; a word ends where a colon is, so `10.0.0.1:80` is written in quotes.
-class Lexer {
- public:
-  explicit Lexer(std::string_view text) : rest_(text) {}
+}  // namespace
 
-  absl::StatusOr<Token> Next() {
+struct FilterToken {
+  enum class Kind { kEnd, kWord, kText, kEqual, kNotEqual, kColon } kind = Kind::kEnd;
+  std::string text;  // of a word or a text
+};
+
+// The tokens of a filter; a word ends where a colon is, so `10.0.0.1:80` is written in quotes.
+class FilterLexer {
+ public:
+  explicit FilterLexer(std::string_view text) : rest_(text) {}
+
+  absl::StatusOr<FilterToken> Next() {
     while (!rest_.empty() && absl::ascii_isspace(static_cast<unsigned char>(rest_.front())))
       rest_.remove_prefix(1);
-    if (rest_.empty()) return Token{};
-    if (Take("!=")) return Token{Token::Kind::kNotEqual, "!="};
-    if (Take("=")) return Token{Token::Kind::kEqual, "="};
-    if (Take(":")) return Token{Token::Kind::kColon, ":"};
+    if (rest_.empty()) return FilterToken{};
+    if (Take("!=")) return FilterToken{FilterToken::Kind::kNotEqual, "!="};
+    if (Take("=")) return FilterToken{FilterToken::Kind::kEqual, "="};
+    if (Take(":")) return FilterToken{FilterToken::Kind::kColon, ":"};
     if (rest_.front() == '"') return Text();
     const auto end = std::find_if_not(rest_.begin(), rest_.end(), IsWordByte);
     if (end == rest_.begin()) {
@@ -57,7 +59,7 @@ class Lexer {
                                                  " is not understood here; ", kExample));
     }
     const auto size = static_cast<size_t>(end - rest_.begin());
-    Token word{Token::Kind::kWord, std::string(rest_.substr(0, size))};
+    FilterToken word{FilterToken::Kind::kWord, std::string(rest_.substr(0, size))};
     rest_.remove_prefix(size);
     return word;
   }
@@ -69,8 +71,8 @@ class Lexer {
     return true;
   }
 
-  absl::StatusOr<Token> Text() {
-    Token token{Token::Kind::kText, ""};
+  absl::StatusOr<FilterToken> Text() {
+    FilterToken token{FilterToken::Kind::kText, ""};
     for (size_t i = 1; i < rest_.size(); ++i) {
       char c = rest_[i];
       if (c == '"') {
@@ -85,6 +87,8 @@ class Lexer {
 
   std::string_view rest_;
 };
+
+namespace {
 
 // "TARGET_STATE_" of TargetState: its first value is TARGET_STATE_UNSPECIFIED.
 std::string_view PrefixOf(const EnumDescriptor& type) {
@@ -163,17 +167,17 @@ class FilterParser {
   absl::StatusOr<Filter> Run() {
     if (absl::Status first = Advance(); !first.ok()) return first;
     Filter filter;
-    if (token_.kind == Token::Kind::kEnd) return filter;
+    if (token_.kind == FilterToken::Kind::kEnd) return filter;
     filter.clauses_.emplace_back();
     while (true) {
       Filter::Comparison comparison;
       if (absl::Status read = Read(comparison); !read.ok()) return read;
       filter.clauses_.back().push_back(std::move(comparison));
-      if (token_.kind == Token::Kind::kEnd) return filter;
+      if (token_.kind == FilterToken::Kind::kEnd) return filter;
       if (++count_ >= kFilterComparisons)
         return Wrong(absl::StrCat("more than ", kFilterComparisons, " comparisons"));
-      const bool is_and = token_.kind == Token::Kind::kWord && token_.text == "AND";
-      const bool is_or = token_.kind == Token::Kind::kWord && token_.text == "OR";
+      const bool is_and = token_.kind == FilterToken::Kind::kWord && token_.text == "AND";
+      const bool is_or = token_.kind == FilterToken::Kind::kWord && token_.text == "OR";
       if (!is_and && !is_or) {
         return Wrong(absl::StrCat(Quoted(token_.text), " follows ", Quoted(said_),
                                   "; AND or OR must stand between two comparisons"));
@@ -187,15 +191,15 @@ class FilterParser {
   static absl::Status Wrong(std::string_view what) { return InvalidField("filter", what); }
 
   absl::Status Advance() {
-    absl::StatusOr<Token> next = lexer_.Next();
+    absl::StatusOr<FilterToken> next = lexer_.Next();
     if (!next.ok()) return next.status();
     token_ = *std::move(next);
     return absl::OkStatus();
   }
 
   absl::Status Read(Filter::Comparison& out) {
-    if (token_.kind != Token::Kind::kWord) {
-      return Wrong(token_.kind == Token::Kind::kEnd
+    if (token_.kind != FilterToken::Kind::kWord) {
+      return Wrong(token_.kind == FilterToken::Kind::kEnd
                        ? absl::StrCat("it ends where a field belongs; ", kExample)
                        : absl::StrCat(Quoted(token_.text), " is no field; there are ", Fields()));
     }
@@ -203,13 +207,13 @@ class FilterParser {
     if (absl::Status found = FindField(field, out); !found.ok()) return found;
     if (absl::Status next = Advance(); !next.ok()) return next;
     switch (token_.kind) {
-      case Token::Kind::kEqual:
+      case FilterToken::Kind::kEqual:
         out.relation = Filter::Relation::kEqual;
         break;
-      case Token::Kind::kNotEqual:
+      case FilterToken::Kind::kNotEqual:
         out.relation = Filter::Relation::kNotEqual;
         break;
-      case Token::Kind::kColon:
+      case FilterToken::Kind::kColon:
         out.relation = Filter::Relation::kHas;
         break;
       default:
@@ -219,7 +223,7 @@ class FilterParser {
     }
     said_ = absl::StrCat(field, " ", token_.text);
     if (absl::Status next = Advance(); !next.ok()) return next;
-    if (token_.kind != Token::Kind::kWord && token_.kind != Token::Kind::kText)
+    if (token_.kind != FilterToken::Kind::kWord && token_.kind != FilterToken::Kind::kText)
       return Wrong(absl::StrCat("a value must follow ", Quoted(said_)));
     absl::StrAppend(&said_, " ", token_.text);
     if (absl::Status value = TakeValue(out); !value.ok()) return value;
@@ -273,8 +277,8 @@ class FilterParser {
     const FieldDescriptor& field = *out.path.back();
     const bool is_list = field.is_repeated() && !out.has_key;
     out.value = token_.text;
-    out.is_any = out.relation == Filter::Relation::kHas && token_.kind == Token::Kind::kWord &&
-                 token_.text == "*";
+    out.is_any = out.relation == Filter::Relation::kHas &&
+                 token_.kind == FilterToken::Kind::kWord && token_.text == "*";
     if (out.is_any) return absl::OkStatus();
     if (is_list && out.relation != Filter::Relation::kHas) {
       return Wrong(field.is_map()
@@ -320,8 +324,8 @@ class FilterParser {
 
   const Descriptor& type_;
   const std::vector<FilterField>& fields_;
-  Lexer lexer_;
-  Token token_;
+  FilterLexer lexer_;
+  FilterToken token_;
   std::string said_;  // the comparison that is read, for errors
   size_t count_ = 0;
 };

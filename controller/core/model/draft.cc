@@ -12,7 +12,7 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-const IdSet* FindSet(const IdIndex& index, std::string_view key) {
+const IdSet* FindEdited(const IdIndex& index, std::string_view key) {
   const auto it = index.find(key);
   return it == index.end() ? nullptr : &it->second;
 }
@@ -22,7 +22,7 @@ void Insert(IdIndex& index, const std::string& key, std::string_view id) { index
 }  // namespace
 
 Instances Draft::InstancesOfGroup(std::string_view group) const {
-  const IdSet* edited = FindSet(edited_.by_group, group);
+  const IdSet* edited = FindEdited(edited_.by_group, group);
   const Instances base = state_.ListOfGroup(group);
   if (edited == nullptr) return base;
   if (const auto it = lists_by_group_.find(group); it != lists_by_group_.end()) return it->second;
@@ -52,7 +52,7 @@ Instances Draft::InstancesOfGroup(std::string_view group) const {
 
 InstanceList Draft::InstancesOnHost(std::string_view host) const {
   const IdSet& base = state_.InstancesOnHost(host);
-  const IdSet* edited = FindSet(edited_.by_host, host);
+  const IdSet* edited = FindEdited(edited_.by_host, host);
   InstanceList out;
   const auto take = [&](const std::string& id) {
     auto row = Find<v1::Instance>(id);

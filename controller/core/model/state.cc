@@ -9,7 +9,7 @@
 namespace remuda::core {
 namespace {
 
-const IdSet& FindSet(const IdIndex& index, std::string_view key) {
+const IdSet& SetOf(const IdIndex& index, std::string_view key) {
   static const auto* const kNone = new IdSet();
   const auto it = index.find(key);
   return it == index.end() ? *kNone : it->second;
@@ -35,11 +35,11 @@ std::string TargetKey(std::string_view group, std::string_view target) {
 }
 
 const IdSet& State::InstancesOfGroup(std::string_view group) const {
-  return FindSet(instances_by_group_, group);
+  return SetOf(instances_by_group_, group);
 }
 
 const IdSet& State::InstancesOnHost(std::string_view host) const {
-  return FindSet(instances_by_host_, host);
+  return SetOf(instances_by_host_, host);
 }
 
 const HostUse& State::UseOfHost(std::string_view host) const {

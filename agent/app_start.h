@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "agent/process.h"
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 
@@ -22,7 +22,7 @@ class AppStart {
     int error = 0;     // errno; 0: it did not fail
   };
 
-  // `run` as in record.h; `output_fd` becomes the app's stdout and stderr.
+  // `run` as in record_file.h; `output_fd` becomes the app's stdout and stderr.
   AppStart(const Record& run, std::string directory, int output_fd);
 
   // The waiting child's pid, or -1 with errno.

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/record.h"
+#include "agent/record_file.h"
 #include "common/sha256.h"
 
 namespace remuda::agent {

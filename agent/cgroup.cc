@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "agent/process.h"
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 namespace {

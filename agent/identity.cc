@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 namespace {

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "agent/process.h"
-#include "agent/record.h"
+#include "agent/record_file.h"
 #include "common/ids.h"
 #include "common/sha256.h"
 

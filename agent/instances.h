@@ -22,7 +22,7 @@
 #include "agent/event_loop.h"
 #include "agent/image_cache.h"
 #include "agent/kept_logs.h"
-#include "agent/launch.h"
+#include "agent/run_record.h"
 #include "agent/supervisor.h"
 #include "agent/task_threads.h"
 #include "remuda/agent/v1/agent.pb.h"

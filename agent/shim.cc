@@ -23,7 +23,7 @@
 #include "agent/log_files.h"
 #include "agent/log_pace.h"
 #include "agent/process.h"
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 namespace {

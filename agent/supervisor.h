@@ -18,7 +18,7 @@
 #include "agent/event_loop.h"
 #include "agent/instance_dir.h"
 #include "agent/process.h"
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 
@@ -81,8 +81,8 @@ class Supervisor {
   // Takes up everything the directory holds. Once, first. Tells nobody: who decides something on
   // what one instance does must know of all of them, so look at all afterwards.
   void AdoptAll();
-  // Starts the instance as `run` says (see record.h); its directory must exist, with the files in
-  // app/.
+  // Starts the instance as `run` says (see record_file.h); its directory must exist, with the files
+  // in app/.
   absl::Status Start(const std::string& id, const Record& run);
   // Signal, grace, kill of the tree. Asked again, the shorter grace counts.
   void Stop(const std::string& id, int signal, std::chrono::milliseconds grace);

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <set>
 
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 namespace {

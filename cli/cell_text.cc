@@ -13,7 +13,7 @@
 #include "cli/deploy_progress.h"
 #include "cli/parts.h"
 #include "cli/rule_text.h"
-#include "cli/table.h"
+#include "cli/table_layout.h"
 #include "common/duration_text.h"
 #include "common/message_yaml.h"
 #include "common/traffic/address.h"

@@ -10,7 +10,7 @@
 #include "cli/deploy_trouble.h"
 #include "cli/deploy_watch.h"
 #include "cli/printing.h"
-#include "cli/table.h"
+#include "cli/table_layout.h"
 #include "common/duration_text.h"
 
 namespace remuda::cli {

@@ -15,7 +15,7 @@
 #include "cli/deploy_progress.h"
 #include "cli/deploy_trouble.h"
 #include "cli/printing.h"
-#include "cli/table.h"
+#include "cli/table_layout.h"
 
 namespace remuda::cli {
 namespace {

@@ -3,8 +3,8 @@
 #include <memory>
 #include <ostream>
 
-#include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/kind_columns.h"
 #include "cli/parts.h"
 #include "cli/printing.h"
 

@@ -9,8 +9,8 @@
 #include <ostream>
 #include <thread>
 
-#include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/kind_columns.h"
 #include "cli/parts.h"
 #include "cli/printing.h"
 #include "cli/watching.h"

@@ -10,7 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/printing.h"
-#include "cli/table.h"
+#include "cli/table_layout.h"
 #include "common/archive.h"
 #include "common/words.h"
 

@@ -3,7 +3,7 @@
 #include <memory>
 #include <ostream>
 
-#include "cli/columns.h"
+#include "cli/kind_columns.h"
 #include "common/message_yaml.h"
 #include "common/sensitive.h"
 

@@ -3,7 +3,7 @@
 
 #include "cli/context.h"
 #include "cli/resources.h"
-#include "cli/table.h"
+#include "cli/table_layout.h"
 
 namespace remuda::cli {
 

@@ -6,7 +6,7 @@
 #include "proxy/client/client_worker.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/mix.h"
-#include "proxy/core/retry.h"
+#include "proxy/core/retry_policy.h"
 #include "proxy/io/socket.h"
 #include "proxy/target/target_greeting.h"
 #include "proxy/telemetry/access_log.h"

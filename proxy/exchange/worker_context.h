@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "proxy/core/picker.h"
-#include "proxy/core/retry.h"
+#include "proxy/core/retry_policy.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/exchange/place_queues.h"
 #include "proxy/exchange/sticky_cookie.h"

@@ -19,7 +19,7 @@
 
 #include "agent/instance_dir.h"
 #include "agent/process.h"
-#include "agent/record.h"
+#include "agent/record_file.h"
 #include "agent/supervisor.h"
 #include "common/archive.h"
 #include "common/sha256.h"

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 namespace {

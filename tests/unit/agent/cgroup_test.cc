@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 namespace remuda::agent {
 namespace {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/record.h"
+#include "agent/record_file.h"
 #include "common/sha256.h"
 #include "tests/few_files.h"
 

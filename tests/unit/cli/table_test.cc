@@ -1,9 +1,8 @@
-#include "cli/table.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cli/columns.h"
+#include "cli/kind_columns.h"
+#include "cli/table_layout.h"
 
 namespace remuda::cli {
 namespace {

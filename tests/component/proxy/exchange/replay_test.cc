@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "proxy/core/retry.h"
+#include "proxy/core/retry_policy.h"
 #include "tests/component/proxy/testing/configs.h"
 #include "tests/component/proxy/testing/proxy_process.h"
 

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "proxy/core/health.h"
-#include "proxy/core/retry.h"
+#include "proxy/core/retry_policy.h"
 #include "tests/unit/proxy/core/picking.h"
 
 namespace remuda::proxy {

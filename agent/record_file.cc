@@ -1,4 +1,4 @@
-#include "agent/record.h"
+#include "agent/record_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "agent/cgroup.h"
-#include "agent/record.h"
+#include "agent/record_file.h"
 #include "remuda/agent/v1/agent.pb.h"
 
 namespace remuda::agent {

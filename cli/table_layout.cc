@@ -1,4 +1,4 @@
-#include "cli/table.h"
+#include "cli/table_layout.h"
 
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/util/time_util.h>

@@ -1,4 +1,4 @@
-#include "agent/launch.h"
+#include "agent/run_record.h"
 
 #include <absl/strings/str_cat.h>
 #include <arpa/inet.h>

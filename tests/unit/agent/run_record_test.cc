@@ -1,4 +1,4 @@
-#include "agent/launch.h"
+#include "agent/run_record.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

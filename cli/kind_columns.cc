@@ -1,4 +1,4 @@
-#include "cli/columns.h"
+#include "cli/kind_columns.h"
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>

@@ -4,7 +4,7 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include "cli/resources.h"
-#include "cli/table.h"
+#include "cli/table_layout.h"
 
 namespace remuda::cli {
 

@@ -51,7 +51,10 @@ inline constexpr absl::Duration kCommitRetryDelay = absl::Seconds(1);
 
 // Rows that reconciliation edits before it leaves the other groups to the next turn, so that no
 // turn keeps reports and calls waiting for long.
-inline constexpr size_t kMaxReconcileEdits = 1000;
+inline constexpr size_t kMaxReconcileEdits = 500;
+// Instances of the groups that one turn looks at, and hosts that it looks at; one group at least.
+inline constexpr size_t kMaxInstancesLookedAt = 2000;
+inline constexpr size_t kMaxHostsLookedAt = 500;
 
 // What is due by time alone is looked at no more often than this.
 inline constexpr absl::Duration kMinReconcileInterval = absl::Milliseconds(10);

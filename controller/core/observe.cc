@@ -90,12 +90,14 @@ std::set<std::string> Observe(Draft& draft, const Observations& seen, Time now,
   Edits pass(draft, seen, now);
   if (scope.housekeeping) {
     for (const auto& [id, host] : seen.hosts) ObserveHost(pass, id, host);
-    for (const auto& [id, proxy] : seen.proxies) ObserveProxy(pass, id, proxy);
   } else {
     for (const std::string& id : scope.hosts) {
       const HostObservation* host = FindObservation(seen.hosts, id);
       if (host != nullptr) ObserveHost(pass, id, *host);
     }
+  }
+  if (scope.housekeeping || scope.proxies) {
+    for (const auto& [id, proxy] : seen.proxies) ObserveProxy(pass, id, proxy);
   }
   std::set<std::string> groups;
   if (scope.groups.has_value()) {

@@ -136,11 +136,7 @@ void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
 
 // When instances of the group become stable, the count of failed launches goes back.
 void DueWhenStable(Pass& pass, const std::string& group_id) {
-  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
-    if (row->state() == v1::INSTANCE_STATE_IN_SERVICE) {
-      pass.DueAt(FromProto(row->in_service_time()) + kStableAfter);
-    }
-  }
+  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) pass.DueAt(StableAt(*row));
 }
 
 void Round(Pass& pass, const std::string& group_id) {
@@ -246,21 +242,21 @@ void ReconcileGroup(Pass& pass, const std::string& group_id) {
 }  // namespace
 
 Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
-  Pass pass(draft, seen, now);
+  Pass pass(draft, seen, now, scope.max_edits, scope.batch);
   Agendum out;
   for (const std::string& host : scope.housekeeping ? HostsOf(draft) : scope.hosts) {
     FollowLostHost(pass, host);
     if (const Time lost = pass.TakeDue(); lost != absl::InfiniteFuture()) out.hosts[host] = lost;
   }
-  if (scope.housekeeping) FollowLostProxies(pass);
+  if (scope.housekeeping || scope.proxies) FollowLostProxies(pass);
   std::vector<std::string> groups;
   if (scope.groups.has_value()) {
     groups.assign(scope.groups->begin(), scope.groups->end());
   } else {
     draft.ForEach<v1::AutoScalingGroup>(
         [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
-    ForgetDeployments(pass);
   }
+  if (!scope.groups.has_value() || scope.orphans) ForgetDeployments(pass);
   out.all = pass.TakeDue();
   for (const std::string& group : groups) {
     if (pass.count() >= scope.max_edits || scope.left.contains(group)) {
@@ -269,6 +265,7 @@ Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Sc
     }
     pass.balances = !scope.balanced.contains(group);
     ReconcileGroup(pass, group);
+    if (pass.TakeCut()) out.left.insert(group);
     Waits waits = pass.TakeWaits();
     if (draft.Find<v1::AutoScalingGroup>(group) != nullptr) out.groups[group] = std::move(waits);
   }

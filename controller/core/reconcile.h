@@ -16,6 +16,7 @@
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
 #include "controller/core/reconcile/agenda.h"
+#include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {
 
@@ -25,27 +26,34 @@ struct Scope {
   // Also what belongs to no group: hosts and proxies that joined or fell silent, hand-registered
   // targets that drain. Costs a scan of each.
   bool housekeeping = true;
-  // Without housekeeping: of it these hosts, and hand-registered targets.
+  // Without housekeeping: of it these hosts, all proxies, hand-registered targets, deployments
+  // whose groups are gone.
   std::set<std::string> hosts = {};
+  bool proxies = false;
   bool targets = false;
+  bool orphans = false;
   // Groups whose zones need not be looked at: they were lately. Costs a look at every host for each
   // group that may be out of balance.
   std::set<std::string, std::less<>> balanced = {};
-  // After so many edits no further group is looked at.
+  // After so many edits no further group is looked at, and of what is launched or ended in one
+  // that is, the rest is left: beyond `batch`, see kSmallestBatch.
   size_t max_edits = std::numeric_limits<size_t>::max();
+  size_t batch = kSmallestBatch;
   // Groups that Observe has left so: Reconcile leaves them too.
   std::set<std::string> left = {};
 };
 
 // What what was looked at waits for.
 struct Agendum {
-  // All groups and all housekeeping: the lease of a proxy ends.
+  // All groups, proxies and hand-registered targets: the lease of a proxy ends. InfiniteFuture also
+  // if proxies were not looked at.
   Time all = absl::InfiniteFuture();
   // Silent hosts that were looked at, and when each is lost.
   std::map<std::string, Time> hosts = {};
   // Hand-registered targets that drain, if they were looked at.
   std::optional<Waits> targets = std::nullopt;
-  // Groups that were not looked at: there was too much to do.
+  // Groups to look at again at once: there was too much to do for this pass. Those that were not
+  // looked at at all are not among `groups`.
   std::set<std::string> left = {};
   // Groups that were looked at and are still there.
   std::map<std::string, Waits> groups = {};

@@ -17,6 +17,21 @@ namespace {
 constexpr std::string_view kHosts = "hosts/";
 constexpr std::string_view kTargets = "targets/";
 
+// What a look at a group costs beside its instances, in such.
+constexpr size_t kLookAtGroup = 8;
+
+// Takes those from `next` on (if there is none, from the first) while `has_place` says so of the
+// one. Afterwards `next` is the first that is left, or empty if none is.
+template <class HasPlace>
+std::set<std::string> TakeFrom(std::set<std::string>& from, std::string& next, HasPlace has_place) {
+  std::set<std::string> out;
+  auto it = from.lower_bound(next);
+  if (it == from.end()) it = from.begin();
+  while (it != from.end() && has_place(*it)) out.insert(from.extract(it++));
+  next = it == from.end() ? "" : *it;
+  return out;
+}
+
 bool IsStaleEpoch(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kFailedPrecondition) return false;
   const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
@@ -35,6 +50,7 @@ Engine::Engine(Options options, const Clock& clock, Committer& committer, Metric
       check_authorities_(options.check_authorities),
       on_leadership_lost_(std::move(options.on_leadership_lost)),
       on_store_(std::move(options.on_store)),
+      bounds_(options.bounds),
       state_(std::move(options.state)) {
   seen_.start = clock_.Now();
   seen_.patience = options.patience;
@@ -49,8 +65,8 @@ Touched Engine::TakeTouched() {
 }
 
 bool Engine::has_looks() const {
-  return looks_.all_groups || !looks_.groups.empty() || !looks_.present.empty() ||
-         looks_.drained_targets;
+  return looks_.all || looks_.all_groups || !looks_.groups.empty() || !looks_.present.empty() ||
+         looks_.proxies || looks_.drained_targets || looks_.orphans;
 }
 
 bool Engine::is_idle() const {
@@ -67,12 +83,12 @@ absl::Time Engine::due() const {
 void Engine::Gather(absl::Time now) {
   looks_.Merge(std::exchange(static_cast<Looks&>(touched_), {}));
   if (now >= all_due_) {
-    looks_.all_groups = true;
+    looks_.all_groups = looks_.proxies = looks_.drained_targets = true;
     all_due_ = absl::InfiniteFuture();
     // They are shown, and waited for, without proxies whose leases are over.
     touched_.all_targets = touched_.deployments = true;
   }
-  if (looks_.all_groups) return;
+  NameAll();
   if (std::exchange(looks_.confirmed, false)) {
     AddListed(agenda_.ConfirmedBy(core::ConfirmedByAll(state_, seen_, now)));
   }
@@ -87,6 +103,16 @@ void Engine::Gather(absl::Time now) {
       agenda_.DueBy(group, at);
     }
   }
+}
+
+void Engine::NameAll() {
+  if (std::exchange(looks_.all, false)) {
+    looks_.all_groups = looks_.proxies = looks_.drained_targets = looks_.orphans = true;
+    for (const auto& [id, row] : state_.All<v1::Host>()) looks_.present.insert(id);
+    for (const auto& [id, host] : seen_.hosts) looks_.present.insert(id);
+  }
+  if (!std::exchange(looks_.all_groups, false)) return;
+  for (const auto& [id, row] : state_.All<v1::AutoScalingGroup>()) looks_.groups.insert(id);
 }
 
 void Engine::AddListed(const std::set<std::string>& keys) {
@@ -137,38 +163,49 @@ void Engine::Decide(Batch& batch, core::Draft& draft) {
 }
 
 void Engine::ReconcileOn(core::Draft& draft, absl::Time now) {
-  core::Scope scope;
-  Looks looks = std::exchange(looks_, {});
-  if (!looks.all_groups) {
-    scope.groups = std::move(looks.groups);
-    scope.housekeeping = false;
-    scope.hosts = std::move(looks.present);
-    scope.targets = looks.drained_targets;
-  }
-  for (const auto& [group, at] : balance_at_) {
-    if (at > now) scope.balanced.insert(group);
-  }
-  scope.max_edits = limits::kMaxReconcileEdits;
+  core::Scope scope = TakeLooks(now);
   scope.left = core::Observe(draft, seen_, now, scope);
   Take(core::ReconcileSome(draft, seen_, now, scope), scope, now);
 }
 
+core::Scope Engine::TakeLooks(absl::Time now) {
+  core::Scope scope;
+  scope.housekeeping = false;
+  size_t instances = 0;
+  scope.groups = TakeFrom(looks_.groups, next_group_, [&](const std::string& group) {
+    const bool is_there = instances < bounds_.instances;
+    instances += kLookAtGroup + state_.InstancesOfGroup(group).size();
+    return is_there;
+  });
+  size_t hosts = 0;
+  scope.hosts = TakeFrom(looks_.present, next_host_,
+                         [&](const std::string&) { return hosts++ < bounds_.hosts; });
+  scope.proxies = std::exchange(looks_.proxies, false);
+  scope.targets = std::exchange(looks_.drained_targets, false);
+  scope.orphans = std::exchange(looks_.orphans, false);
+  for (const std::string& group : *scope.groups) {
+    const auto it = balance_at_.find(group);
+    if (it != balance_at_.end() && it->second > now) scope.balanced.insert(group);
+  }
+  scope.max_edits = bounds_.edits;
+  scope.batch = bounds_.batch;
+  return scope;
+}
+
 void Engine::Take(core::Agendum agendum, const core::Scope& scope, absl::Time now) {
   const absl::Time soonest = now + limits::kMinReconcileInterval;
-  if (!scope.groups.has_value()) {
-    agenda_.Clear();
-    std::erase_if(balance_at_, [&](const auto& e) { return !agendum.groups.contains(e.first); });
-    all_due_ = absl::InfiniteFuture();
-  } else {
-    for (const std::string& group : *scope.groups) {
-      if (agendum.groups.contains(group) || agendum.left.contains(group)) continue;
-      agenda_.Erase(group);
-      balance_at_.erase(group);
-    }
-    for (const std::string& host : scope.hosts) agenda_.Erase(std::string(kHosts) + host);
+  for (const std::string& group : *scope.groups) {
+    if (agendum.groups.contains(group) || agendum.left.contains(group)) continue;
+    agenda_.Erase(group);
+    balance_at_.erase(group);
   }
+  for (const std::string& host : scope.hosts) agenda_.Erase(std::string(kHosts) + host);
+  // One that was looked at and has more to do comes after those that were not.
+  const auto unseen = std::find_if(agendum.left.begin(), agendum.left.end(),
+                                   [&](const auto& id) { return !agendum.groups.contains(id); });
+  if (unseen != agendum.left.end()) next_group_ = *unseen;
   looks_.groups.merge(agendum.left);
-  all_due_ = std::min(all_due_, std::max(agendum.all, soonest));
+  if (scope.proxies) all_due_ = std::max(agendum.all, soonest);
   for (const auto& [host, lost] : agendum.hosts) {
     agenda_.Set(std::string(kHosts) + host, {.due = std::max(lost, soonest)}, now);
   }
@@ -236,7 +273,7 @@ void Engine::OnFailed(const absl::Status& status) {
   ++metrics_.commit_failures;
   spdlog::error("commit failed, nothing of it is applied: {}", status.ToString());
   // What reconciliation decided is lost with the draft; it decides again.
-  looks_.all_groups = true;
+  looks_.all = true;
   retry_at_ = clock_.Now() + limits::kCommitRetryDelay;
   SetStoreError(std::string(status.message()));
   if (IsStaleEpoch(status) && on_leadership_lost_) on_leadership_lost_(status);

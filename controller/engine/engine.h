@@ -26,6 +26,7 @@
 #include "controller/engine/clock.h"
 #include "controller/engine/metrics.h"
 #include "controller/engine/touched.h"
+#include "controller/limits.h"
 
 namespace remuda {
 
@@ -46,6 +47,15 @@ struct Command {
   std::function<void(const absl::Status&, const core::State&)> done;
 };
 
+// How much one turn looks at and does: what is more goes on in the next, with the groups that have
+// not had their turn.
+struct TurnBounds {
+  size_t edits = limits::kMaxReconcileEdits;
+  size_t batch = core::kSmallestBatch;  // see core::Scope
+  size_t instances = limits::kMaxInstancesLookedAt;
+  size_t hosts = limits::kMaxHostsLookedAt;
+};
+
 class Engine {
  public:
   struct Options {
@@ -57,6 +67,7 @@ class Engine {
     std::function<void(const absl::Status&)> on_leadership_lost;
     // The store has begun to refuse commits (why), or has come to itself again (empty).
     std::function<void(const std::string& error)> on_store = nullptr;
+    TurnBounds bounds = {};
   };
   Engine(Options options, const Clock& clock, Committer& committer, Metrics& metrics);
   Engine(const Engine&) = delete;
@@ -99,6 +110,10 @@ class Engine {
   // Which groups the agenda says to look at, now and for what has changed.
   void Gather(absl::Time now);
   void AddListed(const std::set<std::string>& keys);
+  // Names all that "all" means.
+  void NameAll();
+  // What this turn looks at: as much as it may. The rest stays in looks_.
+  core::Scope TakeLooks(absl::Time now);
   bool has_looks() const;
   void ReconcileOn(core::Draft& draft, absl::Time now);
   void Take(core::Agendum agendum, const core::Scope& scope, absl::Time now);
@@ -117,6 +132,7 @@ class Engine {
   const core::AuthoritiesCheck check_authorities_;
   const std::function<void(const absl::Status&)> on_leadership_lost_;
   const std::function<void(const std::string&)> on_store_;
+  const TurnBounds bounds_;
   std::function<void(const core::Changes&)> on_commit_;
 
   core::State state_;
@@ -127,6 +143,9 @@ class Engine {
   // What views and watchers have not seen yet, and what reconciliation has not.
   Touched touched_;
   Looks looks_;
+  // Those before it have had their turn; empty: none waits for another turn.
+  std::string next_group_;
+  std::string next_host_;
   core::Agenda
       agenda_;  // by group; hosts as "hosts/NAME", targets registered by hand as "targets/"
   absl::Time all_due_ = absl::InfiniteFuture();

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 
-#include "controller/core/views/target_group_view.h"
-
 namespace remuda {
 
 void Looks::Merge(Looks&& other) {
+  all = all || other.all;
   all_groups = all_groups || other.all_groups;
   groups.merge(other.groups);
   present.merge(other.present);
+  proxies = proxies || other.proxies;
   room = room || other.room;
   drained_targets = drained_targets || other.drained_targets;
+  orphans = orphans || other.orphans;
   confirmed = confirmed || other.confirmed;
 }
 
@@ -30,7 +31,7 @@ void TouchInstanceValue(const core::State& state, const std::string& id,
   const auto* group = state.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
   if (group == nullptr) return;
   for (const std::string& target_group : (*group)->target_groups()) {
-    touched.proxy_views.target_groups.insert(target_group);
+    touched.proxy_views.targets.emplace(target_group, id);
     touched.targets.emplace(target_group, id);
   }
 }
@@ -44,6 +45,17 @@ bool MovesTargets(const core::State& state, const Edit& edit) {
   return !std::equal(was.begin(), was.end(), now.begin(), now.end());
 }
 
+// The group's target groups as a whole, before and after the edit.
+void TouchTargetGroupsOf(const core::State& state, const Edit& edit, Touched& touched) {
+  const auto touch = [&](const v1::AutoScalingGroup& group) {
+    const auto& ids = group.target_groups();
+    touched.proxy_views.target_groups.insert(ids.begin(), ids.end());
+  };
+  const auto* row = state.Find<v1::AutoScalingGroup>(edit.key);
+  if (row != nullptr) touch(**row);
+  if (edit.value != nullptr) touch(static_cast<const v1::AutoScalingGroup&>(*edit.value));
+}
+
 void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
   switch (edit.kind) {
     case Kind::kInstance:
@@ -52,7 +64,10 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
     case Kind::kAutoScalingGroup:
       touched.groups.insert(edit.key);
       touched.deployments = true;
-      touched.all_targets = touched.all_targets || MovesTargets(state, edit);
+      if (MovesTargets(state, edit)) {
+        TouchTargetGroupsOf(state, edit, touched);
+        touched.all_targets = true;
+      }
       touched.all_instances = touched.all_instances || edit.value == nullptr ||
                               state.Find<v1::AutoScalingGroup>(edit.key) == nullptr;
       break;
@@ -63,6 +78,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     }
     case Kind::kTargetGroup:
+      touched.proxy_views.target_groups.insert(edit.key);
       for (const auto& [id, group] : state.All<v1::AutoScalingGroup>()) {
         const auto& ids = group->target_groups();
         if (std::find(ids.begin(), ids.end(), edit.key) != ids.end()) touched.groups.insert(id);
@@ -71,7 +87,9 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     case Kind::kTarget: {
       const size_t slash = edit.key.find('/');
-      touched.targets.emplace(edit.key.substr(0, slash), edit.key.substr(edit.key.rfind('/') + 1));
+      const core::TargetId id(edit.key.substr(0, slash), edit.key.substr(edit.key.rfind('/') + 1));
+      touched.proxy_views.targets.insert(id);
+      touched.targets.insert(id);
       const auto* target = state.Find<v1::Target>(edit.key);
       if (target != nullptr && (*target)->state() == v1::TARGET_STATE_DRAINING) {
         touched.drained_targets = true;
@@ -79,7 +97,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     }
     case Kind::kLoadBalancer:
-      touched.all_groups = touched.all_targets = true;
+      touched.all_groups = touched.drained_targets = touched.all_targets = true;
       touched.proxy_views.load_balancers = true;
       break;
     case Kind::kCertificate:
@@ -94,7 +112,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       }
       break;
     case Kind::kProxy:
-      touched.all_groups = touched.all_targets = true;
+      touched.all_groups = touched.proxies = touched.drained_targets = touched.all_targets = true;
       touched.proxy_views.proxies.insert(edit.key);
       break;
     case Kind::kLaunchTemplateVersion:
@@ -113,7 +131,6 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
 
 void TouchEdits(const core::State& state, const core::Changes& changes, Touched& touched) {
   touched.commit = true;
-  touched.proxy_views.target_groups.merge(core::TargetGroupsTouchedBy(state, state, changes));
   for (const Edit& edit : changes.edits) TouchEdit(state, edit, touched);
 }
 
@@ -129,7 +146,7 @@ void TouchHost(const core::State& state, std::string_view host, Touched& touched
 }
 
 void TouchAll(const core::State& state, Touched& touched) {
-  touched.all_groups = touched.commit = true;
+  touched.all = touched.commit = true;
   touched.all_targets = touched.all_instances = touched.deployments = true;
   touched.proxy_views.load_balancers = true;
   for (const auto& [id, entry] : state.All<v1::TargetGroup>())

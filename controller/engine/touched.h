@@ -15,16 +15,19 @@ namespace remuda {
 // What reconciliation has to look at. Each group's last look has said what else it waits for
 // (core::Agenda): what is named here as changed is for those that wait for it.
 struct Looks {
-  bool all_groups = false;  // and all that belongs to no group
+  bool all = false;         // everything there is
+  bool all_groups = false;  // what proxies find and confirm bears on each of them
   std::set<std::string> groups = {};
   std::set<std::string> present = {};  // hosts that came, went, or whose rows changed
+  bool proxies = false;                // some came, went, or their rows changed
   bool room = false;                   // something began or ended on a host
   bool drained_targets = false;        // of those registered by hand
+  bool orphans = false;                // deployments whose groups are gone
   bool confirmed = false;              // a proxy has confirmed more
 
   bool empty() const {
-    return !all_groups && groups.empty() && present.empty() && !room && !drained_targets &&
-           !confirmed;
+    return !all && !all_groups && groups.empty() && present.empty() && !proxies && !room &&
+           !drained_targets && !orphans && !confirmed;
   }
   void Merge(Looks&& other);
 };

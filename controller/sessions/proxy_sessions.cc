@@ -79,7 +79,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   seen.last_seen = engine_.Now();
   seen.confirmed_commit = 0;
   seen.hello = std::move(hello);
-  engine_.touched().all_groups = engine_.touched().all_targets = true;
+  TouchProxies();
   leaving_.erase(session.name);  // it reports everything anew
 
   proxy::v1::ConnectResponse response;
@@ -281,7 +281,12 @@ void ProxySessions::Lost(const std::string& name) {
   seen.connected = false;
   seen.last_seen = engine_.Now();
   leaving_.erase(name);
-  engine_.touched().all_groups = engine_.touched().all_targets = true;
+  TouchProxies();
+}
+
+void ProxySessions::TouchProxies() {
+  Touched& touched = engine_.touched();
+  touched.all_groups = touched.proxies = touched.drained_targets = touched.all_targets = true;
 }
 
 void ProxySessions::Confirm(const std::string& name, int64_t, int64_t commit) {

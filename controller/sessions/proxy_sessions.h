@@ -48,6 +48,8 @@ class ProxySessions final : public ReceiverSessions {
   void SetListeners(const std::string& name,
                     const google::protobuf::RepeatedPtrField<proxy::v1::ListenerStatus>& listeners);
   void Note(core::NoteListener note);
+  // One came or went.
+  void TouchProxies();
   // Whoever waits for something of the target looks at it again.
   void TouchTarget(const core::TargetId& target);
   // Whether the state has such a target.

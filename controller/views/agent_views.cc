@@ -12,6 +12,23 @@ namespace remuda {
 
 using google::protobuf::util::MessageDifferencer;
 
+void AgentViews::Bring(View& view, core::Wishes now) {
+  for (const auto& [id, wish] : view.wishes) {
+    if (!now.contains(id)) view.log.Remove(id);
+  }
+  for (const auto& [id, wish] : now) {
+    const auto known = view.wishes.find(id);
+    if (known != view.wishes.end() && known->second == wish) continue;
+    agent::v1::InstanceAssignment value = core::AssignmentOf(id, wish);
+    // A launch template that was written again may say the same.
+    const auto it = view.log.resources().find(id);
+    if (it != view.log.resources().end() && MessageDifferencer::Equals(*it->second, value))
+      continue;
+    view.log.Set(id, std::make_shared<const agent::v1::InstanceAssignment>(std::move(value)));
+  }
+  view.wishes = std::move(now);
+}
+
 void AgentViews::Refresh(const core::State& state, const core::Observations& seen,
                          const std::set<std::string>& touched) {
   std::vector<ViewLog*> published;
@@ -20,20 +37,10 @@ void AgentViews::Refresh(const core::State& state, const core::Observations& see
       views_.erase(host);
       continue;
     }
-    ViewLog& view = views_[host];
-    view.Cover(commit_);
-    published.push_back(&view);
-    core::Assignment now = core::AssignmentFor(state, seen, host);
-    std::vector<std::string> gone;
-    for (const auto& [id, value] : view.resources()) {
-      if (!now.contains(id)) gone.push_back(id);
-    }
-    for (const std::string& id : gone) view.Remove(id);
-    for (auto& [id, value] : now) {
-      const auto it = view.resources().find(id);
-      if (it != view.resources().end() && MessageDifferencer::Equals(*it->second, value)) continue;
-      view.Set(id, std::make_shared<const agent::v1::InstanceAssignment>(std::move(value)));
-    }
+    View& view = views_[host];
+    view.log.Cover(commit_);
+    published.push_back(&view.log);
+    Bring(view, core::WishesFor(state, seen, host));
   }
   const int64_t sequence = next_sequence_();
   for (ViewLog* view : published) view->Publish(sequence, state.commit());
@@ -42,7 +49,7 @@ void AgentViews::Refresh(const core::State& state, const core::Observations& see
 
 const ViewLog* AgentViews::ViewOf(std::string_view host) const {
   const auto it = views_.find(host);
-  return it == views_.end() ? nullptr : &it->second;
+  return it == views_.end() ? nullptr : &it->second.log;
 }
 
 int64_t AgentViews::CoveredBy(std::string_view host, int64_t sequence) const {
@@ -58,8 +65,8 @@ bool AgentViews::CanBuildOn(std::string_view host, int64_t held) const {
 
 void AgentViews::Surpass(std::string_view host, int64_t held) {
   const auto it = views_.find(host);
-  if (it == views_.end() || it->second.sequence() > held) return;
-  ViewLog& view = it->second;
+  if (it == views_.end() || it->second.log.sequence() > held) return;
+  ViewLog& view = it->second.log;
   view.Publish(next_sequence_(), CoveredBy(host, view.sequence()), /*force=*/true);
 }
 

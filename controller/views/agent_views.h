@@ -1,6 +1,6 @@
 // AgentViews: the assignment of each host, with its log of changes.
 //
-// Owns: the views. Does not own: what is in them (core::AssignmentFor), nor who has which revision
+// Owns: the views. Does not own: what is in them (core::WishesFor), nor who has which revision
 // (AgentSessions). Thread: the loop thread.
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
+#include "controller/core/views/assignment.h"
 #include "controller/views/receiver_views.h"
 
 namespace remuda {
@@ -36,9 +37,16 @@ class AgentViews final : public ReceiverViews {
   Frame UpdateFor(std::string_view host, std::optional<int64_t> base) override;
 
  private:
+  struct View {
+    core::Wishes wishes;
+    ViewLog log;  // says the same
+  };
+  // Brings it up to what the host shall have now.
+  static void Bring(View& view, core::Wishes now);
+
   const int64_t epoch_;
   const std::function<int64_t()> next_sequence_;
-  std::map<std::string, ViewLog, std::less<>> views_;
+  std::map<std::string, View, std::less<>> views_;
   int64_t commit_ = 0;  // that the newest revision of each view covers
 };
 

@@ -112,11 +112,11 @@ void AddRemoval(const std::string& key, proxy::v1::ConfigUpdate& out) {
 
 }  // namespace
 
-std::set<std::string> ProxyViews::RefreshGroup(const std::string& id, const core::State& state,
-                                               const core::Observations& seen) {
+ProxyViews::Keys ProxyViews::RefreshGroup(const std::string& id, const core::State& state,
+                                          const core::Observations& seen) {
   Group& group = groups_[id];
   core::TargetGroupView now = core::TargetGroupViewOf(state, seen, id);
-  std::set<std::string> changed;
+  Keys changed;
   Bring(Key(kTargetGroup, id), PointerTo(group.view.target_group), PointerTo(now.target_group),
         group.resources, changed);
   Bring(Key(kSplit, id), PointerTo(group.view.split), PointerTo(now.split), group.resources,
@@ -139,6 +139,64 @@ std::set<std::string> ProxyViews::RefreshGroup(const std::string& id, const core
                              group.resources, changed);
   }
   group.view = std::move(now);
+  return changed;
+}
+
+ProxyViews::Keys ProxyViews::RefreshTargets(const std::string& id,
+                                            const std::set<std::string>& targets,
+                                            const core::State& state,
+                                            const core::Observations& seen) {
+  Group& group = groups_.find(id)->second;
+  core::TargetGroupView& view = group.view;
+  std::optional<core::TargetGroupChange> change = core::ChangeOf(state, seen, id, targets, view);
+  if (!change.has_value()) return RefreshGroup(id, state, seen);
+  Keys changed;
+  Bring(Key(kSplit, id), PointerTo(view.split), PointerTo(change->split), group.resources, changed);
+  view.split = std::move(change->split);
+  view.subsets = std::move(change->subsets);
+  for (auto& [target, shown] : change->targets) {
+    const auto before = view.targets.find(target);
+    Bring(Key(kTarget, id + "/" + target), before == view.targets.end() ? nullptr : &before->second,
+          shown.has_value() ? &shown->target : nullptr, group.resources, changed);
+    if (shown.has_value()) {
+      view.targets[target] = std::move(shown->target);
+      view.shares[target] = shown->share;
+    } else {
+      removed_.emplace(id, target);
+      view.targets.erase(target);
+      view.shares.erase(target);
+    }
+  }
+  return changed;
+}
+
+std::map<std::string, ProxyViews::Keys> ProxyViews::RefreshGroups(
+    const core::State& state, const core::Observations& seen, const TouchedProxyViews& touched) {
+  std::map<std::string, Keys> changed;
+  // Of a group that no view shows, nobody knows what is otherwise now.
+  std::set<std::string> unshown;
+  for (const std::string& id : touched.target_groups) {
+    if (groups_.contains(id)) {
+      changed[id] = RefreshGroup(id, state, seen);
+    } else {
+      unshown.insert(id);
+    }
+  }
+  for (auto it = touched.targets.begin(); it != touched.targets.end();) {
+    const std::string& id = it->first;
+    std::set<std::string> targets;
+    for (; it != touched.targets.end() && it->first == id; ++it) targets.insert(it->second);
+    if (!groups_.contains(id)) {
+      unshown.insert(id);
+    } else if (!touched.target_groups.contains(id)) {
+      changed[id] = RefreshTargets(id, targets, state, seen);
+    }
+  }
+  for (const std::string& id : unshown) {
+    for (const auto& [target, value] : core::TargetGroupViewOf(state, seen, id).targets) {
+      changed_.emplace(id, target);
+    }
+  }
   return changed;
 }
 
@@ -247,17 +305,10 @@ void ProxyViews::Surpass(std::string_view proxy, int64_t held) {
 void ProxyViews::Refresh(const core::State& state, const core::Observations& seen,
                          const TouchedProxyViews& touched) {
   // Groups first, so that what is composed below sees them as they are.
-  std::set<std::string> changed;
-  for (const std::string& id : touched.target_groups) {
-    if (groups_.contains(id)) {
-      changed.merge(RefreshGroup(id, state, seen));
-      continue;
-    }
-    for (const auto& [target, value] : core::TargetGroupViewOf(state, seen, id).targets) {
-      changed_.emplace(id, target);
-    }
+  const std::map<std::string, Keys> changed = RefreshGroups(state, seen, touched);
+  for (const auto& [id, keys] : changed) {
+    for (const std::string& key : keys) NoteTarget(key, changed_);
   }
-  for (const std::string& key : changed) NoteTarget(key, changed_);
   if (touched.load_balancers) {
     for (auto& [key, view] : classes_) Compose(*view, state, seen);
     std::set<std::string> all = touched.proxies;
@@ -268,17 +319,27 @@ void ProxyViews::Refresh(const core::State& state, const core::Observations& see
   }
   if (touched.load_balancers || !touched.proxies.empty()) DropUnused();
   const int64_t sequence = next_sequence_();
-  for (auto& [key, view] : classes_) {
-    for (const std::string& resource : changed) {
-      const std::string_view name = std::string_view(resource).substr(1);
-      const std::string group(name.substr(0, name.find('/')));
-      if (!view->target_groups.contains(group)) continue;
-      const Resources& now = groups_.find(group)->second.resources;
-      const auto it = now.find(resource);
-      if (it == now.end()) {
-        view->log.Remove(resource);
-      } else {
-        view->log.Set(resource, it->second);
+  for (auto& [balancers, view] : classes_) {
+    const auto log = [&, &view = view](const std::string& id, const Keys& keys) {
+      const Resources& now = groups_.find(id)->second.resources;
+      for (const std::string& key : keys) {
+        const auto it = now.find(key);
+        if (it == now.end()) {
+          view->log.Remove(key);
+        } else {
+          view->log.Set(key, it->second);
+        }
+      }
+    };
+    // The fewer of both are looked up.
+    if (changed.size() < view->target_groups.size()) {
+      for (const auto& [id, keys] : changed) {
+        if (view->target_groups.contains(id)) log(id, keys);
+      }
+    } else {
+      for (const std::string& id : view->target_groups) {
+        const auto it = changed.find(id);
+        if (it != changed.end()) log(id, it->second);
       }
     }
     if (view->log.Publish(sequence, state.commit())) view->frames.clear();

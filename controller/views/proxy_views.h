@@ -80,9 +80,17 @@ class ProxyViews final : public ReceiverViews {
                   const std::set<std::string>& proxies);
   void Renew(Class& view, int64_t commit);
   void Compose(Class& view, const core::State& state, const core::Observations& seen);
+  using Keys = std::set<std::string>;
   // The group's keys whose resource changed, appeared or went.
-  std::set<std::string> RefreshGroup(const std::string& id, const core::State& state,
-                                     const core::Observations& seen);
+  Keys RefreshGroup(const std::string& id, const core::State& state,
+                    const core::Observations& seen);
+  // The same if only these targets may have changed.
+  Keys RefreshTargets(const std::string& id, const std::set<std::string>& targets,
+                      const core::State& state, const core::Observations& seen);
+  // By target group.
+  std::map<std::string, Keys> RefreshGroups(const core::State& state,
+                                            const core::Observations& seen,
+                                            const TouchedProxyViews& touched);
   const Group& GroupOf(const std::string& id, const core::State& state,
                        const core::Observations& seen);
   void DropUnused();

@@ -5,13 +5,18 @@
 #include <set>
 #include <string>
 
+#include "controller/core/model/votes.h"
+
 namespace remuda {
 
 struct TouchedProxyViews {
-  std::set<std::string> target_groups;
+  std::set<std::string> target_groups;  // as a whole
+  std::set<core::TargetId> targets;
   std::set<std::string> proxies;  // their labels: joined, changed or forgotten
   bool load_balancers = false;    // any of them, or a certificate
-  bool empty() const { return target_groups.empty() && proxies.empty() && !load_balancers; }
+  bool empty() const {
+    return target_groups.empty() && targets.empty() && proxies.empty() && !load_balancers;
+  }
 };
 
 }  // namespace remuda

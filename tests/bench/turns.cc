@@ -3,6 +3,7 @@
 // that a busy machine changes little.
 //
 //   bench_turns AGENTS PROXIES INSTANCES GROUPS
+#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -291,14 +292,14 @@ class Bench {
                             .done = [](const absl::Status&, const core::State&) {}});
   }
 
-  // Delivers what was said, up to so much before a turn, as a loop would that is busy.
+  // Delivers what was said, up to so much before a turn, as the loop does.
   void Settle() {
-    constexpr int kMessagesATurn = 64;
+    constexpr double kLongestRound = 0.010;
     absl::Time due = absl::InfinitePast();
     while (true) {
       const double begun = CpuSeconds();
       bool worked = committer_.Finish();
-      for (int i = 0; i < kMessagesATurn && !mail_.empty(); ++i) {
+      while (!mail_.empty() && CpuSeconds() - begun < kLongestRound) {
         const Said said = std::move(mail_.front());
         mail_.pop_front();
         said.to->OnMessage(said.from, said.bytes);
@@ -378,6 +379,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s AGENTS PROXIES INSTANCES GROUPS\n", argv[0]);
     return 2;
   }
+  spdlog::set_level(spdlog::level::warn);
   remuda::Bench bench(std::atoi(argv[1]), std::atoi(argv[2]), std::atoi(argv[3]),
                       std::atoi(argv[4]));
   return bench.Run();

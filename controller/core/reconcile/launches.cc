@@ -18,6 +18,13 @@ bool WasStable(const v1::Instance& instance, Time now) {
   return end - FromProto(instance.in_service_time()) >= kStableAfter;
 }
 
+Time StableAt(const v1::Instance& instance) {
+  if (!instance.has_in_service_time() || IsLeavingState(instance.state())) {
+    return absl::InfiniteFuture();
+  }
+  return FromProto(instance.in_service_time()) + kStableAfter;
+}
+
 bool IsFailedLaunch(const v1::Instance& instance, Time now) {
   return instance.unhealthy() && IsLeavingState(instance.state()) && !WasStable(instance, now);
 }

@@ -11,6 +11,8 @@ namespace remuda::core {
 
 // Whether it served long enough to show that its version can be launched.
 bool WasStable(const v1::Instance& instance, Time now);
+// When it will have, if nothing happens to it; InfiniteFuture: never.
+Time StableAt(const v1::Instance& instance);
 
 // Whether its launch has failed: it ended, or is to end, for a fault of its own before it was
 // stable.

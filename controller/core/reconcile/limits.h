@@ -54,6 +54,9 @@ inline constexpr Duration kBalanceInterval = absl::Seconds(10);
 // An instance that could be stopped is left running for a proxy that may still send to it: one
 // whose lease is over for less than this. Not if the group has no room for it.
 inline constexpr Duration kCutOffPatience = absl::Seconds(60);
+// Of a group's launches or ends that a pass could leave to the next one, so many are decided
+// together, however much that pass has done: those that come of one cause are told with it.
+inline constexpr size_t kSmallestBatch = 64;
 // Of a group, at most one in so many (at least one) is replaced for its health at once.
 inline constexpr int kReplaceShare = 4;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controller/core/reconcile/health.h"
+#include "controller/core/reconcile/hosts.h"
 
 namespace remuda::core {
 namespace {
@@ -23,12 +24,12 @@ std::set<std::string, std::less<>> LostWithMost(const Draft& draft, const Observ
                                                 Time now) {
   std::vector<std::pair<Time, std::string>> lost;
   size_t known = 0;
-  draft.ForEach<v1::Host>([&](const std::string& id, const v1::Host& row) {
+  ForEachHost(draft, seen, [&](const std::string& id, const auto& row, const auto* observed) {
     ++known;
-    if (row.has_lost_time()) {
-      lost.emplace_back(FromProto(row.lost_time()), id);
-    } else if (IsLost(seen, id, now)) {
-      lost.emplace_back(LostAt(seen, id), id);
+    if (row->has_lost_time()) {
+      lost.emplace_back(FromProto(row->lost_time()), id);
+    } else if (observed == nullptr || !observed->connected) {
+      if (IsLost(seen, id, now)) lost.emplace_back(LostAt(seen, id), id);
     }
   });
   const Duration span = seen.patience.host_lost_after + seen.patience.replace_lost_after;
@@ -74,14 +75,13 @@ bool Pass::WasLostWithMost(std::string_view host) {
 const std::map<std::string, Pass::Hosts>& Pass::HostsByZone() {
   if (hosts_by_zone_.has_value()) return *hosts_by_zone_;
   hosts_by_zone_.emplace();
-  draft.ForEach<v1::Host>([&](const std::string& id, const v1::Host& row) {
-    const auto it = seen.hosts.find(id);
-    if (it == seen.hosts.end() || !it->second.connected ||
-        row.schedule() == v1::HOST_SCHEDULE_CORDONED ||
-        row.schedule() == v1::HOST_SCHEDULE_DRAINING) {
+  ForEachHost(draft, seen, [&](const std::string&, const auto& row, const auto* observed) {
+    if (observed == nullptr || !observed->connected ||
+        row->schedule() == v1::HOST_SCHEDULE_CORDONED ||
+        row->schedule() == v1::HOST_SCHEDULE_DRAINING) {
       return;
     }
-    (*hosts_by_zone_)[row.zone()].push_back(draft.Find<v1::Host>(id));
+    (*hosts_by_zone_)[row->zone()].push_back(row);
   });
   return *hosts_by_zone_;
 }

@@ -8,6 +8,7 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -94,10 +95,14 @@ class Edits {
 
 class Pass : public Edits {
  public:
-  Pass(Draft& draft_in, const Observations& seen_in, Time now_in)
+  // `max_edits`, `batch`: see Scope.
+  Pass(Draft& draft_in, const Observations& seen_in, Time now_in,
+       size_t max_edits = std::numeric_limits<size_t>::max(), size_t batch = kSmallestBatch)
       : Edits(draft_in, seen_in, now_in),
         gates(draft_in, seen_in, now_in),
-        rooms(draft_in, seen_in, now_in) {}
+        rooms(draft_in, seen_in, now_in),
+        max_edits_(max_edits),
+        batch_(batch) {}
 
   const Gates gates;
   Rooms rooms;  // for Placement
@@ -119,10 +124,23 @@ class Pass : public Edits {
             .hosts = std::exchange(waits_for_hosts_, false)};
   }
 
+  // How many of `wanted` this pass does for the group that is looked at. Who has done so many, and
+  // not all, leaves the rest to the next one.
+  size_t Batch(size_t wanted) const {
+    const size_t left = max_edits_ > count() ? max_edits_ - count() : 0;
+    return std::min(wanted, std::max(left, cut_ ? 0 : batch_));
+  }
+  void LeaveRest() { cut_ = true; }
+  // Whether something was left since the last call.
+  bool TakeCut() { return std::exchange(cut_, false); }
+
   // See Scope. Of the group that is looked at.
   bool balances = false;
 
  private:
+  const size_t max_edits_;
+  const size_t batch_;
+  bool cut_ = false;
   bool waits_for_hosts_ = false;
   std::optional<std::set<std::string, std::less<>>> lost_with_most_;
   std::optional<std::map<std::string, Hosts>> hosts_by_zone_;

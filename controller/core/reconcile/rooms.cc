@@ -6,6 +6,7 @@
 #include "common/quantity.h"
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/host_record.h"
+#include "controller/core/reconcile/hosts.h"
 
 namespace remuda::core {
 namespace {
@@ -57,20 +58,15 @@ void Rooms::Build() {
   hosts_.clear();
   orders_.clear();
   bounds_.clear();
-  auto observed = seen_.hosts.begin();
-  draft_.ForEachRowFrom<v1::Host>(
-      "", [&](const std::string& id, const std::shared_ptr<const v1::Host>& row) {
-        while (observed != seen_.hosts.end() && observed->first < id) ++observed;
-        const bool is_known = observed != seen_.hosts.end() && observed->first == id;
-        Host host{.id = id, .row = row, .seen = is_known ? &observed->second : nullptr};
-        host.awaited_until = AwaitedUntil(*row, host.seen, seen_, now_);
-        host.bar = BarOf(*row, (is_known && host.seen->connected && host.seen->reported) ||
-                                   host.awaited_until > now_);
-        host.use = &draft_.UseOfHost(id);
-        host.instances = host.use->instances;
-        hosts_.push_back(std::move(host));
-        return true;
-      });
+  ForEachHost(draft_, seen_, [&](const std::string& id, const auto& row, const auto* observed) {
+    Host host{.id = id, .row = row, .seen = observed};
+    host.awaited_until = AwaitedUntil(*row, observed, seen_, now_);
+    const bool is_there = observed != nullptr && observed->connected && observed->reported;
+    host.bar = BarOf(*row, is_there || host.awaited_until > now_);
+    host.use = &draft_.UseOfHost(id);
+    host.instances = host.use->instances;
+    hosts_.push_back(std::move(host));
+  });
 }
 
 void Rooms::Refresh(std::string_view id) {

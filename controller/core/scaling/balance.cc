@@ -81,10 +81,12 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   if (!AnyHostThatLacksOne(pass, group, *zones, most, is_any)) return;
   pass.WaitForHosts();
   // One that is avoided now may be the only one that helps, and nothing else tells when it is used
-  // again.
+  // again: after a while, or when a launch there has held.
   AnyHostThatLacksOne(pass, group, *zones, most, [&](const v1::Host& host) {
+    if (pass.draft.UseOfHost(IdOf(host.name())).failed == 0) return false;
     const InstanceList on_host = pass.draft.InstancesOnHost(IdOf(host.name()));
     pass.DueAt(HostRecordOf(on_host, side.launch, pass.now).avoided_until);
+    for (const auto& [id, row] : on_host) pass.DueAt(StableAt(*row));
     return false;
   });
   Placement placement(

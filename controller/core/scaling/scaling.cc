@@ -122,6 +122,7 @@ std::vector<LaunchCause> LaunchCauses(const Pass& pass, const std::string& group
     causes.push_back({absl::StrCat("instance ", id, " is to be replaced: ", why), id});
   }
   for (const auto& [id, row] : counts.unknown) {
+    if (served.contains(id)) continue;
     causes.push_back({absl::StrCat("host ", row->host(), " of instance ", id, " is lost"), id});
   }
   return causes;
@@ -160,7 +161,8 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
   Placement placement(
       pass.rooms,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
-  for (; out.count < count; ++out.count) {
+  const auto batch = static_cast<int>(pass.Batch(static_cast<size_t>(count)));
+  for (; out.count < batch; ++out.count) {
     const std::string host = placement.Take();
     if (host.empty()) {
       out.shortage = {placement.WhyNone(), true};
@@ -188,6 +190,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
                .deployment = std::string(deployment),
                .launched_for = cause.launched_for});
   }
+  if (batch < count) pass.LeaveRest();
   return out;
 }
 
@@ -322,27 +325,31 @@ void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
 
 std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScalingGroup& group,
                                        InstanceList members, size_t count) {
-  std::map<std::string, int> zones;
-  std::map<std::string, int> serving;
+  std::map<std::string_view, size_t> zones;
+  // By what it serves, by zone: the one that ends first is the last.
+  std::map<int, std::map<std::string_view, InstanceList>> ranks;
   for (const Member& member : members) {
     ++zones[member.second->zone()];
-    serving[member.first] = Serving(gates, group, member);
+    ranks[Serving(gates, group, member)][member.second->zone()].push_back(member);
   }
   std::vector<std::string> victims;
-  while (victims.size() < count && !members.empty()) {
-    const auto best =
-        std::min_element(members.begin(), members.end(), [&](const Member& a, const Member& b) {
-          const int x = serving[a.first];
-          const int y = serving[b.first];
-          if (x != y) return x < y;
-          const int x_zone = zones[a.second->zone()];
-          const int y_zone = zones[b.second->zone()];
-          if (x_zone != y_zone) return x_zone > y_zone;
-          return EndsBefore(group, a, b);
-        });
-    --zones[best->second->zone()];
-    victims.push_back(best->first);
-    members.erase(best);
+  for (auto& [serving, by_zone] : ranks) {
+    for (auto& [zone, list] : by_zone) {
+      std::sort(list.begin(), list.end(),
+                [&](const Member& a, const Member& b) { return EndsBefore(group, b, a); });
+    }
+    while (victims.size() < count && !by_zone.empty()) {
+      const auto best =
+          std::min_element(by_zone.begin(), by_zone.end(), [&](const auto& a, const auto& b) {
+            const size_t x = zones[a.first];
+            const size_t y = zones[b.first];
+            return x != y ? x > y : EndsBefore(group, a.second.back(), b.second.back());
+          });
+      --zones[best->first];
+      victims.push_back(best->second.back().first);
+      best->second.pop_back();
+      if (best->second.empty()) by_zone.erase(best);
+    }
   }
   return victims;
 }
@@ -368,10 +375,12 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
                            ", which kept traffic from it, has ended")
             : absl::StrCat(Counted(side.limit, "instance"), " ", IsOrAre(side.limit),
                            " desired and ", kept, " ", IsOrAre(kept), " up");
-    for (const std::string& id :
-         ChooseVictims(pass.gates, group, counts.kept, static_cast<size_t>(kept - side.limit))) {
+    const auto beyond = static_cast<size_t>(kept - side.limit);
+    const size_t batch = pass.Batch(beyond);
+    for (const std::string& id : ChooseVictims(pass.gates, group, counts.kept, batch)) {
       pass.Drain(id, cause, false);
     }
+    if (batch < beyond) pass.LeaveRest();
   }
   const int missing = side.desired - kept;
   const int most = std::max(group.max(), side.desired) + (counts.moving ? 1 : 0);

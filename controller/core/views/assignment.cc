@@ -10,30 +10,42 @@ bool HasEnded(const agent::v1::InstanceStatus& status) {
 
 }  // namespace
 
-Assignment AssignmentFor(const State& state, const Observations& seen, std::string_view host) {
-  Assignment out;
+Wishes WishesFor(const State& state, const Observations& seen, std::string_view host) {
+  Wishes out;
   for (const std::string& id : state.InstancesOnHost(host)) {
     const v1::Instance& row = **state.Find<v1::Instance>(id);
     if (row.state() == v1::INSTANCE_STATE_TERMINATED) continue;
-    agent::v1::InstanceAssignment assignment;
-    assignment.set_instance(id);
-    assignment.set_auto_scaling_group(row.auto_scaling_group());
-    assignment.set_desired(row.state() == v1::INSTANCE_STATE_STOPPING
-                               ? agent::v1::DESIRED_STATE_STOPPED
-                               : agent::v1::DESIRED_STATE_RUNNING);
+    Wish wish{.group = row.auto_scaling_group(),
+              .desired = row.state() == v1::INSTANCE_STATE_STOPPING
+                             ? agent::v1::DESIRED_STATE_STOPPED
+                             : agent::v1::DESIRED_STATE_RUNNING,
+              .launch = nullptr};
     const auto* launch = state.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
         row.launch_template().launch_template(), row.launch_template().resolved_version()));
-    if (launch != nullptr) *assignment.mutable_launch_template() = **launch;
-    out.emplace(id, std::move(assignment));
+    if (launch != nullptr) wish.launch = launch->value;
+    out.emplace(id, std::move(wish));
   }
   const auto observed = seen.hosts.find(host);
   if (observed == seen.hosts.end()) return out;
   for (const auto& [id, status] : observed->second.instances) {
-    if (HasEnded(status) || out.find(id) != out.end()) continue;
-    agent::v1::InstanceAssignment assignment;
-    assignment.set_instance(id);
-    assignment.set_desired(agent::v1::DESIRED_STATE_STOPPED);
-    out.emplace(id, std::move(assignment));
+    if (!HasEnded(status)) out.try_emplace(id);
+  }
+  return out;
+}
+
+agent::v1::InstanceAssignment AssignmentOf(const std::string& id, const Wish& wish) {
+  agent::v1::InstanceAssignment out;
+  out.set_instance(id);
+  out.set_auto_scaling_group(wish.group);
+  out.set_desired(wish.desired);
+  if (wish.launch != nullptr) *out.mutable_launch_template() = *wish.launch;
+  return out;
+}
+
+Assignment AssignmentFor(const State& state, const Observations& seen, std::string_view host) {
+  Assignment out;
+  for (const auto& [id, wish] : WishesFor(state, seen, host)) {
+    out.emplace(id, AssignmentOf(id, wish));
   }
   return out;
 }

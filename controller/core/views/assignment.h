@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,8 +15,20 @@
 
 namespace remuda::core {
 
+// What a host shall do with an instance.
+struct Wish {
+  std::string group;  // empty: the state does not know the instance
+  agent::v1::DesiredState desired = agent::v1::DESIRED_STATE_STOPPED;
+  std::shared_ptr<const v1::LaunchTemplateVersion> launch;  // null: there is none
+  bool operator==(const Wish&) const = default;
+};
 // The instances that a host shall have, by id. Instances that the host reports and the state does
 // not know are STOPPED ones.
+using Wishes = std::map<std::string, Wish, std::less<>>;
+Wishes WishesFor(const State& state, const Observations& seen, std::string_view host);
+
+agent::v1::InstanceAssignment AssignmentOf(const std::string& id, const Wish& wish);
+// The wishes as the host is told them.
 using Assignment = std::map<std::string, agent::v1::InstanceAssignment, std::less<>>;
 Assignment AssignmentFor(const State& state, const Observations& seen, std::string_view host);
 

@@ -32,15 +32,6 @@ bool IsTarget(const v1::Instance& row) {
          row.state() != v1::INSTANCE_STATE_STANDBY;
 }
 
-// A subset while the split is made. What is kept from traffic is in none of its numbers, and a
-// target that is registered by hand counts as often as its weight says.
-struct Subset {
-  bool serves = false;
-  int active = 0;
-  int in_service = 0;
-};
-using Subsets = std::map<std::string, Subset>;
-
 proxy::v1::Target TargetOf(const Draft& draft, const Observations& seen,
                            std::string_view target_group, const std::string& id,
                            const v1::Instance& row) {
@@ -62,70 +53,97 @@ proxy::v1::Target TargetOf(const Draft& draft, const Observations& seen,
   return target;
 }
 
-void AddGroup(const Draft& draft, const Observations& seen, std::string_view group_id,
-              std::string_view target_group, TargetGroupView& view, Subsets& subsets) {
-  std::vector<std::string> withheld;
-  for (const auto& [id, row] : draft.InstancesOfGroup(group_id)) {
-    if (!IsTarget(*row)) continue;
-    proxy::v1::Target target = TargetOf(draft, seen, target_group, id, *row);
-    const bool active = target.state() == proxy::v1::Target::STATE_ACTIVE;
-    Subset& subset = subsets[target.subset()];
-    if (IsWithheld(*row)) {
-      if (active) withheld.push_back(id);
-    } else if (row->state() != v1::INSTANCE_STATE_DRAINING) {
-      subset.serves = true;
-      subset.active += active;
-      subset.in_service += active && IsServing(*row);
-    }
-    view.targets.emplace(id, std::move(target));
+using Shown = TargetGroupChange::Shown;
+
+// What the instance's target is and counts for; nullopt if it is none. Its weight may hang on the
+// others of its subset.
+std::optional<Shown> ShownOf(const Draft& draft, const Observations& seen,
+                             std::string_view target_group, const std::string& id,
+                             const v1::Instance& row) {
+  if (!IsTarget(row)) return std::nullopt;
+  Shown out{.target = TargetOf(draft, seen, target_group, id, row), .share = {}};
+  const bool active = out.target.state() == proxy::v1::Target::STATE_ACTIVE;
+  if (IsWithheld(row)) {
+    out.share.is_withheld = active;
+  } else if (row.state() != v1::INSTANCE_STATE_DRAINING) {
+    out.share.serves = true;
+    out.share.active = active;
+    out.share.in_service = active && IsServing(row);
   }
-  // The version serves already, and these wait beside those that do.
-  for (const std::string& id : withheld) {
-    proxy::v1::Target& target = view.targets.at(id);
-    if (subsets[target.subset()].serves) target.set_weight(0);
-  }
+  return out;
 }
 
-void AddByHand(const Draft& draft, std::string_view target_group, TargetGroupView& view,
-               Subsets& subsets) {
+// The same of one that is registered by hand.
+Shown ShownOf(std::string_view target_group, std::string id, const v1::Target& row) {
+  Shown out;
+  out.target.set_target_group(std::string(target_group));
+  out.target.set_id(std::move(id));
+  out.target.set_address(row.address());
+  out.target.set_port(row.port());
+  out.target.set_zone(row.zone());
+  const int weight = row.has_weight() ? row.weight() : 1;
+  if (weight != 1) out.target.set_weight(weight);
+  const bool draining = row.state() == v1::TARGET_STATE_DRAINING;
+  out.target.set_state(draining ? proxy::v1::Target::STATE_DRAINING
+                                : proxy::v1::Target::STATE_ACTIVE);
+  out.share.serves = true;
+  out.share.active = out.share.in_service = draining ? 0 : weight;
+  return out;
+}
+
+bool IsOf(const v1::AutoScalingGroup& group, std::string_view target_group) {
+  const auto& ids = group.target_groups();
+  return std::find(ids.begin(), ids.end(), target_group) != ids.end();
+}
+
+// As the state has it.
+std::optional<Shown> ShownOf(const Draft& draft, const Observations& seen,
+                             std::string_view target_group, const std::string& id) {
+  if (const auto instance = draft.Find<v1::Instance>(id); instance != nullptr) {
+    const auto group = draft.Find<v1::AutoScalingGroup>(instance->auto_scaling_group());
+    if (group != nullptr && IsOf(*group, target_group)) {
+      return ShownOf(draft, seen, target_group, id, *instance);
+    }
+  }
+  const auto by_hand = draft.Find<v1::Target>(TargetKey(target_group, id));
+  if (by_hand == nullptr) return std::nullopt;
+  return ShownOf(target_group, id, *by_hand);
+}
+
+void Add(std::string id, Shown shown, TargetGroupView& view) {
+  const auto [it, is_new] = view.targets.emplace(std::move(id), std::move(shown.target));
+  if (!is_new) return;
+  view.subsets[it->second.subset()].Count(shown.share, 1);
+  view.shares.emplace(it->first, shown.share);
+}
+
+void AddByHand(const Draft& draft, std::string_view target_group, TargetGroupView& view) {
   const std::string prefix = TargetKey(target_group, "");
   draft.ForEachFrom<v1::Target>(prefix, [&](const std::string& key, const v1::Target& row) {
     if (key.compare(0, prefix.size(), prefix) != 0) return false;
-    proxy::v1::Target target;
-    target.set_target_group(std::string(target_group));
-    target.set_id(key.substr(prefix.size()));
-    target.set_address(row.address());
-    target.set_port(row.port());
-    target.set_zone(row.zone());
-    const int weight = row.has_weight() ? row.weight() : 1;
-    if (weight != 1) target.set_weight(weight);
-    const bool draining = row.state() == v1::TARGET_STATE_DRAINING;
-    target.set_state(draining ? proxy::v1::Target::STATE_DRAINING
-                              : proxy::v1::Target::STATE_ACTIVE);
-    Subset& subset = subsets[""];
-    subset.serves = true;
-    subset.active += draining ? 0 : weight;
-    subset.in_service += draining ? 0 : weight;
-    view.targets.emplace(target.id(), std::move(target));
+    const std::string id = key.substr(prefix.size());
+    Add(id, ShownOf(target_group, id, row), view);
     return true;
   });
+}
+
+// Those that wait beside others of their version that serve already take nothing.
+void SetWeight(const SubsetTotal& subset, const TargetShare& share, proxy::v1::Target& target) {
+  if (share.is_withheld && subset.serves()) target.set_weight(0);
 }
 
 // More subsets than a split can name become two. Nothing is lost: several that serve weigh as many
 // as they have targets, so that each target gets the same share, and so it does as one of one
 // subset.
-void MergeSubsets(TargetGroupView& view, Subsets& subsets) {
-  Subsets merged;
+SubsetTotals Merged(const SubsetTotals& subsets) {
+  SubsetTotals merged;
   for (const auto& [name, subset] : subsets) {
-    Subset& into = merged[subset.serves ? kAllThatServe : kAllOthers];
-    into.serves = subset.serves;
+    SubsetTotal& into = merged[subset.serves() ? kAllThatServe : kAllOthers];
+    into.serving += subset.serving;
     into.active += subset.active;
     into.in_service += subset.in_service;
   }
-  for (auto& [id, target] : view.targets) {
-    target.set_subset(subsets[target.subset()].serves ? kAllThatServe : kAllOthers);
-  }
-  subsets = std::move(merged);
+  return merged;
 }
 
 // Brings weights within what proxies take; one above 0 stays so.
@@ -142,11 +160,11 @@ void Scale(proxy::v1::TrafficSplit& split) {
 // One serving subset gets weight 1; several get a share by their number of targets in service (if
 // there are none, of active ones), so that each target gets the same. One that does not serve is
 // named with weight 0. A change of numbers then changes no split in the usual case.
-proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const Subsets& subsets) {
+proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const SubsetTotals& subsets) {
   proxy::v1::TrafficSplit split;
   split.set_target_group(std::string(target_group));
   const auto serving = std::count_if(subsets.begin(), subsets.end(),
-                                     [](const auto& entry) { return entry.second.serves; });
+                                     [](const auto& entry) { return entry.second.serves(); });
   int in_service = 0;
   int active = 0;
   for (const auto& [name, subset] : subsets) {
@@ -156,7 +174,7 @@ proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const Subsets& su
   for (const auto& [name, subset] : subsets) {
     auto* out = split.add_subsets();
     out->set_subset(name);
-    if (!subset.serves) continue;
+    if (!subset.serves()) continue;
     out->set_weight(serving == 1 || active == 0 ? 1
                     : in_service == 0           ? subset.active
                                                 : subset.in_service);
@@ -165,14 +183,14 @@ proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const Subsets& su
   return split;
 }
 
-// Target groups that the group's instances are or were registered in.
-void AddTargetGroupsOf(const State& state, std::string_view group, std::set<std::string>& out) {
-  const auto* entry = state.Find<v1::AutoScalingGroup>(group);
-  if (entry == nullptr) return;
-  out.insert((*entry)->target_groups().begin(), (*entry)->target_groups().end());
-}
-
 }  // namespace
+
+void SubsetTotal::Count(const TargetShare& share, int by) {
+  targets += by;
+  serving += share.serves ? by : 0;
+  active += share.active * by;
+  in_service += share.in_service * by;
+}
 
 TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
                                   std::string_view target_group) {
@@ -181,59 +199,63 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
   if (row == nullptr) return view;
   view.target_group = **row;
   const Draft draft(state);
-  Subsets subsets;
   for (const auto& [group_id, group] : state.All<v1::AutoScalingGroup>()) {
-    const auto& ids = group->target_groups();
-    if (std::find(ids.begin(), ids.end(), target_group) == ids.end()) continue;
-    AddGroup(draft, seen, group_id, target_group, view, subsets);
+    if (!IsOf(*group, target_group)) continue;
+    for (const auto& [id, instance] : draft.InstancesOfGroup(group_id)) {
+      std::optional<Shown> shown = ShownOf(draft, seen, target_group, id, *instance);
+      if (shown.has_value()) Add(id, *std::move(shown), view);
+    }
   }
-  AddByHand(draft, target_group, view, subsets);
-  if (subsets.size() > kMaxSubsets) MergeSubsets(view, subsets);
-  if (!subsets.empty()) view.split = SplitOf(target_group, subsets);
+  AddByHand(draft, target_group, view);
+  for (auto& [id, target] : view.targets) {
+    SetWeight(view.subsets.find(target.subset())->second, view.shares.find(id)->second, target);
+  }
+  if (view.subsets.empty()) return view;
+  if (view.subsets.size() <= kMaxSubsets) {
+    view.split = SplitOf(target_group, view.subsets);
+    return view;
+  }
+  for (auto& [id, target] : view.targets) {
+    const bool serves = view.subsets.find(target.subset())->second.serves();
+    target.set_subset(serves ? kAllThatServe : kAllOthers);
+  }
+  view.split = SplitOf(target_group, Merged(view.subsets));
   return view;
 }
 
-std::set<std::string> TargetGroupsTouchedBy(const State& before, const State& after,
-                                            const Changes& changes) {
-  std::set<std::string> out;
-  const auto of_instance = [&](const State& state, const std::string& id) {
-    const auto* row = state.Find<v1::Instance>(id);
-    if (row == nullptr) return;
-    AddTargetGroupsOf(before, (*row)->auto_scaling_group(), out);
-    AddTargetGroupsOf(after, (*row)->auto_scaling_group(), out);
-  };
-  const auto of_deployment = [&](const State& state, const std::string& id) {
-    const auto* row = state.Find<v1::Deployment>(id);
-    if (row != nullptr) AddTargetGroupsOf(after, (*row)->auto_scaling_group(), out);
-  };
-  for (const Edit& edit : changes.edits) {
-    switch (edit.kind) {
-      case Kind::kTargetGroup:
-        out.insert(edit.key);
-        break;
-      case Kind::kTarget:
-        out.insert(edit.key.substr(0, edit.key.find('/')));
-        break;
-      case Kind::kAutoScalingGroup:
-        AddTargetGroupsOf(before, edit.key, out);
-        AddTargetGroupsOf(after, edit.key, out);
-        break;
-      case Kind::kHost:  // its zone
-        for (const std::string& id : after.InstancesOnHost(edit.key)) of_instance(after, id);
-        break;
-      case Kind::kInstance:
-        of_instance(before, edit.key);
-        of_instance(after, edit.key);
-        break;
-      case Kind::kDeployment:
-        of_deployment(before, edit.key);
-        of_deployment(after, edit.key);
-        break;
-      default:
-        break;
+std::optional<TargetGroupChange> ChangeOf(const State& state, const Observations& seen,
+                                          std::string_view target_group,
+                                          const std::set<std::string>& ids,
+                                          const TargetGroupView& before) {
+  if (!before.target_group.has_value() || before.subsets.size() > kMaxSubsets) return std::nullopt;
+  const Draft draft(state);
+  TargetGroupChange change{.targets = {}, .subsets = before.subsets, .split = std::nullopt};
+  for (const std::string& id : ids) {
+    const auto known = before.targets.find(id);
+    if (known != before.targets.end()) {
+      change.subsets[known->second.subset()].Count(before.shares.find(id)->second, -1);
+    }
+    std::optional<Shown> shown = ShownOf(draft, seen, target_group, id);
+    if (shown.has_value()) change.subsets[shown->target.subset()].Count(shown->share, 1);
+    if (known != before.targets.end() || shown.has_value()) {
+      change.targets.emplace(id, std::move(shown));
     }
   }
-  return out;
+  // The weights of those that are withheld hang on whether their subset serves.
+  for (const auto& [name, subset] : change.subsets) {
+    const auto was = before.subsets.find(name);
+    if (was != before.subsets.end() && was->second.serves() != subset.serves()) {
+      return std::nullopt;
+    }
+  }
+  std::erase_if(change.subsets, [](const auto& entry) { return entry.second.targets == 0; });
+  if (change.subsets.size() > kMaxSubsets) return std::nullopt;
+  for (auto& [id, shown] : change.targets) {
+    if (!shown.has_value()) continue;
+    SetWeight(change.subsets.find(shown->target.subset())->second, shown->share, shown->target);
+  }
+  if (!change.subsets.empty()) change.split = SplitOf(target_group, change.subsets);
+  return change;
 }
 
 }  // namespace remuda::core

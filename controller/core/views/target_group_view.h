@@ -17,18 +17,55 @@
 
 namespace remuda::core {
 
+// What a target counts for in its subset. One that is registered by hand counts as often as its
+// weight says; what is kept from traffic counts nothing.
+struct TargetShare {
+  bool serves = false;
+  bool is_withheld = false;  // and active
+  int active = 0;
+  int in_service = 0;
+};
+
+// The same of all targets of a subset.
+struct SubsetTotal {
+  int targets = 0;
+  int serving = 0;
+  int active = 0;
+  int in_service = 0;
+
+  bool serves() const { return serving > 0; }
+  // Counts one in (1) or out (-1).
+  void Count(const TargetShare& share, int by);
+};
+using SubsetTotals = std::map<std::string, SubsetTotal, std::less<>>;
+
 // The part of a proxy's config that belongs to one target group; empty when the group is not there.
 struct TargetGroupView {
   std::optional<v1::TargetGroup> target_group;
   std::optional<proxy::v1::TrafficSplit> split;
   std::map<std::string, proxy::v1::Target, std::less<>> targets;  // by target id
+  // What the split follows from.
+  std::map<std::string, TargetShare, std::less<>> shares;  // by target id
+  SubsetTotals subsets;
 };
 TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
                                   std::string_view target_group);
 
-// Target groups whose view the changes can touch: the target group itself, those of an instance's
-// group, and so on.
-std::set<std::string> TargetGroupsTouchedBy(const State& before, const State& after,
-                                            const Changes& changes);
+// What is otherwise than in a view that was made before.
+struct TargetGroupChange {
+  struct Shown {
+    proxy::v1::Target target;
+    TargetShare share;
+  };
+  std::map<std::string, std::optional<Shown>> targets;  // nullopt: it is none any more
+  SubsetTotals subsets;
+  std::optional<proxy::v1::TrafficSplit> split;
+};
+// Brings a view up to date of which at most these targets have changed. Costs what they are, not
+// what the group has. nullopt: others have changed with them, TargetGroupViewOf has to tell.
+std::optional<TargetGroupChange> ChangeOf(const State& state, const Observations& seen,
+                                          std::string_view target_group,
+                                          const std::set<std::string>& ids,
+                                          const TargetGroupView& before);
 
 }  // namespace remuda::core

@@ -473,21 +473,5 @@ TEST(History, TerminatedInstancesAreForgottenAfterAnHour) {
   EXPECT_TRUE(world.state.All<v1::Instance>().empty());
 }
 
-TEST(Touched, NamesTheTargetGroupsThatAChangeCanAlter) {
-  World world;
-  world.Host("h1");
-  world.Balanced("tg");
-  world.Template("shop", 1, 0);
-  world.Group("blue", 0, 2, 1, [](auto& row) { row.add_target_groups("tg"); });
-  const State before = world.state;
-  world.Step();
-  Changes changes;
-  for (const auto& [id, row] : world.state.All<v1::Instance>()) {
-    changes.edits.push_back({Kind::kInstance, id, row.value});
-  }
-  ASSERT_FALSE(changes.empty());
-  EXPECT_THAT(TargetGroupsTouchedBy(before, world.state, changes), ElementsAre("tg"));
-}
-
 }  // namespace
 }  // namespace remuda::core

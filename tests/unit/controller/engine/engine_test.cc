@@ -15,7 +15,7 @@ namespace {
 
 class EngineTest : public testing::Test {
  protected:
-  EngineTest() {
+  explicit EngineTest(TurnBounds bounds = {}) : bounds_(bounds) {
     engine_.Turn();
     engine_.TakeTouched();
   }
@@ -42,6 +42,7 @@ class EngineTest : public testing::Test {
     return entry == nullptr ? 0 : (*entry)->last();
   }
 
+  const TurnBounds bounds_;
   HandClock clock_;
   HeldCommitter committer_;
   Metrics metrics_;
@@ -50,7 +51,8 @@ class EngineTest : public testing::Test {
   Engine engine_{{.state = {},
                   .patience = {},
                   .on_leadership_lost = [this](const absl::Status& why) { lost_ = why; },
-                  .on_store = [this](const std::string& why) { store_error_ = why; }},
+                  .on_store = [this](const std::string& why) { store_error_ = why; },
+                  .bounds = bounds_},
                  clock_,
                  committer_,
                  metrics_};
@@ -128,7 +130,7 @@ TEST_F(EngineTest, AHostThatReportsIsCommittedByReconciliation) {
   host.last_seen = clock_.now;
   host.hello.set_host("h1");
   host.hello.set_address("10.0.0.1");
-  engine_.touched().all_groups = true;
+  engine_.touched().all = true;
   EXPECT_EQ(engine_.due(), absl::InfinitePast());
   engine_.Turn();
   ASSERT_TRUE(committer_.has_work());
@@ -144,7 +146,7 @@ TEST_F(EngineTest, ReconciliationTriesAgainAfterAFailureButNotAtOnce) {
   core::HostObservation& host = engine_.observe().hosts["h1"];
   host.connected = host.reported = true;
   host.hello.set_host("h1");
-  engine_.touched().all_groups = true;
+  engine_.touched().all = true;
   engine_.Turn();
   committer_.Finish(Unavailable("disk is full"));
   engine_.Turn();
@@ -190,6 +192,72 @@ TEST_F(EngineTest, AnotherLeaderIsSaidOnce) {
   committer_.Finish(FailedPrecondition("STALE_EPOCH", "epoch 1 has ended"));
   EXPECT_EQ(lost_.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_FALSE(outcomes_[0]->ok());
+}
+
+// More than a turn may do: 3 hosts, and groups of 5 instances each.
+class LargeTurnTest : public EngineTest {
+ protected:
+  LargeTurnTest() : EngineTest({.edits = 1, .batch = 2, .instances = 20, .hosts = 1}) {
+    for (int i = 0; i < 3; ++i) {
+      const std::string name = "h" + std::to_string(i);
+      core::HostObservation& host = engine_.observe().hosts[name];
+      host.connected = host.reported = true;
+      host.hello.set_host(name);
+    }
+    engine_.touched().all = true;
+    Run([](core::Draft& draft) -> absl::Status {
+      v1::LaunchTemplateVersion launch;
+      launch.set_version(1);
+      draft.Put(core::LaunchTemplateKey("shop", 1), launch);
+      for (const char* name : {"a", "b", "c"}) {
+        v1::AutoScalingGroup group;
+        group.mutable_launch_template()->set_launch_template("shop");
+        group.mutable_launch_template()->set_resolved_version(1);
+        group.set_max(5);
+        group.set_desired(5);
+        draft.Put(name, group);
+      }
+      return absl::OkStatus();
+    });
+  }
+  // What a turn has committed.
+  void Turn() {
+    engine_.Turn();
+    ASSERT_TRUE(committer_.has_work());
+    committer_.Finish(++commits_);
+  }
+  std::vector<size_t> Sizes() const {
+    std::vector<size_t> out;
+    for (const char* name : {"a", "b", "c"}) {
+      out.push_back(engine_.state().InstancesOfGroup(name).size());
+    }
+    return out;
+  }
+
+  int64_t commits_ = 0;
+};
+
+TEST_F(LargeTurnTest, GoesOnInTheNextTurnsAndEachGroupHasItsTurn) {
+  using testing::ElementsAre;
+  std::vector<std::vector<size_t>> sizes;
+  while (Sizes() != std::vector<size_t>{5, 5, 5} && commits_ < 30) {
+    EXPECT_EQ(engine_.due(), absl::InfinitePast()) << "it goes on at once";
+    const size_t hosts = engine_.state().All<v1::Host>().size();
+    Turn();
+    EXPECT_EQ(engine_.state().All<v1::Host>().size(), std::min<size_t>(hosts + 1, 3));
+    if (sizes.empty() || sizes.back() != Sizes()) sizes.push_back(Sizes());
+  }
+  // Each has two before the first has more, and nobody is forgotten.
+  EXPECT_THAT(sizes, ElementsAre(ElementsAre(0, 0, 0), ElementsAre(2, 0, 0), ElementsAre(2, 2, 0),
+                                 ElementsAre(2, 2, 2), ElementsAre(4, 2, 2), ElementsAre(4, 4, 2),
+                                 ElementsAre(4, 4, 4), ElementsAre(5, 4, 4), ElementsAre(5, 5, 4),
+                                 ElementsAre(5, 5, 5)));
+  for (int i = 0; i < 10 && engine_.due() <= clock_.now; ++i) {
+    engine_.Turn();
+    if (committer_.has_work()) committer_.Finish(++commits_);
+  }
+  EXPECT_GT(engine_.due(), clock_.now) << "it comes to rest";
+  EXPECT_EQ(Sizes(), (std::vector<size_t>{5, 5, 5}));
 }
 
 }  // namespace

@@ -390,5 +390,130 @@ TEST_F(ViewsTest, WhateverHappensReceiversHaveWhatConfigForSays) {
   }
 }
 
+// Groups whose instances are targets of blue and green.
+class InstancesTest : public ViewsTest {
+ protected:
+  int Below(int bound) { return static_cast<int>(random_() % static_cast<unsigned>(bound)); }
+  bool OneIn(int n) { return Below(n) == 0; }
+  static std::string HostOf(int number) { return "h" + std::to_string(number % 3); }
+  static std::string GroupOf(int number) { return "asg" + std::to_string(number % 2); }
+
+  void PutScalingGroup(const std::string& id, const std::vector<std::string>& target_groups) {
+    Commit([&](core::Draft& draft) {
+      v1::AutoScalingGroup row;
+      row.set_name("autoScalingGroups/" + id);
+      for (const std::string& target_group : target_groups) row.add_target_groups(target_group);
+      draft.Put(id, row);
+    });
+  }
+  void PutHost(int number, const std::string& zone) {
+    Commit([&](core::Draft& draft) {
+      v1::Host row;
+      row.set_name("hosts/" + HostOf(number));
+      row.set_zone(zone);
+      draft.Put(HostOf(number), row);
+    });
+  }
+  // Of any version, in any state.
+  void PutInstances(int number, int count, int versions) {
+    Commit([&](core::Draft& draft) {
+      for (int i = number; i < number + count; ++i) {
+        constexpr v1::InstanceState kStates[] = {
+            v1::INSTANCE_STATE_PENDING,    v1::INSTANCE_STATE_IN_SERVICE,
+            v1::INSTANCE_STATE_IN_SERVICE, v1::INSTANCE_STATE_UNKNOWN,
+            v1::INSTANCE_STATE_DRAINING,   v1::INSTANCE_STATE_TERMINATED};
+        v1::Instance row;
+        row.set_auto_scaling_group(GroupOf(i));
+        row.mutable_launch_template()->set_launch_template("shop");
+        row.mutable_launch_template()->set_resolved_version(1 + Below(versions));
+        row.set_host(HostOf(i));
+        row.set_address("10.0.0." + std::to_string(i));
+        row.set_port(80);
+        row.set_state(kStates[Below(6)]);
+        if (OneIn(3)) row.set_withheld_by("d1");
+        if (!OneIn(4)) row.mutable_start_time()->set_seconds(1);
+        draft.Put("i-" + std::to_string(i), row);
+      }
+    });
+  }
+  // By the host's word.
+  void EndProcess(int number) {
+    const std::string id = "i-" + std::to_string(number);
+    core::HostObservation& host = seen_.hosts[HostOf(number)];
+    host.connected = host.reported = true;
+    host.instances[id].set_state(OneIn(2) ? agent::v1::PROCESS_STATE_EXITED
+                                          : agent::v1::PROCESS_STATE_RUNNING);
+    Touched touched;
+    TouchHost(state_, HostOf(number), touched);
+    views_.Refresh(state_, seen_, touched.proxy_views);
+  }
+  void Change(int versions) {
+    const int number = Below(12);
+    switch (Below(12)) {
+      case 0:
+        return PutScalingGroup(GroupOf(number), OneIn(2) ? std::vector<std::string>{"blue", "green"}
+                                                         : std::vector<std::string>{"blue"});
+      case 1:
+        return PutHost(number, OneIn(2) ? "a" : "b");
+      case 2:
+        return Delete<v1::Instance>("i-" + std::to_string(number));
+      case 3:
+        if (OneIn(4)) Delete<v1::AutoScalingGroup>(GroupOf(number));
+        return;
+      case 4:
+        return PutTarget("blue", 1 + Below(3), OneIn(3));
+      case 5:
+        return EndProcess(number);
+      default:
+        return PutInstances(number, 1 + Below(3), versions);
+    }
+  }
+
+  std::mt19937 random_{20261130};
+};
+
+// What is counted target by target is what a count of all would give.
+TEST_F(InstancesTest, WhateverHappensToThemReceiversHaveWhatConfigForSays) {
+  PutGroup("blue", 10);
+  PutGroup("green", 10);
+  PutLoadBalancer("lb0", "blue", "");
+  PutLoadBalancer("lb1", "green", "b");
+  PutProxy("p0", "a");
+  PutProxy("p1", "b");
+  PutScalingGroup("asg0", {"blue", "green"});
+  PutScalingGroup("asg1", {"blue"});
+  // Few versions for a while, then more than a split can name, then few again.
+  for (int step = 0; step < 3000; ++step) {
+    Change(step / 1000 == 1 ? 40 : 2);
+    for (const char* name : {"p0", "p1"}) {
+      if (OneIn(2)) Send(name);
+      if (step % 5 != 4) continue;
+      Send(name);
+      ExpectAsConfigFor(name);
+    }
+    if (HasFailure()) FAIL() << "step " << step;
+  }
+}
+
+TEST_F(InstancesTest, OneInstancesChangeTouchesItsTargetsAndNoTargetGroupAsAWhole) {
+  PutScalingGroup("asg0", {"blue", "green"});
+  PutInstances(0, 1, 1);
+  core::Draft draft(state_);
+  v1::Instance row = *draft.Find<v1::Instance>("i-0");
+  row.set_state_reason("another");
+  draft.Put("i-0", row);
+  Touched touched;
+  TouchEdits(state_, draft.Take(), touched);
+  EXPECT_THAT(touched.proxy_views.target_groups, IsEmpty());
+  EXPECT_THAT(touched.proxy_views.targets,
+              ElementsAre(core::TargetId("blue", "i-0"), core::TargetId("green", "i-0")));
+  PutScalingGroup("asg1", {"blue"});
+  v1::AutoScalingGroup group = **state_.Find<v1::AutoScalingGroup>("asg1");
+  group.set_target_groups(0, "red");
+  draft.Put("asg1", group);
+  TouchEdits(state_, draft.Take(), touched);
+  EXPECT_THAT(touched.proxy_views.target_groups, ElementsAre("blue", "red"));
+}
+
 }  // namespace
 }  // namespace remuda

@@ -92,6 +92,20 @@ class ActivityWatch {
   bool was_there_ = true;
 };
 
+// Parts are told of with the whole: listeners and rules of their load balancer, versions of their
+// template.
+std::string FiledUnder(const ResourceRef& ref) {
+  switch (ref.kind->id) {
+    case KindId::kListener:
+    case KindId::kRule:
+      return FullName(KindId::kLoadBalancer, ref.id.substr(0, ref.id.find('/')));
+    case KindId::kLaunchTemplateVersion:
+      return FullName(KindId::kLaunchTemplate, ref.id.substr(0, ref.id.find(':')));
+    default:
+      return FullName(ref.kind->id, ref.id);
+  }
+}
+
 ExitCode RunActivities(Context& context, const ActivitiesOptions& options) {
   ListFilter filter;
   filter.limit = options.limit;
@@ -101,7 +115,7 @@ ExitCode RunActivities(Context& context, const ActivitiesOptions& options) {
     const auto ref =
         is_group ? ParseRef("asg", options.kind) : ParseRef(options.kind, options.name);
     if (!ref.ok()) return FailUsage(context, std::string(ref.status().message()));
-    filter.of = FullName(ref->kind->id, ref->id);
+    filter.of = FiledUnder(*ref);
   }
   const ControllerClient client(context.settings);
   auto activities = ListResources(client, KindId::kActivity, filter);

@@ -91,19 +91,27 @@ void AddActivitiesOfGroup(Description& description, const std::string& group,
                   [&](const Message& m) { return belongs(static_cast<const v1::Activity&>(m)); });
 }
 
-// What happened to a listener or rule is filed under its load balancer.
+// Whether the text names it, and not another whose name goes on.
+bool Names(std::string_view text, std::string_view name, std::string_view ends) {
+  const size_t at = text.find(name);
+  if (at == std::string_view::npos) return false;
+  const std::string_view rest = text.substr(at + name.size());
+  return rest.empty() || ends.find(rest.front()) != std::string_view::npos;
+}
+
+// What happened to a listener or rule is filed under its load balancer. Priorities that are set
+// together are told of their listener, each rule by the end of its name.
 void AddActivitiesOfBalancer(Description& description, KindId kind, const std::string& id) {
   const std::string name = FullName(kind, id);
+  const size_t of_rule = kind == KindId::kRule ? name.rfind("/rules/") : std::string::npos;
   ListFilter filter;
   filter.of = FullName(KindId::kLoadBalancer, id.substr(0, id.find('/')));
   filter.limit = kSearchedActivities;
-  description.Add("Activities, the newest last", KindId::kActivity, filter, [&](const Message& m) {
+  description.Add("Activities, the newest last", KindId::kActivity, filter, [=](const Message& m) {
     const std::string& what = static_cast<const v1::Activity&>(m).description();
-    const size_t at = what.find(name);
-    // Not of another whose name goes on.
-    return at != std::string::npos &&
-           (at + name.size() == what.size() ||
-            std::string_view(":/").find(what[at + name.size()]) != std::string_view::npos);
+    if (Names(what, name, ":/")) return true;
+    return of_rule != std::string::npos && Names(what, name.substr(0, of_rule), ":") &&
+           Names(what, name.substr(of_rule + 1), " ");
   });
 }
 
@@ -111,8 +119,10 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
   switch (ref.kind->id) {
     case KindId::kAutoScalingGroup:
       description.Add("Instances", KindId::kInstance, Of(ref.kind->id, ref.id));
-      for (const auto& group : static_cast<const v1::AutoScalingGroup&>(resource).target_groups())
+      for (const auto& name : static_cast<const v1::AutoScalingGroup&>(resource).target_groups()) {
+        const std::string group = ShortId(name);
         description.Add("Targets in " + group, KindId::kTarget, Of(KindId::kTargetGroup, group));
+      }
       description.Add("Deployments", KindId::kDeployment,
                       Of(ref.kind->id, ref.id, kDescribedDeployments));
       break;

@@ -349,9 +349,6 @@ void ImageService::Snapshot(grpc::ServerUnaryReactor* reactor,
   }
   Controller& controller = calls_.controller();
   const core::State& state = controller.engine.state();
-  const auto* instance = state.Find<v1::Instance>(*instance_id);
-  if (instance == nullptr)
-    return Calls::Finish(reactor, NotFound(core::FullName(core::kInstances, *instance_id)));
   const std::string name = core::FullName(core::kImages, *id);
   const core::Once once(kCreateImage, request, &Sha256Hex);
   const auto replayed = once.Replay(core::Draft(state), controller.engine.snapshot().now, *answer);
@@ -359,6 +356,9 @@ void ImageService::Snapshot(grpc::ServerUnaryReactor* reactor,
     ToFullNames(*answer);
     return Calls::Finish(reactor, replayed.status());
   }
+  const auto* instance = state.Find<v1::Instance>(*instance_id);
+  if (instance == nullptr)
+    return Calls::Finish(reactor, NotFound(core::FullName(core::kInstances, *instance_id)));
   if (state.Find<v1::Image>(*id) != nullptr)
     return Calls::Finish(reactor, AlreadyExists(name, "an image never changes"));
   if (request.validate_only()) {

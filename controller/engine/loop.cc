@@ -72,24 +72,29 @@ void Loop::RunTimers() {
 }
 
 void Loop::Run() {
-  // A turn comes at least so often, however many tasks wait: what the first of them have changed is
-  // published before the last has run.
-  constexpr absl::Duration kLongestRound = absl::Milliseconds(10);
+  // A turn comes after so long, however many tasks wait: what the first of them have changed is
+  // published before the last has run. Where turns take longer, tasks have as long as they.
+  constexpr absl::Duration kShortestRound = absl::Milliseconds(10);
   std::vector<Task> tasks;
   size_t next = 0;  // the tasks before it have run
   absl::Time due = absl::InfinitePast();
+  absl::Duration last_turn = absl::ZeroDuration();
   while (next < tasks.size() || Take(due, tasks)) {
     const absl::Time begun = clock_.Now();
-    while (next < tasks.size() && clock_.Now() - begun < kLongestRound) {
+    const absl::Duration round = std::max(kShortestRound, last_turn);
+    while (next < tasks.size() && clock_.Now() - begun < round) {
       tasks[next]();
       tasks[next++] = nullptr;
     }
     if (next == tasks.size()) {
       tasks.clear();
       next = 0;
+      // Not before what was posted has run: a time limit is not over while the answer waits here.
+      RunTimers();
     }
-    RunTimers();
+    const absl::Time turned = clock_.Now();
     due = turn_();
+    last_turn = clock_.Now() - turned;
     metrics_.turn_seconds.Record(absl::ToDoubleSeconds(clock_.Now() - begun));
     if (!timers_.empty()) due = std::min(due, timers_.begin()->first);
   }

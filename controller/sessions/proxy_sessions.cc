@@ -164,21 +164,24 @@ void ProxySessions::Removed(const std::set<core::TargetId>& targets) {
 
 void ProxySessions::Leaves(const std::string& name, const core::TargetId& target) {
   const ViewLog* view = proxy_views_.ViewOf(name);
-  leaving_[name].emplace_back(view == nullptr ? 0 : view->sequence(), target);
+  Leaving& leaving = leaving_[name];
+  if (!leaving.targets.insert(target).second) return;
+  leaving.queue.emplace_back(view == nullptr ? 0 : view->sequence(), target);
 }
 
 void ProxySessions::Prune(const std::string& name, int64_t sequence) {
   const auto it = leaving_.find(name);
   if (it == leaving_.end()) return;
-  auto& leaving = it->second;
+  auto& [queue, targets] = it->second;
   core::HealthReports& health = Seen(name).health;
-  while (!leaving.empty() && leaving.front().first <= sequence) {
-    const core::TargetId& target = leaving.front().second;
+  while (!queue.empty() && queue.front().first <= sequence) {
+    const core::TargetId& target = queue.front().second;
     if (!proxy_views_.Knows(name, target)) {
       health.Erase(target);
       engine_.touched().targets.insert(target);
     }
-    leaving.pop_front();
+    targets.erase(target);
+    queue.pop_front();
   }
   // Others may judge them still.
   CountNew(name);
@@ -216,7 +219,7 @@ void ProxySessions::OnHealth(const std::string& name, const proxy::v1::HealthRep
     // What is gone, or never was, is not kept: nothing would tell when to drop it.
     if (!IsThere(target)) continue;
     // It may not have heard yet that the target left its view.
-    if (!seen.health.contains(target) && !proxy_views_.Knows(name, target)) Leaves(name, target);
+    if (!proxy_views_.Knows(name, target)) Leaves(name, target);
     proxy::v1::TargetHealth& kept = seen.health[target];
     kept = health;
     // They are its key.

@@ -69,8 +69,13 @@ class ProxySessions final : public ReceiverSessions {
 
   ProxyViews& proxy_views_;
   TicketKeys ticket_keys_;
-  // By proxy with a session, oldest first.
-  std::map<std::string, std::deque<std::pair<int64_t, core::TargetId>>> leaving_;
+  // Targets that leave a proxy's view, with the sequence that has them no more: oldest first, each
+  // once.
+  struct Leaving {
+    std::deque<std::pair<int64_t, core::TargetId>> queue;
+    std::set<core::TargetId> targets;
+  };
+  std::map<std::string, Leaving> leaving_;  // by proxy with a session
 };
 
 }  // namespace remuda

@@ -17,7 +17,8 @@
 namespace remuda {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+// 1: rows of before 0.1.0, which say other things in the same fields.
+constexpr int kSchemaVersion = 2;
 // Another reader of the file (a person with sqlite3) may hold it for so long before a commit fails.
 constexpr int kBusyTimeoutMs = 5000;
 
@@ -33,7 +34,7 @@ constexpr char kSchema[] =
     "CREATE TABLE IF NOT EXISTS rows(kind INTEGER NOT NULL, key TEXT NOT NULL, commit_number "
     "INTEGER NOT NULL,"
     " value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
-    "PRAGMA user_version=1;"
+    "PRAGMA user_version=2;"
     "COMMIT;";
 
 constexpr size_t kSecretBytes = 32;
@@ -165,6 +166,13 @@ absl::Status SqliteStore::MakeSchema() {
     return FailedPrecondition(
         "SCHEMA_TOO_NEW", path_ + ": schema version " + std::to_string(version) +
                               " is newer than this program's, " + std::to_string(kSchemaVersion));
+  }
+  if (version != 0 && version < kSchemaVersion) {
+    return FailedPrecondition(
+        "SCHEMA_TOO_OLD", path_ + ": schema version " + std::to_string(version) +
+                              " is of before this program's, " + std::to_string(kSchemaVersion) +
+                              ", and is not converted; begin with an empty data directory, and "
+                              "apply the manifests again");
   }
   return version == kSchemaVersion ? absl::OkStatus() : Exec(kSchema);
 }

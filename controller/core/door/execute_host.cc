@@ -17,9 +17,9 @@ absl::StatusOr<v1::Host> SetSchedule(Draft& draft, const Request& request,
     NoteDone(draft, context,
              {.resource = value.name(),
               .description = absl::StrCat(std::string(verb), " ", value.name())});
-    draft.Put(row->id, value);
+    draft.Put(row->id, std::move(value));
   }
-  return value;
+  return Answer<v1::Host>(draft, context, row->id);
 }
 
 // Records what the host still has as terminated. If the host comes back after all, its processes

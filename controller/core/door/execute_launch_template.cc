@@ -101,6 +101,10 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteLaunchTemplateVersio
   const auto row = FindVersion(draft, "name", request.name());
   if (!row.ok()) return row.status();
   const v1::LaunchTemplateVersion& value = *row->value;
+  if (value.name() != request.name()) {
+    return InvalidField("name", absl::StrCat(Quoted(request.name()), " means ", value.name(),
+                                             " now; a version is deleted by its number"));
+  }
   if (absl::Status etag = CheckEtag(value.name(), value, request.etag()); !etag.ok()) return etag;
   const std::string id = VersionIn(value.name())->launch_template;
   const auto of = draft.Find<v1::LaunchTemplate>(id);

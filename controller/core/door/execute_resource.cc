@@ -12,9 +12,16 @@ namespace {
 
 const std::vector<std::string_view>& ReadOnlyFields() {
   static const auto* const kFields =
-      new std::vector<std::string_view>{"name",        "create_time",     "etag",
-                                        "deleting",    "status",          "dns_names",
-                                        "expire_time", "listener_errors", "launch_template_set_by"};
+      new std::vector<std::string_view>{"name",
+                                        "create_time",
+                                        "etag",
+                                        "deleting",
+                                        "status",
+                                        "dns_names",
+                                        "expire_time",
+                                        "listener_errors",
+                                        "launch_template_set_by",
+                                        "launch_template.resolved_version"};
   return *kFields;
 }
 
@@ -42,6 +49,19 @@ void ForgetKept(const google::protobuf::FieldMask& mask, v1::AutoScalingGroup& v
 }
 template <class T>
 void ForgetKept(const google::protobuf::FieldMask&, T&) {}
+
+// What was read and comes back unchanged is no wish: `$Latest` with the number that it has here
+// does not move the group to a newer version.
+void KeepVersion(const v1::AutoScalingGroup& before, v1::AutoScalingGroup& value) {
+  const v1::LaunchTemplateRef& is = before.launch_template();
+  v1::LaunchTemplateRef& wish = *value.mutable_launch_template();
+  const bool is_named = wish.launch_template() == is.launch_template() ||
+                        wish.launch_template() == FullName(kLaunchTemplates, is.launch_template());
+  if (is_named && wish.version() == is.version() &&
+      wish.resolved_version() == is.resolved_version()) {
+    wish.clear_version();
+  }
+}
 
 template <class T>
 absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wish,
@@ -163,6 +183,7 @@ absl::Status PrepareWithPart(Violations& out, const FieldPath& in_row, const Fie
 void Prepare(Violations& out, const FieldPath& at, const References& references,
              std::string_view id, const v1::AutoScalingGroup* before, const Context& context,
              v1::AutoScalingGroup& value) {
+  if (before != nullptr) KeepVersion(*before, value);
   KeepIdentity(id, before, context, value);
   if (before != nullptr) {
     value.set_deleting(before->deleting());

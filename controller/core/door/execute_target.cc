@@ -9,6 +9,8 @@ namespace {
 // Each address valid and named once; the ids in the request's order.
 template <class Request>
 std::vector<std::string> CheckAddresses(Violations& out, const Request& request) {
+  // Where targets leave, an address and a port say which.
+  constexpr bool kReadsAll = std::is_same_v<Request, v1::RegisterTargetsRequest>;
   const FieldPath at("targets");
   CheckCount(out, at, request.targets_size(), 1, limits::kTargetsARequest);
   std::vector<std::string> ids;
@@ -20,8 +22,10 @@ std::vector<std::string> CheckAddresses(Violations& out, const Request& request)
               absl::StrCat(Quoted(target.address()), " is not an IPv4 or IPv6 address"));
     }
     CheckRange(out, at[i] / "port", target.port(), 1, limits::kMaxPort);
-    CheckRange(out, at[i] / "weight", target.weight(), 0, limits::kMaxTargetWeight);
-    CheckText(out, at[i] / "zone", target.zone(), limits::kZoneBytes);
+    if (kReadsAll) {
+      CheckRange(out, at[i] / "weight", target.weight(), 0, limits::kMaxTargetWeight);
+      CheckText(out, at[i] / "zone", target.zone(), limits::kZoneBytes);
+    }
     ids.push_back(traffic::TargetIdOf(target.address(), target.port()));
     if (!seen.insert(ids.back()).second)
       out.Add(at[i], absl::StrCat(ids.back(), " is named twice"));

@@ -303,7 +303,10 @@ void CheckMask(Violations& out, const FieldPath& at, const google::protobuf::Fie
     std::string_view rest;
     const std::string_view first = FirstPart(path, &rest);
     std::string fault = FaultOf(path, message.GetDescriptor());
-    if (fault.empty() && std::find(read_only.begin(), read_only.end(), first) != read_only.end()) {
+    const auto is_read_only = [&](std::string_view name) {
+      return std::find(read_only.begin(), read_only.end(), name) != read_only.end();
+    };
+    if (fault.empty() && (is_read_only(first) || is_read_only(path))) {
       fault = absl::StrCat(Quoted(path), " cannot be written");
     }
     if (!fault.empty()) out.Add(at, std::move(fault));

@@ -216,8 +216,9 @@ void CheckText(Violations& out, const FieldPath& field, std::string_view value, 
     return IsControl(c) && !(multiline && (c == '\n' || c == '\t' || c == '\r'));
   });
   if (bad != value.end()) {
-    out.Add(field,
-            absl::StrCat(Quoted(value), " has a control character at byte ", bad - value.begin()));
+    // What has lines is not said again: it is long, or a secret (a key).
+    out.Add(field, absl::StrCat(multiline ? "" : Quoted(value) + " ",
+                                "has a control character at byte ", bad - value.begin()));
   }
 }
 

@@ -146,6 +146,12 @@ bool MayOverlap(const v1::LoadBalancer& a, const v1::LoadBalancer& b) {
 
 void Check(Violations& out, const FieldPath& at, const References& references,
            v1::LoadBalancer& value) {
+  if (const size_t size = value.ByteSizeLong(); size > limits::kLoadBalancerBytes) {
+    // Said alone: what is in it is not looked at.
+    return out.Add(at / "listeners",
+                   absl::StrCat(size, " bytes with all rules; a load balancer has at most ",
+                                limits::kLoadBalancerBytes));
+  }
   CheckCount(out, at / "listeners", value.listeners_size(), 1, limits::kListenersALoadBalancer);
   std::map<int, int> by_port;
   for (int i = 0; i < value.listeners_size(); ++i) {

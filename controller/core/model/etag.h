@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "remuda/v1/auto_scaling.pb.h"
+#include "remuda/v1/cluster.pb.h"
+#include "remuda/v1/deployment.pb.h"
 #include "remuda/v1/listener.pb.h"
 
 namespace remuda::core {
@@ -29,6 +31,27 @@ std::string EtagOf(const T& value) {
 inline std::string EtagOf(const v1::AutoScalingGroup& value) {
   v1::AutoScalingGroup scratch = value;
   scratch.clear_status();
+  return Fingerprint(scratch);
+}
+// Nor which activity tells of a deployment.
+inline std::string EtagOf(const v1::Deployment& value) {
+  v1::Deployment scratch = value;
+  scratch.clear_activity();
+  return Fingerprint(scratch);
+}
+// What a person decides of a host or proxy, and that it is the one that joined: not what is
+// observed of it.
+inline std::string EtagOf(const v1::Host& value) {
+  v1::Host scratch;
+  scratch.set_name(value.name());
+  scratch.set_schedule(value.schedule());
+  *scratch.mutable_create_time() = value.create_time();
+  return Fingerprint(scratch);
+}
+inline std::string EtagOf(const v1::Proxy& value) {
+  v1::Proxy scratch;
+  scratch.set_name(value.name());
+  *scratch.mutable_create_time() = value.create_time();
   return Fingerprint(scratch);
 }
 // A listener's rules have their own: two people may change two of them, and a third the listener.

@@ -51,6 +51,9 @@ inline constexpr size_t kPrivateKeyBytes = 16 * 1024;
 inline constexpr int kLabels = 32;
 inline constexpr int kCommandArguments = 256;
 inline constexpr int kEnvVariables = 256;
+// What a load balancer may say with all its rules: every proxy that serves it gets all of it at
+// once, with others. Ours.
+inline constexpr size_t kLoadBalancerBytes = 4 * 1024 * 1024;
 inline constexpr int kListenersALoadBalancer = 50;  // ELB quotas
 inline constexpr int kRulesAListener = 100;         // ELB quotas
 inline constexpr int kConditionsARule = 5;          // ELB quotas

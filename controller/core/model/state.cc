@@ -51,8 +51,10 @@ const HostUse& State::UseOfHost(std::string_view host) const {
 Instances State::ListOfGroup(std::string_view group) const {
   if (const auto it = lists_by_group_.find(group); it != lists_by_group_.end()) return it->second;
   const auto& table = All<v1::Instance>();
-  auto list = std::make_shared<InstanceList>();
   const IdSet& ids = InstancesOfGroup(group);
+  // Nothing would end the list of a group that is gone.
+  if (ids.empty()) return Instances(std::make_shared<InstanceList>());
+  auto list = std::make_shared<InstanceList>();
   list->reserve(ids.size());
   for (const std::string& id : ids) list->emplace_back(id, table.find(id)->second.value);
   return lists_by_group_.emplace(group, Instances(std::move(list))).first->second;

@@ -148,7 +148,7 @@ TEST_F(CommandTest, GetWatchWaitsForAControllerThatGoesAway) {
 TEST_F(CommandTest, DescribeShowsInstancesTargetsAndActivities) {
   auto& group = state().groups.emplace_back();
   group.set_name("autoScalingGroups/blue");
-  group.add_target_groups("blue");
+  group.add_target_groups("targetGroups/blue");
   auto& instance = state().instances.emplace_back();
   instance.set_name("instances/i-1");
   instance.set_state(v1::INSTANCE_STATE_IN_SERVICE);
@@ -166,6 +166,7 @@ TEST_F(CommandTest, DescribeShowsInstancesTargetsAndActivities) {
   EXPECT_THAT(finished.out, HasSubstr("i-1"));
   EXPECT_THAT(finished.out, HasSubstr("Target.Timeout"));
   EXPECT_LT(finished.out.find("first thing"), finished.out.find("second thing"));
+  EXPECT_THAT(controller_.Requests("ListTargets")[0], HasSubstr("parent: \"targetGroups/blue\""));
   EXPECT_THAT(controller_.Requests("ListActivities")[0],
               HasSubstr("resource: \"autoScalingGroups/blue\""));
 }
@@ -225,6 +226,13 @@ TEST_F(CommandTest, SmallCommandsAskForTheRightThing) {
           "targets { address: \"10.0.0.1\" port: 80 } targets { address: \"::1\" port: 81 }"));
   EXPECT_EQ(Run({"target", "register", "blue", "10.0.0.1"}).exit_code, 2);
   EXPECT_EQ(Run({"activities", "asg/blue", "--limit", "3"}).exit_code, 0);
+  // Parts are told of with the whole.
+  EXPECT_EQ(Run({"activities", "rule/shop/8080/10"}).exit_code, 0);
+  EXPECT_THAT(controller_.Requests("ListActivities").back(),
+              HasSubstr("resource: \"loadBalancers/shop\""));
+  EXPECT_EQ(Run({"activities", "lt/shop:2"}).exit_code, 0);
+  EXPECT_THAT(controller_.Requests("ListActivities").back(),
+              HasSubstr("resource: \"launchTemplates/shop\""));
 }
 
 TEST_F(CommandTest, AnUnreachableControllerSaysWhereAndWhatToDo) {

@@ -263,6 +263,36 @@ TEST_F(ControllerTest, SoDoesWhatItSaysBeforeItHasHeardOfTheEnd) {
   EXPECT_EQ(HealthKept(), 0U);
 }
 
+// It comes back with the config that it had, and says again what it finds of what has left that
+// meanwhile.
+TEST_F(ControllerTest, SoDoesWhatItSaysAgainInALaterSession) {
+  ASSERT_EQ(HealthKept(), 1U);
+  const v1::Revision held = stream_->update.revision();
+  controller_.proxies.OnClosed(stream_);
+  Commit([](core::Draft& draft) {
+    v1::LoadBalancer without = *draft.Find<v1::LoadBalancer>("lb");
+    without.clear_listeners();
+    draft.Put("lb", std::move(without));
+  });
+  stream_ = std::make_shared<FakeStream>();
+  controller_.proxies.OnOpened(stream_);
+  proxy::v1::ConnectRequest hello;
+  hello.mutable_hello()->set_proxy("p1");
+  *hello.mutable_hello()->mutable_held() = held;
+  Say(hello);
+  proxy::v1::ConnectRequest report;
+  report.mutable_health()->set_full(true);
+  auto& health = *report.mutable_health()->add_targets();
+  health.set_target_group("tg");
+  health.set_target("10.1.1.1:80");
+  health.set_state(v1::TARGET_STATE_UNHEALTHY);
+  Say(report);
+  ASSERT_EQ(HealthKept(), 1U);
+  Turns();
+  Ack();
+  EXPECT_EQ(HealthKept(), 0U);
+}
+
 TEST_F(ControllerTest, WhatItSaidStaysIfTheTargetIsBackByThen) {
   Remove();
   const auto removal = stream_->update;

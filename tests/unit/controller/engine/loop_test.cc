@@ -54,5 +54,42 @@ TEST(Loop, ATurnComesBetweenTasksThatTakeLong) {
   EXPECT_EQ(order, "12 turn 34 turn 5 turn ");
 }
 
+TEST(Loop, TasksHaveAsLongAsTurns) {
+  HandClock clock;  // the loop thread's, while it runs
+  Metrics metrics;
+  Loop loop(clock, metrics);
+  std::string order;
+  for (int i = 1; i <= 9; ++i) {
+    loop.Post([&, i] {
+      clock.now += absl::Milliseconds(10);
+      order += std::to_string(i);
+    });
+  }
+  loop.Start([&] {
+    clock.now += absl::Milliseconds(40);
+    order += " turn ";
+    return absl::InfiniteFuture();
+  });
+  loop.Stop();
+  EXPECT_EQ(order, "1 turn 2345 turn 6789 turn ");
+}
+
+// A session's hello that waits in the queue is not late.
+TEST(Loop, ATimeLimitIsOverAfterWhatWasPosted) {
+  HandClock clock;  // the loop thread's, while it runs
+  Metrics metrics;
+  Loop loop(clock, metrics);
+  std::string order;
+  loop.Post([&] {
+    loop.At(clock.now + absl::Seconds(10), [&] { order += "timer "; });
+    clock.now += absl::Seconds(11);
+    order += "opened ";
+  });
+  loop.Post([&] { order += "hello "; });
+  loop.Start([&] { return absl::InfiniteFuture(); });
+  loop.Stop();
+  EXPECT_EQ(order, "opened hello timer ");
+}
+
 }  // namespace
 }  // namespace remuda

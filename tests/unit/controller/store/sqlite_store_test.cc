@@ -126,16 +126,20 @@ TEST(SqliteStoreTest, AnOlderEpochCommitsNothing) {
   EXPECT_EQ(store->Commit({{PutCounter("a", 3)}}, 2).value(), 2);
 }
 
-TEST(SqliteStoreTest, ANewerSchemaIsRefused) {
-  const TemporaryDirectory dir;
-  OpenOrDie(dir / "state.db").reset();
-  sqlite3* raw = nullptr;
-  ASSERT_EQ(sqlite3_open((dir / "state.db").c_str(), &raw), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(raw, "PRAGMA user_version=99", nullptr, nullptr, nullptr), SQLITE_OK);
-  sqlite3_close(raw);
-  const auto store = SqliteStore::Open(dir / "state.db");
-  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(store.status().message()), HasSubstr("99"));
+// A newer one, and one whose rows say other things.
+TEST(SqliteStoreTest, AnotherSchemaIsRefused) {
+  for (const std::string version : {"99", "1"}) {
+    const TemporaryDirectory dir;
+    OpenOrDie(dir / "state.db").reset();
+    sqlite3* raw = nullptr;
+    ASSERT_EQ(sqlite3_open((dir / "state.db").c_str(), &raw), SQLITE_OK);
+    const std::string pragma = "PRAGMA user_version=" + version;
+    ASSERT_EQ(sqlite3_exec(raw, pragma.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(raw);
+    const auto store = SqliteStore::Open(dir / "state.db");
+    EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(store.status().message()), HasSubstr("schema version " + version));
+  }
 }
 
 TEST(SqliteStoreTest, AFullDiskFailsTheCommitWholeAndLaterOnesWork) {

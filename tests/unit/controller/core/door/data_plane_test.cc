@@ -305,6 +305,8 @@ TEST_F(DataPlaneTest, CertificatesAreReadWhenTheyCome) {
       {"certificate_pem: 'PEM a' private_key_pem: 'x'", "private_key_pem", "is no key"},
       {"certificate_pem: 'PEM a'", "private_key_pem", "must be given"},
       {"private_key_pem: 'KEY'", "certificate_pem", "must be given"},
+      {"certificate_pem: 'PEM a' private_key_pem: 'SECRET\\x1a'", "private_key_pem",
+       "has a control character at byte 6"},
       {"certificate_file: '/etc/passwd'", "certificate_file", "config file of a proxy"},
   };
   for (const Case& c : cases) {

@@ -3,6 +3,7 @@
 #include "controller/core/door/read.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/etag.h"
+#include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
 
@@ -43,6 +44,14 @@ class VerbsTest : public ExecuteTest {
     EXPECT_TRUE(ExecuteOnce(draft, "a method", request, Now(), digest).ok());
     EXPECT_TRUE(draft.empty()) << "validate_only";
     EXPECT_EQ(state_.commit(), commit);
+  }
+  template <class T, class Change>
+  void Edit(const std::string& key, Change change) {
+    T row = *Find<T>(key);
+    change(row);
+    Draft draft(state_);
+    draft.Put(key, std::move(row));
+    Commit(draft);
   }
   const v1::LaunchTemplateRef& Runs() const {
     return Find<v1::AutoScalingGroup>("blue")->launch_template();
@@ -87,6 +96,82 @@ TEST_F(VerbsTest, EveryVerbHeedsEtagAndValidateOnly) {
   version.set_name("launchTemplates/shop/versions/2");
   version.set_etag("0123456789abcdef");
   EXPECT_EQ(Try(version).code(), StatusCode::kAborted);
+}
+
+// Nobody has decided anything of it meanwhile.
+TEST_F(VerbsTest, WhatIsObservedChangesNoEtag) {
+  const std::string host = EtagOf(*Find<v1::Host>("h1")), proxy = EtagOf(*Find<v1::Proxy>("p1"));
+  Edit<v1::Host>("h1", [](v1::Host& row) {
+    row.mutable_lost_time()->set_seconds(1);
+    row.mutable_capacity()->set_disk_free_bytes(1);
+  });
+  Edit<v1::Proxy>("p1", [](v1::Proxy& row) { row.mutable_last_seen_time()->set_seconds(1); });
+  EXPECT_EQ(EtagOf(*Find<v1::Host>("h1")), host);
+  EXPECT_EQ(EtagOf(*Find<v1::Proxy>("p1")), proxy);
+  v1::CordonHostRequest cordon;
+  cordon.set_name("h1");
+  cordon.set_etag(host);
+  const auto cordoned = Do<v1::Host>(cordon);
+  EXPECT_NE(cordoned.etag(), host);
+  EXPECT_EQ(cordoned.etag(), EtagOf(*Find<v1::Host>("h1")));
+
+  const auto made = Do<v1::Deployment>(Parse<v1::CreateDeploymentRequest>(
+      R"(deployment { auto_scaling_group: "blue" to { launch_template: "shop" } })"));
+  Edit<v1::Deployment>("blue-1", [](v1::Deployment& row) { row.set_activity("0001"); });
+  v1::PauseDeploymentRequest pause;
+  pause.set_name("blue-1");
+  pause.set_etag(made.etag());
+  EXPECT_EQ(Try(pause), absl::OkStatus());
+}
+
+// `$Latest` that comes back with the number that it had moves nothing; without it, it is a wish.
+TEST_F(VerbsTest, AVersionThatIsReadAndWrittenBackStays) {
+  Refer("$Latest");
+  EXPECT_EQ(Runs().resolved_version(), 2);
+  PushImage("shop-v3", 'c');
+  Do<v1::LaunchTemplateVersion>(Parse<v1::CreateLaunchTemplateVersionRequest>(
+      R"(launch_template_version { name: "shop" image: "shop-v3" command: "node" })"));
+  v1::UpdateAutoScalingGroupRequest request;
+  *request.mutable_auto_scaling_group() =
+      *Read(Here(), Parse<v1::GetAutoScalingGroupRequest>(R"(name: "autoScalingGroups/blue")"));
+  request.mutable_auto_scaling_group()->set_max(3);
+  Do<v1::AutoScalingGroup>(request);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->max(), 3);
+  EXPECT_EQ(Runs().resolved_version(), 2);
+  EXPECT_EQ(Runs().version(), "$Latest");
+
+  request.mutable_update_mask()->add_paths("launch_template.resolved_version");
+  ExpectError(Try(request), StatusCode::kInvalidArgument, "update_mask", "cannot be written");
+  request.clear_update_mask();
+  request.mutable_auto_scaling_group()->clear_etag();
+  request.mutable_auto_scaling_group()->mutable_launch_template()->clear_resolved_version();
+  Do<v1::AutoScalingGroup>(request);
+  EXPECT_EQ(Runs().resolved_version(), 3);
+}
+
+TEST_F(VerbsTest, AVersionIsDeletedByItsNumber) {
+  v1::DeleteLaunchTemplateVersionRequest request;
+  request.set_name("launchTemplates/shop/versions/$Latest");
+  ExpectError(Try(request), StatusCode::kInvalidArgument, "name",
+              "means launchTemplates/shop/versions/2 now");
+  request.set_name("launchTemplates/shop/versions/2");
+  EXPECT_EQ(Try(request), absl::OkStatus());
+}
+
+TEST_F(VerbsTest, WhatIsNotReadIsNotJudged) {
+  const absl::Status status = Try(Parse<v1::DeregisterTargetsRequest>(
+      R"(target_group: "blue" targets { address: "10.0.0.1" port: 80 weight: -1 })"));
+  ExpectError(status, StatusCode::kInvalidArgument, "targets[0]", "is not registered by hand");
+  EXPECT_EQ(ViolationsOf(status).size(), 1U) << status;
+}
+
+TEST_F(VerbsTest, ALoadBalancerHasABound) {
+  v1::UpdateLoadBalancerRequest request;
+  *request.mutable_load_balancer() = *Find<v1::LoadBalancer>("shop");
+  auto& action = *request.mutable_load_balancer()->mutable_listeners(0)->mutable_default_action();
+  action.mutable_fixed_response()->set_body(std::string(limits::kLoadBalancerBytes, 'x'));
+  ExpectError(Try(request), StatusCode::kInvalidArgument, "load_balancer.listeners",
+              "a load balancer has at most 4194304");
 }
 
 TEST_F(VerbsTest, ADesiredCapacityIsNamed) {

@@ -22,6 +22,8 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
     watchers.OnCommit(changes);
     if (on_commit_) on_commit_(changes);
   });
+  // The views of what was loaded belong to the start: no turn is as long.
+  Publish();
 }
 
 void Controller::Publish() {

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "controller/core/model/time.h"
 #include "controller/core/model/votes.h"
@@ -98,6 +100,13 @@ struct StoreObservation {
   Time since = absl::InfinitePast();  // when the first of the failed ones in a row did
 };
 
+// Which of some proxies serve each target group that some load balancers forward to.
+struct ServingProxies {
+  std::vector<std::shared_ptr<const v1::Proxy>> proxies;
+  std::vector<std::shared_ptr<const v1::LoadBalancer>> balancers;
+  std::map<std::string, std::vector<size_t>, std::less<>> by_target_group;  // indexes, sorted
+};
+
 struct Observations {
   // When this controller began to listen: nothing is concluded from silence before a full patience
   // after it.
@@ -106,8 +115,9 @@ struct Observations {
   std::map<std::string, HostObservation, std::less<>> hosts;
   std::map<std::string, ProxyObservation, std::less<>> proxies;
   StoreObservation store;
-  // Totals over what proxies say, as Gates counted them last: a cache.
+  // Totals over what proxies say, and who serves what, as Gates found it last: caches.
   mutable Votes votes;
+  mutable std::shared_ptr<const ServingProxies> serving;
 };
 
 // Of `hosts` or `proxies`; null: it has not reported.

@@ -40,6 +40,27 @@ std::string Text(const std::vector<LiveProxy>& proxies, Duration lease, Time now
   return absl::StrCat(what, Listed(std::move(names), kLeftOutNamed));
 }
 
+// Costs a look at each proxy for each load balancer.
+std::shared_ptr<const ServingProxies> FindServing(const Votes::Basis& basis) {
+  auto out = std::make_shared<ServingProxies>();
+  out->proxies = basis.proxies;
+  out->balancers = basis.balancers;
+  for (const auto& balancer : basis.balancers) {
+    std::vector<size_t> those;
+    for (size_t i = 0; i < basis.proxies.size(); ++i) {
+      if (Serves(*basis.proxies[i], *balancer)) those.push_back(i);
+    }
+    for (const std::string& target_group : TargetGroupsOf(*balancer)) {
+      std::vector<size_t>& serving = out->by_target_group[target_group];
+      std::vector<size_t> both;
+      std::set_union(serving.begin(), serving.end(), those.begin(), those.end(),
+                     std::back_inserter(both));
+      serving = std::move(both);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 bool IsLive(const Observations& seen, const ProxyObservation* proxy, Time now) {
@@ -125,9 +146,14 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now)
   }
   draft.ForEachRowFrom<v1::LoadBalancer>("", [&](const std::string&, const auto& row) {
     basis_.balancers.push_back(row);
-    AddServing(*row, left_out);
+    if (!left_out.empty()) AddSilent(*row, left_out);
     return true;
   });
+  if (seen.serving == nullptr || seen.serving->proxies != basis_.proxies ||
+      seen.serving->balancers != basis_.balancers) {
+    seen.serving = FindServing(basis_);
+  }
+  serving_ = seen.serving;
   left_out_ = Text(left_out, seen.patience.proxy_lease, now);
   CountVotes();
   for (const LiveProxy& proxy : live_) {
@@ -135,34 +161,26 @@ Gates::Gates(const Draft& draft, const Observations& seen, Time now)
   }
 }
 
-void Gates::AddServing(const v1::LoadBalancer& balancer, const std::vector<LiveProxy>& left_out) {
-  std::vector<const LiveProxy*> those;
-  for (const LiveProxy& proxy : live_) {
-    if (Serves(*proxy.row, balancer)) those.push_back(&proxy);
-  }
+void Gates::AddSilent(const v1::LoadBalancer& balancer, const std::vector<LiveProxy>& left_out) {
   std::map<std::string, Time> silent;
   for (const LiveProxy& proxy : left_out) {
     if (Serves(*proxy.row, balancer)) silent[proxy.id] = proxy.lease_end;
   }
+  if (silent.empty()) return;
   for (const std::string& target_group : TargetGroupsOf(balancer)) {
-    auto& serving = serving_[target_group];
-    // All are of one array, in its order.
-    std::vector<const LiveProxy*> both;
-    std::set_union(serving.begin(), serving.end(), those.begin(), those.end(),
-                   std::back_inserter(both));
-    serving = std::move(both);
-    if (!silent.empty()) silent_[target_group].insert(silent.begin(), silent.end());
+    silent_[target_group].insert(silent.begin(), silent.end());
   }
 }
 
 Votes::Voters Gates::Voters() const {
   Votes::Voters out;
-  for (const auto& [target_group, serving] : serving_) {
+  for (const auto& [target_group, serving] : serving_->by_target_group) {
     auto& voters = out[target_group];
-    for (const LiveProxy* proxy : serving) {
-      voters.push_back({.proxy = proxy->id,
-                        .reports = proxy->seen == nullptr ? nullptr : &proxy->seen->health,
-                        .is_current = proxy->IsCurrent()});
+    for (const size_t index : serving) {
+      const LiveProxy& proxy = live_[index];
+      voters.push_back({.proxy = proxy.id,
+                        .reports = proxy.seen == nullptr ? nullptr : &proxy.seen->health,
+                        .is_current = proxy.IsCurrent()});
     }
   }
   return out;
@@ -262,13 +280,17 @@ Time Gates::NextLeaseEnd() const {
 }
 
 bool Gates::InUse(std::string_view target_group) const {
-  return serving_.find(target_group) != serving_.end();
+  return serving_->by_target_group.contains(target_group);
 }
 
 const std::vector<const LiveProxy*>& Gates::Serving(std::string_view target_group) const {
   static const auto* const kNone = new std::vector<const LiveProxy*>();
-  const auto it = serving_.find(target_group);
-  return it == serving_.end() ? *kNone : it->second;
+  if (const auto it = asked_.find(target_group); it != asked_.end()) return it->second;
+  const auto it = serving_->by_target_group.find(target_group);
+  if (it == serving_->by_target_group.end()) return *kNone;
+  std::vector<const LiveProxy*>& serving = asked_[it->first];
+  for (const size_t index : it->second) serving.push_back(&live_[index]);
+  return serving;
 }
 
 const VoteTotal& Gates::VotesOn(std::string_view target_group, std::string_view target) const {

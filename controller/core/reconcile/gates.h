@@ -116,7 +116,7 @@ class Gates {
   std::string SilencedText(
       const google::protobuf::RepeatedPtrField<std::string>& target_groups) const;
 
-  void AddServing(const v1::LoadBalancer& balancer, const std::vector<LiveProxy>& left_out);
+  void AddSilent(const v1::LoadBalancer& balancer, const std::vector<LiveProxy>& left_out);
   Votes::Voters Voters() const;
   void CountVotes() const;
   void CountBusy() const;
@@ -128,7 +128,9 @@ class Gates {
   mutable std::set<int64_t> awaited_;
   Votes::Basis basis_;
   mutable int64_t basis_number_ = 0;
-  std::map<std::string, std::vector<const LiveProxy*>, std::less<>> serving_;  // only groups in use
+  std::shared_ptr<const ServingProxies> serving_;  // of live_
+  // What Serving has answered.
+  mutable std::map<std::string, std::vector<const LiveProxy*>, std::less<>> asked_;
   mutable bool has_counted_busy_ = false;
   mutable std::map<std::string, std::set<std::string>, std::less<>> busy_;  // by target
   std::string left_out_;

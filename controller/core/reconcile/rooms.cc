@@ -56,6 +56,7 @@ void Rooms::Update() {
 
 void Rooms::Build() {
   hosts_.clear();
+  failed_.clear();
   orders_.clear();
   bounds_.clear();
   ForEachHost(draft_, seen_, [&](const std::string& id, const auto& row, const auto* observed) {
@@ -65,6 +66,7 @@ void Rooms::Build() {
     host.bar = BarOf(*row, is_there || host.awaited_until > now_);
     host.use = &draft_.UseOfHost(id);
     host.instances = host.use->instances;
+    if (host.use->failed > 0) failed_.insert(hosts_.size());
     hosts_.push_back(std::move(host));
   });
 }
@@ -76,6 +78,11 @@ void Rooms::Refresh(std::string_view id) {
   host.use = &draft_.UseOfHost(id);
   host.used.reset();
   host.avoided.clear();
+  if (host.use->failed > 0) {
+    failed_.insert(*index);
+  } else {
+    failed_.erase(*index);
+  }
   const int before = std::exchange(host.instances, host.use->instances);
   if (before == host.instances) return;
   for (auto& [selector, order] : orders_) {

@@ -62,6 +62,10 @@ class Rooms {
   // began. InfinitePast for any other.
   Time awaited_until(size_t index) const { return hosts_[index].awaited_until; }
 
+  // Those with instances that may be failed launches.
+  const std::set<size_t>& failed() const { return failed_; }
+  const v1::Host& row(size_t index) const { return *hosts_[index].row; }
+
   // What there is beyond what instances are bounded to; the maximum if not declared.
   Bounds Free(size_t index);
   bool IsPortTaken(size_t index, int port) const;
@@ -94,6 +98,7 @@ class Rooms {
   std::optional<int64_t> edition_;  // of the draft's log
   size_t read_ = 0;                 // of it
   std::vector<Host> hosts_;
+  std::set<size_t> failed_;
   std::map<std::map<std::string, std::string>, Order> orders_;  // by host_selector
   std::map<std::pair<std::string, int>, Bounds> bounds_;        // by template and version
 };

@@ -37,18 +37,35 @@ bool Names(const v1::AutoScalingGroup& group, const std::string& zone) {
          std::find(group.zones().begin(), group.zones().end(), zone) != group.zones().end();
 }
 
-// Calls `fn` with the hosts that the group may use in zones with at most so many of the side, until
-// it answers true. Whether it did.
-template <class Fn>
+// Whether the group may use a zone that has at most so many of the side.
+bool Lacks(const v1::AutoScalingGroup& group, const Zones& zones, const std::string& zone,
+           int most) {
+  const auto it = zones.find(zone);
+  const int here = it == zones.end() ? 0 : static_cast<int>(it->second.size());
+  return here <= most && Names(group, zone);
+}
+
+// Whether there is a host that the group may use in such a zone.
 bool AnyHostThatLacksOne(Pass& pass, const v1::AutoScalingGroup& group, const Zones& zones,
-                         int most, Fn fn) {
+                         int most) {
   return std::any_of(pass.HostsByZone().begin(), pass.HostsByZone().end(), [&](const auto& entry) {
-    const auto it = zones.find(entry.first);
-    const int here = it == zones.end() ? 0 : static_cast<int>(it->second.size());
-    if (here > most || !Names(group, entry.first)) return false;
-    return std::any_of(entry.second.begin(), entry.second.end(),
-                       [&](const auto& host) { return HasLabels(*host, group) && fn(*host); });
+    return Lacks(group, zones, entry.first, most) &&
+           std::any_of(entry.second.begin(), entry.second.end(),
+                       [&](const auto& host) { return HasLabels(*host, group); });
   });
+}
+
+// One of these hosts that is avoided now may be the only one that helps, and nothing else tells
+// when it is used again: after a while, or when a launch there has held.
+void WaitForAvoided(Pass& pass, const v1::AutoScalingGroup& group, const Side& side,
+                    const Zones& zones, int most) {
+  for (const size_t index : pass.rooms.failed()) {
+    const v1::Host& host = pass.rooms.row(index);
+    if (!Lacks(group, zones, host.zone(), most) || !HasLabels(host, group)) continue;
+    const InstanceList on_host = pass.draft.InstancesOnHost(pass.rooms.id(index));
+    pass.DueAt(HostRecordOf(on_host, side.launch, pass.now).avoided_until);
+    for (const auto& [id, row] : on_host) pass.DueAt(StableAt(*row));
+  }
 }
 
 // The zone that has most; one that the group does not name any more before all others.
@@ -77,21 +94,12 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const int here = static_cast<int>(from->second.size());
   const int most = has_to_leave ? std::numeric_limits<int>::max() : here - 2;
   // Cheaper than a Placement.
-  const auto is_any = [](const v1::Host&) { return true; };
-  if (!AnyHostThatLacksOne(pass, group, *zones, most, is_any)) return;
+  if (!AnyHostThatLacksOne(pass, group, *zones, most)) return;
   pass.WaitForHosts();
-  // One that is avoided now may be the only one that helps, and nothing else tells when it is used
-  // again: after a while, or when a launch there has held.
-  AnyHostThatLacksOne(pass, group, *zones, most, [&](const v1::Host& host) {
-    if (pass.draft.UseOfHost(IdOf(host.name())).failed == 0) return false;
-    const InstanceList on_host = pass.draft.InstancesOnHost(IdOf(host.name()));
-    pass.DueAt(HostRecordOf(on_host, side.launch, pass.now).avoided_until);
-    for (const auto& [id, row] : on_host) pass.DueAt(StableAt(*row));
-    return false;
-  });
   Placement placement(
       pass.rooms,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
+  WaitForAvoided(pass, group, side, *zones, most);
   const std::string host = placement.Take();
   if (host.empty() || placement.IsAvoided(host)) return;
   const std::string zone = placement.ZoneOf(host);

@@ -2,11 +2,14 @@
 // is told.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/context.h"
 #include "cli/settings.h"
+
+namespace CLI {
+class App;
+}
 
 namespace remuda::cli {
 

@@ -115,7 +115,7 @@ ExitCode RunPush(Context& context, const ImageOptions& options) {
   return ExitCode::kOk;
 }
 
-ExitCode RunCreate(Context& context, const ImageOptions& options) {
+ExitCode RunImageCreate(Context& context, const ImageOptions& options) {
   const auto id = ParseIdOf(KindId::kImage, options.name);
   if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
   const auto instance = ParseIdOf(KindId::kInstance, options.from_instance);
@@ -155,7 +155,7 @@ void AddImageCommand(CLI::App& app, Context& context) {
   create->add_option("--from-instance", options->from_instance, "The instance")->required();
   AddOutputFlag(create, context);
   SetExample(create, "remuda image create shop-fixed --from-instance i-000000000c");
-  SetRun(create, context, [&context, options] { return RunCreate(context, *options); });
+  SetRun(create, context, [&context, options] { return RunImageCreate(context, *options); });
 
   auto* list = command->add_subcommand("list", "Show all images");
   AddOutputFlag(list, context);

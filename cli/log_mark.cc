@@ -34,7 +34,7 @@ size_t Overlap(std::string_view mark, std::string_view text) {
 }
 
 // Where the last occurrence of `mark` in `text` that begins with a line ends; 0: nowhere.
-size_t EndOf(std::string_view mark, std::string_view text) {
+size_t EndOfMark(std::string_view mark, std::string_view text) {
   for (size_t at = text.rfind(mark); at != std::string_view::npos && !mark.empty();
        at = at == 0 ? std::string_view::npos : text.rfind(mark, at - 1)) {
     if (at == 0 || text[at - 1] == '\n') return at + mark.size();
@@ -61,7 +61,7 @@ std::string LogMark::CatchUp(const std::string& all, int first_lines) {
   if (!has_begun_ || is_place_lost_) {
     fresh = LastLines(all, first_lines);
     has_skipped_ = is_place_lost_;
-  } else if (const size_t end = EndOf(text_, all); end > 0) {
+  } else if (const size_t end = EndOfMark(text_, all); end > 0) {
     fresh.remove_prefix(end);
   } else {
     const size_t known = Overlap(text_, all);

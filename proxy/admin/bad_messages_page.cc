@@ -15,7 +15,7 @@
 namespace remuda::proxy {
 namespace {
 
-std::string_view NameOf(BadMessage::Kind kind) {
+std::string_view KindName(BadMessage::Kind kind) {
   switch (kind) {
     case BadMessage::Kind::kRequest:
       return "request";
@@ -40,7 +40,7 @@ void Add(const BadMessages::Kept& kept, std::string& out) {
       "\n{{\"kind\":\"{}\",\"count\":{},\"first_time\":\"{}\",\"last_time\":\"{}\","
       "\"reason\":\"{}\",\"rule\":\"{}\",\"{}\":\"{}\",\"first_line\":\"{}\","
       "\"load_balancer\":\"{}\",\"client\":\"{}\",\"target_group\":\"{}\",\"target\":\"{}\"}}",
-      NameOf(kept.kind), kept.count, TimeText(kept.first_us), TimeText(kept.last_us),
+      KindName(kept.kind), kept.count, TimeText(kept.first_us), TimeText(kept.last_us),
       http::NameOf(kept.reason), http::NameOf(kept.fault.rule()),
       kept.fault.is_name() ? "field" : "bytes", JsonEscape(kept.fault.text()),
       JsonEscape(kept.first_line), JsonEscape(kept.load_balancer), JsonEscape(kept.client),

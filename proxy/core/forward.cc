@@ -9,7 +9,7 @@ namespace {
 // Behind every priority of a rule.
 constexpr int32_t kDefaultOrder = kMaxPriority + 1;
 
-bool IsSame(const ForwardAction& a, const ForwardAction& b) {
+bool IsSameForward(const ForwardAction& a, const ForwardAction& b) {
   return std::equal(a.groups.begin(), a.groups.end(), b.groups.begin(), b.groups.end(),
                     [](const ForwardAction::Choice& x, const ForwardAction::Choice& y) {
                       return x.group == y.group && x.weight == y.weight;
@@ -27,7 +27,7 @@ void KeepTurns(const std::vector<Rule>& before, std::vector<Rule>& now) {
     if (old == before.end() || order(*old) != order(rule)) continue;
     auto* action = std::get_if<ForwardAction>(&rule.action);
     const auto* old_action = std::get_if<ForwardAction>(&old->action);
-    if (action != nullptr && old_action != nullptr && IsSame(*old_action, *action)) {
+    if (action != nullptr && old_action != nullptr && IsSameForward(*old_action, *action)) {
       action->taken = old_action->taken;
     }
   }

@@ -44,7 +44,7 @@ void Encode(const std::array<uint8_t, kSize>& bytes, char* out) {
   if (count > 0) *out++ = kAlphabet[(bits << (6 - count)) & 63];
 }
 
-int ValueOf(char c) {
+int DigitOf(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
   if (c >= '0' && c <= '9') return c - '0' + 52;
@@ -60,7 +60,7 @@ bool Decode(std::string_view text, std::array<uint8_t, kSize>& out) {
   int count = 0;
   size_t at = 0;
   for (const char c : text) {
-    const int value = ValueOf(c);
+    const int value = DigitOf(c);
     if (value < 0) return false;
     bits = (bits << 6) | static_cast<uint32_t>(value);
     count += 6;
@@ -71,11 +71,11 @@ bool Decode(std::string_view text, std::array<uint8_t, kSize>& out) {
   return (bits & ((uint32_t{1} << count) - 1)) == 0;
 }
 
-void PutNumber(uint64_t value, uint8_t* out) {
+void PutUint64(uint64_t value, uint8_t* out) {
   for (int i = 7; i >= 0; --i, value >>= 8) out[i] = static_cast<uint8_t>(value);
 }
 
-uint64_t TakeNumber(const uint8_t* in) {
+uint64_t TakeUint64(const uint8_t* in) {
   uint64_t value = 0;
   for (int i = 0; i < 8; ++i) value = (value << 8) | in[i];
   return value;
@@ -119,9 +119,9 @@ bool StickyCookies::Seal(const StickyClaim& claim, Text& out) {
   if (sealer_ == nullptr) return false;
   uint8_t plain[kClaimBytes];
   plain[0] = static_cast<uint8_t>(claim.kind);
-  PutNumber(claim.group, plain + 1);
-  PutNumber(claim.target, plain + 9);
-  PutNumber(static_cast<uint64_t>(claim.expires_s), plain + 17);
+  PutUint64(claim.group, plain + 1);
+  PutUint64(claim.target, plain + 9);
+  PutUint64(static_cast<uint64_t>(claim.expires_s), plain + 17);
   std::array<uint8_t, kSealedBytes> sealed;
   sealed[0] = kVersion;
   uint8_t* const nonce = &sealed[1];
@@ -160,9 +160,9 @@ bool StickyCookies::Open(std::string_view text, StickyClaim::Kind kind, int64_t 
   for (const Context& opener : openers_) {
     if (!OpenWith(opener.get(), sealed.data(), plain)) continue;
     out.kind = static_cast<StickyClaim::Kind>(plain[0]);
-    out.group = TakeNumber(plain + 1);
-    out.target = TakeNumber(plain + 9);
-    out.expires_s = static_cast<int64_t>(TakeNumber(plain + 17));
+    out.group = TakeUint64(plain + 1);
+    out.target = TakeUint64(plain + 9);
+    out.expires_s = static_cast<int64_t>(TakeUint64(plain + 17));
     return out.kind == kind && out.expires_s > now_s;
   }
   return false;

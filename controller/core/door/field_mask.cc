@@ -91,7 +91,7 @@ std::string Readable(const Message& value) {
   return absl::StrCat("{", out, "}");
 }
 
-std::string TextOf(const Message& value) {
+std::string MessageText(const Message& value) {
   if (const auto* duration = dynamic_cast<const google::protobuf::Duration*>(&value)) {
     return absl::FormatDuration(FromProto(*duration));
   }
@@ -115,8 +115,8 @@ std::string Text(const Message& message, const FieldDescriptor* field, int index
                       : reflection->GetRepeatedStringReference(message, field, index, &scratch));
   }
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-    return TextOf(index < 0 ? reflection->GetMessage(message, field)
-                            : reflection->GetRepeatedMessage(message, field, index));
+    return MessageText(index < 0 ? reflection->GetMessage(message, field)
+                                 : reflection->GetRepeatedMessage(message, field, index));
   }
   std::string text;
   google::protobuf::TextFormat::PrintFieldValueToString(message, field, index, &text);

@@ -34,7 +34,7 @@ void Add(const std::string& id, const v1::LoadBalancer& balancer, Listeners& out
 }
 
 // Of one, or with `-` of all.
-absl::StatusOr<Listeners> ListenersOf(const Snapshot& from, const std::string& id) {
+absl::StatusOr<Listeners> ReadListeners(const Snapshot& from, const std::string& id) {
   Listeners out;
   if (id == "-") {
     for (const auto& [key, row] : from.state.All<v1::LoadBalancer>()) Add(key, *row, out);
@@ -64,7 +64,7 @@ absl::StatusOr<v1::ListListenersResponse> Read(const Snapshot& from,
     if (!named.ok()) return named.status();
     id = *named;
   }
-  const absl::StatusOr<Listeners> listeners = ListenersOf(from, id);
+  const absl::StatusOr<Listeners> listeners = ReadListeners(from, id);
   if (!listeners.ok()) return listeners.status();
   auto page = Page::From(absl::StrCat("listeners of ", request.parent()), request.page_size(),
                          request.page_token());
@@ -93,7 +93,7 @@ absl::StatusOr<v1::ListRulesResponse> Read(const Snapshot& from,
                                            const v1::ListRulesRequest& request) {
   const auto ids = ParsePartName("parent", request.parent(), /*is_rule=*/false, /*takes_any=*/true);
   if (!ids.ok()) return ids.status();
-  const absl::StatusOr<Listeners> listeners = ListenersOf(from, ids->balancer);
+  const absl::StatusOr<Listeners> listeners = ReadListeners(from, ids->balancer);
   if (!listeners.ok()) return listeners.status();
   auto page = Page::From(absl::StrCat("rules of ", request.parent()), request.page_size(),
                          request.page_token());

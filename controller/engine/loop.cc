@@ -64,8 +64,8 @@ bool Loop::Take(absl::Time due, std::vector<Task>& tasks) {
   return !(stopping_ && tasks.empty());
 }
 
-void Loop::RunTimers() {
-  while (!timers_.empty() && timers_.begin()->first <= clock_.Now()) {
+void Loop::RunTimers(absl::Time until) {
+  while (!timers_.empty() && timers_.begin()->first <= until) {
     auto timer = timers_.extract(timers_.begin());
     timer.mapped()();
   }
@@ -79,7 +79,9 @@ void Loop::Run() {
   size_t next = 0;  // the tasks before it have run
   absl::Time due = absl::InfinitePast();
   absl::Duration last_turn = absl::ZeroDuration();
+  absl::Time taken = absl::InfinitePast();  // when the tasks were
   while (next < tasks.size() || Take(due, tasks)) {
+    if (next == 0) taken = clock_.Now();
     const absl::Time begun = clock_.Now();
     const absl::Duration round = std::max(kShortestRound, last_turn);
     while (next < tasks.size() && clock_.Now() - begun < round) {
@@ -89,8 +91,8 @@ void Loop::Run() {
     if (next == tasks.size()) {
       tasks.clear();
       next = 0;
-      // Not before what was posted has run: a time limit is not over while the answer waits here.
-      RunTimers();
+      // A time limit is over when all has run that was posted within it.
+      RunTimers(taken);
     }
     const absl::Time turned = clock_.Now();
     due = turn_();

@@ -51,7 +51,7 @@ class Loop {
   void Run();
   // Waits for tasks until `due` at the latest. False: stopped, and nothing is left.
   bool Take(absl::Time due, std::vector<Task>& tasks);
-  void RunTimers();
+  void RunTimers(absl::Time until);
 
   const Clock& clock_;
   Metrics& metrics_;

@@ -82,13 +82,16 @@ TEST(Loop, ATimeLimitIsOverAfterWhatWasPosted) {
   std::string order;
   loop.Post([&] {
     loop.At(clock.now + absl::Seconds(10), [&] { order += "timer "; });
-    clock.now += absl::Seconds(11);
     order += "opened ";
   });
-  loop.Post([&] { order += "hello "; });
+  loop.Post([&] {
+    loop.Post([&] { order += "hello "; });
+    clock.now += absl::Seconds(11);
+    order += "long ";
+  });
   loop.Start([&] { return absl::InfiniteFuture(); });
   loop.Stop();
-  EXPECT_EQ(order, "opened hello timer ");
+  EXPECT_EQ(order, "opened long hello timer ");
 }
 
 }  // namespace

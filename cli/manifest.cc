@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr char kKindKey[] = "kind";
 constexpr char kNameKey[] = "name";
+constexpr char kNewestKey[] = "latestVersion";  // LaunchTemplate.latest_version
 // certificate.proto: certificate_pem.
 constexpr size_t kMaxPemBytes = 64 * 1024;
 constexpr char kRoot[] = "resource";  // what a path in Origin::fields begins with
@@ -115,6 +116,13 @@ class ManifestParser {
           absl::StrCat("kind: there is no kind \"", kind->scalar, "\"; ",
                        nearest.empty() ? absl::StrCat("one of ", absl::StrJoin(KindNames(), ", "))
                                        : absl::StrCat("did you mean ", nearest, "?")));
+    }
+    const YamlNode* newest = ValueOf(root, kNewestKey);
+    if (newest != nullptr && field->message_type()->name() == kVersionKind) {
+      return Error(
+          file, newest->position,
+          "this is a launch template without what its versions say, which nobody can apply; "
+          "`remuda get version/NAME:default -o yaml` prints what can be");
     }
     const YamlNode* name = ValueOf(root, kNameKey);
     if (name == nullptr && !is_cut) return Error(file, root.position, "name: is missing");

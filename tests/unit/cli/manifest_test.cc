@@ -99,6 +99,13 @@ TEST(Manifest, AVersionThatWasShownIsATemplatesContent) {
 }
 
 // What can be seen wrong without the controller.
+TEST(Manifest, ATemplateThatWasShownSaysWhatCanBeApplied) {
+  EXPECT_THAT(ErrorOf("kind: LaunchTemplate\nname: launchTemplates/shop\ndefaultVersion: 1\n"
+                      "latestVersion: 2\n"),
+              AllOf(StartsWith("shop.yaml:4:16: this is a launch template without"),
+                    HasSubstr("remuda get version/NAME:default"), Not(HasSubstr("\n"))));
+}
+
 TEST(Manifest, MistakesNameFileLineFieldAndRule) {
   struct Case {
     const char* text;

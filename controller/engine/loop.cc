@@ -73,8 +73,10 @@ void Loop::RunTimers(absl::Time until) {
 
 void Loop::Run() {
   // A turn comes after so long, however many tasks wait: what the first of them have changed is
-  // published before the last has run. Where turns take longer, tasks have as long as they.
+  // published before the last has run. Where turns take longer, tasks have as long as they, within
+  // a bound: the more is reported before a turn, the longer that is.
   constexpr absl::Duration kShortestRound = absl::Milliseconds(10);
+  constexpr absl::Duration kLongestRound = absl::Milliseconds(15);
   std::vector<Task> tasks;
   size_t next = 0;  // the tasks before it have run
   absl::Time due = absl::InfinitePast();
@@ -83,7 +85,7 @@ void Loop::Run() {
   while (next < tasks.size() || Take(due, tasks)) {
     if (next == 0) taken = clock_.Now();
     const absl::Time begun = clock_.Now();
-    const absl::Duration round = std::max(kShortestRound, last_turn);
+    const absl::Duration round = std::clamp(last_turn, kShortestRound, kLongestRound);
     while (next < tasks.size() && clock_.Now() - begun < round) {
       tasks[next]();
       tasks[next++] = nullptr;

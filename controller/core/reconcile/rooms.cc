@@ -7,6 +7,7 @@
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/host_record.h"
 #include "controller/core/reconcile/hosts.h"
+#include "controller/core/reconcile/launches.h"
 
 namespace remuda::core {
 namespace {
@@ -159,14 +160,29 @@ bool Rooms::IsPortTaken(size_t index, int port) const {
   });
 }
 
+const Rooms::Avoided& Rooms::AvoidedOn(Host& host, const v1::LaunchTemplateRef& launch) {
+  const auto [it, is_new] = host.avoided.try_emplace(TextOf(launch));
+  if (!is_new) return it->second;
+  const InstanceList on_host = draft_.InstancesOnHost(host.id);
+  Avoided& avoided = it->second;
+  avoided.until = HostRecordOf(on_host, launch, now_).avoided_until;
+  if (avoided.until > now_) avoided.changes_at = avoided.until;
+  // A launch that has held takes what failed before it back.
+  for (const auto& [id, row] : on_host) {
+    const Time stable = StableAt(*row);
+    if (stable > now_) avoided.changes_at = std::min(avoided.changes_at, stable);
+  }
+  return avoided;
+}
+
 bool Rooms::IsAvoided(size_t index, const v1::LaunchTemplateRef& launch) {
   Host& host = hosts_[index];
-  if (host.use->failed == 0) return false;
-  const auto [it, is_new] = host.avoided.try_emplace(TextOf(launch));
-  if (is_new) {
-    it->second = now_ < HostRecordOf(draft_.InstancesOnHost(host.id), launch, now_).avoided_until;
-  }
-  return it->second;
+  return host.use->failed > 0 && now_ < AvoidedOn(host, launch).until;
+}
+
+Time Rooms::AvoidedChangesAt(size_t index, const v1::LaunchTemplateRef& launch) {
+  Host& host = hosts_[index];
+  return host.use->failed > 0 ? AvoidedOn(host, launch).changes_at : absl::InfiniteFuture();
 }
 
 }  // namespace remuda::core

@@ -71,10 +71,16 @@ class Rooms {
   bool IsPortTaken(size_t index, int port) const;
   // Whether launches of this version have failed there lately.
   bool IsAvoided(size_t index, const v1::LaunchTemplateRef& launch);
+  // When that may be otherwise by time alone; InfiniteFuture: never.
+  Time AvoidedChangesAt(size_t index, const v1::LaunchTemplateRef& launch);
 
   Time now() const { return now_; }
 
  private:
+  struct Avoided {
+    Time until = absl::InfinitePast();
+    Time changes_at = absl::InfiniteFuture();
+  };
   struct Host {
     std::string id;
     std::shared_ptr<const v1::Host> row;
@@ -85,8 +91,9 @@ class Rooms {
     int instances = 0;
     // Found when first asked for.
     std::optional<Bounds> used = std::nullopt;
-    std::map<std::string, bool> avoided = {};  // by version
+    std::map<std::string, Avoided> avoided = {};  // by version
   };
+  const Avoided& AvoidedOn(Host& host, const v1::LaunchTemplateRef& launch);
 
   void Build();
   void Refresh(std::string_view host);

@@ -9,7 +9,6 @@
 
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/names.h"
-#include "controller/core/reconcile/host_record.h"
 #include "controller/core/reconcile/launches.h"
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
@@ -62,9 +61,7 @@ void WaitForAvoided(Pass& pass, const v1::AutoScalingGroup& group, const Side& s
   for (const size_t index : pass.rooms.failed()) {
     const v1::Host& host = pass.rooms.row(index);
     if (!Lacks(group, zones, host.zone(), most) || !HasLabels(host, group)) continue;
-    const InstanceList on_host = pass.draft.InstancesOnHost(pass.rooms.id(index));
-    pass.DueAt(HostRecordOf(on_host, side.launch, pass.now).avoided_until);
-    for (const auto& [id, row] : on_host) pass.DueAt(StableAt(*row));
+    pass.DueAt(pass.rooms.AvoidedChangesAt(index, side.launch));
   }
 }
 

@@ -47,8 +47,10 @@ void Controller::Publish() {
 
 absl::Time Controller::Turn() {
   const absl::Time keys_due = proxies.RenewTicketKeys();
+  const absl::Time begun = engine.Now();
   Publish();
   engine.Turn();
+  engine.NoteTurn(engine.Now() - begun);
   // What has been confirmed or come due since is published by the next turn.
   if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
   return std::min(engine.due(), keys_due);

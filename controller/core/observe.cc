@@ -106,7 +106,9 @@ std::set<std::string> Observe(Draft& draft, const Observations& seen, Time now,
     draft.ForEach<v1::AutoScalingGroup>(
         [&](const std::string& id, const v1::AutoScalingGroup&) { groups.insert(id); });
   }
-  while (!groups.empty() && pass.count() < scope.max_edits) {
+  // One at least, whatever hosts and proxies had to say.
+  for (bool is_first = true; !groups.empty() && (is_first || pass.count() < scope.max_edits);
+       is_first = false) {
     ObserveGroup(pass, *groups.begin());
     groups.erase(groups.begin());
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/core/deployment/deployment.h"
@@ -243,6 +244,7 @@ void ReconcileGroup(Pass& pass, const std::string& group_id) {
 
 Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Scope& scope) {
   Pass pass(draft, seen, now, scope.max_edits, scope.batch);
+  pass.rooms.LeaveOut(scope.hosts_left);
   Agendum out;
   for (const std::string& host : scope.housekeeping ? HostsOf(draft) : scope.hosts) {
     FollowLostHost(pass, host);
@@ -258,8 +260,10 @@ Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Sc
   }
   if (!scope.groups.has_value() || scope.orphans) ForgetDeployments(pass);
   out.all = pass.TakeDue();
+  bool is_first = true;
   for (const std::string& group : groups) {
-    if (pass.count() >= scope.max_edits || scope.left.contains(group)) {
+    const bool is_enough = !std::exchange(is_first, false) && pass.count() >= scope.max_edits;
+    if (is_enough || scope.left.contains(group)) {
       out.left.insert(group);
       continue;
     }

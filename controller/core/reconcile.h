@@ -32,6 +32,9 @@ struct Scope {
   bool proxies = false;
   bool targets = false;
   bool orphans = false;
+  // Those that are to be looked at and are not yet: their rows may not be what they say now, and
+  // nothing is placed there. Null: none. Outlives the pass.
+  const std::set<std::string>* hosts_left = nullptr;
   // Groups whose zones need not be looked at: they were lately. Costs a look at every host for each
   // group that may be out of balance.
   std::set<std::string, std::less<>> balanced = {};

@@ -187,12 +187,22 @@ core::Scope Engine::TakeLooks(absl::Time now) {
     const auto it = balance_at_.find(group);
     if (it != balance_at_.end() && it->second > now) scope.balanced.insert(group);
   }
-  scope.max_edits = bounds_.edits;
+  scope.hosts_left = &looks_.present;
+  scope.max_edits = edits_;
   scope.batch = bounds_.batch;
   return scope;
 }
 
+void Engine::NoteTurn(absl::Duration took) {
+  if (took > limits::kLongTurn) {
+    edits_ = std::max(bounds_.edits, edits_ / 2);
+  } else if (took < limits::kShortTurn && std::exchange(was_cut_, false)) {
+    edits_ = std::min(bounds_.most_edits, edits_ * 2);
+  }
+}
+
 void Engine::Take(core::Agendum agendum, const core::Scope& scope, absl::Time now) {
+  was_cut_ = !agendum.left.empty();
   const absl::Time soonest = now + limits::kMinReconcileInterval;
   for (const std::string& group : *scope.groups) {
     if (agendum.groups.contains(group) || agendum.left.contains(group)) continue;

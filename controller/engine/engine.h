@@ -51,7 +51,8 @@ struct Command {
 // not had their turn.
 struct TurnBounds {
   size_t edits = limits::kMaxReconcileEdits;
-  size_t batch = core::kSmallestBatch;  // see core::Scope
+  size_t most_edits = limits::kMostReconcileEdits;  // as turns last, see Engine::NoteTurn
+  size_t batch = core::kSmallestBatch;              // see core::Scope
   size_t instances = limits::kMaxInstancesLookedAt;
   size_t hosts = limits::kMaxHostsLookedAt;
 };
@@ -93,6 +94,8 @@ class Engine {
 
   // Begins the next commit if none is under way and there is something to decide.
   void Turn();
+  // How long the last one took, with what was made of the one before: the bound of edits follows.
+  void NoteTurn(absl::Duration took);
   // Whether nothing is under way and nothing is left to look at before due().
   bool is_idle() const;
 
@@ -133,6 +136,8 @@ class Engine {
   const std::function<void(const absl::Status&)> on_leadership_lost_;
   const std::function<void(const std::string&)> on_store_;
   const TurnBounds bounds_;
+  size_t edits_ = bounds_.edits;  // of the next turn, within the bounds
+  bool was_cut_ = false;          // the last one left groups to the next
   std::function<void(const core::Changes&)> on_commit_;
 
   core::State state_;

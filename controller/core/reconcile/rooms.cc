@@ -63,7 +63,9 @@ void Rooms::Build() {
   ForEachHost(draft_, seen_, [&](const std::string& id, const auto& row, const auto* observed) {
     Host host{.id = id, .row = row, .seen = observed};
     host.awaited_until = AwaitedUntil(*row, observed, seen_, now_);
-    const bool is_there = observed != nullptr && observed->connected && observed->reported;
+    const bool is_left_out = left_out_ != nullptr && left_out_->contains(id);
+    const bool is_there =
+        observed != nullptr && observed->connected && observed->reported && !is_left_out;
     host.bar = BarOf(*row, is_there || host.awaited_until > now_);
     host.use = &draft_.UseOfHost(id);
     host.instances = host.use->instances;

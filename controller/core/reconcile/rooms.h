@@ -35,6 +35,9 @@ class Rooms {
   Rooms(const Draft& draft, const Observations& seen, Time now)
       : draft_(draft), seen_(seen), now_(now) {}
 
+  // Hosts that take nothing in this pass. Before the first Update; null: none.
+  void LeaveOut(const std::set<std::string>* hosts) { left_out_ = hosts; }
+
   // What keeps every new instance from a host.
   enum class Bar { kNone, kNotThere, kCordoned, kDraining };
 
@@ -101,6 +104,7 @@ class Rooms {
 
   const Draft& draft_;
   const Observations& seen_;
+  const std::set<std::string>* left_out_ = nullptr;
   const Time now_;
   std::optional<int64_t> edition_;  // of the draft's log
   size_t read_ = 0;                 // of it

@@ -64,8 +64,9 @@ class Cluster {
   // In some of them a turn may do next to nothing: what it leaves must not be lost.
   static TurnBounds BoundsFor(unsigned seed) {
     if (seed % 4 < 2) return {};
-    if (seed % 4 == 2) return {.edits = 4, .batch = 2, .instances = 24, .hosts = 2};
-    return {.edits = 1, .batch = 1, .instances = 1, .hosts = 1};
+    if (seed % 4 == 2)
+      return {.edits = 4, .most_edits = 4, .batch = 2, .instances = 24, .hosts = 2};
+    return {.edits = 1, .most_edits = 1, .batch = 1, .instances = 1, .hosts = 1};
   }
 
   int Below(int bound) { return static_cast<int>(random_() % static_cast<unsigned>(bound)); }

@@ -197,7 +197,8 @@ TEST_F(EngineTest, AnotherLeaderIsSaidOnce) {
 // More than a turn may do: 3 hosts, and groups of 5 instances each.
 class LargeTurnTest : public EngineTest {
  protected:
-  LargeTurnTest() : EngineTest({.edits = 1, .batch = 2, .instances = 20, .hosts = 1}) {
+  LargeTurnTest()
+      : EngineTest({.edits = 1, .most_edits = 1, .batch = 2, .instances = 20, .hosts = 1}) {
     for (int i = 0; i < 3; ++i) {
       const std::string name = "h" + std::to_string(i);
       core::HostObservation& host = engine_.observe().hosts[name];
@@ -258,6 +259,129 @@ TEST_F(LargeTurnTest, GoesOnInTheNextTurnsAndEachGroupHasItsTurn) {
   }
   EXPECT_GT(engine_.due(), clock_.now) << "it comes to rest";
   EXPECT_EQ(Sizes(), (std::vector<size_t>{5, 5, 5}));
+}
+
+// A host that says another address than it had, and was not looked at yet, takes nothing.
+class MovedHostsTest : public EngineTest {
+ protected:
+  MovedHostsTest()
+      : EngineTest({.edits = 100, .most_edits = 100, .batch = 64, .instances = 1000, .hosts = 1}) {}
+};
+
+TEST_F(MovedHostsTest, AnInstanceHasTheAddressThatItsHostSays) {
+  Run([](core::Draft& draft) -> absl::Status {
+    v1::LaunchTemplateVersion launch;
+    launch.set_version(1);
+    draft.Put(core::LaunchTemplateKey("shop", 1), launch);
+    v1::AutoScalingGroup group;
+    group.mutable_launch_template()->set_launch_template("shop");
+    group.mutable_launch_template()->set_resolved_version(1);
+    group.set_max(6);
+    group.set_desired(6);
+    draft.Put("a", group);
+    for (const char* name : {"h0", "h1", "h2"}) {
+      v1::Host host;
+      host.set_address("10.0.0.1");
+      host.set_schedule(v1::HOST_SCHEDULE_ACTIVE);
+      draft.Put(name, host);
+    }
+    return absl::OkStatus();
+  });
+  for (const char* name : {"h0", "h1", "h2"}) {
+    core::HostObservation& host = engine_.observe().hosts[name];
+    host.connected = host.reported = true;
+    host.hello.set_host(name);
+    host.hello.set_address(std::string("10.0.1.") + name[1]);
+  }
+  engine_.touched().all = true;
+  for (int i = 1; i < 20 && engine_.due() <= clock_.now; ++i) {
+    engine_.Turn();
+    if (committer_.has_work()) committer_.Finish(i);
+  }
+  EXPECT_EQ(engine_.state().All<v1::Instance>().size(), 6U);
+  for (const auto& [id, row] : engine_.state().All<v1::Instance>())
+    EXPECT_EQ(row.value->address(), std::string("10.0.1.") + row.value->host()[1]) << id;
+}
+
+// Twenty hosts join, one a turn, and a process ends meanwhile: that is told at once.
+class ManyHostsTest : public EngineTest {
+ protected:
+  ManyHostsTest()
+      : EngineTest({.edits = 1, .most_edits = 1, .batch = 1, .instances = 1000, .hosts = 2}) {}
+};
+
+TEST_F(ManyHostsTest, AGroupIsLookedAtWhateverHostsSay) {
+  Run([](core::Draft& draft) -> absl::Status {
+    v1::AutoScalingGroup group;
+    group.set_max(1);
+    draft.Put("a", group);
+    v1::Instance instance;
+    instance.set_auto_scaling_group("a");
+    instance.set_host("h00");
+    instance.set_state(v1::INSTANCE_STATE_STOPPING);
+    draft.Put("i-1", instance);
+    return absl::OkStatus();
+  });
+  engine_.Turn();
+  committer_.Finish(1);
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "h" + std::to_string(10 + i);
+    core::HostObservation& host = engine_.observe().hosts[name];
+    host.connected = host.reported = true;
+    host.hello.set_host(name);
+    engine_.touched().present.insert(name);
+  }
+  core::HostObservation& h00 = engine_.observe().hosts["h00"];
+  h00.connected = h00.reported = true;
+  auto& status = h00.instances["i-1"];
+  status.set_instance("i-1");
+  status.set_state(agent::v1::PROCESS_STATE_EXITED);
+  engine_.touched().groups.insert("a");
+  engine_.Turn();
+  ASSERT_TRUE(committer_.has_work());
+  committer_.Finish(2);
+  const auto* row = engine_.state().Find<v1::Instance>("i-1");
+  EXPECT_TRUE(row == nullptr || (*row)->state() == v1::INSTANCE_STATE_TERMINATED);
+}
+
+// Where turns are short, more is done in each; where they are long, less again.
+TEST(TurnPace, FollowsHowLongTurnsTake) {
+  HandClock clock;
+  HeldCommitter committer;
+  Metrics metrics;
+  Engine engine({.state = {},
+                 .patience = {},
+                 .on_leadership_lost = nullptr,
+                 .bounds = {.edits = 2, .most_edits = 8, .batch = 1}},
+                clock, committer, metrics);
+  engine.Add({.decide = [](core::Draft& draft, const core::Context&) -> absl::Status {
+                for (int i = 0; i < 200; ++i) {
+                  v1::AutoScalingGroup group;
+                  group.set_max(1);
+                  draft.Put("g" + std::to_string(1000 + i), group);
+                  v1::Instance instance;
+                  instance.set_auto_scaling_group("g" + std::to_string(1000 + i));
+                  instance.set_state(v1::INSTANCE_STATE_STOPPING);
+                  draft.Put("i-" + std::to_string(1000 + i), instance);
+                }
+                return absl::OkStatus();
+              },
+              .done = [](const absl::Status&, const core::State&) {}});
+  engine.Turn();
+  committer.Finish(1);
+  engine.touched().all = true;
+  std::vector<size_t> rows;
+  for (int i = 2; i < 10; ++i) {
+    engine.Turn();
+    if (!committer.has_work()) break;
+    rows.push_back(committer.rows());
+    committer.Finish(i);
+    engine.NoteTurn(i < 6 ? absl::Milliseconds(1) : absl::Milliseconds(30));
+  }
+  EXPECT_THAT(rows, testing::SizeIs(8));
+  EXPECT_LT(rows[0], rows[1]);
+  EXPECT_LT(rows[1], rows[2]);
+  EXPECT_GT(rows[3], rows[7]);
 }
 
 }  // namespace

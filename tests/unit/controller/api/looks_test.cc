@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -17,11 +18,34 @@
 #include "controller/core/reconcile.h"
 #include "controller/core/reconcile/gates.h"
 #include "controller/core/reconcile/limits.h"
+#include "controller/core/views/assignment.h"
+#include "controller/core/views/proxy_config.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "tests/unit/controller/api/looks_cluster.h"
 
 namespace remuda {
 namespace {
+
+// What a view says, without order.
+using Content = std::set<std::string>;
+Content ContentOf(const ViewLog& view) {
+  Content out;
+  for (const auto& [key, resource] : view.resources()) out.insert(resource->ShortDebugString());
+  return out;
+}
+// The same, made anew: all resources of a config.
+Content ContentOf(const proxy::v1::ProxyConfig& config) {
+  Content out;
+  const auto* reflection = config.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection->ListFields(config, &fields);
+  for (const auto* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    for (int i = 0; i < reflection->FieldSize(config, field); ++i)
+      out.insert(reflection->GetRepeatedMessage(config, field, i).ShortDebugString());
+  }
+  return out;
+}
 
 // A watcher of everything that reads what is touched only: as those of the API do.
 class Mirror final : public Watcher {
@@ -253,9 +277,12 @@ class Life final : public Cluster {
   }
   // Everyone with a session has the newest view, or it is on its way; who has it confirms all.
   void CheckViews(const std::string& when) {
+    const core::State& state = controller_.engine.state();
     for (const auto& [name, end] : proxies_) {
       const ViewLog* view = controller_.proxy_views.ViewOf(name);
       if (view == nullptr || !end->updates.empty()) continue;
+      if (ContentOf(*view) != ContentOf(core::ConfigFor(state, controller_.engine.seen(), name)))
+        wrong_ = when + ": the view of " + name + " is not what it would be anew";
       const auto& seen = controller_.engine.seen().proxies.at(name);
       if (seen.config.has_rejected() && acked_[name] != view->sequence()) continue;
       if (acked_[name] != view->sequence()) wrong_ = when + ": " + name + " lacks the newest view";
@@ -267,6 +294,11 @@ class Life final : public Cluster {
       const ViewLog* view = controller_.agent_views.ViewOf(name);
       if (view == nullptr || !end->updates.empty()) continue;
       if (acked_[name] != view->sequence()) wrong_ = when + ": " + name + " lacks the newest view";
+      Content anew;
+      for (const auto& [id, one] : core::AssignmentFor(state, controller_.engine.seen(), name))
+        anew.insert(one.ShortDebugString());
+      if (ContentOf(*view) != anew)
+        wrong_ = when + ": the assignment of " + name + " is not what it would be anew";
     }
   }
 

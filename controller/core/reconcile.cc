@@ -12,14 +12,14 @@
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/clock_step.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/host_record.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/host_failures.h"
+#include "controller/core/reconcile/instance_transitions.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/pass.h"
-#include "controller/core/reconcile/replacement.h"
 #include "controller/core/reconcile/sides.h"
+#include "controller/core/scaling/ending.h"
 #include "controller/core/scaling/scaling.h"
-#include "controller/core/scaling/termination.h"
 
 namespace remuda::core {
 namespace {

@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include "controller/core/deployment/deployment.h"
-#include "controller/core/deployment/deployment_gates.h"
+#include "controller/core/deployment/deployment_obstacles.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"

@@ -3,7 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "controller/core/deployment/deployment_failure.h"
-#include "controller/core/deployment/deployment_gates.h"
+#include "controller/core/deployment/deployment_obstacles.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"

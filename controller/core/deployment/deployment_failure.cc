@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
-#include "controller/core/deployment/deployment_gates.h"
+#include "controller/core/deployment/deployment_obstacles.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {

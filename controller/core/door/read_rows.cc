@@ -5,7 +5,7 @@
 #include "controller/core/model/etag.h"
 #include "controller/core/model/names.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/host_record.h"
+#include "controller/core/reconcile/host_failures.h"
 #include "controller/core/views/target_group_view.h"
 
 namespace remuda::core {

@@ -1,6 +1,6 @@
 // Health: what an instance's process does by its agent's word, and what the proxies' checks say.
-// Facts only; what follows is decided in replacement.h and deployment.h. Thread: the loop thread.
-// Pure.
+// Facts only; what follows is decided in instance_transitions.h and deployment.h. Thread: the loop
+// thread. Pure.
 #pragma once
 
 #include <string>

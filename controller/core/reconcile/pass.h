@@ -22,8 +22,8 @@
 #include "controller/core/model/observations.h"
 #include "controller/core/reconcile/agenda.h"
 #include "controller/core/reconcile/gates.h"
+#include "controller/core/reconcile/host_rooms.h"
 #include "controller/core/reconcile/limits.h"
-#include "controller/core/reconcile/rooms.h"
 
 namespace remuda::core {
 

@@ -10,7 +10,7 @@
 #include <tuple>
 
 #include "controller/core/model/draft.h"
-#include "controller/core/reconcile/rooms.h"
+#include "controller/core/reconcile/host_rooms.h"
 
 namespace remuda::core {
 

@@ -9,10 +9,11 @@
 
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/names.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
 #include "controller/core/scaling/scaling.h"
+#include "controller/core/scaling/victims.h"
 
 namespace remuda::core {
 namespace {

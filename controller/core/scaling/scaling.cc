@@ -11,10 +11,11 @@
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
 #include "controller/core/scaling/balance.h"
+#include "controller/core/scaling/victims.h"
 
 namespace remuda::core {
 namespace {
@@ -240,53 +241,6 @@ void DrainSwapped(Pass& pass, const v1::AutoScalingGroup& group, const Side& sid
   }
 }
 
-// Less: serves less. One whose host is silent may well serve; one that is on its way up does not
-// yet. One in service does not as far as the proxies say: it may have come there while there was
-// none to ask.
-int Serving(const Gates& gates, const v1::AutoScalingGroup& group, const Member& member) {
-  const v1::Instance& row = *member.second;
-  if (row.unhealthy()) return 0;
-  if (IsWithheld(row)) return 1;
-  if (row.state() == v1::INSTANCE_STATE_UNKNOWN) return 2;
-  if (row.state() != v1::INSTANCE_STATE_IN_SERVICE) return 1;
-  switch (JudgeByProxies(gates, member.first, group).verdict) {
-    case Verdict::kUnhealthy:
-      return 3;
-    case Verdict::kUnjudged:
-      return 4;
-    case Verdict::kHealthy:
-      break;
-  }
-  return row.state_before_unknown() != v1::INSTANCE_STATE_UNSPECIFIED ? 5 : 6;
-}
-
-// Less: ended sooner.
-bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member& b) {
-  const v1::Instance& x = *a.second;
-  const v1::Instance& y = *b.second;
-  const Time x_born = FromProto(x.create_time());
-  const Time y_born = FromProto(y.create_time());
-  for (const int policy : group.termination_policies()) {
-    switch (policy) {
-      case v1::TERMINATION_POLICY_OLDEST_INSTANCE:
-        if (x_born != y_born) return x_born < y_born;
-        break;
-      case v1::TERMINATION_POLICY_NEWEST_INSTANCE:
-        if (x_born != y_born) return x_born > y_born;
-        break;
-      case v1::TERMINATION_POLICY_OLDEST_LAUNCH_TEMPLATE:
-        if (x.launch_template().resolved_version() != y.launch_template().resolved_version()) {
-          return x.launch_template().resolved_version() < y.launch_template().resolved_version();
-        }
-        break;
-      default:
-        break;
-    }
-  }
-  return std::make_tuple(x.launch_template().resolved_version(), x_born, std::cref(a.first)) <
-         std::make_tuple(y.launch_template().resolved_version(), y_born, std::cref(b.first));
-}
-
 }  // namespace
 
 void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
@@ -321,37 +275,6 @@ void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
                  .cause = wish.cause,
                  .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
   pass.Put(id, std::move(row));
-}
-
-std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScalingGroup& group,
-                                       InstanceList members, size_t count) {
-  std::map<std::string_view, size_t> zones;
-  // By what it serves, by zone: the one that ends first is the last.
-  std::map<int, std::map<std::string_view, InstanceList>> ranks;
-  for (const Member& member : members) {
-    ++zones[member.second->zone()];
-    ranks[Serving(gates, group, member)][member.second->zone()].push_back(member);
-  }
-  std::vector<std::string> victims;
-  for (auto& [serving, by_zone] : ranks) {
-    for (auto& [zone, list] : by_zone) {
-      std::sort(list.begin(), list.end(),
-                [&](const Member& a, const Member& b) { return EndsBefore(group, b, a); });
-    }
-    while (victims.size() < count && !by_zone.empty()) {
-      const auto best =
-          std::min_element(by_zone.begin(), by_zone.end(), [&](const auto& a, const auto& b) {
-            const size_t x = zones[a.first];
-            const size_t y = zones[b.first];
-            return x != y ? x > y : EndsBefore(group, a.second.back(), b.second.back());
-          });
-      --zones[best->first];
-      victims.push_back(best->second.back().first);
-      best->second.pop_back();
-      if (best->second.empty()) by_zone.erase(best);
-    }
-  }
-  return victims;
 }
 
 bool IsWrittenOff(Pass& pass, const v1::Instance& instance) {

@@ -32,12 +32,6 @@ struct NewInstance {
 void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
                const v1::LaunchTemplateVersion& launch, const NewInstance& wish);
 
-// The instances to end when `count` of `members` are too many, best first: those that serve least,
-// also by the proxies' word, then from the zone with most, then by the group's termination
-// policies.
-std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScalingGroup& group,
-                                       InstanceList members, size_t count);
-
 // Whether an instance of a lost host no longer counts: it has been Unknown for the patience, and
 // its host was not lost together with most others.
 bool IsWrittenOff(Pass& pass, const v1::Instance& instance);

@@ -1,7 +1,7 @@
 // Hosts that cannot start what they are given, that are lost, that come back, and zones out of
 // balance.
-#include "controller/core/reconcile/host_record.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/host_failures.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 #include "tests/unit/controller/core/world.h"
 

@@ -13,7 +13,7 @@
 
 #include "common/quantity.h"
 #include "controller/core/model/instance_state.h"
-#include "controller/core/reconcile/host_record.h"
+#include "controller/core/reconcile/host_failures.h"
 
 namespace remuda::core {
 namespace {

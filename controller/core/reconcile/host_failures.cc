@@ -1,4 +1,4 @@
-#include "controller/core/reconcile/host_record.h"
+#include "controller/core/reconcile/host_failures.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -8,7 +8,7 @@
 
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {

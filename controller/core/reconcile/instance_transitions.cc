@@ -1,4 +1,4 @@
-#include "controller/core/reconcile/replacement.h"
+#include "controller/core/reconcile/instance_transitions.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -8,7 +8,7 @@
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {

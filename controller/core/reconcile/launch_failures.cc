@@ -1,4 +1,4 @@
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 
 #include <absl/strings/str_cat.h>
 

@@ -1,4 +1,4 @@
-#include "controller/core/deployment/deployment_gates.h"
+#include "controller/core/deployment/deployment_obstacles.h"
 
 #include <absl/strings/str_cat.h>
 
@@ -10,7 +10,7 @@
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {

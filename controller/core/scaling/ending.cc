@@ -1,4 +1,4 @@
-#include "controller/core/scaling/termination.h"
+#include "controller/core/scaling/ending.h"
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>

@@ -1,13 +1,13 @@
-#include "controller/core/reconcile/rooms.h"
+#include "controller/core/reconcile/host_rooms.h"
 
 #include <algorithm>
 #include <limits>
 
 #include "common/quantity.h"
 #include "controller/core/model/launch_ref.h"
-#include "controller/core/reconcile/host_record.h"
+#include "controller/core/reconcile/host_failures.h"
 #include "controller/core/reconcile/hosts.h"
-#include "controller/core/reconcile/launches.h"
+#include "controller/core/reconcile/launch_failures.h"
 
 namespace remuda::core {
 namespace {

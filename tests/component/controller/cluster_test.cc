@@ -53,6 +53,7 @@ TEST_F(ClusterTest, FromResourcesToRotationAndADeadProcessOutOfItAtOnce) {
 
 TEST_F(ClusterTest, ReferencesAreAnsweredAsFullNamesAndTakenAsIdsToo) {
   StartController();
+  agent_.is_slow = true;  // an instance names its activity until it is in service
   agent_.Connect(channel_);
   ApplyShop(1);  // by ids
   EXPECT_TRUE(WaitForInstances([](const auto& instances) {

@@ -137,7 +137,8 @@ void FakeAgent::Apply(const agent::v1::AssignmentUpdate& update,
     if (runs == shall_run || (!runs && status.state() == agent::v1::PROCESS_STATE_EXITED)) continue;
     status.set_instance(assignment.instance());
     if (shall_run) {
-      status.set_state(agent::v1::PROCESS_STATE_RUNNING);
+      status.set_state(is_slow ? agent::v1::PROCESS_STATE_FETCHING
+                               : agent::v1::PROCESS_STATE_RUNNING);
       const int fixed = assignment.launch_template().port();
       status.set_port(fixed != 0 ? fixed : next_port_++);
       status.set_pid(4711);

@@ -146,6 +146,9 @@ class FakeAgent {
     hello_.mutable_capacity()->set_memory_bytes(int64_t{8} << 30);
   }
 
+  // Before Connect: nothing that it shall run comes beyond the fetching of its image.
+  bool is_slow = false;
+
   void Connect(std::shared_ptr<grpc::Channel> channel);
   void Disconnect() { stream_.reset(); }
   Stream& stream() { return *stream_; }

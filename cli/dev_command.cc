@@ -199,7 +199,7 @@ void PrintSummary(const DevSupervisor& supervisor, std::ostream& out) {
   out << "Next, in another terminal:\n";
   if (address != Settings().controller) out << "  export REMUDA_CONTROLLER=" << address << "\n";
   out << "  remuda get hosts\n"
-         "  remuda image push shop-v1 DIR && remuda apply -f shop.yaml\n"
+         "  remuda image push hello-v1 DIR && remuda apply -f deploy/examples/manifests/app.yaml\n"
          "Ctrl-C stops everything; the next `remuda dev` here brings the same groups back."
       << std::endl;
 }

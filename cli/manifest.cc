@@ -108,6 +108,13 @@ class ManifestParser {
       return Error(file, root.position,
                    absl::StrCat("kind: is missing; one of ", absl::StrJoin(KindNames(), ", ")));
     }
+    if (kind->scalar == "Listener" || kind->scalar == "Rule") {
+      return Error(
+          file, kind->position,
+          absl::StrCat("kind: a ", kind->scalar,
+                       " is a part of a load balancer, which is applied as a whole; `remuda ",
+                       kind->scalar == "Rule" ? "rule" : "listener", " update -f` writes one"));
+    }
     const auto* field = ResourceField(kind->scalar);
     if (field == nullptr) {
       const std::string nearest = NearestWord(kind->scalar, KindNames());

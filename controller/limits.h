@@ -54,8 +54,8 @@ inline constexpr absl::Duration kCommitRetryDelay = absl::Seconds(1);
 inline constexpr size_t kMaxReconcileEdits = 500;
 // Up to so many where turns are short all the same: fewer commits for the same work.
 inline constexpr size_t kMostReconcileEdits = 8000;
-inline constexpr absl::Duration kShortTurn = absl::Milliseconds(10);
-inline constexpr absl::Duration kLongTurn = absl::Milliseconds(20);
+inline constexpr absl::Duration kShortTurn = absl::Milliseconds(5);
+inline constexpr absl::Duration kLongTurn = absl::Milliseconds(12);
 // Instances of the groups that one turn looks at, and hosts that it looks at; one group at least.
 inline constexpr size_t kMaxInstancesLookedAt = 2000;
 inline constexpr size_t kMaxHostsLookedAt = 500;

@@ -123,6 +123,10 @@ TEST(Manifest, MistakesNameFileLineFieldAndRule) {
             "Certificate"},
            {"kind: Targetgroups\nname: a\n",
             "shop.yaml:1:7: kind: there is no kind \"Targetgroups\"; did you mean TargetGroup?"},
+           {"kind: Rule\nname: loadBalancers/a/listeners/80/rules/1\n",
+            "shop.yaml:1:7: kind: a Rule is a part of a load balancer, which is applied as a "
+            "whole; "
+            "`remuda rule update -f` writes one"},
            {"kind: TargetGroup\n", "shop.yaml:1:1: name: is missing"},
            {"kind: TargetGroup\nname: [a]\n", "shop.yaml:2:7: name: expected text, found a list"},
            {"kind: TargetGroup\nname: a\n---\nkind: TargetGroup\nname: a\n",

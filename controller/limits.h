@@ -53,7 +53,7 @@ inline constexpr absl::Duration kCommitRetryDelay = absl::Seconds(1);
 // turn keeps reports and calls waiting for long.
 inline constexpr size_t kMaxReconcileEdits = 500;
 // Up to so many where turns are short all the same: fewer commits for the same work.
-inline constexpr size_t kMostReconcileEdits = 8000;
+inline constexpr size_t kMostReconcileEdits = 2000;
 inline constexpr absl::Duration kShortTurn = absl::Milliseconds(5);
 inline constexpr absl::Duration kLongTurn = absl::Milliseconds(12);
 // Instances of the groups that one turn looks at, and hosts that it looks at; one group at least.

@@ -128,6 +128,7 @@ void Engine::AddListed(const std::set<std::string>& keys) {
 }
 
 void Engine::Turn() {
+  was_cut_ = false;
   if (under_way_ != nullptr) return;
   const absl::Time now = clock_.Now();
   Gather(now);
@@ -196,7 +197,7 @@ core::Scope Engine::TakeLooks(absl::Time now) {
 void Engine::NoteTurn(absl::Duration took) {
   if (took > limits::kLongTurn) {
     edits_ = std::max(bounds_.edits, edits_ / 2);
-  } else if (took < limits::kShortTurn && std::exchange(was_cut_, false)) {
+  } else if (took < limits::kShortTurn && was_cut_) {
     edits_ = std::min(bounds_.most_edits, edits_ * 2);
   }
 }

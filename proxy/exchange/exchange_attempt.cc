@@ -1,7 +1,6 @@
 // The way to the target: an attempt, and what becomes of it when it fails.
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "proxy/core/retry_policy.h"
@@ -12,7 +11,6 @@
 
 namespace remuda::proxy {
 
-using http::BodyKind;
 using http::Reason;
 
 static_assert(kMaxAttempts >= kMaxAttemptsARequest);

@@ -1,5 +1,4 @@
 // The request's body on its way to the target, and whether the client keeps sending it.
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 

@@ -6,11 +6,9 @@
 
 #include "controller/core/deployment/deployment.h"
 #include "controller/core/model/deployment_row.h"
-#include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
-#include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {

@@ -3,9 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
-#include <tuple>
 
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"

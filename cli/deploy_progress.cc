@@ -37,10 +37,10 @@ std::string WordsOf(const v1::DeploymentStep& step) {
   switch (step.kind_case()) {
     case v1::DeploymentStep::kLaunch:
       return absl::StrCat("launch ", RoleText(step.launch().role()));
-    case v1::DeploymentStep::kShift:
-      return absl::StrCat("shift to ", step.shift().traffic_percent(), "%");
+    case v1::DeploymentStep::kTraffic:
+      return absl::StrCat("shift to ", step.traffic(), "%");
     case v1::DeploymentStep::kBake:
-      return absl::StrCat("bake ", FormatDuration(step.bake().duration()));
+      return absl::StrCat("bake ", FormatDuration(step.bake()));
     case v1::DeploymentStep::kDrain:
       return absl::StrCat("drain ", RoleText(step.drain().role()));
     case v1::DeploymentStep::KIND_NOT_SET:

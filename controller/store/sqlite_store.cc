@@ -18,7 +18,7 @@ namespace remuda {
 namespace {
 
 // 1: rows of before 0.1.0, which say other things in the same fields.
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 // Another reader of the file (a person with sqlite3) may hold it for so long before a commit fails.
 constexpr int kBusyTimeoutMs = 5000;
 
@@ -34,7 +34,7 @@ constexpr char kSchema[] =
     "CREATE TABLE IF NOT EXISTS rows(kind INTEGER NOT NULL, key TEXT NOT NULL, commit_number "
     "INTEGER NOT NULL,"
     " value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
-    "PRAGMA user_version=2;"
+    "PRAGMA user_version=3;"
     "COMMIT;";
 
 constexpr size_t kSecretBytes = 32;

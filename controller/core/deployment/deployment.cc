@@ -202,7 +202,7 @@ Time DeploymentDeadline(const Deployment& deployment) {
       return FromProto(deployment.create_time()) + FromProto(deployment.health_deadline());
     case Stage::kBaking:
       return FromProto(deployment.shift_confirmed_time()) +
-             FromProto(CurrentStep(deployment).bake().duration());
+             FromProto(CurrentStep(deployment).bake());
     case Stage::kBackLaunching:
       return FromProto(deployment.step_time()) + FromProto(deployment.health_deadline());
     default:

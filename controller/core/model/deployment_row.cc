@@ -19,13 +19,13 @@ v1::DeploymentStep Launch(v1::DeploymentRole role) {
 
 v1::DeploymentStep Shift(int traffic_percent) {
   v1::DeploymentStep step;
-  step.mutable_shift()->set_traffic_percent(traffic_percent);
+  step.set_traffic(traffic_percent);
   return step;
 }
 
 v1::DeploymentStep Bake(const google::protobuf::Duration& duration) {
   v1::DeploymentStep step;
-  *step.mutable_bake()->mutable_duration() = duration;
+  *step.mutable_bake() = duration;
   return step;
 }
 
@@ -63,7 +63,7 @@ StepKind StepOf(Stage stage) {
       return StepKind::kLaunch;
     case Stage::kShifting:
     case Stage::kBackShifting:
-      return StepKind::kShift;
+      return StepKind::kTraffic;
     case Stage::kBaking:
       return StepKind::kBake;
     case Stage::kDraining:
@@ -122,7 +122,7 @@ Stage StageOf(const v1::Deployment& deployment) {
   switch (CurrentStep(deployment).kind_case()) {
     case StepKind::kLaunch:
       return is_back ? Stage::kBackLaunching : Stage::kLaunching;
-    case StepKind::kShift:
+    case StepKind::kTraffic:
       return is_back ? Stage::kBackShifting : Stage::kShifting;
     case StepKind::kBake:
       return Stage::kBaking;

@@ -30,8 +30,8 @@ v1::Deployment DeploymentIn(v1::DeploymentState state, At at = At::kDrain) {
   d.mutable_to()->set_resolved_version(2);
   d.set_state(state);
   d.add_steps()->mutable_launch()->set_role(v1::DEPLOYMENT_ROLE_NEW);
-  d.add_steps()->mutable_shift()->set_traffic_percent(100);
-  d.add_steps()->mutable_bake()->mutable_duration()->set_seconds(60);
+  d.add_steps()->set_traffic(100);
+  d.add_steps()->mutable_bake()->set_seconds(60);
   d.add_steps()->mutable_drain()->set_role(v1::DEPLOYMENT_ROLE_OLD);
   d.add_steps()->mutable_launch()->set_role(v1::DEPLOYMENT_ROLE_OLD);
   d.set_current_step(static_cast<int>(at));

@@ -18,7 +18,7 @@ v1::Deployment Launching() {
   d.mutable_to()->set_resolved_version(2);
   d.set_state(v1::DEPLOYMENT_STATE_IN_PROGRESS);
   d.add_steps()->mutable_launch()->set_role(v1::DEPLOYMENT_ROLE_NEW);
-  d.add_steps()->mutable_shift()->set_traffic_percent(100);
+  d.add_steps()->set_traffic(100);
   d.set_current_step(1);
   d.mutable_old_side()->set_in_service(2);
   d.mutable_old_side()->set_traffic_percent(100);
@@ -65,8 +65,8 @@ TEST(DeployProgress, AStepSaysWhatItDoes) {
   d.clear_steps();
   EXPECT_EQ(StepText(d), "") << "none";
   d.add_steps()->mutable_launch()->set_role(v1::DEPLOYMENT_ROLE_OLD);
-  d.add_steps()->mutable_shift()->set_traffic_percent(10);
-  d.add_steps()->mutable_bake()->mutable_duration()->set_seconds(90);
+  d.add_steps()->set_traffic(10);
+  d.add_steps()->mutable_bake()->set_seconds(90);
   d.add_steps()->mutable_drain()->set_role(v1::DEPLOYMENT_ROLE_NEW);
   std::vector<std::string> said;
   for (int i = 0; i <= 5; ++i) {

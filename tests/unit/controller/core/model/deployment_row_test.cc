@@ -26,8 +26,8 @@ std::string Steps(const v1::Deployment& row) {
 }
 
 constexpr char kForward[] =
-    "launch { role: DEPLOYMENT_ROLE_NEW }, shift { traffic_percent: 100 }, bake { duration { "
-    "seconds: 30 } }, drain { role: DEPLOYMENT_ROLE_OLD }";
+    "launch { role: DEPLOYMENT_ROLE_NEW }, traffic: 100, bake { seconds: "
+    "30 }, drain { role: DEPLOYMENT_ROLE_OLD }";
 
 TEST(DeploymentRow, BlueGreenHasFourSteps) {
   v1::Deployment row = BlueGreen();
@@ -51,8 +51,8 @@ TEST(DeploymentRow, ARollbackReplacesWhatHadNotBegun) {
   SetStage(row, Stage::kShifting);
   SetStage(row, Stage::kBackLaunching);
   EXPECT_EQ(Steps(row),
-            "launch { role: DEPLOYMENT_ROLE_NEW }, shift { traffic_percent: 100 }, launch { role: "
-            "DEPLOYMENT_ROLE_OLD }, shift { }, drain { role: DEPLOYMENT_ROLE_NEW }");
+            "launch { role: DEPLOYMENT_ROLE_NEW }, traffic: 100, launch { role: "
+            "DEPLOYMENT_ROLE_OLD }, traffic: 0, drain { role: DEPLOYMENT_ROLE_NEW }");
   int position = 2;
   for (const Stage stage : {Stage::kBackLaunching, Stage::kBackShifting, Stage::kBackDraining}) {
     SetStage(row, stage);

@@ -76,6 +76,7 @@ std::string CheckText(const v1::HealthCheck& check) {
 }
 
 std::string StrategyText(const v1::DeploymentStrategy& strategy) {
+  if (strategy.steps_size() > 0) return "steps";
   switch (strategy.kind_case()) {
     case v1::DeploymentStrategy::kRolling:
       return "rolling";

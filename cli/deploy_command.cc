@@ -205,7 +205,8 @@ ExitCode RunStatus(Context& context, const SteerOptions& options) {
     return ExitCode::kOk;
   }
   constexpr size_t kUncut = 10'000;
-  for (const std::string& line : ProgressPanel(deployment, SystemNow(), kUncut)) {
+  for (const std::string& line : ProgressPanel(
+           deployment, SystemNow(), {.width = kUncut, .with_colours = context.out_has_colours})) {
     context.out << line << "\n";
   }
   if (HasEnded(deployment)) context.out << OutcomeText(deployment) << "\n";

@@ -30,6 +30,8 @@ constexpr std::chrono::seconds kRedialFor{
     60};  // without a controller; then the watching is given up
 constexpr std::chrono::hours kStreamDeadline{24 * 7};
 constexpr size_t kDefaultWidth = 100;
+// Below the panel: that the controller is away, and where the cursor stands.
+constexpr size_t kLinesBelow = 2;
 
 // Reads the stream on a thread of its own, so that the main one can tick. The thread ends with the
 // object.
@@ -128,14 +130,15 @@ class ProgressView {
  public:
   explicit ProgressView(Context& context)
       : out_(IsTable(context.output) ? context.out : context.err),
-        is_redrawn_(IsTable(context.output) && context.out_is_terminal) {}
+        is_redrawn_(IsTable(context.output) && context.out_is_terminal),
+        has_colours_(context.out_has_colours) {}
 
   bool is_redrawn() const { return is_redrawn_; }
 
   void Show(const v1::Deployment& deployment, bool is_connected) {
-    if (!is_redrawn_) return Line(deployment);
+    if (!is_redrawn_) return Lines(deployment);
     Erase();
-    auto lines = ProgressPanel(deployment, SystemNow(), TerminalWidth());
+    auto lines = ProgressPanel(deployment, SystemNow(), Style());
     if (!is_connected)
       lines.emplace_back(
           "  the controller is away; trying again (the deployment itself waits for it too)");
@@ -145,27 +148,32 @@ class ProgressView {
   }
 
  private:
-  void Line(const v1::Deployment& deployment) {
-    const std::string line = ProgressLine(deployment);
-    if (line == last_line_) return;
-    last_line_ = line;
-    out_ << FormatClock(SystemNow()) << " " << line << std::endl;
+  void Lines(const v1::Deployment& deployment) {
+    const auto now = SystemNow();
+    for (const std::string& line : told_.Next(deployment, now))
+      out_ << FormatClock(now) << " " << line << std::endl;
   }
 
   void Erase() {
     if (drawn_lines_ > 0) out_ << "\x1b[" << drawn_lines_ << "A\x1b[J";
   }
 
-  static size_t TerminalWidth() {
+  // The terminal may have got another size meanwhile. What is higher than it could not be drawn
+  // over.
+  PanelStyle Style() const {
     winsize size{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefaultWidth;
-    return size.ws_col;
+    PanelStyle style{.width = kDefaultWidth, .with_colours = has_colours_};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return style;
+    if (size.ws_col > 0) style.width = size.ws_col;
+    if (size.ws_row > kLinesBelow) style.height = size.ws_row - kLinesBelow;
+    return style;
   }
 
   std::ostream& out_;
   const bool is_redrawn_;
+  const bool has_colours_;
   size_t drawn_lines_ = 0;
-  std::string last_line_;
+  ProgressLines told_;
 };
 
 }  // namespace

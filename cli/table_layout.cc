@@ -30,13 +30,6 @@ size_t Width(const std::string& text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-std::string Printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  }
-  return text;
-}
-
 bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -45,7 +38,7 @@ const char* ColourOfState(const std::string& cell) {
   const std::string_view word = std::string_view(cell).substr(0, cell.find(' '));
   if (IsOneOf(word, {"UNHEALTHY", "LOST", "FAILED", "ROLLED_BACK", "UNKNOWN", "GONE"})) return kRed;
   if (cell.find("(unhealthy)") != std::string::npos) return kRed;
-  if (IsOneOf(word, {"IN_SERVICE", "HEALTHY", "CONNECTED", "SUCCEEDED", "SUCCESSFUL"}))
+  if (IsOneOf(word, {"IN_SERVICE", "HEALTHY", "CONNECTED", "SUCCEEDED", "SUCCESSFUL", "PASSED"}))
     return kGreen;
   return IsOneOf(word, {"TERMINATED", "UNUSED", "CANCELLED"}) ? "" : kYellow;
 }
@@ -53,7 +46,7 @@ const char* ColourOfState(const std::string& cell) {
 // Empty: none.
 const char* ColourOf(std::string_view header, const std::string& cell) {
   if (cell == "-") return "";
-  if (IsOneOf(header, {"STATE", "STATUS", "PHASE"})) return ColourOfState(cell);
+  if (IsOneOf(header, {"STATE", "STATUS", "VERDICT"})) return ColourOfState(cell);
   if (header == "TROUBLE") return kRed;
   return IsOneOf(header, {"WAITING", "DRIFT"}) ? kYellow : "";
 }
@@ -73,8 +66,31 @@ std::string Local(const Timestamp& time, const char* format) {
 
 }  // namespace
 
+std::string Printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return text;
+}
+
 std::string Coloured(std::string_view header, const std::string& text) {
   return In(ColourOf(header, text), text);
+}
+
+std::string InTone(Tone tone, const std::string& text) {
+  switch (tone) {
+    case Tone::kStrong:
+      return In(kBold, text);
+    case Tone::kGood:
+      return In(kGreen, text);
+    case Tone::kBad:
+      return In(kRed, text);
+    case Tone::kWaiting:
+      return In(kYellow, text);
+    case Tone::kPlain:
+      break;
+  }
+  return text;
 }
 
 std::string RenderTable(const Table& table, const TableStyle& style) {

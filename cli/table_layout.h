@@ -22,12 +22,19 @@ struct TableStyle {
   bool with_colours = false;
 };
 
-// Columns two spaces apart, the last one unpadded. Control characters are shown as `?`: a
-// resource's text must not steer a terminal. Without rows only the headers.
+// Control characters as `?`: a resource's text must not steer a terminal.
+std::string Printable(std::string text);
+
+// Columns two spaces apart, the last one unpadded; each cell Printable. Without rows only the
+// headers.
 std::string RenderTable(const Table& table, const TableStyle& style = {});
 
 // `text` in the colour that a cell with it would have.
 std::string Coloured(std::string_view header, const std::string& text);
+
+// What a text's colour says of it.
+enum class Tone { kPlain, kStrong, kGood, kBad, kWaiting };
+std::string InTone(Tone tone, const std::string& text);
 
 // `3s`, `5m`, `2h13m`, `4d`; `-` if `then` is not set. In the future: as now.
 std::string FormatAge(const google::protobuf::Timestamp& then,

@@ -67,8 +67,8 @@ TEST_F(DeployTest, OnATerminalTheProgressIsRedrawn) {
   const std::string shown = ReadAll(root_ + "/typescript");
   EXPECT_THAT(shown, HasSubstr("blue-1  IN_PROGRESS 1/5 launch new"));
   EXPECT_THAT(shown,
-              HasSubstr("\x1b[3A\x1b[J"));  // Up over the three lines of the panel, and clear.
-  EXPECT_LT(shown.find("\x1b[3A"), shown.find("blue-1  SUCCEEDED"));
+              HasSubstr("\x1b[9A\x1b[J"));  // Up over the lines of the panel, and clear.
+  EXPECT_LT(shown.find("\x1b[9A"), shown.find("blue-1  SUCCEEDED"));
   EXPECT_THAT(shown, HasSubstr("blue-1: done, blue runs shop:2"));
 }
 

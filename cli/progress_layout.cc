@@ -1,0 +1,85 @@
+#include "cli/progress_layout.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace remuda::cli {
+namespace {
+
+constexpr size_t kMinWidth = 40;
+constexpr size_t kRoomyWidth = 70;  // from here on bars are long and shares have their words
+constexpr size_t kBarCells = 20;
+constexpr size_t kShortBarCells = 6;
+constexpr size_t kNameColumns = 16;
+constexpr size_t kMaxWrapped = 4;
+
+// Bytes of the first `columns` code points.
+size_t BytesOf(const std::string& text, size_t columns) {
+  size_t seen = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+    if (seen++ == columns) return i;
+  }
+  return text.size();
+}
+
+}  // namespace
+
+PanelLayout::PanelLayout(size_t width) : width_(std::max(width, kMinWidth)) {}
+
+std::string PanelLayout::Fit(const std::string& text) const {
+  const std::string line = Printable(text);
+  return line.substr(0, BytesOf(line, width_));
+}
+
+void PanelLayout::Cut(const std::string& text, Tone tone) { lines_.push_back({Fit(text), tone}); }
+
+void PanelLayout::Wrapped(const std::string& indent, const std::string& text, Tone tone) {
+  std::string rest = Printable(text);
+  std::string before = indent;
+  for (size_t n = 1; !rest.empty(); ++n) {
+    const size_t room = BytesOf(rest, width_ - before.size());
+    size_t end = room;
+    // A word that alone is longer is cut.
+    if (room < rest.size() && n < kMaxWrapped) {
+      if (const size_t space = rest.rfind(' ', room); space != std::string::npos && space > 0)
+        end = space;
+    }
+    lines_.push_back({before + rest.substr(0, end), tone});
+    if (n == kMaxWrapped) return;
+    rest.erase(0, end);
+    rest.erase(0, std::min(rest.size(), rest.find_first_not_of(' ')));
+    before = indent + "  ";
+  }
+}
+
+void PanelLayout::Bar(const std::string& name, int percent, const std::string& rest) {
+  const bool is_roomy = width_ >= kRoomyWidth;
+  const size_t cells = is_roomy ? kBarCells : kShortBarCells;
+  const auto filled = static_cast<size_t>(std::clamp(percent, 0, 100)) * cells / 100;
+  std::string padded = name;
+  if (is_roomy) padded.resize(std::max(padded.size(), kNameColumns), ' ');
+  std::string share = absl::StrCat(percent, "%");
+  share.insert(0, 5 - std::min<size_t>(5, share.size()), ' ');
+  Cut(absl::StrCat("  ", padded, " [", std::string(filled, '#'), std::string(cells - filled, '.'),
+                   "]", share, is_roomy ? " of the traffic   " : " ", rest));
+}
+
+std::vector<PanelLine> PanelLayout::Around(std::vector<PanelLine> lines, size_t centre,
+                                           size_t room) const {
+  for (PanelLine& line : lines) line.text = Fit(line.text);
+  if (room >= lines.size()) return lines;
+  centre = std::min(centre, lines.size() - 1);
+  if (room < 3) return room == 0 ? std::vector<PanelLine>() : std::vector<PanelLine>{lines[centre]};
+  const size_t begin = std::min(centre - std::min(centre, room / 2), lines.size() - room);
+  std::vector<PanelLine> out(lines.begin() + static_cast<std::ptrdiff_t>(begin),
+                             lines.begin() + static_cast<std::ptrdiff_t>(begin + room));
+  // A line that tells of the left out ones stands in the place of one.
+  if (begin > 0) out.front() = {absl::StrCat("  ... ", begin + 1, " before"), Tone::kPlain};
+  if (const size_t after = lines.size() - begin - room; after > 0)
+    out.back() = {absl::StrCat("  ... ", after + 1, " more"), Tone::kPlain};
+  return out;
+}
+
+}  // namespace remuda::cli

@@ -78,6 +78,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   seen.reported = false;
   seen.last_seen = engine_.Now();
   seen.confirmed_commit = 0;
+  core::BeginProcess(hello, seen.counted);
   seen.hello = std::move(hello);
   TouchProxies();
   leaving_.erase(session.name);  // it reports everything anew
@@ -270,10 +271,7 @@ void ProxySessions::OnStats(Session& session, const proxy::v1::StatsReport& repo
   core::ProxyObservation& seen = Seen(session.name);
   seen.active_connections = report.active_connections();
   seen.requests = report.requests();
-  seen.stats.clear();
-  for (const proxy::v1::TargetStats& stats : report.targets()) {
-    seen.stats[{stats.target_group(), stats.target()}] = stats;
-  }
+  core::AddReport(engine_.state(), report.subsets(), seen.counted, engine_.observe().traffic);
   proxy::v1::ConnectResponse response;
   response.mutable_lease()->set_stats_report(++session.reports);
   Send(session, MakeFrame(response));

@@ -45,6 +45,17 @@ inline constexpr size_t kCookieNameBytes = 256;
 // PEM texts; certificate.proto.
 inline constexpr size_t kCertificateBytes = 64 * 1024;
 inline constexpr size_t kPrivateKeyBytes = 16 * 1024;
+// What analyses ask at: URLs, a PromQL query (deployment_step.proto), a command with its arguments.
+inline constexpr size_t kUrlBytes = 2048;
+inline constexpr size_t kQueryBytes = 4096;
+inline constexpr size_t kAuthorizationBytes = 4096;
+inline constexpr size_t kAnalysisCommandBytes = 4096;
+inline constexpr size_t kMetadataValueBytes = 1024;
+// What is kept of the answer of a check that is asked outside; what is read of it at most.
+inline constexpr size_t kProbeDescriptionBytes = 255;
+inline constexpr size_t kProbeAnswerBytes = 64 * 1024;
+// What previews go by: a cookie's value. Its name: kCookieNameBytes.
+inline constexpr size_t kCookieValueBytes = 1024;
 
 // --- Lists (entries) ----------------------------------------------------------------------------
 
@@ -71,6 +82,11 @@ inline constexpr int kProxyProtocolSources = 50;
 inline constexpr int kTransformsARule = 2;  // each kind once
 inline constexpr int kResourcesAnApply = 500;
 inline constexpr int kMaskPaths = 100;
+// Of a deployment (deployment.proto, deployment_step.proto).
+inline constexpr int kChecksAnAnalysis = 10;
+inline constexpr int kMetadataAWebhook = 32;
+inline constexpr int kAnalysisCommandArguments = 32;
+inline constexpr int kPreviewsADeployment = 5;
 // Violations told of one request; the rest is a number.
 inline constexpr size_t kViolationsTold = 50;
 // Changed fields told of one applied resource; the rest is a number.
@@ -95,6 +111,14 @@ inline constexpr int kConsecutiveFailures = 1'000;
 inline constexpr int kConcurrentRequests = 1'000;
 inline constexpr int kQueuedRequests = 10'000;
 inline constexpr int kHealthyCount = 10'000;
+// deployment_step.proto: AnalysisCheck, Mirror.
+inline constexpr int64_t kMinRequests = 1'000'000;
+inline constexpr int kFailureLimit = 10;
+inline constexpr double kMinPercentile = 1;
+inline constexpr double kMaxPercentile = 99.9;
+inline constexpr double kMinRatio = 1;
+inline constexpr double kMaxRatio = 1'000;
+inline constexpr int64_t kMirrorBodyBytes = 1024 * 1024;
 
 inline constexpr absl::Duration kMinHealthInterval = absl::Milliseconds(100);
 inline constexpr absl::Duration kMaxHealthInterval = absl::Seconds(300);
@@ -119,6 +143,13 @@ inline constexpr absl::Duration kMaxTcpIdleTimeout = absl::Seconds(6'000);
 inline constexpr absl::Duration kMaxGracePeriod = absl::Seconds(7'200);
 inline constexpr absl::Duration kMaxStopGrace = absl::Seconds(3'600);
 inline constexpr absl::Duration kMaxBake = absl::Seconds(86'400);
+inline constexpr absl::Duration kMaxAnalysis = absl::Seconds(86'400);
+inline constexpr absl::Duration kMinAnalysisInterval = absl::Seconds(1);
+inline constexpr absl::Duration kMaxAnalysisInterval = absl::Seconds(3'600);
+inline constexpr absl::Duration kMinProbeTimeout = absl::Seconds(1);
+inline constexpr absl::Duration kMaxProbeTimeout = absl::Seconds(60);
+inline constexpr absl::Duration kMinLatencyLimit = absl::Milliseconds(1);
+inline constexpr absl::Duration kMaxLatencyLimit = absl::Seconds(3'600);
 inline constexpr absl::Duration kMinHealthDeadline = absl::Seconds(1);
 inline constexpr absl::Duration kMaxHealthDeadline = absl::Seconds(86'400);
 

@@ -15,7 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "controller/core/model/probe.h"
 #include "controller/core/model/time.h"
+#include "controller/core/model/traffic.h"
 #include "controller/core/model/votes.h"
 #include "remuda/agent/v1/agent.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
@@ -86,7 +88,7 @@ struct ProxyObservation {
   // Draining, gone or removed targets that still have requests in flight there, as of the newest
   // Ack or DrainReport, whichever came later.
   std::map<TargetId, int64_t> busy;
-  std::map<TargetId, proxy::v1::TargetStats> stats;
+  CountedProcess counted;
   int64_t active_connections = 0;
   int64_t requests = 0;
   std::map<ListenerId, ListenerTrouble> listener_errors;  // of listeners that do not listen
@@ -115,6 +117,9 @@ struct Observations {
   std::map<std::string, HostObservation, std::less<>> hosts;
   std::map<std::string, ProxyObservation, std::less<>> proxies;
   StoreObservation store;
+  // What proxies counted of each side's requests, and what outside checks answered: for analyses.
+  Traffic traffic;
+  ProbeAnswers answers;
   // Totals over what proxies say, and who serves what, as Gates found it last: caches.
   mutable Votes votes;
   mutable std::shared_ptr<const ServingProxies> serving;

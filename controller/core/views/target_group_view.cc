@@ -4,7 +4,7 @@
 
 #include "controller/core/model/draft.h"
 #include "controller/core/model/instance_state.h"
-#include "controller/core/model/launch_ref.h"
+#include "controller/core/model/subset_name.h"
 #include "controller/core/reconcile/health.h"
 
 namespace remuda::core {
@@ -18,10 +18,6 @@ constexpr int64_t kMaxSubsetWeight = 10'000;
 // those that do not. Their own names hold a slash.
 constexpr char kAllThatServe[] = "serving";
 constexpr char kAllOthers[] = "standing-by";
-
-std::string SubsetOf(std::string_view group, const v1::LaunchTemplateRef& launch) {
-  return std::string(group) + "/" + TextOf(launch);
-}
 
 // Whether proxies know the instance's target. Once its process has been seen running, until it is
 // stopped or gone.

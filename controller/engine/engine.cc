@@ -48,6 +48,7 @@ Engine::Engine(Options options, const Clock& clock, Committer& committer, Metric
       metrics_(metrics),
       read_certificate_(options.read_certificate),
       check_authorities_(options.check_authorities),
+      analysis_commands_(std::move(options.analysis_commands)),
       on_leadership_lost_(std::move(options.on_leadership_lost)),
       on_store_(std::move(options.on_store)),
       bounds_(options.bounds),
@@ -154,7 +155,8 @@ void Engine::Turn() {
 }
 
 void Engine::Decide(Batch& batch, core::Draft& draft) {
-  const core::Context context{seen_, batch.begun, read_certificate_, check_authorities_};
+  const core::Context context{seen_, batch.begun, read_certificate_, check_authorities_,
+                              &analysis_commands_};
   while (!commands_.empty() && batch.decided.size() < limits::kMaxBatchCommands) {
     Command command = std::move(commands_.front());
     commands_.pop_front();

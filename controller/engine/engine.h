@@ -64,6 +64,7 @@ class Engine {
     core::Patience patience;
     core::CertificateReader read_certificate = nullptr;
     core::AuthoritiesCheck check_authorities = nullptr;
+    core::AnalysisCommands analysis_commands = {};
     // The store says that another controller leads: nothing more will be committed.
     std::function<void(const absl::Status&)> on_leadership_lost;
     // The store has begun to refuse commits (why), or has come to itself again (empty).
@@ -133,6 +134,7 @@ class Engine {
   Metrics& metrics_;
   const core::CertificateReader read_certificate_;
   const core::AuthoritiesCheck check_authorities_;
+  const core::AnalysisCommands analysis_commands_;
   const std::function<void(const absl::Status&)> on_leadership_lost_;
   const std::function<void(const std::string&)> on_store_;
   const TurnBounds bounds_;

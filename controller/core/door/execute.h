@@ -10,6 +10,10 @@
 #include <absl/status/statusor.h>
 #include <google/protobuf/empty.pb.h>
 
+#include <functional>
+#include <set>
+#include <string>
+
 #include "controller/core/door/validate.h"
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
@@ -28,12 +32,16 @@ struct CertificateFacts {
 using CertificateReader = CertificateFacts (*)(std::string_view certificate_pem,
                                                std::string_view private_key_pem);
 
+// Programs that analyses may have run at the controller, by path (--analysis-command).
+using AnalysisCommands = std::set<std::string, std::less<>>;
+
 // What a command may look at beside the draft.
 struct Context {
   const Observations& seen;
   Time now;
-  CertificateReader read_certificate = nullptr;  // null: certificates cannot be written
-  AuthoritiesCheck check_authorities = nullptr;  // null: no ca_pem can be written
+  CertificateReader read_certificate = nullptr;         // null: certificates cannot be written
+  AuthoritiesCheck check_authorities = nullptr;         // null: no ca_pem can be written
+  const AnalysisCommands* analysis_commands = nullptr;  // null: none
 };
 
 // An image whose bytes are on disk and verified.

@@ -251,6 +251,34 @@ void AddTargets(const RoutingTable& table, Page& page) {
               total - targets.size());
 }
 
+void AddSubsets(const RoutingTable& table, Page& page) {
+  std::vector<std::pair<std::string, SubsetCounts>> subsets;
+  for (const auto& [id, group] : table.groups) {
+    for (const SubsetSpec& subset : group->subsets) {
+      if (subsets.size() == kMaxTargetSeries) break;
+      subsets.emplace_back(
+          fmt::format("target_group=\"{}\",subset=\"{}\"", id, Escape(subset.name)),
+          subset.state->Sum());
+    }
+  }
+  const auto counter = [&](std::string_view name, std::string_view help,
+                           int64_t SubsetCounts::*count) {
+    page.Family(name, "counter", help);
+    for (const auto& [labels, counts] : subsets) page.Value(counts.*count, labels);
+  };
+  counter("subset_request_count_total",
+          "Requests sent to targets of the subset that have ended; a repeat counts again.",
+          &SubsetCounts::requests);
+  counter("subset_error_count_total",
+          "Of them answered with a code of 500 or above, or ended by the target without an answer.",
+          &SubsetCounts::errors);
+  counter("mirrored_request_count_total", "Copies of requests sent to the subset that have ended.",
+          &SubsetCounts::mirrored);
+  counter("mirrored_error_count_total",
+          "Of them answered with a code of 500 or above, or not answered.",
+          &SubsetCounts::mirrored_errors);
+}
+
 void AddProcess(const Coordinator& c, Page& page) {
   const auto counter = [&](std::string_view name, std::string_view help, auto pick) {
     const uint64_t sum = SumWorkers(c, pick);
@@ -435,6 +463,7 @@ std::string RenderMetrics(const AdminSources& sources) {
   AddBalancers(*view.table, page);
   AddGroups(*view.table, page);
   AddTargets(*view.table, page);
+  AddSubsets(*view.table, page);
   AddProcess(coordinator, page);
   AddTls(coordinator, page);
   AddWorkerTime(coordinator, page);

@@ -74,6 +74,7 @@ void TcpSession::AttemptFailed(Reason reason) {
   const bool is_targets_fault = reason != Reason::kOverloaded;
   if (is_targets_fault) {
     in_flight_.target()->slot(worker_.index()).connection_errors.Add(1);
+    in_flight_.NoteError();
     group_->slot(worker_.index()).connection_errors.Add(1);
     // A certificate that is not trusted may be our mistake: checks judge that target.
     if (reason != Reason::kTargetTlsFailed) worker_.TargetRefused(*in_flight_.target());
@@ -117,6 +118,7 @@ void TcpSession::OnConnectTimeout() { AttemptFailed(Reason::kTargetConnectTimeou
 void TcpSession::BeginTunnel() {
   connect_timer_.Cancel();
   connected_ = worker_.loop().now();
+  in_flight_.NoteSent();
   ++upstream_->requests;
   phase_ = Phase::kTunnel;
   const auto* spec = listener_->spec;  // null: the listener is gone, what is under way goes on

@@ -5,6 +5,24 @@
 
 namespace remuda::proxy {
 
+namespace {
+
+// One that had no traffic is left out.
+void AddSubset(const std::string& group, const SubsetSpec& subset, v1::StatsReport& stats) {
+  const SubsetCounts counts = subset.state->Sum();
+  if (counts.requests == 0 && counts.mirrored == 0) return;
+  v1::SubsetStats& out = *stats.add_subsets();
+  out.set_target_group(group);
+  out.set_subset(subset.name);
+  out.set_requests(counts.requests);
+  out.set_errors(counts.errors);
+  Encode(counts.latency, *out.mutable_latency());
+  out.set_mirrored(counts.mirrored);
+  out.set_mirrored_errors(counts.mirrored_errors);
+}
+
+}  // namespace
+
 v1::ConnectRequest ConfigClient::HealthMessage() {
   v1::ConnectRequest message;
   v1::HealthReport& report = *message.mutable_health();
@@ -76,6 +94,7 @@ v1::ConnectRequest ConfigClient::StatsMessage() const {
       target.mutable_response_time()->set_nanos(static_cast<int32_t>(us % 1000000 * 1000));
       target.set_in_flight(static_cast<int64_t>(member.target->InFlight()));
     }
+    for (const SubsetSpec& subset : group->subsets) AddSubset(id, subset, stats);
   }
   return message;
 }

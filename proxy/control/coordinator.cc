@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "proxy/io/socket.h"
@@ -31,6 +32,7 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
     : loop_(loop),
       options_(std::move(options)),
       events_(std::move(events)),
+      seed_((static_cast<uint64_t>(std::random_device()()) << 32) | std::random_device()()),
       tls_compiler_(std::thread::hardware_concurrency(), ticket_keys_),
       prober_(
           [this](const HealthChange& change) { loop_.Post([this, change] { OnProbed(change); }); }),
@@ -82,7 +84,8 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
                                        {.workers = options_.workers,
                                         .zone = options_.zone,
                                         .allow_port_zero = allow_port_zero,
-                                        .tls = &tls_compiler_});
+                                        .tls = &tls_compiler_,
+                                        .seed = seed_});
   if (auto* error = std::get_if<ConfigError>(&result)) return std::move(*error);
   const auto table = std::get<std::shared_ptr<const RoutingTable>>(std::move(result));
   newest_ = table;

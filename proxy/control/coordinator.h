@@ -144,6 +144,7 @@ class Coordinator {
   EventLoop& loop_;
   const Options options_;
   const Events events_;
+  const uint64_t seed_;  // see CompileOptions
   const std::shared_ptr<tls::TicketKeys> ticket_keys_ = std::make_shared<tls::TicketKeys>();
   tls::Compiler tls_compiler_;
   Prober prober_;

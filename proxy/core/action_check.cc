@@ -5,6 +5,7 @@
 #include "common/traffic/fixed_response.h"
 #include "common/traffic/redirect.h"
 #include "proxy/core/forward.h"
+#include "proxy/core/traffic_fault.h"
 
 namespace remuda::proxy {
 namespace {
@@ -41,14 +42,6 @@ Fault CompileForward(const remuda::v1::ForwardAction& config, const GroupLookup&
   }
   out.stickiness = std::chrono::duration_cast<std::chrono::seconds>(duration);
   return std::nullopt;
-}
-
-// The first of them, in this folder's words.
-Fault FirstOf(const traffic::FieldFaults& faults, const std::string& action) {
-  if (faults.empty()) return std::nullopt;
-  const traffic::FieldFault& first = faults.front();
-  return action + "." + first.field + ": " +
-         (first.value.has_value() ? Quote(*first.value) + " " : "") + first.rule;
 }
 
 Fault CompileFixed(const remuda::v1::FixedResponseAction& config, FixedResponse& out) {

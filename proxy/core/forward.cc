@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "proxy/core/mix.h"
+
 namespace remuda::proxy {
 namespace {
 
@@ -52,6 +54,15 @@ void PlanTurns(ForwardAction& action) {
     const auto best = std::max_element(currents.begin(), currents.end());
     *best -= cycle;
     action.turns.push_back(static_cast<uint8_t>(best - currents.begin()));
+  }
+}
+
+void BeginTurns(uint64_t random, LoadBalancer& balancer) {
+  for (ListenerSpec& listener : balancer.listeners) {
+    for (Rule& rule : listener.rules) {
+      if (const auto* action = std::get_if<ForwardAction>(&rule.action))
+        action->taken->store(random = Mix(random), std::memory_order_relaxed);
+    }
   }
 }
 

@@ -11,6 +11,9 @@ namespace remuda::proxy {
 // Sets `turns` and `taken` of an action whose groups are set.
 void PlanTurns(ForwardAction& action);
 
+// Says with which of their turns the actions of `balancer` begin.
+void BeginTurns(uint64_t random, LoadBalancer& balancer);
+
 // The group whose turn it is; null if none has a weight. Any thread: the workers share the turns,
 // so that over each cycle of the weights' sum (divided by what divides all of them) the groups get
 // exactly their weights over the whole proxy. Costs one contended add, and only where several

@@ -88,13 +88,44 @@ void FillRings(const HashRing& ring, PickerState& state) {
   });
 }
 
-// Those that may be picked, for the cookies that name them.
+// For the cookies that name them. One that may not be picked still says to which subset its clients
+// belong.
 void FillByHash(const TargetGroup& group, PickerState& state) {
   state.by_hash.clear();
   for (const uint32_t i : group.members_by_hash) {
-    TargetState* const target = group.members[i].target.get();
-    if (state.seats[i].pool != Seat::kNoPool) state.by_hash.emplace_back(target->id_hash(), target);
+    const Member& member = group.members[i];
+    if (group.subsets[member.subset].weight == 0) continue;
+    const bool may_be_picked = state.seats[i].pool != Seat::kNoPool;
+    state.by_hash.push_back({member.target->id_hash(),
+                             may_be_picked ? member.target.get() : nullptr,
+                             static_cast<uint32_t>(member.subset)});
   }
+}
+
+// Healthy members of the subsets that are reached besides their share.
+void FillDirect(const TargetGroup& group, PickerState& state) {
+  state.direct.resize(group.direct_subsets.size());
+  for (size_t n = 0; n < state.direct.size(); ++n) {
+    PickerState::Direct& direct = state.direct[n];
+    const size_t subset = group.direct_subsets[n];
+    direct.key = SubsetKey(group.subsets[subset].name);
+    direct.subset = static_cast<uint32_t>(subset);
+    direct.pool.Clear();
+    for (const Member& member : group.members) {
+      if (member.subset == subset && (TiersOf(member) & kHealthy) != 0)
+        direct.pool.Add(member.target.get(), std::max(1u, static_cast<uint32_t>(member.weight)));
+    }
+  }
+}
+
+void FillShares(const TargetGroup& group, PickerState& state) {
+  state.shares.Clear();
+  for (size_t i = 0; i < state.subsets.size(); ++i) {
+    if (!state.subsets[i].empty()) {
+      state.shares.Add(static_cast<uint32_t>(i), static_cast<uint32_t>(group.subsets[i].weight));
+    }
+  }
+  state.shares.Build();
 }
 
 // What of a subset's requests stays in the proxy's own zone: all while 5/7 of its weight there is
@@ -110,48 +141,33 @@ int64_t ZoneShare(const PickerState::Subset& subset) {
 void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& request) {
   const TargetGroup& group = *state.group;
   state.version = group_state.version();
-  if (state.serial != group.serial) {
-    // Smooth weights go on over a change of targets, as long as the subsets are the same.
-    state.subsets.resize(group.subsets.size());
-    for (size_t i = 0; i < group.subsets.size(); ++i) {
-      PickerState::Subset& subset = state.subsets[i];
-      if (subset.index != i || subset.weight != group.subsets[i].weight) subset.current = 0;
-      subset.index = i;
-      subset.weight = group.subsets[i].weight;
-    }
-    state.serial = group.serial;
-  }
+  state.serial = group.serial;
+  state.subsets.resize(group.subsets.size());
   const Counts counts = Survey(group, state);
   state.is_fail_open = FailsOpen(counts, group.policy);
   FillPools(group, !state.is_fail_open ? kHealthy : counts.known > 0 ? kKnown : kActive, state);
   if (group.hash_ring != nullptr) FillRings(*group.hash_ring, state);
   FillByHash(group, state);
+  FillDirect(group, state);
+  FillShares(group, state);
   state.recheck_at = SteadyTime::max();
-  for (auto& subset : state.subsets) {
-    uint64_t random = NthRandom(request.random, subset.index);
+  for (size_t i = 0; i < state.subsets.size(); ++i) {
+    PickerState::Subset& subset = state.subsets[i];
+    uint64_t random = NthRandom(request.random, i);
     // Turns of their own: in a shared one each would get those that the share leaves over.
-    size_t turn = 2 * subset.index;
+    size_t turn = 2 * i % GroupState::kSubsetTurns;
     for (TargetPool* pool : {&subset.own, &subset.others}) {
       pool->Prepare(group.policy, turn++, request.now, random = Mix(random));
       state.recheck_at = std::min(state.recheck_at, pool->settled_at());
     }
     subset.zone_share = ZoneShare(subset);
   }
-}
-
-// The subset whose turn it is among those with targets that this pick has not passed: each gains
-// its weight, the highest is taken and pays the total. Null if there is none.
-PickerState::Subset* TakeSubset(PickerState& state) {
-  PickerState::Subset* best = nullptr;
-  int64_t total = 0;
-  for (PickerState::Subset& subset : state.subsets) {
-    if (subset.empty() || subset.passed_in == state.picks) continue;
-    subset.current += subset.weight;
-    total += subset.weight;
-    if (best == nullptr || subset.current > best->current) best = &subset;
+  for (size_t n = 0; n < state.direct.size(); ++n) {
+    TargetPool& pool = state.direct[n].pool;
+    pool.Prepare(group.policy, GroupState::kSubsetTurns + n, request.now,
+                 NthRandom(request.random, state.subsets.size() + n));
+    state.recheck_at = std::min(state.recheck_at, pool.settled_at());
   }
-  if (best != nullptr) best->current -= total;
-  return best;
 }
 
 // Own zone or others by the share; the one if the other has none to give.
@@ -173,43 +189,107 @@ TargetState* PickFromSubset(GroupState& group, PickerState::Subset& subset,
   return target != nullptr ? target : second.Pick(group, policy, request);
 }
 
-TargetState* PickFromSubsets(GroupState& group, PickerState& state, const PoolRequest& request) {
-  ++state.picks;
-  while (PickerState::Subset* subset = TakeSubset(state)) {
-    if (TargetState* target = PickFromSubset(group, *subset, state.group->policy, request))
-      return target;
-    subset->passed_in = state.picks;  // all of it was tried or is full
+constexpr uint32_t kNoSubset = ~uint32_t{0};
+
+// A target and the index of its subset.
+struct Choice {
+  TargetState* target = nullptr;
+  uint32_t subset = kNoSubset;
+};
+
+// What all looks of one pick have in common.
+struct Looks {
+  PoolRequest pool;
+  bool takes_turn = false;    // of the group: the request has none yet
+  uint32_t side = kNoSubset;  // that of the target which the client stays with
+};
+
+// Of the subset whose turn it is; if all of it was tried or is full, of the others in proportion.
+Choice PickFromSubsets(GroupState& group, PickerState& state, Looks& looks) {
+  const SmoothShares& shares = state.shares;
+  if (shares.size() == 0) return {};
+  const auto pick = [&](uint32_t at) {
+    return PickFromSubset(group, state.subsets[at], state.group->policy, looks.pool);
+  };
+  uint32_t at = shares.first();
+  if (looks.side != kNoSubset && !state.subsets[looks.side].empty()) {
+    at = looks.side;
+  } else if (shares.size() > 1) {
+    at = shares.At(looks.takes_turn ? group.NextShare() : Scale(looks.pool.random, shares.total()));
+    looks.takes_turn = false;
   }
-  return nullptr;
+  if (TargetState* const target = pick(at)) return {target, at};
+  if (shares.size() == 1 && at == shares.first()) return {};
+  for (PickerState::Subset& subset : state.subsets) subset.is_passed = false;
+  const auto is_passed = [&](uint32_t entry) { return state.subsets[entry].is_passed; };
+  for (uint64_t n = 0; at != kNoSubset; ++n) {
+    state.subsets[at].is_passed = true;
+    at = shares.Draw(NthRandom(looks.pool.random, n), is_passed, kNoSubset);
+    if (at == kNoSubset) break;
+    if (TargetState* const target = pick(at)) return {target, at};
+  }
+  return {};
 }
 
-// The one that the client stays with, if it may be picked.
-TargetState* PickSticky(const PickerState& state, const PickRequest& request) {
+// The one that the client stays with, if it is known; without a target if that may not be picked.
+Choice FindSticky(const PickerState& state, const PickRequest& request) {
   const auto it =
       std::lower_bound(state.by_hash.begin(), state.by_hash.end(), request.sticky_target,
-                       [](const auto& entry, uint64_t hash) { return entry.first < hash; });
-  if (it == state.by_hash.end() || it->first != request.sticky_target) return nullptr;
-  const bool is_tried =
-      std::find(request.tried.begin(), request.tried.end(), it->second) != request.tried.end();
+                       [](const auto& known, uint64_t hash) { return known.id_hash < hash; });
+  if (it == state.by_hash.end() || it->id_hash != request.sticky_target) return {};
+  TargetState* const target = it->target;
   const uint32_t max_requests = state.group->policy.limit.max_requests;
-  const bool is_full = max_requests > 0 && it->second->IsFull(max_requests);
-  return is_tried || is_full ? nullptr : it->second;
+  const bool may_be_picked =
+      target != nullptr &&
+      std::find(request.tried.begin(), request.tried.end(), target) == request.tried.end() &&
+      !(max_requests > 0 && target->IsFull(max_requests));
+  return {may_be_picked ? target : nullptr, it->subset};
 }
 
-TargetState* PickAny(GroupState& group, PickerState& state, const PickRequest& request) {
+template <typename State>  // const or not
+auto* FindDirect(State& state, uint64_t key) {
+  const auto it = std::find_if(state.direct.begin(), state.direct.end(),
+                               [&](const auto& direct) { return direct.key == key; });
+  return it == state.direct.end() ? nullptr : &*it;
+}
+
+// Of the subset that it asks for: the one that the client stays with if it is of that, or any.
+Choice PickPreview(GroupState& group, PickerState& state, const PickRequest& request,
+                   const PoolRequest& pool) {
+  PickerState::Direct* const direct = FindDirect(state, request.preview);
+  if (direct == nullptr) return {};
+  const GroupPolicy& policy = state.group->policy;
+  TargetState* target =
+      request.sticky_target == 0 ? nullptr : direct->pool.Find(request.sticky_target, policy, pool);
+  if (target == nullptr) target = direct->pool.Pick(group, policy, pool);
+  return {target, direct->subset};
+}
+
+Choice PickAny(GroupState& group, PickerState& state, const PickRequest& request, bool is_first) {
+  Looks looks{{request.tried, request.now, request.random, request.hash, request.has_hash},
+              is_first && request.tried.empty()};
+  if (request.preview != 0) {
+    const Choice preview = PickPreview(group, state, request, looks.pool);
+    if (preview.target != nullptr) return preview;
+  }
   if (request.sticky_target != 0) {
-    if (TargetState* target = PickSticky(state, request)) return target;
+    const Choice sticky = FindSticky(state, request);
+    if (sticky.target != nullptr) return sticky;
+    looks.side = sticky.subset;
   }
-  PoolRequest wanted{request.tried, request.now, request.random, request.hash, request.has_hash};
-  TargetState* target = PickFromSubsets(group, state, wanted);
-  if (target == nullptr && request.allow_tried && !request.tried.empty()) {
-    wanted.tried = {};
-    target = PickFromSubsets(group, state, wanted);
+  Choice choice = PickFromSubsets(group, state, looks);
+  if (choice.target == nullptr && request.allow_tried && !request.tried.empty()) {
+    looks.pool.tried = {};
+    if (request.preview != 0) choice = PickPreview(group, state, request, looks.pool);
+    if (choice.target == nullptr) choice = PickFromSubsets(group, state, looks);
   }
-  return target;
+  return choice;
 }
 
-bool HasOtherThan(const PickerState& state, std::span<TargetState* const> tried) {
+bool HasOtherThan(const PickerState& state, const PickRequest& request,
+                  std::span<TargetState* const> tried) {
+  const auto* const direct = FindDirect(state, request.preview);
+  if (direct != nullptr && direct->pool.HasOtherThan(tried)) return true;
   return std::any_of(state.subsets.begin(), state.subsets.end(), [&](const auto& subset) {
     return subset.own.HasOtherThan(tried) || subset.others.HasOtherThan(tried);
   });
@@ -243,26 +323,46 @@ Picked PickTarget(GroupState& group, const PickRequest& request) {
   PickerState& state = group.picker(request.worker);
   if (state.group == nullptr) return {};
   if (IsPickerStale(group, request)) RefreshPicker(group, request);
+  const auto picked = [&](const Choice& choice, InLoad in_load) {
+    return Picked{.target = choice.target,
+                  .is_fail_open = state.is_fail_open,
+                  .in_load = in_load,
+                  .subset = choice.target == nullptr
+                                ? nullptr
+                                : state.group->subsets[choice.subset].state.get()};
+  };
   const uint32_t max_requests = state.group->policy.limit.max_requests;
   for (int i = 0; max_requests > 0; ++i) {
     // Between the look and the taking another worker may have taken the last place.
-    TargetState* const target = PickAny(group, state, request);
-    const bool is_taken = target != nullptr && target->TakePlace(max_requests);
-    if (is_taken) return {target, state.is_fail_open, InLoad::kPlaced};
-    if (target == nullptr || i == kMaxPlaceTries) {
+    const Choice choice = PickAny(group, state, request, i == 0);
+    const bool is_taken = choice.target != nullptr && choice.target->TakePlace(max_requests);
+    if (is_taken) return picked(choice, InLoad::kPlaced);
+    if (choice.target == nullptr || i == kMaxPlaceTries) {
       const auto excluded = request.allow_tried ? std::span<TargetState* const>() : request.tried;
-      return {nullptr, state.is_fail_open, InLoad::kNever, HasOtherThan(state, excluded)};
+      return {.is_fail_open = state.is_fail_open,
+              .is_full = HasOtherThan(state, request, excluded)};
     }
   }
-  return {PickAny(group, state, request), state.is_fail_open,
-          state.group->policy.UsesLoad() ? InLoad::kNotYet : InLoad::kNever};
+  return picked(PickAny(group, state, request, true),
+                state.group->policy.UsesLoad() ? InLoad::kNotYet : InLoad::kNever);
+}
+
+Picked PickMirror(GroupState& group, const PickRequest& request) {
+  PickerState& state = group.picker(request.worker);
+  if (state.group == nullptr) return {};
+  if (IsPickerStale(group, request)) RefreshPicker(group, request);
+  PickerState::Direct* const direct = FindDirect(state, state.group->mirror.subset_key);
+  if (direct == nullptr) return {};
+  const PoolRequest wanted{{}, request.now, request.random};
+  return {.target = direct->pool.Pick(group, state.group->policy, wanted),
+          .subset = state.group->subsets[direct->subset].state.get()};
 }
 
 bool HasUntried(GroupState& group, const PickRequest& request) {
   PickerState& state = group.picker(request.worker);
   if (state.group == nullptr) return false;
   if (IsPickerStale(group, request)) RefreshPicker(group, request);
-  return HasOtherThan(state, request.tried);
+  return HasOtherThan(state, request, request.tried);
 }
 
 }  // namespace remuda::proxy

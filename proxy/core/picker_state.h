@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
+#include "proxy/core/smooth_shares.h"
 #include "proxy/core/steady_time.h"
 #include "proxy/core/target_pool.h"
 #include "proxy/core/wait_queue.h"
@@ -27,22 +27,32 @@ struct alignas(64) PickerState {
   bool is_fail_open = false;
 
   struct Subset {
-    size_t index = 0;  // in TargetGroup::subsets
-    int64_t weight = 0;
-    int64_t current = 0;      // smooth weighted round robin over the subsets
     uint64_t own_weight = 0;  // of the active ones in the proxy's own zone, healthy or not
     int64_t zone_share = 0;   // of `own`, in 1/kWholeZoneShare
     int64_t zone_current = 0;
-    uint64_t passed_in = 0;  // the pick that found nothing usable in it
+    bool is_passed = false;  // by the pick that is under way: it found nothing usable there
     TargetPool own;          // in the proxy's own zone; empty unless that is preferred
     TargetPool others;       // all others, or all
     bool empty() const { return own.empty() && others.empty(); }
   };
-  std::vector<Subset> subsets;
-  uint64_t picks = 0;
-  // Those that may be picked, by the hash of their id; empty unless the group is sticky.
-  std::vector<std::pair<uint64_t, TargetState*>> by_hash;
-  WaitQueue queue;  // for a place at a target
+  std::vector<Subset> subsets;  // as in TargetGroup::subsets
+  // Of those that have a weight and a target that may be picked, by index.
+  SmoothShares shares;
+  // The healthy targets of a subset that is reached besides its share, whatever they weigh.
+  struct Direct {
+    uint64_t key = 0;  // SubsetKey
+    uint32_t subset = 0;
+    TargetPool pool;
+  };
+  std::vector<Direct> direct;  // as in TargetGroup::direct_subsets
+  // A target of a subset that has a weight.
+  struct Known {
+    uint64_t id_hash = 0;
+    TargetState* target = nullptr;  // null: it may not be picked now
+    uint32_t subset = 0;
+  };
+  std::vector<Known> by_hash;  // ascending; empty unless the group is sticky
+  WaitQueue queue;             // for a place at a target
   // Of each member, while the pools are made.
   std::vector<uint8_t> tiers;
   std::vector<Seat> seats;

@@ -11,6 +11,7 @@
 #include "proxy/core/enum_check.h"
 #include "proxy/core/forward.h"
 #include "proxy/core/listener_check.h"
+#include "proxy/core/mix.h"
 #include "proxy/core/table_changes.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
@@ -163,13 +164,17 @@ class Compiler {
       if (const auto it = table_->groups.find(id); it != table_->groups.end()) {
         group->members = it->second->members;
         group->split = it->second->split;
+        group->previews = it->second->previews;
+        group->mirror = it->second->mirror;
       }
       group->id = id;
       group->config = std::make_shared<const remuda::v1::TargetGroup>(config);
       if (!CompileOwn(config, *group)) return false;
       const auto before = Before(id);
-      group->state =
-          before != nullptr ? before->state : std::make_shared<GroupState>(id, options_.workers);
+      group->state = before != nullptr
+                         ? before->state
+                         : std::make_shared<GroupState>(id, options_.workers,
+                                                        NthRandom(options_.seed, NextSerial()));
       drafts_[id] = {std::move(group), true};
     }
     return true;
@@ -279,7 +284,11 @@ class Compiler {
     for (const std::string& name : update_.removed_traffic_splits()) {
       std::string id;
       if (!NormalizeId(name, "targetGroups", id)) continue;
-      if (TargetGroup* group = DraftOf(id)) group->split = nullptr;
+      if (TargetGroup* group = DraftOf(id)) {
+        group->split = nullptr;
+        group->previews.clear();
+        group->mirror = {};
+      }
     }
     std::set<std::string> seen;
     for (const auto& config : update_.upserts().traffic_splits()) {
@@ -302,6 +311,7 @@ class Compiler {
           return Refuse(name, "subsets: '" + subset.subset() + "' is there twice");
         }
       }
+      if (auto f = CompilePreviews(config, group->previews, group->mirror)) return Refuse(name, *f);
       group->split = std::make_shared<const v1::TrafficSplit>(config);
     }
     return true;
@@ -323,10 +333,15 @@ class Compiler {
         for (const auto& subset : group.split->subsets())
           subset_index(subset.subset(), subset.weight());
       }
+      if (IsBytes(group.protocol) && (!group.previews.empty() || group.mirror.percent > 0)) {
+        return Refuse("trafficSplits/" + id, "previews, mirror: only for HTTP and HTTPS groups");
+      }
       const int32_t unnamed_weight = group.split == nullptr ? 1 : 0;
       for (Member& member : group.members) {
         member.subset = subset_index(member.config->subset(), unnamed_weight);
       }
+      NoteDirectSubsets(subset_index, group);
+      KeepCounts(group, Before(id).get());
       group.hash_ring =
           group.policy.algorithm == Algorithm::kConsistentHash ? RingOf(group.members) : nullptr;
       group.members_by_hash = group.policy.stickiness.kind != StickinessSpec::Kind::kOff
@@ -335,6 +350,45 @@ class Compiler {
       table_->groups[id] = std::move(draft.group);
     }
     return true;
+  }
+
+  // Those that are reached besides their share, whether they have a target or a weight or not.
+  template <typename IndexOf>
+  static void NoteDirectSubsets(IndexOf index_of, TargetGroup& group) {
+    group.direct_subsets.clear();
+    if (group.split == nullptr) return;
+    const auto note = [&](const std::string& name) {
+      const size_t at = index_of(name, 0);
+      auto& noted = group.direct_subsets;
+      if (std::find(noted.begin(), noted.end(), at) == noted.end()) noted.push_back(at);
+    };
+    for (const auto& preview : group.split->previews()) note(preview.subset());
+    if (group.split->has_mirror()) note(group.split->mirror().subset());
+  }
+
+  // Gives each subset the counts that it had in the table before, or had once.
+  void KeepCounts(TargetGroup& group, const TargetGroup* before) const {
+    std::vector<SubsetSpec> past;
+    if (before != nullptr) {
+      past = before->subsets;
+      past.insert(past.end(), before->past_subsets.begin(), before->past_subsets.end());
+    }
+    std::map<std::string_view, const SubsetSpec*> known;
+    for (const SubsetSpec& subset : past) known.emplace(subset.name, &subset);
+    for (SubsetSpec& subset : group.subsets) {
+      const auto it = known.find(subset.name);
+      if (it != known.end()) {
+        subset.state = it->second->state;
+        known.erase(it);
+      } else {
+        subset.state = std::make_shared<SubsetState>(options_.workers);
+      }
+    }
+    group.past_subsets.clear();
+    for (const SubsetSpec& subset : past) {
+      if (known.count(subset.name) > 0 && group.past_subsets.size() < kMaxPastSubsets)
+        group.past_subsets.push_back(subset);
+    }
   }
 
   bool TakeLoadBalancers() {
@@ -364,6 +418,7 @@ class Compiler {
       if (auto f = AttachTls(config, *table_->tls, options_.tls, *balancer))
         return Refuse(name, *f);
       balancer->serial = NextSerial();
+      BeginTurns(NthRandom(options_.seed, balancer->serial), *balancer);
       balancer->config = std::make_shared<const remuda::v1::LoadBalancer>(config);
       for (ListenerSpec& listener : balancer->listeners) listener.load_balancer = balancer.get();
       if (const auto it = previous_.load_balancers.find(balancer->id);

@@ -18,7 +18,9 @@
 #include "proxy/core/goodbye.h"
 #include "proxy/core/group_policy.h"
 #include "proxy/core/hash_ring.h"
+#include "proxy/core/preview.h"
 #include "proxy/core/rule.h"
+#include "proxy/core/subset_state.h"
 #include "proxy/core/target_state.h"
 #include "proxy/core/tls_resources.h"
 #include "proxy/http/head_parser.h"
@@ -32,6 +34,7 @@ namespace remuda::proxy {
 inline constexpr int kMaxListeners = 50;
 inline constexpr int kMaxSubsets = 16;
 inline constexpr int kMaxSubsetWeight = 10000;
+inline constexpr size_t kMaxPastSubsets = 16;
 inline constexpr int kMaxTargets = 10000;
 inline constexpr int kMaxSharedSecrets = 2;
 inline constexpr size_t kMinSecretBytes = 32;
@@ -72,6 +75,7 @@ struct Member {
 struct SubsetSpec {
   std::string name;
   int32_t weight = 0;
+  std::shared_ptr<SubsetState> state = nullptr;
 };
 
 // What clients speak on a listener, or targets of a group; kTls: bytes under TLS.
@@ -94,6 +98,12 @@ struct TargetGroup {
   GroupPolicy policy;
   std::vector<Member> members;  // by target id
   std::vector<SubsetSpec> subsets;
+  // Subsets that it had, the latest first: their counts go on if they come back.
+  std::vector<SubsetSpec> past_subsets;
+  std::vector<Preview> previews;  // in order
+  MirrorSpec mirror;
+  // The subsets of these, each once, as indexes into `subsets`.
+  std::vector<size_t> direct_subsets;
   std::shared_ptr<const HashRing> hash_ring;      // null unless requests are spread by hash
   std::vector<uint32_t> members_by_hash;          // of their ids; empty unless clients are sticky
   std::shared_ptr<const tls::ClientContext> tls;  // of HTTPS and TLS groups, else null
@@ -180,6 +190,9 @@ struct CompileOptions {
   std::string zone = "";         // the proxy's own
   bool allow_port_zero = false;  // config files only
   TlsCompiler* tls = nullptr;    // null: nothing that needs TLS is served
+  // Says where new turns of shares begin: each proxy has its own, so that several are right
+  // together over short windows.
+  uint64_t seed = 0;
 };
 
 // Applies an update to `previous` (not null; an empty table at first) and compiles the result.

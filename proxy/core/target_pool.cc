@@ -125,6 +125,15 @@ TargetState* TargetPool::Pick(GroupState& group, const GroupPolicy& policy,
   return picked == kNone ? nullptr : entries_[picked].target;
 }
 
+TargetState* TargetPool::Find(uint64_t id_hash, const GroupPolicy& policy,
+                              const PoolRequest& request) const {
+  for (const Entry& entry : entries_) {
+    if (entry.target->id_hash() == id_hash)
+      return Accepts(entry, policy, request) ? entry.target : nullptr;
+  }
+  return nullptr;
+}
+
 uint32_t TargetPool::PickTurn(GroupState& group, const GroupPolicy& policy,
                               const PoolRequest& request) {
   if (!is_uniform_) {

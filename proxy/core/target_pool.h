@@ -71,6 +71,8 @@ class TargetPool {
   // One that is not in `request.tried` and not full, by the policy's algorithm; null if there is
   // none.
   TargetState* Pick(GroupState& group, const GroupPolicy& policy, const PoolRequest& request);
+  // The one whose id has that hash, if Pick could take it. Looks at all.
+  TargetState* Find(uint64_t id_hash, const GroupPolicy& policy, const PoolRequest& request) const;
 
  private:
   struct Entry {

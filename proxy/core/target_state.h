@@ -207,13 +207,20 @@ class TargetState {
 class GroupState {
  public:
   static constexpr size_t kNobody = ~size_t{0};
+  // Turns among targets: two a subset, which many subsets share, and those of subsets that are
+  // reached besides their share.
+  static constexpr size_t kSubsetTurns = 32;
+  static constexpr size_t kDirectTurns = 6;
 
-  GroupState(std::string id, size_t workers)
+  // `first_share`: with which of the shares' turns it begins, another one in each proxy.
+  GroupState(std::string id, size_t workers, uint64_t first_share = 0)
       : id_(std::move(id)),
         id_hash_(HashOf(id_)),
         pickers_(workers),
         slots_(workers),
-        queues_(workers) {}
+        queues_(workers),
+        shares_taken_(first_share),
+        mirrors_taken_(Mix(first_share)) {}
 
   const std::string& id() const { return id_; }
   uint64_t id_hash() const { return id_hash_; }
@@ -252,9 +259,13 @@ class GroupState {
   const std::vector<GroupSlot>& slots() const { return slots_; }
   // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and
   // two targets two requests still reach two targets. Costs one contended add a request.
-  uint64_t NextTurn(size_t turn) {
-    return turns_[turn % kTurns].fetch_add(1, std::memory_order_relaxed);
-  }
+  uint64_t NextTurn(size_t turn) { return turns_[turn].fetch_add(1, std::memory_order_relaxed); }
+
+  // Which turn of its subsets' shares a request takes, over all workers. Taken only where several
+  // subsets have a weight.
+  uint64_t NextShare() { return shares_taken_.fetch_add(1, std::memory_order_relaxed); }
+  // The same of the requests that could be mirrored.
+  uint64_t NextMirror() { return mirrors_taken_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   // What a worker says of its queue.
@@ -265,7 +276,6 @@ class GroupState {
     queues_[worker].waits_since.store(pickers_[worker].queue.since().time_since_epoch().count(),
                                       std::memory_order_relaxed);
   }
-  static constexpr size_t kTurns = 32;  // two a subset
   const std::string id_;
   const uint64_t id_hash_;
   std::atomic<uint64_t> version_{1};
@@ -274,7 +284,9 @@ class GroupState {
   std::vector<QueueView> queues_;
   std::atomic<size_t> waiting_{0};
   // Written with each pick: apart from what is read with each.
-  alignas(64) std::atomic<uint64_t> turns_[kTurns] = {};
+  alignas(64) std::atomic<uint64_t> turns_[kSubsetTurns + kDirectTurns] = {};
+  alignas(64) std::atomic<uint64_t> shares_taken_;
+  alignas(64) std::atomic<uint64_t> mirrors_taken_;
 };
 
 }  // namespace remuda::proxy

@@ -257,19 +257,26 @@ void Exchange::OnForwardingTimer() {
   const bool is_clients = !is_in_time || AwaitsBody();
   const bool is_client_behind = download_.is_sink_behind();
   if (is_client_behind || is_bound_) {
+    if (!is_client_behind && !is_clients) record_.in_flight.NoteError();
     return Cut(is_client_behind ? http::Reason::kClientWriteTimeout
                : is_clients     ? http::Reason::kClientBodyTimeout
                                 : http::Reason::kTargetResponseTimeout);
   }
   // Without a 100 (Continue) neither side has to go on: the client may never mean to.
-  if (!is_clients && !MayAwaitContinue()) NoteOutcome(true);
+  if (!is_clients && !MayAwaitContinue()) {
+    NoteOutcome(true);
+    record_.in_flight.NoteError();
+  }
   ReleaseTarget(false);
   Answer(is_clients ? http::Reason::kClientBodyTimeout : http::Reason::kTargetResponseTimeout);
 }
 
 void Exchange::OnDrainTimeout() {
   // Cut short: the client must see that it is not whole.
-  if (is_bound_) return Cut(http::Reason::kTargetDrainTimeout);
+  if (is_bound_) {
+    record_.in_flight.NoteError();
+    return Cut(http::Reason::kTargetDrainTimeout);
+  }
   FailAttempt(http::Reason::kTargetDrainTimeout, false);
 }
 

@@ -135,6 +135,7 @@ Exchange::Acted Exchange::PreparePick() {
   if (group == nullptr) return Acted::kDone;
   tolerance_ = {.bare_lf = group->policy.tolerance.bare_lf,
                 .padded_sizes = group->policy.tolerance.padded_chunk_sizes};
+  if (!group->previews.empty()) pick_.preview = FindPreview(group->previews, request_);
   if (group->policy.stickiness.kind != StickinessSpec::Kind::kOff) {
     pick_.sticky_target =
         sticky_.ReadTarget(Cookies(), group->policy.stickiness, *record_.group, request_);

@@ -116,6 +116,7 @@ void Exchange::BeginSending() {
   if (!stream_->SendHead(request_, framing_, info, request_head_, upload_.staged()))
     return FailAttempt(Reason::kHeadTooLarge, false);
   record_.sent_to_target = last_progress_ = worker_.loop().now();
+  record_.in_flight.NoteSent();
   StageUpload();
   phase_ = Phase::kForwarding;
   rate_check_ = SteadyTime();
@@ -186,6 +187,7 @@ void Exchange::BlameTarget(Reason reason) {
       (reason == Reason::kTargetUnaskedUpgrade && !framing_.upgrade.empty() && !IsUploadOver());
   if (is_clients) return;
   record_.in_flight.target()->slot(worker_.index()).connection_errors.Add(1);
+  record_.in_flight.NoteError();
   // A certificate is for a name, and that may be the client's.
   const bool is_failure =
       is_bound_ ? reason == Reason::kTargetClosed

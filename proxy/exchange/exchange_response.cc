@@ -170,14 +170,18 @@ Exchange::Pump Exchange::StartResponse() {
 
 void Exchange::CountResponse() {
   GroupSlot& counters = record_.group->slot(worker_.index());
-  const auto span = std::chrono::duration_cast<std::chrono::microseconds>(record_.response_begin -
-                                                                          record_.sent_to_target);
+  const auto latency = record_.response_begin - record_.sent_to_target;
+  const auto span = std::chrono::duration_cast<std::chrono::microseconds>(latency);
   const auto us = static_cast<uint64_t>(std::max<int64_t>(span.count(), 0));
+  record_.in_flight.NoteLatency(worker_, latency);
   counters.ObserveResponseTime(us);
   counters.codes[static_cast<size_t>(response_.status / 100)].Add(1);
   TargetSlot& slot = record_.in_flight.target()->slot(worker_.index());
   slot.response_time_us.Add(us);
-  if (response_.status >= 500) slot.server_errors.Add(1);
+  if (response_.status >= 500) {
+    slot.server_errors.Add(1);
+    record_.in_flight.NoteError();
+  }
   NoteOutcome(response_.status >= 502 && response_.status <= 504);
 }
 
@@ -195,6 +199,7 @@ Exchange::Pump Exchange::TakeSwitch() {
   progress_ = ResponseProgress::kSwitching;
   response_in_.begin += response_parser_.head_size();
   record_.group->slot(worker_.index()).codes[1].Add(1);
+  record_.in_flight.NoteLatency(worker_, record_.response_begin - record_.sent_to_target);
   NoteOutcome(false);
   return Pump::kProgress;
 }

@@ -10,14 +10,25 @@ void InFlight::Begin(WorkerContext& worker, GroupState& group, const Picked& pic
   AdoptedTable* const before = std::exchange(table_, worker.Pin());
   if (before != nullptr) worker.Unpin(before);
   target_ = last_target_ = picked.target;
+  subset_ = picked.subset;
+  is_sent_ = is_error_ = false;
   target_->Begin(worker.index(), picked.in_load);
   target_->slot(worker.index()).requests.Add(1);
   group.slot(worker.index()).requests.Add(1);
 }
 
+void InFlight::NoteLatency(const WorkerContext& worker, std::chrono::nanoseconds latency) {
+  subset_->slot(worker.index()).latency[BucketOf(latency)].Add(1);
+}
+
 void InFlight::End(WorkerContext& worker) {
   if (target_ == nullptr) return;
   TargetState& target = *std::exchange(target_, nullptr);
+  if (is_sent_) {
+    SubsetSlot& slot = subset_->slot(worker.index());
+    slot.requests.Add(1);
+    if (is_error_) slot.errors.Add(1);
+  }
   target.End(worker.index());
   worker.place_queues().PlaceFreed(target.group());
   worker.TargetReleased(target);

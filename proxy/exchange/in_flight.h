@@ -6,6 +6,8 @@
 // Thread: its worker's.
 #pragma once
 
+#include <chrono>
+
 #include "proxy/core/picker.h"
 
 namespace remuda::proxy {
@@ -22,6 +24,12 @@ class InFlight {
 
   // At once after the pick, which found a target in `group`. Nothing may be in flight.
   void Begin(WorkerContext& worker, GroupState& group, const Picked& picked);
+  // It is with the target: its end counts for the subset.
+  void NoteSent() { is_sent_ = true; }
+  // The target has failed it, sent or not, or has answered with 5xx.
+  void NoteError() { is_sent_ = is_error_ = true; }
+  // The head of its answer is here, after so long.
+  void NoteLatency(const WorkerContext& worker, std::chrono::nanoseconds latency);
   // Lets go of the target, if there is one: its place goes to the next, and if it leaves and this
   // was the last, the control loop is told.
   void End(WorkerContext& worker);
@@ -31,6 +39,9 @@ class InFlight {
  private:
   TargetState* target_ = nullptr;
   TargetState* last_target_ = nullptr;
+  SubsetState* subset_ = nullptr;  // of the target, when it was picked
+  bool is_sent_ = false;
+  bool is_error_ = false;
   AdoptedTable* table_ = nullptr;  // pinned; the targets are of it
 };
 

@@ -192,6 +192,7 @@ size_t WriteRequestHead(const RequestHead& head, const Framing& framing, const F
   } else if (framing.takes_trailers) {
     to.Add("Connection: TE\r\nTE: trailers\r\n");
   }
+  if (info.is_mirrored) to.Add(kMirroredField).Add(": 1\r\n");
   if (framing.expects_continue) to.Add("Expect: 100-continue\r\n");
   if (framing.kind == BodyKind::kChunked) {
     AddChunked(head.fields, to);

@@ -22,6 +22,9 @@ struct HeaderRules {
   bool makes_traceparent = false;    // where there is none, or none that is valid
 };
 
+// On copies of requests (mirroring).
+inline constexpr std::string_view kMirroredField = "X-Remuda-Mirrored";
+
 // What the proxy adds to a request on its way to a target.
 struct ForwardedInfo {
   std::string_view client_address = {};  // without port
@@ -36,6 +39,7 @@ struct ForwardedInfo {
   // What a rule's rewrites made of Host and of path and query; empty: as the client sent it.
   std::string_view new_host = {};
   std::string_view new_target = {};
+  bool is_mirrored = false;  // a copy, whose answer nobody gets: says so
 };
 
 // The bytes needed at most to forward a head of `head_size` bytes.

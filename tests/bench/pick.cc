@@ -12,6 +12,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "proxy/core/mix.h"
 #include "proxy/core/picker.h"
@@ -20,9 +21,10 @@
 namespace remuda::proxy {
 namespace {
 
-enum Kind : int64_t { kRoundRobin, kLeast, kLeastLimited };
+enum Kind : int64_t { kRoundRobin, kLeast, kLeastLimited, kTwoSubsets };
 constexpr const char* kKindNames[] = {"round robin", "least outstanding",
-                                      "least outstanding, limit of 1000"};
+                                      "least outstanding, limit of 1000",
+                                      "round robin, two subsets of weights 19 and 1"};
 // Requests that a worker has under way, so that no target is idle.
 constexpr size_t kHeld = 32;
 
@@ -31,7 +33,7 @@ std::shared_ptr<const RoutingTable> TableOf(int64_t kind, int64_t targets, size_
   auto& config = *update.mutable_upserts();
   auto& group = *config.add_target_groups();
   group.set_name("shop");
-  if (kind != kRoundRobin)
+  if (kind == kLeast || kind == kLeastLimited)
     group.set_algorithm(remuda::v1::BALANCING_ALGORITHM_LEAST_OUTSTANDING_REQUESTS);
   if (kind == kLeastLimited) group.mutable_concurrency_limit()->set_max_requests(1000);
   for (int i = 0; i < targets; ++i) {
@@ -39,6 +41,15 @@ std::shared_ptr<const RoutingTable> TableOf(int64_t kind, int64_t targets, size_
     target.set_target_group("shop");
     target.set_address("127.0.0.1");
     target.set_port(1000 + i);
+    if (kind == kTwoSubsets) target.set_subset(i % 2 == 0 ? "v1" : "v2");
+  }
+  if (kind == kTwoSubsets) {
+    auto& split = *config.add_traffic_splits();
+    split.set_target_group("shop");
+    for (const auto& [name, weight] : {std::pair("v1", 19), std::pair("v2", 1)}) {
+      split.add_subsets()->set_subset(name);
+      split.mutable_subsets()->rbegin()->set_weight(weight);
+    }
   }
   auto table = std::get<std::shared_ptr<const RoutingTable>>(
       CompileUpdate(RoutingTable(), update, {.workers = workers}));
@@ -96,9 +107,11 @@ void Pick(benchmark::State& state) {
   state.SetLabel(kKindNames[state.range(0)]);
 }
 
-BENCHMARK(Pick)->ArgsProduct({{kRoundRobin, kLeast, kLeastLimited}, {2, 16}, {1, 2, 4, 16}});
+BENCHMARK(Pick)->ArgsProduct({{kRoundRobin, kLeast, kLeastLimited, kTwoSubsets},
+                              {2, 16},
+                              {1, 2, 4, 16}});
 BENCHMARK(Pick)
-    ->ArgsProduct({{kRoundRobin, kLeast, kLeastLimited}, {2, 16}, {2}})
+    ->ArgsProduct({{kRoundRobin, kLeast, kLeastLimited, kTwoSubsets}, {2, 16}, {2}})
     ->Threads(2)
     ->UseRealTime();
 BENCHMARK(Pick)->ArgsProduct({{kLeast}, {2, 16}, {4}})->Threads(4)->UseRealTime();

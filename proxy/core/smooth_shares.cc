@@ -1,0 +1,13 @@
+#include "proxy/core/smooth_shares.h"
+
+#include <algorithm>
+
+namespace remuda::proxy {
+
+void SmoothShares::Build() {
+  std::sort(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) {
+    return a.weight != b.weight ? a.weight < b.weight : a.entry < b.entry;
+  });
+}
+
+}  // namespace remuda::proxy

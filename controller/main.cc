@@ -20,6 +20,7 @@
 #include "controller/api/server.h"
 #include "controller/certificate_reader.h"
 #include "controller/engine/commit_thread.h"
+#include "controller/engine/failpoints.h"
 #include "controller/engine/readiness.h"
 #include "controller/limits.h"
 #include "controller/options.h"
@@ -62,20 +63,31 @@ struct Opened {
   core::State state;
 };
 
-absl::StatusOr<Opened> OpenStore(const std::string& path) {
-  auto store = SqliteStore::Open(path);
-  if (!store.ok()) return store.status();
-  auto leadership = (*store)->Campaign();
+absl::StatusOr<Opened> OpenStore(const std::string& path, Failpoints* failpoints) {
+  auto sqlite = SqliteStore::Open(path);
+  if (!sqlite.ok()) return sqlite.status();
+  std::unique_ptr<Store> store = *std::move(sqlite);
+  if (failpoints != nullptr)
+    store = std::make_unique<FailpointStore>(std::move(store), *failpoints);
+  auto leadership = store->Campaign();
   if (!leadership.ok()) return leadership.status();
   core::State state;
   const absl::Status status =
-      (*store)->Load([&state](core::Kind kind, std::string_view key, std::string_view value,
-                              int64_t number) { return state.Load(kind, key, value, number); });
+      store->Load([&state](core::Kind kind, std::string_view key, std::string_view value,
+                           int64_t number) { return state.Load(kind, key, value, number); });
   if (!status.ok()) return status;
   state.SetCommit(leadership->commit);
   spdlog::info("cluster {}, epoch {}, commit {}", leadership->cluster_id, leadership->epoch,
                leadership->commit);
-  return Opened{*std::move(store), *std::move(leadership), std::move(state)};
+  return Opened{std::move(store), *std::move(leadership), std::move(state)};
+}
+
+// Null: none is set.
+std::unique_ptr<Failpoints> MakeFailpoints(const Options& options) {
+  if (options.failpoints.empty()) return nullptr;
+  for (const std::string& text : options.failpoints) spdlog::warn("failpoint {} is set", text);
+  // Valid: ParseOptions has looked.
+  return *Failpoints::Parse(options.failpoints, Failpoints::RealEffects());
 }
 
 AdminHttp::Options AdminOptions(const Endpoint& endpoint) {
@@ -136,7 +148,8 @@ void TrimNowAndThen(Controller& controller, TaskThread& thread) {
 absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   const size_t max_descriptors = TakeDescriptors();
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
-  auto opened = OpenStore(options.data_dir + "/state.db");
+  const auto failpoints = MakeFailpoints(options);
+  auto opened = OpenStore(options.data_dir + "/state.db", failpoints.get());
   if (!opened.ok()) return opened.status();
   const Leadership& leadership = opened->leadership;
 
@@ -164,6 +177,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
            .on_store = [&readiness](const std::string& why) { readiness.SetStoreError(why); }},
        .version = REMUDA_VERSION},
       clock, committer, loop, metrics);
+  controller.set_failpoints(failpoints.get());
   // Blobs that no image names: pushed, but never registered before a crash.
   CollectBlobs(controller.engine.state(), blob_worker);
   CollectAfterDeletes(controller, blob_worker);

@@ -12,6 +12,7 @@
 #include "common/duration_text.h"
 #include "common/quantity.h"
 #include "controller/core/model/time.h"
+#include "controller/engine/failpoints.h"
 
 namespace remuda {
 namespace {
@@ -63,6 +64,16 @@ void AddBytes(CLI::App& app, const std::string& flag, int64_t& out, const std::s
       ->type_name("SIZE");
 }
 
+void AddFailpoints(CLI::App& app, std::vector<std::string>& out) {
+  app.add_option(
+         "--failpoint", out,
+         "For tests: where the controller dies, fails or waits, as deployment-step-after@2=kill; "
+         "may be given several times; more in docs/operations.md")
+      ->envname(EnvironmentName("--failpoint"))
+      ->delimiter(',')
+      ->type_name("NAME[@N]=ACTION");
+}
+
 std::string Trim(const std::string& text) {
   const size_t begin = text.find_first_not_of(" \t\r\"");
   if (begin == std::string::npos) return "";
@@ -103,6 +114,9 @@ std::string FindConfig(int argc, char** argv) {
 }
 
 void Check(const Options& options) {
+  const auto failpoints = Failpoints::Parse(options.failpoints, Failpoints::RealEffects());
+  if (!failpoints.ok())
+    throw CLI::ValidationError("--failpoint", std::string(failpoints.status().message()));
   if (options.data_dir.empty()) throw CLI::RequiredError("--data-dir");
   for (const auto& [flag, text] :
        {std::pair{"--listen", &options.listen}, std::pair{"--http", &options.http}}) {
@@ -152,6 +166,7 @@ int ParseOptions(int argc, char** argv, Options& options) {
       "Written when it serves: JSON with the addresses it really has")
       ->type_name("FILE");
   Add(app, "--log-level", options.log_level, "trace, debug, info, warn, error or off");
+  AddFailpoints(app, options.failpoints);
   try {
     if (const std::string path = FindConfig(argc, argv); !path.empty()) TakeFile(path, app);
     app.parse(argc, argv);

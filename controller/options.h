@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/endpoint.h"
 #include "controller/core/model/observations.h"
@@ -21,6 +22,7 @@ struct Options {
   int64_t image_limit_bytes = limits::kDefaultImageLimitBytes;
   std::string ready_file;
   std::string log_level = "info";
+  std::vector<std::string> failpoints;  // valid ones; see Failpoints::Parse
 };
 
 // Fills `options`. -1: go on; else the program's exit code (0 after --help and --version, 2 for a

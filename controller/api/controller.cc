@@ -28,6 +28,8 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
 
 void Controller::Publish() {
   Touched touched = engine.TakeTouched();
+  Failpoints* const failpoints = touched.commit ? failpoints_ : nullptr;
+  if (failpoints != nullptr) failpoints->BeforePublish();
   if (touched.views()) {
     proxy_views.Refresh(engine.state(), engine.seen(), touched.proxy_views);
     // Before agents' views raise it.
@@ -43,6 +45,7 @@ void Controller::Publish() {
   proxies.Flush(touched.commit || !touched.proxy_views.empty() ? nullptr : &kNobody);
   agents.Flush(&touched.hosts);
   watchers.Look(touched);
+  if (failpoints != nullptr) failpoints->AfterPublish();
 }
 
 absl::Time Controller::Turn() {

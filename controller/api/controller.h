@@ -10,6 +10,7 @@
 
 #include "controller/api/watchers.h"
 #include "controller/engine/engine.h"
+#include "controller/engine/failpoints.h"
 #include "controller/engine/loop.h"
 #include "controller/sessions/agent_sessions.h"
 #include "controller/sessions/proxy_sessions.h"
@@ -38,6 +39,9 @@ class Controller {
   // Ends all sessions and watches.
   void CloseStreams();
 
+  // For tests: what is met at publications. Outlives it.
+  void set_failpoints(Failpoints* failpoints) { failpoints_ = failpoints; }
+
   // Called after each commit that was applied.
   void set_on_commit(std::function<void(const core::Changes&)> fn) { on_commit_ = std::move(fn); }
 
@@ -57,6 +61,7 @@ class Controller {
   void Publish();
 
   std::function<void(const core::Changes&)> on_commit_;
+  Failpoints* failpoints_ = nullptr;
   int64_t sequence_ = 0;
 };
 

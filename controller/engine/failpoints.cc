@@ -52,7 +52,8 @@ absl::StatusOr<Failpoints::Point> Failpoints::ParseOne(const std::string& text) 
   if (equals == std::string::npos) {
     return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not NAME[@N]=ACTION"));
   }
-  Point point{.text = text};
+  Point point;
+  point.text = text;
   std::string name = text.substr(0, equals);
   if (const size_t at = name.find('@'); at != std::string::npos) {
     const std::string number = name.substr(at + 1);

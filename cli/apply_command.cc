@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/controller_client.h"
+#include "cli/deploy_progress.h"
 #include "cli/deploy_trouble.h"
 #include "cli/manifest.h"
 #include "cli/printing.h"
@@ -42,6 +43,16 @@ ExitCode FailApply(Context& context, const std::string& errors) {
   return ExitCode::kFailed;
 }
 
+// The deployment that a resource began.
+void PrintBegun(Context& context, const std::string& deployment, bool dry_run) {
+  if (dry_run) {
+    context.out << "  would begin a deployment\n";
+    return;
+  }
+  context.out << "  begins " << deployment << ": watch it with `remuda deployment watch "
+              << ShortId(deployment) << "`\n";
+}
+
 void PrintResults(Context& context, const v1::ApplyResourcesResponse& response, bool dry_run) {
   if (context.output == OutputFormat::kJson || context.output == OutputFormat::kYaml)
     return PrintMessage(context, response);
@@ -53,6 +64,7 @@ void PrintResults(Context& context, const v1::ApplyResourcesResponse& response, 
     }
     context.out << " " << OutcomeWord(result.outcome(), dry_run) << "\n";
     for (const auto& change : result.changes()) context.out << "  " << change << "\n";
+    if (!result.deployment().empty()) PrintBegun(context, result.deployment(), dry_run);
     for (const auto& warning : result.warnings())
       context.err << "warning: " << result.name() << ": " << warning << std::endl;
   }
@@ -68,9 +80,22 @@ std::vector<std::string> GroupsOf(const Manifest& manifest) {
   return groups;
 }
 
-// Groups have what they want, listeners listen, proxies serve the new config.
-Missing AppliedServes(const ControllerClient& client, const Manifest& manifest) {
+// Short ids of those that it began.
+std::vector<std::string> DeploymentsOf(const v1::ApplyResourcesResponse& response) {
+  std::vector<std::string> deployments;
+  for (const auto& result : response.results()) {
+    if (!result.deployment().empty()) deployments.push_back(ShortId(result.deployment()));
+  }
+  return deployments;
+}
+
+// Deployments that it began have ended, groups have what they want, listeners listen, proxies serve
+// the new config.
+Missing AppliedServes(const ControllerClient& client, const Manifest& manifest,
+                      const std::vector<std::string>& deployments) {
   std::vector<Missing> parts;
+  for (const std::string& deployment : deployments)
+    parts.push_back(DeploymentEnded(client, deployment));
   for (const std::string& group : GroupsOf(manifest)) parts.push_back(GroupSettled(client, group));
   parts.push_back(ProxiesFollow(client));
   for (const auto& resource : manifest.request.resources()) {
@@ -78,6 +103,22 @@ Missing AppliedServes(const ControllerClient& client, const Manifest& manifest) 
       parts.push_back(Listens(client, ShortId(resource.load_balancer().name())));
   }
   return AllOf(std::move(parts));
+}
+
+// What became of deployments that have ended; the first that did not come out decides.
+ExitCode OutcomeOf(Context& context, const ControllerClient& client,
+                   const std::vector<std::string>& deployments) {
+  ExitCode code = ExitCode::kOk;
+  for (const std::string& id : deployments) {
+    const auto found = GetResource(client, KindId::kDeployment, id);
+    if (!found.ok()) return Fail(context, found.status());
+    const auto& deployment = static_cast<const v1::Deployment&>(**found);
+    context.err << OutcomeText(deployment) << std::endl;
+    if (code != ExitCode::kOk || deployment.state() == v1::DEPLOYMENT_STATE_SUCCEEDED) continue;
+    code = deployment.state() == v1::DEPLOYMENT_STATE_FAILED ? ExitCode::kFailed
+                                                             : ExitCode::kRolledBack;
+  }
+  return code;
 }
 
 ExitCode RunApply(Context& context, const ApplyOptions& options) {
@@ -107,9 +148,10 @@ ExitCode RunApply(Context& context, const ApplyOptions& options) {
   }
   PrintResults(context, *response, options.dry_run);
   if (options.wait == WaitTime(0) || options.dry_run) return ExitCode::kOk;
-  const ExitCode code = Await(context, options.wait, AppliedServes(client, *manifest));
+  const std::vector<std::string> deployments = DeploymentsOf(*response);
+  const ExitCode code = Await(context, options.wait, AppliedServes(client, *manifest, deployments));
   if (code == ExitCode::kTimedOut) PrintGroupTrouble(context, client, GroupsOf(*manifest));
-  return code;
+  return code == ExitCode::kOk ? OutcomeOf(context, client, deployments) : code;
 }
 
 }  // namespace
@@ -128,7 +170,8 @@ void AddApplyCommand(CLI::App& app, Context& context) {
                     "Take a group's launch template from the manifest also where a deployment set "
                     "another");
   AddWaitFlag(command, options->wait,
-              "groups have their instances in service and proxies serve the new config");
+              "deployments that it begins have ended, groups have their instances in service and "
+              "proxies serve the new config");
   AddOutputFlag(command, context);
   SetExample(command, "remuda apply -f shop.yaml --dry-run\n  remuda apply -f shop.yaml --wait");
   SetRun(command, context, [&context, options] { return RunApply(context, *options); });

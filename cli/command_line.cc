@@ -148,6 +148,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   AddDeleteCommand(*app, context);
   AddScaleCommand(*app, context);
   AddDeployCommand(*app, context);
+  AddShiftCommand(*app, context);
   AddDeploymentCommand(*app, context);
   AddImageCommand(*app, context);
   AddInstanceCommand(*app, context);

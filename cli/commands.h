@@ -27,6 +27,7 @@ void AddListenerCommand(CLI::App& app, Context& context);
 void AddLogsCommand(CLI::App& app, Context& context);
 void AddRuleCommand(CLI::App& app, Context& context);
 void AddScaleCommand(CLI::App& app, Context& context);
+void AddShiftCommand(CLI::App& app, Context& context);
 void AddTargetCommand(CLI::App& app, Context& context);
 void AddTemplateCommand(CLI::App& app, Context& context);
 

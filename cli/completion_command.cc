@@ -144,6 +144,13 @@ class Completer {
     }
   }
 
+  // `lb/shop/8080/10`: on the way to it what holds it.
+  void OfferActions() {
+    const std::string before = KindOf(KindId::kLoadBalancer).short_name + "/";
+    if (!prefix_.starts_with(before)) return Offer(before);
+    OfferNames(KindId::kRule, before);
+  }
+
   void Flags(const CLI::App& command) {
     for (const CLI::App* app = &command; app != nullptr; app = app->get_parent()) {
       for (const CLI::Option* option : app->get_options()) {
@@ -158,6 +165,8 @@ class Completer {
     } else if (flag == "--strategy") {
       for (const char* word : {"rolling", "blue-green", "canary", "linear", "in-place"})
         Offer(word);
+    } else if (flag == "--to" || flag == "--from") {
+      OfferNames(KindId::kTargetGroup);
     } else if (flag == "--template") {
       if (prefix_.find(':') != std::string::npos) return OfferNames(KindId::kLaunchTemplateVersion);
       OfferNames(KindId::kLaunchTemplate);
@@ -188,9 +197,13 @@ class Completer {
         OfferNames(ListsByName((*kind)->id) ? KindId::kTargetGroup : (*kind)->id);
     } else if (index == 0 && (command == "/scale" || command == "/deploy")) {
       OfferRefs({KindId::kAutoScalingGroup});
-    } else if (index == 0 && (command == "/deployment/list" || command == "/deployment/history" ||
-                              command == "/instance/list")) {
+    } else if (index == 0 && command == "/shift") {
+      OfferActions();
+    } else if (index == 0 && command == "/instance/list") {
       OfferNames(KindId::kAutoScalingGroup);
+    } else if (index == 0 && command == "/deployment/list") {
+      OfferNames(KindId::kAutoScalingGroup);
+      OfferRefs({KindId::kAutoScalingGroup, KindId::kLoadBalancer});
     } else if (index == 0 && command == "/template/set-default") {
       OfferNames(KindId::kLaunchTemplateVersion);
     } else if (index == 0 && command.starts_with("/template/")) {
@@ -200,7 +213,9 @@ class Completer {
           {KindId::kAutoScalingGroup, KindId::kLoadBalancer, KindId::kTargetGroup, KindId::kHost});
     } else if (index == 0 && command.starts_with("/deployment/")) {
       OfferNames(KindId::kDeployment);
+      if (command == "/deployment/history") OfferNames(KindId::kAutoScalingGroup);
       OfferRefs({KindId::kAutoScalingGroup});
+      OfferActions();
     } else if (index == 0 && (command == "/listener/create" || command == "/listener/list")) {
       OfferNames(KindId::kLoadBalancer);
     } else if (index == 0 && (command.starts_with("/listener/") || command == "/rule/create" ||

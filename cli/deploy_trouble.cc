@@ -115,7 +115,16 @@ absl::StatusOr<std::vector<std::string>> AskForGroupTrouble(const ControllerClie
 
 void PrintTrouble(Context& context, const ControllerClient& client,
                   const v1::Deployment& deployment) {
-  const auto lines = AskForTrouble(client, ShortId(deployment.auto_scaling_group()), deployment);
+  // A shift launches nothing itself: the group behind its new side does, if it is scaled.
+  const std::string behind = ShortId(deployment.shift().to_auto_scaling_group());
+  if (deployment.has_shift() &&
+      (behind.empty() || deployment.state() == v1::DEPLOYMENT_STATE_SUCCEEDED)) {
+    return;
+  }
+  const auto lines =
+      deployment.has_shift()
+          ? AskForGroupTrouble(client, behind)
+          : AskForTrouble(client, ShortId(deployment.auto_scaling_group()), deployment);
   if (!lines.ok()) return;
   for (const std::string& line : *lines) context.out << line << "\n";
   context.out.flush();

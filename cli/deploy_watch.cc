@@ -176,6 +176,33 @@ class ProgressView {
   ProgressLines told_;
 };
 
+// What it came to, and the exit code that says so.
+ExitCode Outcome(Context& context, const ControllerClient& client, const v1::Deployment& ended,
+                 v1::DeploymentState wanted) {
+  if (IsTable(context.output)) {
+    context.out << OutcomeText(ended) << std::endl;
+    // Who asked for the rollback knows why.
+    if (ended.state() != wanted) PrintTrouble(context, client, ended);
+  } else {
+    PrintResource(context, KindId::kDeployment, ended);
+  }
+  if (ended.state() == v1::DEPLOYMENT_STATE_FAILED) return ExitCode::kFailed;
+  return ended.state() == wanted ? ExitCode::kOk : ExitCode::kRolledBack;
+}
+
+// The time is over, and the deployment is not.
+ExitCode LeaveOff(Context& context, const ControllerClient& client, const v1::Deployment& latest,
+                  const std::string& how_to_go_on) {
+  if (IsTable(context.output)) {
+    PrintTrouble(context, client, latest);
+  } else {
+    PrintResource(context, KindId::kDeployment, latest);
+  }
+  context.err << "remuda: the time to watch it (--timeout) is over; the deployment goes on: "
+              << ProgressLine(latest) << "\nWatch again: " << how_to_go_on << std::endl;
+  return ExitCode::kTimedOut;
+}
+
 }  // namespace
 
 InterruptFlag::InterruptFlag() {
@@ -198,8 +225,10 @@ bool InterruptFlag::Seen() {
 }
 
 ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
-                              const v1::Deployment& deployment, v1::DeploymentState wanted,
+                              const v1::Deployment& deployment, const WatchOptions& options,
                               InterruptFlag& interrupt) {
+  const auto begin = SteadyClock::now();
+  const std::string how_to_go_on = "`remuda deployment watch " + ShortId(deployment.name()) + "`";
   DeploymentStream stream(client, deployment.name());
   ProgressView view(context);
   v1::Deployment latest = deployment;
@@ -208,8 +237,6 @@ ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
   bool was_connected = true;
   while (!HasEnded(latest)) {
     const auto news = stream.Next(kTick);
-    const std::string how_to_go_on =
-        "`remuda deployment status " + ShortId(latest.name()) + " --watch`";
     if (interrupt.Seen()) {
       context.err << "\nStopped watching; the deployment goes on. Watch again: " << how_to_go_on
                   << std::endl;
@@ -230,16 +257,12 @@ ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
       drawn_at = SteadyClock::now();
     }
     was_connected = news.is_connected;
+    if (options.limit.count() > 0 && SteadyClock::now() - begin >= options.limit &&
+        !HasEnded(latest)) {
+      return LeaveOff(context, client, latest, how_to_go_on);
+    }
   }
-  if (IsTable(context.output)) {
-    context.out << OutcomeText(latest) << std::endl;
-    // Who asked for the rollback knows why.
-    if (latest.state() != wanted) PrintTrouble(context, client, latest);
-  } else {
-    PrintResource(context, KindId::kDeployment, latest);
-  }
-  if (latest.state() == v1::DEPLOYMENT_STATE_FAILED) return ExitCode::kFailed;
-  return latest.state() == wanted ? ExitCode::kOk : ExitCode::kRolledBack;
+  return Outcome(context, client, latest, options.wanted);
 }
 
 }  // namespace remuda::cli

@@ -4,6 +4,8 @@
 // (SIGINT, SIGTERM) ends the watching, never the deployment.
 #pragma once
 
+#include <chrono>
+
 #include "cli/context.h"
 #include "cli/controller_client.h"
 #include "remuda/v1/deployment.pb.h"
@@ -26,11 +28,17 @@ class InterruptFlag {
   bool seen_ = false;
 };
 
-// `wanted`: the phase that is a success; a rollback that was asked for ends in ROLLED_BACK and that
-// is good. kRolledBack: it ended the other way. kFailed: it could go neither on nor back, or cannot
-// be followed any more.
+struct WatchOptions {
+  // The state that is a success; a rollback that was asked for ends in ROLLED_BACK and that is
+  // good.
+  v1::DeploymentState wanted = v1::DEPLOYMENT_STATE_SUCCEEDED;
+  std::chrono::milliseconds limit{0};  // 0: until it ends
+};
+
+// kRolledBack: it ended the other way. kFailed: it could go neither on nor back, or cannot be
+// followed any more. kTimedOut: the limit is over; the deployment goes on.
 ExitCode WatchDeploymentToEnd(Context& context, const ControllerClient& client,
-                              const v1::Deployment& deployment, v1::DeploymentState wanted,
+                              const v1::Deployment& deployment, const WatchOptions& options,
                               InterruptFlag& interrupt);
 
 }  // namespace remuda::cli

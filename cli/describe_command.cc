@@ -15,7 +15,7 @@ using google::protobuf::Message;
 
 constexpr size_t kDescribedActivities = 15;
 constexpr size_t kDescribedDeployments = 5;
-// Activities of a group that are looked through for those of one instance or deployment.
+// Activities of a group that are looked through for those of one instance; those of a deployment.
 constexpr size_t kSearchedActivities = 1000;
 
 struct DescribeOptions {
@@ -83,7 +83,7 @@ ListFilter Of(KindId kind, const std::string& id, size_t limit = kMaxListed) {
   return filter;
 }
 
-// What happened to an instance or by a deployment is filed under its group.
+// What happened to an instance is filed under its group.
 void AddActivitiesOfGroup(Description& description, const std::string& group,
                           const std::function<bool(const v1::Activity&)>& belongs) {
   description.Add("Activities, the newest last", KindId::kActivity,
@@ -148,10 +148,14 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
       break;
     case KindId::kLaunchTemplateVersion:
       return;  // it never changes: what is told is told of its template
-    case KindId::kDeployment:
-      return AddActivitiesOfGroup(
-          description, ShortId(static_cast<const v1::Deployment&>(resource).auto_scaling_group()),
-          [&](const v1::Activity& activity) { return ShortId(activity.deployment()) == ref.id; });
+    case KindId::kDeployment: {
+      // Of a group or of a load balancer: wherever they are filed.
+      ListFilter filter;
+      filter.filter = "deployment = " + ref.id;
+      filter.limit = kSearchedActivities;
+      description.Add("Activities, the newest last", KindId::kActivity, filter);
+      return;
+    }
     default:
       break;
   }

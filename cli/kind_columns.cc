@@ -12,6 +12,7 @@
 
 #include "cli/cell_text.h"
 #include "cli/deploy_progress.h"
+#include "cli/deploy_words.h"
 #include "cli/parts.h"
 #include "cli/rule_text.h"
 #include "common/duration_text.h"
@@ -107,17 +108,25 @@ Table Groups(const ResourceList& list, const Timestamp& now, bool is_wide) {
 }
 
 using Deployment = v1::Deployment;
+// The new side's share of the traffic; while all targets have the same, that of its targets.
+std::string NewShareText(const Deployment& deployment) {
+  if (deployment.has_traffic_percent()) return absl::StrCat(deployment.traffic_percent(), "%");
+  if (HasEnded(deployment)) return "-";
+  return absl::StrCat(deployment.new_side().traffic_percent(), "%");
+}
+
 Table Deployments(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Deployment>(
       list, is_wide,
       {Name<Deployment>(),
-       {"GROUP", [](const Deployment& d) { return ShortId(d.auto_scaling_group()); }},
-       {"FROM", [](const Deployment& d) { return TemplateText(d.from()); }},
-       {"TO", [](const Deployment& d) { return TemplateText(d.to()); }},
+       {"SUBJECT", SubjectText},
+       {"FROM", [](const Deployment& d) { return SideName(d, v1::DEPLOYMENT_ROLE_OLD); }},
+       {"TO", [](const Deployment& d) { return SideName(d, v1::DEPLOYMENT_ROLE_NEW); }},
        {"STRATEGY", [](const Deployment& d) { return StrategyText(d.strategy()); }},
+       {"STEP", [](const Deployment& d) { return OrDash(StepText(d)); }},
        {"STATE",
         [](const Deployment& d) { return EnumText(d.state()) + (d.paused() ? " (paused)" : ""); }},
-       {"STEP", [](const Deployment& d) { return OrDash(StepText(d)); }},
+       {"SHARE", NewShareText},
        Age<Deployment>(now),
        {"BEGAN", [](const Deployment& d) { return FormatDate(d.create_time()); }, true},
        {"ENDED", [](const Deployment& d) { return FormatDate(d.end_time()); }, true},

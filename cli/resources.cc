@@ -102,7 +102,11 @@ absl::StatusOr<ResourceList> ListActivities(const ControllerClient& client,
 absl::StatusOr<ResourceList> ListDeployments(const ControllerClient& client,
                                              const ListFilter& filter) {
   v1::ListDeploymentsRequest request;
-  request.set_auto_scaling_group(filter.of);
+  if (filter.of.starts_with("loadBalancers/")) {
+    request.set_load_balancer(filter.of);
+  } else {
+    request.set_auto_scaling_group(filter.of);
+  }
   return Pages<v1::ListDeploymentsRequest, v1::ListDeploymentsResponse>(
       client, *client.deployments, &v1::DeploymentService::Stub::ListDeployments, request, filter,
       [](auto& r) { return r.mutable_deployments(); });

@@ -21,9 +21,9 @@ inline constexpr size_t kListedActivities = 100;
 inline constexpr size_t kMaxListed = 100'000;
 
 struct ListFilter {
-  // Full name: instances and deployments of this group, versions of this template, targets of this
-  // target group, listeners of this load balancer, rules of this listener, activities about this
-  // resource. Empty: all.
+  // Full name: instances and deployments of this group, shifts of this load balancer, versions of
+  // this template, targets of this target group, listeners of this load balancer, rules of this
+  // listener, activities about this resource. Empty: all.
   std::string of;
   bool show_terminated = false;  // of instances
   bool is_full = false;          // targets with their health at each proxy

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <thread>
 
+#include "cli/deploy_progress.h"
 #include "cli/resources.h"
 #include "cli/watching.h"
 #include "common/duration_text.h"
@@ -89,6 +90,17 @@ void AddWaitFlag(CLI::App* command, WaitTime& out, const std::string& what) {
       });
 }
 
+void AddWatchLimit(CLI::App* command, WaitTime& out) {
+  command
+      ->add_option_function<std::string>(
+          "--timeout", [&out](const std::string& text) { ParseWait(text, out); },
+          "Watch for so long at most, then exit with code 3; the deployment goes on")
+      ->check([](const std::string& text) {
+        WaitTime parsed{0};
+        return ParseWait(text, parsed);
+      });
+}
+
 ExitCode Await(Context& context, WaitTime limit, const Missing& missing) {
   const auto end = SteadyClock::now() + limit;
   std::string last = "no answer yet";
@@ -160,6 +172,15 @@ Missing Listens(const ControllerClient& client, const std::string& load_balancer
     const v1::ListenerError& error = balancer.listener_errors(0);
     return absl::StrCat(balancer.name(), ": ", ShortId(error.proxy()), " does not listen on ",
                         error.port(), ": ", error.error());
+  };
+}
+
+Missing DeploymentEnded(const ControllerClient& client, const std::string& id) {
+  return [&client, id]() -> absl::StatusOr<std::string> {
+    const auto found = GetResource(client, KindId::kDeployment, id);
+    if (!found.ok()) return found.status();
+    const auto& deployment = static_cast<const v1::Deployment&>(**found);
+    return HasEnded(deployment) ? "" : absl::StrCat(id, ": ", ProgressLine(deployment));
   };
 }
 

@@ -21,6 +21,9 @@ using WaitTime = std::chrono::milliseconds;
 // `what`: until what it waits, for the help.
 void AddWaitFlag(CLI::App* command, WaitTime& out, const std::string& what);
 
+// --timeout of a command that watches a deployment: how long at most; 0: not given.
+void AddWatchLimit(CLI::App* command, WaitTime& out);
+
 // What is still missing, for a person; empty: it is so.
 using Missing = std::function<absl::StatusOr<std::string>()>;
 
@@ -35,6 +38,8 @@ Missing GroupSettled(const ControllerClient& client, const std::string& id);
 Missing ProxiesFollow(const ControllerClient& client);
 // Every listener of the load balancer is open at every live proxy.
 Missing Listens(const ControllerClient& client, const std::string& load_balancer);
+// The deployment (id) has ended, in whatever way.
+Missing DeploymentEnded(const ControllerClient& client, const std::string& id);
 // The resource is not there any more.
 Missing Gone(const ControllerClient& client, KindId kind, const std::string& id);
 // No instance is left on the host.

@@ -262,6 +262,9 @@ TEST_F(CommandTest, CompletesCommandsFlagsKindsAndNames) {
     made.set_version(version);
   }
   state().groups.emplace_back().set_name("autoScalingGroups/blue");
+  state().load_balancers.emplace_back().set_name("loadBalancers/shop");
+  state().listeners.emplace_back().set_name("loadBalancers/shop/listeners/8080");
+  state().rules.emplace_back().set_name("loadBalancers/shop/listeners/8080/rules/10");
   struct Case {
     std::vector<std::string> words;
     const char* out;
@@ -281,6 +284,11 @@ TEST_F(CommandTest, CompletesCommandsFlagsKindsAndNames) {
                                    {{"deploy", "asg/"}, "asg/blue\n"},
                                    {{"deploy", "asg/blue", "--template", ""}, "shop:1\nshop:2\n"},
                                    {{"deploy", "asg/blue", "--template", "shop:2"}, "shop:2\n"},
+                                   {{"shift", ""}, "lb/\n"},
+                                   {{"shift", "lb/"}, "lb/shop\nlb/shop/8080\nlb/shop/8080/10\n"},
+                                   {{"deployment", "app"}, "approve\n"},
+                                   {{"deployment", "approve", "l"}, "lb/\n"},
+                                   {{"deployment", "list", "asg/"}, "asg/blue\n"},
                                    {{"completion", ""}, "bash\nzsh\n"},
                                    {{"nonsense", "x"}, ""}}) {
     std::vector<std::string> words = {"__complete"};

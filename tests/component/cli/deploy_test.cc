@@ -151,9 +151,8 @@ TEST_F(DeployTest, CtrlCStopsWatchingAndSaysHowToGoOn) {
   deploy.Signal(SIGINT);
   const Finished finished = deploy.Wait();
   EXPECT_EQ(finished.exit_code, 0);
-  EXPECT_THAT(
-      finished.err,
-      HasSubstr("the deployment goes on. Watch again: `remuda deployment status blue-1 --watch`"));
+  EXPECT_THAT(finished.err,
+              HasSubstr("the deployment goes on. Watch again: `remuda deployment watch blue-1`"));
   EXPECT_THAT(controller_.Requests("RollbackDeployment"), SizeIs(0));
 }
 
@@ -176,25 +175,6 @@ TEST_F(DeployTest, DeployGoesOnWatchingWhenTheControllerComesBack) {
   const Finished finished = deploy.Wait();
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("done, blue runs shop:2"));
-}
-
-TEST_F(DeployTest, DeployFlagsMustFitTheStrategy) {
-  struct Case {
-    std::vector<std::string> flags;
-    const char* error;
-  };
-  for (const Case& c : std::initializer_list<Case>{
-           {{"--strategy", "rolling", "--percent", "5"}, "--percent is not for --strategy rolling"},
-           {{"--strategy", "canary"}, "--strategy canary needs --percent"},
-           {{"--bake", "5"}, "--bake: \"5\" has no unit"},
-           {{"--strategy", "sideways"}, "sideways not in"}}) {
-    std::vector<std::string> words = {"deploy", "asg/blue", "--template", "shop:2"};
-    words.insert(words.end(), c.flags.begin(), c.flags.end());
-    const Finished finished = Run(words);
-    EXPECT_EQ(finished.exit_code, 2);
-    EXPECT_THAT(finished.err, HasSubstr(c.error));
-  }
-  EXPECT_THAT(controller_.Requests("CreateDeployment"), SizeIs(0));
 }
 
 TEST_F(DeployTest, DetachPrintsTheNameAndLeaves) {

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "tests/component/cli/fake_answers.h"
+#include "tests/component/cli/fake_deployments.h"
 #include "tests/component/cli/full_names.h"
 
 namespace remuda::testing_cli {
@@ -12,26 +14,6 @@ namespace {
 using grpc::ServerContext;
 
 constexpr int kMaxStreams = 100;  // of one connection; as the controller does
-
-// Notes the request; the failure that the test has set, if any.
-template <typename Request>
-grpc::Status Note(FakeState& state, const std::string& method, const Request& request) {
-  const std::lock_guard lock(state.mutex);
-  state.requests[method].push_back(request.ShortDebugString());
-  state.changed.notify_all();
-  return ToGrpcStatus(state.failure);
-}
-
-// One page of `all`, the token being where the next begins.
-template <typename Item, typename Request, typename Response, typename Add>
-void Page(const std::vector<Item>& all, size_t page_size, const Request& request,
-          Response* response, Add add) {
-  size_t begin = request.page_token().empty() ? 0 : std::stoul(request.page_token());
-  const size_t end = std::min(
-      all.size(), begin + std::min<size_t>(page_size, static_cast<size_t>(request.page_size())));
-  for (; begin < end; ++begin) *add() = all[begin];
-  if (end < all.size()) response->set_next_page_token(std::to_string(end));
-}
 
 size_t BeginOfTail(const std::string& text, int lines) {
   size_t begin = text.size();
@@ -140,56 +122,6 @@ class FakeAutoScaling final : public v1::AutoScalingService::Service {
   }
 
  private:
-  FakeState& state_;
-};
-
-class FakeDeployments final : public v1::DeploymentService::Service {
- public:
-  explicit FakeDeployments(FakeState& state) : state_(state) {}
-  grpc::Status CreateDeployment(ServerContext*, const v1::CreateDeploymentRequest* request,
-                                v1::Deployment* response) override {
-    return Answer("CreateDeployment", *request, response);
-  }
-  grpc::Status GetDeployment(ServerContext*, const v1::GetDeploymentRequest* request,
-                             v1::Deployment* response) override {
-    return Answer("GetDeployment", *request, response);
-  }
-  grpc::Status PauseDeployment(ServerContext*, const v1::PauseDeploymentRequest* request,
-                               v1::Deployment* response) override {
-    return Answer("PauseDeployment", *request, response);
-  }
-  grpc::Status RollbackDeployment(ServerContext*, const v1::RollbackDeploymentRequest* request,
-                                  v1::Deployment* response) override {
-    return Answer("RollbackDeployment", *request, response);
-  }
-  grpc::Status ListDeployments(ServerContext*, const v1::ListDeploymentsRequest* request,
-                               v1::ListDeploymentsResponse* response) override {
-    return Answer("ListDeployments", *request, response->add_deployments());
-  }
-  grpc::Status WatchDeployment(ServerContext* context, const v1::WatchDeploymentRequest* request,
-                               grpc::ServerWriter<v1::WatchDeploymentResponse>* writer) override {
-    if (auto status = Note(state_, "WatchDeployment", *request); !status.ok()) return status;
-    std::unique_lock lock(state_.mutex);
-    for (const auto& deployment : state_.progress) {
-      v1::WatchDeploymentResponse response;
-      *response.mutable_deployment() = deployment;
-      writer->Write(response);
-    }
-    while (state_.hold_watch_open && !context->IsCancelled()) {
-      state_.changed.wait_for(lock, std::chrono::milliseconds(20));
-    }
-    return grpc::Status::OK;
-  }
-
- private:
-  template <typename Request>
-  grpc::Status Answer(const char* method, const Request& request, v1::Deployment* response) {
-    const grpc::Status status = Note(state_, method, request);
-    const std::lock_guard lock(state_.mutex);
-    *response = state_.deployment;
-    return status;
-  }
-
   FakeState& state_;
 };
 

@@ -46,7 +46,10 @@ struct FakeState {
   std::vector<v1::Listener> listeners;
   std::vector<v1::Rule> rules;
   v1::ApplyResourcesResponse applied;
-  v1::Deployment deployment;             // what CreateDeployment and the other verbs answer
+  v1::Deployment deployment;  // what CreateDeployment and the other verbs answer
+  // What lists answer, and what is read by name; empty: `deployment`, by any name. Set before the
+  // calls.
+  std::vector<v1::Deployment> deployments;
   std::vector<v1::Deployment> progress;  // what WatchDeployment sends, in order
   bool hold_watch_open = false;          // instead of ending after `progress`, or `log_text`
   bool ends = false;                     // what is watched breaks off

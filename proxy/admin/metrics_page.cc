@@ -343,6 +343,9 @@ void AddProcess(const Coordinator& c, Page& page) {
       "retry_refused_count_total", "Safe retries not made because the budget was used up.",
       [](Worker m) -> const auto& { return m.retries_refused; });
   counter(
+      "mirror_skipped_count_total", "Requests that were not mirrored for want of room.",
+      [](Worker m) -> const auto& { return m.copies_skipped; });
+  counter(
       "queued_request_count_total", "Requests that waited for a place at a target.",
       [](Worker m) -> const auto& { return m.queued; });
   page.Single("queued_requests", "gauge", "Requests that wait for a place at a target now.",

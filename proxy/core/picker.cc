@@ -347,15 +347,18 @@ Picked PickTarget(GroupState& group, const PickRequest& request) {
                 state.group->policy.UsesLoad() ? InLoad::kNotYet : InLoad::kNever);
 }
 
-Picked PickMirror(GroupState& group, const PickRequest& request) {
+Picked PickMirror(GroupState& group, const PickRequest& request, const SubsetState* taken_by) {
   PickerState& state = group.picker(request.worker);
   if (state.group == nullptr) return {};
   if (IsPickerStale(group, request)) RefreshPicker(group, request);
-  PickerState::Direct* const direct = FindDirect(state, state.group->mirror.subset_key);
-  if (direct == nullptr) return {};
+  const MirrorSpec& mirror = state.group->mirror;
+  PickerState::Direct* const direct = FindDirect(state, mirror.subset_key);
+  if (mirror.percent == 0 || direct == nullptr || direct->pool.empty()) return {};
+  SubsetState* const subset = state.group->subsets[direct->subset].state.get();
+  if (subset == taken_by) return {};
+  if (group.NextMirror() % 100 * mirror.percent % 100 + mirror.percent < 100) return {};
   const PoolRequest wanted{{}, request.now, request.random};
-  return {.target = direct->pool.Pick(group, state.group->policy, wanted),
-          .subset = state.group->subsets[direct->subset].state.get()};
+  return {.target = direct->pool.Pick(group, state.group->policy, wanted), .subset = subset};
 }
 
 bool HasUntried(GroupState& group, const PickRequest& request) {

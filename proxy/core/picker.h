@@ -61,9 +61,11 @@ void RefreshPicker(GroupState& group, const PickRequest& request);
 // subset tried or full: they are drawn by weight, so that first attempts stay exact.
 Picked PickTarget(GroupState& group, const PickRequest& request);
 
-// A target for a copy of a request, by the group's mirror: a healthy one of its subset that has a
-// place, or none. Nothing is taken: the copy counts nowhere.
-Picked PickMirror(GroupState& group, const PickRequest& request);
+// A target for a copy of a request that has gone to one of subset `taken_by`: a healthy one of the
+// mirror's subset that has a place. None if the request is of that subset itself, or it is not its
+// turn to be copied: so many of those that this is asked for are as the mirror says, over all
+// workers, as with shares. Nothing is taken: the copy counts nowhere.
+Picked PickMirror(GroupState& group, const PickRequest& request, const SubsetState* taken_by);
 
 // Whether a pick could take a target that is not in `request.tried`, now or when it has a place.
 bool HasUntried(GroupState& group, const PickRequest& request);

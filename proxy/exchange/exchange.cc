@@ -309,6 +309,7 @@ ExchangeEnd Exchange::Finish() {
     traffic().own_codes[static_cast<size_t>(http::StatusOf(record_.reason) / 100)].Add(1);
   if (is_waiting()) LeaveQueue();
   ReleaseTarget(false);
+  if (copy_ != nullptr) worker_.mirrors().Drop(*copy_);
   if (Classify().classification != http::Classification::kCompliant) traffic().non_compliant.Add(1);
   if (worker_.log() != nullptr) WriteLog();
   // Without a body in chunks, body_end_ is where the next request begins; DecodeUpload keeps it so

@@ -38,6 +38,7 @@
 namespace remuda::proxy {
 
 struct BalancerSlot;
+class RequestCopy;
 class WorkerContext;
 
 // How far the target's response is.
@@ -207,6 +208,8 @@ class Exchange final : public UpstreamUser, public Waiter {
 
   // exchange_attempt.cc: an attempt at a target, and the request on its way.
   void BeginSending();
+  http::ForwardedInfo ForwardedTo(const TargetState& target);
+  size_t ForwardedHeadBytes() const;
   void FailAttempt(http::Reason reason, bool is_connect_failure);
   void BlameTarget(http::Reason reason);
   void NoteOutcome(bool is_failure);
@@ -223,6 +226,10 @@ class Exchange final : public UpstreamUser, public Waiter {
   bool IsUploadOver() const { return upload_.is_staged() && !upload_.is_sink_behind(); }
   void ArmForwarding();
   bool IsUploadInTime();
+
+  // exchange_mirror.cc: a copy of the request.
+  void BeginMirror(const SubsetState* taken_by);
+  void FeedCopy(std::string_view body);
 
   // exchange_response.cc: the way back.
   Pump PumpResponse();
@@ -272,9 +279,10 @@ class Exchange final : public UpstreamUser, public Waiter {
   bool is_body_held_ = true;    // all of it that was sent is still in the input: may be sent again
   bool must_not_pool_ = false;  // the request is one that a target may read in another way
   BodyPipe upload_;
-  uint64_t rate_bytes_ = 0;     // received at the last look at the upload's rate
-  SteadyTime rate_check_{};     // when to look again; zero: nobody waits for the upload
-  SteadyTime last_progress_{};  // while it is forwarded
+  RequestCopy* copy_ = nullptr;  // as long as it is not whole
+  uint64_t rate_bytes_ = 0;      // received at the last look at the upload's rate
+  SteadyTime rate_check_{};      // when to look again; zero: nobody waits for the upload
+  SteadyTime last_progress_{};   // while it is forwarded
 
   // The rule's actions.
   std::span<const Action> actions_;

@@ -210,6 +210,7 @@ bool Exchange::BeginAttempt(const Picked& picked) {
   record_.in_flight.Begin(worker_, *record_.group, picked);
   record_.reason = http::Reason::kNone;
   tried_[record_.attempts++] = picked.target;
+  if (record_.attempts == 1) BeginMirror(picked.subset);
   return true;
 }
 

@@ -86,19 +86,12 @@ bool Exchange::AwaitConnect() {
   }
 }
 
-void Exchange::BeginSending() {
-  const tls::ConnectionInfo* const tls = origin_.client->transport().tls_info();
-  const size_t need = http::MaxForwardedHeadBytes(head_size_) + rewritten_.host.size() +
-                      rewritten_.target.size() + (tls == nullptr ? 0 : tls->client_fields.size());
-  if (request_head_.capacity < need) {
-    worker_.buffers().Give(request_head_);
-    request_head_ =
-        need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
-  }
+// As the request's head is told to `target`.
+http::ForwardedInfo Exchange::ForwardedTo(const TargetState& target) {
   http::ForwardedInfo info;
   info.client_address = {origin_.peer->text, origin_.peer->text_size};
   info.port = origin_.entrance->port;
-  if (tls != nullptr) {
+  if (const tls::ConnectionInfo* tls = origin_.client->transport().tls_info(); tls != nullptr) {
     info.protocol = "https";
     info.client_fields = tls->client_fields;
   }
@@ -108,13 +101,32 @@ void Exchange::BeginSending() {
   if (info.rules.makes_traceparent) info.span_id = worker_.Random() | 1;
   info.new_host = rewritten_.host;
   info.new_target = rewritten_.target;
-  info.fallback_host = record_.in_flight.target()->endpoint();
+  info.fallback_host = target.endpoint();
   info.new_trace_id = {record_.trace_id, 35};
+  return info;
+}
+
+// At most.
+size_t Exchange::ForwardedHeadBytes() const {
+  const tls::ConnectionInfo* const tls = origin_.client->transport().tls_info();
+  return http::MaxForwardedHeadBytes(head_size_) + rewritten_.host.size() +
+         rewritten_.target.size() + (tls == nullptr ? 0 : tls->client_fields.size());
+}
+
+void Exchange::BeginSending() {
+  const size_t need = ForwardedHeadBytes();
+  if (request_head_.capacity < need) {
+    worker_.buffers().Give(request_head_);
+    request_head_ =
+        need <= BufferPool::kBlockBytes ? worker_.buffers().Take() : BufferPool::TakeLarge();
+  }
   any_sent_ = false;
   body_staged_ = head_size_;
   upload_.BeginAgain();
-  if (!stream_->SendHead(request_, framing_, info, request_head_, upload_.staged()))
+  if (!stream_->SendHead(request_, framing_, ForwardedTo(*record_.in_flight.target()),
+                         request_head_, upload_.staged())) {
     return FailAttempt(Reason::kHeadTooLarge, false);
+  }
   record_.sent_to_target = last_progress_ = worker_.loop().now();
   record_.in_flight.NoteSent();
   StageUpload();

@@ -20,6 +20,7 @@ void Exchange::DecodeUpload(size_t raw_bytes) {
     return;
   }
   body_end_ += produced;
+  if (copy_ != nullptr) FeedCopy({at, produced});
   if (consumed == produced) return;
   // What follows the body moves up behind what was decoded.
   std::memmove(at + produced, at + consumed, raw_bytes - consumed);
@@ -81,7 +82,7 @@ Exchange::Pump Exchange::PumpRequest() {
         !upload_.is_staged() && request_head_.capacity <= BufferPool::kBlockBytes;
     if (request_head_ && !is_needed) worker_.buffers().Give(request_head_);
     if (upload_.is_staged()) return result;
-    if (upload_.TakesPipe(*origin_.client, *stream_, worker_.pipes())) {
+    if (copy_ == nullptr && upload_.TakesPipe(*origin_.client, *stream_, worker_.pipes())) {
       const Pump spliced = SpliceRequest();
       return spliced == Pump::kBlocked ? result : spliced;
     }

@@ -36,6 +36,7 @@ WorkerContext::WorkerContext(size_t index, const Settings& settings, AccessLog* 
 }
 
 WorkerContext::~WorkerContext() {
+  mirrors_.DropAll();
   pool_.CloseAllIdle();
   loop_.RunDeferred();
 }
@@ -49,6 +50,7 @@ void WorkerContext::AdoptTable(std::shared_ptr<const RoutingTable> table) {
   const std::vector<std::string>& secrets = now.shared_secrets;
   sticky_cookies_.SetSecrets(secrets.empty() ? std::vector{settings_.own_secret} : secrets);
   // Idle connections refer to targets of the table that is given up below.
+  mirrors_.DropThoseTo(now.leaving);
   for (const LeavingTarget& leaving : now.leaving) pool_.CloseIdle(*leaving.target);
   std::swap(current_, adopted);
   adopted->is_current = false;
@@ -70,6 +72,12 @@ Picked WorkerContext::Pick(GroupState& group, PickRequest request) {
   const Picked picked = PickTarget(group, request);
   if (picked.is_fail_open) metrics_.fail_open_picks.Add(1);
   return picked;
+}
+
+Picked WorkerContext::PickMirror(GroupState& group, const SubsetState* taken_by) {
+  PickRequest request;
+  PreparePick(group, request);
+  return remuda::proxy::PickMirror(group, request, taken_by);
 }
 
 bool WorkerContext::HasUntried(GroupState& group, PickRequest request) {

@@ -16,6 +16,7 @@
 #include "proxy/core/picker.h"
 #include "proxy/core/retry_policy.h"
 #include "proxy/core/routing_table.h"
+#include "proxy/exchange/mirrors.h"
 #include "proxy/exchange/place_queues.h"
 #include "proxy/exchange/sticky_cookie.h"
 #include "proxy/http/date.h"
@@ -71,6 +72,7 @@ class WorkerContext {
   SplicePipePool& pipes() { return pipes_; }
   StickyCookies& sticky_cookies() { return sticky_cookies_; }
   PlaceQueues& place_queues() { return place_queues_; }
+  Mirrors& mirrors() { return mirrors_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
   BadMessages& bad_messages() { return bad_messages_; }
@@ -94,6 +96,8 @@ class WorkerContext {
   // A target of the group for one request; see PickTarget. Worker, time and random bits are filled
   // in.
   Picked Pick(GroupState& group, PickRequest request);
+  // The same for PickMirror.
+  Picked PickMirror(GroupState& group, const SubsetState* taken_by);
   // The same for HasUntried.
   bool HasUntried(GroupState& group, PickRequest request);
   // And that it is well, not only better than nothing.
@@ -142,6 +146,7 @@ class WorkerContext {
   StickyCookies sticky_cookies_;
   SplicePipePool pipes_;
   RetryBudget retry_budget_;
+  Mirrors mirrors_{*this};
   std::unique_ptr<AdoptedTable> current_;
   std::vector<std::unique_ptr<AdoptedTable>> retired_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;

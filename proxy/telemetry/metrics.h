@@ -39,6 +39,7 @@ struct alignas(64) WorkerMetrics {
   OwnedCounter<uint64_t> fail_open_picks;
   OwnedCounter<int64_t> queued_requests;  // that wait for a place now
   OwnedCounter<uint64_t> queued;
+  OwnedCounter<uint64_t> copies_skipped;       // requests that were not mirrored for want of room
   OwnedCounter<uint64_t> visited_connections;  // for targets that left or fell
   OwnedCounter<uint64_t> accept_errors;
   OwnedCounter<uint64_t> idle_closed;  // idle client connections, to make room for others

@@ -217,5 +217,51 @@ TEST(SubsetTest, AChangeOfSharesTouchesNothingThatIsUnderWay) {
   EXPECT_EQ(BodyOf(client.ReadMessage()), "old");
 }
 
+// No drain waits for a copy, and none arrives once the drain is confirmed.
+TEST(SubsetTest, CopiesToATargetThatLeavesAreDropped) {
+  FakeController controller(1);
+  std::atomic<int> ended{0};
+  ScriptedTarget old(ScriptedTarget::Answers("old"));
+  ScriptedTarget fresh([&](const std::string& head, RawSocket& connection) {
+    ScriptedTarget::NeverAnswers()(head, connection);
+    ++ended;
+    return false;
+  });
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-old", old.port())->set_subset("v1");
+  AddTarget(update, "i-new", fresh.port())->set_subset("v2");
+  AddSplit(update, {{"v1", 1}, {"v2", 0}});
+  auto& mirror = *update.mutable_upserts()->mutable_traffic_splits(0)->mutable_mirror();
+  mirror.mutable_mirror()->set_percent(100);
+  mirror.set_subset("v2");
+  controller.Begin(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(controller.ExpectHealthy("i-old"));
+  ASSERT_TRUE(controller.ExpectHealthy("i-new"));
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(BodyOf(Get(port)), "old");
+  ASSERT_TRUE(WaitUntil([&] { return fresh.requests() == 8; }));
+  // One whose body is still on its way is dropped too.
+  RawSocket client = RawSocket::Connect(port);
+  client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
+  ASSERT_TRUE(WaitUntil([&] { return old.requests() == 9; }));
+
+  update = Update(2, 1);
+  AddTarget(update, "i-new", fresh.port())->set_subset("v2");
+  update.mutable_upserts()->mutable_targets(0)->set_state(v1::Target::STATE_DRAINING);
+  controller.Send(update);
+  EXPECT_EQ(controller.ExpectAck(2).busy_size(), 0);
+  EXPECT_TRUE(WaitUntil([&] { return ended == 8; }));
+  client.Send("cd");
+  EXPECT_EQ(BodyOf(client.ReadMessage()), "old");
+  EXPECT_EQ(BodyOf(Get(port)), "old");
+  EXPECT_EQ(fresh.requests(), 8);
+  const auto stats = controller.Expect([](const v1::ConnectRequest& message) {
+    return CountsOf(message.stats())["v1"].requests == 10;
+  });
+  for (const auto& subset : stats.stats().subsets()) EXPECT_EQ(subset.mirrored(), 0);
+}
+
 }  // namespace
 }  // namespace remuda::proxy::testing

@@ -144,7 +144,7 @@ class PreviewPickTest : public testing::PickingTest {
     PickRequest request;
     request.now = now_;
     request.random = random_();
-    return PickMirror(*state_, request);
+    return PickMirror(*state_, request, group().subsets[0].state.get());
   }
 
   v1::ProxyConfig config_;

@@ -297,7 +297,7 @@ std::string NextText(const v1::Deployment& deployment, const Timestamp& now) {
   }
   if (step != nullptr && IsTimedWait(*step) && !deployment.promoted() &&
       !deployment.promoted_all()) {
-    return absl::StrCat("it goes on by itself, with ", Command(deployment, "promote"), " now");
+    return absl::StrCat("it goes on by itself; ", Command(deployment, "promote"), " goes on now");
   }
   const bool has_failed =
       deployment.failed_evaluations() > 0 ||

@@ -12,7 +12,7 @@ constexpr size_t kRoomyWidth = 70;  // from here on bars are long and shares hav
 constexpr size_t kBarCells = 20;
 constexpr size_t kShortBarCells = 6;
 constexpr size_t kNameColumns = 16;
-constexpr size_t kMaxWrapped = 4;
+constexpr size_t kMaxWrapped = 6;
 
 // Bytes of the first `columns` code points.
 size_t BytesOf(const std::string& text, size_t columns) {
@@ -22,6 +22,21 @@ size_t BytesOf(const std::string& text, size_t columns) {
     if (seen++ == columns) return i;
   }
   return text.size();
+}
+
+// Where a line of `rest` may end, `room` bytes on at most: at a space, not within a command in
+// backticks if there is another; npos: nowhere.
+size_t BreakBefore(const std::string& rest, size_t room) {
+  size_t any = std::string::npos;
+  size_t outside = std::string::npos;
+  bool is_command = false;
+  for (size_t i = 0; i < rest.size() && i <= room; ++i) {
+    if (rest[i] == '`') is_command = !is_command;
+    if (rest[i] != ' ' || i == 0) continue;
+    any = i;
+    if (!is_command) outside = i;
+  }
+  return outside == std::string::npos ? any : outside;
 }
 
 }  // namespace
@@ -43,8 +58,7 @@ void PanelLayout::Wrapped(const std::string& indent, const std::string& text, To
     size_t end = room;
     // A word that alone is longer is cut.
     if (room < rest.size() && n < kMaxWrapped) {
-      if (const size_t space = rest.rfind(' ', room); space != std::string::npos && space > 0)
-        end = space;
+      if (const size_t space = BreakBefore(rest, room); space != std::string::npos) end = space;
     }
     lines_.push_back({before + rest.substr(0, end), tone});
     if (n == kMaxWrapped) return;

@@ -72,6 +72,26 @@ TEST_F(DeployTest, OnATerminalTheProgressIsRedrawn) {
   EXPECT_THAT(shown, HasSubstr("blue-1: done, blue runs shop:2"));
 }
 
+// The picture has no line that is longer, and no more lines, than the terminal; NO_COLOR is heeded.
+TEST_F(DeployTest, ASmallTerminalWithoutColours) {
+  state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kBake);
+  state().deployment.set_waiting("the time to be over, in which all stays as it is");
+  state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_SUCCEEDED));
+  const std::string command = "NO_COLOR=1 REMUDA_CONTROLLER=" + controller_.address() +
+                              " script -qec 'stty cols 40 rows 12; " REMUDA_BIN_DIR
+                              "/remuda deploy asg/blue --template shop:2' " +
+                              root_ + "/typescript >/dev/null </dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0) << ReadAll(root_ + "/typescript");
+  const std::string shown = ReadAll(root_ + "/typescript");
+  EXPECT_THAT(shown, HasSubstr("\nblue-1  IN_PROGRESS 3/5 bake 60s\r\n"));
+  EXPECT_THAT(shown, HasSubstr("\n  [>] 3 bake 60s\r\n"));
+  EXPECT_THAT(
+      shown, HasSubstr("\n  waiting: the time to be over, in which\r\n    all stays as it is\r\n"));
+  EXPECT_THAT(shown, HasSubstr("\n    `remuda deployment promote blue-1`\r\n    goes on now\r\n"));
+  EXPECT_THAT(shown, HasSubstr("\x1b[10A\x1b[J"));
+  EXPECT_THAT(shown, Not(HasSubstr("\x1b[3")));
+}
+
 TEST_F(DeployTest, ADeploymentThatCouldGoNeitherOnNorBackExitsWith1) {
   state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_ROLLING_BACK, At::kLaunchBack);
   v1::Deployment failed = DeploymentIn(v1::DEPLOYMENT_STATE_FAILED);

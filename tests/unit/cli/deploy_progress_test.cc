@@ -166,10 +166,9 @@ TEST(DeployProgress, ANarrowPanelWrapsWhatAPersonHasToType) {
   d.set_current_step(5);
   const auto lines = ProgressPanel(d, At(400), Width(40));
   EXPECT_THAT(lines, Contains("  old shop:1 [######] 100% 2 in service"));
-  EXPECT_THAT(
-      std::vector<std::string>(lines.end() - 3, lines.end()),
-      ElementsAre("  next: `remuda deployment approve", "    blue-3` goes on, `remuda deployment",
-                  "    approve --reject blue-3` goes back"))
+  EXPECT_THAT(std::vector<std::string>(lines.end() - 5, lines.end()),
+              ElementsAre("  next:", "    `remuda deployment approve blue-3`", "    goes on,",
+                          "    `remuda deployment approve --reject", "    blue-3` goes back"))
       << absl::StrJoin(lines, "\n");
 }
 
@@ -236,7 +235,7 @@ TEST(DeployProgress, EveryKindOfStepInProgressAndRollingBack) {
     const char* then;
     const char* next;
   };
-  const char* promote = "it goes on by itself, with `remuda deployment promote blue-3` now";
+  const char* promote = "it goes on by itself; `remuda deployment promote blue-3` goes on now";
   const Case cases[] = {
       {"  rolls back in 30s", ""},
       {"  rolls back in 30s", ""},

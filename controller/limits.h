@@ -108,6 +108,11 @@ inline constexpr int64_t kDefaultImageLimitBytes = int64_t{2} << 30;
 // An agent makes and pushes an image within, if the caller sets no shorter deadline.
 inline constexpr absl::Duration kSnapshotTimeout = absl::Minutes(10);
 
+// Questions of analyses (webhooks, Prometheus, commands) that are asked at once; others wait.
+inline constexpr size_t kMaxProbes = 32;
+// The head of an answer to one.
+inline constexpr uint32_t kMaxProbeHeadBytes = 16 << 10;
+
 // What the streams ask of agents and proxies.
 inline constexpr absl::Duration kUsageInterval = absl::Seconds(5);
 inline constexpr absl::Duration kStatsInterval = absl::Seconds(5);

@@ -24,6 +24,7 @@
 #include "controller/engine/readiness.h"
 #include "controller/limits.h"
 #include "controller/options.h"
+#include "controller/probes/probe_thread.h"
 #include "controller/ready_file.h"
 #include "controller/store/sqlite_store.h"
 
@@ -166,6 +167,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
 
   Loop loop(clock, metrics);
   CommitThread committer(*opened->store, leadership.epoch, loop);
+  ProbeThread probes(loop, options.analysis_commands);
   Controller controller(
       {.identity = {leadership.cluster_id, leadership.epoch, leadership.secret},
        .engine = {
@@ -173,9 +175,11 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
            .patience = options.patience,
            .read_certificate = &ReadCertificate,
            .check_authorities = &FaultOfAuthorities,
+           .analysis_commands = options.analysis_commands,
            .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); },
            .on_store = [&readiness](const std::string& why) { readiness.SetStoreError(why); }},
-       .version = REMUDA_VERSION},
+       .version = REMUDA_VERSION,
+       .asker = &probes},
       clock, committer, loop, metrics);
   controller.set_failpoints(failpoints.get());
   // Blobs that no image names: pushed, but never registered before a crash.
@@ -209,6 +213,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   self_call = nullptr;
   loop.Post([&controller] { controller.CloseStreams(); });
   if (server.ok()) (*server)->Stop(kDrainTime);
+  probes.Stop();
   committer.Stop();
   loop.Stop();
   // After the loop: the last commit's answers still go there, and hold what the server owns.

@@ -74,6 +74,24 @@ void AddFailpoints(CLI::App& app, std::vector<std::string>& out) {
       ->type_name("NAME[@N]=ACTION");
 }
 
+void AddAnalysisCommands(CLI::App& app, core::AnalysisCommands& out) {
+  const std::string flag = "--analysis-command";
+  const auto take = [&out, flag](const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      if (!path.starts_with('/'))
+        throw CLI::ValidationError(flag, "\"" + path + "\" is not an absolute path");
+      out.insert(path);
+    }
+  };
+  app.add_option_function<std::vector<std::string>>(
+         flag, take,
+         "Program that analyses of deployments may run here, as the controller's user; may be "
+         "given several times")
+      ->envname(EnvironmentName(flag))
+      ->delimiter(',')
+      ->type_name("PATH");
+}
+
 std::string Trim(const std::string& text) {
   const size_t begin = text.find_first_not_of(" \t\r\"");
   if (begin == std::string::npos) return "";
@@ -162,6 +180,7 @@ int ParseOptions(int argc, char** argv, Options& options) {
   AddDuration(app, "--proxy-lease", options.patience.proxy_lease,
               "How long a proxy without a session counts as serving its last config");
   AddBytes(app, "--image-limit", options.image_limit_bytes, "Bytes of one image at most");
+  AddAnalysisCommands(app, options.analysis_commands);
   Add(app, "--ready-file", options.ready_file,
       "Written when it serves: JSON with the addresses it really has")
       ->type_name("FILE");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/endpoint.h"
+#include "controller/core/door/execute.h"
 #include "controller/core/model/observations.h"
 #include "controller/limits.h"
 
@@ -19,6 +20,7 @@ struct Options {
   std::string data_dir;
   bool insecure = false;
   core::Patience patience;
+  core::AnalysisCommands analysis_commands;
   int64_t image_limit_bytes = limits::kDefaultImageLimitBytes;
   std::string ready_file;
   std::string log_level = "info";

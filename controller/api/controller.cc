@@ -16,10 +16,12 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
       agent_views(identity.epoch, [this] { return ++sequence_; }),
       agents(identity, engine, agent_views, owner, counts),
       proxies(identity, engine, proxy_views, owner, counts),
-      watchers(engine, owner, counts) {
+      watchers(engine, owner, counts),
+      prober(engine, options.asker) {
   metrics.epoch = identity.epoch;
   engine.set_on_commit([this](const core::Changes& changes) {
     watchers.OnCommit(changes);
+    prober.OnCommit(changes);
     if (on_commit_) on_commit_(changes);
   });
   // The views of what was loaded belong to the start: no turn is as long.
@@ -53,10 +55,11 @@ absl::Time Controller::Turn() {
   const absl::Time begun = engine.Now();
   Publish();
   engine.Turn();
+  const absl::Time probes_due = prober.Turn();
   engine.NoteTurn(engine.Now() - begun);
   // What has been confirmed or come due since is published by the next turn.
   if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
-  return std::min(engine.due(), keys_due);
+  return std::min({engine.due(), keys_due, probes_due});
 }
 
 void Controller::CloseStreams() {

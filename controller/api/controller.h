@@ -12,6 +12,7 @@
 #include "controller/engine/engine.h"
 #include "controller/engine/failpoints.h"
 #include "controller/engine/loop.h"
+#include "controller/probes/prober.h"
 #include "controller/sessions/agent_sessions.h"
 #include "controller/sessions/proxy_sessions.h"
 #include "controller/views/agent_views.h"
@@ -25,6 +26,7 @@ class Controller {
     Identity identity;
     Engine::Options engine;
     std::string version;
+    Asker* asker = nullptr;  // null: checks of analyses that are asked outside are not
   };
   // The others outlive it.
   Controller(Options options, const Clock& clock, Committer& committer, Loop& loop,
@@ -56,6 +58,7 @@ class Controller {
   AgentSessions agents;
   ProxySessions proxies;
   Watchers watchers;
+  Prober prober;
 
  private:
   void Publish();

@@ -71,12 +71,9 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       touched.all_instances = touched.all_instances || edit.value == nullptr ||
                               state.Find<v1::AutoScalingGroup>(edit.key) == nullptr;
       break;
-    case Kind::kDeployment: {
-      touched.deployments = true;
-      const auto* deployment = state.Find<v1::Deployment>(edit.key);
-      if (deployment != nullptr) touched.groups.insert((*deployment)->auto_scaling_group());
+    case Kind::kDeployment:
+      TouchDeployment(state, edit.key, touched);
       break;
-    }
     case Kind::kTargetGroup:
       touched.proxy_views.target_groups.insert(edit.key);
       for (const auto& [id, group] : state.All<v1::AutoScalingGroup>()) {
@@ -137,6 +134,12 @@ void TouchEdits(const core::State& state, const core::Changes& changes, Touched&
 void TouchInstance(const core::State& state, std::string_view instance, Touched& touched) {
   const auto* entry = state.Find<v1::Instance>(instance);
   if (entry != nullptr) TouchInstanceValue(state, std::string(instance), **entry, touched);
+}
+
+void TouchDeployment(const core::State& state, std::string_view deployment, Touched& touched) {
+  touched.deployments = true;
+  const auto* row = state.Find<v1::Deployment>(deployment);
+  if (row != nullptr) touched.groups.insert((*row)->auto_scaling_group());
 }
 
 void TouchHost(const core::State& state, std::string_view host, Touched& touched) {

@@ -60,6 +60,9 @@ void TouchEdits(const core::State& state, const core::Changes& changes, Touched&
 // Adds what hangs on one instance: its group, its group's target groups, its host.
 void TouchInstance(const core::State& state, std::string_view instance, Touched& touched);
 
+// Adds what looks at a deployment: that moves it, and that shows it.
+void TouchDeployment(const core::State& state, std::string_view deployment, Touched& touched);
+
 // Adds everything that hangs on a host's presence.
 void TouchHost(const core::State& state, std::string_view host, Touched& touched);
 

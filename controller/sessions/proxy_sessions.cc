@@ -271,7 +271,8 @@ void ProxySessions::OnStats(Session& session, const proxy::v1::StatsReport& repo
   core::ProxyObservation& seen = Seen(session.name);
   seen.active_connections = report.active_connections();
   seen.requests = report.requests();
-  core::AddReport(engine_.state(), report.subsets(), seen.counted, engine_.observe().traffic);
+  if (core::AddReport(engine_.state(), report.subsets(), seen.counted, engine_.observe().traffic))
+    engine_.touched().deployments = true;  // they show what their sides got
   proxy::v1::ConnectResponse response;
   response.mutable_lease()->set_stats_report(++session.reports);
   Send(session, MakeFrame(response));

@@ -1,7 +1,7 @@
 // What is to be asked outside of this program for the analyses of deployments. Pure.
 //
 // Owns: which checks, how often, and the words of each question. Does not own: asking
-// (controller/analysis/), what an answer means (analysis/answer.h). Thread: the loop thread.
+// (controller/probes/), what an answer means (analysis/answer.h). Thread: the loop thread.
 #pragma once
 
 #include <map>

@@ -54,8 +54,6 @@ inline constexpr size_t kMetadataValueBytes = 1024;
 // What is kept of the answer of a check that is asked outside; what is read of it at most.
 inline constexpr size_t kProbeDescriptionBytes = 255;
 inline constexpr size_t kProbeAnswerBytes = 64 * 1024;
-// What previews go by: a cookie's value. Its name: kCookieNameBytes.
-inline constexpr size_t kCookieValueBytes = 1024;
 
 // --- Lists (entries) ----------------------------------------------------------------------------
 
@@ -86,7 +84,6 @@ inline constexpr int kMaskPaths = 100;
 inline constexpr int kChecksAnAnalysis = 10;
 inline constexpr int kMetadataAWebhook = 32;
 inline constexpr int kAnalysisCommandArguments = 32;
-inline constexpr int kPreviewsADeployment = 5;
 // Violations told of one request; the rest is a number.
 inline constexpr size_t kViolationsTold = 50;
 // Changed fields told of one applied resource; the rest is a number.
@@ -111,14 +108,13 @@ inline constexpr int kConsecutiveFailures = 1'000;
 inline constexpr int kConcurrentRequests = 1'000;
 inline constexpr int kQueuedRequests = 10'000;
 inline constexpr int kHealthyCount = 10'000;
-// deployment_step.proto: AnalysisCheck, Mirror.
+// deployment_step.proto: AnalysisCheck.
 inline constexpr int64_t kMinRequests = 1'000'000;
 inline constexpr int kFailureLimit = 10;
 inline constexpr double kMinPercentile = 1;
 inline constexpr double kMaxPercentile = 99.9;
 inline constexpr double kMinRatio = 1;
 inline constexpr double kMaxRatio = 1'000;
-inline constexpr int64_t kMirrorBodyBytes = 1024 * 1024;
 
 inline constexpr absl::Duration kMinHealthInterval = absl::Milliseconds(100);
 inline constexpr absl::Duration kMaxHealthInterval = absl::Seconds(300);

@@ -155,6 +155,56 @@ TEST(AnalysisDoorTest, WhatIsWrongIsNamed) {
   }
 }
 
+TEST(PreviewDoorTest, WhatIsWrongIsNamed) {
+  using Routes = google::protobuf::RepeatedPtrField<v1::PreviewRoute>;
+  const auto fault = [](const Routes& routes, bool is_shift) {
+    Violations out;
+    CheckPreviews(out, FieldPath("previews"), routes, is_shift);
+    return std::string(out.ToStatus().message());
+  };
+  Routes right;
+  right.Add()->mutable_http_header()->set_http_header_name("X-Preview");
+  right[0].mutable_http_header()->add_values("yes");
+  right.Add()->mutable_cookie()->set_name("preview");
+  right[1].mutable_cookie()->set_value("a");
+  EXPECT_EQ(fault(right, false), "");
+  right.Add()->set_listener_port(8081);
+  EXPECT_EQ(fault(right, true), "");
+  EXPECT_THAT(fault(right, false),
+              ::testing::StartsWith("previews[2].listener_port: is for shifts"));
+  Routes wrong = right;
+  wrong.Add();
+  EXPECT_THAT(fault(wrong, true), ::testing::StartsWith("previews[3]: must be one of"));
+  wrong[3].set_listener_port(8081);
+  EXPECT_EQ(fault(wrong, true), "previews[3].listener_port: 8081 is the port of another preview");
+  wrong[3].set_listener_port(70'000);
+  EXPECT_THAT(fault(wrong, true), ::testing::StartsWith("previews[3].listener_port: 70000"));
+  wrong[3].mutable_cookie()->set_value("a;b");
+  EXPECT_THAT(fault(wrong, true), ::testing::StartsWith("previews[3].cookie.name: "));
+  wrong[3].mutable_http_header()->set_http_header_name("no name");
+  EXPECT_THAT(fault(wrong, true),
+              ::testing::StartsWith("previews[3].http_header.http_header_name: "));
+  for (int i = 0; i < 3; ++i) *right.Add() = right[0];
+  EXPECT_THAT(fault(right, true), ::testing::StartsWith("previews: 6 entries; at most 5"));
+}
+
+TEST(MirrorDoorTest, WhatIsWrongIsNamed) {
+  const auto fault = [](v1::Mirror mirror) {
+    ApplyDefaults(mirror);
+    Violations out;
+    CheckMirror(out, FieldPath("mirror"), mirror);
+    return std::string(out.ToStatus().message());
+  };
+  v1::Mirror mirror;
+  EXPECT_THAT(fault(mirror), ::testing::StartsWith("mirror.percent: 0 is not within 1-100"));
+  mirror.set_percent(100);
+  EXPECT_EQ(fault(mirror), "");
+  mirror.set_max_body_bytes(1'048'577);
+  EXPECT_THAT(fault(mirror), ::testing::StartsWith("mirror.max_body_bytes: 1048577"));
+  mirror.set_max_body_bytes(0);
+  EXPECT_EQ(fault(mirror), "");
+}
+
 TEST(AnalysisDoorTest, WithoutTheFlagNoCommandIsRun) {
   EXPECT_THAT(Fault(Written(), nullptr), ::testing::HasSubstr("--analysis-command"));
 }

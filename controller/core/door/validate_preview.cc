@@ -11,8 +11,8 @@
 namespace remuda::core {
 namespace {
 
-void CheckPort(Violations& out, const FieldPath& at, int port, bool is_shift,
-               std::set<int>& ports) {
+void CheckPreviewPort(Violations& out, const FieldPath& at, int port, bool is_shift,
+                      std::set<int>& ports) {
   CheckRange(out, at, port, 1, limits::kMaxPort);
   if (!is_shift) {
     out.Add(at, "is for shifts between target groups only: give a header or a cookie");
@@ -45,7 +45,7 @@ void CheckPreviews(Violations& out, const FieldPath& at,
         Tell(out, at[i] / "cookie", traffic::CheckPreviewCookie(route.cookie()));
         break;
       case v1::PreviewRoute::kListenerPort:
-        CheckPort(out, at[i] / "listener_port", route.listener_port(), is_shift, ports);
+        CheckPreviewPort(out, at[i] / "listener_port", route.listener_port(), is_shift, ports);
         break;
       case v1::PreviewRoute::KIND_NOT_SET:
         out.Add(at[i], "must be one of http_header, cookie, listener_port");

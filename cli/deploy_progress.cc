@@ -220,6 +220,11 @@ class Panel {
       layout_.Wrapped("  ", "waiting: " + deployment_.waiting(), Tone::kWaiting);
     const std::string left = TimeLeft(deployment_, now_);
     if (!left.empty()) layout_.Cut(absl::StrCat("  ", WhatThen(deployment_), " ", left));
+    if (deployment_.paused() && deployment_.has_pause_time()) {
+      const int64_t for_seconds = now_.seconds() - deployment_.pause_time().seconds();
+      layout_.Cut(absl::StrCat("  paused for ", TimeText(std::max<int64_t>(0, for_seconds)),
+                               ", and no deadline runs"));
+    }
     for (const std::string& warning : deployment_.warnings())
       layout_.Wrapped("  ", "warning: " + warning, Tone::kWaiting);
     const std::string next = NextText(deployment_, now_);
@@ -313,7 +318,9 @@ std::vector<std::string> ProgressLines::Next(const v1::Deployment& deployment,
   Evaluations(deployment, lines);
   Measured(deployment, now, lines);
   if (const std::string line = ProgressLine(deployment); line != last_line_) {
-    lines.push_back(line);
+    const std::string left = TimeLeft(deployment, now);
+    lines.push_back(left.empty() ? line
+                                 : absl::StrCat(line, "  (", WhatThen(deployment), " ", left, ")"));
     last_line_ = line;
   }
   for (; warnings_told_ < deployment.warnings_size(); ++warnings_told_)

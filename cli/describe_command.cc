@@ -126,6 +126,10 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
       description.Add("Deployments", KindId::kDeployment,
                       Of(ref.kind->id, ref.id, kDescribedDeployments));
       break;
+    case KindId::kLoadBalancer:
+      description.Add("Deployments", KindId::kDeployment,
+                      Of(ref.kind->id, ref.id, kDescribedDeployments));
+      break;
     case KindId::kTargetGroup:
       description.Add("Targets", KindId::kTarget, Of(ref.kind->id, ref.id));
       break;

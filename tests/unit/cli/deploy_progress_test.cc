@@ -13,6 +13,7 @@ namespace {
 using ::testing::_;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
@@ -282,6 +283,9 @@ TEST(DeployProgress, WhoIsAwaitedIsToldWhatToType) {
   EXPECT_EQ(NextText(d, At(0)),
             "`remuda deployment resume blue-3` goes on, `remuda deployment rollback blue-3` goes "
             "back");
+  d.mutable_pause_time()->set_seconds(100);
+  EXPECT_THAT(ProgressPanel(d, At(400), Width(80)),
+              Contains("  paused for 5m, and no deadline runs"));
   d.set_paused(false);
   d.set_current_step(4);
   d.set_promoted(true);
@@ -361,6 +365,10 @@ TEST(ProgressLinesTest, OnlyWhatIsNewIsTold) {
   EXPECT_THAT(lines.Next(d, At(4)), IsEmpty());
   d.set_paused(true);
   EXPECT_THAT(lines.Next(d, At(5)), ElementsAre(HasSubstr("(paused)"), HasSubstr("resume blue-3")));
+  d.set_paused(false);
+  d.mutable_deadline_time()->set_seconds(36);
+  EXPECT_THAT(lines.Next(d, At(6)), ElementsAre(EndsWith("  (goes on in 30s)"), _));
+  EXPECT_THAT(lines.Next(d, At(7)), IsEmpty()) << "time that passes is no news";
 }
 
 TEST(ProgressLinesTest, WhatWasMeasuredIsToldNowAndThenAndBeforeTheNextShare) {

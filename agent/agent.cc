@@ -47,8 +47,16 @@ void AddStatuses(std::vector<v1::InstanceStatus> statuses,
 // not.
 std::string MakeSnapshot(ImageClient& images, const InstanceDir& dir, const std::string& archive,
                          ImageClient::Push push) {
+  const Fd before(open(dir.App().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const auto packed = PackDirectory(dir.App(), archive, {.skip_sockets_and_fifos = true});
   if (!packed.ok()) return std::string(packed.status().message());
+  const Fd after(open(dir.App().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (FileId(before.get()) != FileId(after.get())) {
+    // The archive would hold files of two versions.
+    std::error_code error;
+    fs::remove(archive, error);
+    return "the instance was changed to another version meanwhile";
+  }
   push.archive_path = archive;
   push.digest = absl::StrCat("sha256:", packed->sha256);
   push.size_bytes = static_cast<int64_t>(packed->archive_bytes);
@@ -88,11 +96,7 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                 .on_down = [this](const std::string&) { OnDown(); }}),
       logs_(loop,
             {.directory_of = [this](const std::string& id) { return instances_.LogDirectory(id); },
-             .is_alive =
-                 [this](const std::string& id) {
-                   const InstanceRun* run = instances_.FindRun(id);
-                   return run != nullptr && run->state != RunState::kEnded;
-                 },
+             .is_alive = [this](const std::string& id) { return instances_.MayPrint(id); },
              .send =
                  [this](v1::LogChunk chunk) {
                    v1::ConnectRequest message;

@@ -148,6 +148,13 @@ absl::StatusOr<std::string> ImageCache::Ensure(const std::string& digest) {
   return fetched;
 }
 
+std::string ImageCache::Find(const std::string& digest) const {
+  if (!IsDigest(digest)) return {};
+  std::string path = PathOf(digest.substr(kDigestPrefix.size()));
+  std::error_code error;
+  return fs::is_directory(path, error) ? path : std::string();
+}
+
 void ImageCache::Remember(const std::string& digest, const absl::Status& refusal) {
   const std::lock_guard lock(mutex_);
   if (refused_.size() >= kMaxRemembered) refused_.erase(refused_.begin());

@@ -67,6 +67,8 @@ class ImageCache {
   // ResourceExhausted is one of them: the disk has no room for its files. All of an archive is read
   // and judged before the first file is written.
   absl::StatusOr<std::string> Ensure(const std::string& digest);
+  // The directory with the files of `digest`, if they are here; else empty. Any thread.
+  std::string Find(const std::string& digest) const;
   // How much of it has come, while it is not whole.
   uint64_t BytesOfPart(const std::string& digest) const;
   // Brings new images to the disk for good. May take long where much is being written, so it is not

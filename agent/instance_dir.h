@@ -9,10 +9,13 @@ namespace remuda::agent {
 struct InstanceDir {
   std::string path;
 
-  std::string App() const { return path + "/app"; }  // the app's files and working directory
-  std::string Image() const {
-    return path + "/image";
-  }  // the digest of the image that app/ was made from
+  std::string App() const { return path + "/app"; }      // the app's files and working directory
+  std::string Image() const { return path + "/image"; }  // what app/ was made from: a FilesKey
+  // The next generation's files, complete, while the app of app/ may still run; what they were made
+  // from; and, as Into, on their way to be app/ (see app_files.h).
+  std::string Next() const { return path + "/app.next"; }
+  std::string NextImage() const { return path + "/next"; }
+  std::string Into() const { return path + "/app.into"; }
   std::string Lock() const { return path + "/lock"; }        // held (flock) while a shim lives
   std::string Run() const { return path + "/run"; }          // record: what to run
   std::string Running() const { return path + "/running"; }  // record: who runs it
@@ -28,10 +31,13 @@ inline constexpr char kEnv[] = "env";  // NAME=VALUE, the whole environment
 inline constexpr char kUid[] = "uid";  // with gid and groups; absent: the shim's own
 inline constexpr char kGid[] = "gid";
 inline constexpr char kGroup[] = "group";
-inline constexpr char kCgroup[] = "cgroup";      // directories whose cgroup.procs the app joins
-inline constexpr char kRunId[] = "run_id";       // also in the environment, as kRunIdVariable
-inline constexpr char kPort[] = "port";          // what PORT says; the shim does not use it
-inline constexpr char kRestarts[] = "restarts";  // by the agent itself, before this run
+inline constexpr char kCgroup[] = "cgroup";          // directories whose cgroup.procs the app joins
+inline constexpr char kRunId[] = "run_id";           // also in the environment, as kRunIdVariable
+inline constexpr char kPort[] = "port";              // what PORT says; the shim does not use it
+inline constexpr char kRestarts[] = "restarts";      // by the agent itself, before this run
+inline constexpr char kGeneration[] = "generation";  // of the assignment; absent: 0
+inline constexpr char kLogMark[] =
+    "log_mark";  // a line for the log, before the app's; absent: none
 inline constexpr char kStopSignal[] = "stop_signal";
 inline constexpr char kGraceMs[] = "grace_ms";
 inline constexpr char kLogSegmentBytes[] = "log_segment_bytes";

@@ -105,16 +105,17 @@ absl::Status Instances::Open() {
     // The controller sends it again; until then what runs goes on.
     spdlog::error("the assignment on disk is not used: {}", *wrong);
   }
-  for (const auto& [id, assigned] : assignment_.instances()) instances_[id];
+  for (const auto& [id, assigned] : assignment_.instances()) TakeUp(assigned);
   supervisor_.AdoptAll();
   for (const std::string& id : supervisor_.Ids()) {
     const InstanceRun& run = *supervisor_.Find(id);
     instances_[id];
     if (run.state == RunState::kEnded) NoteEnd(id, run);
   }
-  for (auto& [id, instance] : instances_)
-    if (fs::is_directory(Dir(id).App(), error))
-      instance.files_of = ReadWholeFile(Dir(id).Image()).value_or("");
+  for (auto& [id, instance] : instances_) {
+    instance.files_of = FilesIn(Dir(id));
+    instance.next_of = NextFilesIn(Dir(id));
+  }
   logs_.Open();
   PruneLogs();
   PruneImages();
@@ -151,9 +152,31 @@ void Instances::Flush() {
 std::optional<Refusal> Instances::Apply(const v1::AssignmentUpdate& update, int64_t min_epoch) {
   if (auto refusal = assignment_.Apply(update, min_epoch)) return refusal;
   SaveAssignment();
-  for (const auto& [id, assigned] : assignment_.instances()) instances_[id];
+  for (const auto& [id, assigned] : assignment_.instances()) TakeUp(assigned);
   EvaluateAll();
   return std::nullopt;
+}
+
+// What the generation before failed at, or waits for, is not this one's.
+void Instances::TakeUp(const v1::InstanceAssignment& assigned) {
+  const std::string& id = assigned.instance();
+  Instance& instance = instances_[id];
+  if (assigned.generation() <= instance.generation) return;
+  instance.generation = assigned.generation();
+  instance.failed = false;
+  instance.setbacks = 0;
+  instance.came_bytes = 0;
+  instance.started = {};
+  instance.message.clear();
+  instance.log_tail.clear();
+  if (!instance.fetching) return;
+  for (auto& [digest, waiting] : fetching_) {
+    if (digest == assigned.launch_template().image_digest()) continue;
+    const auto it = std::find(waiting.begin(), waiting.end(), id);
+    if (it == waiting.end()) continue;
+    waiting.erase(it);
+    instance.preparing = instance.fetching = false;
+  }
 }
 
 void Instances::SessionUp() {
@@ -181,6 +204,27 @@ std::string Instances::HolderOf(int port, const std::string& except) const {
   return {};
 }
 
+bool Instances::IsOld(const std::string& id, const InstanceRun* run) const {
+  const auto it = instances_.find(id);
+  return it != instances_.end() && run != nullptr && run->generation < it->second.generation;
+}
+
+int Instances::FixedPort(const std::string& id) const {
+  const v1::InstanceAssignment* assigned = assignment_.Find(id);
+  const int port = assigned == nullptr ? 0 : assigned->launch_template().port();
+  if (port != 0) return port;
+  // An instance that is changed keeps its port, whoever picked it.
+  const InstanceRun* last = supervisor_.Find(id);
+  return IsOld(id, last) ? last->port : 0;
+}
+
+bool Instances::MayPrint(const std::string& id) const {
+  const InstanceRun* run = supervisor_.Find(id);
+  if (run == nullptr) return false;
+  return run->state != RunState::kEnded ||
+         (IsOld(id, run) && FactsOf(id).wanted == Wanted::kRunning);
+}
+
 Facts Instances::FactsOf(const std::string& id) const {
   const Instance& instance = instances_.at(id);
   const v1::InstanceAssignment* assigned = assignment_.Find(id);
@@ -189,16 +233,23 @@ Facts Instances::FactsOf(const std::string& id) const {
   if (assigned != nullptr) {
     facts.wanted =
         assigned->desired() == v1::DESIRED_STATE_RUNNING ? Wanted::kRunning : Wanted::kStopped;
-    const int port = assigned->launch_template().port();
+    const int port = FixedPort(id);
     facts.port_is_held = port != 0 && !HolderOf(port, id).empty();
   }
   if (stopping_all_) facts.wanted = Wanted::kStopped;
   // Files of another image than the one wanted count as none.
-  facts.has_files = !instance.files_of.empty() &&
-                    (facts.wanted != Wanted::kRunning ||
-                     instance.files_of == assigned->launch_template().image_digest());
-  facts.progress = ProgressOf(run != nullptr ? run->state : RunState::kNone, facts.has_files);
-  if (instance.preparing) facts.progress = Progress::kPreparing;
+  if (facts.wanted == Wanted::kRunning) {
+    const std::string wanted = FilesWanted(*assigned);
+    facts.has_files = instance.files_of == wanted;
+    facts.has_next = instance.next_of == wanted;
+  } else {
+    facts.has_files = !instance.files_of.empty();
+  }
+  facts.is_old = IsOld(id, run);
+  RunState state = run != nullptr ? run->state : RunState::kNone;
+  if (facts.is_old && state == RunState::kEnded) state = RunState::kNone;
+  facts.progress = ProgressOf(state, facts.has_files);
+  facts.preparing = instance.preparing;
   facts.failed = instance.failed;
   facts.failure_is_final = instance.failure_is_final;
   facts.failing_since = instance.failing_since;
@@ -225,6 +276,9 @@ void Instances::Evaluate(const std::string& id) {
       break;
     case Action::kPrepare:
       Prepare(id);
+      break;
+    case Action::kInstall:
+      Install(id);
       break;
     case Action::kStart:
       Start(id);
@@ -272,6 +326,7 @@ void Instances::Start(const std::string& id) {
   instance.message.clear();
   instance.log_tail.clear();
   instance.started = EventLoop::Now();
+  DropNext(id);
 }
 
 absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssignment& assigned) {
@@ -280,11 +335,14 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
   LaunchFacts facts;
   facts.host = options_.host;
   facts.app_directory = Dir(id).App();
-  facts.restarts = last != nullptr && last->state == RunState::kEnded ? last->restarts + 1 : 0;
+  const bool ran_before = last != nullptr && last->state == RunState::kEnded &&
+                          last->generation == assigned.generation();
+  facts.restarts = ran_before ? last->restarts + 1 : 0;
+  facts.is_first_of_generation = !ran_before;
   auto user = FindUser(launch_template.user());
   if (!user.ok()) return user.status();
   facts.user = *std::move(user);
-  const auto port = PortFor(id, launch_template);
+  const auto port = PortFor(id);
   if (!port.ok()) return port.status();
   facts.port = *port;
   auto cgroups =
@@ -296,10 +354,9 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
   return status;
 }
 
-absl::StatusOr<int> Instances::PortFor(const std::string& id,
-                                       const remuda::v1::LaunchTemplateVersion& launch_template) {
+absl::StatusOr<int> Instances::PortFor(const std::string& id) {
   const std::string& address = options_.host.address;
-  if (const int fixed = launch_template.port(); fixed != 0) {
+  if (const int fixed = FixedPort(id); fixed != 0) {
     if (CanListen(address, fixed)) return fixed;
     return absl::UnavailableError(absl::StrCat("port ", fixed, " on ", address,
                                                " is in use by a process that is no instance of "
@@ -343,11 +400,12 @@ void Instances::SweepCgroups() {
 
 void Instances::Stop(const std::string& id) {
   const v1::InstanceAssignment* assigned = assignment_.Find(id);
-  // A STOPPED assignment may come without a template; what it was started with then holds.
+  // A STOPPED assignment may come without a template, and another generation's is not of what runs;
+  // what it was started with then holds.
   const auto run = Record::ReadFrom(Dir(id).Run());
   int64_t grace_ms = run ? run->Number(key::kGraceMs) : 0;
   int64_t signal = run ? run->Number(key::kStopSignal) : SIGTERM;
-  if (assigned != nullptr && assigned->has_launch_template()) {
+  if (assigned != nullptr && assigned->has_launch_template() && !IsOld(id, FindRun(id))) {
     const auto& t = assigned->launch_template();
     if (const int named = StopSignalNumber(t.stop_signal()); named != 0) signal = named;
     if (t.has_stop_grace())
@@ -372,6 +430,12 @@ void Instances::PruneImages() {
   std::set<std::string> used;
   for (const auto& [id, assigned] : assignment_.instances())
     used.insert(assigned.launch_template().image_digest());
+  // What is in an instance's directory and not in its image is the app's (see app_files.h).
+  for (const auto& [id, instance] : instances_) {
+    used.insert(DigestOf(instance.files_of));
+    if (!instance.next_of.empty())
+      used.insert(DigestOf(ReadWholeFile(Dir(id).Image()).value_or("")));
+  }
   files_.Post([this, used = std::move(used)] { images_.Prune(used); });
 }
 
@@ -389,13 +453,14 @@ void Instances::PruneLogs() {
 }
 
 void Instances::NoteEnd(const std::string& id, const InstanceRun& run) {
+  if (IsOld(id, &run)) return;
   Instance& instance = instances_[id];
   instance.since = EventLoop::Now();
   const bool was_steady =
       instance.started != TimePoint{} && instance.since - instance.started > kSteadyRun;
   instance.setbacks = was_steady ? 1 : instance.setbacks + 1;
   instance.message = run.end->error;
-  instance.log_tail = run.end->requested ? "" : LogTail(Dir(id).Logs());
+  instance.log_tail = run.end->requested ? "" : LogTail(Dir(id).Logs(), LogMark(run.generation));
 }
 
 void Instances::OnRunChange(const std::string& id) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/app_files.h"
 #include "agent/assignment_file.h"
 #include "agent/cgroup.h"
 #include "agent/core/assignment.h"
@@ -72,6 +73,8 @@ class Instances {
   // nullptr: no process is known.
   const InstanceRun* FindRun(const std::string& id) const { return supervisor_.Find(id); }
   InstanceDir Dir(const std::string& id) const { return supervisor_.Dir(id); }
+  // Whether its log may grow: it runs, or is being changed.
+  bool MayPrint(const std::string& id) const;
   // Where the log of an instance is, of one that was forgotten a while ago too; empty: nowhere.
   std::string LogDirectory(const std::string& id) const;
   Supervisor& supervisor() { return supervisor_; }
@@ -80,7 +83,11 @@ class Instances {
  private:
   struct Instance {
     bool preparing = false;
-    std::string files_of;  // digest of the image that app/ was made from; empty: there is no app/
+    bool fetching = false;  // while preparing: the image is not here yet
+    std::string files_of;   // FilesIn(its directory)
+    std::string next_of;    // NextFilesIn(its directory)
+    // The highest that was assigned; failures and setbacks are of it. Above its run's: is changed.
+    int generation = 0;
     bool failed = false;
     bool failure_is_final = false;
     std::string message;
@@ -96,10 +103,15 @@ class Instances {
 
   Facts FactsOf(const std::string& id) const;
   v1::InstanceStatus StatusOf(const std::string& id) const;
+  // Of one whose process is of a generation before the one that is wanted: how far the change is.
+  void SetChanging(const std::string& id, const Facts& facts, v1::InstanceStatus& status) const;
   // Of one that does not run and has not: what it waits for.
   void SetWaiting(const std::string& id, const Facts& facts, v1::InstanceStatus& status) const;
   // The instance that runs and has this port; empty: none.
   std::string HolderOf(int port, const std::string& except) const;
+  // The process that is known of it is of a generation before the one that was taken up.
+  bool IsOld(const std::string& id, const InstanceRun* run) const;
+  void TakeUp(const v1::InstanceAssignment& assigned);
   void Evaluate(const std::string& id);
   void EvaluateAll();
   void Prepare(const std::string& id);
@@ -107,15 +119,21 @@ class Instances {
                uint64_t came_bytes);
   void NoteProgress(Instance& instance, uint64_t came_bytes);
   void CopyFiles(const std::string& id, const std::string& digest, const std::string& image);
-  void Prepared(const std::string& id, const std::string& digest, const absl::Status& status);
+  // The key of the files that the assignment wants.
+  static std::string FilesWanted(const v1::InstanceAssignment& assigned);
+  void Install(const std::string& id);
+  void Prepared(const std::string& id, const std::string& files_key, const absl::Status& status);
+  void DropNext(const std::string& id);
+  ImagePlace PlaceOfImages();
   void Start(const std::string& id);
   absl::Status TryStart(const std::string& id, const v1::InstanceAssignment& assignment);
   void Stop(const std::string& id);
   void Forget(const std::string& id);
   void Fail(const std::string& id, const absl::Status& status, bool final);
   void GiveUp(const std::string& id);
-  absl::StatusOr<int> PortFor(const std::string& id,
-                              const remuda::v1::LaunchTemplateVersion& launch_template);
+  // The port that it shall have whatever happens; 0: any.
+  int FixedPort(const std::string& id) const;
+  absl::StatusOr<int> PortFor(const std::string& id);
   void NoteEnd(const std::string& id, const InstanceRun& run);
   void PruneLogs();
   void PruneImages();

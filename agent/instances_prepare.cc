@@ -1,10 +1,8 @@
 // Instances, the part that makes an instance's files: fetch the image once for all that want it,
-// then a copy for each.
-#include <absl/strings/str_cat.h>
-#include <sys/stat.h>
+// then a copy for each, put in the place of the one before when nothing runs from that.
 #include <unistd.h>
 
-#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -15,37 +13,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// On a worker thread: the instance's own copy of the image's files. app/ is complete and of the
-// image that the file `image` names, or one of the two is not there.
-absl::Status MakeFiles(const std::string& image, const std::string& digest, const InstanceDir& dir,
-                       const std::optional<UserIds>& user) {
-  std::error_code error;
-  // Others may pass through, to reach app/, but not list it.
-  fs::create_directories(dir.path, error);
-  chmod(dir.path.c_str(), 0711);
-  // Whatever is believed of the instance: where a shim lives, an app is using these files.
-  const auto lock = LockInstance(dir);
-  if (!lock.ok()) return lock.status();
-  const std::string partial = dir.path + "/app.partial";
-  fs::remove(dir.Image(), error);
-  fs::remove_all(partial, error);
-  fs::remove_all(dir.App(), error);
-  absl::Status status = CopyTree(image, partial, user ? static_cast<int64_t>(user->uid) : -1,
-                                 user ? static_cast<int64_t>(user->gid) : -1);
-  if (!status.ok()) {
-    fs::remove_all(partial, error);  // the disk may be full
-    return status;
-  }
-  if (rename(partial.c_str(), dir.App().c_str()) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("rename ", dir.App()));
-  }
-  if (const int failed = WriteFileAtomically(dir.Image(), digest, /*sync=*/false); failed != 0) {
-    return absl::ErrnoToStatus(failed, absl::StrCat("write ", dir.Image()));
-  }
-  return absl::OkStatus();
+// Whatever the disk says now, it may take the files later.
+absl::Status MayWorkLater(const absl::Status& status) {
+  return status.ok() ? status : absl::UnavailableError(status.message());
 }
 
 }  // namespace
+
+std::string Instances::FilesWanted(const v1::InstanceAssignment& assigned) {
+  return FilesKey(assigned.launch_template().image_digest(), assigned.launch_template().user());
+}
 
 void Instances::Prepare(const std::string& id) {
   Instance& instance = instances_[id];
@@ -54,16 +31,15 @@ void Instances::Prepare(const std::string& id) {
     Fail(id, user.status(), /*final=*/true);
     return;
   }
-  instance.preparing = true;
-  instance.files_of.clear();
+  instance.preparing = instance.fetching = true;
   // What was in the way of the last try is in the way of this one only if it fails too.
   instance.message.clear();
   Tell(id);
   // One transfer for all that want the image at once.
   const std::string& digest = launch_template.image_digest();
-  std::vector<std::string>& waiting = fetching_[digest];
-  waiting.push_back(id);
-  if (waiting.size() > 1) return;
+  const bool is_on_its_way = fetching_.count(digest) > 0;
+  fetching_[digest].push_back(id);
+  if (is_on_its_way) return;
   transfers_.Post([this, digest] {
     absl::StatusOr<std::string> image = images_.Ensure(digest);
     const uint64_t came_bytes = images_.BytesOfPart(digest);
@@ -82,7 +58,9 @@ void Instances::Fetched(const std::string& digest, const absl::StatusOr<std::str
       CopyFiles(id, digest, *image);
     } else {
       NoteProgress(instances_[id], came_bytes);
-      Prepared(id, digest, image.status());
+      const v1::InstanceAssignment* assigned = assignment_.Find(id);
+      Prepared(id, FilesKey(digest, assigned == nullptr ? "" : assigned->launch_template().user()),
+               image.status());
     }
   }
   if (image.ok()) files_.Post([this] { images_.MakeDurable(); });
@@ -99,29 +77,79 @@ void Instances::NoteProgress(Instance& instance, uint64_t came_bytes) {
 
 void Instances::CopyFiles(const std::string& id, const std::string& digest,
                           const std::string& image) {
+  instances_[id].fetching = false;
   const v1::InstanceAssignment* assigned = assignment_.Find(id);
-  const auto user = FindUser(assigned == nullptr ? "" : assigned->launch_template().user());
+  const std::string name = assigned == nullptr ? "" : assigned->launch_template().user();
+  const std::string files_key = FilesKey(digest, name);
+  const auto user = FindUser(name);
   if (!user.ok()) {
-    Prepared(id, digest, absl::UnavailableError(user.status().message()));
+    Prepared(id, files_key, MayWorkLater(user.status()));
     return;
   }
-  files_.Post([this, id, digest, image, dir = Dir(id), user = *user] {
-    absl::Status status = MakeFiles(image, digest, dir, user);
-    loop_.Post([this, id, digest, status = std::move(status)] { Prepared(id, digest, status); });
+  // Files that nothing runs from are replaced at once.
+  const InstanceRun* run = supervisor_.Find(id);
+  const bool installs =
+      run == nullptr || run->state == RunState::kNone || run->state == RunState::kEnded;
+  files_.Post([this, id, files_key, image, dir = Dir(id), user = *user, installs,
+               broken_off = supervisor_.DoomedPath(id), doomed = supervisor_.DoomedPath(id)] {
+    absl::Status status;
+    if (IsHalfInstalled(dir)) status = InstallFiles(dir, PlaceOfImages(), broken_off);
+    if (status.ok()) status = PrepareFiles(image, files_key, dir, user);
+    if (status.ok() && installs) status = InstallFiles(dir, PlaceOfImages(), doomed);
+    loop_.Post(
+        [this, id, files_key, status = MayWorkLater(status)] { Prepared(id, files_key, status); });
+    std::error_code error;
+    fs::remove_all(broken_off, error);
+    fs::remove_all(doomed, error);
   });
 }
 
-void Instances::Prepared(const std::string& id, const std::string& digest,
+void Instances::Install(const std::string& id) {
+  Instance& instance = instances_[id];
+  instance.preparing = true;
+  Tell(id);
+  files_.Post(
+      [this, id, files_key = instance.next_of, dir = Dir(id), doomed = supervisor_.DoomedPath(id)] {
+        absl::Status status = InstallFiles(dir, PlaceOfImages(), doomed);
+        loop_.Post([this, id, files_key, status = MayWorkLater(status)] {
+          Prepared(id, files_key, status);
+        });
+        std::error_code error;
+        fs::remove_all(doomed, error);
+      });
+}
+
+void Instances::Prepared(const std::string& id, const std::string& files_key,
                          const absl::Status& status) {
   Instance& instance = instances_[id];
-  instance.preparing = false;
-  if (!status.ok()) {
+  instance.preparing = instance.fetching = false;
+  instance.files_of = FilesIn(Dir(id));
+  instance.next_of = NextFilesIn(Dir(id));
+  const v1::InstanceAssignment* assigned = assignment_.Find(id);
+  const bool is_wanted = assigned != nullptr && FilesWanted(*assigned) == files_key;
+  if (!status.ok() && is_wanted) {
     Fail(id, status, absl::IsInvalidArgument(status) || absl::IsNotFound(status));
     return;
   }
-  instance.files_of = digest;
-  instance.failed = false;
+  if (status.ok()) instance.failed = false;
   Evaluate(id);
+}
+
+// Files that were made ready for a generation which another one has overtaken.
+void Instances::DropNext(const std::string& id) {
+  Instance& instance = instances_[id];
+  if (std::exchange(instance.next_of, {}).empty()) return;
+  unlink(Dir(id).NextImage().c_str());
+  const std::string doomed = supervisor_.DoomedPath(id);
+  if (rename(Dir(id).Next().c_str(), doomed.c_str()) != 0) return;
+  files_.Post([doomed] {
+    std::error_code error;
+    fs::remove_all(doomed, error);
+  });
+}
+
+ImagePlace Instances::PlaceOfImages() {
+  return [this](const std::string& digest) { return images_.Find(digest); };
 }
 
 }  // namespace remuda::agent

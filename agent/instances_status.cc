@@ -1,6 +1,7 @@
 // Instances, the part that says how they fare.
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -46,22 +47,32 @@ v1::InstanceStatus Instances::StatusOf(const std::string& id) const {
   const Facts facts = FactsOf(id);
   v1::InstanceStatus status;
   status.set_instance(id);
+  status.set_generation(std::max(instance.generation, run == nullptr ? 0 : run->generation));
   status.set_message(ValidUtf8(instance.message, kMaxMessageBytes));
-  if (run != nullptr) SetProcess(*run, status);
+  if (facts.is_old) {
+    // It has not run in this generation; the port is what stays.
+    status.set_port(run->port);
+  } else if (run != nullptr) {
+    SetProcess(*run, status);
+  }
   switch (facts.progress) {
-    case Progress::kPreparing:
-      status.set_state(v1::PROCESS_STATE_FETCHING);
-      break;
     case Progress::kStarting:
-      status.set_state(v1::PROCESS_STATE_STARTING);
-      break;
     case Progress::kRunning:
-      status.set_state(v1::PROCESS_STATE_RUNNING);
+      if (facts.is_old) {
+        SetChanging(id, facts, status);
+      } else {
+        status.set_state(facts.progress == Progress::kRunning ? v1::PROCESS_STATE_RUNNING
+                                                              : v1::PROCESS_STATE_STARTING);
+      }
       break;
     case Progress::kStopping:
       status.set_state(v1::PROCESS_STATE_STOPPING);
       break;
     case Progress::kEnded:
+      if (facts.preparing) {
+        status.set_state(v1::PROCESS_STATE_FETCHING);
+        break;
+      }
       status.set_state(run->end->started ? v1::PROCESS_STATE_EXITED : v1::PROCESS_STATE_FAILED);
       status.set_log_tail(instance.log_tail);
       break;
@@ -75,11 +86,28 @@ v1::InstanceStatus Instances::StatusOf(const std::string& id) const {
       SetWaiting(id, facts, status);
       break;
   }
-  if (facts.failed && facts.failure_is_final && facts.wanted == Wanted::kRunning &&
-      facts.progress != Progress::kRunning) {
+  const bool is_alive = facts.progress == Progress::kStarting ||
+                        facts.progress == Progress::kRunning ||
+                        facts.progress == Progress::kStopping;
+  if (facts.failed && facts.failure_is_final && facts.wanted == Wanted::kRunning && !is_alive)
     status.set_state(v1::PROCESS_STATE_FAILED);
-  }
   return status;
+}
+
+void Instances::SetChanging(const std::string& id, const Facts& facts,
+                            v1::InstanceStatus& status) const {
+  const bool is_ready = facts.wanted == Wanted::kRunning && (facts.has_files || facts.has_next);
+  if (facts.wanted == Wanted::kStopped || is_ready) {
+    status.set_state(v1::PROCESS_STATE_STOPPING);
+    return;
+  }
+  // Not FAILED, whatever is in the way: something runs here, and has to be stopped by name.
+  status.set_state(v1::PROCESS_STATE_FETCHING);
+  if (!facts.failed || status.message().empty()) return;
+  const std::string why =
+      absl::StrCat("generation ", status.generation(), " cannot be prepared: ", status.message(),
+                   "; generation ", supervisor_.Find(id)->generation, " runs on");
+  status.set_message(ValidUtf8(why, kMaxMessageBytes));
 }
 
 void Instances::SetWaiting(const std::string& id, const Facts& facts,
@@ -91,11 +119,10 @@ void Instances::SetWaiting(const std::string& id, const Facts& facts,
     status.mutable_exit()->set_requested(true);
     return;
   }
-  status.set_state(facts.progress == Progress::kAbsent ? v1::PROCESS_STATE_FETCHING
-                                                       : v1::PROCESS_STATE_STARTING);
-  const auto* assigned = assignment_.Find(id);
-  if (facts.progress == Progress::kAbsent || !facts.port_is_held || assigned == nullptr) return;
-  const int port = assigned->launch_template().port();
+  const bool is_fetched = facts.progress == Progress::kPrepared || facts.has_next;
+  status.set_state(is_fetched ? v1::PROCESS_STATE_STARTING : v1::PROCESS_STATE_FETCHING);
+  if (facts.progress == Progress::kAbsent || !facts.port_is_held) return;
+  const int port = FixedPort(id);
   status.set_message(
       absl::StrCat("waits for port ", port, ", which instance ", HolderOf(port, id), " still has"));
 }

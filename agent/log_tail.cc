@@ -100,14 +100,18 @@ std::string Told(const std::vector<std::string>& all) {
 
 }  // namespace
 
-std::string LogTail(const std::string& log_directory) {
+std::string LogTail(const std::string& log_directory, std::string_view after) {
   const std::string bytes = ReadEnd(LogReader(log_directory));
   std::vector<std::string> lines;
   for (std::string_view left = bytes; !left.empty();) {
     const size_t newline = left.find('\n');
     std::string line = Shown(left.substr(0, newline));
     left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
-    if (line.find_first_not_of(" \t") != std::string::npos) lines.push_back(std::move(line));
+    if (!after.empty() && line == after) {
+      lines.clear();
+    } else if (line.find_first_not_of(" \t") != std::string::npos) {
+      lines.push_back(std::move(line));
+    }
   }
   return Told(lines);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace remuda::agent {
 
@@ -14,6 +15,7 @@ inline constexpr size_t kLogTailBytes = 1024;
 // and control characters, as \xNN. Where the last lines are more, of indented ones in a row (a
 // stack's frames) only the first is told, and "..." for the rest: the error above them is what
 // matters. Of a last line that alone is longer, its end. Empty: there is none.
-std::string LogTail(const std::string& log_directory);
+// Of what stands before the last line `after`, if there is one, nothing is told.
+std::string LogTail(const std::string& log_directory, std::string_view after = {});
 
 }  // namespace remuda::agent

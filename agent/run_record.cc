@@ -103,6 +103,10 @@ CgroupLimits LimitsOf(const remuda::v1::LaunchTemplateVersion& launch_template) 
   return result;
 }
 
+std::string LogMark(int generation) {
+  return absl::StrCat("remuda: generation ", generation, " begins");
+}
+
 Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts) {
   const auto& t = assignment.launch_template();
   const std::string run_id = RandomHex();
@@ -133,6 +137,10 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
   run.Add(key::kRunId, run_id);
   run.Add(key::kPort, facts.port);
   run.Add(key::kRestarts, facts.restarts);
+  if (const int generation = assignment.generation(); generation > 0) {
+    run.Add(key::kGeneration, generation);
+    if (facts.is_first_of_generation) run.Add(key::kLogMark, LogMark(generation));
+  }
   run.Add(key::kStopSignal, StopSignalNumber(t.stop_signal()));
   const int64_t grace_ms = t.stop_grace().seconds() * 1000 + t.stop_grace().nanos() / 1'000'000;
   run.Add(key::kGraceMs, t.has_stop_grace() ? grace_ms : kDefaultGraceMs);

@@ -57,11 +57,15 @@ struct LaunchFacts {
   std::optional<UserIds> user;
   int port = 0;
   int restarts = 0;
+  bool is_first_of_generation = false;  // the log says so, above 0
   std::vector<std::string> cgroups;
 };
 
 // The run record of one instance; a new run id each time.
 Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts);
+
+// The line of an instance's log that stands before what a generation above 0 prints.
+std::string LogMark(int generation);
 
 CgroupLimits LimitsOf(const remuda::v1::LaunchTemplateVersion& launch_template);
 

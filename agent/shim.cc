@@ -61,6 +61,7 @@ class Shim {
     sigprocmask(SIG_BLOCK, &handled, nullptr);
     signals_ = Fd(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
 
+    if (const std::string mark = run_.Text(key::kLogMark); !mark.empty()) log_.Append(mark + "\n");
     if (!Start()) {
       WriteExit();
       return 0;

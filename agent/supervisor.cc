@@ -146,6 +146,11 @@ std::vector<std::string> Supervisor::Ids() const {
   return ids;
 }
 
+std::string Supervisor::DoomedPath(const std::string& id) {
+  return absl::StrCat(options_.instances_directory, "/.deleted-", id, "-", getpid(), "-",
+                      ++deleted_);
+}
+
 void Supervisor::Changed(const std::string& id) {
   if (options_.on_change && !adopting_all_) options_.on_change(id);
 }
@@ -199,6 +204,7 @@ void Supervisor::Adopt(const std::string& id) {
   if (const auto how = Record::ReadFrom(dir.Run())) {
     entry.run.port = static_cast<int>(how->Number(key::kPort));
     entry.run.restarts = static_cast<int>(how->Number(key::kRestarts));
+    entry.run.generation = static_cast<int>(how->Number(key::kGeneration));
   }
 
   if (nobody_there) {
@@ -275,7 +281,8 @@ absl::Status Supervisor::Start(const std::string& id, const Record& run) {
   entry.run = InstanceRun{.state = RunState::kStarting,
                           .shim_pid = pid,
                           .port = static_cast<int>(run.Number(key::kPort)),
-                          .restarts = static_cast<int>(run.Number(key::kRestarts))};
+                          .restarts = static_cast<int>(run.Number(key::kRestarts)),
+                          .generation = static_cast<int>(run.Number(key::kGeneration))};
   entry.tries = 0;
   entry.stuck.clear();
   entry.start_timer = loop_.After(kStartDeadline, [this, id] { OnStuckStart(id); });
@@ -417,8 +424,7 @@ absl::Status Supervisor::Forget(const std::string& id) {
   if (exists && !lock.ok()) return lock.status();
   if (exists && options_.on_forget) options_.on_forget(id);
   // Out of the way at once, by a name that no instance has, then deleted at leisure.
-  const std::string doomed =
-      absl::StrCat(options_.instances_directory, "/.deleted-", id, "-", getpid(), "-", ++deleted_);
+  const std::string doomed = DoomedPath(id);
   if (rename(Dir(id).path.c_str(), doomed.c_str()) == 0) {
     Delete(doomed);
   } else if (errno != ENOENT) {

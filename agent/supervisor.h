@@ -52,6 +52,7 @@ struct InstanceRun {
   int64_t started_unix_ms = 0;
   int port = 0;
   int restarts = 0;
+  int generation = 0;              // of the assignment that it was started by
   std::optional<RunEnd> end = {};  // set when ended
 };
 
@@ -93,6 +94,9 @@ class Supervisor {
   // nullptr: nothing is known of it.
   const InstanceRun* Find(const std::string& id) const;
   std::vector<std::string> Ids() const;
+  // A new path in the instances' directory, for what is to be deleted: no instance has such a name,
+  // and AdoptAll deletes what an earlier agent left of them.
+  std::string DoomedPath(const std::string& id);
   InstanceDir Dir(const std::string& id) const { return {options_.instances_directory + "/" + id}; }
   // Reaps children that are not shims (orphans of a killed shim). Call on SIGCHLD.
   void ReapStrays();

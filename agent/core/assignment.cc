@@ -98,6 +98,8 @@ std::optional<std::string> WrongWith(const v1::InstanceAssignment& instance) {
     return absl::StrCat("instance: \"", instance.instance(),
                         "\" must match [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
   }
+  if (instance.generation() < 0)
+    return absl::StrCat("generation: ", instance.generation(), " is below 0");
   switch (instance.desired()) {
     case v1::DESIRED_STATE_RUNNING:
       if (!instance.has_launch_template())
@@ -128,8 +130,14 @@ std::optional<Refusal> Assignment::Apply(const v1::AssignmentUpdate& update, int
   std::map<std::string, v1::InstanceAssignment> changed;
   if (update.has_base()) changed = instances_;
   for (const std::string& id : update.removed()) changed.erase(id);
-  for (const v1::InstanceAssignment& instance : update.upserts())
-    changed[instance.instance()] = instance;
+  for (const v1::InstanceAssignment& instance : update.upserts()) {
+    const v1::InstanceAssignment* held = Find(instance.instance());
+    // From a controller whose store was restored from before the change: what runs is newer than
+    // what it knows, and goes on. That it shall end is true of any generation.
+    const bool is_stale = held != nullptr && instance.generation() < held->generation() &&
+                          instance.desired() == v1::DESIRED_STATE_RUNNING;
+    changed[instance.instance()] = is_stale ? *held : instance;
+  }
   if (changed.size() > kMaxInstances) {
     return Refusal{"",
                    absl::StrCat(changed.size(), " instances, at most ", kMaxInstances, " a host")};

@@ -27,7 +27,8 @@ class Assignment {
 
   // Applies the whole update, or nothing of it and says why.
   // `min_epoch`: the highest epoch ever seen; an update of a lower one is refused (a controller
-  // that was replaced).
+  // that was replaced). One instance that shall run at a lower generation than is held stays as it
+  // is held.
   std::optional<Refusal> Apply(const v1::AssignmentUpdate& update, int64_t min_epoch);
 
   // Unset until the first update.

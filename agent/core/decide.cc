@@ -23,9 +23,19 @@ Decision NotBefore(TimePoint when, TimePoint now, Action action) {
   return {Action::kNothing, when};
 }
 
+// The old process goes on until the new one's files are there, and is no launch that could be given
+// up: the controller is told why the change does not go on, and knows for how long.
+Decision ToChange(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
+  if (facts.has_files || facts.has_next) return {Action::kStop};
+  if (!facts.failed) return {Action::kPrepare};
+  if (facts.failure_is_final && session.up) return {};
+  return NotBefore(facts.since + Backoff(facts.setbacks, seed), now, Action::kPrepare);
+}
+
 Decision ToRun(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
-  const Action forward =
-      facts.has_files || facts.progress == Progress::kPrepared ? Action::kStart : Action::kPrepare;
+  const Action forward = facts.has_files  ? Action::kStart
+                         : facts.has_next ? Action::kInstall
+                                          : Action::kPrepare;
   const TimePoint retry = facts.since + Backoff(facts.setbacks, seed);
   if (facts.progress == Progress::kEnded) {
     // A report of its end has gone to the controller, which replaces it by another instance.
@@ -58,18 +68,19 @@ milliseconds Backoff(int setbacks, uint64_t seed) {
 Decision Decide(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
   const bool alive = facts.progress == Progress::kStarting || facts.progress == Progress::kRunning;
   // What is under way ends by itself, and its end is an event. So is a lock that is given up.
-  if (facts.progress == Progress::kStopping || facts.progress == Progress::kPreparing ||
-      facts.progress == Progress::kLocked) {
-    return {};
-  }
+  if (facts.progress == Progress::kStopping || facts.progress == Progress::kLocked) return {};
+  // Files may be on their way while the process of the generation before runs.
+  if (facts.wanted == Wanted::kStopped && alive) return {Action::kStop};
+  if (facts.preparing) return {};
   switch (facts.wanted) {
     case Wanted::kStopped:
-      return {alive ? Action::kStop : Action::kNothing};
+      return {};
     case Wanted::kUnnamed:
       // Silence never stops a process.
       return {alive ? Action::kNothing : Action::kForget};
     case Wanted::kRunning:
-      return alive ? Decision{} : ToRun(facts, session, now, seed);
+      if (!alive) return ToRun(facts, session, now, seed);
+      return facts.is_old ? ToChange(facts, session, now, seed) : Decision{};
   }
   return {};
 }

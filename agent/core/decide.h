@@ -20,11 +20,10 @@ enum class Wanted {
   kStopped,
 };
 
-// Where its process stands (the supervisor's RunState, with what the agent is preparing).
+// Where its process stands (the supervisor's RunState, with the files that are there).
 enum class Progress {
-  kAbsent,     // no files
-  kPreparing,  // the image is being fetched and unpacked
-  kPrepared,   // files are there, nothing runs
+  kAbsent,    // no files
+  kPrepared,  // files are there, nothing runs
   kStarting,
   kRunning,
   kStopping,
@@ -36,7 +35,13 @@ enum class Progress {
 struct Facts {
   Wanted wanted = Wanted::kUnnamed;
   Progress progress = Progress::kAbsent;
-  bool has_files = false;  // when kEnded: whether it can be started again as it is
+  // Its process, that starts, runs or ends, is of a generation before the one that is wanted. One
+  // that has ended counts for nothing: the progress is then kPrepared or kAbsent.
+  bool is_old = false;
+  bool has_files = false;  // those that are wanted: it can be started as it is
+  bool has_next = false;   // those that are wanted lie beside the ones it has
+  // Its files are being fetched, copied or put in place.
+  bool preparing = false;
 
   // The last try to prepare or start it failed, at `since`; `final` means that trying again would
   // not help.
@@ -60,7 +65,8 @@ struct SessionFacts {
 
 enum class Action {
   kNothing,
-  kPrepare,
+  kPrepare,  // make the files, beside those that it has
+  kInstall,  // put them in the place of those
   kStart,
   kStop,
   kForget,

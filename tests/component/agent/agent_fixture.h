@@ -1,6 +1,11 @@
 // The real remuda-agent and a fake controller that serves one image.
 #pragma once
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +19,26 @@ inline constexpr char kServe[] =
     "#!/bin/sh\n"
     "echo HOST=$HOST PORT=$PORT I=$REMUDA_INSTANCE G=$REMUDA_GROUP Z=$REMUDA_ZONE X=$X\n"
     "exec sleep 1000\n";
+
+// Longer than the agent's own deadline of a launch.
+inline constexpr std::chrono::seconds kPastLaunchDeadline{60};
+
+// A listener on the agent's address, as a foreign process would have; port 0: any.
+inline Fd ListenOn(int port, int* bound = nullptr) {
+  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  inet_pton(AF_INET, "127.0.1.9", &address.sin_addr);
+  socklen_t length = sizeof address;
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+  EXPECT_EQ(listen(fd.get(), 1), 0);
+  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  if (bound != nullptr) *bound = ntohs(address.sin_port);
+  return fd;
+}
 
 class AgentTest : public AgentHarness {
  protected:

@@ -194,7 +194,10 @@ void FakeController::Received(const v1::ConnectRequest& message, Stream* stream)
   if (message.has_hello()) {
     stream_ = stream;
     hellos.push_back(message.hello());
-    for (const auto& s : message.hello().instances()) status[s.instance()] = s;
+    for (const auto& s : message.hello().instances()) {
+      status[s.instance()] = s;
+      history[s.instance()].push_back(s);
+    }
     v1::ConnectResponse welcome;
     welcome.mutable_welcome()->set_epoch(epoch_);
     welcome.mutable_welcome()->set_cluster_id("c1");
@@ -204,6 +207,7 @@ void FakeController::Received(const v1::ConnectRequest& message, Stream* stream)
   for (const auto& s : message.report().instances()) {
     status[s.instance()] = s;
     states_seen[s.instance()].insert(s.state());
+    history[s.instance()].push_back(s);
   }
   for (const auto& id : message.report().removed()) removed.insert(id);
   if (message.has_ack()) acked = message.ack().revision().sequence();

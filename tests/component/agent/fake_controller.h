@@ -56,6 +56,7 @@ class FakeController {
   std::vector<v1::Hello> hellos;
   std::map<std::string, v1::InstanceStatus> status;  // the newest of each
   std::map<std::string, std::set<v1::ProcessState>> states_seen;
+  std::map<std::string, std::vector<v1::InstanceStatus>> history;  // all of each, in order
   std::set<std::string> removed;
   int64_t acked = 0;
   std::set<int64_t> pongs;

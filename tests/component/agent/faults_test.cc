@@ -1,11 +1,8 @@
 // The real remuda-agent where something beside it is wrong: another agent before it was killed, a
 // foreign process has the port, names are not UTF-8.
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <netinet/in.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 
 #include <cstdio>
 #include <cstring>
@@ -17,26 +14,6 @@
 
 namespace remuda::agent {
 namespace {
-
-// Longer than the agent's own deadline of a launch.
-constexpr std::chrono::seconds kPastLaunchDeadline{60};
-
-// A listener on the agent's address, as a foreign process would have; port 0: any.
-Fd ListenOn(int port, int* bound = nullptr) {
-  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  inet_pton(AF_INET, "127.0.1.9", &address.sin_addr);
-  socklen_t length = sizeof address;
-  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(listen(fd.get(), 1), 0);
-  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length);
-  if (bound != nullptr) *bound = ntohs(address.sin_port);
-  return fd;
-}
 
 // A tar file (ustar, POSIX.1-1988) with one symbolic link, of any bytes.
 std::string TarWithLink(const std::string& name, const std::string& target) {

@@ -112,5 +112,30 @@ TEST(Assignment, StoppedNeedsNoTemplate) {
   EXPECT_FALSE(held.Apply(Update(1, 1, {stopped}), 0));
 }
 
+TEST(Assignment, AnOlderGenerationChangesNothingButAnEnd) {
+  const auto at = [](int generation, const std::string& program) {
+    auto assignment = Runs("i-1");
+    assignment.set_generation(generation);
+    assignment.mutable_launch_template()->set_command(0, program);
+    return assignment;
+  };
+  Assignment held;
+  ASSERT_FALSE(held.Apply(Update(1, 1, {at(2, "new")}), 0));
+  ASSERT_FALSE(held.Apply(Update(1, 2, {at(1, "old"), Runs("i-2")}), 0));
+  EXPECT_EQ(held.Find("i-1")->generation(), 2);
+  EXPECT_EQ(held.Find("i-1")->launch_template().command(0), "new");
+  EXPECT_NE(held.Find("i-2"), nullptr);
+  ASSERT_FALSE(held.Apply(Update(1, 3, {at(3, "newer")}, 2), 0));
+  EXPECT_EQ(held.Find("i-1")->generation(), 3);
+  auto stop = at(0, "old");
+  stop.set_desired(v1::DESIRED_STATE_STOPPED);
+  ASSERT_FALSE(held.Apply(Update(1, 4, {stop}, 3), 0));
+  EXPECT_EQ(held.Find("i-1")->desired(), v1::DESIRED_STATE_STOPPED);
+
+  const auto refusal = held.Apply(Update(1, 5, {at(-1, "x")}), 0);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->reason, "generation: -1 is below 0");
+}
+
 }  // namespace
 }  // namespace remuda::agent

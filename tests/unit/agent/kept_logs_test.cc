@@ -158,5 +158,13 @@ TEST_F(KeptLogsTest, TheTailBeginsWithNoPartOfALine) {
   EXPECT_EQ(LogTail(Log("i-long-blank", std::string(9000, 'z') + "\n\n \n")), end);
 }
 
+TEST_F(KeptLogsTest, TheTailOfAGenerationBeginsAfterItsMark) {
+  const std::string log = Log("i-a", "first\nmark 1\nsecond\nmark 2\nthird\nmark 20\n");
+  EXPECT_EQ(LogTail(log, "mark 2"), "third\nmark 20\n");
+  EXPECT_EQ(LogTail(log, "mark 3"), "first\nmark 1\nsecond\nmark 2\nthird\nmark 20\n");
+  EXPECT_EQ(LogTail(Log("i-b", "first\nmark 1\n"), "mark 1"), "");
+  EXPECT_EQ(LogTail(Log("i-c", "mark 1\nx\nmark 1\ny\n"), "mark 1"), "y\n");
+}
+
 }  // namespace
 }  // namespace remuda::agent

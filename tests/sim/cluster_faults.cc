@@ -159,6 +159,7 @@ void Cluster::Trouble() {
       return Command();
     case 3:
       Break(host->second);
+      if (random_.OneIn(3)) host->second.host->CrashAgent();
       return Reconnect();
     case 4:
       Break(proxy->second);

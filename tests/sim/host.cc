@@ -21,6 +21,19 @@ void Host::Later(const std::string& id, absl::Duration delay, std::function<void
   });
 }
 
+void Host::Next(const std::string& id, absl::Duration delay, std::function<void(Process&)> what) {
+  const int attempt = ++processes_.at(id).attempt;
+  scheduler_.After(delay, [this, id, attempt, w = std::move(what)] {
+    Process* process = Find(id);
+    if (process != nullptr && process->attempt == attempt) w(*process);
+  });
+}
+
+bool Host::IsWanted(const std::string& id) const {
+  const auto it = assignment_.find(id);
+  return it != assignment_.end() && it->second.desired() == agent::v1::DESIRED_STATE_RUNNING;
+}
+
 void Host::Tell(const std::string& id) {
   if (has_session) report(processes_.at(id).status);
 }
@@ -30,9 +43,13 @@ void Host::Take(const core::Assignment& assignment) {
   for (const auto& [id, wanted] : assignment) {
     Process* process = Find(id);
     if (wanted.desired() == agent::v1::DESIRED_STATE_RUNNING) {
-      if (process == nullptr) Start(id, wanted.launch_template());
-    } else if (process != nullptr && !process->stop_asked &&
-               process->status.state() != agent::v1::PROCESS_STATE_EXITED &&
+      if (process == nullptr) {
+        Start(id, wanted);
+      } else if (wanted.generation() > process->status.generation()) {
+        process->status.set_generation(wanted.generation());
+        Change(id);
+      }
+    } else if (process != nullptr && process->status.state() != agent::v1::PROCESS_STATE_EXITED &&
                process->status.state() != agent::v1::PROCESS_STATE_FAILED) {
       Stop(id);
     }
@@ -50,25 +67,60 @@ void Host::Take(const core::Assignment& assignment) {
   }
 }
 
-void Host::Start(const std::string& id, const v1::LaunchTemplateVersion& launch) {
+void Host::Start(const std::string& id, const agent::v1::InstanceAssignment& wanted) {
   if (std::exchange(ever_[id], true)) complain_(id + " was launched twice on " + name_);
   Process& process = processes_[id];
-  process.behaviour = behaviours_(launch);
   process.status.set_instance(id);
-  process.status.set_port(launch.port() != 0 ? launch.port() : ++next_port_);
+  process.status.set_generation(wanted.generation());
+  process.generation = wanted.generation();
+  const int port = wanted.launch_template().port();
+  process.status.set_port(port != 0 ? port : ++next_port_);
+  Launch(id);
+}
+
+void Host::Change(const std::string& id) {
+  Process& process = processes_.at(id);
+  process.status.clear_exit();
+  process.status.clear_message();
+  process.status.clear_restarts();
+  if (process.alive && process.stop_asked) return Tell(id);  // its end decides what is next
+  process.status.set_state(agent::v1::PROCESS_STATE_FETCHING);
+  if (fault != Fault::kNone) {
+    process.status.set_message("it cannot be prepared: no space left on its disk");
+    if (!process.alive) process.status.set_state(agent::v1::PROCESS_STATE_FAILED);
+    ++process.attempt;
+    return Tell(id);
+  }
+  Tell(id);
+  Next(id, random_.Between(Milliseconds(5), Seconds(2)), [this, id](Process&) { Prepared(id); });
+}
+
+void Host::Prepared(const std::string& id) {
+  if (!IsWanted(id)) return;
+  if (processes_.at(id).alive) {
+    Stop(id);
+  } else {
+    Launch(id);
+  }
+}
+
+void Host::Launch(const std::string& id) {
+  Process& process = processes_.at(id);
   process.status.set_state(agent::v1::PROCESS_STATE_STARTING);
+  process.status.clear_message();
   if (fault == Fault::kHangs) process.status.set_message("its port is in use");
+  ++process.attempt;
   Tell(id);
   if (fault == Fault::kHangs) return;
   if (fault == Fault::kFails) {
-    Later(id, random_.Between(Milliseconds(5), Seconds(1)), [this, id](Process& p) {
+    Next(id, random_.Between(Milliseconds(5), Seconds(1)), [this, id](Process& p) {
       p.status.set_state(agent::v1::PROCESS_STATE_FAILED);
       p.status.set_message("no space left on its disk");
       Tell(id);
     });
     return;
   }
-  Later(id, random_.Between(Milliseconds(5), Seconds(1)), [this, id](Process&) { Run(id); });
+  Next(id, random_.Between(Milliseconds(5), Seconds(1)), [this, id](Process&) { Run(id); });
 }
 
 void Host::Run(const std::string& id) {
@@ -76,13 +128,19 @@ void Host::Run(const std::string& id) {
   for (const auto& [other_id, other] : processes_) {
     if (other_id != id && other.Alive() && other.status.port() == process.status.port()) {
       // As the agent does: one that was started again while there was no controller is ended first.
-      if (other.stop_asked) return Later(id, Milliseconds(100), [this, id](Process&) { Run(id); });
+      if (other.stop_asked) return Next(id, Milliseconds(100), [this, id](Process&) { Run(id); });
       complain_(id + " and " + other_id + " want port " + std::to_string(process.status.port()) +
                 " of " + name_);
     }
   }
+  if (process.alive) complain_(id + " runs twice on " + name_);
   ++process.life;
-  process.listens = false;
+  process.alive = true;
+  process.listens = process.stop_asked = process.check_fails = false;
+  process.generation = process.status.generation();
+  const auto wanted = assignment_.find(id);
+  if (wanted != assignment_.end())
+    process.behaviour = behaviours_(wanted->second.launch_template());
   process.status.set_state(agent::v1::PROCESS_STATE_RUNNING);
   process.status.clear_exit();
   Tell(id);
@@ -100,8 +158,11 @@ void Host::Run(const std::string& id) {
 
 void Host::Stop(const std::string& id) {
   Process& process = processes_.at(id);
+  if (process.alive && process.stop_asked) return;
+  ++process.attempt;
   process.stop_asked = true;
-  if (process.status.state() == agent::v1::PROCESS_STATE_STARTING) {
+  process.status.clear_message();
+  if (!process.alive) {
     End(id, 0, true);
     return;
   }
@@ -114,15 +175,41 @@ void Host::Stop(const std::string& id) {
 
 void Host::Kill(const std::string& id, int signal) {
   const Process* process = Find(id);
-  if (process != nullptr && process->status.state() == agent::v1::PROCESS_STATE_RUNNING) {
-    End(id, signal, false);
+  if (process != nullptr && process->alive && !process->stop_asked) End(id, signal, false);
+}
+
+void Host::CrashAgent() {
+  for (auto& [id, process] : processes_) {
+    const auto state = process.status.state();
+    if (process.IsOld() && process.alive) {
+      if (random_.OneIn(3)) {
+        process.status.set_generation(process.generation);
+        process.status.clear_message();
+        process.status.set_state(process.stop_asked ? agent::v1::PROCESS_STATE_STOPPING
+                                                    : agent::v1::PROCESS_STATE_RUNNING);
+        ++process.attempt;
+      } else {
+        Change(id);
+      }
+    } else if (state == agent::v1::PROCESS_STATE_FETCHING) {
+      Change(id);
+    } else if (state == agent::v1::PROCESS_STATE_STARTING) {
+      Launch(id);
+    }
   }
 }
 
 void Host::End(const std::string& id, int signal, bool requested) {
   Process& process = processes_.at(id);
   ++process.life;
-  process.listens = false;
+  process.alive = process.listens = false;
+  if (process.IsOld() && IsWanted(id)) {
+    // Where files are being fetched, they come first; where they cannot be, nothing is left.
+    if (process.status.state() != agent::v1::PROCESS_STATE_FETCHING) return Launch(id);
+    if (process.status.message().empty()) return;
+    process.status.set_state(agent::v1::PROCESS_STATE_FAILED);
+    return Tell(id);
+  }
   process.status.set_state(agent::v1::PROCESS_STATE_EXITED);
   process.status.mutable_exit()->set_signal(signal);
   process.status.mutable_exit()->set_code(signal == 0 ? 1 : -1);
@@ -130,7 +217,7 @@ void Host::End(const std::string& id, int signal, bool requested) {
   Tell(id);
   if (has_session || requested) return;
   // No controller to replace it: the agent starts it again.
-  Later(id, random_.Between(Milliseconds(200), Seconds(2)), [this, id](Process& p) {
+  Next(id, random_.Between(Milliseconds(200), Seconds(2)), [this, id](Process& p) {
     if (has_session) return;
     p.status.set_restarts(p.status.restarts() + 1);
     Run(id);

@@ -1,4 +1,5 @@
-// A simulated host: an agent, and processes that start, serve, crash and end.
+// A simulated host: an agent, and processes that start, serve, crash and end, and are changed to
+// another version in place.
 #pragma once
 
 #include <functional>
@@ -17,15 +18,16 @@ enum class Behaviour { kGood, kNeverHealthy, kExitsAtStart, kDiesSoon };
 struct Process {
   agent::v1::InstanceStatus status;
   Behaviour behaviour = Behaviour::kGood;
+  bool alive = false;  // whatever the status says, which may be of the next generation
+  int generation = 0;  // of what runs, or ran last
   bool listens = false;
-  bool stop_asked = false;
+  bool stop_asked = false;   // what runs was told to end
   bool check_fails = false;  // its health check was made to fail
-  int life = 0;
+  int life = 0;              // names what runs
+  int attempt = 0;           // names what the agent does to it
 
-  bool Alive() const {
-    return status.state() == agent::v1::PROCESS_STATE_RUNNING ||
-           status.state() == agent::v1::PROCESS_STATE_STOPPING;
-  }
+  bool Alive() const { return alive; }
+  bool IsOld() const { return generation < status.generation(); }
   bool Serves() const { return Alive() && listens; }
   bool PassesCheck() const {
     return Serves() && !check_fails && behaviour != Behaviour::kNeverHealthy;
@@ -63,17 +65,28 @@ class Host {
   void Take(const core::Assignment& assignment);
   // Ends the process as a signal from outside does.
   void Kill(const std::string& id, int signal);
+  // The agent dies and comes back, without a session: what it was about to do begins anew, and a
+  // generation that it had not written down yet is forgotten.
+  void CrashAgent();
   // The session has ended: what ends now is restarted here.
   void LoseSession() { has_session = false; }
 
  private:
-  void Start(const std::string& id, const v1::LaunchTemplateVersion& launch);
+  void Start(const std::string& id, const agent::v1::InstanceAssignment& wanted);
+  // To the generation that was taken up: files, end of the old process, start.
+  void Change(const std::string& id);
+  void Prepared(const std::string& id);
+  // From STARTING on.
+  void Launch(const std::string& id);
   void Run(const std::string& id);
   void Stop(const std::string& id);
   void End(const std::string& id, int signal, bool requested);
   void Tell(const std::string& id);
+  bool IsWanted(const std::string& id) const;
   // After `delay`, unless the process's life has changed.
   void Later(const std::string& id, absl::Duration delay, std::function<void(Process&)> what);
+  // After `delay`, unless the agent does something else to it by then.
+  void Next(const std::string& id, absl::Duration delay, std::function<void(Process&)> what);
 
   std::string name_;
   Scheduler& scheduler_;

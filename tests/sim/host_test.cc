@@ -1,0 +1,114 @@
+// The simulated host itself: what it does where an instance is changed in place.
+#include "tests/sim/host.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace remuda::sim {
+namespace {
+
+using absl::Milliseconds;
+using absl::Seconds;
+namespace agent_v1 = agent::v1;
+
+core::Assignment Wants(int generation, agent_v1::DesiredState desired) {
+  agent_v1::InstanceAssignment one;
+  one.set_instance("i-1");
+  one.set_desired(desired);
+  one.set_generation(generation);
+  one.mutable_launch_template()->set_version(generation);
+  return {{"i-1", one}};
+}
+
+// Whatever comes in between, the newest generation runs in the end, alone and with the port that
+// the first one had.
+TEST(SimHost, TheNewestGenerationRunsWhateverComesInBetween) {
+  for (uint64_t seed = 1; seed <= 500; ++seed) {
+    SCOPED_TRACE(seed);
+    Scheduler scheduler;
+    Random random(seed);
+    std::vector<std::string> complaints;
+    Host host(
+        "h1", scheduler, random,
+        [](const v1::LaunchTemplateVersion& launch) {
+          return launch.version() % 3 == 1 ? Behaviour::kDiesSoon : Behaviour::kGood;
+        },
+        [&](const std::string& what) { complaints.push_back(what); });
+    int told = 0;
+    bool lost = false;  // it may have forgotten
+    host.report = [&](const agent_v1::InstanceStatus& status) {
+      if (!lost) {
+        EXPECT_GE(status.generation(), told);
+      }
+      told = status.generation();
+    };
+    host.forgot = [](const std::string&) {};
+    host.has_session = true;
+    host.Take(Wants(0, agent_v1::DESIRED_STATE_RUNNING));
+    const int port = host.Find("i-1")->status.port();
+    int generation = 0;
+    for (int step = 0; step < 20; ++step) {
+      scheduler.RunUntil(scheduler.now() + random.Between(Milliseconds(1), Seconds(4)));
+      switch (random.Below(4)) {
+        case 0:
+          host.CrashAgent();
+          lost = true;
+          break;
+        case 1:
+          host.Kill("i-1", 9);
+          break;
+        default:
+          generation = std::max(0, generation + random.Below(3) - 1);
+          host.Take(Wants(generation, agent_v1::DESIRED_STATE_RUNNING));
+      }
+    }
+    generation += 99 - generation % 3;  // a good one
+    host.Take(Wants(generation, agent_v1::DESIRED_STATE_RUNNING));
+    lost = false;
+    scheduler.RunUntil(scheduler.now() + Seconds(20));
+    const Process& process = *host.Find("i-1");
+    EXPECT_TRUE(process.Serves());
+    EXPECT_EQ(process.generation, generation);
+    EXPECT_EQ(process.status.generation(), generation);
+    EXPECT_EQ(process.status.state(), agent_v1::PROCESS_STATE_RUNNING);
+    EXPECT_EQ(process.status.port(), port);
+
+    host.Take(Wants(generation + 1, agent_v1::DESIRED_STATE_RUNNING));
+    scheduler.RunUntil(scheduler.now() + random.Between(Milliseconds(1), Seconds(4)));
+    host.Take(Wants(generation + 1, agent_v1::DESIRED_STATE_STOPPED));
+    scheduler.RunUntil(scheduler.now() + Seconds(20));
+    EXPECT_FALSE(host.Find("i-1")->Alive());
+    EXPECT_EQ(host.Find("i-1")->status.state(), agent_v1::PROCESS_STATE_EXITED);
+    EXPECT_EQ(host.Find("i-1")->status.generation(), generation + 1);
+    EXPECT_TRUE(complaints.empty()) << complaints.front();
+  }
+}
+
+TEST(SimHost, WhatCannotBePreparedLeavesTheOldOneRunning) {
+  Scheduler scheduler;
+  Random random(1);
+  Host host(
+      "h1", scheduler, random, [](const v1::LaunchTemplateVersion&) { return Behaviour::kGood; },
+      [](const std::string& what) { ADD_FAILURE() << what; });
+  host.report = [](const agent_v1::InstanceStatus&) {};
+  host.forgot = [](const std::string&) {};
+  host.has_session = true;
+  host.Take(Wants(0, agent_v1::DESIRED_STATE_RUNNING));
+  scheduler.RunUntil(scheduler.now() + Seconds(10));
+  host.fault = Host::Fault::kFails;
+  host.Take(Wants(1, agent_v1::DESIRED_STATE_RUNNING));
+  scheduler.RunUntil(scheduler.now() + Seconds(10));
+  const Process& process = *host.Find("i-1");
+  EXPECT_TRUE(process.Serves());
+  EXPECT_EQ(process.status.state(), agent_v1::PROCESS_STATE_FETCHING);
+  EXPECT_NE(process.status.message(), "");
+  host.Kill("i-1", 9);
+  EXPECT_EQ(process.status.state(), agent_v1::PROCESS_STATE_FAILED);
+  EXPECT_EQ(process.status.generation(), 1);
+}
+
+}  // namespace
+}  // namespace remuda::sim

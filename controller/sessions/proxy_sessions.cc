@@ -37,7 +37,7 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
       SetListeners(session.name, request.listeners().listeners());
       break;
     case proxy::v1::ConnectRequest::kStats:
-      OnStats(session, request.stats());
+      OnStats(session, *request.mutable_stats());
       break;
     case proxy::v1::ConnectRequest::kPong:
       if (request.pong().is_leaving() && request.pong().ping_id() == 0) {
@@ -267,11 +267,12 @@ void ProxySessions::SetBusy(Session& session,
   for (const auto& [target, count] : seen.busy) engine_.touched().targets.insert(target);
 }
 
-void ProxySessions::OnStats(Session& session, const proxy::v1::StatsReport& report) {
+void ProxySessions::OnStats(Session& session, proxy::v1::StatsReport& report) {
   core::ProxyObservation& seen = Seen(session.name);
   seen.active_connections = report.active_connections();
   seen.requests = report.requests();
-  if (core::AddReport(engine_.state(), report.subsets(), seen.counted, engine_.observe().traffic))
+  if (core::AddReport(engine_.state(), std::move(*report.mutable_subsets()), seen.counted,
+                      engine_.observe().traffic))
     engine_.touched().deployments = true;  // they show what their sides got
   proxy::v1::ConnectResponse response;
   response.mutable_lease()->set_stats_report(++session.reports);

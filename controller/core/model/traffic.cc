@@ -118,12 +118,12 @@ void BeginProcess(const proxy::v1::Hello& hello, CountedProcess& process) {
 }
 
 bool AddReport(const State& state,
-               const google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats>& report,
+               google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats>&& report,
                CountedProcess& process, Traffic& traffic) {
   const bool counts = process.from != CountedProcess::From::kNowhere;
   bool is_more = false;
   std::map<SubsetId, proxy::v1::SubsetStats> said;
-  for (const proxy::v1::SubsetStats& stats : report) {
+  for (proxy::v1::SubsetStats& stats : report) {
     if (state.Find<v1::TargetGroup>(stats.target_group()) == nullptr) continue;
     SubsetId id(stats.target_group(), stats.subset());
     const auto before = process.said.find(id);
@@ -133,7 +133,7 @@ bool AddReport(const State& state,
       Add(added, traffic.totals[id]);
       is_more = is_more || added.requests() > 0;
     }
-    said[std::move(id)] = stats;
+    said[std::move(id)] = std::move(stats);
   }
   process.said = std::move(said);
   process.from = CountedProcess::From::kSaid;

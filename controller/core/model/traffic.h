@@ -51,7 +51,7 @@ void BeginProcess(const proxy::v1::Hello& hello, CountedProcess& process);
 // was not in the report before, has begun from zero. Those of target groups that the state does not
 // have are not kept. Costs what the report has. Whether anything was added.
 bool AddReport(const State& state,
-               const google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats>& report,
+               google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats>&& report,
                CountedProcess& process, Traffic& traffic);
 
 // Drops totals of what nothing needs: target groups that are gone; versions that no instance runs,

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <signal.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -216,7 +216,8 @@ TEST_F(ProbeThreadTest, ACommandHasNothingOfTheController) {
   EXPECT_EQ(Run({"/usr/bin/env"}).body, std::string("PATH=") + std::getenv("PATH") + "\n");
   unsetenv("REMUDA_SECRET");
   EXPECT_EQ(Shell("pwd").body, "/\n");
-  // Signals are as they are for a program.
+  // Signals are as they are for a program, whatever the controller ignores.
+  signal(SIGPIPE, SIG_IGN);
   EXPECT_EQ(Shell("kill -PIPE $$; echo lives").trouble, "it was ended by signal 13");
 }
 
@@ -225,6 +226,11 @@ TEST_F(ProbeThreadTest, WhatACommandPrintsIsBounded) {
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.body.size(), core::limits::kProbeAnswerBytes);
   EXPECT_EQ(Run({"/usr/bin/yes"}, "", kShort).trouble, "timed out after 200ms");
+}
+
+TEST_F(ProbeThreadTest, WhatACommandPrintsLastIsKept) {
+  // More than is read at once is in the pipe when it ends.
+  EXPECT_EQ(Run({"/usr/bin/head", "-c", "60000", "/dev/zero"}).body.size(), 60'000u);
 }
 
 TEST_F(ProbeThreadTest, ACommandThatReadsNothingIsNoTrouble) {

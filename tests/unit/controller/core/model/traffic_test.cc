@@ -171,7 +171,7 @@ TEST_F(TrafficTest, ATargetGroupThatIsNotThereIsNotKept) {
   Begin("a", false);
   Report report = ReportOf({{"v1", 5}});
   report[0].set_target_group("gone");
-  EXPECT_FALSE(AddReport(state_, report, process_, traffic_));
+  EXPECT_FALSE(AddReport(state_, std::move(report), process_, traffic_));
   EXPECT_TRUE(traffic_.totals.empty());
   EXPECT_TRUE(process_.said.empty());
 }

@@ -24,6 +24,9 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
 
+// Chunks that are read at once: as much as a pipe holds (pipe(7)).
+constexpr int kChunksAtOnce = 16;
+
 // How a program is begun: its ends of the pipes are 0 and 1, what it says beside is dropped, and it
 // has none of the controller's descriptors, signals, groups or variables.
 class Spawn {
@@ -112,6 +115,7 @@ class CommandQuestion final : public Question,
       return absl::StrCat("pipe: ", strerror(errno));
     }
     out_.assign(out[0]);
+    out_.non_blocking(true);
     const int error = Spawn(in[0], out[1]).Run(argv_, pid_);
     close(in[0]);
     close(out[1]);
@@ -137,26 +141,31 @@ class CommandQuestion final : public Question,
     kill(-pid_, SIGKILL);
   }
 
+  // Whoever reads takes it at once: nothing that was read waits in a handler while it ends.
   void Read() {
-    out_.async_read_some(asio::buffer(chunk_),
-                         [self = shared_from_this()](const error_code& error, size_t size) {
-                           if (error) return;
-                           self->Keep(size);
-                           self->Read();
-                         });
+    out_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const error_code& error) {
+      if (!error && self->KeepSome()) self->Read();
+    });
   }
 
-  // What is beyond the bound is read, so that it does not wait for us, and dropped.
-  void Keep(size_t size) {
-    printed_.append(chunk_.data(),
-                    std::min(size, core::limits::kProbeAnswerBytes - printed_.size()));
+  // What there is, up to a pipe's size. What is beyond the bound is read, so that the program does
+  // not wait for us, and dropped. Whether there may be more.
+  bool KeepSome() {
+    error_code error;
+    for (int i = 0; i < kChunksAtOnce; ++i) {
+      const size_t size = out_.read_some(asio::buffer(chunk_), error);
+      if (error) return error == asio::error::would_block;
+      printed_.append(chunk_.data(),
+                      std::min(size, core::limits::kProbeAnswerBytes - printed_.size()));
+    }
+    return true;
   }
 
   // Ended, and not reaped: nobody else can have its number yet.
   void OnEnded() {
     kill(-pid_, SIGKILL);
     const int status = Reap();
-    KeepRest();
+    KeepSome();  // what it printed last is in the pipe still
     if (!trouble_.empty()) return End({.trouble = trouble_});
     if (WIFSIGNALED(status))
       return End({.trouble = absl::StrCat("it was ended by signal ", WTERMSIG(status))});
@@ -169,17 +178,6 @@ class CommandQuestion final : public Question,
     }
     pid_ = -1;
     return status;
-  }
-
-  // What it printed last is in the pipe still.
-  void KeepRest() {
-    error_code error;
-    out_.cancel(error);
-    out_.non_blocking(true, error);
-    while (!error && printed_.size() < core::limits::kProbeAnswerBytes) {
-      const size_t size = out_.read_some(asio::buffer(chunk_), error);
-      if (!error) Keep(size);
-    }
   }
 
   void End(core::ProbeOutcome outcome) {

@@ -145,6 +145,8 @@ void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& req
   state.subsets.resize(group.subsets.size());
   const Counts counts = Survey(group, state);
   state.is_fail_open = FailsOpen(counts, group.policy);
+  for (size_t i = 0; i < state.subsets.size(); ++i)
+    state.subsets[i].counts = group.subsets[i].state.get();
   FillPools(group, !state.is_fail_open ? kHealthy : counts.known > 0 ? kKnown : kActive, state);
   if (group.hash_ring != nullptr) FillRings(*group.hash_ring, state);
   FillByHash(group, state);
@@ -189,12 +191,12 @@ TargetState* PickFromSubset(GroupState& group, PickerState::Subset& subset,
   return target != nullptr ? target : second.Pick(group, policy, request);
 }
 
-constexpr uint32_t kNoSubset = ~uint32_t{0};
+constexpr uint32_t kNoSubset = SmoothShares::kNone;
 
-// A target and the index of its subset.
+// A target and what is counted of its subset.
 struct Choice {
   TargetState* target = nullptr;
-  uint32_t subset = kNoSubset;
+  SubsetState* subset = nullptr;
 };
 
 // What all looks of one pick have in common.
@@ -204,35 +206,46 @@ struct Looks {
   uint32_t side = kNoSubset;  // that of the target which the client stays with
 };
 
-// Of the subset whose turn it is; if all of it was tried or is full, of the others in proportion.
-Choice PickFromSubsets(GroupState& group, PickerState& state, Looks& looks) {
-  const SmoothShares& shares = state.shares;
-  if (shares.size() == 0) return {};
-  const auto pick = [&](uint32_t at) {
-    return PickFromSubset(group, state.subsets[at], state.group->policy, looks.pool);
-  };
-  uint32_t at = shares.first();
-  if (looks.side != kNoSubset && !state.subsets[looks.side].empty()) {
-    at = looks.side;
-  } else if (shares.size() > 1) {
-    at = shares.At(looks.takes_turn ? group.NextShare() : Scale(looks.pool.random, shares.total()));
-    looks.takes_turn = false;
-  }
-  if (TargetState* const target = pick(at)) return {target, at};
-  if (shares.size() == 1 && at == shares.first()) return {};
+Choice PickFrom(uint32_t at, GroupState& group, PickerState& state, const Looks& looks) {
+  PickerState::Subset& subset = state.subsets[at];
+  return {PickFromSubset(group, subset, state.group->policy, looks.pool), subset.counts};
+}
+
+// All of subset `at` was tried or is full: one of the others in proportion.
+Choice PickFromOthers(uint32_t at, GroupState& group, PickerState& state, const Looks& looks) {
   for (PickerState::Subset& subset : state.subsets) subset.is_passed = false;
   const auto is_passed = [&](uint32_t entry) { return state.subsets[entry].is_passed; };
   for (uint64_t n = 0; at != kNoSubset; ++n) {
     state.subsets[at].is_passed = true;
-    at = shares.Draw(NthRandom(looks.pool.random, n), is_passed, kNoSubset);
+    at = state.shares.Draw(NthRandom(looks.pool.random, n), is_passed);
     if (at == kNoSubset) break;
-    if (TargetState* const target = pick(at)) return {target, at};
+    if (const Choice choice = PickFrom(at, group, state, looks); choice.target != nullptr)
+      return choice;
   }
   return {};
 }
 
+Choice PickFromSubsets(GroupState& group, PickerState& state, Looks& looks) {
+  const SmoothShares& shares = state.shares;
+  uint32_t at = shares.only();
+  const bool is_alone = at != kNoSubset;
+  if (looks.side != kNoSubset && !state.subsets[looks.side].empty()) {
+    at = looks.side;
+  } else if (!is_alone) {
+    if (shares.total() == 0) return {};
+    at = shares.At(looks.takes_turn ? group.NextShare() : Scale(looks.pool.random, shares.total()));
+    looks.takes_turn = false;
+  }
+  const Choice choice = PickFrom(at, group, state, looks);
+  return choice.target != nullptr || is_alone ? choice : PickFromOthers(at, group, state, looks);
+}
+
 // The one that the client stays with, if it is known; without a target if that may not be picked.
-Choice FindSticky(const PickerState& state, const PickRequest& request) {
+struct Sticky {
+  TargetState* target = nullptr;
+  uint32_t subset = kNoSubset;
+};
+Sticky FindSticky(const PickerState& state, const PickRequest& request) {
   const auto it =
       std::lower_bound(state.by_hash.begin(), state.by_hash.end(), request.sticky_target,
                        [](const auto& known, uint64_t hash) { return known.id_hash < hash; });
@@ -262,7 +275,7 @@ Choice PickPreview(GroupState& group, PickerState& state, const PickRequest& req
   TargetState* target =
       request.sticky_target == 0 ? nullptr : direct->pool.Find(request.sticky_target, policy, pool);
   if (target == nullptr) target = direct->pool.Pick(group, policy, pool);
-  return {target, direct->subset};
+  return {target, state.group->subsets[direct->subset].state.get()};
 }
 
 Choice PickAny(GroupState& group, PickerState& state, const PickRequest& request, bool is_first) {
@@ -273,8 +286,8 @@ Choice PickAny(GroupState& group, PickerState& state, const PickRequest& request
     if (preview.target != nullptr) return preview;
   }
   if (request.sticky_target != 0) {
-    const Choice sticky = FindSticky(state, request);
-    if (sticky.target != nullptr) return sticky;
+    const Sticky sticky = FindSticky(state, request);
+    if (sticky.target != nullptr) return {sticky.target, state.subsets[sticky.subset].counts};
     looks.side = sticky.subset;
   }
   Choice choice = PickFromSubsets(group, state, looks);
@@ -327,9 +340,7 @@ Picked PickTarget(GroupState& group, const PickRequest& request) {
     return Picked{.target = choice.target,
                   .is_fail_open = state.is_fail_open,
                   .in_load = in_load,
-                  .subset = choice.target == nullptr
-                                ? nullptr
-                                : state.group->subsets[choice.subset].state.get()};
+                  .subset = choice.subset};
   };
   const uint32_t max_requests = state.group->policy.limit.max_requests;
   for (int i = 0; max_requests > 0; ++i) {

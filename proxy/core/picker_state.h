@@ -13,6 +13,7 @@
 
 namespace remuda::proxy {
 
+class SubsetState;
 struct TargetGroup;
 
 // The shares of a subset's requests that stay in the proxy's own zone are in 1/kWholeZoneShare.
@@ -30,6 +31,7 @@ struct alignas(64) PickerState {
     uint64_t own_weight = 0;  // of the active ones in the proxy's own zone, healthy or not
     int64_t zone_share = 0;   // of `own`, in 1/kWholeZoneShare
     int64_t zone_current = 0;
+    SubsetState* counts = nullptr;
     bool is_passed = false;  // by the pick that is under way: it found nothing usable there
     TargetPool own;          // in the proxy's own zone; empty unless that is preferred
     TargetPool others;       // all others, or all

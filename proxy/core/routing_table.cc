@@ -333,9 +333,6 @@ class Compiler {
         for (const auto& subset : group.split->subsets())
           subset_index(subset.subset(), subset.weight());
       }
-      if (IsBytes(group.protocol) && (!group.previews.empty() || group.mirror.percent > 0)) {
-        return Refuse("trafficSplits/" + id, "previews, mirror: only for HTTP and HTTPS groups");
-      }
       const int32_t unnamed_weight = group.split == nullptr ? 1 : 0;
       for (Member& member : group.members) {
         member.subset = subset_index(member.config->subset(), unnamed_weight);

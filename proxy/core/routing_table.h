@@ -34,7 +34,7 @@ namespace remuda::proxy {
 inline constexpr int kMaxListeners = 50;
 inline constexpr int kMaxSubsets = 16;
 inline constexpr int kMaxSubsetWeight = 10000;
-inline constexpr size_t kMaxPastSubsets = 16;
+inline constexpr size_t kMaxPastSubsets = 4;
 inline constexpr int kMaxTargets = 10000;
 inline constexpr int kMaxSharedSecrets = 2;
 inline constexpr size_t kMinSecretBytes = 32;

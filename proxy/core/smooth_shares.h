@@ -20,9 +20,12 @@ class SmoothShares {
   static constexpr uint64_t kMaxTotal = 400000;
   static_assert(kMaxWeight * kMaxTotal <= UINT32_MAX);
 
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
   void Clear() {
     parts_.clear();
     total_ = 0;
+    only_ = kNone;
   }
   // `weight` from 1 to kMaxWeight. Call Build after the last.
   void Add(uint32_t entry, uint32_t weight) {
@@ -33,7 +36,8 @@ class SmoothShares {
 
   size_t size() const { return parts_.size(); }
   uint32_t total() const { return total_; }
-  uint32_t first() const { return parts_.front().entry; }
+  // If there is one alone; else kNone.
+  uint32_t only() const { return only_; }
 
   // Not of an empty one.
   uint32_t At(uint64_t turn) const {
@@ -49,9 +53,9 @@ class SmoothShares {
     return parts_.back().entry;
   }
   // For all of them together, those that `skips` names left out, in proportion to their weights;
-  // `none` if there is no other.
+  // kNone if there is no other.
   template <typename Skips>
-  uint32_t Draw(uint64_t random, Skips skips, uint32_t none) const {
+  uint32_t Draw(uint64_t random, Skips skips) const {
     uint64_t total = 0;
     for (const Part& part : parts_) total += skips(part.entry) ? 0 : part.weight;
     uint64_t at = static_cast<uint64_t>((static_cast<unsigned __int128>(random) * total) >> 64);
@@ -60,7 +64,7 @@ class SmoothShares {
       if (at < part.weight) return part.entry;
       at -= part.weight;
     }
-    return none;
+    return kNone;
   }
 
  private:
@@ -70,6 +74,7 @@ class SmoothShares {
   };
   std::vector<Part> parts_;  // the lightest first
   uint32_t total_ = 0;
+  uint32_t only_ = kNone;
 };
 
 }  // namespace remuda::proxy

@@ -1,4 +1,5 @@
-// Requests that reach a subset besides its share, from a config file: previews and mirroring.
+// Requests that reach a subset by its share, and besides it, from a config file: previews and
+// mirroring.
 #include <gtest/gtest.h>
 
 #include <mutex>
@@ -79,6 +80,29 @@ double Mirrored(ProxyProcess& proxy) { return proxy.Metric("mirrored_request_cou
 double MirroredErrors(ProxyProcess& proxy) { return proxy.Metric("mirrored_error_count_total"); }
 bool WaitMirrored(ProxyProcess& proxy, int count) {
   return WaitUntil([&] { return Mirrored(proxy) >= count; });
+}
+
+TEST(SharesTest, AreExactOverAllWorkers) {
+  ScriptedTarget old(ScriptedTarget::Answers("old"));
+  ScriptedTarget fresh(ScriptedTarget::Answers("new"));
+  std::string config = SplitConfig(old.port(), fresh.port(), "");
+  const auto replace = [&](const std::string& what, const std::string& with) {
+    config.replace(config.find(what), what.size(), with);
+  };
+  replace("v1, weight: 1", "v1, weight: 95");
+  replace("v2, weight: 0", "v2, weight: 5");
+  ServingProxy proxy(config, {"--workers=4"});
+  std::vector<RawSocket> clients;  // each is with one of the workers
+  for (int i = 0; i < 16; ++i) clients.push_back(RawSocket::Connect(proxy.Port()));
+  int in_window = 0;
+  for (int n = 1; n <= 1000; ++n) {
+    RawSocket& client = clients[static_cast<size_t>(n * 7 % 16)];
+    client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    in_window += BodyOf(client.ReadMessage()) == "new" ? 1 : 0;
+    if (n % 100 != 0) continue;
+    EXPECT_EQ(in_window, 5);
+    in_window = 0;
+  }
 }
 
 TEST(PreviewTest, RequestsReachAVersionThatHasNoWeight) {
@@ -312,6 +336,27 @@ TEST(MirrorTest, CopiesAreBounded) {
   // Nor does the end wait for them.
   proxy.Signal(SIGTERM);
   EXPECT_EQ(proxy.WaitExit(), 0);
+}
+
+// The proxy's clock runs faster: ten seconds are two.
+TEST(MirrorTest, ACopyThatIsNotAnsweredIsGivenUp) {
+#ifdef REMUDA_SANITIZED
+  GTEST_SKIP() << "a sanitizer must be loaded before all else";
+#endif
+  ScriptedTarget old(ScriptedTarget::Answers("old"));
+  ScriptedTarget fresh(ScriptedTarget::NeverAnswers());
+  setenv("REMUDA_CLOCK_SPEED", "5", 1);
+  setenv("LD_PRELOAD", REMUDA_FAST_CLOCK, 1);
+  ProxyProcess proxy(MirrorConfig(old.port(), fresh.port(), "percent: 100"), {"--workers=1"});
+  unsetenv("LD_PRELOAD");
+  ASSERT_TRUE(proxy.WaitReady()) << proxy.Log();
+  ASSERT_TRUE(proxy.WaitHealthy(2));
+  EXPECT_EQ(BodyOf(Get(proxy.Port())), "old");
+  ASSERT_TRUE(WaitMirrored(proxy, 1));
+  EXPECT_EQ(MirroredErrors(proxy), 1);
+  // Its connection is not used again.
+  EXPECT_EQ(BodyOf(Get(proxy.Port())), "old");
+  EXPECT_TRUE(WaitUntil([&] { return fresh.connections() == 2; }));
 }
 
 TEST(MirrorTest, CopiesAreBoundedByTheirBytes) {

@@ -61,6 +61,24 @@ class TlsTargetTest : public ::testing::Test {
   std::unique_ptr<ProxyProcess> proxy_;
 };
 
+TEST_F(TlsTargetTest, CopiesOfRequestsGoUnderTlsToo) {
+  ServerSide side(MakeCertificate({.common_name = "whoever"}));
+  ScriptedTarget target(ScriptedTarget::Answers("hello"), side.get());
+  ScriptedTarget mirror(ScriptedTarget::Answers("copied"), side.get());
+  proxy_ = std::make_unique<ProxyProcess>(
+      ConfigFor({target.port()}, "    protocol: PROTOCOL_HTTPS\n") +
+          "  - { targetGroup: blue, address: 127.0.0.1, port: " + std::to_string(mirror.port()) +
+          ", subset: v2 }\ntrafficSplits:\n  - { targetGroup: blue, subsets: [{ subset: \"\", "
+          "weight: 1 }], mirror: { mirror: { percent: 100 }, subset: v2 } }\n",
+      std::vector<std::string>{"--workers=1"});
+  ASSERT_TRUE(proxy_->WaitReady()) << proxy_->Log();
+  ASSERT_TRUE(proxy_->WaitHealthy(2));
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(BodyOf(Get(proxy_->Port())), "hello");
+  EXPECT_TRUE(WaitUntil([&] { return proxy_->Metric("mirrored_request_count_total") == 5; }));
+  EXPECT_EQ(proxy_->Metric("mirrored_error_count_total"), 0);
+  EXPECT_EQ(mirror.requests(), 5);
+}
+
 TEST_F(TlsTargetTest, ForwardsOnPooledConnectionsWithoutJudging) {
   ServerSide side(MakeCertificate({.common_name = "whoever"}));
   ScriptedTarget target(ScriptedTarget::Answers("hello"), side.get());

@@ -110,17 +110,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "mirror.mirror.max_body_bytes: 1048577 is not within 0-1048576"}),
     [](const auto& test) { return std::string(test.param.name); });
 
-TEST(Preview, IsOnlyForGroupsOfMessages) {
+// An auto scaling group may be in target groups of messages and of bytes; for those it says
+// nothing.
+TEST(Preview, IsTakenInGroupsOfBytes) {
   v1::ConfigUpdate update;
   const absl::Status status = ParseMessageYaml(
       "upserts: {target_groups: [{name: blue, protocol: TCP}], traffic_splits: [{target_group: "
-      "blue, previews: [{route: {cookie: {name: a}}, subset: x}]}]}",
+      "blue, previews: [{route: {cookie: {name: a}}, subset: x}], mirror: {mirror: {percent: 1}, "
+      "subset: x}}]}",
       "test", &update);
   ASSERT_TRUE(status.ok()) << status;
   const CompileResult result = testing::TryCompile(update);
-  ASSERT_TRUE(std::holds_alternative<ConfigError>(result));
-  EXPECT_EQ(std::get<ConfigError>(result).reason,
-            "previews, mirror: only for HTTP and HTTPS groups");
+  EXPECT_FALSE(std::holds_alternative<ConfigError>(result));
 }
 
 // Subset `old` has targets a and b and all of the weight, `new` has x and y.

@@ -82,12 +82,10 @@ TEST(SmoothShares, DrawsInProportionFromWhatIsLeft) {
   const SmoothShares shares = SharesOf({60, 30, 10});
   std::map<uint32_t, int> drawn;
   const auto first = [](uint32_t entry) { return entry == 0; };
-  for (uint64_t n = 0; n < 4000; ++n) ++drawn[shares.Draw(NthRandom(1, n), first, 99)];
+  for (uint64_t n = 0; n < 4000; ++n) ++drawn[shares.Draw(NthRandom(1, n), first)];
   EXPECT_EQ(drawn.size(), 2U);
   EXPECT_NEAR(drawn[1], 3000, 150);
-  EXPECT_EQ(shares.Draw(
-                1, [](uint32_t) { return true; }, 99),
-            99U);
+  EXPECT_EQ(shares.Draw(1, [](uint32_t) { return true; }), SmoothShares::kNone);
 }
 
 constexpr size_t kWorkers = 4;
@@ -271,6 +269,35 @@ TEST(SubsetShares, OfOneWithoutATargetGoToTheOthersInProportion) {
   counts = proxy.Pick(80);
   EXPECT_EQ(counts["a"] + counts["c"], 60);
   EXPECT_EQ(counts["b"], 20);
+}
+
+// Counts of a subset go on when its targets and the subset itself come and go; of those that went
+// long ago they are forgotten.
+TEST(SubsetCounts, GoOnWhenASubsetComesBack) {
+  Proxy proxy(7);
+  const auto counts = [&](const std::string& name) -> SubsetState* {
+    for (const SubsetSpec& subset : proxy.group().subsets) {
+      if (subset.name == name) return subset.state.get();
+    }
+    return nullptr;
+  };
+  proxy.Split({{"old", 1}, {"new", 1}});
+  SubsetState* const old = counts("old");
+  SubsetState* const fresh = counts("new");
+  EXPECT_NE(old, fresh);
+  for (auto& target : *proxy.config().mutable_targets()) target.set_subset("new");
+  proxy.Split({{"old", 0}, {"new", 1}});  // no target is left
+  EXPECT_EQ(counts("old"), old);
+  for (const char* name : {"v3", "v4", "v5"}) {
+    proxy.Split({{"new", 1}, {name, 0}});
+    EXPECT_EQ(counts("old"), nullptr);
+    EXPECT_EQ(counts("new"), fresh);
+  }
+  proxy.Split({{"old", 0}, {"new", 1}});
+  EXPECT_EQ(counts("old"), old);
+  for (size_t i = 0; i <= kMaxPastSubsets; ++i)
+    proxy.Split({{"new", 1}, {"more" + std::to_string(i), 0}});
+  EXPECT_EQ(proxy.group().past_subsets.size(), kMaxPastSubsets);
 }
 
 // The old side's clients stay while it has a weight, however little, and move when it has none.

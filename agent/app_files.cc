@@ -86,22 +86,27 @@ class CarryOver {
     if (!here) return absl::OkStatus();
     const bool is_directory = S_ISDIR(here->st_mode);
     if (of_image && !(is_directory && S_ISDIR(of_image->st_mode))) return absl::OkStatus();
-    if (!of_image && !there) return MoveWhole(from, to, name, path, *here);
+    if (!of_image && !there) return MoveWhole(from, to, name, path);
     if (!is_directory) return absl::OkStatus();
     // Of a directory of the image, what the app put into it.
     const Fd from_inner = Enter(from.get(), name);
     if (!from_inner.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("read ", path));
-    if (!there) {
+    const bool is_made = !there;
+    if (is_made) {
       const Fd image_inner = Enter(image.get(), name);
       if (!HasOwn(from_inner, image_inner)) return absl::OkStatus();
       if (mkdirat(to.get(), name.c_str(), (here->st_mode & 0777) | S_IRWXU) != 0)
         return absl::ErrnoToStatus(errno, absl::StrCat("make ", path));
       there = Look(to, name);
-      if (there) Give(to, name, here->st_uid, here->st_gid);
     }
     if (!there || !S_ISDIR(there->st_mode)) return absl::OkStatus();  // the new image's file wins
     const Fd to_inner = Enter(to.get(), name);
     if (!to_inner.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("read ", path));
+    if (is_made) {
+      const bool is_old = here->st_uid == owners_.old_uid;
+      static_cast<void>(!fchown(to_inner.get(), is_old ? owners_.new_uid : here->st_uid,
+                                is_old ? owners_.new_gid : here->st_gid));
+    }
     return Move(from_inner, of_image ? Enter(image.get(), name) : Fd(), to_inner, path);
   }
 
@@ -121,30 +126,27 @@ class CarryOver {
   }
 
   absl::Status MoveWhole(const Fd& from, const Fd& to, const std::string& name,
-                         const std::string& path, const struct stat& here) {
+                         const std::string& path) const {
     if (renameat(from.get(), name.c_str(), to.get(), name.c_str()) != 0)
       return absl::ErrnoToStatus(errno, absl::StrCat("keep ", path));
-    if (owners_.old_uid == owners_.new_uid) return absl::OkStatus();
-    GiveTree(to, name, here, 0);
+    if (owners_.old_uid != owners_.new_uid) GiveTree(to, name, 0);
     return absl::OkStatus();
   }
 
-  // Of the old user's, to the new one. Best effort: what cannot be given stays whose it is.
-  void Give(const Fd& directory, const std::string& name, uid_t uid, gid_t gid) const {
-    const bool is_old = uid == owners_.old_uid;
-    const int failed = fchownat(directory.get(), name.c_str(), is_old ? owners_.new_uid : uid,
-                                is_old ? owners_.new_gid : gid, AT_SYMLINK_NOFOLLOW);
-    static_cast<void>(failed);
+  // To the new user, what the old one had. Best effort: what cannot be given stays whose it is.
+  // What was looked at is what is given, whatever the name stands for meanwhile.
+  struct stat Give(const Fd& directory, const std::string& name) const {
+    const Fd one(openat(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st {};
+    if (!one.valid() || fstat(one.get(), &st) != 0 || st.st_uid != owners_.old_uid) return st;
+    static_cast<void>(!fchownat(one.get(), "", owners_.new_uid, owners_.new_gid, AT_EMPTY_PATH));
+    return st;
   }
-  void GiveTree(const Fd& directory, const std::string& name, const struct stat& st, int depth) {
-    if (depth >= kMaxDepth) return;
-    if (st.st_uid == owners_.old_uid) Give(directory, name, st.st_uid, st.st_gid);
-    if (!S_ISDIR(st.st_mode)) return;
+  void GiveTree(const Fd& directory, const std::string& name, int depth) const {
+    if (depth >= kMaxDepth || !S_ISDIR(Give(directory, name).st_mode)) return;
     const Fd inner = Enter(directory.get(), name);
     if (!inner.valid()) return;
-    for (const std::string& child : NamesIn(inner.get())) {
-      if (const auto look = Look(inner, child)) GiveTree(inner, child, *look, depth + 1);
-    }
+    for (const std::string& child : NamesIn(inner.get())) GiveTree(inner, child, depth + 1);
   }
 
   const Owners owners_;

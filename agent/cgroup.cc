@@ -147,23 +147,33 @@ Cgroups Cgroups::Detect() {
   return found;
 }
 
+std::vector<Cgroups::Wish> Cgroups::WishesOf(const CgroupLimits& limits) {
+  return {{"memory", limits.memory_bytes, limits.memory_bytes > 0},
+          {"cpu", limits.cpu_millis, limits.cpu_millis > 0},
+          {"pids", limits.pids > 0 ? limits.pids : kDefaultPids, limits.pids > 0}};
+}
+
+absl::Status Cgroups::CannotEnforce(const std::string& controller, const std::string& why) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("limits.", controller, ": cannot be enforced on this host: ", why));
+}
+
+absl::Status Cgroups::Check(const CgroupLimits& limits) const {
+  for (const Wish& wish : WishesOf(limits)) {
+    if (wish.asked && parents_.count(wish.controller) == 0)
+      return CannotEnforce(wish.controller, missing_.at(wish.controller));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> Cgroups::Make(const std::string& name,
                                                        const CgroupLimits& limits) {
-  struct Wish {
-    const char* controller;
-    int64_t value;
-    bool asked;
-  };
-  const Wish wishes[] = {{"memory", limits.memory_bytes, limits.memory_bytes > 0},
-                         {"cpu", limits.cpu_millis, limits.cpu_millis > 0},
-                         {"pids", limits.pids > 0 ? limits.pids : kDefaultPids, limits.pids > 0}};
   std::vector<std::string> directories;
   const auto fail = [&](const Wish& wish, const std::string& why) {
     End(directories);
-    return absl::FailedPreconditionError(
-        absl::StrCat("limits.", wish.controller, ": cannot be enforced on this host: ", why));
+    return CannotEnforce(wish.controller, why);
   };
-  for (const Wish& wish : wishes) {
+  for (const Wish& wish : WishesOf(limits)) {
     if (wish.value <= 0) continue;
     const auto parent = parents_.find(wish.controller);
     if (parent == parents_.end()) {

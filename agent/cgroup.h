@@ -29,6 +29,9 @@ class Cgroups {
   // Finds out what this host offers. Never fails: offering nothing is an answer.
   static Cgroups Detect();
 
+  // Whether this host can enforce them. FailedPrecondition: one it cannot; says which and why.
+  absl::Status Check(const CgroupLimits& limits) const;
+
   // Makes the cgroups of one run and sets its limits. Answers the directories whose cgroup.procs
   // its first process joins. FailedPrecondition: a limit cannot be enforced here; says which and
   // why.
@@ -43,6 +46,14 @@ class Cgroups {
   std::string Describe() const;
 
  private:
+  struct Wish {
+    std::string controller;
+    int64_t value;
+    bool asked;
+  };
+  static std::vector<Wish> WishesOf(const CgroupLimits& limits);
+  static absl::Status CannotEnforce(const std::string& controller, const std::string& why);
+
   std::map<std::string, std::string> parents_;  // controller → directory in which ours are made
   std::map<std::string, std::string> missing_;  // controller → why it cannot be used
 };

@@ -1,33 +1,25 @@
 #include "agent/instances.h"
 
 #include <absl/strings/str_cat.h>
-#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <utility>
 
 #include "agent/log_tail.h"
-#include "common/random_bytes.h"
 
 namespace remuda::agent {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::milliseconds;
 
 // A run this long ends a row of setbacks.
 constexpr std::chrono::seconds kSteadyRun{30};
 constexpr std::chrono::seconds kForgetRetry{1};
 constexpr std::chrono::seconds kPruneEvery{60};
-constexpr milliseconds kSweepEvery{500};
-// Cgroups that wait to be empty; more are left where they are.
-constexpr size_t kMaxLeftCgroups = 1000;
 
 Progress ProgressOf(RunState state, bool has_files) {
   switch (state) {
@@ -45,11 +37,6 @@ Progress ProgressOf(RunState state, bool has_files) {
       break;
   }
   return has_files ? Progress::kPrepared : Progress::kAbsent;
-}
-
-bool IsAlive(const InstanceRun& run) {
-  return run.state == RunState::kStarting || run.state == RunState::kRunning ||
-         run.state == RunState::kStopping;
 }
 
 uint64_t HashOf(const std::string& id) { return std::hash<std::string>()(id); }
@@ -196,26 +183,9 @@ std::vector<std::string> Instances::Ids() const {
   return ids;
 }
 
-std::string Instances::HolderOf(int port, const std::string& except) const {
-  for (const auto& [id, instance] : instances_) {
-    const InstanceRun* run = supervisor_.Find(id);
-    if (id != except && run != nullptr && IsAlive(*run) && run->port == port) return id;
-  }
-  return {};
-}
-
 bool Instances::IsOld(const std::string& id, const InstanceRun* run) const {
   const auto it = instances_.find(id);
   return it != instances_.end() && run != nullptr && run->generation < it->second.generation;
-}
-
-int Instances::FixedPort(const std::string& id) const {
-  const v1::InstanceAssignment* assigned = assignment_.Find(id);
-  const int port = assigned == nullptr ? 0 : assigned->launch_template().port();
-  if (port != 0) return port;
-  // An instance that is changed keeps its port, whoever picked it.
-  const InstanceRun* last = supervisor_.Find(id);
-  return IsOld(id, last) ? last->port : 0;
 }
 
 bool Instances::MayPrint(const std::string& id) const {
@@ -284,7 +254,11 @@ void Instances::Evaluate(const std::string& id) {
       Start(id);
       break;
     case Action::kStop:
-      Stop(id);
+      if (IsOld(id, FindRun(id)) && FactsOf(id).wanted == Wanted::kRunning) {
+        StopForChange(id);
+      } else {
+        Stop(id);
+      }
       break;
     case Action::kForget:
       Forget(id);
@@ -313,105 +287,6 @@ void Instances::GiveUp(const std::string& id) {
   spdlog::warn("instance {}: could not be started for {} s: {}", id, kLaunchDeadline.count(),
                instance.message);
   Tell(id);
-}
-
-void Instances::Start(const std::string& id) {
-  const v1::InstanceAssignment* assigned = assignment_.Find(id);
-  if (absl::Status status = TryStart(id, *assigned); !status.ok()) {
-    Fail(id, status, absl::IsFailedPrecondition(status));
-    return;
-  }
-  Instance& instance = instances_[id];
-  instance.failed = false;
-  instance.message.clear();
-  instance.log_tail.clear();
-  instance.started = EventLoop::Now();
-  DropNext(id);
-}
-
-absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssignment& assigned) {
-  const auto& launch_template = assigned.launch_template();
-  const InstanceRun* last = supervisor_.Find(id);
-  LaunchFacts facts;
-  facts.host = options_.host;
-  facts.app_directory = Dir(id).App();
-  const bool ran_before = last != nullptr && last->state == RunState::kEnded &&
-                          last->generation == assigned.generation();
-  facts.restarts = ran_before ? last->restarts + 1 : 0;
-  facts.is_first_of_generation = !ran_before;
-  auto user = FindUser(launch_template.user());
-  if (!user.ok()) return user.status();
-  facts.user = *std::move(user);
-  const auto port = PortFor(id);
-  if (!port.ok()) return port.status();
-  facts.port = *port;
-  auto cgroups =
-      cgroups_.Make(absl::StrCat(id, "-", RandomHex().substr(0, 6)), LimitsOf(launch_template));
-  if (!cgroups.ok()) return cgroups.status();
-  facts.cgroups = *std::move(cgroups);
-  absl::Status status = supervisor_.Start(id, MakeRunRecord(assigned, facts));
-  if (!status.ok()) EndCgroups(facts.cgroups);
-  return status;
-}
-
-absl::StatusOr<int> Instances::PortFor(const std::string& id) {
-  const std::string& address = options_.host.address;
-  if (const int fixed = FixedPort(id); fixed != 0) {
-    if (CanListen(address, fixed)) return fixed;
-    return absl::UnavailableError(absl::StrCat("port ", fixed, " on ", address,
-                                               " is in use by a process that is no instance of "
-                                               "this host"));
-  }
-  std::set<int> taken;
-  for (const auto& [other, instance] : instances_) {
-    if (const InstanceRun* run = supervisor_.Find(other); run != nullptr && other != id)
-      taken.insert(run->port);
-  }
-  // The one it had, if it still can: proxies know it, and with no controller nobody tells them of
-  // another.
-  if (const InstanceRun* last = supervisor_.Find(id); last != nullptr && last->port != 0 &&
-                                                      taken.count(last->port) == 0 &&
-                                                      CanListen(address, last->port)) {
-    return last->port;
-  }
-  return ports_.Pick(address, taken);
-}
-
-bool Instances::EndCgroups(const std::vector<std::string>& directories) {
-  const bool out_of_memory = Cgroups::End(directories);
-  for (const std::string& directory : directories) {
-    if (access(directory.c_str(), F_OK) == 0 && left_cgroups_.size() < kMaxLeftCgroups)
-      left_cgroups_.push_back(directory);
-  }
-  SweepCgroups();
-  return out_of_memory;
-}
-
-// What has ended leaves its cgroup only when it is reaped, which somebody else may have to do.
-void Instances::SweepCgroups() {
-  left_cgroups_.erase(std::remove_if(left_cgroups_.begin(), left_cgroups_.end(),
-                                     [](const std::string& directory) {
-                                       return rmdir(directory.c_str()) == 0 || errno == ENOENT;
-                                     }),
-                      left_cgroups_.end());
-  loop_.Cancel(cgroup_timer_);
-  if (!left_cgroups_.empty()) cgroup_timer_ = loop_.After(kSweepEvery, [this] { SweepCgroups(); });
-}
-
-void Instances::Stop(const std::string& id) {
-  const v1::InstanceAssignment* assigned = assignment_.Find(id);
-  // A STOPPED assignment may come without a template, and another generation's is not of what runs;
-  // what it was started with then holds.
-  const auto run = Record::ReadFrom(Dir(id).Run());
-  int64_t grace_ms = run ? run->Number(key::kGraceMs) : 0;
-  int64_t signal = run ? run->Number(key::kStopSignal) : SIGTERM;
-  if (assigned != nullptr && assigned->has_launch_template() && !IsOld(id, FindRun(id))) {
-    const auto& t = assigned->launch_template();
-    if (const int named = StopSignalNumber(t.stop_signal()); named != 0) signal = named;
-    if (t.has_stop_grace())
-      grace_ms = t.stop_grace().seconds() * 1000 + t.stop_grace().nanos() / 1'000'000;
-  }
-  supervisor_.Stop(id, static_cast<int>(signal), milliseconds(grace_ms));
 }
 
 void Instances::Forget(const std::string& id) {

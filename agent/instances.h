@@ -134,6 +134,9 @@ class Instances {
   // The port that it shall have whatever happens; 0: any.
   int FixedPort(const std::string& id) const;
   absl::StatusOr<int> PortFor(const std::string& id);
+  // What is known to keep the new process of an instance that is being changed from starting.
+  absl::Status CheckLaunch(const std::string& id) const;
+  void StopForChange(const std::string& id);
   void NoteEnd(const std::string& id, const InstanceRun& run);
   void PruneLogs();
   void PruneImages();

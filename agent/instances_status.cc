@@ -86,17 +86,17 @@ v1::InstanceStatus Instances::StatusOf(const std::string& id) const {
       SetWaiting(id, facts, status);
       break;
   }
-  const bool is_alive = facts.progress == Progress::kStarting ||
-                        facts.progress == Progress::kRunning ||
-                        facts.progress == Progress::kStopping;
-  if (facts.failed && facts.failure_is_final && facts.wanted == Wanted::kRunning && !is_alive)
+  if (facts.failed && facts.failure_is_final && facts.wanted == Wanted::kRunning &&
+      (run == nullptr || !IsAlive(*run))) {
     status.set_state(v1::PROCESS_STATE_FAILED);
+  }
   return status;
 }
 
 void Instances::SetChanging(const std::string& id, const Facts& facts,
                             v1::InstanceStatus& status) const {
-  const bool is_ready = facts.wanted == Wanted::kRunning && (facts.has_files || facts.has_next);
+  const bool is_ready =
+      facts.wanted == Wanted::kRunning && !facts.failed && (facts.has_files || facts.has_next);
   if (facts.wanted == Wanted::kStopped || is_ready) {
     status.set_state(v1::PROCESS_STATE_STOPPING);
     return;

@@ -56,6 +56,12 @@ struct InstanceRun {
   std::optional<RunEnd> end = {};  // set when ended
 };
 
+// Whether it has a process, which may be ending.
+inline bool IsAlive(const InstanceRun& run) {
+  return run.state == RunState::kStarting || run.state == RunState::kRunning ||
+         run.state == RunState::kStopping;
+}
+
 class Supervisor {
  public:
   struct Options {

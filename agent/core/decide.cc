@@ -23,13 +23,13 @@ Decision NotBefore(TimePoint when, TimePoint now, Action action) {
   return {Action::kNothing, when};
 }
 
-// The old process goes on until the new one's files are there, and is no launch that could be given
-// up: the controller is told why the change does not go on, and knows for how long.
+// The old process goes on until nothing is known to be in the new one's way, and is no launch that
+// could be given up: the controller is told why the change does not go on, and knows for how long.
 Decision ToChange(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
-  if (facts.has_files || facts.has_next) return {Action::kStop};
-  if (!facts.failed) return {Action::kPrepare};
+  const Action forward = facts.has_files || facts.has_next ? Action::kStop : Action::kPrepare;
+  if (!facts.failed) return {forward};
   if (facts.failure_is_final && session.up) return {};
-  return NotBefore(facts.since + Backoff(facts.setbacks, seed), now, Action::kPrepare);
+  return NotBefore(facts.since + Backoff(facts.setbacks, seed), now, forward);
 }
 
 Decision ToRun(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {

@@ -43,8 +43,8 @@ struct Facts {
   // Its files are being fetched, copied or put in place.
   bool preparing = false;
 
-  // The last try to prepare or start it failed, at `since`; `final` means that trying again would
-  // not help.
+  // The last try to prepare, change or start it failed, at `since`; `final` means that trying again
+  // would not help.
   bool failed = false;
   bool failure_is_final = false;
   // When the first of the failures one after another was.

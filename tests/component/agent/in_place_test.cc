@@ -1,6 +1,7 @@
 // The real remuda-agent, whose instances are changed to another version in place.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -205,15 +206,23 @@ TEST_F(InPlaceTest, AVersionThatCannotBeHadLeavesTheOldOneRunning) {
   };
   auto stranger = Two(kApp);
   stranger.mutable_launch_template()->set_user("no-such-user");
+  auto other = Shell("i-b", kApp), in_use = One(kApp);
+  other.mutable_launch_template()->set_port(18'133);
+  in_use.mutable_launch_template()->set_port(18'133);
+  controller_.Change({other}, {});
+  ASSERT_TRUE(Running("i-b"));
   const std::vector<Case> cases = {
       {Runs("i-a", "sha256:" + std::string(64, 'c'), {"x"}), "no such image"},
       {Runs("i-a", AddArchive(controller_, "garbage"), {"x"}), "not a readable tar"},
       {stranger, "\"no-such-user\""},
+      {Runs("i-a", digest_, {"./nothing"}), "\"./nothing\": is not in the image"},
+      {Runs("i-a", second_, {"./version-2"}), "\"./version-2\": is not in the image"},
+      {in_use, "instance i-b has port 18133"},
   };
   int generation = 0;
   for (const Case& c : cases) {
     SCOPED_TRACE(c.why);
-    controller_.Assign({At(++generation, c.assignment)});
+    controller_.Change({At(++generation, c.assignment)}, {});
     const std::string head = "generation " + std::to_string(generation) + " cannot be prepared: ";
     ASSERT_TRUE(controller_.Wait([&] {
       return controller_.status["i-a"].message().compare(0, head.size(), head) == 0;
@@ -224,7 +233,7 @@ TEST_F(InPlaceTest, AVersionThatCannotBeHadLeavesTheOldOneRunning) {
     EXPECT_THAT(Now().message(), HasSubstr("; generation 0 runs on"));
     EXPECT_TRUE(Lives(before_.pid()));
   }
-  controller_.Assign({At(9, One(kApp))});
+  controller_.Change({At(9, One(kApp))}, {});
   ASSERT_TRUE(IsUp(9));
   EXPECT_EQ(Now().message(), "");
   EXPECT_FALSE(Lives(before_.pid()));
@@ -418,6 +427,64 @@ TEST_F(InPlaceTest, CommandAndEnvironmentAloneNeedNoNewFiles) {
   ASSERT_TRUE(IsUp(1));
   EXPECT_THAT(Log("i-a"), HasSubstr("begins\nmine\nnow up\n"));
   EXPECT_EQ(controller_.fetch_offsets.size(), fetched);
+}
+
+TEST_F(InPlaceTest, LimitsAreOfTheVersionThatRuns) {
+  const auto with_memory = [](const char* memory, v1::InstanceAssignment assignment) {
+    assignment.mutable_launch_template()->mutable_limits()->set_memory(memory);
+    return assignment;
+  };
+  const auto cgroups = [this] {
+    return Record::ReadFrom((data_ / "instances/i-a/run").string())->All(key::kCgroup);
+  };
+  const auto limit_in = [](const std::string& directory) {
+    const auto v1_limit = ReadWholeFile(directory + "/memory.limit_in_bytes");
+    return v1_limit ? *v1_limit : ReadWholeFile(directory + "/memory.max").value_or("");
+  };
+  Begin();
+  controller_.Assign({with_memory("64Mi", One(kApp))});
+  ASSERT_TRUE(controller_.Wait([&] {
+    const auto state = controller_.status["i-a"].state();
+    return state == v1::PROCESS_STATE_RUNNING || state == v1::PROCESS_STATE_FAILED;
+  }));
+  if (Now().state() == v1::PROCESS_STATE_FAILED) {
+    // Not on this host: then neither is a version with a limit one that the old one ends for.
+    ASSERT_THAT(Now().message(), HasSubstr("limits.memory: cannot be enforced"));
+    controller_.Assign({At(1, One(kApp))});
+    ASSERT_TRUE(IsUp(1));
+    before_ = Now();
+    controller_.Assign({At(2, with_memory("64Mi", One(kApp)))});
+    ASSERT_TRUE(controller_.Wait([&] {
+      return controller_.status["i-a"].message().find("cannot be enforced") != std::string::npos;
+    }));
+    EXPECT_EQ(Now().state(), v1::PROCESS_STATE_FETCHING);
+    EXPECT_TRUE(Lives(before_.pid()));
+    return;
+  }
+  const auto before = cgroups();
+  controller_.Assign({At(1, with_memory("96Mi", One(kApp)))});
+  ASSERT_TRUE(IsUp(1));
+  const auto now = cgroups();
+  EXPECT_TRUE(std::any_of(now.begin(), now.end(), [&](const std::string& directory) {
+    return limit_in(directory) == std::to_string(96 << 20) + "\n";
+  }));
+  for (const std::string& directory : before)
+    EXPECT_TRUE(WaitUntil([&] { return !fs::exists(directory); })) << directory;
+}
+
+TEST_F(InPlaceTest, AnotherUserHasWhatTheFirstOneWrote) {
+  if (geteuid() != 0) GTEST_SKIP() << "the agent can become nobody else";
+  const auto with_user = [](const char* user, v1::InstanceAssignment assignment) {
+    assignment.mutable_launch_template()->set_user(user);
+    return assignment;
+  };
+  Begin();
+  controller_.Assign({with_user("daemon", One("echo d > kept; echo up; exec sleep 1000"))});
+  ASSERT_TRUE(IsUp(0));
+  controller_.Assign(
+      {At(1, with_user("nobody", One("echo n >> kept && cat kept && echo up; exec sleep 1000")))});
+  ASSERT_TRUE(IsUp(1)) << Log("i-a");
+  EXPECT_THAT(Log("i-a"), HasSubstr("begins\nd\nn\nup\n"));
 }
 
 TEST_F(InPlaceTest, ALogThatIsFollowedGoesOn) {

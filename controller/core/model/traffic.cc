@@ -17,20 +17,51 @@ constexpr int64_t kMostCounted = int64_t{1} << 50;
 
 int64_t Counted(int64_t number) { return std::clamp<int64_t>(number, 0, kMostCounted); }
 
-v1::SideCounts CountsIn(const proxy::v1::SubsetStats& stats) {
-  v1::SideCounts counts;
-  counts.set_requests(Counted(stats.requests()));
-  counts.set_errors(Counted(stats.errors()));
-  const std::optional<std::vector<int64_t>> latency = Decode(stats.latency());
-  if (!latency.has_value()) return counts;
-  for (const int64_t count : *latency) counts.add_latency(Counted(count));
-  return counts;
-}
+// The buckets of a histogram, in order; none of one that is not well formed. Nothing is copied: a
+// report has thousands.
+class Buckets {
+ public:
+  explicit Buckets(const proxy::v1::LatencyHistogram& histogram)
+      : histogram_(histogram), size_(IsRight(histogram) ? histogram.gaps_size() : 0) {
+    if (!is_over()) bucket_ = histogram_.gaps(0);
+  }
 
-bool IsBelow(const v1::SideCounts& a, const v1::SideCounts& b) {
-  if (a.requests() < b.requests() || a.errors() < b.errors()) return true;
-  for (int i = 0; i < b.latency_size(); ++i) {
-    if ((i < a.latency_size() ? a.latency(i) : 0) < b.latency(i)) return true;
+  bool is_over() const { return at_ == size_; }
+  int bucket() const { return bucket_; }
+  int64_t count() const { return Counted(histogram_.counts(at_)); }
+  void Next() {
+    if (++at_ < size_) bucket_ += histogram_.gaps(at_);
+  }
+  // Goes on to the bucket, and answers its count.
+  int64_t CountAt(int bucket) {
+    while (!is_over() && bucket_ < bucket) Next();
+    return !is_over() && bucket_ == bucket ? count() : 0;
+  }
+
+ private:
+  static bool IsRight(const proxy::v1::LatencyHistogram& histogram) {
+    if (histogram.gaps_size() != histogram.counts_size()) return false;
+    int64_t bucket = 0;
+    for (int i = 0; i < histogram.gaps_size(); ++i) {
+      if (histogram.gaps(i) < (i == 0 ? 0 : 1)) return false;
+      bucket += histogram.gaps(i);
+      if (bucket >= static_cast<int64_t>(kLatencyBuckets)) return false;
+    }
+    return true;
+  }
+
+  const proxy::v1::LatencyHistogram& histogram_;
+  const int size_;
+  int at_ = 0;
+  int bucket_ = 0;
+};
+
+// Whether a number has gone back.
+bool IsBelow(const proxy::v1::SubsetStats& now, const proxy::v1::SubsetStats& before) {
+  if (now.requests() < before.requests() || now.errors() < before.errors()) return true;
+  Buckets counts(now.latency());
+  for (Buckets base(before.latency()); !base.is_over(); base.Next()) {
+    if (counts.CountAt(base.bucket()) < base.count()) return true;
   }
   return false;
 }
@@ -44,12 +75,24 @@ bool IsSame(const proxy::v1::SubsetStats& a, const proxy::v1::SubsetStats& b) {
          same(a.latency().counts(), b.latency().counts());
 }
 
-// What a subset has beyond what was said of it before (null: nothing).
-v1::SideCounts AddedTo(const proxy::v1::SubsetStats& now, const proxy::v1::SubsetStats* before) {
-  const v1::SideCounts counts = CountsIn(now);
-  if (before == nullptr) return counts;
-  const v1::SideCounts base = CountsIn(*before);
-  return IsBelow(counts, base) ? counts : Since(counts, base);
+// Adds to the total what a subset has beyond what was said of it before; whether there are
+// requests.
+bool AddNews(const proxy::v1::SubsetStats& now, const proxy::v1::SubsetStats& before,
+             v1::SideCounts& total) {
+  static const proxy::v1::SubsetStats kNothing;
+  const proxy::v1::SubsetStats& base = IsBelow(now, before) ? kNothing : before;
+  const int64_t requests = Counted(now.requests()) - Counted(base.requests());
+  total.set_requests(total.requests() + requests);
+  total.set_errors(total.errors() + Counted(now.errors()) - Counted(base.errors()));
+  auto& latency = *total.mutable_latency();
+  Buckets known(base.latency());
+  for (Buckets counts(now.latency()); !counts.is_over(); counts.Next()) {
+    const int64_t more = counts.count() - known.CountAt(counts.bucket());
+    if (more <= 0) continue;
+    if (latency.size() <= counts.bucket()) latency.Resize(counts.bucket() + 1, 0);
+    latency.Set(counts.bucket(), latency.Get(counts.bucket()) + more);
+  }
+  return requests > 0;
 }
 
 void Trim(google::protobuf::RepeatedField<int64_t>& latency) {
@@ -129,9 +172,10 @@ bool AddReport(const State& state,
     const auto before = process.said.find(id);
     const bool is_known = before != process.said.end();
     if (counts && !(is_known && IsSame(stats, before->second))) {
-      const v1::SideCounts added = AddedTo(stats, is_known ? &before->second : nullptr);
-      Add(added, traffic.totals[id]);
-      is_more = is_more || added.requests() > 0;
+      static const proxy::v1::SubsetStats kNothing;
+      const bool has_news =
+          AddNews(stats, is_known ? before->second : kNothing, traffic.totals[id]);
+      is_more = is_more || has_news;
     }
     said[std::move(id)] = std::move(stats);
   }

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -277,6 +278,29 @@ TEST_F(ProbeThreadTest, WhatACommandLeavesBehindIsEndedWithIt) {
   const std::string child = outcome.body.substr(0, outcome.body.find('\n'));
   ASSERT_FALSE(child.empty());
   EXPECT_TRUE(WaitUntil([&] { return !Runs(child); }));
+}
+
+// Descriptors of this process.
+size_t CountOpen() {
+  const std::filesystem::directory_iterator files("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(files), end(files)));
+}
+
+TEST_F(ProbeThreadTest, NothingStaysOpenAndNoProcessUnreaped) {
+  LocalServer server(
+      [](int connection) { LocalServer::Write(connection, "HTTP/1.1 204 No Content\r\n\r\n"); });
+  const auto once = [&] {
+    EXPECT_EQ(Begin(Url(server.port())).get().status, 204);
+    EXPECT_EQ(Run({"/bin/true"}, "{}").status, 0);
+    EXPECT_NE(Run({"/no/such/file"}).trouble, "");
+    EXPECT_NE(Shell("sleep 1000", "", kShort).trouble, "");
+  };
+  once();
+  const size_t before = CountOpen();
+  for (int i = 0; i < 3; ++i) once();
+  // The server closes its end when it has seen ours closed.
+  EXPECT_TRUE(WaitUntil([&] { return CountOpen() <= before; }));
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
 }
 
 TEST_F(ProbeThreadTest, StoppingEndsWhatIsUnderWay) {

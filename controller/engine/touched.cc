@@ -56,6 +56,31 @@ void TouchTargetGroupsOf(const core::State& state, const Edit& edit, Touched& to
   if (edit.value != nullptr) touch(static_cast<const v1::AutoScalingGroup&>(*edit.value));
 }
 
+// Whether what proxies are told of a deployment is otherwise after the edit.
+bool ChangesSplit(const v1::Deployment* before, const v1::Deployment* after) {
+  if (before == nullptr || after == nullptr) return true;
+  return before->state() != after->state() || before->current_step() != after->current_step() ||
+         before->traffic_percent() != after->traffic_percent() ||
+         before->has_traffic_percent() != after->has_traffic_percent();
+}
+
+// The target groups of a deployment's group, whose split it decides.
+void TouchSplit(const core::State& state, const Edit& edit, Touched& touched) {
+  const auto* before = state.Find<v1::Deployment>(edit.key);
+  const auto* after = static_cast<const v1::Deployment*>(edit.value.get());
+  const v1::Deployment* row = before != nullptr ? before->value.get() : after;
+  if (row == nullptr) return;
+  // Asked before and after the edit is applied: after it, both are the same.
+  if (before != nullptr &&
+      (before->value.get() == after || !ChangesSplit(before->value.get(), after))) {
+    return;
+  }
+  const auto* group = state.Find<v1::AutoScalingGroup>(row->auto_scaling_group());
+  if (group == nullptr) return;
+  const auto& ids = (*group)->target_groups();
+  touched.proxy_views.target_groups.insert(ids.begin(), ids.end());
+}
+
 void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
   switch (edit.kind) {
     case Kind::kInstance:
@@ -73,6 +98,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     case Kind::kDeployment:
       TouchDeployment(state, edit.key, touched);
+      TouchSplit(state, edit, touched);
       break;
     case Kind::kTargetGroup:
       touched.proxy_views.target_groups.insert(edit.key);

@@ -16,9 +16,12 @@ namespace remuda::sim {
 namespace {
 
 // Whether the new instances have the traffic, or had it when it ended.
+bool ServesNewSide(core::Stage stage) {
+  return stage == core::Stage::kShifting || stage == core::Stage::kBaking ||
+         stage == core::Stage::kDraining || stage == core::Stage::kBackLaunching;
+}
 bool ServesNew(core::Stage stage) {
-  return core::ServesNewSide(stage) || stage == core::Stage::kSucceeded ||
-         stage == core::Stage::kFailed;
+  return ServesNewSide(stage) || stage == core::Stage::kSucceeded || stage == core::Stage::kFailed;
 }
 
 }  // namespace
@@ -65,7 +68,7 @@ void Cluster::CheckPhase(const std::string& id, const v1::Deployment& before,
   const auto from = core::StageOf(before);
   const auto is = core::StageOf(now);
   // A stage may be passed through within one turn: then it counts as left, too.
-  const bool shifts = from == core::Stage::kLaunching && core::ServesNewSide(is);
+  const bool shifts = from == core::Stage::kLaunching && ServesNewSide(is);
   const bool shifted =
       (from == core::Stage::kLaunching || from == core::Stage::kShifting) &&
       (is == core::Stage::kBaking || is == core::Stage::kDraining || is == core::Stage::kSucceeded);

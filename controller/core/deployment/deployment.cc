@@ -2,262 +2,265 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "controller/core/deployment/deployment_failure.h"
-#include "controller/core/deployment/deployment_obstacles.h"
+#include <memory>
+
+#include "controller/core/deployment/analyses.h"
+#include "controller/core/deployment/group_subject.h"
+#include "controller/core/deployment/steps.h"
 #include "controller/core/model/deployment_row.h"
-#include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
-#include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 namespace {
 
 using v1::Deployment;
 
-const char* Describe(Stage stage) {
-  switch (stage) {
+// Null if what it moves is not there.
+std::unique_ptr<Subject> SubjectOf(Pass& pass, const Deployment& row, std::string_view id) {
+  auto facts = Look(pass, row, id);
+  if (!facts.has_value()) return nullptr;
+  return std::make_unique<GroupSubject>(pass, *std::move(facts));
+}
+
+// What it does in the step that begins, or how it ended.
+std::string Describe(const Deployment& row, const std::string& to) {
+  const v1::DeploymentStep& step = CurrentStep(row);
+  switch (StageOf(row)) {
+    case Stage::kLaunching:
+      return absl::StrCat("Launching ", LaunchedPercent(row), " % of the instances of ", to);
     case Stage::kShifting:
-      return "Moving the traffic to ";
+      return step.traffic() == 100
+                 ? absl::StrCat("Moving the traffic to ", to)
+                 : absl::StrCat("Moving ", step.traffic(), " % of the traffic to ", to);
     case Stage::kBaking:
-      return "All traffic is moved; the old version stays warm beside ";
+      return absl::StrCat("All traffic is moved; the old version stays warm beside ", to);
+    case Stage::kHolding:
+      if (step.has_approval()) {
+        return absl::StrCat("Waiting for the approval `", step.approval().name(), "` of ", to);
+      }
+      return absl::StrCat(step.has_pause() ? "Waiting, beside " : "Looking at how it does: ", to);
+    case Stage::kReplacing:
+      return absl::StrCat("Replacing instances up to ", step.replace().percent(), " % by ", to);
+    case Stage::kUpdating:
+      return absl::StrCat("Changing instances in place, up to ", step.update().percent(), " % to ",
+                          to);
     case Stage::kDraining:
-      return "Draining the version before ";
+      return absl::StrCat("Draining the version before ", to);
     case Stage::kBackLaunching:
-      return "Rolling back: bringing back the version before ";
+      return absl::StrCat("Rolling back: bringing back the version before ", to);
     case Stage::kBackShifting:
-      return "Rolling back: moving the traffic away from ";
+      return absl::StrCat("Rolling back: moving the traffic away from ", to);
+    case Stage::kBackReplacing:
+      return absl::StrCat("Rolling back: replacing instances of ", to);
+    case Stage::kBackUpdating:
+      return absl::StrCat("Rolling back: changing instances back from ", to);
     case Stage::kBackDraining:
-      return "Rolling back: draining ";
+      return absl::StrCat("Rolling back: draining ", to);
     case Stage::kRolledBack:
-      return "Rolled back ";
+      return absl::StrCat("Rolled back ", to);
     case Stage::kFailed:
-      return "Gave up the rollback of ";
+      return absl::StrCat("Gave up the rollback of ", to);
     default:
-      return "Deployed ";
+      return absl::StrCat("Deployed ", to);
   }
 }
 
-void Enter(Pass& pass, const DeploymentFacts& facts, Stage stage, const std::string& cause,
-           const std::string& rollback_reason) {
-  Deployment after = facts.row;
-  EnterStage(after, stage, pass.now);
-  if (!rollback_reason.empty()) after.set_rollback_reason(rollback_reason);
+// Writes the row as it is in its new step or end, and tells of it.
+void Write(const Subject& subject, Deployment after, const std::string& cause) {
+  Pass& pass = subject.pass();
+  const Stage stage = StageOf(after);
   if (HasEnded(stage)) {
     pass.Close(after.activity(), stage == Stage::kSucceeded ? v1::ACTIVITY_STATUS_SUCCESSFUL
                                                             : v1::ACTIVITY_STATUS_FAILED);
     after.clear_activity();
   }
-  pass.Note({.group = facts.group_id,
-             .deployment = facts.id,
-             .description = absl::StrCat(Describe(stage), TextOf(facts.row.to())),
-             .cause = absl::StrCat(
-                 cause, pass.gates.LeftOut().empty() ? "" : "; not asked, for its lease is over: ",
-                 pass.gates.LeftOut())});
-  pass.Put(facts.id, std::move(after));
+  Edits::Story story = subject.Story();
+  story.description = Describe(after, subject.NewText());
+  story.cause = absl::StrCat(
+      cause, pass.gates.LeftOut().empty() ? "" : "; not asked, for its lease is over: ",
+      pass.gates.LeftOut());
+  pass.Note(story);
+  pass.Put(subject.id(), std::move(after));
+}
+
+// As the draft has it: numbers may have been written since the subject was made.
+Deployment RowNow(const Subject& subject) {
+  return *subject.pass().draft.Find<Deployment>(subject.id());
 }
 
 // The activity that spans the whole deployment.
-void Announce(Pass& pass, const DeploymentFacts& facts) {
-  Deployment after = facts.row;
-  after.set_activity(pass.Note(
-      {.group = facts.group_id,
-       .deployment = facts.id,
-       .description = IsBackToServing(facts.row)
-                          ? absl::StrCat("Going back to ", TextOf(facts.row.to()))
-                          : absl::StrCat("Deploying ", TextOf(facts.row.to()), " in place of ",
-                                         TextOf(facts.row.from())),
-       .cause = after.rollback_of().empty()
+void Announce(const Subject& subject) {
+  Deployment after = subject.row();
+  Edits::Story story = subject.Story();
+  story.description = subject.WhatText();
+  story.cause = after.rollback_of().empty()
                     ? "a deployment was asked for"
-                    : absl::StrCat("deployment ", after.rollback_of(), " is to be undone"),
-       .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
-  pass.Put(facts.id, std::move(after));
+                    : absl::StrCat("deployment ", after.rollback_of(), " is to be undone");
+  story.status = v1::ACTIVITY_STATUS_IN_PROGRESS;
+  after.set_activity(subject.pass().Note(story));
+  subject.pass().Put(subject.id(), std::move(after));
 }
 
-// What new instances of the group run from now on, by the deployment's word.
-void SetTemplate(Pass& pass, const DeploymentFacts& facts, const v1::LaunchTemplateRef& launch) {
-  v1::AutoScalingGroup after = facts.group;
-  *after.mutable_launch_template() = launch;
-  after.set_launch_template_set_by(facts.id);
-  pass.Put(facts.group_id, std::move(after));
+void Finish(Subject& subject, v1::DeploymentState state, const std::string& cause,
+            const std::string& rollback_reason) {
+  Deployment after = RowNow(subject);
+  End(after, state, subject.pass().now);
+  if (!rollback_reason.empty()) after.set_rollback_reason(rollback_reason);
+  Write(subject, std::move(after), cause);
 }
 
-// The same for what served before the deployment: where the group names it, whoever set it did.
-void ReturnTemplate(Pass& pass, const DeploymentFacts& facts) {
-  const v1::LaunchTemplateRef& before = facts.row.from();
-  if (!IsSame(facts.group.launch_template(), before)) SetTemplate(pass, facts, before);
-}
-
-// Gives the traffic to one side and keeps it from the other.
-void MoveTraffic(Pass& pass, const DeploymentFacts& facts, const Side& to, const Side& from) {
-  for (const Side* side : {&to, &from}) {
-    for (const auto& [id, row] : side->members) {
-      // What drains already gets none: it needs no word, and would have to be confirmed again.
-      if (IsLeavingState(row->state())) continue;
-      v1::Instance after = *row;
-      after.set_withheld_by(side == &to ? "" : facts.id);
-      pass.Put(id, std::move(after));
-    }
+// The next step begins, or there is none.
+void Advance(Subject& subject, const std::string& cause) {
+  Deployment after = RowNow(subject);
+  if (!IsLastStep(after)) {
+    const bool was_shift = CurrentStep(after).has_traffic();
+    EnterNextStep(after, subject.pass().now);
+    if (was_shift) SetBases(subject.pass().draft, subject.pass().seen, after);
+    const v1::DeploymentStep& step = CurrentStep(after);
+    if (step.has_traffic()) subject.MoveTraffic(step.traffic());
+    if (StageOf(after) == Stage::kDraining) subject.Settle(true);
+    return Write(subject, std::move(after), cause);
   }
+  if (IsRollback(StageOf(after))) {
+    return Finish(subject, v1::DEPLOYMENT_STATE_ROLLED_BACK, after.rollback_reason(), "");
+  }
+  if (IsBackToServing(after)) {
+    subject.MoveTraffic(100);
+    subject.Settle(false);
+  } else {
+    subject.Settle(true);
+  }
+  Finish(subject, v1::DEPLOYMENT_STATE_SUCCEEDED, cause, "");
 }
 
-// Old instances that drain for the deployment but still run are taken back, as many as are missing.
-void TakeBack(Pass& pass, const DeploymentFacts& facts) {
-  int missing = facts.old_side.desired;
-  for (const auto& [id, row] : facts.old_side.members) {
-    const bool up = IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
-    if (up && !row->unhealthy()) --missing;
-  }
-  for (const Member& member : facts.old_side.members) {
-    if (missing <= 0) return;
-    if (!CanBeTakenBack(pass, member)) continue;
-    const auto& [id, row] = member;
-    pass.Close(row->activity(), v1::ACTIVITY_STATUS_CANCELLED);
-    v1::Instance after = *row;
-    after.clear_activity();
-    after.clear_drain_confirmed_time();
-    pass.draft.Put(id, std::move(after));
-    pass.Move(id, v1::INSTANCE_STATE_PENDING, "taken back by a rollback");
-    --missing;
-  }
-}
-
-void Advance(Pass& pass, const DeploymentFacts& facts) {
-  switch (StageOf(facts.row)) {
-    case Stage::kLaunching: {
-      const int enough = EnoughToShift(pass, facts);
-      MoveTraffic(pass, facts, facts.new_side, facts.old_side);
-      if (IsBackToServing(facts.row)) {
-        ReturnTemplate(pass, facts);
-        Enter(pass, facts, Stage::kSucceeded,
-              absl::StrCat("it served already, and every live proxy finds ",
-                           Counted(enough, "instance"), " healthy"),
-              "");
-        return;
-      }
-      Enter(pass, facts, Stage::kShifting,
-            enough == facts.new_side.desired
-                ? absl::StrCat("every live proxy finds all of ", Counted(enough, "new instance"),
-                               " healthy")
-                : absl::StrCat("what served is failing, and ", enough, " of ",
-                               Counted(facts.new_side.desired, "new instance"), " ",
-                               enough == 1 ? "is" : "are", " more"),
-            "");
-      return;
-    }
-    case Stage::kShifting:
-      Enter(pass, facts, Stage::kBaking, "every live proxy has confirmed the shift", "");
-      return;
-    case Stage::kBaking:
-      SetTemplate(pass, facts, facts.row.to());
-      Enter(pass, facts, Stage::kDraining,
-            facts.row.promoted() ? "it was promoted" : "its bake time is over", "");
-      return;
-    case Stage::kDraining:
-      Enter(pass, facts, Stage::kSucceeded, "the old instances are gone", "");
-      return;
-    case Stage::kBackLaunching:
-      MoveTraffic(pass, facts, facts.old_side, facts.new_side);
-      Enter(pass, facts, Stage::kBackShifting, "the old version is ready", "");
-      return;
-    case Stage::kBackShifting:
-      Enter(pass, facts, Stage::kBackDraining, "every live proxy has confirmed the shift back", "");
-      return;
-    case Stage::kBackDraining:
-      Enter(pass, facts, Stage::kRolledBack, facts.row.rollback_reason(), "");
-      return;
-    default:
-      return;
-  }
+void GoBack(Subject& subject, const std::string& why) {
+  Deployment after = RowNow(subject);
+  BeginRollback(after, subject.pass().now);
+  after.set_rollback_reason(why);
+  Write(subject, std::move(after), why);
 }
 
 // The old version has not become ready in time: what serves goes on.
-void GiveUpRollback(Pass& pass, const DeploymentFacts& facts, const std::string& why) {
-  const int healthy = HealthyOf(pass, facts, facts.new_side);
-  const std::string cause =
-      absl::StrCat(TextOf(facts.row.from()), " was not ready within ",
-                   DurationText(FromProto(facts.row.health_deadline())), ": ", why, "; ",
-                   TextOf(facts.row.to()), " stays, of which ", Counted(healthy, "instance"), " ",
-                   IsOrAre(healthy), " healthy; deploy a version that works: `remuda deploy asg/",
-                   facts.group_id, " --template ", facts.row.to().launch_template(), ":VERSION`");
-  SetTemplate(pass, facts, facts.row.to());
-  Enter(pass, facts, Stage::kFailed, cause,
-        absl::StrCat(facts.row.rollback_reason(), "; the rollback failed: ", cause));
+void GiveUpRollback(Subject& subject, const std::string& why) {
+  const std::string cause = absl::StrCat(subject.OldText(), " was not ready within ",
+                                         DurationText(FromProto(subject.row().health_deadline())),
+                                         ": ", why, "; ", subject.Advice());
+  subject.Settle(true);
+  Finish(subject, v1::DEPLOYMENT_STATE_FAILED, cause,
+         absl::StrCat(subject.row().rollback_reason(), "; the rollback failed: ", cause));
 }
 
 // Whether a failure of the deployment is left to a person. Not that of a rollback which has moved
 // nothing yet: it has nothing to lose, and launching what fails leads nowhere.
-bool WaitsForAPerson(const Deployment& deployment) {
-  return deployment.has_automatic_rollback() && !deployment.automatic_rollback() &&
-         (deployment.rollback_of().empty() || StageOf(deployment) != Stage::kLaunching);
+bool WaitsForAPerson(const Deployment& row) {
+  return row.has_automatic_rollback() && !row.automatic_rollback() &&
+         (row.rollback_of().empty() || StageOf(row) != Stage::kLaunching ||
+          row.traffic_percent() > 0);
+}
+
+// Whether the step's time is over and nothing is missing to tell that it has failed.
+bool IsOverdue(const Subject& subject) {
+  const Time deadline = StepDeadline(subject);
+  subject.pass().DueAt(deadline);
+  return subject.pass().now >= deadline &&
+         (subject.IsAllSaid() ||
+          (!IsRollback(StageOf(subject.row())) && !subject.pass().gates.Refusal().empty()));
+}
+
+// Why it should be rolled back without being asked; empty if not.
+std::string Failure(const Subject& subject) {
+  const Deployment& row = subject.row();
+  if (IsRollback(StageOf(row)) || !subject.MayGoBack()) return "";
+  // One that is paused takes no step and has no deadline, but its users are looked after.
+  if (!row.paused()) {
+    if (std::string why = subject.LaunchFailure(); !why.empty()) return why;
+    if (IsOverdue(subject)) {
+      const StepAnswer answer = AskStep(subject);
+      if (const auto* wait = std::get_if<StepWait>(&answer); wait != nullptr) {
+        if (CurrentStep(row).has_analysis()) return absl::StrCat("no verdict: ", wait->why);
+        return absl::StrCat("not in service and confirmed within ",
+                            DurationText(FromProto(row.health_deadline())), ": ", wait->why);
+      }
+    }
+  }
+  if (std::string why = BackgroundFailure(row); !why.empty()) return why;
+  return subject.FailsUsers();
+}
+
+// The current step is asked, and what follows is done.
+void Step(Pass& pass, const std::string& id) {
+  EvaluateDue(pass, id);
+  const auto row = pass.draft.Find<Deployment>(id);
+  const std::unique_ptr<Subject> subject = SubjectOf(pass, *row, id);
+  if (const std::string why = subject->Orphaned(); !why.empty()) {
+    return Finish(*subject, v1::DEPLOYMENT_STATE_ROLLED_BACK, why, why);
+  }
+  if (row->activity().empty()) {
+    Announce(*subject);
+    return subject->SetNumbers();
+  }
+  if (IsRollback(StageOf(*row))) subject->Settle(false);
+  if (!WaitsForAPerson(*row)) {
+    if (const std::string why = Failure(*subject); !why.empty()) {
+      GoBack(*subject, why);
+      // What drains is taken back before anything is launched in its place.
+      return Step(pass, id);
+    }
+  }
+  if (IsRollback(StageOf(*row)) && StageOf(*row) != Stage::kBackDraining && !row->paused()) {
+    subject->TakeBack();
+  }
+  subject->SetNumbers();
+  if (row->paused()) return;
+  const StepAnswer answer = AskStep(*subject);
+  if (const auto* done = std::get_if<StepDone>(&answer); done != nullptr) {
+    return Advance(*subject, done->cause);
+  }
+  if (const auto* fail = std::get_if<StepFail>(&answer); fail != nullptr) {
+    if (WaitsForAPerson(*row) || IsRollback(StageOf(*row))) return;
+    return GoBack(*subject, fail->why);
+  }
+  const StepWait& wait = std::get<StepWait>(answer);
+  if (IsRollback(StageOf(*row)) && IsOverdue(*subject)) return GiveUpRollback(*subject, wait.why);
+  pass.DueAt(wait.until);
+  pass.DueAt(StepDeadline(*subject));
+  pass.DueAt(pass.gates.NextLeaseEnd());
 }
 
 }  // namespace
 
-Time DeploymentDeadline(const Deployment& deployment) {
-  switch (StageOf(deployment)) {
-    case Stage::kLaunching:
-    case Stage::kShifting:
-      if (WaitsForAPerson(deployment)) return absl::InfiniteFuture();
-      return FromProto(deployment.create_time()) + FromProto(deployment.health_deadline());
-    case Stage::kBaking:
-      return FromProto(deployment.shift_confirmed_time()) +
-             FromProto(CurrentStep(deployment).bake());
-    case Stage::kBackLaunching:
-      return FromProto(deployment.step_time()) + FromProto(deployment.health_deadline());
-    default:
-      return absl::InfiniteFuture();
+Time DeploymentDeadline(Pass& pass, const Deployment& row, std::string_view id) {
+  const std::unique_ptr<Subject> subject = SubjectOf(pass, row, id);
+  if (subject == nullptr || HasEnded(StageOf(row))) return absl::InfiniteFuture();
+  const StepAnswer answer = AskStep(*subject);
+  if (const auto* wait = std::get_if<StepWait>(&answer);
+      wait != nullptr && wait->until != absl::InfiniteFuture()) {
+    return wait->until;
   }
+  if (WaitsForAPerson(row) && !IsRollback(StageOf(row))) return absl::InfiniteFuture();
+  return StepDeadline(*subject);
 }
 
-std::string DeploymentWaiting(Pass& pass, const Deployment& deployment,
-                              std::string_view deployment_id) {
-  if (deployment.paused()) return "it is paused";
-  const auto facts = Look(pass, deployment, deployment_id);
-  if (!facts.has_value()) return "";
-  if (WaitsForAPerson(deployment)) {
-    if (const std::string failure = Failure(pass, *facts); !failure.empty()) {
+std::string DeploymentWaiting(Pass& pass, const Deployment& row, std::string_view id) {
+  if (row.paused()) return "it is paused";
+  const std::unique_ptr<Subject> subject = SubjectOf(pass, row, id);
+  if (subject == nullptr) return "";
+  if (WaitsForAPerson(row)) {
+    if (const std::string failure = Failure(*subject); !failure.empty()) {
       return absl::StrCat(failure, "; automatic rollback is off: `remuda deployment rollback ",
-                          std::string(deployment_id), "` goes back");
+                          std::string(id), "` goes back");
     }
   }
-  return Obstacle(pass, *facts);
+  const StepAnswer answer = AskStep(*subject);
+  if (const auto* wait = std::get_if<StepWait>(&answer); wait != nullptr) return wait->why;
+  if (const auto* fail = std::get_if<StepFail>(&answer); fail != nullptr) return fail->why;
+  return "";
 }
 
 void StepDeployment(Pass& pass, const std::string& group_id) {
   std::string id;
-  const auto row = ActiveDeployment(pass.draft, group_id, &id);
-  if (row == nullptr) return;
-  const DeploymentFacts facts = *Look(pass, *row, id);
-  if (facts.group.deleting()) {
-    Enter(pass, facts, Stage::kRolledBack, "the group is being deleted",
-          "the group is being deleted");
-    return;
-  }
-  if (row->activity().empty()) {
-    Announce(pass, facts);
-    return;
-  }
-  if (IsRollback(StageOf(*row))) ReturnTemplate(pass, facts);
-  if (row->paused()) return;
-  if (StageOf(*row) == Stage::kBackLaunching) TakeBack(pass, facts);
-  if (!WaitsForAPerson(*row)) {
-    if (const std::string why = Failure(pass, facts); !why.empty()) {
-      Enter(pass, facts,
-            StageOf(*row) == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching, why,
-            why);
-      // What drains is taken back before anything is launched in its place.
-      return StepDeployment(pass, group_id);
-    }
-  }
-  const std::string obstacle = Obstacle(pass, facts);
-  if (obstacle.empty()) return Advance(pass, facts);
-  if (StageOf(*row) == Stage::kBackLaunching && pass.now >= DeploymentDeadline(*row) &&
-      IsAllSaid(pass, facts)) {
-    return GiveUpRollback(pass, facts, obstacle);
-  }
-  pass.DueAt(DeploymentDeadline(*row));
-  pass.DueAt(pass.gates.NextLeaseEnd());
+  if (ActiveDeployment(pass.draft, group_id, &id) != nullptr) Step(pass, id);
 }
 
 std::string KeepsOld(Pass& pass, const std::string& group_id) {

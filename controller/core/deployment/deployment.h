@@ -1,15 +1,13 @@
-// Deployment: the stages of a blue/green deployment. No stage is left before every live proxy has
-// confirmed what it did. It begins from whatever serves, be it one version or several, and lowers
-// nothing of that before the new instances are confirmed.
+// Deployment: the driver of all of them. It asks the current step whether it is over, opens no gate
+// before every live proxy has confirmed what was done, and writes each step it enters. It knows
+// nothing of strategies: those are lists of steps (plan.h), and what is moved is a Subject.
 //
-// LAUNCHING ─► SHIFTING ─► BAKING ─► DRAINING ─► SUCCEEDED
-//     │            └───────────┴─────────┴─► ROLLBACK_LAUNCHING ─► ROLLBACK_SHIFTING ─┐
-//     └───────────────────────────────────────────────────────► ROLLBACK_DRAINING ◄──┘─►
-//     ROLLED_BACK
+// step ─► step ─► … ─► SUCCEEDED
+//   └──────┴───────┴─► the same plan with the sides exchanged ─► ROLLED_BACK, or FAILED: the old
+//                      version is not ready in time, and what serves goes on.
 //
-// ROLLBACK_LAUNCHING ends in FAILED when the old version is not ready in time: what serves goes on.
-//
-// Thread: the loop thread. Pure.
+// It begins from whatever serves, be it one version or several, and lowers nothing of that before
+// what comes in its place is confirmed. Thread: the loop thread. Pure.
 #pragma once
 
 #include <string>
@@ -31,6 +29,7 @@ std::string DeploymentWaiting(Pass& pass, const v1::Deployment& deployment,
                               std::string_view deployment_id);
 
 // When it goes on or gives up if nothing else happens; InfiniteFuture if it does neither by time.
-Time DeploymentDeadline(const v1::Deployment& deployment);
+Time DeploymentDeadline(Pass& pass, const v1::Deployment& deployment,
+                        std::string_view deployment_id);
 
 }  // namespace remuda::core

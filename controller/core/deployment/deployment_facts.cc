@@ -73,8 +73,11 @@ int HealthyOf(const Pass& pass, const DeploymentFacts& facts, const Side& side) 
 }
 
 Condition NewCondition(Pass& pass, const DeploymentFacts& facts) {
+  // Where instances take each other's place, one that never served is missed by nobody: its launch
+  // failed.
+  const bool all = MovesShares(facts.row);
   return ConditionOf(pass, facts, facts.new_side.desired, [&](const v1::Instance& row) {
-    return IsSame(row.launch_template(), facts.row.to());
+    return IsSame(row.launch_template(), facts.row.to()) && (all || row.has_in_service_time());
   });
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "controller/core/deployment/deployment.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
@@ -13,8 +12,6 @@
 
 namespace remuda::core {
 namespace {
-
-using v1::Deployment;
 
 // Whether checks of live proxies tell that an instance of the group works.
 bool HasChecks(const Pass& pass, const v1::AutoScalingGroup& group) {
@@ -36,11 +33,10 @@ std::string NotProven(Pass& pass, const DeploymentFacts& facts, const Member& me
                       DurationText(time));
 }
 
-// Why the side may not take the traffic yet; empty if it may: `enough` in service, each
-// found healthy by every live proxy that will send to it, and every live proxy has confirmed it.
-std::string NotReady(Pass& pass, const DeploymentFacts& facts, const Side& side, int enough) {
+}  // namespace
+
+int ReadyOf(Pass& pass, const DeploymentFacts& facts, const Side& side, std::string* why) {
   int ready = 0;
-  std::string why;
   for (const Member& member : side.members) {
     const auto& [id, row] = member;
     if (row->state() != v1::INSTANCE_STATE_IN_SERVICE || row->unhealthy()) continue;
@@ -52,10 +48,16 @@ std::string NotReady(Pass& pass, const DeploymentFacts& facts, const Side& side,
     }
     if (reason.empty()) {
       ++ready;
-    } else if (why.empty()) {
-      why = std::move(reason);
+    } else if (why->empty()) {
+      *why = std::move(reason);
     }
   }
+  return ready;
+}
+
+std::string NotReady(Pass& pass, const DeploymentFacts& facts, const Side& side, int enough) {
+  std::string why;
+  const int ready = ReadyOf(pass, facts, side, &why);
   if (ready >= enough) return "";
   std::string out = absl::StrCat(ready, " of ", Counted(enough, "instance"), " of ",
                                  TextOf(side.launch), " ", IsOrAre(enough), " ready");
@@ -72,17 +74,13 @@ std::string RowUnconfirmed(const Pass& pass, const DeploymentFacts& facts) {
   // Silence proves nothing.
   if (std::string who = pass.gates.Silenced(facts.group.target_groups()); !who.empty()) return who;
   if (std::string refusal = pass.gates.Refusal(); !refusal.empty()) return refusal;
-  return pass.gates.Unconfirmed(pass.draft.CommitOf<Deployment>(facts.id));
+  return pass.gates.Unconfirmed(pass.draft.CommitOf<v1::Deployment>(facts.id));
 }
 
-// How many of the old side must be ready for the traffic to move back. As many as serve now will
-// do: more than that may have no room beside them.
 int EnoughToShiftBack(const Pass& pass, const DeploymentFacts& facts) {
   return std::min(facts.old_side.desired, std::max(1, HealthyOf(pass, facts, facts.new_side)));
 }
 
-// Why the old side may not be given up when the bake is over: it serves nothing any more, but it is
-// what a rollback returns to while less than half of the new side is up.
 std::string NotHalfUp(const Pass& pass, const DeploymentFacts& facts) {
   const int healthy = HealthyOf(pass, facts, facts.new_side);
   if (facts.row.promoted() || 2 * healthy >= facts.new_side.desired) return "";
@@ -90,8 +88,7 @@ std::string NotHalfUp(const Pass& pass, const DeploymentFacts& facts) {
                       TextOf(facts.row.to()), " ", IsOrAre(facts.new_side.desired), " up");
 }
 
-// What the end of the old side waits for.
-std::string Draining(Pass& pass, const DeploymentFacts& facts, const Side& side) {
+std::string NotGone(Pass& pass, const DeploymentFacts& facts, const Side& side) {
   if (side.members.empty()) return "";
   const auto count = static_cast<int64_t>(side.members.size());
   if (std::string who = pass.gates.Silenced(facts.group.target_groups()); !who.empty()) return who;
@@ -105,8 +102,6 @@ std::string Draining(Pass& pass, const DeploymentFacts& facts, const Side& side)
       pass.gates.LeftOut().empty() ? "" : "; may still be sent to by ", pass.gates.LeftOut());
 }
 
-}  // namespace
-
 int EnoughToShift(Pass& pass, const DeploymentFacts& facts) {
   const int desired = facts.new_side.desired;
   const Condition serving = ServingCondition(pass, facts);
@@ -114,39 +109,14 @@ int EnoughToShift(Pass& pass, const DeploymentFacts& facts) {
   return std::min(desired, serving.healthy + 1);
 }
 
-std::string Obstacle(Pass& pass, const DeploymentFacts& facts) {
-  switch (StageOf(facts.row)) {
-    case Stage::kLaunching:
-    case Stage::kBackLaunching: {
-      if (std::string why = RowUnconfirmed(pass, facts); !why.empty()) return why;
-      if (StageOf(facts.row) == Stage::kLaunching) {
-        return NotReady(pass, facts, facts.new_side, EnoughToShift(pass, facts));
-      }
-      // While the new side fails its users, a part of the old one is better than none.
-      if (const Condition serving = NewCondition(pass, facts);
-          serving.IsFailing(facts.new_side.desired) &&
-          HealthyOf(pass, facts, facts.old_side) > serving.healthy) {
-        return "";
-      }
-      return NotReady(pass, facts, facts.old_side, EnoughToShiftBack(pass, facts));
-    }
-    case Stage::kShifting:
-    case Stage::kBackShifting:
-      return RowUnconfirmed(pass, facts);
-    case Stage::kBaking: {
-      if (std::string why = RowUnconfirmed(pass, facts); !why.empty()) return why;
-      const Time end = DeploymentDeadline(facts.row);
-      if (facts.row.promoted() || pass.now >= end) return NotHalfUp(pass, facts);
-      return absl::StrCat("the old version stays warm until ", MomentText(end));
-    }
-    case Stage::kDraining:
-    case Stage::kBackDraining: {
-      const bool is_back = StageOf(facts.row) == Stage::kBackDraining;
-      return Draining(pass, facts, is_back ? facts.new_side : facts.old_side);
-    }
-    default:
-      return "";
+std::string NotReadyForReturn(Pass& pass, const DeploymentFacts& facts) {
+  // While the new side fails its users, a part of the old one is better than none.
+  if (const Condition serving = NewCondition(pass, facts);
+      serving.IsFailing(facts.new_side.desired) &&
+      HealthyOf(pass, facts, facts.old_side) > serving.healthy) {
+    return "";
   }
+  return NotReady(pass, facts, facts.old_side, EnoughToShiftBack(pass, facts));
 }
 
 bool IsAllSaid(const Pass& pass, const DeploymentFacts& facts) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/core/door/validate_analysis.h"
 #include "controller/core/model/names.h"
 #include "controller/core/model/time.h"
 
@@ -152,20 +153,36 @@ void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* befo
   if (!value.has_health_check_grace_period()) {
     *value.mutable_health_check_grace_period() = ToProto(kGracePeriod);
   }
+  if (value.has_deployment()) ApplyDefaults(*value.mutable_deployment());
   if (value.termination_policies().empty()) {
     value.add_termination_policies(v1::TERMINATION_POLICY_DEFAULT);
   }
 }
 
-void ApplyDefaults(v1::Deployment& value) {
+namespace {
+
+template <class T>
+void ApplySettingsDefaults(T& value) {
   auto& strategy = *value.mutable_strategy();
-  if (strategy.kind_case() == v1::DeploymentStrategy::KIND_NOT_SET) strategy.mutable_blue_green();
+  if (strategy.kind_case() == v1::DeploymentStrategy::KIND_NOT_SET && strategy.steps().empty()) {
+    strategy.mutable_blue_green();
+  }
   if (strategy.has_blue_green() && !strategy.blue_green().has_bake()) {
     *strategy.mutable_blue_green()->mutable_bake() = ToProto(absl::ZeroDuration());
   }
   if (!value.has_health_deadline()) *value.mutable_health_deadline() = ToProto(kHealthDeadline);
   if (!value.has_automatic_rollback()) value.set_automatic_rollback(true);
+  if (value.has_analysis()) ApplyDefaults(*value.mutable_analysis());
+  for (v1::DeploymentStep& step : *strategy.mutable_steps()) {
+    if (step.has_analysis()) ApplyDefaults(*step.mutable_analysis());
+  }
+  if (value.has_mirror()) ApplyDefaults(*value.mutable_mirror());
 }
+
+}  // namespace
+
+void ApplyDefaults(v1::Deployment& value) { ApplySettingsDefaults(value); }
+void ApplyDefaults(v1::DeploymentSettings& value) { ApplySettingsDefaults(value); }
 
 void ClearOutputOnly(v1::LaunchTemplateVersion& value) {
   value.clear_version();

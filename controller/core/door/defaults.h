@@ -22,6 +22,7 @@ void ApplyDefaults(v1::LoadBalancer& value);
 // (but goes to 0 with min, if it stood there), and the version of the same launch template as well.
 void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before);
 void ApplyDefaults(v1::Deployment& value);
+void ApplyDefaults(v1::DeploymentSettings& value);
 
 // Takes out of a request's resource what only the controller writes.
 void ClearOutputOnly(v1::LaunchTemplateVersion& value);

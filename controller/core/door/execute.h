@@ -32,9 +32,6 @@ struct CertificateFacts {
 using CertificateReader = CertificateFacts (*)(std::string_view certificate_pem,
                                                std::string_view private_key_pem);
 
-// Programs that analyses may have run at the controller, by path (--analysis-command).
-using AnalysisCommands = std::set<std::string, std::less<>>;
-
 // What a command may look at beside the draft.
 struct Context {
   const Observations& seen;
@@ -117,8 +114,10 @@ absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::CreateDeploymentRequest
 absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::PauseDeploymentRequest&, const Context&);
 absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::ResumeDeploymentRequest&, const Context&);
 absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::PromoteDeploymentRequest&, const Context&);
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::ApproveDeploymentRequest&, const Context&);
 absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::RollbackDeploymentRequest&,
                                        const Context&);
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::AbortDeploymentRequest&, const Context&);
 
 absl::StatusOr<v1::Host> Execute(Draft&, const v1::CordonHostRequest&, const Context&);
 absl::StatusOr<v1::Host> Execute(Draft&, const v1::UncordonHostRequest&, const Context&);

@@ -26,7 +26,7 @@ class Apply {
       : draft_(draft),
         request_(request),
         context_(context),
-        references_{draft, {}, context.check_authorities} {}
+        references_{draft, {}, context.check_authorities, context.analysis_commands} {}
 
   absl::StatusOr<v1::ApplyResourcesResponse> Run();
 

@@ -72,8 +72,9 @@ absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wi
                                wanted_id, at / "name", wish.name());
   T value = wish;
   KeepSecrets(violations, at, nullptr, value);
-  Prepare(violations, at, References{draft, {}, context.check_authorities}, id, nullptr, context,
-          value);
+  Prepare(violations, at,
+          References{draft, {}, context.check_authorities, context.analysis_commands}, id, nullptr,
+          context, value);
   if (!id.empty() && draft.Find<T>(id) != nullptr) {
     // Said alone: that the rest of the request is right or wrong does not matter then.
     return AlreadyExists(NameOf<T>(id), "exists already; update it, or take another name");
@@ -105,7 +106,8 @@ absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::Fi
     ForgetKept(mask, value);
   }
   KeepSecrets(violations, at, row->value.get(), value);
-  Prepare(violations, at, References{draft, {}, context.check_authorities}, row->id,
+  Prepare(violations, at,
+          References{draft, {}, context.check_authorities, context.analysis_commands}, row->id,
           row->value.get(), context, value);
   CheckPorts(violations, at, draft, row->id, value);
   if (!violations.empty()) return violations.ToStatus();
@@ -173,8 +175,9 @@ absl::Status PrepareWithPart(Violations& out, const FieldPath& in_row, const Fie
                              const Draft& draft, const v1::LoadBalancer& before,
                              const Context& context, v1::LoadBalancer& value) {
   const std::string id(IdOf(before.name()));
-  Prepare(out, FieldPath(), References{draft, {}, context.check_authorities}, id, &before, context,
-          value);
+  Prepare(out, FieldPath(),
+          References{draft, {}, context.check_authorities, context.analysis_commands}, id, &before,
+          context, value);
   CheckPortsFree(out, FieldPath(), draft, id, value);
   out.Rename(in_row, in_request);
   return out.ToStatus();

@@ -70,13 +70,17 @@ std::string Quoted(std::string_view text);
 // shell's, where the library for it is.
 using AuthoritiesCheck = std::string (*)(std::string_view ca_pem);
 
+// Programs that analyses may have run at the controller, by path (--analysis-command).
+using AnalysisCommands = std::set<std::string, std::less<>>;
+
 // What references may name: rows of the draft, and resources that the same call declares but that
 // could not be taken (their own violations are told; a second one for each reference to them would
 // only hide those).
 struct References {
   const Draft& draft;
-  std::set<std::string, std::less<>> declared;   // full names
-  AuthoritiesCheck check_authorities = nullptr;  // null: no ca_pem can be written
+  std::set<std::string, std::less<>> declared;          // full names
+  AuthoritiesCheck check_authorities = nullptr;         // null: no ca_pem can be written
+  const AnalysisCommands* analysis_commands = nullptr;  // null: no command can be written
 
   template <class T>
   bool Exists(std::string_view full_name, std::string_view key) const {

@@ -118,35 +118,10 @@ void Check(Violations& out, const FieldPath& at, const References& references,
   CheckLabels(out, at / "host_selector", value.host_selector());
   CheckPolicies(out, at / "policies", value);
   CheckLabels(out, at / "labels", value.labels());
-}
-
-void CheckDeployment(Violations& out, const FieldPath& at, const v1::Deployment& value) {
-  const FieldPath strategy = at / "strategy";
-  const auto not_there = [&](const char* field) {
-    out.AddUnimplemented(strategy / field, "this strategy is not there yet; blue_green is");
-  };
-  switch (value.strategy().kind_case()) {
-    case v1::DeploymentStrategy::kBlueGreen:
-      CheckDuration(out, strategy / "blue_green" / "bake", value.strategy().blue_green().bake(),
-                    absl::ZeroDuration(), limits::kMaxBake);
-      break;
-    case v1::DeploymentStrategy::kRolling:
-      not_there("rolling");
-      break;
-    case v1::DeploymentStrategy::kInPlace:
-      not_there("in_place");
-      break;
-    case v1::DeploymentStrategy::kCanary:
-      not_there("canary");
-      break;
-    case v1::DeploymentStrategy::kLinear:
-      not_there("linear");
-      break;
-    case v1::DeploymentStrategy::KIND_NOT_SET:
-      break;  // defaulted before
+  if (value.has_deployment()) {
+    CheckDeploymentSettings(out, at / "deployment", value.deployment(),
+                            references.analysis_commands);
   }
-  CheckDuration(out, at / "health_deadline", value.health_deadline(), limits::kMinHealthDeadline,
-                limits::kMaxHealthDeadline);
 }
 
 }  // namespace remuda::core

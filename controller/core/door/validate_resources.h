@@ -42,7 +42,11 @@ void CheckTransforms(Violations& out, const FieldPath& at, const v1::Rule& value
 void CheckPortsFree(Violations& out, const FieldPath& at, const Draft& draft, std::string_view id,
                     const v1::LoadBalancer& value);
 
-// Strategy, bake and deadline.
-void CheckDeployment(Violations& out, const FieldPath& at, const v1::Deployment& value);
+// Strategy, steps, deadline, analysis, previews, mirror.
+// `commands`: what analyses may run at the controller (null: nothing).
+void CheckDeployment(Violations& out, const FieldPath& at, const v1::Deployment& value,
+                     const AnalysisCommands* commands);
+void CheckDeploymentSettings(Violations& out, const FieldPath& at,
+                             const v1::DeploymentSettings& value, const AnalysisCommands* commands);
 
 }  // namespace remuda::core

@@ -12,17 +12,21 @@
 
 namespace remuda::core {
 
-// Where a deployment stands: its state and the kind of its current step in one word. What is
-// decided depends on this; the row, and whoever reads it, has the steps.
+// Where a deployment stands: its state and the kind of its current step in one word.
 enum class Stage {
   kNone,  // of no deployment
   kLaunching,
   kShifting,
   kBaking,
+  kHolding,  // a pause, an approval, an analysis
+  kReplacing,
+  kUpdating,
   kDraining,
   kSucceeded,
-  kBackLaunching,  // of a rollback, as the two below
+  kBackLaunching,  // of a rollback, as those below
   kBackShifting,
+  kBackReplacing,
+  kBackUpdating,
   kBackDraining,
   kRolledBack,
   kFailed,
@@ -33,13 +37,21 @@ Stage StageOf(const v1::Deployment& deployment);
 // "LAUNCHING", "ROLLBACK_LAUNCHING": for a person.
 const char* StageText(Stage stage);
 
-// Moves the row to the stage: its state, and the step that has the stage's kind, from the current
-// one on. LAUNCHING begins it: it gets the steps of its strategy. The first stage of a rollback
-// puts the steps of the way back in place of those that had not begun.
-void SetStage(v1::Deployment& deployment, Stage stage);
+using Steps = std::vector<v1::DeploymentStep>;
 
-// The same at a moment, which the row keeps: of the step, of the confirmed shift, of the end.
-void EnterStage(v1::Deployment& deployment, Stage stage, Time now);
+// The row begins with the first of these steps, at least one.
+void BeginSteps(v1::Deployment& deployment, const Steps& steps, Time now);
+
+// The next step of the plan begins; not after the last.
+void EnterNextStep(v1::Deployment& deployment, Time now);
+bool IsLastStep(const v1::Deployment& deployment);
+
+// The way back begins, in place of the steps that had not begun: the same plan with the sides
+// exchanged.
+void BeginRollback(v1::Deployment& deployment, Time now);
+
+// It ends, in one of the three states of the end.
+void End(v1::Deployment& deployment, v1::DeploymentState state, Time now);
 
 // The step that is under way; an empty one if the row has none.
 const v1::DeploymentStep& CurrentStep(const v1::Deployment& deployment);
@@ -50,8 +62,38 @@ bool HasEnded(Stage stage);
 // Whether it takes the steps of a rollback.
 bool IsRollback(Stage stage);
 
-// Whether the stage gives the traffic to the new side.
-bool ServesNewSide(Stage stage);
+// Whether it is a shift between two target groups, of no group's versions.
+inline bool IsShift(const v1::Deployment& deployment) { return deployment.has_shift(); }
+
+// Whether traffic is moved by shares; if not, each target has the same, and instances take each
+// other's place.
+bool MovesShares(const v1::Deployment& deployment);
+
+// The new side has no share yet, or none any more; the old side has none any more.
+bool KeepsNewSide(const v1::Deployment& deployment);
+bool KeepsOldSide(const v1::Deployment& deployment);
+
+// Each side has a part.
+inline bool IsShared(const v1::Deployment& deployment) {
+  return MovesShares(deployment) && !KeepsNewSide(deployment) && !KeepsOldSide(deployment);
+}
+
+// Deployment.staying before anything has been counted.
+inline constexpr int kAllStay = 1'000'000;
+
+// Per cent of desired that the new side is launched to so far.
+int LaunchedPercent(const v1::Deployment& deployment);
+
+// So many per cent of a number, rounded up.
+int PercentOf(int percent, int number);
+
+// When a wait of so long that began with the current step is over; it does not run while the
+// deployment is paused (InfiniteFuture).
+Time StepEnd(const v1::Deployment& deployment, Duration wait);
+
+// Pauses it, or goes on.
+void Pause(v1::Deployment& deployment, Time now);
+void Resume(v1::Deployment& deployment, Time now);
 
 // Whether it only ends another deployment: nothing but its version serves, so it moves no traffic.
 // It has ended once every live proxy finds its instances healthy, and if it fails, all stays.

@@ -16,6 +16,16 @@ bool IsLeavingState(v1::InstanceState state);
 // warm. This, and no stage, says who serves: so a deployment can begin from whatever serves.
 inline bool IsWithheld(const v1::Instance& instance) { return !instance.withheld_by().empty(); }
 
+// Whether it drains to be changed to another version in place: it comes up again as that.
+inline bool IsUpdating(const v1::Instance& instance) {
+  return instance.has_update_to() && instance.state() == v1::INSTANCE_STATE_DRAINING;
+}
+
+// What it runs, or will when it has been changed in place.
+inline const v1::LaunchTemplateRef& VersionOf(const v1::Instance& instance) {
+  return IsUpdating(instance) ? instance.update_to() : instance.launch_template();
+}
+
 // Whether it has a share of the traffic, as far as its row says.
 bool IsServing(const v1::Instance& instance);
 

@@ -146,6 +146,8 @@ inline constexpr absl::Duration kMinProbeTimeout = absl::Seconds(1);
 inline constexpr absl::Duration kMaxProbeTimeout = absl::Seconds(60);
 inline constexpr absl::Duration kMinLatencyLimit = absl::Milliseconds(1);
 inline constexpr absl::Duration kMaxLatencyLimit = absl::Seconds(3'600);
+inline constexpr int kCheckpoints = 10;
+inline constexpr int kWrittenSteps = 50;
 inline constexpr absl::Duration kMinHealthDeadline = absl::Seconds(1);
 inline constexpr absl::Duration kMaxHealthDeadline = absl::Seconds(86'400);
 

@@ -33,6 +33,8 @@ constexpr TimeField<v1::Deployment> kDeploymentTimes[] = {
      &v1::Deployment::mutable_step_time},
     {&v1::Deployment::has_shift_confirmed_time, &v1::Deployment::shift_confirmed_time,
      &v1::Deployment::mutable_shift_confirmed_time},
+    {&v1::Deployment::has_pause_time, &v1::Deployment::pause_time,
+     &v1::Deployment::mutable_pause_time},
     {&v1::Deployment::has_end_time, &v1::Deployment::end_time, &v1::Deployment::mutable_end_time},
 };
 

@@ -34,6 +34,11 @@ ProcessFact ProcessOf(const Observations& seen, std::string_view id, const v1::I
   const auto it = host->instances.find(id);
   const auto* status = it == host->instances.end() ? nullptr : &it->second;
   if (!host->connected || !host->reported) return {Process::kUnknown, status};
+  // It is to be changed in place, and its agent has not begun: what runs is what it was before.
+  if (status != nullptr && status->generation() < instance.generation() &&
+      instance.state() == v1::INSTANCE_STATE_PENDING) {
+    return {Process::kAwaited, nullptr};
+  }
   if (status == nullptr) {
     return {instance.has_start_time() ? Process::kEnded : Process::kAwaited, nullptr};
   }

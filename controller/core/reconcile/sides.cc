@@ -18,38 +18,54 @@ enum class Part { kOld, kNew, kLeft };
 
 Part PartOf(const v1::Instance& row, const v1::Deployment* deployment) {
   if (deployment == nullptr) return IsWithheld(row) ? Part::kLeft : Part::kOld;
-  const bool is_to = IsSame(row.launch_template(), deployment->to());
+  const bool is_to = IsSame(VersionOf(row), deployment->to());
   // What served all the time, or serves again, stays.
   const bool stays = StageOf(*deployment) == Stage::kBackDraining && !IsWithheld(row);
   if (is_to) return stays ? Part::kOld : Part::kNew;
-  // The old ones are withheld once the traffic has moved, by this deployment.
-  const bool is_warm =
-      ServesNewSide(StageOf(*deployment)) && row.withheld_by() == IdOf(deployment->name());
+  // The old ones are withheld once all of the traffic has moved, by this deployment.
+  const bool is_warm = KeepsOldSide(*deployment) && row.withheld_by() == IdOf(deployment->name());
   return IsWithheld(row) && !is_warm ? Part::kLeft : Part::kOld;
+}
+
+// Numbers of a deployment whose instances take each other's place: as its row says.
+void SetByNumber(const v1::Deployment& deployment, int desired, Side& old_side, Side& new_side) {
+  const Stage stage = StageOf(deployment);
+  const bool is_back = stage == Stage::kBackReplacing || stage == Stage::kBackUpdating;
+  Side& comes = is_back ? old_side : new_side;
+  Side& goes = is_back ? new_side : old_side;
+  comes.desired = deployment.coming();
+  goes.desired = std::min(deployment.staying(), desired);
+  goes.limit = deployment.staying();
+  // More than are wanted are there only where what ran before is of this version.
+  comes.limit = std::max(deployment.coming(), desired);
 }
 
 // Gives `sides` the deployment's numbers: the old side that is there, and the new one.
 void AddNewSide(const v1::Deployment& deployment, std::vector<Side>& sides) {
   const std::string id(IdOf(deployment.name()));
-  const bool serves_new = ServesNewSide(StageOf(deployment));
+  const Stage stage = StageOf(deployment);
   Side& old_side = sides[0];
+  const int desired = old_side.desired;
   Side new_side = old_side;
   old_side.launch = deployment.from();
-  if (serves_new) old_side.withheld_by = id;
+  if (KeepsOldSide(deployment)) old_side.withheld_by = id;
   new_side.launch = deployment.to();
   new_side.is_new = true;
   new_side.deployment = id;
-  if (!serves_new) new_side.withheld_by = id;
+  if (KeepsNewSide(deployment)) new_side.withheld_by = id;
+  if (!MovesShares(deployment) && !IsBackToServing(deployment)) {
+    SetByNumber(deployment, desired, old_side, new_side);
+  } else {
+    new_side.desired = PercentOf(LaunchedPercent(deployment), desired);
+  }
   // Back to the only version that serves: what is launched of it serves at once, as without a
   // deployment.
-  if (IsBackToServing(deployment) && StageOf(deployment) == Stage::kLaunching) {
+  if (IsBackToServing(deployment) && stage == Stage::kLaunching) {
     new_side.withheld_by = "";
     old_side.desired = old_side.limit = 0;
   }
-  if (StageOf(deployment) == Stage::kDraining) old_side.desired = old_side.limit = 0;
-  if (StageOf(deployment) == Stage::kBackDraining) {
-    new_side.desired = new_side.limit = 0;
-  }
+  if (stage == Stage::kDraining) old_side.desired = old_side.limit = 0;
+  if (stage == Stage::kBackDraining) new_side.desired = new_side.limit = 0;
   sides.push_back(std::move(new_side));
 }
 
@@ -113,8 +129,10 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
     Side& side = part == Part::kLeft ? left : sides[part == Part::kNew ? 1 : 0];
     side.members.push_back(member);
   }
+  // Where the new side is to have all of the traffic: with a part of it, the old side has to bear
+  // the rest.
   if (deployment != nullptr && StageOf(*deployment) == Stage::kLaunching &&
-      !IsBackToServing(*deployment)) {
+      KeepsNewSide(*deployment) && sides[1].desired == desired) {
     sides[0].desired = std::max(0, desired - incumbents.up);
     sides[0].limit = std::max(0, desired - incumbents.serving);
   }

@@ -12,8 +12,8 @@
 #include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
+#include "controller/core/reconcile/victims.h"
 #include "controller/core/scaling/scaling.h"
-#include "controller/core/scaling/victims.h"
 
 namespace remuda::core {
 namespace {

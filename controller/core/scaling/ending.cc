@@ -7,6 +7,9 @@
 #include <iterator>
 
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/limits.h"
 
@@ -55,6 +58,33 @@ Time KeptUntil(const Pass& pass, const v1::AutoScalingGroup& group, const v1::In
   return all <= group.max() ? until : absl::InfinitePast();
 }
 
+// Nothing is sent to it any more: it comes up again as the version that it is to be.
+void ChangeInPlace(Pass& pass, const std::string& id, const v1::Instance& row) {
+  std::string deployment;
+  ActiveDeployment(pass.draft, row.auto_scaling_group(), &deployment);
+  v1::Instance after = row;
+  *after.mutable_launch_template() = row.update_to();
+  after.clear_update_to();
+  after.set_generation(row.generation() + 1);
+  after.set_deployment(deployment);
+  after.clear_start_time();
+  after.clear_in_service_time();
+  after.clear_drain_confirmed_time();
+  after.clear_withheld_by();
+  after.clear_unhealthy();
+  pass.Close(row.activity(), v1::ACTIVITY_STATUS_SUCCESSFUL);
+  after.set_activity(
+      pass.Note({.group = row.auto_scaling_group(),
+                 .instance = id,
+                 .deployment = deployment,
+                 .description = absl::StrCat("Changing instance ", id, " on host ", row.host(),
+                                             " to ", TextOf(row.update_to())),
+                 .cause = "every live proxy has confirmed that it sends it nothing",
+                 .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  pass.draft.Put(id, std::move(after));
+  pass.Move(id, v1::INSTANCE_STATE_PENDING, row.state_reason());
+}
+
 void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& group,
               const v1::Instance& row, bool waits_for_room) {
   // Without a start it was in no proxy's view.
@@ -70,9 +100,13 @@ void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
     }
     if (!busy.empty() && !IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy)) return;
     if (IsKeptBySilence(pass, group, row)) return;
-    const Time kept_until = KeptUntil(pass, group, row, waits_for_room);
+    const Time kept_until =
+        IsUpdating(row) ? absl::InfinitePast() : KeptUntil(pass, group, row, waits_for_room);
     pass.DueAt(kept_until);
     if (pass.now < kept_until) return;
+  }
+  if (IsUpdating(row) && !row.terminate_requested() && !group.deleting()) {
+    return ChangeInPlace(pass, id, row);
   }
   pass.Move(id, v1::INSTANCE_STATE_STOPPING, row.state_reason());
 }

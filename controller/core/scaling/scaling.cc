@@ -12,8 +12,8 @@
 #include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/placement.h"
+#include "controller/core/reconcile/victims.h"
 #include "controller/core/scaling/balance.h"
-#include "controller/core/scaling/victims.h"
 
 namespace remuda::core {
 namespace {
@@ -49,6 +49,10 @@ Counts CountSide(Pass& pass, const Side& side) {
     const bool unknown = row.state() == v1::INSTANCE_STATE_UNKNOWN;
     if (unknown && IsWrittenOff(pass, row)) {
       counts.unknown.push_back(member);
+      continue;
+    }
+    if (IsUpdating(row) && !row.terminate_requested()) {
+      counts.kept.push_back(member);
       continue;
     }
     if (IsLeavingState(row.state())) {

@@ -20,6 +20,7 @@ Wishes WishesFor(const State& state, const Observations& seen, std::string_view 
                              ? agent::v1::DESIRED_STATE_STOPPED
                              : agent::v1::DESIRED_STATE_RUNNING,
               .launch = nullptr};
+    wish.generation = row.generation();
     const auto* launch = state.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
         row.launch_template().launch_template(), row.launch_template().resolved_version()));
     if (launch != nullptr) wish.launch = launch->value;
@@ -38,6 +39,7 @@ agent::v1::InstanceAssignment AssignmentOf(const std::string& id, const Wish& wi
   out.set_instance(id);
   out.set_auto_scaling_group(wish.group);
   out.set_desired(wish.desired);
+  out.set_generation(wish.generation);
   if (wish.launch != nullptr) *out.mutable_launch_template() = *wish.launch;
   return out;
 }

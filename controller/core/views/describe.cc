@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/core/analysis/side_traffic.h"
 #include "controller/core/deployment/deployment.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
@@ -143,9 +144,9 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
                         const v1::Deployment& deployment) {
   v1::Deployment out = deployment;
   const bool ended = HasEnded(StageOf(deployment));
-  const bool serves_new = ServesNewSide(StageOf(deployment)) ||
-                          StageOf(deployment) == Stage::kSucceeded ||
-                          StageOf(deployment) == Stage::kFailed;
+  const Stage stage = StageOf(deployment);
+  const bool serves_new =
+      ended ? stage != Stage::kRolledBack : KeepsOldSide(deployment) || IsBackToServing(deployment);
   out.mutable_old_side()->set_version(deployment.from().resolved_version());
   out.mutable_old_side()->set_traffic_percent(serves_new ? 0 : 100);
   out.mutable_new_side()->set_version(deployment.to().resolved_version());
@@ -157,18 +158,24 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
   Fill(sides[1], *out.mutable_new_side());
   const int old_serving = ServingOf(sides[0].members);
   const int new_serving = ServingOf(sides[1].members);
-  if (old_serving + new_serving > 0) {
+  if (IsShared(deployment)) {
+    out.mutable_old_side()->set_traffic_percent(100 - deployment.traffic_percent());
+    out.mutable_new_side()->set_traffic_percent(deployment.traffic_percent());
+  } else if (old_serving + new_serving > 0) {
     const int percent = 100 * new_serving / (old_serving + new_serving);
     out.mutable_old_side()->set_traffic_percent(100 - percent);
     out.mutable_new_side()->set_traffic_percent(percent);
   }
+  const SideTraffic traffic = TrafficSinceShare(draft, seen, deployment);
+  ShowTraffic(traffic.old_side, *out.mutable_old_side());
+  ShowTraffic(traffic.new_side, *out.mutable_new_side());
   Draft copy = draft;  // a pass could edit; this one only looks
   Pass pass(copy, seen, now);
   out.set_waiting(DeploymentWaiting(pass, deployment, IdOf(deployment.name())));
   if (const std::string unknown = UnknownOf(sides); !unknown.empty()) {
     out.set_waiting(absl::StrCat(out.waiting(), out.waiting().empty() ? "" : "; ", unknown));
   }
-  const Time deadline = DeploymentDeadline(deployment);
+  const Time deadline = DeploymentDeadline(pass, deployment, IdOf(deployment.name()));
   if (!deployment.paused() && now < deadline && deadline != absl::InfiniteFuture()) {
     *out.mutable_deadline_time() = ToProto(deadline);
   }

@@ -1,7 +1,10 @@
 #include "controller/core/views/target_group_view.h"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/model/draft.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/subset_name.h"
@@ -18,6 +21,10 @@ constexpr int64_t kMaxSubsetWeight = 10'000;
 // those that do not. Their own names hold a slash.
 constexpr char kAllThatServe[] = "serving";
 constexpr char kAllOthers[] = "standing-by";
+
+// While weights are computed: times itself it is within 64 bits.
+constexpr int64_t kMaxWeightBetween = 1'000'000;
+constexpr int kWholePercent = 100;
 
 // Whether proxies know the instance's target. Once its process has been seen running, until it is
 // stopped or gone.
@@ -128,13 +135,31 @@ void SetWeight(const SubsetTotal& subset, const TargetShare& share, proxy::v1::T
   if (share.is_withheld && subset.serves()) target.set_weight(0);
 }
 
-// More subsets than a split can name become two. Nothing is lost: several that serve weigh as many
+const GroupSplit* SplitWith(const GroupSplits& splits, std::string_view subset) {
+  for (const GroupSplit& split : splits) {
+    if (subset.substr(0, split.prefix.size()) == split.prefix) return &split;
+  }
+  return nullptr;
+}
+
+// The name under which a subset is told where there are too many of them. Those of a group of which
+// each side has a part are not mixed with others.
+std::string MergedName(const GroupSplits& splits, const std::string& subset, bool serves) {
+  const GroupSplit* split = SplitWith(splits, subset);
+  if (split != nullptr && split->percent > 0 && serves) {
+    return subset == split->new_subset ? subset : split->prefix + kAllThatServe;
+  }
+  return serves ? kAllThatServe : kAllOthers;
+}
+
+// More subsets than a split can name become few. Nothing is lost: several that serve weigh as many
 // as they have targets, so that each target gets the same share, and so it does as one of one
 // subset.
-SubsetTotals Merged(const SubsetTotals& subsets) {
+SubsetTotals Merged(const GroupSplits& splits, const SubsetTotals& subsets) {
   SubsetTotals merged;
   for (const auto& [name, subset] : subsets) {
-    SubsetTotal& into = merged[subset.serves() ? kAllThatServe : kAllOthers];
+    SubsetTotal& into = merged[MergedName(splits, name, subset.serves())];
+    into.targets += subset.targets;
     into.serving += subset.serving;
     into.active += subset.active;
     into.in_service += subset.in_service;
@@ -142,21 +167,77 @@ SubsetTotals Merged(const SubsetTotals& subsets) {
   return merged;
 }
 
-// Brings weights within what proxies take; one above 0 stays so.
-void Scale(proxy::v1::TrafficSplit& split) {
+// Makes them small without changing what they are to each other; one above 0 stays so.
+void Reduce(std::vector<int64_t>& weights, int64_t most) {
   int64_t largest = 0;
-  for (const auto& subset : split.subsets()) largest = std::max<int64_t>(largest, subset.weight());
-  if (largest <= kMaxSubsetWeight) return;
-  for (auto& subset : *split.mutable_subsets()) {
-    const int64_t scaled = (subset.weight() * kMaxSubsetWeight + largest - 1) / largest;
-    subset.set_weight(static_cast<int>(scaled));
+  int64_t divisor = 0;
+  for (const int64_t weight : weights) {
+    largest = std::max(largest, weight);
+    divisor = std::gcd(divisor, weight);
+  }
+  if (divisor == 0) return;
+  largest /= divisor;
+  for (int64_t& weight : weights) {
+    weight /= divisor;
+    if (largest > most) weight = (weight * most + largest - 1) / largest;
+  }
+}
+
+// Gives the new side of a deployment its part of what its group weighs, and the old side's subsets
+// the rest as they weigh. Where nothing of one side is there, the other has all.
+void SetParts(const GroupSplits& splits, const proxy::v1::TrafficSplit& split,
+              std::vector<int64_t>& weights) {
+  for (const GroupSplit& group : splits) {
+    if (group.percent == 0) continue;
+    int64_t old_weight = 0;
+    int64_t new_weight = 0;
+    const auto each = [&](const auto& fn) {
+      for (int i = 0; i < split.subsets_size(); ++i) {
+        const std::string& name = split.subsets(i).subset();
+        if (name.compare(0, group.prefix.size(), group.prefix) == 0) {
+          fn(name == group.new_subset, weights[static_cast<size_t>(i)]);
+        }
+      }
+    };
+    each([&](bool is_new, int64_t weight) { (is_new ? new_weight : old_weight) += weight; });
+    if (old_weight == 0 || new_weight == 0) continue;
+    const int64_t whole = old_weight + new_weight;
+    each([&](bool is_new, int64_t& weight) {
+      weight = is_new ? whole * group.percent * old_weight
+                      : whole * (kWholePercent - group.percent) * weight;
+    });
+    // All other subsets in the same measure.
+    for (int i = 0; i < split.subsets_size(); ++i) {
+      const std::string& name = split.subsets(i).subset();
+      if (name.compare(0, group.prefix.size(), group.prefix) != 0) {
+        weights[static_cast<size_t>(i)] *= kWholePercent * old_weight;
+      }
+    }
+    Reduce(weights, kMaxWeightBetween);
+  }
+}
+
+// Requests that reach the new side whatever its share is, and those that are copied to it.
+void AddExtras(const GroupSplits& splits, proxy::v1::TrafficSplit& out) {
+  for (const GroupSplit& group : splits) {
+    if (IsRollback(StageOf(*group.row))) continue;
+    for (const v1::PreviewRoute& route : group.row->previews()) {
+      auto* preview = out.add_previews();
+      *preview->mutable_route() = route;
+      preview->set_subset(group.new_subset);
+    }
+    // One target group has one mirror: the first deployment's that wants it.
+    if (!group.row->has_mirror() || out.has_mirror() || KeepsOldSide(*group.row)) continue;
+    *out.mutable_mirror()->mutable_mirror() = group.row->mirror();
+    out.mutable_mirror()->set_subset(group.new_subset);
   }
 }
 
 // One serving subset gets weight 1; several get a share by their number of targets in service (if
 // there are none, of active ones), so that each target gets the same. One that does not serve is
 // named with weight 0. A change of numbers then changes no split in the usual case.
-proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const SubsetTotals& subsets) {
+proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const SubsetTotals& subsets,
+                                const GroupSplits& splits) {
   proxy::v1::TrafficSplit split;
   split.set_target_group(std::string(target_group));
   const auto serving = std::count_if(subsets.begin(), subsets.end(),
@@ -167,16 +248,41 @@ proxy::v1::TrafficSplit SplitOf(std::string_view target_group, const SubsetTotal
     in_service += subset.in_service;
     active += subset.active;
   }
+  std::vector<int64_t> weights;
   for (const auto& [name, subset] : subsets) {
-    auto* out = split.add_subsets();
-    out->set_subset(name);
-    if (!subset.serves()) continue;
-    out->set_weight(serving == 1 || active == 0 ? 1
-                    : in_service == 0           ? subset.active
-                                                : subset.in_service);
+    split.add_subsets()->set_subset(name);
+    weights.push_back(!subset.serves()              ? 0
+                      : serving == 1 || active == 0 ? 1
+                      : in_service == 0             ? subset.active
+                                                    : subset.in_service);
   }
-  Scale(split);
+  SetParts(splits, split, weights);
+  Reduce(weights, kMaxSubsetWeight);
+  for (int i = 0; i < split.subsets_size(); ++i) {
+    split.mutable_subsets(i)->set_weight(static_cast<int>(weights[static_cast<size_t>(i)]));
+  }
+  AddExtras(splits, split);
   return split;
+}
+
+GroupSplit SplitOfDeployment(const std::string& group, std::shared_ptr<const v1::Deployment> row) {
+  GroupSplit out{.prefix = group + "/",
+                 .new_subset = SubsetOf(group, row->to()),
+                 .percent = IsShared(*row) ? row->traffic_percent() : 0,
+                 .row = std::move(row)};
+  return out;
+}
+
+// Of all groups whose instances are targets of this one.
+GroupSplits GroupSplitsOf(const State& state, const Draft& draft, std::string_view target_group) {
+  GroupSplits out;
+  for (const auto& [id, group] : state.All<v1::AutoScalingGroup>()) {
+    if (!IsOf(*group, target_group)) continue;
+    if (auto row = ActiveDeployment(draft, id, nullptr); row != nullptr) {
+      out.push_back(SplitOfDeployment(id, std::move(row)));
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -207,15 +313,16 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
     SetWeight(view.subsets.find(target.subset())->second, view.shares.find(id)->second, target);
   }
   if (view.subsets.empty()) return view;
+  view.group_splits = GroupSplitsOf(state, draft, target_group);
   if (view.subsets.size() <= kMaxSubsets) {
-    view.split = SplitOf(target_group, view.subsets);
+    view.split = SplitOf(target_group, view.subsets, view.group_splits);
     return view;
   }
   for (auto& [id, target] : view.targets) {
     const bool serves = view.subsets.find(target.subset())->second.serves();
-    target.set_subset(serves ? kAllThatServe : kAllOthers);
+    target.set_subset(MergedName(view.group_splits, target.subset(), serves));
   }
-  view.split = SplitOf(target_group, Merged(view.subsets));
+  view.split = SplitOf(target_group, Merged(view.group_splits, view.subsets), view.group_splits);
   return view;
 }
 
@@ -250,7 +357,8 @@ std::optional<TargetGroupChange> ChangeOf(const State& state, const Observations
     if (!shown.has_value()) continue;
     SetWeight(change.subsets.find(shown->target.subset())->second, shown->share, shown->target);
   }
-  if (!change.subsets.empty()) change.split = SplitOf(target_group, change.subsets);
+  if (!change.subsets.empty())
+    change.split = SplitOf(target_group, change.subsets, before.group_splits);
   return change;
 }
 

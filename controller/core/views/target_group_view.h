@@ -6,10 +6,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
@@ -39,6 +41,16 @@ struct SubsetTotal {
 };
 using SubsetTotals = std::map<std::string, SubsetTotal, std::less<>>;
 
+// What a deployment under way says of the split: of one group's subsets.
+struct GroupSplit {
+  std::string prefix;      // of its subsets' names: "web/"
+  std::string new_subset;  // "web/shop:2"
+  // Each side has a part: the new one so many per cent of what the group has. 0: by number.
+  int percent = 0;
+  std::shared_ptr<const v1::Deployment> row;
+};
+using GroupSplits = std::vector<GroupSplit>;
+
 // The part of a proxy's config that belongs to one target group; empty when the group is not there.
 struct TargetGroupView {
   std::optional<v1::TargetGroup> target_group;
@@ -47,6 +59,8 @@ struct TargetGroupView {
   // What the split follows from.
   std::map<std::string, TargetShare, std::less<>> shares;  // by target id
   SubsetTotals subsets;
+  // As of when the view was made anew: a changed deployment makes it so.
+  GroupSplits group_splits;
 };
 TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
                                   std::string_view target_group);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/core/deployment/begins_from.h"
+#include "controller/core/deployment/plan.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/views/describe.h"
 #include "tests/unit/controller/core/world.h"
@@ -41,7 +42,7 @@ class Deploy : public ::testing::Test, public World {
     *row.mutable_create_time() = ToProto(now);
     *row.mutable_step_time() = ToProto(now);
     if (edit) edit(row);
-    if (StageOf(row) == Stage::kNone) SetStage(row, Stage::kLaunching);
+    if (StageOf(row) == Stage::kNone) BeginSteps(row, PlanOf(row, false), now);
     Put("blue-1", row);
     Step();
   }
@@ -111,24 +112,20 @@ class Deploy : public ::testing::Test, public World {
   }
   // blue-1 has been rolled back, and blue-2 begins.
   void Supersede(int version) {
-    Edit<v1::Deployment>("blue-1", [&](auto& row) {
-      SetStage(row, Stage::kRolledBack);
-      *row.mutable_end_time() = ToProto(now);
-    });
+    Edit<v1::Deployment>("blue-1",
+                         [&](auto& row) { End(row, v1::DEPLOYMENT_STATE_ROLLED_BACK, now); });
     v1::Deployment next = Row();
     next.set_name("deployments/blue-2");
     next.mutable_to()->set_resolved_version(version);
-    SetStage(next, Stage::kLaunching);
+    BeginSteps(next, PlanOf(next, false), now);
     next.clear_activity();
     next.clear_end_time();
     Put("blue-2", next);
   }
   void Rollback() {
     Edit<v1::Deployment>("blue-1", [&](auto& row) {
-      SetStage(row,
-               StageOf(row) == Stage::kLaunching ? Stage::kBackDraining : Stage::kBackLaunching);
+      BeginRollback(row, now);
       row.set_rollback_reason("asked for");
-      *row.mutable_step_time() = ToProto(now);
     });
     Step();
   }

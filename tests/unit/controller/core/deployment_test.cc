@@ -1,6 +1,7 @@
 // Blue/green: no stage before every live proxy has confirmed the one before; rollback from each
 // stage.
 #include "tests/unit/controller/core/deploy_fixture.h"
+#include "tests/unit/controller/core/stages.h"
 
 namespace remuda::core {
 namespace {

@@ -3,6 +3,7 @@
 #include "controller/core/deployment/begins_from.h"
 #include "controller/core/model/instance_state.h"
 #include "tests/unit/controller/core/deploy_fixture.h"
+#include "tests/unit/controller/core/stages.h"
 
 namespace remuda::core {
 namespace {

@@ -1,7 +1,8 @@
 // Rules of scaling, placement, replacement, lost hosts and traffic splits.
 #include "controller/core/model/deployment_row.h"
+#include "controller/core/reconcile/victims.h"
 #include "controller/core/scaling/scaling.h"
-#include "controller/core/scaling/victims.h"
+#include "tests/unit/controller/core/stages.h"
 #include "tests/unit/controller/core/world.h"
 
 namespace remuda::core {

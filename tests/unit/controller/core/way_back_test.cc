@@ -214,12 +214,24 @@ TEST_F(WayBack, OldOnesThatWereKeptAreEndedWhenTheNewVersionIsUpAgain) {
 }
 
 TEST_F(WayBack, PausedTheOldOnesAreKeptToo) {
-  BeginToDrain();
-  Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_paused(true); });
+  BeginToDrain(/*automatic=*/false);
+  Edit<v1::Deployment>("blue-1", [&](auto& row) { Pause(row, now); });
   KillNew();
   Step();
   Serve();
   EXPECT_THAT(OldOnes(), SizeIs(2));
+}
+
+TEST_F(WayBack, PausedItGoesBackAllTheSameWhenTheNewVersionFailsItsUsers) {
+  BeginToDrain();
+  const std::vector<std::string> old_ones = OldOnes();
+  Edit<v1::Deployment>("blue-1", [&](auto& row) { Pause(row, now); });
+  KillNew();
+  Step();
+  EXPECT_EQ(StageOf(Row()), Stage::kBackLaunching);
+  EXPECT_FALSE(Row().paused());
+  UntilStage(Stage::kRolledBack);
+  EXPECT_EQ(OfVersion(1, v1::INSTANCE_STATE_IN_SERVICE), old_ones);
 }
 
 TEST_F(WayBack, WhatAPersonEndsIsNotKept) {

@@ -132,6 +132,7 @@ class World {
   void Runs(const std::string& id, int port = 0) {
     auto& status = Status(id);
     status.set_state(agent::v1::PROCESS_STATE_RUNNING);
+    status.set_generation(Get<v1::Instance>(id).generation());
     const int given = Get<v1::Instance>(id).port();
     status.set_port(port != 0 ? port : given != 0 ? given : 30000);
   }

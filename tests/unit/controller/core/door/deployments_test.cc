@@ -1,6 +1,7 @@
 // What the commands of deployments do, in each stage.
 #include "controller/core/model/deployment_row.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
+#include "tests/unit/controller/core/stages.h"
 
 namespace remuda::core {
 namespace {
@@ -48,10 +49,31 @@ TEST_F(DeploymentsTest, CreateDeployment) {
        StatusCode::kInvalidArgument, "deployment.to.version", "the newest is 2"},
       {R"(auto_scaling_group: "blue" to { launch_template: "shop" version: "1" })",
        StatusCode::kFailedPrecondition, "", "runs shop:1 already"},
-      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { rolling { } })",
-       StatusCode::kUnimplemented, "deployment.strategy.rolling", "not there yet"},
-      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { canary { percent: 5 } })",
-       StatusCode::kUnimplemented, "deployment.strategy.canary", "not there yet"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { rolling { max_percent: 99 } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.rolling.max_percent",
+       "99 is not within 100-200"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { rolling { checkpoint_percents: [20, 20] } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.rolling.checkpoint_percents[1]",
+       "20 must be above the one before it"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { canary { } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.canary.percent", "0 is not within 1-99"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { canary { percent: 5 } steps { traffic: 5 } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.steps", "does not go with"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { steps { traffic: 50 } steps { traffic: 5 } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.steps[1].traffic", "5 is below the 50"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { steps { traffic: 50 } steps { update { } } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.steps[1].update",
+       "update does not go with traffic"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { steps { drain { } } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.steps[0].drain", "must be left out"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { steps { bake { } } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.steps[0].bake", "after traffic: 100"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { steps { } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.steps[0]", "must be one of"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } previews { listener_port: 80 })",
+       StatusCode::kInvalidArgument, "deployment.previews[0].listener_port", "is of shifts"},
+      {R"(auto_scaling_group: "blue" to { launch_template: "shop" } mirror { })",
+       StatusCode::kInvalidArgument, "deployment.mirror.percent", "0 is not within 1-100"},
       {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { blue_green { bake { seconds: 86401 } } })",
        StatusCode::kInvalidArgument, "deployment.strategy.blue_green.bake", "is not within"},
       {R"(auto_scaling_group: "blue" to { launch_template: "shop" } health_deadline { })",
@@ -225,7 +247,7 @@ TEST_F(DeploymentsTest, PausePromoteResume) {
   MakeVersion2();
   Deploy();
   ExpectError(Try(Parse<v1::PromoteDeploymentRequest>(R"(name: "blue-1")")),
-              StatusCode::kFailedPrecondition, "", "no bake to end");
+              StatusCode::kFailedPrecondition, "", "no wait to end");
   EXPECT_TRUE(Do<v1::Deployment>(Parse<v1::PauseDeploymentRequest>(R"(name: "blue-1")")).paused());
   EXPECT_FALSE(
       Do<v1::Deployment>(Parse<v1::ResumeDeploymentRequest>(R"(name: "blue-1")")).paused());

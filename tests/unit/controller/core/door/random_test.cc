@@ -121,7 +121,8 @@ class Generator {
         return list ? reflection->AddInt32(&message, field, Number())
                     : reflection->SetInt32(&message, field, Number());
       case FieldDescriptor::CPPTYPE_INT64:
-        return reflection->SetInt64(&message, field, Number());
+        return list ? reflection->AddInt64(&message, field, Number())
+                    : reflection->SetInt64(&message, field, Number());
       case FieldDescriptor::CPPTYPE_ENUM:
         return list ? reflection->AddEnumValue(&message, field, Below(6))
                     : reflection->SetEnumValue(&message, field, Below(6));

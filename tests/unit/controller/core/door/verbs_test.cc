@@ -6,6 +6,7 @@
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
+#include "tests/unit/controller/core/stages.h"
 
 namespace remuda::core {
 namespace {

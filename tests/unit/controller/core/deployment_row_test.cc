@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "controller/core/model/launch_ref.h"
+#include "tests/unit/controller/core/stages.h"
 
 namespace remuda::core {
 namespace {

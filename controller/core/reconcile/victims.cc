@@ -1,4 +1,4 @@
-#include "controller/core/scaling/victims.h"
+#include "controller/core/reconcile/victims.h"
 
 #include <algorithm>
 #include <functional>

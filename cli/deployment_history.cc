@@ -53,12 +53,17 @@ Table HistoryTable(const ResourceList& deployments, const Timestamp& now) {
   return table;
 }
 
+// A value of no requests is none, unless somebody else said it.
+std::string ValueText(double value, int64_t requests) {
+  return value == 0 && requests == 0 ? "-" : absl::StrCat(value);
+}
+
 Table EvaluationTable(const v1::Deployment& deployment) {
   Table table{{"TIME", "STEP", "CHECK", "VERDICT", "NEW", "OLD", "REQUESTS", "WHAT"}, {}};
   for (const auto& e : deployment.evaluations()) {
     table.rows.push_back(
         {FormatDate(e.time()), absl::StrCat(e.step()), e.check(), EnumText(e.verdict()),
-         absl::StrCat(e.new_value()), absl::StrCat(e.old_value()),
+         ValueText(e.new_value(), e.new_requests()), ValueText(e.old_value(), e.old_requests()),
          absl::StrCat(e.new_requests(), "/", e.old_requests()), OrDash(e.description())});
   }
   return table;
@@ -80,7 +85,9 @@ ExitCode ShowOne(Context& context, const ControllerClient& client,
     PrintMixed(context, all);
     return ExitCode::kOk;
   }
-  PrintPanel(context, deployment);
+  v1::Deployment without_evaluations = deployment;  // a table of all follows
+  without_evaluations.clear_evaluations();
+  PrintPanel(context, without_evaluations);
   if (!deployment.evaluations().empty()) {
     context.out << "\nEvaluations, the newest last (requests: new/old):\n"
                 << RenderTable(EvaluationTable(deployment), StyleOf(context));

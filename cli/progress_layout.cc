@@ -8,10 +8,12 @@ namespace remuda::cli {
 namespace {
 
 constexpr size_t kMinWidth = 40;
-constexpr size_t kRoomyWidth = 70;  // from here on bars are long and shares have their words
+constexpr size_t kLongBarWidth = 60;  // from here on bars are long
+constexpr size_t kRoomyWidth = 90;    // from here on shares have their words
 constexpr size_t kBarCells = 20;
 constexpr size_t kShortBarCells = 6;
-constexpr size_t kNameColumns = 16;
+constexpr size_t kNameColumns = 12;
+constexpr size_t kRoomyNameColumns = 16;
 constexpr size_t kMaxWrapped = 6;
 
 // Bytes of the first `columns` code points.
@@ -70,10 +72,12 @@ void PanelLayout::Wrapped(const std::string& indent, const std::string& text, To
 
 void PanelLayout::Bar(const std::string& name, int percent, const std::string& rest) {
   const bool is_roomy = width_ >= kRoomyWidth;
-  const size_t cells = is_roomy ? kBarCells : kShortBarCells;
+  const bool is_long = width_ >= kLongBarWidth;
+  const size_t cells = is_long ? kBarCells : kShortBarCells;
   const auto filled = static_cast<size_t>(std::clamp(percent, 0, 100)) * cells / 100;
   std::string padded = name;
-  if (is_roomy) padded.resize(std::max(padded.size(), kNameColumns), ' ');
+  if (is_long)
+    padded.resize(std::max(padded.size(), is_roomy ? kRoomyNameColumns : kNameColumns), ' ');
   std::string share = absl::StrCat(percent, "%");
   share.insert(0, 5 - std::min<size_t>(5, share.size()), ' ');
   Cut(absl::StrCat("  ", padded, " [", std::string(filled, '#'), std::string(cells - filled, '.'),

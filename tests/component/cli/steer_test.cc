@@ -227,6 +227,7 @@ TEST_F(SteerTest, HistoryOfOneHasItsStepsEvaluationsAndActivities) {
   EXPECT_THAT(finished.out, StartsWith("blue-2  ROLLED_BACK\n  asg/blue: shop:1 -> shop:2, "
                                        "blue-green, took 5m\n  [x] 1 launch new\n"));
   EXPECT_THAT(finished.out, HasSubstr("  2     error-rate  FAILED   2.5  0.1  200/3800  2.5% of"));
+  EXPECT_EQ(finished.out.find("are errors"), finished.out.rfind("are errors")) << "told once";
   EXPECT_LT(finished.out.find("begun"), finished.out.find("rolled back\n", 200))
       << "the newest last";
   EXPECT_THAT(controller_.Requests("ListActivities").back(),

@@ -173,6 +173,15 @@ TEST(DeployProgress, ANarrowPanelWrapsWhatAPersonHasToType) {
       << absl::StrJoin(lines, "\n");
 }
 
+TEST(DeployProgress, EightyColumnsHoldABarAndAllCounts) {
+  v1::Deployment d = Launching();
+  d.mutable_new_side()->set_in_service(1);
+  d.mutable_new_side()->set_terminating(1);
+  EXPECT_THAT(ProgressPanel(d, At(400), Width(80)),
+              Contains("  new shop:2   [....................]   0% 1 in service, 2 pending, 1 "
+                       "ending"));
+}
+
 TEST(DeployProgress, WhereThereIsNoRoomTheStepsAroundTheCurrentOneAreShown) {
   v1::Deployment d = Launching();
   d.clear_steps();

@@ -49,8 +49,8 @@ void Exchange::BeginMirror(const SubsetState* taken_by) {
   }
   http::ForwardedInfo info = ForwardedTo(*picked.target);
   info.is_mirrored = true;
-  if (!copy_->AddBy([&](char* room, size_t size) {
-        return http::WriteRequestHead(request_, framing_, info, room, size);
+  if (!copy_->AddBy([&](char* room, size_t) {  // what is behind it is the body's
+        return http::WriteRequestHead(request_, framing_, info, room, ForwardedHeadBytes());
       })) {
     return worker_.mirrors().Drop(*copy_);
   }

@@ -87,6 +87,15 @@ class InPlaceTest : public AgentTest {
     return whole.ok() && whole->has_value() && (*whole)->upserts_size() > 0 &&
            (*whole)->upserts(0).generation() == generation;
   }
+  // What an agent that starts finds as its assignment.
+  void PutOnDisk(const v1::InstanceAssignment& assigned) const {
+    v1::AssignmentUpdate whole;
+    whole.mutable_revision()->set_epoch(1);
+    *whole.add_upserts() = assigned;
+    AssignmentFile file((data_ / "assignment").string());
+    file.Save(whole);
+    EXPECT_TRUE(file.Write().ok());
+  }
   // Generation 1 is ready, and the stubborn process of generation 0 holds it up; the agent is dead.
   bool DieWhileTheOldOneEnds(const v1::InstanceAssignment& next) {
     Begin();
@@ -185,6 +194,7 @@ TEST_F(InPlaceTest, TheOldOneRunsWhileTheNewOnesFilesAreFetched) {
   controller_.Assign({At(3, Stops(Two(kApp)))});
   ASSERT_TRUE(Is(3, v1::PROCESS_STATE_EXITED));
   EXPECT_TRUE(Now().exit().requested());
+  EXPECT_EQ(Now().message(), "") << "the transfer has not been given up before";
   EXPECT_TRUE(ProcessesOfRun(run->Text(key::kRunId)).empty());
   controller_.ReleaseImages();
   controller_.Change({}, {"i-a"});
@@ -282,6 +292,7 @@ TEST_F(InPlaceTest, AnOldTreeThatIgnoresItsSignalIsKilledAfterItsOwnGrace) {
   // The new version's grace is not the old one's.
   controller_.Assign({At(1, WithGrace(3600, Two(kApp)))});
   ASSERT_TRUE(IsUp(1));
+  for (const auto& s : controller_.history["i-a"]) std::cerr << s.ShortDebugString() << "\n";
   EXPECT_TRUE(ProcessesOfRun(run->Text(key::kRunId)).empty());
 }
 
@@ -330,6 +341,7 @@ TEST_F(InPlaceTest, TheAgentDiesWhileTheFilesArePutInPlace) {
   fs::rename(dir / "app.next", dir / "app.into");
   fs::rename(dir / "app/kept", dir / "app.into/kept");
   // Neither generation's files are whole: the one that is wanted now has them made anew.
+  PutOnDisk(At(2, One(kApp)));
   ASSERT_TRUE(StartAgain(At(2, One(kApp))));
   ASSERT_TRUE(IsUp(2));
   const std::string port = std::to_string(before_.port()) + "\n";
@@ -498,7 +510,15 @@ TEST_F(InPlaceTest, ALogThatIsFollowedGoesOn) {
   request.mutable_log()->set_follow(true);
   controller_.Send(request);
   ASSERT_TRUE(controller_.Wait([&] { return controller_.logs[1000] == "up\n"; }));
+  // While nothing runs, too: the old one ends by itself before the new one can be had.
+  before_ = Now();
+  controller_.hold_images = true;
   controller_.Assign({At(1, Two(kApp))});
+  ASSERT_TRUE(Is(1, v1::PROCESS_STATE_FETCHING));
+  ASSERT_TRUE(Signal(before_.pid(), SIGKILL));
+  ASSERT_TRUE(WaitUntil([&] { return fs::exists(data_ / "instances/i-a/exit"); }));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Log("i-a"), "one\nup\n");  // each looks at all streams
+  controller_.ReleaseImages();
   ASSERT_TRUE(controller_.Wait(
       [&] { return controller_.logs[1000] == "up\nremuda: generation 1 begins\ntwo\nup\n"; }));
   EXPECT_EQ(controller_.logs_ended.count(1000), 0u);

@@ -292,7 +292,6 @@ TEST_F(InPlaceTest, AnOldTreeThatIgnoresItsSignalIsKilledAfterItsOwnGrace) {
   // The new version's grace is not the old one's.
   controller_.Assign({At(1, WithGrace(3600, Two(kApp)))});
   ASSERT_TRUE(IsUp(1));
-  for (const auto& s : controller_.history["i-a"]) std::cerr << s.ShortDebugString() << "\n";
   EXPECT_TRUE(ProcessesOfRun(run->Text(key::kRunId)).empty());
 }
 

@@ -59,6 +59,7 @@ int Instances::FixedPort(const std::string& id) const {
 
 void Instances::Start(const std::string& id) {
   const v1::InstanceAssignment* assigned = assignment_.Find(id);
+  const bool is_changed = IsOld(id, FindRun(id));
   if (absl::Status status = TryStart(id, *assigned); !status.ok()) {
     Fail(id, status, absl::IsFailedPrecondition(status));
     return;
@@ -69,6 +70,7 @@ void Instances::Start(const std::string& id) {
   instance.log_tail.clear();
   instance.started = EventLoop::Now();
   DropNext(id);
+  if (is_changed) PruneImages();
 }
 
 absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssignment& assigned) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/assignment_file.h"
+#include "agent/image_cache.h"
 #include "tests/component/agent/agent_fixture.h"
 
 namespace remuda::agent {
@@ -438,6 +439,27 @@ TEST_F(InPlaceTest, CommandAndEnvironmentAloneNeedNoNewFiles) {
   ASSERT_TRUE(IsUp(1));
   EXPECT_THAT(Log("i-a"), HasSubstr("begins\nmine\nnow up\n"));
   EXPECT_EQ(controller_.fetch_offsets.size(), fetched);
+}
+
+TEST_F(InPlaceTest, ImagesOfVersionsLongGoneAreDeleted) {
+  Begin();
+  controller_.Assign({One(kApp)});
+  ASSERT_TRUE(IsUp(0));
+  constexpr size_t kMost = 1 + ImageCache::kKeepUnused;
+  int generation = 0;
+  while (generation < static_cast<int>(kMost) + 2) {
+    ++generation;
+    const std::string image =
+        AddImage(controller_, {{"version", std::to_string(generation) + "\n"}});
+    controller_.Assign({At(generation, Runs("i-a", image, {"/bin/sh", "-c", kApp}))});
+    ASSERT_TRUE(IsUp(generation));
+  }
+  EXPECT_TRUE(WaitUntil([&] {
+    size_t images = 0;
+    for (const auto& entry : fs::directory_iterator(data_ / "images"))
+      images += entry.path().filename().string().size() == 64 ? 1 : 0;
+    return images == kMost;
+  }));
 }
 
 TEST_F(InPlaceTest, LimitsAreOfTheVersionThatRuns) {

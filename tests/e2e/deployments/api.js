@@ -58,13 +58,18 @@ class Api {
     });
   }
 
-  // Calls onMessage with each answer of a stream; gives a function that ends it. Its errors end it, too.
+  // Calls onMessage with each answer of a stream, and onEnd once when it is over; gives a function that ends it.
   stream(service, method, request, onMessage, onEnd = () => {}) {
     const name = method[0].toLowerCase() + method.slice(1);
     const stream = this.#client(service)[name](request);
     stream.on('data', onMessage);
-    stream.on('error', onEnd);
-    stream.on('end', () => onEnd(null));
+    let isOver = false;
+    const over = () => {
+      if (!isOver) onEnd();
+      isOver = true;
+    };
+    stream.on('error', over);
+    stream.on('end', over);
     return () => stream.cancel();
   }
 

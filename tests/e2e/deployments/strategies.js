@@ -31,6 +31,6 @@ const faults = {
 };
 
 // What the controller does already.
-const landed = { strategies: ['blue-green'], faults: ['bad-health', 'crash'], shift: false };
+const landed = { strategies: ['blue-green', 'rolling', 'canary', 'linear', 'steps'], faults: Object.keys(faults), shift: false };
 
 module.exports = { analysisBy, errorRate, faults, landed, latency, strategies };

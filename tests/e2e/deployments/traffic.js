@@ -14,6 +14,7 @@ const net = require('node:net');
 const timeoutMs = 60_000; // the machine may be busy: what is counted is whether, not how fast
 const pauseAfterFailureMs = 50;
 const keptFailures = 5;
+const keptText = 120;
 const echoEveryMs = 100;
 const closeFrame = 8;
 
@@ -107,13 +108,14 @@ class Traffic {
       };
       const request = http.get({ host: address, port: this.port, path, agent, headers }, (answer) => {
         response = answer;
-        answer.resume();
+        let text = ''; // why, of a proxy's own answer
+        answer.on('data', (part) => { text = (text + part).slice(-keptText); });
         answer.on('error', (error) => finish('cut', error.code || error.message));
         answer.on('end', () => {
           if (!answer.complete) finish('cut', 'ended early');
           else if (answer.statusCode === 200) finish('ok');
           else if (answer.headers['x-version']) finish('erring');
-          else finish('failed', `status ${answer.statusCode}`);
+          else finish('failed', `status ${answer.statusCode}: ${text.trim()}`);
         });
         answer.on('close', () => finish('cut', 'closed early'));
       });

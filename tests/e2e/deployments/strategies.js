@@ -30,7 +30,7 @@ const faults = {
   slow: { more: analysisBy(latency), reason: /latency|p50|within|slow/i, wait: 120, rate: 40 },
 };
 
-// What the controller does already.
-const landed = { strategies: ['blue-green', 'rolling', 'canary', 'linear', 'steps'], faults: Object.keys(faults), shift: false };
+// Whether the controller moves traffic between two groups yet.
+const canShift = false;
 
-module.exports = { analysisBy, errorRate, faults, landed, latency, strategies };
+module.exports = { canShift, faults, strategies };

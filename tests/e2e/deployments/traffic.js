@@ -26,7 +26,8 @@ class Traffic {
     this.requests = 0;
     this.counts = { ok: 0, erring: 0, failed: 0, cut: 0 };
     this.byVersion = {};
-    this.failures = [];
+    this.failures = []; // the first of them
+    this.causes = new Set();
     this.stopping = false;
     this.since = new Map(); // mark → counts then
     this.isExempt = () => false;
@@ -80,6 +81,7 @@ class Traffic {
     if (this.isExempt({ outcome, address, opened })) return;
     this.counts[outcome] += 1;
     if (version) this.byVersion[version] = (this.byVersion[version] ?? 0) + 1;
+    if (error) this.causes.add(error);
     if (error && this.failures.length < keptFailures) this.failures.push(`${new Date().toISOString()} ${address} ${outcome}: ${error}`);
   }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <mutex>
 
 #include "tests/component/proxy/testing/http2_fixture.h"
 
@@ -68,6 +69,43 @@ TEST_F(Http2Test, SendsBodiesWithAndWithoutADeclaredLength) {
   EXPECT_THAT(declared.body, HasSubstr("body:5o"));
   stream = client->SendRequest("POST", "/", true);
   EXPECT_THAT(client->Await(stream).body, HasSubstr("Content-Length: 0\r\n"));
+}
+
+TEST_F(Http2Test, StreamsAreCopiedToAMirror) {
+  std::mutex mutex;
+  std::vector<std::string> copies;  // guarded by mutex
+  ScriptedTarget mirror([&](const std::string& head, RawSocket& connection) {
+    const std::string body = ReadBody(head, connection);
+    {
+      std::lock_guard lock(mutex);
+      copies.push_back(head + body);
+    }
+    return Answer(connection, "copied");
+  });
+  target_ = std::make_unique<ScriptedTarget>(Echo);
+  const TestCertificate certificate = MakeCertificate({.names = {"shop.test"}});
+  std::string config = TlsConfigFor({target_->port()}, {{"web", certificate}});
+  const std::string targets = "\ntargets:\n";
+  config.insert(config.find(targets) + targets.size(),
+                "  - { targetGroup: blue, address: 127.0.0.1, port: " +
+                    std::to_string(mirror.port()) + ", subset: v2 }\n");
+  proxy_ = std::make_unique<ServingProxy>(
+      "trafficSplits: [{ targetGroup: blue, subsets: [{ subset: \"\", weight: 1 }], mirror: { "
+      "mirror: "
+      "{ percent: 100 }, subset: v2 } }]\n" +
+      config);
+  auto client = Client();
+  const uint32_t stream = client->SendRequest("POST", "/form", false, {{"content-length", "5"}});
+  ASSERT_TRUE(client->SendBody(stream, "he", false));
+  ASSERT_TRUE(client->SendBody(stream, "llo", true));
+  EXPECT_THAT(client->Await(stream).body, HasSubstr("body:5o"));
+  ASSERT_TRUE(WaitUntil([&] { return proxy_->Metric("mirrored_request_count_total") == 1; }));
+  std::lock_guard lock(mutex);
+  ASSERT_EQ(copies.size(), 1u);
+  EXPECT_THAT(copies[0], StartsWith("POST /form HTTP/1.1\r\n"));
+  EXPECT_THAT(copies[0], HasSubstr("X-Forwarded-Proto: https\r\n"));
+  EXPECT_THAT(copies[0], HasSubstr("X-Remuda-Mirrored: 1\r\n"));
+  EXPECT_EQ(BodyOf(copies[0]), "hello");
 }
 
 TEST_F(Http2Test, StreamsLargeBodiesUpAndDown) {

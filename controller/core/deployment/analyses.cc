@@ -58,6 +58,26 @@ bool LooksInBackground(const v1::Deployment& row) {
          !KeepsNewSide(row) && row.has_shift_confirmed_time() && !CurrentStep(row).has_drain();
 }
 
+// Drops the oldest beyond those that are kept, but never the newest of the step's analysis or of
+// the deployment's own: by them each goes on, however often the other is evaluated.
+void ForgetOldest(v1::Deployment& row) {
+  auto& all = *row.mutable_evaluations();
+  const Time newest_of_step = LastOf(row, false);
+  const Time newest_of_own = LastOf(row, true);
+  const auto is_newest = [&](const v1::AnalysisEvaluation& evaluation) {
+    const bool background = evaluation.background();
+    return IsOf(evaluation, row, background) &&
+           FromProto(evaluation.time()) == (background ? newest_of_own : newest_of_step);
+  };
+  for (int i = 0; i < all.size() && all.size() > kEvaluationsKept;) {
+    if (is_newest(all[i])) {
+      ++i;
+    } else {
+      all.DeleteSubrange(i, 1);
+    }
+  }
+}
+
 void EvaluateOne(Pass& pass, const std::string& id, const v1::Analysis& analysis, bool background,
                  v1::Deployment& row) {
   const auto answers = AnswersOf(pass.seen.answers, id, background ? 0 : row.current_step());
@@ -80,8 +100,7 @@ void EvaluateOne(Pass& pass, const std::string& id, const v1::Analysis& analysis
     evaluation.set_background(background);
     *row.add_evaluations() = std::move(evaluation);
   }
-  const int beyond = row.evaluations_size() - kEvaluationsKept;
-  if (beyond > 0) row.mutable_evaluations()->DeleteSubrange(0, beyond);
+  ForgetOldest(row);
   pass.DueAt(EvaluationDue(analysis, answers, pass.now));
 }
 

@@ -256,7 +256,8 @@ bool Runs(const std::string& pid) {
 }
 
 TEST_F(ProbeThreadTest, NothingOfACommandIsLeftAfterItsTime) {
-  const std::string file = ::testing::TempDir() + "/probe_thread_test_pids";
+  const std::string file =
+      ::testing::TempDir() + "probe_thread_test_pids_" + std::to_string(getpid());
   std::filesystem::remove(file);
   const std::string script = "sleep 1000 & echo $! $$ > " + file + "; wait";
   // It has written, whatever the load: else it is asked again.

@@ -44,6 +44,20 @@ class AnalysesTest : public ClusterTest {
     return Call<v1::DeploymentService>(&v1::DeploymentService::Stub::CreateDeployment, request,
                                        &deployment_);
   }
+  // Half of the traffic, then a long wait, with `check` looked at all the time.
+  grpc::Status DeployWatched(const v1::AnalysisCheck& check) {
+    v1::CreateDeploymentRequest request;
+    v1::Deployment& row = *request.mutable_deployment();
+    row.set_auto_scaling_group("blue");
+    row.mutable_to()->set_launch_template("shop");
+    row.mutable_to()->set_version("2");
+    row.mutable_strategy()->add_steps()->set_traffic(50);
+    row.mutable_strategy()->add_steps()->mutable_pause()->set_seconds(3600);
+    row.mutable_analysis()->mutable_interval()->set_seconds(1);
+    *row.mutable_analysis()->add_checks() = check;
+    return Call<v1::DeploymentService>(&v1::DeploymentService::Stub::CreateDeployment, request,
+                                       &deployment_);
+  }
   // Waits for it.
   bool WaitFor(const std::function<bool(const v1::Deployment&)>& condition) {
     v1::GetDeploymentRequest request;
@@ -97,6 +111,39 @@ TEST_F(AnalysesTest, ErrorsThatProxiesCountRollItBack) {
   EXPECT_THAT(deployment_.rollback_reason(), HasSubstr("errors are 20 % of 500 requests"));
   ASSERT_FALSE(deployment_.evaluations().empty());
   EXPECT_EQ(deployment_.evaluations().rbegin()->new_requests(), 500);
+}
+
+TEST_F(AnalysesTest, ErrorsRollItBackAlsoWhilePausedAndAfterARestart) {
+  Begin();
+  v1::AnalysisCheck check;
+  check.mutable_error_rate();
+  ASSERT_TRUE(DeployWatched(check).ok());
+  ASSERT_TRUE(WaitFor([](const v1::Deployment& row) {
+    return row.current_step() > 0 && row.steps(row.current_step() - 1).has_pause();
+  })) << deployment_.ShortDebugString();
+  v1::PauseDeploymentRequest pause;
+  pause.set_name(deployment_.name());
+  v1::Deployment paused;
+  ASSERT_TRUE(
+      Call<v1::DeploymentService>(&v1::DeploymentService::Stub::PauseDeployment, pause, &paused)
+          .ok());
+  ASSERT_EQ(controller_.Stop(SIGKILL), -SIGKILL);
+  StartController();
+  agent_.Connect(channel_);
+  // What it counted for the controller before is not this one's to judge by.
+  proxy_.hello().mutable_held()->set_epoch(1);
+  proxy_.Connect(channel_);
+  Count("blue/shop:2", 1000, 500);
+  Count("blue/shop:2", 1200, 500);
+  ASSERT_TRUE(WaitFor([](const v1::Deployment& row) {
+    return row.new_side().requests() == 200 && !row.evaluations().empty() &&
+           row.evaluations().rbegin()->new_requests() == 200;
+  })) << deployment_.ShortDebugString();
+  EXPECT_EQ(deployment_.state(), v1::DEPLOYMENT_STATE_IN_PROGRESS);
+  EXPECT_EQ(deployment_.evaluations().rbegin()->verdict(), v1::AnalysisEvaluation::VERDICT_PASSED);
+  Count("blue/shop:2", 1400, 700);
+  ASSERT_TRUE(WaitForState(v1::DEPLOYMENT_STATE_ROLLED_BACK)) << deployment_.ShortDebugString();
+  EXPECT_THAT(deployment_.rollback_reason(), HasSubstr("errors are 50 % of 400 requests"));
 }
 
 TEST_F(AnalysesTest, AWebhookIsAskedAndItsNoRollsItBack) {

@@ -7,9 +7,13 @@
 #include <tuple>
 #include <utility>
 
+#include "controller/core/model/time.h"
+#include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/auto_scaling.grpc.pb.h"
+#include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/image.grpc.pb.h"
+#include "remuda/v1/launch_template.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 #include "tests/bench/control/turns.h"
 #include "tests/component/controller/testing/tar.h"
@@ -200,6 +204,60 @@ void Cluster::Register(const std::string& target_group, const std::string& addre
   target.set_address(address);
   target.set_port(kPort);
   Call(*stub, &v1::TargetGroupService::Stub::RegisterTargets, request);
+}
+
+int Cluster::MakeVersion() {
+  const auto stub = v1::LaunchTemplateService::NewStub(plant.admin());
+  v1::CreateLaunchTemplateVersionRequest request;
+  request.set_parent("launchTemplates/app");
+  auto& version = *request.mutable_launch_template_version();
+  version.set_image("app");
+  version.add_command("app");
+  version.add_command(std::to_string(++versions_));
+  return Call(*stub, &v1::LaunchTemplateService::Stub::CreateLaunchTemplateVersion, request)
+      .version();
+}
+
+std::vector<double> Cluster::Deploy(size_t group, int version, int shifts) {
+  const auto stub = v1::DeploymentService::NewStub(plant.admin());
+  v1::CreateDeploymentRequest request;
+  auto& deployment = *request.mutable_deployment();
+  deployment.set_auto_scaling_group("g" + std::to_string(group));
+  deployment.mutable_to()->set_launch_template("app");
+  deployment.mutable_to()->set_version(std::to_string(version));
+  for (int i = 1; i <= shifts; ++i)
+    deployment.mutable_strategy()->add_steps()->set_traffic(100 * i / (shifts + 1));
+  v1::WatchDeploymentRequest watch;
+  watch.set_name(Call(*stub, &v1::DeploymentService::Stub::CreateDeployment, request).name());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  const auto reader = stub->WatchDeployment(&context, watch);
+  v1::WatchDeploymentResponse last;
+  while (reader->Read(&last)) {
+  }
+  Check(reader->Finish());
+  if (last.deployment().state() != v1::DEPLOYMENT_STATE_SUCCEEDED)
+    throw std::runtime_error(watch.name() + ": " + last.deployment().rollback_reason());
+  return ShiftsOf(watch.name());
+}
+
+std::vector<double> Cluster::ShiftsOf(const std::string& deployment) {
+  const auto stub = v1::ActivityService::NewStub(plant.admin());
+  v1::ListActivitiesRequest request;
+  request.set_page_size(kMaxGroup);
+  request.set_filter("deployment = \"" + deployment + "\"");
+  const v1::ListActivitiesResponse all =
+      Call(*stub, &v1::ActivityService::Stub::ListActivities, request);
+  std::vector<double> seconds;
+  absl::Time next = absl::InfiniteFuture();  // the newest is the first
+  for (const v1::Activity& activity : all.activities()) {
+    if (!activity.instance().empty()) continue;
+    const absl::Time begun = core::FromProto(activity.start_time());
+    if (activity.description().starts_with("Moving ") && next != absl::InfiniteFuture())
+      seconds.push_back(absl::ToDoubleSeconds(next - begun));
+    next = begun;
+  }
+  return seconds;
 }
 
 size_t Cluster::InService() {

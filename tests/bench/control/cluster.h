@@ -49,6 +49,12 @@ class Cluster {
 
   // Registers a target by address.
   void Register(const std::string& target_group, const std::string& address);
+  // The next version of the launch template, as which it was made.
+  int MakeVersion();
+  // Moves a group to the version by so many shifts of the traffic, and waits for the end. How long
+  // each shift took, in seconds, by the activities: from its step's decision to that of the next
+  // step, for which every proxy had confirmed it.
+  std::vector<double> Deploy(size_t group, int version, int shifts);
   // Instances in service, over all groups.
   size_t InService();
 
@@ -72,9 +78,11 @@ class Cluster {
  private:
   AgentPlayer::Dial DialOf(Side side, size_t index);
   void PushImage();
+  std::vector<double> ShiftsOf(const std::string& deployment);
   // What receivers say every few seconds, spread evenly. On a thread of its own.
   void Report();
 
+  int versions_ = 1;
   std::atomic<bool> is_reporting_ = true;
   std::thread reporter_;
 };

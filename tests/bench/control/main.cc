@@ -3,10 +3,12 @@
 //
 //   bench_control_plane [--rows ROW,...] [--output FILE] [--changes N] [--seconds N]
 //                       [--idle SECONDS] [--row-limit SECONDS] [--streams N] [--plot FILE]
+//                       [--shifts DEPLOYMENTS]
 //
 // ROW is AGENTSxPROXIESxINSTANCES, with xGROUPS (default 10) and xBALANCERS (default 1; proxies and
 // groups are shared out among them). With `frames:` before it the controller is in this process,
-// and its receivers are attached without connections (frame_plant.h). Exit 1 if a row is not whole.
+// and its receivers are attached without connections (frame_plant.h). --shifts measures only how
+// long shifts of traffic take, in so many deployments. Exit 1 if a row is not whole.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -36,6 +38,7 @@ struct Options {
   Effort effort;
   std::chrono::seconds row_limit{300};
   size_t streams = 1;
+  int shifts = 0;  // deployments; 0: everything else is measured
 };
 
 std::vector<std::string> Split(const std::string& text, char at) {
@@ -69,7 +72,7 @@ Size SizeOf(const std::string& name) {
       code == 0 ? stdout : stderr,
       "usage: bench_control_plane [--rows AGENTSxPROXIESxINSTANCES[xGROUPS[xBALANCERS]],...]\n"
       "  [--output FILE] [--changes N] [--seconds N] [--idle SECONDS]\n"
-      "  [--row-limit SECONDS] [--streams N] [--plot FILE]\n");
+      "  [--row-limit SECONDS] [--streams N] [--plot FILE] [--shifts DEPLOYMENTS]\n");
   std::exit(code);
 }
 
@@ -93,6 +96,8 @@ Options Parse(int argc, char** argv) {
       options.effort.idle = std::chrono::seconds(std::stoi(value));
     } else if (name == "--row-limit") {
       options.row_limit = std::chrono::seconds(std::stoi(value));
+    } else if (name == "--shifts") {
+      options.shifts = std::stoi(value);
     } else if (name == "--streams") {
       options.streams = std::stoul(value);
     } else {
@@ -126,6 +131,10 @@ Row MeasureRow(const std::string& name, const Options& options) {
     cluster.Prepare();
     MeasureJoining(cluster, effort, row);
     MeasurePlacement(cluster, effort, row);
+    if (options.shifts > 0) {
+      MeasureShifts(cluster, effort, options.shifts, row);
+      return row;
+    }
     MeasureRest(cluster, effort, row);
     MeasureRegister(cluster, effort, row);
     MeasureDeath(cluster, effort, row);

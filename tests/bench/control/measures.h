@@ -31,4 +31,8 @@ void MeasureRestart(Cluster& cluster, const Effort& effort, Row& row);
 // time that silence is given. The last measure of a row: the hosts do not come back.
 void MeasureLoss(Cluster& cluster, const Effort& effort, Row& row);
 
+// Deployments of the first group, each in many shifts of the traffic: from a step's
+// decision to that of the next, for which every proxy had confirmed it.
+void MeasureShifts(Cluster& cluster, const Effort& effort, int deployments, Row& row);
+
 }  // namespace remuda::bench

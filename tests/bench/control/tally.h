@@ -43,8 +43,16 @@ class Tally {
     changed_.notify_all();
   }
   // Bytes of messages, to receivers and from them.
-  void CountDown(size_t bytes) { down_ += static_cast<int64_t>(bytes); }
-  void CountUp(size_t bytes) { up_ += static_cast<int64_t>(bytes); }
+  void CountDown(size_t bytes) {
+    down_ += static_cast<int64_t>(bytes);
+    ++messages_;
+  }
+  void CountUp(size_t bytes) {
+    up_ += static_cast<int64_t>(bytes);
+    ++messages_;
+  }
+  // Both ways.
+  int64_t messages() const { return messages_; }
   int64_t bytes_down() const { return down_; }
   int64_t bytes_up() const { return up_; }
 
@@ -79,6 +87,7 @@ class Tally {
  private:
   std::atomic<int64_t> down_ = 0;
   std::atomic<int64_t> up_ = 0;
+  std::atomic<int64_t> messages_ = 0;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   Counts counts_;

@@ -10,6 +10,7 @@
 #include "controller/core/deployment/deployment.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/model/shift_row.h"
 #include "controller/core/reconcile/clock_step.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/host_failures.h"
@@ -193,6 +194,7 @@ bool DeleteIfEmpty(Pass& pass, const std::string& group_id) {
 void ForgetDeployments(Pass& pass) {
   std::vector<std::string> orphans;
   pass.draft.ForEach<v1::Deployment>([&](const std::string& id, const v1::Deployment& row) {
+    if (IsShift(row)) return;  // ReconcileShift's
     if (pass.draft.Find<v1::AutoScalingGroup>(row.auto_scaling_group()) == nullptr) {
       orphans.push_back(id);
     }
@@ -228,6 +230,26 @@ std::set<std::string> HostsOf(const Draft& draft) {
   return out;
 }
 
+// Whether the shift has to be looked at again: it is under way, or is shown after the end of its
+// load balancer.
+bool ReconcileShift(Pass& pass, const std::string& id) {
+  bool is_active = false;
+  for (int round = 0; round < kMaxRounds; ++round) {
+    is_active = StepShift(pass, id);
+    if (!pass.TakeChanged()) break;
+  }
+  const auto row = pass.draft.Find<v1::Deployment>(id);
+  if (row == nullptr || is_active ||
+      pass.draft.Find<v1::LoadBalancer>(BalancerOf(row->shift())) != nullptr) {
+    return is_active;
+  }
+  const Time forget = FromProto(row->end_time()) + kEndIsShownFor;
+  pass.DueAt(forget);
+  if (pass.now < forget) return true;
+  pass.Delete<v1::Deployment>(id);
+  return false;
+}
+
 void ReconcileGroup(Pass& pass, const std::string& group_id) {
   if (pass.draft.Find<v1::AutoScalingGroup>(group_id) == nullptr) return;
   DateBack(pass, group_id);
@@ -238,6 +260,32 @@ void ReconcileGroup(Pass& pass, const std::string& group_id) {
   }
   if (DeleteIfEmpty(pass, group_id)) return;
   DueWhenStable(pass, group_id);
+}
+
+// All shifts and groups: what one does may let another go on.
+void ReconcileShiftsAndGroups(Pass& pass, const std::vector<std::string>& groups, Agendum& out) {
+  for (int round = 0; round < kMaxRounds; ++round) {
+    const size_t before = pass.count();
+    for (const std::string& key : groups) {
+      if (!key.starts_with(kShiftKeys)) continue;
+      const bool is_active = ReconcileShift(pass, key.substr(kShiftKeys.size()));
+      Waits waits = pass.TakeWaits();
+      if (is_active) out.groups[key] = std::move(waits);
+    }
+    if (round > 0 && pass.count() == before) return;
+    if (std::none_of(groups.begin(), groups.end(),
+                     [](const std::string& key) { return key.starts_with(kShiftKeys); })) {
+      return;
+    }
+    for (const std::string& group : groups) {
+      if (group.starts_with(kShiftKeys)) continue;
+      ReconcileGroup(pass, group);
+      Waits waits = pass.TakeWaits();
+      if (pass.draft.Find<v1::AutoScalingGroup>(group) != nullptr) {
+        out.groups[group] = std::move(waits);
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -257,6 +305,9 @@ Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Sc
   } else {
     draft.ForEach<v1::AutoScalingGroup>(
         [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
+    draft.ForEach<v1::Deployment>([&](const std::string& id, const v1::Deployment& row) {
+      if (IsShift(row)) groups.push_back(std::string(kShiftKeys) + id);
+    });
   }
   if (!scope.groups.has_value() || scope.orphans) ForgetDeployments(pass);
   out.all = pass.TakeDue();
@@ -267,12 +318,19 @@ Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Sc
       out.left.insert(group);
       continue;
     }
+    if (group.starts_with(kShiftKeys)) {
+      const bool is_active = ReconcileShift(pass, group.substr(kShiftKeys.size()));
+      Waits waits = pass.TakeWaits();
+      if (is_active) out.groups[group] = std::move(waits);
+      continue;
+    }
     pass.balances = !scope.balanced.contains(group);
     ReconcileGroup(pass, group);
     if (pass.TakeCut()) out.left.insert(group);
     Waits waits = pass.TakeWaits();
     if (draft.Find<v1::AutoScalingGroup>(group) != nullptr) out.groups[group] = std::move(waits);
   }
+  if (!scope.groups.has_value()) ReconcileShiftsAndGroups(pass, groups, out);
   if (scope.housekeeping || scope.targets) {
     DrainedTargets(pass);
     out.targets = pass.TakeWaits();

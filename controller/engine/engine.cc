@@ -114,6 +114,9 @@ void Engine::NameAll() {
   }
   if (!std::exchange(looks_.all_groups, false)) return;
   for (const auto& [id, row] : state_.All<v1::AutoScalingGroup>()) looks_.groups.insert(id);
+  for (const auto& [id, row] : state_.All<v1::Deployment>()) {
+    if (row->has_shift()) looks_.groups.insert(std::string(core::kShiftKeys) + id);
+  }
 }
 
 void Engine::AddListed(const std::set<std::string>& keys) {

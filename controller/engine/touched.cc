@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "controller/core/model/shift_row.h"
+
 namespace remuda {
 
 void Looks::Merge(Looks&& other) {
@@ -165,7 +167,10 @@ void TouchInstance(const core::State& state, std::string_view instance, Touched&
 void TouchDeployment(const core::State& state, std::string_view deployment, Touched& touched) {
   touched.deployments = true;
   const auto* row = state.Find<v1::Deployment>(deployment);
-  if (row != nullptr) touched.groups.insert((*row)->auto_scaling_group());
+  if (row == nullptr) return;
+  touched.groups.insert((*row)->has_shift()
+                            ? std::string(core::kShiftKeys) + std::string(deployment)
+                            : (*row)->auto_scaling_group());
 }
 
 void TouchHost(const core::State& state, std::string_view host, Touched& touched) {

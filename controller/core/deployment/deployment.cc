@@ -6,6 +6,7 @@
 
 #include "controller/core/deployment/analyses.h"
 #include "controller/core/deployment/group_subject.h"
+#include "controller/core/deployment/shift_subject.h"
 #include "controller/core/deployment/steps.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/launch_ref.h"
@@ -18,6 +19,7 @@ using v1::Deployment;
 
 // Null if what it moves is not there.
 std::unique_ptr<Subject> SubjectOf(Pass& pass, const Deployment& row, std::string_view id) {
+  if (IsShift(row)) return std::make_unique<ShiftSubject>(pass, std::string(id), row);
   auto facts = Look(pass, row, id);
   if (!facts.has_value()) return nullptr;
   return std::make_unique<GroupSubject>(pass, *std::move(facts));
@@ -261,6 +263,13 @@ std::string DeploymentWaiting(Pass& pass, const Deployment& row, std::string_vie
 void StepDeployment(Pass& pass, const std::string& group_id) {
   std::string id;
   if (ActiveDeployment(pass.draft, group_id, &id) != nullptr) Step(pass, id);
+}
+
+bool StepShift(Pass& pass, const std::string& id) {
+  const auto row = pass.draft.Find<Deployment>(id);
+  if (row == nullptr || !IsShift(*row) || HasEnded(StageOf(*row))) return false;
+  Step(pass, id);
+  return true;
 }
 
 std::string KeepsOld(Pass& pass, const std::string& group_id) {

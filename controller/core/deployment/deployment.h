@@ -20,6 +20,9 @@ namespace remuda::core {
 // The next step of the group's deployment, if it has one and it may take one.
 void StepDeployment(Pass& pass, const std::string& group_id);
 
+// The next step of a shift, if it is under way and may take one. Whether it is under way.
+bool StepShift(Pass& pass, const std::string& id);
+
 // The deployment (id) that keeps its old instances, which drain, from being ended, because the new
 // version fails; empty if none does.
 std::string KeepsOld(Pass& pass, const std::string& group_id);

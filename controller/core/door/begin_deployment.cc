@@ -6,23 +6,27 @@
 #include "controller/core/deployment/begins_from.h"
 #include "controller/core/deployment/deployment_room.h"
 #include "controller/core/deployment/plan.h"
+#include "controller/core/door/begin_shift.h"
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/prepare.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/model/shift_row.h"
 #include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
 
 void NoteDeployment(Draft& draft, const Context& context, const std::string& id,
                     const v1::Deployment& value, std::string description, std::string cause) {
-  NoteDone(draft, context,
-           {.resource = NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
-            .description = std::move(description),
-            .cause = std::move(cause),
-            .deployment = id});
+  NoteDone(
+      draft, context,
+      {.resource = value.has_shift() ? NameOf<v1::LoadBalancer>(BalancerOf(value.shift()))
+                                     : NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
+       .description = std::move(description),
+       .cause = std::move(cause),
+       .deployment = id});
 }
 
 namespace {
@@ -124,35 +128,6 @@ bool IsRun(const Draft& draft, const std::string& group, const v1::LaunchTemplat
   });
 }
 
-// As it is, but for its waits: what is undone is undone at once.
-v1::DeploymentStrategy WithoutWaits(const v1::DeploymentStrategy& strategy) {
-  v1::DeploymentStrategy out = strategy;
-  if (strategy.has_rolling()) {
-    out.mutable_rolling()->clear_bake();
-    out.mutable_rolling()->clear_checkpoint_percents();
-    out.mutable_rolling()->clear_checkpoint_delay();
-  } else if (strategy.has_in_place()) {
-    out.mutable_in_place()->clear_bake();
-  } else if (!strategy.has_blue_green()) {
-    out.mutable_blue_green();
-    out.clear_steps();
-    for (const v1::DeploymentStep& step : strategy.steps()) {
-      if (step.has_replace()) {
-        auto& rolling = *out.mutable_rolling();
-        if (step.replace().has_min_healthy_percent())
-          rolling.set_min_healthy_percent(step.replace().min_healthy_percent());
-        if (step.replace().has_max_percent()) rolling.set_max_percent(step.replace().max_percent());
-      }
-      if (step.has_update()) {
-        auto& in_place = *out.mutable_in_place();
-        if (step.update().has_min_healthy_percent())
-          in_place.set_min_healthy_percent(step.update().min_healthy_percent());
-      }
-    }
-  }
-  return out;
-}
-
 // Why the version is not to be tried again: the newest deployment to it did not keep it.
 absl::Status CheckNotFailed(const Draft& draft, const std::string& group,
                             const v1::LaunchTemplateRef& to) {
@@ -242,6 +217,17 @@ absl::StatusOr<std::string> BeginDeployment(Draft& draft, const std::string& gro
 absl::StatusOr<v1::Deployment> UndoDeployment(Draft& draft, const Row<v1::Deployment>& row,
                                               const std::string& cause, const Context& context) {
   const v1::Deployment& done = *row.value;
+  if (IsShift(done)) {
+    if (!done.rollback_of().empty()) {
+      return FailedPrecondition(
+          "ROLLBACK_DONE",
+          absl::StrCat(done.name(), " is itself the rollback of ",
+                       NameOf<v1::Deployment>(done.rollback_of()), "; shift again if you want it"));
+    }
+    const auto id = UndoShift(draft, row.id, done, cause, context);
+    if (!id.ok()) return id.status();
+    return Answer<v1::Deployment>(draft, context, *id);
+  }
   const std::string& group_id = done.auto_scaling_group();
   const auto group = draft.Find<v1::AutoScalingGroup>(group_id);
   if (group == nullptr) return NotFound(NameOf<v1::AutoScalingGroup>(group_id));

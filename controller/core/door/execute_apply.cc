@@ -1,11 +1,14 @@
 // ApplyResources: a manifest's resources as one edit, all or nothing, in the order in which they
 // may refer to each other.
+#include "controller/core/deployment/begins_from.h"
+#include "controller/core/door/begin_deployment.h"
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
 #include "controller/core/door/prepare.h"
 #include "controller/core/door/secrets.h"
 #include "controller/core/door/templates.h"
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/model/launch_ref.h"
 
 namespace remuda::core {
@@ -49,6 +52,14 @@ class Apply {
                     v1::AutoScalingGroup& value);
   template <class T>
   void KeepDeployed(int, const std::shared_ptr<const T>&, T&) {}
+  // The version that the manifest names, or the newest where it names none, is to be deployed by
+  // the group's own settings, instead of being what new instances run.
+  void DeployInstead(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
+                     v1::AutoScalingGroup& value);
+  template <class T>
+  void DeployInstead(int, const std::shared_ptr<const T>&, T&) {}
+  // Once all resources are as they shall be.
+  void BeginDeployments();
   // What a person should know of the resource as it is now.
   void Warn(int index, const v1::AutoScalingGroup& value);
   template <class T>
@@ -67,8 +78,9 @@ class Apply {
   const Context& context_;
   References references_;
   Violations violations_;
-  absl::Status failure_;          // the first that is not about one field
-  std::vector<std::string> ids_;  // by index; empty if it has no valid name
+  absl::Status failure_;                            // the first that is not about one field
+  std::vector<std::string> ids_;                    // by index; empty if it has no valid name
+  std::map<int, v1::LaunchTemplateRef> to_deploy_;  // by index
   v1::ApplyResourcesResponse response_;
 };
 
@@ -173,11 +185,64 @@ void Apply::KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingG
   value.set_launch_template_set_by(deployment);
 }
 
+void Apply::DeployInstead(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
+                          v1::AutoScalingGroup& value) {
+  if (before == nullptr || !value.has_deployment() || request_.overwrite_deployed_template())
+    return;
+  const v1::LaunchTemplateRef& given =
+      request_.resources(index).auto_scaling_group().launch_template();
+  v1::LaunchTemplateRef wanted = value.launch_template();
+  if (given.version().empty()) {
+    const std::string& name = wanted.launch_template();
+    wanted = Numbered(name, NewestVersion(draft_, name));
+  }
+  *value.mutable_launch_template() = before->launch_template();
+  value.set_launch_template_set_by(before->launch_template_set_by());
+  to_deploy_.emplace(index, Numbered(wanted));
+}
+
+void Apply::BeginDeployments() {
+  for (auto& [index, wanted] : to_deploy_) {
+    const std::string& group_id = ids_[static_cast<size_t>(index)];
+    auto& result = *response_.mutable_results(index);
+    const auto group = draft_.Find<v1::AutoScalingGroup>(group_id);
+    if (const auto active = FindActiveDeployment(draft_, group_id); active.has_value()) {
+      const std::string name = NameOf<v1::Deployment>(active->id);
+      const bool goes_there =
+          !IsRollback(StageOf(*active->value)) && IsSame(active->value->to(), wanted);
+      if (goes_there) {
+        result.set_deployment(active->id);
+      } else {
+        result.add_warnings(absl::StrCat(
+            name, " is under way and goes to ", TextOf(active->value->to()), ": ", TextOf(wanted),
+            " is not deployed; apply again when it has ended, or `remuda deploy asg/", group_id,
+            " --template ", TextOf(wanted), " --supersede`"));
+      }
+      continue;
+    }
+    if (IsSame(RunsBeside(draft_, group_id, *group, wanted), wanted)) continue;  // it runs, alone
+    v1::Deployment wish;
+    *wish.mutable_to() = wanted;
+    CompleteWish(*group, wish);
+    const auto id =
+        BeginDeployment(draft_, group_id, std::move(wish),
+                        {.refuse_failed = true, .cause = "a person applied a manifest"}, context_);
+    if (id.ok()) {
+      result.set_deployment(*id);
+    } else {
+      result.add_warnings(absl::StrCat(
+          TextOf(wanted), " is not deployed: ", std::string(id.status().message()),
+          "; `remuda deploy asg/", group_id, " --template ", TextOf(wanted), "` tries it again"));
+    }
+  }
+}
+
 void Apply::Warn(int index, const v1::AutoScalingGroup& value) {
   auto& result = *response_.mutable_results(index);
   const v1::LaunchTemplateRef& runs = value.launch_template();
   const int newest = NewestVersion(draft_, runs.launch_template());
-  if (request_.resources(index).auto_scaling_group().launch_template().version().empty() &&
+  if (!to_deploy_.contains(index) &&
+      request_.resources(index).auto_scaling_group().launch_template().version().empty() &&
       newest > runs.resolved_version()) {
     result.add_warnings(absl::StrCat(
         "launch_template stays ", TextOf(runs), ", as no version is named; the newest is ", newest,
@@ -207,6 +272,7 @@ void Apply::ApplyNamed(int index, T value) {
   Prepare(violations_, At<T>(index), references_, id, before.get(), context_, value);
   if (violations_.size() > wrong || id.empty()) return;
   Fail(CheckEtagOf(id, before, etag));
+  DeployInstead(index, before, value);
   KeepDeployed(index, before, value);
   std::string name = value.name();
   const std::string caveat = CaveatOf(value);
@@ -257,6 +323,7 @@ absl::StatusOr<v1::ApplyResourcesResponse> Apply::Run() {
   if (violations_.empty()) CheckPorts();
   if (!violations_.empty()) return violations_.ToStatus();
   if (!failure_.ok()) return failure_;
+  BeginDeployments();
   return response_;
 }
 

@@ -1,5 +1,6 @@
 // Commands on deployments. What each stage does is Reconcile's (reconcile.h).
 #include "controller/core/door/begin_deployment.h"
+#include "controller/core/door/begin_shift.h"
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/prepare.h"
@@ -63,8 +64,12 @@ absl::StatusOr<v1::Deployment> GoBack(Draft& draft, const Row<v1::Deployment>& r
   v1::Deployment value = *row.value;
   BeginRollback(value, context.now);
   value.set_rollback_reason(cause);
-  NoteDeployment(draft, context, row.id, value,
-                 absl::StrCat("Rolling ", value.name(), " back to ", TextOf(value.from())), cause);
+  NoteDeployment(
+      draft, context, row.id, value,
+      absl::StrCat("Rolling ", value.name(), " back to ",
+                   IsShift(value) ? absl::StrCat("target group ", value.shift().from_target_group())
+                                  : TextOf(value.from())),
+      cause);
   draft.Put(row.id, std::move(value));
   return Answer<v1::Deployment>(draft, context, row.id);
 }
@@ -85,6 +90,19 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::CreateDeploymentR
   if (wish.has_analysis()) *value.mutable_analysis() = wish.analysis();
   *value.mutable_previews() = wish.previews();
   if (wish.has_mirror()) *value.mutable_mirror() = wish.mirror();
+  const DeploymentOptions options = {.supersede = request.supersede(),
+                                     .refuse_failed = request.refuse_failed()};
+  if (wish.has_shift()) {
+    if (!wish.auto_scaling_group().empty() || wish.has_to()) {
+      violations.Add(at / "shift", "does not go with auto_scaling_group and to");
+      return violations.ToStatus();
+    }
+    value.clear_to();
+    *value.mutable_shift() = wish.shift();
+    const auto id = BeginShift(draft, at, std::move(value), options, context);
+    if (!id.ok()) return id.status();
+    return Answer<v1::Deployment>(draft, context, *id);
+  }
   std::string group_id = wish.auto_scaling_group();
   const FieldPath group_at = at / "auto_scaling_group";
   std::shared_ptr<const v1::AutoScalingGroup> group;
@@ -99,9 +117,8 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::CreateDeploymentR
   CheckDeployment(violations, at, value, context.analysis_commands);
   CheckTemplateRef(violations, at / "to", References{draft, {}}, *value.mutable_to());
   if (!violations.empty()) return violations.ToStatus();
-  const absl::StatusOr<std::string> id = BeginDeployment(
-      draft, group_id, std::move(value),
-      {.supersede = request.supersede(), .refuse_failed = request.refuse_failed()}, context);
+  const absl::StatusOr<std::string> id =
+      BeginDeployment(draft, group_id, std::move(value), options, context);
   if (!id.ok()) return id.status();
   return Answer<v1::Deployment>(draft, context, *id);
 }

@@ -1,5 +1,6 @@
 // Create, update and delete of target groups, load balancers and auto scaling groups: the same
 // steps for each, with what differs in Prepare and in the checks before a delete.
+#include "controller/core/door/begin_shift.h"
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
@@ -169,6 +170,7 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
   NameParts(out, at, id, before, value);
   ApplyDefaults(value);
   Check(out, at, references, value);
+  if (before != nullptr) CheckShiftsKept(out, at, references.draft, id, *before, value);
 }
 
 absl::Status PrepareWithPart(Violations& out, const FieldPath& in_row, const FieldPath& in_request,
@@ -267,6 +269,11 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteLoadBalancerRequest&
         "DELETION_PROTECTED",
         absl::StrCat(row->value->name(),
                      ": deletion_protection is true; an update must set it to false first"));
+  }
+  if (const std::string shift = ActiveShiftOf(draft, row->id); !shift.empty()) {
+    return FailedPrecondition("SHIFT_ACTIVE",
+                              absl::StrCat(NameOf<v1::Deployment>(shift), " moves traffic of ",
+                                           row->value->name(), ": wait for it, or roll it back"));
   }
   DeleteRow(draft, context, *row);
   return Empty();

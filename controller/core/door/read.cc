@@ -12,6 +12,7 @@
 #include "controller/core/door/shown.h"
 #include "controller/core/door/templates.h"
 #include "controller/core/model/limits.h"
+#include "controller/core/model/shift_row.h"
 
 namespace remuda::core {
 
@@ -376,11 +377,19 @@ absl::StatusOr<v1::ListDeploymentsResponse> Read(const Snapshot& from,
     if (!id.ok()) return id.status();
     group = *id;
   }
-  auto page = ListPage<v1::Deployment>::From(absl::StrCat("deployments of ", group), request);
+  std::string balancer;
+  if (!request.load_balancer().empty()) {
+    const auto id = IdFrom<v1::LoadBalancer>("load_balancer", request.load_balancer());
+    if (!id.ok()) return id.status();
+    balancer = *id;
+  }
+  auto page = ListPage<v1::Deployment>::From(
+      absl::StrCat("deployments of ", group, " and of ", balancer), request);
   if (!page.ok()) return page.status();
   std::map<std::string, const std::string*> by_time;  // to the row's id
   for (const auto& [id, row] : from.state.All<v1::Deployment>()) {
     if (!group.empty() && row->auto_scaling_group() != group) continue;
+    if (!balancer.empty() && (!row->has_shift() || BalancerOf(row->shift()) != balancer)) continue;
     by_time.emplace(TimeKey(row->create_time()) + "/" + id, &id);
   }
   v1::ListDeploymentsResponse response;

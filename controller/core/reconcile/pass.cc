@@ -40,7 +40,8 @@ std::set<std::string, std::less<>> LostWithMost(const Draft& draft, const Observ
 
 std::string Edits::Note(const Story& story) {
   v1::Activity activity;
-  activity.set_resource(absl::StrCat("autoScalingGroups/", story.group));
+  activity.set_resource(story.resource.empty() ? absl::StrCat("autoScalingGroups/", story.group)
+                                               : story.resource);
   activity.set_instance(story.instance);
   activity.set_deployment(story.deployment);
   activity.set_description(story.description);

@@ -74,6 +74,7 @@ class Edits {
     std::string cause;
     v1::ActivityStatus status = v1::ACTIVITY_STATUS_SUCCESSFUL;
     std::string log_tail = "";  // see activity.proto
+    std::string resource = "";  // full name, instead of the group's
   };
   std::string Note(const Story& story);
   // Ends an activity that is under way; nothing if there is none of that id.

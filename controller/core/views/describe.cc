@@ -12,6 +12,7 @@
 
 #include "controller/core/analysis/side_traffic.h"
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/deployment/shift_subject.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
@@ -140,6 +141,41 @@ std::string NotComingUp(const GatesNow& gates, const InstanceList& members,
 
 }  // namespace
 
+namespace {
+
+v1::Deployment DescribeShift(const Draft& draft, const Observations& seen, Time now,
+                             const v1::Deployment& deployment) {
+  v1::Deployment out = deployment;
+  const int percent = deployment.traffic_percent();
+  out.mutable_old_side()->set_traffic_percent(100 - percent);
+  out.mutable_new_side()->set_traffic_percent(percent);
+  if (HasEnded(StageOf(deployment))) return out;
+  const SideTraffic traffic = TrafficSinceShare(draft, seen, deployment);
+  ShowTraffic(traffic.old_side, *out.mutable_old_side());
+  ShowTraffic(traffic.new_side, *out.mutable_new_side());
+  Draft copy = draft;  // a pass could edit; this one only looks
+  Pass pass(copy, seen, now);
+  const std::string id(IdOf(deployment.name()));
+  const ShiftSubject subject(pass, id, deployment);
+  const auto fill = [&](const std::string& target_group, v1::DeploymentSide& side) {
+    const ShiftSubject::Count count = subject.CountOf(target_group);
+    side.set_desired(count.wanted);
+    side.set_in_service(count.healthy);
+    side.set_pending(std::max(0, count.wanted - count.healthy));
+  };
+  fill(deployment.shift().from_target_group(), *out.mutable_old_side());
+  fill(deployment.shift().to_target_group(), *out.mutable_new_side());
+  if (!subject.Orphaned().empty()) return out;
+  out.set_waiting(DeploymentWaiting(pass, deployment, id));
+  const Time deadline = DeploymentDeadline(pass, deployment, id);
+  if (!deployment.paused() && now < deadline && deadline != absl::InfiniteFuture()) {
+    *out.mutable_deadline_time() = ToProto(deadline);
+  }
+  return out;
+}
+
+}  // namespace
+
 v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
                         const v1::Deployment& deployment) {
   v1::Deployment out = deployment;
@@ -147,6 +183,7 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
   const Stage stage = StageOf(deployment);
   const bool serves_new =
       ended ? stage != Stage::kRolledBack : KeepsOldSide(deployment) || IsBackToServing(deployment);
+  if (IsShift(deployment)) return DescribeShift(draft, seen, now, deployment);
   out.mutable_old_side()->set_version(deployment.from().resolved_version());
   out.mutable_old_side()->set_traffic_percent(serves_new ? 0 : 100);
   out.mutable_new_side()->set_version(deployment.to().resolved_version());

@@ -1,4 +1,6 @@
 // What the commands of deployments do, in each stage.
+#include <gmock/gmock.h>
+
 #include "controller/core/model/deployment_row.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
 #include "tests/unit/controller/core/stages.h"
@@ -71,7 +73,7 @@ TEST_F(DeploymentsTest, CreateDeployment) {
       {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { steps { } })",
        StatusCode::kInvalidArgument, "deployment.strategy.steps[0]", "must be one of"},
       {R"(auto_scaling_group: "blue" to { launch_template: "shop" } previews { listener_port: 80 })",
-       StatusCode::kInvalidArgument, "deployment.previews[0].listener_port", "is of shifts"},
+       StatusCode::kInvalidArgument, "deployment.previews[0].listener_port", "is for shifts"},
       {R"(auto_scaling_group: "blue" to { launch_template: "shop" } mirror { })",
        StatusCode::kInvalidArgument, "deployment.mirror.percent", "0 is not within 1-100"},
       {R"(auto_scaling_group: "blue" to { launch_template: "shop" } strategy { blue_green { bake { seconds: 86401 } } })",
@@ -288,6 +290,136 @@ TEST_F(DeploymentsTest, OldDeploymentsAreForgotten) {
   EXPECT_EQ(Find<v1::Deployment>("blue-3"), nullptr);
   EXPECT_NE(Find<v1::Deployment>("blue-4"), nullptr);
   EXPECT_EQ(state_.All<v1::Deployment>().size(), 101U);
+}
+
+// A second target group with a group of its own, behind the same listener or not yet.
+constexpr char kGreen[] = R"(
+  resources { target_group { name: "green" protocol: PROTOCOL_HTTP health_check { path: "/health" } } }
+  resources { auto_scaling_group { name: "green" launch_template { launch_template: "shop" version: "1" } min: 0 max: 2
+    target_groups: "green" } })";
+constexpr char kShiftToGreen[] =
+    R"(deployment { shift { listener: "loadBalancers/shop/listeners/8080" to_target_group: "green" scale_groups: true } )";
+
+TEST_F(DeploymentsTest, AShiftNamesBothGroupsAndHasItsPreviews) {
+  Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(kGreen));
+  const auto made = Do<v1::Deployment>(Parse<v1::CreateDeploymentRequest>(
+      std::string(kShiftToGreen) +
+      R"(previews { cookie { name: "beta" value: "1.0" } } previews { listener_port: 8081 } })"));
+  EXPECT_EQ(made.name(), "deployments/shop-1");
+  EXPECT_EQ(made.shift().from_target_group(), "blue");
+  EXPECT_EQ(made.shift().from_auto_scaling_group(), "blue");
+  EXPECT_EQ(made.shift().to_auto_scaling_group(), "green");
+  ASSERT_EQ(made.shift().preview_resources_size(), 2);
+  const auto lb = *Find<v1::LoadBalancer>("shop");
+  ASSERT_EQ(lb.listeners_size(), 2);
+  EXPECT_EQ(lb.listeners(1).port(), 8081);
+  const auto& action = lb.listeners(0).default_action().forward();
+  ASSERT_EQ(action.target_groups_size(), 2);
+  EXPECT_EQ(action.target_groups(1).target_group(), "green");
+  EXPECT_EQ(action.target_groups(1).weight(), 0);
+  ASSERT_EQ(lb.listeners(0).rules_size(), 2);
+  EXPECT_EQ(lb.listeners(0).rules(1).priority(), 11) << "after those of the user";
+  // While it is under way the action is its own.
+  ExpectError(Try(Parse<v1::ApplyResourcesRequest>(kLab)), StatusCode::kInvalidArgument,
+              "resources[0].load_balancer", "deployments/shop-1 moves the traffic");
+  ExpectError(Try(Parse<v1::DeleteLoadBalancerRequest>(R"(name: "shop")")),
+              StatusCode::kFailedPrecondition, "", "deployments/shop-1 moves traffic");
+  ExpectError(Try(Parse<v1::CreateDeploymentRequest>(std::string(kShiftToGreen) + "}")),
+              StatusCode::kFailedPrecondition, "", "is under way");
+  EXPECT_EQ(Do<v1::Deployment>(Parse<v1::AbortDeploymentRequest>(R"(name: "shop-1")")).state(),
+            v1::DEPLOYMENT_STATE_ROLLING_BACK);
+}
+
+TEST_F(DeploymentsTest, AShiftThatCannotBeIsRefused) {
+  Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(kGreen));
+  struct Case {
+    const char* deployment;
+    StatusCode code;
+    const char* field;
+    const char* fragment;
+  };
+  const Case cases[] = {
+      {R"(shift { to_target_group: "green" })", StatusCode::kInvalidArgument, "deployment.shift",
+       "must name a listener or a rule"},
+      {R"(shift { listener: "loadBalancers/shop/listeners/1" to_target_group: "green" })",
+       StatusCode::kNotFound, "", "listeners/1"},
+      {R"(shift { listener: "loadBalancers/shop/listeners/8080" to_target_group: "blue" })",
+       StatusCode::kInvalidArgument, "deployment.shift.from_target_group", "must be given"},
+      {R"(shift { listener: "loadBalancers/shop/listeners/8080" to_target_group: "red" })",
+       StatusCode::kInvalidArgument, "deployment.shift.to_target_group", "there is no"},
+      {R"(shift { rule: "loadBalancers/shop/listeners/8080/rules/10" to_target_group: "green" })",
+       StatusCode::kInvalidArgument, "deployment.shift", "does not forward"},
+      {R"(shift { listener: "loadBalancers/shop/listeners/8080" to_target_group: "green" } strategy { in_place { } })",
+       StatusCode::kInvalidArgument, "deployment.strategy.in_place", "is of a group's instances"},
+      {R"(shift { listener: "loadBalancers/shop/listeners/8080" to_target_group: "green" } mirror { percent: 5 })",
+       StatusCode::kInvalidArgument, "deployment.mirror", "not of a shift"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.deployment);
+    v1::CreateDeploymentRequest request;
+    *request.mutable_deployment() = Parse<v1::Deployment>(c.deployment);
+    ExpectError(Try(request), c.code, c.field, c.fragment);
+  }
+}
+
+TEST_F(DeploymentsTest, AManifestDeploysByTheGroupsSettings) {
+  const std::string settings = R"(
+    resources { auto_scaling_group { name: "blue" launch_template { launch_template: "shop" } min: 1 max: 2
+      target_groups: "blue" deployment { strategy { canary { percent: 10 } } } } })";
+  const auto none = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(settings));
+  EXPECT_EQ(none.results(0).deployment(), "") << "it runs the newest already";
+  const std::string other = R"(
+    resources { launch_template { name: "shop" image: "shop-v1" command: "node" command: "other.js" port: 8000 } })";
+  const auto begun =
+      Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(settings + other));
+  EXPECT_EQ(begun.results(0).deployment(), "blue-1");
+  const auto row = *Find<v1::Deployment>("blue-1");
+  EXPECT_EQ(row.to().resolved_version(), 2);
+  EXPECT_EQ(row.strategy().canary().percent(), 10);
+  EXPECT_EQ(Find<v1::AutoScalingGroup>("blue")->launch_template().resolved_version(), 1)
+      << "until it has succeeded";
+  const auto again =
+      Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(settings + other));
+  EXPECT_EQ(again.results(0).deployment(), "blue-1") << "the same one";
+  PutStage("blue-1", Stage::kRolledBack);
+  const auto failed =
+      Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(settings + other));
+  EXPECT_EQ(failed.results(0).deployment(), "");
+  ASSERT_GE(failed.results(0).warnings_size(), 1);
+  EXPECT_THAT(failed.results(0).warnings(0), testing::HasSubstr("nothing has changed since"));
+}
+
+TEST_F(DeploymentsTest, WhatFailedIsTriedAgainUnlessNothingHasChanged) {
+  MakeVersion2();
+  Deploy();
+  PutStage("blue-1", Stage::kRolledBack);
+  const std::string wish =
+      R"(deployment { auto_scaling_group: "blue" to { launch_template: "shop" } } )";
+  ExpectError(Try(Parse<v1::CreateDeploymentRequest>(wish + "refuse_failed: true")),
+              StatusCode::kFailedPrecondition, "", "deployments/blue-1 deployed shop:2");
+  EXPECT_EQ(Do<v1::Deployment>(Parse<v1::CreateDeploymentRequest>(wish)).name(),
+            "deployments/blue-2");
+}
+
+TEST_F(DeploymentsTest, ApprovalsAreGivenByName) {
+  MakeVersion2();
+  Do<v1::Deployment>(Parse<v1::CreateDeploymentRequest>(
+      R"(deployment { auto_scaling_group: "blue" to { launch_template: "shop" }
+        strategy { steps { traffic: 10 } steps { approval { name: "qa" } } } })"));
+  ExpectError(Try(Parse<v1::ApproveDeploymentRequest>(R"(name: "blue-1")")),
+              StatusCode::kFailedPrecondition, "", "waits for no approval");
+  PutStage("blue-1", Stage::kHolding);
+  ExpectError(Try(Parse<v1::PromoteDeploymentRequest>(R"(name: "blue-1")")),
+              StatusCode::kFailedPrecondition, "", "waits for an approval");
+  ExpectError(Try(Parse<v1::ApproveDeploymentRequest>(R"(name: "blue-1" approval: "security")")),
+              StatusCode::kFailedPrecondition, "", "waits for the approval `qa`");
+  EXPECT_TRUE(
+      Do<v1::Deployment>(Parse<v1::ApproveDeploymentRequest>(R"(name: "blue-1" approval: "qa")"))
+          .approved());
+  EXPECT_EQ(Do<v1::Deployment>(
+                Parse<v1::ApproveDeploymentRequest>(R"(name: "blue-1" reject: true reason: "no")"))
+                .state(),
+            v1::DEPLOYMENT_STATE_ROLLING_BACK);
 }
 
 }  // namespace

@@ -19,13 +19,6 @@ const handedTo = [
 ];
 
 // MESSAGE.FIELD (or `*`, all of its fields) → the file, and what stands in it.
-const notThere = 'controller/core/door/validate_auto_scaling_group.cc';
-const readAt = {
-  // Strategies that this version does not have: refused as wholes.
-  'RollingStrategy.*': [notThere, 'not_there("rolling")'],
-  'InPlaceStrategy.*': [notThere, 'not_there("in_place")'],
-  'CanaryStrategy.*': [notThere, 'not_there("canary")'],
-  'LinearStrategy.*': [notThere, 'not_there("linear")'],
-};
+const readAt = {};
 
 module.exports = { handedTo, readAt };

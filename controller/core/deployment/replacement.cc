@@ -7,7 +7,7 @@
 namespace remuda::core {
 namespace {
 
-constexpr int kAll = 100;
+constexpr int kAllOf = 100;
 
 // What is kept of the other side at the end of the step.
 int Rest(const ReplaceBounds& bounds, const ReplaceProgress& now) {
@@ -18,20 +18,20 @@ int Rest(const ReplaceBounds& bounds, const ReplaceProgress& now) {
 
 ReplaceBounds BoundsOf(const v1::ReplaceStep& step, int desired) {
   ReplaceBounds out;
-  out.target = PercentOf(step.has_percent() ? step.percent() : kAll, desired);
+  out.target = PercentOf(step.has_percent() ? step.percent() : kAllOf, desired);
   out.floor = std::min(desired, PercentOf(step.min_healthy_percent(), desired));
   if (step.terminate_first()) {
     out.ceiling = desired;
     out.floor = std::min(out.floor, std::max(0, desired - 1));
   } else {
-    out.ceiling = std::max(desired + 1, step.max_percent() * desired / kAll);
+    out.ceiling = std::max(desired + 1, step.max_percent() * desired / kAllOf);
   }
   return out;
 }
 
 ReplaceBounds BoundsOf(const v1::UpdateStep& step, int desired) {
   ReplaceBounds out;
-  out.target = PercentOf(step.has_percent() ? step.percent() : kAll, desired);
+  out.target = PercentOf(step.has_percent() ? step.percent() : kAllOf, desired);
   out.floor = std::min(PercentOf(step.min_healthy_percent(), desired), std::max(0, desired - 1));
   out.ceiling = desired;
   return out;

@@ -14,12 +14,12 @@
 namespace remuda::core {
 namespace {
 
-constexpr int kAll = 100;
+constexpr int kAllTraffic = 100;
 
 // A shift belongs to no group whose reports would make it be looked at: it is, so often.
 constexpr Duration kShiftLookInterval = absl::Seconds(1);
 
-bool IsOf(const v1::AutoScalingGroup& group, std::string_view target_group) {
+bool HasTargetGroup(const v1::AutoScalingGroup& group, std::string_view target_group) {
   const auto& ids = group.target_groups();
   return std::find(ids.begin(), ids.end(), target_group) != ids.end();
 }
@@ -92,7 +92,7 @@ ShiftSubject::Count ShiftSubject::CountOf(const std::string& target_group) const
   };
   pass().draft.ForEach<v1::AutoScalingGroup>(
       [&](const std::string& group_id, const v1::AutoScalingGroup& group) {
-        if (!IsOf(group, target_group)) return;
+        if (!HasTargetGroup(group, target_group)) return;
         out.wanted += DesiredOf(group);
         for (const auto& [id, row] : pass().draft.InstancesOfGroup(group_id)) {
           const bool serves = row->state() == v1::INSTANCE_STATE_IN_SERVICE ||
@@ -208,10 +208,10 @@ std::string ShiftSubject::Advice() const {
 void ShiftSubject::MoveTraffic(int percent) {
   v1::LoadBalancer after = *pass().draft.Find<v1::LoadBalancer>(balancer_id_);
   v1::ForwardAction& action = *ForwardOf(after, shift());
-  const bool is_whole = percent == 0 || percent == kAll;
-  const int whole = is_whole ? shift().weight() : kAll;
-  SetWeightIn(action, shift().to_target_group(), whole * percent / kAll);
-  SetWeightIn(action, shift().from_target_group(), whole - whole * percent / kAll);
+  const bool is_whole = percent == 0 || percent == kAllTraffic;
+  const int whole = is_whole ? shift().weight() : kAllTraffic;
+  SetWeightIn(action, shift().to_target_group(), whole * percent / kAllTraffic);
+  SetWeightIn(action, shift().from_target_group(), whole - whole * percent / kAllTraffic);
   pass().Put(balancer_id_, std::move(after));
 }
 

@@ -17,7 +17,7 @@ StepAnswer DoneUnless(std::string why, std::string cause) {
   return StepDone{std::move(cause)};
 }
 
-StepAnswer Launch(const Subject& subject) {
+StepAnswer AskLaunch(const Subject& subject) {
   if (std::string why = subject.Unconfirmed(); !why.empty()) return StepWait{std::move(why)};
   if (IsRollback(StageOf(subject.row()))) {
     return DoneUnless(subject.NotReadyForReturn(), "the old version is ready");
@@ -27,7 +27,7 @@ StepAnswer Launch(const Subject& subject) {
   return DoneUnless(std::move(why), std::move(cause));
 }
 
-StepAnswer Shift(const Subject& subject) {
+StepAnswer AskTraffic(const Subject& subject) {
   const bool is_back = IsRollback(StageOf(subject.row()));
   return DoneUnless(subject.Unconfirmed(), is_back ? "every live proxy has confirmed the shift back"
                                                    : "every live proxy has confirmed the shift");
@@ -39,7 +39,7 @@ const char* EndedBy(const v1::Deployment& row) {
   return row.promoted() ? "it was promoted" : nullptr;
 }
 
-StepAnswer Bake(const Subject& subject) {
+StepAnswer AskBake(const Subject& subject) {
   if (std::string why = subject.Unconfirmed(); !why.empty()) return StepWait{std::move(why)};
   const v1::Deployment& row = subject.row();
   const char* ended_by = EndedBy(row);
@@ -53,7 +53,7 @@ StepAnswer Bake(const Subject& subject) {
   return StepDone{ended_by != nullptr ? ended_by : "its bake time is over"};
 }
 
-StepAnswer Pause(const Subject& subject) {
+StepAnswer AskPause(const Subject& subject) {
   const v1::Deployment& row = subject.row();
   if (const char* ended_by = EndedBy(row)) return StepDone{ended_by};
   const Time end = StepEnd(row, FromProto(CurrentStep(row).pause()));
@@ -61,7 +61,7 @@ StepAnswer Pause(const Subject& subject) {
   return StepWait{absl::StrCat("the next step begins at ", MomentText(end)), end};
 }
 
-StepAnswer Approval(const Subject& subject) {
+StepAnswer AskApproval(const Subject& subject) {
   const v1::Deployment& row = subject.row();
   if (row.approved()) return StepDone{"it was approved"};
   const std::string& name = CurrentStep(row).approval().name();
@@ -69,7 +69,7 @@ StepAnswer Approval(const Subject& subject) {
                                subject.id(), " ", name, "`")};
 }
 
-StepAnswer Drain(const Subject& subject) {
+StepAnswer AskDrain(const Subject& subject) {
   const v1::DeploymentRole role = CurrentStep(subject.row()).drain().role();
   return DoneUnless(subject.NotGone(role), IsRollback(StageOf(subject.row()))
                                                ? subject.row().rollback_reason()
@@ -81,22 +81,22 @@ StepAnswer Drain(const Subject& subject) {
 StepAnswer AskStep(const Subject& subject) {
   switch (CurrentStep(subject.row()).kind_case()) {
     case v1::DeploymentStep::kLaunch:
-      return Launch(subject);
+      return AskLaunch(subject);
     case v1::DeploymentStep::kTraffic:
-      return Shift(subject);
+      return AskTraffic(subject);
     case v1::DeploymentStep::kBake:
-      return Bake(subject);
+      return AskBake(subject);
     case v1::DeploymentStep::kPause:
-      return Pause(subject);
+      return AskPause(subject);
     case v1::DeploymentStep::kApproval:
-      return Approval(subject);
+      return AskApproval(subject);
     case v1::DeploymentStep::kAnalysis:
       return AnalysisAnswer(subject.row(), subject.pass().now);
     case v1::DeploymentStep::kReplace:
     case v1::DeploymentStep::kUpdate:
       return subject.Replaced();
     case v1::DeploymentStep::kDrain:
-      return Drain(subject);
+      return AskDrain(subject);
     case v1::DeploymentStep::KIND_NOT_SET:
       break;
   }

@@ -161,7 +161,7 @@ int FreePriority(const v1::Listener& listener, const v1::Rule* rule) {
 
 // An id that no part of the prefix has.
 template <class Parts>
-std::string FreeName(const std::string& prefix, const Parts& parts) {
+std::string PreviewName(const std::string& prefix, const Parts& parts) {
   for (int i = 1;; ++i) {
     const std::string name = absl::StrCat(prefix, "preview-", i);
     const bool is_taken = std::any_of(parts.begin(), parts.end(),
@@ -182,7 +182,7 @@ void AddPreview(Violations& out, const FieldPath& at, const v1::PreviewRoute& ro
     added.clear_rules();
     added.clear_etag();
     added.set_port(route.listener_port());
-    added.set_name(FreeName(absl::StrCat(balancer.name(), "/listeners/"), balancer.listeners()));
+    added.set_name(PreviewName(absl::StrCat(balancer.name(), "/listeners/"), balancer.listeners()));
     *added.mutable_default_action() = std::move(action);
     shift.add_preview_resources(added.name());
     *balancer.add_listeners() = std::move(added);
@@ -200,7 +200,7 @@ void AddPreview(Violations& out, const FieldPath& at, const v1::PreviewRoute& ro
     return;
   }
   added.set_priority(priority);
-  added.set_name(FreeName(absl::StrCat(listener.name(), "/rules/"), listener.rules()));
+  added.set_name(PreviewName(absl::StrCat(listener.name(), "/rules/"), listener.rules()));
   *added.mutable_action() = std::move(action);
   shift.add_preview_resources(added.name());
   *listener.add_rules() = std::move(added);

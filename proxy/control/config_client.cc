@@ -341,6 +341,8 @@ void ConfigClient::OnUpdate(const v1::ConfigUpdate& update) {
       update, false,
       [this, session](const Coordinator::Adopted& adopted) { OnAdopted(adopted, session); });
   if (error) return Refuse(update, error->resource, error->reason);
+  moves_shares_ = moves_shares_ || update.upserts().traffic_splits_size() > 0 ||
+                  update.upserts().load_balancers_size() > 0;
   epoch_ = std::max(epoch_, revision.epoch);
 }
 
@@ -384,6 +386,12 @@ void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t sessi
   if (on_listeners_) on_listeners_(adopted.listeners);
   if (store_ != nullptr) store_->Save(adopted.table, cluster_id_, epoch_);
   if (session != session_ || !is_welcome_) return;  // the next Hello says it
+  // What was counted until now had the shares before: said first, so that whoever counts from the
+  // confirmation counts the new ones only.
+  if (std::exchange(moves_shares_, false)) {
+    lease_.OnReport(std::chrono::steady_clock::now());
+    answers_.push_back(StatsMessage(/*with_targets=*/false));
+  }
   v1::ConnectRequest message;
   v1::Ack& ack = *message.mutable_ack();
   ack.mutable_revision()->set_epoch(adopted.table->revision.epoch);
@@ -444,7 +452,7 @@ void ConfigClient::Flush() {
   if (is_stats_due_) {
     is_stats_due_ = false;
     lease_.OnReport(std::chrono::steady_clock::now());
-    stream_->Write(StatsMessage());
+    stream_->Write(StatsMessage(/*with_targets=*/true));
   }
 }
 

@@ -85,7 +85,7 @@ class ConfigClient {
   v1::ConnectRequest HelloMessage() const;
   v1::ConnectRequest HealthMessage();
   v1::ConnectRequest ListenersMessage() const;
-  v1::ConnectRequest StatsMessage() const;
+  v1::ConnectRequest StatsMessage(bool with_targets) const;
 
   EventLoop& loop_;
   Coordinator& coordinator_;
@@ -125,6 +125,7 @@ class ConfigClient {
   bool is_busy_due_ = false;
   bool are_listeners_due_ = false;
   bool is_stats_due_ = false;
+  bool moves_shares_ = false;  // what is to be adopted does
 };
 
 }  // namespace remuda::proxy

@@ -63,7 +63,7 @@ v1::ConnectRequest ConfigClient::HealthMessage() {
   return message;
 }
 
-v1::ConnectRequest ConfigClient::StatsMessage() const {
+v1::ConnectRequest ConfigClient::StatsMessage(bool with_targets) const {
   v1::ConnectRequest message;
   v1::StatsReport& stats = *message.mutable_stats();
   int64_t requests = 0;
@@ -75,6 +75,8 @@ v1::ConnectRequest ConfigClient::StatsMessage() const {
   stats.set_requests(requests);
   stats.set_active_connections(connections);
   for (const auto& [id, group] : coordinator_.newest()->groups) {
+    for (const SubsetSpec& subset : group->subsets) AddSubset(id, subset, stats);
+    if (!with_targets) continue;
     for (const Member& member : group->members) {
       uint64_t sent = 0, errors = 0, failures = 0, us = 0;
       for (const TargetSlot& slot : member.target->slots()) {
@@ -94,7 +96,6 @@ v1::ConnectRequest ConfigClient::StatsMessage() const {
       target.mutable_response_time()->set_nanos(static_cast<int32_t>(us % 1000000 * 1000));
       target.set_in_flight(static_cast<int64_t>(member.target->InFlight()));
     }
-    for (const SubsetSpec& subset : group->subsets) AddSubset(id, subset, stats);
   }
   return message;
 }

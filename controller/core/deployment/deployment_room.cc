@@ -91,7 +91,8 @@ std::vector<std::string> WarningsOf(const v1::AutoScalingGroup& group,
     }
     if (bounds.floor == 0 && desired > 0) {
       out.push_back(
-          "for a moment no instance serves: requests are answered with 503 until the first is "
+          "for a moment no instance serves: requests are answered with 502 or 503 until the first "
+          "is "
           "back");
     }
   }

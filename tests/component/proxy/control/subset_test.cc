@@ -75,6 +75,33 @@ bool AnswerByPath(const std::string& head, RawSocket& connection) {
   return ScriptedTarget::Answers("new")(head, connection);
 }
 
+TEST(SubsetTest, WhatHadTheSharesBeforeIsSaidBeforeTheNewOnesAreConfirmed) {
+  FakeController controller(1);
+  ScriptedTarget target(ScriptedTarget::Answers("old"));
+  const uint16_t port = FreePort();
+  ProxyProcess proxy("", ControllerFlags(controller));
+  v1::ConfigUpdate update = Whole(1, port);
+  AddTarget(update, "i-old", target.port())->set_subset("v1");
+  AddSplit(update, {{"v1", 1}, {"v2", 0}});
+  controller.Begin(update);
+  controller.ExpectAck(1);
+  ASSERT_TRUE(controller.ExpectHealthy("i-old"));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(BodyOf(Get(port)), "old");
+  update = Update(2, 1);
+  AddSplit(update, {{"v1", 95}, {"v2", 5}});
+  controller.Send(update);
+  bool is_right_before = false;
+  std::map<std::string, Counts> said;
+  controller.Expect([&](const v1::ConnectRequest& message) {
+    if (message.has_ack() && message.ack().revision().sequence() == 2) return true;
+    is_right_before = message.has_stats();
+    if (message.has_stats()) said = CountsOf(message.stats());
+    return false;
+  });
+  EXPECT_TRUE(is_right_before);
+  EXPECT_EQ(said["v1"], (Counts{3, 0, 3}));
+}
+
 TEST(SubsetTest, CountsAreRightAndNeverGoBack) {
   FakeController controller(1);
   ScriptedTarget old(ScriptedTarget::Answers("old"));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/core/model/shift_row.h"
 #include "controller/core/reconcile/pass.h"
 #include "controller/limits.h"
 #include "google/rpc/error_details.pb.h"

@@ -68,6 +68,10 @@ TEST(SimHost, TheNewestGenerationRunsWhateverComesInBetween) {
     generation += 99 - generation % 3;  // a good one
     host.Take(Wants(generation, agent_v1::DESIRED_STATE_RUNNING));
     lost = false;
+    // Overtaken at any step of the change.
+    scheduler.RunUntil(scheduler.now() + random.Between(Milliseconds(1), Seconds(4)));
+    generation += 3;
+    host.Take(Wants(generation, agent_v1::DESIRED_STATE_RUNNING));
     scheduler.RunUntil(scheduler.now() + Seconds(20));
     const Process& process = *host.Find("i-1");
     EXPECT_TRUE(process.Serves());

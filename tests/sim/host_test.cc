@@ -91,6 +91,38 @@ TEST(SimHost, TheNewestGenerationRunsWhateverComesInBetween) {
   }
 }
 
+TEST(SimHost, AChangeIsOvertakenWhileTheOldProcessEnds) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    SCOPED_TRACE(seed);
+    Scheduler scheduler;
+    Random random(seed);
+    Host host(
+        "h1", scheduler, random, [](const v1::LaunchTemplateVersion&) { return Behaviour::kGood; },
+        [](const std::string& what) { ADD_FAILURE() << what; });
+    std::vector<agent_v1::ProcessState> states;  // of generation 2
+    host.report = [&](const agent_v1::InstanceStatus& status) {
+      if (status.generation() == 2) states.push_back(status.state());
+    };
+    host.forgot = [](const std::string&) {};
+    host.has_session = true;
+    host.Take(Wants(0, agent_v1::DESIRED_STATE_RUNNING));
+    scheduler.RunUntil(scheduler.now() + Seconds(10));
+    host.Take(Wants(1, agent_v1::DESIRED_STATE_RUNNING));
+    const Process& process = *host.Find("i-1");
+    while (process.status.state() == agent_v1::PROCESS_STATE_FETCHING)
+      scheduler.RunUntil(scheduler.now() + Milliseconds(1));
+    if (!process.Alive()) continue;  // it has ended within that millisecond
+    host.Take(Wants(2, agent_v1::DESIRED_STATE_RUNNING));
+    scheduler.RunUntil(scheduler.now() + Seconds(20));
+    const std::vector<agent_v1::ProcessState> expected = {agent_v1::PROCESS_STATE_STOPPING,
+                                                          agent_v1::PROCESS_STATE_STARTING,
+                                                          agent_v1::PROCESS_STATE_RUNNING};
+    EXPECT_EQ(states, expected);
+    EXPECT_TRUE(process.Serves());
+    EXPECT_EQ(process.generation, 2);
+  }
+}
+
 TEST(SimHost, WhatCannotBePreparedLeavesTheOldOneRunning) {
   Scheduler scheduler;
   Random random(1);

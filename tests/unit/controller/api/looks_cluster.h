@@ -148,8 +148,12 @@ class Cluster {
       // What never ran is not there to be stopped: nothing is said of it.
       if (stop && !processes_[host].contains(wish.instance())) continue;
       auto& status = processes_[host][wish.instance()];
-      if (status.state() == agent::v1::PROCESS_STATE_EXITED) continue;
+      if (status.state() == agent::v1::PROCESS_STATE_EXITED &&
+          (stop || wish.generation() <= status.generation())) {
+        continue;
+      }
       status.set_instance(wish.instance());
+      if (!stop) status.set_generation(std::max(status.generation(), wish.generation()));
       if (status.port() == 0) status.set_port(20'000 + ++ports_);
       if (!stop && OneIn(6)) {
         status.set_state(OneIn(2) ? agent::v1::PROCESS_STATE_FETCHING
@@ -322,7 +326,9 @@ class Cluster {
         wish.mutable_to()->set_launch_template("shop");
         wish.mutable_to()->set_version(std::to_string(1 + Below(2)));
         *wish.mutable_health_deadline() = core::ToProto(absl::Seconds(20));
-        wish.mutable_strategy()->mutable_blue_green();
+        RandomStrategy(*wish.mutable_strategy());
+        if (OneIn(4)) wish.mutable_mirror()->set_percent(10);
+        if (OneIn(4)) wish.add_previews()->mutable_cookie()->set_name("beta");
         request.set_supersede(OneIn(3));
         return Ask(request);
       }
@@ -360,6 +366,35 @@ class Cluster {
         request.set_name("deployments/" + std::prev(all.end())->first);
         return Ask(request);
       }
+    }
+  }
+
+  void RandomStrategy(v1::DeploymentStrategy& out) {
+    const auto wait = core::ToProto(absl::Seconds(Below(10)));
+    switch (Below(6)) {
+      case 0:
+        out.mutable_rolling()->set_min_healthy_percent(50 * Below(3));
+        out.mutable_rolling()->set_max_percent(100 + 50 * Below(3));
+        *out.mutable_rolling()->mutable_bake() = wait;
+        return;
+      case 1:
+        out.mutable_in_place()->set_min_healthy_percent(50 * Below(3));
+        return;
+      case 2:
+        out.mutable_canary()->set_percent(1 + Below(99));
+        *out.mutable_canary()->mutable_interval() = wait;
+        return;
+      case 3:
+        out.mutable_linear()->set_step_percent(20 + Below(50));
+        *out.mutable_linear()->mutable_interval() = wait;
+        return;
+      case 4:
+        out.add_steps()->set_traffic(Below(50));
+        *out.add_steps()->mutable_pause() = wait;
+        out.add_steps()->mutable_approval();
+        return;
+      default:
+        out.mutable_blue_green();
     }
   }
 
@@ -438,6 +473,7 @@ class Cluster {
       case 10:
         return AskDeployment<v1::ResumeDeploymentRequest>();
       case 11:
+        if (OneIn(2)) return AskDeployment<v1::ApproveDeploymentRequest>();
         return AskDeployment<v1::PromoteDeploymentRequest>();
       case 12: {
         if (!OneIn(3)) return;

@@ -1,17 +1,19 @@
 'use strict';
-// What docs/deployments.md shows: each manifest is applied and plans what the page says.
+// What docs/deployments.md shows: each manifest is applied and plans what the page says, `apply` alone deploys, and the course's lab is
+// shifted from blue to green.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
-const { freePort, root } = require('../../deploy/lab/cluster.js');
-const { run } = require('../../deploy/lab/process.js');
+const { ask, freePort, root, shortId, writeManifests } = require('../../deploy/lab/cluster.js');
+const { run, waitFor } = require('../../deploy/lab/process.js');
 const { startCluster } = require('./harness.js');
 
 const folder = path.join(root, 'deploy/examples/deployments');
 const example = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
 const kindOf = (step) => Object.keys(step)[0];
+const deadlineMs = 60_000;
 
 // [file, the plan: a step's kind, or traffic with its share]
 const plans = [
@@ -34,7 +36,7 @@ async function start(t) {
     fs.writeFileSync(file, text);
     return file;
   };
-  return { cluster, write };
+  return { cluster, manifests, write };
 }
 
 async function pushShop(cluster, image, version) {
@@ -44,7 +46,7 @@ async function pushShop(cluster, image, version) {
   await cluster.ok('image', 'push', image, files);
 }
 
-test('each strategy: applied and planned', async (t) => {
+test('each strategy: applied, planned, and deployed by `apply`', async (t) => {
   const { cluster, write } = await start(t);
   await pushShop(cluster, 'hello-v1', 1);
   const app = fs.readFileSync(path.join(root, 'deploy/examples/manifests/app.yaml'), 'utf8').replace('port: 8081', `port: ${await freePort()}`);
@@ -64,4 +66,52 @@ test('each strategy: applied and planned', async (t) => {
   assert.deepEqual(await cluster.get('deployments'), [], 'a manifest that changes no version and a dry run deploy nothing');
   assert.deepEqual((await cluster.instances()).map(({ id }) => id).sort(), before);
 
+  await t.test('version 2 in the manifest is deployed', async () => {
+    const file = write('hello.yaml', example('blue-green.yaml').replace('version: 1', 'version: 2').replace('bake: 10m', 'bake: 0s'));
+    const { code, stdout, stderr } = await cluster.command('apply', '-f', file, '--wait');
+    assert.equal(code, 0, stderr);
+    assert.match(stdout + stderr, /hello-1/, 'names the deployment');
+    const instances = await cluster.settled(2, 'two instances of version 2 to be in service');
+    assert.deepEqual(instances.map(({ launchTemplate }) => launchTemplate.resolvedVersion), [2, 2]);
+    const [deployment] = await cluster.get('deployments');
+    assert.equal(deployment.state, 'SUCCEEDED');
+  });
+});
+
+test('the course\'s lab: green is looked at by the preview\'s port, then the listener\'s traffic goes there', async (t) => {
+  const { cluster, manifests, write } = await start(t);
+  const [port, previewPort] = [await freePort(), await freePort()];
+  writeManifests(manifests, { 8000: 0, 9000: 0 });
+  for (const version of [1, 2]) {
+    await pushShop(cluster, `shop-v${version}`, version);
+    await cluster.ok('apply', '-f', path.join(manifests, `template-${version}.yaml`));
+  }
+  await cluster.ok('apply', '-f', write('two-groups.yaml', example('two-groups.yaml').replace('port: 8080', `port: ${port}`)), '--wait');
+  const listener = `lb/shop/${port}`;
+  const shift = ['shift', listener, '--to', 'green', '--scale', '-f'];
+  const planned = JSON.parse(await cluster.ok(...shift, path.join(folder, 'shift.yaml'), '--dry-run', '-o', 'json'));
+  assert.deepEqual(planOf(planned), ['launch', 'approval', 10, 'analysis', 100, 'bake', 'drain']);
+
+  // The same with waits that a test has the time for.
+  const quick = example('shift.yaml').replace('duration: 5m', 'duration: 2s, interval: 1s').replace('bake: 10m', 'bake: 1s').replace('8085', `${previewPort}`);
+  await cluster.ok(...shift, write('shift.yaml', quick), '--detach');
+  const deployment = async () => (await cluster.get('deployments'))[0];
+  const versionAt = async (at) => (await ask(`http://127.0.0.1:${at}/`)).json.version;
+  await waitFor(async () => /approve/.test((await deployment()).waiting), { deadlineMs, what: 'green to be up' });
+  assert.equal(await waitFor(() => versionAt(previewPort), { deadlineMs, what: 'the preview to answer' }), 2);
+  assert.equal(await versionAt(port), 1, 'the listener is blue\'s');
+  await cluster.ok('deployment', 'approve', shortId((await deployment()).name), 'looked-at-green');
+
+  const statuses = new Set();
+  const last = await waitFor(async () => {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => ask(`http://127.0.0.1:${port}/`)));
+    answers.forEach(({ status }) => statuses.add(status));
+    const now = await deployment();
+    return ['SUCCEEDED', 'ROLLED_BACK', 'FAILED'].includes(now.state) && now;
+  }, { deadlineMs: 120_000, what: 'the shift to end' });
+  assert.equal(last.state, 'SUCCEEDED', last.rollbackReason);
+  assert.deepEqual([...statuses], [200]);
+  assert.equal(await versionAt(port), 2);
+  const groups = Object.fromEntries((await cluster.get('asg')).map((group) => [shortId(group.name), group.desired ?? 0]));
+  assert.deepEqual(groups, { blue: 0, green: 2 }, 'blue is at its min');
 });

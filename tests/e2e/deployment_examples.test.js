@@ -1,6 +1,6 @@
 'use strict';
-// What docs/deployments.md shows: each manifest is applied and plans what the page says, `apply` alone deploys, and the course's lab is
-// shifted from blue to green.
+// What docs/deployments.md shows: each manifest is applied and plans what the page says, in the words that it shows; `apply` alone
+// deploys; and the course's lab is shifted from blue to green.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -12,18 +12,20 @@ const { startCluster } = require('./harness.js');
 
 const folder = path.join(root, 'deploy/examples/deployments');
 const example = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
+const page = fs.readFileSync(path.join(root, 'docs/deployments.md'), 'utf8');
 const kindOf = (step) => Object.keys(step)[0];
 const deadlineMs = 60_000;
 
-// [file, the plan: a step's kind, or traffic with its share]
+// [file, the plan: a step's kind, or traffic with its share; flags of the dry run whose output the page shows]
 const plans = [
-  ['blue-green.yaml', ['launch', 100, 'bake', 'drain']],
-  ['rolling.yaml', ['replace', 'pause', 'replace']],
+  ['blue-green.yaml', ['launch', 100, 'bake', 'drain'], []],
+  ['rolling.yaml', ['replace', 'pause', 'replace'], ['--strategy', 'rolling', '--max-percent', '100']],
   ['in-place.yaml', ['update']],
-  ['canary.yaml', ['launch', 10, 'pause', 'launch', 100, 'bake', 'drain']],
+  ['canary.yaml', ['launch', 10, 'pause', 'launch', 100, 'bake', 'drain'], []],
   ['linear.yaml', ['launch', 25, 'pause', 'launch', 50, 'pause', 'launch', 75, 'pause', 'launch', 100, 'bake', 'drain']],
   ['steps.yaml', ['launch', 'approval', 5, 'analysis', 'approval', 50, 'pause', 'launch', 100, 'bake', 'drain']],
 ];
+const shows = (command, output) => assert.ok(page.includes(`\n$ remuda ${command.join(' ')}\n${output}\`\`\`\n`), `the page shows ${command.join(' ')} as:\n${output}`);
 const planOf = (deployment) => deployment.steps.map((step) => step.traffic ?? kindOf(step));
 
 // A cluster with a folder for manifests; write(name, text) answers its path.
@@ -56,11 +58,15 @@ test('each strategy: applied, planned, and deployed by `apply`', async (t) => {
   const before = (await cluster.instances()).map(({ id }) => id).sort();
 
   assert.deepEqual(plans.map(([name]) => name).sort(), fs.readdirSync(folder).filter((name) => /kind: AutoScalingGroup\nname: hello/.test(example(name))));
-  for (const [name, plan] of plans) {
+  for (const [name, plan, shownFlags] of plans) {
     await t.test(name, async () => {
       await cluster.ok('apply', '-f', path.join(folder, name));
-      const deployment = JSON.parse(await cluster.ok('deploy', 'asg/hello', '--template', 'hello:2', '--dry-run', '-o', 'json'));
+      const deploy = ['deploy', 'asg/hello', '--template', 'hello:2'];
+      const deployment = JSON.parse(await cluster.ok(...deploy, '--dry-run', '-o', 'json'));
       assert.deepEqual(planOf(deployment), plan);
+      if (!shownFlags) return;
+      const shown = [...deploy, ...shownFlags, '--dry-run'];
+      shows(shown, await cluster.ok(...shown));
     });
   }
   assert.deepEqual(await cluster.get('deployments'), [], 'a manifest that changes no version and a dry run deploy nothing');
@@ -91,6 +97,9 @@ test('the course\'s lab: green is looked at by the preview\'s port, then the lis
   const shift = ['shift', listener, '--to', 'green', '--scale', '-f'];
   const planned = JSON.parse(await cluster.ok(...shift, path.join(folder, 'shift.yaml'), '--dry-run', '-o', 'json'));
   assert.deepEqual(planOf(planned), ['launch', 'approval', 10, 'analysis', 100, 'bake', 'drain']);
+
+  const inWords = await cluster.ok(...shift, path.join(folder, 'shift.yaml'), '--dry-run');
+  shows(['shift', 'lb/shop/8080', ...shift.slice(2), 'deploy/examples/deployments/shift.yaml', '--dry-run'], inWords.replace(listener, 'lb/shop/8080'));
 
   // The same with waits that a test has the time for.
   const quick = example('shift.yaml').replace('duration: 5m', 'duration: 2s, interval: 1s').replace('bake: 10m', 'bake: 1s').replace('8085', `${previewPort}`);

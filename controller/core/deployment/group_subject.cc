@@ -33,9 +33,20 @@ const v1::DeploymentStep* NumberStep(const v1::Deployment& row) {
 void SetWithheld(Pass& pass, const Side& side, const std::string& by) {
   for (const auto& [id, row] : side.members) {
     // What drains already gets none: it needs no word, and would have to be confirmed again.
-    if (IsLeavingState(row->state())) continue;
+    if (IsLeavingState(row->state()) || row->withheld_by() == by) continue;
     v1::Instance after = *row;
     after.set_withheld_by(by);
+    pass.Put(id, std::move(after));
+  }
+}
+
+// Instances that were to take the place of others in other zones are like all: which of them go,
+// the step decides.
+void CallMovesOff(Pass& pass, const Side& side) {
+  for (const auto& [id, row] : side.members) {
+    if (row->replaces().empty() || IsLeavingState(row->state())) continue;
+    v1::Instance after = *pass.draft.Find<v1::Instance>(id);
+    after.clear_replaces();
     pass.Put(id, std::move(after));
   }
 }
@@ -148,13 +159,16 @@ ReplaceProgress GroupSubject::Progress(std::string* why_not_ready) const {
   out.has_begun = row().staying() != kAllStay;
   out.ready = ReadyOf(pass(), facts_, Comes(), why_not_ready);
   for (const Member& member : Comes().members) {
-    const bool comes =
-        !member.second->unhealthy() && (IsAlive(member) || IsUpdating(*member.second));
+    const v1::Instance& instance = *member.second;
+    // What is replaced is launched for once, by the side's number.
+    const bool goes = instance.unhealthy() || instance.terminate_requested() ||
+                      IsOnDrainedHost(pass().draft, instance);
+    const bool comes = IsUpdating(instance) || (IsAlive(member) && !goes);
     out.came += comes;
     out.leaving += !comes;
   }
   for (const Member& member : Goes().members) {
-    out.left += IsAlive(member);
+    out.left += IsAlive(member) && !member.second->unhealthy();
     ++out.left_alive;
   }
   return out;
@@ -248,6 +262,8 @@ std::string GroupSubject::Advice() const {
 }
 
 void GroupSubject::MoveTraffic(int percent) {
+  // A plan that begins with no share takes none from what serves already.
+  if (percent == 0 && !IsBack()) return;
   // What this deployment alone ends takes no traffic from anything.
   SetWithheld(pass(), facts_.new_side, percent == 0 ? id() : "");
   SetWithheld(pass(), facts_.old_side, percent == 100 ? id() : "");
@@ -256,6 +272,10 @@ void GroupSubject::MoveTraffic(int percent) {
 void GroupSubject::SetNumbers() {
   const v1::DeploymentStep* step = NumberStep(row());
   if (step == nullptr) return;
+  // What a deployment before kept from traffic takes its share as what this one launches does.
+  SetWithheld(pass(), facts_.new_side, "");
+  CallMovesOff(pass(), facts_.old_side);
+  CallMovesOff(pass(), facts_.new_side);
   std::string why;
   ReplaceProgress now = Progress(&why);
   ReplaceMode mode = ReplaceMode::kRest;

@@ -49,8 +49,12 @@ ReplaceNumbers Replace(const ReplaceBounds& bounds, const ReplaceProgress& now, 
   }
   // The floor holds while the others are drained; what is gone of them is not launched again.
   const int needed = std::max(0, bounds.floor - ready);
-  out.staying = std::max(Rest(bounds, now), std::min(needed, now.left));
-  const int room = bounds.ceiling - now.left_alive - now.leaving;
+  // None is launched of them that those on their way up make one too many.
+  const int kept = std::min(Rest(bounds, now), std::max(now.left, now.desired - now.came));
+  out.staying = std::max(kept, std::min(needed, now.left));
+  // Those that are kept are launched anew where they fail.
+  const int others = now.left_alive + std::max(0, out.staying - now.left);
+  const int room = bounds.ceiling - others - now.leaving;
   const int most = std::max(bounds.target, ready);
   out.coming = std::clamp(room, std::min(now.came, most), most);
   return out;
@@ -66,7 +70,9 @@ ReplaceNumbers UpdateNumbers(const ReplaceBounds& bounds, const ReplaceProgress&
   const int missing = std::max(0, now.desired - now.left);
   const int most = std::max(bounds.target, std::min(now.came, now.desired));
   out.coming = std::clamp(missing, std::min(now.came, most), most);
-  out.staying = std::max(0, now.desired - out.coming);
+  // Where more are there than are desired, none of them goes before what was changed serves.
+  const int needed = std::min(bounds.floor - now.ready, now.left);
+  out.staying = std::max({0, now.desired - out.coming, needed});
   return out;
 }
 

@@ -27,10 +27,10 @@ struct ReplaceProgress {
   int coming = 0;          // wanted so far
   int staying = 0;         // kept so far; of no meaning before the first step
   bool has_begun = false;  // else the two before mean nothing
-  int came = 0;            // of the coming side: up
+  int came = 0;            // of the coming side: up, and to stay
   int ready = 0;           // of those: serving, and confirmed
-  int leaving = 0;         // of the coming side: on their way out
-  int left = 0;            // of the other side: up
+  int leaving = 0;         // of the coming side: on their way out, or to be replaced
+  int left = 0;            // of the other side: up, and not to be replaced for its health
   int left_alive = 0;      // of the other side: not gone
 };
 

@@ -35,8 +35,10 @@ ProcessFact ProcessOf(const Observations& seen, std::string_view id, const v1::I
   const auto* status = it == host->instances.end() ? nullptr : &it->second;
   if (!host->connected || !host->reported) return {Process::kUnknown, status};
   // It is to be changed in place, and its agent has not begun: what runs is what it was before.
-  if (status != nullptr && status->generation() < instance.generation() &&
-      instance.state() == v1::INSTANCE_STATE_PENDING) {
+  const bool is_pending = instance.state() == v1::INSTANCE_STATE_PENDING ||
+                          (instance.state() == v1::INSTANCE_STATE_UNKNOWN &&
+                           instance.state_before_unknown() == v1::INSTANCE_STATE_PENDING);
+  if (status != nullptr && status->generation() < instance.generation() && is_pending) {
     return {Process::kAwaited, nullptr};
   }
   if (status == nullptr) {

@@ -132,7 +132,7 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
   // Where the new side is to have all of the traffic: with a part of it, the old side has to bear
   // the rest.
   if (deployment != nullptr && StageOf(*deployment) == Stage::kLaunching &&
-      KeepsNewSide(*deployment) && sides[1].desired == desired) {
+      KeepsNewSide(*deployment) && LaunchedPercent(*deployment) == 100) {
     sides[0].desired = std::max(0, desired - incumbents.up);
     sides[0].limit = std::max(0, desired - incumbents.serving);
   }

@@ -55,7 +55,8 @@ int64_t ConfirmedBy(const Session<View>& session, int64_t commit) {
 
 }  // namespace
 
-Cluster::Cluster(uint64_t seed) : seed_(seed), random_(seed), calm_(seed % 3 == 0) {}
+Cluster::Cluster(uint64_t seed, Life life)
+    : seed_(seed), life_(life), random_(seed), calm_(seed % 3 == 0) {}
 
 void Cluster::Build() {
   const int hosts = 2 + random_.Below(3);
@@ -78,18 +79,10 @@ void Cluster::Build() {
     part.session = std::make_unique<Session<Config>>(scheduler_, random_);
     WireProxy(part);
     part.proxy->Begin();
+    if (HasStrategies()) ReportCounts(part);
   }
   core::Draft draft(state_);
-  const bool fixed_ports = !random_.OneIn(3);
-  for (int version = 1; version <= 3; ++version) {
-    v1::LaunchTemplateVersion launch;
-    launch.set_name(core::VersionName("shop", version));
-    launch.set_version(version);
-    if (fixed_ports) launch.set_port(7000 + 1000 * version);
-    draft.Put(core::LaunchTemplateKey("shop", version), launch);
-    behaviours_[version] = Behaviour::kGood;
-  }
-  behaviours_[3] = static_cast<Behaviour>(1 + random_.Below(calm_ ? 2 : 3));
+  AddVersions(draft);
   v1::TargetGroup target_group;
   target_group.set_name("targetGroups/tg");
   *target_group.mutable_deregistration_delay() =
@@ -106,19 +99,51 @@ void Cluster::Build() {
   v1::AutoScalingGroup group;
   group.set_name("autoScalingGroups/blue");
   *group.mutable_launch_template() = core::Numbered("shop", 1);
-  group.set_min(1);
-  group.set_max(2 + random_.Below(hosts));
-  group.set_desired(1 + random_.Below(2));
+  SetSize(group);
   group.add_target_groups("tg");
-  *group.mutable_health_check_grace_period() = core::ToProto(Seconds(5));
+  // Checks that pass may be heard of late; where one is all that serves, that is a failure.
+  *group.mutable_health_check_grace_period() = core::ToProto(Seconds(HasStrategies() ? 10 : 5));
   draft.Put("blue", group);
   v1::AutoScalingGroup& wish = *manifest_.add_resources()->mutable_auto_scaling_group();
   wish = group;
   wish.clear_desired();
   if (random_.OneIn(2)) wish.mutable_launch_template()->clear_version();
-  if (random_.OneIn(2)) AddDeadHosts(draft);
+  if (!HasStrategies() && random_.OneIn(2)) AddDeadHosts(draft);
   state_.Apply(draft.Take(), 1);
   BeginController();
+}
+
+void Cluster::AddVersions(core::Draft& draft) {
+  const bool fixed_ports = !random_.OneIn(3);
+  // What is changed in place keeps its port.
+  const bool same_port = HasStrategies() && random_.OneIn(2);
+  for (int version = 1; version <= 3; ++version) {
+    v1::LaunchTemplateVersion launch;
+    launch.set_name(core::VersionName("shop", version));
+    launch.set_version(version);
+    if (fixed_ports) launch.set_port(same_port ? 7000 : 7000 + 1000 * version);
+    draft.Put(core::LaunchTemplateKey("shop", version), launch);
+    behaviours_[version] = Behaviour::kGood;
+  }
+  behaviours_[3] = static_cast<Behaviour>(1 + random_.Below(calm_ ? 2 : 3));
+  if (!HasStrategies()) return;
+  if (random_.OneIn(2)) behaviours_[3] = Behaviour::kAnswersErrors;
+  const int error_percent = 10 + random_.Below(91);
+  for (auto& [name, part] : proxies_) part.proxy->error_percent = error_percent;
+}
+
+void Cluster::SetSize(v1::AutoScalingGroup& group) {
+  group.set_min(1);
+  group.set_max(2 + random_.Below(static_cast<int>(hosts_.size())));
+  group.set_desired(1 + random_.Below(2));
+  if (!HasStrategies()) return;
+  group.set_min(random_.Below(2));
+  group.set_max(1 + random_.Below(5));
+  group.set_desired(group.min() + random_.Below(group.max() - group.min() + 1));
+  if (!random_.OneIn(4)) return;
+  group.set_min(1);
+  group.set_max(1);
+  group.set_desired(1);
 }
 
 // Hosts that are gone for long, one after the other, more than there are others; and what ran on
@@ -252,6 +277,7 @@ void Cluster::PublishTo(ProxyPart& part) {
   // A proxy that a crash could forget gets nothing yet.
   if (!session.open || state_.Find<v1::Proxy>(name) == nullptr) return;
   Config view = ConfigOf(name);
+  if (HasStrategies()) CheckSplit(view);
   if (session.sent == 0 || !SameView(view, session.last)) {
     session.last = view;
     session.commits[++session.sent] = state_.commit();
@@ -313,6 +339,8 @@ template void Cluster::Ask(const v1::RollbackDeploymentRequest&);
 template void Cluster::Ask(const v1::PromoteDeploymentRequest&);
 template void Cluster::Ask(const v1::PauseDeploymentRequest&);
 template void Cluster::Ask(const v1::ResumeDeploymentRequest&);
+template void Cluster::Ask(const v1::ApproveDeploymentRequest&);
+template void Cluster::Ask(const v1::AbortDeploymentRequest&);
 template void Cluster::Ask(const v1::DrainHostRequest&);
 template void Cluster::Ask(const v1::UncordonHostRequest&);
 template void Cluster::Ask(const v1::RegisterTargetsRequest&);

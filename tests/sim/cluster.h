@@ -4,7 +4,9 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/core/model/draft.h"
@@ -47,15 +49,23 @@ struct Session {
   }
 };
 
+// What a simulated cluster goes through.
+enum class Life {
+  kBlueGreen,   // long, with every fault, and deployments by blue/green alone
+  kStrategies,  // short: deployments by every strategy, and what people do to them
+};
+
 class Cluster {
  public:
-  explicit Cluster(uint64_t seed);
+  explicit Cluster(uint64_t seed, Life life = Life::kBlueGreen);
 
   // Runs faults and commands, then calms everything down and waits for rest. Answers what was
   // wrong; empty if nothing was.
   std::string Run();
   int64_t requests() const { return requests_; }
   int turns() const { return turns_; }
+  // How deployments ended, and how many.
+  const std::map<std::string, int>& ends() const { return ends_; }
 
  private:
   struct HostPart {
@@ -71,6 +81,9 @@ class Cluster {
   // cluster.cc: the controller.
   void Build();
   void AddDeadHosts(core::Draft& draft);
+  bool HasStrategies() const { return life_ == Life::kStrategies; }
+  void AddVersions(core::Draft& draft);
+  void SetSize(v1::AutoScalingGroup& group);
   void Kick();  // a turn of the controller soon
   void Turn();
   bool Commit(core::Draft& draft);  // false: crashed
@@ -87,6 +100,7 @@ class Cluster {
   // cluster_sessions.cc: sessions.
   void Connect(HostPart& part);
   void Connect(ProxyPart& part);
+  void ReportCounts(ProxyPart& part);
   void Break(HostPart& part);
   void Break(ProxyPart& part);
   void Reconnect();  // everyone who has no session, after a while
@@ -104,11 +118,43 @@ class Cluster {
   std::string ActiveDeploymentId() const;
   std::string NewestDeploymentId() const;
 
+  // cluster_plans.cc: deployments by every strategy, and what people do to them.
+  void Operate();
+  void Deploy();
+  v1::DeploymentStrategy AnyStrategy();
+  v1::DeploymentStrategy WrittenSteps();
+  v1::DeploymentStep AnyHold();
+  v1::Analysis AnyAnalysis();
+  google::protobuf::Duration AnyWait();
+  void Approve(bool reject);
+  void Promote(bool all);
+  void PauseForAWhile();
+  void AgreeToAll();
+
+  // cluster_promises.cc: what every strategy promises.
+  void CheckPromises(const core::Changes& changes, const core::State& before);
+  void CheckSteps(const std::string& id, const v1::Deployment& was, const core::State& before);
+  struct PassedStep;
+  void CheckGate(const PassedStep& passed, const core::State& before);
+  void CheckLaunched(const PassedStep& passed, const core::State& before);
+  void CheckShifted(const PassedStep& passed);
+  void CheckReplaced(const PassedStep& passed);
+  void CheckWaited(const PassedStep& passed, absl::Duration wait);
+  void CheckAnalyzed(const PassedStep& passed);
+  void CheckDrained(const PassedStep& passed);
+  void CheckRolledBack(const std::string& id, const v1::Deployment& was);
+  void CheckFloor(const core::Changes& changes, const core::State& before);
+  void CheckCeiling(const core::Changes& changes, const core::State& before);
+  void CheckSplit(const Config& config);
+  int FloorOf(const v1::Deployment* deployment) const;
+  bool MayServeNothing();
+
   // cluster_invariants.cc.
   void Complain(const std::string& what);
   void Trace(const core::Edit& edit) const;
   void CheckState(const core::Changes& changes, const core::State& before);
-  void CheckStopping(const std::string& id, const v1::Instance& row);
+  // `row`: as it drained. `what` is done to it now.
+  void CheckUnused(const std::string& id, const v1::Instance& row, const std::string& what);
   void CheckPhase(const std::string& id, const v1::Deployment& before, const core::State& state);
   void CheckServing(const core::Changes& changes, const core::State& before);
   void CheckOldEnds(const std::string& id, const v1::Instance& row);
@@ -123,6 +169,7 @@ class Cluster {
   bool IsAtRest() const;
 
   const uint64_t seed_;
+  const Life life_;
   Random random_;
   Scheduler scheduler_;
   const bool calm_;  // nothing dies: then no request may fail
@@ -139,6 +186,12 @@ class Cluster {
   v1::ApplyResourcesRequest manifest_;   // applied again and again
   std::map<std::string, absl::Time> stopping_since_;
   std::vector<std::string> complaints_;
+  // Steps of deployments (id, position) that a person has promoted, and approved.
+  std::set<std::pair<std::string, int>> promoted_;
+  std::set<std::pair<std::string, int>> approved_;
+  bool has_served_ = false;
+  absl::Time may_serve_nothing_until_ = absl::InfinitePast();
+  std::map<std::string, int> ends_;
   int64_t requests_ = 0;
   int turns_ = 0;
 };

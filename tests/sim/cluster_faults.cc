@@ -41,6 +41,7 @@ std::string Cluster::NewestDeploymentId() const {
 }
 
 void Cluster::Command() {
+  if (HasStrategies()) return Operate();
   const std::string deployment = "deployments/" + ActiveDeploymentId();
   switch (random_.Below(calm_ ? 12 : 13)) {
     case 0:
@@ -149,7 +150,8 @@ void Cluster::ApplyManifest() {
 
 void Cluster::Trouble() {
   if (!trouble_) return;
-  scheduler_.After(random_.Between(Milliseconds(200), Seconds(6)), [this] { Trouble(); });
+  scheduler_.After(random_.Between(Milliseconds(200), Seconds(HasStrategies() ? 4 : 6)),
+                   [this] { Trouble(); });
   auto host = std::next(hosts_.begin(), random_.Below(static_cast<int>(hosts_.size())));
   auto proxy = std::next(proxies_.begin(), random_.Below(static_cast<int>(proxies_.size())));
   switch (random_.Below(calm_ ? 7 : 15)) {
@@ -235,6 +237,7 @@ void Cluster::Calm() {
   }
   for (auto& [name, part] : hosts_) part.host->fault = Host::Fault::kNone;
   Reconnect();
+  if (HasStrategies()) AgreeToAll();
   v1::UncordonHostRequest undo;
   undo.set_name("hosts/h1");
   v1::ResumeDeploymentRequest resume;
@@ -256,7 +259,10 @@ void Cluster::Calm() {
 std::string Cluster::Run() {
   Build();
   scheduler_.After(Seconds(5), [this] { Trouble(); });
-  const absl::Time end_of_trouble = scheduler_.now() + random_.Between(Seconds(20), Seconds(120));
+  if (HasStrategies())
+    scheduler_.After(random_.Between(Seconds(3), Seconds(6)), [this] { Deploy(); });
+  const absl::Time end_of_trouble =
+      scheduler_.now() + random_.Between(Seconds(20), Seconds(HasStrategies() ? 60 : 120));
   while (scheduler_.now() < end_of_trouble && complaints_.empty()) {
     scheduler_.RunUntil(scheduler_.now() + Seconds(1));
   }
@@ -269,7 +275,7 @@ std::string Cluster::Run() {
       at_rest_since = absl::InfiniteFuture();
     } else {
       at_rest_since = std::min(at_rest_since, scheduler_.now());
-      if (scheduler_.now() - at_rest_since > Seconds(20)) break;
+      if (scheduler_.now() - at_rest_since > Seconds(HasStrategies() ? 5 : 20)) break;
     }
     if (scheduler_.now() > rest_by) Complain("it does not come to rest: " + CheckRest());
   }

@@ -128,8 +128,12 @@ void Cluster::CheckGivenUp(const std::string& id, const v1::Deployment& before) 
   const auto& now = **state_.Find<v1::Deployment>(id);
   const absl::Time due =
       core::FromProto(before.step_time()) + core::FromProto(before.health_deadline());
+  const core::Stage from = core::StageOf(before);
+  const bool brings_back = from == core::Stage::kBackLaunching ||
+                           from == core::Stage::kBackReplacing ||
+                           from == core::Stage::kBackUpdating;
   if (core::StageOf(now) == core::Stage::kFailed &&
-      (core::StageOf(before) != core::Stage::kBackLaunching || scheduler_.now() < due ||
+      (!brings_back || scheduler_.now() < due ||
        now.rollback_reason().find("the rollback failed: ") == std::string::npos)) {
     Complain(absl::StrCat(id, " gives its rollback up: ", now.rollback_reason()));
   }
@@ -163,25 +167,26 @@ void Cluster::CheckMassLoss() {
   }
 }
 
-// No instance is stopped while a live proxy may send to it, or has requests in flight that still
-// have time.
-void Cluster::CheckStopping(const std::string& id, const v1::Instance& row) {
-  stopping_since_[id] = scheduler_.now();
+// No instance is stopped, or changed in place, while a live proxy may send to it, or has requests
+// in flight that still have time.
+void Cluster::CheckUnused(const std::string& id, const v1::Instance& row, const std::string& what) {
   if (row.has_start_time() && !row.unhealthy() && IsSilenced()) {
-    Complain(absl::StrCat(id, " (", row.state_reason(),
-                          ") is stopped though most of the proxies are silent"));
+    Complain(absl::StrCat(id, " (", row.state_reason(), ") is ", what,
+                          " though most of the proxies are silent"));
   }
   const core::TargetId target{"tg", id};
   const auto delay = core::FromProto((*state_.Find<v1::TargetGroup>("tg"))->deregistration_delay());
   for (const auto& [name, part] : proxies_) {
     if (!IsLive(part)) continue;
     if (part.proxy->IsActive(target)) {
-      Complain(absl::StrCat(id, " is stopped while ", name, " sends to it"));
+      Complain(absl::StrCat(id, " is ", what, " while ", name, " sends to it"));
     }
-    const bool had_time = row.has_drain_confirmed_time() &&
-                          scheduler_.now() >= core::FromProto(row.drain_confirmed_time()) + delay;
+    // What does not run yet has requests only from before it was changed, which had their time.
+    const bool had_time = !row.has_start_time() ||
+                          (row.has_drain_confirmed_time() &&
+                           scheduler_.now() >= core::FromProto(row.drain_confirmed_time()) + delay);
     if (part.proxy->InFlight(target) > 0 && !had_time) {
-      Complain(absl::StrCat(id, " (", row.state_reason(), ") is stopped with ",
+      Complain(absl::StrCat(id, " (", row.state_reason(), ") is ", what, " with ",
                             part.proxy->InFlight(target), " requests in flight at ", name));
     }
   }
@@ -220,7 +225,7 @@ void Cluster::CheckState(const core::Changes& changes, const core::State& before
     Trace(edit);
     if (edit.kind == core::Kind::kDeployment && edit.value != nullptr) {
       const auto* was = before.Find<v1::Deployment>(edit.key);
-      if (was != nullptr) CheckPhase(edit.key, **was, before);
+      if (was != nullptr && !HasStrategies()) CheckPhase(edit.key, **was, before);
       if (was != nullptr) CheckGivenUp(edit.key, **was);
     }
     if (edit.kind != core::Kind::kInstance) continue;
@@ -229,13 +234,23 @@ void Cluster::CheckState(const core::Changes& changes, const core::State& before
     if (after == nullptr) continue;
     const auto state = (*after)->state();
     const auto state_before = was == nullptr ? v1::INSTANCE_STATE_UNSPECIFIED : (*was)->state();
+    if (was != nullptr && (*after)->generation() != (*was)->generation()) {
+      CheckUnused(edit.key, **was, "changed");
+    }
     if (state == state_before) continue;
     // Straight from draining to gone is the end of its process, not ours, unless it never ran.
-    if (state == v1::INSTANCE_STATE_STOPPING) CheckStopping(edit.key, **after);
-    if (state == v1::INSTANCE_STATE_STOPPING) CheckOldEnds(edit.key, **after);
+    if (state == v1::INSTANCE_STATE_STOPPING) {
+      stopping_since_[edit.key] = scheduler_.now();
+      CheckUnused(edit.key, **after, "stopped");
+      CheckOldEnds(edit.key, **after);
+    }
     if (state_before == v1::INSTANCE_STATE_TERMINATED) Complain(edit.key + " rises from the dead");
   }
-  CheckServing(changes, before);
+  if (HasStrategies()) {
+    CheckPromises(changes, before);
+  } else {
+    CheckServing(changes, before);
+  }
   int active = 0;
   for (const auto& [id, row] : state_.All<v1::Deployment>()) {
     active += !core::HasEnded(core::StageOf(*row));
@@ -281,7 +296,7 @@ void Cluster::CheckPick(ProxyPart& part, const core::TargetId& target) {
   std::string id;
   const auto deployment = core::ActiveDeployment(core::Draft(state_), "blue", &id);
   if (deployment != nullptr && core::StageOf(*deployment) == core::Stage::kLaunching &&
-      !core::IsBackToServing(*deployment) &&
+      core::KeepsNewSide(*deployment) && !core::IsBackToServing(*deployment) &&
       core::IsSame(row.launch_template(), deployment->to()) &&
       core::FromProto(row.create_time()) >= core::FromProto(deployment->create_time())) {
     Complain(absl::StrCat(part.proxy->name(), " sends to ", target.second, " of ",

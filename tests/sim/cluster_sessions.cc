@@ -43,8 +43,19 @@ void Cluster::WireProxy(ProxyPart& part) {
     CheckPick(part, target);
   };
   proxy.failed = [this, &part](const std::string& why) {
-    if (calm_ && part.has_picked) Complain(part.proxy->name() + ": a request failed: " + why);
+    if (calm_ && part.has_picked && !MayServeNothing())
+      Complain(part.proxy->name() + ": a request failed: " + why);
   };
+}
+
+// What it counts, from time to time.
+void Cluster::ReportCounts(ProxyPart& part) {
+  scheduler_.After(Seconds(1), [this, &part] { ReportCounts(part); });
+  if (!part.session->open) return;
+  part.session->up.Send([this, &part, stats = part.proxy->Stats()]() mutable {
+    core::AddReport(state_, std::move(stats), seen_.proxies[part.proxy->name()].counted,
+                    seen_.traffic);
+  });
 }
 
 void Cluster::Connect(HostPart& part) {
@@ -74,12 +85,17 @@ void Cluster::Connect(ProxyPart& part) {
   if (session.open || !running_) return;
   session.Open(scheduler_.now());
   part.proxy->has_session = true;
-  session.up.Send([this, &part, health = part.proxy->health(), busy = part.proxy->Busy()] {
+  session.up.Send([this, &part, health = part.proxy->health(), busy = part.proxy->Busy(),
+                   incarnation = part.proxy->Incarnation()] {
     auto& seen = seen_.proxies[part.proxy->name()];
+    core::CountedProcess counted = std::move(seen.counted);
     seen = core::ProxyObservation();
+    seen.counted = std::move(counted);
     seen.connected = seen.reported = true;
     seen.last_seen = scheduler_.now();
     seen.hello.set_proxy(part.proxy->name());
+    seen.hello.set_incarnation(incarnation);
+    core::BeginProcess(seen.hello, seen.counted);
     for (const auto& [target, state] : health) seen.health[target].set_state(state);
     seen.busy = busy;
     Kick();

@@ -13,7 +13,7 @@
 namespace remuda::sim {
 
 // How a template version behaves.
-enum class Behaviour { kGood, kNeverHealthy, kExitsAtStart, kDiesSoon };
+enum class Behaviour { kGood, kNeverHealthy, kExitsAtStart, kDiesSoon, kAnswersErrors };
 
 struct Process {
   agent::v1::InstanceStatus status;

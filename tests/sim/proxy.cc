@@ -29,6 +29,20 @@ int64_t Proxy::InFlight(const TargetId& target) const {
   return it == in_flight_.end() ? 0 : it->second;
 }
 
+google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats> Proxy::Stats() const {
+  google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats> out;
+  for (const auto& [id, stats] : counts_) *out.Add() = stats;
+  return out;
+}
+
+void Proxy::Count(const core::SubsetId& subset, bool is_error) {
+  proxy::v1::SubsetStats& stats = counts_[subset];
+  stats.set_target_group(subset.first);
+  stats.set_subset(subset.second);
+  stats.set_requests(stats.requests() + 1);
+  stats.set_errors(stats.errors() + (is_error ? 1 : 0));
+}
+
 void Proxy::Begin() {
   CheckAll();
   SendOne();
@@ -57,6 +71,7 @@ void Proxy::Adopt(Config config) {
 void Proxy::CrashAndReload() {
   ++life_;
   in_flight_.clear();
+  counts_.clear();
   health_.clear();
   checks_.clear();
   Adopt(std::exchange(config_, {}));
@@ -89,7 +104,8 @@ std::string Proxy::Pick(const std::string& target_group, const core::TargetGroup
   if (view.split.has_value()) {
     for (const auto& subset : view.split->subsets()) weights[subset.subset()] = subset.weight();
   }
-  std::vector<std::string> healthy;
+  // First the subset, by weight, of those that have a healthy target; then one of its targets.
+  std::map<std::string, std::vector<std::string>> healthy;
   std::vector<std::string> open;
   for (const auto& [id, target] : view.targets) {
     const bool takes = !target.has_weight() || target.weight() > 0;
@@ -99,9 +115,17 @@ std::string Proxy::Pick(const std::string& target_group, const core::TargetGroup
     }
     open.push_back(id);
     const auto it = health_.find({target_group, id});
-    if (it != health_.end() && it->second == v1::TARGET_STATE_HEALTHY) healthy.push_back(id);
+    if (it != health_.end() && it->second == v1::TARGET_STATE_HEALTHY) {
+      healthy[target.subset()].push_back(id);
+    }
   }
-  if (!healthy.empty()) return random_.Of(healthy);
+  int whole = 0;
+  for (const auto& [subset, ids] : healthy) whole += weights[subset];
+  int point = healthy.size() > 1 ? random_.Below(whole) : 0;
+  for (const auto& [subset, ids] : healthy) {
+    point -= weights[subset];
+    if (point < 0) return random_.Of(ids);
+  }
   return open.empty() ? "" : random_.Of(open);
 }
 
@@ -116,22 +140,25 @@ void Proxy::SendOne() {
     }
     picked(target);
     const Process* process = lookup_(target.second);
+    const core::SubsetId subset{group, view.targets.at(target.second).subset()};
     if (process == nullptr || !process->Serves()) {
+      Count(subset, true);
       failed(target.second + " does not serve");
       continue;
     }
     ++in_flight_[target];
     scheduler_.After(random_.Between(Milliseconds(1), Seconds(4)),
-                     [this, target, life = life_] { Finish(target, life); });
+                     [this, target, subset, life = life_] { Finish(target, subset, life); });
   }
 }
 
-void Proxy::Finish(const TargetId& target, int life) {
+void Proxy::Finish(const TargetId& target, const core::SubsetId& subset, int life) {
   if (life != life_) return;
   const Process* process = lookup_(target.second);
-  if (process == nullptr || !process->Alive() || process->stop_asked) {
-    failed(target.second + " ended with a request in flight");
-  }
+  const bool is_cut = process == nullptr || !process->Alive() || process->stop_asked;
+  if (is_cut) failed(target.second + " ended with a request in flight");
+  Count(subset, is_cut || (process->behaviour == Behaviour::kAnswersErrors &&
+                           random_.Below(100) < error_percent));
   const bool was_busy = !IsActive(target);
   --in_flight_[target];
   if (in_flight_[target] == 0) in_flight_.erase(target);

@@ -35,6 +35,7 @@ class Proxy {
   std::function<void(const core::TargetId&)> picked;
   std::function<void(const std::string& why)> failed;
   bool has_session = false;
+  int error_percent = 0;  // of the answers of those that answer errors
 
   const std::string& name() const { return name_; }
   const Config& config() const { return config_; }
@@ -43,6 +44,9 @@ class Proxy {
   std::map<core::TargetId, int64_t> Busy() const;
   int64_t InFlight(const core::TargetId& target) const;
   bool IsActive(const core::TargetId& target) const;
+  // What it counted of each subset since it began, and the name of that life.
+  google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats> Stats() const;
+  std::string Incarnation() const { return name_ + "-" + std::to_string(life_); }
 
   void Begin();               // checks and traffic, for ever
   void Adopt(Config config);  // at once, in every worker
@@ -58,7 +62,8 @@ class Proxy {
   void CheckOne(const core::TargetId& id);
   void SendOne();
   std::string Pick(const std::string& target_group, const core::TargetGroupView& view);
-  void Finish(const core::TargetId& target, int life);
+  void Count(const core::SubsetId& subset, bool is_error);
+  void Finish(const core::TargetId& target, const core::SubsetId& subset, int life);
 
   std::string name_;
   Scheduler& scheduler_;
@@ -68,6 +73,7 @@ class Proxy {
   std::map<core::TargetId, v1::TargetState> health_;
   std::map<core::TargetId, Check> checks_;
   std::map<core::TargetId, int64_t> in_flight_;
+  std::map<core::SubsetId, proxy::v1::SubsetStats> counts_;
   bool sends_ = true;
   int life_ = 0;
 };

@@ -43,7 +43,7 @@ ReplaceNumbers Replace(const ReplaceBounds& bounds, const ReplaceProgress& now, 
   const int ready = std::min(now.ready, now.desired);
   if (mode == ReplaceMode::kBake) return out;
   if (mode == ReplaceMode::kRest) {
-    out.coming = std::min(out.coming, now.desired);
+    out.coming = std::min(std::max(out.coming, now.came), now.desired);
     out.staying = std::min(std::max(out.staying, now.desired - out.coming), now.desired - ready);
     return out;
   }

@@ -159,6 +159,10 @@ TEST(Replacement, NoneOfTheOthersIsLaunchedBesideThoseOnTheirWayUp) {
   const ReplaceProgress now{
       .desired = 4, .has_begun = true, .came = 4, .ready = 2, .left = 1, .left_alive = 1};
   EXPECT_EQ(Replace(bounds, now, ReplaceMode::kMove).staying, 1);
+  ReplaceProgress rest = now;
+  rest.coming = 2;
+  rest.staying = 1;
+  EXPECT_EQ(Replace(bounds, rest, ReplaceMode::kRest).staying, 1);
 }
 
 }  // namespace

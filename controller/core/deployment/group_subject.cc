@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <set>
 
 #include "controller/core/deployment/deployment_obstacles.h"
 #include "controller/core/model/deployment_row.h"
@@ -158,10 +159,16 @@ ReplaceProgress GroupSubject::Progress(std::string* why_not_ready) const {
   out.staying = row().staying();
   out.has_begun = row().staying() != kAllStay;
   out.ready = ReadyOf(pass(), facts_, Comes(), why_not_ready);
+  std::set<std::string_view> replaced;
+  for (const Member& member : Comes().members) {
+    if (IsAlive(member)) replaced.insert(member.second->launched_for());
+  }
   for (const Member& member : Comes().members) {
     const v1::Instance& instance = *member.second;
-    // What is replaced is launched for once, by the side's number.
-    const bool goes = instance.unhealthy() || instance.terminate_requested() ||
+    // What is to be replaced is launched for once, by the side's number; so is one of a lost host.
+    const bool is_lost =
+        instance.state() == v1::INSTANCE_STATE_UNKNOWN && replaced.contains(member.first);
+    const bool goes = instance.unhealthy() || instance.terminate_requested() || is_lost ||
                       IsOnDrainedHost(pass().draft, instance);
     const bool comes = IsUpdating(instance) || (IsAlive(member) && !goes);
     out.came += comes;

@@ -41,7 +41,10 @@ ReplaceNumbers Replace(const ReplaceBounds& bounds, const ReplaceProgress& now, 
   ReplaceNumbers out{.coming = now.coming, .staying = now.staying};
   if (!now.has_begun) out = {.coming = std::min(now.came, now.desired), .staying = now.left};
   const int ready = std::min(now.ready, now.desired);
-  if (mode == ReplaceMode::kBake) return out;
+  if (mode == ReplaceMode::kBake) {
+    out.coming = std::min(out.coming, now.desired);
+    return out;
+  }
   if (mode == ReplaceMode::kRest) {
     out.coming = std::min(std::max(out.coming, now.came), now.desired);
     out.staying = std::min(std::max(out.staying, now.desired - out.coming), now.desired - ready);

@@ -83,6 +83,29 @@ TEST_F(StrategiesMidway, OneOnADrainedHostIsReplacedOnce) {
   EXPECT_LE(OfVersion(2, v1::INSTANCE_STATE_PENDING).size(), 1u);
 }
 
+TEST_F(StrategiesMidway, OneOfALostHostIsReplacedOnce) {
+  Size(4);
+  Host("h3");
+  InPlace();
+  while (OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE).size() < 2) {
+    NewOnesAreHealthy();
+    Confirm();
+    Step();
+  }
+  const std::string lost = OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE)[0];
+  // On a host of its own: what else is there goes on.
+  Edit<v1::Instance>(lost, [](auto& row) { row.set_host("h3"); });
+  Silence("h3");
+  for (int i = 0; i < 20; ++i) {
+    Advance(absl::Seconds(5));
+    EXPECT_LE(Alive(), 5);
+    NewOnesAreHealthy();
+    Confirm();
+    Step();
+  }
+  EXPECT_EQ(Get<v1::Instance>(lost).state(), v1::INSTANCE_STATE_UNKNOWN);
+}
+
 TEST_F(StrategiesMidway, WhatADeploymentBeforeKeptFromTrafficServesUnderRolling) {
   Size(2);
   const std::vector<std::string> all = InService("blue");
@@ -163,6 +186,9 @@ TEST(Replacement, NoneOfTheOthersIsLaunchedBesideThoseOnTheirWayUp) {
   rest.coming = 2;
   rest.staying = 1;
   EXPECT_EQ(Replace(bounds, rest, ReplaceMode::kRest).staying, 1);
+  // Nor more of the new one than are desired by now, though the last batch serves first.
+  rest.coming = 5;
+  EXPECT_EQ(Replace(bounds, rest, ReplaceMode::kBake).coming, 4);
 }
 
 }  // namespace

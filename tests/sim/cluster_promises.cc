@@ -113,7 +113,12 @@ void Cluster::CheckFloor(const core::Changes& changes, const core::State& before
   // The traffic has moved: what it left is out of it. The gate before is looked at by itself.
   if (was != nullptr && (*was)->traffic_percent() != deployment->traffic_percent()) return;
   int serving = 0;
-  for (const auto& [key, row] : state_.All<v1::Instance>()) serving += core::IsServing(*row);
+  for (const auto& [key, row] : state_.All<v1::Instance>()) {
+    // What a person takes away in the same turn was there to be counted on.
+    const auto* was_there = before.Find<v1::Instance>(key);
+    const bool is_taken = row->terminate_requested() && was_there != nullptr;
+    serving += core::IsServing(is_taken ? **was_there : *row);
+  }
   const int floor = FloorOf(deployment.get());
   if (serving >= floor) return;
   for (const core::Edit& edit : changes.edits) {
@@ -147,6 +152,7 @@ void Cluster::CheckCeiling(const core::Changes& changes, const core::State& befo
   if (step->has_replace() && !step->replace().terminate_first()) {
     ceiling = std::max(desired + 1, step->replace().max_percent() * desired / kWhole);
   }
+  bool is_taken = false;  // something, by somebody else
   int there_is = 0;
   int there_stays = 0;
   for (const auto& [key, row] : state_.All<v1::Instance>()) {
@@ -154,6 +160,7 @@ void Cluster::CheckCeiling(const core::Changes& changes, const core::State& befo
     if (IsGone(*row) || row->state() == v1::INSTANCE_STATE_UNKNOWN || row->unhealthy() ||
         row->terminate_requested() || core::IsOnDrainedHost(draft, *row) ||
         (core::IsWithheld(*row) && row->withheld_by() != id)) {
+      is_taken = is_taken || !core::IsLeavingState(row->state());
       continue;
     }
     ++there_is;
@@ -170,7 +177,8 @@ void Cluster::CheckCeiling(const core::Changes& changes, const core::State& befo
                        core::IsSame(row.launch_template(), deployment->to()) == comes_new &&
                        !deployment->paused() && step == &core::CurrentStep(*deployment);
     const int there = comes ? there_is : there_stays;
-    if (there <= ceiling) continue;
+    // The floor may need one more of the other side where one of it is taken away.
+    if (there <= ceiling || (!comes && is_taken)) continue;
     Complain(absl::StrCat("ceiling: ", id, " launches ", edit.key, " though ", there,
                           " are there, and ", ceiling, " are promised at most"));
   }
@@ -415,8 +423,8 @@ void Cluster::CheckRolledBack(const std::string& id, const v1::Deployment& was) 
   for (const auto& [key, row] : state_.All<v1::Instance>()) {
     if (core::IsSame(row->launch_template(), now.to())) continue;
     // One that ended by itself is launched anew, after a while.
-    const bool has_failed = IsGone(*row) && row->unhealthy();
-    any = any || has_failed || (!core::IsWithheld(*row) && !core::IsLeavingState(row->state()));
+    any =
+        any || row->unhealthy() || (!core::IsWithheld(*row) && !core::IsLeavingState(row->state()));
   }
   if (!any) {
     Complain(absl::StrCat("rollback: ", id, " ends, and nothing of ", core::TextOf(now.from()),

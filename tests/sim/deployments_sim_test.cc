@@ -8,7 +8,11 @@ namespace remuda::sim {
 namespace {
 
 constexpr uint64_t kParts = 4;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kSeedsAPart = 250;  // what a sanitizer finds, few lives show
+#else
 constexpr uint64_t kSeedsAPart = 2500;
+#endif
 
 class DeploymentsSim : public ::testing::TestWithParam<uint64_t> {};
 

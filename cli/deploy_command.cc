@@ -114,9 +114,11 @@ ExitCode RunBegin(Context& context, const BeginOptions& options, FlagsOf what) {
 
 void AddBeginFlags(CLI::App* command, Context& context, FlagsOf what, BeginOptions& options) {
   AddStrategyFlags(command, what, options.strategy);
-  command->add_flag("--supersede", options.supersede, "Replace a deployment that is under way");
-  command->add_flag("--unchanged", options.refuses_failed,
-                    "Nothing has changed since: refuse what failed or was rolled back last time");
+  if (what == FlagsOf::kGroup) {
+    command->add_flag("--supersede", options.supersede, "Replace a deployment that is under way");
+    command->add_flag("--unchanged", options.refuses_failed,
+                      "Nothing has changed since: refuse what failed or was rolled back last time");
+  }
   command->add_flag("--dry-run", options.dry_run,
                     "Only check, and print the plan: its steps and what each waits for");
   command->add_flag("--detach", options.detach, "Do not watch");

@@ -120,8 +120,6 @@ StepAnswer AnalysisAnswer(const v1::Deployment& row, Time now) {
   const v1::Analysis& analysis = CurrentStep(row).analysis();
   const std::vector<v1::AnalysisEvaluation> newest = NewestOf(row, false);
   if (row.failed_evaluations() > analysis.failure_limit()) return StepFail{TextOfWorst(newest)};
-  if (row.promoted_all()) return StepDone{"all waits were ended"};
-  if (row.promoted()) return StepDone{"it was promoted"};
   const Time end = StepEnd(row, FromProto(analysis.duration()));
   const bool has_passed =
       !newest.empty() && Worst(newest) == v1::AnalysisEvaluation::VERDICT_PASSED;

@@ -196,25 +196,28 @@ void Step(Pass& pass, const std::string& id) {
   const auto row = pass.draft.Find<Deployment>(id);
   const std::unique_ptr<Subject> subject = SubjectOf(pass, *row, id);
   if (const std::string why = subject->Orphaned(); !why.empty()) {
+    if (IsShift(*row)) subject->Settle(false);
     return Finish(*subject, v1::DEPLOYMENT_STATE_ROLLED_BACK, why, why);
   }
   if (row->activity().empty()) {
     Announce(*subject);
-    return subject->SetNumbers();
+    return subject->SetNumbers(true);
   }
   if (IsRollback(StageOf(*row))) subject->Settle(false);
-  if (!WaitsForAPerson(*row)) {
-    if (const std::string why = Failure(*subject); !why.empty()) {
-      GoBack(*subject, why);
-      // What drains is taken back before anything is launched in its place.
-      return Step(pass, id);
-    }
+  const std::string failure = Failure(*subject);
+  if (!failure.empty() && !WaitsForAPerson(*row)) {
+    GoBack(*subject, failure);
+    // What drains is taken back before anything is launched in its place.
+    return Step(pass, id);
   }
   if (IsRollback(StageOf(*row)) && StageOf(*row) != Stage::kBackDraining && !row->paused()) {
     subject->TakeBack();
   }
-  subject->SetNumbers();
+  // A person decides what follows from a failure: to go back, or to go on all the same.
+  const bool is_held = !failure.empty() && !row->promoted() && !row->promoted_all();
+  subject->SetNumbers(!is_held);
   if (row->paused()) return;
+  if (is_held) return pass.DueAt(pass.gates.NextLeaseEnd());
   const StepAnswer answer = AskStep(*subject);
   if (const auto* done = std::get_if<StepDone>(&answer); done != nullptr) {
     return Advance(*subject, done->cause);

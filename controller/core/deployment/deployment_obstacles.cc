@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
@@ -40,6 +41,8 @@ int ReadyOf(Pass& pass, const DeploymentFacts& facts, const Side& side, std::str
   for (const Member& member : side.members) {
     const auto& [id, row] = member;
     if (row->state() != v1::INSTANCE_STATE_IN_SERVICE || row->unhealthy()) continue;
+    // Where no shares are moved, what is kept from traffic takes nobody's place yet.
+    if (!MovesShares(facts.row) && !IsBackToServing(facts.row) && IsWithheld(*row)) continue;
     std::string reason = NotHealthyAt(pass.gates, id, facts.group);
     if (reason.empty()) reason = NotProven(pass, facts, member);
     if (reason.empty()) {

@@ -184,7 +184,9 @@ ReplaceProgress GroupSubject::Progress(std::string* why_not_ready) const {
 Time GroupSubject::BatchEnd() const {
   const v1::DeploymentStep* step = NumberStep(row());
   const auto& bake = step->has_replace() ? step->replace().bake() : step->update().bake();
-  if (FromProto(bake) == absl::ZeroDuration() || IsBack()) return absl::InfinitePast();
+  if (FromProto(bake) == absl::ZeroDuration() || IsBack() || row().promoted_all()) {
+    return absl::InfinitePast();
+  }
   Time newest = absl::InfinitePast();
   for (const auto& [instance, member] : Comes().members) {
     if (member->has_in_service_time() && member->deployment() == id()) {
@@ -257,6 +259,19 @@ Time GroupSubject::ProgressTime() const {
   for (const auto& [instance, member] : Comes().members) {
     newest = std::max(newest, FromProto(member->in_service_time()));
   }
+  // What drains may take its target groups' delay: nobody is late for it.
+  Duration delay = absl::ZeroDuration();
+  for (const std::string& id : facts_.group.target_groups()) {
+    const auto target_group = pass().draft.Find<v1::TargetGroup>(id);
+    if (target_group == nullptr) continue;
+    delay = std::max(delay, FromProto(target_group->deregistration_delay()));
+  }
+  for (const Side* side : {&facts_.old_side, &facts_.new_side}) {
+    for (const auto& [instance, member] : side->members) {
+      if (member->state() != v1::INSTANCE_STATE_DRAINING) continue;
+      newest = std::max(newest, FromProto(member->state_time()) + delay);
+    }
+  }
   return newest;
 }
 
@@ -276,7 +291,7 @@ void GroupSubject::MoveTraffic(int percent) {
   SetWithheld(pass(), facts_.old_side, percent == 100 ? id() : "");
 }
 
-void GroupSubject::SetNumbers() {
+void GroupSubject::SetNumbers(bool moves) {
   const v1::DeploymentStep* step = NumberStep(row());
   if (step == nullptr) return;
   // What a deployment before kept from traffic takes its share as what this one launches does.
@@ -286,7 +301,7 @@ void GroupSubject::SetNumbers() {
   std::string why;
   ReplaceProgress now = Progress(&why);
   ReplaceMode mode = ReplaceMode::kRest;
-  if (step == &CurrentStep(row()) && !row().paused()) {
+  if (step == &CurrentStep(row()) && !row().paused() && moves) {
     mode = pass().now < BatchEnd() ? ReplaceMode::kBake : ReplaceMode::kMove;
     pass().DueAt(BatchEnd());
   }

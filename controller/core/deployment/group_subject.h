@@ -34,7 +34,7 @@ class GroupSubject : public Subject {
   Time ProgressTime() const override;
   std::string Advice() const override;
   void MoveTraffic(int percent) override;
-  void SetNumbers() override;
+  void SetNumbers(bool moves) override;
   void Settle(bool to_new) override;
   void TakeBack() override;
 

@@ -9,6 +9,7 @@
 #include "controller/core/model/shift_row.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
+#include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/sides.h"
 
 namespace remuda::core {
@@ -98,6 +99,12 @@ ShiftSubject::Count ShiftSubject::CountOf(const std::string& target_group) const
           const bool serves = row->state() == v1::INSTANCE_STATE_IN_SERVICE ||
                               row->state() == v1::INSTANCE_STATE_UNKNOWN;
           if (IsWithheld(*row)) continue;
+          // One that has failed is missed until another has had time to take its place.
+          if (row->unhealthy() && IsLeavingState(row->state())) {
+            const Time forgotten = FromProto(row->state_time()) + kFailureCounts;
+            pass().DueAt(forgotten);
+            out.failing += pass().now < forgotten;
+          }
           if (row->unhealthy() && !IsLeavingState(row->state())) {
             ++out.failing;
           } else if (serves) {
@@ -223,9 +230,9 @@ void ShiftSubject::SetDesired(const std::string& group, int desired) {
   pass().Put(group, std::move(after));
 }
 
-void ShiftSubject::SetNumbers() {
+void ShiftSubject::SetNumbers(bool moves) {
   pass().DueAt(pass().now + kShiftLookInterval);
-  if (!shift().scale_groups() || row().paused()) return;
+  if (!shift().scale_groups() || row().paused() || !moves) return;
   const Stage stage = StageOf(row());
   if (stage == Stage::kLaunching) {
     const auto group = pass().draft.Find<v1::AutoScalingGroup>(shift().to_auto_scaling_group());
@@ -240,9 +247,11 @@ void ShiftSubject::SetNumbers() {
 }
 
 void ShiftSubject::Settle(bool to_new) {
-  v1::LoadBalancer after = *pass().draft.Find<v1::LoadBalancer>(balancer_id_);
-  RemovePreviews(after, shift());
-  pass().Put(balancer_id_, std::move(after));
+  if (const auto before = pass().draft.Find<v1::LoadBalancer>(balancer_id_); before != nullptr) {
+    v1::LoadBalancer after = *before;
+    RemovePreviews(after, shift());
+    pass().Put(balancer_id_, std::move(after));
+  }
   if (to_new || !shift().scale_groups()) return;
   const auto group = pass().draft.Find<v1::AutoScalingGroup>(shift().from_auto_scaling_group());
   if (group != nullptr && group->desired() < shift().from_desired()) {

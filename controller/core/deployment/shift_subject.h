@@ -33,7 +33,7 @@ class ShiftSubject : public Subject {
   Time ProgressTime() const override;
   std::string Advice() const override;
   void MoveTraffic(int percent) override;
-  void SetNumbers() override;
+  void SetNumbers(bool moves) override;
   void Settle(bool to_new) override;
   void TakeBack() override;
 

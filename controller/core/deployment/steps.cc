@@ -103,6 +103,17 @@ StepAnswer AskStep(const Subject& subject) {
   return StepFail{"its row has no step"};
 }
 
+namespace {
+
+// How long a batch of the current step serves before the next.
+Duration BakeOf(const v1::Deployment& row) {
+  if (IsRollback(StageOf(row))) return absl::ZeroDuration();
+  const v1::DeploymentStep& step = CurrentStep(row);
+  return FromProto(step.has_replace() ? step.replace().bake() : step.update().bake());
+}
+
+}  // namespace
+
 Time StepDeadline(const Subject& subject) {
   const v1::Deployment& row = subject.row();
   const Duration patience = FromProto(row.health_deadline());
@@ -114,7 +125,8 @@ Time StepDeadline(const Subject& subject) {
     case v1::DeploymentStep::kReplace:
     case v1::DeploymentStep::kUpdate:
       // Each batch has the time anew.
-      return std::max(StepEnd(row, patience), subject.ProgressTime() + patience);
+      return std::max(StepEnd(row, patience), subject.ProgressTime() + BakeOf(row) +
+                                                  FromProto(row.paused_duration()) + patience);
     case v1::DeploymentStep::kAnalysis:
       return StepEnd(row, FromProto(CurrentStep(row).analysis().duration()) + patience);
     default:

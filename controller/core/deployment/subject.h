@@ -66,8 +66,9 @@ class Subject {
 
   // The new side gets so many per cent of the traffic, beginning with the row that is put next.
   virtual void MoveTraffic(int percent) = 0;
-  // A step begins or goes on: the numbers of both sides for it.
-  virtual void SetNumbers() = 0;
+  // A step begins or goes on: the numbers of both sides for it. `moves`: it may go on; if not, both
+  // sides are only kept.
+  virtual void SetNumbers(bool moves) = 0;
   // What was the old version before is kept no longer: it is what new ones run, or was always to.
   virtual void Settle(bool to_new) = 0;
   // What a rollback can take back is taken back.

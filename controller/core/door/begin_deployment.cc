@@ -105,6 +105,30 @@ absl::StatusOr<std::optional<Row<v1::Deployment>>> MayBegin(const Draft& draft,
   return active;
 }
 
+// What it leaves to the next one. Of a deployment with a part of the traffic the old side is whole:
+// what it moved to takes none any more, so that the next one begins from the old version alone.
+// What was taken out to be changed in place, and is not yet, stays what it is.
+void LeaveToNext(Draft& draft, const Row<v1::Deployment>& active, const Context& context) {
+  for (const auto& [id, row] : draft.InstancesOfGroup(active.value->auto_scaling_group())) {
+    v1::Instance after = *row;
+    if (IsUpdating(*row)) {
+      after.clear_update_to();
+      after.clear_drain_confirmed_time();
+      if (!row->terminate_requested()) {
+        after.set_state(v1::INSTANCE_STATE_PENDING);
+        after.set_state_reason(absl::StrCat("deployment ", active.id, " is superseded"));
+        *after.mutable_state_time() = ToProto(context.now);
+      }
+    } else if (IsShared(*active.value) && IsSame(row->launch_template(), active.value->to()) &&
+               !IsLeavingState(row->state())) {
+      after.set_withheld_by(active.id);
+    } else {
+      continue;
+    }
+    draft.Put(id, std::move(after));
+  }
+}
+
 // Ends it where it is. What serves then goes on serving under the next one; what it kept from
 // traffic is the next one's if that wants the version, and drained if not.
 void Supersede(Draft& draft, const Row<v1::Deployment>& active, const std::string& by,
@@ -135,15 +159,28 @@ absl::Status CheckNotFailed(const Draft& draft, const std::string& group,
   for (const std::string& id : DeploymentsOf(draft, group)) {
     auto row = draft.Find<v1::Deployment>(id);
     const Time made = FromProto(row->create_time());
-    if (IsSame(row->to(), to) && made >= newest.first) newest = {made, std::move(row)};
+    // One that another took the place of proves nothing.
+    if (row->rollback_reason().starts_with("superseded by")) continue;
+    // What undid one that had succeeded is a word on that version, too.
+    const auto undone = draft.Find<v1::Deployment>(row->rollback_of());
+    const bool undoes =
+        undone != nullptr && IsSame(undone->to(), to) && StageOf(*row) == Stage::kSucceeded;
+    if ((undoes || IsSame(row->to(), to)) && made >= newest.first) newest = {made, std::move(row)};
   }
   if (newest.second == nullptr) return absl::OkStatus();
   const Stage stage = StageOf(*newest.second);
+  if (!IsSame(newest.second->to(), to)) {
+    return FailedPrecondition(
+        "FAILED_BEFORE",
+        absl::StrCat(newest.second->name(), " undid ",
+                     NameOf<v1::Deployment>(newest.second->rollback_of()), ", which deployed ",
+                     TextOf(to), "; nothing has changed since"));
+  }
   if (stage != Stage::kRolledBack && stage != Stage::kFailed) return absl::OkStatus();
   return FailedPrecondition(
-      "FAILED_BEFORE", absl::StrCat(newest.second->name(), " deployed ", TextOf(to), " and ended ",
-                                    StageText(stage), ": ", newest.second->rollback_reason(),
-                                    "; nothing has changed since, as you say"));
+      "FAILED_BEFORE",
+      absl::StrCat(newest.second->name(), " deployed ", TextOf(to), " and ended ", StageText(stage),
+                   ": ", newest.second->rollback_reason(), "; nothing has changed since"));
 }
 
 // What changes an instance in place keeps its port: a version that wants another cannot be taken.
@@ -191,6 +228,7 @@ absl::StatusOr<std::string> BeginDeployment(Draft& draft, const std::string& gro
     return change;
   const auto active = MayBegin(draft, group_id, options.supersede);
   if (!active.ok()) return active.status();
+  if (active->has_value()) LeaveToNext(draft, **active, context);
   *value.mutable_from() = RunsBeside(draft, group_id, *group, value.to());
   // What the deployment that is superseded kept from traffic does not count as running: then this
   // one is back to what serves.

@@ -96,9 +96,30 @@ void CheckGroups(Violations& out, const FieldPath& at, const Draft& draft,
   }
 }
 
+// Another action that forwards to the target group; empty if none does.
+std::string OtherUserOf(const Draft& draft, const std::string& target_group,
+                        const v1::TrafficShift& shift) {
+  std::string user;
+  const auto look = [&](const std::string& name, const v1::Action& action) {
+    if (name != ActionName(shift) && WeightIn(action.forward(), target_group) > 0) user = name;
+  };
+  draft.ForEach<v1::LoadBalancer>([&](const std::string&, const v1::LoadBalancer& row) {
+    for (const v1::Listener& listener : row.listeners()) {
+      look(listener.name(), listener.default_action());
+      for (const v1::Rule& rule : listener.rules()) look(rule.name(), rule.action());
+    }
+  });
+  return user;
+}
+
 void CheckScaling(Violations& out, const FieldPath& at, const Draft& draft,
                   v1::TrafficShift& shift) {
   if (!shift.scale_groups()) return;
+  const std::string& used = shift.from_target_group();
+  if (const std::string user = OtherUserOf(draft, used, shift); !user.empty()) {
+    out.Add(at / "scale_groups",
+            absl::StrCat(user, " forwards to ", used, " too: its group cannot be scaled down"));
+  }
   const auto one = [&](const std::string& target_group, std::string* into, int* desired) {
     const std::vector<std::string> groups = GroupsOf(draft, target_group);
     if (groups.size() != 1) {
@@ -148,14 +169,20 @@ v1::Condition ConditionOf(const v1::PreviewRoute& route) {
 
 // A priority that is tried right before the rule, or after all rules for the default action; 0 if
 // none is free.
-int FreePriority(const v1::Listener& listener, const v1::Rule* rule) {
-  std::set<int> taken;
-  for (const v1::Rule& other : listener.rules()) taken.insert(other.priority());
+int FreePriority(const v1::Listener& listener, const v1::Rule* rule,
+                 const v1::TrafficShift& shift) {
+  std::map<int, std::string> taken;
+  for (const v1::Rule& other : listener.rules()) taken.emplace(other.priority(), other.name());
   if (rule == nullptr) {
-    const int after = taken.empty() ? 1 : *taken.rbegin() + 1;
+    const int after = taken.empty() ? 1 : taken.rbegin()->first + 1;
     return after <= limits::kMaxPriority ? after : 0;
   }
+  const auto& ours = shift.preview_resources();
   int priority = rule->priority() - 1;
+  while (priority >= 1 && taken.contains(priority) &&
+         std::find(ours.begin(), ours.end(), taken[priority]) != ours.end()) {
+    --priority;
+  }
   return priority >= 1 && !taken.contains(priority) ? priority : 0;
 }
 
@@ -193,7 +220,7 @@ void AddPreview(Violations& out, const FieldPath& at, const v1::PreviewRoute& ro
   if (rule_index >= 0) *added.mutable_conditions() = listener.rules(rule_index).conditions();
   *added.add_conditions() = ConditionOf(route);
   const int priority =
-      FreePriority(listener, rule_index < 0 ? nullptr : &listener.rules(rule_index));
+      FreePriority(listener, rule_index < 0 ? nullptr : &listener.rules(rule_index), shift);
   if (priority == 0) {
     out.Add(at, absl::StrCat(ActionName(shift),
                              ": no priority is free right before it for the preview's rule"));
@@ -290,6 +317,10 @@ absl::StatusOr<std::string> BeginShift(Draft& draft, const FieldPath& at, v1::De
   Violations violations;
   ApplyDefaults(value);
   CheckDeployment(violations, at, value, context.analysis_commands);
+  if (options.supersede) violations.Add(FieldPath("supersede"), "is of deployments of a group");
+  if (options.refuse_failed) {
+    violations.Add(FieldPath("refuse_failed"), "is of deployments of a group");
+  }
   if (!violations.empty()) return violations.ToStatus();
   const auto part = FindAction(draft, value.shift());
   if (!part.ok()) return part.status();
@@ -302,18 +333,12 @@ absl::StatusOr<std::string> BeginShift(Draft& draft, const FieldPath& at, v1::De
     return violations.ToStatus();
   }
   const auto active = ActiveOn(draft, balancer, ActionName(shift));
-  if (active.has_value() && !options.supersede) {
+  if (active.has_value()) {
     return FailedPrecondition(
         "DEPLOYMENT_ACTIVE",
         absl::StrCat(NameOf<v1::Deployment>(active->id), " is under way (",
                      StageText(StageOf(*active->value)), ") on ", ActionName(shift),
-                     ": wait for it, roll it back, or supersede"));
-  }
-  if (active.has_value()) {
-    return FailedPrecondition(
-        "SHIFT_ACTIVE", absl::StrCat(NameOf<v1::Deployment>(active->id),
-                                     " has a part of the traffic moved: roll it back or promote it "
-                                     "first; shifts do not take over from one another"));
+                     ": wait for it, or roll it back; shifts do not take over from one another"));
   }
   CheckGroups(violations, shift_at, draft, *action, shift);
   if (violations.empty()) CheckScaling(violations, shift_at, draft, shift);
@@ -361,7 +386,7 @@ void CheckShiftsKept(Violations& out, const FieldPath& at, const Draft& draft, s
     if (HasEnded(StageOf(*row))) continue;
     const v1::ForwardAction* was = ForwardOf(before, row->shift());
     const v1::ForwardAction* is = ForwardOf(value, row->shift());
-    if (was == nullptr) continue;
+    if (was == nullptr) continue;  // gone already: the shift ends by itself
     if (is == nullptr || !MessageDifferencer::Equals(*was, *is)) {
       out.Add(at, absl::StrCat(NameOf<v1::Deployment>(shift_id), " moves the traffic of ",
                                ActionName(row->shift()),

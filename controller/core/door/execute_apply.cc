@@ -10,6 +10,7 @@
 #include "controller/core/door/templates.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/model/shift_row.h"
 
 namespace remuda::core {
 namespace {
@@ -50,6 +51,8 @@ class Apply {
   // What a deployment decided stays, unless the request says otherwise.
   void KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
                     v1::AutoScalingGroup& value);
+  void KeepDeployed(int index, const std::shared_ptr<const v1::LoadBalancer>& before,
+                    v1::LoadBalancer& value);
   template <class T>
   void KeepDeployed(int, const std::shared_ptr<const T>&, T&) {}
   // The version that the manifest names, or the newest where it names none, is to be deployed by
@@ -185,6 +188,31 @@ void Apply::KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingG
   value.set_launch_template_set_by(deployment);
 }
 
+void Apply::KeepDeployed(int index, const std::shared_ptr<const v1::LoadBalancer>& before,
+                         v1::LoadBalancer& value) {
+  if (before == nullptr || request_.overwrite_deployed_template()) return;
+  for (const std::string& id : ShiftsOf(draft_, IdOf(value.name()))) {
+    const auto row = draft_.Find<v1::Deployment>(id);
+    const v1::TrafficShift& shift = row->shift();
+    if (StageOf(*row) != Stage::kSucceeded) continue;
+    const v1::ForwardAction* is = ForwardOf(*before, shift);
+    v1::ForwardAction* wish = ForwardOf(value, shift);
+    const std::string& from = shift.from_target_group();
+    const std::string& to = shift.to_target_group();
+    // As the shift left it, and back as it was before.
+    if (is == nullptr || wish == nullptr || WeightIn(*is, from) > 0 || WeightIn(*is, to) == 0 ||
+        WeightIn(*wish, from) == 0 || WeightIn(*wish, to) > 0) {
+      continue;
+    }
+    response_.mutable_results(index)->add_warnings(absl::StrCat(
+        ActionName(shift), " stays with target group ", to, ", to which ",
+        NameOf<v1::Deployment>(id), " shifted it, and does not go back to ", from,
+        ": `remuda deployment rollback ", id,
+        "` shifts it back, `remuda apply --overwrite-deployed-template` moves it at once"));
+    *wish = *is;
+  }
+}
+
 void Apply::DeployInstead(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
                           v1::AutoScalingGroup& value) {
   if (before == nullptr || !value.has_deployment() || request_.overwrite_deployed_template())
@@ -229,6 +257,9 @@ void Apply::BeginDeployments() {
                         {.refuse_failed = true, .cause = "a person applied a manifest"}, context_);
     if (id.ok()) {
       result.set_deployment(*id);
+      for (const std::string& warning : draft_.Find<v1::Deployment>(*id)->warnings()) {
+        result.add_warnings(absl::StrCat("deployment to ", TextOf(wanted), ": ", warning));
+      }
     } else {
       result.add_warnings(absl::StrCat(
           TextOf(wanted), " is not deployed: ", std::string(id.status().message()),

@@ -142,8 +142,9 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::PromoteDeployment
     return FailedPrecondition(
         "NOT_WAITING",
         absl::StrCat(row->value->name(), " is ", StageText(StageOf(*row->value)),
-                     step.has_approval() ? ": it waits for an approval, not for a time"
-                                         : ": there is no wait to end"));
+                     step.has_approval()   ? ": it waits for an approval, not for a time"
+                     : step.has_analysis() ? ": an analysis has to pass, no wait is to be ended"
+                                           : ": there is no wait to end"));
   }
   if (IsRollback(StageOf(*row->value))) {
     return FailedPrecondition("ROLLING_BACK",

@@ -1,5 +1,6 @@
 // Commands on one listener of a load balancer, and what proxies say of their listeners, which
 // becomes part of a load balancer's history.
+#include "controller/core/door/begin_shift.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
 #include "controller/core/door/parts.h"
@@ -123,6 +124,9 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteListenerRequest& req
                                            value.name(), ", which needs one; delete that"));
   }
   value.mutable_listeners()->DeleteSubrange(part->listener_index, 1);
+  Violations violations;
+  CheckShiftsKept(violations, FieldPath("name"), draft, part->row.id, *part->row.value, value);
+  if (!violations.empty()) return violations.ToStatus();
   NoteDone(draft, context,
            {.resource = value.name(), .description = absl::StrCat("Deleted ", listener.name())});
   draft.Put(part->row.id, std::move(value));

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "controller/core/door/begin_shift.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
 #include "controller/core/door/parts.h"
@@ -181,6 +182,9 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteRuleRequest& request
   value.mutable_listeners(part->listener_index)
       ->mutable_rules()
       ->DeleteSubrange(part->rule_index, 1);
+  Violations violations;
+  CheckShiftsKept(violations, FieldPath("name"), draft, part->row.id, *part->row.value, value);
+  if (!violations.empty()) return violations.ToStatus();
   NoteDone(draft, context,
            {.resource = value.name(), .description = absl::StrCat("Deleted ", rule.name())});
   draft.Put(part->row.id, std::move(value));

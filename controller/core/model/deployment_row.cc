@@ -139,7 +139,7 @@ const char* StageText(Stage stage) {
     case Stage::kBaking:
       return "BAKING";
     case Stage::kHolding:
-      return "HOLDING";
+      return "WAITING";
     case Stage::kReplacing:
       return "REPLACING";
     case Stage::kUpdating:

@@ -65,7 +65,11 @@ void ChangeInPlace(Pass& pass, const std::string& id, const v1::Instance& row) {
   v1::Instance after = row;
   *after.mutable_launch_template() = row.update_to();
   after.clear_update_to();
-  after.set_generation(row.generation() + 1);
+  // An agent that knows a later one (the controller's store is an older one) heeds only what is
+  // later still.
+  const ProcessFact fact = ProcessOf(pass.seen, id, row);
+  const int known = fact.status == nullptr ? 0 : fact.status->generation();
+  after.set_generation(std::max(row.generation(), known) + 1);
   after.set_deployment(deployment);
   after.clear_start_time();
   after.clear_in_service_time();

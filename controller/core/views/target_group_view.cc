@@ -312,8 +312,8 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
   for (auto& [id, target] : view.targets) {
     SetWeight(view.subsets.find(target.subset())->second, view.shares.find(id)->second, target);
   }
-  if (view.subsets.empty()) return view;
   view.group_splits = GroupSplitsOf(state, draft, target_group);
+  if (view.subsets.empty()) return view;
   if (view.subsets.size() <= kMaxSubsets) {
     view.split = SplitOf(target_group, view.subsets, view.group_splits);
     return view;

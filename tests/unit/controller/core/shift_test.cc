@@ -147,6 +147,15 @@ TEST_F(Shift, GoesBackByItselfWhenTheNewSideFallsIll) {
   EXPECT_EQ(InService("asg-green").size(), 0U);
 }
 
+TEST_F(Shift, GoesBackByItselfWhenTheNewSideDies) {
+  Begin(Scales);
+  for (int i = 0; i < 20 && StageOf(Row()) != Stage::kHolding; ++i) Settle();
+  ASSERT_EQ(StageOf(Row()), Stage::kHolding);
+  for (const std::string& id : InService("asg-green")) Killed(id);
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(Row().state(), v1::DEPLOYMENT_STATE_ROLLING_BACK);
+}
+
 TEST_F(Shift, EndsWithItsLoadBalancer) {
   Desired("asg-green", 1);
   Settle();

@@ -376,6 +376,86 @@ TEST_F(Strategies, NoDeadlineRunsWhileItIsPaused) {
   EXPECT_THAT(Row().rollback_reason(), HasSubstr("within 10m"));
 }
 
+TEST_F(Strategies, SupersededByRollingOrInPlaceServesAllTheTime) {
+  for (const bool in_place : {false, true}) {
+    Size(4);
+    Create(2);
+    NewOnesAreHealthy();
+    ASSERT_EQ(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE).size(), 4U) << "withheld still";
+    v1::Deployment next = Row();
+    next.clear_strategy();
+    if (in_place) {
+      next.mutable_strategy()->mutable_in_place();
+    } else {
+      next.mutable_strategy()->mutable_rolling();
+    }
+    next.clear_activity();
+    BeginSteps(next, PlanOf(next, false), now);
+    Put("blue-1", next);
+    const Seen was = Play();
+    EXPECT_GE(was.least_serving, 3) << in_place;
+    EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
+    EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(4));
+    // Back to where it began.
+    Create(1, [](auto& row) { row.mutable_strategy()->mutable_rolling(); });
+    Play();
+  }
+}
+
+TEST_F(Strategies, ABatchMayServeLongerThanTheDeadline) {
+  Size(2);
+  Create(2, [](auto& row) {
+    Rolling(row, 100, 150);
+    *row.mutable_strategy()->mutable_rolling()->mutable_bake() = ToProto(absl::Seconds(100));
+    *row.mutable_health_deadline() = ToProto(absl::Seconds(20));
+  });
+  for (int i = 0; i < 100; ++i) {
+    Turn();
+    Advance(absl::Seconds(1));
+  }
+  Edit<v1::Deployment>("blue-1", [&](auto& row) { Pause(row, now); });
+  Advance(absl::Seconds(500));
+  Edit<v1::Deployment>("blue-1", [&](auto& row) { Resume(row, now); });
+  Play();
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded) << Row().rollback_reason();
+}
+
+TEST_F(Strategies, WithoutAutomaticRollbackAFailureIsAPersonsToDecide) {
+  Size(4);
+  Create(2, [](auto& row) {
+    row.set_automatic_rollback(false);
+    row.mutable_strategy()->mutable_canary()->set_percent(25);
+    *row.mutable_strategy()->mutable_canary()->mutable_interval() = ToProto(absl::Seconds(60));
+    row.mutable_analysis()->add_checks()->mutable_error_rate()->set_min_requests(1000);
+    *row.mutable_analysis()->mutable_interval() = ToProto(absl::Seconds(10));
+  });
+  for (int i = 0; i < 10 && StageOf(Row()) != Stage::kHolding; ++i) Turn();
+  Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_failed_background_evaluations(7); });
+  for (int i = 0; i < 30; ++i) {
+    Turn();
+    Advance(absl::Seconds(5));
+  }
+  EXPECT_EQ(StageOf(Row()), Stage::kHolding);
+  EXPECT_EQ(Row().traffic_percent(), 25);
+  EXPECT_THAT(Waiting(), HasSubstr("automatic rollback is off"));
+  Edit<v1::Deployment>("blue-1", [](auto& row) { row.set_promoted_all(true); });
+  Play();
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
+}
+
+TEST_F(Strategies, InPlaceKeepsItsFloorWhenTheGroupShrinks) {
+  Size(10);
+  Create(2, [](auto& row) {
+    row.mutable_strategy()->mutable_in_place()->set_min_healthy_percent(50);
+  });
+  ASSERT_EQ(Ids("blue", {v1::INSTANCE_STATE_DRAINING}).size(), 5U);
+  Desired("blue", 5);
+  const Seen was = Play();
+  EXPECT_GE(was.least_serving, 2);
+  EXPECT_EQ(StageOf(Row()), Stage::kSucceeded);
+  EXPECT_THAT(OfVersion(2, v1::INSTANCE_STATE_IN_SERVICE), SizeIs(5));
+}
+
 TEST(Replacement, NeverBreaksItsPromises) {
   for (int desired = 0; desired <= 12; ++desired) {
     for (const int min : {0, 50, 90, 100}) {

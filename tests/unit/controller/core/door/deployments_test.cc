@@ -362,6 +362,29 @@ TEST_F(DeploymentsTest, AShiftThatCannotBeIsRefused) {
   }
 }
 
+TEST_F(DeploymentsTest, AnUnchangedManifestDoesNotUndoAShift) {
+  Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(kGreen));
+  Do<v1::Deployment>(Parse<v1::CreateDeploymentRequest>(std::string(kShiftToGreen) + "}"));
+  v1::LoadBalancer shifted = *Find<v1::LoadBalancer>("shop");
+  auto& action = *shifted.mutable_listeners(0)->mutable_default_action()->mutable_forward();
+  action.mutable_target_groups(0)->set_weight(0);
+  action.mutable_target_groups(1)->set_weight(1);
+  Draft draft(state_);
+  draft.Put("shop", shifted);
+  Commit(draft);
+  PutStage("shop-1", Stage::kSucceeded);
+  const auto kept = Do<v1::ApplyResourcesResponse>(Parse<v1::ApplyResourcesRequest>(kLab));
+  ASSERT_GE(kept.results(0).warnings_size(), 1);
+  EXPECT_THAT(kept.results(0).warnings(0), testing::HasSubstr("stays with target group green"));
+  EXPECT_EQ(Find<v1::LoadBalancer>("shop")
+                ->listeners(0)
+                .default_action()
+                .forward()
+                .target_groups(1)
+                .weight(),
+            1);
+}
+
 TEST_F(DeploymentsTest, AManifestDeploysByTheGroupsSettings) {
   const std::string settings = R"(
     resources { auto_scaling_group { name: "blue" launch_template { launch_template: "shop" } min: 1 max: 2

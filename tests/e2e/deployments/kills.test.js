@@ -9,7 +9,7 @@ const { test } = require('node:test');
 const { waitFor } = require('../../../deploy/lab/process.js');
 const { startFleet } = require('./fleet.js');
 const { Scenario, ShiftScenario, hasEnded, stateOf } = require('./scenario.js');
-const { canShift, strategies } = require('./strategies.js');
+const { strategies } = require('./strategies.js');
 
 const deadlineMs = 180_000;
 const downloadMs = 3000;
@@ -20,7 +20,7 @@ const failpoints = ['deployment-step-before', 'deployment-step-after', 'deployme
 
 const newScenarios = (fleet) => [
   ...Object.keys(strategies).map((strategy) => ({ strategy, scenario: new Scenario(fleet, strategy, { modes: ['good', 'good'], rate: 12 }) })),
-  ...(canShift ? [{ strategy: 'blue-green', scenario: new ShiftScenario(fleet, 'shift', { modes: ['good', 'good'], rate: 12 }) }] : []),
+  { strategy: 'blue-green', scenario: new ShiftScenario(fleet, 'shift', { modes: ['good', 'good'], rate: 12 }) },
 ].filter(({ scenario }) => wanted.test(scenario.id));
 
 // Starts the controller again each time that it has ended, until stop() is called; how often it was ended, and where.

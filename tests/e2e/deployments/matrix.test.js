@@ -10,7 +10,7 @@ const { test } = require('node:test');
 const { startFleet } = require('./fleet.js');
 const { seconds } = require('./api.js');
 const { Scenario, ShiftScenario, stateOf, stepOf } = require('./scenario.js');
-const { canShift, faults, strategies } = require('./strategies.js');
+const { faults, strategies } = require('./strategies.js');
 
 const atOnce = 10;
 const longMs = 20_000; // an answer that lasts longer than the deployment would without it
@@ -149,7 +149,7 @@ function* tight() {
 
 function* scenarios() {
   for (const strategy of Object.keys(strategies)) yield* ofStrategy(strategy);
-  for (const strategy of canShift ? ['blue-green', 'canary'] : []) yield* ofStrategy(strategy, `shift-${strategy}`, ShiftScenario);
+  for (const strategy of ['blue-green', 'canary']) yield* ofStrategy(strategy, `shift-${strategy}`, ShiftScenario);
   yield* tight();
   yield { name: 'slow-start', modes: ['good', 'slow-start'], play: succeeds('blue-green', shortMs) };
   yield { name: 'canary-share', modes: good, play: hasItsShare };

@@ -30,7 +30,4 @@ const faults = {
   slow: { more: analysisBy(latency), reason: /latency|p50|within|slow/i, wait: 120, rate: 40 },
 };
 
-// Whether the controller moves traffic between two groups yet.
-const canShift = false;
-
-module.exports = { canShift, faults, strategies };
+module.exports = { faults, strategies };

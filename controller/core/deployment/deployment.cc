@@ -215,7 +215,7 @@ void Step(Pass& pass, const std::string& id) {
   }
   // A person decides what follows from a failure: to go back, or to go on all the same.
   const bool is_held = !failure.empty() && !row->promoted() && !row->promoted_all();
-  subject->SetNumbers(!is_held);
+  if (!is_held || IsShift(*row)) subject->SetNumbers(!is_held);
   if (row->paused()) return;
   if (is_held) return pass.DueAt(pass.gates.NextLeaseEnd());
   const StepAnswer answer = AskStep(*subject);

@@ -108,7 +108,15 @@ absl::StatusOr<std::optional<Row<v1::Deployment>>> MayBegin(const Draft& draft,
 // What it leaves to the next one. Of a deployment with a part of the traffic the old side is whole:
 // what it moved to takes none any more, so that the next one begins from the old version alone.
 // What was taken out to be changed in place, and is not yet, stays what it is.
+// Unless too few of the old version serve to bear it all.
 void LeaveToNext(Draft& draft, const Row<v1::Deployment>& active, const Context& context) {
+  const auto group = draft.Find<v1::AutoScalingGroup>(active.value->auto_scaling_group());
+  int serving = 0;
+  for (const auto& [id, row] : draft.InstancesOfGroup(active.value->auto_scaling_group())) {
+    serving += IsServing(*row) && row->state() == v1::INSTANCE_STATE_IN_SERVICE &&
+               !IsSame(row->launch_template(), active.value->to());
+  }
+  const bool is_whole = IsShared(*active.value) && serving >= DesiredOf(*group);
   for (const auto& [id, row] : draft.InstancesOfGroup(active.value->auto_scaling_group())) {
     v1::Instance after = *row;
     if (IsUpdating(*row)) {
@@ -119,7 +127,7 @@ void LeaveToNext(Draft& draft, const Row<v1::Deployment>& active, const Context&
         after.set_state_reason(absl::StrCat("deployment ", active.id, " is superseded"));
         *after.mutable_state_time() = ToProto(context.now);
       }
-    } else if (IsShared(*active.value) && IsSame(row->launch_template(), active.value->to()) &&
+    } else if (is_whole && IsSame(row->launch_template(), active.value->to()) &&
                !IsLeavingState(row->state())) {
       after.set_withheld_by(active.id);
     } else {

@@ -30,6 +30,7 @@ const rules = {
   'controller/core': core(''),
   'controller/core/model': core('model/'),
   'controller/core/analysis': core('model/', 'analysis/'),
+  'controller/core/schedule': core('model/time.h', 'schedule/'),
   'controller/core/reconcile': core('model/', 'reconcile/'),
   'controller/core/deployment': core('model/', 'analysis/', 'reconcile/', 'deployment/'),
   'controller/core/scaling': core('model/', 'reconcile/', 'deployment/', 'scaling/'),

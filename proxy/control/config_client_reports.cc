@@ -78,22 +78,13 @@ v1::ConnectRequest ConfigClient::StatsMessage(bool with_targets) const {
     for (const SubsetSpec& subset : group->subsets) AddSubset(id, subset, stats);
     if (!with_targets) continue;
     for (const Member& member : group->members) {
-      uint64_t sent = 0, errors = 0, failures = 0, us = 0;
-      for (const TargetSlot& slot : member.target->slots()) {
-        sent += slot.requests.Get();
-        errors += slot.server_errors.Get();
-        failures += slot.connection_errors.Get();
-        us += slot.response_time_us.Get();
-      }
+      uint64_t sent = 0;
+      for (const TargetSlot& slot : member.target->slots()) sent += slot.requests.Get();
       if (sent == 0) continue;
       v1::TargetStats& target = *stats.add_targets();
       target.set_target_group(id);
       target.set_target(member.target->id());
       target.set_requests(static_cast<int64_t>(sent));
-      target.set_server_errors(static_cast<int64_t>(errors));
-      target.set_connection_errors(static_cast<int64_t>(failures));
-      target.mutable_response_time()->set_seconds(static_cast<int64_t>(us / 1000000));
-      target.mutable_response_time()->set_nanos(static_cast<int32_t>(us % 1000000 * 1000));
       target.set_in_flight(static_cast<int64_t>(member.target->InFlight()));
     }
   }

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/core/model/group_metrics.h"
 #include "controller/core/model/probe.h"
 #include "controller/core/model/time.h"
 #include "controller/core/model/traffic.h"
@@ -120,6 +121,8 @@ struct Observations {
   // What proxies counted of each side's requests, and what outside checks answered: for analyses.
   Traffic traffic;
   ProbeAnswers answers;
+  // What is measured of groups, and what policies make of it.
+  GroupMetrics metrics;
   // Totals over what proxies say, and who serves what, as Gates found it last: caches.
   mutable Votes votes;
   mutable std::shared_ptr<const ServingProxies> serving;

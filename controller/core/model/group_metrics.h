@@ -1,0 +1,92 @@
+// What is measured of a group at one moment after another, and what its policies made of it. Kept
+// in memory, never persisted.
+//
+// Owns: the values. Does not own: how reports become values (metrics/fold.h), what policies make of
+// them (policies/evaluate.h). Thread: the loop thread.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "controller/core/model/time.h"
+#include "remuda/v1/scaling_policy.pb.h"
+
+namespace remuda::core {
+
+// The values of one period. Averages are over the instances in service that are warm and were heard
+// of; while a deployment is under way, over those of the version that it leaves (the stable side).
+// Nothing: missing.
+struct MetricPoint {
+  Time time = absl::InfinitePast();
+  // Averages, in per cent (ScalingMetric in scaling_policy.proto).
+  std::optional<double> cpu_percent = std::nullopt;
+  std::optional<double> memory_percent = std::nullopt;
+  // Of the whole group, both sides of a deployment.
+  std::optional<double> requests = std::nullopt;  // a second
+  std::optional<double> errors = std::nullopt;    // a second
+  std::optional<double> latency_p50_ms = std::nullopt;
+  std::optional<double> latency_p99_ms = std::nullopt;
+  std::optional<double> in_flight = std::nullopt;    // now
+  std::optional<double> queued = std::nullopt;       // now: for a place, or for a first target
+  std::optional<double> network_in = std::nullopt;   // bytes a second
+  std::optional<double> network_out = std::nullopt;  // bytes a second
+  // What PutMetricData gave, by name, while it holds.
+  std::map<std::string, double> custom = {};
+  // What the queries of policies answered, by the policy's name.
+  std::map<std::string, double> queried = {};
+  std::map<std::string, std::string> query_errors = {};  // why not
+  int restarts = 0;                                      // by agents, in this period
+  int in_service = 0;
+  int warming = 0;  // in service or on their way up, and not warm yet
+  int desired = 0;
+  // How many instances like those of the averages would bear the group's load: in_service without a
+  // deployment; with one those of the stable side, divided by its share of the traffic.
+  double bearing = 0;
+};
+
+// A group's values, the oldest first.
+struct MetricHistory {
+  static constexpr size_t kPoints = 720;
+  std::deque<MetricPoint> points;
+  // When a request last came or was waited for; when the controller began if none has since.
+  Time last_request = absl::InfinitePast();
+};
+
+// What PutMetricData gave.
+struct CustomValue {
+  double value = 0;
+  Time time = absl::InfinitePast();
+};
+
+// What a query of a policy answered last.
+struct QueriedValue {
+  std::optional<double> value = std::nullopt;
+  std::string error = {};  // why there is none
+  Time time = absl::InfinitePast();
+};
+
+// The newest evaluations of a group, the oldest first.
+struct Evaluations {
+  static constexpr size_t kKept = 1000;
+  std::deque<v1::ScalingEvaluation> rows;
+  // What the newest decided is to be done; nothing: it stays.
+  std::optional<int> wanted = std::nullopt;
+  std::string policy = {};  // that wants it
+  Time time = absl::InfinitePast();
+};
+
+// By group; of policies and custom metrics by (group, name).
+struct GroupMetrics {
+  Duration period = absl::Seconds(5);
+  std::map<std::string, MetricHistory, std::less<>> histories;
+  std::map<std::pair<std::string, std::string>, CustomValue> custom;
+  std::map<std::pair<std::string, std::string>, QueriedValue> queried;
+  std::map<std::string, Evaluations, std::less<>> evaluations;
+  // Target groups for which requests wait at proxies, and when that was heard last.
+  std::map<std::string, Time, std::less<>> wakes;
+};
+
+}  // namespace remuda::core

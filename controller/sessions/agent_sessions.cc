@@ -70,6 +70,7 @@ absl::Status AgentSessions::HandleReport(Session& session,
     case agent::v1::ConnectRequest::kPong:
       OnPong(session, request.pong().ping_id());
       break;
+    case agent::v1::ConnectRequest::kAppCall:
     case agent::v1::ConnectRequest::kHello:
     case agent::v1::ConnectRequest::MESSAGE_NOT_SET:
       // A newer agent's message: ignored, as unknown fields are.

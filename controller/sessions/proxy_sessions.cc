@@ -49,6 +49,9 @@ absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
         OnPong(session, request.pong().ping_id());
       }
       break;
+    case proxy::v1::ConnectRequest::kWake:
+      OnWake(request.wake());
+      break;
     case proxy::v1::ConnectRequest::kHello:
     case proxy::v1::ConnectRequest::MESSAGE_NOT_SET:
       // A newer proxy's message: ignored, as unknown fields are.
@@ -277,6 +280,19 @@ void ProxySessions::OnStats(Session& session, proxy::v1::StatsReport& report) {
   proxy::v1::ConnectResponse response;
   response.mutable_lease()->set_stats_report(++session.reports);
   Send(session, MakeFrame(response));
+}
+
+void ProxySessions::OnWake(const proxy::v1::Wake& wake) {
+  const std::string& id = wake.target_group();
+  const core::State& state = engine_.state();
+  if (wake.held() <= 0 || state.Find<v1::TargetGroup>(id) == nullptr) return;
+  engine_.observe().metrics.wakes[id] = engine_.Now();
+  for (const auto& [group, row] : state.All<v1::AutoScalingGroup>()) {
+    const auto& ids = row->target_groups();
+    if (row->has_from_zero() && std::find(ids.begin(), ids.end(), id) != ids.end()) {
+      engine_.touched().groups.insert(group);
+    }
+  }
 }
 
 void ProxySessions::Lost(const std::string& name) {

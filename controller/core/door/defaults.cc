@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/core/door/validate_analysis.h"
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/names.h"
 #include "controller/core/model/time.h"
 
@@ -136,7 +137,7 @@ void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* befo
   if (!value.has_desired()) {
     // Nobody asked for more than the least, and the least is nothing now.
     const bool is_emptied =
-        before != nullptr && value.min() == 0 && before->desired() == before->min();
+        before != nullptr && value.min() == 0 && DesiredOf(*before) == MinOf(*before);
     value.set_desired(before == nullptr || is_emptied
                           ? value.min()
                           : std::max(value.min(), std::min(value.max(), before->desired())));

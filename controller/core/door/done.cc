@@ -21,11 +21,6 @@ void NoteDone(Draft& draft, const Context& context, Done done) {
   draft.Note(std::move(activity));
 }
 
-std::string CaveatOf(const v1::AutoScalingGroup& value) {
-  if (value.policies().empty()) return {};
-  return " (its scaling policies are kept; this version does not act on them yet)";
-}
-
 std::string Joined(const std::vector<std::string>& changes) {
   std::string out;
   for (const std::string& change : changes) {

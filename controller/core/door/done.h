@@ -39,14 +39,6 @@ void DeleteRow(Draft& draft, const Context& context, const Row<T>& row) {
   NoteDone(draft, context, {.resource = full, .description = absl::StrCat("Deleted ", full)});
 }
 
-// What a person must know of a resource that was accepted and does not act in full yet; empty for
-// most.
-std::string CaveatOf(const v1::AutoScalingGroup& value);
-template <class T>
-std::string CaveatOf(const T&) {
-  return {};
-}
-
 // "min: 1 -> 2; max: 2 -> 4", cut to a length that a person reads.
 std::string Joined(const std::vector<std::string>& changes);
 

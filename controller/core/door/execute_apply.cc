@@ -47,7 +47,7 @@ class Apply {
   void ApplyNamed(int index, T value);
   void CheckPorts();
   void Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
-            std::vector<std::string> changes, std::string_view caveat = "");
+            std::vector<std::string> changes);
   // What a deployment decided stays, unless the request says otherwise.
   void KeepDeployed(int index, const std::shared_ptr<const v1::AutoScalingGroup>& before,
                     v1::AutoScalingGroup& value);
@@ -134,14 +134,13 @@ void Apply::ReadNames() {
 }
 
 void Apply::Tell(int index, std::string name, v1::AppliedResource::Outcome outcome,
-                 std::vector<std::string> changes, std::string_view caveat) {
+                 std::vector<std::string> changes) {
   auto& result = *response_.mutable_results(index);
   if (outcome != v1::AppliedResource::OUTCOME_UNCHANGED) {
     const char* verb = outcome == v1::AppliedResource::OUTCOME_CREATED ? "Created " : "Updated ";
     NoteDone(draft_, context_,
              {.resource = WithoutVersion(name),
-              .description = absl::StrCat(verb, name, changes.empty() ? "" : ": ", Joined(changes),
-                                          std::string(caveat)),
+              .description = absl::StrCat(verb, name, changes.empty() ? "" : ": ", Joined(changes)),
               .cause = "a person applied a manifest"});
   }
   result.set_name(std::move(name));
@@ -306,12 +305,11 @@ void Apply::ApplyNamed(int index, T value) {
   DeployInstead(index, before, value);
   KeepDeployed(index, before, value);
   std::string name = value.name();
-  const std::string caveat = CaveatOf(value);
   Warn(index, value);
   if (before == nullptr) {
     Fail(CheckQuota<T>(draft_));
     draft_.Put(id, std::move(value));
-    Tell(index, std::move(name), v1::AppliedResource::OUTCOME_CREATED, {}, caveat);
+    Tell(index, std::move(name), v1::AppliedResource::OUTCOME_CREATED, {});
     return;
   }
   std::vector<std::string> changes = Differences(*before, value);
@@ -319,7 +317,7 @@ void Apply::ApplyNamed(int index, T value) {
     return Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UNCHANGED, {});
   Fail(CheckApplied(draft_, id, *before, value));
   draft_.Put(id, std::move(value));
-  Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes), caveat);
+  Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes));
 }
 
 // Only when all load balancers are as they shall be: two of them may have swapped their ports.

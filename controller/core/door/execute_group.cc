@@ -16,18 +16,20 @@ absl::Status RefuseDeleting(const v1::AutoScalingGroup& group) {
 }
 
 // Lowers the desired number of the instance's group by one; refused at min.
-absl::Status LowerDesired(Draft& draft, const v1::Instance& instance) {
+absl::Status LowerDesired(Draft& draft, const v1::Instance& instance, Time now) {
   const auto group = draft.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
   if (group == nullptr) return absl::OkStatus();  // it goes with its group
   if (absl::Status deleting = RefuseDeleting(*group); !deleting.ok()) return deleting;
-  if (group->desired() <= group->min()) {
+  const int desired = DesiredOf(*group);
+  const int min = MinOf(*group);
+  if (desired <= min) {
     return FailedPrecondition(
         "DESIRED_AT_MIN",
-        absl::StrCat(group->name(), ": desired ", group->desired(), " cannot be lowered below min ",
-                     group->min(), "; lower min first, or leave decrement_desired out"));
+        absl::StrCat(group->name(), ": desired ", desired, " cannot be lowered below min ", min,
+                     "; lower min first, or leave decrement_desired out"));
   }
   v1::AutoScalingGroup lowered = *group;
-  lowered.set_desired(group->desired() - 1);
+  SetDesired(lowered, desired - 1, "a person lowered it by one", now);
   draft.Put(instance.auto_scaling_group(), std::move(lowered));
   return absl::OkStatus();
 }
@@ -51,8 +53,8 @@ std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::I
     }
     if (!is_here) continue;
     if (staying >= side.limit) return "enough others are in service";
-    if (in_service >= std::max(group->max(), side.desired)) {
-      return absl::StrCat("max ", group->max(), " leaves no room for another beside it");
+    if (in_service >= std::max(MaxOf(*group), side.desired)) {
+      return absl::StrCat("max ", MaxOf(*group), " leaves no room for another beside it");
     }
   }
   return "";
@@ -93,7 +95,7 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteAutoScalingGroupRequ
   v1::AutoScalingGroup value = *row->value;
   value.set_deleting(true);
   value.set_min(0);
-  value.set_desired(0);
+  SetDesired(value, 0, "the group is being deleted", context.now);
   draft.Put(row->id, std::move(value));
   NoteDone(draft, context,
            {.resource = full,
@@ -111,18 +113,19 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
   if (!row.ok()) return row.status();
   const v1::AutoScalingGroup& before = *row->value;
   if (absl::Status deleting = RefuseDeleting(before); !deleting.ok()) return deleting;
-  if (request.desired() < before.min() || request.desired() > before.max()) {
-    return InvalidField(
-        "desired", absl::StrCat(request.desired(), " is not within min ", before.min(), " and max ",
-                                before.max(), " of ", before.name()));
+  const int min = MinOf(before);
+  const int max = MaxOf(before);
+  if (request.desired() < min || request.desired() > max) {
+    return InvalidField("desired", absl::StrCat(request.desired(), " is not within min ", min,
+                                                " and max ", max, " of ", before.name()));
   }
-  if (request.desired() != before.desired()) {
+  if (request.desired() != DesiredOf(before) || request.desired() != before.desired()) {
     NoteDone(draft, context,
              {.resource = before.name(),
               .description = absl::StrCat("Set desired of ", before.name(), " from ",
-                                          before.desired(), " to ", request.desired())});
+                                          DesiredOf(before), " to ", request.desired())});
     v1::AutoScalingGroup value = before;
-    value.set_desired(request.desired());
+    SetDesired(value, request.desired(), "a person set it", context.now);
     draft.Put(row->id, std::move(value));
   }
   return Answer<v1::AutoScalingGroup>(draft, context, row->id);
@@ -146,7 +149,8 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
     return Answer<v1::Instance>(draft, context, row->id);
   }
   if (request.decrement_desired()) {
-    if (absl::Status lowered = LowerDesired(draft, value); !lowered.ok()) return lowered;
+    if (absl::Status lowered = LowerDesired(draft, value, context.now); !lowered.ok())
+      return lowered;
   }
   std::string cause = request.decrement_desired()
                           ? "a person asked to terminate it and to lower desired by one"

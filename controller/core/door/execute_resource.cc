@@ -6,6 +6,7 @@
 #include "controller/core/door/field_mask.h"
 #include "controller/core/door/prepare.h"
 #include "controller/core/door/secrets.h"
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/launch_ref.h"
 
 namespace remuda::core {
@@ -22,6 +23,8 @@ const std::vector<std::string_view>& ReadOnlyFields() {
                                         "expire_time",
                                         "listener_errors",
                                         "launch_template_set_by",
+                                        "capacity",
+                                        "suspended_processes",
                                         "launch_template.resolved_version"};
   return *kFields;
 }
@@ -84,8 +87,7 @@ absl::StatusOr<T> Create(Draft& draft, const std::string& wanted_id, const T& wi
   if (!violations.empty()) return violations.ToStatus();
   if (absl::Status quota = CheckQuota<T>(draft); !quota.ok()) return quota;
   NoteDone(draft, context,
-           {.resource = value.name(),
-            .description = absl::StrCat("Created ", value.name(), CaveatOf(value))});
+           {.resource = value.name(), .description = absl::StrCat("Created ", value.name())});
   draft.Put(id, std::move(value));
   return Answer<T>(draft, context, id);
 }
@@ -118,8 +120,7 @@ absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::Fi
   if (!changes.empty()) {
     NoteDone(draft, context,
              {.resource = value.name(),
-              .description =
-                  absl::StrCat("Updated ", value.name(), ": ", Joined(changes), CaveatOf(value))});
+              .description = absl::StrCat("Updated ", value.name(), ": ", Joined(changes))});
     draft.Put(row->id, std::move(value));
   }
   return Answer<T>(draft, context, row->id);
@@ -193,8 +194,10 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
   if (before != nullptr) {
     value.set_deleting(before->deleting());
     if (before->has_status()) *value.mutable_status() = before->status();
+    *value.mutable_suspended_processes() = before->suspended_processes();
   }
   ApplyDefaults(value, before);
+  KeepCapacity(before, value, context.now);
   Check(out, at, references, value);
   if (before != nullptr && IsSame(before->launch_template(), value.launch_template())) {
     value.set_launch_template_set_by(before->launch_template_set_by());

@@ -26,11 +26,12 @@ std::string EtagOf(const T& value) {
   T scratch = value;
   return Fingerprint(scratch);
 }
-// A group's status is rewritten as launches fail: that is no change that a person who read the
-// group must see first.
+// A group's status is rewritten as launches fail, and its capacity as policies decide: that is no
+// change that a person who read the group must see first.
 inline std::string EtagOf(const v1::AutoScalingGroup& value) {
   v1::AutoScalingGroup scratch = value;
   scratch.clear_status();
+  scratch.clear_capacity();
   return Fingerprint(scratch);
 }
 // Nor which activity tells of a deployment.

@@ -100,11 +100,6 @@ bool IsOnDrainedHost(const Draft& draft, const v1::Instance& instance) {
   return host != nullptr && host->schedule() == v1::HOST_SCHEDULE_DRAINING;
 }
 
-int DesiredOf(const v1::AutoScalingGroup& group) {
-  if (group.deleting()) return 0;
-  return std::max(group.min(), std::min(group.max(), group.desired()));
-}
-
 std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
                           const v1::AutoScalingGroup& group, const v1::Deployment* deployment) {
   const int desired = DesiredOf(group);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/draft.h"
 
 namespace remuda::core {
@@ -27,9 +28,6 @@ struct Side {
   std::string withheld_by = {};  // of new ones
   InstanceList members = {};     // not terminated
 };
-
-// `desired` within min..max; 0 for a group that is being deleted.
-int DesiredOf(const v1::AutoScalingGroup& group);
 
 // One side without a deployment, two with one: the old, then the new. One more, with nothing
 // desired, if there are instances that a deployment which has ended had kept traffic from.

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "controller/core/deployment/deployment.h"
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
@@ -55,7 +56,7 @@ Time KeptUntil(const Pass& pass, const v1::AutoScalingGroup& group, const v1::In
   for (const auto& [id, other] : pass.draft.InstancesOfGroup(row.auto_scaling_group())) {
     all += other->state() != v1::INSTANCE_STATE_TERMINATED;
   }
-  return all <= group.max() ? until : absl::InfinitePast();
+  return all <= MaxOf(group) ? until : absl::InfinitePast();
 }
 
 // Nothing is sent to it any more: it comes up again as the version that it is to be.

@@ -308,7 +308,7 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
     if (batch < beyond) pass.LeaveRest();
   }
   const int missing = side.desired - kept;
-  const int most = std::max(group.max(), side.desired) + (counts.moving ? 1 : 0);
+  const int most = std::max(MaxOf(group), side.desired) + (counts.moving ? 1 : 0);
   const int room = most - kept - swapped;
   Launched launched;
   if (missing > 0 && room > 0) {

@@ -139,6 +139,17 @@ std::string NotComingUp(const GatesNow& gates, const InstanceList& members,
   return is_settled ? "" : UnhealthyText(gates(), members, group);
 }
 
+// What its policies last decided or left.
+std::string ScalingOf(const Observations& seen, const std::string& id,
+                      const v1::AutoScalingGroup& group) {
+  if (group.policies().empty()) return "";
+  const auto it = seen.metrics.evaluations.find(id);
+  if (it == seen.metrics.evaluations.end() || it->second.rows.empty()) {
+    return "no policy has been evaluated yet";
+  }
+  return it->second.rows.back().outcome();
+}
+
 }  // namespace
 
 namespace {
@@ -219,14 +230,6 @@ v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
   return out;
 }
 
-std::string IdlePolicies(const v1::AutoScalingGroup& group) {
-  if (group.policies().empty()) return "";
-  return absl::StrCat(
-      "this version does not act on scaling policies (", group.policies(0).name(),
-      group.policies_size() > 1 ? absl::StrCat(" and ", group.policies_size() - 1, " more") : "",
-      "): desired stays ", group.desired(), " until somebody changes it");
-}
-
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,
                               const v1::AutoScalingGroup& group) {
   std::optional<Gates> gates;
@@ -255,7 +258,7 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, cons
   if (std::string drift = DriftOf(id, out); deployment.empty() && !drift.empty()) {
     status.add_warnings(std::move(drift));
   }
-  if (std::string idle = IdlePolicies(out); !idle.empty()) status.add_warnings(std::move(idle));
+  status.set_scaling(ScalingOf(seen, id, group));
   std::vector<std::string> waiting;
   if (!status.waiting().empty()) waiting.push_back(status.waiting());
   if (std::string why = NotComingUp(gates, members, group); !why.empty()) {

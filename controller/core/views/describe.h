@@ -15,9 +15,6 @@ namespace remuda::core {
 v1::Deployment Describe(const Draft& draft, const Observations& seen, Time now,
                         const v1::Deployment& deployment);
 
-// That the group's scaling policies have no effect yet, for a person; empty if it has none.
-std::string IdlePolicies(const v1::AutoScalingGroup& group);
-
 // With the counts, versions and warnings of status, the deployment under way, and in `waiting` also
 // why instances do not become healthy, and what keeps the store from committing.
 v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, Time now,

@@ -1,0 +1,72 @@
+#include "controller/core/model/capacity.h"
+
+#include <algorithm>
+
+namespace remuda::core {
+
+int MinOf(const v1::AutoScalingGroup& group) {
+  return group.capacity().has_min() ? group.capacity().min() : group.min();
+}
+
+int MaxOf(const v1::AutoScalingGroup& group) {
+  return group.capacity().has_max() ? group.capacity().max() : group.max();
+}
+
+int DesiredOf(const v1::AutoScalingGroup& group) {
+  if (group.deleting()) return 0;
+  const int desired = group.has_capacity() ? group.capacity().desired() : group.desired();
+  return std::max(MinOf(group), std::min(MaxOf(group), desired));
+}
+
+void SetDesired(v1::AutoScalingGroup& group, int desired, const std::string& cause, Time now) {
+  group.set_desired(std::max(group.min(), std::min(group.max(), desired)));
+  v1::GroupCapacity& capacity = *group.mutable_capacity();
+  capacity.set_desired(desired);
+  capacity.clear_set_by();
+  capacity.set_cause(cause);
+  *capacity.mutable_set_time() = ToProto(now);
+}
+
+void SetByPolicy(v1::AutoScalingGroup& group, const PolicyWish& wish, Time now) {
+  const int before = DesiredOf(group);
+  const int desired = std::max(MinOf(group), std::min(MaxOf(group), wish.desired));
+  v1::GroupCapacity& capacity = *group.mutable_capacity();
+  capacity.set_desired(desired);
+  capacity.set_set_by(wish.policy);
+  capacity.set_cause(wish.cause);
+  *capacity.mutable_set_time() = ToProto(now);
+  if (desired > before) *capacity.mutable_scale_out_time() = ToProto(now);
+  if (desired < before) *capacity.mutable_scale_in_time() = ToProto(now);
+  (*capacity.mutable_policy_times())[wish.policy] = ToProto(now);
+}
+
+void KeepCapacity(const v1::AutoScalingGroup* before, v1::AutoScalingGroup& group, Time now) {
+  if (before == nullptr || !before->has_capacity()) {
+    group.clear_capacity();
+    SetDesired(group, group.desired(), "a person set it", now);
+    return;
+  }
+  *group.mutable_capacity() = before->capacity();
+  v1::GroupCapacity& capacity = *group.mutable_capacity();
+  if (group.min() != before->min()) capacity.clear_min();
+  if (group.max() != before->max()) capacity.clear_max();
+  // Not what the bounds alone have made of it.
+  const int bounded = std::max(group.min(), std::min(group.max(), before->desired()));
+  if (group.desired() != before->desired() && group.desired() != bounded) {
+    SetDesired(group, group.desired(), "a person set it", now);
+  }
+  const int kept = std::max(MinOf(group), std::min(MaxOf(group), capacity.desired()));
+  if (kept == capacity.desired()) return;
+  capacity.set_desired(kept);
+  capacity.clear_set_by();
+  capacity.set_cause("a person set min and max");
+  *capacity.mutable_set_time() = ToProto(now);
+}
+
+bool IsSuspended(const v1::AutoScalingGroup& group, v1::ScalingProcess process) {
+  const auto& all = group.suspended_processes();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const auto& suspended) { return suspended.process() == process; });
+}
+
+}  // namespace remuda::core

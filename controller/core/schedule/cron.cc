@@ -197,7 +197,8 @@ std::optional<int> LastOfDay(const Cron& cron, int until) {
     if (!Has(cron.hours, hour)) continue;
     const int end = std::min(until - hour * 60, 59);
     if (const uint64_t left = cron.minutes & (Bit(end + 1) - 1); left != 0) {
-      return hour * 60 + std::bit_width(left) - 1;
+      const int minute = static_cast<int>(std::bit_width(left)) - 1;
+      return hour * 60 + minute;
     }
   }
   return std::nullopt;

@@ -18,6 +18,10 @@ class Random {
   // 0..bound-1.
   int Below(int bound) { return static_cast<int>(Next() % static_cast<uint64_t>(bound)); }
   bool OneIn(int n) { return Below(n) == 0; }
+  // From `low` up to, not including, `high`.
+  double Uniform(double low, double high) {
+    return low + (high - low) * static_cast<double>(Next() >> 11) / 9007199254740992.0;  // 2^53
+  }
   absl::Duration Between(absl::Duration low, absl::Duration high) {
     const int64_t span = std::max<int64_t>(1, absl::ToInt64Microseconds(high - low));
     return low + absl::Microseconds(static_cast<int64_t>(Next() % static_cast<uint64_t>(span)));

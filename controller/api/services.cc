@@ -12,6 +12,7 @@
 #include "remuda/v1/launch_template.grpc.pb.h"
 #include "remuda/v1/listener.grpc.pb.h"
 #include "remuda/v1/load_balancer.grpc.pb.h"
+#include "remuda/v1/scaling_policy.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
 namespace remuda {
@@ -122,6 +123,14 @@ class AutoScalingService final : public On<v1::AutoScalingService> {
   REMUDA_WATCH(WatchInstanceLogs, watches::InstanceLogs)
 };
 
+class ScalingPolicyService final : public On<v1::ScalingPolicyService> {
+  using On::On;
+  REMUDA_WRITE(PutScalingPolicy, v1::ScalingPolicy)
+  REMUDA_WRITE(DeleteScalingPolicy, Empty)
+  REMUDA_READ(ListScalingPolicies, v1::ListScalingPoliciesResponse)
+  REMUDA_READ(ListScalingEvaluations, v1::ListScalingEvaluationsResponse)
+};
+
 class DeploymentService final : public On<v1::DeploymentService> {
   using On::On;
   REMUDA_WRITE(CreateDeployment, v1::Deployment)
@@ -179,8 +188,8 @@ std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
 
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
   return MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
-                  LaunchTemplateService, AutoScalingService, DeploymentService, ClusterService,
-                  ApplyService, ActivityService>(calls);
+                  LaunchTemplateService, AutoScalingService, ScalingPolicyService,
+                  DeploymentService, ClusterService, ApplyService, ActivityService>(calls);
 }
 
 }  // namespace remuda

@@ -20,6 +20,7 @@
 #include "controller/core/reconcile/pass.h"
 #include "controller/core/reconcile/sides.h"
 #include "controller/core/scaling/ending.h"
+#include "controller/core/scaling/follow_policies.h"
 #include "controller/core/scaling/scaling.h"
 
 namespace remuda::core {
@@ -150,6 +151,7 @@ void Round(Pass& pass, const std::string& group_id) {
                                   ActiveDeployment(pass.draft, group_id, nullptr).get())) {
     MarkUnhealthy(pass, group_id, *group, side);
   }
+  FollowPolicies(pass, group_id);
   StepDeployment(pass, group_id);
   // The step may have changed the group and its sides.
   const auto now_group = pass.draft.Find<v1::AutoScalingGroup>(group_id);

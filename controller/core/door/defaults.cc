@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/core/door/validate_analysis.h"
+#include "controller/core/door/validate_policies.h"
 #include "controller/core/model/capacity.h"
 #include "controller/core/model/names.h"
 #include "controller/core/model/time.h"
@@ -18,6 +19,8 @@ constexpr Duration kDeregistrationDelay = absl::Seconds(300);
 constexpr Duration kStopGrace = absl::Seconds(30);
 constexpr Duration kIdleTimeout = absl::Seconds(60);
 constexpr Duration kClientKeepAlive = absl::Seconds(3600);
+constexpr Duration kInstanceWarmup = absl::Seconds(30);
+constexpr Duration kIdleAfter = absl::Seconds(300);
 constexpr Duration kGracePeriod = absl::Seconds(30);
 constexpr Duration kHealthDeadline = absl::Seconds(600);
 constexpr int kForwardWeight = 1;
@@ -155,6 +158,13 @@ void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* befo
     *value.mutable_health_check_grace_period() = ToProto(kGracePeriod);
   }
   if (value.has_deployment()) ApplyDefaults(*value.mutable_deployment());
+  if (!value.has_instance_warmup()) *value.mutable_instance_warmup() = ToProto(kInstanceWarmup);
+  for (v1::ScalingPolicy& policy : *value.mutable_policies()) ApplyDefaults(policy);
+  if (value.has_from_zero()) {
+    v1::FromZero& from_zero = *value.mutable_from_zero();
+    if (!from_zero.has_idle_after()) *from_zero.mutable_idle_after() = ToProto(kIdleAfter);
+    if (from_zero.wake_to() == 0) from_zero.set_wake_to(1);
+  }
   if (value.termination_policies().empty()) {
     value.add_termination_policies(v1::TERMINATION_POLICY_DEFAULT);
   }

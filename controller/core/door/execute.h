@@ -108,6 +108,9 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::UpdateAutoScaling
 absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteAutoScalingGroupRequest&, const Context&);
 absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::SetDesiredCapacityRequest&,
                                              const Context&);
+absl::StatusOr<v1::ScalingPolicy> Execute(Draft&, const v1::PutScalingPolicyRequest&,
+                                          const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteScalingPolicyRequest&, const Context&);
 absl::StatusOr<v1::Instance> Execute(Draft&, const v1::TerminateInstanceRequest&, const Context&);
 
 absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::CreateDeploymentRequest&, const Context&);

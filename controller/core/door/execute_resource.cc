@@ -6,6 +6,7 @@
 #include "controller/core/door/field_mask.h"
 #include "controller/core/door/prepare.h"
 #include "controller/core/door/secrets.h"
+#include "controller/core/door/validate_policies.h"
 #include "controller/core/model/capacity.h"
 #include "controller/core/model/launch_ref.h"
 
@@ -191,6 +192,7 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
              v1::AutoScalingGroup& value) {
   if (before != nullptr) KeepVersion(*before, value);
   KeepIdentity(id, before, context, value);
+  value.clear_suspended_processes();
   if (before != nullptr) {
     value.set_deleting(before->deleting());
     if (before->has_status()) *value.mutable_status() = before->status();
@@ -198,7 +200,9 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
   }
   ApplyDefaults(value, before);
   KeepCapacity(before, value, context.now);
+  BeginSchedules(before, value, context.now);
   Check(out, at, references, value);
+  CheckPolicies(out, at / "policies", before, value, context.seen, context.now);
   if (before != nullptr && IsSame(before->launch_template(), value.launch_template())) {
     value.set_launch_template_set_by(before->launch_template_set_by());
   }

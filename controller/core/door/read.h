@@ -41,6 +41,10 @@ absl::StatusOr<v1::ListRulesResponse> Read(const Snapshot&, const v1::ListRulesR
 absl::StatusOr<v1::AutoScalingGroup> Read(const Snapshot&, const v1::GetAutoScalingGroupRequest&);
 absl::StatusOr<v1::ListAutoScalingGroupsResponse> Read(const Snapshot&,
                                                        const v1::ListAutoScalingGroupsRequest&);
+absl::StatusOr<v1::ListScalingPoliciesResponse> Read(const Snapshot&,
+                                                     const v1::ListScalingPoliciesRequest&);
+absl::StatusOr<v1::ListScalingEvaluationsResponse> Read(const Snapshot&,
+                                                        const v1::ListScalingEvaluationsRequest&);
 absl::StatusOr<v1::Instance> Read(const Snapshot&, const v1::GetInstanceRequest&);
 absl::StatusOr<v1::ListInstancesResponse> Read(const Snapshot&, const v1::ListInstancesRequest&);
 absl::StatusOr<v1::Deployment> Read(const Snapshot&, const v1::GetDeploymentRequest&);

@@ -2,8 +2,6 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
-#include <cmath>
-
 #include "controller/core/door/validate_resources.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
@@ -19,35 +17,6 @@ void CheckCapacity(Violations& out, const FieldPath& at, const v1::AutoScalingGr
   } else if (value.desired() < value.min() || value.desired() > value.max()) {
     out.Add(at / "desired", absl::StrCat(value.desired(), " is not within min ", value.min(),
                                          " and max ", value.max()));
-  }
-}
-
-void CheckPolicies(Violations& out, const FieldPath& at, const v1::AutoScalingGroup& value) {
-  CheckCount(out, at, value.policies_size(), 0, limits::kPoliciesAnAsg);
-  std::set<std::string> seen;
-  for (int i = 0; i < value.policies_size(); ++i) {
-    const v1::ScalingPolicy& policy = value.policies(i);
-    if (!IsValidId(policy.name())) {
-      out.Add(at[i] / "name", absl::StrCat(Quoted(policy.name()), " ", limits::kIdRule));
-    }
-    if (!seen.insert(policy.name()).second) {
-      out.Add(at[i] / "name", absl::StrCat(Quoted(policy.name()), " is the name of two policies"));
-    }
-    if (!policy.has_target_tracking()) {
-      out.Add(at[i] / "target_tracking", "must be set");
-      continue;
-    }
-    const v1::TargetTrackingPolicy& tracking = policy.target_tracking();
-    if (!IsKnown(tracking.metric()) || tracking.metric() == v1::SCALING_METRIC_UNSPECIFIED) {
-      out.Add(at[i] / "target_tracking" / "metric",
-              "must be REQUEST_COUNT_PER_TARGET or AVERAGE_CPU_UTILIZATION");
-    }
-    if (!std::isfinite(tracking.target()) || tracking.target() <= 0 ||
-        tracking.target() > limits::kMaxPolicyTarget) {
-      out.Add(at[i] / "target_tracking" / "target",
-              absl::StrCat(tracking.target(), " must be above 0 and at most ",
-                           limits::kMaxPolicyTarget));
-    }
   }
 }
 
@@ -96,6 +65,22 @@ void CheckZones(Violations& out, const FieldPath& at, const References& referenc
   }
 }
 
+void CheckFromZero(Violations& out, const FieldPath& at, const v1::AutoScalingGroup& value) {
+  CheckDuration(out, at / "idle_after", value.from_zero().idle_after(), absl::Seconds(1),
+                limits::kMaxPolicyTime);
+  CheckRange(out, at / "wake_to", value.from_zero().wake_to(), 1, limits::kGroupInstances);
+  if (value.from_zero().wake_to() > value.max()) {
+    out.Add(at / "wake_to",
+            absl::StrCat(value.from_zero().wake_to(), " is above max ", value.max()));
+  }
+  if (value.min() != 0) {
+    out.Add(at, absl::StrCat("needs min 0, not ", value.min(), ": the group would never rest"));
+  }
+  if (value.target_groups().empty()) {
+    out.Add(at, "needs a target group: nothing could wake the group");
+  }
+}
+
 }  // namespace
 
 void Check(Violations& out, const FieldPath& at, const References& references,
@@ -116,7 +101,9 @@ void Check(Violations& out, const FieldPath& at, const References& references,
     }
   }
   CheckLabels(out, at / "host_selector", value.host_selector());
-  CheckPolicies(out, at / "policies", value);
+  CheckDuration(out, at / "instance_warmup", value.instance_warmup(), absl::ZeroDuration(),
+                limits::kMaxInstanceWarmup);
+  if (value.has_from_zero()) CheckFromZero(out, at / "from_zero", value);
   CheckLabels(out, at / "labels", value.labels());
   if (value.has_deployment()) {
     CheckDeploymentSettings(out, at / "deployment", value.deployment(),

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "controller/core/model/policy_memory.h"
 #include "controller/core/model/time.h"
 #include "remuda/v1/scaling_policy.pb.h"
 
@@ -29,7 +30,8 @@ struct MetricPoint {
   std::optional<double> errors = std::nullopt;    // a second
   std::optional<double> latency_p50_ms = std::nullopt;
   std::optional<double> latency_p99_ms = std::nullopt;
-  std::optional<double> in_flight = std::nullopt;    // now
+  // Now; while a deployment is under way the stable side's, divided by its share of the traffic.
+  std::optional<double> in_flight = std::nullopt;
   std::optional<double> queued = std::nullopt;       // now: for a place, or for a first target
   std::optional<double> network_in = std::nullopt;   // bytes a second
   std::optional<double> network_out = std::nullopt;  // bytes a second
@@ -75,7 +77,10 @@ struct Evaluations {
   // What the newest decided is to be done; nothing: it stays.
   std::optional<int> wanted = std::nullopt;
   std::string policy = {};  // that wants it
+  std::string why = {};
   Time time = absl::InfinitePast();
+  Time point = absl::InfinitePast();                               // the values that it was made of
+  std::map<std::string, PolicyMemory, std::less<>> memories = {};  // by policy
 };
 
 // By group; of policies and custom metrics by (group, name).

@@ -118,6 +118,8 @@ struct Observations {
   std::map<std::string, HostObservation, std::less<>> hosts;
   std::map<std::string, ProxyObservation, std::less<>> proxies;
   StoreObservation store;
+  // The rules of time zones, see schedule/zone_finder.h. A setting; null: there are none.
+  std::optional<absl::TimeZone> (*find_zone)(std::string_view name) = nullptr;
   // What proxies counted of each side's requests, and what outside checks answered: for analyses.
   Traffic traffic;
   ProbeAnswers answers;

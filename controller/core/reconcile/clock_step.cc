@@ -1,5 +1,6 @@
 #include "controller/core/reconcile/clock_step.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "controller/core/model/deployment_row.h"
@@ -49,12 +50,35 @@ void DateRowBack(Pass& pass, const std::string& id, const T& row, const TimeFiel
   if (after.has_value()) pass.Put(id, *std::move(after));
 }
 
+// What policies did is not to come: they would do nothing until then.
+void DateCapacityBack(Pass& pass, const std::string& group_id) {
+  const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
+  if (group == nullptr || !group->has_capacity()) return;
+  const auto is_ahead = [&](const Timestamp& time) { return FromProto(time) > pass.now; };
+  const v1::GroupCapacity& capacity = group->capacity();
+  const bool any = is_ahead(capacity.set_time()) || is_ahead(capacity.scale_out_time()) ||
+                   is_ahead(capacity.scale_in_time()) ||
+                   std::any_of(capacity.policy_times().begin(), capacity.policy_times().end(),
+                               [&](const auto& entry) { return is_ahead(entry.second); });
+  if (!any) return;
+  v1::AutoScalingGroup after = *group;
+  v1::GroupCapacity& now = *after.mutable_capacity();
+  if (is_ahead(capacity.set_time())) *now.mutable_set_time() = ToProto(pass.now);
+  if (is_ahead(capacity.scale_out_time())) *now.mutable_scale_out_time() = ToProto(pass.now);
+  if (is_ahead(capacity.scale_in_time())) *now.mutable_scale_in_time() = ToProto(pass.now);
+  for (auto& [policy, time] : *now.mutable_policy_times()) {
+    if (is_ahead(time)) time = ToProto(pass.now);
+  }
+  pass.Put(group_id, std::move(after));
+}
+
 }  // namespace
 
 void DateBack(Pass& pass, const std::string& group_id) {
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
     DateRowBack(pass, id, *row, kInstanceTimes);
   }
+  DateCapacityBack(pass, group_id);
   for (const std::string& id : DeploymentsOf(pass.draft, group_id)) {
     DateRowBack(pass, id, *pass.draft.Find<v1::Deployment>(id), kDeploymentTimes);
   }

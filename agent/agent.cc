@@ -340,7 +340,12 @@ void Agent::ReportUsage() {
   const auto ids = instances_.Ids();
   for (const std::string& id : ids) {
     const InstanceRun* run = instances_.FindRun(id);
-    if (run != nullptr && run->state == RunState::kRunning) trees.push_back({id, run->shim_pid});
+    if (run == nullptr || run->state != RunState::kRunning) continue;
+    trees.push_back({.instance = id,
+                     .root = run->shim_pid,
+                     .cgroups = run->cgroups,
+                     .started_unix_ms = run->started_unix_ms,
+                     .restarts = run->restarts});
   }
   counters_->instances = static_cast<int64_t>(ids.size());
   counters_->running = static_cast<int64_t>(trees.size());

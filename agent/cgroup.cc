@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
 
@@ -205,6 +206,20 @@ bool Cgroups::End(const std::vector<std::string>& directories) {
     rmdir(directory.c_str());
   }
   return out_of_memory;
+}
+
+std::optional<int64_t> Cgroups::CpuTimeMicros(const std::vector<std::string>& directories) {
+  static constexpr char kUsage[] = "usage_usec ";
+  for (const std::string& directory : directories) {
+    // Version 2: in every cgroup. Version 1 has a file of this name too, which says other things.
+    const std::string stat = ReadWholeFile(directory + "/cpu.stat").value_or("");
+    if (stat.compare(0, sizeof kUsage - 1, kUsage) == 0)
+      return std::strtoll(stat.c_str() + sizeof kUsage - 1, nullptr, 10);
+    // Version 1, where cpu and cpuacct are one hierarchy: nanoseconds.
+    if (const auto usage = ReadWholeFile(directory + "/cpuacct.usage"); usage && !usage->empty())
+      return std::strtoll(usage->c_str(), nullptr, 10) / 1000;
+  }
+  return std::nullopt;
 }
 
 std::string Cgroups::Describe() const {

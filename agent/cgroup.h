@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ class Cgroups {
   // For a run whose processes are all gone: whether it met its memory limit. Removes the
   // directories.
   static bool End(const std::vector<std::string>& directories);
+
+  // Processor time of all that ever ran in a run's cgroups, in microseconds; nullopt: this host's
+  // count none.
+  static std::optional<int64_t> CpuTimeMicros(const std::vector<std::string>& directories);
 
   // "memory", "cpu", "pids": those that can be enforced. For a person.
   std::string Describe() const;

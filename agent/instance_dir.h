@@ -42,6 +42,8 @@ inline constexpr char kStopSignal[] = "stop_signal";
 inline constexpr char kGraceMs[] = "grace_ms";
 inline constexpr char kLogSegmentBytes[] = "log_segment_bytes";
 inline constexpr char kLogSegments[] = "log_segments";
+// stop, beside the two above
+inline constexpr char kToPrepare[] = "to_prepare";  // 1: only to be run later again
 // running
 inline constexpr char kBootId[] = "boot_id";
 inline constexpr char kLock[] = "lock";  // FileId of the lock that the shim holds

@@ -39,6 +39,17 @@ Progress ProgressOf(RunState state, bool has_files) {
   return has_files ? Progress::kPrepared : Progress::kAbsent;
 }
 
+Wanted WantedBy(const v1::InstanceAssignment& assigned) {
+  switch (assigned.desired()) {
+    case v1::DESIRED_STATE_RUNNING:
+      return Wanted::kRunning;
+    case v1::DESIRED_STATE_PREPARED:
+      return Wanted::kPrepared;
+    default:
+      return Wanted::kStopped;
+  }
+}
+
 uint64_t HashOf(const std::string& id) { return std::hash<std::string>()(id); }
 
 }  // namespace
@@ -144,18 +155,25 @@ std::optional<Refusal> Instances::Apply(const v1::AssignmentUpdate& update, int6
   return std::nullopt;
 }
 
-// What the generation before failed at, or waits for, is not this one's.
+// What the generation before failed at, or waits for, is not this one's; nor is what a start failed
+// at of any interest to one that shall only be prepared.
 void Instances::TakeUp(const v1::InstanceAssignment& assigned) {
   const std::string& id = assigned.instance();
   Instance& instance = instances_[id];
-  if (assigned.generation() <= instance.generation) return;
-  instance.generation = assigned.generation();
+  const v1::DesiredState before = std::exchange(instance.desired, assigned.desired());
+  const bool is_turned =
+      before != assigned.desired() &&
+      (before == v1::DESIRED_STATE_PREPARED || assigned.desired() == v1::DESIRED_STATE_PREPARED);
+  const bool is_changed = assigned.generation() > instance.generation;
+  if (!is_turned && !is_changed) return;
   instance.failed = false;
   instance.setbacks = 0;
   instance.came_bytes = 0;
   instance.started = {};
   instance.message.clear();
   instance.log_tail.clear();
+  if (!is_changed) return;
+  instance.generation = assigned.generation();
   if (!instance.fetching) return;
   for (auto& [digest, waiting] : fetching_) {
     if (digest == assigned.launch_template().image_digest()) continue;
@@ -188,6 +206,14 @@ bool Instances::IsOld(const std::string& id, const InstanceRun* run) const {
   return it != instances_.end() && run != nullptr && run->generation < it->second.generation;
 }
 
+bool Instances::IsSpent(const std::string& id, const InstanceRun& run) const {
+  if (run.state != RunState::kEnded) return false;
+  const v1::InstanceAssignment* assigned = assignment_.Find(id);
+  if (assigned == nullptr) return false;
+  return assigned->desired() == v1::DESIRED_STATE_PREPARED ||
+         (assigned->desired() == v1::DESIRED_STATE_RUNNING && run.end->to_prepare);
+}
+
 bool Instances::MayPrint(const std::string& id) const {
   const InstanceRun* run = supervisor_.Find(id);
   if (run == nullptr) return false;
@@ -201,14 +227,14 @@ Facts Instances::FactsOf(const std::string& id) const {
   const InstanceRun* run = supervisor_.Find(id);
   Facts facts;
   if (assigned != nullptr) {
-    facts.wanted =
-        assigned->desired() == v1::DESIRED_STATE_RUNNING ? Wanted::kRunning : Wanted::kStopped;
+    facts.wanted = WantedBy(*assigned);
     const int port = FixedPort(id);
     facts.port_is_held = port != 0 && !HolderOf(port, id).empty();
   }
-  if (stopping_all_) facts.wanted = Wanted::kStopped;
+  // One that is to be prepared has no process afterwards anyway.
+  if (stopping_all_ && facts.wanted != Wanted::kPrepared) facts.wanted = Wanted::kStopped;
   // Files of another image than the one wanted count as none.
-  if (facts.wanted == Wanted::kRunning) {
+  if (facts.wanted == Wanted::kRunning || facts.wanted == Wanted::kPrepared) {
     const std::string wanted = FilesWanted(*assigned);
     facts.has_files = instance.files_of == wanted;
     facts.has_next = instance.next_of == wanted;
@@ -217,7 +243,8 @@ Facts Instances::FactsOf(const std::string& id) const {
   }
   facts.is_old = IsOld(id, run);
   RunState state = run != nullptr ? run->state : RunState::kNone;
-  if (facts.is_old && state == RunState::kEnded) state = RunState::kNone;
+  facts.has_spent_end = run != nullptr && facts.wanted != Wanted::kStopped && IsSpent(id, *run);
+  if (facts.has_spent_end || (facts.is_old && state == RunState::kEnded)) state = RunState::kNone;
   facts.progress = ProgressOf(state, facts.has_files);
   facts.preparing = instance.preparing;
   facts.failed = instance.failed;
@@ -259,6 +286,9 @@ void Instances::Evaluate(const std::string& id) {
       } else {
         Stop(id);
       }
+      break;
+    case Action::kSettle:
+      Settle(id);
       break;
     case Action::kForget:
       Forget(id);
@@ -328,7 +358,7 @@ void Instances::PruneLogs() {
 }
 
 void Instances::NoteEnd(const std::string& id, const InstanceRun& run) {
-  if (IsOld(id, &run)) return;
+  if (IsOld(id, &run) || IsSpent(id, run)) return;
   Instance& instance = instances_[id];
   instance.since = EventLoop::Now();
   const bool was_steady =

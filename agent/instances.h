@@ -86,6 +86,7 @@ class Instances {
     bool fetching = false;  // while preparing: the image is not here yet
     std::string files_of;   // FilesIn(its directory)
     std::string next_of;    // NextFilesIn(its directory)
+    v1::DesiredState desired = v1::DESIRED_STATE_UNSPECIFIED;  // as it was assigned last
     // The highest that was assigned; failures and setbacks are of it. Above its run's: is changed.
     int generation = 0;
     bool failed = false;
@@ -111,6 +112,8 @@ class Instances {
   std::string HolderOf(int port, const std::string& except) const;
   // The process that is known of it is of a generation before the one that was taken up.
   bool IsOld(const std::string& id, const InstanceRun* run) const;
+  // What runs, or has ended, was stopped to be prepared, or has to be.
+  bool IsSpent(const std::string& id, const InstanceRun& run) const;
   void TakeUp(const v1::InstanceAssignment& assigned);
   void Evaluate(const std::string& id);
   void EvaluateAll();
@@ -128,6 +131,7 @@ class Instances {
   void Start(const std::string& id);
   absl::Status TryStart(const std::string& id, const v1::InstanceAssignment& assignment);
   void Stop(const std::string& id);
+  void Settle(const std::string& id);
   void Forget(const std::string& id);
   void Fail(const std::string& id, const absl::Status& status, bool final);
   void GiveUp(const std::string& id);

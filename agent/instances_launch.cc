@@ -155,7 +155,18 @@ void Instances::Stop(const std::string& id) {
     if (t.has_stop_grace())
       grace_ms = t.stop_grace().seconds() * 1000 + t.stop_grace().nanos() / 1'000'000;
   }
-  supervisor_.Stop(id, static_cast<int>(signal), milliseconds(grace_ms));
+  const bool to_prepare = assigned != nullptr && assigned->desired() == v1::DESIRED_STATE_PREPARED;
+  supervisor_.Stop(id, static_cast<int>(signal), milliseconds(grace_ms), to_prepare);
+}
+
+void Instances::Settle(const std::string& id) {
+  supervisor_.Settle(id);
+  Instance& instance = instances_[id];
+  instance.setbacks = 0;
+  instance.started = {};
+  instance.message.clear();
+  instance.log_tail.clear();
+  Evaluate(id);
 }
 
 absl::Status Instances::CheckLaunch(const std::string& id) const {

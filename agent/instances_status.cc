@@ -49,7 +49,9 @@ v1::InstanceStatus Instances::StatusOf(const std::string& id) const {
   status.set_instance(id);
   status.set_generation(std::max(instance.generation, run == nullptr ? 0 : run->generation));
   status.set_message(ValidUtf8(instance.message, kMaxMessageBytes));
-  if (facts.is_old) {
+  if (facts.has_spent_end) {
+    // As if it had never run.
+  } else if (facts.is_old) {
     // It has not run in this generation; the port is what stays.
     status.set_port(run->port);
   } else if (run != nullptr) {
@@ -86,7 +88,8 @@ v1::InstanceStatus Instances::StatusOf(const std::string& id) const {
       SetWaiting(id, facts, status);
       break;
   }
-  if (facts.failed && facts.failure_is_final && facts.wanted == Wanted::kRunning &&
+  if (facts.failed && facts.failure_is_final &&
+      (facts.wanted == Wanted::kRunning || facts.wanted == Wanted::kPrepared) &&
       (run == nullptr || !IsAlive(*run))) {
     status.set_state(v1::PROCESS_STATE_FAILED);
   }
@@ -97,7 +100,7 @@ void Instances::SetChanging(const std::string& id, const Facts& facts,
                             v1::InstanceStatus& status) const {
   const bool is_ready =
       facts.wanted == Wanted::kRunning && !facts.failed && (facts.has_files || facts.has_next);
-  if (facts.wanted == Wanted::kStopped || is_ready) {
+  if (facts.wanted != Wanted::kRunning || is_ready) {
     status.set_state(v1::PROCESS_STATE_STOPPING);
     return;
   }
@@ -117,6 +120,10 @@ void Instances::SetWaiting(const std::string& id, const Facts& facts,
     status.set_state(v1::PROCESS_STATE_EXITED);
     status.mutable_exit()->set_code(-1);
     status.mutable_exit()->set_requested(true);
+    return;
+  }
+  if (facts.wanted == Wanted::kPrepared) {
+    status.set_state(facts.has_files ? v1::PROCESS_STATE_PREPARED : v1::PROCESS_STATE_FETCHING);
     return;
   }
   const bool is_fetched = facts.progress == Progress::kPrepared || facts.has_next;

@@ -205,6 +205,7 @@ void Supervisor::Adopt(const std::string& id) {
     entry.run.port = static_cast<int>(how->Number(key::kPort));
     entry.run.restarts = static_cast<int>(how->Number(key::kRestarts));
     entry.run.generation = static_cast<int>(how->Number(key::kGeneration));
+    entry.run.cgroups = how->All(key::kCgroup);
   }
 
   if (nobody_there) {
@@ -282,7 +283,8 @@ absl::Status Supervisor::Start(const std::string& id, const Record& run) {
                           .shim_pid = pid,
                           .port = static_cast<int>(run.Number(key::kPort)),
                           .restarts = static_cast<int>(run.Number(key::kRestarts)),
-                          .generation = static_cast<int>(run.Number(key::kGeneration))};
+                          .generation = static_cast<int>(run.Number(key::kGeneration)),
+                          .cgroups = run.All(key::kCgroup)};
   entry.tries = 0;
   entry.stuck.clear();
   entry.start_timer = loop_.After(kStartDeadline, [this, id] { OnStuckStart(id); });
@@ -386,6 +388,8 @@ void Supervisor::Ended(const std::string& id, RunEnd end) {
   if (const auto how = Record::ReadFrom(Dir(id).Run()); how && options_.on_end) {
     end.out_of_memory = options_.on_end(id, *how);
   }
+  if (const auto stop = Record::ReadFrom(Dir(id).Stop()))
+    end.to_prepare = stop->Number(key::kToPrepare) != 0;
   spdlog::info("instance {}: ended, code {}, signal {}{}{}", id, end.code, end.signal,
                end.error.empty() ? "" : ": ", end.error);
   entry.run.state = RunState::kEnded;
@@ -396,12 +400,13 @@ void Supervisor::Ended(const std::string& id, RunEnd end) {
   Changed(id);
 }
 
-void Supervisor::Stop(const std::string& id, int signal, milliseconds grace) {
+void Supervisor::Stop(const std::string& id, int signal, milliseconds grace, bool to_prepare) {
   const auto it = entries_.find(id);
   if (it == entries_.end() || !it->second.pidfd.valid()) return;
   Record record;
   record.Add(key::kStopSignal, signal);
   record.Add(key::kGraceMs, grace.count());
+  if (to_prepare) record.Add(key::kToPrepare, 1);
   if (const int error = record.WriteTo(Dir(id).Stop()); error != 0) {
     // Disk full, say. The shim then takes the signal and grace it was started with.
     spdlog::warn("instance {}: cannot write how to stop it: {}", id, std::strerror(error));
@@ -411,6 +416,15 @@ void Supervisor::Stop(const std::string& id, int signal, milliseconds grace) {
     it->second.run.state = RunState::kStopping;
     Changed(id);
   }
+}
+
+void Supervisor::Settle(const std::string& id) {
+  if (const InstanceRun* run = Find(id); run == nullptr || run->state != RunState::kEnded) return;
+  // `running` first: whoever finds it without `exit` believes that its shim was killed.
+  const InstanceDir dir = Dir(id);
+  for (const std::string& spent : {dir.Running(), dir.Exit(), dir.Stop(), dir.Run()})
+    unlink(spent.c_str());
+  entries_.erase(id);
 }
 
 absl::Status Supervisor::Forget(const std::string& id) {

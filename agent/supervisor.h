@@ -29,6 +29,7 @@ struct RunEnd {
   int64_t ended_unix_ms = 0;
   bool requested = false;
   bool out_of_memory = false;
+  bool to_prepare = false;  // it was stopped only to run later again
   std::string error;  // not empty: it could not be started, or nobody saw its end; for a person
   bool started = true;
 };
@@ -52,7 +53,8 @@ struct InstanceRun {
   int64_t started_unix_ms = 0;
   int port = 0;
   int restarts = 0;
-  int generation = 0;              // of the assignment that it was started by
+  int generation = 0;  // of the assignment that it was started by
+  std::vector<std::string> cgroups = {};
   std::optional<RunEnd> end = {};  // set when ended
 };
 
@@ -91,8 +93,12 @@ class Supervisor {
   // Starts the instance as `run` says (see record_file.h); its directory must exist, with the files
   // in app/.
   absl::Status Start(const std::string& id, const Record& run);
-  // Signal, grace, kill of the tree. Asked again, the shorter grace counts.
-  void Stop(const std::string& id, int signal, std::chrono::milliseconds grace);
+  // Signal, grace, kill of the tree. Asked again, the shorter grace counts. `to_prepare` comes with
+  // the end, also where a later agent sees it.
+  void Stop(const std::string& id, int signal, std::chrono::milliseconds grace,
+            bool to_prepare = false);
+  // Forgets a run that has ended, as if it had never been; files and logs stay.
+  void Settle(const std::string& id);
   // Deletes what is on disk of an instance that does not run. FailedPrecondition if it does;
   // Unavailable if its directory is locked all the same.
   absl::Status Forget(const std::string& id);

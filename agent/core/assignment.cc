@@ -102,14 +102,15 @@ std::optional<std::string> WrongWith(const v1::InstanceAssignment& instance) {
     return absl::StrCat("generation: ", instance.generation(), " is below 0");
   switch (instance.desired()) {
     case v1::DESIRED_STATE_RUNNING:
+    case v1::DESIRED_STATE_PREPARED:
       if (!instance.has_launch_template())
-        return "launch_template: must be set when desired is RUNNING";
+        return "launch_template: must be set when desired is RUNNING or PREPARED";
       return WrongWithTemplate(instance.launch_template());
     case v1::DESIRED_STATE_STOPPED:
       return std::nullopt;
     default:
       return absl::StrCat("desired: ", static_cast<int>(instance.desired()),
-                          " must be RUNNING or STOPPED");
+                          " must be RUNNING, PREPARED or STOPPED");
   }
 }
 
@@ -135,8 +136,11 @@ std::optional<Refusal> Assignment::Apply(const v1::AssignmentUpdate& update, int
     // From a controller whose store was restored from before the change: what runs is newer than
     // what it knows, and goes on. That it shall end is true of any generation.
     const bool is_stale = held != nullptr && instance.generation() < held->generation() &&
-                          instance.desired() == v1::DESIRED_STATE_RUNNING;
-    changed[instance.instance()] = is_stale ? *held : instance;
+                          instance.desired() != v1::DESIRED_STATE_STOPPED;
+    v1::InstanceAssignment& now = changed[instance.instance()];
+    now = is_stale ? *held : instance;
+    if (is_stale && held->desired() != v1::DESIRED_STATE_STOPPED)
+      now.set_desired(instance.desired());
   }
   if (changed.size() > kMaxInstances) {
     return Refusal{"",

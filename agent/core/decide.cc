@@ -32,7 +32,9 @@ Decision ToChange(const Facts& facts, const SessionFacts& session, TimePoint now
   return NotBefore(facts.since + Backoff(facts.setbacks, seed), now, forward);
 }
 
+// To run, or to be prepared.
 Decision ToRun(const Facts& facts, const SessionFacts& session, TimePoint now, uint64_t seed) {
+  if (facts.wanted == Wanted::kPrepared && facts.has_files) return {};
   const Action forward = facts.has_files  ? Action::kStart
                          : facts.has_next ? Action::kInstall
                                           : Action::kPrepare;
@@ -70,7 +72,9 @@ Decision Decide(const Facts& facts, const SessionFacts& session, TimePoint now, 
   // What is under way ends by itself, and its end is an event. So is a lock that is given up.
   if (facts.progress == Progress::kStopping || facts.progress == Progress::kLocked) return {};
   // Files may be on their way while the process of the generation before runs.
-  if (facts.wanted == Wanted::kStopped && alive) return {Action::kStop};
+  const bool is_to_end = facts.wanted == Wanted::kStopped || facts.wanted == Wanted::kPrepared;
+  if (is_to_end && alive) return {Action::kStop};
+  if (facts.has_spent_end) return {Action::kSettle};
   if (facts.preparing) return {};
   switch (facts.wanted) {
     case Wanted::kStopped:
@@ -78,6 +82,8 @@ Decision Decide(const Facts& facts, const SessionFacts& session, TimePoint now, 
     case Wanted::kUnnamed:
       // Silence never stops a process.
       return {alive ? Action::kNothing : Action::kForget};
+    case Wanted::kPrepared:
+      return ToRun(facts, session, now, seed);
     case Wanted::kRunning:
       if (!alive) return ToRun(facts, session, now, seed);
       return facts.is_old ? ToChange(facts, session, now, seed) : Decision{};

@@ -18,6 +18,7 @@ enum class Wanted {
   kUnnamed,  // the assignment does not name it
   kRunning,
   kStopped,
+  kPrepared,  // files in place, and no process
 };
 
 // Where its process stands (the supervisor's RunState, with the files that are there).
@@ -38,6 +39,9 @@ struct Facts {
   // Its process, that starts, runs or ends, is of a generation before the one that is wanted. One
   // that has ended counts for nothing: the progress is then kPrepared or kAbsent.
   bool is_old = false;
+  // Its process has ended and how does not matter: it was to have none, or was stopped to be
+  // prepared and shall run again. The progress is then kPrepared or kAbsent.
+  bool has_spent_end = false;
   bool has_files = false;  // those that are wanted: it can be started as it is
   bool has_next = false;   // those that are wanted lie beside the ones it has
   // Its files are being fetched, copied or put in place.
@@ -69,6 +73,7 @@ enum class Action {
   kInstall,  // put them in the place of those
   kStart,
   kStop,
+  kSettle,  // forget how its process ended
   kForget,
   // The tries go on failing: the failure becomes final, and the controller hears of it.
   kGiveUp,

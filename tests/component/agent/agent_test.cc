@@ -128,6 +128,9 @@ TEST_F(AgentTest, SaysWhoItIsAndRunsWhatItIsAssigned) {
   ASSERT_TRUE(controller_.Wait([&] { return controller_.usage["i-a"].memory_bytes() > 0; }));
   EXPECT_EQ(controller_.usage["i-a"].processes(), 1);
   EXPECT_GT(controller_.host_usage.memory_bytes(), 0);
+  const v1::InstanceUsage usage = controller_.usage["i-a"];
+  EXPECT_EQ(usage.counted_since().SerializeAsString(), status.start_time().SerializeAsString());
+  EXPECT_GE(usage.cpu_time_micros(), 0);
   EXPECT_EQ(controller_.fetch_offsets.size(), 1u) << "one image, fetched once for both";
 }
 

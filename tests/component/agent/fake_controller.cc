@@ -214,7 +214,10 @@ void FakeController::Received(const v1::ConnectRequest& message, Stream* stream)
   if (message.has_pong()) pongs.insert(message.pong().ping_id());
   if (message.has_nack()) nacks.push_back(message.nack());
   for (const auto& u : message.usage().instances()) usage[u.instance()] = u;
-  if (message.has_usage()) host_usage = message.usage().host();
+  if (message.has_usage()) {
+    usage_report = message.usage();
+    host_usage = message.usage().host();
+  }
   if (message.has_log()) {
     logs[message.log().stream_id()] += message.log().data();
     if (message.log().end()) logs_ended.insert(message.log().stream_id());

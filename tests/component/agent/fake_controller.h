@@ -63,6 +63,7 @@ class FakeController {
   std::vector<v1::Nack> nacks;
   std::map<std::string, v1::InstanceUsage> usage;
   remuda::v1::HostCapacity host_usage;
+  v1::UsageReport usage_report;  // the newest
   std::map<int64_t, std::string> logs;
   std::set<int64_t> logs_ended;
   std::map<int64_t, std::string> log_errors;

@@ -112,6 +112,27 @@ TEST(Assignment, StoppedNeedsNoTemplate) {
   EXPECT_FALSE(held.Apply(Update(1, 1, {stopped}), 0));
 }
 
+TEST(Assignment, PreparedNeedsATemplateAndTurnsAtAnyGeneration) {
+  const auto at = [](int generation, v1::DesiredState desired) {
+    auto assignment = Runs("i-1");
+    assignment.set_generation(generation);
+    assignment.set_desired(desired);
+    return assignment;
+  };
+  Assignment held;
+  auto bare = at(0, v1::DESIRED_STATE_PREPARED);
+  bare.clear_launch_template();
+  EXPECT_TRUE(held.Apply(Update(1, 1, {bare}), 0));
+  ASSERT_FALSE(held.Apply(Update(1, 1, {at(2, v1::DESIRED_STATE_PREPARED)}), 0));
+  // From a controller that was restored from before generation 2.
+  ASSERT_FALSE(held.Apply(Update(1, 2, {at(1, v1::DESIRED_STATE_RUNNING)}), 0));
+  EXPECT_EQ(held.Find("i-1")->generation(), 2);
+  EXPECT_EQ(held.Find("i-1")->desired(), v1::DESIRED_STATE_RUNNING);
+  ASSERT_FALSE(held.Apply(Update(1, 3, {at(1, v1::DESIRED_STATE_PREPARED)}), 0));
+  EXPECT_EQ(held.Find("i-1")->generation(), 2);
+  EXPECT_EQ(held.Find("i-1")->desired(), v1::DESIRED_STATE_PREPARED);
+}
+
 TEST(Assignment, AnOlderGenerationChangesNothingButAnEnd) {
   const auto at = [](int generation, const std::string& program) {
     auto assignment = Runs("i-1");

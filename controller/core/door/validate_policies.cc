@@ -23,10 +23,6 @@ constexpr Duration kSchedulingBuffer = absl::Seconds(300);
 constexpr Duration kQueryTimeout = absl::Seconds(10);
 constexpr char kUtc[] = "UTC";
 
-void Default(Duration duration, bool is_given, google::protobuf::Duration* field) {
-  if (!is_given) *field = ToProto(duration);
-}
-
 template <class Message>
 void DefaultQuery(Message& message) {
   if (message.has_prometheus() && !message.prometheus().has_timeout()) {
@@ -36,7 +32,7 @@ void DefaultQuery(Message& message) {
 
 void DefaultAlarm(v1::ScalingAlarm& alarm) {
   DefaultQuery(alarm);
-  Default(absl::ZeroDuration(), alarm.has_breached_for(), alarm.mutable_breached_for());
+  if (!alarm.has_breached_for()) *alarm.mutable_breached_for() = ToProto(absl::ZeroDuration());
   if (alarm.comparison() == v1::ScalingAlarm::COMPARISON_UNSPECIFIED) {
     alarm.set_comparison(v1::ScalingAlarm::COMPARISON_ABOVE);
   }
@@ -258,9 +254,11 @@ void ApplyDefaults(v1::ScalingPolicy& policy) {
   if (policy.has_target_tracking()) {
     auto& kind = *policy.mutable_target_tracking();
     DefaultQuery(kind);
-    Default(kScaleInAfter, kind.has_scale_in_after(), kind.mutable_scale_in_after());
-    Default(kScaleInCooldown, kind.has_scale_in_cooldown(), kind.mutable_scale_in_cooldown());
-    Default(absl::ZeroDuration(), kind.has_scale_out_cooldown(), kind.mutable_scale_out_cooldown());
+    if (!kind.has_scale_in_after()) *kind.mutable_scale_in_after() = ToProto(kScaleInAfter);
+    if (!kind.has_scale_in_cooldown())
+      *kind.mutable_scale_in_cooldown() = ToProto(kScaleInCooldown);
+    if (!kind.has_scale_out_cooldown())
+      *kind.mutable_scale_out_cooldown() = ToProto(absl::ZeroDuration());
   } else if (policy.has_step_scaling()) {
     auto& kind = *policy.mutable_step_scaling();
     DefaultAlarm(*kind.mutable_alarm());
@@ -271,13 +269,14 @@ void ApplyDefaults(v1::ScalingPolicy& policy) {
     DefaultAlarm(*kind.mutable_alarm());
     if (kind.adjustment_type() == v1::ADJUSTMENT_TYPE_UNSPECIFIED)
       kind.set_adjustment_type(v1::ADJUSTMENT_TYPE_CHANGE_IN_CAPACITY);
-    Default(kSimpleCooldown, kind.has_cooldown(), kind.mutable_cooldown());
+    if (!kind.has_cooldown()) *kind.mutable_cooldown() = ToProto(kSimpleCooldown);
   } else if (policy.has_scheduled()) {
     auto& kind = *policy.mutable_scheduled();
     if (kind.time_zone().empty()) kind.set_time_zone(kUtc);
   } else if (policy.has_predictive()) {
     auto& kind = *policy.mutable_predictive();
-    Default(kSchedulingBuffer, kind.has_scheduling_buffer(), kind.mutable_scheduling_buffer());
+    if (!kind.has_scheduling_buffer())
+      *kind.mutable_scheduling_buffer() = ToProto(kSchedulingBuffer);
   }
 }
 

@@ -1,6 +1,7 @@
 // What every write takes (etag, validate_only), what a write leaves out, who is told to have asked,
 // and what a list is filtered by.
 #include "controller/core/door/read.h"
+#include "controller/core/door/validate_policies.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/etag.h"
 #include "controller/core/model/limits.h"
@@ -184,6 +185,23 @@ TEST_F(VerbsTest, ADesiredCapacityIsNamed) {
       Do<v1::AutoScalingGroup>(Parse<v1::SetDesiredCapacityRequest>(R"(name: "blue" desired: 0)"))
           .desired(),
       0);
+}
+
+TEST_F(VerbsTest, WhatAPolicyLeavesOutGetsItsValue) {
+  v1::ScalingPolicy tracking;
+  tracking.mutable_target_tracking()->set_target(50);
+  ApplyDefaults(tracking);
+  EXPECT_EQ(FromProto(tracking.target_tracking().scale_in_after()), absl::Seconds(180));
+  EXPECT_EQ(FromProto(tracking.target_tracking().scale_in_cooldown()), absl::Seconds(60));
+  EXPECT_EQ(FromProto(tracking.target_tracking().scale_out_cooldown()), absl::ZeroDuration());
+  v1::ScalingPolicy simple;
+  simple.mutable_simple_scaling()->set_adjustment(1);
+  ApplyDefaults(simple);
+  EXPECT_EQ(FromProto(simple.simple_scaling().cooldown()), absl::Seconds(300));
+  v1::ScalingPolicy predictive;
+  predictive.mutable_predictive()->set_target(50);
+  ApplyDefaults(predictive);
+  EXPECT_EQ(FromProto(predictive.predictive().scheduling_buffer()), absl::Seconds(300));
 }
 
 TEST_F(VerbsTest, AProtectedGroupIsNotDeleted) {

@@ -127,6 +127,9 @@ class Program {
     events.on_busy = [this](const std::vector<Busy>& busy) {
       if (client_ != nullptr) client_->OnBusy(busy);
     };
+    events.on_first_held = [this](const std::string& group) {
+      if (client_ != nullptr) client_->OnFirstHeld(group);
+    };
     events.on_listeners = [this](const std::vector<ListenerReport>& listeners) {
       if (client_ != nullptr) return client_->OnListenersChanged(listeners);
       WriteReadyFile(listeners);

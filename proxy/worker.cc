@@ -42,6 +42,7 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
   const uint64_t begin_ns = ThreadCpuNs();
   AdoptUntimed(std::move(table), opened, closed);
   counters().adopt_time.Observe(ThreadCpuNs() - begin_ns);
+  held_requests().Serve();
 }
 
 void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
@@ -62,6 +63,7 @@ void Worker::Drain() {
   // Before anything that is accepted below is served.
   BeginDrain();
   acceptor_.Drain();
+  held_requests().Close();
   CloseAllWhenIdle();
 }
 

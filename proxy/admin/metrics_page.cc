@@ -184,6 +184,18 @@ void AddGroups(const RoutingTable& table, Page& page) {
       "target_unasked_bytes_count_total",
       "Times that a target sent bytes which no request asked for.",
       [](Slot s) -> const auto& { return s.unasked; });
+  counter(
+      "held_request_count_total", "Requests that had to wait for a first target.",
+      [](Slot s) -> const auto& { return s.held; });
+  counter(
+      "refused_request_count_total",
+      "Requests that were answered because no target, or none with a place, would take them.",
+      [](Slot s) -> const auto& { return s.refused; });
+  gauge("held_requests", "Requests that wait for a first target now.",
+        [](const TargetGroup& group) { return group.state->CountHeld(); });
+  gauge("held_request_bytes",
+        "What was read of the bodies of requests that wait for a first target.",
+        [](const TargetGroup& group) { return group.state->held_bytes(); });
   const auto count = [](const TargetGroup& group, bool healthy) {
     return std::count_if(group.members.begin(), group.members.end(), [&](const Member& member) {
       return member.admin == AdminState::kActive && member.target->is_healthy() == healthy;

@@ -16,8 +16,10 @@ void Http1Connection::BeginTunnel() {
   Upgrade& upgrade = upgraded_->upgrade;
   exchange_->TakeUpgrade(upgrade);
   TakeDownExchange();
-  const Tunnel::Options options{
-      .traffic = &traffic(), .idle_timeout = IdleTimeout(), .is_websocket = upgrade.is_websocket};
+  const Tunnel::Options options{.traffic = &traffic(),
+                                .subset = &upgrade.record.in_flight.subset_slot(worker_),
+                                .idle_timeout = IdleTimeout(),
+                                .is_websocket = upgrade.is_websocket};
   if (upgrade.from_client) upgraded_->tunnel.PreloadFromClient(upgrade.from_client);
   if (upgrade.from_target) upgraded_->tunnel.PreloadFromTarget(upgrade.from_target);
   timer_.Cancel();

@@ -44,6 +44,7 @@ class Http2Stream final : public Connection, public ClientStream {
   void SendTrailers(std::string_view lines) override { sent_trailers_ = lines; }
   Sent SendOwn(const http::OwnAnswer& answer, Buffer& room, Gather& out) override;
   bool delimits_bodies() const override { return true; }
+  uint64_t unread_body_bytes() const override { return body_.size(); }
   bool is_last() const override { return true; }
   bool may_have_left() const override { return false; }
   const Transport& transport() const override;

@@ -9,6 +9,7 @@
 #include "proxy/client/http2_limits.h"
 #include "proxy/client/http2_stream.h"
 #include "proxy/client/http2_worker.h"
+#include "proxy/exchange/exchange.h"
 
 namespace remuda::proxy {
 namespace {
@@ -28,6 +29,8 @@ bool IsLarge(uint64_t received) { return received >= kHttp2StreamWindowBytes / 2
 void Http2Connection::NoteUpload(Http2Stream& stream, size_t size) {
   if (is_probing_) probe_bytes_ += size;
   if (!IsLarge(stream.received_)) return;
+  // One that waits for a first target takes no more, however fast its client is.
+  if (stream.exchange_ != nullptr && stream.exchange_->is_held()) return;
   if (stream.window_ < stream_window_) WidenWindow(stream);
   if (is_probing_ || stream_window_ >= kHttp2LargestStreamWindowBytes) return;
   if (bytes_to_probe_ > size) {

@@ -54,8 +54,10 @@ PickRequest TcpSession::NextPick() const {
 void TcpSession::StartAttempt() {
   const Picked picked = worker_.Pick(*group_, NextPick());
   // Nobody waits in a queue who cannot be answered.
-  if (picked.target == nullptr)
+  if (picked.target == nullptr) {
+    group_->slot(worker_.index()).refused.Add(1);
     return Close(picked.is_full ? Reason::kQueueFull : Reason::kNoRegisteredTarget);
+  }
   in_flight_.Begin(worker_, *group_, picked);
   tried_[attempts_++] = picked.target;
   upstream_ = worker_.pool().Connect(*picked.target, this);
@@ -124,8 +126,10 @@ void TcpSession::BeginTunnel() {
   const auto* spec = listener_->spec;  // null: the listener is gone, what is under way goes on
   const auto idle_timeout =
       spec != nullptr ? spec->tcp_idle_timeout : ListenerSpec().tcp_idle_timeout;
-  if (!tunnel_.Start({.traffic = &traffic(), .idle_timeout = idle_timeout}, transport_, this,
-                     *upstream_))
+  if (!tunnel_.Start({.traffic = &traffic(),
+                      .subset = &in_flight_.subset_slot(worker_),
+                      .idle_timeout = idle_timeout},
+                     transport_, this, *upstream_))
     Close(Reason::kOverloaded);
 }
 

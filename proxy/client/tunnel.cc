@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/core/subset_state.h"
 #include "proxy/exchange/worker_context.h"
 
 namespace remuda::proxy {
@@ -43,6 +44,7 @@ bool Tunnel::Start(const Options& options, Transport& client, IoHandler* watched
                    UpstreamConnection& target) {
   idle_timeout_ = options.idle_timeout;
   traffic_ = options.traffic;
+  subset_ = options.subset;
   is_websocket_ = options.is_websocket;
   upstream_ = &target;
   upstream_->user = this;
@@ -203,6 +205,8 @@ Tunnel::Step Tunnel::Flush(Way& way) {
     if (way.to == kClient) {
       way.bytes += static_cast<uint64_t>(sent);
       traffic_->sent_bytes.Add(static_cast<uint64_t>(sent));
+    } else {
+      subset_->bytes_in.Add(static_cast<uint64_t>(sent));
     }
   }
   return result;
@@ -233,7 +237,7 @@ bool Tunnel::WantsPipe(const Way& way) const {
 
 void Tunnel::Count(Way& way, size_t size) {
   way.taken += size;
-  if (way.from != kClient) return;
+  if (way.from != kClient) return subset_->bytes_out.Add(size);
   way.bytes += size;
   traffic_->received_bytes.Add(size);
 }

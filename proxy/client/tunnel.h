@@ -26,6 +26,7 @@
 
 namespace remuda::proxy {
 
+struct SubsetSlot;
 class WorkerContext;
 
 enum class TunnelEnd : uint8_t {
@@ -56,6 +57,7 @@ class Tunnel final : public IoHandler, public UpstreamUser {
 
   struct Options {
     BalancerSlot* traffic = nullptr;  // where its bytes are counted; outlives it
+    SubsetSlot* subset = nullptr;     // the same of the target's side
     std::chrono::milliseconds idle_timeout;
     bool is_websocket = false;
   };
@@ -137,6 +139,7 @@ class Tunnel final : public IoHandler, public UpstreamUser {
   std::chrono::milliseconds idle_timeout_{};
   UpstreamConnection* upstream_ = nullptr;
   BalancerSlot* traffic_ = nullptr;
+  SubsetSlot* subset_ = nullptr;
   bool is_websocket_ = false;
   bool can_splice_ = false;
   bool is_running_ = false;

@@ -129,7 +129,8 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
         is_stats_due_ = true;
         Flush();
         stats_timer_.Arm(loop_, loop_.now() + stats_interval_);
-      }) {
+      }),
+      wake_timer_([this] { Flush(); }) {
   if (!options_.data_dir.empty()) store_ = std::make_unique<ConfigStore>(options_.data_dir);
   grpc::ChannelArguments arguments = ClientChannelArguments();
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
@@ -149,6 +150,7 @@ void ConfigClient::Stop() {
   is_stopped_ = true;
   dial_timer_.Cancel();
   stats_timer_.Cancel();
+  wake_timer_.Cancel();
   if (stream_ != nullptr) {
     stream_->Cancel();
     stream_->Release();
@@ -240,6 +242,7 @@ void ConfigClient::OnClosed(const Stream* from, const std::string& why) {
   is_welcome_ = false;
   counters_.is_connected = false;
   stats_timer_.Cancel();
+  wake_timer_.Cancel();
   EndFarewell();
   if (has_given_up_name_) return;
   // Full jitter: a thousand proxies must not come back in step.
@@ -289,6 +292,8 @@ void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
   stats_timer_.Arm(loop_, std::chrono::steady_clock::now() + stats_interval_);
   is_health_full_ = true;
   is_busy_due_ = true;
+  told_targets_.Forget();
+  wakes_.Restart(std::chrono::steady_clock::now());
   // Nothing is acknowledged that is held already.
   are_listeners_due_ = coordinator_.adopted().sequence > 0;
   spdlog::info("session with the controller at {}, epoch {}", options_.controller, welcome.epoch());
@@ -434,6 +439,7 @@ void ConfigClient::Flush() {
   }
   if (on_farewell_ != nullptr) return stream_->HalfClose();
   if (!is_welcome_) return;
+  if (auto wake = WakeMessage()) return stream_->Write(*std::move(wake));
   if (is_health_full_ || !changed_health_.empty()) return stream_->Write(HealthMessage());
   if (is_busy_due_) {
     is_busy_due_ = false;

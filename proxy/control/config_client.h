@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -19,6 +20,8 @@
 #include "proxy/control/config_store.h"
 #include "proxy/control/control_counters.h"
 #include "proxy/control/coordinator.h"
+#include "proxy/control/told_targets.h"
+#include "proxy/control/wakes.h"
 #include "proxy/core/lease.h"
 #include "proxy/io/event_loop.h"
 #include "remuda/proxy/v1/proxy.grpc.pb.h"
@@ -61,6 +64,7 @@ class ConfigClient {
 
   void OnHealth(const HealthChange& change);
   void OnBusy(const std::vector<Busy>& busy);
+  void OnFirstHeld(const std::string& group);
   void OnListenersChanged(const std::vector<ListenerReport>& listeners);
 
  private:
@@ -85,7 +89,9 @@ class ConfigClient {
   v1::ConnectRequest HelloMessage() const;
   v1::ConnectRequest HealthMessage();
   v1::ConnectRequest ListenersMessage() const;
-  v1::ConnectRequest StatsMessage(bool with_targets) const;
+  v1::ConnectRequest StatsMessage(bool with_targets);
+  // That requests wait, if it is to be said now.
+  std::optional<v1::ConnectRequest> WakeMessage();
 
   EventLoop& loop_;
   Coordinator& coordinator_;
@@ -115,6 +121,7 @@ class ConfigClient {
   Timer dial_timer_;
   Timer farewell_timer_;
   Timer stats_timer_;
+  Timer wake_timer_;
   std::chrono::milliseconds stats_interval_{5000};
 
   // What is to be said, bounded by what there is: answers in order, then the newest of everything
@@ -126,6 +133,10 @@ class ConfigClient {
   bool are_listeners_due_ = false;
   bool is_stats_due_ = false;
   bool moves_shares_ = false;  // what is to be adopted does
+  Wakes wakes_;
+  ToldTargets told_targets_;
+  // When the process began.
+  const std::chrono::system_clock::time_point start_time_ = std::chrono::system_clock::now();
 };
 
 }  // namespace remuda::proxy

@@ -1,5 +1,6 @@
 // ConfigClient, the part that makes what it reports of targets.
 #include <utility>
+#include <vector>
 
 #include "proxy/control/config_client.h"
 
@@ -8,9 +9,11 @@ namespace remuda::proxy {
 namespace {
 
 // One that had no traffic is left out.
-void AddSubset(const std::string& group, const SubsetSpec& subset, v1::StatsReport& stats) {
+void AddSubset(const std::string& group, const SubsetSpec& subset, int64_t in_flight,
+               v1::StatsReport& stats) {
   const SubsetCounts counts = subset.state->Sum();
-  if (counts.requests == 0 && counts.mirrored == 0) return;
+  if (counts.requests == 0 && counts.mirrored == 0 && counts.bytes_in == 0 && in_flight == 0)
+    return;
   v1::SubsetStats& out = *stats.add_subsets();
   out.set_target_group(group);
   out.set_subset(subset.name);
@@ -19,6 +22,34 @@ void AddSubset(const std::string& group, const SubsetSpec& subset, v1::StatsRepo
   Encode(counts.latency, *out.mutable_latency());
   out.set_mirrored(counts.mirrored);
   out.set_mirrored_errors(counts.mirrored_errors);
+  out.set_in_flight(in_flight);
+  out.set_bytes_in(counts.bytes_in);
+  out.set_bytes_out(counts.bytes_out);
+}
+
+// The same.
+void AddGroup(const TargetGroup& group, v1::StatsReport& stats) {
+  uint64_t requests = 0;
+  uint64_t refused = 0;
+  for (const GroupSlot& slot : group.state->slots()) {
+    requests += slot.requests.Get();
+    refused += slot.refused.Get();
+  }
+  const size_t queued = group.state->CountWaiting();
+  const size_t held = group.state->CountHeld();
+  if (requests == 0 && refused == 0 && queued == 0 && held == 0) return;
+  v1::TargetGroupStats& out = *stats.add_groups();
+  out.set_target_group(group.id);
+  out.set_queued(static_cast<int64_t>(queued));
+  out.set_held(static_cast<int64_t>(held));
+  out.set_refused(static_cast<int64_t>(refused));
+}
+
+void SetTime(std::chrono::system_clock::time_point time, google::protobuf::Timestamp& out) {
+  const auto ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  out.set_seconds(ns / 1000000000);
+  out.set_nanos(static_cast<int32_t>(ns % 1000000000));
 }
 
 }  // namespace
@@ -44,11 +75,7 @@ v1::ConnectRequest ConfigClient::HealthMessage() {
     }
     health.set_reason(change.reason);
     health.set_description(change.description);
-    const auto ns =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(change.since.time_since_epoch())
-            .count();
-    health.mutable_since()->set_seconds(ns / 1000000000);
-    health.mutable_since()->set_nanos(static_cast<int32_t>(ns % 1000000000));
+    SetTime(change.since, *health.mutable_since());
   };
   const auto& known = coordinator_.health();
   if (is_health_full_) {
@@ -63,9 +90,10 @@ v1::ConnectRequest ConfigClient::HealthMessage() {
   return message;
 }
 
-v1::ConnectRequest ConfigClient::StatsMessage(bool with_targets) const {
+v1::ConnectRequest ConfigClient::StatsMessage(bool with_targets) {
   v1::ConnectRequest message;
   v1::StatsReport& stats = *message.mutable_stats();
+  SetTime(start_time_, *stats.mutable_start_time());
   int64_t requests = 0;
   int64_t connections = 0;
   for (const auto& worker : coordinator_.workers()) {
@@ -75,19 +103,49 @@ v1::ConnectRequest ConfigClient::StatsMessage(bool with_targets) const {
   stats.set_requests(requests);
   stats.set_active_connections(connections);
   for (const auto& [id, group] : coordinator_.newest()->groups) {
-    for (const SubsetSpec& subset : group->subsets) AddSubset(id, subset, stats);
-    if (!with_targets) continue;
+    std::vector<int64_t> in_flight(group->subsets.size());
     for (const Member& member : group->members) {
-      uint64_t sent = 0;
-      for (const TargetSlot& slot : member.target->slots()) sent += slot.requests.Get();
-      if (sent == 0) continue;
-      v1::TargetStats& target = *stats.add_targets();
-      target.set_target_group(id);
-      target.set_target(member.target->id());
-      target.set_requests(static_cast<int64_t>(sent));
-      target.set_in_flight(static_cast<int64_t>(member.target->InFlight()));
+      ToldTargets::Numbers numbers;
+      for (const TargetSlot& slot : member.target->slots()) {
+        numbers.requests += static_cast<int64_t>(slot.requests.Get());
+        numbers.in_flight += slot.in_flight.Get();
+      }
+      in_flight[member.subset] += numbers.in_flight;
+      if (with_targets) told_targets_.Add(member.target, numbers);
     }
+    for (size_t i = 0; i < in_flight.size(); ++i)
+      AddSubset(id, group->subsets[i], in_flight[i], stats);
+    AddGroup(*group, stats);
   }
+  if (!with_targets) return message;
+  for (const ToldTargets::Target& told : told_targets_.Take()) {
+    v1::TargetStats& target = *stats.add_targets();
+    target.set_target_group(told.target->group().id());
+    target.set_target(told.target->id());
+    target.set_requests(told.numbers.requests);
+    target.set_in_flight(told.numbers.in_flight);
+  }
+  return message;
+}
+
+void ConfigClient::OnFirstHeld(const std::string& group) {
+  wakes_.Note(group, std::chrono::steady_clock::now());
+  Flush();
+}
+
+std::optional<v1::ConnectRequest> ConfigClient::WakeMessage() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const auto& groups = coordinator_.newest()->groups;
+  const auto due = wakes_.Take(now, [&](const std::string& id) {
+    const auto it = groups.find(id);
+    return it == groups.end() ? size_t{0} : it->second->state->CountHeld();
+  });
+  wake_timer_.Cancel();
+  if (wakes_.next() != SteadyTime::max()) wake_timer_.Arm(loop_, wakes_.next());
+  if (!due) return std::nullopt;
+  v1::ConnectRequest message;
+  message.mutable_wake()->set_target_group(due->group);
+  message.mutable_wake()->set_held(static_cast<int64_t>(due->held));
   return message;
 }
 

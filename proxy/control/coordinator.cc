@@ -59,6 +59,11 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
       Worker* const worker = workers_[other].get();
       worker->loop().Post([worker] { worker->place_queues().Serve(); });
     };
+    worker_events.on_first_held = [this](const GroupState& group) {
+      loop_.Post([this, id = group.id()] {
+        if (events_.on_first_held) events_.on_first_held(id);
+      });
+    };
     worker_events.on_stopped = [this] {
       loop_.Post([this] {
         if (++stopped_workers_ == workers_.size() && events_.on_stopped) events_.on_stopped();
@@ -356,6 +361,7 @@ void Coordinator::OnProbed(const HealthChange& change) {
   const bool has_fallen =
       change.health == Health::kUnhealthy && before.health != Health::kUnhealthy;
   before = change;
+  if (change.health == Health::kHealthy) ServeHeld(change.target);
   if (has_fallen) {
     // Many fall together when a host does: one look at the connections for all.
     if (fallen_.empty()) {
@@ -364,6 +370,16 @@ void Coordinator::OnProbed(const HealthChange& change) {
     fallen_.push_back(change.target);
   }
   OnHealth(Judge(change));
+}
+
+// A first target of its group, maybe: those that wait for one are let go. None waits, as a rule;
+// one that is about to has seen the change itself (HeldRequests::Push).
+void Coordinator::ServeHeld(const std::shared_ptr<TargetState>& target) {
+  if (target->group().CountHeld() == 0) return;
+  for (auto& worker : workers_) {
+    Worker* const w = worker.get();
+    w->loop().Post([w, target] { w->held_requests().ServeGroup(target->group()); });
+  }
 }
 
 // What the prober says, unless the target's own requests say otherwise.

@@ -54,6 +54,8 @@ class Coordinator {
     std::function<void(const HealthChange&)> on_health;
     std::function<void(const std::vector<Busy>&)>
         on_busy;  // changed between zero and more, or a second passed
+    // A request of that group waits for a first target, and none did before.
+    std::function<void(const std::string& group)> on_first_held;
     // Of the newest table: one that could not be opened listens now, or fails for another reason.
     // What an update opens or fails to open is in its Adopted.
     std::function<void(const std::vector<ListenerReport>&)> on_listeners;
@@ -135,6 +137,7 @@ class Coordinator {
                    const std::function<void(Adopted)>& done);
   using Targets = std::vector<std::shared_ptr<TargetState>>;
   void ToEachWorker(Targets targets, void (ClientWorker::*call)(const Targets&));
+  void ServeHeld(const std::shared_ptr<TargetState>& target);
   void CheckBusy();
   void OnTick();
   void OnProbed(const HealthChange& change);

@@ -11,6 +11,7 @@ using std::chrono::milliseconds;
 
 constexpr size_t kMaxCookieNameBytes = 256;
 constexpr milliseconds kOneSecond{1000};
+constexpr uint32_t kHeldRequests = 100;
 
 Fault CheckToken(std::string_view field, const std::string& name) {
   if (!name.empty() && name.size() <= kMaxCookieNameBytes && http::AllOf(name, http::kTokenChar)) {
@@ -123,6 +124,22 @@ Fault TakeLimit(const remuda::v1::ConcurrencyLimit& config, LimitSpec& out) {
                       out.queue_timeout);
 }
 
+// Fields that are left out have their defaults, as the controller's door says them.
+Fault TakeHold(const remuda::v1::RequestHold& config, HoldSpec& out) {
+  out.max_requests = kHeldRequests;
+  if (config.max_requests() != 0) {
+    if (Fault f = CheckRange("request_hold.max_requests", config.max_requests(), 1, 10000))
+      return f;
+    out.max_requests = static_cast<uint32_t>(config.max_requests());
+  }
+  if (config.has_max_bytes()) {
+    if (Fault f = CheckRange("request_hold.max_bytes", config.max_bytes(), 0, 1073741824)) return f;
+    out.max_bytes = static_cast<uint64_t>(config.max_bytes());
+  }
+  return TakeDuration(config.has_timeout(), config.timeout(),
+                      {"request_hold.timeout", kOneSecond, milliseconds(600000)}, out.timeout);
+}
+
 Fault TakeGroupHealth(const remuda::v1::TargetGroupHealth& config, GroupPolicy& out) {
   if (config.minimum_healthy_count() != 0) {
     if (Fault f = CheckRange("target_group_health.minimum_healthy_count",
@@ -152,12 +169,16 @@ Fault CompileGroupPolicy(const remuda::v1::TargetGroup& config, GroupPolicy& out
   if (Fault f = TakeStickiness(config.stickiness(), out.stickiness)) return f;
   if (Fault f = TakeEjection(config.passive_ejection(), out.ejection)) return f;
   if (Fault f = TakeLimit(config.concurrency_limit(), out.limit)) return f;
+  if (config.has_request_hold()) {
+    if (Fault f = TakeHold(config.request_hold(), out.hold)) return f;
+  }
   if (Fault f = TakeGroupHealth(config.target_group_health(), out)) return f;
   out.tolerance = {.bare_lf = config.response_tolerance().bare_line_feeds(),
                    .padded_chunk_sizes = config.response_tolerance().padded_chunk_sizes()};
   if (!IsHttp(config.protocol())) {
     if (config.has_response_tolerance())
       return std::string("response_tolerance: only for HTTP and HTTPS");
+    if (config.has_request_hold()) return std::string("request_hold: only for HTTP and HTTPS");
     if (out.stickiness.kind != StickinessSpec::Kind::kOff)
       return std::string("stickiness: only for HTTP and HTTPS");
     if (out.hash_key.kind != HashKeySpec::Kind::kSourceIp)

@@ -40,6 +40,15 @@ struct LimitSpec {
   std::chrono::milliseconds queue_timeout{1000};
 };
 
+// Requests wait while no target takes any.
+struct HoldSpec {
+  uint32_t max_requests = 0;              // at a time, of the group; 0: none waits
+  uint64_t max_bytes = 16 * 1024 * 1024;  // of what was read of their bodies, together
+  std::chrono::milliseconds timeout{30000};
+
+  bool is_on() const { return max_requests > 0; }
+};
+
 // What is forgiven in targets' answers.
 struct ToleranceSpec {
   bool bare_lf = false;
@@ -55,6 +64,7 @@ struct GroupPolicy {
   StickinessSpec stickiness;
   EjectionSpec ejection;
   LimitSpec limit;
+  HoldSpec hold;
   ToleranceSpec tolerance;
   uint32_t minimum_healthy_count = 1;
   uint32_t minimum_healthy_percent = 0;

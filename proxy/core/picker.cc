@@ -147,7 +147,9 @@ void Rebuild(GroupState& group_state, PickerState& state, const PickRequest& req
   state.is_fail_open = FailsOpen(counts, group.policy);
   for (size_t i = 0; i < state.subsets.size(); ++i)
     state.subsets[i].counts = group.subsets[i].state.get();
-  FillPools(group, !state.is_fail_open ? kHealthy : counts.known > 0 ? kKnown : kActive, state);
+  // Where requests wait for a first target, one that has never passed a check is none.
+  const bool is_known = counts.known > 0 || group.policy.hold.is_on();
+  FillPools(group, !state.is_fail_open ? kHealthy : is_known ? kKnown : kActive, state);
   if (group.hash_ring != nullptr) FillRings(*group.hash_ring, state);
   FillByHash(group, state);
   FillDirect(group, state);

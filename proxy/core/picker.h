@@ -48,7 +48,8 @@ void RefreshPicker(GroupState& group, const PickRequest& request);
 //
 // Order: active healthy targets of subsets that have a weight. If those are fewer than the group's
 // minimum, fail open: all active ones of these subsets that have passed a check once; if there is
-// none either, those that never have and may not listen yet. Of these the one that the client stays
+// none either, those that never have and may not listen yet, but none of these where requests wait
+// for a first target (HoldSpec). Of these the one that the client stays
 // with, if it was not tried and has a place; if not, another one of its subset. Never a draining or
 // removed one nor one whose process is said to be gone, never a subset of weight 0.
 //

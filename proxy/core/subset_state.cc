@@ -11,6 +11,8 @@ SubsetCounts SubsetState::Sum() const {
     sum.requests += static_cast<int64_t>(slot.requests.Get());
     sum.mirrored_errors += static_cast<int64_t>(slot.mirrored_errors.Get());
     sum.mirrored += static_cast<int64_t>(slot.mirrored.Get());
+    sum.bytes_in += static_cast<int64_t>(slot.bytes_in.Get());
+    sum.bytes_out += static_cast<int64_t>(slot.bytes_out.Get());
     for (size_t i = 0; i < kLatencyBuckets; ++i)
       sum.latency[i] += static_cast<int64_t>(slot.latency[i].Get());
   }

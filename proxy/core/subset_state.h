@@ -21,6 +21,8 @@ struct alignas(64) SubsetSlot {
   OwnedCounter<uint64_t> errors;
   OwnedCounter<uint64_t> mirrored;
   OwnedCounter<uint64_t> mirrored_errors;
+  OwnedCounter<uint64_t> bytes_in;   // of requests, that were sent to it
+  OwnedCounter<uint64_t> bytes_out;  // of answers, that came from it
   std::array<OwnedCounter<uint64_t>, kLatencyBuckets> latency;
 };
 
@@ -29,6 +31,8 @@ struct SubsetCounts {
   int64_t errors = 0;
   int64_t mirrored = 0;
   int64_t mirrored_errors = 0;
+  int64_t bytes_in = 0;
+  int64_t bytes_out = 0;
   std::array<int64_t, kLatencyBuckets> latency{};
 };
 

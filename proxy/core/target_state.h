@@ -11,12 +11,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "proxy/core/counter.h"
 #include "proxy/core/goodbye.h"
+#include "proxy/core/group_policy.h"
 #include "proxy/core/mix.h"
 #include "proxy/core/picker_state.h"
 #include "proxy/core/steady_time.h"
@@ -226,7 +228,7 @@ class GroupState {
   uint64_t id_hash() const { return id_hash_; }
   // Changes whenever the set of targets that may be picked may have.
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
-  void Changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
+  void Changed() { version_.fetch_add(1, std::memory_order_seq_cst); }
 
   PickerState& picker(size_t worker) { return pickers_[worker]; }
   // One more in a worker's queue (wait_queue.h) or one less, on that worker's thread.
@@ -255,6 +257,35 @@ class GroupState {
     }
     return longest;
   }
+  // Requests that wait for a first target (exchange/held_requests.h), over all workers. One more,
+  // if the bounds allow it: how many there were before it.
+  std::optional<size_t> TakeHeld(const HoldSpec& hold, uint64_t bytes) {
+    if (!MoveHeldBytes(hold, 0, bytes)) return std::nullopt;
+    size_t held = held_.load();
+    while (held < hold.max_requests) {
+      if (held_.compare_exchange_weak(held, held + 1)) return held;
+    }
+    held_bytes_.fetch_sub(bytes);
+    return std::nullopt;
+  }
+  // What was read of one's body is more now. False if that is over the bound.
+  bool MoveHeldBytes(const HoldSpec& hold, uint64_t from, uint64_t to) {
+    uint64_t bytes = held_bytes_.load();
+    while (to <= from || bytes + (to - from) <= hold.max_bytes) {
+      if (held_bytes_.compare_exchange_weak(bytes, bytes + (to - from))) return true;
+    }
+    return false;
+  }
+  void GiveHeld(uint64_t bytes) {
+    held_.fetch_sub(1);
+    held_bytes_.fetch_sub(bytes);
+  }
+  size_t CountHeld() const { return held_.load(); }
+  uint64_t held_bytes() const { return held_bytes_.load(); }
+  // Whether the group has changed since that version: for one who waits from now on. Whoever
+  // changes it then sees that one waits.
+  bool HasChangedSince(uint64_t version) const { return version_.load() != version; }
+
   GroupSlot& slot(size_t worker) { return slots_[worker]; }
   const std::vector<GroupSlot>& slots() const { return slots_; }
   // Shared by the workers, so that the turn goes round over the whole proxy: with two workers and
@@ -283,6 +314,8 @@ class GroupState {
   std::vector<GroupSlot> slots_;
   std::vector<QueueView> queues_;
   std::atomic<size_t> waiting_{0};
+  std::atomic<size_t> held_{0};
+  std::atomic<uint64_t> held_bytes_{0};
   // Written with each pick: apart from what is read with each.
   alignas(64) std::atomic<uint64_t> turns_[kSubsetTurns + kDirectTurns] = {};
   alignas(64) std::atomic<uint64_t> shares_taken_;

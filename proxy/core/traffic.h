@@ -53,6 +53,8 @@ struct alignas(64) GroupSlot {
   std::array<OwnedCounter<uint64_t>, kResponseTimeBoundsUs.size() + 1> response_times;
   OwnedCounter<uint64_t> response_time_sum_us;
   OwnedCounter<uint64_t> unasked;  // times that a target sent what no request asked for
+  OwnedCounter<uint64_t> held;     // requests that had to wait for a first target
+  OwnedCounter<uint64_t> refused;  // requests that were not sent, for want of a target or a place
 
   void ObserveResponseTime(uint64_t us) {
     size_t bucket = 0;

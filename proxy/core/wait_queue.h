@@ -1,5 +1,5 @@
-// Requests of one target group that wait at one worker until a target has a place for them: first
-// come, first served. Intrusive; one thread.
+// Requests of one target group that wait at one worker, until a target has a place for them or
+// until there is a target at all: first come, first served. Intrusive; one thread.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,11 @@ class WaitQueue;
 class Waiter {
  public:
   virtual ~Waiter() = default;
-  // A target may have a place. True if it waits no more: it has one, or gave up.
+  // What it waits for may be there. True if it waits no more: it has it, or gave up.
   virtual bool OnPlaceFree() = 0;
   bool is_waiting() const { return queue_ != nullptr; }
+  // Whichever queue that is.
+  inline void LeaveQueue();
 
  private:
   friend class WaitQueue;
@@ -30,6 +32,14 @@ class WaitQueue {
  public:
   bool empty() const { return first_ == nullptr; }
   size_t size() const { return size_; }
+  // All of `other`, in order, behind its own, since when they have waited.
+  void TakeAll(WaitQueue& other) {
+    for (Waiter* waiter = other.first_; waiter != nullptr; waiter = other.first_) {
+      const SteadyTime since = waiter->since_;
+      other.Remove(*waiter);
+      Push(*waiter, since);
+    }
+  }
   Waiter* first() const { return first_; }
   // When the first came; the epoch if none waits.
   SteadyTime since() const { return first_ == nullptr ? SteadyTime() : first_->since_; }
@@ -56,5 +66,7 @@ class WaitQueue {
   Waiter* last_ = nullptr;
   size_t size_ = 0;
 };
+
+void Waiter::LeaveQueue() { queue_->Remove(*this); }
 
 }  // namespace remuda::proxy

@@ -41,6 +41,8 @@ class ClientStream : public StreamEnd {
   // It tells the ends of bodies by itself: they need no coding, nor an end of a connection. The end
   // of a response is the end of its request too, whatever is left of that.
   virtual bool delimits_bodies() const = 0;
+  // Bytes of its request's body that it has taken from the client and nobody has received yet.
+  virtual uint64_t unread_body_bytes() const { return 0; }
   // No other request can follow on it, whatever becomes of this one.
   virtual bool is_last() const = 0;
   // Send has answered -EAGAIN: some may leave all the same (a TLS record that is sealed).

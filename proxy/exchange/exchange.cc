@@ -82,7 +82,7 @@ void Exchange::Reset() {
   rate_check_ = last_progress_ = SteadyTime();
   actions_ = {};
   action_ = 0;
-  was_queued_ = false;
+  was_queued_ = is_held_ = was_held_ = false;
   any_sent_ = has_connect_timed_out_ = may_reuse_ = false;
   pick_ = {};
   tried_.fill(nullptr);
@@ -202,8 +202,12 @@ Exchange::Next Exchange::Drive() {
         RunActions();
         break;
       case Phase::kSuspended:
-        if (!has_client_left_) return Next::kWait;
-        Cut(http::Reason::kClientClosed);
+        if (has_client_left_) {
+          Cut(http::Reason::kClientClosed);
+          break;
+        }
+        if (is_held_) CountHeldBytes();
+        if (phase_ == Phase::kSuspended) return Next::kWait;
         break;
       case Phase::kConnecting:
         if (!AwaitConnect()) return Next::kWait;

@@ -117,6 +117,8 @@ class Exchange final : public UpstreamUser, public Waiter {
   // See Connection::EndUnanswered.
   void OnTargetGone();
 
+  // It waits for a first target: nothing more of it is wanted now.
+  bool is_held() const { return is_held_; }
   // The response has left as a whole.
   bool is_whole() const { return end_.is_whole; }
   // With which it is in flight, or null.
@@ -196,13 +198,24 @@ class Exchange final : public UpstreamUser, public Waiter {
   Acted OpenTarget();
   Acted AnswerFixed();
   Acted AnswerRedirect();
+  bool MustQueue() const;
   Acted Enqueue();
   void LeaveQueue();
+  Acted TakePicked(const Picked& picked);
   Picked PickNext();
   bool MayTryNext();
   bool BeginAttempt(const Picked& picked);
 
-  // exchange_answer.cc: answers of our own.
+  // exchange_hold.cc: waiting for a first target.
+  const HoldSpec* FindHold() const;
+  uint64_t UnsentBodyBytes() const;
+  Acted Hold(const HoldSpec& hold);
+  void LeaveHold();
+  bool LookForTarget();
+  void CountHeldBytes();
+  std::string_view WriteRetryAfter(http::Reason reason, std::span<char> room) const;
+
+  // exchange_own_answer.cc: answers of our own.
   void Answer(http::Reason reason);
   void AnswerWith(const http::OwnAnswer& answer);
 
@@ -289,8 +302,12 @@ class Exchange final : public UpstreamUser, public Waiter {
   uint8_t action_ = 0;        // the one that is under way
   uint8_t retry_action_ = 0;  // with which another attempt begins
   bool was_queued_ = false;
+  bool is_held_ = false;  // waits for a first target
+  bool was_held_ = false;
   http::Reason unresumed_{};     // suspended: what is answered if nothing resumes it
   SteadyTime queue_deadline_{};  // if it was queued
+  SteadyTime hold_deadline_{};   // if it was held
+  uint64_t held_bytes_ = 0;      // while it is held: of its body
 
   // The attempt.
   bool any_sent_ = false;

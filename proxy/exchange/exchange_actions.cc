@@ -158,13 +158,24 @@ bool Exchange::MayTryNext() {
   return !has_connect_timed_out_ || worker_.HasUntried(*record_.group, pick_);
 }
 
-// Picks a target, or waits until one has a place.
-Exchange::Acted Exchange::TakePlace() {
+// Others wait for a place: those came before.
+bool Exchange::MustQueue() const {
   const TargetGroup* const group = record_.group->picker(worker_.index()).group;
   const bool is_limited = group != nullptr && group->policy.limit.max_requests > 0;
-  if (is_limited && record_.group->CountWaiting() > 0) return Enqueue();  // those came before
-  const Picked picked = PickNext();
+  return is_limited && record_.group->CountWaiting() > 0;
+}
+
+// Picks a target, or waits until one has a place, or until there is one.
+Exchange::Acted Exchange::TakePlace() {
+  // Of those that wait for a first target here, none is passed by.
+  if (!worker_.held_requests().empty()) worker_.held_requests().ServeGroup(*record_.group);
+  return MustQueue() ? Enqueue() : TakePicked(PickNext());
+}
+
+Exchange::Acted Exchange::TakePicked(const Picked& picked) {
   if (picked.is_full) return Enqueue();
+  const HoldSpec* const hold = picked.target == nullptr ? FindHold() : nullptr;
+  if (hold != nullptr) return Hold(*hold);
   return BeginAttempt(picked) ? Acted::kDone : Acted::kElsewhere;
 }
 
@@ -186,16 +197,19 @@ Exchange::Acted Exchange::Enqueue() {
   return Suspend(queue_deadline_, http::Reason::kQueueTimeout);
 }
 
+// Whichever it waits in.
 void Exchange::LeaveQueue() {
+  if (is_held_) return LeaveHold();
   worker_.place_queues().Remove(*record_.group, *this);
   worker_.counters().queued_requests.Sub(1);
 }
 
 bool Exchange::OnPlaceFree() {
+  if (is_held_) return LookForTarget();
   const Picked picked = PickNext();
   if (picked.is_full) return false;
   LeaveQueue();
-  if (BeginAttempt(picked)) Resume();
+  if (TakePicked(picked) == Acted::kDone) Resume();
   origin_.client->Wake();
   return true;
 }

@@ -15,6 +15,8 @@ void Exchange::Answer(http::Reason reason) {
   const bool is_about_message = is_bad_request || reason == http::Reason::kTargetBadResponse ||
                                 reason == http::Reason::kTargetHeadTooLarge;
   if (is_bad_request) NoteBadRequest(reason);
+  if (http::IsForWantOfTarget(reason) && record_.group != nullptr)
+    record_.group->slot(worker_.index()).refused.Add(1);
   const int status = http::StatusOf(reason);
   const bool is_clients_fault =
       status < 500 || reason == http::Reason::kUnknownTransferEncoding || status == 505;
@@ -32,6 +34,8 @@ void Exchange::Answer(http::Reason reason) {
     size += part.size();
   }
   answer.body = {body, size};
+  char retry_after[8];
+  answer.retry_after = WriteRetryAfter(reason, retry_after);
   // What a client sent is not sent back but for names of fields.
   char detail[http::MessageFault::kMaxEscapedBytes];
   const bool says_more =

@@ -74,6 +74,7 @@ Exchange::Pump Exchange::PumpRequest() {
         return Pump::kProgress;
       }
       any_sent_ = true;
+      record_.in_flight.NoteSentBytes(worker_, static_cast<uint64_t>(sent));
       result = Pump::kProgress;
       if (!out.empty()) return result;
     }
@@ -114,6 +115,7 @@ Exchange::Pump Exchange::SpliceRequest() {
     is_body_held_ = false;
     record_.received_bytes += step.received;
   }
+  if (step.sent > 0) record_.in_flight.NoteSentBytes(worker_, step.sent);
   switch (step.moved) {
     case BodyPipe::Moved::kBlocked:
       return Pump::kBlocked;

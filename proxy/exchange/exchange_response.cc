@@ -87,6 +87,7 @@ Exchange::Pump Exchange::ReceiveResponse() {
     progress_ = ResponseProgress::kBegun;
   }
   response_in_.end += static_cast<size_t>(got.bytes);
+  record_.in_flight.NoteReceivedBytes(worker_, static_cast<uint64_t>(got.bytes));
   return Pump::kProgress;
 }
 
@@ -259,6 +260,7 @@ Exchange::Pump Exchange::StageResponseBody() {
 
 Exchange::Pump Exchange::SpliceResponse() {
   const BodyPipe::Spliced step = download_.Splice(*stream_, *origin_.client, worker_.pipes());
+  if (step.received > 0) record_.in_flight.NoteReceivedBytes(worker_, step.received);
   if (step.sent > 0) {
     record_.sent_bytes += step.sent;
     traffic().sent_bytes.Add(step.sent);

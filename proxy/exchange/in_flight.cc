@@ -21,6 +21,18 @@ void InFlight::NoteLatency(const WorkerContext& worker, std::chrono::nanoseconds
   subset_->slot(worker.index()).latency[BucketOf(latency)].Add(1);
 }
 
+void InFlight::NoteSentBytes(const WorkerContext& worker, uint64_t bytes) {
+  subset_slot(worker).bytes_in.Add(bytes);
+}
+
+void InFlight::NoteReceivedBytes(const WorkerContext& worker, uint64_t bytes) {
+  subset_slot(worker).bytes_out.Add(bytes);
+}
+
+SubsetSlot& InFlight::subset_slot(const WorkerContext& worker) const {
+  return subset_->slot(worker.index());
+}
+
 void InFlight::End(WorkerContext& worker) {
   if (target_ == nullptr) return;
   TargetState& target = *std::exchange(target_, nullptr);

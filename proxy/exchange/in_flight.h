@@ -30,6 +30,11 @@ class InFlight {
   void NoteError() { is_sent_ = is_error_ = true; }
   // The head of its answer is here, after so long.
   void NoteLatency(const WorkerContext& worker, std::chrono::nanoseconds latency);
+  // Bytes of it were sent to the target, or of its answer came from it. Something is in flight.
+  void NoteSentBytes(const WorkerContext& worker, uint64_t bytes);
+  void NoteReceivedBytes(const WorkerContext& worker, uint64_t bytes);
+  // What is counted of the target's subset at this worker; lives as long as it is in flight.
+  SubsetSlot& subset_slot(const WorkerContext& worker) const;
   // Lets go of the target, if there is one: its place goes to the next, and if it leaves and this
   // was the last, the control loop is told.
   void End(WorkerContext& worker);

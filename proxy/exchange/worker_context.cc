@@ -27,6 +27,7 @@ WorkerContext::WorkerContext(size_t index, const Settings& settings, AccessLog* 
       events_(std::move(events)),
       pool_(loop_, index, settings, connection_count_),
       place_queues_(loop_, index, events_.on_place_free),
+      held_requests_(loop_, index, events_.on_first_held),
       pipes_(settings.max_pipes),
       current_(std::make_unique<AdoptedTable>()),
       random_state_((static_cast<uint64_t>(std::random_device()()) << 32) |

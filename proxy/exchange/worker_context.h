@@ -16,6 +16,7 @@
 #include "proxy/core/picker.h"
 #include "proxy/core/retry_policy.h"
 #include "proxy/core/routing_table.h"
+#include "proxy/exchange/held_requests.h"
 #include "proxy/exchange/mirrors.h"
 #include "proxy/exchange/place_queues.h"
 #include "proxy/exchange/sticky_cookie.h"
@@ -51,7 +52,9 @@ class WorkerContext {
         on_passively_out;                          // a connection to a target was refused or reset
     std::function<void(TargetState*)> on_failing;  // its requests fail one after the other
     std::function<void(size_t)> on_place_free;     // for whom that worker's queues may wait
-    std::function<void()> on_stopped;              // after Drain: the last connection is gone
+    // A request waits for a first target of this group, and none did at any worker.
+    std::function<void(GroupState&)> on_first_held;
+    std::function<void()> on_stopped;  // after Drain: the last connection is gone
   };
 
   // `settings` and `log` outlive it; `log` may be null.
@@ -72,6 +75,7 @@ class WorkerContext {
   SplicePipePool& pipes() { return pipes_; }
   StickyCookies& sticky_cookies() { return sticky_cookies_; }
   PlaceQueues& place_queues() { return place_queues_; }
+  HeldRequests& held_requests() { return held_requests_; }
   Mirrors& mirrors() { return mirrors_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   AccessLog* log() { return log_; }
@@ -143,6 +147,7 @@ class WorkerContext {
   UpstreamPool pool_;
   TargetStreams* targets_ = &pool_;
   PlaceQueues place_queues_;
+  HeldRequests held_requests_;
   StickyCookies sticky_cookies_;
   SplicePipePool pipes_;
   RetryBudget retry_budget_;

@@ -88,7 +88,8 @@ struct OwnAnswer {
   std::string_view detail = {};  // X-Remuda-Reason-Detail: visible ASCII and spaces; may be empty
   std::string_view content_type = "text/plain; charset=utf-8";
   std::string_view body = {};
-  std::string_view location = {};  // for redirects
+  std::string_view location = {};     // for redirects
+  std::string_view retry_after = {};  // whole seconds; empty: none
   bool close = false;
   bool say_keep_alive = false;
   bool omit_body = false;  // HEAD: the length without the body
@@ -105,6 +106,7 @@ void ForEachOwnField(const OwnAnswer& answer, Take take) {
   if (!answer.detail.empty()) take("X-Remuda-Reason-Detail", answer.detail);
   if (answer.status == 405) take("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
   if (!answer.location.empty()) take("Location", answer.location);
+  if (!answer.retry_after.empty()) take("Retry-After", answer.retry_after);
   if (!answer.body.empty()) take("Content-Type", answer.content_type);
 }
 size_t WriteOwnAnswer(const OwnAnswer& answer, char* out, size_t capacity);

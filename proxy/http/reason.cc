@@ -70,6 +70,9 @@ constexpr std::array<Entry, static_cast<size_t>(Reason::kCount)> kEntries = {{
     {Reason::kBadRewrite, 400, "BadRewrite"},
     {Reason::kQueueFull, 503, "QueueFull"},
     {Reason::kQueueTimeout, 503, "QueueTimeout"},
+    {Reason::kHoldFull, 503, "HoldFull"},
+    {Reason::kHoldTimeout, 503, "HoldTimeout"},
+    {Reason::kProxyDraining, 503, "ProxyDraining"},
 }};
 
 constexpr bool InOrder() {
@@ -83,6 +86,12 @@ static_assert(InOrder(), "kEntries is indexed by Reason");
 }  // namespace
 
 int StatusOf(Reason reason) { return kEntries[static_cast<size_t>(reason)].status; }
+
+bool IsForWantOfTarget(Reason reason) {
+  return reason == Reason::kNoRegisteredTarget ||
+         (reason >= Reason::kQueueFull && reason <= Reason::kProxyDraining);
+}
+
 std::string_view NameOf(Reason reason) { return kEntries[static_cast<size_t>(reason)].name; }
 
 std::string_view PhraseOf(int status) {

@@ -70,12 +70,18 @@ enum class Reason : uint8_t {
   kBadRewrite,
   kQueueFull,
   kQueueTimeout,
+  kHoldFull,
+  kHoldTimeout,
+  kProxyDraining,
   kCount,  // not a reason
 };
 
 // The code of the answer: 400, 405, 408, 414, 417, 431, 460, 463, 464, 500, 501, 502, 503,
 // 504, 505.
 int StatusOf(Reason reason);
+
+// Whether it is answered so because no target, or none with a place, would take the request.
+bool IsForWantOfTarget(Reason reason);
 
 // A stable CamelCase name, e.g. "RepeatedContentLength"; empty for kNone.
 std::string_view NameOf(Reason reason);

@@ -82,9 +82,14 @@ class Interleaving final : public TargetStreams {
       config.mutable_target_groups(0)->clear_concurrency_limit();
     }
     limit_ = seed % 4 != 0 ? static_cast<uint32_t>(1 + seed % 2) : 0;
-    table_ = testing::Compile(config);
-    Publish(*table_);
-    worker_.AdoptTable(table_);
+    if (seed % 3 == 0) {
+      auto* const hold = config.mutable_target_groups(0)->mutable_request_hold();
+      hold->set_max_requests(2);
+      hold->set_max_bytes(20'000);
+      hold->mutable_timeout()->set_seconds(2);
+    }
+    config_ = config;
+    Adopt();
     for (const Member& member : group().members) states_.push_back(member.target.get());
     Heal();
     const LoadBalancer& balancer = *table_->load_balancers.at("shop");
@@ -118,7 +123,11 @@ class Interleaving final : public TargetStreams {
     }
     EXPECT_EQ(group().state->CountWaiting(), 0U);
     EXPECT_EQ(worker_.metrics().queued_requests.Get(), 0);
+    EXPECT_EQ(group().state->CountHeld(), 0U);
+    EXPECT_EQ(group().state->held_bytes(), 0U);
+    EXPECT_TRUE(worker_.held_requests().empty());
   }
+  uint64_t held() const { return group().state->slots()[0].held.Get(); }
 
   uint64_t requests() const { return clients_.size(); }
   uint64_t whole() const {
@@ -297,6 +306,7 @@ class Interleaving final : public TargetStreams {
   // it, and of nothing else.
   void Settle() {
     constexpr size_t kAll = 1'000'000'000;
+    SetLeaving(false);
     for (int round = 0; round < 100 && CountUnderWay() > 0; ++round) {
       for (size_t i = 0; i < clients_.size(); ++i) {
         FakeClient& client = *clients_[i];
@@ -391,6 +401,7 @@ class Interleaving final : public TargetStreams {
   }
 
   void HappenToTarget(TargetState& state) {
+    if (config_.target_groups(0).has_request_hold() && OneIn(4)) return SetLeaving(OneIn(2));
     const size_t what = Below(4);
     if (what == 0) Heal();
     if (what == 0) return;
@@ -410,6 +421,22 @@ class Interleaving final : public TargetStreams {
       state->SetPassivelyOut(false);
     }
     group().state->Changed();
+    worker_.held_requests().Serve();
+  }
+  // All targets: none takes a request any more, or all do again.
+  void SetLeaving(bool is_leaving) {
+    const auto state = is_leaving ? v1::Target::STATE_DRAINING : v1::Target::STATE_ACTIVE;
+    if (config_.targets(0).state() == state) return;
+    for (auto& target : *config_.mutable_targets()) target.set_state(state);
+    Adopt();
+  }
+  // Who waits for a first target, here and in what comes, looks again with each table.
+  void Adopt() {
+    table_ = testing::Compile(config_, table_);
+    tables_.push_back(table_);
+    Publish(*table_);
+    worker_.AdoptTable(table_);
+    worker_.held_requests().Serve();
   }
 
   void Pass(std::chrono::milliseconds time) {
@@ -523,7 +550,9 @@ class Interleaving final : public TargetStreams {
   std::mt19937_64 random_;
   Settings settings_;
   Entrance entrance_;
+  v1::ProxyConfig config_;
   std::shared_ptr<const RoutingTable> table_;
+  std::vector<std::shared_ptr<const RoutingTable>> tables_;  // the entrance is of the first
   std::vector<TargetState*> states_;
   std::vector<std::unique_ptr<FakeTarget>> targets_;
   std::vector<std::unique_ptr<FakeClient>> clients_;
@@ -543,7 +572,7 @@ TEST(ExchangeInterleavings, EndOnceAndLoseNothing) {
   const uint64_t first = only != 0 ? only : 1;
   const uint64_t last = only != 0 ? only : NumberFrom("REMUDA_EXCHANGE_SEEDS", kSeeds);
   uint64_t requests = 0, whole = 0, attempts = 0, spliced = 0;
-  uint64_t yields = 0, tunnels = 0;
+  uint64_t yields = 0, tunnels = 0, held = 0;
   for (uint64_t seed = first; seed <= last; ++seed) {
     SCOPED_TRACE("again: REMUDA_EXCHANGE_SEED=" + std::to_string(seed));
     Interleaving interleaving(seed);
@@ -554,14 +583,16 @@ TEST(ExchangeInterleavings, EndOnceAndLoseNothing) {
     spliced += interleaving.spliced();
     yields += interleaving.yields();
     tunnels += interleaving.tunnels();
+    held += interleaving.held();
     if (HasFailure()) break;
   }
   std::cout << "seeds " << first << ".." << last << ", " << requests << " requests, " << whole
             << " whole answers, " << attempts << " attempts, " << spliced << " bytes spliced, "
-            << yields << " yields, " << tunnels << " tunnels\n";
+            << yields << " yields, " << tunnels << " tunnels, " << held << " held\n";
   EXPECT_GT(whole, 0U);
   if (last - first + 1 < kSeeds) return;
-  EXPECT_TRUE(spliced > 0 && yields > 0 && tunnels > 0) << "not all that there is was tried";
+  EXPECT_TRUE(spliced > 0 && yields > 0 && tunnels > 0 && held > 0)
+      << "not all that there is was tried";
 }
 
 }  // namespace

@@ -1,0 +1,104 @@
+// Waiting for a first target: a request of a group that has none which takes it, and whose config
+// says that requests wait for one (HoldSpec). Nothing more is read of it meanwhile.
+#include <algorithm>
+#include <charconv>
+
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/worker_context.h"
+
+namespace remuda::proxy {
+
+using http::Reason;
+
+namespace {
+
+// What is answered as Retry-After is the time in which a target is expected, but no more than this:
+// a client that comes back early waits again.
+constexpr std::chrono::seconds kLongestRetryAfter{30};
+// Another proxy takes it.
+constexpr std::chrono::seconds kDrainingRetryAfter{1};
+
+}  // namespace
+
+// Of its group as it is now; null: requests do not wait.
+const HoldSpec* Exchange::FindHold() const {
+  const TargetGroup* const group = record_.group->picker(worker_.index()).group;
+  return group != nullptr && group->policy.hold.is_on() ? &group->policy.hold : nullptr;
+}
+
+// What is kept of its body while it waits.
+uint64_t Exchange::UnsentBodyBytes() const {
+  return input_.size() - std::min(input_.size(), head_size_) + origin_.client->unread_body_bytes();
+}
+
+Exchange::Acted Exchange::Hold(const HoldSpec& hold) {
+  const SteadyTime now = worker_.loop().now();
+  if (!was_held_) hold_deadline_ = now + hold.timeout;
+  const uint64_t bytes = UnsentBodyBytes();
+  if (worker_.held_requests().is_closed()) {
+    Answer(Reason::kProxyDraining);
+  } else if (now >= hold_deadline_) {
+    Answer(Reason::kHoldTimeout);
+  } else if (!worker_.held_requests().Push(*record_.group, *this, hold, bytes)) {
+    Answer(Reason::kHoldFull);
+  } else {
+    is_held_ = was_held_ = true;
+    held_bytes_ = bytes;
+    return Suspend(hold_deadline_, Reason::kHoldTimeout);
+  }
+  return Acted::kElsewhere;
+}
+
+void Exchange::LeaveHold() {
+  is_held_ = false;
+  worker_.held_requests().Remove(*record_.group, *this, held_bytes_);
+}
+
+// Something has changed of the group: there may be a target, or requests do not wait any more.
+bool Exchange::LookForTarget() {
+  if (worker_.held_requests().is_closed()) {
+    LeaveHold();
+    Answer(Reason::kProxyDraining);
+  } else if (MustQueue()) {
+    LeaveHold();
+    Enqueue();
+  } else {
+    const Picked picked = PickNext();
+    if (picked.target == nullptr && !picked.is_full && FindHold() != nullptr) return false;
+    LeaveHold();
+    if (TakePicked(picked) == Acted::kDone) Resume();
+  }
+  origin_.client->Wake();
+  return true;
+}
+
+// A client that sends whether or not it is read from (HTTP/2, within its windows) may have sent
+// more by now.
+void Exchange::CountHeldBytes() {
+  const HoldSpec* const hold = FindHold();
+  const uint64_t bytes = UnsentBodyBytes();
+  if (hold == nullptr || bytes == held_bytes_) return;
+  if (record_.group->MoveHeldBytes(*hold, held_bytes_, bytes)) {
+    held_bytes_ = bytes;
+    return;
+  }
+  LeaveHold();
+  Answer(Reason::kHoldFull);
+}
+
+// Empty unless the answer says when to come again.
+std::string_view Exchange::WriteRetryAfter(Reason reason, std::span<char> room) const {
+  auto time = kDrainingRetryAfter;
+  if (reason == Reason::kHoldFull || reason == Reason::kHoldTimeout) {
+    const HoldSpec* const hold = FindHold();
+    time = hold == nullptr ? kLongestRetryAfter
+                           : std::min(kLongestRetryAfter,
+                                      std::chrono::ceil<std::chrono::seconds>(hold->timeout));
+  } else if (reason != Reason::kProxyDraining) {
+    return {};
+  }
+  const char* const end = std::to_chars(room.data(), room.data() + room.size(), time.count()).ptr;
+  return {room.data(), static_cast<size_t>(end - room.data())};
+}
+
+}  // namespace remuda::proxy

@@ -38,11 +38,15 @@ void TouchInstanceValue(const core::State& state, const std::string& id,
   }
 }
 
-// Whether the edit makes the group's instances targets of other groups than `state` has.
+// Whether the edit changes what proxies know of the target groups: the group's instances become
+// targets of others than `state` has, or requests wait there because it rests at zero (or do no
+// more).
 bool MovesTargets(const core::State& state, const Edit& edit) {
   const auto* before = state.Find<v1::AutoScalingGroup>(edit.key);
   if (before == nullptr || edit.value == nullptr) return true;
-  const auto& now = static_cast<const v1::AutoScalingGroup&>(*edit.value).target_groups();
+  const auto& after = static_cast<const v1::AutoScalingGroup&>(*edit.value);
+  if (after.has_from_zero() != (*before)->has_from_zero()) return true;
+  const auto& now = after.target_groups();
   const auto& was = (*before)->target_groups();
   return !std::equal(was.begin(), was.end(), now.begin(), now.end());
 }

@@ -6,6 +6,7 @@
 #include "controller/core/door/validate_policies.h"
 #include "controller/core/model/capacity.h"
 #include "controller/core/model/names.h"
+#include "controller/core/model/request_hold.h"
 #include "controller/core/model/time.h"
 
 namespace remuda::core {
@@ -73,6 +74,7 @@ void ApplyBalancingDefaults(v1::TargetGroup& value) {
     if (!limit.has_max_queue()) limit.set_max_queue(kQueue);
     if (!limit.has_queue_timeout()) *limit.mutable_queue_timeout() = ToProto(kQueueTimeout);
   }
+  if (value.has_request_hold()) FillRequestHold(*value.mutable_request_hold());
   if (value.has_target_group_health() && value.target_group_health().minimum_healthy_count() == 0)
     value.mutable_target_group_health()->set_minimum_healthy_count(1);
 }

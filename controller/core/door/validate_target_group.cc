@@ -8,6 +8,7 @@
 #include "controller/core/door/validate_resources.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
+#include "controller/core/model/request_hold.h"
 
 namespace remuda::core {
 namespace {
@@ -108,6 +109,15 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
   }
 }
 
+void CheckRequestHold(Violations& out, const FieldPath& at, bool is_http,
+                      const v1::TargetGroup& value) {
+  if (!is_http) out.Add(at, "is for HTTP and HTTPS groups only");
+  const v1::RequestHold& hold = value.request_hold();
+  CheckRange(out, at / "max_requests", hold.max_requests(), 1, kMaxHeldRequests);
+  CheckRange(out, at / "max_bytes", hold.max_bytes(), 0, kMaxHeldBytes);
+  CheckDuration(out, at / "timeout", hold.timeout(), kMinHoldTimeout, kMaxHoldTimeout);
+}
+
 }  // namespace
 
 void Check(Violations& out, const FieldPath& at, const References& references,
@@ -126,6 +136,7 @@ void Check(Violations& out, const FieldPath& at, const References& references,
   const bool is_http = value.protocol() != v1::PROTOCOL_TCP && value.protocol() != v1::PROTOCOL_TLS;
   if (value.has_response_tolerance() && !is_http)
     out.Add(at / "response_tolerance", "is for HTTP and HTTPS groups only");
+  if (value.has_request_hold()) CheckRequestHold(out, at / "request_hold", is_http, value);
   CheckLabels(out, at / "labels", value.labels());
 }
 

@@ -7,6 +7,7 @@
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/draft.h"
 #include "controller/core/model/instance_state.h"
+#include "controller/core/model/request_hold.h"
 #include "controller/core/model/subset_name.h"
 #include "controller/core/reconcile/health.h"
 
@@ -97,6 +98,24 @@ Shown ShownOf(std::string_view target_group, std::string id, const v1::Target& r
 bool IsOf(const v1::AutoScalingGroup& group, std::string_view target_group) {
   const auto& ids = group.target_groups();
   return std::find(ids.begin(), ids.end(), target_group) != ids.end();
+}
+
+bool IsHttp(const v1::TargetGroup& row) {
+  return row.protocol() != v1::PROTOCOL_TCP && row.protocol() != v1::PROTOCOL_TLS;
+}
+
+// The group's own row, but that requests wait where a group that rests at zero serves: else the
+// first of them would be lost, and with it the wish to wake.
+v1::TargetGroup RowOf(const State& state, std::string_view target_group,
+                      const v1::TargetGroup& row) {
+  v1::TargetGroup out = row;
+  if (row.has_request_hold() || !IsHttp(row)) return out;
+  for (const auto& [id, group] : state.All<v1::AutoScalingGroup>()) {
+    if (!group->has_from_zero() || !IsOf(*group, target_group)) continue;
+    FillRequestHold(*out.mutable_request_hold());
+    break;
+  }
+  return out;
 }
 
 // As the state has it.
@@ -299,7 +318,7 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
   TargetGroupView view;
   const auto* row = state.Find<v1::TargetGroup>(target_group);
   if (row == nullptr) return view;
-  view.target_group = **row;
+  view.target_group = RowOf(state, target_group, **row);
   const Draft draft(state);
   for (const auto& [group_id, group] : state.All<v1::AutoScalingGroup>()) {
     if (!IsOf(*group, target_group)) continue;

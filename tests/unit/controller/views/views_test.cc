@@ -9,6 +9,7 @@
 
 #include "controller/core/model/draft.h"
 #include "controller/core/views/proxy_config.h"
+#include "controller/core/views/target_group_view.h"
 #include "controller/engine/touched.h"
 #include "controller/limits.h"
 #include "controller/sessions/follower.h"
@@ -398,11 +399,13 @@ class InstancesTest : public ViewsTest {
   static std::string HostOf(int number) { return "h" + std::to_string(number % 3); }
   static std::string GroupOf(int number) { return "asg" + std::to_string(number % 2); }
 
-  void PutScalingGroup(const std::string& id, const std::vector<std::string>& target_groups) {
+  void PutScalingGroup(const std::string& id, const std::vector<std::string>& target_groups,
+                       bool rests_at_zero = false) {
     Commit([&](core::Draft& draft) {
       v1::AutoScalingGroup row;
       row.set_name("autoScalingGroups/" + id);
       for (const std::string& target_group : target_groups) row.add_target_groups(target_group);
+      if (rests_at_zero) row.mutable_from_zero();
       draft.Put(id, row);
     });
   }
@@ -451,8 +454,10 @@ class InstancesTest : public ViewsTest {
     const int number = Below(12);
     switch (Below(12)) {
       case 0:
-        return PutScalingGroup(GroupOf(number), OneIn(2) ? std::vector<std::string>{"blue", "green"}
-                                                         : std::vector<std::string>{"blue"});
+        return PutScalingGroup(
+            GroupOf(number),
+            OneIn(2) ? std::vector<std::string>{"blue", "green"} : std::vector<std::string>{"blue"},
+            OneIn(3));
       case 1:
         return PutHost(number, OneIn(2) ? "a" : "b");
       case 2:
@@ -493,6 +498,39 @@ TEST_F(InstancesTest, WhateverHappensToThemReceiversHaveWhatConfigForSays) {
     }
     if (HasFailure()) FAIL() << "step " << step;
   }
+}
+
+TEST_F(InstancesTest, RequestsWaitWhereAGroupRestsAtZero) {
+  for (const char* id : {"blue", "green"}) PutGroup(id, 10);
+  Commit([&](core::Draft& draft) {
+    v1::TargetGroup row;
+    row.set_protocol(v1::PROTOCOL_TCP);
+    draft.Put("bytes", row);
+    row.Clear();
+    row.mutable_request_hold()->set_max_requests(7);
+    draft.Put("own", row);
+  });
+  PutLoadBalancer("lb0", "blue", "");
+  PutProxy("p0", "a");
+  const auto hold_of = [&](const char* id) {
+    return core::TargetGroupViewOf(state_, seen_, id).target_group->request_hold();
+  };
+  PutScalingGroup("asg0", {"blue", "bytes", "own"});
+  EXPECT_EQ(hold_of("blue").ByteSizeLong(), 0U);
+  Send("p0");
+  PutScalingGroup("asg0", {"blue", "bytes", "own"}, true);
+  EXPECT_EQ(hold_of("blue").max_requests(), 100);
+  EXPECT_EQ(hold_of("blue").max_bytes(), 16 * 1024 * 1024);
+  EXPECT_EQ(hold_of("blue").timeout().seconds(), 30);
+  EXPECT_EQ(hold_of("bytes").ByteSizeLong(), 0U);
+  EXPECT_EQ(hold_of("own").max_requests(), 7);
+  EXPECT_EQ(hold_of("green").ByteSizeLong(), 0U);
+  EXPECT_GT(Send("p0"), 0U);
+  ExpectAsConfigFor("p0");
+  PutScalingGroup("asg0", {"blue"});
+  EXPECT_EQ(hold_of("blue").ByteSizeLong(), 0U);
+  EXPECT_GT(Send("p0"), 0U);
+  ExpectAsConfigFor("p0");
 }
 
 TEST_F(InstancesTest, OneInstancesChangeTouchesItsTargetsAndNoTargetGroupAsAWhole) {

@@ -103,6 +103,14 @@ TEST_F(DataPlaneTest, BalancingRules) {
        "HTTP and HTTPS groups only"},
       {"protocol: PROTOCOL_TCP response_tolerance { bare_line_feeds: true }", "response_tolerance",
        "HTTP and HTTPS groups only"},
+      {"request_hold { max_requests: 10001 }", "request_hold.max_requests",
+       "10001 is not within 1-10000"},
+      {"request_hold { max_requests: -1 }", "request_hold.max_requests",
+       "-1 is not within 1-10000"},
+      {"request_hold { max_bytes: 1073741825 }", "request_hold.max_bytes",
+       "1073741825 is not within 0-1073741824"},
+      {"request_hold { timeout { seconds: 601 } }", "request_hold.timeout", "is not within 1s-10m"},
+      {"protocol: PROTOCOL_TCP request_hold {}", "request_hold", "HTTP and HTTPS groups only"},
       {"proxy_protocol: 3", "proxy_protocol", "3 is not one of its values"},
   };
   for (const Case& c : cases) {
@@ -123,6 +131,12 @@ TEST_F(DataPlaneTest, DefaultsFollowWhatIsSet) {
   EXPECT_EQ(made.passive_ejection().base_time().seconds(), 10);
   EXPECT_EQ(made.passive_ejection().max_percent(), 20);
   EXPECT_EQ(made.concurrency_limit().max_queue(), 100);
+  EXPECT_FALSE(made.has_request_hold());
+  const auto holds = Do<v1::TargetGroup>(Parse<v1::CreateTargetGroupRequest>(
+      "target_group_id: 'green' target_group { request_hold { max_bytes: 0 } }"));
+  EXPECT_EQ(holds.request_hold().max_requests(), 100);
+  EXPECT_EQ(holds.request_hold().max_bytes(), 0);
+  EXPECT_EQ(holds.request_hold().timeout().seconds(), 30);
 }
 
 TEST_F(DataPlaneTest, AGroupsProtocolStays) {

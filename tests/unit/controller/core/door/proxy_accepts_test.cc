@@ -32,7 +32,7 @@ constexpr char kWorld[] = R"(
     algorithm: BALANCING_ALGORITHM_CONSISTENT_HASH consistent_hash { header: "X-Key" }
     slow_start { seconds: 30 } stickiness { type: TYPE_APP_COOKIE cookie_name: "sid" }
     passive_ejection { consecutive_failures: 3 } concurrency_limit { max_requests: 5 }
-    target_group_health { minimum_healthy_percent: 10 } health_check { path: "/health" matcher: "200,301-302" } } }
+    target_group_health { minimum_healthy_percent: 10 } request_hold { max_requests: 5 } health_check { path: "/health" matcher: "200,301-302" } } }
   resources { target_group { name: "secure" protocol: PROTOCOL_HTTPS algorithm: BALANCING_ALGORITHM_WEIGHTED_RANDOM
     anomaly_mitigation: true target_tls { verify: VERIFY_FULL server_name: "a.example" } } }
   resources { target_group { name: "bytes" protocol: PROTOCOL_TCP proxy_protocol: PROXY_PROTOCOL_VERSION_2 } }

@@ -104,6 +104,18 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                    session_.Send(std::move(message));
                  },
              .has_room = [this] { return session_.queued() < kMaxQueuedForLogs; }}),
+      app_api_(loop,
+               {.find_instance =
+                    [this](const std::string& token) { return instances_.tokens().Find(token); },
+                .group_of = [this](const std::string& id) { return instances_.GroupOf(id); },
+                .send =
+                    [this](v1::AppCall call) {
+                      if (!session_.is_up()) return false;
+                      v1::ConnectRequest message;
+                      *message.mutable_app_call() = std::move(call);
+                      session_.Send(std::move(message));
+                      return true;
+                    }}),
       incarnation_(RandomHex()) {}
 
 Agent::~Agent() {
@@ -257,6 +269,7 @@ bool Agent::SaveIdentity() {
 void Agent::OnDown() {
   counters_->session_up = 0;
   logs_.Clear();
+  app_api_.OnDown();
   instances_.SessionDown();
 }
 
@@ -273,6 +286,9 @@ void Agent::OnMessage(const v1::ConnectResponse& message) {
       break;
     case v1::ConnectResponse::kSnapshot:
       OnSnapshot(message.snapshot());
+      break;
+    case v1::ConnectResponse::kAppAnswer:
+      app_api_.OnAnswer(message.app_answer());
       break;
     case v1::ConnectResponse::kPing: {
       v1::ConnectRequest answer;
@@ -354,7 +370,25 @@ void Agent::ReportUsage() {
   session_.Send(std::move(message));
 }
 
-void Agent::AddPages(AdminHttp& http) const {
+uint16_t Agent::LastHttpPort() const {
+  const std::string text = ReadWholeFile(HttpPortPath()).value_or("");
+  const long port = std::strtol(text.c_str(), nullptr, 10);
+  return port > 0 && port <= 65535 ? static_cast<uint16_t>(port) : uint16_t{0};
+}
+
+void Agent::UseHttp(const std::string& address, uint16_t port) {
+  const bool is_any = address == "0.0.0.0" || address == "::";
+  const bool is_v6 = address.find(':') != std::string::npos;
+  const std::string reachable = !is_any ? address : is_v6 ? "::1" : "127.0.0.1";
+  instances_.SetAgentUrl(
+      absl::StrCat("http://", is_v6 ? "[" : "", reachable, is_v6 ? "]" : "", ":", port));
+  if (const int error = WriteFileAtomically(HttpPortPath(), absl::StrCat(port, "\n"), false);
+      error != 0)
+    spdlog::warn("cannot write {}: {}", HttpPortPath(), std::strerror(error));
+}
+
+void Agent::AddPages(AdminHttp& http) {
+  app_api_.Serve(http);
   http.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
   http.Handle("/readyz", [counters = counters_](const AdminRequest&) {
     if (counters->session_up != 0) return AdminResponse{.body = "ok\n"};

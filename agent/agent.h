@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/app_api.h"
 #include "agent/event_loop.h"
 #include "agent/identity.h"
 #include "agent/image_client.h"
@@ -48,9 +49,13 @@ class Agent {
   // SIGCHLD came.
   void ReapChildren() { instances_.supervisor().ReapStrays(); }
 
-  // /healthz, /readyz and /metrics; before the server starts. They read only what is made for other
-  // threads to read.
-  void AddPages(AdminHttp& http) const;
+  // /healthz, /readyz, /metrics and what apps ask for; before the server starts, which must end
+  // before this does. They read only what is made for other threads to read.
+  void AddPages(AdminHttp& http);
+  // The port that the HTTP server of an earlier agent had, whose apps may know it; 0: not known.
+  uint16_t LastHttpPort() const;
+  // Tells apps where the server is, and a later agent. Before the loop runs.
+  void UseHttp(const std::string& address, uint16_t port);
 
  private:
   v1::Hello MakeHello();
@@ -66,6 +71,7 @@ class Agent {
   // Whether it is on disk.
   bool SaveIdentity();
   std::string IdentityPath() const { return options_.data_directory + "/identity"; }
+  std::string HttpPortPath() const { return options_.data_directory + "/http-port"; }
 
   // What /metrics shows; written by the loop, read by the admin server's thread.
   struct Counters {
@@ -85,6 +91,7 @@ class Agent {
   Instances instances_;
   Session session_;
   LogStreams logs_;
+  AppApi app_api_;
   UsageMeter meter_;
   const std::string incarnation_;  // of this process
   Identity identity_;

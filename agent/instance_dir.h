@@ -21,6 +21,7 @@ struct InstanceDir {
   std::string Running() const { return path + "/running"; }  // record: who runs it
   std::string Stop() const { return path + "/stop"; }        // record: how to stop
   std::string Exit() const { return path + "/exit"; }        // record: how it ended
+  std::string Token() const { return path + "/token"; }      // the app's secret (InstanceTokens)
   std::string Logs() const { return path + "/logs"; }
 };
 

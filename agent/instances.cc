@@ -113,6 +113,7 @@ absl::Status Instances::Open() {
   for (auto& [id, instance] : instances_) {
     instance.files_of = FilesIn(Dir(id));
     instance.next_of = NextFilesIn(Dir(id));
+    tokens_.Load(id, Dir(id));
   }
   logs_.Open();
   PruneLogs();
@@ -199,6 +200,11 @@ std::vector<std::string> Instances::Ids() const {
   std::vector<std::string> ids;
   for (const auto& [id, instance] : instances_) ids.push_back(id);
   return ids;
+}
+
+std::string Instances::GroupOf(const std::string& id) const {
+  const v1::InstanceAssignment* assigned = assignment_.Find(id);
+  return assigned == nullptr ? "" : assigned->auto_scaling_group();
 }
 
 bool Instances::IsOld(const std::string& id, const InstanceRun* run) const {
@@ -327,6 +333,7 @@ void Instances::Forget(const std::string& id) {
   }
   loop_.Cancel(instances_[id].timer);
   instances_.erase(id);
+  tokens_.Forget(id);
   if (options_.on_removed) options_.on_removed(id);
   PruneImages();
 }

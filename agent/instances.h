@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/app_files.h"
@@ -22,6 +23,7 @@
 #include "agent/core/decide.h"
 #include "agent/event_loop.h"
 #include "agent/image_cache.h"
+#include "agent/instance_tokens.h"
 #include "agent/kept_logs.h"
 #include "agent/run_record.h"
 #include "agent/supervisor.h"
@@ -73,6 +75,11 @@ class Instances {
   // nullptr: no process is known.
   const InstanceRun* FindRun(const std::string& id) const { return supervisor_.Find(id); }
   InstanceDir Dir(const std::string& id) const { return supervisor_.Dir(id); }
+  // Where apps reach the agent's HTTP port; before the loop runs.
+  void SetAgentUrl(std::string url) { agent_url_ = std::move(url); }
+  const InstanceTokens& tokens() const { return tokens_; }
+  // Id of its group; empty: the assignment does not name it.
+  std::string GroupOf(const std::string& id) const;
   // Whether its log may grow: it runs, or is being changed.
   bool MayPrint(const std::string& id) const;
   // Where the log of an instance is, of one that was forgotten a while ago too; empty: nowhere.
@@ -162,6 +169,8 @@ class Instances {
   std::vector<std::string> left_cgroups_;  // ended, and not yet empty
   PortPicker ports_;
   KeptLogs logs_;
+  InstanceTokens tokens_;
+  std::string agent_url_;
   Supervisor supervisor_;
   SessionFacts session_;
   std::map<std::string, Instance> instances_;

@@ -89,6 +89,12 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
   const auto port = PortFor(id);
   if (!port.ok()) return port.status();
   facts.port = *port;
+  if (!agent_url_.empty()) {
+    const auto token = tokens_.Ensure(id, Dir(id));
+    if (!token) return absl::ErrnoToStatus(errno, absl::StrCat("write ", Dir(id).Token()));
+    facts.agent_url = agent_url_;
+    facts.token = *token;
+  }
   auto cgroups =
       cgroups_.Make(absl::StrCat(id, "-", RandomHex().substr(0, 6)), LimitsOf(launch_template));
   if (!cgroups.ok()) return cgroups.status();

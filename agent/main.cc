@@ -146,17 +146,28 @@ std::string WrongWith(const CLI::App& app, const Flags& flags) {
   return "";
 }
 
-bool StartAdmin(const std::string& listen, const Agent& agent, std::unique_ptr<AdminHttp>& http) {
+// Apps call it all at once, say when a deployment protects them: none is to make room for another.
+constexpr size_t kMaxHttpConnections = 512;
+
+bool StartAdmin(const std::string& listen, Agent& agent, std::unique_ptr<AdminHttp>& http) {
   if (listen.empty()) return true;
   Endpoint endpoint;
   ParseEndpoint(listen, endpoint);  // checked with the flags
-  http = std::make_unique<AdminHttp>(
-      AdminHttp::Options{.address = endpoint.address, .port = endpoint.port});
-  agent.AddPages(*http);
-  if (const absl::Status status = http->Start(); !status.ok()) {
+  const auto start = [&](uint16_t port) {
+    http = std::make_unique<AdminHttp>(AdminHttp::Options{
+        .address = endpoint.address, .port = port, .max_connections = kMaxHttpConnections});
+    agent.AddPages(*http);
+    return http->Start();
+  };
+  // Apps that an earlier agent started know its port: where any will do, that one is the first try.
+  const uint16_t last = endpoint.port == 0 ? agent.LastHttpPort() : uint16_t{0};
+  absl::Status status = start(last != 0 ? last : endpoint.port);
+  if (!status.ok() && last != 0) status = start(endpoint.port);
+  if (!status.ok()) {
     std::cerr << "remuda-agent: " << status.message() << "\n";
     return false;
   }
+  agent.UseHttp(endpoint.address, http->port());
   spdlog::info("admin pages at http://{}/metrics", http->listen_address());
   return true;
 }

@@ -123,6 +123,10 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
   env["REMUDA_INSTANCE"] = assignment.instance();
   env["REMUDA_GROUP"] = assignment.auto_scaling_group();
   env["REMUDA_ZONE"] = facts.host.zone;
+  if (!facts.agent_url.empty()) {
+    env["REMUDA_AGENT_URL"] = facts.agent_url;
+    env["REMUDA_INSTANCE_TOKEN"] = facts.token;
+  }
   env[kRunIdVariable] = run_id;
 
   Record run;

@@ -59,6 +59,8 @@ struct LaunchFacts {
   int restarts = 0;
   bool is_first_of_generation = false;  // the log says so, above 0
   std::vector<std::string> cgroups;
+  std::string agent_url = {};  // of the agent's HTTP port; empty: it has none
+  std::string token = {};      // the instance's, for it
 };
 
 // The run record of one instance; a new run id each time.

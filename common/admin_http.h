@@ -1,6 +1,6 @@
-// A small HTTP server for a program's own admin pages (/healthz, /readyz, /metrics): GET and HEAD,
-// one response a connection, everything bounded. It is not the proxy's data path and shares nothing
-// with it.
+// A small HTTP server for a program's own admin pages (/healthz, /readyz, /metrics), by GET and
+// HEAD, and for calls of small bodies that are answered later: one response a connection,
+// everything bounded. It is not the proxy's data path and shares nothing with it.
 //
 // Owns one thread; handlers run on it, one at a time, so they must not block for long and must only
 // read what is safe to read from another thread.
@@ -13,33 +13,47 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace remuda {
 
 struct AdminRequest {
-  std::string path;   // without the query
-  std::string query;  // what followed '?', undecoded; empty if there was none
+  std::string path;        // without the query
+  std::string query = {};  // what followed '?', undecoded; empty if there was none
+  // Of calls only:
+  std::string method = {};
+  std::string authorization = {};  // the header's value
+  std::string body = {};
+  bool is_local = false;  // it comes from this machine, as far as addresses tell
 };
 
 struct AdminResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  std::string body;
+  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};  // beside the usual ones
 };
 
 class AdminHttp {
  public:
-  struct Options {
-    std::string address = "127.0.0.1";  // a numeric IPv4 or IPv6 address
-    uint16_t port = 0;                  // 0: the system picks one; port() tells
-  };
   // Everything a stranger can make it hold. One more than so many connections closes the oldest
   // that waits for its client, so that idle ones never keep a page from who asks for it.
   static constexpr size_t kMaxConnections = 32;
   static constexpr size_t kMaxRequestBytes = size_t{8} * 1024;
+  static constexpr size_t kMaxBodyBytes = size_t{4} * 1024;  // of a call
   static constexpr int kConnectionTimeoutMs = 5000;
 
+  struct Options {
+    std::string address = "127.0.0.1";  // a numeric IPv4 or IPv6 address
+    uint16_t port = 0;                  // 0: the system picks one; port() tells
+    size_t max_connections = kMaxConnections;
+  };
+
   using Handler = std::function<AdminResponse(const AdminRequest&)>;
+  // Any thread, also after the server has stopped; the first counts.
+  using Answer = std::function<void(AdminResponse)>;
+  using CallHandler = std::function<void(AdminRequest, Answer)>;
 
   explicit AdminHttp(Options options);
   AdminHttp(const AdminHttp&) = delete;
@@ -48,6 +62,10 @@ class AdminHttp {
 
   // Answers `path` (exact match) with `handler`. Only before Start.
   AdminHttp& Handle(std::string path, Handler handler);
+
+  // Passes requests of any method for `path` to `handler`, which sees that each is answered at
+  // last. Only before Start.
+  AdminHttp& HandleCall(std::string path, CallHandler handler);
 
   // Binds and starts to serve. The error names the address and port.
   absl::Status Start();
@@ -64,8 +82,9 @@ class AdminHttp {
   struct Running;
 
   const Options options_;
-  std::map<std::string, Handler> handlers_;  // constant after Start
-  std::unique_ptr<Running> running_;         // null: not started, or stopped
+  std::map<std::string, Handler> handlers_;   // constant after Start, as
+  std::map<std::string, CallHandler> calls_;  // this
+  std::unique_ptr<Running> running_;          // null: not started, or stopped
   uint16_t port_ = 0;
 };
 

@@ -224,6 +224,15 @@ void FakeController::Received(const v1::ConnectRequest& message, Stream* stream)
     if (!message.log().error().empty())
       log_errors[message.log().stream_id()] = message.log().error();
   }
+  if (message.has_app_call()) {
+    app_calls.push_back(message.app_call());
+    if (answer_app_call) {
+      v1::ConnectResponse answer;
+      *answer.mutable_app_answer() = answer_app_call(message.app_call());
+      answer.mutable_app_answer()->set_call_id(message.app_call().call_id());
+      stream->Send(answer);
+    }
+  }
   if (message.has_snapshot())
     snapshots[message.snapshot().snapshot_id()] = message.snapshot().error();
   changed_.notify_all();

@@ -68,6 +68,10 @@ class FakeController {
   std::set<int64_t> logs_ended;
   std::map<int64_t, std::string> log_errors;
   std::map<int64_t, std::string> snapshots;
+  std::vector<v1::AppCall> app_calls;
+
+  // Answers AppCalls, without their call_id; unset: they are not answered. Before the agent begins.
+  std::function<v1::AppAnswer(const v1::AppCall&)> answer_app_call;
 
   // Begins the transfers that were held, and holds none any more.
   void ReleaseImages();

@@ -78,7 +78,9 @@ TEST(MakeRunRecord, SetsTheEnvironmentThatAppsAreTold) {
                                                 .user = std::nullopt,
                                                 .port = 8000,
                                                 .restarts = 2,
-                                                .cgroups = {"/cg"}});
+                                                .cgroups = {"/cg"},
+                                                .agent_url = "http://127.0.0.1:7470",
+                                                .token = "secret"});
   const auto env = run.All(key::kEnv);
   const auto has = [&](const std::string& entry) {
     return std::count(env.begin(), env.end(), entry) == 1;
@@ -88,6 +90,8 @@ TEST(MakeRunRecord, SetsTheEnvironmentThatAppsAreTold) {
   EXPECT_TRUE(has("REMUDA_INSTANCE=i-1"));
   EXPECT_TRUE(has("REMUDA_GROUP=blue"));
   EXPECT_TRUE(has("REMUDA_ZONE=a"));
+  EXPECT_TRUE(has("REMUDA_AGENT_URL=http://127.0.0.1:7470"));
+  EXPECT_TRUE(has("REMUDA_INSTANCE_TOKEN=secret"));
   EXPECT_TRUE(has("GREETING=Hello, \"New\" World!\n"));
   EXPECT_TRUE(has("LANG=de_DE.UTF-8")) << "the template's value wins";
   EXPECT_TRUE(has("HOME=/d/app"));

@@ -5,11 +5,15 @@
 
 #include <cerrno>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/local_client.h"
+#include "tests/wait.h"
 
 namespace remuda {
 namespace {
@@ -75,6 +79,123 @@ TEST(AdminHttp, TheOldestIdleConnectionMakesRoom) {
   EXPECT_EQ(recv(idle.back()->fd(), &byte, 1, MSG_DONTWAIT), -1);
   EXPECT_EQ(errno, EAGAIN);
   EXPECT_EQ(recv(idle.front()->fd(), &byte, 1, 0), 0) << "the first made room";
+}
+
+// A server with one call, whose answers the test gives.
+struct CallServer {
+  struct Call {
+    AdminRequest request;
+    AdminHttp::Answer answer;
+  };
+  explicit CallServer(AdminHttp::Options options = {}) : http(options) {
+    http.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; })
+        .HandleCall("/call", [this](AdminRequest request, AdminHttp::Answer answer) {
+          const std::lock_guard lock(mutex);
+          calls.push_back({std::move(request), std::move(answer)});
+        });
+    EXPECT_TRUE(http.Start().ok());
+  }
+  bool WaitForCalls(size_t count) {
+    return WaitUntil([&] {
+      const std::lock_guard lock(mutex);
+      return calls.size() >= count;
+    });
+  }
+
+  AdminHttp http;
+  std::mutex mutex;
+  std::vector<Call> calls;  // guarded by mutex
+};
+
+TEST(AdminHttp, ACallIsAnsweredLaterFromAnyThread) {
+  CallServer server;
+  std::string answer;
+  std::thread client([&] {
+    answer =
+        Talk(server.http.port(),
+             "PUT /call?x=1 HTTP/1.1\r\nAuthorization: Bearer t\r\nContent-Length: 4\r\n\r\nbody");
+  });
+  ASSERT_TRUE(server.WaitForCalls(1));
+  EXPECT_NE(Talk(server.http.port(), "GET /healthz HTTP/1.1\r\n\r\n").find("ok"),
+            std::string::npos);
+  const CallServer::Call& call = server.calls[0];
+  EXPECT_EQ(call.request.path, "/call");
+  EXPECT_EQ(call.request.method, "PUT");
+  EXPECT_EQ(call.request.authorization, "Bearer t");
+  EXPECT_EQ(call.request.body, "body");
+  EXPECT_TRUE(call.request.is_local);
+  call.answer({.status = 503, .body = "no\n", .headers = {{"Retry-After", "2"}}});
+  call.answer({.body = "a second answer"});
+  client.join();
+  EXPECT_EQ(answer.substr(0, 13), "HTTP/1.1 503 ");
+  EXPECT_NE(answer.find("\r\nRetry-After: 2\r\n"), std::string::npos) << answer;
+  EXPECT_EQ(answer.substr(answer.size() - 7), "\r\n\r\nno\n");
+  EXPECT_NE(Talk(server.http.port(), "GET /none HTTP/1.1\r\n\r\n").find("/call\n"),
+            std::string::npos);
+}
+
+TEST(AdminHttp, AnAnswerOfNoContentHasNoLength) {
+  CallServer server;
+  std::string answer;
+  std::thread client([&] { answer = Talk(server.http.port(), "GET /call HTTP/1.1\r\n\r\n"); });
+  ASSERT_TRUE(server.WaitForCalls(1));
+  server.calls[0].answer({.status = 204});
+  client.join();
+  EXPECT_EQ(answer.substr(0, 13), "HTTP/1.1 204 ");
+  EXPECT_EQ(answer.find("Content-Length"), std::string::npos) << answer;
+}
+
+TEST(AdminHttp, ACallIsBounded) {
+  CallServer server;
+  const std::string big(AdminHttp::kMaxBodyBytes + 1, 'a');
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"PUT /call HTTP/1.1\r\nContent-Length: 4097\r\n\r\n" + big, "HTTP/1.1 413 "},
+      {"PUT /call HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", "HTTP/1.1 413 "},
+      {"PUT /call HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1001\r\n" + big + "\r\n0\r\n\r\n",
+       "HTTP/1.1 413 "},
+      {"PUT /call HTTP/1.1\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 400 "},
+      {"PUT /call HTTP/1.1\r\nX: " + std::string(9000, 'a'), "HTTP/1.1 431 "},
+  };
+  for (const auto& [request, starts] : cases) {
+    SCOPED_TRACE(request.substr(0, 60));
+    EXPECT_EQ(Talk(server.http.port(), request).substr(0, starts.size()), starts);
+  }
+  EXPECT_TRUE(server.calls.empty());
+}
+
+TEST(AdminHttp, CallsThatWaitMakeRoomLast) {
+  CallServer server({.max_connections = 4});
+  std::vector<std::unique_ptr<LocalClient>> clients;
+  const std::string request = "GET /call HTTP/1.1\r\n\r\n";
+  for (size_t i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<LocalClient>(server.http.port()));
+    ASSERT_GT(send(clients.back()->fd(), request.data(), request.size(), MSG_NOSIGNAL), 0);
+    ASSERT_TRUE(server.WaitForCalls(i + 1));
+  }
+  for (int i = 0; i < 20; ++i) clients.push_back(std::make_unique<LocalClient>(server.http.port()));
+  EXPECT_NE(Talk(server.http.port(), "GET /healthz HTTP/1.1\r\n\r\n").find("ok"),
+            std::string::npos);
+  server.calls[0].answer({.body = "yes"});
+  EXPECT_NE(clients[0]->Talk("").find("yes"), std::string::npos);
+  // Where all wait, the one that has for the longest goes; its answer finds nobody.
+  for (size_t i = 3; i < 8; ++i) {
+    clients.push_back(std::make_unique<LocalClient>(server.http.port()));
+    ASSERT_GT(send(clients.back()->fd(), request.data(), request.size(), MSG_NOSIGNAL), 0);
+    ASSERT_TRUE(server.WaitForCalls(i + 1));
+  }
+  EXPECT_EQ(clients[1]->Talk(""), "");
+  server.calls[1].answer({.body = "too late"});
+}
+
+TEST(AdminHttp, AnAnswerAfterTheEndFindsNobody) {
+  CallServer server;
+  const LocalClient client(server.http.port());
+  const std::string request = "GET /call HTTP/1.1\r\n\r\n";
+  ASSERT_GT(send(client.fd(), request.data(), request.size(), MSG_NOSIGNAL), 0);
+  ASSERT_TRUE(server.WaitForCalls(1));
+  server.http.Stop();
+  server.calls[0].answer({.body = "too late"});
+  EXPECT_EQ(client.Talk("").find("too late"), std::string::npos);
 }
 
 TEST(AdminHttp, StartSaysWhatIsWrong) {

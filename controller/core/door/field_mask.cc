@@ -13,6 +13,7 @@
 #include "controller/core/model/limits.h"
 #include "controller/core/model/time.h"
 #include "controller/core/model/words.h"
+#include "remuda/v1/scaling_policy.pb.h"
 
 namespace remuda::core {
 namespace {
@@ -262,6 +263,8 @@ void Differ::Compare(const FieldPath& at, const Message& before, const Message& 
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
     const FieldPath here = at / field->name();
+    // Follows from what a person changed, or is none of a person's.
+    if (field->message_type() == v1::GroupCapacity::descriptor()) continue;
     if (field->is_map()) {
       CompareMap(here, field, before, after);
     } else if (field->is_repeated() && IsSensitive(*field)) {

@@ -18,13 +18,20 @@ int DesiredOf(const v1::AutoScalingGroup& group) {
   return std::max(MinOf(group), std::min(MaxOf(group), desired));
 }
 
-void SetDesired(v1::AutoScalingGroup& group, int desired, const std::string& cause, Time now) {
-  group.set_desired(std::max(group.min(), std::min(group.max(), desired)));
-  v1::GroupCapacity& capacity = *group.mutable_capacity();
+namespace {
+
+void SetByPerson(v1::GroupCapacity& capacity, int desired, const std::string& cause, Time now) {
   capacity.set_desired(desired);
   capacity.clear_set_by();
   capacity.set_cause(cause);
   *capacity.mutable_set_time() = ToProto(now);
+}
+
+}  // namespace
+
+void SetDesired(v1::AutoScalingGroup& group, int desired, const std::string& cause, Time now) {
+  group.set_desired(std::max(group.min(), std::min(group.max(), desired)));
+  SetByPerson(*group.mutable_capacity(), desired, cause, now);
 }
 
 void SetByPolicy(v1::AutoScalingGroup& group, const PolicyWish& wish, Time now) {
@@ -43,7 +50,7 @@ void SetByPolicy(v1::AutoScalingGroup& group, const PolicyWish& wish, Time now) 
 void KeepCapacity(const v1::AutoScalingGroup* before, v1::AutoScalingGroup& group, Time now) {
   if (before == nullptr || !before->has_capacity()) {
     group.clear_capacity();
-    SetDesired(group, group.desired(), "a person set it", now);
+    SetByPerson(*group.mutable_capacity(), group.desired(), "a person set it", now);
     return;
   }
   *group.mutable_capacity() = before->capacity();
@@ -53,14 +60,11 @@ void KeepCapacity(const v1::AutoScalingGroup* before, v1::AutoScalingGroup& grou
   // Not what the bounds alone have made of it.
   const int bounded = std::max(group.min(), std::min(group.max(), before->desired()));
   if (group.desired() != before->desired() && group.desired() != bounded) {
-    SetDesired(group, group.desired(), "a person set it", now);
+    SetByPerson(capacity, group.desired(), "a person set it", now);
   }
   const int kept = std::max(MinOf(group), std::min(MaxOf(group), capacity.desired()));
   if (kept == capacity.desired()) return;
-  capacity.set_desired(kept);
-  capacity.clear_set_by();
-  capacity.set_cause("a person set min and max");
-  *capacity.mutable_set_time() = ToProto(now);
+  SetByPerson(capacity, kept, "a person set min and max", now);
 }
 
 bool IsSuspended(const v1::AutoScalingGroup& group, v1::ScalingProcess process) {

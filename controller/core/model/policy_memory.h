@@ -27,15 +27,16 @@ class LargestOf {
   void clear() { falling_.clear(); }
 
  private:
-  // Numbers of instances that fall from one to the next: no more than a group may have.
+  // Each below the one before.
   std::deque<std::pair<Time, int>> falling_;
 };
 
 struct PolicyMemory {
   std::string policy;  // as it was when this was kept, serialized: another one knows nothing of it
-  // Since when there was a value each time.
+  // Since when values are known, but for short gaps; and until when.
   std::optional<Time> known_since = std::nullopt;
-  LargestOf needed = {};  // since then: instances that would be enough
+  Time known_until = absl::InfinitePast();
+  LargestOf needed = {};  // since then: hundredths of instances that would be enough
   // Since when the alarm is breached without a break.
   std::optional<Time> breached_since = std::nullopt;
 };

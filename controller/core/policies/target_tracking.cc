@@ -13,29 +13,52 @@
 namespace remuda::core {
 namespace {
 
-// In only to where the metric is at most this part of its target.
-constexpr double kInFraction = 0.9;
-// What is so far above the target is answered at once; a smaller excess when the value after it has
-// it, too.
+// What is so far above or below the target is its noise.
+constexpr double kTolerance = 0.1;
+// So far above it one value is enough.
 constexpr double kClearExcess = 1.2;
+// Otherwise the mean of this long counts.
+constexpr Duration kMeanOf = absl::Seconds(30);
+// Values may be missing for so many periods before what was known counts as unknown. While one is
+// missing nothing is taken away.
+constexpr int kGapPeriods = 3;
+// What is kept of a number of instances.
+constexpr double kParts = 100;
 
-int Instances(double load, double target) {
-  const double needed = std::ceil(load / target - 1e-9);
+// The load in instances that are at the target.
+struct Need {
+  double newest = 0;
+  double mean = 0;
+  double growth = 0;  // until what is launched now is warm
+};
+
+Need NeedOf(const Inputs& inputs, const MetricRef& ref, double target) {
+  Need out;
+  double sum = 0;
+  int count = 0;
+  for (auto it = inputs.history.points.rbegin();
+       it != inputs.history.points.rend() && it->time > inputs.newest().time - kMeanOf; ++it) {
+    const Reading reading = ReadAt(*it, ref);
+    if (!reading.whole.has_value()) continue;
+    if (count == 0) out.newest = *reading.whole / target;
+    sum += *reading.whole / target;
+    ++count;
+  }
+  out.mean = count == 0 ? 0 : sum / count;
+  out.growth = GrowthOf(inputs.history, ref, FromProto(inputs.group.instance_warmup())) / target;
+  return out;
+}
+
+int Whole(double instances) {
+  const double needed = std::ceil(instances - 1e-9);
   return static_cast<int>(std::clamp<double>(needed, 0, limits::kGroupInstances));
 }
 
-// What a scale-out would go to.
-int OutTo(const Inputs& inputs, const MetricRef& ref, double load, double target) {
-  const double growth = GrowthOf(inputs.history, ref, FromProto(inputs.group.instance_warmup()));
-  const int needed = Instances(load + growth, target);
-  const int desired = inputs.desired();
-  if (needed <= desired || load > kClearExcess * target * desired) return needed;
-  // One value alone may be chance.
-  const auto& points = inputs.history.points;
-  if (points.size() < 2) return desired;
-  const Reading before = ReadAt(points[points.size() - 2], ref);
-  if (!before.whole.has_value()) return desired;
-  return std::max(desired, std::min(needed, Instances(*before.whole + growth, target)));
+// What a scale-out would go to; desired if none is needed.
+int OutTo(const Need& need, int desired) {
+  if (need.newest > kClearExcess * desired) return std::max(desired, Whole(need.newest));
+  if (need.mean + need.growth <= (1 + kTolerance) * desired) return desired;
+  return std::max(desired, Whole(need.mean + need.growth));
 }
 
 // Why less is not taken away yet; empty if it may be.
@@ -48,11 +71,22 @@ std::string WhyNotIn(const Inputs& inputs, const v1::TargetTrackingPolicy& polic
     return absl::StrCat("values are known for ", DurationText(inputs.now - *memory.known_since),
                         " of ", DurationText(after));
   }
+  if (ScaledOutAt(inputs.group) + after > inputs.now) {
+    return absl::StrCat("scaled out ", DurationText(inputs.now - ScaledOutAt(inputs.group)),
+                        " ago, and in not before ", DurationText(after));
+  }
   const Time cooled = ScaledInAt(inputs.group) + FromProto(policy.scale_in_cooldown());
-  if (ScaledInAt(inputs.group) > ScaledOutAt(inputs.group) && cooled > inputs.now) {
+  if (cooled > inputs.now) {
     return absl::StrCat("cooling down for another ", DurationText(cooled - inputs.now));
   }
   return "";
+}
+
+// A value is missing.
+void NoteGap(const Inputs& inputs, PolicyMemory& memory) {
+  if (!memory.known_since || inputs.now <= memory.known_until + kGapPeriods * inputs.period) return;
+  memory.known_since.reset();
+  memory.needed.clear();
 }
 
 }  // namespace
@@ -63,27 +97,27 @@ Verdict FollowTarget(const Inputs& inputs, const std::string& name,
   const Reading reading = ReadAt(inputs.newest(), ref);
   Verdict out{.metric = NameOf(ref), .value = reading.each, .target = policy.target()};
   if (!reading.whole.has_value()) {
-    memory.known_since.reset();
-    memory.needed.clear();
+    NoteGap(inputs, memory);
     out.bars_scale_in = !policy.disable_scale_in();
     out.reason = absl::StrCat(reading.missing, ": nothing is changed");
     return out;
   }
-  const double load = *reading.whole;
-  const int desired = inputs.desired();
+  NoteGap(inputs, memory);
   if (!memory.known_since) memory.known_since = inputs.now;
-  const int least = SpeaksAtZero(ref) ? 0 : 1;
-  memory.needed.Add(inputs.now, std::max(least, Instances(load, kInFraction * policy.target())));
+  memory.known_until = inputs.now;
+  const int desired = inputs.desired();
+  const Need need = NeedOf(inputs, ref, policy.target());
+  memory.needed.Add(inputs.now, Whole(need.mean * kParts));
 
   const std::string facts = absl::StrCat(out.metric, " is ", NumberText(*reading.each),
                                          " an instance, target ", NumberText(policy.target()));
-  const int out_to = OutTo(inputs, ref, load, policy.target());
+  const int out_to = OutTo(need, desired);
   if (out_to > desired) {
-    const Time cooled = ScaledOutAt(inputs.group) + FromProto(policy.scale_out_cooldown());
     out.wanted = out_to;
     out.reason =
         absl::StrCat(facts, ": ", Counted(out_to, "instance"), " ", IsOrAre(out_to), " needed");
-    if (cooled > inputs.now && load <= kClearExcess * policy.target() * desired) {
+    const Time cooled = ScaledOutAt(inputs.group) + FromProto(policy.scale_out_cooldown());
+    if (cooled > inputs.now && need.newest <= kClearExcess * desired) {
       out.wanted = desired;
       absl::StrAppend(&out.reason,
                       "; soon after a scale-out only a clear excess passes, for another ",
@@ -91,8 +125,9 @@ Verdict FollowTarget(const Inputs& inputs, const std::string& name,
     }
     return out;
   }
-  const int in_to = memory.needed.Since(inputs.now - FromProto(policy.scale_in_after()));
-  if (in_to >= desired) {
+  const double most = memory.needed.Since(inputs.now - FromProto(policy.scale_in_after())) / kParts;
+  const int in_to = std::max(SpeaksAtZero(ref) ? 0 : 1, Whole(most));
+  if (in_to >= desired || most > (1 - kTolerance) * desired) {
     out.wanted = desired;
     out.reason =
         absl::StrCat(facts, ": ", Counted(desired, "instance"), " ", IsOrAre(desired), " right");

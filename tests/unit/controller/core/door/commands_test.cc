@@ -154,8 +154,7 @@ TEST_F(CommandsTest, ScaleByMask) {
   EXPECT_EQ(group.desired(), 0);
   EXPECT_EQ(group.max(), 2);
   EXPECT_EQ(LastActivity(),
-            "Updated autoScalingGroups/blue: min: 1 -> 0; desired: 1 -> 0 (its scaling policies "
-            "are kept; this version does not act on them yet) | a person asked for it");
+            "Updated autoScalingGroups/blue: min: 1 -> 0; desired: 1 -> 0 | a person asked for it");
   // min alone takes desired with it; a desired outside is refused.
   EXPECT_EQ(Do<v1::AutoScalingGroup>(Parse<v1::UpdateAutoScalingGroupRequest>(R"(
     auto_scaling_group { name: "blue" min: 2 } update_mask { paths: "min" })"))

@@ -105,7 +105,15 @@ class ExecuteTest : public ::testing::Test {
   )";
 
   State state_;
-  Observations seen_;
+  Observations seen_ = [] {
+    Observations seen;
+    seen.find_zone = [](std::string_view name) -> std::optional<absl::TimeZone> {
+      absl::TimeZone zone;
+      if (!absl::LoadTimeZone(std::string(name), &zone)) return std::nullopt;
+      return zone;
+    };
+    return seen;
+  }();
   Time now_ = absl::FromUnixSeconds(1'800'000'000);
 
  private:

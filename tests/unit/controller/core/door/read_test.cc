@@ -247,10 +247,8 @@ TEST_F(ReadTest, DeploymentsAndActivitiesNewestFirst) {
   EXPECT_EQ(first->activities(0).description(),
             "Set desired of autoScalingGroups/blue from 1 to 2");
   activities.set_page_token(first->next_page_token());
-  EXPECT_EQ(
-      Read(Here(), activities)->activities(0).description(),
-      "Created autoScalingGroups/blue (its scaling policies are kept; this version does not act on "
-      "them yet)");
+  EXPECT_EQ(Read(Here(), activities)->activities(0).description(),
+            "Created autoScalingGroups/blue");
 }
 
 TEST_F(ReadTest, InstancesWithWhatTheirAgentSays) {

@@ -99,8 +99,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->delimiter(',')
       ->check(CheckLabel)
       ->check(CheckText);
-  app.add_option("--admin", flags.admin,
-                 "Where /healthz, /readyz and /metrics are served; empty: nowhere")
+  app.add_option(
+         "--admin", flags.admin,
+         "Where /healthz, /readyz, /metrics and what apps may ask are served; empty: nowhere")
       ->envname("REMUDA_ADMIN");
   app.add_flag("--insecure", flags.insecure,
                "Allow admin pages beyond loopback: no authentication, no TLS")

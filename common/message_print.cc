@@ -121,7 +121,7 @@ class JsonSink : public Sink {
 };
 
 std::string FormatDouble(double value) {
-  if (!std::isfinite(value)) return "0";  // No field of ours may hold one.
+  if (!std::isfinite(value)) return "null";  // missing, in a list of values; JSON has no NaN
   char text[32];
   for (const int digits : {6, 15, 17}) {
     std::snprintf(text, sizeof text, "%.*g", digits, value);

@@ -180,7 +180,12 @@ std::string Explained(const YAML::Exception& error) {
     return std::string("not YAML: the ") + (is_file_end ? "file" : "document") +
            " ends within quoted text: a quote before is never closed";
   }
-  return "not YAML: " + error.msg;
+  // `recurrence: * 8 * * *` was no alias.
+  const bool is_alias = error.msg == YAML::ErrorMsg::ALIAS_NOT_FOUND ||
+                        error.msg == YAML::ErrorMsg::CHAR_IN_ALIAS ||
+                        error.msg.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR);
+  return "not YAML: " + error.msg +
+         (is_alias ? "; a text that begins with * stands in quotes" : "");
 }
 
 // Reads `text` until its end, or what no reading can go on behind: the line where that is, or

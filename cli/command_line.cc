@@ -60,8 +60,9 @@ ExitCode UsageError(Context& context, const CLI::App& app, const CLI::ParseError
   context.err << CommandName(command) << ": ";
   // A word where a command belongs: the first that is no flag and no command.
   const std::string* unknown = nullptr;
+  const bool needs_command = !subcommands.empty() && command.get_require_subcommand_min() > 0;
   for (const std::string& word : words) {
-    if (!subcommands.empty() && !word.starts_with("-") && word != command.get_name() &&
+    if (needs_command && !word.starts_with("-") && word != command.get_name() &&
         std::find(subcommands.begin(), subcommands.end(), word) == subcommands.end()) {
       unknown = &word;
       break;
@@ -71,7 +72,7 @@ ExitCode UsageError(Context& context, const CLI::App& app, const CLI::ParseError
     const std::string nearest = NearestWord(*unknown, subcommands);
     context.err << "there is no command \"" << *unknown << "\"";
     if (!nearest.empty()) context.err << "; did you mean " << nearest << "?";
-  } else if (!subcommands.empty()) {
+  } else if (needs_command) {
     context.err << "a command is missing: one of " << Join(subcommands);
   } else {
     context.err << error.what();
@@ -147,11 +148,19 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   AddDescribeCommand(*app, context);
   AddDeleteCommand(*app, context);
   AddScaleCommand(*app, context);
+  AddMetricsCommand(*app, context);
+  AddPolicyCommand(*app, context);
+  AddEvaluationsCommand(*app, context);
   AddDeployCommand(*app, context);
   AddShiftCommand(*app, context);
   AddDeploymentCommand(*app, context);
+  AddRefreshCommand(*app, context);
   AddImageCommand(*app, context);
   AddInstanceCommand(*app, context);
+  AddHookCommand(*app, context);
+  AddAsgCommand(*app, context);
+  AddSuspendCommand(*app, context);
+  AddResumeCommand(*app, context);
   AddLogsCommand(*app, context);
   AddListenerCommand(*app, context);
   AddRuleCommand(*app, context);

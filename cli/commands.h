@@ -11,6 +11,7 @@ namespace remuda::cli {
 
 void AddActivitiesCommand(CLI::App& app, Context& context);
 void AddApplyCommand(CLI::App& app, Context& context);
+void AddAsgCommand(CLI::App& app, Context& context);
 void AddClusterCommand(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
 void AddDeleteCommand(CLI::App& app, Context& context);
@@ -18,16 +19,23 @@ void AddDeployCommand(CLI::App& app, Context& context);
 void AddDeploymentCommand(CLI::App& app, Context& context);
 void AddDescribeCommand(CLI::App& app, Context& context);
 void AddDevCommand(CLI::App& app, Context& context);
+void AddEvaluationsCommand(CLI::App& app, Context& context);
 void AddGetCommand(CLI::App& app, Context& context);
 void AddHelpCommand(CLI::App& app, Context& context);
+void AddHookCommand(CLI::App& app, Context& context);
 void AddHostCommand(CLI::App& app, Context& context);
 void AddImageCommand(CLI::App& app, Context& context);
 void AddInstanceCommand(CLI::App& app, Context& context);
 void AddListenerCommand(CLI::App& app, Context& context);
 void AddLogsCommand(CLI::App& app, Context& context);
+void AddMetricsCommand(CLI::App& app, Context& context);
+void AddPolicyCommand(CLI::App& app, Context& context);
+void AddRefreshCommand(CLI::App& app, Context& context);
+void AddResumeCommand(CLI::App& app, Context& context);
 void AddRuleCommand(CLI::App& app, Context& context);
 void AddScaleCommand(CLI::App& app, Context& context);
 void AddShiftCommand(CLI::App& app, Context& context);
+void AddSuspendCommand(CLI::App& app, Context& context);
 void AddTargetCommand(CLI::App& app, Context& context);
 void AddTemplateCommand(CLI::App& app, Context& context);
 

@@ -9,6 +9,7 @@
 #include "cli/controller_client.h"
 #include "cli/parts.h"
 #include "cli/resources.h"
+#include "cli/scaling_processes.h"
 #include "cli/settings.h"
 
 namespace remuda::cli {
@@ -179,6 +180,8 @@ class Completer {
       OfferNames(KindId::kAutoScalingGroup);
     } else if (flag == "--from-instance") {
       OfferNames(KindId::kInstance);
+    } else if (flag == "--result") {
+      for (const char* word : {"continue", "abandon"}) Offer(word);
     } else if (flag == "--log-level") {
       for (const char* word : {"trace", "debug", "info", "warn", "error"}) Offer(word);
     }
@@ -188,6 +191,25 @@ class Completer {
     for (const Kind& kind : AllKinds()) Offer(kind.short_name);
   }
 
+  static bool TakesGroupFirst(const std::string& command) {
+    for (const char* one : {"/scale", "/deploy", "/refresh", "/metrics", "/metrics/put",
+                            "/evaluations", "/suspend", "/resume"}) {
+      if (command == one) return true;
+    }
+    return command.starts_with("/policy/") || command.starts_with("/asg/");
+  }
+
+  void OfferPolicies(const std::string& word) {
+    const auto id = ParseIdOf(KindId::kAutoScalingGroup, word);
+    if (!id.ok()) return;
+    Settings settings = settings_;
+    settings.timeout = std::min(settings.timeout, kCompletionTimeout);
+    const auto group = GetResource(ControllerClient(settings), KindId::kAutoScalingGroup, *id);
+    if (!group.ok()) return;
+    for (const auto& policy : static_cast<const v1::AutoScalingGroup&>(**group).policies())
+      Offer(policy.name());
+  }
+
   void Argument(const std::string& command, const std::vector<std::string>& before) {
     const size_t index = before.size();
     if (command == "/get" || command == "/describe" || command == "/delete") {
@@ -195,7 +217,15 @@ class Completer {
       const auto kind = ParseKind(before[0]);
       if (index == 1 && kind.ok())
         OfferNames(ListsByName((*kind)->id) ? KindId::kTargetGroup : (*kind)->id);
-    } else if (index == 0 && (command == "/scale" || command == "/deploy")) {
+    } else if (TakesGroupFirst(command) && index == 0) {
+      OfferRefs({KindId::kAutoScalingGroup});
+    } else if (command == "/suspend" || command == "/resume") {
+      for (const std::string& word : ProcessWords()) Offer(word);
+    } else if (command.starts_with("/asg/")) {
+      OfferNames(KindId::kTargetGroup);
+    } else if (index == 1 && (command == "/policy/delete" || command == "/policy/forecast")) {
+      OfferPolicies(before[0]);
+    } else if (index == 1 && command == "/instance/attach") {
       OfferRefs({KindId::kAutoScalingGroup});
     } else if (index == 0 && command == "/shift") {
       OfferActions();
@@ -227,7 +257,8 @@ class Completer {
       OfferNames(KindId::kTargetGroup);
     } else if (index == 0 && command.starts_with("/host/")) {
       OfferNames(KindId::kHost);
-    } else if (index == 0 && (command == "/logs" || command == "/instance/terminate")) {
+    } else if (index == 0 && (command == "/logs" || command.starts_with("/instance/") ||
+                              command.starts_with("/hook/"))) {
       OfferNames(KindId::kInstance);
       if (command == "/logs") OfferRefs({KindId::kAutoScalingGroup});
     } else if (index == 0 && command == "/completion") {

@@ -40,6 +40,7 @@ struct Context {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool out_has_colours = false;  // a terminal that shows them, and the user does not refuse
+  bool out_has_blocks = false;   // a terminal whose text is UTF-8
   // Set by the command line's parser: what to do once all of it has been read.
   std::function<ExitCode()> run;
 };

@@ -35,9 +35,12 @@ ControllerClient::ControllerClient(const Settings& settings)
       deployments(v1::DeploymentService::NewStub(channel_)),
       images(v1::ImageService::NewStub(channel_)),
       launch_templates(v1::LaunchTemplateService::NewStub(channel_)),
+      lifecycle(v1::LifecycleService::NewStub(channel_)),
       listeners(v1::ListenerService::NewStub(channel_)),
       load_balancers(v1::LoadBalancerService::NewStub(channel_)),
       certificates(v1::CertificateService::NewStub(channel_)),
+      metrics(v1::MetricsService::NewStub(channel_)),
+      scaling_policies(v1::ScalingPolicyService::NewStub(channel_)),
       target_groups(v1::TargetGroupService::NewStub(channel_)) {}
 
 std::string NewRequestId() { return "cli-" + RandomHex(24); }

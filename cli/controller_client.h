@@ -18,8 +18,11 @@
 #include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/image.grpc.pb.h"
 #include "remuda/v1/launch_template.grpc.pb.h"
+#include "remuda/v1/lifecycle.grpc.pb.h"
 #include "remuda/v1/listener.grpc.pb.h"
 #include "remuda/v1/load_balancer.grpc.pb.h"
+#include "remuda/v1/metrics.grpc.pb.h"
+#include "remuda/v1/scaling_policy.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
 namespace remuda::cli {
@@ -55,9 +58,12 @@ class ControllerClient {
   const std::unique_ptr<v1::DeploymentService::Stub> deployments;
   const std::unique_ptr<v1::ImageService::Stub> images;
   const std::unique_ptr<v1::LaunchTemplateService::Stub> launch_templates;
+  const std::unique_ptr<v1::LifecycleService::Stub> lifecycle;
   const std::unique_ptr<v1::ListenerService::Stub> listeners;
   const std::unique_ptr<v1::LoadBalancerService::Stub> load_balancers;
   const std::unique_ptr<v1::CertificateService::Stub> certificates;
+  const std::unique_ptr<v1::MetricsService::Stub> metrics;
+  const std::unique_ptr<v1::ScalingPolicyService::Stub> scaling_policies;
   const std::unique_ptr<v1::TargetGroupService::Stub> target_groups;
 };
 

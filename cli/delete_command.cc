@@ -1,14 +1,10 @@
 // remuda delete: a resource that nothing refers to.
-#include <google/protobuf/empty.pb.h>
-
 #include <memory>
-#include <ostream>
 
 #include "cli/commands.h"
 #include "cli/parts.h"
 #include "cli/printing.h"
 #include "cli/wait.h"
-#include "common/message_yaml.h"
 
 namespace remuda::cli {
 namespace {
@@ -19,31 +15,6 @@ struct DeleteOptions {
   bool force = false;
   WaitTime wait{0};
 };
-
-// What is answered has no content: what a program may want of it is said here.
-void PrintDeleted(Context& context, const std::string& name, bool is_done) {
-  const ExtraFields fields = {{"name", name}, {"outcome", is_done ? "DELETED" : "BEING_DELETED"}};
-  const google::protobuf::Empty nothing;
-  switch (context.output) {
-    case OutputFormat::kTable:
-    case OutputFormat::kWide:
-      context.out << name
-                  << (is_done ? " deleted"
-                              : " is being deleted: its instances are drained and ended first")
-                  << "\n";
-      break;
-    case OutputFormat::kName:
-      context.out << name << "\n";
-      break;
-    case OutputFormat::kJson:
-      context.out << MessageToJson(nothing, fields);
-      break;
-    case OutputFormat::kYaml:
-      context.out << MessageToYaml(nothing, fields);
-      break;
-  }
-  context.out.flush();
-}
 
 ExitCode RunDelete(Context& context, const DeleteOptions& options) {
   const auto ref = ParseRef(options.kind, options.name);
@@ -63,7 +34,11 @@ ExitCode RunDelete(Context& context, const DeleteOptions& options) {
               AllOf({Gone(client, ref->kind->id, ref->id), ProxiesFollow(client)}));
     if (code != ExitCode::kOk) return code;
   }
-  PrintDeleted(context, FullName(ref->kind->id, ref->id), is_waited || !options.force);
+  const bool is_done = is_waited || !options.force;
+  const std::string name = FullName(ref->kind->id, ref->id);
+  PrintOutcome(context, name, is_done ? "DELETED" : "BEING_DELETED",
+               name + (is_done ? " deleted"
+                               : " is being deleted: its instances are drained and ended first"));
   return ExitCode::kOk;
 }
 

@@ -71,12 +71,6 @@ absl::Status SetTemplateOfGroup(const ControllerClient& client, v1::Deployment* 
   return absl::OkStatus();
 }
 
-void PrintPlan(Context& context, const v1::Deployment& deployment) {
-  if (!IsTable(context.output)) return PrintResource(context, KindId::kDeployment, deployment);
-  for (const std::string& line : PlanLines(deployment)) context.out << Printable(line) << "\n";
-  context.out.flush();
-}
-
 ExitCode RunBegin(Context& context, const BeginOptions& options, FlagsOf what) {
   v1::CreateDeploymentRequest request;
   v1::Deployment& deployment = *request.mutable_deployment();
@@ -127,6 +121,12 @@ void AddBeginFlags(CLI::App* command, Context& context, FlagsOf what, BeginOptio
 }
 
 }  // namespace
+
+void PrintPlan(Context& context, const v1::Deployment& deployment) {
+  if (!IsTable(context.output)) return PrintResource(context, KindId::kDeployment, deployment);
+  for (const std::string& line : PlanLines(deployment)) context.out << Printable(line) << "\n";
+  context.out.flush();
+}
 
 void PrintStarted(Context& context, const v1::Deployment& deployment) {
   if (context.output == OutputFormat::kTable || context.output == OutputFormat::kName) {

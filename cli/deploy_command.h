@@ -10,4 +10,7 @@ namespace remuda::cli {
 // how to watch it.
 void PrintStarted(Context& context, const v1::Deployment& deployment);
 
+// Of one that was only checked: its steps in words and warnings; or its data.
+void PrintPlan(Context& context, const v1::Deployment& deployment);
+
 }  // namespace remuda::cli

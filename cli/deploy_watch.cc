@@ -1,7 +1,6 @@
 #include "cli/deploy_watch.h"
 
 #include <absl/strings/str_cat.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "cli/deploy_progress.h"
 #include "cli/deploy_trouble.h"
+#include "cli/live_picture.h"
 #include "cli/printing.h"
 #include "cli/table_layout.h"
 
@@ -131,20 +131,18 @@ class ProgressView {
   explicit ProgressView(Context& context)
       : out_(IsTable(context.output) ? context.out : context.err),
         is_redrawn_(IsTable(context.output) && context.out_is_terminal),
-        has_colours_(context.out_has_colours) {}
+        has_colours_(context.out_has_colours),
+        picture_(out_) {}
 
   bool is_redrawn() const { return is_redrawn_; }
 
   void Show(const v1::Deployment& deployment, bool is_connected) {
     if (!is_redrawn_) return Lines(deployment);
-    Erase();
     auto lines = ProgressPanel(deployment, SystemNow(), Style());
     if (!is_connected)
       lines.emplace_back(
           "  the controller is away; trying again (the deployment itself waits for it too)");
-    for (const std::string& line : lines) out_ << line << "\n";
-    drawn_lines_ = lines.size();
-    out_.flush();
+    picture_.Draw(lines);
   }
 
  private:
@@ -154,25 +152,20 @@ class ProgressView {
       out_ << FormatClock(now) << " " << line << std::endl;
   }
 
-  void Erase() {
-    if (drawn_lines_ > 0) out_ << "\x1b[" << drawn_lines_ << "A\x1b[J";
-  }
-
   // The terminal may have got another size meanwhile. What is higher than it could not be drawn
   // over.
   PanelStyle Style() const {
-    winsize size{};
+    const TerminalSize size = SizeOfTerminal();
     PanelStyle style{.width = kDefaultWidth, .with_colours = has_colours_};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return style;
-    if (size.ws_col > 0) style.width = size.ws_col;
-    if (size.ws_row > kLinesBelow) style.height = size.ws_row - kLinesBelow;
+    if (size.columns > 0) style.width = size.columns;
+    if (size.rows > kLinesBelow) style.height = size.rows - kLinesBelow;
     return style;
   }
 
   std::ostream& out_;
   const bool is_redrawn_;
   const bool has_colours_;
-  size_t drawn_lines_ = 0;
+  LivePicture picture_;
   ProgressLines told_;
 };
 

@@ -1,11 +1,15 @@
 // remuda describe: one resource with all that belongs to it.
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
 #include <memory>
 #include <ostream>
 
 #include "cli/commands.h"
+#include "cli/group_size.h"
 #include "cli/kind_columns.h"
 #include "cli/parts.h"
+#include "cli/policy_text.h"
 #include "cli/printing.h"
 
 namespace remuda::cli {
@@ -15,6 +19,7 @@ using google::protobuf::Message;
 
 constexpr size_t kDescribedActivities = 15;
 constexpr size_t kDescribedDeployments = 5;
+constexpr int kDescribedEvaluations = 5;
 // Activities of a group that are looked through for those of one instance; those of a deployment.
 constexpr size_t kSearchedActivities = 1000;
 
@@ -51,6 +56,15 @@ class Description {
     parts_.push_back({title, kind, *std::move(resources)});
   }
 
+  // Sentences that only a person reads, before the parts.
+  void Say(const std::string& title, const std::vector<std::string>& lines) {
+    absl::StrAppend(&said_, "\n", title, ":\n");
+    for (const std::string& line : lines) absl::StrAppend(&said_, "  ", Printable(line), "\n");
+  }
+  void Say(const std::string& title, const Table& table) {
+    absl::StrAppend(&said_, "\n", title, ":\n", RenderTable(table, StyleOf(context_)));
+  }
+
   void Print(KindId kind, const std::shared_ptr<Message>& resource) const {
     if (!IsTable(context_.output)) {
       std::vector<std::pair<KindId, std::shared_ptr<Message>>> all = {{kind, resource}};
@@ -59,7 +73,7 @@ class Description {
       }
       return PrintMixed(context_, all);
     }
-    context_.out << YamlForPeople(context_, kind, *resource);
+    context_.out << YamlForPeople(context_, kind, *resource) << said_;
     const bool is_wide = context_.output == OutputFormat::kWide;
     for (const Part& part : parts_) {
       context_.out << "\n"
@@ -73,6 +87,7 @@ class Description {
  private:
   Context& context_;
   const ControllerClient& client_;
+  std::string said_;
   std::vector<Part> parts_;
 };
 
@@ -113,6 +128,25 @@ void AddActivitiesOfBalancer(Description& description, KindId kind, const std::s
     return of_rule != std::string::npos && Names(what, name.substr(0, of_rule), ":") &&
            Names(what, name.substr(of_rule + 1), " ");
   });
+}
+
+// Its size, and the policies with what they decided last.
+void AddScaling(Description& description, const ControllerClient& client,
+                const v1::AutoScalingGroup& group) {
+  description.Say("Size", SizeLines(group, SystemNow()));
+  if (group.policies().empty()) return;
+  description.Say("Policies", PoliciesTable(group.policies()));
+  v1::ListScalingEvaluationsRequest request;
+  request.set_parent(group.name());
+  request.set_page_size(kDescribedEvaluations);
+  const auto evaluations = client.Call<v1::ListScalingEvaluationsResponse>(
+      *client.scaling_policies, &v1::ScalingPolicyService::Stub::ListScalingEvaluations, request);
+  // Kept in memory only: there may be none.
+  if (!evaluations.ok() || evaluations->evaluations().empty()) return;
+  description.Say(
+      "Evaluations, the newest last",
+      EvaluationsTable({evaluations->evaluations().rbegin(), evaluations->evaluations().rend()},
+                       /*is_wide=*/false));
 }
 
 void AddParts(Description& description, const ResourceRef& ref, const Message& resource) {
@@ -176,6 +210,8 @@ ExitCode RunDescribe(Context& context, const DescribeOptions& options) {
   const auto resource = GetResource(client, ref->kind->id, ref->id);
   if (!resource.ok()) return Fail(context, resource.status());
   Description description(context, client);
+  if (ref->kind->id == KindId::kAutoScalingGroup && IsTable(context.output))
+    AddScaling(description, client, static_cast<const v1::AutoScalingGroup&>(**resource));
   AddParts(description, *ref, **resource);
   description.Print(ref->kind->id, *resource);
   return ExitCode::kOk;

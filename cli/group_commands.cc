@@ -1,6 +1,5 @@
-// remuda scale, target, host, instance: one small step each.
+// remuda scale, target, host: one small step each.
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 
 #include <memory>
 #include <optional>
@@ -8,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/deploy_trouble.h"
+#include "cli/group_size.h"
 #include "cli/printing.h"
 #include "cli/wait.h"
 #include "common/traffic/address.h"
@@ -69,8 +69,9 @@ ExitCode RunScale(Context& context, const ScaleOptions& options) {
     if (code != ExitCode::kOk) return code;
   }
   if (context.output == OutputFormat::kTable) {
-    context.out << group->name() << " min " << group->min() << ", desired " << group->desired()
-                << ", max " << group->max() << std::endl;
+    const GroupSize size = SizeOf(*group);
+    context.out << group->name() << " min " << size.min << ", desired " << size.desired << ", max "
+                << size.max << std::endl;
     return ExitCode::kOk;
   }
   PrintAsRead(context, client, KindId::kAutoScalingGroup, *id, *group);
@@ -145,41 +146,6 @@ ExitCode ChangeHost(Context& context, const HostOptions& options, Method method)
   return ExitCode::kOk;
 }
 
-struct InstanceOptions {
-  std::string instance;
-  std::string group;  // list
-  bool all = false;   // list
-  bool decrement = false;
-  WaitTime wait{0};
-};
-
-ExitCode ListInstances(Context& context, const InstanceOptions& options) {
-  ListFilter filter;
-  filter.show_terminated = options.all;
-  return ShowListOf(context, KindId::kInstance, KindId::kAutoScalingGroup, options.group, filter);
-}
-
-ExitCode RunTerminate(Context& context, const InstanceOptions& options) {
-  const auto id = ParseIdOf(KindId::kInstance, options.instance);
-  if (!id.ok()) return FailUsage(context, std::string(id.status().message()));
-  v1::TerminateInstanceRequest request;
-  request.set_name(FullName(KindId::kInstance, *id));
-  request.set_decrement_desired(options.decrement);
-  request.set_request_id(NewRequestId());
-  const ControllerClient client(context.settings);
-  const auto instance = client.Call<v1::Instance>(
-      *client.auto_scaling, &v1::AutoScalingService::Stub::TerminateInstance, request);
-  if (!instance.ok()) return Fail(context, instance.status());
-  if (options.wait > WaitTime(0)) {
-    const ExitCode code = Await(context, options.wait, InstanceEnded(client, *id));
-    if (code != ExitCode::kOk) return code;
-    PrintAsRead(context, client, KindId::kInstance, *id, *instance);
-    return ExitCode::kOk;
-  }
-  PrintResource(context, KindId::kInstance, *instance);
-  return ExitCode::kOk;
-}
-
 }  // namespace
 
 void AddScaleCommand(CLI::App& app, Context& context) {
@@ -187,7 +153,8 @@ void AddScaleCommand(CLI::App& app, Context& context) {
   auto options = std::make_shared<ScaleOptions>();
   command->add_option("group", options->group, "The group: asg/NAME")->required();
   command->add_option("--desired", options->desired, "Instances to keep, within min and max");
-  command->add_option("--min", options->min, "Never fewer");
+  command->add_option("--min", options->min,
+                      "Never fewer; --min 0 lowers desired too, where it stands at min");
   command->add_option("--max", options->max, "Never more");
   AddWaitFlag(command, options->wait, "so many are in service and none comes or goes");
   AddOutputFlag(command, context);
@@ -266,28 +233,6 @@ void AddHostCommand(CLI::App& app, Context& context) {
   AddWaitFlag(drain, options->wait, "no instance is left on it");
   SetExample(drain, "remuda host drain h1 --wait");
   SetExample(command, "remuda host drain h1");
-}
-
-void AddInstanceCommand(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand("instance", "List instances, and end them");
-  command->require_subcommand(1);
-  auto* terminate =
-      command->add_subcommand("terminate", "Drain an instance and end it; it is replaced");
-  auto options = std::make_shared<InstanceOptions>();
-  terminate->add_option("id", options->instance, "The instance")->required();
-  terminate->add_flag("--decrement", options->decrement,
-                      "Lower the group's desired by one instead of replacing it");
-  AddWaitFlag(terminate, options->wait, "it is terminated");
-  AddOutputFlag(terminate, context);
-  SetExample(terminate, "remuda instance terminate i-000000000c --decrement");
-  SetExample(command, "remuda instance terminate i-000000000c");
-  SetRun(terminate, context, [&context, options] { return RunTerminate(context, *options); });
-  auto* list = command->add_subcommand("list", "Show instances");
-  list->add_option("group", options->group, "Only of this auto scaling group; none: all");
-  list->add_flag("--all", options->all, "Also those that are terminated");
-  AddOutputFlag(list, context);
-  SetExample(list, "remuda instance list blue");
-  SetRun(list, context, [&context, options] { return ListInstances(context, *options); });
 }
 
 }  // namespace remuda::cli

@@ -13,6 +13,7 @@
 #include "cli/cell_text.h"
 #include "cli/deploy_progress.h"
 #include "cli/deploy_words.h"
+#include "cli/group_size.h"
 #include "cli/parts.h"
 #include "cli/rule_text.h"
 #include "common/duration_text.h"
@@ -84,8 +85,7 @@ Table Groups(const ResourceList& list, const Timestamp& now, bool is_wide) {
       {Name<Group>(),
        {"TEMPLATE", [](const Group& g) { return FollowedText(g.launch_template()); }},
        {"RUNS", RunningText},
-       {"MIN/DESIRED/MAX",
-        [](const Group& g) { return absl::StrCat(g.min(), "/", g.desired(), "/", g.max()); }},
+       {"MIN/DESIRED/MAX", SizeText},
        {"IN-SERVICE", [](const Group& g) { return absl::StrCat(g.status().in_service()); }},
        {"PENDING", [](const Group& g) { return absl::StrCat(g.status().pending()); }},
        {"ENDING",
@@ -104,6 +104,10 @@ Table Groups(const ResourceList& list, const Timestamp& now, bool is_wide) {
        {"ZONES", [](const Group& g) { return OrDash(absl::StrJoin(g.zones(), ",")); }, true},
        Labels<Group>(),
        {"SET-BY", [](const Group& g) { return IdText(g.launch_template_set_by()); }, true},
+       {"SIZED-BY", [](const Group& g) { return OrDash(g.capacity().set_by()); }, true},
+       {"STANDBY", [](const Group& g) { return absl::StrCat(g.status().standby()); }, true},
+       {"WARM", [](const Group& g) { return absl::StrCat(g.status().warm()); }, true},
+       {"SUSPENDED", [](const Group& g) { return OrDash(SuspendedText(g)); }, true},
        {"WAITING", WaitingText}});
 }
 
@@ -204,6 +208,8 @@ Table Instances(const ResourceList& list, const Timestamp& now, bool is_wide) {
           return IdText(i.replaces().empty() ? i.launched_for() : i.replaces());
         },
         true},
+       {"PROTECTED", ProtectedText, true},
+       {"HOOKS", HooksText, true},
        {"WITHHELD-BY", [](const Instance& i) { return IdText(i.withheld_by()); }, true},
        {"REASON", [](const Instance& i) { return OrDash(i.state_reason()); }}});
 }

@@ -19,5 +19,6 @@ int main(int argc, char** argv) {
   // https://no-color.org: set and not empty.
   context.out_has_colours = context.out_is_terminal && ProcessEnvironment("NO_COLOR").empty() &&
                             ProcessEnvironment("TERM") != "dumb";
+  context.out_has_blocks = context.out_is_terminal && remuda::cli::IsTextUtf8(ProcessEnvironment);
   return static_cast<int>(remuda::cli::RunCommandLine(argc, argv, context));
 }

@@ -1,5 +1,7 @@
 #include "cli/printing.h"
 
+#include <google/protobuf/empty.pb.h>
+
 #include <memory>
 #include <ostream>
 
@@ -153,6 +155,43 @@ void PrintMessage(Context& context, const Message& message) {
   context.out << (context.output == OutputFormat::kJson ? MessageToJson(*shown)
                                                         : MessageToYaml(*shown))
               << std::flush;
+}
+
+void PrintMessages(Context& context, const std::vector<const Message*>& messages) {
+  const bool is_json = context.output == OutputFormat::kJson;
+  if (is_json) context.out << "[";
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const std::unique_ptr<Message> shown = Shown(context, *messages[i]);
+    if (is_json) {
+      context.out << (i == 0 ? "\n" : ",\n") << Indented(MessageToJson(*shown));
+    } else {
+      context.out << (i == 0 ? "" : "---\n") << MessageToYaml(*shown);
+    }
+  }
+  if (is_json) context.out << (messages.empty() ? "]\n" : "\n]\n");
+  context.out.flush();
+}
+
+void PrintOutcome(Context& context, const std::string& name, const std::string& outcome,
+                  const std::string& sentence) {
+  const ExtraFields fields = {{"name", name}, {"outcome", outcome}};
+  const google::protobuf::Empty nothing;
+  switch (context.output) {
+    case OutputFormat::kTable:
+    case OutputFormat::kWide:
+      context.out << sentence << "\n";
+      break;
+    case OutputFormat::kName:
+      context.out << name << "\n";
+      break;
+    case OutputFormat::kJson:
+      context.out << MessageToJson(nothing, fields);
+      break;
+    case OutputFormat::kYaml:
+      context.out << MessageToYaml(nothing, fields);
+      break;
+  }
+  context.out.flush();
 }
 
 }  // namespace remuda::cli

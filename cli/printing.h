@@ -34,6 +34,12 @@ std::string YamlForPeople(const Context& context, KindId kind,
                           const google::protobuf::Message& resource);
 // One of any other message: JSON or YAML; as a table, YAML.
 void PrintMessage(Context& context, const google::protobuf::Message& message);
+// Several of such: a JSON array, or YAML documents.
+void PrintMessages(Context& context, const std::vector<const google::protobuf::Message*>& messages);
+// What a write came to whose answer has no content: `sentence`; the name; or `name` and `outcome`
+// as data.
+void PrintOutcome(Context& context, const std::string& name, const std::string& outcome,
+                  const std::string& sentence);
 
 bool IsTable(OutputFormat format);
 // Whether more is shown than what a usual table has room for.

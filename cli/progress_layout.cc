@@ -16,16 +16,6 @@ constexpr size_t kNameColumns = 12;
 constexpr size_t kRoomyNameColumns = 16;
 constexpr size_t kMaxWrapped = 6;
 
-// Bytes of the first `columns` code points.
-size_t BytesOf(const std::string& text, size_t columns) {
-  size_t seen = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
-    if (seen++ == columns) return i;
-  }
-  return text.size();
-}
-
 // Where a line of `rest` may end, `room` bytes on at most: at a space, not within a command in
 // backticks if there is another; npos: nowhere.
 size_t BreakBefore(const std::string& rest, size_t room) {

@@ -9,6 +9,7 @@
 
 #include "common/duration_text.h"
 #include "common/message_yaml.h"
+#include "common/words.h"
 
 namespace remuda::cli {
 namespace {
@@ -84,6 +85,14 @@ absl::Status ReadFile(const std::string& path, bool must_exist, Settings* settin
 std::string ProcessEnvironment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+bool IsTextUtf8(const Environment& environment) {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string locale = Folded(environment(name));
+    if (!locale.empty()) return locale.find("utf8") != std::string::npos;
+  }
+  return false;
 }
 
 absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags,

@@ -23,6 +23,9 @@ struct SettingFlags {
 using Environment = std::function<std::string(const char* name)>;
 std::string ProcessEnvironment(const char* name);
 
+// Whether the user's terminal takes UTF-8, by the locale's names as POSIX has their order.
+bool IsTextUtf8(const Environment& environment);
+
 // INVALID_ARGUMENT names the source and the value that is wrong.
 absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags, const Environment& environment);
 

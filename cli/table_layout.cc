@@ -24,12 +24,6 @@ constexpr char kGreen[] = "\x1b[32m";
 constexpr char kYellow[] = "\x1b[33m";
 constexpr char kPlain[] = "\x1b[0m";
 
-// Code points, near enough to columns for names and sentences.
-size_t Width(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 bool IsOneOf(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -40,7 +34,7 @@ const char* ColourOfState(const std::string& cell) {
   if (cell.find("(unhealthy)") != std::string::npos) return kRed;
   if (IsOneOf(word, {"IN_SERVICE", "HEALTHY", "CONNECTED", "SUCCEEDED", "SUCCESSFUL", "PASSED"}))
     return kGreen;
-  return IsOneOf(word, {"TERMINATED", "UNUSED", "CANCELLED"}) ? "" : kYellow;
+  return IsOneOf(word, {"TERMINATED", "UNUSED", "CANCELLED", "WARM"}) ? "" : kYellow;
 }
 
 // Empty: none.
@@ -65,6 +59,20 @@ std::string Local(const Timestamp& time, const char* format) {
 }
 
 }  // namespace
+
+size_t TextWidth(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+size_t BytesOf(const std::string& text, size_t columns) {
+  size_t seen = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+    if (seen++ == columns) return i;
+  }
+  return text.size();
+}
 
 std::string Printable(std::string text) {
   for (char& c : text) {
@@ -98,11 +106,11 @@ std::string RenderTable(const Table& table, const TableStyle& style) {
   if (style.with_headers) rows.push_back(table.headers);
   rows.insert(rows.end(), table.rows.begin(), table.rows.end());
   std::vector<size_t> widths(table.headers.size());
-  for (size_t i = 0; i < table.headers.size(); ++i) widths[i] = Width(table.headers[i]);
+  for (size_t i = 0; i < table.headers.size(); ++i) widths[i] = TextWidth(table.headers[i]);
   for (Row& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) {
       row[i] = Printable(std::move(row[i]));
-      widths[i] = std::max(widths[i], Width(row[i]));
+      widths[i] = std::max(widths[i], TextWidth(row[i]));
     }
   }
   std::string out;
@@ -115,7 +123,7 @@ std::string RenderTable(const Table& table, const TableStyle& style) {
       } else {
         out += is_header ? In(kBold, row[i]) : Coloured(table.headers[i], row[i]);
       }
-      if (i + 1 < row.size()) out.append(widths[i] - Width(row[i]) + kColumnGap, ' ');
+      if (i + 1 < row.size()) out.append(widths[i] - TextWidth(row[i]) + kColumnGap, ' ');
     }
     out += '\n';
   }

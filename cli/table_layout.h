@@ -25,6 +25,11 @@ struct TableStyle {
 // Control characters as `?`: a resource's text must not steer a terminal.
 std::string Printable(std::string text);
 
+// Columns that it takes: code points, near enough for names and sentences.
+size_t TextWidth(const std::string& text);
+// Bytes of the first `columns` of them.
+size_t BytesOf(const std::string& text, size_t columns);
+
 // Columns two spaces apart, the last one unpadded; each cell Printable. Without rows only the
 // headers.
 std::string RenderTable(const Table& table, const TableStyle& style = {});

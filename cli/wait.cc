@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "cli/deploy_progress.h"
+#include "cli/group_size.h"
 #include "cli/resources.h"
 #include "cli/watching.h"
 #include "common/duration_text.h"
@@ -67,13 +68,28 @@ std::string SecondsText(WaitTime time) {
 }
 
 // "1 of 2 in service", or "3 in service, 2 are wanted".
-std::string InServiceText(const v1::AutoScalingGroup& group) {
-  const int in_service = group.status().in_service();
-  if (in_service <= group.desired())
-    return absl::StrCat(in_service, " of ", group.desired(), " in service");
-  return absl::StrCat(in_service, " in service, ",
-                      group.desired() == 0 ? "none" : absl::StrCat(group.desired()),
-                      group.desired() <= 1 ? " is" : " are", " wanted");
+std::string InServiceText(int in_service, int desired) {
+  if (in_service <= desired) return absl::StrCat(in_service, " of ", desired, " in service");
+  return absl::StrCat(in_service, " in service, ", desired == 0 ? "none" : absl::StrCat(desired),
+                      desired <= 1 ? " is" : " are", " wanted");
+}
+
+// What an instance is, while it is not what is waited for.
+std::string StateText(const v1::Instance& instance) {
+  return absl::StrCat(instance.name(), " is ",
+                      ShortEnumName(v1::InstanceState_descriptor(), instance.state()),
+                      instance.state_reason().empty() ? "" : ": ", instance.state_reason());
+}
+
+using InstanceCheck = std::function<bool(const v1::Instance&)>;
+Missing InstanceUntil(const ControllerClient& client, const std::string& id,
+                      const InstanceCheck& is_so) {
+  return [&client, id, is_so]() -> absl::StatusOr<std::string> {
+    const auto found = GetResource(client, KindId::kInstance, id);
+    if (!found.ok()) return found.status();
+    const auto& instance = static_cast<const v1::Instance&>(**found);
+    return is_so(instance) ? "" : StateText(instance);
+  };
 }
 
 }  // namespace
@@ -134,11 +150,12 @@ Missing GroupSettled(const ControllerClient& client, const std::string& id) {
     if (!found.ok()) return found.status();
     const auto& group = static_cast<const v1::AutoScalingGroup&>(**found);
     const auto& status = group.status();
-    if (status.in_service() == group.desired() && status.pending() == 0 &&
-        status.terminating() == 0) {
+    const int desired = SizeOf(group).desired;
+    if (status.in_service() == desired && status.pending() == 0 && status.terminating() == 0) {
       return "";
     }
-    std::string text = absl::StrCat(group.name(), ": ", InServiceText(group));
+    std::string text =
+        absl::StrCat(group.name(), ": ", InServiceText(status.in_service(), desired));
     if (status.pending() > 0) absl::StrAppend(&text, ", ", status.pending(), " pending");
     if (status.terminating() > 0) absl::StrAppend(&text, ", ", status.terminating(), " ending");
     if (!status.waiting().empty()) absl::StrAppend(&text, ": ", status.waiting());
@@ -211,16 +228,23 @@ Missing HostEmpty(const ControllerClient& client, const std::string& id) {
 }
 
 Missing InstanceEnded(const ControllerClient& client, const std::string& id) {
-  return [&client, id]() -> absl::StatusOr<std::string> {
-    const auto found = GetResource(client, KindId::kInstance, id);
-    if (found.status().code() == absl::StatusCode::kNotFound) return "";
-    if (!found.ok()) return found.status();
-    const auto& instance = static_cast<const v1::Instance&>(**found);
-    if (instance.state() == v1::INSTANCE_STATE_TERMINATED) return "";
-    return absl::StrCat(instance.name(), " is ",
-                        ShortEnumName(v1::InstanceState_descriptor(), instance.state()),
-                        instance.state_reason().empty() ? "" : ": ", instance.state_reason());
+  const Missing ended = InstanceIs(client, id, v1::INSTANCE_STATE_TERMINATED);
+  return [ended]() -> absl::StatusOr<std::string> {
+    auto missing = ended();
+    if (missing.status().code() == absl::StatusCode::kNotFound) return "";
+    return missing;
   };
+}
+
+Missing InstanceIs(const ControllerClient& client, const std::string& id, v1::InstanceState state) {
+  return InstanceUntil(client, id,
+                       [state](const v1::Instance& instance) { return instance.state() == state; });
+}
+
+Missing InstanceDetached(const ControllerClient& client, const std::string& id) {
+  return InstanceUntil(client, id, [](const v1::Instance& instance) {
+    return instance.auto_scaling_group().empty();
+  });
 }
 
 Missing AllOf(std::vector<Missing> parts) {

@@ -46,6 +46,10 @@ Missing Gone(const ControllerClient& client, KindId kind, const std::string& id)
 Missing HostEmpty(const ControllerClient& client, const std::string& id);
 // The instance is terminated.
 Missing InstanceEnded(const ControllerClient& client, const std::string& id);
+// The instance is in the state.
+Missing InstanceIs(const ControllerClient& client, const std::string& id, v1::InstanceState state);
+// The instance is of no group.
+Missing InstanceDetached(const ControllerClient& client, const std::string& id);
 // All of them, the first first.
 Missing AllOf(std::vector<Missing> parts);
 

@@ -6,6 +6,7 @@
 
 #include "tests/component/cli/fake_answers.h"
 #include "tests/component/cli/fake_deployments.h"
+#include "tests/component/cli/fake_scaling.h"
 #include "tests/component/cli/full_names.h"
 
 namespace remuda::testing_cli {
@@ -383,6 +384,9 @@ FakeController::FakeController(int port) {
   services_.push_back(std::make_unique<FakeTemplates>(*state_));
   services_.push_back(std::make_unique<FakeLoadBalancers>(*state_));
   services_.push_back(std::make_unique<FakeListeners>(*state_));
+  services_.push_back(std::make_unique<FakeMetrics>(*state_));
+  services_.push_back(std::make_unique<FakePolicies>(*state_));
+  services_.push_back(std::make_unique<FakeLifecycle>(*state_));
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(),
                            &port_);

@@ -21,8 +21,11 @@
 #include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/image.grpc.pb.h"
 #include "remuda/v1/launch_template.grpc.pb.h"
+#include "remuda/v1/lifecycle.grpc.pb.h"
 #include "remuda/v1/listener.grpc.pb.h"
 #include "remuda/v1/load_balancer.grpc.pb.h"
+#include "remuda/v1/metrics.grpc.pb.h"
+#include "remuda/v1/scaling_policy.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
 namespace remuda::testing_cli {
@@ -50,12 +53,15 @@ struct FakeState {
   // What lists answer, and what is read by name; empty: `deployment`, by any name. Set before the
   // calls.
   std::vector<v1::Deployment> deployments;
-  std::vector<v1::Deployment> progress;  // what WatchDeployment sends, in order
-  bool hold_watch_open = false;          // instead of ending after `progress`, or `log_text`
-  bool ends = false;                     // what is watched breaks off
-  std::string image_bytes;               // of the last push
-  std::string log_text;                  // of every instance; may grow while it is followed
-  int most_log_lines = 10'000;           // of one read; more fall behind
+  std::vector<v1::Deployment> progress;   // what WatchDeployment sends, in order
+  bool hold_watch_open = false;           // instead of ending after `progress`, or `log_text`
+  bool ends = false;                      // what is watched breaks off
+  std::string image_bytes;                // of the last push
+  std::string log_text;                   // of every instance; may grow while it is followed
+  int most_log_lines = 10'000;            // of one read; more fall behind
+  std::vector<v1::GroupMetrics> metrics;  // what a watch sends, in order; the first is read
+  std::vector<v1::ScalingEvaluation> evaluations;  // the newest first
+  v1::PredictiveForecast forecast;
   size_t page_size = 100;
 };
 

@@ -283,5 +283,49 @@ TEST(Manifest, TheExamplesAreRight) {
   fs::remove_all(folder);
 }
 
+// What is shown of a resource is a manifest again: of every kind of policy, hooks, the warm pool, a
+// group that rests at zero, requests that are held.
+TEST(Manifest, WhatScalesComesBackAsItWasWritten) {
+  int seen = 0;
+  std::set<int> kinds;
+  for (const auto& entry : std::filesystem::directory_iterator(REMUDA_SCALING_EXAMPLES)) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++seen;
+    const auto files = ReadManifestFiles({entry.path().string()});
+    ASSERT_TRUE(files.ok()) << files.status();
+    const auto first = ParseManifests(*files);
+    ASSERT_TRUE(first.ok()) << first.status();
+    std::string shown;
+    for (const v1::Resource& resource : first->request.resources()) {
+      for (const auto& policy : resource.auto_scaling_group().policies())
+        kinds.insert(policy.kind_case());
+      shown += "---\n";
+      shown += resource.has_target_group()
+                   ? MessageToYaml(resource.target_group(), {{"kind", "TargetGroup"}})
+                   : MessageToYaml(resource.auto_scaling_group(), {{"kind", "AutoScalingGroup"}});
+    }
+    const auto again = ParseManifests({{"again.yaml", shown}});
+    ASSERT_TRUE(again.ok()) << again.status() << "\n" << shown;
+    EXPECT_EQ(again->request.ShortDebugString(), first->request.ShortDebugString()) << entry.path();
+  }
+  EXPECT_GE(seen, 7);
+  EXPECT_EQ(kinds.size(), 5u) << "each kind of policy";
+}
+
+TEST(Manifest, MistakesInAPolicyAreToldByTheirPlace) {
+  const std::string begin = "kind: AutoScalingGroup\nname: blue\npolicies:\n  - name: p\n    ";
+  EXPECT_THAT(ErrorOf(begin + "targetTracking: { metric: CPU, target: 1 }\n"),
+              HasSubstr("shop.yaml:5:31: policies[0].targetTracking.metric: "));
+  EXPECT_THAT(ErrorOf(begin + "targetTracking: { target: 1, scaleInAfter: 3 }\n"),
+              HasSubstr("policies[0].targetTracking.scaleInAfter: \"3\" has no unit"));
+  EXPECT_THAT(ErrorOf(begin + "targetTracking: { target: 1 }\n    scheduled: { min: 1 }\n"),
+              HasSubstr("shop.yaml:6:5: policies[0].scheduled: "));
+  // `*` is YAML's own sign.
+  for (const char* every : {"* 8 * * *", "*/5 * * * *"}) {
+    EXPECT_THAT(ErrorOf(begin + "scheduled: { recurrence: " + every + ", min: 1 }\n"),
+                AllOf(StartsWith("shop.yaml:5:"), HasSubstr("begins with * stands in quotes")));
+  }
+}
+
 }  // namespace
 }  // namespace remuda::cli

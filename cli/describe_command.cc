@@ -98,11 +98,14 @@ ListFilter Of(KindId kind, const std::string& id, size_t limit = kMaxListed) {
   return filter;
 }
 
-// What happened to an instance is filed under its group.
+// What happened to an instance is filed under its group. One of no group has had another one
+// before.
 void AddActivitiesOfGroup(Description& description, const std::string& group,
                           const std::function<bool(const v1::Activity&)>& belongs) {
-  description.Add("Activities, the newest last", KindId::kActivity,
-                  Of(KindId::kAutoScalingGroup, group, kSearchedActivities),
+  ListFilter filter;
+  if (!group.empty()) filter.of = FullName(KindId::kAutoScalingGroup, group);
+  filter.limit = kSearchedActivities;
+  description.Add("Activities, the newest last", KindId::kActivity, filter,
                   [&](const Message& m) { return belongs(static_cast<const v1::Activity&>(m)); });
 }
 

@@ -186,7 +186,7 @@ Table Instances(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Instance>(
       list, is_wide,
       {Name<Instance>(),
-       {"GROUP", [](const Instance& i) { return ShortId(i.auto_scaling_group()); }},
+       {"GROUP", [](const Instance& i) { return IdText(i.auto_scaling_group()); }},
        {"TEMPLATE", [](const Instance& i) { return TemplateText(i.launch_template()); }},
        {"HOST", [](const Instance& i) { return IdText(i.host()); }},
        {"ZONE", [](const Instance& i) { return OrDash(i.zone()); }},

@@ -11,6 +11,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class LifecycleTest : public CommandTest {
@@ -111,6 +112,18 @@ TEST_F(LifecycleTest, EachWaitIsForItsOwnEnd) {
   EXPECT_EQ(Run({"instance", "terminate", "i-1", "--wait=1ms"}).exit_code, 3);
   With([](FakeState& state) { state.instances.clear(); });
   EXPECT_EQ(Run({"instance", "terminate", "i-1", "--wait=1s"}).exit_code, 0) << "it is gone";
+}
+
+TEST_F(LifecycleTest, AnInstanceOfNoGroupIsShownWithWhatHappenedToIt) {
+  state().instances[0].clear_auto_scaling_group();
+  auto& activity = state().activities.emplace_back();
+  activity.set_instance("i-1");
+  activity.set_description("Detached i-1");
+  EXPECT_THAT(Run({"get", "instances"}).out, HasSubstr("\ni-1   -      -"));
+  const Finished described = Run({"describe", "i", "i-1"});
+  EXPECT_THAT(described.out, HasSubstr("Detached i-1"));
+  EXPECT_EQ(described.err, "");
+  EXPECT_THAT(controller_.Requests("ListActivities").back(), Not(HasSubstr("resource")));
 }
 
 TEST_F(LifecycleTest, ProcessesAreSuspendedAndResumed) {

@@ -29,9 +29,9 @@ void Host::Next(const std::string& id, absl::Duration delay, std::function<void(
   });
 }
 
-bool Host::IsWanted(const std::string& id) const {
+bool Host::IsWanted(const std::string& id, agent::v1::DesiredState desired) const {
   const auto it = assignment_.find(id);
-  return it != assignment_.end() && it->second.desired() == agent::v1::DESIRED_STATE_RUNNING;
+  return it != assignment_.end() && it->second.desired() == desired;
 }
 
 void Host::Tell(const std::string& id) {
@@ -48,7 +48,11 @@ void Host::Take(const core::Assignment& assignment) {
       } else if (wanted.generation() > process->status.generation()) {
         process->status.set_generation(wanted.generation());
         Change(id);
+      } else if (process->status.state() == agent::v1::PROCESS_STATE_PREPARED) {
+        Launch(id);
       }
+    } else if (wanted.desired() == agent::v1::DESIRED_STATE_PREPARED) {
+      Prepare(id, wanted);
     } else if (process != nullptr && process->status.state() != agent::v1::PROCESS_STATE_EXITED &&
                process->status.state() != agent::v1::PROCESS_STATE_FAILED) {
       Stop(id);
@@ -56,8 +60,10 @@ void Host::Take(const core::Assignment& assignment) {
   }
   std::vector<std::string> done;
   for (const auto& [id, process] : processes_) {
-    if (assignment.count(id) == 0 && (process.status.state() == agent::v1::PROCESS_STATE_EXITED ||
-                                      process.status.state() == agent::v1::PROCESS_STATE_FAILED)) {
+    if (assignment.count(id) == 0 &&
+        (process.status.state() == agent::v1::PROCESS_STATE_EXITED ||
+         process.status.state() == agent::v1::PROCESS_STATE_FAILED ||
+         process.status.state() == agent::v1::PROCESS_STATE_PREPARED)) {
       done.push_back(id);
     }
   }
@@ -73,9 +79,36 @@ void Host::Start(const std::string& id, const agent::v1::InstanceAssignment& wan
   process.status.set_instance(id);
   process.status.set_generation(wanted.generation());
   process.generation = wanted.generation();
-  const int port = wanted.launch_template().port();
-  process.status.set_port(port != 0 ? port : ++next_port_);
-  Launch(id);
+  if (wanted.desired() == agent::v1::DESIRED_STATE_PREPARED) {
+    Change(id);
+  } else {
+    Launch(id);
+  }
+}
+
+void Host::Prepare(const std::string& id, const agent::v1::InstanceAssignment& wanted) {
+  Process* process = Find(id);
+  if (process == nullptr) return Start(id, wanted);
+  const bool is_new = wanted.generation() > process->status.generation();
+  if (is_new) process->status.set_generation(wanted.generation());
+  if (process->alive) {
+    process->to_prepare = true;
+    return Stop(id);
+  }
+  if (is_new) return Change(id);
+  switch (process->status.state()) {
+    case agent::v1::PROCESS_STATE_PREPARED:
+    case agent::v1::PROCESS_STATE_FETCHING:
+      return;  // it is, or is about to be
+    case agent::v1::PROCESS_STATE_FAILED:
+      // What a start failed at does not matter.
+      if (!process->to_prepare) Change(id);
+      return;
+    default:
+      // It has ended, or was about to start: its files are there.
+      ++process->attempt;
+      Prepared(id);
+  }
 }
 
 void Host::Change(const std::string& id) {
@@ -84,6 +117,7 @@ void Host::Change(const std::string& id) {
   process.status.clear_message();
   process.status.clear_restarts();
   if (process.alive && process.stop_asked) return Tell(id);  // its end decides what is next
+  process.to_prepare = IsWanted(id, agent::v1::DESIRED_STATE_PREPARED);
   process.status.set_state(agent::v1::PROCESS_STATE_FETCHING);
   if (fault != Fault::kNone) {
     process.status.set_message("it cannot be prepared: no space left on its disk");
@@ -96,6 +130,17 @@ void Host::Change(const std::string& id) {
 }
 
 void Host::Prepared(const std::string& id) {
+  if (IsWanted(id, agent::v1::DESIRED_STATE_PREPARED)) {
+    Process& process = processes_.at(id);
+    process.generation = process.status.generation();
+    process.stop_asked = false;
+    process.status.clear_port();
+    process.status.clear_exit();
+    process.status.clear_message();
+    process.status.clear_restarts();
+    process.status.set_state(agent::v1::PROCESS_STATE_PREPARED);
+    return Tell(id);
+  }
   if (!IsWanted(id)) return;
   if (processes_.at(id).alive) {
     Stop(id);
@@ -106,8 +151,14 @@ void Host::Prepared(const std::string& id) {
 
 void Host::Launch(const std::string& id) {
   Process& process = processes_.at(id);
+  process.to_prepare = false;
   process.status.set_state(agent::v1::PROCESS_STATE_STARTING);
   process.status.clear_message();
+  if (process.status.port() == 0) {
+    const auto wanted = assignment_.find(id);
+    const int port = wanted == assignment_.end() ? 0 : wanted->second.launch_template().port();
+    process.status.set_port(port != 0 ? port : ++next_port_);
+  }
   if (fault == Fault::kHangs) process.status.set_message("its port is in use");
   ++process.attempt;
   Tell(id);
@@ -203,6 +254,13 @@ void Host::End(const std::string& id, int signal, bool requested) {
   Process& process = processes_.at(id);
   ++process.life;
   process.alive = process.listens = false;
+  // How it ended does not matter.
+  if (IsWanted(id, agent::v1::DESIRED_STATE_PREPARED))
+    return process.IsOld() ? Change(id) : Prepared(id);
+  if (process.to_prepare && IsWanted(id)) {
+    process.status.clear_port();
+    return process.IsOld() ? Change(id) : Launch(id);
+  }
   if (process.IsOld() && IsWanted(id)) {
     // Where files are being fetched, they come first; where they cannot be, nothing is left.
     if (process.status.state() != agent::v1::PROCESS_STATE_FETCHING) return Launch(id);

@@ -1,5 +1,5 @@
-// A simulated host: an agent, and processes that start, serve, crash and end, and are changed to
-// another version in place.
+// A simulated host: an agent, and processes that start, serve, crash and end, are changed to
+// another version in place, and prepared.
 #pragma once
 
 #include <functional>
@@ -22,6 +22,7 @@ struct Process {
   int generation = 0;  // of what runs, or ran last
   bool listens = false;
   bool stop_asked = false;   // what runs was told to end
+  bool to_prepare = false;   // only to run later again
   bool check_fails = false;  // its health check was made to fail
   int life = 0;              // names what runs
   int attempt = 0;           // names what the agent does to it
@@ -76,13 +77,16 @@ class Host {
   // To the generation that was taken up: files, end of the old process, start.
   void Change(const std::string& id);
   void Prepared(const std::string& id);
+  // It shall have no process, and its files.
+  void Prepare(const std::string& id, const agent::v1::InstanceAssignment& wanted);
   // From STARTING on.
   void Launch(const std::string& id);
   void Run(const std::string& id);
   void Stop(const std::string& id);
   void End(const std::string& id, int signal, bool requested);
   void Tell(const std::string& id);
-  bool IsWanted(const std::string& id) const;
+  bool IsWanted(const std::string& id,
+                agent::v1::DesiredState desired = agent::v1::DESIRED_STATE_RUNNING) const;
   // After `delay`, unless the process's life has changed.
   void Later(const std::string& id, absl::Duration delay, std::function<void(Process&)> what);
   // After `delay`, unless the agent does something else to it by then.

@@ -146,5 +146,58 @@ TEST(SimHost, WhatCannotBePreparedLeavesTheOldOneRunning) {
   EXPECT_EQ(process.status.generation(), 1);
 }
 
+// Whatever comes in between: prepared in the end, and no end of it was told that was its own.
+TEST(SimHost, IsPreparedAndRunsAgainWhateverComesInBetween) {
+  for (uint64_t seed = 1; seed <= 500; ++seed) {
+    SCOPED_TRACE(seed);
+    Scheduler scheduler;
+    Random random(seed);
+    Host host(
+        "h1", scheduler, random, [](const v1::LaunchTemplateVersion&) { return Behaviour::kGood; },
+        [](const std::string& what) { ADD_FAILURE() << what; });
+    bool may_end = false;  // killed, or as a generation that the agent has forgotten
+    host.report = [&](const agent_v1::InstanceStatus& status) {
+      if (!may_end) {
+        EXPECT_NE(status.state(), agent_v1::PROCESS_STATE_EXITED);
+      }
+      if (status.state() == agent_v1::PROCESS_STATE_PREPARED) {
+        EXPECT_FALSE(status.has_exit());
+      }
+    };
+    int forgotten = 0;
+    host.forgot = [&](const std::string&) { ++forgotten; };
+    host.has_session = true;
+    int generation = 0;
+    for (int step = 0; step < 20; ++step) {
+      const bool is_harmed = random.OneIn(8);
+      may_end = may_end || is_harmed;
+      if (is_harmed && random.OneIn(2)) {
+        host.CrashAgent();
+      } else if (is_harmed) {
+        host.Kill("i-1", 9);
+      }
+      if (random.OneIn(4)) ++generation;
+      host.Take(Wants(generation, random.OneIn(2) ? agent_v1::DESIRED_STATE_PREPARED
+                                                  : agent_v1::DESIRED_STATE_RUNNING));
+      scheduler.RunUntil(scheduler.now() + random.Between(Milliseconds(1), Seconds(4)));
+    }
+    host.Take(Wants(generation, agent_v1::DESIRED_STATE_PREPARED));
+    scheduler.RunUntil(scheduler.now() + Seconds(20));
+    const Process& process = *host.Find("i-1");
+    EXPECT_FALSE(process.Alive());
+    EXPECT_EQ(process.status.state(), agent_v1::PROCESS_STATE_PREPARED);
+    EXPECT_EQ(process.status.generation(), generation);
+    host.Take(Wants(generation, agent_v1::DESIRED_STATE_RUNNING));
+    scheduler.RunUntil(scheduler.now() + Seconds(20));
+    EXPECT_TRUE(process.Serves());
+    EXPECT_EQ(process.generation, generation);
+    EXPECT_GT(process.status.port(), 0);
+    host.Take(Wants(generation, agent_v1::DESIRED_STATE_PREPARED));
+    scheduler.RunUntil(scheduler.now() + Seconds(20));
+    host.Take({});
+    EXPECT_EQ(forgotten, 1);
+  }
+}
+
 }  // namespace
 }  // namespace remuda::sim

@@ -16,7 +16,7 @@
 namespace remuda::core {
 namespace {
 
-constexpr Duration kScaleInAfter = absl::Seconds(180);
+constexpr Duration kScaleInAfter = absl::Seconds(150);
 constexpr Duration kScaleInCooldown = absl::Seconds(60);
 constexpr Duration kSimpleCooldown = absl::Seconds(300);
 constexpr Duration kSchedulingBuffer = absl::Seconds(300);

@@ -56,9 +56,9 @@ int Whole(double instances) {
 
 // What a scale-out would go to; desired if none is needed.
 int OutTo(const Need& need, int desired) {
-  if (need.newest > kClearExcess * desired) return std::max(desired, Whole(need.newest));
-  if (need.mean + need.growth <= (1 + kTolerance) * desired) return desired;
-  return std::max(desired, Whole(need.mean + need.growth));
+  if (need.newest > kClearExcess * desired) return std::max(desired, Whole(need.newest + need.growth));
+  if (need.mean <= (1 + kTolerance) * desired) return desired;
+  return std::max(desired, Whole(need.mean));
 }
 
 // Why less is not taken away yet; empty if it may be.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/shift_row.h"
@@ -225,8 +226,11 @@ void ShiftSubject::MoveTraffic(int percent) {
 void ShiftSubject::SetDesired(const std::string& group, int desired) {
   const auto before = pass().draft.Find<v1::AutoScalingGroup>(group);
   if (before == nullptr) return;
+  const int bounded = std::max(MinOf(*before), std::min(MaxOf(*before), desired));
+  if (bounded == DesiredOf(*before)) return;
   v1::AutoScalingGroup after = *before;
-  after.set_desired(std::clamp(desired, after.min(), after.max()));
+  core::SetDesired(after, bounded, absl::StrCat("deployment ", IdOf(row().name()), " set it"),
+                   pass().now);
   pass().Put(group, std::move(after));
 }
 
@@ -238,7 +242,7 @@ void ShiftSubject::SetNumbers(bool moves) {
     const auto group = pass().draft.Find<v1::AutoScalingGroup>(shift().to_auto_scaling_group());
     if (group == nullptr) return;
     const int wanted = PercentOf(LaunchedPercent(row()), shift().from_desired());
-    if (group->desired() < wanted) SetDesired(shift().to_auto_scaling_group(), wanted);
+    if (DesiredOf(*group) < wanted) SetDesired(shift().to_auto_scaling_group(), wanted);
   }
   if (stage == Stage::kDraining) SetDesired(shift().from_auto_scaling_group(), 0);
   if (stage == Stage::kBackDraining) {
@@ -254,7 +258,7 @@ void ShiftSubject::Settle(bool to_new) {
   }
   if (to_new || !shift().scale_groups()) return;
   const auto group = pass().draft.Find<v1::AutoScalingGroup>(shift().from_auto_scaling_group());
-  if (group != nullptr && group->desired() < shift().from_desired()) {
+  if (group != nullptr && DesiredOf(*group) < shift().from_desired()) {
     SetDesired(shift().from_auto_scaling_group(), shift().from_desired());
   }
 }

@@ -79,6 +79,8 @@ struct Evaluations {
   std::string policy = {};  // that wants it
   std::string why = {};
   Time time = absl::InfinitePast();
+  // While a deployment is under way: how many were desired when it began.
+  std::optional<int> before_deployment = std::nullopt;
   Time point = absl::InfinitePast();                               // the values that it was made of
   std::map<std::string, PolicyMemory, std::less<>> memories = {};  // by policy
 };

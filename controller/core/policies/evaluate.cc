@@ -35,6 +35,18 @@ PolicyMemory& MemoryOf(Evaluations& kept, const v1::ScalingPolicy& policy) {
   return memory;
 }
 
+// While a deployment is under way what hangs on the version may at most double what there was when
+// it began: a bad version does not drive the group to its maximum.
+void BoundByDeployment(const Inputs& inputs, Evaluations& kept, Verdict& verdict) {
+  if (!inputs.is_deploying) return kept.before_deployment.reset();
+  if (!kept.before_deployment) kept.before_deployment = inputs.desired();
+  const int most = std::max(inputs.desired(), 2 * *kept.before_deployment);
+  if (!verdict.hangs_on_version || verdict.wanted.value_or(0) <= most) return;
+  verdict.wanted = most;
+  absl::StrAppend(&verdict.reason, "; while a deployment is under way at most ", most,
+                  ", twice what there was before it");
+}
+
 // The verdicts of those policies that go by metrics.
 Policies Ask(const Inputs& inputs, Evaluations& kept) {
   Policies out;
@@ -54,6 +66,7 @@ Policies Ask(const Inputs& inputs, Evaluations& kept) {
       default:
         continue;
     }
+    BoundByDeployment(inputs, kept, verdict);
     if (policy.disabled()) {
       absl::StrAppend(&verdict.reason, "; the policy is disabled");
       verdict.wanted.reset();

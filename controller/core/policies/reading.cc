@@ -93,6 +93,11 @@ Reading ReadAt(const MetricPoint& point, const MetricRef& ref) {
   return OfMetric(point, ref.metric);
 }
 
+bool HangsOnVersion(const MetricRef& ref) {
+  return ref.metric != v1::SCALING_METRIC_REQUEST_COUNT_PER_TARGET &&
+         ref.metric != v1::SCALING_METRIC_NETWORK_IN_PER_TARGET;
+}
+
 bool SpeaksAtZero(const MetricRef& ref) {
   return ref.is_total && (!ref.custom.empty() || ref.is_queried);
 }

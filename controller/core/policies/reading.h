@@ -40,6 +40,9 @@ struct Reading {
 };
 Reading ReadAt(const MetricPoint& point, const MetricRef& ref);
 
+// Whether the metric grows where a version does worse: not so for what clients send.
+bool HangsOnVersion(const MetricRef& ref);
+
 // Whether the metric is there while no instance is, so that a group can rest at none and leave it
 // by the metric.
 bool SpeaksAtZero(const MetricRef& ref);

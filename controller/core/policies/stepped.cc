@@ -25,6 +25,7 @@ Alarm Look(const Inputs& inputs, const std::string& name, const v1::ScalingAlarm
   const Reading reading = ReadAt(inputs.newest(), ref);
   Alarm out;
   out.verdict = {.metric = NameOf(ref), .value = reading.each, .target = alarm.threshold()};
+  out.verdict.hangs_on_version = HangsOnVersion(ref);
   if (!reading.each.has_value()) {
     memory.breached_since.reset();
     out.verdict.reason = absl::StrCat(reading.missing, ": nothing is changed");

@@ -56,7 +56,8 @@ int Whole(double instances) {
 
 // What a scale-out would go to; desired if none is needed.
 int OutTo(const Need& need, int desired) {
-  if (need.newest > kClearExcess * desired) return std::max(desired, Whole(need.newest + need.growth));
+  if (need.newest > kClearExcess * desired)
+    return std::max(desired, Whole(need.newest + need.growth));
   if (need.mean <= (1 + kTolerance) * desired) return desired;
   return std::max(desired, Whole(need.mean));
 }
@@ -96,6 +97,7 @@ Verdict FollowTarget(const Inputs& inputs, const std::string& name,
   const MetricRef ref = RefOf(name, policy);
   const Reading reading = ReadAt(inputs.newest(), ref);
   Verdict out{.metric = NameOf(ref), .value = reading.each, .target = policy.target()};
+  out.hangs_on_version = HangsOnVersion(ref);
   if (!reading.whole.has_value()) {
     NoteGap(inputs, memory);
     out.bars_scale_in = !policy.disable_scale_in();

@@ -31,6 +31,8 @@ struct Verdict {
   std::optional<int> wanted = std::nullopt;
   // No other may take instances away meanwhile: what it would say is not known.
   bool bars_scale_in = false;
+  // What it measures depends on the version that runs: a bad one makes it grow.
+  bool hangs_on_version = false;
   std::string reason = {};
 };
 

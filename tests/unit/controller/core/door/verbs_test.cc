@@ -191,7 +191,7 @@ TEST_F(VerbsTest, WhatAPolicyLeavesOutGetsItsValue) {
   v1::ScalingPolicy tracking;
   tracking.mutable_target_tracking()->set_target(50);
   ApplyDefaults(tracking);
-  EXPECT_EQ(FromProto(tracking.target_tracking().scale_in_after()), absl::Seconds(180));
+  EXPECT_EQ(FromProto(tracking.target_tracking().scale_in_after()), absl::Seconds(150));
   EXPECT_EQ(FromProto(tracking.target_tracking().scale_in_cooldown()), absl::Seconds(60));
   EXPECT_EQ(FromProto(tracking.target_tracking().scale_out_cooldown()), absl::ZeroDuration());
   v1::ScalingPolicy simple;

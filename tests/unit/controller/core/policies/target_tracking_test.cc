@@ -178,6 +178,22 @@ TEST(TargetTracking, WhileADeploymentIsUnderWayNothingIsTakenAway) {
   EXPECT_EQ(policies.desired(), 15);
 }
 
+// Others' failure: a broken version drives the capacity to the maximum.
+TEST(TargetTracking, ABrokenVersionAtMostDoubles) {
+  Policies policies(kCpu, kRequests, 4);
+  policies.is_deploying = true;
+  policies.For(absl::Seconds(120), [&] { policies.See({.cpu_percent = 100, .requests = 300}); });
+  EXPECT_EQ(policies.desired(), 8);
+  EXPECT_THAT(policies.seen.metrics.evaluations["web"].rows.back().policies(0).reason(),
+              HasSubstr("while a deployment is under way at most 8"));
+  // Requests are no version's fault.
+  policies.See({.cpu_percent = 100, .requests = 2000});
+  EXPECT_EQ(policies.desired(), 20);
+  policies.is_deploying = false;
+  policies.See({.cpu_percent = 100, .requests = 2000});
+  EXPECT_EQ(policies.desired(), 40);
+}
+
 TEST(TargetTracking, EqualRowsAreKeptAsTheFirstAndTheLast) {
   Policies policies(kRequests);
   for (int i = 0; i < 50; ++i) policies.Requests(150 + i % 3);

@@ -7,6 +7,7 @@
 #include "controller/core/model/capacity.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
+#include "controller/core/model/names.h"
 #include "controller/core/model/shift_row.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"

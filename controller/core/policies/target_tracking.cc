@@ -54,6 +54,11 @@ int Whole(double instances) {
   return static_cast<int>(std::clamp<double>(needed, 0, limits::kGroupInstances));
 }
 
+int PartsOf(double instances) {
+  constexpr double kMost = kParts * 1000 * limits::kGroupInstances;
+  return static_cast<int>(std::clamp<double>(std::ceil(instances * kParts), 0, kMost));
+}
+
 // What a scale-out would go to; desired if none is needed.
 int OutTo(const Need& need, int desired) {
   if (need.newest > kClearExcess * desired)
@@ -109,7 +114,7 @@ Verdict FollowTarget(const Inputs& inputs, const std::string& name,
   memory.known_until = inputs.now;
   const int desired = inputs.desired();
   const Need need = NeedOf(inputs, ref, policy.target());
-  memory.needed.Add(inputs.now, Whole(need.mean * kParts));
+  memory.needed.Add(inputs.now, PartsOf(need.mean));
 
   const std::string facts = absl::StrCat(out.metric, " is ", NumberText(*reading.each),
                                          " an instance, target ", NumberText(policy.target()));

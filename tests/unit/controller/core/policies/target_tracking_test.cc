@@ -64,6 +64,14 @@ TEST(TargetTracking, InOnlyAfterLessHasBeenEnoughForTheWholeTime) {
   EXPECT_EQ(policies.desired(), 2);
 }
 
+TEST(TargetTracking, LargeGroupsToo) {
+  Policies policies(kRequests, 90);
+  policies.For(absl::Seconds(300), [&] { policies.Requests(8800); });
+  EXPECT_EQ(policies.desired(), 90);
+  policies.For(absl::Seconds(200), [&] { policies.Requests(5000); });
+  EXPECT_EQ(policies.desired(), 50);
+}
+
 TEST(TargetTracking, MissingDataNeverScalesIn) {
   Policies policies(kRequests, 10);
   policies.For(absl::Seconds(50), [&] { policies.Requests(100); });

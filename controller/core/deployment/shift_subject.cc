@@ -230,7 +230,8 @@ void ShiftSubject::SetDesired(const std::string& group, int desired) {
   const int bounded = std::max(MinOf(*before), std::min(MaxOf(*before), desired));
   if (bounded == DesiredOf(*before)) return;
   v1::AutoScalingGroup after = *before;
-  core::SetDesired(after, bounded, absl::StrCat("deployment ", IdOf(row().name()), " set it"),
+  core::SetDesired(after, bounded,
+                   absl::StrCat("deployment ", std::string(IdOf(row().name())), " set it"),
                    pass().now);
   pass().Put(group, std::move(after));
 }

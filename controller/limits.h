@@ -113,10 +113,6 @@ inline constexpr size_t kMaxProbes = 32;
 // The head of an answer to one.
 inline constexpr uint32_t kMaxProbeHeadBytes = 16 << 10;
 
-// What the streams ask of agents and proxies.
-inline constexpr absl::Duration kUsageInterval = absl::Seconds(5);
-inline constexpr absl::Duration kStatsInterval = absl::Seconds(5);
-
 // Keepalive: a half-open connection is found after time + timeout, under 10 s.
 inline constexpr int kKeepaliveTimeMs = 4000;
 inline constexpr int kKeepaliveTimeoutMs = 4000;

@@ -27,6 +27,7 @@
 #include "controller/probes/probe_thread.h"
 #include "controller/ready_file.h"
 #include "controller/store/sqlite_store.h"
+#include "controller/zone_reader.h"
 
 namespace remuda {
 namespace {
@@ -107,17 +108,18 @@ void CollectAfterDeletes(Controller& controller, BlobWorker worker) {
   });
 }
 
-void HandlePages(AdminHttp& admin, Metrics& metrics, const Readiness& readiness) {
+void HandlePages(AdminHttp& admin, Metrics& metrics, const GroupPage& groups,
+                 const Readiness& readiness) {
   admin.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
   admin.Handle("/readyz", [&readiness](const AdminRequest&) {
     std::string why = readiness.WhyNot();
     return why.empty() ? AdminResponse{.body = "ok\n"}
                        : AdminResponse{.status = 503, .body = std::move(why)};
   });
-  admin.Handle("/metrics", [&metrics](const AdminRequest&) {
+  admin.Handle("/metrics", [&metrics, &groups](const AdminRequest&) {
     metrics.descriptors = static_cast<int64_t>(CountDescriptors());
     return AdminResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                         .body = metrics.Print()};
+                         .body = metrics.Print() + groups.Print()};
   });
 }
 
@@ -179,8 +181,10 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
            .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); },
            .on_store = [&readiness](const std::string& why) { readiness.SetStoreError(why); }},
        .version = REMUDA_VERSION,
-       .asker = &probes},
+       .asker = &probes,
+       .metric_period = options.metric_period},
       clock, committer, loop, metrics);
+  controller.engine.observe().find_zone = &ReadZone;
   controller.set_failpoints(failpoints.get());
   // Blobs that no image names: pushed, but never registered before a crash.
   CollectBlobs(controller.engine.state(), blob_worker);
@@ -191,7 +195,7 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
   ParseEndpoint(options.http, http);
   if (!listen.is_loopback) WarnOfStrangers(options.listen);
   AdminHttp admin(AdminOptions(http));
-  HandlePages(admin, metrics, readiness);
+  HandlePages(admin, metrics, controller.group_page, readiness);
   if (absl::Status status = admin.Start(); !status.ok()) return status;
 
   loop.Start([&controller] { return controller.Turn(); });

@@ -135,6 +135,11 @@ void Check(const Options& options) {
   const auto failpoints = Failpoints::Parse(options.failpoints, Failpoints::RealEffects());
   if (!failpoints.ok())
     throw CLI::ValidationError("--failpoint", std::string(failpoints.status().message()));
+  if (options.metric_period < absl::Seconds(1) || options.metric_period > absl::Seconds(60)) {
+    throw CLI::ValidationError(
+        "--metric-period",
+        FormatDuration(core::ToProto(options.metric_period)) + " is not within 1s-60s");
+  }
   if (options.data_dir.empty()) throw CLI::RequiredError("--data-dir");
   for (const auto& [flag, text] :
        {std::pair{"--listen", &options.listen}, std::pair{"--http", &options.http}}) {
@@ -179,6 +184,8 @@ int ParseOptions(int argc, char** argv, Options& options) {
               "From a host's loss to replacements of its instances elsewhere");
   AddDuration(app, "--proxy-lease", options.patience.proxy_lease,
               "How long a proxy without a session counts as serving its last config");
+  AddDuration(app, "--metric-period", options.metric_period,
+              "How often groups are measured and their policies evaluated, 1s-60s");
   AddBytes(app, "--image-limit", options.image_limit_bytes, "Bytes of one image at most");
   AddAnalysisCommands(app, options.analysis_commands);
   Add(app, "--ready-file", options.ready_file,

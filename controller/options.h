@@ -21,6 +21,7 @@ struct Options {
   bool insecure = false;
   core::Patience patience;
   core::AnalysisCommands analysis_commands;
+  absl::Duration metric_period = absl::Seconds(5);
   int64_t image_limit_bytes = limits::kDefaultImageLimitBytes;
   std::string ready_file;
   std::string log_level = "info";

@@ -71,6 +71,17 @@ class Calls {
     });
   }
 
+  // An observation, not a command: nothing is committed.
+  grpc::ServerUnaryReactor* PutMetricData(grpc::CallbackServerContext* context,
+                                          const v1::PutMetricDataRequest* request) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    return Post(reactor, [this, reactor, request] {
+      Engine& engine = controller_.engine;
+      Finish(reactor, core::TakeMetricData(engine.state(), *request, engine.Now(),
+                                           engine.observe().metrics));
+    });
+  }
+
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context, v1::Cluster* answer) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     return Post(reactor, [this, reactor, answer] {

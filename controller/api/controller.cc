@@ -5,6 +5,16 @@
 
 namespace remuda {
 
+namespace {
+
+// The engine, with the period that all that measure have.
+Engine& MeasuringEach(Engine& engine, absl::Duration period) {
+  engine.observe().metrics.period = period;
+  return engine;
+}
+
+}  // namespace
+
 Controller::Controller(Options options, const Clock& clock, Committer& committer, Loop& owner,
                        Metrics& counts)
     : identity(std::move(options.identity)),
@@ -17,7 +27,8 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
       agents(identity, engine, agent_views, owner, counts),
       proxies(identity, engine, proxy_views, owner, counts),
       watchers(engine, owner, counts),
-      prober(engine, options.asker) {
+      prober(engine, options.asker),
+      meter(MeasuringEach(engine, options.metric_period), options.asker, group_page) {
   metrics.epoch = identity.epoch;
   engine.set_on_commit([this](const core::Changes& changes) {
     watchers.OnCommit(changes);
@@ -54,12 +65,13 @@ absl::Time Controller::Turn() {
   const absl::Time keys_due = proxies.RenewTicketKeys();
   const absl::Time begun = engine.Now();
   Publish();
+  const absl::Time meter_due = meter.Turn();
   engine.Turn();
   const absl::Time probes_due = prober.Turn();
   engine.NoteTurn(engine.Now() - begun);
   // What has been confirmed or come due since is published by the next turn.
   if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
-  return std::min({engine.due(), keys_due, probes_due});
+  return std::min({engine.due(), keys_due, probes_due, meter_due});
 }
 
 void Controller::CloseStreams() {

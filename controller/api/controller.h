@@ -12,6 +12,8 @@
 #include "controller/engine/engine.h"
 #include "controller/engine/failpoints.h"
 #include "controller/engine/loop.h"
+#include "controller/metering/group_page.h"
+#include "controller/metering/meter.h"
 #include "controller/probes/prober.h"
 #include "controller/sessions/agent_sessions.h"
 #include "controller/sessions/proxy_sessions.h"
@@ -26,7 +28,8 @@ class Controller {
     Identity identity;
     Engine::Options engine;
     std::string version;
-    Asker* asker = nullptr;  // null: checks of analyses that are asked outside are not
+    Asker* asker = nullptr;  // null: what is to be asked outside is not
+    absl::Duration metric_period = absl::Seconds(5);
   };
   // The others outlive it.
   Controller(Options options, const Clock& clock, Committer& committer, Loop& loop,
@@ -59,6 +62,8 @@ class Controller {
   ProxySessions proxies;
   Watchers watchers;
   Prober prober;
+  GroupPage group_page;  // printed by any thread
+  Meter meter;
 
  private:
   void Publish();

@@ -12,6 +12,7 @@
 #include "remuda/v1/launch_template.grpc.pb.h"
 #include "remuda/v1/listener.grpc.pb.h"
 #include "remuda/v1/load_balancer.grpc.pb.h"
+#include "remuda/v1/metrics.grpc.pb.h"
 #include "remuda/v1/scaling_policy.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
@@ -129,6 +130,18 @@ class ScalingPolicyService final : public On<v1::ScalingPolicyService> {
   REMUDA_WRITE(DeleteScalingPolicy, Empty)
   REMUDA_READ(ListScalingPolicies, v1::ListScalingPoliciesResponse)
   REMUDA_READ(ListScalingEvaluations, v1::ListScalingEvaluationsResponse)
+  REMUDA_READ(GetPredictiveForecast, v1::PredictiveForecast)
+};
+
+class MetricsService final : public On<v1::MetricsService> {
+  using On::On;
+  REMUDA_READ(GetMetrics, v1::GroupMetrics)
+  REMUDA_WATCH(WatchMetrics, watches::GroupMetrics)
+  grpc::ServerUnaryReactor* PutMetricData(grpc::CallbackServerContext* context,
+                                          const v1::PutMetricDataRequest* request,
+                                          v1::PutMetricDataResponse*) override {
+    return calls_.PutMetricData(context, request);
+  }
 };
 
 class DeploymentService final : public On<v1::DeploymentService> {
@@ -188,7 +201,7 @@ std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
 
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
   return MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
-                  LaunchTemplateService, AutoScalingService, ScalingPolicyService,
+                  LaunchTemplateService, AutoScalingService, ScalingPolicyService, MetricsService,
                   DeploymentService, ClusterService, ApplyService, ActivityService>(calls);
 }
 

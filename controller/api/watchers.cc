@@ -41,6 +41,37 @@ void Watchers::CloseAll() {
   metrics_.watchers = 0;
 }
 
+void MetricsWatcher::Begin(Watchers& watchers, Stream stream, core::MetricsWanted wanted) {
+  auto watcher = std::make_shared<MetricsWatcher>(watchers, stream, std::move(wanted));
+  if (absl::Status status = watchers.Add(watcher); !status.ok()) return stream->Close(status);
+  stream->set_on_closed([&watchers, raw = watcher.get()] { watchers.Remove(raw); });
+  stream->set_on_drained([raw = watcher.get()] { raw->Next(); });
+  watcher->Next();
+}
+
+void MetricsWatcher::Look(const Touched& touched) {
+  is_new_ = is_new_ || touched.metrics;
+  Next();
+}
+
+void MetricsWatcher::Next() {
+  if (!is_new_ || stream_->queued() != 0) return;
+  is_new_ = false;
+  const core::Snapshot from = watchers_.engine().snapshot();
+  if (from.state.Find<v1::AutoScalingGroup>(wanted_.group) == nullptr) {
+    stream_->CloseAfterSent(NotFound("autoScalingGroups/" + wanted_.group));
+    watchers_.Remove(this);
+    return;
+  }
+  v1::WatchMetricsResponse response;
+  *response.mutable_metrics() = core::MetricsAfter(from, wanted_.group, sent_, wanted_.points);
+  const auto history = from.seen.metrics.histories.find(wanted_.group);
+  if (history != from.seen.metrics.histories.end() && !history->second.points.empty()) {
+    sent_ = history->second.points.back().time;
+  }
+  stream_->Send(std::move(response));
+}
+
 void ActivityWatcher::Begin(Watchers& watchers, Stream stream, std::string resource) {
   auto watcher = std::make_shared<ActivityWatcher>(watchers, stream, std::move(resource));
   if (absl::Status status = watchers.Add(watcher); !status.ok()) return stream->Close(status);

@@ -17,11 +17,13 @@
 
 #include "common/status.h"
 #include "controller/api/response_stream.h"
+#include "controller/core/door/read_metrics.h"
 #include "controller/core/model/names.h"
 #include "controller/engine/engine.h"
 #include "controller/engine/loop.h"
 #include "controller/limits.h"
 #include "remuda/v1/activity.pb.h"
+#include "remuda/v1/metrics.pb.h"
 
 namespace remuda {
 
@@ -170,6 +172,27 @@ class SetWatcher final : public Watcher,
   bool all_ = true;
   bool first_ = true;
   bool waiting_ = false;
+};
+
+// A watcher of a group's metrics: the last values at first, then the new ones of each period.
+class MetricsWatcher final : public Watcher {
+ public:
+  using Stream = std::shared_ptr<ResponseStream<v1::WatchMetricsResponse>>;
+  static void Begin(Watchers& watchers, Stream stream, core::MetricsWanted wanted);
+
+  MetricsWatcher(Watchers& watchers, Stream stream, core::MetricsWanted wanted)
+      : watchers_(watchers), stream_(std::move(stream)), wanted_(std::move(wanted)) {}
+  void Look(const Touched& touched) override;
+  void Close(const absl::Status& status) override { stream_->Close(status); }
+
+ private:
+  void Next();
+
+  Watchers& watchers_;
+  const Stream stream_;
+  const core::MetricsWanted wanted_;
+  absl::Time sent_ = absl::InfinitePast();  // time of the newest value
+  bool is_new_ = true;                      // there are values that were not sent
 };
 
 // A watcher of new and changed activities about one resource, or all.

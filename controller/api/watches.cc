@@ -155,6 +155,17 @@ grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
       });
 }
 
+grpc::ServerWriteReactor<v1::WatchMetricsResponse>* GroupMetrics(
+    Controller& controller, const v1::WatchMetricsRequest& request) {
+  return ResponseStream<v1::WatchMetricsResponse>::Open(
+      controller.loop, [&controller, request](const MetricsWatcher::Stream& stream) {
+        const auto wanted = core::WantedMetrics(controller.engine.snapshot(),
+                                                request.auto_scaling_group(), request.points());
+        if (!wanted.ok()) return stream->Close(wanted.status());
+        MetricsWatcher::Begin(controller.watchers, stream, *wanted);
+      });
+}
+
 grpc::ServerWriteReactor<v1::WatchActivitiesResponse>* Activities(
     Controller& controller, const v1::WatchActivitiesRequest& request) {
   return ResponseStream<v1::WatchActivitiesResponse>::Open(

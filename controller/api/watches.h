@@ -9,6 +9,7 @@
 #include "remuda/v1/activity.pb.h"
 #include "remuda/v1/auto_scaling.pb.h"
 #include "remuda/v1/deployment.pb.h"
+#include "remuda/v1/metrics.pb.h"
 #include "remuda/v1/target_group.pb.h"
 
 namespace remuda::watches {
@@ -19,6 +20,8 @@ grpc::ServerWriteReactor<v1::WatchInstancesResponse>* Instances(
     Controller& controller, const v1::WatchInstancesRequest& request);
 grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
     Controller& controller, const v1::WatchDeploymentRequest& request);
+grpc::ServerWriteReactor<v1::WatchMetricsResponse>* GroupMetrics(
+    Controller& controller, const v1::WatchMetricsRequest& request);
 grpc::ServerWriteReactor<v1::WatchActivitiesResponse>* Activities(
     Controller& controller, const v1::WatchActivitiesRequest& request);
 grpc::ServerWriteReactor<v1::WatchInstanceLogsResponse>* InstanceLogs(

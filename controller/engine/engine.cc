@@ -281,6 +281,7 @@ void Engine::ForgetDeleted(const core::Changes& changes) {
     if (const auto it = seen_.proxies.find(edit.key); it != seen_.proxies.end()) {
       if (!it->second.connected) it->second.health.Clear();
       seen_.votes.CountNew(edit.key, it->second.health);
+      if (!it->second.connected) core::ForgetFlows(it->second.counted.flows, seen_.flows);
     }
     forget(seen_.proxies, edit.key);
   }

@@ -149,6 +149,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       break;
     case Kind::kImage:
     case Kind::kLaunchTemplate:
+    case Kind::kLoadHistory:
     case Kind::kActivity:
     case Kind::kCounter:
     case Kind::kRequest:

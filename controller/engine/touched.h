@@ -43,13 +43,14 @@ struct Touched : Looks {
   std::set<core::TargetId> targets;  // as proxies find them and as their rows are
   bool all_targets = false;
   bool deployments = false;
+  bool metrics = false;  // groups have new values
 
   bool any_targets() const { return all_targets || !targets.empty(); }
 
   bool reconcile() const { return !Looks::empty(); }
   bool views() const { return commit || !hosts.empty() || !proxy_views.empty(); }
   bool watchers() const {
-    return all_instances || !instances.empty() || any_targets() || deployments;
+    return all_instances || !instances.empty() || any_targets() || deployments || metrics;
   }
 };
 

@@ -172,7 +172,7 @@ absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
   auto& welcome = *response.mutable_welcome();
   welcome.set_epoch(identity_.epoch);
   welcome.set_cluster_id(identity_.cluster_id);
-  *welcome.mutable_usage_interval() = core::ToProto(limits::kUsageInterval);
+  *welcome.mutable_usage_interval() = core::ToProto(engine_.seen().metrics.period);
   Send(session, MakeFrame(response));
   return absl::OkStatus();
 }
@@ -196,12 +196,9 @@ void AgentSessions::OnUsage(const std::string& name, const agent::v1::UsageRepor
   core::HostObservation& seen = Seen(name);
   seen.used = report.host();
   std::set<std::string>& touched = engine_.touched().instances;
-  for (const auto& [id, usage] : seen.usage) touched.insert(id);
-  seen.usage.clear();
-  for (const agent::v1::InstanceUsage& usage : report.instances()) {
-    seen.usage[usage.instance()] = usage;
-    touched.insert(usage.instance());
-  }
+  for (const auto& [id, usage] : seen.usage.instances) touched.insert(id);
+  core::TakeUsage(report, engine_.Now(), engine_.seen().metrics.period, seen.usage);
+  for (const auto& [id, usage] : seen.usage.instances) touched.insert(id);
 }
 
 absl::StatusOr<AgentSessions::LogReader> AgentSessions::ReadLog(const std::string& host,

@@ -92,11 +92,15 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   welcome.set_cluster_id(identity_.cluster_id);
   const absl::Duration lease = engine_.seen().patience.proxy_lease;
   *welcome.mutable_lease() = core::ToProto(lease);
-  // Each report is answered by a renewal: one or two may be late before the lease is over.
-  *welcome.mutable_stats_interval() = core::ToProto(std::min(limits::kStatsInterval, lease / 3));
+  *welcome.mutable_stats_interval() = core::ToProto(StatsInterval());
   Send(session, MakeFrame(response));
   if (ticket_keys_.frame() != nullptr) Send(session, ticket_keys_.frame());
   return absl::OkStatus();
+}
+
+// Each report is answered by a renewal of the lease: one or two may be late before it is over.
+absl::Duration ProxySessions::StatsInterval() const {
+  return std::min(engine_.seen().metrics.period, engine_.seen().patience.proxy_lease / 3);
 }
 
 Frame ProxySessions::PingFrame(int64_t ping_id) const {
@@ -274,8 +278,11 @@ void ProxySessions::OnStats(Session& session, proxy::v1::StatsReport& report) {
   core::ProxyObservation& seen = Seen(session.name);
   seen.active_connections = report.active_connections();
   seen.requests = report.requests();
+  core::Observations& all = engine_.observe();
+  core::TakeFlows(engine_.state(), report, engine_.Now(), StatsInterval(), seen.counted.flows,
+                  all.flows);
   if (core::AddReport(engine_.state(), std::move(*report.mutable_subsets()), seen.counted,
-                      engine_.observe().traffic))
+                      all.traffic))
     engine_.touched().deployments = true;  // they show what their sides got
   proxy::v1::ConnectResponse response;
   response.mutable_lease()->set_stats_report(++session.reports);

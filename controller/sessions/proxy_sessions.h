@@ -57,6 +57,8 @@ class ProxySessions final : public ReceiverSessions {
   void OnHealth(const std::string& name, const proxy::v1::HealthReport& report);
   // Requests wait for a first target: groups that rest at none wake.
   void OnWake(const proxy::v1::Wake& wake);
+  // How often proxies are to count.
+  absl::Duration StatsInterval() const;
   void OnStats(Session& session, proxy::v1::StatsReport& report);
   void SetBusy(Session& session,
                const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);

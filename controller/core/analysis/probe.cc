@@ -17,16 +17,14 @@ namespace {
 
 constexpr std::string_view kQueryPath = "/api/v1/query?query=";
 
-// What {{group}}, {{old_version}} and {{new_version}} stand for: ids and numbers, as they would be
-// in labels. Of a shift the sides are target groups.
-std::string Filled(const std::string& query, const v1::Deployment& row) {
+// Ids and numbers, as they would be in labels. Of a shift the sides are target groups.
+QueryWords WordsOf(const v1::Deployment& row) {
   const bool is_shift = row.has_shift();
-  return absl::StrReplaceAll(
-      query, {{"{{group}}", row.auto_scaling_group()},
-              {"{{old_version}}", is_shift ? row.shift().from_target_group()
-                                           : absl::StrCat(row.from().resolved_version())},
-              {"{{new_version}}", is_shift ? row.shift().to_target_group()
-                                           : absl::StrCat(row.to().resolved_version())}});
+  return {.group = row.auto_scaling_group(),
+          .old_version = is_shift ? row.shift().from_target_group()
+                                  : absl::StrCat(row.from().resolved_version()),
+          .new_version =
+              is_shift ? row.shift().to_target_group() : absl::StrCat(row.to().resolved_version())};
 }
 
 // As a value in a URL's query: all but unreserved characters escaped (RFC 3986 section 2.3).
@@ -48,8 +46,6 @@ std::string Escaped(std::string_view text) {
 std::optional<Probe> ProbeOf(const v1::AnalysisCheck& check, const v1::Analysis& analysis,
                              const v1::Deployment& row) {
   Probe probe;
-  probe.interval = FromProto(analysis.interval());
-  probe.check = check;
   std::string fault;
   if (check.has_webhook()) {
     probe.kind = Probe::Kind::kWebhook;
@@ -57,18 +53,19 @@ std::optional<Probe> ProbeOf(const v1::AnalysisCheck& check, const v1::Analysis&
     probe.authorization = check.webhook().authorization();
     fault = ParseHttpUrl(check.webhook().url(), probe.url);
   } else if (check.has_prometheus()) {
-    probe.kind = Probe::Kind::kPrometheus;
-    probe.timeout = FromProto(check.prometheus().timeout());
-    fault = ParseHttpUrl(check.prometheus().url(), probe.url);
-    while (probe.url.target.ends_with('/')) probe.url.target.pop_back();
-    absl::StrAppend(&probe.url.target, std::string(kQueryPath),
-                    Escaped(Filled(check.prometheus().query(), row)));
+    auto query =
+        PrometheusProbe(check.prometheus().url(), Filled(check.prometheus().query(), WordsOf(row)),
+                        FromProto(check.prometheus().timeout()));
+    if (!query.has_value()) return std::nullopt;
+    probe = *std::move(query);
   } else {
     probe.kind = Probe::Kind::kCommand;
     probe.timeout = FromProto(check.command().timeout());
     probe.argv.assign(check.command().argv().begin(), check.command().argv().end());
   }
   if (!fault.empty()) return std::nullopt;
+  probe.interval = FromProto(analysis.interval());
+  probe.check = check;
   return probe;
 }
 
@@ -124,6 +121,21 @@ std::string MetadataJson(const google::protobuf::Map<std::string, std::string>& 
 }
 
 }  // namespace
+
+std::string Filled(const std::string& query, const QueryWords& words) {
+  return absl::StrReplaceAll(query, {{"{{group}}", words.group},
+                                     {"{{old_version}}", words.old_version},
+                                     {"{{new_version}}", words.new_version}});
+}
+
+std::optional<Probe> PrometheusProbe(const std::string& url, const std::string& query,
+                                     Duration timeout) {
+  Probe probe{.kind = Probe::Kind::kPrometheus, .timeout = timeout};
+  if (!ParseHttpUrl(url, probe.url).empty()) return std::nullopt;
+  while (probe.url.target.ends_with('/')) probe.url.target.pop_back();
+  absl::StrAppend(&probe.url.target, std::string(kQueryPath), Escaped(query));
+  return probe;
+}
 
 std::map<ProbeId, Probe> ProbesOf(const std::string& id, const v1::Deployment& deployment) {
   std::map<ProbeId, Probe> probes;

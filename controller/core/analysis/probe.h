@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,18 @@ struct Probe {
 
   bool has_body() const { return kind != Kind::kPrometheus; }
 };
+
+// What {{group}}, {{old_version}} and {{new_version}} stand for in a query.
+struct QueryWords {
+  std::string group = {};
+  std::string old_version = {};
+  std::string new_version = {};
+};
+std::string Filled(const std::string& query, const QueryWords& words);
+
+// A query of Prometheus's HTTP API at `url`; nullopt if that is none. Without check and interval.
+std::optional<Probe> PrometheusProbe(const std::string& url, const std::string& query,
+                                     Duration timeout);
 
 // What the deployment wants asked now: the checks of the analysis step that it is in, and those of
 // its own analysis while the new version has a share of the traffic. Nothing once it rolls back or

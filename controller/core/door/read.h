@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "controller/core/door/read_metrics.h"
 #include "controller/core/door/snapshot.h"
 
 namespace remuda::core {

@@ -145,9 +145,9 @@ v1::Instance ShowInstance(const Snapshot& from, std::string_view id, const v1::I
   if (status->has_start_time()) *process.mutable_start_time() = status->start_time();
   process.set_restarts(status->restarts());
   process.set_status(ProcessText(*status));
-  if (const agent::v1::InstanceUsage* usage = FindIn(host->usage, id); usage != nullptr) {
-    process.set_cpu_millis(usage->cpu_millis());
-    process.set_memory_bytes(usage->memory_bytes());
+  if (const Usage* usage = FindIn(host->usage.instances, id); usage != nullptr) {
+    process.set_cpu_millis(usage->said.cpu_millis());
+    process.set_memory_bytes(usage->said.memory_bytes());
   }
   return out;
 }

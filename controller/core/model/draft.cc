@@ -207,6 +207,7 @@ template void Draft::Put(std::string_view, v1::Proxy);
 template void Draft::Put(std::string_view, v1::Activity);
 template void Draft::Put(std::string_view, store::v1::Counter);
 template void Draft::Put(std::string_view, store::v1::RequestRecord);
+template void Draft::Put(std::string_view, store::v1::LoadHistory);
 template void Draft::Delete<v1::Image>(std::string_view);
 template void Draft::Delete<v1::LaunchTemplate>(std::string_view);
 template void Draft::Delete<v1::LaunchTemplateVersion>(std::string_view);
@@ -222,5 +223,6 @@ template void Draft::Delete<v1::Proxy>(std::string_view);
 template void Draft::Delete<v1::Activity>(std::string_view);
 template void Draft::Delete<store::v1::Counter>(std::string_view);
 template void Draft::Delete<store::v1::RequestRecord>(std::string_view);
+template void Draft::Delete<store::v1::LoadHistory>(std::string_view);
 
 }  // namespace remuda::core

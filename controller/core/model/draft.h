@@ -132,7 +132,7 @@ class Draft {
                  Overlay<v1::Instance>, Overlay<v1::Deployment>, Overlay<v1::Host>,
                  Overlay<v1::Proxy>, Overlay<v1::Activity>, Overlay<store::v1::Counter>,
                  Overlay<store::v1::RequestRecord>, Overlay<v1::Certificate>,
-                 Overlay<v1::LaunchTemplate>>;
+                 Overlay<v1::LaunchTemplate>, Overlay<store::v1::LoadHistory>>;
 
   // Instances that have been edited, by the groups and the hosts that they are or were of, here or
   // in the state. One that is back to what is committed may stay.

@@ -13,13 +13,14 @@
 
 #include "controller/core/model/policy_memory.h"
 #include "controller/core/model/time.h"
+#include "remuda/v1/deployment.pb.h"
 #include "remuda/v1/scaling_policy.pb.h"
 
 namespace remuda::core {
 
 // The values of one period. Averages are over the instances in service that are warm and were heard
-// of; while a deployment is under way, over those of the version that it leaves (the stable side).
-// Nothing: missing.
+// of; while a deployment is under way, over those of the version that it leaves (the stable side)
+// as long as they have a share of the traffic. Nothing: missing.
 struct MetricPoint {
   Time time = absl::InfinitePast();
   // Averages, in per cent (ScalingMetric in scaling_policy.proto).
@@ -44,8 +45,9 @@ struct MetricPoint {
   int in_service = 0;
   int warming = 0;  // in service or on their way up, and not warm yet
   int desired = 0;
-  // How many instances like those of the averages would bear the group's load: in_service without a
-  // deployment; with one those of the stable side, divided by its share of the traffic.
+  // How many instances like those of the averages would bear the group's load: those in service
+  // with a share of the traffic, without a deployment; with one those of the stable side, divided
+  // by its share.
   double bearing = 0;
 };
 
@@ -85,6 +87,13 @@ struct Evaluations {
   std::map<std::string, PolicyMemory, std::less<>> memories = {};  // by policy
 };
 
+// The span of a load history that is under way (store.proto).
+struct LoadSpan {
+  Time start = absl::InfinitePast();
+  double sum = 0;
+  int number = 0;
+};
+
 // By group; of policies and custom metrics by (group, name).
 struct GroupMetrics {
   Duration period = absl::Seconds(5);
@@ -92,6 +101,10 @@ struct GroupMetrics {
   std::map<std::pair<std::string, std::string>, CustomValue> custom;
   std::map<std::pair<std::string, std::string>, QueriedValue> queried;
   std::map<std::string, Evaluations, std::less<>> evaluations;
+  // By group and ScalingMetric: of those for which a policy forecasts.
+  std::map<std::pair<std::string, int>, LoadSpan> spans;
+  // What of its traffic the newest point of a group holds already.
+  std::map<std::string, v1::SideCounts, std::less<>> counted;
   // Target groups for which requests wait at proxies, and when that was heard last.
   std::map<std::string, Time, std::less<>> wakes;
 };

@@ -19,6 +19,7 @@
 #include "controller/core/model/probe.h"
 #include "controller/core/model/time.h"
 #include "controller/core/model/traffic.h"
+#include "controller/core/model/usage.h"
 #include "controller/core/model/votes.h"
 #include "remuda/agent/v1/agent.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
@@ -68,7 +69,7 @@ struct HostObservation {
   agent::v1::Hello hello;  // without the instances
   std::map<std::string, agent::v1::InstanceStatus, std::less<>> instances;
   std::map<std::string, OnTheWay, std::less<>> on_the_way;  // see Report
-  std::map<std::string, agent::v1::InstanceUsage, std::less<>> usage;
+  HostUsage usage;
   v1::HostCapacity used;
   Refused refused;
   v1::ReceiverStatus assignment;
@@ -122,6 +123,8 @@ struct Observations {
   std::optional<absl::TimeZone> (*find_zone)(std::string_view name) = nullptr;
   // What proxies counted of each side's requests, and what outside checks answered: for analyses.
   Traffic traffic;
+  // What goes through them now, for metrics.
+  Flows flows;
   ProbeAnswers answers;
   // What is measured of groups, and what policies make of it.
   GroupMetrics metrics;
@@ -165,7 +168,7 @@ inline void Report(HostObservation& host, const agent::v1::InstanceStatus& statu
 inline void Forget(HostObservation& host, const std::string& id) {
   host.instances.erase(id);
   host.on_the_way.erase(id);
-  host.usage.erase(id);
+  host.usage.instances.erase(id);
 }
 
 // When a receiver was last known to be there (null: it has not reported): never before `start`, so

@@ -34,6 +34,10 @@ std::string TargetKey(std::string_view group, std::string_view target) {
   return std::string(group) + "/targets/" + std::string(target);
 }
 
+std::string LoadHistoryKey(std::string_view group, v1::ScalingMetric metric) {
+  return std::string(group) + "/" + std::to_string(static_cast<int>(metric));
+}
+
 const IdSet& State::InstancesOfGroup(std::string_view group) const {
   return SetOf(instances_by_group_, group);
 }

@@ -50,8 +50,9 @@ enum class Kind : int {
   kRequest = 13,   // key: the request_id
   kCertificate = 14,
   kLaunchTemplate = 15,
+  kLoadHistory = 16,  // key LoadHistoryKey()
 };
-inline constexpr Kind kLastKind = Kind::kLaunchTemplate;
+inline constexpr Kind kLastKind = Kind::kLoadHistory;
 
 // Ties a message type to its kind.
 template <class T, Kind K>
@@ -91,11 +92,14 @@ template <>
 struct KindOf<store::v1::Counter> : KindIs<store::v1::Counter, Kind::kCounter> {};
 template <>
 struct KindOf<store::v1::RequestRecord> : KindIs<store::v1::RequestRecord, Kind::kRequest> {};
+template <>
+struct KindOf<store::v1::LoadHistory> : KindIs<store::v1::LoadHistory, Kind::kLoadHistory> {};
 
 // Keys. A resource's key is its id: its full name without the collection.
 std::string LaunchTemplateKey(std::string_view id, int version);  // "shop/versions/00000002"
 std::string TargetKey(std::string_view group,
                       std::string_view target);  // "blue/targets/10.0.0.1:80"
+std::string LoadHistoryKey(std::string_view group, v1::ScalingMetric metric);  // "blue/2"
 
 // One committed value. `commit` is the number of the commit that wrote it: what confirmation gates
 // compare.
@@ -188,7 +192,7 @@ class State {
              Table<v1::Target>, Table<v1::LoadBalancer>, Table<v1::AutoScalingGroup>,
              Table<v1::Instance>, Table<v1::Deployment>, Table<v1::Host>, Table<v1::Proxy>,
              Table<v1::Activity>, Table<store::v1::Counter>, Table<store::v1::RequestRecord>,
-             Table<v1::Certificate>, Table<v1::LaunchTemplate>>
+             Table<v1::Certificate>, Table<v1::LaunchTemplate>, Table<store::v1::LoadHistory>>
       tables_;
   IdIndex instances_by_group_;
   IdIndex instances_by_host_;
@@ -229,6 +233,8 @@ decltype(auto) VisitKind(Kind kind, Fn&& fn) {
       return fn(static_cast<v1::Proxy*>(nullptr));
     case Kind::kActivity:
       return fn(static_cast<v1::Activity*>(nullptr));
+    case Kind::kLoadHistory:
+      return fn(static_cast<store::v1::LoadHistory*>(nullptr));
     case Kind::kCounter:
       return fn(static_cast<store::v1::Counter*>(nullptr));
     case Kind::kRequest:

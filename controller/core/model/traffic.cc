@@ -155,9 +155,11 @@ void BeginProcess(const proxy::v1::Hello& hello, CountedProcess& process) {
       was_known && !hello.incarnation().empty() && hello.incarnation() == process.incarnation;
   if (is_same) return;
   const bool is_another = was_known && !hello.incarnation().empty();
-  process = {.incarnation = hello.incarnation(),
-             .from = is_another || !hello.has_held() ? From::kZero : From::kNowhere,
-             .said = {}};
+  process.incarnation = hello.incarnation();
+  process.from = is_another || !hello.has_held() ? From::kZero : From::kNowhere;
+  process.said.clear();
+  process.flows.is_new = true;
+  process.flows.is_young = process.from == From::kZero;
 }
 
 bool AddReport(const State& state,

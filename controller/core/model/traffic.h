@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/core/model/flow.h"
 #include "controller/core/model/time.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "remuda/v1/deployment.pb.h"
@@ -21,9 +22,6 @@
 namespace remuda::core {
 
 class State;
-
-// (id of the target group, name of the subset).
-using SubsetId = std::pair<std::string, std::string>;
 
 struct Traffic {
   std::map<SubsetId, v1::SideCounts> totals;
@@ -39,6 +37,7 @@ struct CountedProcess {
   // From where its next report counts. kNowhere: that one only says where.
   enum class From { kNowhere, kZero, kSaid } from = From::kNowhere;
   std::map<SubsetId, proxy::v1::SubsetStats> said;
+  ProxyFlows flows;
 };
 
 // A session has begun. The same process goes on from what it said. Another one is counted from zero

@@ -8,6 +8,8 @@
 
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/words.h"
+#include "controller/core/policies/forecast.h"
+#include "controller/core/policies/reading.h"
 #include "controller/core/policies/stepped.h"
 #include "controller/core/policies/target_tracking.h"
 #include "controller/core/policies/verdict.h"
@@ -47,6 +49,26 @@ void BoundByDeployment(const Inputs& inputs, Evaluations& kept, Verdict& verdict
                   ", twice what there was before it");
 }
 
+// What a forecast says; if it is only shown, without a wish.
+Verdict Foresee(const Inputs& inputs, const v1::ScalingPolicy& policy) {
+  const v1::PredictivePolicy& kind = policy.predictive();
+  Verdict out{.metric = NameOf({.metric = kind.metric()}), .target = kind.target()};
+  const auto* row =
+      inputs.state.Find<store::v1::LoadHistory>(LoadHistoryKey(inputs.id, kind.metric()));
+  const auto floor = ForecastFloor(row == nullptr ? nullptr : row->value.get(), kind, inputs.now);
+  if (!floor.has_value()) {
+    out.reason = "there is no forecast yet: it needs a day of history";
+    return out;
+  }
+  out.reason = absl::StrCat("the forecast is of load for ", *floor);
+  if (kind.mode() == v1::PredictivePolicy::MODE_FORECAST_AND_SCALE) {
+    out.floor = floor;
+  } else {
+    absl::StrAppend(&out.reason, "; it is only shown");
+  }
+  return out;
+}
+
 // The verdicts of those policies that go by metrics.
 Policies Ask(const Inputs& inputs, Evaluations& kept) {
   Policies out;
@@ -63,6 +85,9 @@ Policies Ask(const Inputs& inputs, Evaluations& kept) {
       case v1::ScalingPolicy::kSimpleScaling:
         verdict = FollowSimple(inputs, policy.name(), policy.simple_scaling(), memory);
         break;
+      case v1::ScalingPolicy::kPredictive:
+        verdict = Foresee(inputs, policy);
+        break;
       default:
         continue;
     }
@@ -70,6 +95,7 @@ Policies Ask(const Inputs& inputs, Evaluations& kept) {
     if (policy.disabled()) {
       absl::StrAppend(&verdict.reason, "; the policy is disabled");
       verdict.wanted.reset();
+      verdict.floor.reset();
       verdict.bars_scale_in = false;
     }
     out.verdicts.emplace_back(&policy, std::move(verdict));
@@ -115,6 +141,16 @@ Choice Choose(const Inputs& inputs, const Policies& asked) {
     }
   }
   return choice;
+}
+
+// A forecast is a floor under what the others want.
+void RaiseToFloors(const Policies& asked, Choice& choice) {
+  for (const auto& [policy, verdict] : asked.verdicts) {
+    if (!verdict.floor.has_value() || choice.desired >= *verdict.floor) continue;
+    choice = {.desired = *verdict.floor,
+              .policy = policy->name(),
+              .why = absl::StrCat("policy ", policy->name(), ": ", verdict.reason)};
+  }
 }
 
 // "2 to 4: ...", or why nothing is changed.
@@ -170,6 +206,7 @@ void Evaluate(const Inputs& inputs, Evaluations& kept) {
     choice.why = absl::StrCat("no request has come for ",
                               DurationText(FromProto(inputs.group.from_zero().idle_after())));
   }
+  RaiseToFloors(asked, choice);
   if (IsSuspended(inputs.group, v1::SCALING_PROCESS_ALARM_NOTIFICATION) &&
       choice.desired != inputs.desired()) {
     choice.why = absl::StrCat("ALARM_NOTIFICATION is suspended; ", choice.why);
@@ -207,7 +244,7 @@ bool GoesByMetrics(const v1::AutoScalingGroup& group) {
   return std::any_of(group.policies().begin(), group.policies().end(),
                      [](const v1::ScalingPolicy& policy) {
                        return policy.has_target_tracking() || policy.has_step_scaling() ||
-                              policy.has_simple_scaling();
+                              policy.has_simple_scaling() || policy.has_predictive();
                      });
 }
 
@@ -241,7 +278,9 @@ std::set<std::string> EvaluateGroups(const State& state, Observations& seen, Tim
     const Time newest = history->second.points.back().time;
     if (newest == kept.point) continue;
     kept.point = newest;
-    Evaluate({.group = *row,
+    Evaluate({.state = state,
+              .id = id,
+              .group = *row,
               .history = history->second,
               .period = metrics.period,
               .is_deploying = deploying.contains(id),

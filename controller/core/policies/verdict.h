@@ -7,12 +7,15 @@
 #include "controller/core/model/capacity.h"
 #include "controller/core/model/group_metrics.h"
 #include "controller/core/model/policy_memory.h"
+#include "controller/core/model/state.h"
 #include "remuda/v1/auto_scaling.pb.h"
 
 namespace remuda::core {
 
 // What the policies of one group look at.
 struct Inputs {
+  const State& state;
+  const std::string& id;
   const v1::AutoScalingGroup& group;
   const MetricHistory& history;  // at least one point
   Duration period;
@@ -29,6 +32,8 @@ struct Verdict {
   std::optional<double> target = std::nullopt;
   // How many it wants; nothing: it has no wish.
   std::optional<int> wanted = std::nullopt;
+  // No other may want fewer.
+  std::optional<int> floor = std::nullopt;
   // No other may take instances away meanwhile: what it would say is not known.
   bool bars_scale_in = false;
   // What it measures depends on the version that runs: a bad one makes it grow.

@@ -25,6 +25,8 @@ TEST(ControllerFlagsTest, WrongOnesAreRefusedWithAReason) {
       {{"--data-dir", "/tmp/x", "--listen", "127.0.0.1:99999"}, "ADDRESS:PORT"},
       {{"--data-dir", "/tmp/x", "--host-lost-after", "ten"}, "--host-lost-after"},
       {{"--data-dir", "/tmp/x", "--image-limit", "much"}, "--image-limit"},
+      {{"--data-dir", "/tmp/x", "--metric-period", "500ms"}, "is not within 1s-60s"},
+      {{"--data-dir", "/tmp/x", "--metric-period", "61s"}, "is not within 1s-60s"},
       {{"--data-dir", "/tmp/x", "--analysis-command", "check"}, "is not an absolute path"},
       {{"--data-dir", "/tmp/x", "--failpoint", "commit-between=kill"}, "deployment-step-published"},
       {{"--data-dir", "/tmp/x", "--failpoint", "commit-after=faint"}, "delay:MS"},

@@ -264,7 +264,7 @@ TEST_F(ReadTest, InstancesWithWhatTheirAgentSays) {
   host.connected = true;
   host.instances["i-1"].set_state(agent::v1::PROCESS_STATE_EXITED);
   host.instances["i-1"].mutable_exit()->set_signal(9);
-  host.usage["i-1"].set_memory_bytes(42);
+  host.usage.instances["i-1"].said.set_memory_bytes(42);
   v1::ListInstancesRequest request;
   const auto list = Read(Here(), request);
   ASSERT_EQ(list->instances_size(), 1);

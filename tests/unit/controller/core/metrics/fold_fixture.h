@@ -124,7 +124,7 @@ class FoldTest : public ::testing::Test {
     std::map<std::string, int64_t> requests;  // a second, by subset
     int64_t in_flight = 0;
     int64_t held = 0;
-    std::pair<std::string, int64_t> hanging;  // subset, in flight
+    std::pair<std::string, int64_t> hanging = {};  // subset, in flight
     bool is_silent = false;
     std::map<std::string, int64_t> counted = {};
   };

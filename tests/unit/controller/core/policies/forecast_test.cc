@@ -45,8 +45,10 @@ TEST(ForecastTest, NeedsADayOfHistory) {
 
 TEST(ForecastTest, RepeatsWhatRepeats) {
   const auto history = History(14, Daily);
-  for (double ahead : {0.0, 0.1, 0.3, 0.5, 0.9}) {
-    EXPECT_NEAR(*ForecastAt(history, At(14), At(14 + ahead)), Daily(ahead), 15) << ahead;
+  for (int span : {0, 10, 29, 48, 86}) {
+    const Time of = At(14) + span * kLoadSpan;
+    const double load = Daily(static_cast<double>(span) / kSpansADay);
+    EXPECT_NEAR(*ForecastAt(history, At(14), of), load, 0.01) << span;
   }
 }
 

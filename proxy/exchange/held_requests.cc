@@ -3,12 +3,27 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/core/routing_table.h"
+
 namespace remuda::proxy {
+namespace {
+
+// Of the group as this worker has it; 0: it is in no table.
+uint64_t SerialOf(GroupState& group, size_t worker) {
+  const TargetGroup* const now = group.picker(worker).group;
+  return now == nullptr ? 0 : now->serial;
+}
+
+}  // namespace
 
 bool HeldRequests::Push(GroupState& group, Waiter& waiter, const HoldSpec& hold, uint64_t bytes) {
   const auto before = group.TakeHeld(hold, bytes);
   if (!before) return false;
   Group& held = groups_[&group];
+  if (held.count == 0) {
+    held.version = group.picker(worker_).version;
+    held.serial = SerialOf(group, worker_);
+  }
   held.queue.Push(waiter, loop_.now());
   ++held.count;
   group.slot(worker_).held.Add(1);
@@ -54,10 +69,20 @@ void HeldRequests::ServeGroup(GroupState& group) {
   is_serving_ = false;
 }
 
+void HeldRequests::ServeIfChanged(GroupState& group) {
+  const auto it = groups_.find(&group);
+  if (it == groups_.end()) return;
+  const Group& held = it->second;
+  if (held.version != group.version() || held.serial != SerialOf(group, worker_)) ServeGroup(group);
+}
+
 // Each is asked once; those that wait on keep their order. Not only the first: others may ask for a
 // subset that has a target already.
 void HeldRequests::ServeOnce(GroupState& group) {
-  WaitQueue& queue = groups_.find(&group)->second.queue;
+  Group& held = groups_.find(&group)->second;
+  held.version = group.version();
+  held.serial = SerialOf(group, worker_);
+  WaitQueue& queue = held.queue;
   WaitQueue pass;
   pass.TakeAll(queue);
   while (Waiter* const waiter = pass.first()) {

@@ -33,11 +33,16 @@ class HeldRequests {
   // Lets all look whether there is a target by now.
   void Serve();
   void ServeGroup(GroupState& group);
+  // The same, unless nothing has changed of the group since they looked last.
+  void ServeIfChanged(GroupState& group);
 
  private:
   struct Group {
     WaitQueue queue;
     size_t count = 0;  // in the queue, and of those that are yet to be asked in a pass over it
+    // Of the group, when they looked last.
+    uint64_t version = 0;
+    uint64_t serial = 0;
   };
 
   void ServeOnce(GroupState& group);

@@ -31,6 +31,11 @@ void Instances::Prepare(const std::string& id) {
     Fail(id, user.status(), /*final=*/true);
     return;
   }
+  // Nor is anything fetched that could not run here.
+  if (absl::Status status = cgroups_.Check(LimitsOf(launch_template)); !status.ok()) {
+    Fail(id, status, /*final=*/true);
+    return;
+  }
   instance.preparing = instance.fetching = true;
   // What was in the way of the last try is in the way of this one only if it fails too.
   instance.message.clear();

@@ -1,4 +1,4 @@
-// The real remuda-agent whose disk is full.
+// The real remuda-agent on a host that lacks something: room on its disk, cgroups.
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -15,21 +15,42 @@ namespace {
 
 using testing::HasSubstr;
 
-// Its data directory is a small file system of its own.
-class DiskTest : public AgentTest {
+// May mount in a mount namespace of this process, so that nothing of it stays.
+class LacksTest : public AgentTest {
  protected:
   void SetUp() override {
     AgentTest::SetUp();
-    fs::create_directories(data_);
-    // In a mount namespace of this process, so that nothing of it stays.
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
       GTEST_SKIP() << "only root mounts";
-    ASSERT_EQ(mount("tmpfs", data_.c_str(), "tmpfs", 0, "size=80m"), 0);
   }
   void TearDown() override {
     AgentTest::TearDown();
-    umount2(data_.c_str(), MNT_DETACH);
+    for (const std::string& path : mounted_) umount2(path.c_str(), MNT_DETACH);
     fs::remove_all(root_);
+  }
+  // An empty file system there.
+  void Mount(const std::string& path, const char* options) {
+    ASSERT_EQ(mount("tmpfs", path.c_str(), "tmpfs", 0, options), 0) << path;
+    mounted_.push_back(path);
+  }
+  bool Failed(const std::string& id) {
+    return controller_.Wait(
+        [&] { return controller_.status[id].state() == v1::PROCESS_STATE_FAILED; },
+        kPastLaunchDeadline);
+  }
+
+ private:
+  std::vector<std::string> mounted_;
+};
+
+// Its data directory is a small file system of its own.
+class DiskTest : public LacksTest {
+ protected:
+  void SetUp() override {
+    LacksTest::SetUp();
+    if (IsSkipped()) return;
+    fs::create_directories(data_);
+    Mount(data_.string(), "size=80m");
   }
   // What cannot be packed smaller.
   std::string AddNoise(size_t bytes) {
@@ -44,11 +65,6 @@ class DiskTest : public AgentTest {
     const std::string block(size_t{64} * 1024, 'x');
     while (out.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
     }
-  }
-  bool Failed(const std::string& id) {
-    return controller_.Wait(
-        [&] { return controller_.status[id].state() == v1::PROCESS_STATE_FAILED; },
-        kPastLaunchDeadline);
   }
 };
 
@@ -85,6 +101,25 @@ TEST_F(DiskTest, AFullDiskFailsEachStepOfALaunchAndIsForgottenOnceThereIsRoom) {
   controller_.Change({Serve("i-next")}, {"i-warm", "i-copy", "i-fetch"});
   EXPECT_TRUE(Running("i-next")) << controller_.Status("i-next").ShortDebugString();
   EXPECT_TRUE(controller_.Wait([&] { return controller_.removed.size() == 3; }));
+}
+
+TEST_F(LacksTest, WhatALimitKeepsFromRunningIsNotFetched) {
+  Mount("/sys/fs/cgroup", "size=1m");
+  Begin();
+  auto limited = Serve("i-a");
+  limited.mutable_launch_template()->mutable_limits()->set_memory("64Mi");
+  auto warm = limited;
+  warm.set_instance("i-warm");
+  warm.set_desired(v1::DESIRED_STATE_PREPARED);
+  controller_.Assign({limited, warm});
+  for (const char* id : {"i-a", "i-warm"}) {
+    ASSERT_TRUE(Failed(id)) << id;
+    EXPECT_THAT(controller_.Status(id).message(),
+                HasSubstr("limits.memory: cannot be enforced on this host"));
+  }
+  EXPECT_TRUE(controller_.fetch_offsets.empty());
+  controller_.Change({Serve("i-b")}, {});
+  EXPECT_TRUE(Running("i-b")) << "one without a limit runs";
 }
 
 }  // namespace

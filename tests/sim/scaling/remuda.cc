@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "controller/core/door/execute.h"
+#include "controller/core/metrics/fold.h"
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/policies/evaluate.h"
 #include "controller/core/reconcile.h"
 
 namespace remuda::scaling_sim {
@@ -133,7 +136,7 @@ void Remuda::HearHosts(const App& app, int tick) {
     // What ran there is gone when it is back.
     if (is_up) {
       observed.instances.clear();
-      observed.usage.clear();
+      observed.usage = {};
     }
     is_dirty_ = true;
   }
@@ -154,14 +157,29 @@ void Remuda::Report(const std::string& id, const Running& running, agent::v1::Pr
   is_dirty_ = true;
 }
 
-void Remuda::HearUsage(const Process& process, const std::string& id, Running& running) {
-  running.cpu_micros += process.cpu * absl::ToDoubleMicroseconds(kTick);
-  if (!process.has_metrics) return;
-  agent::v1::InstanceUsage& usage = seen_.hosts[running.host].usage[id];
-  usage.set_instance(id);
-  usage.set_cpu_millis(std::lround(1000 * process.cpu));
-  usage.set_cpu_time_micros(std::lround(running.cpu_micros));
-  *usage.mutable_counted_since() = core::ToProto(running.since);
+// What agents count, of those that are heard of.
+void Remuda::HearUsage(const App& app) {
+  std::map<std::string, agent::v1::UsageReport> reports;
+  std::set<std::string> silent;
+  for (auto& [id, running] : running_) {
+    const auto process = app.processes().find(running.process);
+    if (process == app.processes().end()) continue;
+    running.cpu_micros += process->second.cpu * absl::ToDoubleMicroseconds(kTick);
+    if (!process->second.has_metrics) {
+      silent.insert(running.host);
+      continue;
+    }
+    agent::v1::InstanceUsage& usage = *reports[running.host].add_instances();
+    usage.set_instance(id);
+    usage.set_cpu_millis(std::lround(1000 * process->second.cpu));
+    usage.set_cpu_time_micros(std::lround(running.cpu_micros));
+    *usage.mutable_counted_since() = core::ToProto(running.since);
+  }
+  for (auto& [name, host] : seen_.hosts) {
+    // One of whose instances none is heard of says nothing at all.
+    if (!host.connected || (silent.contains(name) && !reports.contains(name))) continue;
+    core::TakeUsage(reports[name], now_, kTick, host.usage);
+  }
 }
 
 void Remuda::HearInstance(const App& app, int tick, const std::string& id, Running& running) {
@@ -173,11 +191,9 @@ void Remuda::HearInstance(const App& app, int tick, const std::string& id, Runni
     if (status != host.instances.end() &&
         status->second.state() == agent::v1::PROCESS_STATE_RUNNING) {
       Report(id, running, agent::v1::PROCESS_STATE_EXITED, false);
-      host.usage.erase(id);
     }
     return;
   }
-  HearUsage(process->second, id, running);
   if (running.is_healthy || tick + 1 < process->second.ready) return;
   if (!versions_[running.version].is_healthy) return;
   running.is_healthy = true;
@@ -188,6 +204,7 @@ void Remuda::HearInstance(const App& app, int tick, const std::string& id, Runni
 void Remuda::Hear(const App& app, int tick) {
   HearHosts(app, tick);
   for (auto& [id, running] : running_) HearInstance(app, tick, id, running);
+  HearUsage(app);
 }
 
 bool Remuda::Apply(core::Draft& draft) {
@@ -262,7 +279,10 @@ void Remuda::Follow(App& app, int tick) {
   }
 }
 
-void Remuda::Evaluate() {}
+void Remuda::Evaluate() {
+  core::FoldMetrics(state_, seen_, now_);
+  if (!core::EvaluateGroups(state_, seen_, now_).empty()) is_dirty_ = true;
+}
 
 void Remuda::Step(App& app, int tick) {
   now_ = TimeOf(tick + 1);
@@ -280,7 +300,7 @@ const v1::AutoScalingGroup& Remuda::group() const {
   return **state_.Find<v1::AutoScalingGroup>(kGroup);
 }
 
-int Remuda::desired() const { return group().capacity().desired(); }
+int Remuda::desired() const { return core::DesiredOf(group()); }
 
 int Remuda::CountIn(v1::InstanceState state) const {
   int count = 0;

@@ -63,7 +63,7 @@ class Remuda : public System {
   void Hear(const App& app, int tick);
   void HearHosts(const App& app, int tick);
   void HearInstance(const App& app, int tick, const std::string& id, Running& running);
-  void HearUsage(const Process& process, const std::string& id, Running& running);
+  void HearUsage(const App& app);
   void Evaluate();
   void Turn();
   bool Apply(core::Draft& draft);

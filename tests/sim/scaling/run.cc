@@ -4,6 +4,7 @@
 
 #include "tests/sim/scaling/aws.h"
 #include "tests/sim/scaling/hpa.h"
+#include "tests/sim/scaling/remuda.h"
 #include "tests/sim/scaling/replica_set.h"
 
 namespace remuda::scaling_sim {
@@ -43,6 +44,10 @@ const std::vector<Contender>& Contenders() {
       {"AWS",
        [](const Scenario& scenario) -> std::unique_ptr<System> {
          return std::make_unique<ReplicaSet>(std::make_unique<Aws>(scenario.traits.target));
+       }},
+      {"Remuda",
+       [](const Scenario& scenario) -> std::unique_ptr<System> {
+         return std::make_unique<Remuda>(TrackCpu(scenario.traits));
        }},
   };
   return *kAll;

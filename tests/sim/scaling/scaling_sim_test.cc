@@ -14,7 +14,11 @@
 namespace remuda::scaling_sim {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kSeeds = 1'000;  // what a sanitizer finds, few runs show
+#else
 constexpr uint64_t kSeeds = 10'000;
+#endif
 constexpr int kFailuresShown = 5;
 // So long is a run, whatever the workload.
 constexpr absl::Duration kLength = absl::Minutes(20);

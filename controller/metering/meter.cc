@@ -18,6 +18,8 @@ Meter::Meter(Engine& engine, Asker* asker, GroupPage& page)
 
 absl::Time Meter::Turn() {
   const absl::Time now = engine_.Now();
+  // A clock that was set back must not silence the policies until it is there again.
+  due_ = std::min(due_, now + engine_.seen().metrics.period);
   if (now < due_) return due_;
   core::Observations& seen = engine_.observe();
   core::FoldMetrics(engine_.state(), seen, now);

@@ -89,6 +89,17 @@ class MeterTest : public ::testing::Test {
   Meter meter_{engine_, &asker_, page_};
 };
 
+// Others' failure: an evaluator that silently stops.
+TEST_F(MeterTest, AClockThatWasSetBackStopsNothing) {
+  Put(Group("up"));
+  Period();
+  ASSERT_EQ(Points().size(), 1u);
+  clock_.now -= absl::Hours(2);
+  Period();
+  Period();
+  EXPECT_GE(Points().size(), 2u);
+}
+
 TEST_F(MeterTest, FoldsOnceAPeriodAndMakesUpForNone) {
   Put(v1::AutoScalingGroup());
   const absl::Time start = clock_.now;

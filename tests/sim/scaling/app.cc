@@ -97,8 +97,8 @@ double App::Serve(int tick, double load, const std::vector<Gap>& gaps) {
   for (auto& [id, process] : processes_) {
     process.has_metrics = !IsMissing(gaps, tick, id);
     process.rate = used * CapacityOf(process, tick);
-    if (tick < process.ready) {
-      process.cpu = kBootCpu;
+    if (tick < process.ready || process.looks_busy) {
+      process.cpu = process.looks_busy ? 1 : kBootCpu;
       continue;
     }
     process.cpu =

@@ -50,6 +50,7 @@ struct Process {
   int crashes_at = 0;       // tick
   bool routed = false;      // takes requests; who scales says so
   double cpu_beside = 0;    // share of its CPU that it burns whatever it serves
+  bool looks_busy = false;  // its CPU is in use whatever it serves, and yet it serves all it can
   double cpu = 0;           // share of its CPU in this tick
   double rate = 0;          // requests a second in this tick
   bool has_metrics = true;  // what it uses is heard of in this tick

@@ -46,13 +46,19 @@ class Stage {
     gaps_ = {{.from = tick_, .to = tick_ + Ticks(duration)}};
     For(duration);
   }
-  void Deploy() {
+  // `stops_at`: per cent of the instances at which it stays for an hour; 0: it does not.
+  void Deploy(int stops_at = 0) {
     v1::CreateDeploymentRequest request;
     v1::Deployment& wish = *request.mutable_deployment();
     wish.set_auto_scaling_group(absl::StrCat("autoScalingGroups/", kGroup));
     wish.mutable_to()->set_launch_template("shop");
     wish.mutable_to()->set_version("2");
     wish.mutable_strategy()->mutable_rolling()->set_max_percent(125);
+    if (stops_at > 0) {
+      wish.mutable_strategy()->mutable_rolling()->add_checkpoint_percents(stops_at);
+      *wish.mutable_strategy()->mutable_rolling()->mutable_checkpoint_delay() =
+          core::ToProto(absl::Hours(1));
+    }
     *wish.mutable_health_deadline() = core::ToProto(absl::Minutes(5));
     remuda_.Ask(request);
   }
@@ -169,6 +175,17 @@ TEST(KnownFailures, ABrokenNewVersionThatDrivesTheCapacityToTheMaximum) {
   EXPECT_EQ(stage.most_desired(), before);
   stage.For(absl::Minutes(10));
   EXPECT_EQ(stage.desired(), before);
+}
+
+TEST(KnownFailures, ANewVersionThatLooksBusyAndDrivesTheCapacityToTheMaximum) {
+  Stage stage(1200);
+  const int before = stage.desired();
+  // A fifth of the instances are of it when the deployment waits: the others say what is needed.
+  stage.remuda().versions()[2] = {.looks_busy = true};
+  stage.Deploy(20);
+  stage.For(absl::Minutes(30));
+  EXPECT_TRUE(stage.IsDeploying());
+  EXPECT_EQ(stage.most_desired(), before);
 }
 
 TEST(KnownFailures, ASlowNewVersionThatDrivesTheCapacityToTheMaximumWhileItIsDeployed) {

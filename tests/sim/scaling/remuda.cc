@@ -246,7 +246,9 @@ void Remuda::Launch(App& app, int tick, const std::string& id, const v1::Instanc
              .version = row.launch_template().resolved_version(),
              .since = now_};
   const Version& version = versions_[running.version];
-  app.Find(running.process)->cpu_beside = version.cpu_beside;
+  Process& process = *app.Find(running.process);
+  process.cpu_beside = version.cpu_beside;
+  process.looks_busy = version.looks_busy;
   Report(id, running, agent::v1::PROCESS_STATE_RUNNING, false);
 }
 

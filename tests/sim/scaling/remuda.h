@@ -23,8 +23,9 @@ inline constexpr const char* kGroup = "web";
 
 // How a version of the launch template behaves, beside what AppTraits say.
 struct Version {
-  bool is_healthy = true;  // passes its health checks
-  double cpu_beside = 0;   // share of its CPU that it burns whatever it serves
+  bool is_healthy = true;   // passes its health checks
+  double cpu_beside = 0;    // share of its CPU that it burns whatever it serves
+  bool looks_busy = false;  // its CPU is in use whatever it serves
 };
 
 class Remuda : public System {

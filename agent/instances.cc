@@ -121,6 +121,11 @@ absl::Status Instances::Open() {
   // Not at once: the loop begins, and a session may come, before anything is decided. And not
   // before all of the above is known: to what was not yet taken up, one that runs looks absent.
   loop_.Post([this] { EvaluateAll(); });
+  // Nothing is done about these, and the session's first message tells of them.
+  for (const std::string& id : Ids()) {
+    const InstanceRun* run = FindRun(id);
+    if (run == nullptr || run->state == RunState::kNone) CheckPrepared(id);
+  }
   return absl::OkStatus();
 }
 

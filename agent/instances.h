@@ -148,6 +148,9 @@ class Instances {
   // What is known to keep the new process of an instance that is being changed from starting.
   absl::Status CheckLaunch(const std::string& id) const;
   void StopForChange(const std::string& id);
+  // Of one that shall only be prepared, and has its files: fails it if its program is not in them.
+  // It is better found now than when the instance is needed.
+  void CheckPrepared(const std::string& id);
   void NoteEnd(const std::string& id, const InstanceRun& run);
   void PruneLogs();
   void PruneImages();

@@ -189,6 +189,14 @@ absl::Status Instances::CheckLaunch(const std::string& id) const {
   return absl::UnavailableError(absl::StrCat("instance ", holder, " has port ", port));
 }
 
+void Instances::CheckPrepared(const std::string& id) {
+  const v1::InstanceAssignment* assigned = assignment_.Find(id);
+  if (assigned == nullptr || assigned->desired() != v1::DESIRED_STATE_PREPARED) return;
+  if (!FactsOf(id).has_files) return;
+  const absl::Status status = CheckProgram(assigned->launch_template().command(0), Dir(id).App());
+  if (!status.ok()) Fail(id, status, /*final=*/true);
+}
+
 void Instances::StopForChange(const std::string& id) {
   // What would keep the new process from starting, as far as it can be known, is better found while
   // the old one runs.

@@ -137,6 +137,7 @@ void Instances::Prepared(const std::string& id, const std::string& files_key,
     return;
   }
   if (status.ok()) instance.failed = false;
+  CheckPrepared(id);
   Evaluate(id);
 }
 

@@ -208,6 +208,22 @@ TEST_F(PreparedTest, WhatCannotBePreparedFails) {
   EXPECT_NE(Now().message(), "");
 }
 
+TEST_F(PreparedTest, AProgramThatIsNotThereFailsItBeforeItIsNeeded) {
+  Begin();
+  controller_.Assign({Prepared(Runs("i-a", digest_, {"./not-there"}))});
+  ASSERT_TRUE(controller_.WaitState("i-a", v1::PROCESS_STATE_FAILED));
+  EXPECT_NE(Now().message().find("program \"./not-there\": is not in the image"), std::string::npos)
+      << Now().message();
+  EXPECT_FALSE(Told(v1::PROCESS_STATE_PREPARED));
+  // To the next agent too.
+  ASSERT_TRUE(IsOnDisk(v1::DESIRED_STATE_PREPARED));
+  KillAgent();
+  ASSERT_TRUE(StartAgain());
+  EXPECT_EQ(controller_.hellos.back().instances(0).state(), v1::PROCESS_STATE_FAILED);
+  controller_.Assign({Prepared(Two(1))});
+  ASSERT_TRUE(IsPrepared());
+}
+
 TEST_F(PreparedTest, WhatAStartFailedAtDoesNotMatter) {
   int port = 0;
   const Fd foreign = ListenOn(0, &port);

@@ -8,7 +8,7 @@ namespace remuda::core {
 namespace {
 
 // Where the policy is among the group's; -1: it has none of the name.
-int IndexOf(const v1::AutoScalingGroup& group, const std::string& name) {
+int PolicyIndexOf(const v1::AutoScalingGroup& group, const std::string& name) {
   for (int i = 0; i < group.policies_size(); ++i) {
     if (group.policies(i).name() == name) return i;
   }
@@ -34,7 +34,7 @@ absl::StatusOr<v1::ScalingPolicy> Execute(Draft& draft, const v1::PutScalingPoli
   if (!row.ok()) return row.status();
   if (!request.has_policy()) return InvalidField("policy", "must be given");
   v1::AutoScalingGroup value = *row->value;
-  int index = IndexOf(value, request.policy().name());
+  int index = PolicyIndexOf(value, request.policy().name());
   const bool is_new = index < 0;
   if (is_new) {
     index = value.policies_size();
@@ -63,7 +63,7 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteScalingPolicyRequest
   const auto row = FindGroup(draft, request.auto_scaling_group());
   if (!row.ok()) return row.status();
   v1::AutoScalingGroup value = *row->value;
-  const int index = IndexOf(value, request.policy());
+  const int index = PolicyIndexOf(value, request.policy());
   if (index < 0) {
     return NotFound(absl::StrCat(value.name(), "/policies/", request.policy()));
   }

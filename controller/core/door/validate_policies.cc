@@ -85,7 +85,7 @@ void CheckPolicyTime(Violations& out, const FieldPath& at,
   CheckDuration(out, at, value, absl::ZeroDuration(), limits::kMaxPolicyTime);
 }
 
-void CheckKind(Violations& out, const FieldPath& at, const v1::TargetTrackingPolicy& value) {
+void CheckPolicyKind(Violations& out, const FieldPath& at, const v1::TargetTrackingPolicy& value) {
   CheckMetric(out, at, value);
   CheckTarget(out, at / "target", value.target());
   CheckPolicyTime(out, at / "scale_in_after", value.scale_in_after());
@@ -117,7 +117,7 @@ void CheckMinAdjustment(Violations& out, const FieldPath& at, v1::AdjustmentType
   }
 }
 
-void CheckKind(Violations& out, const FieldPath& at, const v1::StepScalingPolicy& value) {
+void CheckPolicyKind(Violations& out, const FieldPath& at, const v1::StepScalingPolicy& value) {
   CheckAlarm(out, at / "alarm", value.alarm());
   CheckKnown(out, at / "adjustment_type", value.adjustment_type(), "an adjustment type");
   CheckMinAdjustment(out, at / "min_adjustment", value.adjustment_type(), value.min_adjustment());
@@ -147,7 +147,7 @@ void CheckKind(Violations& out, const FieldPath& at, const v1::StepScalingPolicy
   }
 }
 
-void CheckKind(Violations& out, const FieldPath& at, const v1::SimpleScalingPolicy& value) {
+void CheckPolicyKind(Violations& out, const FieldPath& at, const v1::SimpleScalingPolicy& value) {
   CheckAlarm(out, at / "alarm", value.alarm());
   CheckKnown(out, at / "adjustment_type", value.adjustment_type(), "an adjustment type");
   CheckAdjustment(out, at / "adjustment", value.adjustment_type(), value.adjustment());
@@ -168,8 +168,8 @@ bool CheckMoment(Violations& out, const FieldPath& at, bool is_set,
   return false;
 }
 
-void CheckKind(Violations& out, const FieldPath& at, const v1::ScheduledPolicy& value,
-               const Observations& seen) {
+void CheckPolicyKind(Violations& out, const FieldPath& at, const v1::ScheduledPolicy& value,
+                     const Observations& seen) {
   const bool has_start =
       CheckMoment(out, at / "start_time", value.has_start_time(), value.start_time());
   const bool has_end = CheckMoment(out, at / "end_time", value.has_end_time(), value.end_time());
@@ -202,7 +202,7 @@ void CheckKind(Violations& out, const FieldPath& at, const v1::ScheduledPolicy& 
   }
 }
 
-void CheckKind(Violations& out, const FieldPath& at, const v1::PredictivePolicy& value) {
+void CheckPolicyKind(Violations& out, const FieldPath& at, const v1::PredictivePolicy& value) {
   if (!IsKnown(value.metric()) || value.metric() == v1::SCALING_METRIC_UNSPECIFIED) {
     out.Add(at / "metric", "must be a scaling metric");
   }
@@ -218,15 +218,15 @@ void CheckPolicy(Violations& out, const FieldPath& at, const v1::ScalingPolicy& 
                  const Observations& seen) {
   switch (policy.kind_case()) {
     case v1::ScalingPolicy::kTargetTracking:
-      return CheckKind(out, at / "target_tracking", policy.target_tracking());
+      return CheckPolicyKind(out, at / "target_tracking", policy.target_tracking());
     case v1::ScalingPolicy::kStepScaling:
-      return CheckKind(out, at / "step_scaling", policy.step_scaling());
+      return CheckPolicyKind(out, at / "step_scaling", policy.step_scaling());
     case v1::ScalingPolicy::kSimpleScaling:
-      return CheckKind(out, at / "simple_scaling", policy.simple_scaling());
+      return CheckPolicyKind(out, at / "simple_scaling", policy.simple_scaling());
     case v1::ScalingPolicy::kScheduled:
-      return CheckKind(out, at / "scheduled", policy.scheduled(), seen);
+      return CheckPolicyKind(out, at / "scheduled", policy.scheduled(), seen);
     case v1::ScalingPolicy::kPredictive:
-      return CheckKind(out, at / "predictive", policy.predictive());
+      return CheckPolicyKind(out, at / "predictive", policy.predictive());
     case v1::ScalingPolicy::KIND_NOT_SET:
       out.Add(
           at,

@@ -32,8 +32,10 @@ std::string WantedText(const v1::AutoScalingGroup& group, const google::protobuf
       absl::StrCat(Counted(desired, "instance"), desired == 1 ? " is" : " are", " wanted");
   if (!group.has_capacity()) return text;
   const bool is_by_policy = IsDesiredByPolicy(group);
-  absl::StrAppend(&text, ", set by ",
-                  is_by_policy ? absl::StrCat("policy ", capacity.set_by()) : "a person");
+  // A cause says itself that it was a person.
+  absl::StrAppend(&text, is_by_policy ? absl::StrCat(", set by policy ", capacity.set_by())
+                         : capacity.cause().empty() ? ", set by a person"
+                                                    : ", set");
   if (capacity.has_set_time())
     absl::StrAppend(&text, " ", FormatAge(capacity.set_time(), now), " ago");
   if (is_by_policy && group.has_desired() && group.desired() != desired)

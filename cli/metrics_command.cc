@@ -40,7 +40,7 @@ std::string MetricsPicture(const v1::GroupMetrics& metrics, const MetricsStyle& 
   std::string out = MetricsTitle(metrics) + "\n";
   if (const std::string silent = SilentText(metrics); !silent.empty())
     absl::StrAppend(&out, Printable(silent), "\n");
-  if (metrics.series_size() > 0)
+  if (metrics.series_size() > 0 && metrics.series(0).values_size() > 0)
     absl::StrAppend(&out, "\n", RenderTable(SeriesTable(metrics, style), table_style));
   if (metrics.instances_size() > 0)
     absl::StrAppend(&out, "\n", RenderTable(InstanceMetricsTable(metrics), table_style));

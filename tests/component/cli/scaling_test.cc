@@ -139,6 +139,12 @@ TEST_F(ScalingTest, AWatchOnATerminalIsDrawnAgain) {
   }));
 }
 
+TEST_F(ScalingTest, BeforeTheFirstValueThereIsNoTableOfNone) {
+  AddMetrics({}).add_instances()->set_instance("i-1");
+  EXPECT_THAT(Run({"metrics", "blue"}).out,
+              StartsWith("asg/blue: nothing is measured yet\n\nINSTANCE  CPU"));
+}
+
 TEST_F(ScalingTest, ValuesOfOwnMetricsAreGiven) {
   const Finished finished = Run({"metrics", "put", "asg/blue", "queue-depth=12", "age=0.5"});
   EXPECT_EQ(finished.exit_code, 0) << finished.err;

@@ -45,6 +45,8 @@ TEST(GroupSize, DescribeSaysWhoSetItAndWhy) {
   *capacity.mutable_set_time() = At(40);
   EXPECT_THAT(SizeLines(group, At(100)),
               ElementsAre("1 instance is wanted, set by a person 60s ago", "min 1, max 10"));
+  capacity.set_cause("a person set it");
+  EXPECT_EQ(SizeLines(group, At(100))[0], "1 instance is wanted, set 60s ago: a person set it");
   capacity.set_desired(4);
   capacity.set_set_by("rps");
   capacity.set_cause("340 requests a second");

@@ -26,6 +26,22 @@ bool IsIdle(const Inputs& inputs) {
   return inputs.now >= last + FromProto(inputs.group.from_zero().idle_after());
 }
 
+// Whether the policy may bring a group up that has none. What is left of requests from before
+// does not: one that a person has emptied stays so, and one at rest is woken by requests that wait.
+bool SpeaksAtZero(const v1::ScalingPolicy& policy) {
+  const std::string& name = policy.name();
+  switch (policy.kind_case()) {
+    case v1::ScalingPolicy::kTargetTracking:
+      return SpeaksAtZero(RefOf(name, policy.target_tracking()));
+    case v1::ScalingPolicy::kStepScaling:
+      return SpeaksAtZero(RefOf(name, policy.step_scaling().alarm()));
+    case v1::ScalingPolicy::kSimpleScaling:
+      return SpeaksAtZero(RefOf(name, policy.simple_scaling().alarm()));
+    default:
+      return true;
+  }
+}
+
 struct Policies {
   std::vector<std::pair<const v1::ScalingPolicy*, Verdict>> verdicts;
 };
@@ -92,6 +108,10 @@ Policies Ask(const Inputs& inputs, Evaluations& kept) {
         continue;
     }
     BoundByDeployment(inputs, kept, verdict);
+    if (inputs.desired() == 0 && !SpeaksAtZero(policy)) {
+      absl::StrAppend(&verdict.reason, "; there is no instance, and it wakes no group");
+      verdict.wanted.reset();
+    }
     if (policy.disabled()) {
       absl::StrAppend(&verdict.reason, "; the policy is disabled");
       verdict.wanted.reset();

@@ -151,6 +151,16 @@ TEST(TargetTracking, NeverToZeroUnlessTheMetricIsThereAtZero) {
   EXPECT_EQ(queue.desired(), 4);
 }
 
+TEST(TargetTracking, WhatIsLeftOfRequestsBringsNoGroupUpThatHasNone) {
+  Policies policies(kRequests, 2, 0);
+  policies.For(absl::Seconds(30), [&] { policies.Requests(150); });
+  SetDesired(policies.group, 0, "a person", policies.now);
+  policies.Requests(150);
+  EXPECT_EQ(policies.desired(), 0);
+  policies.For(absl::Seconds(30), [&] { policies.Requests(0); });
+  EXPECT_EQ(policies.desired(), 0);
+}
+
 TEST(TargetTracking, ADisabledOneIsShownAndDoesNothing) {
   Policies policies(kRequests);
   policies.group.mutable_policies(0)->set_disabled(true);

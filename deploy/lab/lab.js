@@ -16,8 +16,7 @@ class Lab {
   constructor({ cluster, url, scratch, manifests, rate }) {
     Object.assign(this, { cluster, url, scratch, manifests, rate });
     this.minimumRequests = minimumRequests;
-    this.load = null;
-    this.loaded = { requests: 0, failed: 0 };
+    this.loads = []; // {process, requests, failed}: what was counted of each so far
     this.total = emptyWindow();
     this.window = emptyWindow();
     this.failures = {};
@@ -44,26 +43,38 @@ class Lab {
   }
 
   async startLoad() {
-    this.load = new LoadProcess(this.url, { rate: this.rate, connections });
+    this.loads.push({ process: new LoadProcess(this.url, { rate: this.rate, connections }), requests: 0, failed: 0 });
   }
 
-  async stopLoad() {
-    if (!this.load) return;
+  // Ends the load that was started last.
+  async endLastLoad() {
+    const last = this.loads.at(-1);
     await this.mark();
-    const total = await this.load.stop();
-    this.load = null;
-    const late = { requests: total.requests - this.loaded.requests, failed: total.failed - this.loaded.failed };
+    const total = await last.process.stop();
+    this.loads.pop();
+    const late = { requests: total.requests - last.requests, failed: total.failed - last.failed };
     this.#count({ ...late, slowestMs: 0, errors: late.failed > 0 ? total.errors : {} });
   }
 
-  // The load's figures since the last mark; they also go into the step's row.
+  async stopLoad() {
+    while (this.loads.length > 0) await this.endLastLoad();
+  }
+
+  // The loads' figures since the last mark, added; they also go into the step's row.
   async mark() {
-    if (!this.load) return null;
-    const report = await this.load.mark('window');
-    this.loaded.requests += report.requests;
-    this.loaded.failed += report.failed;
-    this.#count(report);
-    return report;
+    if (this.loads.length === 0) return null;
+    const sum = { requests: 0, byInstance: {}, byVersion: {} };
+    for (const load of this.loads) {
+      const report = await load.process.mark('window');
+      load.requests += report.requests;
+      load.failed += report.failed;
+      this.#count(report);
+      sum.requests += report.requests;
+      for (const field of ['byInstance', 'byVersion']) {
+        for (const [key, count] of Object.entries(report[field])) sum[field][key] = (sum[field][key] || 0) + count;
+      }
+    }
+    return sum;
   }
 
   requests() {
@@ -105,6 +116,13 @@ class Lab {
       const report = await this.mark();
       return report.requests > 0 && wanted(Object.keys(report[field]));
     }, { deadlineMs: servedDeadlineMs, what, everyMs: 300 });
+  }
+
+  // A manifest with a field's value changed; the file.
+  manifestWith(name, field, value) {
+    const file = path.join(this.scratch, name);
+    fs.writeFileSync(file, fs.readFileSync(path.join(this.manifests, name), 'utf8').replace(new RegExp(`\\b${field}: [0-9]+`), `${field}: ${value}`));
+    return file;
   }
 
   // shop.yaml's group with a field emptied; the file.

@@ -13,6 +13,7 @@ const { steps } = require('./steps.js');
 
 const hostAddresses = ['127.0.1.1', '127.0.1.2'];
 const appPorts = [8000, 9000];
+const metricPeriod = '1s'; // the lab is short
 
 const usage = `usage: play.js [--once] [--bin DIR] [--data-dir DIR] [--controller-port P]
        [--controller-http-port P] [--lb-port P] [--rate R]
@@ -155,7 +156,8 @@ async function main() {
   fs.mkdirSync(manifests);
   writeManifests(manifests, manifestPorts);
   const ports = { 'controller-port': options['controller-port'], 'controller-http-port': options['controller-http-port'] };
-  const cluster = new Cluster({ bin: options.bin, dataDir, ports, logFile: path.join(scratch, 'dev.log') });
+  const env = { REMUDA_METRIC_PERIOD: metricPeriod };
+  const cluster = new Cluster({ bin: options.bin, dataDir, ports, env, logFile: path.join(scratch, 'dev.log') });
   const lab = new Lab({ cluster, url: `http://127.0.0.1:${options['lb-port']}/`, scratch, manifests, rate: options.rate });
 
   const interrupted = new Promise((resolve) => {

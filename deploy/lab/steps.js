@@ -1,5 +1,5 @@
 'use strict';
-// The nine steps of the lab. Each is an async function of the lab that throws when the step is not truly reached;
+// The ten steps of the lab. Each is an async function of the lab that throws when the step is not truly reached;
 // what it returns is a line for the reader. Everything is done as a user does it: the `remuda` command and plain HTTP.
 
 const assert = require('node:assert/strict');
@@ -11,6 +11,7 @@ const { run, waitFor } = require('./process.js');
 const alternations = 20;
 const evenShare = [0.4, 0.6]; // of two instances, over a window of some hundred requests
 const healthDeadline = '10s'; // after which a version that never becomes healthy is given up
+const followDeadlineMs = 120_000;
 const windowRequests = 500; // that must be served after what was done, before a step under load is called good
 
 async function clusterUp(lab) {
@@ -134,6 +135,27 @@ async function brokenVersion(lab) {
   return 'version 3 never became healthy and was rolled back by itself; users saw nothing';
 }
 
+// The policy of manifests/policy.yaml, for one instance per 4/3 of the lab's load: that load alone is enough for one, twice the load needs two.
+async function followLoad(lab) {
+  await lab.cluster.ok('apply', '-f', lab.manifestWith('policy.yaml', 'target', Math.round((lab.rate * 4) / 3)));
+  const settled = (count) => lab.cluster.settled(count, `blue to have ${count} in service by its policy`, followDeadlineMs);
+  const serveAll = async (instances) => lab.serves((seen) => seen.sort().join() === instances.map(({ id }) => id).sort().join(), 'byInstance', 'each of them to serve');
+  const took = [];
+  const follow = async (count, change) => {
+    const start = performance.now();
+    await change();
+    const instances = await settled(count);
+    took.push(`${count} after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    await serveAll(instances);
+  };
+  await follow(1, () => {});
+  await follow(2, () => lab.startLoad());
+  await follow(1, () => lab.endLastLoad());
+  const rows = await lab.cluster.ok('evaluations', 'asg/blue', '--changes');
+  assert.match(rows, /Out from 1 to 2: policy requests/, 'an evaluation says why');
+  return `one load: ${took[0]}; twice the load: ${took[1]}; one again: ${took[2]}`;
+}
+
 // In the course's order: min 0, detach, then load balancer, target group, group.
 async function cleanUp(lab) {
   await lab.stopLoad();
@@ -164,5 +186,6 @@ exports.steps = [
   ['Health check fails', failHealth],
   ['Blue/green, rollback, forward', deployAndRollBack],
   ['Broken version rolls back', brokenVersion],
+  ['Load grows, the group follows', followLoad],
   ['Clean-up', cleanUp],
 ];

@@ -13,6 +13,7 @@ const tickMs = 50;
 const failuresToLeave = 2;
 const patienceFailures = 20; // failed checks of all new instances, after which a deployment is rolled back
 const brokenVersion = 3;
+const followMs = 2000; // over which the load is measured
 
 // The fault: users meet the broken version while it is being deployed. Only that one: a version that works is not up at
 // once either, and what fails then is not what the player is to find.
@@ -29,6 +30,8 @@ class FakeCluster {
     this.deployments = [];
     this.turn = 0;
     this.count = 0;
+    this.measured = { since: Date.now(), requests: 0 };
+    this.evaluations = [];
   }
 
   // On a host where nobody has the port, also nobody that is still ending: else it would fail to listen, and pass its
@@ -95,7 +98,20 @@ class FakeCluster {
     const running = this.deployments.find((deployment) => deployment.running);
     if (running) this.advance(running);
     else if (live.length < this.group.desired) this.launch(this.group.version, true);
-    else if (live.length > this.group.desired) live.slice(this.group.desired).forEach((instance) => this.end(instance));
+    else if (live.length > this.group.desired) live.slice(this.group.desired).forEach((instance) => this.drain(instance));
+    this.follow();
+  }
+
+  // The group's policy: an instance for each `target` requests a second, one or two.
+  follow() {
+    const ms = Date.now() - this.measured.since;
+    if (ms < followMs) return;
+    const instances = (this.measured.requests * 1000) / ms / this.group.target;
+    this.measured = { since: Date.now(), requests: 0 };
+    if (!this.group.target || this.group.desired === 0) return;
+    const before = this.group.desired;
+    this.group.desired = instances > 1.2 ? 2 : 1;
+    if (this.group.desired !== before) this.evaluations.push(`${before === 1 ? 'Out' : 'In'} from ${before} to ${this.group.desired}: policy requests`);
   }
 
   advance(deployment) {
@@ -122,6 +138,7 @@ class FakeCluster {
     const targets = this.instances.filter((instance) => instance.live && (instance.healthy || isShownEarly(instance.version)) && !tried.has(instance));
     if (targets.length === 0) return response.writeHead(tried.size > 0 ? 502 : 503).end();
     this.turn += 1;
+    this.measured.requests += tried.size === 0;
     const target = targets[fault === 'no-turns' ? 0 : this.turn % targets.length];
     const from = request.headers['x-forwarded-for'];
     const headers = { ...request.headers, 'x-forwarded-for': from ? `${from}, 127.0.0.1` : '127.0.0.1' };
@@ -150,7 +167,10 @@ class FakeCluster {
       const kind = field('kind');
       if (kind === 'LaunchTemplate') this.templates.push({ image: field('image'), port: Number(field('port')) });
       if (kind === 'TargetGroup') this.targetGroup = true;
-      if (kind === 'AutoScalingGroup') this.group ??= { version: 1, desired: 1 };
+      if (kind === 'AutoScalingGroup') {
+        this.group ??= { version: 1, desired: 1 };
+        this.group.target ??= Number(/\btarget: (\d+)/.exec(document)?.[1]) || null;
+      }
       if (kind === 'LoadBalancer') {
         this.balancer = http.createServer((request, response) => this.forward(request, response));
         this.balancer.listen(Number(field('port')), '127.0.0.1');
@@ -190,6 +210,7 @@ class FakeCluster {
     if (verb === 'image') this.images[args[1]] = args[2];
     if (verb === 'apply') return done(this.apply(fs.readFileSync(flag('-f'), 'utf8')));
     if (verb === 'get') return done(this.get(args[0]));
+    if (verb === 'evaluations') return done(fault === 'no-reason' ? '' : `${this.evaluations.join('\n')}\n`);
     if (verb === 'scale') this.group.desired = Number(flag('--desired'));
     if (verb === 'deploy') return { code: await this.deploy(Number(flag('--template').split(':')[1])), stdout: 'what i-1 printed: `remuda logs i-1`\n' };
     if (verb === 'deployment') return { code: await this.deploy(this.deployments.find((d) => d.name.endsWith(args[1])).from), stdout: '' };

@@ -24,7 +24,7 @@ async function play(fault, ...args) {
     const result = await run(process.execPath, [path.join(__dirname, '../play.js'), '--once', '--bin', bin, '--rate', rate, ...args],
       { deadlineMs, env: { FAKE_FAULT: fault, TMPDIR: scratch } });
     const last = result.stdout.trimEnd().split('\n').at(-1);
-    const match = /^lab: steps=(\d+)\/9 requests=(\d+) failed=(\d+)$/.exec(last);
+    const match = /^lab: steps=(\d+)\/10 requests=(\d+) failed=(\d+)$/.exec(last);
     assert.ok(match, `the last line: ${last}\n${result.stderr}`);
     return { code: result.code, reached: Number(match[1]), requests: Number(match[2]), failed: Number(match[3]), stderr: result.stderr, scratch };
   } finally {
@@ -34,7 +34,7 @@ async function play(fault, ...args) {
 
 test('all well: every step, 5,000 requests, none failed, exit 0', async () => {
   const result = await play('');
-  assert.deepEqual([result.code, result.reached, result.failed], [0, 9, 0], result.stderr);
+  assert.deepEqual([result.code, result.reached, result.failed], [0, 10, 0], result.stderr);
   assert.ok(result.requests >= 5000);
   assert.doesNotMatch(result.stderr, /read why in/);
 });
@@ -44,6 +44,7 @@ const faults = [
   ['no-turns', 3, /both instances to be in rotation/],
   ['early', 7, /users saw version 2 only/],
   ['no-rollback', 7, /exit code 4 says rolled back: got 0/],
+  ['no-reason', 8, /an evaluation says why/],
 ];
 for (const [fault, reached, message] of faults) {
   test(`found: ${fault}`, async () => {
@@ -65,7 +66,7 @@ test('found: a request fails when an instance is killed', async () => {
 test('found: an app that is left running', async () => {
   const result = await play('leak');
   assert.equal(result.code, 1);
-  assert.ok(result.reached < 9, result.stderr);
+  assert.ok(result.reached < 10, result.stderr);
 });
 
 test('a port that is taken is said, with the flag that changes it', async (t) => {

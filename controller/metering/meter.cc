@@ -10,26 +10,29 @@
 
 namespace remuda {
 
-Meter::Meter(Engine& engine, Asker* asker, GroupPage& page)
+Meter::Meter(Engine& engine, Asker* asker, GroupPage& page, size_t instances)
     : engine_(engine),
       asker_(asker),
       page_(page),
+      instances_(instances),
       due_(engine.Now() + engine.seen().metrics.period) {}
 
 absl::Time Meter::Turn() {
   const absl::Time now = engine_.Now();
   // A clock that was set back must not silence the policies until it is there again.
   due_ = std::min(due_, now + engine_.seen().metrics.period);
-  if (now < due_) return due_;
+  if (now < due_ && next_group_.empty()) return due_;
   core::Observations& seen = engine_.observe();
-  core::FoldMetrics(engine_.state(), seen, now);
+  // After a stall of the loop no period is made up for.
+  if (next_group_.empty())
+    due_ = std::max(due_ + seen.metrics.period, now + seen.metrics.period / 2);
+  next_group_ = core::FoldSome(engine_.state(), seen, now, next_group_, instances_);
+  if (!next_group_.empty()) return absl::InfinitePast();
   KeepLoads(now);
   engine_.touched().groups.merge(core::EvaluateGroups(engine_.state(), seen, now));
   engine_.touched().metrics = true;
   page_.Publish(seen.metrics);
   AskAll();
-  // After a stall of the loop no period is made up for.
-  due_ = std::max(due_ + seen.metrics.period, now + seen.metrics.period / 2);
   return due_;
 }
 

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <map>
+#include <string>
 
 #include "controller/core/analysis/policy_query.h"
 #include "controller/engine/engine.h"
+#include "controller/limits.h"
 #include "controller/metering/group_page.h"
 #include "controller/probes/asker.h"
 
@@ -17,13 +19,14 @@ namespace remuda {
 class Meter {
  public:
   // All outlive it, and it outlives the answers. `asker` null: nothing is asked. The period is that
-  // of engine.seen().metrics.
-  Meter(Engine& engine, Asker* asker, GroupPage& page);
+  // of engine.seen().metrics. One turn folds groups of so many instances, or one group.
+  Meter(Engine& engine, Asker* asker, GroupPage& page,
+        size_t instances = limits::kMaxInstancesLookedAt);
   Meter(const Meter&) = delete;
   Meter& operator=(const Meter&) = delete;
 
-  // Folds if a period is over. Answers when the next one is. Before the engine's turn, which then
-  // looks at the groups for which something was decided.
+  // Folds if a period is over, a part of the groups each turn. Answers when there is more to do.
+  // Before the engine's turn, which then looks at the groups for which something was decided.
   absl::Time Turn();
 
  private:
@@ -40,7 +43,9 @@ class Meter {
   Engine& engine_;
   Asker* const asker_;
   GroupPage& page_;
-  absl::Time due_;
+  const size_t instances_;
+  absl::Time due_;          // of the next fold
+  std::string next_group_;  // where the one that is under way goes on; empty: none is
   // One that is wanted no more stays until its answer has come: one at a time is under way.
   std::map<core::PolicyId, Question> questions_;
   size_t under_way_ = 0;

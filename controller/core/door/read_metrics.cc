@@ -89,9 +89,9 @@ void AddInstances(const Snapshot& from, const std::string& id, v1::GroupMetrics&
     v1::InstanceMetrics& shown = *out.add_instances();
     shown.set_instance(instance);
     shown.set_is_warm(IsWarm(**group, *row, from.now));
-    const InstanceUse use = reader.UseOf(instance, *row);
+    const auto [usage, use] = reader.Find(instance, *row);
     if (use.cpu_percent) shown.set_cpu_percent(*use.cpu_percent);
-    if (const Usage* usage = reader.UsageOf(instance, *row)) {
+    if (usage != nullptr) {
       shown.set_memory_bytes(usage->said.memory_bytes());
       shown.set_restarts(usage->said.restarts());
     }

@@ -76,6 +76,16 @@ MeasuredSide ShowSides(const v1::Deployment* deployment, const SideSum& stable,
   return out;
 }
 
+// Restarts that no value holds yet.
+int TakeRestarts(const std::string& id, const v1::Instance& row, const Usage& said,
+                 Observations& seen) {
+  const int restarts = said.said.restarts() - said.restarts_folded;
+  if (restarts == 0) return 0;
+  seen.hosts.find(row.host())->second.usage.instances.find(id)->second.restarts_folded =
+      said.said.restarts();
+  return std::max(0, restarts);
+}
+
 }  // namespace
 
 bool IsWarm(const v1::AutoScalingGroup& group, const v1::Instance& instance, Time now) {
@@ -120,18 +130,14 @@ const Bounds& UseReader::BoundsOfVersion(const v1::LaunchTemplateRef& version) {
   return it->second;
 }
 
-const Usage* UseReader::UsageOf(const std::string& id, const v1::Instance& row) {
-  const HostUsage* usage = HostOf(row.host()).usage;
-  if (usage == nullptr) return nullptr;
-  const auto it = usage->instances.find(id);
-  return it == usage->instances.end() ? nullptr : &it->second;
-}
-
-InstanceUse UseReader::UseOf(const std::string& id, const v1::Instance& row) {
-  InstanceUse use;
-  const Usage* usage = UsageOf(id, row);
-  if (usage == nullptr) return use;
+UseReader::Found UseReader::Find(const std::string& id, const v1::Instance& row) {
+  Found found;
   const Host& host = HostOf(row.host());
+  if (host.usage == nullptr) return found;
+  const auto it = host.usage->instances.find(id);
+  if (it == host.usage->instances.end()) return found;
+  const Usage* usage = found.usage = &it->second;
+  InstanceUse& use = found.use;
   const Bounds& bounds = BoundsOfVersion(row.launch_template());
   if (const auto& rates = usage->cpu.rates()) {
     const double cores = (*rates)[0] / 1e6;
@@ -147,16 +153,19 @@ InstanceUse UseReader::UseOf(const std::string& id, const v1::Instance& row) {
         100 * static_cast<double>(usage->said.memory_bytes()) / static_cast<double>(of);
     if (percent <= kMostMemoryPercent) use.memory_percent = percent;
   }
-  return use;
+  return found;
 }
 
 MeasuredSide FoldInstances(const Draft& draft, const std::string& id,
-                           const v1::AutoScalingGroup& group, UseReader& reader, Time now,
-                           MetricPoint& point) {
+                           const v1::AutoScalingGroup& group, UseReader& reader, Observations& seen,
+                           Time now, MetricPoint& point) {
   const auto deployment = Dividing(draft, id);
   SideSum stable, fresh;
   const Instances of_group = draft.InstancesOfGroup(id);
   for (const auto& [instance, row] : of_group) {
+    if (row->state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    const UseReader::Found found = reader.Find(instance, *row);
+    if (found.usage != nullptr) point.restarts += TakeRestarts(instance, *row, *found.usage, seen);
     if (!IsUp(row->state()) || row->in_warm_pool()) continue;
     if (row->state() == v1::INSTANCE_STATE_STANDBY) continue;
     const bool is_in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
@@ -168,7 +177,7 @@ MeasuredSide FoldInstances(const Draft& draft, const std::string& id,
     const bool is_fresh = deployment != nullptr && IsSame(VersionOf(*row), deployment->to());
     SideSum& side = is_fresh ? fresh : stable;
     side.AddServing();
-    if (is_warm) side.Add(reader.UseOf(instance, *row));
+    if (is_warm) side.Add(found.use);
   }
   MeasuredSide side = ShowSides(deployment.get(), stable, fresh, point);
   if (deployment != nullptr) side.new_subset = SubsetOf(id, deployment->to());

@@ -31,9 +31,12 @@ class UseReader {
   UseReader(const State& state, const Observations& seen, Time now)
       : state_(state), seen_(seen), now_(now) {}
 
-  InstanceUse UseOf(const std::string& id, const v1::Instance& row);
-  // What the host's agent last said of it; null if it is silent or does not know it.
-  const Usage* UsageOf(const std::string& id, const v1::Instance& row);
+  struct Found {
+    // What the host's agent last said of it; null if it is silent or does not know it.
+    const Usage* usage = nullptr;
+    InstanceUse use = {};
+  };
+  Found Find(const std::string& id, const v1::Instance& row);
 
  private:
   struct Host {
@@ -65,9 +68,9 @@ struct MeasuredSide {
   }
 };
 
-// Fills in averages, counts and `bearing`.
+// Fills in averages, counts, restarts and `bearing`. The reader is of `seen`.
 MeasuredSide FoldInstances(const Draft& draft, const std::string& id,
-                           const v1::AutoScalingGroup& group, UseReader& reader, Time now,
-                           MetricPoint& point);
+                           const v1::AutoScalingGroup& group, UseReader& reader, Observations& seen,
+                           Time now, MetricPoint& point);
 
 }  // namespace remuda::core

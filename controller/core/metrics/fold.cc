@@ -1,6 +1,7 @@
 #include "controller/core/metrics/fold.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -18,6 +19,8 @@ using TargetGroups = google::protobuf::RepeatedPtrField<std::string>;
 // Points that are kept in all: of many groups fewer each.
 constexpr size_t kMostPoints = 200'000;
 constexpr size_t kFewestPoints = 60;
+// What a group costs beside its instances, in such.
+constexpr size_t kGroupCost = 8;
 
 // The parts of proxies that say nothing any more count no more.
 void ForgetSilent(Observations& seen, Time now) {
@@ -128,23 +131,12 @@ class FlowFolder {
   bool has_unheard_ = false;
 };
 
-// Restarts since the point before; and the rates of what each instance is asked.
-int TakeInstances(const Draft& draft, const std::string& id, Observations& seen, Time now) {
-  int restarts = 0;
-  const Instances of_group = draft.InstancesOfGroup(id);
-  for (const auto& [instance, row] : of_group) {
-    if (const auto flow = seen.flows.targets.find(instance); flow != seen.flows.targets.end()) {
-      flow->second.window.Add(now, seen.metrics.period, {flow->second.requests});
-    }
-    const auto host = seen.hosts.find(row->host());
-    if (host == seen.hosts.end()) continue;
-    const auto it = host->second.usage.instances.find(instance);
-    if (it == host->second.usage.instances.end()) continue;
-    Usage& usage = it->second;
-    restarts += std::max(0, usage.said.restarts() - usage.restarts_folded);
-    usage.restarts_folded = usage.said.restarts();
+// The rates of what each instance is asked.
+void FoldTargets(const State& state, Observations& seen, Time now) {
+  ForgetGoneTargets(state, seen.flows);
+  for (auto& [id, flow] : seen.flows.targets) {
+    flow.window.Add(now, seen.metrics.period, {flow.requests});
   }
-  return restarts;
 }
 
 // What is kept by (group, name).
@@ -212,25 +204,36 @@ bool SaysNothing(const LiveProxy& proxy, const Observations& seen, Time now) {
   return flows.is_new || IsSilentSince(flows.time, seen, now);
 }
 
-void FoldMetrics(const State& state, Observations& seen, Time now) {
-  ForgetGone(state, seen.metrics, now);
+std::string FoldSome(const State& state, Observations& seen, Time now, const std::string& from,
+                     size_t most_instances) {
+  if (from.empty()) {
+    ForgetGone(state, seen.metrics, now);
+    FoldTargets(state, seen, now);
+  }
   ForgetSilent(seen, now);
-  ForgetGoneTargets(state, seen.flows);
   const Draft draft(state);
   FlowFolder flows(draft, seen, now);
   UseReader reader(state, seen, now);
   const auto& groups = state.All<v1::AutoScalingGroup>();
   const size_t most = std::clamp(kMostPoints / std::max<size_t>(groups.size(), 1), kFewestPoints,
                                  MetricHistory::kPoints);
-  for (const auto& [id, row] : groups) {
+  size_t instances = 0;
+  for (auto it = groups.lower_bound(from); it != groups.end(); ++it) {
+    const auto& [id, row] = *it;
+    if (instances >= most_instances) return id;
+    instances += kGroupCost + state.InstancesOfGroup(id).size();
     MetricPoint point{.time = now};
     point.desired = DesiredOf(*row);
-    const MeasuredSide side = FoldInstances(draft, id, *row, reader, now, point);
+    const MeasuredSide side = FoldInstances(draft, id, *row, reader, seen, now, point);
     flows.Fold(id, *row, side, point);
-    point.restarts = TakeInstances(draft, id, seen, now);
     FoldNamed(id, seen.metrics, now, point);
     Append(std::move(point), most, seen.metrics.histories[id], seen.start);
   }
+  return "";
+}
+
+void FoldMetrics(const State& state, Observations& seen, Time now) {
+  FoldSome(state, seen, now, "", std::numeric_limits<size_t>::max());
 }
 
 }  // namespace remuda::core

@@ -4,6 +4,8 @@
 // What the values mean: model/group_metrics.h and ScalingMetric (scaling_policy.proto).
 #pragma once
 
+#include <string>
+
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
 #include "controller/core/reconcile/gates.h"
@@ -33,6 +35,11 @@ bool SaysNothing(const LiveProxy& proxy, const Observations& seen, Time now);
 // While a deployment of the group is under way, averages are over its stable side. Once that has no
 // share of the traffic, or serves no more, they are over the other one: idle instances tell nothing
 // of the load.
+//
+// In parts, for a loop that has more to do: those from `from` on (empty: the first), until their
+// instances are `most_instances`. Answers where to go on; empty: that was all.
+std::string FoldSome(const State& state, Observations& seen, Time now, const std::string& from,
+                     size_t most_instances);
 void FoldMetrics(const State& state, Observations& seen, Time now);
 
 }  // namespace remuda::core

@@ -115,6 +115,24 @@ TEST_F(MeterTest, FoldsOnceAPeriodAndMakesUpForNone) {
   EXPECT_EQ(Points().size(), 2u);
 }
 
+TEST_F(MeterTest, ManyGroupsAreFoldedOverSeveralTurns) {
+  Change([](core::Draft& draft) {
+    for (const char* id : {"a", "b", "web"}) draft.Put(id, v1::AutoScalingGroup());
+  });
+  Meter meter(engine_, nullptr, page_, /*instances=*/16);  // two groups a turn
+  clock_.now += absl::Seconds(5);
+  EXPECT_EQ(meter.Turn(), absl::InfinitePast());
+  EXPECT_FALSE(engine_.touched().metrics);
+  EXPECT_EQ(engine_.seen().metrics.histories.size(), 2u);
+  const absl::Time due = clock_.now + absl::Seconds(5);
+  EXPECT_EQ(meter.Turn(), due);
+  EXPECT_TRUE(engine_.TakeTouched().metrics);
+  EXPECT_EQ(meter.Turn(), due);
+  for (const auto& [id, history] : engine_.seen().metrics.histories) {
+    EXPECT_EQ(history.points.size(), 1u) << id;
+  }
+}
+
 TEST_F(MeterTest, QueriesAreAskedOnceAPeriodAndOneAtATime) {
   Put(Group("queue{app=\"{{group}}\"}"));
   Period();

@@ -15,6 +15,8 @@ constexpr int64_t kMostFlowed = int64_t{1} << 50;
 constexpr double kMostRequestsRate = 1e8;
 constexpr double kMostBytesRate = 1e11;
 constexpr int64_t kMostAtOnce = 100'000'000;
+// Of a proxy; a subset that is beyond has begun from zero when it comes back.
+constexpr size_t kMostAbsent = 256;
 
 void AddTo(Flow& sum, const Flow& part, int64_t sign) {
   sum.requests += sign * part.requests;
@@ -117,6 +119,20 @@ class Taking {
   const bool is_young_;
 };
 
+// A proxy counts on from where a subset stood when it comes back into its table: a version that a
+// deployment left, after a rollback. So one that is not told of now stands still.
+void KeepAbsent(const State& state, std::map<SubsetId, ProxyFlows::Subset> absent, Time now,
+                Duration period, ProxyFlows& of, Flows& all) {
+  size_t kept = 0;
+  for (auto& [id, subset] : absent) {
+    Replace(all.subsets, id, subset.part, {});
+    if (kept == kMostAbsent || state.Find<v1::TargetGroup>(id.first) == nullptr) continue;
+    ++kept;
+    subset.window.Add(now, period, subset.sum);
+    of.subsets.emplace(id, std::move(subset));
+  }
+}
+
 Waiting WaitingOf(const proxy::v1::TargetGroupStats& stats) {
   if (!IsAtOnce(stats.queued()) || !IsAtOnce(stats.held())) return {.missing = 1};
   return {.queued = stats.queued(), .held = stats.held()};
@@ -180,7 +196,7 @@ void TakeFlows(const State& state, const proxy::v1::StatsReport& report, Time no
     if (!known.empty()) subset = std::move(known.mapped());
     Replace(all.subsets, id, subset.part, taking.Take(stats, !known.empty(), subset));
   }
-  for (auto& [id, subset] : before) Replace(all.subsets, id, subset.part, {});
+  KeepAbsent(state, std::move(before), now, period, of, all);
   TakeWaiting(state, report, of, all);
   TakeTargets(state, report, of, all);
   of.time = now;

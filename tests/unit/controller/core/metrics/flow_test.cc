@@ -202,8 +202,27 @@ TEST_F(FlowTest, WhatIsThereAnewHasBegunFromZero) {
   EXPECT_EQ(Requests("v1"), 4) << "its numbers went back";
   Tell(15, {});
   EXPECT_TRUE(all_.subsets.empty());
-  Tell(20, {{.subset = "v1", .requests = 35}});
-  EXPECT_EQ(Requests("v1"), 7);
+  Tell(20, {{.subset = "v1", .requests = 15}});
+  EXPECT_EQ(Requests("v1"), 3);
+}
+
+TEST_F(FlowTest, AVersionThatComesBackCountsOnFromWhereItStood) {
+  Tell(0, {});
+  Tell(5, {{.subset = "v1", .requests = 3000}});
+  Tell(10, {{.subset = "v2", .requests = 50}});
+  EXPECT_EQ(Requests("v1"), 0);
+  Tell(15, {{.subset = "v2", .requests = 100}});
+  Tell(20, {{.subset = "v1", .requests = 3035}});
+  EXPECT_EQ(Requests("v1"), 7) << "no peak of all that it ever served";
+}
+
+TEST_F(FlowTest, OfManyThatAreNotToldOfSomeAreKept) {
+  Tell(0, {});
+  for (int i = 0; i < 2000; ++i) {
+    Tell(5 * (i + 1), {{.subset = absl::StrCat("v", i), .requests = 5}});
+  }
+  EXPECT_LE(p1_.subsets.size(), 300u);
+  EXPECT_EQ(all_.subsets.size(), 1u);
 }
 
 TEST_F(FlowTest, AnotherProcessOnlySaysWhereItStands) {

@@ -10,6 +10,7 @@
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/deployment.grpc.pb.h"
 #include "remuda/v1/launch_template.grpc.pb.h"
+#include "remuda/v1/lifecycle.grpc.pb.h"
 #include "remuda/v1/listener.grpc.pb.h"
 #include "remuda/v1/load_balancer.grpc.pb.h"
 #include "remuda/v1/metrics.grpc.pb.h"
@@ -144,6 +145,22 @@ class MetricsService final : public On<v1::MetricsService> {
   }
 };
 
+class LifecycleService final : public On<v1::LifecycleService> {
+  using On::On;
+  REMUDA_WRITE(SetInstanceProtection, v1::Instance)
+  REMUDA_WRITE(EnterStandby, v1::Instance)
+  REMUDA_WRITE(ExitStandby, v1::Instance)
+  REMUDA_WRITE(AttachInstance, v1::Instance)
+  REMUDA_WRITE(DetachInstance, v1::Instance)
+  REMUDA_WRITE(CompleteLifecycleAction, v1::Instance)
+  REMUDA_WRITE(RecordLifecycleActionHeartbeat, v1::Instance)
+  REMUDA_WRITE(SuspendProcesses, v1::AutoScalingGroup)
+  REMUDA_WRITE(ResumeProcesses, v1::AutoScalingGroup)
+  REMUDA_WRITE(AttachTargetGroups, v1::AutoScalingGroup)
+  REMUDA_WRITE(DetachTargetGroups, v1::AutoScalingGroup)
+  REMUDA_WRITE(StartInstanceRefresh, v1::Deployment)
+};
+
 class DeploymentService final : public On<v1::DeploymentService> {
   using On::On;
   REMUDA_WRITE(CreateDeployment, v1::Deployment)
@@ -201,8 +218,9 @@ std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
 
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
   return MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
-                  LaunchTemplateService, AutoScalingService, ScalingPolicyService, MetricsService,
-                  DeploymentService, ClusterService, ApplyService, ActivityService>(calls);
+                  LaunchTemplateService, AutoScalingService, LifecycleService, ScalingPolicyService,
+                  MetricsService, DeploymentService, ClusterService, ApplyService, ActivityService>(
+      calls);
 }
 
 }  // namespace remuda

@@ -1,6 +1,8 @@
 // Observe: what reports imply. See reconcile.h.
 #include <absl/strings/str_cat.h>
 
+#include "controller/core/model/instance_state.h"
+#include "controller/core/model/warm_pool_size.h"
 #include "controller/core/reconcile.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/pass.h"
@@ -58,18 +60,27 @@ void ObserveRunning(Edits& pass, const std::string& id, const v1::Instance& befo
   pass.Put(id, std::move(after));
 }
 
+// Whether it belongs to a warm pool in which no process is to run.
+bool IsToStop(const Draft& draft, const v1::Instance& row) {
+  if (!row.in_warm_pool()) return false;
+  const auto group = draft.Find<v1::AutoScalingGroup>(row.auto_scaling_group());
+  return group != nullptr && HasStoppedPool(*group);
+}
+
 void ObserveInstance(Edits& pass, const std::string& id, const v1::Instance& row) {
   if (row.state() == v1::INSTANCE_STATE_TERMINATED) return;
   const ProcessFact fact = ProcessOf(pass.seen, id, row);
-  const bool ending =
-      row.state() == v1::INSTANCE_STATE_DRAINING || row.state() == v1::INSTANCE_STATE_STOPPING;
+  const bool ending = IsLeavingState(row.state());
   switch (fact.process) {
     case Process::kRunning:
-      if (!ending) ObserveRunning(pass, id, row, *fact.status);
+      if (!ending && !IsToStop(pass.draft, row)) ObserveRunning(pass, id, row, *fact.status);
       return;
     case Process::kEnded:
-      if (ending) {
+      if (ending && !DrainsToStay(row)) {
         pass.Terminate(id, row.state_reason(), false);
+      } else if (ending || LifeOf(row) == v1::INSTANCE_STATE_STANDBY) {
+        // It was not in service: no launch has failed, and none is missing.
+        pass.Terminate(id, EndOf(fact, row), false);
       } else {
         pass.Terminate(id, EndOf(fact, row), true);
       }
@@ -105,6 +116,7 @@ std::set<std::string> Observe(Draft& draft, const Observations& seen, Time now,
   } else {
     draft.ForEach<v1::AutoScalingGroup>(
         [&](const std::string& id, const v1::AutoScalingGroup&) { groups.insert(id); });
+    if (!draft.InstancesOfGroup(kNoGroup).list().empty()) groups.emplace(kNoGroup);
   }
   // One at least, whatever hosts and proxies had to say.
   for (bool is_first = true; !groups.empty() && (is_first || pass.count() < scope.max_edits);

@@ -9,7 +9,9 @@
 
 #include "controller/core/deployment/deployment.h"
 #include "controller/core/model/deployment_row.h"
+#include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/model/lifecycle_hooks.h"
 #include "controller/core/model/shift_row.h"
 #include "controller/core/reconcile/clock_step.h"
 #include "controller/core/reconcile/health.h"
@@ -19,9 +21,12 @@
 #include "controller/core/reconcile/limits.h"
 #include "controller/core/reconcile/pass.h"
 #include "controller/core/reconcile/sides.h"
+#include "controller/core/scaling/apart.h"
 #include "controller/core/scaling/ending.h"
 #include "controller/core/scaling/follow_policies.h"
+#include "controller/core/scaling/hooks.h"
 #include "controller/core/scaling/scaling.h"
+#include "controller/core/scaling/warm_pool.h"
 
 namespace remuda::core {
 namespace {
@@ -40,8 +45,8 @@ bool HasEnding(const Pass& pass, const std::string& group_id) {
   const Instances of_group = pass.draft.InstancesOfGroup(group_id);
   const InstanceList& all = of_group.list();
   return std::any_of(all.begin(), all.end(), [](const Member& member) {
-    return member.second->state() == v1::INSTANCE_STATE_DRAINING ||
-           member.second->state() == v1::INSTANCE_STATE_STOPPING;
+    return IsLeavingState(member.second->state()) && !DrainsToStay(*member.second) &&
+           member.second->state() != v1::INSTANCE_STATE_TERMINATED;
   });
 }
 
@@ -96,6 +101,7 @@ void WriteStatus(Pass& pass, const std::string& group_id, Shortage shortage) {
         true};
   }
   if (shortage.waiting.empty()) shortage = {Hindered(pass, all), false};
+  if (shortage.waiting.empty()) shortage = {HeldText(all), false};
   if (shortage.to_tell && HasEnding(pass, group_id)) {
     shortage = {absl::StrCat(shortage.waiting, "; instances that are ending may make room"), false};
   }
@@ -145,6 +151,8 @@ void DueWhenStable(Pass& pass, const std::string& group_id) {
 void Round(Pass& pass, const std::string& group_id) {
   const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
   FollowHosts(pass, group_id);
+  FollowLaunchHooks(pass, group_id, *group);
+  FollowPool(pass, group_id, *group);
   BringIntoService(pass, group_id, *group);
   std::string deployment_id;
   for (const Side& side : SidesOf(pass.draft, group_id, *group,
@@ -161,7 +169,11 @@ void Round(Pass& pass, const std::string& group_id) {
     Shortage of_side = ConvergeSide(pass, group_id, *now_group, side, deployment_id);
     if (shortage.waiting.empty()) shortage = std::move(of_side);
   }
-  Terminations(pass, group_id, *now_group, !shortage.waiting.empty());
+  const bool waits_for_room = !shortage.waiting.empty();
+  Shortage of_pool = KeepPool(pass, group_id, *now_group, deployment_id);
+  if (shortage.waiting.empty()) shortage = std::move(of_pool);
+  EndApart(pass, group_id, *now_group);
+  Terminations(pass, group_id, *now_group, waits_for_room);
   WriteStatus(pass, group_id, std::move(shortage));
 }
 
@@ -252,7 +264,18 @@ bool ReconcileShift(Pass& pass, const std::string& id) {
   return false;
 }
 
+// Instances that were detached: they are of no group, and run on until a person ends them.
+void ReconcileDetached(Pass& pass) {
+  DateBack(pass, std::string(kNoGroup));
+  for (int round = 0; round < kMaxRounds; ++round) {
+    FollowHosts(pass, std::string(kNoGroup));
+    Terminations(pass, std::string(kNoGroup), v1::AutoScalingGroup(), false);
+    if (!pass.TakeChanged()) break;
+  }
+}
+
 void ReconcileGroup(Pass& pass, const std::string& group_id) {
+  if (group_id == kNoGroup) return ReconcileDetached(pass);
   if (pass.draft.Find<v1::AutoScalingGroup>(group_id) == nullptr) return;
   DateBack(pass, group_id);
   pass.TakeChanged();
@@ -262,6 +285,12 @@ void ReconcileGroup(Pass& pass, const std::string& group_id) {
   }
   if (DeleteIfEmpty(pass, group_id)) return;
   DueWhenStable(pass, group_id);
+}
+
+// Whether there is something to look at again.
+bool IsThere(const Draft& draft, const std::string& group_id) {
+  return group_id == kNoGroup ? !draft.InstancesOfGroup(group_id).list().empty()
+                              : draft.Find<v1::AutoScalingGroup>(group_id) != nullptr;
 }
 
 // All shifts and groups: what one does may let another go on.
@@ -283,9 +312,7 @@ void ReconcileShiftsAndGroups(Pass& pass, const std::vector<std::string>& groups
       if (group.starts_with(kShiftKeys)) continue;
       ReconcileGroup(pass, group);
       Waits waits = pass.TakeWaits();
-      if (pass.draft.Find<v1::AutoScalingGroup>(group) != nullptr) {
-        out.groups[group] = std::move(waits);
-      }
+      if (IsThere(pass.draft, group)) out.groups[group] = std::move(waits);
     }
   }
 }
@@ -307,6 +334,7 @@ Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Sc
   } else {
     draft.ForEach<v1::AutoScalingGroup>(
         [&](const std::string& id, const v1::AutoScalingGroup&) { groups.push_back(id); });
+    if (IsThere(draft, std::string(kNoGroup))) groups.emplace_back(kNoGroup);
     draft.ForEach<v1::Deployment>([&](const std::string& id, const v1::Deployment& row) {
       if (IsShift(row)) groups.push_back(std::string(kShiftKeys) + id);
     });
@@ -330,7 +358,7 @@ Agendum ReconcileSome(Draft& draft, const Observations& seen, Time now, const Sc
     ReconcileGroup(pass, group);
     if (pass.TakeCut()) out.left.insert(group);
     Waits waits = pass.TakeWaits();
-    if (draft.Find<v1::AutoScalingGroup>(group) != nullptr) out.groups[group] = std::move(waits);
+    if (IsThere(draft, group)) out.groups[group] = std::move(waits);
   }
   if (!scope.groups.has_value()) ReconcileShiftsAndGroups(pass, groups, out);
   if (scope.housekeeping || scope.targets) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
@@ -19,6 +20,9 @@
 #include "controller/core/reconcile/limits.h"
 
 namespace remuda::core {
+
+// The key of instances that were detached from their groups, among groups.
+inline constexpr std::string_view kNoGroup = "";
 
 // What to look at: everything, or with `groups` only those named here.
 struct Scope {

@@ -115,6 +115,7 @@ void Engine::NameAll() {
   }
   if (!std::exchange(looks_.all_groups, false)) return;
   for (const auto& [id, row] : state_.All<v1::AutoScalingGroup>()) looks_.groups.insert(id);
+  if (!state_.InstancesOfGroup(core::kNoGroup).empty()) looks_.groups.emplace(core::kNoGroup);
   for (const auto& [id, row] : state_.All<v1::Deployment>()) {
     if (row->has_shift()) looks_.groups.insert(std::string(core::kShiftKeys) + id);
   }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/shift_row.h"
+#include "controller/core/model/warm_pool_size.h"
 
 namespace remuda {
 
@@ -48,7 +50,9 @@ bool MovesTargets(const core::State& state, const Edit& edit) {
   if (after.has_from_zero() != (*before)->has_from_zero()) return true;
   const auto& now = after.target_groups();
   const auto& was = (*before)->target_groups();
-  return !std::equal(was.begin(), was.end(), now.begin(), now.end());
+  return !std::equal(was.begin(), was.end(), now.begin(), now.end()) ||
+         core::IsSuspended(**before, v1::SCALING_PROCESS_ADD_TO_LOAD_BALANCER) !=
+             core::IsSuspended(after, v1::SCALING_PROCESS_ADD_TO_LOAD_BALANCER);
 }
 
 // The group's target groups as a whole, before and after the edit.
@@ -60,6 +64,18 @@ void TouchTargetGroupsOf(const core::State& state, const Edit& edit, Touched& to
   const auto* row = state.Find<v1::AutoScalingGroup>(edit.key);
   if (row != nullptr) touch(**row);
   if (edit.value != nullptr) touch(static_cast<const v1::AutoScalingGroup&>(*edit.value));
+}
+
+// Hosts of the group's warm pool, if what its members are to be is otherwise after the edit.
+void TouchPool(const core::State& state, const Edit& edit, Touched& touched) {
+  const auto* before = state.Find<v1::AutoScalingGroup>(edit.key);
+  if (before == nullptr || edit.value == nullptr) return;
+  const auto& after = static_cast<const v1::AutoScalingGroup&>(*edit.value);
+  if (core::HasStoppedPool(**before) == core::HasStoppedPool(after)) return;
+  for (const std::string& id : state.InstancesOfGroup(edit.key)) {
+    const v1::Instance& row = **state.Find<v1::Instance>(id);
+    if (row.in_warm_pool()) touched.hosts.insert(row.host());
+  }
 }
 
 // Whether what proxies are told of a deployment is otherwise after the edit.
@@ -99,6 +115,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
         TouchTargetGroupsOf(state, edit, touched);
         touched.all_targets = true;
       }
+      TouchPool(state, edit, touched);
       touched.all_instances = touched.all_instances || edit.value == nullptr ||
                               state.Find<v1::AutoScalingGroup>(edit.key) == nullptr;
       break;

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 
 #include "common/status.h"
+#include "controller/core/door/execute.h"
+#include "controller/core/model/instance_state.h"
 #include "controller/core/model/time.h"
 #include "controller/limits.h"
 
@@ -71,6 +73,8 @@ absl::Status AgentSessions::HandleReport(Session& session,
       OnPong(session, request.pong().ping_id());
       break;
     case agent::v1::ConnectRequest::kAppCall:
+      OnAppCall(session, request.app_call());
+      break;
     case agent::v1::ConnectRequest::kHello:
     case agent::v1::ConnectRequest::MESSAGE_NOT_SET:
       // A newer agent's message: ignored, as unknown fields are.
@@ -190,6 +194,48 @@ void AgentSessions::OnInstances(const std::string& name, const agent::v1::Instan
     core::Forget(seen, id);
     TouchInstance(engine_.state(), id, touched);
   }
+}
+
+void AgentSessions::OnAppCall(const Session& session, const agent::v1::AppCall& call) {
+  if (engine_.queued() >= limits::kMaxQueuedRequests) {
+    return AnswerApp(session.name, session.stream, call.call_id(),
+                     LimitExceeded("kMaxQueuedRequests", "too many commands wait; try again later"),
+                     nullptr);
+  }
+  const auto state = std::make_shared<core::AppState>();
+  engine_.Add({
+      .decide = [wish = core::AppWish{session.name, call}, state](
+                    core::Draft& draft, const core::Context& context) -> absl::Status {
+        auto decided = core::Execute(draft, wish, context);
+        if (decided.ok()) *state = *std::move(decided);
+        return decided.status();
+      },
+      .done = [this, state, name = session.name, stream = session.stream,
+               call_id = call.call_id()](const absl::Status& status, const core::State&) {
+        AnswerApp(name, stream, call_id, status, state.get());
+      },
+  });
+}
+
+void AgentSessions::AnswerApp(const std::string& name, const StreamPtr& stream, int64_t call_id,
+                              const absl::Status& status, const core::AppState* state) {
+  Session* session = Find(name);
+  if (session == nullptr || session->stream != stream) return;  // its numbers are another session's
+  agent::v1::ConnectResponse response;
+  agent::v1::AppAnswer& answer = *response.mutable_app_answer();
+  answer.set_call_id(call_id);
+  answer.set_code(static_cast<int>(status.code()));
+  answer.set_message(std::string(status.message()));
+  if (status.ok()) {
+    constexpr std::string_view kPrefix = "INSTANCE_STATE_";
+    const v1::Instance& instance = state->instance;
+    answer.set_state(v1::InstanceState_Name(instance.state()).substr(kPrefix.size()));
+    for (const auto& action : instance.lifecycle_actions()) {
+      if (action.has_start_time()) answer.add_hooks(action.hook());
+    }
+    answer.set_is_protected(core::IsProtected(instance));
+  }
+  Send(*session, MakeFrame(response));
 }
 
 void AgentSessions::OnUsage(const std::string& name, const agent::v1::UsageReport& report) {

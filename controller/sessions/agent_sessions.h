@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/core/door/execute.h"
 #include "controller/sessions/receiver_sessions.h"
 #include "controller/views/agent_views.h"
 #include "remuda/agent/v1/agent.pb.h"
@@ -59,6 +60,10 @@ class AgentSessions final : public ReceiverSessions {
   absl::Status HandleReport(Session& session, const agent::v1::ConnectRequest& request);
   void OnInstances(const std::string& name, const agent::v1::InstanceReport& report);
   void OnUsage(const std::string& name, const agent::v1::UsageReport& report);
+  // An app asks for something; it is decided with all other commands, and answered when durable.
+  void OnAppCall(const Session& session, const agent::v1::AppCall& call);
+  void AnswerApp(const std::string& name, const StreamPtr& stream, int64_t call_id,
+                 const absl::Status& status, const core::AppState* state);
   void OnLog(const std::string& name, const agent::v1::LogChunk& chunk);
   void FinishSnapshot(const Key& key, const absl::Status& status);
 

@@ -81,6 +81,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   seen.reported = false;
   seen.last_seen = engine_.Now();
   seen.confirmed_commit = 0;
+  seen.in_flight.clear();  // it tells all of them again
   core::BeginProcess(hello, seen.counted);
   seen.hello = std::move(hello);
   TouchProxies();
@@ -186,6 +187,7 @@ void ProxySessions::Prune(const std::string& name, int64_t sequence) {
     const core::TargetId& target = queue.front().second;
     if (!proxy_views_.Knows(name, target)) {
       health.Erase(target);
+      Seen(name).in_flight.erase(target);
       engine_.touched().targets.insert(target);
     }
     targets.erase(target);
@@ -281,12 +283,26 @@ void ProxySessions::OnStats(Session& session, proxy::v1::StatsReport& report) {
   core::Observations& all = engine_.observe();
   core::TakeFlows(engine_.state(), report, engine_.Now(), StatsInterval(), seen.counted.flows,
                   all.flows);
+  for (const proxy::v1::TargetStats& stats : report.targets()) {
+    SetInFlight(session.name, {stats.target_group(), stats.target()}, stats.in_flight());
+  }
   if (core::AddReport(engine_.state(), std::move(*report.mutable_subsets()), seen.counted,
                       all.traffic))
     engine_.touched().deployments = true;  // they show what their sides got
   proxy::v1::ConnectResponse response;
   response.mutable_lease()->set_stats_report(++session.reports);
   Send(session, MakeFrame(response));
+}
+
+void ProxySessions::SetInFlight(const std::string& name, const core::TargetId& target,
+                                int64_t in_flight) {
+  auto& kept = Seen(name).in_flight;
+  // What is gone, or never was, is not kept: nothing would tell when to drop it.
+  if (in_flight > 0 && IsThere(target)) {
+    kept[target] = in_flight;
+  } else {
+    kept.erase(target);
+  }
 }
 
 void ProxySessions::OnWake(const proxy::v1::Wake& wake) {

@@ -60,6 +60,7 @@ class ProxySessions final : public ReceiverSessions {
   // How often proxies are to count.
   absl::Duration StatsInterval() const;
   void OnStats(Session& session, proxy::v1::StatsReport& report);
+  void SetInFlight(const std::string& name, const core::TargetId& target, int64_t in_flight);
   void SetBusy(Session& session,
                const google::protobuf::RepeatedPtrField<proxy::v1::BusyTarget>& busy);
 

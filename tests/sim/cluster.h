@@ -53,6 +53,7 @@ struct Session {
 enum class Life {
   kBlueGreen,   // long, with every fault, and deployments by blue/green alone
   kStrategies,  // short: deployments by every strategy, and what people do to them
+  kLifecycle,   // the same, with hooks, standby, instances that leave and join, what is suspended
 };
 
 class Cluster {
@@ -81,7 +82,7 @@ class Cluster {
   // cluster.cc: the controller.
   void Build();
   void AddDeadHosts(core::Draft& draft);
-  bool HasStrategies() const { return life_ == Life::kStrategies; }
+  bool HasStrategies() const { return life_ != Life::kBlueGreen; }
   void AddVersions(core::Draft& draft);
   void SetSize(v1::AutoScalingGroup& group);
   void Kick();  // a turn of the controller soon
@@ -130,6 +131,13 @@ class Cluster {
   void Promote(bool all);
   void PauseForAWhile();
   void AgreeToAll();
+
+  // cluster_life.cc: the lives of instances.
+  void AddHooks(v1::AutoScalingGroup& group);
+  void CompleteAHook(bool may_abandon);
+  void SetAside();
+  void OperateLife();
+  void EndLife();
 
   // cluster_promises.cc: what every strategy promises.
   void CheckPromises(const core::Changes& changes, const core::State& before);

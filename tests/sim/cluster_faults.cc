@@ -238,6 +238,7 @@ void Cluster::Calm() {
   for (auto& [name, part] : hosts_) part.host->fault = Host::Fault::kNone;
   Reconnect();
   if (HasStrategies()) AgreeToAll();
+  if (life_ == Life::kLifecycle) EndLife();
   v1::UncordonHostRequest undo;
   undo.set_name("hosts/h1");
   v1::ResumeDeploymentRequest resume;

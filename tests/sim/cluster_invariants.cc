@@ -144,6 +144,8 @@ void Cluster::CheckOverdue() {
   const std::string id = ActiveDeploymentId();
   if (id.empty()) return;
   const auto& row = **state_.Find<v1::Deployment>(id);
+  // What hooks hold has its time.
+  if (life_ == Life::kLifecycle) return;
   if (core::StageOf(row) == core::Stage::kBackLaunching && !row.paused() &&
       scheduler_.now() >=
           core::FromProto(row.step_time()) + core::FromProto(row.health_deadline())) {
@@ -244,6 +246,10 @@ void Cluster::CheckState(const core::Changes& changes, const core::State& before
       CheckUnused(edit.key, **after, "stopped");
       CheckOldEnds(edit.key, **after);
     }
+    if (state == v1::INSTANCE_STATE_STANDBY && state_before == v1::INSTANCE_STATE_DRAINING &&
+        !IsSilenced()) {  // it runs on: whoever still sends to it is answered
+      CheckUnused(edit.key, **was, "set aside");
+    }
     if (state_before == v1::INSTANCE_STATE_TERMINATED) Complain(edit.key + " rises from the dead");
   }
   if (HasStrategies()) {
@@ -287,6 +293,9 @@ void Cluster::CheckPick(ProxyPart& part, const core::TargetId& target) {
   const auto* entry = state_.Find<v1::Instance>(target.second);
   if (entry == nullptr) return;
   const v1::Instance& row = **entry;
+  if (row.state() == v1::INSTANCE_STATE_PENDING_WAIT) {
+    Complain(absl::StrCat(part.proxy->name(), " sends to ", target.second, ", which a hook holds"));
+  }
   const auto since = stopping_since_.find(target.second);
   // A proxy that was away for longer than its lease may have missed it.
   if (since != stopping_since_.end() && part.session->open &&

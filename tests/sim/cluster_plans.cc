@@ -162,6 +162,7 @@ void Cluster::AgreeToAll() {
 }
 
 void Cluster::Operate() {
+  if (life_ == Life::kLifecycle && !calm_ && random_.OneIn(2)) return OperateLife();
   const std::string deployment = "deployments/" + ActiveDeploymentId();
   switch (random_.Below(calm_ ? 20 : 21)) {
     case 0:

@@ -116,7 +116,8 @@ void Cluster::CheckFloor(const core::Changes& changes, const core::State& before
   for (const auto& [key, row] : state_.All<v1::Instance>()) {
     // What a person takes away in the same turn was there to be counted on.
     const auto* was_there = before.Find<v1::Instance>(key);
-    const bool is_taken = row->terminate_requested() && was_there != nullptr;
+    const bool is_taken =
+        (row->terminate_requested() || core::IsApart(*row)) && was_there != nullptr;
     serving += core::IsServing(is_taken ? **was_there : *row);
   }
   const int floor = FloorOf(deployment.get());
@@ -127,6 +128,7 @@ void Cluster::CheckFloor(const core::Changes& changes, const core::State& before
     const auto& is = **state_.Find<v1::Instance>(edit.key);
     if (row_before == nullptr || !core::IsServing(**row_before) || core::IsServing(is)) continue;
     if (is.unhealthy() || is.terminate_requested() || core::IsOnDrainedHost(draft, is)) continue;
+    if (core::IsApart(is) || is.auto_scaling_group().empty()) continue;
     // Its end, or that of its host, is not ours; nor is it if it is back and begins anew.
     if (is.state() != v1::INSTANCE_STATE_DRAINING && !core::IsWithheld(is)) continue;
     if (is.state_reason().starts_with("another") || is.state_reason().starts_with("its host")) {
@@ -158,7 +160,7 @@ void Cluster::CheckCeiling(const core::Changes& changes, const core::State& befo
   for (const auto& [key, row] : state_.All<v1::Instance>()) {
     // What has failed, or somebody else takes away, is replaced beside it.
     if (IsGone(*row) || row->state() == v1::INSTANCE_STATE_UNKNOWN || row->unhealthy() ||
-        row->terminate_requested() || core::IsOnDrainedHost(draft, *row) ||
+        row->terminate_requested() || core::IsOnDrainedHost(draft, *row) || core::IsApart(*row) ||
         (core::IsWithheld(*row) && row->withheld_by() != id)) {
       is_taken = is_taken || !core::IsLeavingState(row->state());
       continue;
@@ -391,7 +393,7 @@ void Cluster::CheckAnalyzed(const PassedStep& passed) {
 
 void Cluster::CheckDrained(const PassedStep& passed) {
   for (const auto& [id, row] : state_.All<v1::Instance>()) {
-    if (IsGone(*row) || row->withheld_by() != passed.id) continue;
+    if (IsGone(*row) || core::IsApart(*row) || row->withheld_by() != passed.id) continue;
     const bool is_new = core::IsSame(row->launch_template(), passed.now.to());
     if (is_new != passed.is_back) continue;
     Complain(absl::StrCat("gate: ", passed.Text(), " though ", id, " is not gone"));

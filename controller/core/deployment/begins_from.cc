@@ -21,6 +21,7 @@ v1::LaunchTemplateRef RunsBeside(const Draft& draft, std::string_view id,
   };
   if (!IsSame(group.launch_template(), to)) std::get<1>(rank(group.launch_template())) = true;
   for (const auto& [instance, row] : draft.InstancesOfGroup(id)) {
+    if (IsApart(*row)) continue;
     const bool up = IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_UNKNOWN;
     if (!up || IsWithheld(*row) || IsSame(row->launch_template(), to)) continue;
     std::get<0>(rank(row->launch_template())) += IsServing(*row);

@@ -42,7 +42,7 @@ Condition ConditionOf(Pass& pass, const DeploymentFacts& facts, int desired, Cou
   int failed = 0;
   for (const Member& member : pass.draft.InstancesOfGroup(facts.group_id)) {
     const v1::Instance& row = *member.second;
-    if (!counts(row)) continue;
+    if (IsApart(row) || !counts(row)) continue;
     if (IsHealthyNow(pass, facts, member)) {
       ++out.healthy;
     } else if (IsLeavingState(row.state())) {

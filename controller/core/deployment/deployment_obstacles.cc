@@ -7,6 +7,7 @@
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/model/lifecycle_hooks.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/limits.h"
@@ -100,8 +101,10 @@ std::string NotGone(Pass& pass, const DeploymentFacts& facts, const Side& side) 
                         count == 1 ? "drains" : "drain", " and ", IsOrAre(count),
                         " not ended meanwhile");
   }
+  const std::string held = HeldText(side.members);
   return absl::StrCat(
       Counted(count, side.is_new ? "new instance" : "old instance"), " to drain and end",
+      held.empty() ? "" : "; ", held,
       pass.gates.LeftOut().empty() ? "" : "; may still be sent to by ", pass.gates.LeftOut());
 }
 

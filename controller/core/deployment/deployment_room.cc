@@ -20,7 +20,7 @@ namespace {
 int MatchingOf(const Draft& draft, const std::string& group, const v1::LaunchTemplateRef& to) {
   int out = 0;
   for (const auto& [id, row] : draft.InstancesOfGroup(group)) {
-    out += IsUp(row->state()) && IsSame(row->launch_template(), to);
+    out += IsUp(row->state()) && !IsApart(*row) && IsSame(row->launch_template(), to);
   }
   return out;
 }

@@ -59,6 +59,7 @@ void TakeBackOne(Pass& pass, const Member& member, std::string_view why) {
   after.clear_activity();
   after.clear_drain_confirmed_time();
   after.clear_update_to();
+  after.clear_lifecycle_actions();
   pass.draft.Put(id, std::move(after));
   pass.Move(id, v1::INSTANCE_STATE_PENDING, why);
 }
@@ -87,7 +88,9 @@ void TakeOut(Pass& pass, const DeploymentFacts& facts, const std::string& id,
 
 bool CanBeTakenBack(const Pass& pass, const Member& member) {
   const auto& [id, row] = member;
-  return row->state() == v1::INSTANCE_STATE_DRAINING && !row->unhealthy() && IsWithheld(*row) &&
+  const bool can = row->state() == v1::INSTANCE_STATE_DRAINING ||
+                   row->state() == v1::INSTANCE_STATE_TERMINATING_WAIT;
+  return can && !row->unhealthy() && IsWithheld(*row) &&
          !row->terminate_requested() && ProcessOf(pass.seen, id, *row).process == Process::kRunning;
 }
 
@@ -253,8 +256,26 @@ bool GroupSubject::MayGoBack() const {
                      [&](const Member& member) { return CanBeTakenBack(pass(), member); });
 }
 
-Time GroupSubject::ProgressTime() const {
+// What a hook holds may take its time: nobody is late for it, and what it has let go has the whole
+// deadline from then on.
+Time GroupSubject::HeldUntil() const {
   Time newest = absl::InfinitePast();
+  for (const Side* side : {&facts_.old_side, &facts_.new_side}) {
+    for (const auto& [instance, member] : side->members) {
+      if (member->launch_hooks_done() && IsUp(member->state())) {
+        newest = std::max(newest, FromProto(member->state_time()));
+      }
+      for (const v1::LifecycleAction& action : member->lifecycle_actions()) {
+        if (!action.has_heartbeat_deadline()) continue;
+        newest = std::max(newest, FromProto(action.heartbeat_deadline()));
+      }
+    }
+  }
+  return newest;
+}
+
+Time GroupSubject::ProgressTime() const {
+  Time newest = HeldUntil();
   if (!CurrentStep(row()).has_replace() && !CurrentStep(row()).has_update()) return newest;
   for (const auto& [instance, member] : Comes().members) {
     newest = std::max(newest, FromProto(member->in_service_time()));

@@ -39,6 +39,7 @@ class GroupSubject : public Subject {
   void TakeBack() override;
 
  private:
+  Time HeldUntil() const;
   bool IsBack() const;
   // The side that comes in a replace or update step, and the other.
   const Side& Comes() const { return IsBack() ? facts_.old_side : facts_.new_side; }

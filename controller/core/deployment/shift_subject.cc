@@ -100,7 +100,7 @@ ShiftSubject::Count ShiftSubject::CountOf(const std::string& target_group) const
         for (const auto& [id, row] : pass().draft.InstancesOfGroup(group_id)) {
           const bool serves = row->state() == v1::INSTANCE_STATE_IN_SERVICE ||
                               row->state() == v1::INSTANCE_STATE_UNKNOWN;
-          if (IsWithheld(*row)) continue;
+          if (IsWithheld(*row) || IsApart(*row)) continue;
           // One that has failed is missed until another has had time to take its place.
           if (row->unhealthy() && IsLeavingState(row->state())) {
             const Time forgotten = FromProto(row->state_time()) + kFailureCounts;
@@ -167,7 +167,7 @@ std::string ShiftSubject::NotGone(v1::DeploymentRole role) const {
   if (group == nullptr) return "";
   int alive = 0;
   for (const auto& [id, row] : pass().draft.InstancesOfGroup(group_id)) {
-    alive += row->state() != v1::INSTANCE_STATE_TERMINATED;
+    alive += row->state() != v1::INSTANCE_STATE_TERMINATED && !IsApart(*row);
   }
   const int wanted = DesiredOf(*group);
   if (alive <= wanted) return "";

@@ -119,7 +119,8 @@ Time StepDeadline(const Subject& subject) {
   const Duration patience = FromProto(row.health_deadline());
   switch (CurrentStep(row).kind_case()) {
     case v1::DeploymentStep::kLaunch:
-      return StepEnd(row, patience);
+      return std::max(StepEnd(row, patience),
+                      subject.ProgressTime() + FromProto(row.paused_duration()) + patience);
     case v1::DeploymentStep::kTraffic:
       return IsRollback(StageOf(row)) ? absl::InfiniteFuture() : StepEnd(row, patience);
     case v1::DeploymentStep::kReplace:

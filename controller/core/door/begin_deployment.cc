@@ -128,7 +128,7 @@ void LeaveToNext(Draft& draft, const Row<v1::Deployment>& active, const Context&
         *after.mutable_state_time() = ToProto(context.now);
       }
     } else if (is_whole && IsSame(row->launch_template(), active.value->to()) &&
-               !IsLeavingState(row->state())) {
+               !IsLeavingState(row->state()) && !IsApart(*row)) {
       after.set_withheld_by(active.id);
     } else {
       continue;
@@ -156,7 +156,7 @@ bool IsRun(const Draft& draft, const std::string& group, const v1::LaunchTemplat
   const Instances all = draft.InstancesOfGroup(group);
   return std::any_of(all.begin(), all.end(), [&](const Member& member) {
     return IsSame(member.second->launch_template(), version) &&
-           !IsLeavingState(member.second->state());
+           !IsLeavingState(member.second->state()) && !IsApart(*member.second);
   });
 }
 

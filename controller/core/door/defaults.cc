@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/core/door/lifecycle_settings.h"
 #include "controller/core/door/validate_analysis.h"
 #include "controller/core/door/validate_policies.h"
 #include "controller/core/model/capacity.h"
@@ -167,6 +168,7 @@ void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* befo
     if (!from_zero.has_idle_after()) *from_zero.mutable_idle_after() = ToProto(kIdleAfter);
     if (from_zero.wake_to() == 0) from_zero.set_wake_to(1);
   }
+  ApplyLifecycleDefaults(value);
   if (value.termination_policies().empty()) {
     value.add_termination_policies(v1::TERMINATION_POLICY_DEFAULT);
   }
@@ -233,6 +235,7 @@ void ClearOutputOnly(v1::AutoScalingGroup& value) {
   value.clear_deleting();
   value.clear_status();
   value.clear_launch_template_set_by();
+  value.clear_suspended_processes();
 }
 
 }  // namespace remuda::core

@@ -18,6 +18,7 @@
 #include "controller/core/model/draft.h"
 #include "controller/core/model/observations.h"
 #include "remuda/v1/apply.pb.h"
+#include "remuda/v1/lifecycle.pb.h"
 
 namespace remuda::core {
 
@@ -52,6 +53,16 @@ struct NoteListener {
   std::string proxy;
   ListenerId listener;
   std::string error;  // empty: it listens again
+};
+
+// What an app asks for itself, through the agent of its host.
+struct AppWish {
+  std::string host;
+  agent::v1::AppCall call;
+};
+// How the instance stands then.
+struct AppState {
+  v1::Instance instance;
 };
 
 using google::protobuf::Empty;
@@ -112,6 +123,28 @@ absl::StatusOr<v1::ScalingPolicy> Execute(Draft&, const v1::PutScalingPolicyRequ
                                           const Context&);
 absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteScalingPolicyRequest&, const Context&);
 absl::StatusOr<v1::Instance> Execute(Draft&, const v1::TerminateInstanceRequest&, const Context&);
+
+absl::StatusOr<AppState> Execute(Draft&, const AppWish&, const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::SetInstanceProtectionRequest&,
+                                     const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::EnterStandbyRequest&, const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::ExitStandbyRequest&, const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::AttachInstanceRequest&, const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::DetachInstanceRequest&, const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::CompleteLifecycleActionRequest&,
+                                     const Context&);
+absl::StatusOr<v1::Instance> Execute(Draft&, const v1::RecordLifecycleActionHeartbeatRequest&,
+                                     const Context&);
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::SuspendProcessesRequest&,
+                                             const Context&);
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::ResumeProcessesRequest&,
+                                             const Context&);
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::AttachTargetGroupsRequest&,
+                                             const Context&);
+absl::StatusOr<v1::AutoScalingGroup> Execute(Draft&, const v1::DetachTargetGroupsRequest&,
+                                             const Context&);
+absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::StartInstanceRefreshRequest&,
+                                       const Context&);
 
 absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::CreateDeploymentRequest&, const Context&);
 absl::StatusOr<v1::Deployment> Execute(Draft&, const v1::PauseDeploymentRequest&, const Context&);

@@ -1,6 +1,7 @@
 // Commands on auto scaling groups beside create and update (execute_resource.cc has those), and on
 // instances.
 #include "controller/core/door/done.h"
+#include "controller/core/door/group_verbs.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/words.h"
@@ -8,31 +9,6 @@
 
 namespace remuda::core {
 namespace {
-
-absl::Status RefuseDeleting(const v1::AutoScalingGroup& group) {
-  if (!group.deleting()) return absl::OkStatus();
-  return FailedPrecondition(
-      "GROUP_DELETING", absl::StrCat(group.name(), ": it is being deleted and takes no changes"));
-}
-
-// Lowers the desired number of the instance's group by one; refused at min.
-absl::Status LowerDesired(Draft& draft, const v1::Instance& instance, Time now) {
-  const auto group = draft.Find<v1::AutoScalingGroup>(instance.auto_scaling_group());
-  if (group == nullptr) return absl::OkStatus();  // it goes with its group
-  if (absl::Status deleting = RefuseDeleting(*group); !deleting.ok()) return deleting;
-  const int desired = DesiredOf(*group);
-  const int min = MinOf(*group);
-  if (desired <= min) {
-    return FailedPrecondition(
-        "DESIRED_AT_MIN",
-        absl::StrCat(group->name(), ": desired ", desired, " cannot be lowered below min ", min,
-                     "; lower min first, or leave decrement_desired out"));
-  }
-  v1::AutoScalingGroup lowered = *group;
-  SetDesired(lowered, desired - 1, "a person lowered it by one", now);
-  draft.Put(instance.auto_scaling_group(), std::move(lowered));
-  return absl::OkStatus();
-}
 
 // Why no replacement of the instance can be in service before it is drained; empty if one can.
 std::string WhyEndedFirst(const Draft& draft, const std::string& id, const v1::Instance& instance) {
@@ -137,7 +113,13 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
   if (!row.ok()) return row.status();
   v1::Instance value = *row->value;
   const bool is_unknown = value.state() == v1::INSTANCE_STATE_UNKNOWN;
-  if (IsLeavingState(is_unknown ? value.state_before_unknown() : value.state())) {
+  const bool is_apart = IsApart(value);
+  if (is_apart && request.decrement_desired()) {
+    return InvalidField("decrement_desired",
+                        absl::StrCat(value.name(), " is not among the desired instances (",
+                                     value.state_reason(), "): leave it out"));
+  }
+  if (IsLeavingState(LifeOf(value)) && !is_apart) {
     return FailedPrecondition(
         "INSTANCE_TERMINATING",
         absl::StrCat(
@@ -168,13 +150,20 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
                         " to be replaced");
   } else {
     value.set_terminate_requested(true);  // no rollback takes it back
-    if (!request.decrement_desired()) absl::StrAppend(&cause, "; it goes first: ", why);
+    if (!request.decrement_desired() && !is_apart) {
+      absl::StrAppend(&cause, "; it goes first: ", why);
+    }
+    value.clear_standby_requested();
+    value.clear_detach_requested();
+    value.clear_lifecycle_actions();
     value.set_state(v1::INSTANCE_STATE_DRAINING);
     *value.mutable_state_time() = ToProto(context.now);
   }
   value.set_state_reason(cause);
   NoteDone(draft, context,
-           {.resource = NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
+           {.resource = value.auto_scaling_group().empty()
+                            ? value.name()
+                            : NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
             .description = done,
             .cause = cause,
             .instance = row->id});

@@ -44,7 +44,9 @@ int GiveUpInstances(Draft& draft, const std::string& host, const Context& contex
     after.clear_activity();
     draft.Put(id, std::move(after));
     NoteDone(draft, context,
-             {.resource = NameOf<v1::AutoScalingGroup>(before->auto_scaling_group()),
+             {.resource = before->auto_scaling_group().empty()
+                              ? before->name()
+                              : NameOf<v1::AutoScalingGroup>(before->auto_scaling_group()),
               .description = absl::StrCat("Recorded instance ", id, " as terminated"),
               .cause = cause,
               .instance = id});

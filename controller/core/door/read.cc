@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "controller/core/door/filter.h"
 #include "controller/core/door/paging.h"
@@ -189,6 +190,9 @@ template <class T>
 absl::StatusOr<std::vector<std::string>> GroupsIn(const Snapshot& from, const std::string& parent) {
   std::vector<std::string> ids;
   if (parent.empty() || parent == FullName(Traits<T>::kCollection, "-")) {
+    if constexpr (std::is_same_v<T, v1::AutoScalingGroup>) {
+      ids.emplace_back();  // of those that were detached from theirs
+    }
     for (const auto& [id, row] : from.state.All<T>()) ids.push_back(id);
     return ids;
   }

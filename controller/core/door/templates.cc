@@ -93,6 +93,16 @@ absl::Status CheckTemplateQuota(const Draft& draft, std::string_view id) {
   return CheckQuota<v1::LaunchTemplateVersion>(draft);
 }
 
+int CopyNewest(Draft& draft, std::string_view id, const Context& context) {
+  v1::LaunchTemplateVersion value = ContentOf(*NewestOf(draft, id));
+  const int version = static_cast<int>(draft.Next(CounterOf(id)));
+  value.set_name(VersionName(id, version));
+  value.set_version(version);
+  *value.mutable_create_time() = ToProto(context.now);
+  draft.Put(LaunchTemplateKey(id, version), std::move(value));
+  return version;
+}
+
 TemplateResult PutTemplate(Draft& draft, std::string_view id, v1::LaunchTemplateVersion value,
                            const Context& context) {
   TemplateResult result;

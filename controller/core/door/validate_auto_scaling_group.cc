@@ -2,6 +2,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "controller/core/door/lifecycle_settings.h"
 #include "controller/core/door/validate_resources.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
@@ -104,6 +105,7 @@ void Check(Violations& out, const FieldPath& at, const References& references,
   CheckDuration(out, at / "instance_warmup", value.instance_warmup(), absl::ZeroDuration(),
                 limits::kMaxInstanceWarmup);
   if (value.has_from_zero()) CheckFromZero(out, at / "from_zero", value);
+  CheckLifecycle(out, at, value);
   CheckLabels(out, at / "labels", value.labels());
   if (value.has_deployment()) {
     CheckDeploymentSettings(out, at / "deployment", value.deployment(),

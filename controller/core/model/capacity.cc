@@ -1,6 +1,9 @@
 #include "controller/core/model/capacity.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
+#include <string_view>
 
 namespace remuda::core {
 
@@ -67,10 +70,35 @@ void KeepCapacity(const v1::AutoScalingGroup* before, v1::AutoScalingGroup& grou
   SetByPerson(capacity, kept, "a person set min and max", now);
 }
 
-bool IsSuspended(const v1::AutoScalingGroup& group, v1::ScalingProcess process) {
+namespace {
+
+const v1::SuspendedProcess* FindSuspended(const v1::AutoScalingGroup& group,
+                                          v1::ScalingProcess process) {
   const auto& all = group.suspended_processes();
-  return std::any_of(all.begin(), all.end(),
-                     [&](const auto& suspended) { return suspended.process() == process; });
+  const auto it = std::find_if(all.begin(), all.end(), [&](const auto& suspended) {
+    return suspended.process() == process;
+  });
+  return it == all.end() ? nullptr : &*it;
+}
+
+}  // namespace
+
+bool IsSuspended(const v1::AutoScalingGroup& group, v1::ScalingProcess process) {
+  return FindSuspended(group, process) != nullptr;
+}
+
+std::string SuspendedText(const v1::AutoScalingGroup& group, v1::ScalingProcess process) {
+  const v1::SuspendedProcess* suspended = FindSuspended(group, process);
+  if (suspended == nullptr) return "";
+  constexpr std::string_view kPrefix = "SCALING_PROCESS_";
+  return absl::StrCat(v1::ScalingProcess_Name(process).substr(kPrefix.size()), " is suspended",
+                      suspended->reason().empty() ? "" : ": ", suspended->reason());
+}
+
+bool IsKeptFromBalancer(const v1::AutoScalingGroup& group, const v1::Instance& instance) {
+  const v1::SuspendedProcess* suspended =
+      FindSuspended(group, v1::SCALING_PROCESS_ADD_TO_LOAD_BALANCER);
+  return suspended != nullptr && FromProto(instance.create_time()) >= FromProto(suspended->time());
 }
 
 }  // namespace remuda::core

@@ -35,5 +35,11 @@ void KeepCapacity(const v1::AutoScalingGroup* before, v1::AutoScalingGroup& grou
 
 // Whether the process is suspended.
 bool IsSuspended(const v1::AutoScalingGroup& group, v1::ScalingProcess process);
+// "LAUNCH is suspended: moving the racks"; empty if it is not.
+std::string SuspendedText(const v1::AutoScalingGroup& group, v1::ScalingProcess process);
+
+// Whether it was launched while the group's new instances are not registered in target groups
+// (SCALING_PROCESS_ADD_TO_LOAD_BALANCER).
+bool IsKeptFromBalancer(const v1::AutoScalingGroup& group, const v1::Instance& instance);
 
 }  // namespace remuda::core

@@ -12,8 +12,18 @@ bool IsLeavingState(v1::InstanceState state) {
          state == v1::INSTANCE_STATE_STOPPING || state == v1::INSTANCE_STATE_TERMINATED;
 }
 
+v1::InstanceState LifeOf(const v1::Instance& instance) {
+  return instance.state() == v1::INSTANCE_STATE_UNKNOWN ? instance.state_before_unknown()
+                                                        : instance.state();
+}
+
+bool IsApart(const v1::Instance& instance) {
+  return instance.in_warm_pool() || LifeOf(instance) == v1::INSTANCE_STATE_STANDBY ||
+         DrainsToStay(instance);
+}
+
 bool IsServing(const v1::Instance& instance) {
-  return !IsWithheld(instance) && !instance.unhealthy() &&
+  return !IsWithheld(instance) && !instance.unhealthy() && !IsApart(instance) &&
          (instance.state() == v1::INSTANCE_STATE_IN_SERVICE ||
           instance.state() == v1::INSTANCE_STATE_UNKNOWN);
 }

@@ -91,6 +91,8 @@ struct ProxyObservation {
   // Ack or DrainReport, whichever came later.
   std::map<TargetId, int64_t> busy;
   CountedProcess counted;
+  // Requests in flight at each target, of those above 0: as it told last in the newest session.
+  std::map<TargetId, int64_t> in_flight;
   int64_t active_connections = 0;
   int64_t requests = 0;
   std::map<ListenerId, ListenerTrouble> listener_errors;  // of listeners that do not listen

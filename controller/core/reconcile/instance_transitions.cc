@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
@@ -67,7 +68,7 @@ bool GiveUp(Pass& pass, const std::string& id, const v1::Instance& row, const Pr
 void FollowHosts(Pass& pass, const std::string& group_id) {
   std::map<std::string, int> lost;
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
-    if (IsUp(row->state())) {
+    if (IsUp(row->state()) || row->state() == v1::INSTANCE_STATE_WARM) {
       if (!IsLost(pass.seen, row->host(), pass.now)) {
         pass.DueAt(LostAt(pass.seen, row->host()));
         continue;
@@ -97,7 +98,9 @@ void FollowHosts(Pass& pass, const std::string& group_id) {
                .description = absl::StrCat("Host ", host, " is lost: ", Counted(count, "instance"),
                                            " ", IsOrAre(count), " unknown"),
                .cause = absl::StrCat("its agent has been silent for ",
-                                     DurationText(pass.seen.patience.host_lost_after))});
+                                     DurationText(pass.seen.patience.host_lost_after)),
+               // Of those that are of no group.
+               .resource = group_id.empty() ? absl::StrCat("hosts/", host) : ""});
   }
 }
 
@@ -107,7 +110,10 @@ void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoSca
     const ProcessFact fact = ProcessOf(pass.seen, id, *row);
     if (GiveUp(pass, id, *row, fact)) continue;
     if (fact.process != Process::kRunning || !row->has_start_time()) continue;
-    if (JudgeByProxies(pass.gates, id, group).verdict == Verdict::kHealthy) {
+    if (!row->lifecycle_actions().empty() || row->in_warm_pool()) continue;  // hooks.h, warm_pool.h
+    // What proxies are not told of they cannot judge.
+    if (IsKeptFromBalancer(group, *row) ||
+        JudgeByProxies(pass.gates, id, group).verdict == Verdict::kHealthy) {
       pass.Move(id, v1::INSTANCE_STATE_IN_SERVICE, "");
       continue;
     }
@@ -124,6 +130,7 @@ void BringIntoService(Pass& pass, const std::string& group_id, const v1::AutoSca
 
 void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                    const Side& side) {
+  if (IsSuspended(group, v1::SCALING_PROCESS_HEALTH_CHECK)) return;
   int good = 0;
   int under_way = 0;                                     // being replaced, or on the way up
   std::vector<std::pair<std::string, std::string>> bad;  // id, why

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "controller/core/model/instance_state.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/hosts.h"
 
@@ -40,8 +41,9 @@ std::set<std::string, std::less<>> LostWithMost(const Draft& draft, const Observ
 
 std::string Edits::Note(const Story& story) {
   v1::Activity activity;
-  activity.set_resource(story.resource.empty() ? absl::StrCat("autoScalingGroups/", story.group)
-                                               : story.resource);
+  activity.set_resource(!story.resource.empty() ? story.resource
+                        : story.group.empty()   ? absl::StrCat("instances/", story.instance)
+                                                : absl::StrCat("autoScalingGroups/", story.group));
   activity.set_instance(story.instance);
   activity.set_deployment(story.deployment);
   activity.set_description(story.description);
@@ -102,14 +104,11 @@ void Edits::Move(std::string_view id, v1::InstanceState state, std::string_view 
 
 void Edits::Drain(std::string_view id, std::string_view cause, bool unhealthy) {
   const auto before = draft.Find<v1::Instance>(id);
-  if (before->state() == v1::INSTANCE_STATE_DRAINING ||
-      before->state() == v1::INSTANCE_STATE_STOPPING ||
-      before->state() == v1::INSTANCE_STATE_TERMINATED) {
-    return;
-  }
+  if (IsLeavingState(before->state())) return;
   Close(before->activity(), unhealthy ? v1::ACTIVITY_STATUS_FAILED : v1::ACTIVITY_STATUS_CANCELLED);
   v1::Instance after = *before;
   after.set_unhealthy(after.unhealthy() || unhealthy);
+  after.clear_lifecycle_actions();
   after.set_activity(
       Note({.group = before->auto_scaling_group(),
             .instance = std::string(id),
@@ -123,8 +122,7 @@ void Edits::Drain(std::string_view id, std::string_view cause, bool unhealthy) {
 
 void Edits::Terminate(std::string_view id, std::string_view cause, bool unhealthy) {
   const auto before = draft.Find<v1::Instance>(id);
-  const bool ending = before->state() == v1::INSTANCE_STATE_DRAINING ||
-                      before->state() == v1::INSTANCE_STATE_STOPPING;
+  const bool ending = IsLeavingState(before->state()) && !DrainsToStay(*before);
   // What it printed last goes with the news of its end: the launch's that failed, and the end's
   // own.
   const ProcessFact fact = ProcessOf(seen, id, *before);
@@ -143,6 +141,7 @@ void Edits::Terminate(std::string_view id, std::string_view cause, bool unhealth
   v1::Instance after = *before;
   after.set_unhealthy(after.unhealthy() || unhealthy);
   after.clear_activity();
+  after.clear_lifecycle_actions();
   draft.Put(id, std::move(after));
   Move(id, v1::INSTANCE_STATE_TERMINATED, cause);
 }

@@ -114,7 +114,7 @@ std::vector<Side> SidesOf(const Draft& draft, std::string_view id,
   const std::set<std::string_view> replaced = ReplacedOf(all);
   for (const Member& member : all) {
     const v1::Instance& row = *member.second;
-    if (row.state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    if (row.state() == v1::INSTANCE_STATE_TERMINATED || IsApart(row)) continue;
     const Part part = PartOf(row, deployment);
     if (part == Part::kLeft) left.launch = row.launch_template();
     if (part == Part::kNew) {

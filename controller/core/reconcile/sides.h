@@ -26,7 +26,7 @@ struct Side {
   bool is_new = false;           // what a deployment moves to
   std::string deployment = {};   // that launches for this side; empty if none does
   std::string withheld_by = {};  // of new ones
-  InstanceList members = {};     // not terminated
+  InstanceList members = {};     // not terminated, and not apart (instance_state.h)
 };
 
 // One side without a deployment, two with one: the old, then the new. One more, with nothing

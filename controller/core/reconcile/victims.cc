@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string_view>
 #include <tuple>
@@ -33,8 +34,33 @@ int Serving(const Gates& gates, const v1::AutoScalingGroup& group, const Member&
   return row.state_before_unknown() != v1::INSTANCE_STATE_UNSPECIFIED ? 5 : 6;
 }
 
+// Requests in flight by instance, as the live proxies last said; asked only if a policy asks.
+using InFlight = std::map<std::string_view, int64_t>;
+
+InFlight InFlightOf(const Gates& gates, const v1::AutoScalingGroup& group,
+                    const InstanceList& members) {
+  InFlight out;
+  const auto& policies = group.termination_policies();
+  if (std::find(policies.begin(), policies.end(), v1::TERMINATION_POLICY_FEWEST_CONNECTIONS) ==
+      policies.end()) {
+    return out;
+  }
+  for (const auto& [id, row] : members) {
+    int64_t& sum = out[id];
+    for (const LiveProxy& proxy : gates.live()) {
+      if (proxy.seen == nullptr) continue;
+      for (const std::string& target_group : group.target_groups()) {
+        const auto it = proxy.seen->in_flight.find({target_group, id});
+        if (it != proxy.seen->in_flight.end()) sum += it->second;
+      }
+    }
+  }
+  return out;
+}
+
 // Less: ended sooner.
-bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member& b) {
+bool EndsBefore(const v1::AutoScalingGroup& group, const InFlight& in_flight, const Member& a,
+                const Member& b) {
   const v1::Instance& x = *a.second;
   const v1::Instance& y = *b.second;
   const Time x_born = FromProto(x.create_time());
@@ -52,6 +78,12 @@ bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member
           return x.launch_template().resolved_version() < y.launch_template().resolved_version();
         }
         break;
+      case v1::TERMINATION_POLICY_FEWEST_CONNECTIONS: {
+        const int64_t x_busy = in_flight.find(a.first)->second;
+        const int64_t y_busy = in_flight.find(b.first)->second;
+        if (x_busy != y_busy) return x_busy < y_busy;
+        break;
+      }
       default:
         break;
     }
@@ -62,9 +94,20 @@ bool EndsBefore(const v1::AutoScalingGroup& group, const Member& a, const Member
 
 }  // namespace
 
+InstanceList Unprotected(const InstanceList& members) {
+  InstanceList out;
+  std::copy_if(members.begin(), members.end(), std::back_inserter(out),
+               [](const Member& member) { return !IsProtected(*member.second); });
+  return out;
+}
+
 std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScalingGroup& group,
                                        InstanceList members, size_t count) {
   std::map<std::string_view, size_t> zones;
+  const InFlight in_flight = InFlightOf(gates, group, members);
+  const auto ends_before = [&](const Member& a, const Member& b) {
+    return EndsBefore(group, in_flight, a, b);
+  };
   // By what it serves, by zone: the one that ends first is the last.
   std::map<int, std::map<std::string_view, InstanceList>> ranks;
   for (const Member& member : members) {
@@ -75,14 +118,14 @@ std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScaling
   for (auto& [serving, by_zone] : ranks) {
     for (auto& [zone, list] : by_zone) {
       std::sort(list.begin(), list.end(),
-                [&](const Member& a, const Member& b) { return EndsBefore(group, b, a); });
+                [&](const Member& a, const Member& b) { return ends_before(b, a); });
     }
     while (victims.size() < count && !by_zone.empty()) {
       const auto best =
           std::min_element(by_zone.begin(), by_zone.end(), [&](const auto& a, const auto& b) {
             const size_t x = zones[a.first];
             const size_t y = zones[b.first];
-            return x != y ? x > y : EndsBefore(group, a.second.back(), b.second.back());
+            return x != y ? x > y : ends_before(a.second.back(), b.second.back());
           });
       --zones[best->first];
       victims.push_back(best->second.back().first);

@@ -16,4 +16,7 @@ namespace remuda::core {
 std::vector<std::string> ChooseVictims(const Gates& gates, const v1::AutoScalingGroup& group,
                                        InstanceList members, size_t count);
 
+// Those that scale-in may choose.
+InstanceList Unprotected(const InstanceList& members);
+
 }  // namespace remuda::core

@@ -80,6 +80,10 @@ Zones::const_iterator Fullest(const Zones& zones, const v1::AutoScalingGroup& gr
 void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                   const Side& side) {
   if (!pass.balances || group.deleting()) return;
+  for (const auto process : {v1::SCALING_PROCESS_AZ_REBALANCE, v1::SCALING_PROCESS_LAUNCH,
+                             v1::SCALING_PROCESS_TERMINATE}) {
+    if (IsSuspended(group, process)) return;
+  }
   const std::optional<Zones> zones = ZonesOf(side);
   if (!zones.has_value() || zones->empty()) return;
   const auto launch = pass.draft.Find<v1::LaunchTemplateVersion>(
@@ -103,7 +107,10 @@ void BalanceZones(Pass& pass, const std::string& group_id, const v1::AutoScaling
   const std::string zone = placement.ZoneOf(host);
   const int there = placement.InZone(zone) - 1;  // without the one that it would take
   if (zone == from->first || (!has_to_leave && here < there + 2)) return;
-  const std::string victim = ChooseVictims(pass.gates, group, from->second, 1).front();
+  const std::vector<std::string> victims =
+      ChooseVictims(pass.gates, group, Unprotected(from->second), 1);
+  if (victims.empty()) return;
+  const std::string& victim = victims.front();
   LaunchOne(pass, group_id, side, *launch,
             {.host = host,
              .cause = absl::StrCat(

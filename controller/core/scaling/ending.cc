@@ -13,6 +13,9 @@
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/limits.h"
+#include "controller/core/scaling/apart.h"
+#include "controller/core/scaling/hooks.h"
+#include "controller/core/scaling/warm_pool.h"
 
 namespace remuda::core {
 namespace {
@@ -54,7 +57,7 @@ Time KeptUntil(const Pass& pass, const v1::AutoScalingGroup& group, const v1::In
   if (pass.now >= until) return until;
   int all = 0;
   for (const auto& [id, other] : pass.draft.InstancesOfGroup(row.auto_scaling_group())) {
-    all += other->state() != v1::INSTANCE_STATE_TERMINATED;
+    all += other->state() != v1::INSTANCE_STATE_TERMINATED && !IsApart(*other);
   }
   return all <= MaxOf(group) ? until : absl::InfinitePast();
 }
@@ -104,6 +107,7 @@ void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
       return;
     }
     if (!busy.empty() && !IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy)) return;
+    if (DrainsToStay(row) && !group.deleting()) return StayApart(pass, id, row);
     if (IsKeptBySilence(pass, group, row)) return;
     const Time kept_until =
         IsUpdating(row) ? absl::InfinitePast() : KeptUntil(pass, group, row, waits_for_room);
@@ -112,6 +116,11 @@ void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
   }
   if (IsUpdating(row) && !row.terminate_requested() && !group.deleting()) {
     return ChangeInPlace(pass, id, row);
+  }
+  if (row.in_warm_pool()) {
+    if (ReturnsToPool(pass, id, group, row)) return;
+  } else if (HoldsEnd(pass, id, group)) {
+    return;
   }
   pass.Move(id, v1::INSTANCE_STATE_STOPPING, row.state_reason());
 }
@@ -164,14 +173,17 @@ bool IsKeptBySilence(const Pass& pass, const v1::AutoScalingGroup& group, const 
 
 void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                   bool waits_for_room) {
-  const std::string keeper = KeepsOld(pass, group_id);
+  const std::string keeper = group_id.empty() ? "" : KeepsOld(pass, group_id);
   const auto is_kept = [&keeper](const v1::Instance& row) {
     return !keeper.empty() && row.withheld_by() == keeper && !row.unhealthy() &&
-           !row.terminate_requested();
+           !row.terminate_requested() && !DrainsToStay(row);
   };
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
     if (row->state() == v1::INSTANCE_STATE_DRAINING && !is_kept(*row)) {
       Draining(pass, id, group, *row, waits_for_room);
+    }
+    if (row->state() == v1::INSTANCE_STATE_TERMINATING_WAIT && !is_kept(*row)) {
+      FollowTerminatingHooks(pass, id, group, *row);
     }
     if (row->state() == v1::INSTANCE_STATE_STOPPING) Stopping(pass, id, *row);
   }

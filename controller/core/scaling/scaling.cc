@@ -7,6 +7,7 @@
 
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/model/lifecycle_hooks.h"
 #include "controller/core/model/words.h"
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/launch_failures.h"
@@ -14,6 +15,8 @@
 #include "controller/core/reconcile/placement.h"
 #include "controller/core/reconcile/victims.h"
 #include "controller/core/scaling/balance.h"
+#include "controller/core/scaling/lifetime.h"
+#include "controller/core/scaling/warm_pool.h"
 
 namespace remuda::core {
 namespace {
@@ -27,7 +30,8 @@ struct Counts {
   int serving = 0;       // of both, in service
   int asked = 0;         // that a person ends, well, and not gone yet
   int ending = 0;        // unhealthy, and not gone yet
-  bool moving = false;   // some are swapped because their host is drained, or for their zone
+  bool moving = false;   // some are swapped for their host, their zone or their age
+  std::string aged;      // the one that is swapped for its age
 };
 
 // Instances whose place others that are up take in another zone.
@@ -41,8 +45,11 @@ std::set<std::string_view> ReplacedIn(const Side& side) {
   return out;
 }
 
-Counts CountSide(Pass& pass, const Side& side) {
+Counts CountSide(Pass& pass, const v1::AutoScalingGroup& group, const Side& side,
+                 std::string_view deployment) {
   Counts counts;
+  counts.aged = OverAged(pass, group, side, deployment);
+  const bool keeps_unhealthy = IsSuspended(group, v1::SCALING_PROCESS_REPLACE_UNHEALTHY);
   const std::set<std::string_view> replaced = ReplacedIn(side);
   for (const Member& member : side.members) {
     const v1::Instance& row = *member.second;
@@ -61,20 +68,23 @@ Counts CountSide(Pass& pass, const Side& side) {
     }
     if (!unknown && !IsUp(row.state())) continue;
     counts.serving += row.state() == v1::INSTANCE_STATE_IN_SERVICE && !row.unhealthy();
-    const bool move = IsOnDrainedHost(pass.draft, row) || replaced.contains(member.first);
-    if (row.unhealthy() || move || row.terminate_requested()) {
+    const bool move = IsOnDrainedHost(pass.draft, row) || member.first == counts.aged ||
+                      (replaced.contains(member.first) && !IsProtected(row));
+    if ((row.unhealthy() && !keeps_unhealthy) || move || row.terminate_requested()) {
       counts.moving = counts.moving || move;
       counts.swapped.push_back(member);
       continue;
     }
-    if (row.state() == v1::INSTANCE_STATE_IN_SERVICE) ++counts.in_service;
+    if (row.state() == v1::INSTANCE_STATE_IN_SERVICE && !row.unhealthy()) ++counts.in_service;
     counts.kept.push_back(member);
   }
   return counts;
 }
 
 // Why an instance that is well is to be replaced.
-std::string WhyMoved(const Draft& draft, const v1::Instance& row) {
+std::string WhyMoved(const Draft& draft, const Counts& counts, const std::string& id,
+                     const v1::Instance& row) {
+  if (id == counts.aged) return "it is older than max_instance_lifetime";
   if (IsOnDrainedHost(draft, row))
     return absl::StrCat("its host ", row.host(), " is being drained");
   if (row.terminate_requested()) return "a person asked to terminate it";
@@ -101,6 +111,7 @@ std::vector<LaunchCause> CausesByFailure(const Pass& pass, const std::string& gr
   for (const auto& [id, row] : all) served.insert(row->launched_for());
   std::vector<LaunchCause> causes;
   for (const auto& [id, row] : all) {
+    if (row->in_warm_pool()) continue;
     if (row->state() == v1::INSTANCE_STATE_TERMINATED && row->unhealthy() && !served.contains(id) &&
         IsSame(row->launch_template(), side.launch) && FromProto(row->state_time()) >= newest) {
       causes.push_back(
@@ -121,7 +132,7 @@ std::vector<LaunchCause> LaunchCauses(const Pass& pass, const std::string& group
   for (const auto& [id, row] : counts.kept) served.insert(row->launched_for());
   for (const auto& [id, row] : counts.swapped) {
     if (served.contains(id)) continue;
-    const std::string why = row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row);
+    const std::string why = row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, counts, id, *row);
     causes.push_back({absl::StrCat("instance ", id, " is to be replaced: ", why), id});
   }
   for (const auto& [id, row] : counts.unknown) {
@@ -143,6 +154,10 @@ struct Launched {
 Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                 const Side& side, std::string_view deployment, const Counts& counts, int count) {
   Launched out;
+  if (std::string why = SuspendedText(group, v1::SCALING_PROCESS_LAUNCH); !why.empty()) {
+    out.shortage = {std::move(why), false};
+    return out;
+  }
   const auto launch = pass.draft.Find<v1::LaunchTemplateVersion>(
       LaunchTemplateKey(side.launch.launch_template(), side.launch.resolved_version()));
   if (launch == nullptr) {
@@ -165,7 +180,24 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       pass.rooms,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
   const auto batch = static_cast<int>(pass.Batch(static_cast<size_t>(count)));
+  const std::vector<std::string> warm =
+      WarmFor(pass, group_id, side, static_cast<size_t>(batch));
   for (; out.count < batch; ++out.count) {
+    const auto k = static_cast<size_t>(out.count);
+    const auto up = static_cast<int64_t>(counts.kept.size() + k);
+    const LaunchCause more = {
+        absl::StrCat(Counted(side.desired, "instance"), " of ", TextOf(side.launch), " ",
+                     IsOrAre(side.desired), " desired and ", up, " ", IsOrAre(up), " up"),
+        ""};
+    const LaunchCause& cause = k < causes.size() ? causes[k] : more;
+    NewInstance wish = {.host = "",
+                        .cause = cause.text,
+                        .deployment = std::string(deployment),
+                        .launched_for = cause.launched_for};
+    if (k < warm.size()) {
+      TakeWarm(pass, warm[k], group, side, wish);
+      continue;
+    }
     const std::string host = placement.Take();
     if (host.empty()) {
       out.shortage = {placement.WhyNone(), true};
@@ -180,18 +212,8 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       }
       return out;
     }
-    const auto k = static_cast<size_t>(out.count);
-    const auto up = static_cast<int64_t>(counts.kept.size() + k);
-    const LaunchCause more = {
-        absl::StrCat(Counted(side.desired, "instance"), " of ", TextOf(side.launch), " ",
-                     IsOrAre(side.desired), " desired and ", up, " ", IsOrAre(up), " up"),
-        ""};
-    const LaunchCause& cause = k < causes.size() ? causes[k] : more;
-    LaunchOne(pass, group_id, side, *launch,
-              {.host = host,
-               .cause = cause.text,
-               .deployment = std::string(deployment),
-               .launched_for = cause.launched_for});
+    wish.host = host;
+    LaunchOne(pass, group_id, side, *launch, wish);
   }
   if (batch < count) pass.LeaveRest();
   return out;
@@ -220,8 +242,10 @@ void DrainSwapped(Pass& pass, const v1::AutoScalingGroup& group, const Side& sid
         !has_room || std::find(launched.would_free.begin(), launched.would_free.end(), id) !=
                          launched.would_free.end();
     // One that never came into service is no loss.
-    const bool pending = row->state() == v1::INSTANCE_STATE_PENDING;
+    const bool pending = row->state() == v1::INSTANCE_STATE_PENDING ||
+                         row->state() == v1::INSTANCE_STATE_PENDING_WAIT;
     const bool asked = row->terminate_requested();
+    if (!asked && IsSuspended(group, v1::SCALING_PROCESS_TERMINATE)) continue;
     // One that is well would drain and not be ended while silence keeps it: no room would come of
     // it, and those that are there would have one less.
     const bool frees =
@@ -237,10 +261,18 @@ void DrainSwapped(Pass& pass, const v1::AutoScalingGroup& group, const Side& sid
     if (!pending && !row->unhealthy()) --serving;
     asked_ending += asked;
     pass.Drain(id,
-               absl::StrCat(row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, *row),
+               absl::StrCat(row->unhealthy() ? row->state_reason()
+                                          : WhyMoved(pass.draft, counts, id, *row),
                             is_last ? "; there is no room to launch its replacement first" : ""),
                row->unhealthy());
   }
+}
+
+// Whether one that scale-in takes is good for the warm pool.
+bool MayReturn(const Draft& draft, const std::string& id, const v1::AutoScalingGroup& group) {
+  const auto row = draft.Find<v1::Instance>(id);
+  return row->state() == v1::INSTANCE_STATE_IN_SERVICE && !row->unhealthy() &&
+         IsSame(row->launch_template(), group.launch_template());
 }
 
 }  // namespace
@@ -262,6 +294,12 @@ void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
   row.set_deployment(side.deployment);
   row.set_withheld_by(side.withheld_by);
   row.set_launched_for(wish.launched_for);
+  const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
+  row.set_in_warm_pool(wish.is_warm);
+  if (group != nullptr && !wish.is_warm) {
+    row.set_protected_from_scale_in(group->protect_new_instances());
+    AddLaunchHooks(*group, row);
+  }
   row.set_state(v1::INSTANCE_STATE_PENDING);
   row.set_state_reason(wish.cause);
   *row.mutable_create_time() = ToProto(pass.now);
@@ -287,10 +325,12 @@ bool IsWrittenOff(Pass& pass, const v1::Instance& instance) {
 
 Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                       const Side& side, std::string_view deployment) {
-  const Counts counts = CountSide(pass, side);
+  const Counts counts = CountSide(pass, group, side, deployment);
   const int kept = static_cast<int>(counts.kept.size());
   const int swapped = static_cast<int>(counts.swapped.size());
-  if (kept > side.limit) {
+  const bool may_end =
+      group.deleting() || !IsSuspended(group, v1::SCALING_PROCESS_TERMINATE);
+  if (kept > side.limit && may_end) {
     const std::string cause =
         group.deleting() ? "the group is being deleted"
         : side.limit == 0 && !deployment.empty()
@@ -301,11 +341,25 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
             : absl::StrCat(Counted(side.limit, "instance"), " ", IsOrAre(side.limit),
                            " desired and ", kept, " ", IsOrAre(kept), " up");
     const auto beyond = static_cast<size_t>(kept - side.limit);
-    const size_t batch = pass.Batch(beyond);
-    for (const std::string& id : ChooseVictims(pass.gates, group, counts.kept, batch)) {
-      pass.Drain(id, cause, false);
+    const bool is_scale_in =
+        deployment.empty() && !group.deleting() &&
+        !(side.limit == 0 && IsWithheld(*counts.kept.front().second));
+    InstanceList choice = is_scale_in ? Unprotected(counts.kept) : counts.kept;
+    const size_t wanted = std::min(beyond, choice.size());
+    const size_t batch = pass.Batch(wanted);
+    size_t pool_room = is_scale_in ? PoolRoom(pass, group_id, group) : 0;
+    for (const std::string& id : ChooseVictims(pass.gates, group, std::move(choice), batch)) {
+      const bool returns = pool_room > 0 && MayReturn(pass.draft, id, group);
+      if (returns) {
+        --pool_room;
+        v1::Instance after = *pass.draft.Find<v1::Instance>(id);
+        after.set_in_warm_pool(true);
+        pass.draft.Put(id, std::move(after));
+      }
+      pass.Drain(id, returns ? absl::StrCat(cause, "; it goes back to the warm pool") : cause,
+                 false);
     }
-    if (batch < beyond) pass.LeaveRest();
+    if (batch < wanted) pass.LeaveRest();
   }
   const int missing = side.desired - kept;
   const int most = std::max(MaxOf(group), side.desired) + (counts.moving ? 1 : 0);

@@ -28,6 +28,7 @@ struct NewInstance {
   std::string deployment = "";
   std::string replaces = "";
   std::string launched_for = "";  // see Instance.launched_for
+  bool is_warm = false;           // for the warm pool
 };
 void LaunchOne(Pass& pass, const std::string& group_id, const Side& side,
                const v1::LaunchTemplateVersion& launch, const NewInstance& wish);

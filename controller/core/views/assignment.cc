@@ -1,5 +1,7 @@
 #include "controller/core/views/assignment.h"
 
+#include "controller/core/model/warm_pool_size.h"
+
 namespace remuda::core {
 namespace {
 
@@ -21,6 +23,13 @@ Wishes WishesFor(const State& state, const Observations& seen, std::string_view 
                              : agent::v1::DESIRED_STATE_RUNNING,
               .launch = nullptr};
     wish.generation = row.generation();
+    if (row.in_warm_pool() && wish.desired == agent::v1::DESIRED_STATE_RUNNING &&
+        row.state() != v1::INSTANCE_STATE_DRAINING) {
+      const auto* group = state.Find<v1::AutoScalingGroup>(row.auto_scaling_group());
+      if (group != nullptr && HasStoppedPool(**group)) {
+        wish.desired = agent::v1::DESIRED_STATE_PREPARED;
+      }
+    }
     const auto* launch = state.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
         row.launch_template().launch_template(), row.launch_template().resolved_version()));
     if (launch != nullptr) wish.launch = launch->value;

@@ -4,6 +4,7 @@
 #include <absl/strings/str_join.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 #include "controller/core/analysis/side_traffic.h"
 #include "controller/core/deployment/deployment.h"
 #include "controller/core/deployment/shift_subject.h"
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
@@ -31,12 +33,21 @@ struct Numbers {
   int in_service = 0;
   int terminating = 0;
   int unknown = 0;
+  int standby = 0;
+  int warm = 0;
 };
 
 Numbers CountOf(const InstanceList& members) {
   Numbers numbers;
   for (const auto& [id, row] : members) {
+    if (row->in_warm_pool() && !IsLeavingState(row->state())) {
+      ++numbers.warm;
+      continue;
+    }
     switch (row->state()) {
+      case v1::INSTANCE_STATE_STANDBY:
+        ++numbers.standby;
+        break;
       case v1::INSTANCE_STATE_PENDING:
       case v1::INSTANCE_STATE_PENDING_WAIT:
         ++numbers.pending;
@@ -100,6 +111,7 @@ std::vector<v1::RunningVersion> RunningOf(const InstanceList& members) {
   std::map<std::pair<std::string, int>, v1::RunningVersion> versions;
   for (const auto& [id, row] : members) {
     if (!IsUp(row->state()) && row->state() != v1::INSTANCE_STATE_UNKNOWN) continue;
+    if (row->in_warm_pool()) continue;
     const v1::LaunchTemplateRef& ref = row->launch_template();
     v1::RunningVersion& version = versions[{ref.launch_template(), ref.resolved_version()}];
     *version.mutable_launch_template() = ref;
@@ -114,9 +126,13 @@ std::vector<v1::RunningVersion> RunningOf(const InstanceList& members) {
 }
 
 // What instances run beside the group's version though no deployment moves them; empty if nothing.
-std::string DriftOf(std::string_view id, const v1::AutoScalingGroup& group) {
+std::string DriftOf(std::string_view id, const v1::AutoScalingGroup& group,
+                    const InstanceList& members) {
   std::string others;
-  for (const v1::RunningVersion& version : group.status().running_versions()) {
+  InstanceList counted;
+  std::copy_if(members.begin(), members.end(), std::back_inserter(counted),
+               [](const Member& member) { return !IsApart(*member.second); });
+  for (const v1::RunningVersion& version : RunningOf(counted)) {
     if (IsSame(version.launch_template(), group.launch_template())) continue;
     absl::StrAppend(&others, others.empty() ? "" : ", ", version.instances(), " of ",
                     TextOf(version.launch_template()));
@@ -137,6 +153,38 @@ std::string NotComingUp(const GatesNow& gates, const InstanceList& members,
     return row.state() == v1::INSTANCE_STATE_PENDING || (IsUp(row.state()) && row.unhealthy());
   });
   return is_settled ? "" : UnhealthyText(gates(), members, group);
+}
+
+// What a person should know of instances beside the group's number, of those that scale-in may not
+// end, and of what is suspended.
+void AddLifeWarnings(const v1::AutoScalingGroup& group, const InstanceList& members,
+                     bool is_settled, v1::AutoScalingGroupStatus& status) {
+  for (const v1::SuspendedProcess& suspended : group.suspended_processes()) {
+    status.add_warnings(SuspendedText(group, suspended.process()));
+  }
+  int64_t up = 0;
+  int64_t guarded = 0;
+  std::map<std::string, int64_t> aside;  // by version
+  for (const auto& [id, row] : members) {
+    if (row->state() == v1::INSTANCE_STATE_STANDBY &&
+        !IsSame(row->launch_template(), group.launch_template())) {
+      ++aside[TextOf(row->launch_template())];
+    }
+    if (!IsUp(row->state()) || IsApart(*row)) continue;
+    ++up;
+    guarded += IsProtected(*row);
+  }
+  const int desired = DesiredOf(group);
+  if (is_settled && !group.deleting() && up > desired && guarded > desired) {
+    status.add_warnings(absl::StrCat(Counted(desired, "instance"), " ", IsOrAre(desired),
+                                     " desired and ", up, " ", IsOrAre(up), " up: ", guarded, " ",
+                                     IsOrAre(guarded), " protected from scale-in"));
+  }
+  for (const auto& [version, count] : aside) {
+    status.add_warnings(absl::StrCat(Counted(count, "instance"), " of ", version,
+                                     count == 1 ? " stands" : " stand",
+                                     " by: deployments leave them as they are"));
+  }
 }
 
 // What its policies last decided or left.
@@ -249,15 +297,18 @@ v1::AutoScalingGroup Describe(const Draft& draft, const Observations& seen, cons
   status.set_in_service(numbers.in_service);
   status.set_terminating(numbers.terminating);
   status.set_unknown(numbers.unknown);
+  status.set_standby(numbers.standby);
+  status.set_warm(numbers.warm);
   std::string deployment;
   ActiveDeployment(draft, id, &deployment);
   status.set_deployment(deployment);
   for (v1::RunningVersion& version : RunningOf(members)) {
     *status.add_running_versions() = std::move(version);
   }
-  if (std::string drift = DriftOf(id, out); deployment.empty() && !drift.empty()) {
+  if (std::string drift = DriftOf(id, out, members); deployment.empty() && !drift.empty()) {
     status.add_warnings(std::move(drift));
   }
+  AddLifeWarnings(group, members, deployment.empty(), status);
   status.set_scaling(ScalingOf(seen, id, group));
   std::vector<std::string> waiting;
   if (!status.waiting().empty()) waiting.push_back(status.waiting());

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/draft.h"
 #include "controller/core/model/instance_state.h"
@@ -27,13 +28,12 @@ constexpr char kAllOthers[] = "standing-by";
 constexpr int64_t kMaxWeightBetween = 1'000'000;
 constexpr int kWholePercent = 100;
 
-// Whether proxies know the instance's target. Once its process has been seen running, until it is
-// stopped or gone.
+// Whether proxies know the instance's target. Once its process has been seen running and no hook
+// holds it, until it is stopped or gone, or stands by.
 bool IsTarget(const v1::Instance& row) {
-  return row.has_start_time() && row.port() != 0 &&
-         (IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN ||
-          row.state() == v1::INSTANCE_STATE_DRAINING) &&
-         row.state() != v1::INSTANCE_STATE_STANDBY;
+  if (!row.has_start_time() || row.port() == 0 || !row.lifecycle_actions().empty()) return false;
+  if (row.state() == v1::INSTANCE_STATE_DRAINING) return true;
+  return (IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN) && !IsApart(row);
 }
 
 proxy::v1::Target TargetOf(const Draft& draft, const Observations& seen,
@@ -123,7 +123,7 @@ std::optional<Shown> ShownOf(const Draft& draft, const Observations& seen,
                              std::string_view target_group, const std::string& id) {
   if (const auto instance = draft.Find<v1::Instance>(id); instance != nullptr) {
     const auto group = draft.Find<v1::AutoScalingGroup>(instance->auto_scaling_group());
-    if (group != nullptr && IsOf(*group, target_group)) {
+    if (group != nullptr && IsOf(*group, target_group) && !IsKeptFromBalancer(*group, *instance)) {
       return ShownOf(draft, seen, target_group, id, *instance);
     }
   }
@@ -323,6 +323,7 @@ TargetGroupView TargetGroupViewOf(const State& state, const Observations& seen,
   for (const auto& [group_id, group] : state.All<v1::AutoScalingGroup>()) {
     if (!IsOf(*group, target_group)) continue;
     for (const auto& [id, instance] : draft.InstancesOfGroup(group_id)) {
+      if (IsKeptFromBalancer(*group, *instance)) continue;
       std::optional<Shown> shown = ShownOf(draft, seen, target_group, id, *instance);
       if (shown.has_value()) Add(id, *std::move(shown), view);
     }

@@ -136,6 +136,12 @@ class World {
     const int given = Get<v1::Instance>(id).port();
     status.set_port(port != 0 ? port : given != 0 ? given : 30000);
   }
+  // Its agent does what it is told.
+  void Obeys(const std::string& id) {
+    const auto assigned = AssignmentFor(state, seen, Get<v1::Instance>(id).host()).at(id);
+    if (assigned.desired() != agent::v1::DESIRED_STATE_PREPARED) return Runs(id);
+    Status(id).set_state(agent::v1::PROCESS_STATE_PREPARED);
+  }
   void Killed(const std::string& id, int signal = 9) {
     auto& status = Status(id);
     status.set_state(agent::v1::PROCESS_STATE_EXITED);
@@ -176,7 +182,7 @@ class World {
         const auto state_of = row->state();
         if (!seen.hosts[row->host()].connected) continue;
         const auto before = seen.hosts[row->host()].instances;
-        if (state_of == v1::INSTANCE_STATE_PENDING) Runs(id);
+        if (state_of == v1::INSTANCE_STATE_PENDING) Obeys(id);
         if (state_of == v1::INSTANCE_STATE_STOPPING) Stopped(id);
       }
       FindsAll(v1::TARGET_STATE_HEALTHY);

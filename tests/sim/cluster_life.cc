@@ -1,0 +1,114 @@
+// What people and apps do to the lives of instances in the simulated cluster: standby, detach and
+// attach, protection, hooks, what is suspended.
+#include <absl/strings/str_cat.h>
+
+#include "tests/sim/cluster.h"
+
+namespace remuda::sim {
+
+using absl::Milliseconds;
+using absl::Seconds;
+
+void Cluster::AddHooks(v1::AutoScalingGroup& group) {
+  for (const auto transition :
+       {v1::LifecycleHook::TRANSITION_LAUNCHING, v1::LifecycleHook::TRANSITION_TERMINATING}) {
+    for (int i = random_.Below(3); i > 0; --i) {
+      v1::LifecycleHook& hook = *group.add_lifecycle_hooks();
+      hook.set_name(absl::StrCat("hook-", group.lifecycle_hooks_size()));
+      hook.set_transition(transition);
+      *hook.mutable_heartbeat_timeout() = core::ToProto(random_.Between(Seconds(1), Seconds(8)));
+      hook.set_default_result(random_.OneIn(6) ? v1::LIFECYCLE_ACTION_RESULT_ABANDON
+                                               : v1::LIFECYCLE_ACTION_RESULT_CONTINUE);
+    }
+  }
+}
+
+void Cluster::CompleteAHook(bool may_abandon) {
+  for (const auto& [id, row] : state_.All<v1::Instance>()) {
+    if (row->lifecycle_actions().empty()) continue;
+    if (random_.OneIn(3)) {
+      v1::RecordLifecycleActionHeartbeatRequest request;
+      request.set_name("instances/" + id);
+      request.set_hook(row->lifecycle_actions(0).hook());
+      return Ask(request);
+    }
+    v1::CompleteLifecycleActionRequest request;
+    request.set_name("instances/" + id);
+    request.set_hook(row->lifecycle_actions(0).hook());
+    request.set_result(may_abandon && random_.OneIn(4) ? v1::LIFECYCLE_ACTION_RESULT_ABANDON
+                                                       : v1::LIFECYCLE_ACTION_RESULT_CONTINUE);
+    return Ask(request);
+  }
+}
+
+void Cluster::SetAside() {
+  const std::string name = "instances/" + AnyInstance();
+  if (random_.OneIn(2)) {
+    v1::EnterStandbyRequest enter;
+    enter.set_name(name);
+    enter.set_decrement_desired(random_.OneIn(2));
+    Ask(enter);
+    v1::ExitStandbyRequest exit;
+    exit.set_name(name);
+    scheduler_.After(random_.Between(Milliseconds(1), Seconds(15)), [this, exit] { Ask(exit); });
+    return;
+  }
+  v1::DetachInstanceRequest detach;
+  detach.set_name(name);
+  detach.set_decrement_desired(random_.OneIn(2));
+  Ask(detach);
+  v1::AttachInstanceRequest attach;
+  attach.set_name(name);
+  attach.set_auto_scaling_group("blue");
+  scheduler_.After(random_.Between(Milliseconds(1), Seconds(15)), [this, attach] { Ask(attach); });
+}
+
+void Cluster::OperateLife() {
+  switch (random_.Below(6)) {
+    case 0:
+    case 1:
+      return SetAside();
+    case 2:
+    case 3:
+      return CompleteAHook(true);
+    case 4: {
+      v1::SetInstanceProtectionRequest request;
+      request.set_name("instances/" + AnyInstance());
+      request.set_protected_from_scale_in(random_.OneIn(2));
+      return Ask(request);
+    }
+    default: {
+      v1::SuspendProcessesRequest request;
+      request.set_name("autoScalingGroups/blue");
+      request.add_processes(static_cast<v1::ScalingProcess>(
+          1 + random_.Below(v1::SCALING_PROCESS_SCHEDULED_ACTIONS)));
+      Ask(request);
+      v1::ResumeProcessesRequest resume;
+      resume.set_name(request.name());
+      scheduler_.After(random_.Between(Seconds(1), Seconds(10)), [this, resume] { Ask(resume); });
+      return;
+    }
+  }
+}
+
+// What is aside ends, what is held goes on, and nothing is suspended or protected any more.
+void Cluster::EndLife() {
+  scheduler_.After(Seconds(5), [this] { EndLife(); });
+  v1::ResumeProcessesRequest resume;
+  resume.set_name("autoScalingGroups/blue");
+  Ask(resume);
+  CompleteAHook(false);
+  for (const auto& [id, row] : state_.All<v1::Instance>()) {
+    if (row->state() == v1::INSTANCE_STATE_STANDBY) {
+      v1::TerminateInstanceRequest request;
+      request.set_name("instances/" + id);
+      Ask(request);
+    }
+    if (!row->protected_from_scale_in()) continue;
+    v1::SetInstanceProtectionRequest request;
+    request.set_name("instances/" + id);
+    Ask(request);
+  }
+}
+
+}  // namespace remuda::sim

@@ -210,10 +210,9 @@ void AgentSessions::OnAppCall(const Session& session, const agent::v1::AppCall& 
         if (decided.ok()) *state = *std::move(decided);
         return decided.status();
       },
-      .done = [this, state, name = session.name, stream = session.stream,
-               call_id = call.call_id()](const absl::Status& status, const core::State&) {
-        AnswerApp(name, stream, call_id, status, state.get());
-      },
+      .done = [this, state, name = session.name, stream = session.stream, call_id = call.call_id()](
+                  const absl::Status& status,
+                  const core::State&) { AnswerApp(name, stream, call_id, status, state.get()); },
   });
 }
 

@@ -166,7 +166,8 @@ void ProxySessions::Removed(const std::set<core::TargetId>& targets) {
   for (const auto& [name, proxy] : engine_.seen().proxies) {
     if (!proxy.connected) continue;
     for (const core::TargetId& target : targets) {
-      if (proxy.health.contains(target) && !proxy_views_.Knows(name, target)) Leaves(name, target);
+      const bool is_told = proxy.health.contains(target) || proxy.in_flight.contains(target);
+      if (is_told && !proxy_views_.Knows(name, target)) Leaves(name, target);
     }
   }
 }

@@ -102,10 +102,10 @@ std::string NotGone(Pass& pass, const DeploymentFacts& facts, const Side& side) 
                         " not ended meanwhile");
   }
   const std::string held = HeldText(side.members);
-  return absl::StrCat(
-      Counted(count, side.is_new ? "new instance" : "old instance"), " to drain and end",
-      held.empty() ? "" : "; ", held,
-      pass.gates.LeftOut().empty() ? "" : "; may still be sent to by ", pass.gates.LeftOut());
+  return absl::StrCat(Counted(count, side.is_new ? "new instance" : "old instance"),
+                      " to drain and end", held.empty() ? "" : "; ", held,
+                      pass.gates.LeftOut().empty() ? "" : "; may still be sent to by ",
+                      pass.gates.LeftOut());
 }
 
 int EnoughToShift(Pass& pass, const DeploymentFacts& facts) {

@@ -90,8 +90,8 @@ bool CanBeTakenBack(const Pass& pass, const Member& member) {
   const auto& [id, row] = member;
   const bool can = row->state() == v1::INSTANCE_STATE_DRAINING ||
                    row->state() == v1::INSTANCE_STATE_TERMINATING_WAIT;
-  return can && !row->unhealthy() && IsWithheld(*row) &&
-         !row->terminate_requested() && ProcessOf(pass.seen, id, *row).process == Process::kRunning;
+  return can && !row->unhealthy() && IsWithheld(*row) && !row->terminate_requested() &&
+         ProcessOf(pass.seen, id, *row).process == Process::kRunning;
 }
 
 GroupSubject::GroupSubject(Pass& pass, DeploymentFacts facts)
@@ -262,7 +262,7 @@ Time GroupSubject::HeldUntil() const {
   Time newest = absl::InfinitePast();
   for (const Side* side : {&facts_.old_side, &facts_.new_side}) {
     for (const auto& [instance, member] : side->members) {
-      if (member->launch_hooks_done() && IsUp(member->state())) {
+      if (side == &Comes() && member->launch_hooks_done() && IsUp(member->state())) {
         newest = std::max(newest, FromProto(member->state_time()));
       }
       for (const v1::LifecycleAction& action : member->lifecycle_actions()) {

@@ -114,18 +114,21 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
   v1::Instance value = *row->value;
   const bool is_unknown = value.state() == v1::INSTANCE_STATE_UNKNOWN;
   const bool is_apart = IsApart(value);
-  if (is_apart && request.decrement_desired()) {
-    return InvalidField("decrement_desired",
-                        absl::StrCat(value.name(), " is not among the desired instances (",
-                                     value.state_reason(), "): leave it out"));
-  }
-  if (IsLeavingState(LifeOf(value)) && !is_apart) {
+  const bool runs_on =
+      DrainsToStay(value) || (value.state() == v1::INSTANCE_STATE_DRAINING &&
+                              value.in_warm_pool() && !value.terminate_requested());
+  if (IsLeavingState(LifeOf(value)) && !runs_on) {
     return FailedPrecondition(
         "INSTANCE_TERMINATING",
         absl::StrCat(
             value.name(), ": it is ",
             value.state() == v1::INSTANCE_STATE_TERMINATED ? "terminated" : "on its way down",
             " already (", value.state_reason(), ")"));
+  }
+  if (is_apart && request.decrement_desired()) {
+    return InvalidField("decrement_desired",
+                        absl::StrCat(value.name(), " is not among the desired instances (",
+                                     value.state_reason(), "): leave it out"));
   }
   if (value.terminate_requested() && !request.decrement_desired()) {
     return Answer<v1::Instance>(draft, context, row->id);
@@ -142,6 +145,7 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
   if (is_unknown) {
     // On a host that is lost nothing can be drained: it is when the host is back.
     value.set_state_before_unknown(v1::INSTANCE_STATE_DRAINING);
+    if (is_apart) value.set_terminate_requested(true);  // nor does it go back to the warm pool
   } else if (const std::string why = WhyEndedFirst(draft, row->id, value);
              !request.decrement_desired() && why.empty()) {
     value.set_terminate_requested(true);

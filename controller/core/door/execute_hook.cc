@@ -19,7 +19,7 @@ const Asker kPerson = {"a person", "user"};
 const Asker kApp = {"its app", "app"};
 
 // Index of the action that the name says.
-absl::StatusOr<int> FindAction(const v1::Instance& row, const std::string& hook) {
+absl::StatusOr<int> FindHeld(const v1::Instance& row, const std::string& hook) {
   const auto& actions = row.lifecycle_actions();
   const bool waits = row.state() == v1::INSTANCE_STATE_PENDING_WAIT ||
                      row.state() == v1::INSTANCE_STATE_TERMINATING_WAIT;
@@ -35,13 +35,13 @@ absl::StatusOr<int> FindAction(const v1::Instance& row, const std::string& hook)
   const auto it = std::find_if(actions.begin(), actions.end(),
                                [&](const auto& action) { return action.hook() == hook; });
   if (it != actions.end()) return static_cast<int>(it - actions.begin());
-  return FailedPrecondition("NOT_WAITING", absl::StrCat(row.name(), ": it does not wait for hook ",
-                                                        Quoted(hook)));
+  return FailedPrecondition("NOT_WAITING",
+                            absl::StrCat(row.name(), ": it does not wait for hook ", Quoted(hook)));
 }
 
 absl::Status Complete(Draft& draft, const Context& context, const Row<v1::Instance>& row,
                       const std::string& hook, bool abandon, const Asker& asker) {
-  const absl::StatusOr<int> index = FindAction(*row.value, hook);
+  const absl::StatusOr<int> index = FindHeld(*row.value, hook);
   if (!index.ok()) return index.status();
   v1::Instance value = *row.value;
   const std::string name = value.lifecycle_actions(*index).hook();
@@ -68,7 +68,7 @@ absl::Status Complete(Draft& draft, const Context& context, const Row<v1::Instan
 
 absl::Status Beat(Draft& draft, const Context& context, const Row<v1::Instance>& row,
                   const std::string& name) {
-  const absl::StatusOr<int> index = FindAction(*row.value, name);
+  const absl::StatusOr<int> index = FindHeld(*row.value, name);
   if (!index.ok()) return index.status();
   v1::Instance value = *row.value;
   v1::LifecycleAction& action = *value.mutable_lifecycle_actions(*index);

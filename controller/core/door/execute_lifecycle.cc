@@ -43,12 +43,11 @@ absl::Status RefuseNotInService(const v1::Instance& row) {
     return absl::OkStatus();
   }
   return FailedPrecondition(
-      "NOT_IN_SERVICE",
-      absl::StrCat(row.name(), " is ", StateText(row),
-                   row.unhealthy()             ? " and unhealthy"
-                   : row.terminate_requested() ? " and is being replaced"
-                                               : "",
-                   ": only an instance in service can be taken out of rotation"));
+      "NOT_IN_SERVICE", absl::StrCat(row.name(), " is ", StateText(row),
+                                     row.unhealthy()             ? " and unhealthy"
+                                     : row.terminate_requested() ? " and is being replaced"
+                                                                 : "",
+                                     ": only an instance in service can be taken out of rotation"));
 }
 
 absl::Status RefuseOfDeletedGroup(const Draft& draft, const v1::Instance& row) {
@@ -127,11 +126,11 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::ExitStandbyRequest&
   const bool stands_by = value.state() == v1::INSTANCE_STATE_STANDBY ||
                          (DrainsToStay(value) && value.standby_requested());
   if (!stands_by || value.auto_scaling_group().empty()) {
-    return FailedPrecondition("NOT_STANDING_BY",
-                              absl::StrCat(value.name(), " is ", StateText(value),
-                                           value.auto_scaling_group().empty()
-                                               ? " and belongs to no group: attach it"
-                                               : ": it does not stand by"));
+    return FailedPrecondition(
+        "NOT_STANDING_BY",
+        absl::StrCat(value.name(), " is ", StateText(value),
+                     value.auto_scaling_group().empty() ? " and belongs to no group: attach it"
+                                                        : ": it does not stand by"));
   }
   const std::string& group = value.auto_scaling_group();
   if (absl::Status active = RefuseInDeployment(draft, group, "it can come back"); !active.ok()) {
@@ -184,22 +183,20 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::AttachInstanceReque
                                      const Context& context) {
   const auto row = FindRowToWrite<v1::Instance>(draft, request);
   if (!row.ok()) return row.status();
-  const auto group = FindRow<v1::AutoScalingGroup>(draft, "auto_scaling_group",
-                                                   request.auto_scaling_group());
+  const auto group =
+      FindRow<v1::AutoScalingGroup>(draft, "auto_scaling_group", request.auto_scaling_group());
   if (!group.ok()) return group.status();
   v1::Instance value = *row->value;
   if (value.auto_scaling_group() == group->id) {
     return Answer<v1::Instance>(draft, context, row->id);
   }
   if (!value.auto_scaling_group().empty()) {
-    return FailedPrecondition("IN_A_GROUP",
-                              absl::StrCat(value.name(), " belongs to ", GroupOf(value),
-                                           ": detach it first"));
+    return FailedPrecondition("IN_A_GROUP", absl::StrCat(value.name(), " belongs to ",
+                                                         GroupOf(value), ": detach it first"));
   }
   if (value.state() != v1::INSTANCE_STATE_STANDBY) {
-    return FailedPrecondition("NOT_RUNNING",
-                              absl::StrCat(value.name(), " is ", StateText(value),
-                                           ": only one that runs can be attached"));
+    return FailedPrecondition("NOT_RUNNING", absl::StrCat(value.name(), " is ", StateText(value),
+                                                          ": only one that runs can be attached"));
   }
   if (absl::Status active = RefuseInDeployment(draft, group->id, "it can be attached");
       !active.ok()) {

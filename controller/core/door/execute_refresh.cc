@@ -20,8 +20,7 @@ absl::Status CheckRefresh(const Draft& draft, const Row<v1::AutoScalingGroup>& r
       !active.ok()) {
     return active;
   }
-  if (const std::string why =
-          SuspendedText(*row.value, v1::SCALING_PROCESS_INSTANCE_REFRESH);
+  if (const std::string why = SuspendedText(*row.value, v1::SCALING_PROCESS_INSTANCE_REFRESH);
       !why.empty()) {
     return FailedPrecondition("SUSPENDED", absl::StrCat(row.value->name(), ": ", why));
   }
@@ -43,8 +42,8 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::StartInstanceRefr
   if (!row.ok()) return row.status();
   v1::Deployment wish;
   v1::RollingStrategy& rolling = *wish.mutable_strategy()->mutable_rolling();
-  rolling.set_min_healthy_percent(
-      request.has_min_healthy_percent() ? request.min_healthy_percent() : kMinHealthyPercent);
+  rolling.set_min_healthy_percent(request.has_min_healthy_percent() ? request.min_healthy_percent()
+                                                                    : kMinHealthyPercent);
   rolling.set_max_percent(request.has_max_percent() ? request.max_percent() : kMaxPercent);
   Violations violations;
   CheckRange(violations, FieldPath("min_healthy_percent"), rolling.min_healthy_percent(), 0, 100);
@@ -67,12 +66,12 @@ absl::StatusOr<v1::Deployment> Execute(Draft& draft, const v1::StartInstanceRefr
     draft.Restore(std::move(savepoint));
     return begun.status();
   }
-  NoteDone(draft, context,
-           {.resource = NameOf<v1::LaunchTemplate>(id),
-            .description = absl::StrCat("Made version ", version, ", a copy of ",
-                                        TextOf(row->value->launch_template())),
-            .cause = absl::StrCat("a person asked to refresh the instances of ",
-                                  row->value->name())});
+  NoteDone(
+      draft, context,
+      {.resource = NameOf<v1::LaunchTemplate>(id),
+       .description = absl::StrCat("Made version ", version, ", a copy of ",
+                                   TextOf(row->value->launch_template())),
+       .cause = absl::StrCat("a person asked to refresh the instances of ", row->value->name())});
   return Answer<v1::Deployment>(draft, context, *begun);
 }
 

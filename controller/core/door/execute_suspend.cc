@@ -103,8 +103,8 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
     NoteDone(draft, context,
              {.resource = row->value->name(),
               .description = absl::StrCat("Suspended ", NamesOf(added), " of ", row->value->name()),
-              .cause = absl::StrCat("a person asked for it",
-                                    request.reason().empty() ? "" : ": ", request.reason())});
+              .cause = absl::StrCat("a person asked for it", request.reason().empty() ? "" : ": ",
+                                    request.reason())});
   }
   return Answer<v1::AutoScalingGroup>(draft, context, row->id);
 }
@@ -126,10 +126,10 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
   }
   if (!resumed.empty()) {
     draft.Put(row->id, std::move(value));
-    NoteDone(draft, context,
-             {.resource = row->value->name(),
-              .description = absl::StrCat("Resumed ", NamesOf(resumed), " of ",
-                                          row->value->name())});
+    NoteDone(
+        draft, context,
+        {.resource = row->value->name(),
+         .description = absl::StrCat("Resumed ", NamesOf(resumed), " of ", row->value->name())});
   }
   return Answer<v1::AutoScalingGroup>(draft, context, row->id);
 }
@@ -172,9 +172,9 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
   std::vector<std::string> ids(has.begin(), has.end());
   for (size_t i = 0; i < named->size(); ++i) {
     if (std::find(has.begin(), has.end(), (*named)[i]) == has.end()) {
-      return InvalidField(absl::StrCat("target_groups[", i, "]"),
-                          absl::StrCat(FullName(kTargetGroups, (*named)[i]), " is none of ",
-                                       row->value->name()));
+      return InvalidField(
+          absl::StrCat("target_groups[", i, "]"),
+          absl::StrCat(FullName(kTargetGroups, (*named)[i]), " is none of ", row->value->name()));
     }
     std::erase(ids, (*named)[i]);
   }

@@ -34,10 +34,10 @@ absl::Status RaiseDesired(Draft& draft, const std::string& group_id, Time now) {
   const int desired = DesiredOf(*group);
   const int max = MaxOf(*group);
   if (desired >= max) {
-    return FailedPrecondition("DESIRED_AT_MAX",
-                              absl::StrCat(group->name(), ": desired ", desired,
-                                           " cannot be raised above max ", max,
-                                           "; raise max, or lower desired first"));
+    return FailedPrecondition(
+        "DESIRED_AT_MAX",
+        absl::StrCat(group->name(), ": desired ", desired, " cannot be raised above max ", max,
+                     "; raise max, or lower desired first"));
   }
   v1::AutoScalingGroup raised = *group;
   SetDesired(raised, desired + 1, "a person raised it by one", now);
@@ -49,11 +49,10 @@ absl::Status RefuseInDeployment(const Draft& draft, const std::string& group_id,
                                 const std::string& what) {
   const auto active = FindActiveDeployment(draft, group_id);
   if (!active.has_value()) return absl::OkStatus();
-  return FailedPrecondition(
-      "DEPLOYMENT_ACTIVE",
-      absl::StrCat(NameOf<v1::Deployment>(active->id), " of ",
-                   NameOf<v1::AutoScalingGroup>(group_id), " is under way: ", what,
-                   " when it has ended"));
+  return FailedPrecondition("DEPLOYMENT_ACTIVE",
+                            absl::StrCat(NameOf<v1::Deployment>(active->id), " of ",
+                                         NameOf<v1::AutoScalingGroup>(group_id),
+                                         " is under way: ", what, " when it has ended"));
 }
 
 }  // namespace remuda::core

@@ -43,7 +43,8 @@ struct TemplateResult {
 TemplateResult PutTemplate(Draft& draft, std::string_view id, v1::LaunchTemplateVersion value,
                            const Context& context);
 
-// One more version that says what the newest says. Its number. `CheckTemplateQuota` has answered OK.
+// One more version that says what the newest says. Its number. `CheckTemplateQuota` has answered
+// OK.
 int CopyNewest(Draft& draft, std::string_view id, const Context& context);
 
 }  // namespace remuda::core

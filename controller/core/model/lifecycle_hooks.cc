@@ -64,8 +64,8 @@ std::string HeldText(const InstanceList& members) {
     }
     if (row->lifecycle_actions().empty()) continue;
     if (held++ == 0) {
-      first = absl::StrCat("instance ", id, " waits for hook `", row->lifecycle_actions(0).hook(),
-                           "`");
+      first =
+          absl::StrCat("instance ", id, " waits for hook `", row->lifecycle_actions(0).hook(), "`");
     }
   }
   if (held < 2) return first;

@@ -132,7 +132,8 @@ std::vector<LaunchCause> LaunchCauses(const Pass& pass, const std::string& group
   for (const auto& [id, row] : counts.kept) served.insert(row->launched_for());
   for (const auto& [id, row] : counts.swapped) {
     if (served.contains(id)) continue;
-    const std::string why = row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, counts, id, *row);
+    const std::string why =
+        row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, counts, id, *row);
     causes.push_back({absl::StrCat("instance ", id, " is to be replaced: ", why), id});
   }
   for (const auto& [id, row] : counts.unknown) {
@@ -180,8 +181,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       pass.rooms,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
   const auto batch = static_cast<int>(pass.Batch(static_cast<size_t>(count)));
-  const std::vector<std::string> warm =
-      WarmFor(pass, group_id, side, static_cast<size_t>(batch));
+  const std::vector<std::string> warm = WarmFor(pass, group_id, side, static_cast<size_t>(batch));
   for (; out.count < batch; ++out.count) {
     const auto k = static_cast<size_t>(out.count);
     const auto up = static_cast<int64_t>(counts.kept.size() + k);
@@ -261,9 +261,9 @@ void DrainSwapped(Pass& pass, const v1::AutoScalingGroup& group, const Side& sid
     if (!pending && !row->unhealthy()) --serving;
     asked_ending += asked;
     pass.Drain(id,
-               absl::StrCat(row->unhealthy() ? row->state_reason()
-                                          : WhyMoved(pass.draft, counts, id, *row),
-                            is_last ? "; there is no room to launch its replacement first" : ""),
+               absl::StrCat(
+                   row->unhealthy() ? row->state_reason() : WhyMoved(pass.draft, counts, id, *row),
+                   is_last ? "; there is no room to launch its replacement first" : ""),
                row->unhealthy());
   }
 }
@@ -328,8 +328,7 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
   const Counts counts = CountSide(pass, group, side, deployment);
   const int kept = static_cast<int>(counts.kept.size());
   const int swapped = static_cast<int>(counts.swapped.size());
-  const bool may_end =
-      group.deleting() || !IsSuspended(group, v1::SCALING_PROCESS_TERMINATE);
+  const bool may_end = group.deleting() || !IsSuspended(group, v1::SCALING_PROCESS_TERMINATE);
   if (kept > side.limit && may_end) {
     const std::string cause =
         group.deleting() ? "the group is being deleted"
@@ -341,9 +340,8 @@ Shortage ConvergeSide(Pass& pass, const std::string& group_id, const v1::AutoSca
             : absl::StrCat(Counted(side.limit, "instance"), " ", IsOrAre(side.limit),
                            " desired and ", kept, " ", IsOrAre(kept), " up");
     const auto beyond = static_cast<size_t>(kept - side.limit);
-    const bool is_scale_in =
-        deployment.empty() && !group.deleting() &&
-        !(side.limit == 0 && IsWithheld(*counts.kept.front().second));
+    const bool is_scale_in = deployment.empty() && !group.deleting() &&
+                             !(side.limit == 0 && IsWithheld(*counts.kept.front().second));
     InstanceList choice = is_scale_in ? Unprotected(counts.kept) : counts.kept;
     const size_t wanted = std::min(beyond, choice.size());
     const size_t batch = pass.Batch(wanted);

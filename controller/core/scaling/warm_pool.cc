@@ -53,13 +53,13 @@ void EndMember(Pass& pass, const Member& member, const std::string& cause) {
   const auto& [id, row] = member;
   pass.Close(row->activity(), v1::ACTIVITY_STATUS_CANCELLED);
   v1::Instance after = *row;
-  after.set_activity(pass.Note({.group = row->auto_scaling_group(),
-                                .instance = id,
-                                .description = absl::StrCat("Ending instance ", id,
-                                                            " of the warm pool on host ",
-                                                            row->host()),
-                                .cause = cause,
-                                .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  after.set_activity(
+      pass.Note({.group = row->auto_scaling_group(),
+                 .instance = id,
+                 .description = absl::StrCat("Ending instance ", id, " of the warm pool on host ",
+                                             row->host()),
+                 .cause = cause,
+                 .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
   pass.draft.Put(id, std::move(after));
   pass.Move(id, v1::INSTANCE_STATE_STOPPING, cause);
 }
@@ -113,14 +113,13 @@ InstanceList EndRest(Pass& pass, const std::string& group_id, const v1::AutoScal
 Shortage Fill(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
               const InstanceList& kept) {
   const size_t size = PoolSizeOf(group);
-  const auto launch = pass.draft.Find<v1::LaunchTemplateVersion>(
-      LaunchTemplateKey(group.launch_template().launch_template(),
-                        group.launch_template().resolved_version()));
+  const auto launch = pass.draft.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
+      group.launch_template().launch_template(), group.launch_template().resolved_version()));
   if (kept.size() >= size || launch == nullptr) return {};
   if (IsSuspended(group, v1::SCALING_PROCESS_LAUNCH)) return {};
   const Side side = {.launch = group.launch_template(), .members = kept};
-  const LaunchRecord record = LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(),
-                                             side.launch, "", pass.now);
+  const LaunchRecord record =
+      LaunchRecordOf(pass.draft.InstancesOfGroup(group_id).list(), side.launch, "", pass.now);
   if (pass.now < record.retry_at) {
     pass.DueAt(record.retry_at);
     return {absl::StrCat("the warm pool waits: ", FailuresText(record, side.launch)), false};
@@ -135,15 +134,15 @@ Shortage Fill(Pass& pass, const std::string& group_id, const v1::AutoScalingGrou
     const std::string host = placement.Take();
     if (host.empty()) {
       pass.DueAt(placement.awaited_until());
-      return {absl::StrCat("the warm pool lacks ", wanted - i, " of ", size, ": ",
-                           placement.WhyNone()),
-              false};
+      return {
+          absl::StrCat("the warm pool lacks ", wanted - i, " of ", size, ": ", placement.WhyNone()),
+          false};
     }
-    LaunchOne(pass, group_id, side, *launch,
-              {.host = host,
-               .cause = absl::StrCat("the warm pool is to have ", size, ", and has ",
-                                     kept.size() + i),
-               .is_warm = true});
+    LaunchOne(
+        pass, group_id, side, *launch,
+        {.host = host,
+         .cause = absl::StrCat("the warm pool is to have ", size, ", and has ", kept.size() + i),
+         .is_warm = true});
   }
   if (batch < wanted) pass.LeaveRest();
   return {};
@@ -187,8 +186,8 @@ std::vector<std::string> WarmFor(const Pass& pass, const std::string& group_id, 
   }
   std::vector<std::string> out;
   while (out.size() < count && !ready.empty()) {
-    const auto best = std::min_element(
-        ready.begin(), ready.end(), [&](const Member& a, const Member& b) {
+    const auto best =
+        std::min_element(ready.begin(), ready.end(), [&](const Member& a, const Member& b) {
           return std::make_tuple(zones[a.second->zone()], FromProto(a.second->create_time()),
                                  a.first) < std::make_tuple(zones[b.second->zone()],
                                                             FromProto(b.second->create_time()),
@@ -212,14 +211,14 @@ void TakeWarm(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
   after.set_launched_for(wish.launched_for);
   after.set_protected_from_scale_in(group.protect_new_instances());
   AddLaunchHooks(group, after);
-  after.set_activity(pass.Note(
-      {.group = after.auto_scaling_group(),
-       .instance = id,
-       .deployment = wish.deployment,
-       .description = absl::StrCat("Taking instance ", id, " on host ", after.host(),
-                                   " from the warm pool, template ", TextOf(side.launch)),
-       .cause = wish.cause,
-       .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
+  after.set_activity(
+      pass.Note({.group = after.auto_scaling_group(),
+                 .instance = id,
+                 .deployment = wish.deployment,
+                 .description = absl::StrCat("Taking instance ", id, " on host ", after.host(),
+                                             " from the warm pool, template ", TextOf(side.launch)),
+                 .cause = wish.cause,
+                 .status = v1::ACTIVITY_STATUS_IN_PROGRESS}));
   pass.draft.Put(id, std::move(after));
   pass.Move(id, v1::INSTANCE_STATE_PENDING, wish.cause);
 }

@@ -8,7 +8,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "remuda/agent/v1/agent.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "tests/unit/controller/engine/engine_seams.h"
 
@@ -320,6 +322,123 @@ TEST_F(ControllerTest, AProxyThatIsBackHasReportedWhenItsFullReportCame) {
   report.mutable_health()->set_full(true);
   Say(report);
   EXPECT_TRUE(has_reported());
+}
+
+TEST_F(ControllerTest, RequestsInFlightAreKeptAsToldLastOfTargetsThatAreThere) {
+  const auto kept = [&] { return controller_.engine.seen().proxies.at("p1").in_flight; };
+  const core::TargetId target{"tg", "10.1.1.1:80"};
+  proxy::v1::ConnectRequest report;
+  proxy::v1::TargetStats& stats = *report.mutable_stats()->add_targets();
+  stats.set_target_group("tg");
+  stats.set_target("10.1.1.1:80");
+  stats.set_in_flight(5);
+  proxy::v1::TargetStats& other = *report.mutable_stats()->add_targets();
+  other.set_target_group("tg");
+  other.set_target("10.9.9.9:80");
+  other.set_in_flight(7);
+  Say(report);
+  EXPECT_THAT(kept(), testing::ElementsAre(testing::Pair(target, 5)));
+  proxy::v1::ConnectRequest nothing_new;
+  nothing_new.mutable_stats();
+  Say(nothing_new);
+  EXPECT_THAT(kept(), testing::SizeIs(1)) << "what is not told is as it was";
+  stats.set_in_flight(0);
+  Say(report);
+  EXPECT_THAT(kept(), testing::IsEmpty());
+  stats.set_in_flight(2);
+  Say(report);
+  Remove();
+  EXPECT_THAT(kept(), testing::SizeIs(1)) << "it may send to it still";
+  Ack();
+  EXPECT_THAT(kept(), testing::IsEmpty());
+}
+
+// The other end of an agent's session.
+class FakeAgentStream final : public Stream {
+ public:
+  void Send(Frame frame) override {
+    agent::v1::ConnectResponse response;
+    ASSERT_TRUE(response.ParseFromString(*frame));
+    if (response.has_app_answer()) answers.push_back(response.app_answer());
+  }
+  size_t queued() const override { return 0; }
+  void Close(const absl::Status& status) override { closed = status; }
+  std::string peer() const override { return "test"; }
+
+  std::vector<agent::v1::AppAnswer> answers;
+  absl::Status closed;
+};
+
+class AppCallTest : public ControllerTest {
+ protected:
+  AppCallTest() {
+    controller_.agents.OnOpened(agent_);
+    agent::v1::ConnectRequest hello;
+    hello.mutable_hello()->set_host("h1");
+    hello.mutable_hello()->set_address("10.0.0.1");
+    for (const std::string id : {"i-1", "i-2"}) {
+      auto& instance = *hello.mutable_hello()->add_instances();
+      instance.set_instance(id);
+      instance.set_state(agent::v1::PROCESS_STATE_RUNNING);
+    }
+    SayAsAgent(hello);
+    Commit([](core::Draft& draft) {
+      v1::AutoScalingGroup group;
+      group.set_name("autoScalingGroups/blue");
+      group.set_max(2);
+      group.set_desired(2);
+      draft.Put("blue", group);
+      for (const std::string id : {"i-1", "i-2"}) {
+        v1::Instance row;
+        row.set_name("instances/" + id);
+        row.set_auto_scaling_group("blue");
+        row.set_host(id == "i-1" ? "h1" : "h2");
+        row.set_state(v1::INSTANCE_STATE_IN_SERVICE);
+        draft.Put(id, row);
+      }
+    });
+  }
+  void SayAsAgent(const agent::v1::ConnectRequest& message) {
+    controller_.agents.OnMessage(agent_, message.SerializeAsString());
+    ASSERT_TRUE(agent_->closed.ok()) << agent_->closed;
+  }
+  // The answer to an app's call.
+  agent::v1::AppAnswer Call(agent::v1::AppCall call) {
+    const size_t before = agent_->answers.size();
+    agent::v1::ConnectRequest request;
+    *request.mutable_app_call() = std::move(call);
+    request.mutable_app_call()->set_call_id(static_cast<int64_t>(before) + 1);
+    SayAsAgent(request);
+    EXPECT_EQ(agent_->answers.size(), before) << "not before it is durable";
+    Turns();
+    if (agent_->answers.size() != before + 1) return {};
+    EXPECT_EQ(agent_->answers.back().call_id(), request.app_call().call_id());
+    return agent_->answers.back();
+  }
+
+  std::shared_ptr<FakeAgentStream> agent_ = std::make_shared<FakeAgentStream>();
+};
+
+TEST_F(AppCallTest, IsDecidedWithAllCommandsAndAnswered) {
+  agent::v1::AppCall call;
+  call.set_instance("i-1");
+  call.set_set_protection(true);
+  const agent::v1::AppAnswer answer = Call(call);
+  EXPECT_EQ(answer.code(), 0) << answer.message();
+  EXPECT_TRUE(answer.is_protected());
+  EXPECT_EQ(answer.state(), "IN_SERVICE");
+  EXPECT_TRUE((*controller_.engine.state().Find<v1::Instance>("i-1"))->app_protected());
+}
+
+TEST_F(AppCallTest, SaysWhatIsWrong) {
+  agent::v1::AppCall call;
+  call.set_instance("i-1");
+  call.mutable_complete();
+  EXPECT_THAT(Call(call).message(), testing::HasSubstr("waits for no hook"));
+  call.set_instance("i-2");
+  call.set_describe(true);
+  EXPECT_EQ(Call(call).code(), static_cast<int>(absl::StatusCode::kNotFound))
+      << "it is another host's";
 }
 
 }  // namespace

@@ -191,9 +191,8 @@ TEST_F(WarmPoolTest, ScaleInGivesBackWhereThePoolTakes) {
 }
 
 TEST_F(WarmPoolTest, WithoutReuseScaleInEndsInstances) {
-  Shop(2, v1::WarmPool::STATE_STOPPED, [](auto& row) {
-    row.mutable_warm_pool()->set_max_prepared(2);
-  });
+  Shop(2, v1::WarmPool::STATE_STOPPED,
+       [](auto& row) { row.mutable_warm_pool()->set_max_prepared(2); });
   const auto ids = world.InService("blue");
   world.Desired("blue", 1);
   world.Settle();
@@ -222,9 +221,8 @@ TEST_F(WarmPoolTest, ADeploymentReplacesThePool) {
 }
 
 TEST_F(WarmPoolTest, ItsMembersAreReplacedWhenTheyFailAndTheLaunchesWait) {
-  Shop(1, v1::WarmPool::STATE_RUNNING, [](auto& row) {
-    row.mutable_warm_pool()->set_max_prepared(2);
-  });
+  Shop(1, v1::WarmPool::STATE_RUNNING,
+       [](auto& row) { row.mutable_warm_pool()->set_max_prepared(2); });
   for (int i = 0; i < 2; ++i) {
     ASSERT_THAT(Warm(), SizeIs(1)) << i;
     world.Killed(Warm()[0]);
@@ -242,9 +240,8 @@ TEST_F(WarmPoolTest, ItsMembersAreReplacedWhenTheyFailAndTheLaunchesWait) {
 TEST_F(WarmPoolTest, AMemberOfALostHostIsReplaced) {
   world.Host("h3", "a");
   world.Host("h4", "b");
-  Shop(1, v1::WarmPool::STATE_STOPPED, [](auto& row) {
-    row.mutable_warm_pool()->set_max_prepared(2);
-  });
+  Shop(1, v1::WarmPool::STATE_STOPPED,
+       [](auto& row) { row.mutable_warm_pool()->set_max_prepared(2); });
   const std::string id = Warm()[0];
   world.Silence(Row(id).host());
   world.Advance(absl::Seconds(11));
@@ -274,6 +271,7 @@ TEST_F(WarmPoolTest, APersonMayEndAMember) {
   ASSERT_TRUE(Ask(request).ok());
   world.Settle();
   EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_TERMINATED);
+  EXPECT_FALSE(Ask(request).ok()) << "it is gone";
   EXPECT_THAT(Warm(), SizeIs(3)) << "another is prepared";
   EXPECT_THAT(world.InService("blue"), SizeIs(1));
 }
@@ -355,7 +353,8 @@ TEST_F(WarmPoolTest, ARefreshReplacesAllByACopyOfTheirVersion) {
   EXPECT_EQ(Group().launch_template().resolved_version(), 3);
   EXPECT_THAT(world.InService("blue"), SizeIs(2));
   for (const std::string& id : ids) EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_TERMINATED);
-  v1::LaunchTemplateVersion copy = world.Get<v1::LaunchTemplateVersion>(LaunchTemplateKey("shop", 3));
+  v1::LaunchTemplateVersion copy =
+      world.Get<v1::LaunchTemplateVersion>(LaunchTemplateKey("shop", 3));
   EXPECT_EQ(copy.name(), VersionName("shop", 3));
 }
 

@@ -165,12 +165,16 @@ void Round(Pass& pass, const std::string& group_id) {
   const auto now_group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
   const auto deployment = ActiveDeployment(pass.draft, group_id, &deployment_id);
   Shortage shortage;
+  bool lacks_room = false;
   for (const Side& side : SidesOf(pass.draft, group_id, *now_group, deployment.get())) {
     Shortage of_side = ConvergeSide(pass, group_id, *now_group, side, deployment_id);
+    lacks_room = lacks_room || of_side.to_tell;
     if (shortage.waiting.empty()) shortage = std::move(of_side);
   }
   const bool waits_for_room = !shortage.waiting.empty();
-  Shortage of_pool = KeepPool(pass, group_id, *now_group, deployment_id);
+  Shortage of_pool =
+      KeepPool(pass, group_id, *now_group,
+               {.is_settled = deployment == nullptr, .group_lacks_room = lacks_room});
   if (shortage.waiting.empty()) shortage = std::move(of_pool);
   EndApart(pass, group_id, *now_group);
   Terminations(pass, group_id, *now_group, waits_for_room);

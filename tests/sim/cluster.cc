@@ -103,7 +103,10 @@ void Cluster::Build() {
   group.add_target_groups("tg");
   // Checks that pass may be heard of late; where one is all that serves, that is a failure.
   *group.mutable_health_check_grace_period() = core::ToProto(Seconds(HasStrategies() ? 10 : 5));
-  if (life_ == Life::kLifecycle) AddHooks(group);
+  if (life_ == Life::kLifecycle) {
+    AddHooks(group);
+    AddPool(group);
+  }
   draft.Put("blue", group);
   v1::AutoScalingGroup& wish = *manifest_.add_resources()->mutable_auto_scaling_group();
   wish = group;

@@ -134,6 +134,7 @@ class Cluster {
 
   // cluster_life.cc: the lives of instances.
   void AddHooks(v1::AutoScalingGroup& group);
+  void AddPool(v1::AutoScalingGroup& group);
   void CompleteAHook(bool may_abandon);
   void SetAside();
   void OperateLife();

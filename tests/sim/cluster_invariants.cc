@@ -9,6 +9,7 @@
 #include "controller/core/model/deployment_row.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/launch_ref.h"
+#include "controller/core/model/warm_pool_size.h"
 #include "controller/core/reconcile/sides.h"
 #include "tests/sim/cluster.h"
 
@@ -293,8 +294,9 @@ void Cluster::CheckPick(ProxyPart& part, const core::TargetId& target) {
   const auto* entry = state_.Find<v1::Instance>(target.second);
   if (entry == nullptr) return;
   const v1::Instance& row = **entry;
-  if (row.state() == v1::INSTANCE_STATE_PENDING_WAIT) {
-    Complain(absl::StrCat(part.proxy->name(), " sends to ", target.second, ", which a hook holds"));
+  if (row.state() == v1::INSTANCE_STATE_PENDING_WAIT || row.state() == v1::INSTANCE_STATE_WARM) {
+    Complain(absl::StrCat(part.proxy->name(), " sends to ", target.second, ", which is ",
+                          v1::InstanceState_Name(row.state())));
   }
   const auto since = stopping_since_.find(target.second);
   // A proxy that was away for longer than its lease may have missed it.
@@ -322,8 +324,13 @@ std::string Cluster::CheckRest() const {
   }
   int in_service = 0;
   int gone = 0;  // with hosts that do not come back
+  size_t warm = 0;
   for (const auto& [id, row] : state_.All<v1::Instance>()) {
     if (row->state() == v1::INSTANCE_STATE_TERMINATED) continue;
+    if (row->in_warm_pool() && row->state() == v1::INSTANCE_STATE_WARM) {
+      ++warm;
+      continue;
+    }
     if (row->state() == v1::INSTANCE_STATE_UNKNOWN && hosts_.count(row->host()) == 0) {
       ++gone;
       continue;
@@ -344,6 +351,11 @@ std::string Cluster::CheckRest() const {
   const int desired = core::DesiredOf(group);
   if (in_service > desired || in_service < std::min(desired, room)) {
     return absl::StrCat(in_service, " in service, desired ", core::DesiredOf(group), "; ",
+                        group.status().waiting());
+  }
+  // What has no room is not kept ready either.
+  if (warm > core::PoolSizeOf(group) || (launch.port() == 0 && warm < core::PoolSizeOf(group))) {
+    return absl::StrCat(warm, " warm, wanted ", core::PoolSizeOf(group), "; ",
                         group.status().waiting());
   }
   if (gone > 0 && in_service == desired) return "what is gone is replaced, and not forgotten";

@@ -23,6 +23,15 @@ void Cluster::AddHooks(v1::AutoScalingGroup& group) {
   }
 }
 
+void Cluster::AddPool(v1::AutoScalingGroup& group) {
+  if (random_.OneIn(2)) return;
+  v1::WarmPool& pool = *group.mutable_warm_pool();
+  pool.set_min_size(random_.Below(2));
+  pool.set_max_prepared(1 + random_.Below(4));
+  pool.set_state(random_.OneIn(2) ? v1::WarmPool::STATE_STOPPED : v1::WarmPool::STATE_RUNNING);
+  pool.set_reuse_on_scale_in(random_.OneIn(2));
+}
+
 void Cluster::CompleteAHook(bool may_abandon) {
   for (const auto& [id, row] : state_.All<v1::Instance>()) {
     if (row->lifecycle_actions().empty()) continue;

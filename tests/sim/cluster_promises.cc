@@ -172,6 +172,7 @@ void Cluster::CheckCeiling(const core::Changes& changes, const core::State& befo
   for (const core::Edit& edit : changes.edits) {
     if (edit.kind != core::Kind::kInstance || edit.value == nullptr) continue;
     if (before.Find<v1::Instance>(edit.key) != nullptr) continue;
+    if (core::IsApart(**state_.Find<v1::Instance>(edit.key))) continue;  // for the warm pool
     const auto& row = **state_.Find<v1::Instance>(edit.key);
     if (!row.launched_for().empty()) continue;  // in the place of one that somebody takes away
     // A side that is kept whole does not wait until what left it is gone.

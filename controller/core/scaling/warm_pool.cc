@@ -85,7 +85,7 @@ InstanceList MembersOf(const Draft& draft, const std::string& group_id) {
 
 // What of the pool stays; the rest ends.
 InstanceList EndRest(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
-                     bool is_settled) {
+                     const PoolWish& wish) {
   InstanceList kept;
   const size_t size = PoolSizeOf(group);
   for (const Member& member : MembersOf(pass.draft, group_id)) {
@@ -94,13 +94,14 @@ InstanceList EndRest(Pass& pass, const std::string& group_id, const v1::AutoScal
       kept.push_back(member);  // ReturnsToPool judges it
       continue;
     }
-    std::string why = WhyNotKept(pass, group, member, is_settled);
+    std::string why = WhyNotKept(pass, group, member, wish.is_settled);
     if (why.empty() && row.state() == v1::INSTANCE_STATE_UNKNOWN && IsWrittenOff(pass, row)) {
       why = absl::StrCat("its host ", row.host(), " is lost");
     }
-    if (why.empty() && is_settled && kept.size() >= size) {
+    if (why.empty() && wish.is_settled && kept.size() >= size) {
       why = absl::StrCat("the warm pool is to have ", size);
     }
+    if (why.empty() && wish.group_lacks_room) why = "the group needs its room";
     if (why.empty()) {
       kept.push_back(member);
     } else {
@@ -165,9 +166,9 @@ void FollowPool(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
 }
 
 Shortage KeepPool(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
-                  std::string_view deployment) {
-  const InstanceList kept = EndRest(pass, group_id, group, deployment.empty());
-  if (!deployment.empty() || group.deleting()) return {};
+                  const PoolWish& wish) {
+  const InstanceList kept = EndRest(pass, group_id, group, wish);
+  if (!wish.is_settled || wish.group_lacks_room || group.deleting()) return {};
   return Fill(pass, group_id, group, kept);
 }
 

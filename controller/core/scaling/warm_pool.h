@@ -18,10 +18,13 @@ namespace remuda::core {
 void FollowPool(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group);
 
 // Ends what the pool has too much, or of another version than new instances run, and launches what
-// it lacks. `deployment`: the group's, or empty: while there is one the pool stays as it is. Why it
-// lacks some; `waiting` empty: it does not, or they are on their way.
+// it lacks. Why it lacks some; `waiting` empty: it does not, or they are on their way.
+struct PoolWish {
+  bool is_settled = true;         // no deployment is under way; else the pool stays as it is
+  bool group_lacks_room = false;  // the group itself finds no host: the pool makes room
+};
 Shortage KeepPool(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
-                  std::string_view deployment);
+                  const PoolWish& wish);
 
 // Warm instances that can be taken into the side, at most so many, best first.
 std::vector<std::string> WarmFor(const Pass& pass, const std::string& group_id, const Side& side,

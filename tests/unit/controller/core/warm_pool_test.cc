@@ -253,6 +253,22 @@ TEST_F(WarmPoolTest, AMemberOfALostHostIsReplaced) {
   EXPECT_THAT(Warm(), SizeIs(1));
 }
 
+TEST_F(WarmPoolTest, MakesRoomWhereTheGroupFindsNone) {
+  world.Template("shop", 1, 8000);
+  world.Template("shop", 2, 8000);
+  Shop(1, v1::WarmPool::STATE_STOPPED);
+  ASSERT_THAT(Warm(), SizeIs(1)) << "one port, two hosts";
+  v1::CreateDeploymentRequest request;
+  request.mutable_deployment()->set_auto_scaling_group("blue");
+  request.mutable_deployment()->mutable_to()->set_launch_template("shop");
+  request.mutable_deployment()->mutable_to()->set_version("2");
+  request.mutable_deployment()->mutable_strategy()->mutable_blue_green();
+  ASSERT_TRUE(Ask(request).ok());
+  world.Settle();
+  EXPECT_THAT(Warm(), IsEmpty());
+  EXPECT_THAT(world.InService("blue"), SizeIs(2)) << "the new one beside the old one";
+}
+
 TEST_F(WarmPoolTest, EndsWithTheGroup) {
   Shop(1, v1::WarmPool::STATE_RUNNING);
   v1::DeleteAutoScalingGroupRequest request;

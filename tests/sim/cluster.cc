@@ -348,6 +348,15 @@ template void Cluster::Ask(const v1::AbortDeploymentRequest&);
 template void Cluster::Ask(const v1::DrainHostRequest&);
 template void Cluster::Ask(const v1::UncordonHostRequest&);
 template void Cluster::Ask(const v1::RegisterTargetsRequest&);
+template void Cluster::Ask(const v1::EnterStandbyRequest&);
+template void Cluster::Ask(const v1::ExitStandbyRequest&);
+template void Cluster::Ask(const v1::DetachInstanceRequest&);
+template void Cluster::Ask(const v1::AttachInstanceRequest&);
+template void Cluster::Ask(const v1::SetInstanceProtectionRequest&);
+template void Cluster::Ask(const v1::CompleteLifecycleActionRequest&);
+template void Cluster::Ask(const v1::RecordLifecycleActionHeartbeatRequest&);
+template void Cluster::Ask(const v1::SuspendProcessesRequest&);
+template void Cluster::Ask(const v1::ResumeProcessesRequest&);
 template void Cluster::Ask(const v1::DeregisterTargetsRequest&);
 
 }  // namespace remuda::sim

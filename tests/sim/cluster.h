@@ -135,7 +135,8 @@ class Cluster {
   // cluster_life.cc: the lives of instances.
   void AddHooks(v1::AutoScalingGroup& group);
   void AddPool(v1::AutoScalingGroup& group);
-  void CompleteAHook(bool may_abandon);
+  std::vector<std::pair<std::string, std::shared_ptr<const v1::Instance>>> Instances() const;
+  void CompleteHooks();
   void SetAside();
   void OperateLife();
   void EndLife();

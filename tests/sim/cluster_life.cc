@@ -2,6 +2,7 @@
 // attach, protection, hooks, what is suspended.
 #include <absl/strings/str_cat.h>
 
+#include "remuda/v1/lifecycle.pb.h"
 #include "tests/sim/cluster.h"
 
 namespace remuda::sim {
@@ -32,21 +33,30 @@ void Cluster::AddPool(v1::AutoScalingGroup& group) {
   pool.set_reuse_on_scale_in(random_.OneIn(2));
 }
 
-void Cluster::CompleteAHook(bool may_abandon) {
-  for (const auto& [id, row] : state_.All<v1::Instance>()) {
+// A copy: what is asked for changes them at once.
+std::vector<std::pair<std::string, std::shared_ptr<const v1::Instance>>> Cluster::Instances()
+    const {
+  std::vector<std::pair<std::string, std::shared_ptr<const v1::Instance>>> out;
+  for (const auto& [id, row] : state_.All<v1::Instance>()) out.emplace_back(id, row.value);
+  return out;
+}
+
+void Cluster::CompleteHooks() {
+  for (const auto& [id, row] : Instances()) {
     if (row->lifecycle_actions().empty()) continue;
-    if (random_.OneIn(3)) {
-      v1::RecordLifecycleActionHeartbeatRequest request;
-      request.set_name("instances/" + id);
-      request.set_hook(row->lifecycle_actions(0).hook());
-      return Ask(request);
-    }
     v1::CompleteLifecycleActionRequest request;
     request.set_name("instances/" + id);
     request.set_hook(row->lifecycle_actions(0).hook());
-    request.set_result(may_abandon && random_.OneIn(4) ? v1::LIFECYCLE_ACTION_RESULT_ABANDON
-                                                       : v1::LIFECYCLE_ACTION_RESULT_CONTINUE);
-    return Ask(request);
+    request.set_result(trouble_ && random_.OneIn(4) ? v1::LIFECYCLE_ACTION_RESULT_ABANDON
+                                                    : v1::LIFECYCLE_ACTION_RESULT_CONTINUE);
+    if (!trouble_ || random_.OneIn(2)) {
+      Ask(request);
+      continue;
+    }
+    v1::RecordLifecycleActionHeartbeatRequest beat;
+    beat.set_name(request.name());
+    beat.set_hook(request.hook());
+    Ask(beat);
   }
 }
 
@@ -79,7 +89,7 @@ void Cluster::OperateLife() {
       return SetAside();
     case 2:
     case 3:
-      return CompleteAHook(true);
+      return CompleteHooks();
     case 4: {
       v1::SetInstanceProtectionRequest request;
       request.set_name("instances/" + AnyInstance());
@@ -102,12 +112,12 @@ void Cluster::OperateLife() {
 
 // What is aside ends, what is held goes on, and nothing is suspended or protected any more.
 void Cluster::EndLife() {
-  scheduler_.After(Seconds(5), [this] { EndLife(); });
+  scheduler_.After(Milliseconds(300), [this] { EndLife(); });
   v1::ResumeProcessesRequest resume;
   resume.set_name("autoScalingGroups/blue");
   Ask(resume);
-  CompleteAHook(false);
-  for (const auto& [id, row] : state_.All<v1::Instance>()) {
+  CompleteHooks();
+  for (const auto& [id, row] : Instances()) {
     if (row->state() == v1::INSTANCE_STATE_STANDBY) {
       v1::TerminateInstanceRequest request;
       request.set_name("instances/" + id);

@@ -265,8 +265,10 @@ TEST_F(WarmPoolTest, MakesRoomWhereTheGroupFindsNone) {
   request.mutable_deployment()->mutable_strategy()->mutable_blue_green();
   ASSERT_TRUE(Ask(request).ok());
   world.Settle();
-  EXPECT_THAT(Warm(), IsEmpty());
-  EXPECT_THAT(world.InService("blue"), SizeIs(2)) << "the new one beside the old one";
+  EXPECT_EQ(Group().launch_template().resolved_version(), 2) << "there was room for it";
+  EXPECT_EQ(world.CountActivities("the group needs its room"), 1);
+  ASSERT_THAT(Warm(), SizeIs(1));
+  EXPECT_EQ(Row(Warm()[0]).launch_template().resolved_version(), 2);
 }
 
 TEST_F(WarmPoolTest, EndsWithTheGroup) {

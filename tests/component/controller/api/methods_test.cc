@@ -22,6 +22,7 @@
 #include "remuda/v1/cluster.pb.h"
 #include "remuda/v1/deployment.pb.h"
 #include "remuda/v1/image.pb.h"
+#include "remuda/v1/lifecycle.pb.h"
 #include "remuda/v1/metrics.pb.h"
 #include "remuda/v1/scaling_policy.pb.h"
 #include "remuda/v1/target_group.pb.h"
@@ -38,11 +39,11 @@ using google::protobuf::MethodDescriptor;
 
 // Mentioned, so that the linker keeps every file of the API.
 const google::protobuf::Descriptor* const kLinked[] = {
-    v1::Activity::descriptor(),     v1::ApplyResourcesRequest::descriptor(),
-    v1::Cluster::descriptor(),      v1::Deployment::descriptor(),
-    v1::Image::descriptor(),        agent::v1::Hello::descriptor(),
-    proxy::v1::Hello::descriptor(), v1::GroupMetrics::descriptor(),
-    v1::ScalingPolicy::descriptor()};
+    v1::Activity::descriptor(),      v1::ApplyResourcesRequest::descriptor(),
+    v1::Cluster::descriptor(),       v1::Deployment::descriptor(),
+    v1::Image::descriptor(),         agent::v1::Hello::descriptor(),
+    proxy::v1::Hello::descriptor(),  v1::GroupMetrics::descriptor(),
+    v1::ScalingPolicy::descriptor(), v1::EnterStandbyRequest::descriptor()};
 
 // Debian ships no header for grpc.reflection.v1alpha: its few fields are read and written by
 // number.

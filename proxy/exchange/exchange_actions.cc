@@ -1,6 +1,6 @@
 // What the rule that a request meets says is done with it: a chain of actions, each begun when the
 // one before is done. One that waits for something suspends the chain, and it goes on from there;
-// the queue for a place at a target is such a wait.
+// the queues for a place at a target, and for a first target, are such waits.
 #include <algorithm>
 
 #include "proxy/core/forward.h"

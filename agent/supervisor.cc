@@ -235,6 +235,8 @@ void Supervisor::Adopt(const std::string& id) {
           stat(dir.Stop().c_str(), &st) == 0 ? RunState::kStopping : RunState::kRunning;
       entry.tries = 0;
       spdlog::info("instance {}: taken up, pid {}", id, entry.run.app_pid);
+      // The agent before may have died before it told the shim, which takes being told twice well.
+      if (entry.run.state == RunState::kStopping) SendSignal(pidfd, SIGTERM);
       WatchShim(id, std::move(pidfd));
       Changed(id);
       return;

@@ -277,6 +277,33 @@ TEST_F(SupervisorTest, ANewAgentTakesUpWhatRuns) {
   EXPECT_TRUE(supervisor_->Find("a")->end->requested);
 }
 
+// An agent that dies as it stops one has written how, and may not have told the shim yet.
+TEST_F(SupervisorTest, ANewAgentEndsWhatWasToBeStopped) {
+  const char* counts = "trap 'echo got term' TERM; echo up; while [ ! -e go ]; do sleep 0.02; done";
+  StartShell("untold", counts);
+  StartShell("told", counts);
+  ASSERT_TRUE(Until([&] { return LogHas("untold", "up") && LogHas("told", "up"); }));
+  supervisor_->Stop("told", SIGTERM, seconds(1000));
+  ASSERT_TRUE(Until([&] { return LogHas("told", "got term"); }));
+  supervisor_.reset();  // the agent is gone
+  Record stop;
+  stop.Add(key::kStopSignal, SIGTERM);
+  stop.Add(key::kGraceMs, 1'000'000);
+  ASSERT_EQ(stop.WriteTo(InstanceDir{root_ / "untold"}.Stop()), 0);
+
+  Restart();
+  EXPECT_EQ(State("untold"), RunState::kStopping);
+  EXPECT_EQ(State("told"), RunState::kStopping);
+  EXPECT_TRUE(Until([&] { return LogHas("untold", "got term"); })) << Log("untold");
+  for (const char* id : {"untold", "told"}) {
+    std::ofstream(root_ / id / "app/go") << "x";
+    ASSERT_TRUE(UntilState(id, RunState::kEnded)) << id;
+    EXPECT_TRUE(supervisor_->Find(id)->end->requested) << id;
+    const std::string log = Log(id);
+    EXPECT_EQ(log.find("got term"), log.rfind("got term")) << log;  // the app is told once
+  }
+}
+
 TEST_F(SupervisorTest, NobodyIsToldOfOneBeforeAllAreTakenUp) {
   // Ended ones before, between and after one that runs, whatever order the directory has.
   for (const char* id : {"a", "c", "e"}) StartShell(id, "exit 3");

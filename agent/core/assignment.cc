@@ -134,12 +134,13 @@ std::optional<Refusal> Assignment::Apply(const v1::AssignmentUpdate& update, int
   for (const v1::InstanceAssignment& instance : update.upserts()) {
     const v1::InstanceAssignment* held = Find(instance.instance());
     // From a controller whose store was restored from before the change: what runs is newer than
-    // what it knows, and goes on. That it shall end is true of any generation.
+    // what it knows, and goes on. That it shall end is true of any generation, and that it shall
+    // run of one that is prepared; but that it is only prepared may be what was before its launch.
     const bool is_stale = held != nullptr && instance.generation() < held->generation() &&
                           instance.desired() != v1::DESIRED_STATE_STOPPED;
     v1::InstanceAssignment& now = changed[instance.instance()];
     now = is_stale ? *held : instance;
-    if (is_stale && held->desired() != v1::DESIRED_STATE_STOPPED)
+    if (is_stale && held->desired() == v1::DESIRED_STATE_PREPARED)
       now.set_desired(instance.desired());
   }
   if (changed.size() > kMaxInstances) {

@@ -112,7 +112,7 @@ TEST(Assignment, StoppedNeedsNoTemplate) {
   EXPECT_FALSE(held.Apply(Update(1, 1, {stopped}), 0));
 }
 
-TEST(Assignment, PreparedNeedsATemplateAndTurnsAtAnyGeneration) {
+TEST(Assignment, PreparedNeedsATemplateAndIsNoOrderOfAnOlderGeneration) {
   const auto at = [](int generation, v1::DesiredState desired) {
     auto assignment = Runs("i-1");
     assignment.set_generation(generation);
@@ -128,8 +128,13 @@ TEST(Assignment, PreparedNeedsATemplateAndTurnsAtAnyGeneration) {
   ASSERT_FALSE(held.Apply(Update(1, 2, {at(1, v1::DESIRED_STATE_RUNNING)}), 0));
   EXPECT_EQ(held.Find("i-1")->generation(), 2);
   EXPECT_EQ(held.Find("i-1")->desired(), v1::DESIRED_STATE_RUNNING);
+  // It knows of no launch from the pool: what serves is not stopped for that.
   ASSERT_FALSE(held.Apply(Update(1, 3, {at(1, v1::DESIRED_STATE_PREPARED)}), 0));
   EXPECT_EQ(held.Find("i-1")->generation(), 2);
+  EXPECT_EQ(held.Find("i-1")->desired(), v1::DESIRED_STATE_RUNNING);
+  ASSERT_FALSE(held.Apply(Update(1, 4, {at(2, v1::DESIRED_STATE_PREPARED)}), 0));
+  EXPECT_EQ(held.Find("i-1")->desired(), v1::DESIRED_STATE_PREPARED);
+  ASSERT_FALSE(held.Apply(Update(1, 5, {at(1, v1::DESIRED_STATE_PREPARED)}), 0));
   EXPECT_EQ(held.Find("i-1")->desired(), v1::DESIRED_STATE_PREPARED);
 }
 

@@ -1,5 +1,6 @@
 // Which targets' numbers are told to the controller in a report: those that are not as it was told
-// before, and of many those first that were told longest ago.
+// before, and of many those first that were told longest ago. Of one that is gone it is told once
+// more that nothing is in flight, before all others: another one may have its name by now.
 //
 // Thread: the control loop.
 #pragma once
@@ -32,11 +33,14 @@ class ToldTargets {
   void Forget() { told_.clear(); }
   // For a report: each target that there is, then Take.
   void Add(const std::shared_ptr<TargetState>& target, Numbers numbers);
-  // What is told. Targets that were not added since the last one are forgotten.
+  // What is told. Targets that were not added since the last one are gone: they are forgotten once
+  // they are told to have nothing in flight.
   std::vector<Target> Take();
 
  private:
   struct Told {
+    bool is_gone_in(uint64_t report) const { return added_for != report; }
+
     std::shared_ptr<TargetState> target;
     Numbers numbers = {};    // as told
     Numbers now = {};        // as added

@@ -52,6 +52,44 @@ TEST_F(ToldTargetsTest, ThoseThatAreGoneAreForgotten) {
   EXPECT_EQ(a.use_count(), 1);
 }
 
+// Else it would be thought busy for as long as its instance lives.
+TEST_F(ToldTargetsTest, OneThatGoesHasNothingInFlight) {
+  const auto gone = Make(1), again = Make(1), other = Make(2);
+  told_.Add(gone, {5, 3});
+  told_.Add(other, {1, 1});
+  EXPECT_EQ(Take(), (Told{{"1", 5}, {"2", 1}}));
+  told_.Add(other, {1, 1});
+  auto told = told_.Take();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].target, gone);
+  EXPECT_EQ(told[0].numbers, (ToldTargets::Numbers{5, 0}));
+  told.clear();
+  told_.Add(other, {1, 1});
+  EXPECT_EQ(Take(), Told()) << "once";
+  EXPECT_EQ(gone.use_count(), 1);
+  told_.Add(other, {1, 1});
+  told_.Add(again, {0, 0});
+  EXPECT_EQ(Take(), Told()) << "back, and idle";
+}
+
+// However many there are: what is said of one that has its name now holds.
+TEST_F(ToldTargetsTest, ThoseThatGoComeBeforeThoseThatCome) {
+  constexpr int kCount = 1500;
+  std::vector<std::shared_ptr<TargetState>> targets;
+  for (int i = 0; i < 2 * kCount; ++i) targets.push_back(Make(i % kCount));
+  std::map<std::string, int64_t> in_flight;
+  const auto take = [&] {
+    for (const auto& told : told_.Take()) in_flight[told.target->id()] = told.numbers.in_flight;
+  };
+  for (int report = 0; report < 8; ++report) {
+    const size_t first = report < 3 ? 0 : kCount;
+    for (size_t i = first; i < first + kCount; ++i) told_.Add(targets[i], {1, report < 3 ? 3 : 2});
+    take();
+  }
+  EXPECT_EQ(in_flight.size(), kCount);
+  for (const auto& [id, number] : in_flight) EXPECT_EQ(number, 2) << id;
+}
+
 TEST_F(ToldTargetsTest, OfTooManyThoseToldLongestAgoComeFirst) {
   constexpr int kCount = 2500;
   std::vector<std::shared_ptr<TargetState>> targets;

@@ -276,7 +276,7 @@ class Program {
   void Drain() {
     spdlog::info("draining: {} connections", ActiveConnections());
     drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
-    coordinator_->Drain();
+    coordinator_->Drain(options_.drain_timeout);
     if (client_ != nullptr) client_->Leave();
   }
 

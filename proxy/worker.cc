@@ -42,7 +42,7 @@ void Worker::Adopt(std::shared_ptr<const RoutingTable> table,
   const uint64_t begin_ns = ThreadCpuNs();
   AdoptUntimed(std::move(table), opened, closed);
   counters().adopt_time.Observe(ThreadCpuNs() - begin_ns);
-  held_requests().Serve();
+  held_requests().ServeChanged();
 }
 
 void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
@@ -58,12 +58,13 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
   TellOfLeaving();
 }
 
-void Worker::Drain() {
+void Worker::Drain(std::chrono::milliseconds timeout) {
   if (is_draining()) return;
   // Before anything that is accepted below is served.
   BeginDrain();
   acceptor_.Drain();
-  held_requests().Close();
+  // They have an answer before all is cut.
+  held_requests().Close(loop().now() + timeout * 9 / 10);
   CloseAllWhenIdle();
 }
 

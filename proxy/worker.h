@@ -3,6 +3,7 @@
 // by anyone.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
@@ -26,8 +27,8 @@ class Worker final : public ClientWorker {
              const std::vector<std::string>& closed);
   // Opens listeners of the table that it has.
   void Listen(const std::vector<ListenerChange>& opened) { acceptor_.Listen(opened, table()); }
-  // Stops accepting; requests in flight finish.
-  void Drain();
+  // Stops accepting; requests in flight finish. Who is left after `timeout` is cut.
+  void Drain(std::chrono::milliseconds timeout);
 
  private:
   void AdoptUntimed(std::shared_ptr<const RoutingTable> table,

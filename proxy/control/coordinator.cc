@@ -415,13 +415,13 @@ void Coordinator::AnnounceDrain() {
   view_.is_draining = true;
 }
 
-void Coordinator::Drain() {
+void Coordinator::Drain(std::chrono::milliseconds timeout) {
   AnnounceDrain();
   is_draining_ = true;
   listen_retry_.Cancel();
   for (auto& worker : workers_) {
     Worker* const w = worker.get();
-    w->loop().Post([w] { w->Drain(); });
+    w->loop().Post([w, timeout] { w->Drain(timeout); });
   }
 }
 

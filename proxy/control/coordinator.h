@@ -103,8 +103,8 @@ class Coordinator {
   // Drain comes: the view says so, all else goes on.
   void AnnounceDrain();
   // Stops accepting, finishes what is in flight, then calls on_stopped. A table that is applied
-  // from now on opens no listener.
-  void Drain();
+  // from now on opens no listener. After `timeout` the caller cuts what is left.
+  void Drain(std::chrono::milliseconds timeout);
 
   // For admin pages: a copy, safe on any thread.
   struct View {

@@ -210,6 +210,9 @@ class Exchange final : public UpstreamUser, public Waiter {
   const HoldSpec* FindHold() const;
   uint64_t UnsentBodyBytes() const;
   Acted Hold(const HoldSpec& hold);
+  bool HoldBehind();
+  bool MayBeginHold() const;
+  bool PushHeld(const HoldSpec& hold);
   void LeaveHold();
   bool LookForTarget();
   void CountHeldBytes();

@@ -168,7 +168,10 @@ bool Exchange::MustQueue() const {
 // Picks a target, or waits until one has a place, or until there is one.
 Exchange::Acted Exchange::TakePlace() {
   // Of those that wait for a first target here, none is passed by.
-  if (!worker_.held_requests().empty()) worker_.held_requests().ServeIfChanged(*record_.group);
+  if (!worker_.held_requests().empty() && worker_.held_requests().ServeBefore(*record_.group) &&
+      HoldBehind()) {
+    return Acted::kSuspended;
+  }
   return MustQueue() ? Enqueue() : TakePicked(PickNext());
 }
 

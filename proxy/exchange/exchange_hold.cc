@@ -31,22 +31,46 @@ uint64_t Exchange::UnsentBodyBytes() const {
   return input_.size() - std::min(input_.size(), head_size_) + origin_.client->unread_body_bytes();
 }
 
+// A proxy that drains lets none begin to wait; one that did already, for this or for a place, or
+// that was with a target, may go on.
+bool Exchange::MayBeginHold() const {
+  const HeldRequests& held = worker_.held_requests();
+  if (!held.is_closed()) return true;
+  return !held.is_over() && (was_held_ || was_queued_ || record_.attempts > 0);
+}
+
 Exchange::Acted Exchange::Hold(const HoldSpec& hold) {
   const SteadyTime now = worker_.loop().now();
   if (!was_held_) hold_deadline_ = now + hold.timeout;
-  const uint64_t bytes = UnsentBodyBytes();
-  if (worker_.held_requests().is_closed()) {
+  if (!MayBeginHold()) {
     Answer(Reason::kProxyDraining);
   } else if (now >= hold_deadline_) {
     Answer(Reason::kHoldTimeout);
-  } else if (!worker_.held_requests().Push(*record_.group, *this, hold, bytes)) {
+  } else if (!PushHeld(hold)) {
     Answer(Reason::kHoldFull);
   } else {
-    is_held_ = was_held_ = true;
-    held_bytes_ = bytes;
     return Suspend(hold_deadline_, Reason::kHoldTimeout);
   }
   return Acted::kElsewhere;
+}
+
+bool Exchange::PushHeld(const HoldSpec& hold) {
+  const uint64_t bytes = UnsentBodyBytes();
+  if (!worker_.held_requests().Push(*record_.group, *this, hold, bytes)) return false;
+  is_held_ = was_held_ = true;
+  held_bytes_ = bytes;
+  return true;
+}
+
+// Others of its group are yet to be asked. Where it may not wait behind them, it passes them by.
+bool Exchange::HoldBehind() {
+  const HoldSpec* const hold = FindHold();
+  if (hold == nullptr || !MayBeginHold()) return false;
+  const SteadyTime now = worker_.loop().now();
+  if (!was_held_) hold_deadline_ = now + hold->timeout;
+  if (now >= hold_deadline_ || !PushHeld(*hold)) return false;
+  Suspend(hold_deadline_, Reason::kHoldTimeout);
+  return true;
 }
 
 void Exchange::LeaveHold() {
@@ -56,15 +80,13 @@ void Exchange::LeaveHold() {
 
 // Something has changed of the group: there may be a target, or requests do not wait any more.
 bool Exchange::LookForTarget() {
-  if (worker_.held_requests().is_closed()) {
-    LeaveHold();
-    Answer(Reason::kProxyDraining);
-  } else if (MustQueue()) {
+  if (MustQueue()) {
     LeaveHold();
     Enqueue();
   } else {
     const Picked picked = PickNext();
-    if (picked.target == nullptr && !picked.is_full && FindHold() != nullptr) return false;
+    const bool is_none = picked.target == nullptr && !picked.is_full && FindHold() != nullptr;
+    if (is_none && !worker_.held_requests().is_over()) return false;
     LeaveHold();
     if (TakePicked(picked) == Acted::kDone) Resume();
   }

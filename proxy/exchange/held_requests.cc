@@ -14,6 +14,9 @@ uint64_t SerialOf(GroupState& group, size_t worker) {
   return now == nullptr ? 0 : now->serial;
 }
 
+// More than one for each that comes, so that the queue gets shorter.
+constexpr size_t kAskedByOneMore = 2;
+
 }  // namespace
 
 bool HeldRequests::Push(GroupState& group, Waiter& waiter, const HoldSpec& hold, uint64_t bytes) {
@@ -24,12 +27,14 @@ bool HeldRequests::Push(GroupState& group, Waiter& waiter, const HoldSpec& hold,
     held.version = group.picker(worker_).version;
     held.serial = SerialOf(group, worker_);
   }
-  held.queue.Push(waiter, loop_.now());
+  (held.due.empty() ? held.asked : held.due).Push(waiter, loop_.now());
   ++held.count;
   group.slot(worker_).held.Add(1);
   if (*before == 0 && on_first_) on_first_(group);
-  // What came between the look for a target and this: nobody has told of it.
-  if (group.HasChangedSince(group.picker(worker_).version)) loop_.Post([this] { Serve(); });
+  // What came between the look for a target and this: nobody has told of it. The group is only
+  // looked up, should it be gone by then.
+  if (group.HasChangedSince(group.picker(worker_).version))
+    loop_.Post([this, of = &group] { ServeGroup(*of); });
   return true;
 }
 
@@ -40,57 +45,92 @@ void HeldRequests::Remove(GroupState& group, Waiter& waiter, uint64_t bytes) {
   if (--it->second.count == 0) groups_.erase(it);
 }
 
-void HeldRequests::Close() {
+void HeldRequests::Close(SteadyTime until) {
   is_closed_ = true;
-  Serve();
+  patience_.Arm(loop_, until);
 }
 
 void HeldRequests::Serve() {
-  std::vector<GroupState*> groups;
-  for (const auto& [group, held] : groups_) groups.push_back(group);
-  for (GroupState* const group : groups) {
-    if (groups_.count(group) > 0) ServeGroup(*group);
-  }
+  for (auto& [group, held] : groups_) SetDue(*group, held);
+  Ask(kMaxAskedATurn);
 }
 
-// One that is served may bring others to ask by what it does: then once more, not one inside the
-// other.
+void HeldRequests::ServeChanged() {
+  for (auto& [group, held] : groups_) {
+    if (HasChanged(*group, held)) SetDue(*group, held);
+  }
+  Ask(kMaxAskedATurn);
+}
+
 void HeldRequests::ServeGroup(GroupState& group) {
-  if (is_serving_) {
-    serve_again_ = true;
-    return;
-  }
-  is_serving_ = true;
-  // The last that leaves may take the group with it, but never while it is in the list.
-  do {
-    serve_again_ = false;
-    if (groups_.count(&group) > 0) ServeOnce(group);
-  } while (serve_again_);
-  is_serving_ = false;
-}
-
-void HeldRequests::ServeIfChanged(GroupState& group) {
   const auto it = groups_.find(&group);
   if (it == groups_.end()) return;
-  const Group& held = it->second;
-  if (held.version != group.version() || held.serial != SerialOf(group, worker_)) ServeGroup(group);
+  SetDue(group, it->second);
+  Ask(kMaxAskedATurn);
 }
 
-// Each is asked once; those that wait on keep their order. Not only the first: others may ask for a
-// subset that has a target already.
-void HeldRequests::ServeOnce(GroupState& group) {
-  Group& held = groups_.find(&group)->second;
+bool HeldRequests::ServeBefore(GroupState& group) {
+  auto it = groups_.find(&group);
+  if (it == groups_.end()) return false;
+  if (HasChanged(group, it->second)) {
+    ServeGroup(group);
+  } else if (!it->second.due.empty() && !is_asking_) {
+    Ask(kAskedByOneMore);
+  }
+  it = groups_.find(&group);
+  return it != groups_.end() && !it->second.due.empty();
+}
+
+bool HeldRequests::HasChanged(GroupState& group, const Group& held) const {
+  return held.version != group.version() || held.serial != SerialOf(group, worker_);
+}
+
+// All are asked, in order. Not only the first: others may ask for a subset that has a target
+// already. Where some are being asked, all are again after them.
+void HeldRequests::SetDue(GroupState& group, Group& held) {
   held.version = group.version();
   held.serial = SerialOf(group, worker_);
-  WaitQueue& queue = held.queue;
-  WaitQueue pass;
-  pass.TakeAll(queue);
-  while (Waiter* const waiter = pass.first()) {
-    const SteadyTime since = pass.since();
-    pass.Remove(*waiter);
-    queue.Push(*waiter, since);
-    waiter->OnPlaceFree();
+  if (!held.due.empty()) {
+    held.is_due_again = true;
+    return;
   }
+  held.due.TakeAll(held.asked);
+  if (!std::exchange(held.is_due, true)) due_.push_back(&group);
+}
+
+// One that is asked may bring others to ask by what it does: not one inside the other.
+void HeldRequests::Ask(size_t most) {
+  if (is_asking_ || (is_posted_ && most == kMaxAskedATurn)) return;
+  is_asking_ = true;
+  while (most > 0 && !due_.empty()) {
+    if (AskNext()) --most;
+  }
+  is_asking_ = false;
+  if (due_.empty() || std::exchange(is_posted_, true)) return;
+  loop_.Post([this] {
+    is_posted_ = false;
+    Ask(kMaxAskedATurn);
+  });
+}
+
+// False: the first of the groups has none left, and is not due any more.
+bool HeldRequests::AskNext() {
+  GroupState* const group = due_.front();
+  const auto it = groups_.find(group);
+  if (it == groups_.end() || it->second.due.empty()) {
+    due_.pop_front();
+    if (it == groups_.end()) return false;
+    it->second.is_due = false;
+    if (std::exchange(it->second.is_due_again, false)) SetDue(*group, it->second);
+    return false;
+  }
+  Group& held = it->second;
+  Waiter& waiter = *held.due.first();
+  const SteadyTime since = held.due.since();
+  held.due.Remove(waiter);
+  held.asked.Push(waiter, since);
+  waiter.OnPlaceFree();  // the last that leaves takes `held` with it
+  return true;
 }
 
 }  // namespace remuda::proxy

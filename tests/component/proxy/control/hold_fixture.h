@@ -20,11 +20,13 @@ namespace remuda::proxy::testing {
 class HoldFixture : public ::testing::Test {
  protected:
   // `group`: fields of blue (YAML), the hold among them. It has no target yet.
-  void Start(const std::string& group, int workers = 1) {
+  void Start(const std::string& group, int workers = 1,
+             const std::vector<std::string>& flags = {}) {
     static const TestCertificate certificate = MakeCertificate({.names = {"shop.test"}});
-    proxy_ = std::make_unique<ProxyProcess>(
-        "", std::vector<std::string>{"--controller=" + controller_.address(), "--name=p1",
-                                     "--workers=" + std::to_string(workers)});
+    std::vector<std::string> all{"--controller=" + controller_.address(), "--name=p1",
+                                 "--workers=" + std::to_string(workers)};
+    all.insert(all.end(), flags.begin(), flags.end());
+    proxy_ = std::make_unique<ProxyProcess>("", std::move(all));
     v1::ConfigUpdate update = Whole(1, port_);
     auto* const balancer = update.mutable_upserts()->mutable_load_balancers(0);
     auto* const tls = balancer->add_listeners();
@@ -37,6 +39,7 @@ class HoldFixture : public ::testing::Test {
     made->set_certificate_pem(certificate.pem);
     made->set_private_key_pem(certificate.key_pem);
     SetGroup(update, group);
+    whole_ = update;
     controller_.Begin(update);
     ASSERT_EQ(controller_.ExpectAck(1).revision().sequence(), 1) << proxy_->Log();
     ASSERT_TRUE(proxy_->WaitReady());
@@ -74,6 +77,7 @@ class HoldFixture : public ::testing::Test {
     EXPECT_TRUE(client->Start());
     return client;
   }
+  bool IsListening() const { return RawSocket::Connect(port_).is_open(); }
   bool WaitHeld(int count) {
     return WaitUntil([&] { return proxy_->Metric("held_requests") == count; });
   }
@@ -89,6 +93,7 @@ class HoldFixture : public ::testing::Test {
   const uint16_t port_ = FreePort();
   const uint16_t tls_port_ = FreePort();
   int64_t sequence_ = 1;
+  v1::ConfigUpdate whole_;  // what it began with
   std::unique_ptr<ProxyProcess> proxy_;
 };
 

@@ -197,8 +197,33 @@ TEST_F(HoldTest, ATableWithoutTheGroupAnswersThem) {
   EXPECT_NE(answer.find("NoRegisteredTarget"), std::string::npos) << answer;
 }
 
-TEST_F(HoldTest, AProxyThatDrainsAnswersThem) {
-  Start("requestHold: {}", 2);
+// Those that wait are as those in flight: they may go on. New ones are not let wait.
+TEST_F(HoldTest, AProxyThatDrainsLetsThemWaitOn) {
+  Start("requestHold: {}", 2, {"--drain-timeout=60s"});
+  RawSocket late = Send("GET /late HTTP/1.1\r\n");
+  std::vector<RawSocket> clients;
+  for (int i = 0; i < 4; ++i) clients.push_back(SendGet("/"));
+  ASSERT_TRUE(WaitHeld(4));
+  proxy_->Signal(SIGTERM);
+  ASSERT_TRUE(WaitUntil([&] { return !IsListening(); }));
+  late.Send("Host: a\r\n\r\n");
+  ExpectRefused(late.ReadMessage(), "ProxyDraining", "1");
+  late.Close();
+  EXPECT_EQ(proxy_->Metric("held_requests"), 4);
+  ScriptedTarget target(ScriptedTarget::Answers("ok"));
+  Add(target);
+  for (RawSocket& client : clients) {
+    const std::string answer = client.ReadMessage();
+    EXPECT_EQ(StatusOf(answer), 200) << answer;
+    EXPECT_NE(answer.find("\r\nConnection: close\r\n"), std::string::npos) << answer;
+    client.Close();
+  }
+  EXPECT_EQ(proxy_->WaitExit(), 0);
+}
+
+// Before the drain's own timeout cuts them.
+TEST_F(HoldTest, AProxyThatHasDrainedForLongAnswersThem) {
+  Start("requestHold: { timeout: 600s }", 2, {"--drain-timeout=5s"});
   std::vector<RawSocket> clients;
   for (int i = 0; i < 4; ++i) clients.push_back(SendGet("/"));
   ASSERT_TRUE(WaitHeld(4));

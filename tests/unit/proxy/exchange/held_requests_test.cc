@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/unit/proxy/core/picking.h"
 
@@ -79,15 +81,15 @@ TEST_F(HeldRequestsTest, AChangeInBetweenIsNotMissed) {
 TEST_F(HeldRequestsTest, WhoComesLaterAsksThemOnlyIfSomethingHasChanged) {
   Request a(*this, "a");
   EXPECT_TRUE(a.Wait());
-  held_.ServeIfChanged(*state_);
+  held_.ServeBefore(*state_);
   EXPECT_EQ(Asked(), "");
   SetHealthy({"a"});
-  held_.ServeIfChanged(*state_);
+  held_.ServeBefore(*state_);
   EXPECT_EQ(Asked(), "a");
-  held_.ServeIfChanged(*state_);
+  held_.ServeBefore(*state_);
   EXPECT_EQ(Asked(), "");
   Load(ConfigWith({"a:1", "b:1"}, "request_hold: {max_requests: 3}"));
-  held_.ServeIfChanged(*state_);
+  held_.ServeBefore(*state_);
   EXPECT_EQ(Asked(), "a");
 }
 
@@ -106,6 +108,105 @@ TEST_F(HeldRequestsTest, AskingDoesNotNest) {
   EXPECT_TRUE(a.Wait() && b.Wait());
   held_.Serve();
   EXPECT_EQ(Asked(), "abab");
+}
+
+TEST_F(HeldRequestsTest, ATableAsksThoseOfGroupsThatHaveChanged) {
+  Request a(*this, "a");
+  EXPECT_TRUE(a.Wait());
+  held_.ServeChanged();
+  EXPECT_EQ(Asked(), "");
+  Load(ConfigWith({"a:1", "b:1"}, "request_hold: {max_requests: 3}"));
+  held_.ServeChanged();
+  EXPECT_EQ(Asked(), "a");
+  held_.ServeChanged();
+  EXPECT_EQ(Asked(), "");
+}
+
+// The loop does not stand still for all of them; who comes meanwhile is behind those that are left.
+TEST_F(HeldRequestsTest, ManyAreAskedOverSeveralTurns) {
+  Load(ConfigWith({"a:1"}, "request_hold: {max_requests: 1000}"));
+  Pick(1);
+  constexpr size_t kMost = HeldRequests::kMaxAskedATurn;
+  std::vector<std::unique_ptr<Request>> requests;
+  for (size_t i = 0; i < 2 * kMost + 8; ++i) {
+    requests.push_back(
+        std::make_unique<Request>(*this, std::string(1, static_cast<char>('!' + i % 90))));
+    requests.back()->leaves = true;
+    ASSERT_TRUE(requests.back()->Wait());
+  }
+  std::string all;
+  for (const auto& request : requests) all += request->name;
+  SetHealthy({"a"});
+  held_.ServeGroup(*state_);
+  held_.ServeGroup(*state_);
+  EXPECT_EQ(Asked(), all.substr(0, kMost)) << "the second finds them being asked";
+  EXPECT_TRUE(held_.ServeBefore(*state_));
+  EXPECT_EQ(Asked(), all.substr(kMost, 2)) << "one that comes asks two";
+  Request late(*this, "~");
+  late.leaves = true;
+  EXPECT_TRUE(late.Wait());
+  Turn();
+  EXPECT_EQ(Asked(), all.substr(kMost + 2, kMost));
+  Turn();
+  EXPECT_EQ(Asked(), all.substr(2 * kMost + 2) + "~");
+  EXPECT_TRUE(held_.empty());
+  EXPECT_FALSE(held_.ServeBefore(*state_));
+}
+
+// What one of a group does when it is asked may bring a request of another group: nobody of that
+// one is passed by.
+TEST_F(HeldRequestsTest, ThoseOfAnotherGroupAreToBeAskedFirst) {
+  v1::ProxyConfig config = ConfigWith({"a:1"}, "request_hold: {max_requests: 3}");
+  auto* const more = config.add_target_groups();
+  *more = config.target_groups(0);
+  more->set_name("targetGroups/green");
+  Load(config);
+  Pick(1);
+  const std::shared_ptr<GroupState> green = table_->groups.at("green")->state;
+  struct OfGreen : Request {
+    OfGreen(HeldRequestsTest& fixture, GroupState& group) : Request(fixture, "g"), of(group) {}
+    ~OfGreen() override {
+      if (is_waiting()) test.held_.Remove(of, *this, 1);
+    }
+    bool OnPlaceFree() override {
+      test.asked_ += name;
+      return false;
+    }
+    GroupState& of;
+  };
+  struct Bringing : Request {
+    Bringing(HeldRequestsTest& fixture, GroupState& group) : Request(fixture, "b"), other(group) {}
+    bool OnPlaceFree() override {
+      other.Changed();
+      must_wait = test.held_.ServeBefore(other);
+      return Request::OnPlaceFree();
+    }
+    GroupState& other;
+    bool must_wait = false;
+  };
+  Bringing b(*this, *green);
+  OfGreen g(*this, *green);
+  ASSERT_TRUE(b.Wait());
+  ASSERT_TRUE(held_.Push(*green, g, group().policy.hold, 1));
+  held_.ServeGroup(*state_);
+  EXPECT_TRUE(b.must_wait);
+  EXPECT_EQ(Asked(), "bg") << "at once, behind the group that is being asked";
+}
+
+// Those that wait go on until then; nobody comes behind them.
+TEST_F(HeldRequestsTest, ClosesWhenItsTimeIsOver) {
+  Request a(*this, "a");
+  EXPECT_TRUE(a.Wait());
+  now_ = loop_.now();
+  held_.Close(now_ + std::chrono::seconds(2));
+  EXPECT_TRUE(held_.is_closed());
+  EXPECT_FALSE(held_.is_over());
+  Turn();
+  EXPECT_EQ(Asked(), "");
+  Turn();
+  Turn();
+  EXPECT_TRUE(held_.is_over());
+  EXPECT_EQ(Asked(), "a");
 }
 
 }  // namespace

@@ -99,6 +99,18 @@ void Http2Connection::Consume(int32_t stream_id, size_t bytes) {
   WantFlush();
 }
 
+void Http2Connection::ConsumeOfConnection(size_t bytes) {
+  if (phase_ != Phase::kOpen) return;
+  nghttp2_session_consume_connection(http2_, bytes);
+  WantFlush();
+}
+
+void Http2Connection::ConsumeOfStream(int32_t stream_id, size_t bytes) {
+  if (phase_ != Phase::kOpen) return;
+  nghttp2_session_consume_stream(http2_, stream_id, bytes);
+  WantFlush();
+}
+
 // --- Reading.
 
 void Http2Connection::Read() {

@@ -73,6 +73,10 @@ class Http2Connection final : public Connection, public TurnEndHandler {
   void WantFlush();
   // Bytes of a stream's body have left its buffer, or come to nothing: the client may send more.
   void Consume(int32_t stream_id, size_t bytes);
+  // The two halves of that, for bytes that are kept for long: others of the connection may send
+  // more at once, the stream itself when they have left.
+  void ConsumeOfConnection(size_t bytes);
+  void ConsumeOfStream(int32_t stream_id, size_t bytes);
 
  private:
   friend class Http2Worker;

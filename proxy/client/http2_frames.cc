@@ -271,7 +271,7 @@ int Http2Connection::OnStreamClosed(int32_t stream_id) {
   nghttp2_session_set_stream_user_data(http2_, stream_id, nullptr);
   if (stream->has_ended_ || stream->is_reset_) closed_.Note(stream_id);
   stream->Gone(http::Reason::kClientClosed);
-  if (const size_t unread = stream->body_.size(); unread > 0) Consume(stream_id, unread);
+  if (const size_t unread = stream->body_.size(); unread > 0) stream->Consumed(unread);
   RemoveStream(*stream);
   return 0;
 }

@@ -43,6 +43,7 @@ void Http2Stream::Begin(Http2Connection& connection, int32_t id, AddressLimit::P
   framing_ = {};
   head_charge_ = head_read_ = 0;
   received_ = chunk_left_ = discarded_ = 0;
+  given_back_ = 0;
   window_ = kHttp2StreamWindowBytes;
   answered_at_ = SteadyTime();
   is_served_ = has_news_ = has_ended_ = is_last_sent_ = is_reset_ = is_refused_ = false;
@@ -146,8 +147,22 @@ size_t Http2Stream::ReadBody(char* data, size_t size) {
       break;
     }
   }
-  if (consumed > 0) connection_->Consume(id_, consumed);
+  if (consumed > 0) Consumed(consumed);
   return written;
+}
+
+void Http2Stream::Consumed(size_t bytes) {
+  const size_t before = std::min(bytes, given_back_);
+  given_back_ -= before;
+  if (before > 0) connection_->ConsumeOfStream(id_, before);
+  if (bytes > before) connection_->Consume(id_, bytes - before);
+}
+
+void Http2Stream::ReturnWindow() {
+  const size_t kept = body_.size();
+  if (kept == given_back_) return;
+  connection_->ConsumeOfConnection(kept - given_back_);
+  given_back_ = kept;
 }
 
 // --- The response.
@@ -312,6 +327,7 @@ void Http2Stream::ReadHead() {
 void Http2Stream::Drive() {
   if (exchange_ == nullptr) return;
   if (exchange_->Drive() == Exchange::Next::kWait) {
+    if (exchange_->is_held()) ReturnWindow();
     timer_.Arm(worker_.loop(), exchange_->deadline());
   } else {
     Finish(exchange_->is_whole());
@@ -361,7 +377,7 @@ void Http2Stream::Finish(bool is_whole) {
   connection_->ReleaseHead(*this);
   if (const size_t unread = body_.size(); unread > 0) {
     body_.Clear(connection_->worker().buffers());
-    connection_->Consume(id_, unread);
+    Consumed(unread);
   }
   is_whole_ = is_whole;
   is_cut_ = !is_whole && has_head_;  // what came of it is sent first

@@ -67,6 +67,11 @@ class Http2Stream final : public Connection, public ClientStream {
     return fields_.has_declared_length() && received_ != fields_.declared_length();
   }
   size_t ReadBody(char* data, size_t size);
+  // Bytes of body_ have left it.
+  void Consumed(size_t bytes);
+  // What a request keeps that waits for a first target is bounded by its group: it holds up no
+  // other upload of the connection.
+  void ReturnWindow();
   bool is_done() const { return exchange_ == nullptr && is_served_; }
   // The request begins, or is refused.
   void Serve(http::Reason refusal);
@@ -98,6 +103,7 @@ class Http2Stream final : public Connection, public ClientStream {
   uint64_t received_ = 0;   // bytes of the body
   int32_t window_ = 0;      // how many may wait
   BlockQueue body_;
+  size_t given_back_ = 0;    // bytes at the front of body_ that the connection's window has back
   uint64_t chunk_left_ = 0;  // bytes of body_ that belong to the chunk that was begun
   char chunk_head_[http::kMaxChunkHeadBytes];
   std::string last_chunk_;     // with trailers

@@ -312,6 +312,55 @@ TEST_F(HoldTest, AStreamsBodyIsBounded) {
   EXPECT_EQ(proxy_->Metric("held_request_bytes"), 0);
 }
 
+// More than the connection's window is held: uploads of it to other groups go on.
+TEST_F(HoldTest, StreamsThatWaitHoldUpNoOther) {
+  Start("requestHold: {}");
+  ScriptedTarget green(Echo);
+  v1::ConfigUpdate update;
+  *update.mutable_upserts()->add_target_groups() = whole_.upserts().target_groups(0);
+  update.mutable_upserts()->mutable_target_groups(0)->set_name("targetGroups/green");
+  auto* const balancer = update.mutable_upserts()->add_load_balancers();
+  *balancer = whole_.upserts().load_balancers(0);
+  for (auto& listener : *balancer->mutable_listeners()) {
+    auto* const rule = listener.add_rules();
+    rule->set_priority(1);
+    rule->add_conditions()->mutable_path_pattern()->add_values("/green");
+    rule->mutable_action()->mutable_forward()->add_target_groups()->set_target_group("green");
+  }
+  AddTarget(update, "i-2", green.port(), "green");
+  Change(update);
+  ASSERT_TRUE(proxy_->WaitHealthy(1));
+  constexpr int kHeld = 9;
+  constexpr size_t kWindow = 128 * 1024;
+  auto client = ClientOfHttp2();
+  std::vector<uint32_t> held;
+  for (int i = 0; i < kHeld; ++i) {
+    held.push_back(client->SendRequest("POST", "/", false));
+    ASSERT_TRUE(WaitHeld(i + 1));
+    ASSERT_TRUE(client->SendBody(held.back(), std::string(kWindow, 'b'), false));
+  }
+  ASSERT_TRUE(
+      WaitUntil([&] { return proxy_->Metric("held_request_bytes") == kHeld * double{kWindow}; }));
+  const uint32_t other = client->SendRequest("POST", "/green", false);
+  ASSERT_TRUE(client->SendBody(other, std::string(3 * kWindow, 'b'), true));
+  EXPECT_EQ(client->Await(other).status, 200);
+  // One that leaves takes nothing from the connection's window; the others go on in their own.
+  client->Reset(held[0], NGHTTP2_CANCEL);
+  ASSERT_TRUE(WaitHeld(kHeld - 1));
+  ScriptedTarget target(Echo);
+  Add(target);
+  for (int i = 1; i < kHeld; ++i) {
+    ASSERT_TRUE(
+        client->SendBody(held[static_cast<size_t>(i)], std::string(2 * kWindow, 'z'), true));
+    EXPECT_NE(client->Await(held[static_cast<size_t>(i)])
+                  .body.find("body:" + std::to_string(3 * kWindow) + "z"),
+              std::string::npos);
+  }
+  const uint32_t last = client->SendRequest("POST", "/green", false);
+  ASSERT_TRUE(client->SendBody(last, std::string(16 * kWindow, 'b'), true));
+  EXPECT_EQ(client->Await(last).status, 200);
+}
+
 // --- The controller
 
 TEST_F(HoldTest, TheControllerIsWoken) {

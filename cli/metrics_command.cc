@@ -20,13 +20,15 @@
 namespace remuda::cli {
 namespace {
 
-constexpr int kMaxPoints = 720;  // GetMetricsRequest.points
+// GetMetricsRequest.points
+constexpr int kMaxPoints = 720;
+constexpr int kUsualPoints = 60;
 constexpr size_t kUsualWidth = 100;
 
 struct MetricsOptions {
   std::string group;
   bool watch = false;
-  int points = 0;                 // 0: as many as the controller thinks right
+  int points = kUsualPoints;
   std::vector<std::string> data;  // put: NAME=VALUE
 };
 
@@ -56,7 +58,9 @@ void PrintMetrics(Context& context, const v1::GroupMetrics& metrics) {
 // each new value; or each message as data.
 class MetricsView {
  public:
-  explicit MetricsView(Context& context) : context_(context), picture_(context.out) {}
+  // `points` of each series are shown.
+  MetricsView(Context& context, int points)
+      : context_(context), picture_(context.out), points_(points) {}
 
   // `is_whole`: the last values; else those that are new.
   void Show(const v1::GroupMetrics& metrics, bool is_whole) {
@@ -66,7 +70,7 @@ class MetricsView {
     if (is_whole) {
       known_ = metrics;
     } else {
-      AppendMetrics(metrics, known_);
+      AppendMetrics(metrics, points_, known_);
     }
     if (context_.out_is_terminal) return Draw();
     if (is_first) return PrintMetrics(context_, known_);
@@ -89,6 +93,7 @@ class MetricsView {
 
   Context& context_;
   LivePicture picture_;
+  const int points_;
   v1::GroupMetrics known_;
   bool has_shown_ = false;
 };
@@ -110,7 +115,7 @@ absl::Status StreamMetrics(const ControllerClient& client, const v1::WatchMetric
 // Until the user ends it. A controller that goes away is waited for.
 ExitCode WatchMetrics(Context& context, const ControllerClient& client,
                       const v1::WatchMetricsRequest& request) {
-  MetricsView view(context);
+  MetricsView view(context, request.points());
   bool was_there = true;
   while (true) {
     const absl::Status status = StreamMetrics(client, request, view, was_there);
@@ -186,8 +191,9 @@ void AddMetricsCommand(CLI::App& app, Context& context) {
   auto options = std::make_shared<MetricsOptions>();
   command->add_option("group", options->group, "The group: asg/NAME");
   command->add_flag("-w,--watch", options->watch, "Go on and show each new value");
-  command->add_option("--points", options->points, "So many of the newest values (default 60)")
-      ->check(CLI::Range(1, kMaxPoints));
+  command->add_option("--points", options->points, "So many of the newest values")
+      ->check(CLI::Range(1, kMaxPoints))
+      ->capture_default_str();
   AddOutputFlag(command, context);
   auto* put = command->add_subcommand("put", "Give values of metrics of your own");
   put->add_option("group", options->group, "The group: asg/NAME")->required();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <map>
 
 #include "cli/cell_text.h"
@@ -159,7 +160,7 @@ std::string NewestLine(const v1::GroupMetrics& metrics) {
   return absl::StrJoin(parts, "  ");
 }
 
-void AppendMetrics(const v1::GroupMetrics& newer, v1::GroupMetrics& known) {
+void AppendMetrics(const v1::GroupMetrics& newer, int most, v1::GroupMetrics& known) {
   const int length = known.series().empty() ? 0 : known.series(0).values_size();
   std::map<std::string, const Values*> before;
   for (const v1::SeriesMetrics& series : known.series()) before[series.metric()] = &series.values();
@@ -170,7 +171,7 @@ void AppendMetrics(const v1::GroupMetrics& newer, v1::GroupMetrics& known) {
     std::vector<double> values(static_cast<size_t>(length), std::nan(""));
     if (it != before.end()) values.assign(it->second->begin(), it->second->end());
     values.insert(values.end(), series.values().begin(), series.values().end());
-    const int surplus = std::min(series.values_size(), length);
+    const auto surplus = std::max<std::ptrdiff_t>(std::ssize(values) - most, 0);
     series.mutable_values()->Assign(values.begin() + surplus, values.end());
   }
   known = out;

@@ -34,8 +34,8 @@ std::string SilentText(const v1::GroupMetrics& metrics);
 // Of a watch, the newest value of each series that is not missing: "cpu 12.5%  requests 340/s".
 std::string NewestLine(const v1::GroupMetrics& metrics);
 
-// What a watch knows after a message with newer values: as many of each series as before, the
+// What a watch knows after a message with newer values: the newest `most` of each series, the
 // newest last.
-void AppendMetrics(const v1::GroupMetrics& newer, v1::GroupMetrics& known);
+void AppendMetrics(const v1::GroupMetrics& newer, int most, v1::GroupMetrics& known);
 
 }  // namespace remuda::cli

@@ -108,6 +108,21 @@ TEST(MetricsText, TheTitleSaysWhatTheValuesAre) {
   EXPECT_EQ(SilentText(metrics), "silent: hosts/h2, proxies/p1; what they measure is missing");
 }
 
+TEST(MetricsText, AWatchThatBeganEarlyGrowsToWhatIsWanted) {
+  v1::GroupMetrics known;
+  AddSeries(known, "cpu", "%", {1});
+  for (const double value : {2, 3, 4}) {
+    v1::GroupMetrics newer;
+    AddSeries(newer, "cpu", "%", {value});
+    AppendMetrics(newer, 3, known);
+  }
+  EXPECT_THAT(known.series(0).values(), ElementsAre(2, 3, 4));
+  v1::GroupMetrics many;
+  AddSeries(many, "cpu", "%", {5, 6, 7, 8});
+  AppendMetrics(many, 3, known);
+  EXPECT_THAT(known.series(0).values(), ElementsAre(6, 7, 8));
+}
+
 TEST(MetricsText, NewValuesTakeThePlaceOfTheOldest) {
   v1::GroupMetrics known;
   AddSeries(known, "cpu", "%", {1, 2, 3});
@@ -117,13 +132,13 @@ TEST(MetricsText, NewValuesTakeThePlaceOfTheOldest) {
   AddSeries(newer, "cpu", "%", {4});
   AddSeries(newer, "custom/new", "", {9});
   EXPECT_EQ(NewestLine(newer), "cpu 4%  custom/new 9");
-  AppendMetrics(newer, known);
+  AppendMetrics(newer, 3, known);
   ASSERT_EQ(known.series_size(), 2);
   EXPECT_THAT(known.series(0).values(), ElementsAre(2, 3, 4));
   EXPECT_THAT(known.series(1).values(), ElementsAre(::testing::IsNan(), ::testing::IsNan(), 9));
   EXPECT_EQ(known.end_time().seconds(), 7);
   v1::GroupMetrics nothing;
-  AppendMetrics(newer, nothing);
+  AppendMetrics(newer, 3, nothing);
   EXPECT_THAT(nothing.series(0).values(), ElementsAre(4));
 }
 

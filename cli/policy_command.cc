@@ -2,11 +2,12 @@
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/empty.pb.h>
 #include <google/protobuf/util/message_differencer.h>
-#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <ostream>
+#include <set>
 #include <thread>
 
 #include "cli/commands.h"
@@ -127,7 +128,19 @@ ExitCode FailPolicy(Context& context, const std::string& file, const FilePolicy&
   return ExitCode::kFailed;
 }
 
-// All are read before the first is put.
+absl::StatusOr<v1::ScalingPolicy> PutPolicy(const ControllerClient& client,
+                                            const std::string& group,
+                                            const v1::ScalingPolicy& policy, bool validate_only) {
+  v1::PutScalingPolicyRequest request;
+  request.set_auto_scaling_group(group);
+  *request.mutable_policy() = policy;
+  request.set_validate_only(validate_only);
+  request.set_request_id(NewRequestId());
+  return client.Call<v1::ScalingPolicy>(*client.scaling_policies,
+                                        &v1::ScalingPolicyService::Stub::PutScalingPolicy, request);
+}
+
+// All are read and, of several, checked before the first is put.
 ExitCode PutPolicies(Context& context, const PolicyOptions& options, const std::string& group) {
   const auto files = ReadManifestFiles({options.file});
   if (!files.ok()) return Fail(context, files.status());
@@ -137,15 +150,15 @@ ExitCode PutPolicies(Context& context, const PolicyOptions& options, const std::
   const auto policies = ReadPolicies(file);
   if (!policies.ok()) return Fail(context, policies.status());
   const ControllerClient client(context.settings);
+  if (policies->size() > 1 && !options.dry_run) {
+    for (const FilePolicy& policy : *policies) {
+      const auto answer = PutPolicy(client, group, policy.value, true);
+      if (!answer.ok()) return FailPolicy(context, file.name, policy, answer.status());
+    }
+  }
   v1::ListScalingPoliciesResponse put;
   for (const FilePolicy& policy : *policies) {
-    v1::PutScalingPolicyRequest request;
-    request.set_auto_scaling_group(group);
-    *request.mutable_policy() = policy.value;
-    request.set_validate_only(options.dry_run);
-    request.set_request_id(NewRequestId());
-    auto answer = client.Call<v1::ScalingPolicy>(
-        *client.scaling_policies, &v1::ScalingPolicyService::Stub::PutScalingPolicy, request);
+    auto answer = PutPolicy(client, group, policy.value, options.dry_run);
     if (!answer.ok()) {
       if (put.policies_size() > 0) PrintPolicies(context, put.policies());
       return FailPolicy(context, file.name, policy, answer.status());
@@ -208,13 +221,13 @@ absl::StatusOr<std::vector<v1::ScalingEvaluation>> ReadEvaluations(const Control
                                             response->evaluations().rend());
 }
 
-// What a watch has shown already: it shows what is later, and says something else.
+// What a watch has shown already: it shows what comes after that, and says something else.
 class EvaluationsView {
  public:
   explicit EvaluationsView(Context& context) : context_(context) {}
 
   void Show(std::vector<v1::ScalingEvaluation> evaluations) {
-    std::erase_if(evaluations, [this](const auto& each) { return IsShown(each); });
+    TakeNews(evaluations);
     if (evaluations.empty() && !is_first_) return;
     if (IsTable(context_.output)) {
       const bool is_wide = context_.output == OutputFormat::kWide;
@@ -230,25 +243,36 @@ class EvaluationsView {
   bool is_first() const { return is_first_; }
 
  private:
+  // Leaves what comes after the last one that the answer before had as well. Not by time: the
+  // controller's clock may be set back, or another one's be behind.
+  void TakeNews(std::vector<v1::ScalingEvaluation>& evaluations) {
+    if (evaluations.empty()) return;
+    std::set<std::string> answer;
+    auto news = evaluations.begin();
+    for (auto it = evaluations.begin(); it != evaluations.end(); ++it) {
+      std::string bytes = it->SerializeAsString();
+      if (before_.contains(bytes)) news = it + 1;
+      answer.insert(std::move(bytes));
+    }
+    before_ = std::move(answer);
+    evaluations.erase(evaluations.begin(), news);
+    std::erase_if(evaluations, [this](const auto& each) { return SaysTheSame(each); });
+  }
+
   // Evaluations that say the same again and again are kept as the first and the last: the last is
   // no news.
-  bool IsShown(const v1::ScalingEvaluation& evaluation) {
-    using google::protobuf::util::TimeUtil;
+  bool SaysTheSame(const v1::ScalingEvaluation& evaluation) {
     v1::ScalingEvaluation timeless = evaluation;
     timeless.clear_time();
-    const bool is_old = last_.has_time() && TimeUtil::TimestampToNanoseconds(evaluation.time()) <=
-                                                TimeUtil::TimestampToNanoseconds(last_.time());
-    if (is_old) return true;
-    v1::ScalingEvaluation last_timeless = last_;
-    last_timeless.clear_time();
-    const bool is_same = last_.has_time() && google::protobuf::util::MessageDifferencer::Equals(
-                                                 timeless, last_timeless);
-    last_ = evaluation;
+    const bool is_same =
+        last_ && google::protobuf::util::MessageDifferencer::Equals(timeless, *last_);
+    last_ = std::move(timeless);
     return is_same;
   }
 
   Context& context_;
-  v1::ScalingEvaluation last_;
+  std::set<std::string> before_;               // the last answer that had any, as bytes
+  std::optional<v1::ScalingEvaluation> last_;  // without its time
   bool is_first_ = true;
 };
 

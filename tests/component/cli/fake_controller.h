@@ -62,6 +62,7 @@ struct FakeState {
   std::vector<v1::GroupMetrics> metrics;  // what a watch sends, in order; the first is read
   std::vector<v1::ScalingEvaluation> evaluations;  // the newest first
   v1::PredictiveForecast forecast;
+  std::string refused_policy;  // PutScalingPolicy of it finds a mistake
   size_t page_size = 100;
 };
 

@@ -49,7 +49,10 @@ class FakePolicies final : public v1::ScalingPolicyService::Service {
   grpc::Status PutScalingPolicy(grpc::ServerContext*, const v1::PutScalingPolicyRequest* request,
                                 v1::ScalingPolicy* response) override {
     *response = request->policy();
-    return Note(state_, "PutScalingPolicy", *request);
+    if (auto status = Note(state_, "PutScalingPolicy", *request); !status.ok()) return status;
+    const std::lock_guard lock(state_.mutex);
+    if (request->policy().name() != state_.refused_policy) return grpc::Status::OK;
+    return ToGrpcStatus(InvalidField("policy.scheduled.recurrence", "is no cron expression"));
   }
   grpc::Status ListScalingPolicies(grpc::ServerContext*,
                                    const v1::ListScalingPoliciesRequest* request,

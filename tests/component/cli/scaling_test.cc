@@ -205,6 +205,34 @@ TEST_F(ScalingTest, AWatchOfEvaluationsPrintsWhatIsNew) {
   EXPECT_EQ(std::count(added.begin(), added.end(), '\n'), 1) << added;
 }
 
+TEST_F(ScalingTest, AWatchOfEvaluationsGoesOnWhenItsControllersClockIsSetBack) {
+  const auto answer = [&](std::vector<v1::ScalingEvaluation> evaluations) {
+    const std::lock_guard lock(state().mutex);
+    state().evaluations = std::move(evaluations);
+  };
+  answer({Evaluation(9000, 2, 2)});
+  RemudaProcess watch({"evaluations", "blue", "--watch"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().ends_with("wants 2\n"); })) << watch.err();
+  const std::string begin = watch.out();
+  answer({Evaluation(5400, 2, 3), Evaluation(9000, 2, 2)});
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().ends_with("wants 3\n"); })) << watch.out();
+  // Of a row of equal ones the last is another each time.
+  for (const int seconds : {5500, 5600}) {
+    answer({Evaluation(seconds, 2, 3), Evaluation(5400, 2, 3), Evaluation(9000, 2, 2)});
+    const size_t asked = controller_.Requests("ListScalingEvaluations").size();
+    ASSERT_TRUE(WaitUntil(
+        [&] { return controller_.Requests("ListScalingEvaluations").size() > asked + 1; }));
+  }
+  answer({Evaluation(5700, 3, 4), Evaluation(5650, 2, 3), Evaluation(5400, 2, 3),
+          Evaluation(9000, 2, 2)});
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().ends_with("wants 4\n"); })) << watch.out();
+  // One that knows nothing of all that.
+  answer({Evaluation(100, 4, 5)});
+  ASSERT_TRUE(WaitUntil([&] { return watch.out().ends_with("wants 5\n"); })) << watch.out();
+  const std::string added = watch.out().substr(begin.size());
+  EXPECT_EQ(std::count(added.begin(), added.end(), '\n'), 3) << added;
+}
+
 TEST_F(ScalingTest, PoliciesAreListedPutAgainAndDeleted) {
   auto& group = Blue();
   auto& rps = *group.add_policies();
@@ -254,6 +282,21 @@ TEST_F(ScalingTest, APolicysMistakesAreToldByFileAndLine) {
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(refused.err, HasSubstr("other.yaml:4:3: targetTracking.target: -1 is not above 0"));
   EXPECT_THAT(controller_.Requests("PutScalingPolicy").back(), HasSubstr("validate_only: true"));
+}
+
+TEST_F(ScalingTest, OfPoliciesOfWhichOneIsWrongNoneIsPut) {
+  state().refused_policy = "night";
+  const std::string file = File("policies.yaml",
+                                "name: day\nscheduled: {recurrence: 0 8 1 1 1, min: 2}\n"
+                                "---\n"
+                                "name: night\nscheduled:\n  recurrence: 0 25 1 1 1\n  min: 1\n");
+  const Finished refused = Run({"policy", "put", "asg/blue", "-f", file});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_THAT(refused.err,
+              HasSubstr("policies.yaml:6:3: scheduled.recurrence: is no cron expression"));
+  EXPECT_THAT(controller_.Requests("PutScalingPolicy"),
+              ElementsAre(HasSubstr("validate_only: true"), HasSubstr("validate_only: true")));
 }
 
 TEST_F(ScalingTest, AForecastIsATable) {

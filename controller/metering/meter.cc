@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/core/metrics/date_back.h"
 #include "controller/core/metrics/fold.h"
 #include "controller/core/policies/evaluate.h"
 #include "controller/core/policies/forecast.h"
@@ -21,6 +22,8 @@ absl::Time Meter::Turn() {
   const absl::Time now = engine_.Now();
   // A clock that was set back must not silence the policies until it is there again.
   due_ = std::min(due_, now + engine_.seen().metrics.period);
+  if (now < looked_) core::DateBack(engine_.observe().metrics, now);
+  looked_ = now;
   if (now < due_ && next_group_.empty()) return due_;
   core::Observations& seen = engine_.observe();
   // After a stall of the loop no period is made up for.

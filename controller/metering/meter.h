@@ -44,7 +44,8 @@ class Meter {
   Asker* const asker_;
   GroupPage& page_;
   const size_t instances_;
-  absl::Time due_;          // of the next fold
+  absl::Time due_;                            // of the next fold
+  absl::Time looked_ = absl::InfinitePast();  // the newest turn
   std::string next_group_;  // where the one that is under way goes on; empty: none is
   // One that is wanted no more stays until its answer has come: one at a time is under way.
   std::map<core::PolicyId, Question> questions_;

@@ -142,8 +142,8 @@ void ApplyDefaults(v1::LoadBalancer& value) {
 void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before) {
   if (!value.has_desired()) {
     // Nobody asked for more than the least, and the least is nothing now.
-    const bool is_emptied =
-        before != nullptr && value.min() == 0 && DesiredOf(*before) == MinOf(*before);
+    const bool is_emptied = before != nullptr && value.min() == 0 && MinOf(*before) > 0 &&
+                            DesiredOf(*before) == MinOf(*before);
     value.set_desired(before == nullptr || is_emptied
                           ? value.min()
                           : std::max(value.min(), std::min(value.max(), before->desired())));

@@ -1,5 +1,5 @@
 // Commands on scaling policies: each changes the group's list, as an update of the group would.
-#include <algorithm>
+#include <google/protobuf/util/message_differencer.h>
 
 #include "controller/core/door/done.h"
 #include "controller/core/door/prepare.h"
@@ -48,7 +48,7 @@ absl::StatusOr<v1::ScalingPolicy> Execute(Draft& draft, const v1::PutScalingPoli
   violations.Rename((FieldPath("auto_scaling_group") / "policies")[index], FieldPath("policy"));
   if (!violations.empty()) return violations.ToStatus();
   v1::ScalingPolicy answer = value.policies(index);
-  if (value.SerializeAsString() != row->value->SerializeAsString()) {
+  if (!google::protobuf::util::MessageDifferencer::Equals(value, *row->value)) {
     NoteDone(draft, context,
              {.resource = value.name(),
               .description = absl::StrCat(is_new ? "Added" : "Changed", " scaling policy ",
@@ -68,7 +68,11 @@ absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteScalingPolicyRequest
     return NotFound(absl::StrCat(value.name(), "/policies/", request.policy()));
   }
   value.mutable_policies()->DeleteSubrange(index, 1);
-  value.mutable_capacity()->mutable_policy_times()->erase(request.policy());
+  Violations violations;
+  Prepare(violations, FieldPath("auto_scaling_group"),
+          References{draft, {}, context.check_authorities, context.analysis_commands}, row->id,
+          row->value.get(), context, value);
+  if (!violations.empty()) return violations.ToStatus();
   NoteDone(draft, context,
            {.resource = value.name(),
             .description =

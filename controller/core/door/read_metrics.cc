@@ -206,8 +206,10 @@ absl::Status TakeMetricData(const State& state, const v1::PutMetricDataRequest& 
     if (!IsId(datum.name())) {
       wrong.Add(at / "name", absl::StrCat(Quoted(datum.name()), " ", limits::kIdRule));
     }
-    if (!std::isfinite(datum.value())) {
-      wrong.Add(at / "value", absl::StrCat(datum.value(), " is not a finite number"));
+    if (!(std::abs(datum.value()) <= limits::kMaxCustomMetric)) {
+      wrong.Add(at / "value",
+                absl::StrCat(datum.value(), " is not a number from -", limits::kMaxCustomMetric,
+                             " to ", limits::kMaxCustomMetric));
     }
     names.insert(datum.name());
   }

@@ -76,8 +76,9 @@ void CheckMetric(Violations& out, const FieldPath& at, const Message& value) {
 }
 
 void CheckTarget(Violations& out, const FieldPath& at, double value) {
-  if (std::isfinite(value) && value > 0 && value <= limits::kMaxPolicyTarget) return;
-  out.Add(at, absl::StrCat(value, " must be above 0 and at most ", limits::kMaxPolicyTarget));
+  if (value >= limits::kMinPolicyTarget && value <= limits::kMaxPolicyTarget) return;
+  out.Add(at, absl::StrCat(value, " must be above 0 (", limits::kMinPolicyTarget,
+                           " at least) and at most ", limits::kMaxPolicyTarget));
 }
 
 void CheckPolicyTime(Violations& out, const FieldPath& at,
@@ -311,6 +312,16 @@ void BeginSchedules(const v1::AutoScalingGroup* before, v1::AutoScalingGroup& va
     if (FindPolicy(&value, name) == nullptr) gone.push_back(name);
   }
   for (const std::string& name : gone) times.erase(name);
+  // Bounds that no scheduled policy speaks of any more do not stay.
+  const auto any = [&](bool (v1::ScheduledPolicy::*has)() const) {
+    return std::any_of(value.policies().begin(), value.policies().end(), [&](const auto& policy) {
+      return policy.has_scheduled() && (policy.scheduled().*has)();
+    });
+  };
+  if (!any(&v1::ScheduledPolicy::has_min) && !any(&v1::ScheduledPolicy::has_max)) {
+    value.mutable_capacity()->clear_min();
+    value.mutable_capacity()->clear_max();
+  }
   for (const v1::ScalingPolicy& policy : value.policies()) {
     if (policy.has_scheduled() && !IsUnchanged(before, policy)) {
       times[policy.name()] = ToProto(now);

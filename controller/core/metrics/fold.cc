@@ -168,7 +168,8 @@ void Append(MetricPoint point, size_t most, MetricHistory& history, Time start) 
     history.last_request = start;
   }
   const double waits = point.in_flight.value_or(0) + point.queued.value_or(0);
-  if (point.requests.value_or(0) > 0 || waits > 0) history.last_request = point.time;
+  // While nothing is known somebody may well ask.
+  if (point.requests.value_or(1) > 0 || waits > 0) history.last_request = point.time;
   history.points.push_back(std::move(point));
   while (history.points.size() > most) history.points.pop_front();
 }

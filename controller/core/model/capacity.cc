@@ -60,6 +60,11 @@ void KeepCapacity(const v1::AutoScalingGroup* before, v1::AutoScalingGroup& grou
   v1::GroupCapacity& capacity = *group.mutable_capacity();
   if (group.min() != before->min()) capacity.clear_min();
   if (group.max() != before->max()) capacity.clear_max();
+  // The person's word is the newer one.
+  if (MinOf(group) > MaxOf(group)) {
+    capacity.clear_min();
+    capacity.clear_max();
+  }
   // Not what the bounds alone have made of it.
   const int bounded = std::max(group.min(), std::min(group.max(), before->desired()));
   if (group.desired() != before->desired() && group.desired() != bounded) {

@@ -167,12 +167,12 @@ bool AddReport(const State& state,
                CountedProcess& process, Traffic& traffic) {
   const bool counts = process.from != CountedProcess::From::kNowhere;
   bool is_more = false;
-  std::map<SubsetId, proxy::v1::SubsetStats> said;
+  std::map<SubsetId, proxy::v1::SubsetStats>& said = process.said;
   for (proxy::v1::SubsetStats& stats : report) {
     if (state.Find<v1::TargetGroup>(stats.target_group()) == nullptr) continue;
     SubsetId id(stats.target_group(), stats.subset());
-    const auto before = process.said.find(id);
-    const bool is_known = before != process.said.end();
+    const auto before = said.find(id);
+    const bool is_known = before != said.end();
     if (counts && !(is_known && IsSame(stats, before->second))) {
       static const proxy::v1::SubsetStats kNothing;
       const bool has_news =
@@ -181,7 +181,14 @@ bool AddReport(const State& state,
     }
     said[std::move(id)] = std::move(stats);
   }
-  process.said = std::move(said);
+  // A subset that a report leaves out stands where it stood: it may come back with all that it ever
+  // counted (a rollback to its version).
+  if (said.size() > CountedProcess::kMostSaid) {
+    std::erase_if(said, [&](const auto& entry) {
+      return state.Find<v1::TargetGroup>(entry.first.first) == nullptr;
+    });
+    while (said.size() > CountedProcess::kMostSaid) said.erase(said.begin());
+  }
   process.from = CountedProcess::From::kSaid;
   if (traffic.totals.size() > traffic.most) DropUnneeded(state, traffic);
   return is_more;

@@ -37,6 +37,7 @@ struct CountedProcess {
   // From where its next report counts. kNowhere: that one only says where.
   enum class From { kNowhere, kZero, kSaid } from = From::kNowhere;
   std::map<SubsetId, proxy::v1::SubsetStats> said;
+  static constexpr size_t kMostSaid = 10'000;
   ProxyFlows flows;
 };
 
@@ -46,9 +47,9 @@ struct CountedProcess {
 // where it stands. (So a restart of the controller counts no proxy's past as new.)
 void BeginProcess(const proxy::v1::Hello& hello, CountedProcess& process);
 
-// Adds what the report has beyond the one before. A subset whose numbers have gone back, or that
-// was not in the report before, has begun from zero. Those of target groups that the state does not
-// have are not kept. Costs what the report has. Whether anything was added.
+// Adds what the report has beyond the one before. A subset whose numbers have gone back has
+// begun from zero; one that a report leaves out stands where it stood. Those of target groups that
+// the state does not have are not kept. Costs what the report has. Whether anything was added.
 bool AddReport(const State& state,
                google::protobuf::RepeatedPtrField<proxy::v1::SubsetStats>&& report,
                CountedProcess& process, Traffic& traffic);

@@ -21,8 +21,13 @@ namespace {
 bool IsIdle(const Inputs& inputs) {
   if (!inputs.group.has_from_zero()) return false;
   const MetricPoint& point = inputs.newest();
+  // What is not known may well be traffic.
+  if (!point.requests.has_value() || !point.in_flight.has_value()) return false;
   if (point.in_flight.value_or(0) > 0 || point.queued.value_or(0) > 0) return false;
-  const Time last = std::max(inputs.history.last_request, ScaledOutAt(inputs.group));
+  // Nor where somebody has just set how many there are to be: they are for what is to come.
+  const Time set = inputs.group.has_capacity() ? FromProto(inputs.group.capacity().set_time())
+                                               : absl::InfinitePast();
+  const Time last = std::max(inputs.history.last_request, set);
   return inputs.now >= last + FromProto(inputs.group.from_zero().idle_after());
 }
 
@@ -272,7 +277,9 @@ bool GoesByMetrics(const v1::AutoScalingGroup& group) {
 std::set<std::string_view> Deploying(const State& state) {
   std::set<std::string_view> out;
   for (const auto& [id, row] : state.All<v1::Deployment>()) {
-    if (!HasEnded(StageOf(*row))) out.insert(row->auto_scaling_group());
+    const Stage stage = StageOf(*row);
+    // One whose old instances only drain has moved all that it moves.
+    if (!HasEnded(stage) && stage != Stage::kDraining) out.insert(row->auto_scaling_group());
   }
   return out;
 }

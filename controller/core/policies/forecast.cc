@@ -92,14 +92,20 @@ class Past {
 
 // Appends the mean of a span; what lies between is not known.
 void Append(int64_t span, double mean, store::v1::LoadHistory& row) {
-  const bool goes_on =
-      row.loads_size() > 0 && span - SpanOf(FromProto(row.start_time())) < 2 * int64_t{kSpansKept};
+  // What a clock that was ahead has left is not to come.
+  const int64_t first = SpanOf(FromProto(row.start_time()));
+  if (span < first) {
+    row.clear_loads();
+  } else if (span < first + row.loads_size() - 1) {
+    row.mutable_loads()->Truncate(static_cast<int>(span - first));
+  }
+  const bool goes_on = row.loads_size() > 0 && span - first < 2 * int64_t{kSpansKept};
   if (!goes_on) {
     row.clear_loads();
     *row.mutable_start_time() = ToProto(BeginOf(span));
   }
   const int64_t begin = SpanOf(FromProto(row.start_time()));
-  if (span < begin + row.loads_size()) return;  // a clock that was set back
+  if (span < begin + row.loads_size()) return;  // known already
   while (begin + row.loads_size() < span) row.add_loads(std::numeric_limits<float>::quiet_NaN());
   row.add_loads(static_cast<float>(mean));
   const int over = row.loads_size() - kSpansKept;

@@ -28,6 +28,7 @@ Alarm Look(const Inputs& inputs, const std::string& name, const v1::ScalingAlarm
   out.verdict.hangs_on_version = HangsOnVersion(ref);
   if (!reading.each.has_value()) {
     memory.breached_since.reset();
+    out.verdict.bars_scale_in = true;
     out.verdict.reason = absl::StrCat(reading.missing, ": nothing is changed");
     return out;
   }
@@ -147,7 +148,8 @@ Verdict FollowSimple(const Inputs& inputs, const std::string& name,
   const Time cooled = LastActed(inputs.group, name) + FromProto(policy.cooldown());
   if (inputs.now < cooled) {
     absl::StrAppend(&out.reason, "; cooling down for another ", DurationText(cooled - inputs.now));
-    // In its cooldown it has no wish: another policy may act.
+    // In its cooldown it has no wish: another policy may scale out.
+    out.bars_scale_in = IsOut(inputs, policy.adjustment_type(), policy.adjustment());
     return out;
   }
   const bool is_out = IsOut(inputs, policy.adjustment_type(), policy.adjustment());

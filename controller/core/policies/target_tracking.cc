@@ -50,11 +50,13 @@ Need NeedOf(const Inputs& inputs, const MetricRef& ref, double target) {
 }
 
 int Whole(double instances) {
+  if (!(instances > 0)) return 0;  // also what is no number
   const double needed = std::ceil(instances - 1e-9);
   return static_cast<int>(std::clamp<double>(needed, 0, limits::kGroupInstances));
 }
 
 int PartsOf(double instances) {
+  if (!(instances > 0)) return 0;
   constexpr double kMost = kParts * 1000 * limits::kGroupInstances;
   return static_cast<int>(std::clamp<double>(std::ceil(instances * kParts), 0, kMost));
 }

@@ -57,13 +57,18 @@ void FollowEvaluation(Pass& pass, const std::string& group_id) {
   const int desired = DesiredOf(*group);
   if (wanted == desired) return;
   // One may have begun since.
-  if (wanted < desired && ActiveDeployment(pass.draft, group_id, nullptr) != nullptr) return;
+  if (wanted < desired && IsMoving(pass.draft, group_id)) return;
   v1::AutoScalingGroup after = *group;
   SetByPolicy(after, {.policy = newest.policy, .desired = wanted, .cause = newest.why}, pass.now);
   PutCapacity(pass, group_id, std::move(after));
 }
 
 }  // namespace
+
+bool IsMoving(const Draft& draft, const std::string& group_id) {
+  const auto deployment = ActiveDeployment(draft, group_id, nullptr);
+  return deployment != nullptr && StageOf(*deployment) != Stage::kDraining;
+}
 
 void PutCapacity(Pass& pass, const std::string& group_id, v1::AutoScalingGroup after) {
   const auto before = pass.draft.Find<v1::AutoScalingGroup>(group_id);

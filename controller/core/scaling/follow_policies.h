@@ -14,8 +14,10 @@ void FollowPolicies(Pass& pass, const std::string& group_id);
 // The scheduled policies' part of it.
 void FollowSchedules(Pass& pass, const std::string& group_id);
 
-// Writes the capacity; tells of it if how many are wanted has changed. `told`: the policy, or
-// whatever else is the cause.
+// Whether a deployment of the group is under way that does more than to end what it has left.
+bool IsMoving(const Draft& draft, const std::string& group_id);
+
+// Writes the capacity; tells of it if how many are wanted has changed.
 void PutCapacity(Pass& pass, const std::string& group_id, v1::AutoScalingGroup after);
 
 }  // namespace remuda::core

@@ -24,7 +24,11 @@ Occurrences OccurrencesOf(const Pass& pass, const v1::ScheduledPolicy& policy) {
   const Time end = policy.has_end_time() ? FromProto(policy.end_time()) : absl::InfiniteFuture();
   Occurrences out;
   if (policy.recurrence().empty()) {
-    (start <= pass.now ? out.last : out.next) = start;
+    if (start > pass.now) {
+      out.next = start;
+    } else if (pass.now <= end) {
+      out.last = start;
+    }
     return out;
   }
   Cron cron;
@@ -83,6 +87,8 @@ void FollowSchedules(Pass& pass, const std::string& group_id) {
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   v1::AutoScalingGroup after = *group;
   for (const auto& [time, policy] : due) Apply(after, *policy, time, pass.now);
+  // What takes instances away waits for the end of a deployment.
+  if (DesiredOf(after) < DesiredOf(*group) && IsMoving(pass.draft, group_id)) return;
   PutCapacity(pass, group_id, std::move(after));
 }
 

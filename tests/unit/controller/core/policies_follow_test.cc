@@ -4,6 +4,7 @@
 
 #include "controller/core/model/capacity.h"
 #include "controller/core/reconcile/pass.h"
+#include "controller/core/scaling/follow_policies.h"
 #include "tests/unit/controller/core/world.h"
 
 namespace remuda::core {
@@ -144,6 +145,47 @@ TEST_F(PoliciesFollow, AOneOffAndItsEnd) {
   world.Step();
   EXPECT_EQ(desired(), 1);
   EXPECT_EQ(MaxOf(group()), 1);
+}
+
+TEST_F(PoliciesFollow, AOneOffDoesNothingAfterItsEnd) {
+  Schedule([this](auto& policy) {
+    *policy.mutable_start_time() = ToProto(world.now + absl::Seconds(60));
+    *policy.mutable_end_time() = ToProto(world.now + absl::Seconds(120));
+    policy.set_desired(5);
+  });
+  world.now += absl::Seconds(300);  // nobody looked meanwhile
+  world.Step();
+  EXPECT_EQ(desired(), 2);
+}
+
+TEST_F(PoliciesFollow, WhatAScheduleTakesAwayWaitsForADeployment) {
+  Schedule([](auto& policy) {
+    policy.set_recurrence("0 14 * * *");
+    policy.set_desired(1);
+  });
+  v1::Deployment deployment;
+  deployment.set_name("deployments/d");
+  deployment.set_auto_scaling_group("blue");
+  deployment.set_state(v1::DEPLOYMENT_STATE_IN_PROGRESS);
+  Draft draft(world.state);
+  draft.Put("d", deployment);
+  EXPECT_TRUE(IsMoving(draft, "blue"));
+  deployment.set_state(v1::DEPLOYMENT_STATE_SUCCEEDED);
+  draft.Put("d", deployment);
+  EXPECT_FALSE(IsMoving(draft, "blue"));
+}
+
+TEST_F(PoliciesFollow, APersonsBoundIsNewerThanASchedules) {
+  v1::AutoScalingGroup before = group();
+  before.set_max(20);
+  before.mutable_capacity()->set_min(10);
+  before.mutable_capacity()->set_desired(12);
+  v1::AutoScalingGroup after = before;
+  after.set_max(5);
+  KeepCapacity(&before, after, world.now);
+  EXPECT_EQ(MinOf(after), 1);
+  EXPECT_EQ(MaxOf(after), 5);
+  EXPECT_EQ(DesiredOf(after), 5);
 }
 
 TEST_F(PoliciesFollow, SuspendedSchedulesActNot) {

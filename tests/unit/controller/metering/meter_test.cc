@@ -97,7 +97,9 @@ TEST_F(MeterTest, AClockThatWasSetBackStopsNothing) {
   clock_.now -= absl::Hours(2);
   Period();
   Period();
-  EXPECT_GE(Points().size(), 2u);
+  EXPECT_GE(Points().size(), 1u);
+  // What is of a time to come is forgotten.
+  EXPECT_LE(Points().front().time, clock_.now);
 }
 
 TEST_F(MeterTest, FoldsOnceAPeriodAndMakesUpForNone) {

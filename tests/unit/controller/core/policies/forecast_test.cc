@@ -198,6 +198,16 @@ TEST_F(LoadsTest, AGapIsNotKnownAndTheOldestGo) {
   EXPECT_THAT(Loads(), testing::ElementsAre(8)) << "what is older than twice that is nothing";
 }
 
+TEST_F(LoadsTest, AClockThatWasAheadStopsNoLearning) {
+  Tell(At(400), 1);
+  Tell(At(400) + absl::Minutes(15), 1);
+  ASSERT_EQ(Loads().size(), 1u);
+  Tell(kStart, 2);
+  Tell(kStart + absl::Minutes(15), 3);
+  Tell(kStart + absl::Minutes(30), 4);
+  EXPECT_THAT(Loads(), testing::ElementsAre(2, 3));
+}
+
 TEST_F(LoadsTest, ARowGoesWithItsPolicyOrItsGroup) {
   Tell(kStart, 1);
   Tell(kStart + absl::Minutes(15), 5);

@@ -78,6 +78,16 @@ TEST(StepScaling, MissingDataIsABreakOfTheBreach) {
   EXPECT_EQ(policies.desired(), 6);
 }
 
+TEST(StepScaling, OneThatKnowsNothingBarsAnothersScaleIn) {
+  Policies policies(kSteps, R"(policies { name: "rps" target_tracking {
+      metric: SCALING_METRIC_REQUEST_COUNT_PER_TARGET target: 100 scale_in_after { seconds: 20 } } })",
+                    6);
+  policies.For(absl::Seconds(60), [&] { policies.Requests(100); });
+  EXPECT_EQ(policies.desired(), 6);
+  policies.For(absl::Seconds(60), [&] { policies.See({.cpu_percent = 10, .requests = 100}); });
+  EXPECT_EQ(policies.desired(), 1);
+}
+
 TEST(StepScaling, OneThatWantsNothingLeavesItToOthers) {
   Policies policies(kSteps, kDown, 6);
   policies.For(absl::Seconds(30), [&] { policies.Cpu(10); });

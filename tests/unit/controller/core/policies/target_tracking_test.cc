@@ -220,6 +220,29 @@ TEST(TargetTracking, EqualRowsAreKeptAsTheFirstAndTheLast) {
   EXPECT_EQ(policies.seen.metrics.evaluations["web"].rows.size(), 3u);
 }
 
+TEST(TargetTracking, WhatAPersonHasJustSetDoesNotRest) {
+  Policies policies(kRequests, "from_zero { idle_after { seconds: 60 } wake_to: 1 }", 0, 0);
+  policies.For(absl::Seconds(600), [&] { policies.See({.requests = 0, .in_flight = 0}); });
+  SetDesired(policies.group, 3, "before an event", policies.now);
+  policies.For(absl::Seconds(55), [&] { policies.See({.requests = 0, .in_flight = 0}); });
+  EXPECT_GT(policies.desired(), 0);
+}
+
+TEST(TargetTracking, NothingRestsWhileNothingIsKnown) {
+  Policies policies(kRequests, "from_zero { idle_after { seconds: 60 } wake_to: 1 }", 2, 0);
+  policies.For(absl::Seconds(600), [&] { policies.See({}); });
+  EXPECT_EQ(policies.desired(), 2);
+}
+
+TEST(TargetTracking, NumbersBeyondReasonDoNoHarm) {
+  Policies policies(R"(policies { name: "queue" target_tracking {
+      custom_metric: "depth" target: 1e-6 scale_in_after { seconds: 10 } } })",
+                    2);
+  for (const double depth : {1e15, -1e15, 1e15, 0.0}) policies.See({.custom = {{"depth", depth}}});
+  EXPECT_GE(policies.desired(), 1);
+  EXPECT_LE(policies.desired(), 100);
+}
+
 TEST(TargetTracking, RestsAtZeroOnlyWithoutRequestsForTheTime) {
   Policies policies(kRequests, "from_zero { idle_after { seconds: 60 } wake_to: 1 }", 1, 0);
   policies.For(absl::Seconds(55), [&] { policies.See({.requests = 0, .in_flight = 0}); });

@@ -129,6 +129,9 @@ void Cluster::CheckFloor(const core::Changes& changes, const core::State& before
     if (row_before == nullptr || !core::IsServing(**row_before) || core::IsServing(is)) continue;
     if (is.unhealthy() || is.terminate_requested() || core::IsOnDrainedHost(draft, is)) continue;
     if (core::IsApart(is) || is.auto_scaling_group().empty()) continue;
+    // One of a silent host that was on its way up served nobody.
+    const v1::InstanceState life = core::LifeOf(**row_before);
+    if (life == v1::INSTANCE_STATE_PENDING || life == v1::INSTANCE_STATE_PENDING_WAIT) continue;
     // Its end, or that of its host, is not ours; nor is it if it is back and begins anew.
     if (is.state() != v1::INSTANCE_STATE_DRAINING && !core::IsWithheld(is)) continue;
     if (is.state_reason().starts_with("another") || is.state_reason().starts_with("its host")) {

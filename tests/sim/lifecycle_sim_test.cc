@@ -11,7 +11,7 @@ namespace {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr uint64_t kSeeds = 200;
 #else
-constexpr uint64_t kSeeds = 2000;
+constexpr uint64_t kSeeds = 600;
 #endif
 
 TEST(LifecycleSim, EveryLifeKeepsWhatIsPromisedAndComesToRest) {

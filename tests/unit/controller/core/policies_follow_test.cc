@@ -3,6 +3,7 @@
 #include <absl/time/time.h>
 
 #include "controller/core/model/capacity.h"
+#include "controller/core/model/deployment_row.h"
 #include "controller/core/reconcile/pass.h"
 #include "controller/core/scaling/follow_policies.h"
 #include "tests/unit/controller/core/world.h"
@@ -159,19 +160,20 @@ TEST_F(PoliciesFollow, AOneOffDoesNothingAfterItsEnd) {
 }
 
 TEST_F(PoliciesFollow, WhatAScheduleTakesAwayWaitsForADeployment) {
-  Schedule([](auto& policy) {
-    policy.set_recurrence("0 14 * * *");
-    policy.set_desired(1);
-  });
   v1::Deployment deployment;
-  deployment.set_name("deployments/d");
+  deployment.set_name("deployments/blue-1");
   deployment.set_auto_scaling_group("blue");
-  deployment.set_state(v1::DEPLOYMENT_STATE_IN_PROGRESS);
+  v1::DeploymentStep launch;
+  launch.mutable_launch();
+  v1::DeploymentStep drain;
+  drain.mutable_drain();
+  BeginSteps(deployment, {launch, drain}, world.now);
   Draft draft(world.state);
-  draft.Put("d", deployment);
+  draft.Put("blue-1", deployment);
   EXPECT_TRUE(IsMoving(draft, "blue"));
-  deployment.set_state(v1::DEPLOYMENT_STATE_SUCCEEDED);
-  draft.Put("d", deployment);
+  // What is left is only ended.
+  EnterNextStep(deployment, world.now);
+  draft.Put("blue-1", deployment);
   EXPECT_FALSE(IsMoving(draft, "blue"));
 }
 

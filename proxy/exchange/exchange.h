@@ -208,6 +208,7 @@ class Exchange final : public UpstreamUser, public Waiter {
 
   // exchange_hold.cc: waiting for a first target.
   const HoldSpec* FindHold() const;
+  const HoldSpec* HoldFor(const Picked& picked);
   uint64_t UnsentBodyBytes() const;
   Acted Hold(const HoldSpec& hold);
   bool HoldBehind();

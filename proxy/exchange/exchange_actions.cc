@@ -177,7 +177,7 @@ Exchange::Acted Exchange::TakePlace() {
 
 Exchange::Acted Exchange::TakePicked(const Picked& picked) {
   if (picked.is_full) return Enqueue();
-  const HoldSpec* const hold = picked.target == nullptr ? FindHold() : nullptr;
+  const HoldSpec* const hold = HoldFor(picked);
   if (hold != nullptr) return Hold(*hold);
   return BeginAttempt(picked) ? Acted::kDone : Acted::kElsewhere;
 }

@@ -26,6 +26,16 @@ const HoldSpec* Exchange::FindHold() const {
   return group != nullptr && group->policy.hold.is_on() ? &group->policy.hold : nullptr;
 }
 
+// Null: it does not wait. Where there is a target, but it was tried and is not to be again, nothing
+// would let it go.
+const HoldSpec* Exchange::HoldFor(const Picked& picked) {
+  if (picked.target != nullptr || picked.is_full) return nullptr;
+  const HoldSpec* const hold = FindHold();
+  if (hold == nullptr || record_.attempts == 0) return hold;
+  pick_.tried = {};
+  return worker_.HasUntried(*record_.group, pick_) ? nullptr : hold;
+}
+
 // What is kept of its body while it waits.
 uint64_t Exchange::UnsentBodyBytes() const {
   return input_.size() - std::min(input_.size(), head_size_) + origin_.client->unread_body_bytes();
@@ -85,8 +95,7 @@ bool Exchange::LookForTarget() {
     Enqueue();
   } else {
     const Picked picked = PickNext();
-    const bool is_none = picked.target == nullptr && !picked.is_full && FindHold() != nullptr;
-    if (is_none && !worker_.held_requests().is_over()) return false;
+    if (HoldFor(picked) != nullptr && !worker_.held_requests().is_over()) return false;
     LeaveHold();
     if (TakePicked(picked) == Acted::kDone) Resume();
   }

@@ -108,6 +108,7 @@ class Interleaving final : public TargetStreams {
       CheckPlaces();
     }
     EndTunnels();
+    if (OneIn(3)) DrainWithTargets();
     if (OneIn(2)) {
       Settle();
       EXPECT_EQ(CountUnderWay(), 0U) << "all that could come is there, and some go on";
@@ -300,6 +301,21 @@ class Interleaving final : public TargetStreams {
     for (size_t i = 0; i < targets_.size(); ++i) {
       if (std::exchange(targets_[i]->wants_turn, false)) targets_[i]->Tell();
     }
+  }
+
+  // The wait for a first target is over at the moment in which there is one: all get it.
+  void DrainWithTargets() {
+    for (auto& target : *config_.mutable_targets()) target.set_state(v1::Target::STATE_ACTIVE);
+    table_ = testing::Compile(config_, table_);
+    tables_.push_back(table_);
+    Publish(*table_);
+    worker_.AdoptTable(table_);
+    worker_.held_requests().Close(now_);
+    Pass(1s);
+    EXPECT_TRUE(worker_.held_requests().is_over());
+    EXPECT_TRUE(worker_.held_requests().empty());
+    EXPECT_EQ(worker_.metrics().reasons[static_cast<size_t>(http::Reason::kProxyDraining)].Get(),
+              0U);
   }
 
   // Everybody does what is to be done, and at once: no time passes. Each is told of what is new for

@@ -51,6 +51,10 @@ void AppApi::Call(const AdminRequest& request, AdminHttp::Answer answer) {
   auto parsed = ParseAppCall(request.method, request.path, request.body);
   if (const auto* wrong = std::get_if<AppReply>(&parsed)) return answer(ResponseOf(*wrong));
   auto& call = std::get<v1::AppCall>(parsed);
+  if (!Admit(instance)) {
+    return refuse(429, absl::StrCat("an instance may call ", kBurst,
+                                    " times at once, and once a second from then on"));
+  }
   const auto of_instance =
       static_cast<size_t>(std::count_if(waiting_.begin(), waiting_.end(), [&](const auto& entry) {
         return entry.second.call.instance() == instance;
@@ -70,6 +74,15 @@ void AppApi::Call(const AdminRequest& request, AdminHttp::Answer answer) {
                                           " s; it may do what was asked all the same")));
   });
   waiting_[id] = {.call = call, .answer = std::move(answer), .timer = timer};
+}
+
+bool AppApi::Admit(const std::string& instance) {
+  const EventLoop::TimePoint now = options_.now();
+  std::erase_if(rested_at_, [&](const auto& entry) { return entry.second <= now; });
+  const auto it = rested_at_.try_emplace(instance, now).first;
+  if (it->second + kCallInterval > now + kBurst * kCallInterval) return false;
+  it->second += kCallInterval;
+  return true;
 }
 
 void AppApi::OnAnswer(const v1::AppAnswer& answer) {

@@ -27,10 +27,15 @@ class AppApi {
     // False: there is no session.
     std::function<bool(v1::AppCall)> send;
     std::chrono::milliseconds answer_timeout{10'000};
+    std::function<EventLoop::TimePoint()> now = EventLoop::Now;
   };
   // Calls that wait for the controller: more are refused.
   static constexpr size_t kMaxWaiting = 256;
   static constexpr size_t kMaxWaitingOfInstance = 8;
+  // An instance may call so many times at once, and one more each second: each call is work for the
+  // controller of the whole cluster.
+  static constexpr int kBurst = 10;
+  static constexpr std::chrono::seconds kCallInterval{1};
 
   AppApi(EventLoop& loop, Options options);
   ~AppApi();
@@ -50,12 +55,16 @@ class AppApi {
     AdminHttp::Answer answer;
     EventLoop::TimerId timer = 0;
   };
+  // Whether the instance may call now; the call counts.
+  bool Admit(const std::string& instance);
   // Ends the wait for a call.
   void Finish(int64_t call_id, const AppReply& reply);
 
   EventLoop& loop_;
   const Options options_;
   std::map<int64_t, Waiting> waiting_;
+  // When each instance that has called lately will have its whole burst again.
+  std::map<std::string, EventLoop::TimePoint> rested_at_;
   int64_t last_call_id_ = 0;
 };
 

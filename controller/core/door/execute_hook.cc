@@ -21,8 +21,9 @@ const Asker kApp = {"its app", "app"};
 // Index of the action that the name says.
 absl::StatusOr<int> FindHeld(const v1::Instance& row, const std::string& hook) {
   const auto& actions = row.lifecycle_actions();
-  const bool waits = row.state() == v1::INSTANCE_STATE_PENDING_WAIT ||
-                     row.state() == v1::INSTANCE_STATE_TERMINATING_WAIT;
+  const v1::InstanceState life = LifeOf(row);  // its host may be silent
+  const bool waits =
+      life == v1::INSTANCE_STATE_PENDING_WAIT || life == v1::INSTANCE_STATE_TERMINATING_WAIT;
   if (!waits || actions.empty()) {
     return FailedPrecondition("NOT_WAITING",
                               absl::StrCat(row.name(), ": it waits for no hook now"));
@@ -51,7 +52,7 @@ absl::Status Complete(Draft& draft, const Context& context, const Row<v1::Instan
   if (abandon) {
     value.clear_lifecycle_actions();
     // One that launches is ended for it; one that ends does so at once.
-    if (value.state() == v1::INSTANCE_STATE_PENDING_WAIT) {
+    if (LifeOf(value) == v1::INSTANCE_STATE_PENDING_WAIT) {
       value.set_unhealthy(true);
       value.set_state_reason(absl::StrCat(asker.who, " abandoned it at hook ", name));
     }
@@ -75,24 +76,20 @@ absl::Status Beat(Draft& draft, const Context& context, const Row<v1::Instance>&
   const auto group = draft.Find<v1::AutoScalingGroup>(value.auto_scaling_group());
   const v1::LifecycleHook* hook = group == nullptr ? nullptr : FindHook(*group, action.hook());
   if (hook == nullptr) return absl::OkStatus();  // it holds nobody any more
-  *action.mutable_heartbeat_deadline() = ToProto(DeadlineAfterBeat(*hook, action, context.now));
+  const Time deadline = DeadlineAfterBeat(*hook, action, context.now);
+  // One that moves it by little is no edit: apps beat as often as they like.
+  const Duration least = FromProto(hook->heartbeat_timeout()) / kBeatsATimeout;
+  if (deadline < FromProto(action.heartbeat_deadline()) + least) return absl::OkStatus();
+  *action.mutable_heartbeat_deadline() = ToProto(deadline);
   draft.Put(row.id, std::move(value));
   return absl::OkStatus();
 }
 
-void Protect(Draft& draft, const Context& context, const Row<v1::Instance>& row, bool on) {
+// Without an activity: workers do so for each job, and the history would hold nothing else.
+void Protect(Draft& draft, const Row<v1::Instance>& row, bool on) {
   if (row.value->app_protected() == on) return;
   v1::Instance value = *row.value;
   value.set_app_protected(on);
-  NoteDone(draft, context,
-           {.resource = value.auto_scaling_group().empty()
-                            ? value.name()
-                            : NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
-            .description = absl::StrCat(on ? "Protected " : "Took protection from ", value.name(),
-                                        on ? " from scale-in" : ""),
-            .cause = "its app asked for it",
-            .instance = row.id,
-            .actor = kApp.actor});
   draft.Put(row.id, std::move(value));
 }
 
@@ -136,7 +133,7 @@ absl::StatusOr<AppState> Execute(Draft& draft, const AppWish& wish, const Contex
   absl::Status done;
   switch (call.call_case()) {
     case agent::v1::AppCall::kSetProtection:
-      Protect(draft, context, row, call.set_protection());
+      Protect(draft, row, call.set_protection());
       break;
     case agent::v1::AppCall::kComplete:
       done = Complete(draft, context, row, call.complete().hook(), call.complete().abandon(), kApp);

@@ -15,6 +15,8 @@ namespace remuda::core {
 // hook's timeout, and no longer than this (both: EC2 Auto Scaling's quotas).
 inline constexpr int kHookTimeouts = 100;
 inline constexpr Duration kMaxHookWait = absl::Hours(48);
+// A heartbeat counts that moves the deadline by at least this part of the timeout.
+inline constexpr int kBeatsATimeout = 10;
 
 // Null: the group has no hook of the name (any more).
 const v1::LifecycleHook* FindHook(const v1::AutoScalingGroup& group, std::string_view name);

@@ -115,6 +115,30 @@ TEST_F(AppApiTest, ACallIsNotWaitedForForEver) {
   EXPECT_EQ(answers_[place].status, 504);
 }
 
+TEST_F(AppApiTest, AnInstanceCallsOnceASecondBeyondItsBurst) {
+  EventLoop::TimePoint now = EventLoop::Now();
+  options_.now = [&] { return now; };
+  AppApi api(loop_, options_);
+  const auto ask = [&](const std::string& instance) {
+    const size_t place = Ask(api, Get("Bearer t-" + instance));
+    if (answers_[place].status != 0) return place;
+    v1::AppAnswer answer;
+    answer.set_call_id(sent_.back().call_id());
+    api.OnAnswer(answer);
+    return place;
+  };
+  for (int i = 0; i < AppApi::kBurst; ++i) EXPECT_EQ(answers_[ask("i-1")].status, 200) << i;
+  const size_t refused = ask("i-1");
+  EXPECT_EQ(answers_[refused].status, 429);
+  EXPECT_TRUE(Has(answers_[refused], "Retry-After", "2"));
+  EXPECT_EQ(answers_[ask("i-2")].status, 200) << "of others, none";
+  now += AppApi::kCallInterval;
+  EXPECT_EQ(answers_[ask("i-1")].status, 200);
+  EXPECT_EQ(answers_[ask("i-1")].status, 429);
+  now += AppApi::kBurst * AppApi::kCallInterval;
+  for (int i = 0; i < AppApi::kBurst; ++i) EXPECT_EQ(answers_[ask("i-1")].status, 200) << i;
+}
+
 TEST_F(AppApiTest, WhatWaitsIsBounded) {
   AppApi api(loop_, options_);
   for (size_t i = 0; i < AppApi::kMaxWaitingOfInstance; ++i) Ask(api, Get("Bearer t-i-1"));

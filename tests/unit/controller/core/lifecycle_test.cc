@@ -132,6 +132,7 @@ TEST_F(LifecycleTest, AnAppProtectsItself) {
   wish.call.set_set_protection(true);
   ASSERT_TRUE(Ask(wish).ok());
   EXPECT_TRUE(Row(ids[0]).app_protected());
+  EXPECT_EQ(world.CountActivities("its app asked"), 0) << "workers do so for each job";
   EXPECT_FALSE(Row(ids[0]).protected_from_scale_in()) << "a person's wish is apart";
   world.Desired("blue", 0);
   world.Settle();

@@ -165,16 +165,15 @@ void Round(Pass& pass, const std::string& group_id) {
   const auto now_group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
   const auto deployment = ActiveDeployment(pass.draft, group_id, &deployment_id);
   Shortage shortage;
-  bool lacks_room = false;
+  PoolWish pool = {.is_settled = deployment == nullptr};
   for (const Side& side : SidesOf(pass.draft, group_id, *now_group, deployment.get())) {
     Shortage of_side = ConvergeSide(pass, group_id, *now_group, side, deployment_id);
-    lacks_room = lacks_room || of_side.to_tell;
+    pool.group_lacks_room = pool.group_lacks_room || of_side.to_tell;
+    pool.to_free.insert(of_side.pool_frees.begin(), of_side.pool_frees.end());
     if (shortage.waiting.empty()) shortage = std::move(of_side);
   }
   const bool waits_for_room = !shortage.waiting.empty();
-  Shortage of_pool =
-      KeepPool(pass, group_id, *now_group,
-               {.is_settled = deployment == nullptr, .group_lacks_room = lacks_room});
+  Shortage of_pool = KeepPool(pass, group_id, *now_group, pool);
   if (shortage.waiting.empty()) shortage = std::move(of_pool);
   EndApart(pass, group_id, *now_group);
   Terminations(pass, group_id, *now_group, waits_for_room);

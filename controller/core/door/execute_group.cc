@@ -159,6 +159,8 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft, const v1::TerminateInstanceRe
     }
     value.clear_standby_requested();
     value.clear_detach_requested();
+    // It served: it ends as one does that was never to go back to the pool.
+    if (runs_on) value.clear_in_warm_pool();
     value.clear_lifecycle_actions();
     value.set_state(v1::INSTANCE_STATE_DRAINING);
     *value.mutable_state_time() = ToProto(context.now);

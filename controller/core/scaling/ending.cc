@@ -93,20 +93,26 @@ void ChangeInPlace(Pass& pass, const std::string& id, const v1::Instance& row) {
   pass.Move(id, v1::INSTANCE_STATE_PENDING, row.state_reason());
 }
 
+// Whether every live proxy sends it nothing, and what it has in flight has had its time.
+bool HasDrained(Pass& pass, const std::string& id, const v1::Instance& row) {
+  if (!row.has_start_time()) return true;  // it was in no proxy's view
+  if (!IsConfirmed(pass, pass.draft.CommitOf<v1::Instance>(id))) return false;
+  const std::set<std::string>& busy = pass.gates.BusyIn(id);
+  if (busy.empty()) return true;
+  if (row.has_drain_confirmed_time()) {
+    return IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy);
+  }
+  // A proxy that heard of it late sent requests until then: they all have the whole delay.
+  v1::Instance after = row;
+  *after.mutable_drain_confirmed_time() = ToProto(pass.now);
+  pass.Put(id, std::move(after));
+  return false;
+}
+
 void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& group,
               const v1::Instance& row, bool waits_for_room) {
-  // Without a start it was in no proxy's view.
+  if (!HasDrained(pass, id, row)) return;
   if (row.has_start_time()) {
-    if (!IsConfirmed(pass, pass.draft.CommitOf<v1::Instance>(id))) return;
-    const std::set<std::string>& busy = pass.gates.BusyIn(id);
-    if (!busy.empty() && !row.has_drain_confirmed_time()) {
-      // A proxy that heard of it late sent requests until then: they all have the whole delay.
-      v1::Instance after = row;
-      *after.mutable_drain_confirmed_time() = ToProto(pass.now);
-      pass.Put(id, std::move(after));
-      return;
-    }
-    if (!busy.empty() && !IsDelayOver(pass, FromProto(row.drain_confirmed_time()), busy)) return;
     if (DrainsToStay(row) && !group.deleting()) return StayApart(pass, id, row);
     if (IsKeptBySilence(pass, group, row)) return;
     const Time kept_until =
@@ -117,11 +123,8 @@ void Draining(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
   if (IsUpdating(row) && !row.terminate_requested() && !group.deleting()) {
     return ChangeInPlace(pass, id, row);
   }
-  if (row.in_warm_pool()) {
-    if (ReturnsToPool(pass, id, group, row)) return;
-  } else if (HoldsEnd(pass, id, group)) {
-    return;
-  }
+  if (row.in_warm_pool() && ReturnsToPool(pass, id, group, row)) return;
+  if (HoldsEnd(pass, id, group)) return;
   pass.Move(id, v1::INSTANCE_STATE_STOPPING, row.state_reason());
 }
 
@@ -169,6 +172,11 @@ void BoundHistory(Pass& pass, const std::string& group_id) {
 bool IsKeptBySilence(const Pass& pass, const v1::AutoScalingGroup& group, const v1::Instance& row) {
   return row.has_start_time() && !group.deleting() && !row.unhealthy() &&
          !pass.gates.Silenced(group.target_groups()).empty();
+}
+
+bool MayStop(Pass& pass, const std::string& id, const v1::AutoScalingGroup& group,
+             const v1::Instance& row) {
+  return HasDrained(pass, id, row) && !IsKeptBySilence(pass, group, row);
 }
 
 void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,

@@ -19,6 +19,11 @@ void Terminations(Pass& pass, const std::string& group_id, const v1::AutoScaling
 // serves nobody, and one of a group that is being deleted shall not.
 bool IsKeptBySilence(const Pass& pass, const v1::AutoScalingGroup& group, const v1::Instance& row);
 
+// Whether one that has drained may be stopped: no proxy that came back since sends to it, nothing
+// is in flight that still has time, and silence does not keep it.
+bool MayStop(Pass& pass, const std::string& id, const v1::AutoScalingGroup& group,
+             const v1::Instance& row);
+
 // Targets registered by hand whose draining is over are deleted.
 void DrainedTargets(Pass& pass);
 

@@ -5,6 +5,7 @@
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/lifecycle_hooks.h"
 #include "controller/core/reconcile/health.h"
+#include "controller/core/scaling/ending.h"
 
 namespace remuda::core {
 namespace {
@@ -69,6 +70,9 @@ bool HoldsEnd(Pass& pass, const std::string& id, const v1::AutoScalingGroup& gro
   const auto row = pass.draft.Find<v1::Instance>(id);
   // Its process is what could still do something.
   if (group.deleting() || !row->has_start_time()) return false;
+  // What never served has nothing to save; held, a launch that fails would be no failure until
+  // then.
+  if (!row->has_in_service_time()) return false;
   if (ProcessOf(pass.seen, id, *row).process == Process::kEnded) return false;
   v1::Instance after = *row;
   if (!AddTerminatingHooks(group, after)) return false;
@@ -81,6 +85,8 @@ void FollowTerminatingHooks(Pass& pass, const std::string& id, const v1::AutoSca
   v1::Instance after = row;
   if (group.deleting() || !Expire(pass, group, after).empty()) after.clear_lifecycle_actions();
   if (!after.lifecycle_actions().empty()) return pass.Put(id, std::move(after));
+  // Proxies may have come back since it drained, with what they knew before.
+  if (!MayStop(pass, id, group, row)) return;
   pass.draft.Put(id, std::move(after));
   pass.Move(id, v1::INSTANCE_STATE_STOPPING, row.state_reason());
 }

@@ -8,25 +8,29 @@
 
 namespace remuda::core {
 
-std::string OverAged(Pass& pass, const v1::AutoScalingGroup& group, const Side& side,
-                     std::string_view deployment) {
+Time AgedAt(const v1::AutoScalingGroup& group, const v1::Instance& row) {
   const Duration lifetime = FromProto(group.max_instance_lifetime());
-  if (lifetime <= absl::ZeroDuration() || !deployment.empty() || group.deleting()) return "";
+  if (lifetime <= absl::ZeroDuration()) return absl::InfiniteFuture();
   for (const auto process : {v1::SCALING_PROCESS_INSTANCE_REFRESH, v1::SCALING_PROCESS_LAUNCH,
                              v1::SCALING_PROCESS_TERMINATE}) {
-    if (IsSuspended(group, process)) return "";
+    if (IsSuspended(group, process)) return absl::InfiniteFuture();
   }
+  return FromProto(row.create_time()) + lifetime;
+}
+
+std::string OverAged(Pass& pass, const v1::AutoScalingGroup& group, const Side& side,
+                     std::string_view deployment) {
+  if (!deployment.empty() || group.deleting()) return "";
   std::pair<Time, std::string> oldest = {absl::InfiniteFuture(), ""};
   for (const auto& [id, row] : side.members) {
     if (row->state() != v1::INSTANCE_STATE_IN_SERVICE || row->unhealthy() || IsProtected(*row) ||
         row->terminate_requested()) {
       continue;
     }
-    oldest = std::min(oldest, {FromProto(row->create_time()), id});
+    oldest = std::min(oldest, {AgedAt(group, *row), id});
   }
-  if (oldest.second.empty()) return "";
-  pass.DueAt(oldest.first + lifetime);
-  return pass.now >= oldest.first + lifetime ? oldest.second : "";
+  pass.DueAt(oldest.first);
+  return pass.now >= oldest.first ? oldest.second : "";
 }
 
 }  // namespace remuda::core

@@ -9,6 +9,9 @@
 
 namespace remuda::core {
 
+// When it is to be replaced for its age; never while what that takes is suspended.
+Time AgedAt(const v1::AutoScalingGroup& group, const v1::Instance& row);
+
 // The oldest of the side that is older than the group's max_instance_lifetime: it is replaced as
 // one on a drained host is, and the next one after it. Empty: none is, or now is not the time: a
 // deployment is under way, or what it takes is suspended.

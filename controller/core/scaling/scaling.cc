@@ -29,7 +29,7 @@ struct Counts {
   int in_service = 0;    // of kept
   int serving = 0;       // of both, in service
   int asked = 0;         // that a person ends, well, and not gone yet
-  int ending = 0;        // unhealthy, and not gone yet
+  int ending = 0;        // unhealthy, and not gone yet nor held by hooks
   bool moving = false;   // some are swapped for their host, their zone or their age
   std::string aged;      // the one that is swapped for its age
 };
@@ -63,7 +63,7 @@ Counts CountSide(Pass& pass, const v1::AutoScalingGroup& group, const Side& side
       continue;
     }
     if (IsLeavingState(row.state())) {
-      counts.ending += row.unhealthy();
+      counts.ending += row.unhealthy() && row.state() != v1::INSTANCE_STATE_TERMINATING_WAIT;
       counts.asked += !row.unhealthy() && row.terminate_requested();
     }
     if (!unknown && !IsUp(row.state())) continue;
@@ -152,6 +152,19 @@ struct Launched {
   std::vector<std::string> would_free;
 };
 
+// Members of the pool whose ends would make room for `missing` ones, less those that end already.
+std::vector<std::string> PoolFrees(const Pass& pass, const std::string& group_id,
+                                   const Placement& placement, int missing) {
+  std::vector<std::string> out;
+  for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
+    if (!row->in_warm_pool() || !placement.WouldFree(row->host())) continue;
+    if (row->state() == v1::INSTANCE_STATE_STOPPING) --missing;
+    if (!IsLeavingState(row->state())) out.push_back(id);
+  }
+  out.resize(std::min(out.size(), static_cast<size_t>(std::max(0, missing))));
+  return out;
+}
+
 Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                 const Side& side, std::string_view deployment, const Counts& counts, int count) {
   Launched out;
@@ -181,7 +194,8 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       pass.rooms,
       {.group = group, .launch = side.launch, .wanted = *launch, .spread = side.members});
   const auto batch = static_cast<int>(pass.Batch(static_cast<size_t>(count)));
-  const std::vector<std::string> warm = WarmFor(pass, group_id, side, static_cast<size_t>(batch));
+  const std::vector<std::string> warm =
+      WarmFor(pass, group_id, group, side, static_cast<size_t>(batch));
   for (; out.count < batch; ++out.count) {
     const auto k = static_cast<size_t>(out.count);
     const auto up = static_cast<int64_t>(counts.kept.size() + k);
@@ -210,6 +224,7 @@ Launched Launch(Pass& pass, const std::string& group_id, const v1::AutoScalingGr
       for (const auto& [id, row] : counts.swapped) {
         if (placement.WouldFree(row->host())) out.would_free.push_back(id);
       }
+      out.shortage.pool_frees = PoolFrees(pass, group_id, placement, count - out.count);
       return out;
     }
     wish.host = host;

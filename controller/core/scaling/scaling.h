@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/core/reconcile/pass.h"
 #include "controller/core/reconcile/sides.h"
@@ -15,6 +16,8 @@ namespace remuda::core {
 struct Shortage {
   std::string waiting;   // empty: it is, or is on its way
   bool to_tell = false;  // worth an activity
+  // Members of the warm pool whose ends would make room for what finds none.
+  std::vector<std::string> pool_frees = {};
 };
 
 // One step of the side. `deployment` is the id of the group's deployment, or empty.

@@ -16,6 +16,8 @@
 #include "controller/core/reconcile/health.h"
 #include "controller/core/reconcile/launch_failures.h"
 #include "controller/core/reconcile/placement.h"
+#include "controller/core/scaling/ending.h"
+#include "controller/core/scaling/lifetime.h"
 
 namespace remuda::core {
 namespace {
@@ -30,6 +32,13 @@ bool IsReady(const Pass& pass, const v1::AutoScalingGroup& group, const std::str
   const ProcessFact fact = ProcessOf(pass.seen, id, row);
   if (HasStoppedPool(group)) return IsPrepared(fact);
   return fact.process == Process::kRunning && row.has_start_time();
+}
+
+// Whether its host has lost what a member was warm for.
+bool IsUnready(const Pass& pass, const std::string& id, const v1::Instance& row) {
+  const ProcessFact fact = ProcessOf(pass.seen, id, row);
+  return fact.process == Process::kAwaited ||
+         (fact.process == Process::kStarting && !IsPrepared(fact));
 }
 
 // Why a member is not to stay; empty if it may.
@@ -48,7 +57,7 @@ std::string WhyNotKept(const Pass& pass, const v1::AutoScalingGroup& group, cons
   return "";
 }
 
-// It was in no proxy's view since it came into the pool: it can be stopped at once.
+// Ends one that MayStop.
 void EndMember(Pass& pass, const Member& member, const std::string& cause) {
   const auto& [id, row] = member;
   pass.Close(row->activity(), v1::ACTIVITY_STATUS_CANCELLED);
@@ -83,12 +92,29 @@ InstanceList MembersOf(const Draft& draft, const std::string& group_id) {
   return out;
 }
 
+// The one that is replaced for its age: one after another, the others being ready.
+std::string AgedMember(Pass& pass, const v1::AutoScalingGroup& group, const InstanceList& members) {
+  if (members.size() < PoolSizeOf(group)) return "";
+  for (const auto& [id, row] : members) {
+    if (row->state() != v1::INSTANCE_STATE_WARM) return "";
+  }
+  for (const auto& [id, row] : members) {
+    const Time due = AgedAt(group, *row);
+    pass.DueAt(due);
+    if (pass.now >= due) return id;
+  }
+  return "";
+}
+
 // What of the pool stays; the rest ends.
 InstanceList EndRest(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group,
                      const PoolWish& wish) {
   InstanceList kept;
   const size_t size = PoolSizeOf(group);
-  for (const Member& member : MembersOf(pass.draft, group_id)) {
+  const InstanceList members = MembersOf(pass.draft, group_id);
+  const bool may_end = !IsSuspended(group, v1::SCALING_PROCESS_TERMINATE);
+  const std::string aged = wish.is_settled ? AgedMember(pass, group, members) : "";
+  for (const Member& member : members) {
     const v1::Instance& row = *member.second;
     if (row.state() == v1::INSTANCE_STATE_DRAINING) {
       kept.push_back(member);  // ReturnsToPool judges it
@@ -98,11 +124,14 @@ InstanceList EndRest(Pass& pass, const std::string& group_id, const v1::AutoScal
     if (why.empty() && row.state() == v1::INSTANCE_STATE_UNKNOWN && IsWrittenOff(pass, row)) {
       why = absl::StrCat("its host ", row.host(), " is lost");
     }
-    if (why.empty() && wish.is_settled && kept.size() >= size) {
+    if (why.empty() && may_end && wish.is_settled && kept.size() >= size) {
       why = absl::StrCat("the warm pool is to have ", size);
     }
-    if (why.empty() && wish.group_lacks_room) why = "the group needs its room";
-    if (why.empty()) {
+    if (why.empty() && may_end && wish.to_free.contains(member.first)) {
+      why = "the group needs its room";
+    }
+    if (why.empty() && member.first == aged) why = "it is older than max_instance_lifetime";
+    if (why.empty() || !MayStop(pass, member.first, group, row)) {
       kept.push_back(member);
     } else {
       EndMember(pass, member, why);
@@ -153,10 +182,12 @@ Shortage Fill(Pass& pass, const std::string& group_id, const v1::AutoScalingGrou
 
 void FollowPool(Pass& pass, const std::string& group_id, const v1::AutoScalingGroup& group) {
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
-    if (!row->in_warm_pool() || row->state() != v1::INSTANCE_STATE_PENDING || row->unhealthy() ||
-        !IsReady(pass, group, id, *row)) {
-      continue;
+    if (!row->in_warm_pool() || row->unhealthy()) continue;
+    if (row->state() == v1::INSTANCE_STATE_WARM && IsUnready(pass, id, *row)) {
+      // Its host prepares it anew, or it is given up as a launch is.
+      pass.Move(id, v1::INSTANCE_STATE_PENDING, "it is neither prepared nor running any more");
     }
+    if (row->state() != v1::INSTANCE_STATE_PENDING || !IsReady(pass, group, id, *row)) continue;
     pass.Close(row->activity(), v1::ACTIVITY_STATUS_SUCCESSFUL);
     v1::Instance after = *row;
     after.clear_activity();
@@ -172,7 +203,8 @@ Shortage KeepPool(Pass& pass, const std::string& group_id, const v1::AutoScaling
   return Fill(pass, group_id, group, kept);
 }
 
-std::vector<std::string> WarmFor(const Pass& pass, const std::string& group_id, const Side& side,
+std::vector<std::string> WarmFor(const Pass& pass, const std::string& group_id,
+                                 const v1::AutoScalingGroup& group, const Side& side,
                                  size_t count) {
   std::map<std::string, size_t> zones;
   for (const auto& [id, row] : side.members) ++zones[row->zone()];
@@ -182,6 +214,7 @@ std::vector<std::string> WarmFor(const Pass& pass, const std::string& group_id, 
     if (row->state() != v1::INSTANCE_STATE_WARM || row->unhealthy()) continue;
     if (!IsSame(row->launch_template(), side.launch)) continue;
     if (IsOnDrainedHost(pass.draft, *row)) continue;
+    if (pass.now >= AgedAt(group, *row)) continue;  // it would be replaced at once
     const ProcessFact fact = ProcessOf(pass.seen, id, *row);
     if (IsPrepared(fact) || fact.process == Process::kRunning) ready.push_back(member);
   }

@@ -271,6 +271,91 @@ TEST_F(WarmPoolTest, MakesRoomWhereTheGroupFindsNone) {
   EXPECT_EQ(Row(Warm()[0]).launch_template().resolved_version(), 2);
 }
 
+TEST_F(WarmPoolTest, OneThatIsMissingTakesTheRoomOfOne) {
+  world.Host("h3", "a");
+  world.Template("shop", 1, 8000);
+  Shop(1, v1::WarmPool::STATE_STOPPED);
+  ASSERT_THAT(Warm(), SizeIs(2));
+  world.Template("shop", 2, 8000);
+  v1::CreateDeploymentRequest request;
+  request.mutable_deployment()->set_auto_scaling_group("blue");
+  request.mutable_deployment()->mutable_to()->set_launch_template("shop");
+  request.mutable_deployment()->mutable_to()->set_version("2");
+  request.mutable_deployment()->mutable_strategy()->mutable_blue_green();
+  ASSERT_TRUE(Ask(request).ok());
+  world.Step();
+  EXPECT_THAT(Warm(), SizeIs(1));
+  EXPECT_THAT(world.Ids("blue", {v1::INSTANCE_STATE_STOPPING}), SizeIs(1));
+  world.Settle();
+  EXPECT_EQ(world.CountActivities("the group needs its room"), 1);
+}
+
+TEST_F(WarmPoolTest, WhatItDoesNotTakeBackWaitsForTerminatingHooks) {
+  for (const bool by_person : {false, true}) {
+    Shop(2, v1::WarmPool::STATE_RUNNING, [](auto& row) {
+      row.mutable_warm_pool()->set_max_prepared(2);
+      row.mutable_warm_pool()->set_reuse_on_scale_in(true);
+      v1::LifecycleHook& hook = *row.add_lifecycle_hooks();
+      hook.set_name("save-logs");
+      hook.set_transition(v1::LifecycleHook::TRANSITION_TERMINATING);
+      hook.mutable_heartbeat_timeout()->set_seconds(60);
+    });
+    world.Desired("blue", 1);
+    world.Step();
+    const auto draining = world.Ids("blue", {v1::INSTANCE_STATE_DRAINING});
+    ASSERT_THAT(draining, SizeIs(1));
+    ASSERT_TRUE(Row(draining[0]).in_warm_pool());
+    if (by_person) {
+      v1::TerminateInstanceRequest request;
+      request.set_name("instances/" + draining[0]);
+      ASSERT_TRUE(Ask(request).ok());
+      EXPECT_FALSE(Row(draining[0]).in_warm_pool());
+    } else {
+      world.Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.clear_warm_pool(); });
+    }
+    world.Confirm();
+    world.Step();
+    EXPECT_EQ(Row(draining[0]).state(), v1::INSTANCE_STATE_TERMINATING_WAIT);
+    world.Advance(absl::Minutes(1));
+    world.Settle();
+  }
+}
+
+TEST_F(WarmPoolTest, AMemberThatServedIsStoppedOnlyWhenAllProxiesHaveConfirmed) {
+  Shop(2, v1::WarmPool::STATE_RUNNING, [](auto& row) {
+    row.mutable_warm_pool()->set_max_prepared(2);
+    row.mutable_warm_pool()->set_reuse_on_scale_in(true);
+  });
+  world.Desired("blue", 1);
+  world.Settle();
+  ASSERT_THAT(Warm(), SizeIs(1));
+  const std::string id = Warm()[0];
+  world.seen.proxies["p1"].confirmed_commit = 0;
+  world.Edit<v1::AutoScalingGroup>("blue", [](auto& row) { row.clear_warm_pool(); });
+  world.Step();
+  EXPECT_EQ(Row(id).state(), kWarm);
+  world.Confirm();
+  world.Step();
+  EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_STOPPING);
+}
+
+TEST_F(WarmPoolTest, AMemberWhoseFilesAreGoneIsPreparedAnewOrReplaced) {
+  Shop(1, v1::WarmPool::STATE_STOPPED,
+       [](auto& row) { row.mutable_warm_pool()->set_max_prepared(2); });
+  const std::string id = Warm()[0];
+  world.Status(id).set_state(agent::v1::PROCESS_STATE_FETCHING);
+  world.Step();
+  EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_PENDING);
+  world.Settle();
+  EXPECT_THAT(Warm(), ElementsAre(id));
+  world.Status(id).set_state(agent::v1::PROCESS_STATE_FETCHING);
+  world.Step();
+  world.Advance(kFetchLimit);
+  world.Settle();
+  EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_TERMINATED);
+  EXPECT_THAT(Warm(), SizeIs(1));
+}
+
 TEST_F(WarmPoolTest, EndsWithTheGroup) {
   Shop(1, v1::WarmPool::STATE_RUNNING);
   v1::DeleteAutoScalingGroupRequest request;
@@ -328,6 +413,19 @@ TEST_F(AgeTest, OldOnesAreReplacedOneAfterAnotherNewBeforeOld) {
     world.Desired("blue", 0);
     world.Settle();
   }
+}
+
+TEST_F(AgeTest, ThePoolGrowsOldTooAndNoOldMemberIsTaken) {
+  Old(4, [](auto& row) { row.mutable_warm_pool()->set_max_prepared(3); });
+  ASSERT_THAT(Warm(), SizeIs(1));
+  const std::string id = Warm()[0];
+  world.Advance(absl::Hours(1));
+  EXPECT_TRUE(Row(id).in_warm_pool()) << "it would be too old at once";
+  world.Settle();
+  EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_TERMINATED);
+  EXPECT_THAT(world.InService("blue"), SizeIs(2));
+  EXPECT_THAT(Warm(), SizeIs(1));
+  EXPECT_THAT(world.state.InstancesOfGroup("blue"), SizeIs(6)) << "each was replaced once";
 }
 
 TEST_F(AgeTest, ProtectedOnesGrowOldAndSoDoAllWhileItIsSuspended) {

@@ -256,19 +256,21 @@ bool GroupSubject::MayGoBack() const {
                      [&](const Member& member) { return CanBeTakenBack(pass(), member); });
 }
 
-// What a hook holds may take its time: nobody is late for it, and what it has let go has the whole
-// deadline from then on.
+// What a launching hook holds may take its time: nobody is late for it, and what it has let go has
+// the whole deadline from then on. What is held on its way down keeps no new one from coming up.
 Time GroupSubject::HeldUntil() const {
   Time newest = absl::InfinitePast();
-  for (const Side* side : {&facts_.old_side, &facts_.new_side}) {
-    for (const auto& [instance, member] : side->members) {
-      if (side == &Comes() && member->launch_hooks_done() && IsUp(member->state())) {
+  for (const auto& [instance, member] : Comes().members) {
+    if (member->launch_hooks_done()) {
+      const bool serves = member->state() == v1::INSTANCE_STATE_IN_SERVICE;
+      if (serves) newest = std::max(newest, FromProto(member->in_service_time()));
+      if (member->state() == v1::INSTANCE_STATE_PENDING) {
         newest = std::max(newest, FromProto(member->state_time()));
       }
-      for (const v1::LifecycleAction& action : member->lifecycle_actions()) {
-        if (!action.has_heartbeat_deadline()) continue;
-        newest = std::max(newest, FromProto(action.heartbeat_deadline()));
-      }
+    }
+    if (LifeOf(*member) != v1::INSTANCE_STATE_PENDING_WAIT) continue;
+    for (const v1::LifecycleAction& action : member->lifecycle_actions()) {
+      newest = std::max(newest, FromProto(action.heartbeat_deadline()));
     }
   }
   return newest;

@@ -42,6 +42,10 @@ int GiveUpInstances(Draft& draft, const std::string& host, const Context& contex
     after.set_state_reason(cause);
     *after.mutable_state_time() = ToProto(context.now);
     after.clear_activity();
+    after.clear_lifecycle_actions();
+    after.clear_standby_requested();
+    after.clear_detach_requested();
+    after.clear_in_warm_pool();
     draft.Put(id, std::move(after));
     NoteDone(draft, context,
              {.resource = before->auto_scaling_group().empty()

@@ -75,6 +75,15 @@ absl::StatusOr<v1::AutoScalingGroup> SetTargetGroups(Draft& draft, const Context
   return Answer<v1::AutoScalingGroup>(draft, context, row.id);
 }
 
+// What was due while they were suspended is past, as in AWS.
+void PassOverSchedules(Time now, v1::AutoScalingGroup& group) {
+  if (!group.has_capacity()) return;
+  for (const v1::ScalingPolicy& policy : group.policies()) {
+    if (!policy.has_scheduled()) continue;
+    (*group.mutable_capacity()->mutable_policy_times())[policy.name()] = ToProto(now);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
@@ -122,6 +131,9 @@ absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
   for (int i = all.size() - 1; i >= 0; --i) {
     if (!processes->contains(all[i].process())) continue;
     resumed.push_back(all[i].process());
+    if (resumed.back() == v1::SCALING_PROCESS_SCHEDULED_ACTIONS) {
+      PassOverSchedules(context.now, value);
+    }
     all.DeleteSubrange(i, 1);
   }
   if (!resumed.empty()) {

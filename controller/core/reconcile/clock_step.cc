@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "controller/core/model/capacity.h"
 #include "controller/core/model/deployment_row.h"
+#include "controller/core/model/lifecycle_hooks.h"
 
 namespace remuda::core {
 namespace {
@@ -50,6 +52,50 @@ void DateRowBack(Pass& pass, const std::string& id, const T& row, const TimeFiel
   if (after.has_value()) pass.Put(id, *std::move(after));
 }
 
+// Whether proxies are told of an instance hangs on which was first, it or what is suspended
+// (IsKeptFromBalancer): where both are dated now, it is kept to.
+void DateSuspendedBack(Pass& pass, const std::string& group_id) {
+  const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
+  if (group == nullptr) return;
+  std::optional<v1::AutoScalingGroup> after;
+  for (int i = 0; i < group->suspended_processes_size(); ++i) {
+    const Time time = FromProto(group->suspended_processes(i).time());
+    if (time <= pass.now) continue;
+    if (!after.has_value()) after = *group;
+    *after->mutable_suspended_processes(i)->mutable_time() = ToProto(pass.now);
+    if (group->suspended_processes(i).process() != v1::SCALING_PROCESS_ADD_TO_LOAD_BALANCER) {
+      continue;
+    }
+    for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
+      const Time created = FromProto(row->create_time());
+      if (created < pass.now || created >= time) continue;
+      v1::Instance before = *row;
+      *before.mutable_create_time() = ToProto(pass.now - absl::Microseconds(1));
+      pass.Put(id, std::move(before));
+    }
+  }
+  if (after.has_value()) pass.Put(group_id, *std::move(after));
+}
+
+// A hook waits no longer than a heartbeat now would have it wait.
+void DateActionsBack(Pass& pass, const v1::AutoScalingGroup& group, const std::string& id) {
+  const auto row = pass.draft.Find<v1::Instance>(id);
+  if (row->lifecycle_actions().empty()) return;
+  v1::Instance after = *row;
+  for (v1::LifecycleAction& action : *after.mutable_lifecycle_actions()) {
+    const v1::LifecycleHook* hook = FindHook(group, action.hook());
+    if (hook == nullptr || !action.has_start_time()) continue;
+    if (FromProto(action.start_time()) > pass.now) {
+      *action.mutable_start_time() = ToProto(pass.now);
+    }
+    const Time latest = DeadlineAfterBeat(*hook, action, pass.now);
+    if (FromProto(action.heartbeat_deadline()) > latest) {
+      *action.mutable_heartbeat_deadline() = ToProto(latest);
+    }
+  }
+  pass.Put(id, std::move(after));
+}
+
 // What policies did is not to come: they would do nothing until then.
 void DateCapacityBack(Pass& pass, const std::string& group_id) {
   const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
@@ -75,8 +121,11 @@ void DateCapacityBack(Pass& pass, const std::string& group_id) {
 }  // namespace
 
 void DateBack(Pass& pass, const std::string& group_id) {
+  DateSuspendedBack(pass, group_id);
+  const auto group = pass.draft.Find<v1::AutoScalingGroup>(group_id);
   for (const auto& [id, row] : pass.draft.InstancesOfGroup(group_id)) {
     DateRowBack(pass, id, *row, kInstanceTimes);
+    if (group != nullptr) DateActionsBack(pass, *group, id);
   }
   DateCapacityBack(pass, group_id);
   for (const std::string& id : DeploymentsOf(pass.draft, group_id)) {

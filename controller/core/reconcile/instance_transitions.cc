@@ -136,12 +136,15 @@ void MarkUnhealthy(Pass& pass, const std::string& group_id, const v1::AutoScalin
   std::vector<std::pair<std::string, std::string>> bad;  // id, why
   for (const auto& [id, row] : side.members) {
     const bool in_service = row->state() == v1::INSTANCE_STATE_IN_SERVICE;
+    // Its replacement does not wait for the hook, and a new one may be held for hours.
+    const bool is_held = row->state() == v1::INSTANCE_STATE_TERMINATING_WAIT ||
+                         row->state() == v1::INSTANCE_STATE_PENDING_WAIT;
     if (row->unhealthy()) {
-      ++under_way;
+      under_way += !is_held;
       continue;
     }
     if (!IsUp(row->state())) continue;
-    if (!in_service) ++under_way;
+    if (!in_service && !is_held) ++under_way;
     const Judgement judgement =
         row->has_start_time() ? JudgeByProxies(pass.gates, id, group) : Judgement();
     const Time grace_end = GraceEnd(group, *row);

@@ -44,8 +44,10 @@ LaunchRecord LaunchRecordOf(const InstanceList& all, const v1::LaunchTemplateRef
   Time last = absl::InfinitePast();
   std::map<std::string_view, Time> counted;  // by host, the end of the last failure there
   for (const auto& [id, row] : all) {
-    if (!counts(*row) || !IsFailedLaunch(*row, now) ||
-        row->state() != v1::INSTANCE_STATE_TERMINATED) {
+    if (!counts(*row) || !IsFailedLaunch(*row, now)) continue;
+    // What a hook holds has failed as well: its replacement does not wait for the end.
+    if (row->state() != v1::INSTANCE_STATE_TERMINATED &&
+        row->state() != v1::INSTANCE_STATE_TERMINATING_WAIT) {
       continue;
     }
     const Time time = FromProto(row->state_time());

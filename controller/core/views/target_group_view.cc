@@ -33,6 +33,8 @@ constexpr int kWholePercent = 100;
 bool IsTarget(const v1::Instance& row) {
   if (!row.has_start_time() || row.port() == 0 || !row.lifecycle_actions().empty()) return false;
   if (row.state() == v1::INSTANCE_STATE_DRAINING) return true;
+  // Its hooks may have been abandoned.
+  if (LifeOf(row) == v1::INSTANCE_STATE_PENDING_WAIT) return false;
   return (IsUp(row.state()) || row.state() == v1::INSTANCE_STATE_UNKNOWN) && !IsApart(row);
 }
 

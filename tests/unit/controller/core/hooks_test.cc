@@ -119,6 +119,42 @@ TEST_F(SuspendTest, NewInstancesAreRegisteredOnlyWhenItIsResumed) {
   EXPECT_TRUE(IsTarget(id));
 }
 
+TEST_F(SuspendTest, AClockThatIsSetBackRegistersAndTakesOutNone) {
+  Shop(1);
+  world.Advance(absl::Seconds(1));
+  const std::string old = world.InService("blue")[0];
+  Suspend(v1::SCALING_PROCESS_ADD_TO_LOAD_BALANCER);
+  world.Advance(absl::Seconds(1));
+  world.Desired("blue", 2);
+  world.Step();
+  const std::string id = world.Pending("blue")[0];
+  world.Runs(id);
+  world.Step();
+  for (int i = 0; i < 2; ++i) {
+    world.now -= absl::Seconds(100);
+    world.Step();
+    EXPECT_FALSE(IsTarget(id));
+    EXPECT_TRUE(IsTarget(old));
+  }
+  EXPECT_LE(FromProto(Group().suspended_processes(0).time()), world.now);
+}
+
+TEST_F(SuspendTest, WhatWasDueMeanwhileIsPast) {
+  Shop(1, [&](auto& row) {
+    v1::ScalingPolicy& policy = *row.add_policies();
+    policy.set_name("night");
+    policy.mutable_scheduled()->set_desired(0);
+    *policy.mutable_scheduled()->mutable_start_time() = ToProto(world.now + absl::Hours(1));
+    row.mutable_capacity()->set_desired(1);
+    (*row.mutable_capacity()->mutable_policy_times())["night"] = ToProto(world.now);
+  });
+  Suspend(v1::SCALING_PROCESS_SCHEDULED_ACTIONS);
+  world.Advance(absl::Hours(2));
+  Resume();
+  world.Step();
+  EXPECT_EQ(DesiredOf(Group()), 1);
+}
+
 TEST_F(SuspendTest, AllAreSuspendedWhereNoneIsNamedAndOnceIsEnough) {
   Shop(1);
   v1::SuspendProcessesRequest request;
@@ -134,44 +170,6 @@ TEST_F(SuspendTest, AllAreSuspendedWhereNoneIsNamedAndOnceIsEnough) {
 }
 
 // --- Hooks ---
-
-class HookTest : public LifecycleTest {
- protected:
-  static void Add(v1::AutoScalingGroup& row, const std::string& name,
-                  v1::LifecycleHook::Transition transition,
-                  v1::LifecycleActionResult result = v1::LIFECYCLE_ACTION_RESULT_ABANDON) {
-    v1::LifecycleHook& hook = *row.add_lifecycle_hooks();
-    hook.set_name(name);
-    hook.set_transition(transition);
-    hook.set_default_result(result);
-    *hook.mutable_heartbeat_timeout() = ToProto(absl::Seconds(60));
-  }
-  // A group with one desired, whose only instance runs. Answers its id.
-  std::string Launching() {
-    world.Step();
-    const std::string id = *world.state.InstancesOfGroup("blue").begin();
-    world.Runs(id);
-    world.Step();
-    return id;
-  }
-  absl::Status Complete(const std::string& id, const std::string& hook,
-                        v1::LifecycleActionResult result = v1::LIFECYCLE_ACTION_RESULT_CONTINUE) {
-    return AskOf<v1::CompleteLifecycleActionRequest>(id, [&](auto& request) {
-      request.set_hook(hook);
-      request.set_result(result);
-    });
-  }
-  void Blue(const std::function<void(v1::AutoScalingGroup&)>& edit) {
-    world.Group("blue", 0, 6, 1, [&](auto& row) {
-      row.add_target_groups("tg");
-      edit(row);
-    });
-  }
-  static constexpr auto kLaunching = v1::LifecycleHook::TRANSITION_LAUNCHING;
-  static constexpr auto kTerminating = v1::LifecycleHook::TRANSITION_TERMINATING;
-  static constexpr auto kPendingWait = v1::INSTANCE_STATE_PENDING_WAIT;
-  static constexpr auto kTerminatingWait = v1::INSTANCE_STATE_TERMINATING_WAIT;
-};
 
 TEST_F(HookTest, HoldsWhatLaunchesUntilAllHooksAreComplete) {
   Blue([](auto& row) {
@@ -215,6 +213,7 @@ TEST_F(HookTest, ALaunchThatIsAbandonedFailsAndIsTriedAgain) {
   Blue([](auto& row) { Add(row, "warm-up", kLaunching); });
   const std::string id = Launching();
   ASSERT_TRUE(Complete(id, "warm-up", v1::LIFECYCLE_ACTION_RESULT_ABANDON).ok());
+  EXPECT_FALSE(IsTarget(id)) << "before it is looked at";
   world.Step();
   EXPECT_EQ(Row(id).state(), kDraining);
   EXPECT_TRUE(Row(id).unhealthy());
@@ -319,6 +318,7 @@ TEST_F(HookTest, HoldsWhatEndsBetweenItsDrainAndItsStop) {
   EXPECT_EQ(Row(id).state(), kTerminatingWait);
   EXPECT_EQ(Status().terminating(), 1);
   ASSERT_TRUE(Complete(id, "save-logs").ok());
+  world.Confirm();
   world.Step();
   EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_STOPPING);
 }
@@ -334,6 +334,7 @@ TEST_F(HookTest, EndsAtOnceWhenAbandonedOrTooLate) {
   world.Settle();
   ASSERT_EQ(Row(id).state(), kTerminatingWait);
   ASSERT_TRUE(Complete(id, "tell", v1::LIFECYCLE_ACTION_RESULT_ABANDON).ok());
+  world.Confirm();
   world.Step();
   EXPECT_EQ(Row(id).state(), v1::INSTANCE_STATE_STOPPING) << "whatever else it waits for";
   world.Settle();

@@ -56,4 +56,43 @@ class LifecycleTest : public ::testing::Test {
   World world;
 };
 
+// The same with hooks.
+class HookTest : public LifecycleTest {
+ protected:
+  static void Add(v1::AutoScalingGroup& row, const std::string& name,
+                  v1::LifecycleHook::Transition transition,
+                  v1::LifecycleActionResult result = v1::LIFECYCLE_ACTION_RESULT_ABANDON) {
+    v1::LifecycleHook& hook = *row.add_lifecycle_hooks();
+    hook.set_name(name);
+    hook.set_transition(transition);
+    hook.set_default_result(result);
+    *hook.mutable_heartbeat_timeout() = ToProto(absl::Seconds(60));
+  }
+  // A group with one desired, whose only instance runs. Answers its id.
+  std::string Launching() {
+    world.Step();
+    const std::string id = *world.state.InstancesOfGroup("blue").begin();
+    world.Runs(id);
+    world.Step();
+    return id;
+  }
+  absl::Status Complete(const std::string& id, const std::string& hook,
+                        v1::LifecycleActionResult result = v1::LIFECYCLE_ACTION_RESULT_CONTINUE) {
+    return AskOf<v1::CompleteLifecycleActionRequest>(id, [&](auto& request) {
+      request.set_hook(hook);
+      request.set_result(result);
+    });
+  }
+  void Blue(const std::function<void(v1::AutoScalingGroup&)>& edit) {
+    world.Group("blue", 0, 6, 1, [&](auto& row) {
+      row.add_target_groups("tg");
+      edit(row);
+    });
+  }
+  static constexpr auto kLaunching = v1::LifecycleHook::TRANSITION_LAUNCHING;
+  static constexpr auto kTerminating = v1::LifecycleHook::TRANSITION_TERMINATING;
+  static constexpr auto kPendingWait = v1::INSTANCE_STATE_PENDING_WAIT;
+  static constexpr auto kTerminatingWait = v1::INSTANCE_STATE_TERMINATING_WAIT;
+};
+
 }  // namespace remuda::core

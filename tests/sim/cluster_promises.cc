@@ -165,7 +165,7 @@ void Cluster::CheckCeiling(const core::Changes& changes, const core::State& befo
     if (IsGone(*row) || row->state() == v1::INSTANCE_STATE_UNKNOWN || row->unhealthy() ||
         row->terminate_requested() || core::IsOnDrainedHost(draft, *row) || core::IsApart(*row) ||
         (core::IsWithheld(*row) && row->withheld_by() != id)) {
-      is_taken = is_taken || !core::IsLeavingState(row->state());
+      is_taken = is_taken || !core::IsLeavingState(row->state()) || core::DrainsToStay(*row);
       continue;
     }
     ++there_is;

@@ -81,7 +81,11 @@ bool Http2Stream::TakeBody(const char* data, size_t size) {
 
 http::Reason Http2Stream::MakeHead() {
   using Body = http::Http2Fields::Body;
-  const Body body = !has_ended_ ? Body::kOpen : received_ == 0 ? Body::kNone : Body::kWhole;
+  // Trailers need chunks, also where all has come at once.
+  const bool has_trailers = !trailers_.text().empty();
+  const Body body = !has_ended_ || has_trailers ? Body::kOpen
+                    : received_ == 0            ? Body::kNone
+                                                : Body::kWhole;
   return fields_.Finish(body, received_);
 }
 

@@ -165,7 +165,7 @@ TEST_F(MetricsTest, WrongInputIsRefusedWithFieldAndRule) {
   EXPECT_THAT(Give("Orders!", 1).error_message(), HasSubstr("data[0].name: \"Orders!\" must be"));
   EXPECT_THAT(Give("orders", std::nan("")).error_message(), HasSubstr("data[0].value: nan is not"));
   EXPECT_THAT(Give("orders", std::numeric_limits<double>::infinity()).error_message(),
-              HasSubstr("data[0].value: inf is not a finite number"));
+              HasSubstr("data[0].value: inf is not a number from -1e+15 to 1e+15"));
   v1::PutMetricDataRequest request;
   v1::PutMetricDataResponse response;
   const auto put = [&] {

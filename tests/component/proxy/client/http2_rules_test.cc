@@ -106,6 +106,34 @@ TEST_F(Http2RulesTest, GoodTrailersGoOn) {
   EXPECT_THAT(got.body, HasSubstr("abc|x-checksum: 1\r\ngrpc-status: 0\r\n"));
 }
 
+TEST_F(Http2RulesTest, TrailersThatComeWithAllTheRestGoOn) {
+  Start([](const std::string& head, RawSocket& connection) {
+    if (head.find("Transfer-Encoding: chunked") == std::string::npos)
+      return Answer(connection, "no chunks");
+    const ChunkedBody got = connection.ReadChunked();
+    return Answer(connection, head + got.body + "|" + got.trailers);
+  });
+  for (const std::string body : {"abc", ""}) {
+    auto client = Client();
+    const uint32_t stream = client->NewStream();
+    HeaderList post = kGet;
+    post[0].second = "POST";
+    post[2].second = "shop.test";
+    const std::string head = client->Deflate(post);
+    const std::string trailers = client->Deflate({{"x-checksum", "1"}});
+    std::string bytes;
+    const auto add = [&](uint8_t type, uint8_t flags, const std::string& payload) {
+      bytes += BigEndian(payload.size(), 3) + BigEndian(type, 1) + BigEndian(flags, 1) +
+               BigEndian(stream, 4) + payload;
+    };
+    add(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, head);
+    if (!body.empty()) add(NGHTTP2_DATA, 0, body);
+    add(NGHTTP2_HEADERS, kWhole, trailers);
+    ASSERT_TRUE(client->socket().Send(bytes));
+    EXPECT_THAT(client->Await(stream).body, HasSubstr(body + "|x-checksum: 1\r\n"));
+  }
+}
+
 class Http2HostTest : public Http2Fixture {
  protected:
   Http2Response Ask(const std::string& mode, const std::string& host) {

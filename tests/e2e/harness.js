@@ -15,25 +15,32 @@ const rate = 150;
 
 process.on('exit', killAll);
 
-// A folder that is kept, and named, when the test fails.
+function makeScratch() {
+  return fs.mkdtempSync(path.join(os.tmpdir(), 'remuda-e2e-'));
+}
+
+function dropScratch(folder) {
+  if (process.env.REMUDA_KEEP_LOGS) console.log(`logs are kept in ${folder}`);
+  else fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+}
+
+// A folder that is gone after the test, unless logs are to be kept.
 function scratchFolder(t) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'remuda-e2e-'));
-  t.after(() => {
-    if (process.env.REMUDA_KEEP_LOGS) console.log(`logs are kept in ${folder}`);
-    else fs.rmSync(folder, { recursive: true, force: true });
-  });
+  const folder = makeScratch();
+  t.after(() => dropScratch(folder));
   return folder;
 }
 
 // A started cluster, ended with the test.
 async function startCluster(t, options = {}) {
-  const scratch = scratchFolder(t);
+  const scratch = makeScratch();
   const cluster = new Cluster({ bin, dataDir: path.join(scratch, 'data'), logFile: path.join(scratch, 'dev.log'), ...options });
   t.after(async () => {
     try {
       await cluster.stop();
     } finally {
       endProcessesOf(cluster.options.dataDir);
+      dropScratch(scratch); // not before: who still writes there would keep it from being removed
     }
   });
   await cluster.start();

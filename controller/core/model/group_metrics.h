@@ -55,7 +55,8 @@ struct MetricPoint {
 struct MetricHistory {
   static constexpr size_t kPoints = 720;
   std::deque<MetricPoint> points;
-  // When a request last came or was waited for; when the controller began if none has since.
+  // When a request last came or was waited for, or it was not known whether one did; when the
+  // controller began if none of that has been since.
   Time last_request = absl::InfinitePast();
 };
 

@@ -23,7 +23,7 @@ bool IsIdle(const Inputs& inputs) {
   const MetricPoint& point = inputs.newest();
   // What is not known may well be traffic.
   if (!point.requests.has_value() || !point.in_flight.has_value()) return false;
-  if (point.in_flight.value_or(0) > 0 || point.queued.value_or(0) > 0) return false;
+  if (*point.in_flight > 0 || point.queued.value_or(0) > 0) return false;
   // Nor where somebody has just set how many there are to be: they are for what is to come.
   const Time set = inputs.group.has_capacity() ? FromProto(inputs.group.capacity().set_time())
                                                : absl::InfinitePast();

@@ -147,6 +147,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       touched.proxy_views.load_balancers = true;
       break;
     case Kind::kCertificate:
+    case Kind::kSecurityGroup:
       touched.proxy_views.load_balancers = true;
       break;
     case Kind::kHost:
@@ -167,6 +168,10 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
     case Kind::kImage:
     case Kind::kLaunchTemplate:
     case Kind::kLoadHistory:
+    case Kind::kUser:
+    case Kind::kJoinToken:
+    case Kind::kRevocation:
+    case Kind::kSecret:
     case Kind::kActivity:
     case Kind::kCounter:
     case Kind::kRequest:

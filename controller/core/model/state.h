@@ -26,9 +26,12 @@
 #include "remuda/v1/certificate.pb.h"
 #include "remuda/v1/cluster.pb.h"
 #include "remuda/v1/deployment.pb.h"
+#include "remuda/v1/identity.pb.h"
 #include "remuda/v1/image.pb.h"
 #include "remuda/v1/launch_template.pb.h"
 #include "remuda/v1/load_balancer.pb.h"
+#include "remuda/v1/secret.pb.h"
+#include "remuda/v1/security_group.pb.h"
 #include "remuda/v1/target_group.pb.h"
 
 namespace remuda::core {
@@ -51,8 +54,13 @@ enum class Kind : int {
   kCertificate = 14,
   kLaunchTemplate = 15,
   kLoadHistory = 16,  // key LoadHistoryKey()
+  kUser = 17,
+  kJoinToken = 18,
+  kRevocation = 19,
+  kSecret = 20,
+  kSecurityGroup = 21,
 };
-inline constexpr Kind kLastKind = Kind::kLoadHistory;
+inline constexpr Kind kLastKind = Kind::kSecurityGroup;
 
 // Ties a message type to its kind.
 template <class T, Kind K>
@@ -94,6 +102,16 @@ template <>
 struct KindOf<store::v1::RequestRecord> : KindIs<store::v1::RequestRecord, Kind::kRequest> {};
 template <>
 struct KindOf<store::v1::LoadHistory> : KindIs<store::v1::LoadHistory, Kind::kLoadHistory> {};
+template <>
+struct KindOf<v1::User> : KindIs<v1::User, Kind::kUser> {};
+template <>
+struct KindOf<v1::JoinToken> : KindIs<v1::JoinToken, Kind::kJoinToken> {};
+template <>
+struct KindOf<v1::Revocation> : KindIs<v1::Revocation, Kind::kRevocation> {};
+template <>
+struct KindOf<v1::Secret> : KindIs<v1::Secret, Kind::kSecret> {};
+template <>
+struct KindOf<v1::SecurityGroup> : KindIs<v1::SecurityGroup, Kind::kSecurityGroup> {};
 
 // Keys. A resource's key is its id: its full name without the collection.
 std::string LaunchTemplateKey(std::string_view id, int version);  // "shop/versions/00000002"
@@ -192,7 +210,9 @@ class State {
              Table<v1::Target>, Table<v1::LoadBalancer>, Table<v1::AutoScalingGroup>,
              Table<v1::Instance>, Table<v1::Deployment>, Table<v1::Host>, Table<v1::Proxy>,
              Table<v1::Activity>, Table<store::v1::Counter>, Table<store::v1::RequestRecord>,
-             Table<v1::Certificate>, Table<v1::LaunchTemplate>, Table<store::v1::LoadHistory>>
+             Table<v1::Certificate>, Table<v1::LaunchTemplate>, Table<store::v1::LoadHistory>,
+             Table<v1::User>, Table<v1::JoinToken>, Table<v1::Revocation>, Table<v1::Secret>,
+             Table<v1::SecurityGroup>>
       tables_;
   IdIndex instances_by_group_;
   IdIndex instances_by_host_;
@@ -237,6 +257,16 @@ decltype(auto) VisitKind(Kind kind, Fn&& fn) {
       return fn(static_cast<store::v1::LoadHistory*>(nullptr));
     case Kind::kCounter:
       return fn(static_cast<store::v1::Counter*>(nullptr));
+    case Kind::kUser:
+      return fn(static_cast<v1::User*>(nullptr));
+    case Kind::kJoinToken:
+      return fn(static_cast<v1::JoinToken*>(nullptr));
+    case Kind::kRevocation:
+      return fn(static_cast<v1::Revocation*>(nullptr));
+    case Kind::kSecret:
+      return fn(static_cast<v1::Secret*>(nullptr));
+    case Kind::kSecurityGroup:
+      return fn(static_cast<v1::SecurityGroup*>(nullptr));
     case Kind::kRequest:
       break;
   }

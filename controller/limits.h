@@ -18,6 +18,12 @@ inline constexpr int kMaxReceiveBytes = 2 * kMaxRequestBytes;
 inline constexpr size_t kReceiveMemoryBytes = size_t{256} << 20;
 // A connection must have said something by then (HTTP/2's preface), or it is closed.
 inline constexpr int kHandshakeTimeoutMs = 5000;
+// A TLS handshake must be over by then.
+inline constexpr absl::Duration kTlsHandshakeTimeout = absl::Seconds(5);
+// TLS handshakes under way, of all and from one address, for each of the gate's threads; the oldest
+// are ended for newer ones.
+inline constexpr size_t kMaxHandshakes = 256;
+inline constexpr size_t kMaxHandshakesPerAddress = 64;
 // A connection without a call is closed after; clients dial anew by themselves.
 inline constexpr int kIdleConnectionMs = 300'000;
 // Freed memory beyond this is given back to the system, looked at so often.

@@ -7,6 +7,12 @@ namespace remuda {
 
 namespace {
 
+// Where there are no identities.
+const Callers& LocalCallers() {
+  static const Callers callers(false);
+  return callers;
+}
+
 // The engine, with the period that all that measure have.
 Engine& MeasuringEach(Engine& engine, absl::Duration period) {
   engine.observe().metrics.period = period;
@@ -19,6 +25,7 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
                        Metrics& counts)
     : identity(std::move(options.identity)),
       version(std::move(options.version)),
+      callers(options.callers == nullptr ? LocalCallers() : *options.callers),
       loop(owner),
       metrics(counts),
       engine(std::move(options.engine), clock, committer, counts),

@@ -12,6 +12,7 @@
 #include "controller/engine/engine.h"
 #include "controller/engine/failpoints.h"
 #include "controller/engine/loop.h"
+#include "controller/identity/callers.h"
 #include "controller/metering/group_page.h"
 #include "controller/metering/meter.h"
 #include "controller/probes/prober.h"
@@ -30,8 +31,9 @@ class Controller {
     std::string version;
     Asker* asker = nullptr;  // null: what is to be asked outside is not
     absl::Duration metric_period = absl::Seconds(5);
+    const Callers* callers = nullptr;  // null: all callers are local ones
   };
-  // The others outlive it.
+  // The others outlive it; so does options.callers.
   Controller(Options options, const Clock& clock, Committer& committer, Loop& loop,
              Metrics& metrics);
   Controller(const Controller&) = delete;
@@ -52,6 +54,7 @@ class Controller {
 
   const Identity identity;
   const std::string version;
+  const Callers& callers;  // any thread
   Loop& loop;
   Metrics& metrics;
   // Thread: the loop thread.

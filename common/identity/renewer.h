@@ -1,0 +1,64 @@
+// Renewer: has a program's certificate renewed in time, over the connection that it has, with a new
+// key each time. No connection is dropped for it: later ones show the new certificate.
+//
+// Owns: a thread, which waits and calls. Does not own: the files.
+#pragma once
+
+#include <absl/time/time.h>
+#include <grpcpp/channel.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "common/identity/identity_files.h"
+
+namespace remuda::identity {
+
+// When a certificate is to be renewed: after two thirds of its life, less up to a twentieth of it
+// (`jitter` 0-1), so that those that were issued together do not come together.
+absl::Time RenewalTime(const Peer& peer, double jitter);
+
+class Renewer {
+ public:
+  static constexpr absl::Duration kFirstRetry = absl::Seconds(1);
+  static constexpr absl::Duration kLastRetry = absl::Minutes(1);
+  static constexpr absl::Duration kCallTimeout = absl::Seconds(10);
+
+  struct Options {
+    IdentityFiles files;
+    std::shared_ptr<grpc::Channel> channel;
+    // Where a certificate that is over is renewed; empty function: nowhere. Answers as LoadIdentity
+    // does; blocks. Thread: the renewer's.
+    std::function<absl::Status(const IdentityFiles&)> renew_expired;
+  };
+  explicit Renewer(Options options);
+  ~Renewer();  // stops; waits for a call under way
+  Renewer(const Renewer&) = delete;
+  Renewer& operator=(const Renewer&) = delete;
+
+  // For metrics and pages. Any thread.
+  absl::Time expire_time() const;
+  std::string last_error() const;
+  int64_t renewals() const;
+
+ private:
+  void Run();
+  absl::Status Renew(const Identity& held);
+  // False: it is to stop.
+  bool WaitUntil(absl::Time when);
+
+  const Options options_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+  absl::Time expire_time_ = absl::InfinitePast();
+  std::string last_error_;
+  int64_t renewals_ = 0;
+  std::thread thread_;  // last: it uses the others
+};
+
+}  // namespace remuda::identity

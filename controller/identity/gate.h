@@ -1,0 +1,97 @@
+// Gate: where connections to the API prove who they are, before gRPC reads a byte of them.
+//
+// Each accepted connection makes a TLS 1.3 handshake here, with a certificate of the cluster; then
+// its plain bytes go to gRPC through a socket pair whose name tells gRPC's calls apart (Callers).
+// So handshakes are bounded, a connection can be ended at once, and what has no identity reaches
+// none of gRPC's code.
+//
+// Owns: the connections, until both ends are closed. Does not own: who may do what (roles.h).
+// Thread: its own, a few; public functions any.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/tls/openssl.h"
+#include "controller/identity/callers.h"
+
+namespace remuda {
+
+class GateThread;
+
+// Thread: any; each value by itself.
+struct GateCounts {
+  std::atomic<int64_t> connections = 0;        // open, past the handshake
+  std::atomic<int64_t> handshakes = 0;         // under way
+  std::atomic<int64_t> admitted = 0;           // since the start
+  std::atomic<int64_t> refused = 0;            // no certificate, or one that proves nothing here
+  std::atomic<int64_t> abandoned = 0;          // too slow, garbage, or gone
+  std::atomic<int64_t> crowded_out = 0;        // ended for newer ones: kMaxHandshakes
+  std::atomic<int64_t> closed_for_expiry = 0;  // their certificate was over
+};
+
+class Gate {
+ public:
+  struct Options {
+    std::string cluster;
+    // Whether who has proved its identity is let in; a status says why not. Called on the gate's
+    // threads.
+    std::function<absl::Status(const Caller&)> admit;
+    // Takes over a connected socket from which a caller's plain bytes come. Called on the gate's
+    // threads.
+    std::function<void(int)> on_connection;
+    // A connection was refused: from where, and why. Called on the gate's threads. May be empty.
+    std::function<void(const std::string& address, const std::string& why)> on_refused;
+  };
+  // `callers` outlives it.
+  Gate(Options options, Callers& callers);
+  ~Gate();  // stops
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
+  // What it shows and trusts from now on; connections that are open go on. INVALID_ARGUMENT: why it
+  // cannot be used. To be called once before Add.
+  absl::Status SetIdentity(const std::string& certificate_pem, const std::string& key_pem,
+                           const std::string& authorities_pem);
+
+  // Takes over an accepted socket.
+  void Add(int fd);
+
+  // Ends the connections of these callers, at once.
+  void CloseIf(std::function<bool(const Caller&)> is_to_end);
+  // The identity has a newer certificate: its connections may go on until that one ends.
+  void Extend(const identity::SpiffeId& id, absl::Time expire_time);
+
+  // Accepts no more, and ends every connection. May be called twice.
+  void Stop();
+
+  const GateCounts& counts() const { return counts_; }
+
+ private:
+  friend class GateThread;
+  std::shared_ptr<SSL_CTX> context() const;
+
+  const Options options_;
+  Callers& callers_;
+  GateCounts counts_;
+  mutable std::mutex mutex_;  // guards context_
+  std::shared_ptr<SSL_CTX> context_;
+  std::vector<std::unique_ptr<GateThread>> threads_;
+  std::atomic<size_t> next_ = 0;
+};
+
+// A TLS 1.3 server's context that demands a certificate of `authorities_pem`. For the gate and for
+// tests.
+absl::StatusOr<std::shared_ptr<SSL_CTX>> MakeGateContext(const std::string& certificate_pem,
+                                                         const std::string& key_pem,
+                                                         const std::string& authorities_pem);
+
+}  // namespace remuda

@@ -1,30 +1,25 @@
 'use strict';
-// `remuda dev` as a child, and the `remuda` command as a user types it. The lab and the e2e tests see Remuda only
-// through this file and plain HTTP.
+// `remuda dev` as a child: a cluster on one machine.
 
 const fs = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
 const path = require('node:path');
-const { Process, run, waitFor } = require('./process.js');
+const { Process, waitFor } = require('./process.js');
+const { Remuda, shortId } = require('./remuda.js');
 
 const root = path.join(__dirname, '../..');
 const startDeadlineMs = 60_000;
-const commandDeadlineMs = 120_000;
 const stopDeadlineMs = 60_000;
 
-class Cluster {
+class Cluster extends Remuda {
   // options: bin (folder of the programs), dataDir, hosts, proxies, ports (of `remuda dev`'s flags; 0: any), env, logFile
   constructor(options) {
+    super(options.bin);
     this.options = { hosts: 2, proxies: 1, ...options };
     this.options.ports = { 'controller-port': 0, 'controller-http-port': 0, 'agent-http-port': 0, 'proxy-http-port': 0, ...options.ports };
-    this.seenPids = new Set();
     this.dev = null;
     this.programs = null; // the ready file of `remuda dev`: addresses of all programs
-  }
-
-  get remuda() {
-    return path.join(this.options.bin, 'remuda');
   }
 
   // Of the controller's API, once started.
@@ -76,53 +71,8 @@ class Cluster {
     }
   }
 
-  // Runs the command: {code, stdout, stderr}.
-  command(...args) {
-    return run(this.remuda, args, { deadlineMs: commandDeadlineMs, env: { REMUDA_CONTROLLER: this.address } });
-  }
-
-  // Runs the command, which must succeed; its stdout.
-  async ok(...args) {
-    const { code, stdout, stderr } = await this.command(...args);
-    if (code !== 0) throw new Error(`remuda ${args.join(' ')}: exit code ${code}\n${stderr || stdout}`);
-    return stdout;
-  }
-
-  // Resources of a kind, as the API gives them in JSON.
-  async get(kind, ...args) {
-    const parsed = JSON.parse(await this.ok('get', kind, ...args, '-o', 'json'));
-    if (Array.isArray(parsed)) return parsed;
-    return Object.values(parsed).find(Array.isArray) ?? [];
-  }
-
-  async instances() {
-    const list = await this.get('instances');
-    list.forEach((instance) => this.seenPids.add(Number(instance.process?.pid ?? 0)));
-    return list.map((instance) => ({ ...instance, id: shortId(instance.name), host: shortId(instance.host) })).filter((i) => i.state !== 'TERMINATED');
-  }
-
-  // Which of the processes of all instances that were ever seen still run.
-  appsRunning() {
-    return [...this.seenPids].filter((pid) => {
-      try {
-        return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('app.js');
-      } catch {
-        return false;
-      }
-    });
-  }
-
-  // What the cluster itself says is in the way, a line each. For a message about something else, so it never fails.
-  async troubles() {
-    if (!this.programs || !this.dev || this.dev.result) return [];
-    const all = (kind) => this.get(kind).catch(() => []);
-    const groups = (await all('asg')).filter((group) => group.status?.waiting).map((group) => `${group.name} waits: ${group.status.waiting}`);
-    const deployments = (await all('deployments')).slice(0, 1) // the newest
-      .map((deployment) => [deployment, deployment.rollbackReason || deployment.waiting])
-      .filter(([, why]) => why).map(([deployment, why]) => `${deployment.name} is ${deployment.state}: ${why}`);
-    const listeners = (await all('lb')).flatMap((balancer) => (balancer.listenerErrors ?? [])
-      .map((error) => `${balancer.name}: ${shortId(error.proxy)} does not listen on ${error.port}: ${error.error}`));
-    return [...groups, ...deployments, ...listeners];
+  get isUp() {
+    return Boolean(this.programs && this.dev && !this.dev.result);
   }
 
   // Where to read more, the first first.
@@ -131,17 +81,7 @@ class Cluster {
     const folder = path.join(dataDir, 'logs');
     return [[logFile, 'of remuda dev'], [folder, 'of each program']].filter(([file]) => file && fs.existsSync(file)).map(([file, whose]) => `${file} (${whose})`);
   }
-
-  // The group's instances once exactly `count` are in service and no other is there.
-  settled(count, what, deadlineMs = 60_000) {
-    return waitFor(async () => {
-      const all = await this.instances();
-      return all.length === count && all.every((i) => i.state === 'IN_SERVICE' && Number(i.process?.pid) > 0) && all;
-    }, { deadlineMs, what, everyMs: 100 });
-  }
 }
-
-const shortId = (name) => name.slice(name.lastIndexOf('/') + 1);
 
 // A free port of 127.0.0.1, or `preferred` if it is free on every one of `addresses`.
 async function freePort(preferred = 0, addresses = ['127.0.0.1']) {

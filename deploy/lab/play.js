@@ -9,6 +9,7 @@ const path = require('node:path');
 const { Cluster, bind, freePort, root, writeManifests } = require('./cluster.js');
 const { Lab } = require('./lab.js');
 const { endProcessesOf, killAll } = require('./process.js');
+const { say, table, takeSteps } = require('./rows.js');
 const { steps } = require('./steps.js');
 
 const hostAddresses = ['127.0.1.1', '127.0.1.2'];
@@ -76,41 +77,6 @@ function checkDataDir(folder) {
   }
 }
 
-const say = (text) => process.stderr.write(`${text}\n`);
-const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
-
-// Takes the steps in order until one fails; a row for each that was begun.
-async function play(lab) {
-  const rows = [];
-  for (const [index, [title, step]] of steps.entries()) {
-    const label = `[${index + 1}/${steps.length}] ${title}`;
-    say(`${label} ...`);
-    const start = performance.now();
-    let failure = null;
-    let outcome = '';
-    try {
-      outcome = await step(lab);
-      await lab.takeWindowInto(rows, { index: index + 1, title, ms: performance.now() - start, reached: true });
-    } catch (error) {
-      failure = error;
-      await lab.takeWindowInto(rows, { index: index + 1, title, ms: performance.now() - start, reached: false }).catch(() => {});
-    }
-    say(failure ? `${label}: FAILED: ${failure.message}` : `      ${outcome} (${seconds(performance.now() - start)})`);
-    if (!failure) continue;
-    for (const trouble of await lab.cluster.troubles()) say(`      ${trouble}`);
-    break;
-  }
-  return rows;
-}
-
-function table(rows) {
-  const lines = [['', 'step', 'took', 'requests', 'failed', 'slowest'], ...rows.map((row) => [
-    `${row.index}`, row.reached ? row.title : `${row.title} (FAILED)`, seconds(row.ms), `${row.requests}`, `${row.failed}`,
-    row.requests ? `${Math.round(row.slowestMs)} ms` : '-'])];
-  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  return lines.map((line) => line.map((cell, column) => (column === 1 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ')).join('\n');
-}
-
 // Serves the shop again after its clean-up, for whoever wants to look, until Ctrl-C.
 async function stayUp(lab, cluster, options, interrupted) {
   await cluster.ok('apply', '-f', path.join(lab.manifests, 'shop.yaml'));
@@ -166,7 +132,7 @@ async function main() {
   let rows = [];
   let clean = false;
   try {
-    const playing = play(lab).then((result) => { rows = result; });
+    const playing = takeSteps(steps, lab).then((result) => { rows = result; });
     const first = await Promise.race([playing, interrupted]);
     if (first) say(`${first}: stopping`);
     const reached = rows.filter((row) => row.reached).length === steps.length;

@@ -41,9 +41,9 @@ class Cluster extends Remuda {
         ...Object.entries(ports).flatMap(([flag, port]) => [`--${flag}`, `${port}`])],
       onLine: (line) => log?.write(`${line}\n`),
     });
-    await waitFor(() => this.dev.result || fs.existsSync(readyFile), { deadlineMs: startDeadlineMs, what: 'remuda dev to be ready' });
+    // A file that is not whole yet does not parse.
+    this.programs = await waitFor(() => this.dev.result ?? JSON.parse(fs.readFileSync(readyFile, 'utf8')), { deadlineMs: startDeadlineMs, what: 'remuda dev to be ready' });
     if (this.dev.result) throw new Error(`remuda dev ended at its start:\n${this.dev.tail()}`);
-    this.programs = JSON.parse(fs.readFileSync(readyFile, 'utf8'));
   }
 
   // The process of one program (controller, h1, p1) as it is now; 0 while there is none.

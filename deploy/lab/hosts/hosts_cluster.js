@@ -23,8 +23,8 @@ class HostsCluster extends Remuda {
   }
 
   // Programs and database, from nothing.
-  async start() {
-    await Promise.all([this.programs.startAll(), database.start(this.programs)]);
+  async start({ hasDatabase = true } = {}) {
+    await Promise.all([this.programs.startAll(), hasDatabase && database.start(this.programs)]);
     await this.joined();
   }
 

@@ -92,6 +92,31 @@ void AddAnalysisCommands(CLI::App& app, core::AnalysisCommands& out) {
       ->type_name("PATH");
 }
 
+void AddIdentity(CLI::App& app, IdentityOptions& out) {
+  app.add_option("--advertise", out.advertise,
+                 "How others reach this controller: in its certificate, and the first in what "
+                 "`remuda token create` prints; may be given several times")
+      ->envname(EnvironmentName("--advertise"))
+      ->delimiter(',')
+      ->type_name("HOST[:PORT]");
+  Add(app, "--join-listen", out.join_listen,
+      "Address and port where hosts, proxies and people join, by HTTPS; port 0: any")
+      ->type_name("ADDRESS:PORT");
+  Add(app, "--ca-cert", out.ca_certificate,
+      "Certificates of an authority that signs here: its own, those above it, the root; default: "
+      "one is made in DATA_DIR/identity")
+      ->type_name("FILE");
+  Add(app, "--ca-key", out.ca_key, "Its private key")->type_name("FILE");
+  Add(app, "--ca-bundle", out.ca_bundle, "More authorities that are trusted")->type_name("FILE");
+  Add(app, "--tls-cert", out.tls_certificate,
+      "The controller's own certificate, where certificates are issued elsewhere: nobody joins "
+      "here then")
+      ->type_name("FILE");
+  Add(app, "--tls-key", out.tls_key, "Its private key")->type_name("FILE");
+  app.add_flag("--new-admin-token", out.new_admin_token,
+               "Make DATA_DIR/admin-token, with which an admin joins, though there are admins");
+}
+
 std::string Trim(const std::string& text) {
   const size_t begin = text.find_first_not_of(" \t\r\"");
   if (begin == std::string::npos) return "";
@@ -141,6 +166,8 @@ void Check(const Options& options) {
         FormatDuration(core::ToProto(options.metric_period)) + " is not within 1s-60s");
   }
   if (options.data_dir.empty()) throw CLI::RequiredError("--data-dir");
+  if (const std::string error = CheckIdentityOptions(options.identity); !error.empty())
+    throw CLI::ValidationError(error);
   for (const auto& [flag, text] :
        {std::pair{"--listen", &options.listen}, std::pair{"--http", &options.http}}) {
     Endpoint endpoint;
@@ -178,6 +205,7 @@ int ParseOptions(int argc, char** argv, Options& options) {
   app.add_flag("--insecure", options.insecure,
                "Allow addresses beyond loopback: no authentication, no TLS")
       ->envname("REMUDA_INSECURE");
+  AddIdentity(app, options.identity);
   AddDuration(app, "--host-lost-after", options.patience.host_lost_after,
               "Silence after which a host is lost");
   AddDuration(app, "--replace-lost-after", options.patience.replace_lost_after,

@@ -10,6 +10,7 @@
 #include "common/endpoint.h"
 #include "controller/core/door/execute.h"
 #include "controller/core/model/observations.h"
+#include "controller/identity/identity_options.h"
 #include "controller/limits.h"
 
 namespace remuda {
@@ -19,6 +20,7 @@ struct Options {
   std::string http = "127.0.0.1:7480";
   std::string data_dir;
   bool insecure = false;
+  IdentityOptions identity;
   core::Patience patience;
   core::AnalysisCommands analysis_commands;
   absl::Duration metric_period = absl::Seconds(5);

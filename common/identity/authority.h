@@ -19,6 +19,9 @@ namespace remuda::identity {
 // issue is known from a certificate alone.
 inline constexpr absl::Duration kBackdate = absl::Minutes(1);
 inline constexpr absl::Duration kProgramLifetime = absl::Hours(24);
+// A person's: what it may do stands in its User and can be taken back at once; so the certificate
+// may outlive a holiday. `remuda` renews it while it is used.
+inline constexpr absl::Duration kPersonLifetime = absl::Hours(24 * 30);
 inline constexpr absl::Duration kAuthorityLifetime = absl::Hours(24 * 3650);
 inline constexpr size_t kMaxNames = 64;  // DNS names and addresses of one certificate
 
@@ -26,8 +29,8 @@ inline constexpr size_t kMaxNames = 64;  // DNS names and addresses of one certi
 struct IssueRequest {
   SpiffeId id;
   // Of a controller: how it is reached. Others have none.
-  std::vector<std::string> dns_names;
-  std::vector<std::string> addresses;  // IPv4 or IPv6
+  std::vector<std::string> dns_names = {};
+  std::vector<std::string> addresses = {};  // IPv4 or IPv6
   absl::Time now;
   absl::Duration lifetime = kProgramLifetime;
 };

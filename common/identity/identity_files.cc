@@ -49,6 +49,13 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
+// The same error with the file's name.
+absl::Status In(const std::string& path, const absl::Status& status) {
+  return {status.code(), path + ": " + std::string(status.message())};
+}
+
+}  // namespace
+
 absl::Status CheckPrivate(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return Fault(path, "cannot be read", errno);
@@ -59,13 +66,6 @@ absl::Status CheckPrivate(const std::string& path) {
     return Fault(path, "holds a private key and others can read it (chmod 0600)");
   return absl::OkStatus();
 }
-
-// The same error with the file's name.
-absl::Status In(const std::string& path, const absl::Status& status) {
-  return {status.code(), path + ": " + std::string(status.message())};
-}
-
-}  // namespace
 
 IdentityFiles FilesIn(const std::string& directory) {
   return {.identity = directory + "/identity.pem", .authorities = directory + "/authorities.pem"};

@@ -39,6 +39,8 @@ absl::StatusOr<Identity> LoadIdentity(const IdentityFiles& files);
 absl::Status SaveIdentity(const IdentityFiles& files, const std::string& key_pem,
                           const std::string& certificate_pem, const std::string& authorities_pem);
 
+// FAILED_PRECONDITION: others may read the file, or it is somebody else's (root may read it).
+absl::Status CheckPrivate(const std::string& path);
 // Writes a file that only its owner can read, by a rename, synced.
 absl::Status WritePrivateFile(const std::string& path, std::string_view bytes);
 // Reads one that is at most `max_bytes` long.

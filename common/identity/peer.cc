@@ -74,4 +74,9 @@ absl::StatusOr<Peer> ReadPeer(std::string_view pem) {
   return ReadPeer(sk_X509_value(chain.get(), 0));
 }
 
+absl::Time RenewalTime(const Peer& peer, double jitter) {
+  const absl::Duration life = peer.expire_time - peer.issue_time;
+  return peer.issue_time + life * 2 / 3 - life / 20 * jitter;
+}
+
 }  // namespace remuda::identity

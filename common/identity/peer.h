@@ -25,6 +25,10 @@ absl::StatusOr<Peer> ReadPeer(const X509* certificate);
 // The first certificate in `pem`.
 absl::StatusOr<Peer> ReadPeer(std::string_view pem);
 
+// When a certificate is to be renewed: after two thirds of its life, less up to a twentieth of it
+// (`jitter` 0-1), so that those that were issued together do not come together.
+absl::Time RenewalTime(const Peer& peer, double jitter);
+
 absl::Time TimeOf(const ASN1_TIME* time);
 
 }  // namespace remuda::identity

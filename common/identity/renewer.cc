@@ -24,11 +24,6 @@ double Jitter() {
 
 }  // namespace
 
-absl::Time RenewalTime(const Peer& peer, double jitter) {
-  const absl::Duration life = peer.expire_time - peer.issue_time;
-  return peer.issue_time + life * 2 / 3 - life / 20 * jitter;
-}
-
 Renewer::Renewer(Options options) : options_(std::move(options)) {
   thread_ = std::thread([this] { Run(); });
 }

@@ -18,10 +18,6 @@
 
 namespace remuda::identity {
 
-// When a certificate is to be renewed: after two thirds of its life, less up to a twentieth of it
-// (`jitter` 0-1), so that those that were issued together do not come together.
-absl::Time RenewalTime(const Peer& peer, double jitter);
-
 class Renewer {
  public:
   static constexpr absl::Duration kFirstRetry = absl::Seconds(1);

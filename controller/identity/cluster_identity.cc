@@ -1,0 +1,297 @@
+#include "controller/identity/cluster_identity.h"
+
+#include <absl/time/clock.h>
+#include <arpa/inet.h>
+#include <openssl/x509v3.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/identity/key.h"
+#include "common/private_directory.h"
+#include "common/tls/dns_name.h"
+#include "controller/identity/authority_files.h"
+
+namespace remuda {
+namespace {
+
+constexpr size_t kMaxCertificates = 10;
+
+using identity::Authority;
+using StorePtr = std::unique_ptr<X509_STORE, tls::Freer<X509_STORE_free>>;
+using VerifierPtr = std::unique_ptr<X509_STORE_CTX, tls::Freer<X509_STORE_CTX_free>>;
+
+std::string HostName() {
+  constexpr size_t kMaxHostName = 256;
+  std::array<char, kMaxHostName> text{};
+  return gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "";
+}
+
+// A name of an identity from that of the machine.
+std::string NameFrom(std::string host) {
+  host = host.substr(0, host.find('.'));
+  std::transform(host.begin(), host.end(), host.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return identity::IsIdentityName(host) ? host : "controller";
+}
+
+bool IsAddress(const std::string& text) {
+  in6_addr room{};
+  return inet_pton(AF_INET, text.c_str(), &room) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), &room) == 1;
+}
+
+bool IsWildcard(const std::string& text) { return text == "0.0.0.0" || text == "::"; }
+
+// Each once; what is no name (a machine may be called anything) is left out.
+void AddHosts(const std::vector<std::string>& hosts, identity::IssueRequest& request) {
+  const auto add = [](std::vector<std::string>& to, const std::string& host) {
+    if (std::find(to.begin(), to.end(), host) == to.end()) to.push_back(host);
+  };
+  for (const std::string& host : hosts) {
+    std::string normal;
+    if (IsWildcard(host)) continue;
+    if (IsAddress(host)) {
+      add(request.addresses, host);
+    } else if (tls::NormalizeDnsName(host, false, normal)) {
+      add(request.dns_names, normal);
+    }
+  }
+}
+
+absl::Status Wrong(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+absl::Status In(const std::string& path, const absl::Status& status) {
+  return {status.code(), path + ": " + std::string(status.message())};
+}
+
+absl::Status Verify(X509* leaf, STACK_OF(X509) * chain, STACK_OF(X509) * trusted, absl::Time now) {
+  const StorePtr store(X509_STORE_new());
+  const VerifierPtr verifier(X509_STORE_CTX_new());
+  if (store == nullptr || verifier == nullptr) return absl::InternalError(tls::TakeErrors());
+  for (int i = 0; i < sk_X509_num(trusted); ++i) {
+    if (X509_STORE_add_cert(store.get(), sk_X509_value(trusted, i)) != 1)
+      return absl::InternalError(tls::TakeErrors());
+  }
+  if (X509_STORE_CTX_init(verifier.get(), store.get(), leaf, chain) != 1)
+    return absl::InternalError(tls::TakeErrors());
+  X509_STORE_CTX_set_time(verifier.get(), 0, absl::ToTimeT(now));
+  X509_STORE_CTX_set_purpose(verifier.get(), X509_PURPOSE_SSL_SERVER);
+  if (X509_verify_cert(verifier.get()) == 1) return absl::OkStatus();
+  const int error = X509_STORE_CTX_get_error(verifier.get());
+  tls::TakeErrors();
+  return Wrong(std::string("the certificate is not good: ") + X509_verify_cert_error_string(error));
+}
+
+}  // namespace
+
+absl::Status CheckShown(const ShownIdentity& shown, const std::string& cluster, absl::Time now) {
+  const identity::SpiffeId& id = shown.peer.id;
+  if (id.role != v1::IDENTITY_ROLE_CONTROLLER)
+    return Wrong(identity::Text(id) + " is no controller");
+  if (id.cluster != cluster)
+    return Wrong(identity::Text(id) + " is of another cluster than " + cluster);
+  tls::ChainPtr chain, trusted;
+  std::string error;
+  if (!tls::ReadCertificates(shown.certificate_pem, kMaxCertificates, chain, error))
+    return Wrong("the certificate: " + error);
+  if (!tls::ReadCertificates(shown.authorities_pem, kMaxCertificates, trusted, error))
+    return Wrong("the authorities: " + error);
+  auto key = identity::ReadKey(shown.key_pem);
+  if (!key.ok()) return Wrong("the key: " + std::string(key.status().message()));
+  X509* const leaf = sk_X509_value(chain.get(), 0);
+  if (X509_check_private_key(leaf, key->get()) != 1) {
+    tls::TakeErrors();
+    return Wrong("the key is not that of the certificate");
+  }
+  return Verify(leaf, chain.get(), trusted.get(), now);
+}
+
+absl::StatusOr<std::unique_ptr<ClusterIdentity>> ClusterIdentity::Open(Options options,
+                                                                       absl::Time now) {
+  if (options.name.empty()) options.name = NameFrom(HostName());
+  const auto made = MakePrivateDirectory(options.directory, "identity.pem", "identity directory");
+  if (!made.ok()) return made.status();
+  std::unique_ptr<ClusterIdentity> opened(new ClusterIdentity(std::move(options)));
+  const Options& of = opened->options_;
+  if (!of.given.is_external()) {
+    auto authority =
+        of.given.ca_certificate.empty()
+            ? LoadOrMakeAuthority(AuthorityFilesIn(of.directory), of.cluster, now)
+            : LoadAuthority({.certificates = of.given.ca_certificate, .key = of.given.ca_key});
+    if (!authority.ok()) return authority.status();
+    opened->authority_ = *std::move(authority);
+  }
+  if (auto refreshed = opened->Refresh(now); !refreshed.ok()) return refreshed.status();
+  return opened;
+}
+
+ClusterIdentity::~ClusterIdentity() { Stop(); }
+
+void ClusterIdentity::Start(std::function<void(const ShownIdentity&)> on_change) {
+  on_change_ = std::move(on_change);
+  thread_ = std::thread([this] { Run(); });
+}
+
+void ClusterIdentity::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stopped_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+ShownIdentityPtr ClusterIdentity::current() const {
+  const std::lock_guard lock(mutex_);
+  return shown_;
+}
+
+std::string ClusterIdentity::authority_pin() const {
+  // They were read before they were shown.
+  return identity::PinOf(std::string_view(current()->authorities_pem)).value_or("");
+}
+
+absl::Status ClusterIdentity::CanIssue() const {
+  if (authority_.has_value()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "this cluster's certificates are issued elsewhere (--tls-cert): ask who issues them");
+}
+
+absl::StatusOr<ClusterIdentity::Issued> ClusterIdentity::Issue(std::string_view request_pem,
+                                                               v1::IdentityRole role,
+                                                               const std::string& name,
+                                                               absl::Time now) const {
+  if (absl::Status status = CanIssue(); !status.ok()) return status;
+  auto key = identity::ReadCertificateRequest(request_pem);
+  if (!key.ok()) return key.status();
+  auto certificate = authority_->Issue(
+      key->get(), {.id = {.cluster = options_.cluster, .role = role, .name = name},
+                   .now = now,
+                   .lifetime = role == v1::IDENTITY_ROLE_PERSON ? identity::kPersonLifetime
+                                                                : identity::kProgramLifetime});
+  if (!certificate.ok()) return certificate.status();
+  auto peer = identity::ReadPeer(std::string_view(*certificate));
+  if (!peer.ok()) return absl::InternalError(std::string(peer.status().message()));
+  return Issued{.peer = *std::move(peer),
+                .certificate_pem = *std::move(certificate),
+                .authorities_pem = current()->authorities_pem};
+}
+
+absl::StatusOr<std::string> ClusterIdentity::Trusted() const {
+  std::string trusted = authority_.has_value() ? authority_->bundle_pem() : "";
+  const std::string& path = options_.given.ca_bundle;
+  if (path.empty()) return trusted;
+  auto more = identity::ReadSmallFile(path, identity::kMaxIdentityFileBytes);
+  if (!more.ok()) return more.status();
+  tls::ChainPtr read;
+  std::string error;
+  if (!tls::ReadCertificates(*more, kMaxCertificates, read, error)) return In(path, Wrong(error));
+  return trusted + *more;
+}
+
+absl::StatusOr<ShownIdentity> ClusterIdentity::IssueOwn(absl::Time now) const {
+  auto trusted = Trusted();
+  if (!trusted.ok()) return trusted.status();
+  const ShownIdentityPtr held = current();
+  if (held != nullptr && now < identity::RenewalTime(held->peer, 0)) {
+    ShownIdentity same = *held;
+    same.authorities_pem = *std::move(trusted);
+    return same;
+  }
+  auto key = identity::MakeKey();
+  if (!key.ok()) return key.status();
+  auto key_pem = identity::KeyPem(key->get());
+  if (!key_pem.ok()) return key_pem.status();
+  identity::IssueRequest request{
+      .id = {.cluster = options_.cluster,
+             .role = v1::IDENTITY_ROLE_CONTROLLER,
+             .name = options_.name},
+      .now = now,
+  };
+  AddHosts({"localhost", "127.0.0.1", "::1", HostName()}, request);
+  AddHosts(options_.hosts, request);
+  for (const std::string& text : options_.given.advertise) {
+    AdvertisedAddress address;
+    if (ParseAdvertised(text, address)) AddHosts({address.host}, request);
+  }
+  auto certificate = authority_->Issue(key->get(), request);
+  if (!certificate.ok()) return certificate.status();
+  auto peer = identity::ReadPeer(std::string_view(*certificate));
+  if (!peer.ok()) return peer.status();
+  return ShownIdentity{.peer = *std::move(peer),
+                       .certificate_pem = *std::move(certificate),
+                       .key_pem = *std::move(key_pem),
+                       .authorities_pem = *std::move(trusted)};
+}
+
+absl::StatusOr<ShownIdentity> ClusterIdentity::ReadGiven(absl::Time now) const {
+  const std::string& path = options_.given.tls_certificate;
+  auto certificate = identity::ReadSmallFile(path, identity::kMaxIdentityFileBytes);
+  if (!certificate.ok()) return certificate.status();
+  auto key = identity::ReadSmallFile(options_.given.tls_key, identity::kMaxKeyPemBytes);
+  if (!key.ok()) return key.status();
+  if (absl::Status status = identity::CheckPrivate(options_.given.tls_key); !status.ok())
+    return status;
+  auto trusted = Trusted();
+  if (!trusted.ok()) return trusted.status();
+  auto peer = identity::ReadPeer(std::string_view(*certificate));
+  if (!peer.ok()) return In(path, peer.status());
+  ShownIdentity read{.peer = *std::move(peer),
+                     .certificate_pem = *std::move(certificate),
+                     .key_pem = *std::move(key),
+                     .authorities_pem = *std::move(trusted)};
+  if (absl::Status status = CheckShown(read, options_.cluster, now); !status.ok())
+    return In(path, status);
+  return read;
+}
+
+absl::StatusOr<bool> ClusterIdentity::Refresh(absl::Time now) {
+  auto shown = authority_.has_value() ? IssueOwn(now) : ReadGiven(now);
+  if (!shown.ok()) return shown.status();
+  const ShownIdentityPtr held = current();
+  if (held != nullptr && *held == *shown) return false;
+  if (absl::Status status = CheckShown(*shown, options_.cluster, now); !status.ok()) return status;
+  if (absl::Status status = identity::SaveIdentity(files(), shown->key_pem, shown->certificate_pem,
+                                                   shown->authorities_pem);
+      !status.ok())
+    return status;
+  const std::lock_guard lock(mutex_);
+  shown_ = std::make_shared<const ShownIdentity>(*std::move(shown));
+  return true;
+}
+
+void ClusterIdentity::Run() {
+  std::string told;  // each error once
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      stopped_.wait_for(lock, absl::ToChronoNanoseconds(kLookInterval),
+                        [this] { return stopping_; });
+      if (stopping_) return;
+    }
+    const absl::Time now = absl::Now();
+    const auto changed = Refresh(now);
+    std::string error;
+    const identity::Peer peer = current()->peer;
+    if (changed.ok() && *changed) {
+      spdlog::info("the controller's certificate {} is good until {}", peer.serial,
+                   absl::FormatTime(peer.expire_time, absl::UTCTimeZone()));
+      on_change_(*current());
+    } else if (!changed.ok()) {
+      error =
+          "the controller's certificate stays as it is: " + std::string(changed.status().message());
+    }
+    if (error.empty() && !authority_.has_value() && peer.expire_time - now < kWarnBeforeEnd) {
+      error = options_.given.tls_certificate + ": ends at " +
+              absl::FormatTime(peer.expire_time, absl::UTCTimeZone());
+    }
+    if (!error.empty() && error != told) spdlog::warn("{}", error);
+    told = error;
+  }
+}
+
+}  // namespace remuda

@@ -34,7 +34,12 @@ class Calls {
       Finish(reactor, status);
       return reactor;
     }
-    return Post(reactor, [this, reactor, method, request, answer] {
+    CallerPtr caller = controller_.callers.Find(context->peer());
+    if (caller == nullptr) {
+      Finish(reactor, absl::UnauthenticatedError("nobody is known behind this connection"));
+      return reactor;
+    }
+    return Post(reactor, [this, reactor, method, request, answer, caller = std::move(caller)] {
       if (controller_.engine.queued() >= limits::kMaxQueuedRequests) {
         return Finish(
             reactor,
@@ -42,8 +47,11 @@ class Calls {
                           "the store is slow: too many commands wait already; try again later"));
       }
       controller_.engine.Add({
-          .decide = [method, request, answer](core::Draft& draft,
-                                              const core::Context& context_now) -> absl::Status {
+          .decide = [method, request, answer, caller](core::Draft& draft,
+                                                      const core::Context& now) -> absl::Status {
+            const std::string actor = caller->actor();
+            core::Context context_now = now;
+            context_now.who = {.actor = actor, .serial = caller->peer.serial};
             auto decided = core::ExecuteOnce(draft, method, *request, context_now, &Sha256Hex);
             if (!decided.ok()) return decided.status();
             *answer = *std::move(decided);

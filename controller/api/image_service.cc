@@ -350,7 +350,7 @@ void ImageService::Snapshot(grpc::ServerUnaryReactor* reactor,
   Controller& controller = calls_.controller();
   const core::State& state = controller.engine.state();
   const std::string name = core::FullName(core::kImages, *id);
-  const core::Once once(kCreateImage, request, &Sha256Hex);
+  const core::Once once(kCreateImage, request, &Sha256Hex, {});
   const auto replayed = once.Replay(core::Draft(state), controller.engine.snapshot().now, *answer);
   if (!replayed.ok() || *replayed) {
     ToFullNames(*answer);

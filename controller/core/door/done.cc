@@ -12,7 +12,7 @@ void NoteDone(Draft& draft, const Context& context, Done done) {
   activity.set_resource(std::move(done.resource));
   activity.set_instance(std::move(done.instance));
   activity.set_deployment(std::move(done.deployment));
-  activity.set_actor(std::move(done.actor));
+  activity.set_actor(done.actor.empty() ? std::string(context.who.actor) : std::move(done.actor));
   activity.set_description(std::move(done.description));
   activity.set_cause(std::move(done.cause));
   activity.set_status(v1::ACTIVITY_STATUS_SUCCESSFUL);

@@ -27,7 +27,7 @@ struct Done {
   std::string cause = "a person asked for it";
   std::string instance = {};
   std::string deployment = {};
-  std::string actor = "user";
+  std::string actor = {};  // empty: who asks
 };
 void NoteDone(Draft& draft, const Context& context, Done done);
 

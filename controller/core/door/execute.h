@@ -33,6 +33,12 @@ struct CertificateFacts {
 using CertificateReader = CertificateFacts (*)(std::string_view certificate_pem,
                                                std::string_view private_key_pem);
 
+// Who asks. Views of texts that outlive the command.
+struct Who {
+  std::string_view actor = "system";  // Activity.actor
+  std::string_view serial = {};       // of its certificate, lowercase hex digits
+};
+
 // What a command may look at beside the draft.
 struct Context {
   const Observations& seen;
@@ -40,11 +46,26 @@ struct Context {
   CertificateReader read_certificate = nullptr;         // null: certificates cannot be written
   AuthoritiesCheck check_authorities = nullptr;         // null: no ca_pem can be written
   const AnalysisCommands* analysis_commands = nullptr;  // null: none
+  Who who = {};
 };
 
 // An image whose bytes are on disk and verified.
 struct RegisterImage {
   v1::Image image;
+};
+
+// A token to join with, whose text is made elsewhere: `token` has role, subject, expire_time and
+// token_hash. FAILED_PRECONDITION: a person's user is not there.
+struct AddJoinToken {
+  v1::JoinToken token;
+};
+// One who shows a token joins: it is used up. `token_hash` is SHA-256 of what was shown.
+// UNAUTHENTICATED: nobody knows such a token, or it is for somebody else, used or over. The answer
+// is the token's row without the hash.
+struct UseJoinToken {
+  std::string token_hash;
+  v1::IdentityRole role = v1::IDENTITY_ROLE_UNSPECIFIED;
+  std::string subject;
 };
 
 // A listener that a proxy could not open, or could open after all: an activity of its load
@@ -71,6 +92,15 @@ absl::StatusOr<v1::Image> Execute(Draft&, const RegisterImage&, const Context&);
 absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteImageRequest&, const Context&);
 
 absl::StatusOr<Empty> Execute(Draft&, const NoteListener&, const Context&);
+
+absl::StatusOr<v1::JoinToken> Execute(Draft&, const AddJoinToken&, const Context&);
+absl::StatusOr<v1::JoinToken> Execute(Draft&, const UseJoinToken&, const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteJoinTokenRequest&, const Context&);
+absl::StatusOr<v1::User> Execute(Draft&, const v1::CreateUserRequest&, const Context&);
+absl::StatusOr<v1::User> Execute(Draft&, const v1::UpdateUserRequest&, const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteUserRequest&, const Context&);
+absl::StatusOr<v1::Revocation> Execute(Draft&, const v1::CreateRevocationRequest&, const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteRevocationRequest&, const Context&);
 
 absl::StatusOr<v1::LaunchTemplateVersion> Execute(Draft&,
                                                   const v1::CreateLaunchTemplateVersionRequest&,

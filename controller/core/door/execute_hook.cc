@@ -10,13 +10,8 @@ namespace {
 
 using v1::LifecycleActionResult;
 
-// Who asks: "a person", "its app".
-struct Asker {
-  std::string who;
-  std::string actor;
-};
-const Asker kPerson = {"a person", "user"};
-const Asker kApp = {"its app", "app"};
+constexpr std::string_view kPerson = "a person";
+constexpr std::string_view kApp = "its app";
 
 // Index of the action that the name says.
 absl::StatusOr<int> FindHeld(const v1::Instance& row, const std::string& hook) {
@@ -41,7 +36,7 @@ absl::StatusOr<int> FindHeld(const v1::Instance& row, const std::string& hook) {
 }
 
 absl::Status Complete(Draft& draft, const Context& context, const Row<v1::Instance>& row,
-                      const std::string& hook, bool abandon, const Asker& asker) {
+                      const std::string& hook, bool abandon, std::string_view asker) {
   const absl::StatusOr<int> index = FindHeld(*row.value, hook);
   if (!index.ok()) return index.status();
   v1::Instance value = *row.value;
@@ -54,15 +49,14 @@ absl::Status Complete(Draft& draft, const Context& context, const Row<v1::Instan
     // One that launches is ended for it; one that ends does so at once.
     if (LifeOf(value) == v1::INSTANCE_STATE_PENDING_WAIT) {
       value.set_unhealthy(true);
-      value.set_state_reason(absl::StrCat(asker.who, " abandoned it at hook ", name));
+      value.set_state_reason(absl::StrCat(std::string(asker), " abandoned it at hook ", name));
     }
   }
   NoteDone(draft, context,
            {.resource = NameOf<v1::AutoScalingGroup>(value.auto_scaling_group()),
             .description = done,
-            .cause = absl::StrCat(asker.who, " asked for it"),
-            .instance = row.id,
-            .actor = asker.actor});
+            .cause = absl::StrCat(std::string(asker), " asked for it"),
+            .instance = row.id});
   draft.Put(row.id, std::move(value));
   return absl::OkStatus();
 }
@@ -121,7 +115,10 @@ absl::StatusOr<v1::Instance> Execute(Draft& draft,
   return Answer<v1::Instance>(draft, context, row->id);
 }
 
-absl::StatusOr<AppState> Execute(Draft& draft, const AppWish& wish, const Context& context) {
+absl::StatusOr<AppState> Execute(Draft& draft, const AppWish& wish, const Context& engine) {
+  const std::string actor = absl::StrCat("agent/", wish.host);
+  Context context = engine;
+  context.who = {.actor = actor};
   const agent::v1::AppCall& call = wish.call;
   const auto found = draft.Find<v1::Instance>(call.instance());
   // An agent speaks for what it runs, and for nothing else.

@@ -31,6 +31,11 @@ bool IsTooOld(const RequestRecord& record, Time now) {
   return FromProto(record.time()) + limits::kRequestRecordAge <= now;
 }
 
+// No id and no actor has a line break.
+std::string RecordKey(std::string_view actor, const std::string& id) {
+  return std::string(actor) + '\n' + id;
+}
+
 // Deletes old rows among those after `id`, where old random ids are found, and among the first,
 // where old counted ones are.
 void ForgetSome(Draft& draft, const std::string& id, Time now) {
@@ -61,7 +66,8 @@ void ForgetOldest(Draft& draft) {
 
 }  // namespace
 
-Once::Once(std::string_view method, const Message& request, Digest digest) : method_(method) {
+Once::Once(std::string_view method, const Message& request, Digest digest, const Who& who)
+    : method_(method) {
   const auto* type = request.GetDescriptor();
   const auto* reflection = request.GetReflection();
   if (const FieldDescriptor* field = type->FindFieldByName("validate_only"); field != nullptr) {
@@ -71,6 +77,7 @@ Once::Once(std::string_view method, const Message& request, Digest digest) : met
   if (id == nullptr) return;
   request_id_ = reflection->GetString(request, id);
   if (request_id_.empty()) return;
+  key_ = RecordKey(who.actor, request_id_);
   std::unique_ptr<Message> content(request.New());
   content->CopyFrom(request);
   reflection->ClearField(content.get(), id);
@@ -90,7 +97,7 @@ absl::StatusOr<bool> Once::Replay(const Draft& draft, Time now, Message& answer)
   Violations violations;
   CheckText(violations, at, request_id_, limits::kRequestIdBytes);
   if (!violations.empty()) return violations.ToStatus();
-  const auto record = draft.Find<RequestRecord>(request_id_);
+  const auto record = draft.Find<RequestRecord>(key_);
   if (record == nullptr || IsTooOld(*record, now)) return false;
   if (record->method() != method_) {
     return InvalidField(at.text(),
@@ -111,14 +118,14 @@ absl::StatusOr<bool> Once::Replay(const Draft& draft, Time now, Message& answer)
 
 void Once::Keep(Draft& draft, Time now, const Message& answer) const {
   if (request_id_.empty()) return;
-  ForgetSome(draft, request_id_, now);
+  ForgetSome(draft, key_, now);
   ForgetOldest(draft);
   RequestRecord record;
   record.set_method(std::string(method_));
   record.set_request_digest(digest_);
   record.mutable_response()->PackFrom(answer);
   *record.mutable_time() = ToProto(now);
-  draft.Put(request_id_, std::move(record));
+  draft.Put(key_, std::move(record));
 }
 
 }  // namespace remuda::core

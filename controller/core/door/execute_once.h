@@ -20,10 +20,12 @@ namespace remuda::core {
 // SHA-256 of bytes, in any fixed form (common/sha256.h: Sha256Hex).
 using Digest = std::string (*)(std::string_view bytes);
 
-// What the wrapper reads of a request, and what it found. `request` must outlive it.
+// What the wrapper reads of a request, and what it found. `method` must outlive it. Each caller's
+// ids are its own: nobody is answered with what another was.
 class Once {
  public:
-  Once(std::string_view method, const google::protobuf::Message& request, Digest digest);
+  Once(std::string_view method, const google::protobuf::Message& request, Digest digest,
+       const Who& who);
 
   bool validate_only() const { return validate_only_; }
 
@@ -39,6 +41,7 @@ class Once {
  private:
   std::string_view method_;
   std::string request_id_;
+  std::string key_;  // of the record
   bool validate_only_ = false;
   std::string digest_;  // of the request without its id; empty without an id
 };
@@ -51,7 +54,7 @@ auto ExecuteOnce(Draft& draft, std::string_view method, const Request& request,
                  const Context& context, Digest digest)
     -> decltype(Execute(draft, request, context)) {
   using Answer = typename decltype(Execute(draft, request, context))::value_type;
-  const Once once(method, request, digest);
+  const Once once(method, request, digest, context.who);
   Answer before;
   const absl::StatusOr<bool> replayed = once.Replay(draft, context.now, before);
   if (!replayed.ok()) return replayed.status();

@@ -73,6 +73,24 @@ template <>
 struct Traits<v1::Proxy> {
   static constexpr std::string_view kCollection = kProxies;
 };
+template <>
+struct Traits<v1::User> {
+  static constexpr std::string_view kCollection = kUsers;
+  static constexpr std::string_view kField = "user";
+  static constexpr size_t kQuota = limits::kUsers;
+};
+template <>
+struct Traits<v1::JoinToken> {
+  static constexpr std::string_view kCollection = kJoinTokens;
+  static constexpr std::string_view kField = "join_token";
+  static constexpr size_t kQuota = limits::kJoinTokens;
+};
+template <>
+struct Traits<v1::Revocation> {
+  static constexpr std::string_view kCollection = kRevocations;
+  static constexpr std::string_view kField = "revocation";
+  static constexpr size_t kQuota = limits::kRevocations;
+};
 
 template <class T>
 std::string NameOf(std::string_view id) {

@@ -56,6 +56,11 @@ absl::StatusOr<v1::ListHostsResponse> Read(const Snapshot&, const v1::ListHostsR
 absl::StatusOr<v1::Proxy> Read(const Snapshot&, const v1::GetProxyRequest&);
 absl::StatusOr<v1::ListProxiesResponse> Read(const Snapshot&, const v1::ListProxiesRequest&);
 absl::StatusOr<v1::ListActivitiesResponse> Read(const Snapshot&, const v1::ListActivitiesRequest&);
+absl::StatusOr<v1::User> Read(const Snapshot&, const v1::GetUserRequest&);
+absl::StatusOr<v1::ListUsersResponse> Read(const Snapshot&, const v1::ListUsersRequest&);
+absl::StatusOr<v1::ListJoinTokensResponse> Read(const Snapshot&, const v1::ListJoinTokensRequest&);
+absl::StatusOr<v1::ListRevocationsResponse> Read(const Snapshot&,
+                                                 const v1::ListRevocationsRequest&);
 
 // For Watch methods: what a parent names, by full name: all of it, or of `only` what is there. The
 // shell compares it with what it has sent. INVALID_ARGUMENT or NOT_FOUND as the List methods.

@@ -208,6 +208,11 @@ template void Draft::Put(std::string_view, v1::Activity);
 template void Draft::Put(std::string_view, store::v1::Counter);
 template void Draft::Put(std::string_view, store::v1::RequestRecord);
 template void Draft::Put(std::string_view, store::v1::LoadHistory);
+template void Draft::Put(std::string_view, v1::User);
+template void Draft::Put(std::string_view, v1::JoinToken);
+template void Draft::Put(std::string_view, v1::Revocation);
+template void Draft::Put(std::string_view, v1::Secret);
+template void Draft::Put(std::string_view, v1::SecurityGroup);
 template void Draft::Delete<v1::Image>(std::string_view);
 template void Draft::Delete<v1::LaunchTemplate>(std::string_view);
 template void Draft::Delete<v1::LaunchTemplateVersion>(std::string_view);
@@ -224,5 +229,10 @@ template void Draft::Delete<v1::Activity>(std::string_view);
 template void Draft::Delete<store::v1::Counter>(std::string_view);
 template void Draft::Delete<store::v1::RequestRecord>(std::string_view);
 template void Draft::Delete<store::v1::LoadHistory>(std::string_view);
+template void Draft::Delete<v1::User>(std::string_view);
+template void Draft::Delete<v1::JoinToken>(std::string_view);
+template void Draft::Delete<v1::Revocation>(std::string_view);
+template void Draft::Delete<v1::Secret>(std::string_view);
+template void Draft::Delete<v1::SecurityGroup>(std::string_view);
 
 }  // namespace remuda::core

@@ -132,7 +132,9 @@ class Draft {
                  Overlay<v1::Instance>, Overlay<v1::Deployment>, Overlay<v1::Host>,
                  Overlay<v1::Proxy>, Overlay<v1::Activity>, Overlay<store::v1::Counter>,
                  Overlay<store::v1::RequestRecord>, Overlay<v1::Certificate>,
-                 Overlay<v1::LaunchTemplate>, Overlay<store::v1::LoadHistory>>;
+                 Overlay<v1::LaunchTemplate>, Overlay<store::v1::LoadHistory>, Overlay<v1::User>,
+                 Overlay<v1::JoinToken>, Overlay<v1::Revocation>, Overlay<v1::Secret>,
+                 Overlay<v1::SecurityGroup>>;
 
   // Instances that have been edited, by the groups and the hosts that they are or were of, here or
   // in the state. One that is back to what is committed may stay.

@@ -153,6 +153,11 @@ inline constexpr absl::Duration kMinProbeTimeout = absl::Seconds(1);
 inline constexpr absl::Duration kMaxProbeTimeout = absl::Seconds(60);
 inline constexpr absl::Duration kMinLatencyLimit = absl::Milliseconds(1);
 inline constexpr absl::Duration kMaxLatencyLimit = absl::Seconds(3'600);
+// identity.proto: CreateJoinTokenRequest.
+inline constexpr absl::Duration kMinJoinTokenLife = absl::Seconds(10);
+inline constexpr absl::Duration kMaxJoinTokenLife = absl::Hours(24);
+inline constexpr absl::Duration kJoinTokenLife = absl::Minutes(15);  // default
+inline constexpr size_t kMaxSerialDigits = 40;                       // RFC 5280: 20 octets
 inline constexpr int kCheckpoints = 10;
 inline constexpr int kWrittenSteps = 50;
 inline constexpr absl::Duration kMinHealthDeadline = absl::Seconds(1);
@@ -168,6 +173,10 @@ inline constexpr size_t kLoadBalancers = 1'000;
 inline constexpr size_t kCertificates = 10'000;
 inline constexpr size_t kAutoScalingGroups = 1'000;
 inline constexpr size_t kTargetsByHand = 100'000;  // over all target groups
+inline constexpr size_t kUsers = 10'000;
+inline constexpr size_t kJoinTokens = 1'000;  // with those that are kept to be seen
+inline constexpr size_t kRevocations = 10'000;
+inline constexpr int kGroupsAUser = 100;  // identity.proto
 
 // --- Pages --------------------------------------------------------------------------------------
 
@@ -181,5 +190,10 @@ inline constexpr size_t kPageTokenBytes = 512;
 inline constexpr size_t kDeploymentsKeptAGroup = 100;
 inline constexpr size_t kRequestRecordsKept = 10'000;
 inline constexpr absl::Duration kRequestRecordAge = absl::Hours(1);
+// Tokens to join with, after their use or their end.
+inline constexpr absl::Duration kJoinTokenKeptFor = absl::Hours(24);
+// No certificate is let in whose life is longer, so a revocation this old shuts nothing out any
+// more and is forgotten.
+inline constexpr absl::Duration kCertificateLife = absl::Hours(24 * 400);
 
 }  // namespace remuda::core::limits

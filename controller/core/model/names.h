@@ -23,6 +23,9 @@ inline constexpr std::string_view kDeployments = "deployments";
 inline constexpr std::string_view kHosts = "hosts";
 inline constexpr std::string_view kProxies = "proxies";
 inline constexpr std::string_view kActivities = "activities";
+inline constexpr std::string_view kUsers = "users";
+inline constexpr std::string_view kJoinTokens = "joinTokens";
+inline constexpr std::string_view kRevocations = "revocations";
 
 // "targetGroups" + "blue" -> "targetGroups/blue".
 std::string FullName(std::string_view collection, std::string_view id);

@@ -91,7 +91,11 @@ class ExecuteTest : public ::testing::Test {
         R"(launch_template_version { name: "shop" image: "shop-v2" command: "node" })"));
   }
 
-  virtual Context Now() const { return {seen_, now_}; }
+  virtual Context Now() const {
+    Context context{seen_, now_};
+    context.who = {.actor = actor_, .serial = "5e"};
+    return context;
+  }
 
   static constexpr char kLab[] = R"(
     resources { load_balancer { name: "shop" listeners { port: 8080 protocol: PROTOCOL_HTTP
@@ -105,6 +109,7 @@ class ExecuteTest : public ::testing::Test {
   )";
 
   State state_;
+  std::string actor_ = "person/ann";
   Observations seen_ = [] {
     Observations seen;
     seen.find_zone = [](std::string_view name) -> std::optional<absl::TimeZone> {
@@ -121,6 +126,8 @@ class ExecuteTest : public ::testing::Test {
     return message.DebugString();
   }
   static std::string DebugText(const RegisterImage& command) { return command.image.DebugString(); }
+  static std::string DebugText(const AddJoinToken& command) { return command.token.DebugString(); }
+  static std::string DebugText(const UseJoinToken& command) { return command.subject; }
 };
 
 // The status has the code, and a violation of `field` whose description contains `fragment` (for a

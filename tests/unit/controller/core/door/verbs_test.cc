@@ -297,7 +297,7 @@ TEST_F(VerbsTest, ASecretThatIsShownAsStarsStays) {
 }
 
 TEST_F(VerbsTest, AnActivitySaysWhoWantedIt) {
-  EXPECT_EQ(state_.All<v1::Activity>().rbegin()->second->actor(), "user");
+  EXPECT_EQ(state_.All<v1::Activity>().rbegin()->second->actor(), "person/ann");
   Draft draft(state_);
   draft.Note(v1::Activity());
   Commit(draft);

@@ -23,13 +23,13 @@ std::string ResourceOf(const v1::JoinToken& token) {
   }
 }
 
-v1::JoinToken Shown(const v1::JoinToken& row) {
+v1::JoinToken WithoutHash(const v1::JoinToken& row) {
   v1::JoinToken out = row;
   out.clear_token_hash();
   return out;
 }
 
-void ForgetOld(Draft& draft, Time now) {
+void ForgetOldTokens(Draft& draft, Time now) {
   std::vector<std::string> old;
   draft.ForEach<v1::JoinToken>([&](const std::string& key, const v1::JoinToken& token) {
     const Time end = FromProto(token.has_use_time() ? token.use_time() : token.expire_time());
@@ -52,7 +52,7 @@ absl::Status RefuseToken(const std::string& why) {
   return absl::UnauthenticatedError(absl::StrCat("token refused: ", why));
 }
 
-absl::Status CheckUser(const Draft& draft, const v1::JoinToken& token) {
+absl::Status CheckJoiner(const Draft& draft, const v1::JoinToken& token) {
   if (token.role() != v1::IDENTITY_ROLE_PERSON || draft.Find<v1::User>(token.subject()) != nullptr)
     return absl::OkStatus();
   return FailedPrecondition(
@@ -76,9 +76,9 @@ absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const AddJoinToken& command,
   }
   if (!violations.empty()) return violations.ToStatus();
   if (value.token_hash().size() != kHashBytes) return Internal("a join token without its hash");
-  if (absl::Status user = CheckUser(draft, value); !user.ok()) return user;
+  if (absl::Status user = CheckJoiner(draft, value); !user.ok()) return user;
   Draft::Savepoint savepoint = draft.Save();
-  ForgetOld(draft, context.now);
+  ForgetOldTokens(draft, context.now);
   if (absl::Status quota = CheckQuota<v1::JoinToken>(draft); !quota.ok()) {
     draft.Restore(std::move(savepoint));
     return quota;
@@ -95,7 +95,7 @@ absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const AddJoinToken& command,
            {.resource = ResourceOf(value),
             .description = absl::StrCat("Made ", value.name(), " for ", JoinerOf(value))});
   draft.Put(id, value);
-  return Shown(value);
+  return WithoutHash(value);
 }
 
 absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const UseJoinToken& command,
@@ -117,7 +117,7 @@ absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const UseJoinToken& command,
   if (found->has_use_time()) return RefuseToken("it was used already; ask for another one");
   if (FromProto(found->expire_time()) <= context.now)
     return RefuseToken("its time is over; ask for another one");
-  if (absl::Status user = CheckUser(draft, *found); !user.ok()) return user;
+  if (absl::Status user = CheckJoiner(draft, *found); !user.ok()) return user;
   v1::JoinToken value = *found;
   *value.mutable_use_time() = ToProto(context.now);
   NoteDone(draft, context,
@@ -126,7 +126,7 @@ absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const UseJoinToken& command,
             .cause = absl::StrCat(value.creator(), " made the token"),
             .actor = JoinerOf(value)});
   draft.Put(id, value);
-  return Shown(value);
+  return WithoutHash(value);
 }
 
 absl::StatusOr<Empty> Execute(Draft& draft, const v1::DeleteJoinTokenRequest& request,

@@ -9,7 +9,7 @@ namespace remuda::core {
 namespace {
 
 // Those that shut nothing out any more: all certificates that they could are over.
-void ForgetOld(Draft& draft, Time now) {
+void ForgetOldRevocations(Draft& draft, Time now) {
   std::vector<std::string> old;
   draft.ForEach<v1::Revocation>([&](const std::string& key, const v1::Revocation& row) {
     if (FromProto(row.create_time()) + limits::kCertificateLife <= now) old.push_back(key);
@@ -30,7 +30,7 @@ bool IsIdentity(std::string_view text) {
          identity::IsIdentityName(text.substr(slash + 1));
 }
 
-void Check(Violations& out, const FieldPath& at, const v1::Revocation& value) {
+void CheckRevocation(Violations& out, const FieldPath& at, const v1::Revocation& value) {
   switch (value.subject_case()) {
     case v1::Revocation::kSerial:
       if (!IsSerial(value.serial())) {
@@ -88,7 +88,7 @@ absl::StatusOr<v1::Revocation> Execute(Draft& draft, const v1::CreateRevocationR
   const FieldPath at("revocation");
   const v1::Revocation& wish = request.revocation();
   Violations violations;
-  Check(violations, at, wish);
+  CheckRevocation(violations, at, wish);
   if (!violations.empty()) return violations.ToStatus();
   // So that whoever may let people in is never shut out as a whole.
   if (wish.has_serial() ? wish.serial() == context.who.serial
@@ -97,7 +97,7 @@ absl::StatusOr<v1::Revocation> Execute(Draft& draft, const v1::CreateRevocationR
         "OWN_IDENTITY", absl::StrCat(SubjectText(wish), " is your own; another admin must do it"));
   }
   Draft::Savepoint savepoint = draft.Save();
-  ForgetOld(draft, context.now);
+  ForgetOldRevocations(draft, context.now);
   if (absl::Status quota = CheckQuota<v1::Revocation>(draft); !quota.ok()) {
     draft.Restore(std::move(savepoint));
     return quota;

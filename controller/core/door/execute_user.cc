@@ -6,13 +6,13 @@
 namespace remuda::core {
 namespace {
 
-const std::vector<std::string_view>& ReadOnlyFields() {
+const std::vector<std::string_view>& ReadOnlyUserFields() {
   static const auto* const kFields =
       new std::vector<std::string_view>{"name", "create_time", "etag"};
   return *kFields;
 }
 
-void Check(Violations& out, const FieldPath& at, v1::User& value) {
+void CheckUser(Violations& out, const FieldPath& at, v1::User& value) {
   if (value.role() == v1::USER_ROLE_UNSPECIFIED) {
     out.Add(at / "role", "must be given: viewer, deployer, operator or admin");
   } else {
@@ -60,7 +60,7 @@ absl::StatusOr<v1::User> Execute(Draft& draft, const v1::CreateUserRequest& requ
   const std::string id = NewId(violations, kUsers, FieldPath("user_id"), request.user_id(),
                                at / "name", request.user().name());
   v1::User value = request.user();
-  Check(violations, at, value);
+  CheckUser(violations, at, value);
   if (!id.empty() && draft.Find<v1::User>(id) != nullptr) {
     return AlreadyExists(NameOf<v1::User>(id), "exists already; update it, or take another name");
   }
@@ -83,7 +83,8 @@ absl::StatusOr<v1::User> Execute(Draft& draft, const v1::UpdateUserRequest& requ
   const auto row = FindRow<v1::User>(draft, (at / "name").text(), wish.name());
   if (!row.ok()) return row.status();
   Violations violations;
-  CheckMask(violations, FieldPath("update_mask"), request.update_mask(), wish, ReadOnlyFields());
+  CheckMask(violations, FieldPath("update_mask"), request.update_mask(), wish,
+            ReadOnlyUserFields());
   if (!violations.empty()) return violations.ToStatus();
   if (absl::Status etag = CheckEtag(*row, wish.etag()); !etag.ok()) return etag;
   v1::User value = wish;
@@ -94,7 +95,7 @@ absl::StatusOr<v1::User> Execute(Draft& draft, const v1::UpdateUserRequest& requ
   value.set_name(row->value->name());
   value.clear_etag();
   *value.mutable_create_time() = row->value->create_time();
-  Check(violations, at, value);
+  CheckUser(violations, at, value);
   if (!violations.empty()) return violations.ToStatus();
   if (value.role() != v1::USER_ROLE_ADMIN) {
     if (absl::Status left = CheckAdminLeft(draft, *row); !left.ok()) return left;

@@ -82,6 +82,9 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                   .host = {.address = options_.address, .zone = options_.zone},
                   .program = options_.program,
                   .seed = seed_,
+                  .users = options_.users,
+                  .allow_root_apps = options_.allow_root_apps,
+                  .readable = options_.readable,
                   .on_status = [this](const v1::InstanceStatus& status) { ReportStatus(status); },
                   .on_removed =
                       [this](const std::string& id) {
@@ -184,6 +187,10 @@ absl::Status Agent::Start() {
   if (absl::Status status = instances_.Open(); !status.ok()) return status;
   spdlog::info("host {}: limits that can be enforced: {}", options_.name,
                instances_.DescribeLimits());
+  std::string lacks;
+  for (const auto& [means, why] : instances_.Lacks())
+    absl::StrAppend(&lacks, lacks.empty() ? "" : "; ", means, " (", why, ")");
+  if (!lacks.empty()) spdlog::warn("host {} lacks {}", options_.name, lacks);
   session_.Start();
   ReportUsage();
   return absl::OkStatus();
@@ -217,6 +224,8 @@ v1::Hello Agent::MakeHello() {
   hello.set_incarnation(incarnation_);
   hello.set_lock(FileId(lock_.get()));
   hello.set_version(options_.version);
+  const auto lacks = instances_.Lacks();
+  hello.mutable_lacks()->insert(lacks.begin(), lacks.end());
   AddStatuses(instances_.Statuses(), *hello.mutable_instances());
   return hello;
 }

@@ -34,6 +34,9 @@ struct AgentOptions {
   std::string version;
   std::string program = "/proc/self/exe";
   bool stop_instances_on_exit = false;
+  UserRange users = {};
+  bool allow_root_apps = false;
+  std::vector<std::string> readable = {};  // directories that apps may read beside the system's
 };
 
 class Agent {

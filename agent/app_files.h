@@ -20,12 +20,12 @@
 #include <optional>
 #include <string>
 
+#include "agent/app_users.h"
 #include "agent/instance_dir.h"
-#include "agent/run_record.h"
 
 namespace remuda::agent {
 
-// What files are made from: the image, and the user whose they are.
+// What files are made from: the image, and the user whose they are (AppUsers::KeyOf).
 std::string FilesKey(const std::string& digest, const std::string& user);
 std::string DigestOf(const std::string& files_key);
 

@@ -1,5 +1,6 @@
-// From the shim's fork to the app's first instruction: session, user, cgroups, limits, descriptors,
-// environment.
+// From the shim's fork to the app's first instruction: session, cgroups, what it sees of the host,
+// limits, user, privileges, descriptors, environment. Each step that fails keeps the app from
+// running.
 //
 // The child waits until it is told to go, so that the parent can write down its pid first.
 // Plain C++: the shim uses it. Single-threaded processes only (code runs between fork and exec).
@@ -10,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/landlock.h"
+#include "agent/private_view.h"
 #include "agent/process.h"
 #include "agent/record_file.h"
 
@@ -34,20 +37,44 @@ class AppStart {
   void Abandon();
 
  private:
-  enum Step : int { kSession, kJoinCgroup, kUser, kPrivileges, kDirectory, kOutput, kProgram };
+  enum Step : int {
+    kSession,
+    kJoinCgroup,
+    kTmp,
+    kView,
+    kLimits,
+    kRules,
+    kUser,
+    kPrivileges,
+    kDirectory,
+    kOutput,
+    kFilter,
+    kProgram
+  };
+  // Written at once: below what a pipe takes whole.
   struct Report {
     int step;
     int error;
+    char detail[200];
   };
 
   [[noreturn]] void Child(pid_t shim, int go_fd, int report_fd);
-  std::string Describe(int step) const;
+  std::string Describe(const Report& report) const;
+  // Each: 0 or an errno, of the child.
+  int MakeTmp() const;
+  int LimitSelf() const;
 
   const std::vector<std::string> args_;
   const std::vector<std::string> env_;
   const std::vector<std::string> cgroups_;
   const std::string directory_;
   const int output_fd_;
+  const std::string tmp_;
+  const std::vector<std::string> readable_, writable_;
+  const bool no_capabilities_, has_landlock_, has_seccomp_, has_view_;
+  const int64_t open_files_, file_bytes_;
+  PrivateView view_;
+  Landlock landlock_;
   bool changes_user_ = false;
   uid_t uid_ = 0;
   gid_t gid_ = 0;

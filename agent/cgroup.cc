@@ -149,9 +149,10 @@ Cgroups Cgroups::Detect() {
 }
 
 std::vector<Cgroups::Wish> Cgroups::WishesOf(const CgroupLimits& limits) {
-  return {{"memory", limits.memory_bytes, limits.memory_bytes > 0},
-          {"cpu", limits.cpu_millis, limits.cpu_millis > 0},
-          {"pids", limits.pids > 0 ? limits.pids : kDefaultPids, limits.pids > 0}};
+  const bool is_strict = !limits.best_effort;
+  return {{"memory", limits.memory_bytes, is_strict && limits.memory_bytes > 0},
+          {"cpu", limits.cpu_millis, is_strict && limits.cpu_millis > 0},
+          {"pids", limits.pids > 0 ? limits.pids : kDefaultPids, is_strict && limits.pids > 0}};
 }
 
 absl::Status Cgroups::CannotEnforce(const std::string& controller, const std::string& why) {

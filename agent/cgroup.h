@@ -20,6 +20,7 @@ struct CgroupLimits {
   int64_t memory_bytes = 0;  // 0: none
   int64_t cpu_millis = 0;    // 0: none
   int64_t pids = 0;          // 0: kDefaultPids if that can be enforced, else none
+  bool best_effort = false;  // what cannot be enforced is left out
 };
 
 class Cgroups {
@@ -47,6 +48,8 @@ class Cgroups {
   // count none.
   static std::optional<int64_t> CpuTimeMicros(const std::vector<std::string>& directories);
 
+  // "memory", "cpu", "pids": those that cannot be enforced, and why.
+  const std::map<std::string, std::string>& lacks() const { return missing_; }
   // "memory", "cpu", "pids": those that can be enforced. For a person.
   std::string Describe() const;
 

@@ -22,6 +22,8 @@ struct InstanceDir {
   std::string Stop() const { return path + "/stop"; }        // record: how to stop
   std::string Exit() const { return path + "/exit"; }        // record: how it ended
   std::string Token() const { return path + "/token"; }      // the app's secret (InstanceTokens)
+  std::string User() const { return path + "/user"; }        // the uid that is its own (AppUsers)
+  std::string Tmp() const { return path + "/tmp"; }          // what the app has as /tmp
   std::string Logs() const { return path + "/logs"; }
 };
 
@@ -32,7 +34,18 @@ inline constexpr char kEnv[] = "env";  // NAME=VALUE, the whole environment
 inline constexpr char kUid[] = "uid";  // with gid and groups; absent: the shim's own
 inline constexpr char kGid[] = "gid";
 inline constexpr char kGroup[] = "group";
-inline constexpr char kCgroup[] = "cgroup";          // directories whose cgroup.procs the app joins
+inline constexpr char kCgroup[] = "cgroup";   // directories whose cgroup.procs the app joins
+inline constexpr char kOwnUid[] = "own_uid";  // 1: the uid is of this instance alone
+inline constexpr char kNoCapabilities[] = "no_capabilities";  // 1: nor may any program have them
+inline constexpr char kSeccomp[] = "seccomp";                 // 1: the filter of system calls
+inline constexpr char kLandlock[] = "landlock";               // 1: with the three below
+inline constexpr char kTmp[] = "tmp";            // its own /tmp, or at least TMPDIR; absent: none
+inline constexpr char kReadable[] = "readable";  // directories beside the system's
+inline constexpr char kWritable[] = "writable";  // directories beside its own two
+inline constexpr char kPrivateView[] = "private_view";  // 1: its own mount namespace, with
+inline constexpr char kHidden[] = "hidden";             // directories that are not seen in it
+inline constexpr char kOpenFiles[] = "open_files";      // of each process; absent: the shim's own
+inline constexpr char kFileBytes[] = "file_bytes";      // of each file; absent: no limit
 inline constexpr char kRunId[] = "run_id";           // also in the environment, as kRunIdVariable
 inline constexpr char kPort[] = "port";              // what PORT says; the shim does not use it
 inline constexpr char kRestarts[] = "restarts";      // by the agent itself, before this run

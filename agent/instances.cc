@@ -62,6 +62,13 @@ Instances::Instances(EventLoop& loop, TaskThreads& transfers, TaskThreads& files
       options_(std::move(options)),
       images_({.directory = options_.data_directory + "/images"}, source),
       cgroups_(Cgroups::Detect()),
+      users_({.range = options_.users,
+              .allow_root = options_.allow_root_apps,
+              .counter = options_.data_directory + "/last-user"}),
+      containment_({.program = options_.program,
+                    .data_directory = options_.data_directory,
+                    .users = options_.users,
+                    .readable = options_.readable}),
       logs_({.directory = options_.data_directory + "/logs"}),
       supervisor_(
           loop, {.instances_directory = options_.data_directory + "/instances",
@@ -88,6 +95,7 @@ Instances::~Instances() {
   for (auto& [id, instance] : instances_) loop_.Cancel(instance.timer);
   loop_.Cancel(prune_timer_);
   loop_.Cancel(cgroup_timer_);
+  loop_.Cancel(disk_timer_);
 }
 
 absl::Status Instances::Open() {
@@ -114,10 +122,12 @@ absl::Status Instances::Open() {
     instance.files_of = FilesIn(Dir(id));
     instance.next_of = NextFilesIn(Dir(id));
     tokens_.Load(id, Dir(id));
+    users_.Load(id, Dir(id));
   }
   logs_.Open();
   PruneLogs();
   PruneImages();
+  LookAtDisks();
   // Not at once: the loop begins, and a session may come, before anything is decided. And not
   // before all of the above is known: to what was not yet taken up, one that runs looks absent.
   loop_.Post([this] { EvaluateAll(); });
@@ -199,6 +209,12 @@ void Instances::SessionDown() {
   if (!session_.up) return;
   session_ = {.up = false, .down_since = EventLoop::Now()};
   EvaluateAll();
+}
+
+std::map<std::string, std::string> Instances::Lacks() const {
+  std::map<std::string, std::string> lacks = containment_.lacks();
+  lacks.insert(cgroups_.lacks().begin(), cgroups_.lacks().end());
+  return lacks;
 }
 
 std::vector<std::string> Instances::Ids() const {
@@ -339,6 +355,7 @@ void Instances::Forget(const std::string& id) {
   loop_.Cancel(instances_[id].timer);
   instances_.erase(id);
   tokens_.Forget(id);
+  users_.Forget(id);
   if (options_.on_removed) options_.on_removed(id);
   PruneImages();
 }
@@ -370,13 +387,14 @@ void Instances::PruneLogs() {
 }
 
 void Instances::NoteEnd(const std::string& id, const InstanceRun& run) {
+  const std::string ended_for = std::exchange(instances_[id].ended_for, {});
   if (IsOld(id, &run) || IsSpent(id, run)) return;
   Instance& instance = instances_[id];
   instance.since = EventLoop::Now();
   const bool was_steady =
       instance.started != TimePoint{} && instance.since - instance.started > kSteadyRun;
   instance.setbacks = was_steady ? 1 : instance.setbacks + 1;
-  instance.message = run.end->error;
+  instance.message = ended_for.empty() ? run.end->error : ended_for;
   instance.log_tail = run.end->requested ? "" : LogTail(Dir(id).Logs(), LogMark(run.generation));
 }
 

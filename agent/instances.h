@@ -17,8 +17,10 @@
 #include <vector>
 
 #include "agent/app_files.h"
+#include "agent/app_users.h"
 #include "agent/assignment_file.h"
 #include "agent/cgroup.h"
+#include "agent/containment.h"
 #include "agent/core/assignment.h"
 #include "agent/core/decide.h"
 #include "agent/event_loop.h"
@@ -39,6 +41,9 @@ class Instances {
     HostFacts host;
     std::string program = "/proc/self/exe";
     uint64_t seed = 0;  // of the backoff's jitter
+    UserRange users = {};
+    bool allow_root_apps = false;
+    std::vector<std::string> readable = {};  // directories that apps may read beside the system's
     // A status changed, compared with the one told last.
     std::function<void(const v1::InstanceStatus&)> on_status = {};
     // An instance was forgotten: it is neither named nor running, and its directory is gone.
@@ -86,6 +91,8 @@ class Instances {
   std::string LogDirectory(const std::string& id) const;
   Supervisor& supervisor() { return supervisor_; }
   std::string DescribeLimits() const { return cgroups_.Describe(); }
+  // See Hello.lacks.
+  std::map<std::string, std::string> Lacks() const;
 
  private:
   struct Instance {
@@ -99,7 +106,8 @@ class Instances {
     bool failed = false;
     bool failure_is_final = false;
     std::string message;
-    std::string log_tail;  // of the last run, once it has ended and nobody asked for it
+    std::string ended_for;  // why this agent ended its process, until that has ended
+    std::string log_tail;   // of the last run, once it has ended and nobody asked for it
     TimePoint since{};
     TimePoint failing_since{};
     TimePoint started{};
@@ -130,7 +138,7 @@ class Instances {
   void NoteProgress(Instance& instance, uint64_t came_bytes);
   void CopyFiles(const std::string& id, const std::string& digest, const std::string& image);
   // The key of the files that the assignment wants.
-  static std::string FilesWanted(const v1::InstanceAssignment& assigned);
+  std::string FilesWanted(const v1::InstanceAssignment& assigned) const;
   void Install(const std::string& id);
   void Prepared(const std::string& id, const std::string& files_key, const absl::Status& status);
   void DropNext(const std::string& id);
@@ -145,6 +153,8 @@ class Instances {
   // The port that it shall have whatever happens; 0: any.
   int FixedPort(const std::string& id) const;
   absl::StatusOr<int> PortFor(const std::string& id);
+  // What is known to keep the template from running on this host at all.
+  absl::Status CheckHost(const remuda::v1::LaunchTemplateVersion& launch_template) const;
   // What is known to keep the new process of an instance that is being changed from starting.
   absl::Status CheckLaunch(const std::string& id) const;
   void StopForChange(const std::string& id);
@@ -154,6 +164,7 @@ class Instances {
   void NoteEnd(const std::string& id, const InstanceRun& run);
   void PruneLogs();
   void PruneImages();
+  void LookAtDisks();
   // Whether the run met its memory limit; see Cgroups::End.
   bool EndCgroups(const std::vector<std::string>& directories);
   void SweepCgroups();
@@ -169,6 +180,8 @@ class Instances {
   Assignment assignment_;
   ImageCache images_;
   Cgroups cgroups_;
+  AppUsers users_;
+  Containment containment_;
   std::vector<std::string> left_cgroups_;  // ended, and not yet empty
   PortPicker ports_;
   KeptLogs logs_;
@@ -178,7 +191,7 @@ class Instances {
   SessionFacts session_;
   std::map<std::string, Instance> instances_;
   std::map<std::string, std::vector<std::string>> fetching_;  // digest → instances that wait for it
-  EventLoop::TimerId prune_timer_ = 0, cgroup_timer_ = 0;
+  EventLoop::TimerId prune_timer_ = 0, cgroup_timer_ = 0, disk_timer_ = 0;
   bool stopping_all_ = false;
   std::function<void()> all_stopped_;  // set while stopping_all_, until it was called
   std::shared_ptr<AssignmentFile> file_;

@@ -78,12 +78,13 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
   const InstanceRun* last = supervisor_.Find(id);
   LaunchFacts facts;
   facts.host = options_.host;
-  facts.app_directory = Dir(id).App();
+  facts.dir = Dir(id);
   const bool ran_before = last != nullptr && last->state == RunState::kEnded &&
                           last->generation == assigned.generation();
   facts.restarts = ran_before ? last->restarts + 1 : 0;
   facts.is_first_of_generation = !ran_before;
-  auto user = FindUser(launch_template.user());
+  if (absl::Status status = containment_.Check(launch_template); !status.ok()) return status;
+  auto user = users_.Ensure(id, Dir(id), launch_template.user());
   if (!user.ok()) return user.status();
   facts.user = *std::move(user);
   const auto port = PortFor(id);
@@ -99,7 +100,7 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
       cgroups_.Make(absl::StrCat(id, "-", RandomHex().substr(0, 6)), LimitsOf(launch_template));
   if (!cgroups.ok()) return cgroups.status();
   facts.cgroups = *std::move(cgroups);
-  absl::Status status = supervisor_.Start(id, MakeRunRecord(assigned, facts));
+  absl::Status status = supervisor_.Start(id, MakeRunRecord(assigned, facts, containment_));
   if (!status.ok()) EndCgroups(facts.cgroups);
   return status;
 }
@@ -175,10 +176,15 @@ void Instances::Settle(const std::string& id) {
   Evaluate(id);
 }
 
+absl::Status Instances::CheckHost(const remuda::v1::LaunchTemplateVersion& launch_template) const {
+  if (absl::Status status = users_.Check(launch_template.user()); !status.ok()) return status;
+  if (absl::Status status = cgroups_.Check(LimitsOf(launch_template)); !status.ok()) return status;
+  return containment_.Check(launch_template);
+}
+
 absl::Status Instances::CheckLaunch(const std::string& id) const {
   const auto& launch_template = assignment_.Find(id)->launch_template();
-  if (const auto user = FindUser(launch_template.user()); !user.ok()) return user.status();
-  if (absl::Status status = cgroups_.Check(LimitsOf(launch_template)); !status.ok()) return status;
+  if (absl::Status status = CheckHost(launch_template); !status.ok()) return status;
   const std::string files = FactsOf(id).has_files ? Dir(id).App() : Dir(id).Next();
   if (absl::Status status = CheckProgram(launch_template.command(0), files); !status.ok())
     return status;

@@ -20,20 +20,22 @@ absl::Status MayWorkLater(const absl::Status& status) {
 
 }  // namespace
 
-std::string Instances::FilesWanted(const v1::InstanceAssignment& assigned) {
-  return FilesKey(assigned.launch_template().image_digest(), assigned.launch_template().user());
+std::string Instances::FilesWanted(const v1::InstanceAssignment& assigned) const {
+  const auto& launch_template = assigned.launch_template();
+  return FilesKey(launch_template.image_digest(),
+                  users_.KeyOf(assigned.instance(), launch_template.user()));
 }
 
 void Instances::Prepare(const std::string& id) {
   Instance& instance = instances_[id];
   const auto& launch_template = assignment_.Find(id)->launch_template();
-  if (const auto user = FindUser(launch_template.user()); !user.ok()) {
-    Fail(id, user.status(), /*final=*/true);
+  // Nothing is fetched that could not run here.
+  if (absl::Status status = CheckHost(launch_template); !status.ok()) {
+    Fail(id, status, /*final=*/true);
     return;
   }
-  // Nor is anything fetched that could not run here.
-  if (absl::Status status = cgroups_.Check(LimitsOf(launch_template)); !status.ok()) {
-    Fail(id, status, /*final=*/true);
+  if (const auto user = users_.Ensure(id, Dir(id), launch_template.user()); !user.ok()) {
+    Fail(id, user.status(), absl::IsFailedPrecondition(user.status()));
     return;
   }
   instance.preparing = instance.fetching = true;
@@ -64,8 +66,8 @@ void Instances::Fetched(const std::string& digest, const absl::StatusOr<std::str
     } else {
       NoteProgress(instances_[id], came_bytes);
       const v1::InstanceAssignment* assigned = assignment_.Find(id);
-      Prepared(id, FilesKey(digest, assigned == nullptr ? "" : assigned->launch_template().user()),
-               image.status());
+      const std::string user = assigned == nullptr ? "" : assigned->launch_template().user();
+      Prepared(id, FilesKey(digest, users_.KeyOf(id, user)), image.status());
     }
   }
   if (image.ok()) files_.Post([this] { images_.MakeDurable(); });
@@ -85,8 +87,8 @@ void Instances::CopyFiles(const std::string& id, const std::string& digest,
   instances_[id].fetching = false;
   const v1::InstanceAssignment* assigned = assignment_.Find(id);
   const std::string name = assigned == nullptr ? "" : assigned->launch_template().user();
-  const std::string files_key = FilesKey(digest, name);
-  const auto user = FindUser(name);
+  const auto user = users_.Ensure(id, Dir(id), name);
+  const std::string files_key = FilesKey(digest, users_.KeyOf(id, name));
   if (!user.ok()) {
     Prepared(id, files_key, MayWorkLater(user.status()));
     return;

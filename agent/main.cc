@@ -10,12 +10,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "agent/agent.h"
 #include "agent/event_loop.h"
+#include "agent/probe.h"
 #include "agent/shim.h"
 #include "common/admin_http.h"
 #include "common/endpoint.h"
@@ -32,6 +34,7 @@ struct Flags {
   bool insecure = false;
   std::string log_level = "info";
   std::string ready_file;
+  std::string user_range;
 };
 
 std::string HostName() {
@@ -99,6 +102,20 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->delimiter(',')
       ->check(CheckLabel)
       ->check(CheckText);
+  app.add_option("--user-range", flags.user_range,
+                 "FIRST-LAST: ids of which each instance gets one of its own, where the agent is "
+                 "root and the launch template names no user (default: 700000-765535)")
+      ->envname("REMUDA_USER_RANGE");
+  app.add_flag("--allow-root-apps", agent.allow_root_apps,
+               "Launch templates may say that an app runs as root; it has no capabilities then")
+      ->envname("REMUDA_ALLOW_ROOT_APPS");
+  app.add_option(
+         "--app-path", agent.readable,
+         "A directory that apps may read and run beside /usr, /etc, /opt and those in PATH; "
+         "may be repeated")
+      ->envname("REMUDA_APP_PATH")
+      ->delimiter(':')
+      ->check(CLI::ExistingDirectory);
   app.add_option(
          "--admin", flags.admin,
          "Where /healthz, /readyz, /metrics and what apps may ask are served; empty: nowhere")
@@ -230,6 +247,18 @@ int Main(int argc, char** argv) {
     const size_t equals = label.find('=');
     flags.agent.labels[label.substr(0, equals)] = label.substr(equals + 1);
   }
+  if (!flags.user_range.empty()) {
+    if (const std::string wrong = ParseUserRange(flags.user_range, flags.agent.users);
+        !wrong.empty()) {
+      std::cerr << "remuda-agent: --user-range: " << wrong << "\n";
+      return 2;
+    }
+  }
+  // As apps see it, whatever links lead there.
+  std::error_code error;
+  if (const auto path = std::filesystem::weakly_canonical(flags.agent.data_directory, error);
+      !error)
+    flags.agent.data_directory = path.string();
   if (const std::string wrong = InitLogging("remuda-agent", flags.log_level); !wrong.empty()) {
     std::cerr << "remuda-agent: --log-level " << wrong << "\n";
     return 2;
@@ -252,5 +281,6 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   // Before anything else: a shim uses no library of the agent.
   if (argc == 3 && std::strcmp(argv[1], "shim") == 0) return remuda::agent::ShimMain(argv[2]);
+  if (argc == 3 && std::strcmp(argv[1], "probe") == 0) return remuda::agent::ProbeMain(argv[2]);
   return remuda::agent::Main(argc, argv);
 }

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -120,6 +122,29 @@ Fd OpenProcess(const ProcessName& name) {
 
 bool SendSignal(const Fd& pidfd, int signal) {
   return syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+}
+
+void KillUser(uid_t uid) {
+  const pid_t pid = fork();
+  if (pid < 0) return;
+  if (pid == 0) {
+    // To all that it may signal, which is its own: under the kernel's lock on forks.
+    if (setresuid(uid, uid, uid) == 0) kill(-1, SIGKILL);
+    _exit(0);
+  }
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+std::vector<ProcessStat> ProcessesOfUser(uid_t uid) {
+  std::vector<ProcessStat> found;
+  for (const ProcessStat& process : AllProcesses()) {
+    struct stat st {};
+    if (process.state != 'Z' && stat(("/proc/" + std::to_string(process.pid)).c_str(), &st) == 0 &&
+        st.st_uid == uid)
+      found.push_back(process);
+  }
+  return found;
 }
 
 void SendSignal(const ProcessStat& stat, int signal) {

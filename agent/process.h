@@ -76,6 +76,11 @@ std::vector<ProcessStat> DescendantsOf(pid_t root, const std::vector<ProcessStat
 Fd OpenProcess(const ProcessName& name);
 // False: it has ended already.
 bool SendSignal(const Fd& pidfd, int signal);
+// Ends every process of a user at once: none can escape by forking. Needs the right to become it;
+// `uid` must not be a user that anything else runs as. Single-threaded processes only.
+void KillUser(uid_t uid);
+// Processes of a user that have not ended, as /proc shows them.
+std::vector<ProcessStat> ProcessesOfUser(uid_t uid);
 // Signals the process that `stat` described, and nobody else.
 void SendSignal(const ProcessStat& stat, int signal);
 

@@ -2,9 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <arpa/inet.h>
-#include <grp.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,7 +12,6 @@
 #include <map>
 
 #include "agent/core/assignment.h"
-#include "agent/instance_dir.h"
 #include "agent/log_files.h"
 #include "common/quantity.h"
 #include "common/random_bytes.h"
@@ -26,33 +23,6 @@ constexpr int64_t kDefaultGraceMs = 30'000;
 constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 }  // namespace
-
-absl::StatusOr<std::optional<UserIds>> FindUser(const std::string& name) {
-  if (name.empty()) return std::optional<UserIds>();
-  passwd entry{};
-  passwd* found = nullptr;
-  std::vector<char> buffer(size_t{64} * 1024);
-  const int error = getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (found == nullptr) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("user \"", name,
-                     "\": ", error == 0 ? "does not exist on this host" : std::strerror(error)));
-  }
-  if (geteuid() != 0) {
-    if (geteuid() == entry.pw_uid) return std::optional<UserIds>();
-    return absl::FailedPreconditionError(
-        absl::StrCat("user \"", name, "\": the agent is not root, so it cannot become it"));
-  }
-  UserIds user{
-      .uid = entry.pw_uid, .gid = entry.pw_gid, .groups = {}, .name = name, .home = entry.pw_dir};
-  int count = 256;
-  std::vector<gid_t> groups(static_cast<size_t>(count));
-  if (getgrouplist(name.c_str(), entry.pw_gid, groups.data(), &count) >= 0) {
-    groups.resize(static_cast<size_t>(count));
-    user.groups.assign(groups.begin(), groups.end());
-  }
-  return std::optional<UserIds>(std::move(user));
-}
 
 bool CanListen(const std::string& address, int port) {
   sockaddr_storage storage{};
@@ -100,6 +70,7 @@ CgroupLimits LimitsOf(const remuda::v1::LaunchTemplateVersion& launch_template) 
   if (!limits.memory().empty()) result.memory_bytes = ParseMemoryBytes(limits.memory()).value_or(0);
   if (!limits.cpu().empty()) result.cpu_millis = ParseCpuMillis(limits.cpu()).value_or(0);
   result.pids = limits.pids();
+  result.best_effort = limits.best_effort();
   return result;
 }
 
@@ -107,16 +78,22 @@ std::string LogMark(int generation) {
   return absl::StrCat("remuda: generation ", generation, " begins");
 }
 
-Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts) {
+Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts,
+                     const Containment& containment) {
   const auto& t = assignment.launch_template();
   const std::string run_id = RandomHex();
   const char* path = std::getenv("PATH");
   std::map<std::string, std::string> env = {
       {"PATH", path != nullptr ? path : kDefaultPath},
-      {"HOME", facts.user ? facts.user->home : facts.app_directory},
+      {"HOME", facts.dir.App()},
       {"LANG", "C.UTF-8"},
   };
-  if (facts.user) env["USER"] = env["LOGNAME"] = facts.user->name;
+  if (facts.user) {
+    env["USER"] = env["LOGNAME"] =
+        facts.user->name.empty() ? assignment.instance() : facts.user->name;
+  }
+  if (const char* zone = std::getenv("TZ"); zone != nullptr) env["TZ"] = zone;
+  if (!containment.has_private_tmp()) env["TMPDIR"] = facts.dir.Tmp();
   for (const auto& [name, value] : t.env()) env[name] = value;
   env["HOST"] = facts.host.address;
   env["PORT"] = absl::StrCat(facts.port);
@@ -132,11 +109,7 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
   Record run;
   for (const std::string& arg : t.command()) run.Add(key::kArg, arg);
   for (const auto& [name, value] : env) run.Add(key::kEnv, absl::StrCat(name, "=", value));
-  if (facts.user) {
-    run.Add(key::kUid, facts.user->uid);
-    run.Add(key::kGid, facts.user->gid);
-    for (const uint32_t group : facts.user->groups) run.Add(key::kGroup, group);
-  }
+  containment.AddTo(t, facts.dir, facts.user, run);
   for (const std::string& cgroup : facts.cgroups) run.Add(key::kCgroup, cgroup);
   run.Add(key::kRunId, run_id);
   run.Add(key::kPort, facts.port);

@@ -10,7 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/app_users.h"
 #include "agent/cgroup.h"
+#include "agent/containment.h"
+#include "agent/instance_dir.h"
 #include "agent/record_file.h"
 #include "remuda/agent/v1/agent.pb.h"
 
@@ -21,17 +24,6 @@ struct HostFacts {
   std::string address;  // numeric; what apps get as HOST
   std::string zone;
 };
-
-struct UserIds {
-  uint32_t uid = 0;
-  uint32_t gid = 0;
-  std::vector<uint32_t> groups;
-  std::string name, home;
-};
-
-// The ids of the template's user; nullopt for an empty name (the agent's own). FailedPrecondition:
-// no such user here, or the agent is not root and so cannot become it.
-absl::StatusOr<std::optional<UserIds>> FindUser(const std::string& name);
 
 // Picks ports for apps that take any. Ports go round, so that one that was just given up is not
 // soon another app's.
@@ -53,7 +45,7 @@ bool CanListen(const std::string& address, int port);
 
 struct LaunchFacts {
   HostFacts host;
-  std::string app_directory;
+  InstanceDir dir;
   std::optional<UserIds> user;
   int port = 0;
   int restarts = 0;
@@ -64,7 +56,8 @@ struct LaunchFacts {
 };
 
 // The run record of one instance; a new run id each time.
-Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts);
+Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts& facts,
+                     const Containment& containment);
 
 // The line of an instance's log that stands before what a generation above 0 prints.
 std::string LogMark(int generation);

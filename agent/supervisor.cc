@@ -367,6 +367,11 @@ void Supervisor::EndStrays(const std::string& id, const std::string& why) {
       at = *end == '\n' ? end + 1 : end;
     }
   }
+  // Whatever it has done to its environment: no other process has its user.
+  if (how && how->Number(key::kOwnUid) != 0 && how->Number(key::kUid) > 0) {
+    for (const ProcessStat& p : ProcessesOfUser(static_cast<uid_t>(how->Number(key::kUid))))
+      strays.push_back(p);
+  }
   bool any = false;
   for (const ProcessStat& p : strays) {
     if (p.state == 'Z') continue;
@@ -418,6 +423,15 @@ void Supervisor::Stop(const std::string& id, int signal, milliseconds grace, boo
     it->second.run.state = RunState::kStopping;
     Changed(id);
   }
+}
+
+void Supervisor::EndApp(const std::string& id) {
+  const auto running = Record::ReadFrom(Dir(id).Running());
+  if (!running) return;
+  const ProcessName app{static_cast<pid_t>(running->Number(key::kAppPid)),
+                        static_cast<uint64_t>(running->Number(key::kAppStart)),
+                        running->Text(key::kBootId)};
+  if (const Fd fd = OpenProcess(app); fd.valid()) SendSignal(fd, SIGKILL);
 }
 
 void Supervisor::Settle(const std::string& id) {

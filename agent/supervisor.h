@@ -97,6 +97,9 @@ class Supervisor {
   // the end, also where a later agent sees it.
   void Stop(const std::string& id, int signal, std::chrono::milliseconds grace,
             bool to_prepare = false);
+  // Kills the app's first process, as if it had died: its shim ends the rest and tells of an end
+  // that nobody asked for.
+  void EndApp(const std::string& id);
   // Forgets a run that has ended, as if it had never been; files and logs stay.
   void Settle(const std::string& id);
   // Deletes what is on disk of an instance that does not run. FailedPrecondition if it does;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/app_paths.h"
 #include "common/ids.h"
 #include "common/quantity.h"
 
@@ -30,9 +31,35 @@ bool Same(const remuda::v1::Revision& a, const remuda::v1::Revision& b) {
   return a.epoch() == b.epoch() && a.sequence() == b.sequence();
 }
 
+// What this version keeps an app to, or serves for it. Empty: nothing is wrong.
+std::string WrongWithContainment(const remuda::v1::LaunchTemplateVersion& t) {
+  const auto named = [](const char* field, const std::string& wrong) {
+    return wrong.empty() ? wrong : absl::StrCat("launch_template.", field, ": ", wrong);
+  };
+  std::string wrong = named("limits.disk", WrongWithDisk(t.limits().disk()));
+  if (wrong.empty())
+    wrong = named("limits.open_files", WrongWithOpenFiles(t.limits().open_files()));
+  if (wrong.empty() && t.writable_paths_size() > kMaxWritablePaths) {
+    wrong = absl::StrCat("launch_template.writable_paths: ", t.writable_paths_size(),
+                         " paths, at most ", kMaxWritablePaths);
+  }
+  for (const std::string& path : t.writable_paths()) {
+    if (wrong.empty()) wrong = named("writable_paths", WrongWithHostPath(path));
+  }
+  const auto& site = t.static_site();
+  if (wrong.empty()) wrong = named("static_site.root", WrongWithImagePath(site.root()));
+  if (wrong.empty()) wrong = named("static_site.index", WrongWithFileName(site.index()));
+  if (wrong.empty()) wrong = named("static_site.not_found", WrongWithImagePath(site.not_found()));
+  if (wrong.empty())
+    wrong = named("static_site.cache_control", WrongWithCacheControl(site.cache_control()));
+  return wrong;
+}
+
 std::optional<std::string> WrongWithTemplate(const remuda::v1::LaunchTemplateVersion& t) {
-  if (t.command().empty() || t.command(0).empty())
-    return "launch_template.command: must name a program";
+  if (t.has_static_site() ? !t.command().empty() : t.command().empty() || t.command(0).empty()) {
+    return t.has_static_site() ? "launch_template.command: must be empty with static_site"
+                               : "launch_template.command: must name a program";
+  }
   if (t.command_size() > Assignment::kMaxArguments) {
     return absl::StrCat("launch_template.command: ", t.command_size(), " arguments, at most ",
                         Assignment::kMaxArguments);
@@ -78,6 +105,7 @@ std::optional<std::string> WrongWithTemplate(const remuda::v1::LaunchTemplateVer
   }
   if (t.limits().pids() < 0)
     return absl::StrCat("launch_template.limits.pids: ", t.limits().pids(), " is below 0");
+  if (std::string wrong = WrongWithContainment(t); !wrong.empty()) return wrong;
   return std::nullopt;
 }
 

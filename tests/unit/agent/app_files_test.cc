@@ -180,8 +180,8 @@ TEST_F(AppFilesTest, NothingIsTouchedUnderALockThatIsHeld) {
 
 TEST_F(AppFilesTest, AnotherUserGetsWhatTheFirstOneWrote) {
   if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
-  const UserIds first{.uid = 60'001, .gid = 60'001, .groups = {}, .name = "first", .home = "/"};
-  const UserIds second{.uid = 60'002, .gid = 60'003, .groups = {}, .name = "second", .home = "/"};
+  const UserIds first{.uid = 60'001, .gid = 60'001, .name = "first"};
+  const UserIds second{.uid = 60'002, .gid = 60'003, .name = "second"};
   Write(root_ / "images/old/share/bin", "old");
   Write(root_ / "images/new/bin", "new");
   ASSERT_TRUE(PrepareFiles(root_ / "images/old", FilesKey(kOld, "first"), dir_, first).ok());

@@ -3,9 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -61,6 +59,9 @@ TEST(PortPicker, GoesRoundAndLeavesOutWhatIsTaken) {
   EXPECT_NE(none.status().message().find("127.0.0.1"), absl::string_view::npos);
 }
 
+// Of a host where none of the means could be tried.
+const Containment kNothingWorks({.program = "/bin/false", .data_directory = "/d"});
+
 TEST(MakeRunRecord, SetsTheEnvironmentThatAppsAreTold) {
   v1::InstanceAssignment assignment;
   assignment.set_instance("i-1");
@@ -73,14 +74,16 @@ TEST(MakeRunRecord, SetsTheEnvironmentThatAppsAreTold) {
   t.set_stop_signal("SIGQUIT");
   t.mutable_stop_grace()->set_seconds(2);
   t.mutable_stop_grace()->set_nanos(500'000'000);
-  const Record run = MakeRunRecord(assignment, {.host = {.address = "10.0.0.1", .zone = "a"},
-                                                .app_directory = "/d/app",
-                                                .user = std::nullopt,
-                                                .port = 8000,
-                                                .restarts = 2,
-                                                .cgroups = {"/cg"},
-                                                .agent_url = "http://127.0.0.1:7470",
-                                                .token = "secret"});
+  const Record run = MakeRunRecord(assignment,
+                                   {.host = {.address = "10.0.0.1", .zone = "a"},
+                                    .dir = {"/d"},
+                                    .user = std::nullopt,
+                                    .port = 8000,
+                                    .restarts = 2,
+                                    .cgroups = {"/cg"},
+                                    .agent_url = "http://127.0.0.1:7470",
+                                    .token = "secret"},
+                                   kNothingWorks);
   const auto env = run.All(key::kEnv);
   const auto has = [&](const std::string& entry) {
     return std::count(env.begin(), env.end(), entry) == 1;
@@ -95,6 +98,7 @@ TEST(MakeRunRecord, SetsTheEnvironmentThatAppsAreTold) {
   EXPECT_TRUE(has("GREETING=Hello, \"New\" World!\n"));
   EXPECT_TRUE(has("LANG=de_DE.UTF-8")) << "the template's value wins";
   EXPECT_TRUE(has("HOME=/d/app"));
+  EXPECT_TRUE(has("TMPDIR=/d/tmp")) << "it has no /tmp of its own";
   EXPECT_TRUE(has(std::string(kRunIdVariable) + "=" + run.Text(key::kRunId)));
   EXPECT_EQ(run.All(key::kArg), (std::vector<std::string>{"node", "app.js"}));
   EXPECT_EQ(run.Number(key::kGraceMs), 2500);
@@ -105,16 +109,6 @@ TEST(MakeRunRecord, SetsTheEnvironmentThatAppsAreTold) {
   const auto again = Record::Decode(run.Encode());
   ASSERT_TRUE(again.has_value());
   EXPECT_EQ(again->Encode(), run.Encode());
-}
-
-TEST(FindUser, ByTable) {
-  EXPECT_FALSE(FindUser("")->has_value());
-  const auto missing = FindUser("no-such-user-here");
-  EXPECT_EQ(missing.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(missing.status().message().find("no-such-user-here"), absl::string_view::npos);
-  const passwd* self = getpwuid(geteuid());
-  ASSERT_NE(self, nullptr);
-  EXPECT_TRUE(FindUser(self->pw_name).ok());
 }
 
 TEST(Record, RefusesWhatIsNoRecord) {

@@ -1,0 +1,12 @@
+// The system calls that an app cannot make. docs/agent.md lists them.
+//
+// Plain C++: the shim uses it, between fork and exec.
+#pragma once
+
+namespace remuda::agent {
+
+// Puts the filter on the calling process and all that descends from it; no_new_privs must be set.
+// 0 or an errno.
+int FilterSystemCalls();
+
+}  // namespace remuda::agent

@@ -17,7 +17,7 @@
 namespace remuda {
 namespace {
 
-constexpr size_t kMaxCertificates = 10;
+constexpr size_t kMaxGivenCertificates = 10;
 
 using identity::Authority;
 using StorePtr = std::unique_ptr<X509_STORE, tls::Freer<X509_STORE_free>>;
@@ -62,7 +62,7 @@ void AddHosts(const std::vector<std::string>& hosts, identity::IssueRequest& req
   }
 }
 
-absl::Status Wrong(const std::string& what) { return absl::InvalidArgumentError(what); }
+absl::Status WrongIdentity(const std::string& what) { return absl::InvalidArgumentError(what); }
 
 absl::Status In(const std::string& path, const absl::Status& status) {
   return {status.code(), path + ": " + std::string(status.message())};
@@ -83,7 +83,8 @@ absl::Status Verify(X509* leaf, STACK_OF(X509) * chain, STACK_OF(X509) * trusted
   if (X509_verify_cert(verifier.get()) == 1) return absl::OkStatus();
   const int error = X509_STORE_CTX_get_error(verifier.get());
   tls::TakeErrors();
-  return Wrong(std::string("the certificate is not good: ") + X509_verify_cert_error_string(error));
+  return WrongIdentity(std::string("the certificate is not good: ") +
+                       X509_verify_cert_error_string(error));
 }
 
 }  // namespace
@@ -91,21 +92,21 @@ absl::Status Verify(X509* leaf, STACK_OF(X509) * chain, STACK_OF(X509) * trusted
 absl::Status CheckShown(const ShownIdentity& shown, const std::string& cluster, absl::Time now) {
   const identity::SpiffeId& id = shown.peer.id;
   if (id.role != v1::IDENTITY_ROLE_CONTROLLER)
-    return Wrong(identity::Text(id) + " is no controller");
+    return WrongIdentity(identity::Text(id) + " is no controller");
   if (id.cluster != cluster)
-    return Wrong(identity::Text(id) + " is of another cluster than " + cluster);
+    return WrongIdentity(identity::Text(id) + " is of another cluster than " + cluster);
   tls::ChainPtr chain, trusted;
   std::string error;
-  if (!tls::ReadCertificates(shown.certificate_pem, kMaxCertificates, chain, error))
-    return Wrong("the certificate: " + error);
-  if (!tls::ReadCertificates(shown.authorities_pem, kMaxCertificates, trusted, error))
-    return Wrong("the authorities: " + error);
+  if (!tls::ReadCertificates(shown.certificate_pem, kMaxGivenCertificates, chain, error))
+    return WrongIdentity("the certificate: " + error);
+  if (!tls::ReadCertificates(shown.authorities_pem, kMaxGivenCertificates, trusted, error))
+    return WrongIdentity("the authorities: " + error);
   auto key = identity::ReadKey(shown.key_pem);
-  if (!key.ok()) return Wrong("the key: " + std::string(key.status().message()));
+  if (!key.ok()) return WrongIdentity("the key: " + std::string(key.status().message()));
   X509* const leaf = sk_X509_value(chain.get(), 0);
   if (X509_check_private_key(leaf, key->get()) != 1) {
     tls::TakeErrors();
-    return Wrong("the key is not that of the certificate");
+    return WrongIdentity("the key is not that of the certificate");
   }
   return Verify(leaf, chain.get(), trusted.get(), now);
 }
@@ -189,7 +190,8 @@ absl::StatusOr<std::string> ClusterIdentity::Trusted() const {
   if (!more.ok()) return more.status();
   tls::ChainPtr read;
   std::string error;
-  if (!tls::ReadCertificates(*more, kMaxCertificates, read, error)) return In(path, Wrong(error));
+  if (!tls::ReadCertificates(*more, kMaxGivenCertificates, read, error))
+    return In(path, WrongIdentity(error));
   return trusted + *more;
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kMaxAdvertised = 16;
 
-bool IsAddress(int family, const std::string& text) {
+bool IsAddressOf(int family, const std::string& text) {
   in6_addr room{};
   return inet_pton(family, text.c_str(), &room) == 1;
 }
@@ -31,7 +31,7 @@ bool ParseAdvertised(const std::string& text, AdvertisedAddress& out) {
   const size_t close = has_brackets ? text.find(']') : std::string::npos;
   if (has_brackets && close == std::string::npos) return false;
   // A bare IPv6 address has no port.
-  if (!has_brackets && IsAddress(AF_INET6, text)) {
+  if (!has_brackets && IsAddressOf(AF_INET6, text)) {
     out = {.host = text, .port = ""};
     return true;
   }
@@ -44,9 +44,9 @@ bool ParseAdvertised(const std::string& text, AdvertisedAddress& out) {
     if (!IsPort(port)) return false;
   }
   std::string normal;
-  const bool is_host = has_brackets
-                           ? IsAddress(AF_INET6, host)
-                           : IsAddress(AF_INET, host) || tls::NormalizeDnsName(host, false, normal);
+  const bool is_host =
+      has_brackets ? IsAddressOf(AF_INET6, host)
+                   : IsAddressOf(AF_INET, host) || tls::NormalizeDnsName(host, false, normal);
   if (!is_host) return false;
   out = {.host = host, .port = port};
   return true;

@@ -2,7 +2,6 @@
 
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
-#include <openssl/x509v3.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <array>
 
 #include "common/identity/key.h"
+#include "common/identity/verify_chain.h"
 #include "common/private_directory.h"
 #include "common/tls/dns_name.h"
 #include "controller/identity/authority_files.h"
@@ -17,11 +17,7 @@
 namespace remuda {
 namespace {
 
-constexpr size_t kMaxGivenCertificates = 10;
-
 using identity::Authority;
-using StorePtr = std::unique_ptr<X509_STORE, tls::Freer<X509_STORE_free>>;
-using VerifierPtr = std::unique_ptr<X509_STORE_CTX, tls::Freer<X509_STORE_CTX_free>>;
 
 std::string HostName() {
   constexpr size_t kMaxHostName = 256;
@@ -68,25 +64,6 @@ absl::Status In(const std::string& path, const absl::Status& status) {
   return {status.code(), path + ": " + std::string(status.message())};
 }
 
-absl::Status Verify(X509* leaf, STACK_OF(X509) * chain, STACK_OF(X509) * trusted, absl::Time now) {
-  const StorePtr store(X509_STORE_new());
-  const VerifierPtr verifier(X509_STORE_CTX_new());
-  if (store == nullptr || verifier == nullptr) return absl::InternalError(tls::TakeErrors());
-  for (int i = 0; i < sk_X509_num(trusted); ++i) {
-    if (X509_STORE_add_cert(store.get(), sk_X509_value(trusted, i)) != 1)
-      return absl::InternalError(tls::TakeErrors());
-  }
-  if (X509_STORE_CTX_init(verifier.get(), store.get(), leaf, chain) != 1)
-    return absl::InternalError(tls::TakeErrors());
-  X509_STORE_CTX_set_time(verifier.get(), 0, absl::ToTimeT(now));
-  X509_STORE_CTX_set_purpose(verifier.get(), X509_PURPOSE_SSL_SERVER);
-  if (X509_verify_cert(verifier.get()) == 1) return absl::OkStatus();
-  const int error = X509_STORE_CTX_get_error(verifier.get());
-  tls::TakeErrors();
-  return WrongIdentity(std::string("the certificate is not good: ") +
-                       X509_verify_cert_error_string(error));
-}
-
 }  // namespace
 
 absl::Status CheckShown(const ShownIdentity& shown, const std::string& cluster, absl::Time now) {
@@ -95,20 +72,16 @@ absl::Status CheckShown(const ShownIdentity& shown, const std::string& cluster, 
     return WrongIdentity(identity::Text(id) + " is no controller");
   if (id.cluster != cluster)
     return WrongIdentity(identity::Text(id) + " is of another cluster than " + cluster);
-  tls::ChainPtr chain, trusted;
-  std::string error;
-  if (!tls::ReadCertificates(shown.certificate_pem, kMaxGivenCertificates, chain, error))
-    return WrongIdentity("the certificate: " + error);
-  if (!tls::ReadCertificates(shown.authorities_pem, kMaxGivenCertificates, trusted, error))
-    return WrongIdentity("the authorities: " + error);
   auto key = identity::ReadKey(shown.key_pem);
   if (!key.ok()) return WrongIdentity("the key: " + std::string(key.status().message()));
-  X509* const leaf = sk_X509_value(chain.get(), 0);
-  if (X509_check_private_key(leaf, key->get()) != 1) {
+  const auto certified = identity::PublicKeyOf(shown.certificate_pem);
+  if (!certified.ok()) return certified.status();
+  if (EVP_PKEY_eq(certified->get(), key->get()) != 1) {
     tls::TakeErrors();
     return WrongIdentity("the key is not that of the certificate");
   }
-  return Verify(leaf, chain.get(), trusted.get(), now);
+  return identity::VerifyChain(shown.certificate_pem, shown.authorities_pem,
+                               identity::ChainUse::kServer, now);
 }
 
 absl::StatusOr<std::unique_ptr<ClusterIdentity>> ClusterIdentity::Open(Options options,
@@ -190,7 +163,7 @@ absl::StatusOr<std::string> ClusterIdentity::Trusted() const {
   if (!more.ok()) return more.status();
   tls::ChainPtr read;
   std::string error;
-  if (!tls::ReadCertificates(*more, kMaxGivenCertificates, read, error))
+  if (!tls::ReadCertificates(*more, identity::kMaxChainLength, read, error))
     return In(path, WrongIdentity(error));
   return trusted + *more;
 }

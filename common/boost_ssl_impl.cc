@@ -1,0 +1,2 @@
+// The compiled part of Boost.Asio's TLS, apart from the rest: few programs have it.
+#include <boost/asio/ssl/impl/src.hpp>

@@ -1,0 +1,52 @@
+// How a program without a certificate, or with one that is over, gets one from a controller's join
+// endpoint. Blocks; any thread.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <string>
+#include <vector>
+
+#include "common/identity/identity_files.h"
+
+namespace remuda::identity {
+
+// For all of it: resolving, connecting, the handshake, the answer.
+inline constexpr absl::Duration kJoinTimeout = absl::Seconds(20);
+
+struct JoinOptions {
+  std::string address;  // HOST:PORT
+  std::string pin;      // "sha256:" and 64 hex digits: the only authority that is believed
+  std::string token;
+  v1::IdentityRole role = v1::IDENTITY_ROLE_UNSPECIFIED;
+  std::string name;
+  absl::Duration timeout = kJoinTimeout;
+};
+
+// What a join, or a renewal, brought.
+struct Joined {
+  Peer peer;
+  std::string key_pem;
+  std::string certificate_pem;
+  std::string authorities_pem;
+  std::vector<std::string> controllers;  // HOST:PORT of the API
+};
+
+// Makes a key, and has the controller certify it. The token is shown only to a controller that an
+// authority with the pin has certified. UNAVAILABLE: it cannot be reached; UNAUTHENTICATED: it is
+// not the one of the pin; PERMISSION_DENIED and others: what it answered.
+absl::StatusOr<Joined> Join(const JoinOptions& options);
+
+// Puts it where a program looks for it, with the place where it came from.
+absl::Status SaveJoined(const std::string& directory, const Joined& joined,
+                        const std::string& join_address);
+
+// Has a certificate that is over renewed where it was joined, and puts it there (Renewer::Options).
+// FAILED_PRECONDITION: where it was joined is not known.
+absl::Status RenewExpired(const IdentityFiles& files);
+
+// Whether `text` is a pin.
+bool IsPin(const std::string& text);
+
+}  // namespace remuda::identity

@@ -22,10 +22,14 @@
 #include "common/admin_http.h"
 #include "common/endpoint.h"
 #include "common/logging.h"
+#include "common/service_manager.h"
+#include "common/settings_file.h"
 #include "common/utf8.h"
 
 namespace remuda::agent {
 namespace {
+
+constexpr char kConfigVariable[] = "REMUDA_AGENT_CONFIG";
 
 struct Flags {
   AgentOptions agent;
@@ -35,6 +39,7 @@ struct Flags {
   std::string log_level = "info";
   std::string ready_file;
   std::string user_range;
+  std::string config;
 };
 
 std::string HostName() {
@@ -133,9 +138,24 @@ void AddFlags(CLI::App& app, Flags& flags) {
          "--stop-instances-on-exit", agent.stop_instances_on_exit,
          "On SIGTERM stop the apps too; without it they run on and a later agent takes them up")
       ->envname("REMUDA_STOP_INSTANCES_ON_EXIT");
+  app.add_option("--config", flags.config,
+                 "File with settings: lines of NAME = VALUE, as zone = a. A flag beats the "
+                 "environment, the environment the file")
+      ->envname(kConfigVariable)
+      ->type_name("FILE");
   app.set_version_flag("--version", "remuda-agent " REMUDA_VERSION);
   app.footer(
       "Example: remuda-agent --name h1 --controller 10.0.0.1:7400 --address 10.0.0.11 --zone a");
+}
+
+// Throws CLI::ValidationError.
+void TakeFile(const std::string& path, const CLI::App& app) {
+  const auto variable_of = [&app](const std::string& name) -> std::string {
+    const CLI::Option* option = app.get_option_no_throw("--" + name);
+    return option == nullptr || name == "config" ? "" : option->get_envname();
+  };
+  if (const std::string wrong = TakeSettingsFile(path, variable_of); !wrong.empty())
+    throw CLI::ValidationError("--config", wrong);
 }
 
 // SIGTERM, SIGINT and SIGCHLD are read on the loop, so every thread must hold them back: call
@@ -190,7 +210,13 @@ bool StartAdmin(const std::string& listen, Agent& agent, std::unique_ptr<AdminHt
   return true;
 }
 
-int Run(const Flags& flags, const Fd& signals) {
+// Says that the program is alive, as long as the loop turns.
+void SayAlive(EventLoop& loop, const ServiceManager& manager) {
+  manager.Alive();
+  loop.After(manager.alive_interval(), [&loop, &manager] { SayAlive(loop, manager); });
+}
+
+int Run(const Flags& flags, const Fd& signals, const ServiceManager& manager) {
   EventLoop loop;
   Agent agent(loop, flags.agent);
   bool stopping = false;
@@ -204,6 +230,8 @@ int Run(const Flags& flags, const Fd& signals) {
         _exit(1);
       } else {
         stopping = true;
+        manager.Stopping(flags.agent.stop_instances_on_exit ? "ending all instances"
+                                                            : "instances run on");
         spdlog::info("stopping{}", flags.agent.stop_instances_on_exit ? " with all instances"
                                                                       : "; instances run on");
         agent.Stop([&loop] { loop.Quit(); });
@@ -225,6 +253,8 @@ int Run(const Flags& flags, const Fd& signals) {
       return 1;
     }
   }
+  if (manager.alive_interval().count() > 0) SayAlive(loop, manager);
+  manager.Ready("host " + flags.agent.name);
   loop.Run();
   return 0;
 }
@@ -234,6 +264,8 @@ int Main(int argc, char** argv) {
   CLI::App app("Runs the instances of this host, as the controller assigns them.", "remuda-agent");
   AddFlags(app, flags);
   try {
+    const std::string file = FindSettingsFile(argc, argv, "--config", kConfigVariable);
+    if (!file.empty()) TakeFile(file, app);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e);
@@ -271,8 +303,9 @@ int Main(int argc, char** argv) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
+  const ServiceManager manager = ServiceManager::FromEnvironment();
   const Fd signals = HoldSignals();
-  return Run(flags, signals);
+  return Run(flags, signals, manager);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "common/logging.h"
 #include "common/memory.h"
 #include "common/private_directory.h"
+#include "common/service_manager.h"
 #include "controller/api/acceptor.h"
 #include "controller/api/controller.h"
 #include "controller/api/self_call.h"
@@ -148,7 +149,16 @@ void TrimNowAndThen(Controller& controller, TaskThread& thread) {
   });
 }
 
-absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
+// Says that the program is alive, as long as the loop turns. Thread: the loop thread.
+void SayAlive(Controller& controller, const ServiceManager& manager) {
+  manager.Alive();
+  const absl::Duration interval = absl::FromChrono(manager.alive_interval());
+  controller.loop.At(controller.engine.Now() + interval,
+                     [&controller, &manager] { SayAlive(controller, manager); });
+}
+
+absl::Status Serve(const Options& options, const ServiceManager& manager, Ending& ending,
+                   int& exit_code) {
   const size_t max_descriptors = TakeDescriptors();
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);
@@ -200,6 +210,8 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
 
   loop.Start([&controller] { return controller.Turn(); });
   loop.Post([&controller, &blob_thread] { TrimNowAndThen(controller, blob_thread); });
+  if (manager.alive_interval().count() > 0)
+    loop.Post([&controller, &manager] { SayAlive(controller, manager); });
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(listen, max_descriptors, controller, blob_worker);
   absl::Status outcome = server.status();
@@ -210,8 +222,10 @@ absl::Status Serve(const Options& options, Ending& ending, int& exit_code) {
     readiness.SetServing(true);
     outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address());
   }
+  if (outcome.ok()) manager.Ready("serving gRPC on " + (*server)->address());
   if (outcome.ok()) exit_code = ending.exit_code.get_future().get();
 
+  manager.Stopping("ending calls under way");
   // The other way round: calls first, then the loop that answers them, then what it used.
   readiness.SetServing(false);
   self_call = nullptr;
@@ -243,11 +257,12 @@ int Main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   // A limit on file sizes is an error of a write, as a full disk is, not the end of the program.
   signal(SIGXFSZ, SIG_IGN);
+  const ServiceManager manager = ServiceManager::FromEnvironment();
   // Never freed: the signal thread lives until the process ends.
   auto* ending = new Ending();
   WatchSignals(signals, *ending);
   int exit_code = 0;
-  const absl::Status status = Serve(options, *ending, exit_code);
+  const absl::Status status = Serve(options, manager, *ending, exit_code);
   if (!status.ok()) {
     spdlog::error("{}", std::string(status.message()));
     return 1;

@@ -5,12 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <cctype>
 #include <charconv>
-#include <cstdlib>
-#include <fstream>
 #include <iostream>
 
 #include "common/duration_text.h"
 #include "common/quantity.h"
+#include "common/settings_file.h"
 #include "controller/core/model/time.h"
 #include "controller/engine/failpoints.h"
 
@@ -117,43 +116,14 @@ void AddIdentity(CLI::App& app, IdentityOptions& out) {
                "Make DATA_DIR/admin-token, with which an admin joins, though there are admins");
 }
 
-std::string Trim(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\r\"");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r\"") - begin + 1);
-}
-
-// CLI11 would let a file override the environment; so its lines become environment variables where
-// there are none.
+// CLI11 would let a file override the environment: so the lines become environment variables.
 void TakeFile(const std::string& path, const CLI::App& app) {
-  std::ifstream in(path);
-  if (!in) throw CLI::FileError::Missing(path);
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
-    const std::string text = Trim(line.substr(0, line.find('#')));
-    if (text.empty()) continue;
-    const size_t equals = text.find('=');
-    const std::string where = path + ":" + std::to_string(number) + ": ";
-    if (equals == std::string::npos)
-      throw CLI::ValidationError(where + "\"" + text + "\" is not NAME = VALUE");
-    const std::string name = Trim(text.substr(0, equals));
-    if (name == "config" || app.get_option_no_throw("--" + name) == nullptr) {
-      throw CLI::ValidationError(where + "there is no setting \"" + name + "\"");
-    }
-    setenv(EnvironmentName("--" + name).c_str(), Trim(text.substr(equals + 1)).c_str(),
-           /*overwrite=*/0);
-  }
-}
-
-// The file's name must be known before the rest is read.
-std::string FindConfig(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument.rfind("--config=", 0) == 0) return argument.substr(9);
-    if (argument == "--config" && i + 1 < argc) return argv[i + 1];
-  }
-  const char* named = std::getenv("REMUDA_CONTROLLER_CONFIG");
-  return named == nullptr ? "" : named;
+  const auto variable_of = [&app](const std::string& name) -> std::string {
+    const CLI::Option* option = app.get_option_no_throw("--" + name);
+    return option == nullptr || name == "config" ? "" : option->get_envname();
+  };
+  if (const std::string wrong = TakeSettingsFile(path, variable_of); !wrong.empty())
+    throw CLI::ValidationError("--config", wrong);
 }
 
 void Check(const Options& options) {
@@ -222,7 +192,8 @@ int ParseOptions(int argc, char** argv, Options& options) {
   Add(app, "--log-level", options.log_level, "trace, debug, info, warn, error or off");
   AddFailpoints(app, options.failpoints);
   try {
-    if (const std::string path = FindConfig(argc, argv); !path.empty()) TakeFile(path, app);
+    const std::string file = FindSettingsFile(argc, argv, "--config", "REMUDA_CONTROLLER_CONFIG");
+    if (!file.empty()) TakeFile(file, app);
     app.parse(argc, argv);
     Check(options);
   } catch (const CLI::ParseError& error) {

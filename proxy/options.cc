@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/endpoint.h"
+#include "common/settings_file.h"
 #include "proxy/core/config_check.h"
 #include "proxy/core/target_state.h"
 
@@ -13,7 +14,11 @@ constexpr const char* kExamples = R"(Examples:
   remuda-proxy --config=proxy.yaml
   remuda-proxy --name=p1 --controller=127.0.0.1:7400 --data-dir=/var/lib/remuda-proxy
 
-Each flag can also be given by the environment variable that is named behind it.)";
+Each flag can also be given by the environment variable that is named behind it, or stand in the
+file of --settings, in lines of NAME = VALUE, as zone = a. A flag beats the environment, the
+environment the file.)";
+
+constexpr char kSettingsVariable[] = "REMUDA_PROXY_SETTINGS";
 
 // "200ms", "30s", "2m".
 std::string ParseTime(const std::string& text, std::chrono::milliseconds& out) {
@@ -59,6 +64,7 @@ void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& 
 
 // What needs more than a type.
 struct RawOptions {
+  std::string settings;
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7490";
   bool insecure = false;
@@ -68,6 +74,9 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
   app.add_option("--config", options.config,
                  "Config file (YAML or JSON of remuda.proxy.v1.ProxyConfig)")
       ->envname("REMUDA_CONFIG");
+  app.add_option("--settings", raw.settings, "File with settings")
+      ->envname(kSettingsVariable)
+      ->type_name("FILE");
   app.add_flag("--check", options.check,
                "Say whether the config file is right, and exit: 0 if it is, 2 if not");
   app.add_option("--controller", options.controller, "Controller's address")
@@ -83,7 +92,9 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
                  "not given: on all addresses")
       ->envname("REMUDA_DEFAULT_LISTEN_ADDRESS");
   app.add_option("--label", raw.labels,
-                 "KEY=VALUE, for LoadBalancer.proxy_selector; may be repeated");
+                 "KEY=VALUE, for LoadBalancer.proxy_selector; may be repeated")
+      ->envname("REMUDA_LABEL")
+      ->delimiter(',');
   app.add_option("--data-dir", options.data_dir,
                  "Where the last good config is kept; it starts from there without a controller")
       ->envname("REMUDA_DATA_DIR");
@@ -151,6 +162,16 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
 }
 
 // Throws CLI::ValidationError.
+void TakeFile(const std::string& path, const CLI::App& app) {
+  const auto variable_of = [&app](const std::string& name) -> std::string {
+    const CLI::Option* option = app.get_option_no_throw("--" + name);
+    return option == nullptr || name == "settings" ? "" : option->get_envname();
+  };
+  if (const std::string wrong = TakeSettingsFile(path, variable_of); !wrong.empty())
+    throw CLI::ValidationError("--settings", wrong);
+}
+
+// Throws CLI::ValidationError.
 void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
   if (options.check && options.config.empty()) throw CLI::ValidationError("--check needs --config");
   if (options.config.empty() == options.controller.empty()) {
@@ -189,6 +210,8 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
   RawOptions raw;
   AddOptions(app, options, raw);
   try {
+    const std::string file = FindSettingsFile(argc, argv, "--settings", kSettingsVariable);
+    if (!file.empty()) TakeFile(file, app);
     app.parse(argc, argv);
     TakeOptions(raw, options);
   } catch (const CLI::ParseError& error) {

@@ -1,4 +1,4 @@
-// What the program was told: flag > REMUDA_* environment > default.
+// What the program was told: flag > REMUDA_* environment > file (--settings) > default.
 #pragma once
 
 #include <chrono>

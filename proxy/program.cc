@@ -10,9 +10,12 @@
 #include <memory>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "common/memory.h"
+#include "common/pulse.h"
 #include "common/random_bytes.h"
+#include "common/service_manager.h"
 #include "proxy/admin/admin.h"
 #include "proxy/client/crowd_watch.h"
 #include "proxy/control/config_client.h"
@@ -105,11 +108,13 @@ class Program {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
           loop_.Stop();
         }),
-        crowd_timer_([this] { LookAtCrowd(); }) {
+        crowd_timer_([this] { LookAtCrowd(); }),
+        alive_timer_([this] { SayAlive(); }) {
     Coordinator::Options coordinator_options;
     coordinator_options.workers =
         options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
     coordinator_options.workers = std::min(coordinator_options.workers, kMaxWorkers);
+    pulse_ = std::make_unique<Pulse>(coordinator_options.workers);
     coordinator_options.settings = options.settings;
     coordinator_options.settings.own_secret = RandomBytes(32);
     BoundByDescriptors(coordinator_options.settings, coordinator_options.workers);
@@ -132,7 +137,7 @@ class Program {
     };
     events.on_listeners = [this](const std::vector<ListenerReport>& listeners) {
       if (client_ != nullptr) return client_->OnListenersChanged(listeners);
-      WriteReadyFile(listeners);
+      OnListeners(listeners);
     };
     events.on_stopped = [this] { OnDrained(); };
     coordinator_ = std::make_unique<Coordinator>(loop_, coordinator_options, std::move(events));
@@ -145,6 +150,7 @@ class Program {
   int Run() {
     loop_.Add(signals_.fd(), &signals_);
     LookAtCrowd();
+    if (manager_.alive_interval().count() > 0) SayAlive();
     if (const absl::Status status = admin_->Start(); !status.ok()) {
       spdlog::error("{}", std::string(status.message()));
       return 1;
@@ -175,8 +181,9 @@ class Program {
       (*client.identity.mutable_labels())[key] = value;
     client_ = std::make_unique<ConfigClient>(
         loop_, *coordinator_, control_, std::move(client),
-        [this](const std::vector<ListenerReport>& listeners) { WriteReadyFile(listeners); });
-    client_->Start();
+        [this](const std::vector<ListenerReport>& listeners) { OnListeners(listeners); });
+    // Without a config of before there is nothing to serve until the controller has said what.
+    if (!client_->Start()) SayReady("waiting for the first config from the controller");
   }
 
   // Puts the file in force. False, with the reason in the log, if it is refused: then what was in
@@ -202,7 +209,7 @@ class Program {
         loop_.Stop();
         return;
       }
-      WriteReadyFile(adopted.listeners);
+      OnListeners(adopted.listeners);
     });
   }
 
@@ -215,12 +222,22 @@ class Program {
       return;
     }
     spdlog::info("SIGHUP: reading {} again", options_.config);
+    manager_.Reloading();
     const bool ok = LoadFile([this](const Coordinator::Adopted& adopted) {
       spdlog::info("{}: in force", options_.config);
+      manager_.Ready(options_.config + ": in force");
       WriteReadyFile(adopted.listeners);
     });
-    if (!ok) spdlog::error("{}: refused, what was in force stays", options_.config);
+    if (!ok) {
+      spdlog::error("{}: refused, what was in force stays", options_.config);
+      manager_.Ready(options_.config + ": refused, what was in force stays");
+    }
     (ok ? control_.reloads : control_.failed_reloads).fetch_add(1);
+  }
+
+  void OnListeners(const std::vector<ListenerReport>& listeners) {
+    WriteReadyFile(listeners);
+    SayReady("serving " + std::to_string(listeners.size()) + " listeners");
   }
 
   // In one step, so that whoever waits for the file never reads half of it; and only when it says
@@ -248,6 +265,23 @@ class Program {
     }
   }
 
+  // Also where one listener could not be opened: the others serve, and it is tried again.
+  void SayReady(const std::string& status) {
+    if (is_draining_) return;
+    if (std::exchange(is_ready_, true)) return manager_.Status(status);
+    manager_.Ready(status);
+  }
+
+  // Only if every worker has answered since the last time: one that hangs is a program that hangs.
+  void SayAlive() {
+    if (pulse_->Beat()) {
+      manager_.Alive();
+      for (const auto& worker : coordinator_->workers())
+        worker->loop().Post([this] { pulse_->Answer(); });
+    }
+    alive_timer_.Arm(loop_, std::chrono::steady_clock::now() + manager_.alive_interval());
+  }
+
   int64_t ActiveConnections() const {
     int64_t sum = 0;
     for (const auto& worker : coordinator_->workers())
@@ -267,6 +301,7 @@ class Program {
       std::_Exit(1);
     }
     is_draining_ = true;
+    manager_.Stopping("draining");
     coordinator_->AnnounceDrain();
     if (options_.drain_delay.count() == 0) return Drain();
     spdlog::info("not ready any more; draining begins in {} ms", options_.drain_delay.count());
@@ -287,6 +322,8 @@ class Program {
   }
 
   const ProgramOptions& options_;
+  const ServiceManager manager_ = ServiceManager::FromEnvironment();
+  std::unique_ptr<Pulse> pulse_;  // of the workers
   EventLoop loop_;
   Signals signals_;
   std::unique_ptr<AccessLog> log_;
@@ -298,7 +335,9 @@ class Program {
   Timer drain_timer_;
   CrowdWatch crowd_;
   Timer crowd_timer_;
+  Timer alive_timer_;
   std::string ready_text_;  // what the ready file says
+  bool is_ready_ = false;   // as the service manager was told
   bool is_draining_ = false;
   int exit_code_ = 0;
 };

@@ -141,9 +141,11 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
 
 ConfigClient::~ConfigClient() { Stop(); }
 
-void ConfigClient::Start() {
+bool ConfigClient::Start() {
   PublishLease();
-  if (!StartFromDisk()) Dial();
+  if (StartFromDisk()) return true;
+  Dial();
+  return false;
 }
 
 void ConfigClient::Stop() {

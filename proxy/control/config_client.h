@@ -50,8 +50,9 @@ class ConfigClient {
                Options options, OnListeners on_listeners);
   ~ConfigClient();
 
-  // Dials; if there is something on disk, when that is in force: the hello says what is held.
-  void Start();
+  // Dials; if there is something on disk, when that is in force: the hello says what is held. True:
+  // there is, and `on_listeners` will be told of it.
+  bool Start();
   // Ends the stream and waits until gRPC has let go of it.
   void Stop();
 

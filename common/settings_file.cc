@@ -1,0 +1,53 @@
+#include "common/settings_file.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+namespace remuda {
+namespace {
+
+std::string Trim(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r\"");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r\"") - begin + 1);
+}
+
+}  // namespace
+
+std::string TakeSettingsFile(const std::string& path,
+                             const std::function<std::string(const std::string&)>& variable_of) {
+  std::ifstream in(path);
+  std::string line;
+  // The first read says whether there is anything to read: a directory opens well.
+  if (!in || (!std::getline(in, line) && !in.eof())) {
+    return path + ": cannot be read: " + std::strerror(errno);
+  }
+  int number = 1;
+  do {
+    const std::string text = Trim(line.substr(0, line.find('#')));
+    if (text.empty()) continue;
+    const std::string where = path + ":" + std::to_string(number) + ": ";
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos) return where + "\"" + text + "\" is not NAME = VALUE";
+    const std::string name = Trim(text.substr(0, equals));
+    const std::string variable = variable_of(name);
+    if (variable.empty()) return where + "there is no setting \"" + name + "\"";
+    setenv(variable.c_str(), Trim(text.substr(equals + 1)).c_str(), /*overwrite=*/0);
+  } while (++number, std::getline(in, line));
+  return "";
+}
+
+std::string FindSettingsFile(int argc, char** argv, const std::string& flag, const char* variable) {
+  const std::string with_value = flag + "=";
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument.starts_with(with_value)) return argument.substr(with_value.size());
+    if (argument == flag && i + 1 < argc) return argv[i + 1];
+  }
+  const char* named = std::getenv(variable);
+  return named == nullptr ? "" : named;
+}
+
+}  // namespace remuda

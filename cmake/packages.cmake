@@ -64,6 +64,7 @@ remuda_package_program(controller)
 set(CPACK_COMPONENT_CONTROLLER_DESCRIPTION "controller of a cluster of apps on hosts of one's own
 ${about}This is the controller: it holds the cluster's state, decides, and tells
 agents and proxies. One machine of a cluster runs it.")
+string(APPEND CPACK_DEBIAN_CONTROLLER_PACKAGE_DEPENDS ", tzdata")  # schedules on a zone's clocks
 set(CPACK_DEBIAN_CONTROLLER_PACKAGE_SUGGESTS remuda)
 
 remuda_package_program(agent)
@@ -71,6 +72,7 @@ install(PROGRAMS ${CMAKE_SOURCE_DIR}/deploy/systemd/is-set-up DESTINATION usr/li
 set(CPACK_COMPONENT_AGENT_DESCRIPTION "agent of a host that runs apps of a Remuda cluster
 ${about}This is the agent: it runs the apps of its host, as the controller assigns
 them. Each machine that shall run apps has one.")
+set(CPACK_DEBIAN_AGENT_PACKAGE_RECOMMENDS nftables)  # security groups of apps
 
 remuda_package_program(proxy)
 install(PROGRAMS ${CMAKE_SOURCE_DIR}/deploy/systemd/is-set-up DESTINATION usr/lib/remuda RENAME proxy-is-set-up COMPONENT proxy)

@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { Process, run, waitFor } = require('../../../deploy/lab/process.js');
 
-const makeDeadlineMs = 240_000; // packages come over the network the first time
+const makeDeadlineMs = 900_000; // packages come over the network the first time
 const deadlineMs = 60_000;
 
 async function ok(command, args, options = {}) {

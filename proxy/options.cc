@@ -162,7 +162,7 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
 }
 
 // Throws CLI::ValidationError.
-void TakeFile(const std::string& path, const CLI::App& app) {
+void TakeSettings(const std::string& path, const CLI::App& app) {
   const auto variable_of = [&app](const std::string& name) -> std::string {
     const CLI::Option* option = app.get_option_no_throw("--" + name);
     return option == nullptr || name == "settings" ? "" : option->get_envname();
@@ -211,7 +211,7 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
   AddOptions(app, options, raw);
   try {
     const std::string file = FindSettingsFile(argc, argv, "--settings", kSettingsVariable);
-    if (!file.empty()) TakeFile(file, app);
+    if (!file.empty()) TakeSettings(file, app);
     app.parse(argc, argv);
     TakeOptions(raw, options);
   } catch (const CLI::ParseError& error) {

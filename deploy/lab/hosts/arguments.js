@@ -4,7 +4,7 @@
 const path = require('node:path');
 const { root } = require('../cluster.js');
 
-const defaults = { run: 'main', bin: process.env.REMUDA_BIN_DIR || path.join(root, 'build/release/bin'), rate: '200', once: false, all: false };
+const defaults = { run: 'main', bin: process.env.REMUDA_BIN_DIR || path.join(root, 'build/release/bin'), rate: '200', once: false, all: false, write: false };
 
 // Those of `known` as {name: value}, and what is left after them. Prints the usage and ends for --help and wrong usage.
 function parse(usage, known, args = process.argv.slice(2)) {

@@ -6,7 +6,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const { isRunning } = require('../../../deploy/lab/hosts/programs.js');
 const { waitFor } = require('../../../deploy/lab/process.js');
-const { count, deadlineMs, fault, network } = require('./scene.js');
+const { count, deadlineMs, fault, network } = require('./fault.js');
 
 const parentOf = (pid) => Number(/^PPid:\s+(\d+)$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const pidOf = (instance) => Number(instance.process.pid);

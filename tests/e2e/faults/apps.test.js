@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { waitFor } = require('../../../deploy/lab/process.js');
-const { count, deadlineMs, fault, rate } = require('./scene.js');
+const { count, deadlineMs, fault, rate } = require('./fault.js');
 
 const illMs = 8000;
 const lone = (name, fields = []) => ['kind: AutoScalingGroup', `name: ${name}`, `launchTemplate: { launchTemplate: ${name} }`, 'min: 0', 'max: 1', 'desired: 1', ...fields, ''].join('\n');

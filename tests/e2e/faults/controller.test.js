@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { waitFor } = require('../../../deploy/lab/process.js');
 const { shortId } = require('../../../deploy/lab/remuda.js');
-const { count, deadlineMs, fault, rate } = require('./scene.js');
+const { count, deadlineMs, fault, rate } = require('./fault.js');
 
 const startAgain = async ({ programs, cluster }) => {
   const begin = performance.now();

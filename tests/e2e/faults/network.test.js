@@ -2,7 +2,7 @@
 // Faults of the network between machines: cables that are cut say nothing to anybody.
 
 const assert = require('node:assert/strict');
-const { count, fault, network, rate } = require('./scene.js');
+const { count, fault, network, rate } = require('./fault.js');
 
 const hostState = async (scene, name) => (await scene.cluster.get('hosts')).find((host) => host.name === `hosts/${name}`).state;
 const servedBy = async (scene) => Object.keys((await scene.lab.mark()).byInstance).sort();

@@ -9,7 +9,7 @@ const http2 = require('node:http2');
 const net = require('node:net');
 const { controllerAddress, proxyPort } = require('../../../deploy/lab/hosts/programs.js');
 const { waitFor } = require('../../../deploy/lab/process.js');
-const { deadlineMs, fault, network, rate } = require('./scene.js');
+const { deadlineMs, fault, network, rate } = require('./fault.js');
 
 const residentKib = (pid) => Number(/^VmRSS:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const descriptorsOf = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;

@@ -1,23 +1,19 @@
 'use strict';
-// Faults on a lab of several hosts, under load. Each file of scenarios runs inside of a lab of its own (deploy/lab/within); what a
-// scenario did is undone before the next begins.
+// An app of three instances, one a host, on a lab of several hosts, behind both proxies and under load. To be used inside of a lab
+// (deploy/lab/within).
 
-const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
-const { after, before, test } = require('node:test');
 const { HostsCluster } = require('../../../deploy/lab/hosts/hosts_cluster.js');
 const { HostsLab } = require('../../../deploy/lab/hosts/hosts_lab.js');
-const network = require('../../../deploy/lab/hosts/network.js');
 const { killAll, waitFor } = require('../../../deploy/lab/process.js');
 const { shortId } = require('../../../deploy/lab/remuda.js');
 
 const deadlineMs = 90_000;
-const scenarioMs = 240_000;
 const rate = 100; // requests a second, over both proxies
 const count = 3; // instances of group web, one a host
 
-const manifests = `kind: TargetGroup
+const manifests = (max) => `kind: TargetGroup
 name: web
 healthCheck: { path: /health, interval: 0.5s, timeout: 0.5s, healthyThreshold: 2, unhealthyThreshold: 2 }
 deregistrationDelay: 2s
@@ -26,7 +22,7 @@ kind: AutoScalingGroup
 name: web
 launchTemplate: { launchTemplate: app, version: 1 }
 min: ${count}
-max: ${count}
+max: ${max}
 targetGroups: [web]
 healthCheckGracePeriod: 5s
 ---
@@ -39,7 +35,8 @@ listeners:
 `;
 
 class Scene {
-  constructor(folder, bin) {
+  constructor(folder, bin, { max = count } = {}) {
+    this.max = max;
     this.cluster = new HostsCluster({ bin, folder });
     this.programs = this.cluster.programs;
     this.lab = new HostsLab({ cluster: this.cluster, urls: this.cluster.urls(), scratch: this.cluster.scratch(), rate });
@@ -50,7 +47,7 @@ class Scene {
     await this.cluster.start({ hasDatabase: false });
     await this.cluster.ok('image', 'push', 'app', path.join(__dirname, 'app'));
     await this.template({ MODE: 'ticks' });
-    await this.apply(manifests);
+    await this.apply(manifests(this.max));
     await this.well();
     for (const url of this.lab.urls) await waitFor(async () => (await fetch(url)).status === 200, { deadlineMs, what: `${url} to answer` });
     await this.lab.startLoad();
@@ -115,48 +112,4 @@ class Scene {
   }
 }
 
-const scene = process.env.REMUDA_LAB_FOLDER ? new Scene(process.env.REMUDA_LAB_FOLDER, process.env.REMUDA_BIN_DIR) : null;
-
-// What the cluster did lately is said with what went wrong.
-async function explained(body) {
-  try {
-    return await body();
-  } catch (error) {
-    const { stdout } = await scene.cluster.command('activities').catch(() => ({ stdout: '' }));
-    console.log([...(await scene.cluster.troubles().catch(() => [])), stdout.split('\n').slice(-12).join('\n')].join('\n'));
-    throw error;
-  }
-}
-
-// One scenario: `cause` is for the reader, body(scene) causes it, sees what must be so, and gives {seconds, until}: how long it took until
-// what was so again. No request may fail, or as many as are named, with why.
-function fault(name, cause, body, { mayFail = 0, why = '', skip = false } = {}) {
-  test(name, { skip, timeout: scenarioMs }, async () => {
-    await scene.well();
-    await scene.lab.mark();
-    const start = { ...scene.lab.total };
-    scene.lab.failures = {};
-    const { seconds = null, until = '' } = await explained(async () => {
-      const outcome = await body(scene);
-      await scene.well();
-      await scene.lab.serveMore(rate);
-      return outcome;
-    });
-    const requests = scene.lab.total.requests - start.requests;
-    const failed = scene.lab.total.failed - start.failed;
-    const row = { name, cause, requests, failed, mayFail, why, seconds, until };
-    console.log(`fault: ${name}: ${failed} of ${requests} requests failed${seconds === null ? '' : `; ${seconds.toFixed(1)} s until ${until}`}`);
-    assert.ok(failed <= mayFail, `${failed} requests failed: ${JSON.stringify(scene.lab.failures)}`);
-    if (process.env.REMUDA_FAULTS_REPORT) fs.appendFileSync(process.env.REMUDA_FAULTS_REPORT, `${JSON.stringify(row)}\n`);
-  });
-}
-
-if (scene) {
-  before(() => scene.open());
-  after(() => scene.close());
-  process.on('exit', killAll);
-} else {
-  throw new Error('run it in a lab: deploy/lab/within node --test FILE');
-}
-
-module.exports = { count, deadlineMs, fault, network, rate, scene };
+module.exports = { Scene, count, deadlineMs, rate };

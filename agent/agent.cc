@@ -72,7 +72,7 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
     : loop_(loop),
       options_(std::move(options)),
       seed_(SeedOf(options_.name)),
-      channel_(grpc::CreateCustomChannel(options_.controller, grpc::InsecureChannelCredentials(),
+      channel_(grpc::CreateCustomChannel(options_.controller, options_.dial.credentials,
                                          ClientChannelArguments())),
       images_(channel_),
       transfers_(std::make_unique<TaskThreads>(kTransferWorkers)),
@@ -119,9 +119,15 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                       session_.Send(std::move(message));
                       return true;
                     }}),
-      incarnation_(RandomHex()) {}
+      incarnation_(RandomHex()) {
+  if (options_.dial.files.has_value()) {
+    renewer_ = std::make_unique<identity::Renewer>(
+        identity::Renewer::Options{.files = *options_.dial.files, .channel = channel_});
+  }
+}
 
 Agent::~Agent() {
+  renewer_.reset();
   loop_.Cancel(usage_timer_);
   images_.Cancel();
   transfers_.reset();

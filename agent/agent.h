@@ -21,12 +21,15 @@
 #include "agent/task_threads.h"
 #include "agent/usage.h"
 #include "common/admin_http.h"
+#include "common/identity/dial.h"
+#include "common/identity/renewer.h"
 
 namespace remuda::agent {
 
 struct AgentOptions {
   std::string name;
   std::string controller;  // address:port
+  identity::Dial dial;
   std::string data_directory;
   std::string address;
   std::string zone;
@@ -95,6 +98,7 @@ class Agent {
   Session session_;
   LogStreams logs_;
   AppApi app_api_;
+  std::unique_ptr<identity::Renewer> renewer_;  // null without an identity
   UsageMeter meter_;
   const std::string incarnation_;  // of this process
   Identity identity_;

@@ -35,7 +35,9 @@ struct Flags {
   AgentOptions agent;
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7470";
+  bool open_admin = false;
   bool insecure = false;
+  std::string identity_directory;
   std::string log_level = "info";
   std::string ready_file;
   std::string user_range;
@@ -125,8 +127,15 @@ void AddFlags(CLI::App& app, Flags& flags) {
          "--admin", flags.admin,
          "Where /healthz, /readyz, /metrics and what apps may ask are served; empty: nowhere")
       ->envname("REMUDA_ADMIN");
-  app.add_flag("--insecure", flags.insecure,
+  app.add_flag("--open-admin", flags.open_admin,
                "Allow admin pages beyond loopback: no authentication, no TLS")
+      ->envname("REMUDA_OPEN_ADMIN");
+  app.add_option("--identity-dir", flags.identity_directory,
+                 "Where this host's key and certificate are (remuda-agent join); empty: identity "
+                 "in the data directory")
+      ->envname("REMUDA_IDENTITY_DIR");
+  app.add_flag("--insecure", flags.insecure,
+               "The controller is on this machine and has no identities (its --insecure)")
       ->envname("REMUDA_INSECURE");
   app.add_option(
          "--ready-file", flags.ready_file,
@@ -173,7 +182,8 @@ Fd HoldSignals() {
 std::string WrongWith(const CLI::App& app, const Flags& flags) {
   Endpoint admin;
   if (!flags.admin.empty()) {
-    if (std::string wrong = CheckAdminEndpoint(flags.admin, flags.insecure, admin); !wrong.empty())
+    if (std::string wrong = CheckAdminEndpoint(flags.admin, flags.open_admin, admin);
+        !wrong.empty())
       return "--admin: " + wrong;
   }
   if (app.get_option("--address")->count() == 0 && !IsOnThisMachine(flags.agent.controller)) {
@@ -259,6 +269,24 @@ int Run(const Flags& flags, const Fd& signals, const ServiceManager& manager) {
   return 0;
 }
 
+// Whose the host is, and how it is shown. Empty, or what is wrong.
+std::string PrepareDial(const CLI::App& app, Flags& flags) {
+  AgentOptions& agent = flags.agent;
+  if (flags.identity_directory.empty())
+    flags.identity_directory = agent.data_directory + "/identity";
+  const bool is_named =
+      app.get_option("--name")->count() != 0 || std::getenv("REMUDA_NAME") != nullptr;
+  auto dial = identity::PrepareDial({.controller = agent.controller,
+                                     .directory = flags.identity_directory,
+                                     .insecure = flags.insecure,
+                                     .role = remuda::v1::IDENTITY_ROLE_AGENT,
+                                     .name = is_named ? agent.name : ""});
+  if (!dial.ok()) return std::string(dial.status().message());
+  if (dial->files.has_value()) agent.name = dial->self.id.name;
+  agent.dial = *std::move(dial);
+  return "";
+}
+
 int Main(int argc, char** argv) {
   Flags flags;
   CLI::App app("Runs the instances of this host, as the controller assigns them.", "remuda-agent");
@@ -293,6 +321,10 @@ int Main(int argc, char** argv) {
     flags.agent.data_directory = path.string();
   if (const std::string wrong = InitLogging("remuda-agent", flags.log_level); !wrong.empty()) {
     std::cerr << "remuda-agent: --log-level " << wrong << "\n";
+    return 2;
+  }
+  if (const std::string wrong = PrepareDial(app, flags); !wrong.empty()) {
+    std::cerr << "remuda-agent: " << wrong << "\n";
     return 2;
   }
   flags.agent.version = REMUDA_VERSION;

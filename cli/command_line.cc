@@ -109,7 +109,7 @@ void AddHelpCommand(CLI::App& app, Context& context) {
   auto words = std::make_shared<std::vector<std::string>>();
   command->add_option("command", *words, "The command; none: all of them");
   SetExample(command, "remuda help deployment rollback");
-  SetRun(command, context, [&app, &context, words] {
+  SetOfflineRun(command, context, [&app, &context, words] {
     const CLI::App* named = &app;
     for (const std::string& word : *words) {
       const std::vector<std::string> known = SubcommandNames(*named);
@@ -140,6 +140,10 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   app->footer(kFooter);
   app->add_option("--controller", flags.controller,
                   "Where the controller is, HOST:PORT (default 127.0.0.1:7400)");
+  app->add_option("--identity-dir", flags.identity_dir,
+                  "Where your key and certificate are (default: as `remuda login` has put them)");
+  app->add_flag("--insecure", flags.insecure,
+                "The controller is on this machine and has no identities (its --insecure)");
   app->add_option("--timeout", flags.timeout,
                   "How long one call may take, for example 30s (default 10s)");
   AddDevCommand(*app, context);
@@ -196,7 +200,12 @@ ExitCode RunCommandLine(int argc, const char* const* argv, Context& context) {
   auto settings = ResolveSettings(flags, ProcessEnvironment);
   if (!settings.ok()) return FailUsage(context, std::string(settings.status().message()));
   context.settings = *std::move(settings);
-  return context.run ? context.run() : ExitCode::kUsage;
+  if (!context.run) return ExitCode::kUsage;
+  if (!context.is_offline) {
+    if (absl::Status status = TakeIdentity(context.settings); !status.ok())
+      return Fail(context, status);
+  }
+  return context.run();
 }
 
 }  // namespace remuda::cli

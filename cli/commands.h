@@ -54,5 +54,13 @@ template <typename Run>
 void SetRun(CLI::App* command, Context& context, Run run) {
   command->callback([&context, run] { context.run = run; });
 }
+// Of a command that calls no controller.
+template <typename Run>
+void SetOfflineRun(CLI::App* command, Context& context, Run run) {
+  command->callback([&context, run] {
+    context.run = run;
+    context.is_offline = true;
+  });
+}
 
 }  // namespace remuda::cli

@@ -7,7 +7,12 @@
 #include <chrono>
 #include <functional>
 #include <iosfwd>
+#include <memory>
 #include <string>
+
+namespace grpc {
+class ChannelCredentials;
+}
 
 namespace remuda::cli {
 
@@ -27,6 +32,10 @@ struct Settings {
   std::string controller = "127.0.0.1:7400";
   std::string controller_source = "default";  // "--controller", "REMUDA_CONTROLLER", a file's name
   std::chrono::milliseconds timeout{10'000};  // of one call
+  std::string identity_dir;                   // where the person's key and certificate are
+  bool insecure = false;                      // the controller has no identities
+  // How it is dialled; filled before a command runs, unless that is offline.
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
 };
 
 struct Context {
@@ -34,6 +43,7 @@ struct Context {
 
   Settings settings;
   OutputFormat output = OutputFormat::kTable;
+  bool is_offline = false;     // the command calls no controller
   bool shows_secrets = false;  // else `***` stands for them
   std::ostream& out;           // data
   std::ostream& err;           // progress and errors

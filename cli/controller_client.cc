@@ -19,8 +19,7 @@ std::shared_ptr<grpc::Channel> Dial(const Settings& settings) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetUserAgentPrefix("remuda-cli");
-  return grpc::CreateCustomChannel(settings.controller, grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return grpc::CreateCustomChannel(settings.controller, settings.credentials, arguments);
 }
 
 }  // namespace

@@ -316,6 +316,7 @@ void AddDevCommand(CLI::App& app, Context& context) {
              "remuda dev --hosts 3 --data-dir /tmp/cluster\n  remuda dev --hosts 4 --proxies "
              "2 --zones a,b");
   command->callback([&context, options] {
+    context.is_offline = true;
     context.run = [&context, options] { return RunDev(context, *options); };
   });
 }

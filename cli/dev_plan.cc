@@ -124,7 +124,8 @@ std::vector<std::string> DevArguments(const DevOptions& options, const DevProgra
                                       const std::string& controller) {
   const std::vector<std::string> shared = {"--data-dir",   DevProgramDataDir(options, program),
                                            "--ready-file", DevReadyFile(options, program),
-                                           "--log-level",  options.log_level};
+                                           "--log-level",  options.log_level,
+                                           "--insecure"};
   std::vector<std::string> out;
   switch (program.role) {
     case DevRole::kController:

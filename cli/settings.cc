@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "common/duration_text.h"
+#include "common/identity/dial.h"
 #include "common/message_yaml.h"
 #include "common/words.h"
 
@@ -46,6 +47,16 @@ absl::Status Apply(const std::string& key, const std::string& value, const std::
     settings->controller_source = source;
     return absl::OkStatus();
   }
+  if (key == "identity-dir") {
+    settings->identity_dir = value;
+    return absl::OkStatus();
+  }
+  if (key == "insecure") {
+    if (value != "true" && value != "false" && value != "1" && value != "0")
+      return Invalid(source + ": \"" + value + "\" is neither true nor false");
+    settings->insecure = value == "true" || value == "1";
+    return absl::OkStatus();
+  }
   google::protobuf::Duration duration;
   if (const auto wrong = ParseDuration(value, &duration)) return Invalid(source + ": " + *wrong);
   const auto timeout =
@@ -68,9 +79,10 @@ absl::Status ReadFile(const std::string& path, bool must_exist, Settings* settin
   if (root.kind != YamlNode::Kind::kMap) return Invalid(path + ": expected a map of settings");
   for (const auto& [key, value] : root.entries) {
     const std::string place = FormatPosition(path, key->position);
-    if (key->scalar != "controller" && key->scalar != "timeout") {
+    if (key->scalar != "controller" && key->scalar != "timeout" && key->scalar != "identity-dir" &&
+        key->scalar != "insecure") {
       return Invalid(place + ": " + key->scalar +
-                     ": unknown setting; there are controller, timeout");
+                     ": unknown setting; there are controller, identity-dir, insecure, timeout");
     }
     if (value->kind != YamlNode::Kind::kScalar)
       return Invalid(place + ": " + key->scalar + ": expected text");
@@ -106,8 +118,10 @@ absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags,
     const std::string path = named.empty() ? directory + "/remuda/config.yaml" : named;
     if (auto status = ReadFile(path, !named.empty(), &settings); !status.ok()) return status;
   }
-  for (const auto& [key, variable] :
-       {std::pair{"controller", "REMUDA_CONTROLLER"}, {"timeout", "REMUDA_TIMEOUT"}}) {
+  for (const auto& [key, variable] : {std::pair{"controller", "REMUDA_CONTROLLER"},
+                                      {"timeout", "REMUDA_TIMEOUT"},
+                                      {"identity-dir", "REMUDA_IDENTITY_DIR"},
+                                      {"insecure", "REMUDA_INSECURE"}}) {
     const std::string value = environment(variable);
     if (value.empty()) continue;
     if (auto status = Apply(key, value, variable, &settings); !status.ok()) return status;
@@ -121,7 +135,26 @@ absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags,
     if (auto status = Apply("timeout", *flags.timeout, "--timeout", &settings); !status.ok())
       return status;
   }
+  if (flags.identity_dir.has_value()) settings.identity_dir = *flags.identity_dir;
+  if (flags.insecure) settings.insecure = true;
   return settings;
+}
+
+absl::Status TakeIdentity(Settings& settings) {
+  if (!settings.insecure && settings.identity_dir.empty()) {
+    return absl::FailedPreconditionError(
+        "nobody is logged in at " + settings.controller +
+        ": `remuda login` does that; --identity-dir names an identity, --insecure a controller on "
+        "this machine without identities");
+  }
+  auto dial = identity::PrepareDial({.controller = settings.controller,
+                                     .directory = settings.identity_dir,
+                                     .insecure = settings.insecure,
+                                     .role = v1::IDENTITY_ROLE_UNSPECIFIED,
+                                     .name = ""});
+  if (!dial.ok()) return dial.status();
+  settings.credentials = std::move(dial->credentials);
+  return absl::OkStatus();
 }
 
 }  // namespace remuda::cli

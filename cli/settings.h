@@ -17,6 +17,8 @@ namespace remuda::cli {
 struct SettingFlags {
   std::optional<std::string> controller;
   std::optional<std::string> timeout;
+  std::optional<std::string> identity_dir;
+  bool insecure = false;
 };
 
 // nullptr-free view of the environment: empty and unset are the same.
@@ -28,5 +30,8 @@ bool IsTextUtf8(const Environment& environment);
 
 // INVALID_ARGUMENT names the source and the value that is wrong.
 absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags, const Environment& environment);
+
+// Fills settings.credentials. FAILED_PRECONDITION: there is no identity, and what to do.
+absl::Status TakeIdentity(Settings& settings);
 
 }  // namespace remuda::cli

@@ -50,12 +50,12 @@ std::string ParseEndpoint(const std::string& text, Endpoint& endpoint) {
   return "";
 }
 
-std::string CheckAdminEndpoint(const std::string& text, bool insecure, Endpoint& endpoint) {
+std::string CheckAdminEndpoint(const std::string& text, bool is_open, Endpoint& endpoint) {
   if (std::string wrong = ParseEndpoint(text, endpoint); !wrong.empty()) return wrong;
-  if (endpoint.is_loopback || insecure) return "";
+  if (endpoint.is_loopback || is_open) return "";
   return text +
          " is not a loopback address. The admin pages have neither authentication nor TLS: whoever "
-         "reaches the port reads them. Give --insecure if that is what you want";
+         "reaches the port reads them. Give --open-admin if that is what you want";
 }
 
 bool IsOnThisMachine(std::string_view target) {

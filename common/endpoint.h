@@ -1,5 +1,5 @@
 // Where a program listens, and the rule that every program has for it: beyond loopback only when it
-// is told --insecure.
+// is told so.
 //
 // Any thread.
 #pragma once
@@ -21,8 +21,8 @@ struct Endpoint {
 std::string ParseEndpoint(const std::string& text, Endpoint& endpoint);
 
 // Empty, or why `text` is refused as an admin pages' address: it is none, or lies beyond loopback
-// and `insecure` was not given.
-std::string CheckAdminEndpoint(const std::string& text, bool insecure, Endpoint& endpoint);
+// and `is_open` (--open-admin) was not given.
+std::string CheckAdminEndpoint(const std::string& text, bool is_open, Endpoint& endpoint);
 
 // Whether a controller dialled at `target` (HOST:PORT, or one of gRPC's other forms) is surely on
 // this machine: its host is localhost or a loopback address, or it is a Unix socket.

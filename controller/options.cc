@@ -143,13 +143,19 @@ void Check(const Options& options) {
     Endpoint endpoint;
     if (const std::string error = ParseEndpoint(*text, endpoint); !error.empty())
       throw CLI::ValidationError(flag, error);
-    if (!endpoint.is_loopback && !options.insecure) {
+    if (endpoint.is_loopback) continue;
+    if (text == &options.listen && options.insecure) {
       throw CLI::ValidationError(
-          flag,
-          *text +
-              " is not a loopback address. This version has neither authentication nor TLS: "
-              "whoever " +
-              "reaches the port controls the cluster. Give --insecure if that is what you want");
+          flag, *text +
+                    " is not a loopback address: with --insecure whoever reaches the port "
+                    "controls the cluster");
+    }
+    if (text == &options.http && !options.open_admin) {
+      throw CLI::ValidationError(
+          flag, *text +
+                    " is not a loopback address. The pages have neither authentication nor "
+                    "TLS: whoever reaches the port reads them. Give --open-admin if that is "
+                    "what you want");
     }
   }
 }
@@ -173,9 +179,12 @@ int ParseOptions(int argc, char** argv, Options& options) {
   Add(app, "--data-dir", options.data_dir, "Where state and images are kept; made if missing")
       ->type_name("DIR");
   app.add_flag("--insecure", options.insecure,
-               "Allow addresses beyond loopback: no authentication, no TLS")
+               "Serve the API without TLS and identities, on loopback only")
       ->envname("REMUDA_INSECURE");
   AddIdentity(app, options.identity);
+  app.add_flag("--open-admin", options.open_admin,
+               "Allow /metrics, /healthz and /readyz beyond loopback: no authentication, no TLS")
+      ->envname("REMUDA_OPEN_ADMIN");
   AddDuration(app, "--host-lost-after", options.patience.host_lost_after,
               "Silence after which a host is lost");
   AddDuration(app, "--replace-lost-after", options.patience.replace_lost_after,

@@ -21,6 +21,7 @@ struct Options {
   std::string data_dir;
   bool insecure = false;
   IdentityOptions identity;
+  bool open_admin = false;
   core::Patience patience;
   core::AnalysisCommands analysis_commands;
   absl::Duration metric_period = absl::Seconds(5);

@@ -18,6 +18,12 @@ int main(int argc, char** argv) {
     std::cerr << "remuda-proxy: --log-level: " << error << "\n";
     return 2;
   }
+  if (!options.controller.empty()) {
+    if (const std::string wrong = remuda::proxy::TakeIdentity(options); !wrong.empty()) {
+      std::cerr << "remuda-proxy: " << wrong << "\n";
+      return 2;
+    }
+  }
   int code = 1;
   try {
     code = remuda::proxy::RunProgram(options);

@@ -67,7 +67,7 @@ struct RawOptions {
   std::string settings;
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7490";
-  bool insecure = false;
+  bool open_admin = false;
 };
 
 void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
@@ -102,8 +102,15 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
       ->envname("REMUDA_ADMIN")
       ->type_name("ADDRESS:PORT")
       ->capture_default_str();
-  app.add_flag("--insecure", raw.insecure,
+  app.add_flag("--open-admin", raw.open_admin,
                "Allow admin pages beyond loopback: no authentication, no TLS")
+      ->envname("REMUDA_OPEN_ADMIN");
+  app.add_option("--identity-dir", options.identity_directory,
+                 "Where this proxy's key and certificate are (remuda-proxy join); empty: identity "
+                 "in the data directory")
+      ->envname("REMUDA_IDENTITY_DIR");
+  app.add_flag("--insecure", options.insecure,
+               "The controller is on this machine and has no identities (its --insecure)")
       ->envname("REMUDA_INSECURE");
   app.add_option("--workers", options.workers, "Worker threads; 0: one a core")
       ->envname("REMUDA_WORKERS")
@@ -181,14 +188,20 @@ void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
     }
     options.controller.clear();
   }
-  if (!options.controller.empty() && options.name.empty())
-    throw CLI::ValidationError("--controller needs --name");
+  if (!options.controller.empty() && options.insecure && options.name.empty())
+    throw CLI::ValidationError("--controller with --insecure needs --name");
+  if (options.identity_directory.empty()) {
+    if (!options.controller.empty() && !options.insecure && options.data_dir.empty())
+      throw CLI::ValidationError("--controller needs --identity-dir, --data-dir or --insecure");
+    options.identity_directory = options.data_dir + "/identity";
+  }
   if (!options.default_listen_address.empty() && !ParseIp(options.default_listen_address)) {
     throw CLI::ValidationError("--default-listen-address", "'" + options.default_listen_address +
                                                                "' is not an IPv4 or IPv6 address");
   }
   Endpoint admin;
-  if (const std::string wrong = CheckAdminEndpoint(raw.admin, raw.insecure, admin); !wrong.empty())
+  if (const std::string wrong = CheckAdminEndpoint(raw.admin, raw.open_admin, admin);
+      !wrong.empty())
     throw CLI::ValidationError("--admin", wrong);
   options.admin_address = admin.address;
   options.admin_port = admin.port;
@@ -218,6 +231,18 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   return -1;
+}
+
+std::string TakeIdentity(ProgramOptions& options) {
+  auto dial = identity::PrepareDial({.controller = options.controller,
+                                     .directory = options.identity_directory,
+                                     .insecure = options.insecure,
+                                     .role = remuda::v1::IDENTITY_ROLE_PROXY,
+                                     .name = options.name});
+  if (!dial.ok()) return std::string(dial.status().message());
+  if (dial->files.has_value()) options.name = dial->self.id.name;
+  options.dial = *std::move(dial);
+  return "";
 }
 
 }  // namespace remuda::proxy

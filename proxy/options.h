@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "common/identity/dial.h"
 #include "proxy/core/access_line.h"
 #include "proxy/io/settings.h"
 
@@ -15,7 +16,10 @@ struct ProgramOptions {
   std::string config;      // file; empty: from the controller
   bool check = false;      // only say whether the file is right
   std::string controller;  // host:port
-  std::string name;
+  std::string identity_directory;
+  bool insecure = false;
+  identity::Dial dial;  // filled by TakeIdentity
+  std::string name;  // empty: that of the identity
   std::string zone;
   std::string address;  // for people
   std::map<std::string, std::string> labels;
@@ -37,5 +41,8 @@ struct ProgramOptions {
 // Reads argv and the environment. Returns an exit code when the program shall end at once (--help,
 // --version, bad usage), -1 to go on.
 int ParseOptions(int argc, char** argv, ProgramOptions& options);
+
+// How the controller is dialled, and by which name. Empty, or what is wrong, for a person.
+std::string TakeIdentity(ProgramOptions& options);
 
 }  // namespace remuda::proxy

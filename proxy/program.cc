@@ -172,6 +172,7 @@ class Program {
   void StartClient() {
     ConfigClient::Options client;
     client.controller = options_.controller;
+    client.dial = options_.dial;
     client.data_dir = options_.data_dir;
     client.identity.set_proxy(options_.name);
     client.identity.set_zone(options_.zone);

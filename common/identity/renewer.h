@@ -29,7 +29,7 @@ class Renewer {
     std::shared_ptr<grpc::Channel> channel;
     // Where a certificate that is over is renewed; empty function: nowhere. Answers as LoadIdentity
     // does; blocks. Thread: the renewer's.
-    std::function<absl::Status(const IdentityFiles&)> renew_expired;
+    std::function<absl::Status(const IdentityFiles&)> renew_expired = nullptr;
   };
   explicit Renewer(Options options);
   ~Renewer();  // stops; waits for a call under way

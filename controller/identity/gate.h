@@ -49,7 +49,7 @@ class Gate {
     // threads.
     std::function<void(int)> on_connection;
     // A connection was refused: from where, and why. Called on the gate's threads. May be empty.
-    std::function<void(const std::string& address, const std::string& why)> on_refused;
+    std::function<void(const std::string& address, const std::string& why)> on_refused = nullptr;
   };
   // `callers` outlives it.
   Gate(Options options, Callers& callers);

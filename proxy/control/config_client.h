@@ -16,6 +16,8 @@
 #include <string>
 #include <unordered_set>
 
+#include "common/identity/dial.h"
+#include "common/identity/renewer.h"
 #include "common/open_calls.h"
 #include "proxy/control/config_store.h"
 #include "proxy/control/control_counters.h"
@@ -33,6 +35,7 @@ class ConfigClient {
  public:
   struct Options {
     std::string controller;
+    identity::Dial dial;
     v1::Hello identity;    // proxy, address, zone, labels, version
     std::string data_dir;  // empty: nothing is kept
   };
@@ -102,6 +105,7 @@ class ConfigClient {
   const std::string incarnation_;  // of this process, random
   std::unique_ptr<ConfigStore> store_;
   std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<identity::Renewer> renewer_;  // null without an identity
   std::unique_ptr<v1::ProxyService::Stub> stub_;
   OpenCalls calls_;
   std::shared_ptr<Stream> stream_;

@@ -124,6 +124,9 @@ void Apply::ReadNames() {
       case KindCase::kCertificate:
         ReadName<v1::Certificate>(i, resource.certificate().name());
         break;
+      case KindCase::kSecurityGroup:
+        violations_.Add(FieldPath("resources")[i], "security_group cannot be applied");
+        break;
       case KindCase::KIND_NOT_SET:
         violations_.Add(FieldPath("resources")[i],
                         "must be one of launch_template, target_group, auto_scaling_group, "

@@ -76,6 +76,8 @@ class AgentHarness : public testing::Test {
       if (std::find(more.begin(), more.end(), flag) == more.end())
         args.insert(args.end(), {flag, value});
     }
+    if (std::find(more.begin(), more.end(), "--identity-dir") == more.end())
+      args.emplace_back("--insecure");
     args.insert(args.end(), more.begin(), more.end());
     std::vector<char*> argv;
     for (std::string& arg : args) argv.push_back(arg.data());

@@ -17,7 +17,7 @@ class AgentFlagsTest : public AgentTest {
  protected:
   // Runs the agent with just these flags until it ends; its exit code and what it said.
   std::pair<int, std::string> Run(const std::string& flags) {
-    const std::string command = std::string(REMUDA_BIN_DIR "/remuda-agent --data-dir ") +
+    const std::string command = std::string(REMUDA_BIN_DIR "/remuda-agent --insecure --data-dir ") +
                                 data_.string() + " " + flags + " 2>&1";
     std::string said;
     FILE* out = popen(command.c_str(), "r");
@@ -66,7 +66,7 @@ TEST_F(AgentFlagsTest, AdminPagesBeyondLoopbackNeedAWord) {
         std::string::npos)
         << said;
   }
-  StartAgent(controller_.address(), {"--admin", "0.0.0.0:0", "--insecure"});
+  StartAgent(controller_.address(), {"--admin", "0.0.0.0:0", "--open-admin"});
   EXPECT_TRUE(controller_.Wait([&] { return !controller_.hellos.empty(); }));
 }
 

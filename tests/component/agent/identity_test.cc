@@ -96,7 +96,7 @@ TEST_F(IdentityTest, AnotherHostsNameIsRefusedAndTheAppsRunOn) {
   BeginWithAnApp();
   KillAgent();
   const std::string command =
-      std::string("timeout 20 " REMUDA_BIN_DIR "/remuda-agent --name h9 --admin '' ") +
+      std::string("timeout 20 " REMUDA_BIN_DIR "/remuda-agent --insecure --name h9 --admin '' ") +
       "--controller " + controller_.address() + " --data-dir " + data_.string() + " 2>&1";
   FILE* out = popen(command.c_str(), "r");
   std::string said;

@@ -19,8 +19,9 @@ TEST(ControllerFlagsTest, WrongOnesAreRefusedWithAReason) {
     std::vector<std::string> flags;
     const char* says;
   } cases[] = {
-      {{"--data-dir", "/tmp/x", "--listen", "0.0.0.0:0"}, "--insecure"},
-      {{"--data-dir", "/tmp/x", "--http", "[::]:0"}, "--insecure"},
+      {{"--data-dir", "/tmp/x", "--insecure", "--listen", "0.0.0.0:0"},
+       "is not a loopback address"},
+      {{"--data-dir", "/tmp/x", "--http", "[::]:0"}, "--open-admin"},
       {{"--data-dir", "/tmp/x", "--listen", "somewhere"}, "ADDRESS:PORT"},
       {{"--data-dir", "/tmp/x", "--listen", "127.0.0.1:99999"}, "ADDRESS:PORT"},
       {{"--data-dir", "/tmp/x", "--host-lost-after", "ten"}, "--host-lost-after"},

@@ -43,19 +43,19 @@ class Fleet {
   // The controller, on the port that it had before. Null: it ended at its start, as one with failpoints may.
   async startController(...flags) {
     this.address ??= `127.0.0.1:${await freePort()}`;
-    const ready = await this.#start('controller', 'remuda-controller', ['--listen', this.address, '--http', '127.0.0.1:0', ...flags]);
+    const ready = await this.#start('controller', 'remuda-controller', ['--listen', this.address, '--http', '127.0.0.1:0', '--insecure', ...flags]);
     this.api ??= new Api(this.address);
     return ready;
   }
 
   startHost({ name, address, zone }) {
     return this.#start(name, 'remuda-agent', ['--name', name, '--controller', this.address, '--address', address, '--zone', zone,
-      '--admin', '127.0.0.1:0', '--stop-instances-on-exit']);
+      '--admin', '127.0.0.1:0', '--stop-instances-on-exit', '--insecure']);
   }
 
   startProxy({ name, address }) {
     return this.#start(name, 'remuda-proxy', ['--name', name, '--controller', this.address, '--admin', '127.0.0.1:0',
-      '--default-listen-address', address]);
+      '--default-listen-address', address, '--insecure']);
   }
 
   async start(...controllerFlags) {

@@ -36,7 +36,11 @@ class ControllerProcess {
   // What it logged, for a failed test.
   std::string Log() const;
 
+  // From the next start on the API is served with identities; Channel() has none then.
+  void UseIdentities() { has_identities_ = true; }
+
  private:
+  bool has_identities_ = false;
   std::string directory_;
   std::string data_dir_;
   std::string grpc_;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -47,6 +48,10 @@ ProxyProcess::ProxyProcess(const std::string& config, std::vector<std::string> f
     std::ofstream(directory_ + "/proxy.yaml") << config;
     args.push_back("--config=" + directory_ + "/proxy.yaml");
   }
+  const auto names_identity = [](const std::string& flag) {
+    return flag.rfind("--identity-dir", 0) == 0;
+  };
+  if (std::none_of(flags.begin(), flags.end(), names_identity)) args.emplace_back("--insecure");
   args.insert(args.end(), flags.begin(), flags.end());
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());

@@ -1,0 +1,318 @@
+// The gate before gRPC, with real certificates: who gets in, who does not, and what a crowd of
+// strangers costs.
+#include "controller/identity/gate.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "common/grpc_channel.h"
+#include "common/identity/authority.h"
+#include "common/identity/channel_credentials.h"
+#include "common/identity/identity_files.h"
+#include "common/identity/key.h"
+#include "controller/api/acceptor.h"
+#include "controller/limits.h"
+#include "remuda/v1/cluster.grpc.pb.h"
+#include "tests/wait.h"
+
+namespace remuda {
+namespace {
+
+using identity::Authority;
+using identity::SpiffeId;
+using testing::HasSubstr;
+
+constexpr char kCluster[] = "c1";
+
+// Answers GetCluster with who has asked, as `version`.
+class EchoService final : public v1::ClusterService::CallbackService {
+ public:
+  explicit EchoService(const Callers& callers) : callers_(callers) {}
+  grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context,
+                                       const v1::GetClusterRequest*, v1::Cluster* answer) override {
+    const CallerPtr caller = callers_.Find(context->peer());
+    answer->set_version(caller == nullptr ? "nobody" : caller->actor());
+    answer->set_store_error(callers_.AddressOf(context->peer()));
+    auto* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+ private:
+  const Callers& callers_;
+};
+
+class GateTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char path[] = "/tmp/remuda-gate-XXXXXX";
+    ASSERT_NE(mkdtemp(path), nullptr);
+    root_ = path;
+    authority_.emplace(*Authority::Make(kCluster, absl::Now()));
+    gate_.emplace(
+        Gate::Options{
+            .cluster = kCluster,
+            .admit =
+                [this](const Caller& caller) {
+                  const std::lock_guard lock(mutex_);
+                  return denied_ == caller.peer.id.name ? absl::PermissionDeniedError("is revoked")
+                                                        : absl::OkStatus();
+                },
+            .on_connection =
+                [this](int fd) {
+                  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters one;
+                  one.fd = fd;
+                  connections_->HandleNewConnection(&one);
+                },
+            .on_refused =
+                [this](const std::string&, const std::string& why) {
+                  const std::lock_guard lock(mutex_);
+                  refusals_.push_back(why);
+                }},
+        callers_);
+    ShowCertificate(*authority_);
+    grpc::ServerBuilder builder;
+    AllowKeepalive(builder);
+    connections_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        grpc::InsecureServerCredentials());
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    Endpoint endpoint;
+    ASSERT_EQ(ParseEndpoint("127.0.0.1:0", endpoint), "");
+    auto acceptor = Acceptor::Listen(endpoint);
+    ASSERT_TRUE(acceptor.ok()) << acceptor.status();
+    acceptor_ = *std::move(acceptor);
+    acceptor_->Start(4000, metrics_, [this](int fd) { gate_->Add(fd); });
+  }
+
+  void TearDown() override {
+    acceptor_->Stop();
+    gate_->Stop();
+    server_->Shutdown(std::chrono::system_clock::now());
+    std::filesystem::remove_all(root_);
+  }
+
+  void ShowCertificate(const Authority& authority) {
+    const auto key = identity::MakeKey();
+    const auto pem = authority.Issue(
+        key->get(), {.id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_CONTROLLER, .name = "c"},
+                     .addresses = {"127.0.0.1"},
+                     .now = absl::Now()});
+    ASSERT_TRUE(pem.ok()) << pem.status();
+    ASSERT_TRUE(
+        gate_->SetIdentity(*pem, *identity::KeyPem(key->get()), authority_->bundle_pem()).ok());
+  }
+
+  struct Issued {
+    SpiffeId id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_AGENT, .name = "h1"};
+    absl::Time now = absl::Now();
+    absl::Duration lifetime = absl::Hours(24);
+  };
+  // A channel whose end shows such a certificate of `authority`, and trusts the cluster's.
+  std::shared_ptr<grpc::Channel> Channel(const Authority& authority, const Issued& issued,
+                                         const std::string& cluster = kCluster) {
+    const std::string directory = root_ + "/" + std::to_string(++directories_);
+    const auto key = identity::MakeKey();
+    const auto files = identity::FilesIn(directory);
+    EXPECT_TRUE(identity::SaveIdentity(files, *identity::KeyPem(key->get()),
+                                       *authority.Issue(key->get(), {.id = issued.id,
+                                                                     .now = issued.now,
+                                                                     .lifetime = issued.lifetime}),
+                                       authority_->bundle_pem())
+                    .ok());
+    return grpc::CreateCustomChannel(acceptor_->address(),
+                                     identity::ChannelCredentials(files, cluster),
+                                     ClientChannelArguments());
+  }
+
+  grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, v1::Cluster* answer = nullptr) {
+    v1::Cluster unused;
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    return v1::ClusterService::NewStub(channel)->GetCluster(&context, {},
+                                                            answer == nullptr ? &unused : answer);
+  }
+
+  bool WasRefused(const std::string& why) {
+    return WaitUntil([&] {
+      const std::lock_guard lock(mutex_);
+      for (const std::string& one : refusals_)
+        if (one.find(why) != std::string::npos) return true;
+      return false;
+    });
+  }
+
+  int Connect() const {
+    const std::string& address = acceptor_->address();
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+      close(fd);
+      return -1;
+    }
+    return fd;
+  }
+
+  std::string root_;
+  int directories_ = 0;
+  std::optional<Authority> authority_;
+  Metrics metrics_;
+  Callers callers_{true};
+  EchoService service_{callers_};
+  std::mutex mutex_;
+  std::string denied_;
+  std::vector<std::string> refusals_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
+  std::optional<Gate> gate_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Acceptor> acceptor_;
+};
+
+TEST_F(GateTest, ACallIsKnownByItsCertificate) {
+  const auto one = Channel(*authority_, {});
+  const auto two =
+      Channel(*authority_,
+              {.id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_PERSON, .name = "alice"}});
+  for (int i = 0; i < 3; ++i) {
+    v1::Cluster answer;
+    ASSERT_TRUE(Call(one, &answer).ok());
+    EXPECT_EQ(answer.version(), "agent/h1");
+    EXPECT_THAT(answer.store_error(), testing::StartsWith("127.0.0.1:"));
+    ASSERT_TRUE(Call(two, &answer).ok());
+    EXPECT_EQ(answer.version(), "person/alice");
+  }
+  EXPECT_EQ(gate_->counts().connections, 2);
+}
+
+TEST_F(GateTest, WrongCertificatesGetNoFurtherThanTheHandshake) {
+  const auto other = Authority::Make(kCluster, absl::Now());
+  const absl::Time now = absl::Now();
+  const struct {
+    std::shared_ptr<grpc::Channel> channel;
+    std::string why;
+  } cases[] = {
+      {Channel(*other, {}), "certificate"},  // self-signed in its chain, or not to be verified
+      {Channel(*authority_, {.now = now - absl::Hours(48)}), "expired"},
+      {Channel(*authority_, {.now = now + absl::Hours(2)}), "not yet valid"},
+      {Channel(*authority_,
+               {.id = {.cluster = "c2", .role = v1::IDENTITY_ROLE_AGENT, .name = "h1"}}),
+       "is of another cluster"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_FALSE(Call(c.channel).ok()) << c.why;
+    EXPECT_TRUE(WasRefused(c.why)) << c.why;
+  }
+  EXPECT_EQ(gate_->counts().admitted, 0);
+}
+
+TEST_F(GateTest, WhoIsDeniedIsOutAtOnce) {
+  const auto one = Channel(*authority_, {});
+  const auto two = Channel(
+      *authority_, {.id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_AGENT, .name = "h2"}});
+  ASSERT_TRUE(Call(one).ok());
+  ASSERT_TRUE(Call(two).ok());
+  {
+    const std::lock_guard lock(mutex_);
+    denied_ = "h1";
+  }
+  gate_->CloseIf([](const Caller& caller) { return caller.peer.id.name == "h1"; });
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().connections == 1; }));
+  EXPECT_FALSE(Call(one).ok());
+  EXPECT_TRUE(WasRefused("is revoked"));
+  EXPECT_TRUE(Call(two).ok());
+}
+
+TEST_F(GateTest, AConnectionEndsWithItsCertificateUnlessThatWasRenewed) {
+  const Issued soon{.lifetime = absl::Seconds(4)};
+  const auto one = Channel(*authority_, soon);
+  const auto two = Channel(
+      *authority_, {.id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_AGENT, .name = "h2"},
+                    .lifetime = absl::Seconds(4)});
+  ASSERT_TRUE(Call(one).ok());
+  ASSERT_TRUE(Call(two).ok());
+  gate_->Extend({.cluster = kCluster, .role = v1::IDENTITY_ROLE_AGENT, .name = "h2"},
+                absl::Now() + absl::Hours(1));
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().closed_for_expiry == 1; }));
+  EXPECT_TRUE(Call(two).ok());
+  EXPECT_FALSE(Call(one).ok());
+}
+
+TEST_F(GateTest, ANewCertificateOfItsOwnDropsNoConnection) {
+  const auto channel = Channel(*authority_, {});
+  ASSERT_TRUE(Call(channel).ok());
+  for (int i = 0; i < 20; ++i) {
+    ShowCertificate(*authority_);
+    ASSERT_TRUE(Call(channel).ok());
+  }
+  EXPECT_EQ(gate_->counts().admitted, 1);
+  EXPECT_TRUE(Call(Channel(*authority_, {})).ok());
+}
+
+TEST_F(GateTest, AClientTalksToItsOwnClustersControllerOnly) {
+  EXPECT_FALSE(Call(Channel(*authority_, {}, "c2")).ok());
+}
+
+TEST_F(GateTest, OlderTlsAndOtherProtocolsAreRefused) {
+  for (const bool is_old : {true, false}) {
+    const tls::SslContextPtr context(SSL_CTX_new(TLS_client_method()));
+    if (is_old) SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+    const tls::SslPtr ssl(SSL_new(context.get()));
+    const unsigned char kHttp1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    if (!is_old) SSL_set_alpn_protos(ssl.get(), kHttp1, sizeof kHttp1);
+    const int fd = Connect();
+    SSL_set_fd(ssl.get(), fd);
+    EXPECT_NE(SSL_connect(ssl.get()), 1);
+    tls::TakeErrors();
+    close(fd);
+  }
+  EXPECT_EQ(gate_->counts().admitted, 0);
+}
+
+TEST_F(GateTest, ACrowdThatSaysNothingKeepsNobodyOut) {
+  constexpr int kCrowd = 1500;
+  std::vector<int> crowd;
+  for (int i = 0; i < kCrowd; ++i) {
+    crowd.push_back(Connect());
+    // Some begin a handshake and go no further, some send what is none.
+    if (i % 3 == 1) send(crowd.back(), "\x16\x03\x01\x02\x00\x01", 6, MSG_NOSIGNAL);
+    if (i % 3 == 2) send(crowd.back(), "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL);
+  }
+  const auto bound = static_cast<int64_t>(2 * limits::kMaxHandshakesPerAddress);
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().handshakes <= bound; }));
+  EXPECT_TRUE(Call(Channel(*authority_, {})).ok()) << "with the crowd still there";
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().handshakes == 0; })) << "they are timed out";
+  for (const int fd : crowd) close(fd);
+}
+
+// Large answers and many calls at once pass whole.
+TEST_F(GateTest, WhatPassesIsWhole) {
+  const auto channel = Channel(*authority_, {});
+  std::atomic<int> good = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) good += Call(channel).ok() ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 800);
+}
+
+}  // namespace
+}  // namespace remuda

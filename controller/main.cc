@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/admin_http.h"
+#include "common/identity/channel_credentials.h"
 #include "common/logging.h"
 #include "common/memory.h"
 #include "common/private_directory.h"
@@ -23,6 +24,8 @@
 #include "controller/engine/commit_thread.h"
 #include "controller/engine/failpoints.h"
 #include "controller/engine/readiness.h"
+#include "controller/identity/callers.h"
+#include "controller/identity/cluster_identity.h"
 #include "controller/limits.h"
 #include "controller/options.h"
 #include "controller/probes/probe_thread.h"
@@ -134,11 +137,31 @@ absl::Status MakeDataDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-void WarnOfStrangers(const std::string& listen) {
-  spdlog::warn(
-      "--insecure: whoever reaches {} controls this cluster: this version has neither "
-      "authentication nor TLS",
-      listen);
+// Names and addresses by which the controller is reached.
+std::vector<std::string> HostsOf(const Options& options) {
+  std::vector<std::string> hosts;
+  Endpoint listen;
+  ParseEndpoint(options.listen, listen);
+  hosts.push_back(listen.address);
+  for (const std::string& text : options.identity.advertise) {
+    AdvertisedAddress address;
+    if (ParseAdvertised(text, address)) hosts.push_back(address.host);
+  }
+  return hosts;
+}
+
+// Null where there are no identities.
+absl::StatusOr<std::unique_ptr<ClusterIdentity>> OpenIdentity(const Options& options,
+                                                              const Leadership& leadership) {
+  if (options.insecure) {
+    spdlog::warn("--insecure: every program of this machine controls this cluster");
+    return nullptr;
+  }
+  return ClusterIdentity::Open({.directory = options.data_dir + "/identity",
+                                .cluster = leadership.cluster_id,
+                                .hosts = HostsOf(options),
+                                .given = options.identity},
+                               absl::Now());
 }
 
 // Has the blob thread give free memory back now and then. Thread: the loop thread.
@@ -166,6 +189,11 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   if (!opened.ok()) return opened.status();
   const Leadership& leadership = opened->leadership;
 
+  auto cluster_identity = OpenIdentity(options, leadership);
+  if (!cluster_identity.ok()) return cluster_identity.status();
+  ClusterIdentity* const cluster = cluster_identity->get();
+  Callers callers(cluster != nullptr);
+
   MonotonicClock clock;
   Metrics metrics;
   Readiness readiness;
@@ -192,7 +220,8 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
            .on_store = [&readiness](const std::string& why) { readiness.SetStoreError(why); }},
        .version = REMUDA_VERSION,
        .asker = &probes,
-       .metric_period = options.metric_period},
+       .metric_period = options.metric_period,
+       .callers = &callers},
       clock, committer, loop, metrics);
   controller.engine.observe().find_zone = &ReadZone;
   controller.set_failpoints(failpoints.get());
@@ -203,7 +232,6 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   Endpoint listen, http;
   ParseEndpoint(options.listen, listen);
   ParseEndpoint(options.http, http);
-  if (!listen.is_loopback) WarnOfStrangers(options.listen);
   AdminHttp admin(AdminOptions(http));
   HandlePages(admin, metrics, controller.group_page, readiness);
   if (absl::Status status = admin.Start(); !status.ok()) return status;
@@ -213,12 +241,20 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   if (manager.alive_interval().count() > 0)
     loop.Post([&controller, &manager] { SayAlive(controller, manager); });
   absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Start(listen, max_descriptors, controller, blob_worker);
+      Server::Start(listen, max_descriptors, controller, blob_worker,
+                    {.cluster = cluster,
+                     .callers = &callers,
+                     .admit = [](const Caller&) { return absl::OkStatus(); },
+                     .on_refused = nullptr});
   absl::Status outcome = server.status();
   std::unique_ptr<SelfCall> self_call;
   if (outcome.ok()) {
     spdlog::info("serving gRPC on {}, HTTP on {}", (*server)->address(), admin.listen_address());
-    self_call = std::make_unique<SelfCall>((*server)->address(), readiness);
+    self_call = std::make_unique<SelfCall>(
+        (*server)->address(),
+        cluster == nullptr ? grpc::InsecureChannelCredentials()
+                           : identity::ChannelCredentials(cluster->files(), cluster->cluster()),
+        readiness);
     readiness.SetServing(true);
     outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address());
   }

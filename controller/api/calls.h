@@ -14,6 +14,8 @@
 #include "controller/api/door.h"
 #include "controller/core/door/execute_once.h"
 #include "controller/core/door/read.h"
+#include "controller/identity/cluster_identity.h"
+#include "controller/identity/gate.h"
 #include "controller/limits.h"
 
 namespace remuda {
@@ -21,6 +23,9 @@ namespace remuda {
 class Calls {
  public:
   explicit Calls(Controller& controller) : controller_(controller) {}
+  // Null where there are no identities. Constant once the server serves.
+  ClusterIdentity* cluster_identity = nullptr;
+  Gate* gate = nullptr;
   Controller& controller() { return controller_; }
 
   // A write: decided with others in one commit, answered when that is durable. `method` is its full

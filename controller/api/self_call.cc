@@ -2,7 +2,6 @@
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -25,8 +24,9 @@ std::string Reachable(std::string address) {
 
 }  // namespace
 
-SelfCall::SelfCall(const std::string& address, Readiness& readiness)
-    : address_(Reachable(address)), readiness_(readiness) {
+SelfCall::SelfCall(const std::string& address,
+                   std::shared_ptr<grpc::ChannelCredentials> credentials, Readiness& readiness)
+    : address_(Reachable(address)), credentials_(std::move(credentials)), readiness_(readiness) {
   Call();
   thread_ = std::thread([this] { Run(); });
 }
@@ -45,8 +45,8 @@ void SelfCall::Call() {
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Else a channel could go on with an earlier one's connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  const auto stub = v1::ClusterService::NewStub(
-      grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+  const auto stub =
+      v1::ClusterService::NewStub(grpc::CreateCustomChannel(address_, credentials_, arguments));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
                        absl::ToChronoMilliseconds(limits::kSelfCallTimeout));

@@ -4,7 +4,10 @@
 // Thread: its own, which blocks in the call.
 #pragma once
 
+#include <grpcpp/security/credentials.h>
+
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -16,8 +19,9 @@ namespace remuda {
 class SelfCall {
  public:
   // `address` is what the server listens on ("ADDRESS:PORT"); a wildcard is called by its loopback
-  // address. `readiness` outlives it. Makes the first call before it returns.
-  SelfCall(const std::string& address, Readiness& readiness);
+  // address, with `credentials`. `readiness` outlives it. Makes the first call before it returns.
+  SelfCall(const std::string& address, std::shared_ptr<grpc::ChannelCredentials> credentials,
+           Readiness& readiness);
   SelfCall(const SelfCall&) = delete;
   SelfCall& operator=(const SelfCall&) = delete;
   ~SelfCall();  // stops; waits for a call under way
@@ -27,6 +31,7 @@ class SelfCall {
   void Run();
 
   const std::string address_;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   Readiness& readiness_;
   std::string error_;  // of the newest call
   std::mutex mutex_;   // guards what follows

@@ -6,6 +6,7 @@
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
+#include <spdlog/spdlog.h>
 
 #include "common/status.h"
 #include "grpc/health/v1/health.pb.h"
@@ -45,7 +46,8 @@ Server::Server(Controller& controller, BlobWorker worker)
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
                                                       size_t max_descriptors,
-                                                      Controller& controller, BlobWorker worker) {
+                                                      Controller& controller, BlobWorker worker,
+                                                      const ServerIdentity& identity) {
   absl::StatusOr<std::unique_ptr<Acceptor>> acceptor = Acceptor::Listen(endpoint);
   if (!acceptor.ok()) return acceptor.status();
   grpc::EnableDefaultHealthCheckService(true);
@@ -60,6 +62,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
   server->connections_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
       grpc::InsecureServerCredentials());
+  if (identity.cluster != nullptr) {
+    if (absl::Status status = server->MakeGate(identity); !status.ok()) return status;
+  }
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
            &server->images_, &server->agents_, &server->proxies_}) {
     builder.RegisterService(service);
@@ -68,13 +73,38 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return Internal("gRPC's server cannot be started");
   server->acceptor_ = *std::move(acceptor);
-  server->acceptor_->Start(
-      max_descriptors, controller.metrics, [connections = server->connections_.get()](int fd) {
-        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
-        connection.fd = fd;
-        connections->HandleNewConnection(&connection);
-      });
+  server->acceptor_->Start(max_descriptors, controller.metrics, [server = server.get()](int fd) {
+    server->gate_ == nullptr ? server->HandOver(fd) : server->gate_->Add(fd);
+  });
   return server;
+}
+
+absl::Status Server::MakeGate(const ServerIdentity& identity) {
+  cluster_ = identity.cluster;
+  gate_ = std::make_unique<Gate>(Gate::Options{.cluster = cluster_->cluster(),
+                                               .admit = identity.admit,
+                                               .on_connection = [this](int fd) { HandOver(fd); },
+                                               .on_refused = identity.on_refused},
+                                 *identity.callers);
+  const ShownIdentityPtr shown = cluster_->current();
+  if (absl::Status status =
+          gate_->SetIdentity(shown->certificate_pem, shown->key_pem, shown->authorities_pem);
+      !status.ok())
+    return status;
+  cluster_->Start([gate = gate_.get()](const ShownIdentity& now) {
+    const absl::Status status =
+        gate->SetIdentity(now.certificate_pem, now.key_pem, now.authorities_pem);
+    if (!status.ok()) spdlog::error("the new certificate: {}", std::string(status.message()));
+  });
+  calls_.cluster_identity = cluster_;
+  calls_.gate = gate_.get();
+  return absl::OkStatus();
+}
+
+void Server::HandOver(int fd) {
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+  connection.fd = fd;
+  connections_->HandleNewConnection(&connection);
 }
 
 Server::~Server() { Stop(absl::ZeroDuration()); }
@@ -82,8 +112,13 @@ Server::~Server() { Stop(absl::ZeroDuration()); }
 void Server::Stop(absl::Duration grace) {
   if (server_ == nullptr) return;
   acceptor_->Stop();
+  if (gate_ != nullptr) {
+    cluster_->Stop();
+    gate_->Drain();
+  }
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
   server_->Wait();
+  if (gate_ != nullptr) gate_->Stop();
   server_ = nullptr;
 }
 

@@ -6,6 +6,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,13 +20,23 @@
 
 namespace remuda {
 
+// How callers are known. They outlive the server.
+struct ServerIdentity {
+  ClusterIdentity* cluster = nullptr;  // null: there are no identities
+  Callers* callers = nullptr;
+  // See Gate::Options.
+  std::function<absl::Status(const Caller&)> admit;
+  std::function<void(const std::string& address, const std::string& why)> on_refused;
+};
+
 class Server {
  public:
   // Accepts connections while fewer than `max_descriptors` are open. The others outlive it; the
   // loop runs until after Stop.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Endpoint& endpoint,
                                                        size_t max_descriptors,
-                                                       Controller& controller, BlobWorker worker);
+                                                       Controller& controller, BlobWorker worker,
+                                                       const ServerIdentity& identity = {});
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();
@@ -37,8 +48,15 @@ class Server {
   // "ADDRESS:PORT", as it listens.
   const std::string& address() const { return acceptor_->address(); }
 
+  // Null where there are no identities.
+  Gate* gate() { return gate_.get(); }
+
  private:
   Server(Controller& controller, BlobWorker worker);
+
+  absl::Status MakeGate(const ServerIdentity& identity);
+  // To gRPC.
+  void HandOver(int fd);
 
   Calls calls_;
   ImageService images_;
@@ -47,6 +65,8 @@ class Server {
   ProxyStreams proxies_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::unique_ptr<grpc::Server> server_;
+  ClusterIdentity* cluster_ = nullptr;
+  std::unique_ptr<Gate> gate_;  // null: connections go to gRPC as they come
   std::unique_ptr<Acceptor> acceptor_;
 };
 

@@ -15,7 +15,8 @@ class AgentStreams final : public agent::v1::AgentService::WithRawCallbackMethod
   explicit AgentStreams(Controller& controller) : controller_(controller) {}
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Connect(
       grpc::CallbackServerContext* context) override {
-    return GrpcStream::Open(context, controller_.loop, controller_.agents);
+    return GrpcStream::Open(controller_.callers.Find(context->peer()), controller_.loop,
+                            controller_.agents);
   }
 
  private:
@@ -28,7 +29,8 @@ class ProxyStreams final : public proxy::v1::ProxyService::WithRawCallbackMethod
   explicit ProxyStreams(Controller& controller) : controller_(controller) {}
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Connect(
       grpc::CallbackServerContext* context) override {
-    return GrpcStream::Open(context, controller_.loop, controller_.proxies);
+    return GrpcStream::Open(controller_.callers.Find(context->peer()), controller_.loop,
+                            controller_.proxies);
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 
 #include <cstring>
+#include <future>
 
 #include "common/identity/key.h"
 #include "common/tls/openssl.h"
@@ -116,6 +117,17 @@ void Gate::CloseIf(std::function<bool(const Caller&)> is_to_end) {
 void Gate::Extend(const identity::SpiffeId& id, absl::Time expire_time) {
   for (const auto& thread : threads_)
     thread->Post([&thread = *thread, id, expire_time] { thread.Extend(id, expire_time); });
+}
+
+void Gate::Drain() {
+  for (const auto& thread : threads_) {
+    std::promise<void> done;
+    if (thread->Post([&thread = *thread, &done] {
+          thread.Drain();
+          done.set_value();
+        }))
+      done.get_future().wait();
+  }
 }
 
 void Gate::Stop() {

@@ -70,7 +70,10 @@ class Gate {
   // The identity has a newer certificate: its connections may go on until that one ends.
   void Extend(const identity::SpiffeId& id, absl::Time expire_time);
 
-  // Accepts no more, and ends every connection. May be called twice.
+  // From now on nobody is let in: handshakes under way are ended, and what is added is closed.
+  // Connections that are open go on. Waits until that is so. May be called twice.
+  void Drain();
+  // Ends every connection. May be called twice.
   void Stop();
 
   const GateCounts& counts() const { return counts_; }

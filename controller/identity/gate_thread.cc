@@ -119,26 +119,26 @@ GateThread::~GateThread() {
   close(epoll_);
 }
 
-void GateThread::Post(std::function<void()> task) {
+bool GateThread::Post(std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (ended_) return false;
     tasks_.push_back(std::move(task));
   }
   const uint64_t one = 1;
   // It cannot fail: the counter is far from its limit.
   [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof one);
+  return true;
 }
 
 void GateThread::Add(int fd) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopping_) {
-      close(fd);
-      return;
-    }
-  }
-  Post([this, fd] { Begin(fd); });
+  if (!Post([this, fd] { Begin(fd); })) close(fd);
+}
+
+void GateThread::Drain() {
+  is_draining_ = true;
+  while (!shaking_.empty()) Close(*shaking_.front());
+  dead_.clear();
 }
 
 void GateThread::Stop() {
@@ -168,7 +168,12 @@ void GateThread::Run() {
     const std::lock_guard lock(mutex_);
     if (stopping_) break;
   }
-  RunTasks();  // sockets that were just handed over are closed with the rest
+  is_draining_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  RunTasks();  // sockets that were just handed over are closed
   while (!shaking_.empty()) Close(*shaking_.front());
   while (!open_.empty()) Close(*open_.front());
   dead_.clear();
@@ -186,6 +191,10 @@ void GateThread::RunTasks() {
 }
 
 void GateThread::Begin(int fd) {
+  if (is_draining_) {
+    close(fd);
+    return;
+  }
   auto connection = std::make_unique<Connection>(fd, gate_.context());
   std::tie(connection->address, connection->host) = AddressOf(fd);
   connection->since = Clock::now();

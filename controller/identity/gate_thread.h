@@ -24,11 +24,13 @@ class GateThread {
   explicit GateThread(Gate& gate);  // outlives it
   ~GateThread();
 
-  void Post(std::function<void()> task);
+  // False: it has ended, and the task is not run.
+  bool Post(std::function<void()> task);
   void Add(int fd);
   // The rest but Stop: the thread itself, through Post.
   void CloseIf(const std::function<bool(const Caller&)>& is_to_end);
   void Extend(const identity::SpiffeId& id, absl::Time expire_time);
+  void Drain();
   void Stop();
 
  private:
@@ -64,6 +66,7 @@ class GateThread {
   std::mutex mutex_;  // guards tasks_ and stopping_
   std::deque<std::function<void()>> tasks_;
   bool stopping_ = false;
+  bool ended_ = false;
   // The thread's.
   Connections shaking_;  // the oldest first
   Connections open_;
@@ -71,6 +74,7 @@ class GateThread {
   std::vector<std::unique_ptr<Connection>> dead_;  // until the events at hand are done
   std::vector<char> buffer_;
   uint64_t next_number_ = 0;
+  bool is_draining_ = false;
   Clock::time_point next_look_{};
   std::thread thread_;  // last: it uses the others
 };

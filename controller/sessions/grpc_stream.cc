@@ -28,10 +28,13 @@ std::string ToString(const grpc::ByteBuffer& buffer) {
 }  // namespace
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* GrpcStream::Open(
-    grpc::CallbackServerContext* context, Loop& loop, StreamHandler& handler) {
-  std::shared_ptr<GrpcStream> stream(new GrpcStream(loop, handler, context->peer()));
+    CallerPtr caller, Loop& loop, StreamHandler& handler) {
+  const bool is_known = caller != nullptr;
+  std::shared_ptr<GrpcStream> stream(new GrpcStream(loop, handler, std::move(caller)));
   stream->self_ = stream;
-  loop.Post([stream] {
+  loop.Post([stream, is_known] {
+    if (!is_known)
+      return stream->Close(absl::UnauthenticatedError("nobody is known behind this connection"));
     stream->handler_.OnOpened(stream);
     stream->Read();
   });

@@ -21,14 +21,17 @@ class GrpcStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
                          public Stream,
                          public std::enable_shared_from_this<GrpcStream> {
  public:
-  // For a service's method to return. `loop` and `handler` outlive the server.
-  static grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(
-      grpc::CallbackServerContext* context, Loop& loop, StreamHandler& handler);
+  // For a service's method to return. `loop` and `handler` outlive the server. A null caller is
+  // refused (UNAUTHENTICATED), and the handler is not told.
+  static grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(CallerPtr caller,
+                                                                           Loop& loop,
+                                                                           StreamHandler& handler);
 
   void Send(Frame frame) override;
   size_t queued() const override { return queue_.size(); }
   void Close(const absl::Status& status) override;
-  std::string peer() const override { return peer_; }
+  std::string peer() const override { return caller_ == nullptr ? "" : caller_->address; }
+  CallerPtr caller() const override { return caller_; }
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -36,8 +39,8 @@ class GrpcStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   void OnDone() override;
 
  private:
-  GrpcStream(Loop& loop, StreamHandler& handler, std::string peer)
-      : loop_(loop), handler_(handler), peer_(std::move(peer)) {}
+  GrpcStream(Loop& loop, StreamHandler& handler, CallerPtr caller)
+      : loop_(loop), handler_(handler), caller_(std::move(caller)) {}
 
   void Read();
   void Write();
@@ -45,7 +48,7 @@ class GrpcStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
 
   Loop& loop_;
   StreamHandler& handler_;
-  const std::string peer_;
+  const CallerPtr caller_;
   std::shared_ptr<GrpcStream> self_;  // until gRPC is done with it
   grpc::ByteBuffer in_;
   grpc::ByteBuffer out_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "controller/identity/caller.h"
 #include "controller/views/frame.h"
 
 namespace remuda {
@@ -23,6 +24,8 @@ class Stream {
   virtual void Close(const absl::Status& status) = 0;
   // The other end, for logs.
   virtual std::string peer() const = 0;
+  // Who is there. Never null; a local caller where there are no identities.
+  virtual CallerPtr caller() const { return std::make_shared<Caller>(); }
 };
 
 using StreamPtr = std::shared_ptr<Stream>;

@@ -44,7 +44,7 @@ const rules = {
   'controller/identity': shell('identity'),
   'controller/views': shell('views'),
   'controller/engine': shell('store', 'views', 'engine'),
-  'controller/sessions': shell('views', 'engine', 'sessions'),
+  'controller/sessions': shell('views', 'engine', 'identity', 'sessions'),
   'controller/probes': shell('engine', 'views', 'probes'),
   'controller/metering': shell('engine', 'views', 'probes', 'metering'),
   'controller/api': shell('views', 'engine', 'sessions', 'identity', 'images', 'probes', 'metering', 'api'),

@@ -106,11 +106,15 @@ class GateTest : public testing::Test {
   }
 
   void ShowCertificate(const Authority& authority) {
+    ShowCertificate(authority,
+                    {.id = ControllerId(kCluster), .addresses = {"127.0.0.1"}, .now = absl::Now()});
+  }
+  static SpiffeId ControllerId(const std::string& cluster) {
+    return {.cluster = cluster, .role = v1::IDENTITY_ROLE_CONTROLLER, .name = "c"};
+  }
+  void ShowCertificate(const Authority& authority, const identity::IssueRequest& request) {
     const auto key = identity::MakeKey();
-    const auto pem = authority.Issue(
-        key->get(), {.id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_CONTROLLER, .name = "c"},
-                     .addresses = {"127.0.0.1"},
-                     .now = absl::Now()});
+    const auto pem = authority.Issue(key->get(), request);
     ASSERT_TRUE(pem.ok()) << pem.status();
     ASSERT_TRUE(
         gate_->SetIdentity(*pem, *identity::KeyPem(key->get()), authority_->bundle_pem()).ok());
@@ -266,6 +270,26 @@ TEST_F(GateTest, ANewCertificateOfItsOwnDropsNoConnection) {
 
 TEST_F(GateTest, AClientTalksToItsOwnClustersControllerOnly) {
   EXPECT_FALSE(Call(Channel(*authority_, {}, "c2")).ok());
+  const auto channel = [this] { return Channel(*authority_, {}); };
+  EXPECT_TRUE(Call(channel()).ok());
+  const absl::Time now = absl::Now();
+  const auto other = Authority::Make(kCluster, now);
+  ShowCertificate(*other);
+  EXPECT_FALSE(Call(channel()).ok()) << "another authority's";
+  ShowCertificate(*authority_, {.id = ControllerId(kCluster), .now = now - absl::Hours(48)});
+  EXPECT_FALSE(Call(channel()).ok()) << "expired";
+  ShowCertificate(*authority_, {.id = ControllerId(kCluster), .now = now + absl::Hours(2)});
+  EXPECT_FALSE(Call(channel()).ok()) << "not yet valid";
+  ShowCertificate(*authority_, {.id = ControllerId("c2"), .now = now});
+  EXPECT_FALSE(Call(channel()).ok()) << "of another cluster";
+  for (const v1::IdentityRole role :
+       {v1::IDENTITY_ROLE_AGENT, v1::IDENTITY_ROLE_PROXY, v1::IDENTITY_ROLE_PERSON}) {
+    ShowCertificate(*authority_,
+                    {.id = {.cluster = kCluster, .role = role, .name = "c"}, .now = now});
+    EXPECT_FALSE(Call(channel()).ok()) << "no controller's: " << role;
+  }
+  ShowCertificate(*authority_);
+  EXPECT_TRUE(Call(channel()).ok());
 }
 
 TEST_F(GateTest, OlderTlsAndOtherProtocolsAreRefused) {

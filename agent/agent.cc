@@ -72,7 +72,7 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
     : loop_(loop),
       options_(std::move(options)),
       seed_(SeedOf(options_.name)),
-      channel_(grpc::CreateCustomChannel(options_.controller, options_.dial.credentials,
+      channel_(grpc::CreateCustomChannel(options_.controller, options_.dial.Credentials(),
                                          ClientChannelArguments())),
       images_(channel_),
       transfers_(std::make_unique<TaskThreads>(kTransferWorkers)),

@@ -1,5 +1,6 @@
 #include "cli/controller_client.h"
 
+#include "cli/settings.h"
 #include "common/random_bytes.h"
 
 namespace remuda::cli {
@@ -19,7 +20,11 @@ std::shared_ptr<grpc::Channel> Dial(const Settings& settings) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetUserAgentPrefix("remuda-cli");
-  return grpc::CreateCustomChannel(settings.controller, settings.credentials, arguments);
+  // A command's have been taken before it runs; what runs beside commands has what there is, and
+  // its calls fail without.
+  Settings own = settings;
+  if (own.credentials == nullptr) TakeIdentity(own).IgnoreError();
+  return grpc::CreateCustomChannel(own.controller, own.credentials, arguments);
 }
 
 }  // namespace

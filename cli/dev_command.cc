@@ -128,6 +128,7 @@ absl::Status AwaitJoined(DevSupervisor& supervisor) {
   Settings settings;
   settings.controller = supervisor.controller_address();
   settings.timeout = kJoinCallTimeout;
+  settings.insecure = true;
   const ControllerClient client(settings);
   const auto deadline = std::chrono::steady_clock::now() + kJoinDeadline;
   std::vector<std::string> missing;

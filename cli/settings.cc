@@ -153,7 +153,7 @@ absl::Status TakeIdentity(Settings& settings) {
                                      .role = v1::IDENTITY_ROLE_UNSPECIFIED,
                                      .name = ""});
   if (!dial.ok()) return dial.status();
-  settings.credentials = std::move(dial->credentials);
+  settings.credentials = dial->Credentials();
   return absl::OkStatus();
 }
 

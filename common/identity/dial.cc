@@ -12,7 +12,7 @@ absl::StatusOr<Dial> PrepareDial(const DialOptions& options) {
           "--insecure: the controller " + options.controller +
           " is not on this machine: without identities only a loopback address is dialled");
     }
-    return Dial{.credentials = grpc::InsecureChannelCredentials(), .files = {}, .self = {}};
+    return Dial{.files = {}, .self = {}};
   }
   const IdentityFiles files = FilesIn(options.directory);
   auto held = LoadIdentity(files);
@@ -33,8 +33,12 @@ absl::StatusOr<Dial> PrepareDial(const DialOptions& options) {
     return absl::FailedPreconditionError(files.identity + ": is the identity of " + Text(self.id) +
                                          ", and --name is " + options.name);
   }
-  auto credentials = ChannelCredentials(files, self.id.cluster);
-  return Dial{.credentials = std::move(credentials), .files = files, .self = std::move(self)};
+  return Dial{.files = files, .self = std::move(self)};
+}
+
+std::shared_ptr<grpc::ChannelCredentials> Dial::Credentials() const {
+  return files.has_value() ? ChannelCredentials(*files, self.id.cluster)
+                           : grpc::InsecureChannelCredentials();
 }
 
 }  // namespace remuda::identity

@@ -23,14 +23,17 @@ struct DialOptions {
 };
 
 struct Dial {
-  std::shared_ptr<grpc::ChannelCredentials> credentials;
   // Unset without an identity.
   std::optional<IdentityFiles> files;
   Peer self;
+
+  // Starts gRPC, and threads with it: not before the process has blocked its signals.
+  std::shared_ptr<grpc::ChannelCredentials> Credentials() const;
 };
 
 // FAILED_PRECONDITION: there is no identity, or not the one that is needed, or `insecure` with a
-// controller on another machine; the message says what to do. Does not connect. Any thread.
+// controller on another machine; the message says what to do. Does not connect, and starts no
+// thread.
 absl::StatusOr<Dial> PrepareDial(const DialOptions& options);
 
 }  // namespace remuda::identity

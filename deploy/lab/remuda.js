@@ -20,7 +20,7 @@ class Remuda {
 
   // Of the command: where the controller is, and as whom it is spoken to.
   get environment() {
-    return { REMUDA_CONTROLLER: this.address };
+    return { REMUDA_CONTROLLER: this.address, REMUDA_INSECURE: '1' };
   }
 
   // Runs the command: {code, stdout, stderr}.

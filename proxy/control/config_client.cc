@@ -135,7 +135,7 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
   grpc::ChannelArguments arguments = ClientChannelArguments();
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   channel_ =
-      grpc::CreateCustomChannel(options_.controller, options_.dial.credentials, arguments);
+      grpc::CreateCustomChannel(options_.controller, options_.dial.Credentials(), arguments);
   stub_ = v1::ProxyService::NewStub(channel_);
   if (options_.dial.files.has_value()) {
     renewer_ = std::make_unique<identity::Renewer>(

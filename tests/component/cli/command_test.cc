@@ -301,7 +301,7 @@ TEST_F(CommandTest, CompletesCommandsFlagsKindsAndNames) {
 TEST_F(CommandTest, BashCompletionWorksInBash) {
   state().versions.emplace_back().set_name("launchTemplates/shop/versions/2");
   const std::string script =
-      File("try.sh", "export REMUDA_CONTROLLER=" + controller_.address() +
+      File("try.sh", "export REMUDA_INSECURE=1 REMUDA_CONTROLLER=" + controller_.address() +
                          "\nPATH=" REMUDA_BIN_DIR
                          ":$PATH\nsource <(remuda completion bash)\n"
                          "COMP_LINE='remuda deploy asg/blue --template shop:'\n"

@@ -59,7 +59,7 @@ TEST_F(DeployTest, DeployPrintsALineAChangeAndEndsWell) {
 TEST_F(DeployTest, OnATerminalTheProgressIsRedrawn) {
   state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kLaunch);
   state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_SUCCEEDED));
-  const std::string command = "REMUDA_CONTROLLER=" + controller_.address() +
+  const std::string command = "REMUDA_INSECURE=1 REMUDA_CONTROLLER=" + controller_.address() +
                               " script -qec '" REMUDA_BIN_DIR
                               "/remuda deploy asg/blue --template shop:2' " +
                               root_ + "/typescript >/dev/null </dev/null";
@@ -77,10 +77,11 @@ TEST_F(DeployTest, ASmallTerminalWithoutColours) {
   state().deployment = DeploymentIn(v1::DEPLOYMENT_STATE_IN_PROGRESS, At::kBake);
   state().deployment.set_waiting("the time to be over, in which all stays as it is");
   state().progress.push_back(DeploymentIn(v1::DEPLOYMENT_STATE_SUCCEEDED));
-  const std::string command = "NO_COLOR=1 REMUDA_CONTROLLER=" + controller_.address() +
-                              " script -qec 'stty cols 40 rows 12; " REMUDA_BIN_DIR
-                              "/remuda deploy asg/blue --template shop:2' " +
-                              root_ + "/typescript >/dev/null </dev/null";
+  const std::string command =
+      "NO_COLOR=1 REMUDA_INSECURE=1 REMUDA_CONTROLLER=" + controller_.address() +
+      " script -qec 'stty cols 40 rows 12; " REMUDA_BIN_DIR
+      "/remuda deploy asg/blue --template shop:2' " +
+      root_ + "/typescript >/dev/null </dev/null";
   ASSERT_EQ(std::system(command.c_str()), 0) << ReadAll(root_ + "/typescript");
   const std::string shown = ReadAll(root_ + "/typescript");
   EXPECT_THAT(shown, HasSubstr("\nblue-1  IN_PROGRESS 3/5 bake 60s\r\n"));

@@ -185,7 +185,8 @@ TEST_F(OutputTest, ColoursAreForTerminalsThatWantThem) {
   EXPECT_THAT(Run({"get", "instances"}).out, Not(HasSubstr("\x1b")));
   const std::string root = MakeTempDir();
   const auto shown = [&](const std::string& environment) {
-    const std::string command = environment + " REMUDA_CONTROLLER=" + controller_.address() +
+    const std::string command = environment +
+                                " REMUDA_INSECURE=1 REMUDA_CONTROLLER=" + controller_.address() +
                                 " script -qec '" REMUDA_BIN_DIR "/remuda get instances' " + root +
                                 "/typescript >/dev/null </dev/null";
     EXPECT_EQ(std::system(command.c_str()), 0);

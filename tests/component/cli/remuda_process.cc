@@ -34,8 +34,10 @@ RemudaProcess::RemudaProcess(const std::vector<std::string>& arguments,
     : directory_(MakeTempDir()) {
   std::vector<std::string> words = {std::string(REMUDA_BIN_DIR) + "/remuda"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  std::map<std::string, std::string> variables = {
-      {"PATH", "/usr/bin:/bin"}, {"HOME", directory_}, {"LANG", "C.UTF-8"}, {"REMUDA_INSECURE", "1"}};
+  std::map<std::string, std::string> variables = {{"PATH", "/usr/bin:/bin"},
+                                                  {"HOME", directory_},
+                                                  {"LANG", "C.UTF-8"},
+                                                  {"REMUDA_INSECURE", "1"}};
   for (const auto& [name, value] : environment) variables[name] = value;
   std::vector<std::string> assignments;
   for (const auto& [name, value] : variables) assignments.push_back(name + "=" + value);

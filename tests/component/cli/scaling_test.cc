@@ -79,10 +79,11 @@ TEST_F(ScalingTest, MetricsAreATableAndItsInstances) {
 TEST_F(ScalingTest, OnATerminalOfUtf8HistoriesAreBlocks) {
   AddMetrics({10, std::nan(""), 40});
   const auto shown = [&](const std::string& locale) {
-    const std::string command = "LC_ALL=" + locale +
-                                " NO_COLOR=1 REMUDA_CONTROLLER=" + controller_.address() +
-                                " script -qec '" REMUDA_BIN_DIR "/remuda metrics blue' " + root_ +
-                                "/typescript >/dev/null </dev/null";
+    const std::string command =
+        "LC_ALL=" + locale +
+        " NO_COLOR=1 REMUDA_INSECURE=1 REMUDA_CONTROLLER=" + controller_.address() +
+        " script -qec '" REMUDA_BIN_DIR "/remuda metrics blue' " + root_ +
+        "/typescript >/dev/null </dev/null";
     EXPECT_EQ(std::system(command.c_str()), 0);
     return ReadAll(root_ + "/typescript");
   };
@@ -118,10 +119,10 @@ TEST_F(ScalingTest, AWatchOnATerminalIsDrawnAgain) {
   AddMetrics({40});
   // Ends with the stream: of a group that is gone the next one is refused.
   state().metrics[1].set_auto_scaling_group("blue");
-  const std::string command = "LC_ALL=C.UTF-8 REMUDA_CONTROLLER=" + controller_.address() +
-                              " timeout 60 script -qec '" REMUDA_BIN_DIR
-                              "/remuda metrics blue --watch' " +
-                              root_ + "/typescript >/dev/null </dev/null &";
+  const std::string command =
+      "LC_ALL=C.UTF-8 REMUDA_INSECURE=1 REMUDA_CONTROLLER=" + controller_.address() +
+      " timeout 60 script -qec '" REMUDA_BIN_DIR "/remuda metrics blue --watch' " + root_ +
+      "/typescript >/dev/null </dev/null &";
   ASSERT_EQ(std::system(command.c_str()), 0);
   EXPECT_TRUE(WaitUntil([&] {
     const std::string shown = ReadAll(root_ + "/typescript");

@@ -48,6 +48,7 @@ TEST(ControllerFlagsTest, TheEnvironmentBeatsTheFileAndAFlagBoth) {
   ASSERT_EQ(write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
   close(fd);
   std::string output;
+  setenv("REMUDA_INSECURE", "1", 1);  // so that the address is refused, and named
   EXPECT_EQ(ControllerProcess::RunToEnd({"--data-dir", "/tmp/x", "--config", file}, &output), 2);
   EXPECT_THAT(output, HasSubstr("0.0.0.1:1")) << "the file's";
   setenv("REMUDA_LISTEN", "0.0.0.2:2", 1);
@@ -58,6 +59,7 @@ TEST(ControllerFlagsTest, TheEnvironmentBeatsTheFileAndAFlagBoth) {
             2);
   EXPECT_THAT(output, HasSubstr("0.0.0.3:3")) << "the flag's";
   unsetenv("REMUDA_LISTEN");
+  unsetenv("REMUDA_INSECURE");
   unlink(file);
 }
 

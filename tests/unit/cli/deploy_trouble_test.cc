@@ -35,6 +35,7 @@ class Controller final : public v1::AutoScalingService::Service,
     Context context(out, err);
     context.settings.controller = address_;
     context.settings.timeout = std::chrono::minutes(1);
+    context.settings.insecure = true;
     asked.clear();
     PrintGroupTrouble(context, ControllerClient(context.settings), groups);
     EXPECT_EQ(out.str(), "");

@@ -10,8 +10,8 @@
 #include <memory>
 #include <string>
 
-namespace grpc {
-class ChannelCredentials;
+namespace remuda::identity {
+struct Dial;
 }
 
 namespace remuda::cli {
@@ -35,7 +35,7 @@ struct Settings {
   std::string identity_dir;                   // where the person's key and certificate are
   bool insecure = false;                      // the controller has no identities
   // How it is dialled; filled before a command runs, unless that is offline.
-  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  std::shared_ptr<const identity::Dial> dial;
 };
 
 struct Context {

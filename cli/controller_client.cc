@@ -1,6 +1,7 @@
 #include "cli/controller_client.h"
 
 #include "cli/settings.h"
+#include "common/identity/dial.h"
 #include "common/random_bytes.h"
 
 namespace remuda::cli {
@@ -23,8 +24,9 @@ std::shared_ptr<grpc::Channel> Dial(const Settings& settings) {
   // A command's have been taken before it runs; what runs beside commands has what there is, and
   // its calls fail without.
   Settings own = settings;
-  if (own.credentials == nullptr) TakeIdentity(own).IgnoreError();
-  return grpc::CreateCustomChannel(own.controller, own.credentials, arguments);
+  if (own.dial == nullptr) TakeIdentity(own).IgnoreError();
+  return grpc::CreateCustomChannel(
+      own.controller, own.dial == nullptr ? nullptr : own.dial->Credentials(), arguments);
 }
 
 }  // namespace

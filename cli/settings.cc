@@ -153,7 +153,7 @@ absl::Status TakeIdentity(Settings& settings) {
                                      .role = v1::IDENTITY_ROLE_UNSPECIFIED,
                                      .name = ""});
   if (!dial.ok()) return dial.status();
-  settings.credentials = dial->Credentials();
+  settings.dial = std::make_shared<const identity::Dial>(*std::move(dial));
   return absl::OkStatus();
 }
 

@@ -31,7 +31,7 @@ bool IsTextUtf8(const Environment& environment);
 // INVALID_ARGUMENT names the source and the value that is wrong.
 absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags, const Environment& environment);
 
-// Fills settings.credentials. FAILED_PRECONDITION: there is no identity, and what to do.
+// Fills settings.dial; starts no thread. FAILED_PRECONDITION: there is no identity, and what to do.
 absl::Status TakeIdentity(Settings& settings);
 
 }  // namespace remuda::cli

@@ -129,6 +129,10 @@ int AppStart::MakeTmp() const {
 }
 
 int AppStart::LimitSelf() const {
+  // What spares the agent where memory is short (OOMScoreAdjust of its unit) is not for apps.
+  if (const Fd score(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)); score.valid()) {
+    [[maybe_unused]] const ssize_t n = write(score.get(), "0", 1);
+  }
   const auto limit = [](auto resource, int64_t value) {
     const rlimit both{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
     return setrlimit(resource, &both) == 0 ? 0 : errno;

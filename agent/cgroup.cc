@@ -71,26 +71,11 @@ std::string DirectoryOf(const Mount& mount, std::string path) {
   return mount.point + path;
 }
 
-// Version 2 lets a cgroup have either processes or divided controllers, so the agent moves into a
-// leaf of its own.
-bool DivideV2(const std::string& directory, std::map<std::string, std::string>& parents) {
-  const auto offered = Split(ReadWholeFile(directory + "/cgroup.controllers").value_or(""), ' ');
-  std::vector<std::string> usable;
-  for (std::string controller : offered) {
-    while (!controller.empty() && controller.back() == '\n') controller.pop_back();
-    for (const char* known : kControllers) {
-      if (controller == known && parents.count(controller) == 0) usable.push_back(controller);
-    }
-  }
-  if (usable.empty() || access(directory.c_str(), W_OK) != 0) return false;
-  const std::string leaf = directory + "/remuda-agent";
-  mkdir(leaf.c_str(), 0755);
-  if (WriteValue(leaf + "/cgroup.procs", "0") != 0) return false;
-  for (const std::string& controller : usable) {
-    if (WriteValue(directory + "/cgroup.subtree_control", "+" + controller) == 0)
-      parents[controller] = directory;
-  }
-  return true;
+// The processes of a cgroup, but those that this namespace cannot see.
+std::vector<std::string> ProcessesOf(const std::string& directory) {
+  auto pids = Split(ReadWholeFile(directory + "/cgroup.procs").value_or(""), '\n');
+  std::erase_if(pids, [](const std::string& pid) { return pid.empty() || pid == "0"; });
+  return pids;
 }
 
 // Sets one limit of a cgroup, in the file that its version has for it. 0 or an errno.
@@ -116,6 +101,34 @@ int SetLimit(const std::string& controller, const std::string& directory, int64_
 }
 
 }  // namespace
+
+std::string Cgroups::ParentV2(const std::string& own) {
+  const std::string shared = own.substr(0, own.rfind('/')) + "/" + kInstancesUnit;
+  return access((shared + "/cgroup.procs").c_str(), W_OK) == 0 ? shared : own;
+}
+
+bool Cgroups::DivideV2(const std::string& directory, const std::vector<std::string>& processes,
+                       std::map<std::string, std::string>& parents) {
+  const auto offered = Split(ReadWholeFile(directory + "/cgroup.controllers").value_or(""), ' ');
+  std::vector<std::string> usable;
+  for (std::string controller : offered) {
+    while (!controller.empty() && controller.back() == '\n') controller.pop_back();
+    for (const char* known : kControllers) {
+      if (controller == known && parents.count(controller) == 0) usable.push_back(controller);
+    }
+  }
+  if (usable.empty() || access(directory.c_str(), W_OK) != 0) return false;
+  const std::string leaf = directory + "/" + kLeaf;
+  mkdir(leaf.c_str(), 0755);
+  for (const std::string& pid : processes) {
+    if (WriteValue(leaf + "/cgroup.procs", pid) != 0) return false;
+  }
+  for (const std::string& controller : usable) {
+    if (WriteValue(directory + "/cgroup.subtree_control", "+" + controller) == 0)
+      parents[controller] = directory;
+  }
+  return true;
+}
 
 Cgroups Cgroups::Detect() {
   Cgroups found;
@@ -143,7 +156,11 @@ Cgroups Cgroups::Detect() {
       }
     }
   }
-  if (!v2_directory.empty()) DivideV2(v2_directory, found.parents_);
+  if (!v2_directory.empty()) {
+    const std::string parent = ParentV2(v2_directory);
+    const bool is_own = parent == v2_directory;  // others in it are not ours to move
+    DivideV2(parent, is_own ? std::vector<std::string>{"0"} : ProcessesOf(parent), found.parents_);
+  }
   for (const auto& [controller, directory] : found.parents_) found.missing_.erase(controller);
   return found;
 }

@@ -31,6 +31,22 @@ class Cgroups {
   // Finds out what this host offers. Never fails: offering nothing is an answer.
   static Cgroups Detect();
 
+  // The cgroup of that unit of ours is for instances alone, where systemd has it beside the
+  // agent's own.
+  static constexpr char kInstancesUnit[] = "remuda-instances.service";
+  // What was in a cgroup that is divided goes on in this one below it.
+  static constexpr char kLeaf[] = "remuda-agent";
+
+  // Version 2: under which cgroup those of instances are made, where the agent is in `own`. Not in
+  // the agent's own under systemd: a divided one can hold no process, so that no later agent could
+  // be started in it while apps of the last one run.
+  static std::string ParentV2(const std::string& own);
+  // Version 2: has `directory` divide the controllers that `parents` does not have yet, and adds
+  // them there. It lets a cgroup have either processes or divided controllers: those that are in it
+  // ("0": this one) move into a leaf. False: it cannot be divided.
+  static bool DivideV2(const std::string& directory, const std::vector<std::string>& processes,
+                       std::map<std::string, std::string>& parents);
+
   // Whether this host can enforce them. FailedPrecondition: one it cannot; says which and why.
   absl::Status Check(const CgroupLimits& limits) const;
 

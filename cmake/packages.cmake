@@ -68,6 +68,7 @@ string(APPEND CPACK_DEBIAN_CONTROLLER_PACKAGE_DEPENDS ", tzdata")  # schedules o
 set(CPACK_DEBIAN_CONTROLLER_PACKAGE_SUGGESTS remuda)
 
 remuda_package_program(agent)
+install(FILES ${CMAKE_SOURCE_DIR}/deploy/systemd/remuda-instances.service DESTINATION lib/systemd/system COMPONENT agent)
 install(PROGRAMS ${CMAKE_SOURCE_DIR}/deploy/systemd/is-set-up DESTINATION usr/lib/remuda RENAME agent-is-set-up COMPONENT agent)
 set(CPACK_COMPONENT_AGENT_DESCRIPTION "agent of a host that runs apps of a Remuda cluster
 ${about}This is the agent: it runs the apps of its host, as the controller assigns

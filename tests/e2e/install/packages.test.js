@@ -33,7 +33,9 @@ function commandOf(root, name) {
 function startService(root, name) {
   const capabilities = name === 'remuda-proxy' ? ['--inh-caps=-all,+net_bind_service', '--ambient-caps=-all,+net_bind_service', '--bounding-set=-all,+net_bind_service'] : [];
   const user = name === 'remuda-agent' ? [] : ['setpriv', `--reuid=${name}`, `--regid=${name}`, '--clear-groups', '--no-new-privs', ...capabilities];
-  return root.start(...user, ...commandOf(root, name));
+  // Whether it is spared or not where memory is short, apps have a score of their own.
+  const scored = ['sh', '-c', 'echo 500 >/proc/self/oom_score_adj && exec "$@"', 'sh'];
+  return root.start(...scored, ...user, ...commandOf(root, name));
 }
 
 async function stopService(root, name) {
@@ -104,11 +106,11 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
     for (const file of files) await ok('dpkg-deb', ['-x', file, folder]);
     fs.cpSync('/lib/systemd/system', path.join(folder, 'lib/systemd/system'), { recursive: true, verbatimSymlinks: true, force: false });
     fs.mkdirSync(path.join(folder, 'bin'));
-    fs.copyFileSync('/bin/sh', path.join(folder, 'bin/sh'));
-    const units = ['controller', 'agent', 'proxy'].map((name) => `remuda-${name}.service`);
+    for (const name of ['sh', 'sleep']) fs.copyFileSync(`/bin/${name}`, path.join(folder, 'bin', name));
+    const units = ['controller', 'agent', 'instances', 'proxy'].map((name) => `remuda-${name}.service`);
     const result = await run('systemd-analyze', ['verify', '--man=no', '--recursive-errors=no', `--root=${folder}`, ...units]);
     assert.deepEqual([result.code, result.stdout + result.stderr], [0, '']);
-    for (const [unit, most] of [['controller', 20], ['proxy', 20], ['agent', 67]]) {
+    for (const [unit, most] of [['controller', 20], ['proxy', 20], ['instances', 20], ['agent', 67]]) {
       const security = await run('systemd-analyze', ['security', '--offline=yes', `--threshold=${most}`, `--root=${folder}`, `remuda-${unit}.service`]);
       assert.equal(security.code, 0, `${unit} is more exposed than ${most / 10}:\n${security.stdout.slice(-200)}${security.stderr}`);
     }
@@ -125,6 +127,7 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
     await root.ok('remuda', 'image', 'push', 'pid-v1', '/tmp/app');
     await root.ok('remuda', 'apply', '-f', '/tmp/app.yaml', '--wait');
     await root.waitForPage(80);
+    assert.equal(await root.ok('cat', `/proc/${root.pidOf('serve.pl')}/oom_score_adj`), '0\n');
   });
 
   const served = await root.get(80);

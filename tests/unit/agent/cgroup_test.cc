@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <string>
 
 #include "agent/record_file.h"
@@ -53,6 +55,56 @@ TEST(Cgroups, NothingAskedNeverFails) {
   const auto made = cgroups.Make("test-none-" + std::to_string(getpid()), {});
   ASSERT_TRUE(made.ok()) << made.status();
   Cgroups::End(*made);
+}
+
+// Files in the place of the kernel's, which keep what was written last.
+class FakeV2 {
+ public:
+  FakeV2() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "remuda-cgroup-XXXXXX").string();
+    root_ = mkdtemp(pattern.data());
+  }
+  ~FakeV2() { std::filesystem::remove_all(root_); }
+  std::string Add(const std::string& name, const std::string& processes) {
+    const std::string directory = root_ + "/" + name;
+    std::filesystem::create_directories(directory);
+    std::ofstream(directory + "/cgroup.controllers") << "cpuset cpu io memory pids\n";
+    std::ofstream(directory + "/cgroup.procs") << processes;
+    std::ofstream(directory + "/cgroup.subtree_control") << "";
+    return directory;
+  }
+
+ private:
+  std::string root_;
+};
+
+TEST(CgroupsV2, UnderSystemdInstancesAreInAUnitOfTheirOwn) {
+  FakeV2 fake;
+  const std::string own = fake.Add("system.slice/remuda-agent.service", "17\n");
+  EXPECT_EQ(Cgroups::ParentV2(own), own) << "there is no other";
+  const std::string shared = fake.Add("system.slice/remuda-instances.service", "16\n");
+  EXPECT_EQ(Cgroups::ParentV2(own), shared);
+}
+
+TEST(CgroupsV2, WhatIsInADividedOneMovesIntoALeaf) {
+  FakeV2 fake;
+  const std::string shared = fake.Add("remuda-instances.service", "16\n");
+  const std::string leaf = fake.Add("remuda-instances.service/remuda-agent", "");
+  std::map<std::string, std::string> parents = {{"memory", "/another/hierarchy"}};
+  ASSERT_TRUE(Cgroups::DivideV2(shared, {"16"}, parents));
+  EXPECT_EQ(ReadWholeFile(leaf + "/cgroup.procs").value_or(""), "16");
+  EXPECT_EQ(parents, (std::map<std::string, std::string>{
+                         {"memory", "/another/hierarchy"}, {"cpu", shared}, {"pids", shared}}));
+  EXPECT_EQ(ReadWholeFile(shared + "/cgroup.subtree_control").value_or(""), "+pids");
+}
+
+TEST(CgroupsV2, OneThatCannotBeDividedOffersNothing) {
+  FakeV2 fake;
+  const std::string shared = fake.Add("remuda-instances.service", "16\n");  // no leaf can be made
+  std::map<std::string, std::string> parents;
+  EXPECT_FALSE(Cgroups::DivideV2(shared, {"16"}, parents));
+  EXPECT_TRUE(parents.empty());
 }
 
 }  // namespace

@@ -117,8 +117,9 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
   });
 
   await t.test('configured, one request', async () => {
-    configure(root, 'etc/remuda/agent.conf', { controller: '127.0.0.1:7400', name: 'host-1', zone: 'a' });
-    configure(root, 'etc/remuda/proxy.conf', { controller: '127.0.0.1:7400', name: 'proxy-1', 'access-log': '/var/log/remuda/access.log' });
+    configure(root, 'etc/remuda/controller.conf', { insecure: true });
+    configure(root, 'etc/remuda/agent.conf', { insecure: true, controller: '127.0.0.1:7400', name: 'host-1', zone: 'a' });
+    configure(root, 'etc/remuda/proxy.conf', { insecure: true, controller: '127.0.0.1:7400', name: 'proxy-1', 'access-log': '/var/log/remuda/access.log' });
     for (const name of ['agent', 'proxy']) assert.equal((await root.run(`/usr/lib/remuda/${name}-is-set-up`, name)).code, 0);
     for (const name of ['remuda-controller', 'remuda-agent', 'remuda-proxy']) startService(root, name);
     for (const port of [7480, 7470, 7490]) await root.waitForPage(port, '/readyz');
@@ -158,5 +159,21 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
     const known = new Set(before);
     const left = (await root.listing()).filter((line) => !known.has(line) && !line.startsWith('f var/lib/remuda/') && !line.startsWith('d var/lib/remuda'));
     assert.deepEqual(left, [], 'what a purge leaves behind');
+  });
+
+  await t.test('install-host installs the packages of a folder, the newest, and takes them away', async () => {
+    const installHost = (...args) => run(path.join(source, 'deploy/install-host'), ['--root', root.folder, ...args], { deadlineMs: 120_000 });
+    const folder = path.dirname(files[0]);
+    for (const file of Object.values(second)) fs.copyFileSync(file, path.join(folder, path.basename(file)));
+    const installed = await installHost('--from', folder, 'agent', 'cli');
+    assert.equal(installed.code, 0, installed.stdout + installed.stderr);
+    assert.equal((await root.ok('dpkg-query', '-W', '-f', '${Version}', 'remuda-agent')).trim(), upgraded);
+    assert.match((await installHost('--from', folder, 'agent', 'cli')).stdout, /everything is installed/);
+    const refused = await installHost('--from', build, 'agent');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /the package remuda-agent is installed/);
+    const removed = await installHost('--uninstall', '--purge', 'agent', 'cli');
+    assert.equal(removed.code, 0, removed.stdout + removed.stderr);
+    assert.equal((await root.run('dpkg-query', '-W', 'remuda-agent')).code, 1);
   });
 });

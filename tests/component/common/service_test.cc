@@ -52,7 +52,9 @@ class ServiceTest : public testing::Test {
         {"remuda-controller", common + data + "listen = 127.0.0.1:0\nhttp = 127.0.0.1:0\n",
          "--config"},
         {"remuda-agent",
-         common + data + "name = h1\ncontroller = 127.0.0.1:1\nadmin = 127.0.0.1:0\n", "--config"},
+         common + data +
+             "name = h1\ninsecure = true\ncontroller = 127.0.0.1:1\nadmin = 127.0.0.1:0\n",
+         "--config"},
         {"remuda-proxy",
          common + "config = " + (root_ / "proxy.yaml").string() +
              "\nadmin = 127.0.0.1:0\nworkers = 3\n",
@@ -124,8 +126,9 @@ TEST_F(ServiceTest, WithoutAWatchdogNoneIsFed) {
 }
 
 TEST_F(ServiceTest, AProxyWithoutAConfigYetIsReadyAndSaysWhatItWaitsFor) {
-  Start(
-      {"remuda-proxy", "controller = 127.0.0.1:1\nname = p1\nadmin = 127.0.0.1:0\n", "--settings"});
+  Start({"remuda-proxy",
+         "insecure = true\ncontroller = 127.0.0.1:1\nname = p1\nadmin = 127.0.0.1:0\n",
+         "--settings"});
   EXPECT_THAT(manager_.NextOf("READY=1"), HasSubstr("waiting for the first config")) << Output();
 }
 

@@ -1,11 +1,12 @@
 'use strict';
-// MariaDB on the database machine, as the course's RDS: one database, one account that may use it from the lab's network.
+// MariaDB on the database machine, as the course's RDS: one database, one account, and a firewall that lets in the hosts of the apps alone. It
+// is no instance of Remuda's, as RDS is none of an auto scaling group.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { waitFor } = require('../process.js');
-const { machines } = require('./network.js');
+const { hosts, machines, nft } = require('./network.js');
 
 const deadlineMs = 60_000;
 const port = 3306;
@@ -34,6 +35,11 @@ function make(folder) {
 }
 
 async function start(programs) {
+  nft('database', `table inet database {
+  chain incoming { type filter hook input priority 0; policy accept;
+    tcp dport ${port} ip saddr != { ${hosts.map((name) => machines[name].address).join(', ')} } drop
+  }
+}\n`);
   const folder = programs.data('database');
   if (!fs.existsSync(path.join(folder, 'data'))) make(folder);
   programs.spawn('database', 'database', ['mariadbd', ...serverFlags(folder), `--bind-address=${machines.database.address}`, `--port=${port}`]);
@@ -43,4 +49,4 @@ async function start(programs) {
   }, { deadlineMs, what: 'the database to be ready' });
 }
 
-module.exports = { account, port, start, url };
+module.exports = { port, start, url };

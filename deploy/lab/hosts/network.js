@@ -41,6 +41,7 @@ function build() {
 // Command and arguments that run a command on a machine. The process is the command itself: its id stays.
 const on = (name, command) => ['nsenter', `--net=/run/netns/${name}`, ...command];
 
+// Runs a script of nft on a machine.
 function nft(name, script) {
   const [command, ...args] = on(name, ['nft', '-f', '-']);
   must(command, args, script);
@@ -81,4 +82,4 @@ function processesOn(name) {
 }
 
 if (require.main === module) build();
-module.exports = { cut, cutBetween, hosts, machines, mend, on, processesOn, proxies };
+module.exports = { cut, cutBetween, hosts, machines, mend, nft, on, processesOn, proxies };

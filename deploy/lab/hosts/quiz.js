@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 const { ask, root } = require('../cluster.js');
 const { run, waitFor } = require('../process.js');
@@ -12,6 +13,7 @@ const database = require('./database.js');
 const network = require('./network.js');
 
 const deadlineMs = 60_000;
+const reachMs = 1000;
 const windowRequests = 500; // that must be served after what was done, before a step under load is called good
 const evenShare = [0.35, 0.65]; // of two instances, over a window of some hundred requests
 const values = { DATABASE_URL: database.url, SHOP_URL: `http://${network.machines.p1.address}/` };
@@ -44,9 +46,23 @@ async function up(lab) {
     `database    ${network.machines.database.address}`, `client      ${network.machines.client.address}`].join('\n      ');
 }
 
+// Whether a connection is made. What is dropped gives no answer.
+function isReachable(host, port) {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host, port, timeout: reachMs });
+    const end = (is) => {
+      socket.destroy();
+      resolve(is);
+    };
+    socket.once('connect', () => end(true)).once('error', () => end(false)).once('timeout', () => end(false));
+  });
+}
+
 async function users(lab) {
+  const address = network.machines.database.address;
   assert.ok(lab.cluster.programs.pidOf('database'), 'the database runs');
-  return `MariaDB with table users at ${network.machines.database.address}:3306`;
+  assert.equal(await isReachable(address, database.port), false, 'the client machine does not reach the database');
+  return `MariaDB with table users at ${address}:${database.port}, which the hosts alone reach`;
 }
 
 // Image shop-vN with the database's client, and a version of launch template shop that runs it.

@@ -34,7 +34,7 @@ fault('app ignores SIGTERM and leaves a daemon behind', 'scaled to 0', async (sc
 });
 
 fault('app forks without end', 'a template with pids: 64', async (scene) => {
-  await scene.template({ MODE: 'forks' }, { name: 'forks', lines: ['limits: { pids: 64 }'] });
+  await scene.template({ MODE: 'forks' }, { name: 'forks', lines: ['limits: { pids: 64 }', 'stopGrace: 2s'] });
   await scene.apply(lone('forks'));
   await waitFor(() => commandsOf('fault-app-').length > 10, { deadlineMs, what: 'it to fork' });
   await scene.lab.serveMore(2 * rate);
@@ -43,7 +43,7 @@ fault('app forks without end', 'a template with pids: 64', async (scene) => {
   await scene.cluster.ok('scale', 'asg/forks', '--desired', '0');
   const seconds = await scene.until('all of it to be gone', () => commandsOf('fault-app-').length === 0);
   await drop(scene, 'forks');
-  return { seconds, until: `none of its processes (64 at most) was left` };
+  return { seconds, until: 'none of its processes (64 at most) was left' };
 });
 
 fault('app eats memory', 'a template with memory: 256Mi', async (scene) => {

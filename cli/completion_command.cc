@@ -319,7 +319,7 @@ void AddCompletionCommand(CLI::App& app, Context& context) {
       ->required()
       ->check(CLI::IsMember({"bash", "zsh"}));
   SetExample(command, "source <(remuda completion bash)");
-  SetRun(command, context, [&context, shell] {
+  SetOfflineRun(command, context, [&context, shell] {
     context.out << (*shell == "bash" ? kBash : kZsh) << std::flush;
     return ExitCode::kOk;
   });

@@ -125,8 +125,8 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
     for (const port of [7480, 7470, 7490]) await root.waitForPage(port, '/readyz');
     fs.cpSync(path.join(__dirname, 'app'), root.path('tmp/app'), { recursive: true });
     fs.copyFileSync(path.join(__dirname, 'app.yaml'), root.path('tmp/app.yaml'));
-    await root.ok('remuda', 'image', 'push', 'pid-v1', '/tmp/app');
-    await root.ok('remuda', 'apply', '-f', '/tmp/app.yaml', '--wait');
+    await root.ok('env', 'REMUDA_INSECURE=true', 'remuda', 'image', 'push', 'pid-v1', '/tmp/app');
+    await root.ok('env', 'REMUDA_INSECURE=true', 'remuda', 'apply', '-f', '/tmp/app.yaml', '--wait');
     await root.waitForPage(80);
     assert.equal(await root.ok('cat', `/proc/${root.pidOf('serve.pl')}/oom_score_adj`), '0\n');
   });
@@ -149,7 +149,7 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
   });
 
   await t.test('removed: settings and data stay; purged: data stays', async () => {
-    await root.ok('remuda', 'scale', 'asg/pid', '--min', '0', '--desired', '0', '--wait');
+    await root.ok('env', 'REMUDA_INSECURE=true', 'remuda', 'scale', 'asg/pid', '--min', '0', '--desired', '0', '--wait');
     for (const name of ['remuda-proxy', 'remuda-agent', 'remuda-controller']) await stopService(root, name);
     await root.ok('dpkg', '--remove', ...names);
     for (const name of ['controller', 'agent', 'proxy']) assert.ok(fs.existsSync(root.path(`etc/remuda/${name}.conf`)));

@@ -17,7 +17,9 @@
 #include "common/private_directory.h"
 #include "common/service_manager.h"
 #include "controller/api/acceptor.h"
+#include "controller/api/admin_token.h"
 #include "controller/api/controller.h"
+#include "controller/api/joining.h"
 #include "controller/api/self_call.h"
 #include "controller/api/server.h"
 #include "controller/certificate_reader.h"
@@ -180,6 +182,20 @@ void SayAlive(Controller& controller, const ServiceManager& manager) {
                      [&controller, &manager] { SayAlive(controller, manager); });
 }
 
+// Where hosts, proxies and people join, and how the first one does.
+absl::Status BeginJoining(const Options& options, const std::string& api, Controller& controller,
+                          ClusterIdentity& identity, AdminToken& admin_token, Joining& joining) {
+  Endpoint endpoint;
+  ParseEndpoint(options.identity.join_listen, endpoint);
+  if (absl::Status status = joining.Start(endpoint, api); !status.ok()) return status;
+  spdlog::info("joining on {}", joining.address());
+  const absl::Status offered =
+      admin_token.Offer(controller, identity, options.identity.new_admin_token);
+  // A store that fails just now keeps nobody else out.
+  if (!offered.ok()) spdlog::error("no token for an admin: {}", std::string(offered.message()));
+  return absl::OkStatus();
+}
+
 absl::Status Serve(const Options& options, const ServiceManager& manager, Ending& ending,
                    int& exit_code) {
   const size_t max_descriptors = TakeDescriptors();
@@ -240,6 +256,9 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   loop.Post([&controller, &blob_thread] { TrimNowAndThen(controller, blob_thread); });
   if (manager.alive_interval().count() > 0)
     loop.Post([&controller, &manager] { SayAlive(controller, manager); });
+  AdminToken admin_token(options.data_dir);
+  std::unique_ptr<Joining> joining;
+  if (cluster != nullptr) joining = std::make_unique<Joining>(controller, *cluster, admin_token);
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(listen, max_descriptors, controller, blob_worker,
                     {.cluster = cluster,
@@ -256,7 +275,14 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
                            : identity::ChannelCredentials(cluster->files(), cluster->cluster()),
         readiness);
     readiness.SetServing(true);
-    outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address());
+  }
+  if (outcome.ok() && joining != nullptr) {
+    outcome =
+        BeginJoining(options, (*server)->address(), controller, *cluster, admin_token, *joining);
+  }
+  if (outcome.ok()) {
+    outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address(),
+                             joining == nullptr ? "" : joining->address());
   }
   if (outcome.ok()) manager.Ready("serving gRPC on " + (*server)->address());
   if (outcome.ok()) exit_code = ending.exit_code.get_future().get();
@@ -265,6 +291,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   // The other way round: calls first, then the loop that answers them, then what it used.
   readiness.SetServing(false);
   self_call = nullptr;
+  if (joining != nullptr) joining->Stop();
   loop.Post([&controller] { controller.CloseStreams(); });
   if (server.ok()) (*server)->Stop(kDrainTime);
   probes.Stop();

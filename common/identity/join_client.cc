@@ -66,6 +66,13 @@ absl::StatusOr<std::string> CheckPin(STACK_OF(X509) * shown, const std::string& 
   return ClusterOf(shown, pinned.get());
 }
 
+absl::Status CheckOnly(const std::string& only, const std::string& cluster) {
+  if (only.empty() || only == cluster) return absl::OkStatus();
+  return absl::FailedPreconditionError("it is of cluster " + cluster +
+                                       ", and an identity of cluster " + only +
+                                       " is here already; --force replaces it");
+}
+
 bool HasPin(const std::string& authorities_pem, const std::string& pin) {
   tls::ChainPtr authorities;
   std::string error;
@@ -181,8 +188,9 @@ absl::StatusOr<Joined> Join(const JoinOptions& options) {
                                 .timeout = options.timeout,
                                 .check_peer = [&](STACK_OF(X509) * shown) -> absl::Status {
                                   auto checked = CheckPin(shown, options.pin);
-                                  if (checked.ok()) cluster = *std::move(checked);
-                                  return checked.status();
+                                  if (!checked.ok()) return checked.status();
+                                  cluster = *std::move(checked);
+                                  return CheckOnly(options.only_cluster, cluster);
                                 }});
   if (!answer.ok()) return answer.status();
   const auto response = ReadAnswer(*answer);

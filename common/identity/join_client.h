@@ -21,6 +21,8 @@ struct JoinOptions {
   std::string token;
   v1::IdentityRole role = v1::IDENTITY_ROLE_UNSPECIFIED;
   std::string name;
+  // If set, a controller of another cluster is not told the token.
+  std::string only_cluster = {};
   absl::Duration timeout = kJoinTimeout;
 };
 

@@ -82,7 +82,7 @@ void Renewer::Run() {
       }
       status = held->peer.expire_time <= absl::Now() && options_.renew_expired
                    ? options_.renew_expired(options_.files)
-                   : Renew(*held);
+                   : RenewIdentity(options_.channel, options_.files, *held);
     }
     {
       const std::lock_guard lock(mutex_);
@@ -103,16 +103,18 @@ void Renewer::Run() {
   }
 }
 
-absl::Status Renewer::Renew(const Identity& held) {
+absl::Status RenewIdentity(const std::shared_ptr<grpc::Channel>& channel,
+                           const IdentityFiles& files, const Identity& held) {
   auto key = MakeKey();
   if (!key.ok()) return key.status();
   auto request_pem = MakeCertificateRequest(key->get());
   if (!request_pem.ok()) return request_pem.status();
   auto key_pem = KeyPem(key->get());
   if (!key_pem.ok()) return key_pem.status();
-  const auto stub = v1::IdentityService::NewStub(options_.channel);
+  const auto stub = v1::IdentityService::NewStub(channel);
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kCallTimeout));
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(Renewer::kCallTimeout));
   v1::RenewCertificateRequest request;
   request.set_certificate_request_pem(*request_pem);
   v1::RenewCertificateResponse answer;
@@ -123,7 +125,7 @@ absl::Status Renewer::Renew(const Identity& held) {
   if (!(peer->id == held.peer.id))
     return absl::InternalError("the controller answered with a certificate of " + Text(peer->id));
   absl::Status saved =
-      SaveIdentity(options_.files, *key_pem, answer.certificate_pem(), answer.authorities_pem());
+      SaveIdentity(files, *key_pem, answer.certificate_pem(), answer.authorities_pem());
   if (saved.ok()) {
     spdlog::info("certificate {} of {} is good until {}", peer->serial, Text(peer->id),
                  absl::FormatTime(peer->expire_time, absl::UTCTimeZone()));

@@ -18,6 +18,11 @@
 
 namespace remuda::identity {
 
+// Has the certificate of `held` renewed by a call to a controller, and puts it where the old one
+// stands. Blocks for Renewer::kCallTimeout at most; errors are the call's, or name the file.
+absl::Status RenewIdentity(const std::shared_ptr<grpc::Channel>& channel,
+                           const IdentityFiles& files, const Identity& held);
+
 class Renewer {
  public:
   static constexpr absl::Duration kFirstRetry = absl::Seconds(1);
@@ -43,7 +48,6 @@ class Renewer {
 
  private:
   void Run();
-  absl::Status Renew(const Identity& held);
   // False: it is to stop.
   bool WaitUntil(absl::Time when);
 

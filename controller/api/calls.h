@@ -28,23 +28,40 @@ class Calls {
   Gate* gate = nullptr;
   Controller& controller() { return controller_; }
 
+  // Who calls; null: nobody that is known.
+  CallerPtr CallerOf(const grpc::CallbackServerContext* context) const {
+    return controller_.callers.Find(context->peer());
+  }
+
   // A write: decided with others in one commit, answered when that is durable. `method` is its full
   // name ("remuda.v1.ApplyService/ApplyResources") and must stay until the call ends, as request
   // and answer do, which gRPC keeps.
   template <class Request, class Answer>
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context, std::string_view method,
                                   const Request* request, Answer* answer) {
+    return WriteAs(
+        context, method, request, answer,
+        [request, answer, method](core::Draft& draft, const core::Context& asked) -> absl::Status {
+          auto decided = core::ExecuteOnce(draft, method, *request, asked, &Sha256Hex);
+          if (!decided.ok()) return decided.status();
+          *answer = *std::move(decided);
+          return absl::OkStatus();
+        });
+  }
+  // The same with a decision of its own, which fills the answer in.
+  template <class Request, class Answer, class Decide>
+  grpc::ServerUnaryReactor* WriteAs(grpc::CallbackServerContext* context,
+                                    std::string_view /*method*/, const Request* request,
+                                    Answer* answer, Decide decide) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (absl::Status status = CheckRequest(*request); !status.ok()) {
+    CallerPtr caller = CallerOf(context);
+    absl::Status status = caller == nullptr ? Unknown() : CheckRequest(*request);
+    if (!status.ok()) {
       Finish(reactor, status);
       return reactor;
     }
-    CallerPtr caller = controller_.callers.Find(context->peer());
-    if (caller == nullptr) {
-      Finish(reactor, absl::UnauthenticatedError("nobody is known behind this connection"));
-      return reactor;
-    }
-    return Post(reactor, [this, reactor, method, request, answer, caller = std::move(caller)] {
+    return Post(reactor, [this, reactor, answer, caller = std::move(caller),
+                          decide = std::move(decide)] {
       if (controller_.engine.queued() >= limits::kMaxQueuedRequests) {
         return Finish(
             reactor,
@@ -52,20 +69,30 @@ class Calls {
                           "the store is slow: too many commands wait already; try again later"));
       }
       controller_.engine.Add({
-          .decide = [method, request, answer, caller](core::Draft& draft,
-                                                      const core::Context& now) -> absl::Status {
+          .decide = [caller, decide](core::Draft& draft, const core::Context& now) -> absl::Status {
             const std::string actor = caller->actor();
-            core::Context context_now = now;
-            context_now.who = {.actor = actor, .serial = caller->peer.serial};
-            auto decided = core::ExecuteOnce(draft, method, *request, context_now, &Sha256Hex);
-            if (!decided.ok()) return decided.status();
-            *answer = *std::move(decided);
-            ToFullNames(*answer);
-            return absl::OkStatus();
+            core::Context asked = now;
+            asked.who = {.actor = actor, .serial = caller->peer.serial};
+            return decide(draft, asked);
           },
-          .done = [reactor](const absl::Status& status,
-                            const core::State&) { Finish(reactor, status); },
+          .done =
+              [reactor, answer](const absl::Status& outcome, const core::State&) {
+                if (outcome.ok()) ToFullNames(*answer);
+                Finish(reactor, outcome);
+              },
       });
+    });
+  }
+
+  // Whatever answers at once, on the loop.
+  template <class Request, class Fill>
+  grpc::ServerUnaryReactor* ReadAs(grpc::CallbackServerContext* context,
+                                   std::string_view /*method*/, const Request* /*request*/,
+                                   Fill fill) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    CallerPtr caller = CallerOf(context);
+    return Post(reactor, [reactor, caller = std::move(caller), fill = std::move(fill)] {
+      Finish(reactor, caller == nullptr ? Unknown() : fill());
     });
   }
 
@@ -125,6 +152,10 @@ class Calls {
   }
 
  private:
+  static absl::Status Unknown() {
+    return absl::UnauthenticatedError("nobody is known behind this connection");
+  }
+
   Controller& controller_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "controller/api/identity_service.h"
 #include "controller/api/watches.h"
 #include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/apply.grpc.pb.h"
@@ -217,10 +218,13 @@ std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
 }  // namespace
 
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
-  return MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
-                  LaunchTemplateService, AutoScalingService, LifecycleService, ScalingPolicyService,
-                  MetricsService, DeploymentService, ClusterService, ApplyService, ActivityService>(
-      calls);
+  auto services =
+      MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
+               LaunchTemplateService, AutoScalingService, LifecycleService, ScalingPolicyService,
+               MetricsService, DeploymentService, ClusterService, ApplyService, ActivityService>(
+          calls);
+  services.push_back(MakeIdentityService(calls));
+  return services;
 }
 
 }  // namespace remuda

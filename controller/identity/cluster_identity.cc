@@ -58,6 +58,16 @@ void AddHosts(const std::vector<std::string>& hosts, identity::IssueRequest& req
   }
 }
 
+std::string PortOf(const std::string& address) { return address.substr(address.rfind(':') + 1); }
+
+// Where one that listens on all addresses is reached, as far as it can be known here.
+std::string ReachableAt(const std::string& address) {
+  AdvertisedAddress parsed;
+  if (!ParseAdvertised(address, parsed) || !IsWildcard(parsed.host)) return address;
+  const std::string name = HostName();
+  return HostPort(name.empty() ? "127.0.0.1" : name, parsed.port);
+}
+
 absl::Status WrongIdentity(const std::string& what) { return absl::InvalidArgumentError(what); }
 
 absl::Status In(const std::string& path, const absl::Status& status) {
@@ -105,8 +115,8 @@ absl::StatusOr<std::unique_ptr<ClusterIdentity>> ClusterIdentity::Open(Options o
 
 ClusterIdentity::~ClusterIdentity() { Stop(); }
 
-void ClusterIdentity::Start(std::function<void(const ShownIdentity&)> on_change) {
-  on_change_ = std::move(on_change);
+void ClusterIdentity::Start(OnChange on_change) {
+  AddListener(std::move(on_change));
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -127,6 +137,37 @@ ShownIdentityPtr ClusterIdentity::current() const {
 std::string ClusterIdentity::authority_pin() const {
   // They were read before they were shown.
   return identity::PinOf(std::string_view(current()->authorities_pem)).value_or("");
+}
+
+void ClusterIdentity::SetListening(const std::string& api, const std::string& join) {
+  const std::lock_guard lock(mutex_);
+  api_ = api;
+  join_ = join;
+}
+
+std::vector<std::string> ClusterIdentity::api_addresses() const {
+  std::string api;
+  {
+    const std::lock_guard lock(mutex_);
+    api = api_;
+  }
+  std::vector<std::string> addresses;
+  for (const std::string& text : options_.given.advertise) {
+    AdvertisedAddress address;
+    if (!ParseAdvertised(text, address)) continue;
+    addresses.push_back(HostPort(address.host, address.port.empty() ? PortOf(api) : address.port));
+  }
+  if (addresses.empty()) addresses.push_back(ReachableAt(api));
+  return addresses;
+}
+
+std::string ClusterIdentity::join_address() const {
+  const std::lock_guard lock(mutex_);
+  AdvertisedAddress address;
+  if (!options_.given.advertise.empty() &&
+      ParseAdvertised(options_.given.advertise.front(), address))
+    return HostPort(address.host, PortOf(join_));
+  return ReachableAt(join_);
 }
 
 absl::Status ClusterIdentity::CanIssue() const {
@@ -255,7 +296,7 @@ void ClusterIdentity::Run() {
     if (changed.ok() && *changed) {
       spdlog::info("the controller's certificate {} is good until {}", peer.serial,
                    absl::FormatTime(peer.expire_time, absl::UTCTimeZone()));
-      on_change_(*current());
+      for (const OnChange& listener : listeners_) listener(*current());
     } else if (!changed.ok()) {
       error =
           "the controller's certificate stays as it is: " + std::string(changed.status().message());

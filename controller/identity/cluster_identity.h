@@ -67,8 +67,11 @@ class ClusterIdentity {
   ClusterIdentity& operator=(const ClusterIdentity&) = delete;
   ~ClusterIdentity();  // stops
 
-  // Renews from now on in time; `on_change` is told what is shown then.
-  void Start(std::function<void(const ShownIdentity&)> on_change);
+  using OnChange = std::function<void(const ShownIdentity&)>;
+  // Told what is shown whenever that changes, from Start on. Before Start.
+  void AddListener(OnChange on_change) { listeners_.push_back(std::move(on_change)); }
+  // Renews from now on in time.
+  void Start(OnChange on_change);
   void Stop();  // may be called twice
 
   // What the thread does now and then. Answers whether what is shown has changed; an error leaves
@@ -81,6 +84,13 @@ class ClusterIdentity {
   identity::IdentityFiles files() const { return identity::FilesIn(options_.directory); }
   // Of the first certificate that is trusted: by which who joins knows the cluster.
   std::string authority_pin() const;
+
+  // Where the API and the join endpoint listen, ADDRESS:PORT: what is advertised follows from it.
+  void SetListening(const std::string& api, const std::string& join);
+  // HOST:PORT by which others reach them, as far as the controller was told. The first is what
+  // tokens say.
+  std::vector<std::string> api_addresses() const;
+  std::string join_address() const;
 
   // Whether certificates are issued here; otherwise FAILED_PRECONDITION, which says where.
   absl::Status CanIssue() const;
@@ -104,9 +114,11 @@ class ClusterIdentity {
 
   const Options options_;
   std::optional<identity::Authority> authority_;  // none: issued elsewhere. Constant after Open
-  std::function<void(const ShownIdentity&)> on_change_;
-  mutable std::mutex mutex_;  // guards what follows
+  std::vector<OnChange> listeners_;               // constant after Start
+  mutable std::mutex mutex_;                      // guards what follows
   ShownIdentityPtr shown_;
+  std::string api_;   // where it listens
+  std::string join_;  // and the join endpoint
   std::condition_variable stopped_;
   bool stopping_ = false;
   std::thread thread_;  // last: it uses the others

@@ -19,12 +19,6 @@ absl::Status TokenRefused() {
       "ask for a new one");
 }
 
-std::string Sha256Bytes(const std::string& text) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  return {digest.begin(), digest.end()};
-}
-
 bool IsOfToken(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnauthenticated ||
          status.code() == absl::StatusCode::kPermissionDenied ||
@@ -33,6 +27,12 @@ bool IsOfToken(const absl::Status& status) {
 }
 
 }  // namespace
+
+std::string JoinDesk::HashOf(std::string_view token) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
+  return {digest.begin(), digest.end()};
+}
 
 void JoinDesk::Handle(const JoinCall& call, Answer answer) {
   bool is_admitted = false;
@@ -71,7 +71,7 @@ void JoinDesk::Join(const join::v1::JoinRequest& request, const std::string& add
     return answer([this, wanted, status = key.status()] { return Refuse(wanted, status); });
   }
   options_.use_token(
-      {.hash = Sha256Bytes(request.token()), .role = request.role(), .subject = request.subject()},
+      {.hash = HashOf(request.token()), .role = request.role(), .subject = request.subject()},
       [this, wanted, answer = std::move(answer)](absl::Status status) {
         answer([this, wanted, status = std::move(status)] {
           return Finish(wanted, IsOfToken(status) ? TokenRefused() : status);

@@ -59,6 +59,9 @@ class JoinDesk {
   using Answer = std::function<void(MakeAnswer)>;
   void Handle(const JoinCall& call, Answer answer);
 
+  // What stands for a token in the store: SHA-256, as bytes.
+  static std::string HashOf(std::string_view token);
+
  private:
   struct Wanted {
     bool is_renewal = false;

@@ -13,6 +13,7 @@
 
 #include "common/archive.h"
 #include "common/grpc_channel.h"
+#include "common/identity/join_client.h"
 #include "common/random_bytes.h"
 
 namespace remuda::agent {
@@ -122,7 +123,9 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
       incarnation_(RandomHex()) {
   if (options_.dial.files.has_value()) {
     renewer_ = std::make_unique<identity::Renewer>(
-        identity::Renewer::Options{.files = *options_.dial.files, .channel = channel_});
+        identity::Renewer::Options{.files = *options_.dial.files,
+                                   .channel = channel_,
+                                   .renew_expired = &identity::RenewExpired});
   }
 }
 

@@ -21,6 +21,7 @@
 #include "agent/shim.h"
 #include "common/admin_http.h"
 #include "common/endpoint.h"
+#include "common/identity/join_command.h"
 #include "common/logging.h"
 #include "common/service_manager.h"
 #include "common/settings_file.h"
@@ -30,6 +31,7 @@ namespace remuda::agent {
 namespace {
 
 constexpr char kConfigVariable[] = "REMUDA_AGENT_CONFIG";
+constexpr char kDataDirectory[] = "/var/lib/remuda/agent";
 
 struct Flags {
   AgentOptions agent;
@@ -85,7 +87,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   AgentOptions& agent = flags.agent;
   agent.name = HostName();
   agent.controller = "127.0.0.1:7400";
-  agent.data_directory = "/var/lib/remuda/agent";
+  agent.data_directory = kDataDirectory;
   agent.address = "127.0.0.1";
   app.option_defaults()->always_capture_default();
   app.add_option("--name", agent.name, "Name of this host")
@@ -347,5 +349,12 @@ int main(int argc, char** argv) {
   // Before anything else: a shim uses no library of the agent.
   if (argc == 3 && std::strcmp(argv[1], "shim") == 0) return remuda::agent::ShimMain(argv[2]);
   if (argc == 3 && std::strcmp(argv[1], "probe") == 0) return remuda::agent::ProbeMain(argv[2]);
+  if (remuda::identity::IsJoinCommand(argc, argv)) {
+    return remuda::identity::RunJoinCommand(argc, argv,
+                                            {.program = "remuda-agent",
+                                             .role = remuda::v1::IDENTITY_ROLE_AGENT,
+                                             .data_directory = remuda::agent::kDataDirectory,
+                                             .next = " --address THIS-HOSTS-ADDRESS"});
+  }
   return remuda::agent::Main(argc, argv);
 }

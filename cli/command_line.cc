@@ -13,9 +13,9 @@ namespace remuda::cli {
 namespace {
 
 constexpr char kFooter[] =
-    "\nSettings: a flag, else the environment (REMUDA_CONTROLLER, REMUDA_TIMEOUT), else "
-    "~/.config/remuda/config.yaml\n"
-    "(controller, timeout), else the default.\n"
+    "\nSettings: a flag, else the environment (REMUDA_CONTROLLER, REMUDA_CONTEXT, REMUDA_TIMEOUT), "
+    "else\n"
+    "~/.config/remuda/config.yaml (contexts, controller, timeout), else the default.\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out, 4 rolled back.\n"
     "\nExample:\n  remuda dev\n  remuda apply -f shop.yaml\n  remuda get asg\n  remuda deploy "
     "asg/blue --template shop:2";
@@ -140,6 +140,8 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   app->footer(kFooter);
   app->add_option("--controller", flags.controller,
                   "Where the controller is, HOST:PORT (default 127.0.0.1:7400)");
+  app->add_option("--context", flags.context,
+                  "Which of `remuda config get-contexts` is meant (default: the current one)");
   app->add_option("--identity-dir", flags.identity_dir,
                   "Where your key and certificate are (default: as `remuda login` has put them)");
   app->add_flag("--insecure", flags.insecure,
@@ -147,6 +149,9 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   app->add_option("--timeout", flags.timeout,
                   "How long one call may take, for example 30s (default 10s)");
   AddDevCommand(*app, context);
+  AddLoginCommand(*app, context);
+  AddConfigCommand(*app, context);
+  AddTokenCommand(*app, context);
   AddApplyCommand(*app, context);
   AddGetCommand(*app, context);
   AddDescribeCommand(*app, context);

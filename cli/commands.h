@@ -14,6 +14,7 @@ void AddApplyCommand(CLI::App& app, Context& context);
 void AddAsgCommand(CLI::App& app, Context& context);
 void AddClusterCommand(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
+void AddConfigCommand(CLI::App& app, Context& context);
 void AddDeleteCommand(CLI::App& app, Context& context);
 void AddDeployCommand(CLI::App& app, Context& context);
 void AddDeploymentCommand(CLI::App& app, Context& context);
@@ -27,6 +28,7 @@ void AddHostCommand(CLI::App& app, Context& context);
 void AddImageCommand(CLI::App& app, Context& context);
 void AddInstanceCommand(CLI::App& app, Context& context);
 void AddListenerCommand(CLI::App& app, Context& context);
+void AddLoginCommand(CLI::App& app, Context& context);
 void AddLogsCommand(CLI::App& app, Context& context);
 void AddMetricsCommand(CLI::App& app, Context& context);
 void AddPolicyCommand(CLI::App& app, Context& context);
@@ -38,6 +40,7 @@ void AddShiftCommand(CLI::App& app, Context& context);
 void AddSuspendCommand(CLI::App& app, Context& context);
 void AddTargetCommand(CLI::App& app, Context& context);
 void AddTemplateCommand(CLI::App& app, Context& context);
+void AddTokenCommand(CLI::App& app, Context& context);
 
 // The two words that name a resource: KIND NAME or KIND/NAME.
 void AddRefArguments(CLI::App* command, std::string& kind, std::string& name, bool name_needed);

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "cli/contexts.h"
 #include "cli/controller_client.h"
 #include "cli/parts.h"
 #include "cli/resources.h"
@@ -199,6 +200,12 @@ class Completer {
     return command.starts_with("/policy/") || command.starts_with("/asg/");
   }
 
+  void OfferContexts() {
+    const auto contexts = LoadContexts(settings_.path);
+    if (!contexts.ok()) return;
+    for (const NamedContext& one : contexts->contexts) Offer(one.name);
+  }
+
   void OfferPolicies(const std::string& word) {
     const auto id = ParseIdOf(KindId::kAutoScalingGroup, word);
     if (!id.ok()) return;
@@ -261,6 +268,8 @@ class Completer {
                               command.starts_with("/hook/"))) {
       OfferNames(KindId::kInstance);
       if (command == "/logs") OfferRefs({KindId::kAutoScalingGroup});
+    } else if (index == 0 && command.starts_with("/config/")) {
+      OfferContexts();
     } else if (index == 0 && command == "/completion") {
       for (const char* word : {"bash", "zsh"}) Offer(word);
     }
@@ -283,6 +292,7 @@ void Complete(Context& context, const CLI::App& root, std::vector<std::string> w
   SettingFlags flags;
   for (size_t i = 0; i + 2 < words.size(); ++i) {
     if (words[i] == "--controller") flags.controller = words[i + 1];
+    if (words[i] == "--context") flags.context = words[i + 1];
   }
   if (auto settings = ResolveSettings(flags, ProcessEnvironment); settings.ok())
     context.settings = *settings;

@@ -33,6 +33,8 @@ struct Settings {
   std::string controller_source = "default";  // "--controller", "REMUDA_CONTROLLER", a file's name
   std::chrono::milliseconds timeout{10'000};  // of one call
   std::string identity_dir;                   // where the person's key and certificate are
+  std::string path;                           // of the settings file; empty: nowhere
+  std::string context;                        // the one that is used; empty: none
   bool insecure = false;                      // the controller has no identities
   // How it is dialled; filled before a command runs, unless that is offline.
   std::shared_ptr<const identity::Dial> dial;

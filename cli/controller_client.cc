@@ -1,7 +1,13 @@
 #include "cli/controller_client.h"
 
+#include <absl/time/clock.h>
+
+#include <atomic>
+#include <iostream>
+
 #include "cli/settings.h"
 #include "common/identity/dial.h"
+#include "common/identity/renewer.h"
 #include "common/random_bytes.h"
 
 namespace remuda::cli {
@@ -10,6 +16,26 @@ namespace {
 constexpr int kKeepaliveMs = 20'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kMaxReceiveBytes = 16 << 20;
+
+// Who is in more of a hurry than this (completion) renews nothing.
+constexpr std::chrono::milliseconds kMinRenewalTime{2'000};
+// A certificate that cannot be renewed is told of when it ends within this.
+constexpr absl::Duration kWarnBeforeEnd = absl::Hours(72);
+
+// Has a person's certificate renewed that is past two thirds of its life, once in a run. Best
+// effort: what cannot be renewed now is still good, and is tried again by the next command.
+void RenewInTime(const identity::Dial& dial, const std::shared_ptr<grpc::Channel>& channel) {
+  static std::atomic<bool> is_done = false;
+  if (!dial.files.has_value() || dial.self.id.role != v1::IDENTITY_ROLE_PERSON) return;
+  if (absl::Now() < identity::RenewalTime(dial.self, 0) || is_done.exchange(true)) return;
+  const auto held = identity::LoadIdentity(*dial.files);
+  absl::Status renewed = held.status();
+  if (held.ok()) renewed = identity::RenewIdentity(channel, *dial.files, *held);
+  if (renewed.ok() || dial.self.expire_time - absl::Now() > kWarnBeforeEnd) return;
+  std::cerr << "remuda: your certificate ends at "
+            << absl::FormatTime(dial.self.expire_time, absl::UTCTimeZone())
+            << " and cannot be renewed: " << renewed.message() << "\n";
+}
 
 std::shared_ptr<grpc::Channel> Dial(const Settings& settings) {
   grpc::ChannelArguments arguments;
@@ -25,8 +51,10 @@ std::shared_ptr<grpc::Channel> Dial(const Settings& settings) {
   // its calls fail without.
   Settings own = settings;
   if (own.dial == nullptr) TakeIdentity(own).IgnoreError();
-  return grpc::CreateCustomChannel(
+  const auto channel = grpc::CreateCustomChannel(
       own.controller, own.dial == nullptr ? nullptr : own.dial->Credentials(), arguments);
+  if (own.dial != nullptr && own.timeout >= kMinRenewalTime) RenewInTime(*own.dial, channel);
+  return channel;
 }
 
 }  // namespace
@@ -39,6 +67,7 @@ ControllerClient::ControllerClient(const Settings& settings)
       auto_scaling(v1::AutoScalingService::NewStub(channel_)),
       cluster(v1::ClusterService::NewStub(channel_)),
       deployments(v1::DeploymentService::NewStub(channel_)),
+      identities(v1::IdentityService::NewStub(channel_)),
       images(v1::ImageService::NewStub(channel_)),
       launch_templates(v1::LaunchTemplateService::NewStub(channel_)),
       lifecycle(v1::LifecycleService::NewStub(channel_)),

@@ -16,6 +16,7 @@
 #include "remuda/v1/certificate.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/deployment.grpc.pb.h"
+#include "remuda/v1/identity.grpc.pb.h"
 #include "remuda/v1/image.grpc.pb.h"
 #include "remuda/v1/launch_template.grpc.pb.h"
 #include "remuda/v1/lifecycle.grpc.pb.h"
@@ -56,6 +57,7 @@ class ControllerClient {
   const std::unique_ptr<v1::AutoScalingService::Stub> auto_scaling;
   const std::unique_ptr<v1::ClusterService::Stub> cluster;
   const std::unique_ptr<v1::DeploymentService::Stub> deployments;
+  const std::unique_ptr<v1::IdentityService::Stub> identities;
   const std::unique_ptr<v1::ImageService::Stub> images;
   const std::unique_ptr<v1::LaunchTemplateService::Stub> launch_templates;
   const std::unique_ptr<v1::LifecycleService::Stub> lifecycle;

@@ -2,11 +2,14 @@
 
 #include <absl/status/status.h>
 #include <absl/strings/numbers.h>
+#include <absl/time/clock.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <set>
 
+#include "cli/contexts.h"
 #include "common/duration_text.h"
 #include "common/identity/dial.h"
 #include "common/message_yaml.h"
@@ -68,21 +71,23 @@ absl::Status Apply(const std::string& key, const std::string& value, const std::
   return absl::OkStatus();
 }
 
-absl::Status ReadFile(const std::string& path, bool must_exist, Settings* settings) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return must_exist ? Invalid("REMUDA_CLI_CONFIG: cannot read " + path) : absl::OkStatus();
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+// The file's own settings, with where each stands.
+absl::Status ApplyFile(const std::string& text, const std::string& path, Settings* settings) {
   auto documents = ParseYaml(text, path);
   if (!documents.ok()) return documents.status();
   if (documents->empty()) return absl::OkStatus();
   const YamlNode& root = *documents->front().root;
   if (root.kind != YamlNode::Kind::kMap) return Invalid(path + ": expected a map of settings");
+  static const std::set<std::string> kOfContexts = {"current-context", "contexts", "clusters",
+                                                    "users"};
   for (const auto& [key, value] : root.entries) {
     const std::string place = FormatPosition(path, key->position);
+    if (kOfContexts.count(key->scalar) != 0) continue;
     if (key->scalar != "controller" && key->scalar != "timeout" && key->scalar != "identity-dir" &&
         key->scalar != "insecure") {
       return Invalid(place + ": " + key->scalar +
-                     ": unknown setting; there are controller, identity-dir, insecure, timeout");
+                     ": unknown setting; there are controller, identity-dir, insecure, timeout, "
+                     "and those of contexts: current-context, contexts, clusters, users");
     }
     if (value->kind != YamlNode::Kind::kScalar)
       return Invalid(place + ": " + key->scalar + ": expected text");
@@ -90,6 +95,54 @@ absl::Status ReadFile(const std::string& path, bool must_exist, Settings* settin
       return status;
   }
   return absl::OkStatus();
+}
+
+absl::Status ApplyContext(const Contexts& contexts, const std::string& name,
+                          const std::string& source, Settings* settings) {
+  const NamedContext* const context = contexts.Find(name);
+  if (context == nullptr) {
+    std::string known;
+    for (const NamedContext& one : contexts.contexts) known += " " + one.name;
+    return Invalid(source + ": there is no context \"" + name + "\"" +
+                   (known.empty() ? "; `remuda login` makes one" : "; there are" + known));
+  }
+  settings->context = name;
+  const std::string where = settings->path + ": context " + name;
+  if (!context->cluster.empty()) {
+    const ContextCluster* const cluster = contexts.FindCluster(context->cluster);
+    if (cluster == nullptr)
+      return Invalid(where + ": there is no cluster \"" + context->cluster + "\"");
+    if (auto status = Apply("controller", cluster->controller, where, settings); !status.ok())
+      return status;
+  }
+  if (!context->user.empty()) {
+    const ContextUser* const user = contexts.FindUser(context->user);
+    if (user == nullptr) return Invalid(where + ": there is no user \"" + context->user + "\"");
+    settings->identity_dir = user->identity_dir;
+    settings->insecure = false;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadFile(const SettingFlags& flags, const Environment& environment,
+                      Settings* settings) {
+  Contexts contexts;
+  std::ifstream in(settings->path, std::ios::binary);
+  if (in) {
+    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    if (auto status = ApplyFile(text, settings->path, settings); !status.ok()) return status;
+    auto parsed = ParseContexts(text, settings->path);
+    if (!parsed.ok()) return parsed.status();
+    contexts = *std::move(parsed);
+  } else if (!environment("REMUDA_CLI_CONFIG").empty()) {
+    return Invalid("REMUDA_CLI_CONFIG: cannot read " + settings->path);
+  }
+  if (flags.context.has_value())
+    return ApplyContext(contexts, *flags.context, "--context", settings);
+  if (const std::string named = environment("REMUDA_CONTEXT"); !named.empty())
+    return ApplyContext(contexts, named, "REMUDA_CONTEXT", settings);
+  if (contexts.current.empty()) return absl::OkStatus();
+  return ApplyContext(contexts, contexts.current, settings->path + ": current-context", settings);
 }
 
 }  // namespace
@@ -107,17 +160,19 @@ bool IsTextUtf8(const Environment& environment) {
   return false;
 }
 
-absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags,
-                                         const Environment& environment) {
-  Settings settings;
-  const std::string named = environment("REMUDA_CLI_CONFIG");
+std::string SettingsPath(const Environment& environment) {
+  if (const std::string named = environment("REMUDA_CLI_CONFIG"); !named.empty()) return named;
   std::string directory = environment("XDG_CONFIG_HOME");
   if (directory.empty() && !environment("HOME").empty())
     directory = environment("HOME") + "/.config";
-  if (!named.empty() || !directory.empty()) {
-    const std::string path = named.empty() ? directory + "/remuda/config.yaml" : named;
-    if (auto status = ReadFile(path, !named.empty(), &settings); !status.ok()) return status;
-  }
+  return directory.empty() ? "" : directory + "/remuda/config.yaml";
+}
+
+absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags,
+                                         const Environment& environment) {
+  Settings settings;
+  settings.path = SettingsPath(environment);
+  if (auto status = ReadFile(flags, environment, &settings); !status.ok()) return status;
   for (const auto& [key, variable] : {std::pair{"controller", "REMUDA_CONTROLLER"},
                                       {"timeout", "REMUDA_TIMEOUT"},
                                       {"identity-dir", "REMUDA_IDENTITY_DIR"},
@@ -153,6 +208,12 @@ absl::Status TakeIdentity(Settings& settings) {
                                      .role = v1::IDENTITY_ROLE_UNSPECIFIED,
                                      .name = ""});
   if (!dial.ok()) return dial.status();
+  if (dial->files.has_value() && dial->self.expire_time <= absl::Now()) {
+    return absl::FailedPreconditionError(
+        "the certificate of " + identity::Text(dial->self.id) + " ended at " +
+        absl::FormatTime(dial->self.expire_time, absl::UTCTimeZone()) +
+        ": log in anew (`remuda login`) with a token that an admin makes");
+  }
   settings.dial = std::make_shared<const identity::Dial>(*std::move(dial));
   return absl::OkStatus();
 }

@@ -2,12 +2,20 @@
 
 #include <iostream>
 
+#include "common/identity/join_command.h"
 #include "common/logging.h"
 #include "proxy/io/kept_memory.h"
 #include "proxy/options.h"
 #include "proxy/program.h"
 
 int main(int argc, char** argv) {
+  if (remuda::identity::IsJoinCommand(argc, argv)) {
+    return remuda::identity::RunJoinCommand(argc, argv,
+                                            {.program = "remuda-proxy",
+                                             .role = remuda::v1::IDENTITY_ROLE_PROXY,
+                                             .data_directory = "/var/lib/remuda/proxy",
+                                             .next = ""});
+  }
   remuda::proxy::KeepMemoryOfOpenSsl();
   remuda::proxy::ProgramOptions options;
   if (const int code = remuda::proxy::ParseOptions(argc, argv, options); code >= 0) return code;

@@ -19,7 +19,7 @@ struct ProgramOptions {
   std::string identity_directory;
   bool insecure = false;
   identity::Dial dial;  // filled by TakeIdentity
-  std::string name;  // empty: that of the identity
+  std::string name;     // empty: that of the identity
   std::string zone;
   std::string address;  // for people
   std::map<std::string, std::string> labels;

@@ -8,6 +8,7 @@
 
 #include "common/grpc_channel.h"
 #include "common/grpc_status.h"
+#include "common/identity/join_client.h"
 #include "common/message_text.h"
 #include "common/random_bytes.h"
 
@@ -134,12 +135,13 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
   if (!options_.data_dir.empty()) store_ = std::make_unique<ConfigStore>(options_.data_dir);
   grpc::ChannelArguments arguments = ClientChannelArguments();
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  channel_ =
-      grpc::CreateCustomChannel(options_.controller, options_.dial.Credentials(), arguments);
+  channel_ = grpc::CreateCustomChannel(options_.controller, options_.dial.Credentials(), arguments);
   stub_ = v1::ProxyService::NewStub(channel_);
   if (options_.dial.files.has_value()) {
     renewer_ = std::make_unique<identity::Renewer>(
-        identity::Renewer::Options{.files = *options_.dial.files, .channel = channel_});
+        identity::Renewer::Options{.files = *options_.dial.files,
+                                   .channel = channel_,
+                                   .renew_expired = &identity::RenewExpired});
   }
 }
 

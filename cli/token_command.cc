@@ -1,0 +1,151 @@
+// remuda token: tokens with which hosts, proxies and people join.
+#include <absl/time/clock.h>
+#include <google/protobuf/empty.pb.h>
+
+#include <memory>
+#include <ostream>
+
+#include "cli/commands.h"
+#include "cli/controller_client.h"
+#include "cli/printing.h"
+#include "cli/table_layout.h"
+#include "common/duration_text.h"
+#include "common/identity/spiffe_id.h"
+#include "remuda/v1/identity.grpc.pb.h"
+
+namespace remuda::cli {
+namespace {
+
+constexpr int kPage = 1000;  // ListJoinTokensRequest.page_size
+
+struct TokenOptions {
+  std::string role;
+  std::string name;
+  std::string ttl;
+};
+
+std::string ProgramOf(v1::IdentityRole role) {
+  switch (role) {
+    case v1::IDENTITY_ROLE_AGENT:
+      return "remuda-agent join";
+    case v1::IDENTITY_ROLE_PROXY:
+      return "remuda-proxy join";
+    default:
+      return "remuda login";
+  }
+}
+
+// For any POSIX shell. The token goes by a pipe, so it is in no program's arguments; the blank in
+// front keeps it out of the history of a bash that Debian has set up.
+std::string JoinCommandOf(const v1::JoinToken& token) {
+  return " echo " + token.token() + " | " + ProgramOf(token.role()) + " --controller " +
+         token.join_address() + " --pin " + token.authority_pin() + " --name " + token.subject() +
+         " --token-file -";
+}
+
+ExitCode RunTokenCreate(Context& context, const TokenOptions& options) {
+  v1::CreateJoinTokenRequest request;
+  request.mutable_join_token()->set_role(identity::RoleOf(options.role));
+  request.mutable_join_token()->set_subject(options.name);
+  if (!options.ttl.empty()) {
+    if (const auto wrong = ParseDuration(options.ttl, request.mutable_time_to_live()))
+      return FailUsage(context, "token create: --ttl: " + *wrong);
+  }
+  const ControllerClient client(context.settings);
+  const auto token = client.Call<v1::JoinToken>(
+      *client.identities, &v1::IdentityService::Stub::CreateJoinToken, request);
+  if (!token.ok()) return Fail(context, token.status());
+  if (!IsTable(context.output)) {
+    PrintMessage(context, *token);
+    return ExitCode::kOk;
+  }
+  context.err << token->name() << ": run this where " << options.role << " " << options.name
+              << " is, once, before "
+              << absl::FormatTime("%Y-%m-%d %H:%M:%SZ",
+                                  absl::FromUnixSeconds(token->expire_time().seconds()),
+                                  absl::UTCTimeZone())
+              << ":" << std::endl;
+  context.out << JoinCommandOf(*token) << std::endl;
+  return ExitCode::kOk;
+}
+
+std::string StateOf(const v1::JoinToken& token) {
+  if (token.has_use_time()) return "used";
+  return absl::FromUnixSeconds(token.expire_time().seconds()) <= absl::Now() ? "over" : "open";
+}
+
+std::string TokenTime(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%SZ", absl::FromUnixSeconds(time.seconds()),
+                          absl::UTCTimeZone());
+}
+
+ExitCode RunTokenList(Context& context) {
+  const ControllerClient client(context.settings);
+  v1::ListJoinTokensRequest request;
+  request.set_page_size(kPage);
+  const auto answer = client.Call<v1::ListJoinTokensResponse>(
+      *client.identities, &v1::IdentityService::Stub::ListJoinTokens, request);
+  if (!answer.ok()) return Fail(context, answer.status());
+  if (!IsTable(context.output)) {
+    std::vector<const google::protobuf::Message*> tokens;
+    for (const v1::JoinToken& token : answer->join_tokens()) tokens.push_back(&token);
+    PrintMessages(context, tokens);
+    return ExitCode::kOk;
+  }
+  if (answer->join_tokens().empty()) {
+    context.err << "No tokens." << std::endl;
+    return ExitCode::kOk;
+  }
+  Table table;
+  table.headers = {"NAME", "FOR", "STATE", "UNTIL", "BY"};
+  for (const v1::JoinToken& token : answer->join_tokens()) {
+    table.rows.push_back({token.name(),
+                          std::string(identity::RoleText(token.role())) + "/" + token.subject(),
+                          StateOf(token), TokenTime(token.expire_time()), token.creator()});
+  }
+  context.out << RenderTable(table, StyleOf(context)) << std::flush;
+  return ExitCode::kOk;
+}
+
+ExitCode RunTokenDelete(Context& context, const std::string& name) {
+  v1::DeleteJoinTokenRequest request;
+  request.set_name(name.starts_with("joinTokens/") ? name : "joinTokens/" + name);
+  request.set_request_id(NewRequestId());
+  const ControllerClient client(context.settings);
+  const auto answer = client.Call<google::protobuf::Empty>(
+      *client.identities, &v1::IdentityService::Stub::DeleteJoinToken, request);
+  if (!answer.ok()) return Fail(context, answer.status());
+  context.out << "Deleted " << request.name() << std::endl;
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddTokenCommand(CLI::App& app, Context& context) {
+  CLI::App* command =
+      app.add_subcommand("token", "Tokens with which hosts, proxies and people join, once");
+  command->require_subcommand(1);
+  auto options = std::make_shared<TokenOptions>();
+
+  CLI::App* create = command->add_subcommand("create", "Make one, and print the command to join");
+  create->add_option("--role", options->role, "agent, proxy or person")
+      ->required()
+      ->check(CLI::IsMember({"agent", "proxy", "person"}));
+  create->add_option("--name", options->name, "Of the host, the proxy or the user")->required();
+  create->add_option("--ttl", options->ttl, "How long it may be used, 10s-24h (default 15m)");
+  AddOutputFlag(create, context);
+  SetExample(create, "remuda token create --role agent --name host-3 --ttl 15m");
+  SetRun(create, context, [&context, options] { return RunTokenCreate(context, *options); });
+
+  CLI::App* list = command->add_subcommand("list", "List those that are open or were used lately");
+  AddOutputFlag(list, context);
+  SetExample(list, "remuda token list");
+  SetRun(list, context, [&context] { return RunTokenList(context); });
+
+  CLI::App* remove = command->add_subcommand("delete", "Make one useless");
+  remove->add_option("name", options->name, "The token, as `token list` has it")->required();
+  SetExample(remove, "remuda token delete t-3");
+  SetRun(remove, context, [&context, options] { return RunTokenDelete(context, options->name); });
+}
+
+}  // namespace remuda::cli

@@ -1,0 +1,165 @@
+'use strict';
+// A cluster with identities, from nothing: the first admin, a host, a proxy and another person join by the commands that are printed; what is
+// wrong with a token, a name or a cluster is refused.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+const { Process, run, waitFor } = require('../../deploy/lab/process.js');
+const { bin, scratchFolder } = require('./harness.js');
+
+const deadlineMs = 30_000;
+
+// A controller of its own authority.
+class Controller {
+  constructor(t, scratch, name = 'controller') {
+    this.dataDir = path.join(scratch, name);
+    this.readyFile = path.join(scratch, `${name}.ready`);
+    t.after(() => this.end());
+  }
+
+  async start(...more) {
+    fs.rmSync(this.readyFile, { force: true });
+    this.process = new Process(path.join(bin, 'remuda-controller'), {
+      args: ['--data-dir', this.dataDir, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--join-listen', '127.0.0.1:0', '--ready-file', this.readyFile, ...more],
+    });
+    await waitFor(() => fs.existsSync(this.readyFile) || this.process.result, { deadlineMs, what: 'the controller to serve' });
+    assert.ok(fs.existsSync(this.readyFile), this.process.tail());
+    Object.assign(this, JSON.parse(fs.readFileSync(this.readyFile, 'utf8')));
+    return this;
+  }
+
+  async end() {
+    if (this.process) await this.process.end();
+  }
+
+  // Logs in with the token that the controller has left.
+  async adminLogsIn(person, ...more) {
+    const [, pin] = await this.process.waitForOutput(/--pin (sha256:[0-9a-f]{64})/, deadlineMs);
+    this.pin = pin;
+    return person.ok('login', '--controller', this.join, '--pin', pin, '--name', 'admin', '--token-file', path.join(this.dataDir, 'admin-token'), ...more);
+  }
+}
+
+// Somebody with a home of their own.
+class Person {
+  constructor(scratch, name) {
+    this.home = path.join(scratch, name);
+    fs.mkdirSync(this.home);
+    this.env = { HOME: this.home, XDG_CONFIG_HOME: '', PATH: `${bin}:${process.env.PATH}` };
+  }
+
+  remuda(...args) {
+    return run(path.join(bin, 'remuda'), args, { env: this.env });
+  }
+
+  async ok(...args) {
+    const { code, stdout, stderr } = await this.remuda(...args);
+    assert.equal(code, 0, `remuda ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  }
+
+  // A printed command, with what is put behind it.
+  shell(command, more = '') {
+    return run('/bin/sh', ['-c', `${command.trimEnd()} ${more}`], { env: this.env });
+  }
+}
+
+const modeOf = (file) => (fs.statSync(file).mode & 0o777).toString(8);
+
+test('a cluster from nothing', async (t) => {
+  const scratch = scratchFolder(t);
+  const controller = await new Controller(t, scratch).start();
+  const admin = new Person(scratch, 'admin');
+  assert.equal((await admin.remuda('get', 'hosts')).code, 1, 'nobody is logged in');
+  const tokenFile = path.join(controller.dataDir, 'admin-token');
+  assert.equal(modeOf(tokenFile), '600');
+  await controller.adminLogsIn(admin);
+  await waitFor(() => !fs.existsSync(tokenFile), { deadlineMs, what: 'the used token to go' });
+  assert.equal(modeOf(path.join(admin.home, '.config/remuda/config.yaml')), '600');
+  await admin.ok('get', 'hosts');
+
+  await t.test('a host joins by the command that is printed, once', async () => {
+    const command = await admin.ok('token', 'create', '--role', 'agent', '--name', 'h1', '--ttl', '5m');
+    assert.equal(command.trimEnd().split('\n').length, 1, command);
+    const dataDir = path.join(scratch, 'h1');
+    const joined = await admin.shell(command, `--data-dir ${dataDir}`);
+    assert.equal(joined.code, 0, joined.stderr);
+    assert.match(joined.stdout, /Joined as spiffe:\/\/[^/]+\/agent\/h1/);
+    for (const file of ['identity.pem', 'authorities.pem', 'joined.json']) assert.equal(modeOf(path.join(dataDir, 'identity', file)), '600');
+    const again = await admin.shell(command, `--data-dir ${path.join(scratch, 'thief')}`);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /the token is not good for this/);
+    const agent = new Process(path.join(bin, 'remuda-agent'), {
+      args: ['--controller', controller.grpc, '--data-dir', dataDir, '--admin', ''],
+    });
+    t.after(() => agent.end());
+    await waitFor(async () => /\bh1\b/.test(await admin.ok('get', 'hosts')), { deadlineMs, what: `h1 to be there: ${agent.tail()}` });
+  });
+
+  await t.test('a token is for its name and role, and for a time', async () => {
+    const command = await admin.ok('token', 'create', '--role', 'agent', '--name', 'h2');
+    const dataDir = `--data-dir ${path.join(scratch, 'h2')}`;
+    for (const [from, to] of [['--name h2', '--name h3'], ['remuda-agent', 'remuda-proxy'], [/echo \S+/, `echo ${'x'.repeat(43)}`]]) {
+      const wrong = await admin.shell(command.replace(from, to), dataDir);
+      assert.equal(wrong.code, 1, `${from}`);
+      assert.match(wrong.stderr, /the token is not good for this/);
+    }
+    const elsewhere = await admin.shell(command.replace(/sha256:\w+/, `sha256:${'0'.repeat(64)}`), dataDir);
+    assert.match(elsewhere.stderr, /no authority with the pin/);
+    assert.equal((await admin.shell(command, dataDir)).code, 0);
+    assert.match((await admin.remuda('token', 'create', '--role', 'agent', '--name', 'h4', '--ttl', '2s')).stderr, /10s-24h/);
+    const dropped = await admin.ok('token', 'create', '--role', 'agent', '--name', 'h5');
+    const [, name] = /(joinTokens\/\S+)\s+agent\/h5\s+open/.exec(await admin.ok('token', 'list'));
+    await admin.ok('token', 'delete', name);
+    assert.match((await admin.shell(dropped, `--data-dir ${path.join(scratch, 'h5')}`)).stderr, /not good/);
+  });
+
+  await t.test('a proxy joins', async () => {
+    const command = await admin.ok('token', 'create', '--role', 'proxy', '--name', 'p1');
+    const dataDir = path.join(scratch, 'p1');
+    assert.equal((await admin.shell(command, `--data-dir ${dataDir}`)).code, 0);
+    const proxy = new Process(path.join(bin, 'remuda-proxy'), {
+      args: ['--controller', controller.grpc, '--data-dir', dataDir, '--admin', '127.0.0.1:0'],
+    });
+    t.after(() => proxy.end());
+    await waitFor(async () => /\bp1\b/.test(await admin.ok('get', 'proxies')), { deadlineMs, what: `p1 to be there: ${proxy.tail()}` });
+  });
+
+  await t.test('contexts: two clusters, two people', async () => {
+    const other = await new Controller(t, scratch, 'other').start();
+    await assert.rejects(other.adminLogsIn(admin), /is of another cluster/);
+    await other.adminLogsIn(admin, '--as', 'second');
+    assert.equal((await admin.ok('get', 'hosts')).includes('h1'), false, 'now in the other one');
+    assert.equal((await admin.ok('config', 'current-context')).trim(), 'second');
+    await admin.ok('config', 'rename-context', 'admin@127.0.0.1', 'first');
+    const contexts = await admin.ok('config', 'get-contexts');
+    assert.match(contexts, /^\*\s+second\s/m);
+    assert.match(contexts, /^\s+first\s.*spiffe:\S+\/person\/admin/m);
+    assert.equal((await admin.ok('--context', 'first', 'get', 'hosts')).includes('h1'), true);
+    await admin.ok('config', 'use-context', 'second');
+    assert.equal((await admin.ok('config', 'current-context')).trim(), 'second');
+    await admin.ok('config', 'delete-context', 'second');
+    assert.equal((await admin.remuda('get', 'hosts')).code, 1);
+    await admin.ok('config', 'use-context', 'first');
+    // An identity of one cluster is not written over by another's.
+    await other.end();
+    await other.start('--new-admin-token');
+    const foreign = new Person(scratch, 'foreign');
+    await other.adminLogsIn(foreign);
+    const command = await foreign.ok('token', 'create', '--role', 'agent', '--name', 'h1');
+    const here = `--data-dir ${path.join(scratch, 'h1')}`;
+    assert.match((await foreign.shell(command, here)).stderr, /--force replaces it/);
+    // The token was not used up for it.
+    assert.equal((await foreign.shell(command, `--data-dir ${path.join(scratch, 'foreign-h1')}`)).code, 0);
+  });
+
+  await t.test('once an admin is in, no start makes a token', async () => {
+    await controller.end();
+    await controller.start();
+    assert.equal(fs.existsSync(tokenFile), false);
+    // The same authority: who had joined is known still.
+    await admin.ok('--controller', controller.grpc, 'get', 'hosts');
+  });
+});

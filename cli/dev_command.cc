@@ -16,6 +16,7 @@
 
 #include "cli/commands.h"
 #include "cli/controller_client.h"
+#include "cli/dev_identities.h"
 #include "cli/dev_supervisor.h"
 #include "cli/settings.h"
 #include "common/logging.h"
@@ -82,13 +83,12 @@ bool IsPortFree(int port) {
 
 absl::Status CheckPorts(const DevOptions& options) {
   for (const DevProgram& program : PlanDev(options)) {
-    for (const bool is_grpc : {true, false}) {
-      const int port = is_grpc ? program.grpc_port : program.http_port;
+    for (const auto& [flag, port] : PortsOf(program)) {
       if (port == 0 || IsPortFree(port)) continue;
       return absl::FailedPreconditionError(
           absl::StrCat("port ", port, " for ", program.name,
                        " is in use by another program: stop that one, or choose another with ",
-                       PortFlag(program, is_grpc), " (0: any that is free)"));
+                       flag, " (0: any that is free)"));
     }
   }
   return absl::OkStatus();
@@ -128,7 +128,8 @@ absl::Status AwaitJoined(DevSupervisor& supervisor) {
   Settings settings;
   settings.controller = supervisor.controller_address();
   settings.timeout = kJoinCallTimeout;
-  settings.insecure = true;
+  settings.insecure = supervisor.options().insecure;
+  settings.identity_dir = DevAdminDirectory(supervisor.options());
   const ControllerClient client(settings);
   const auto deadline = std::chrono::steady_clock::now() + kJoinDeadline;
   std::vector<std::string> missing;
@@ -154,7 +155,10 @@ std::string ReadyJson(const DevSupervisor& supervisor) {
         absl::StrCat("{\"name\": \"", program.name, "\", \"http\": \"", Loopback(program.http_port),
                      "\", \"pid\": ", supervisor.PidOf(program.name));
     if (program.role == DevRole::kController) {
-      controller = absl::StrCat(entry, ", \"grpc\": \"", Loopback(program.grpc_port), "\"}");
+      controller = absl::StrCat(entry, ", \"grpc\": \"", Loopback(program.grpc_port),
+                                program.join_port == 0
+                                    ? "\"}"
+                                    : "\", \"join\": \"" + Loopback(program.join_port) + "\"}");
     } else if (program.role == DevRole::kAgent) {
       absl::StrAppend(&agents, agents.empty() ? "" : ", ", entry, ", \"address\": \"",
                       DevHostAddress(program.index), "\", \"zone\": \"",
@@ -164,9 +168,13 @@ std::string ReadyJson(const DevSupervisor& supervisor) {
                       JsonEscape(DevProxyZone(supervisor.options(), program.index)), "\"}");
     }
   }
-  return absl::StrCat("{\"pid\": ", getpid(), ", \"dataDir\": \"",
-                      JsonEscape(supervisor.options().data_dir), "\", \"controller\": ", controller,
-                      ", \"agents\": [", agents, "], \"proxies\": [", proxies, "]}\n");
+  return absl::StrCat(
+      "{\"pid\": ", getpid(), ", \"dataDir\": \"", JsonEscape(supervisor.options().data_dir), "\",",
+      supervisor.options().insecure
+          ? ""
+          : " \"identity\": \"" + JsonEscape(DevAdminDirectory(supervisor.options())) + "\",",
+      " \"controller\": ", controller, ", \"agents\": [", agents, "], \"proxies\": [", proxies,
+      "]}\n");
 }
 
 absl::Status WriteAtomically(const std::string& path, const std::string& text) {
@@ -196,9 +204,14 @@ void PrintSummary(const DevSupervisor& supervisor, std::ostream& out) {
           << http << "/metrics\n";
     }
   }
-  const std::string address = supervisor.controller_address();
-  out << "Next, in another terminal:\n";
-  if (address != Settings().controller) out << "  export REMUDA_CONTROLLER=" << address << "\n";
+  const DevOptions& options = supervisor.options();
+  out << "Next, in another terminal";
+  if (options.insecure) {
+    out << ":\n  export REMUDA_INSECURE=1 REMUDA_CONTROLLER=" << supervisor.controller_address()
+        << "\n";
+  } else {
+    out << " (`remuda` is in context " << options.context << " there: you are its admin):\n";
+  }
   out << "  remuda get hosts\n"
          "  remuda image push hello-v1 DIR && remuda apply -f deploy/examples/manifests/app.yaml\n"
          "Ctrl-C stops everything; the next `remuda dev` here brings the same groups back."
@@ -224,8 +237,19 @@ ExitCode Supervise(DevSupervisor& supervisor, Context& context) {
               << Counted(supervisor.options().hosts, "host") << " and "
               << Counted(supervisor.options().proxies, "proxy") << " in "
               << supervisor.options().data_dir << std::endl;
-  absl::Status status = supervisor.Start();
+  const DevOptions& options = supervisor.options();
+  absl::Status status = supervisor.Start([&] {
+    return options.insecure
+               ? absl::OkStatus()
+               : PrepareDevIdentities(options, supervisor.controller_address(),
+                                      supervisor.join_address(), supervisor.programs());
+  });
   if (status.ok()) status = AwaitJoined(supervisor);
+  const std::string& settings_file = context.settings.path;
+  if (status.ok() && !options.insecure && !options.context.empty() && !settings_file.empty()) {
+    status = PutDevContext(options, supervisor.controller_address(), supervisor.join_address(),
+                           options.context, settings_file);
+  }
   if (status.ok() && !supervisor.options().ready_file.empty()) {
     status = WriteAtomically(supervisor.options().ready_file, ReadyJson(supervisor));
   }
@@ -268,6 +292,7 @@ ExitCode RunDev(Context& context, DevOptions options) {
     return ExitCode::kFailed;
   }
   if (!options.ready_file.empty()) std::filesystem::remove(options.ready_file, error);
+  options.insecure = context.settings.insecure;
   DevSupervisor supervisor(std::move(options), context.err);
   return Supervise(supervisor, context);
 }
@@ -297,6 +322,15 @@ void AddDevCommand(CLI::App& app, Context& context) {
       ->capture_default_str();
   command
       ->add_option("--controller-http-port", options->controller_http_port, "Its HTTP port; 0: any")
+      ->capture_default_str();
+  command
+      ->add_option("--join-port", options->join_port,
+                   "The port of its join endpoint, where identities are got; 0: any")
+      ->capture_default_str();
+  command
+      ->add_option("--context", options->context,
+                   "Context of the settings file that this cluster becomes, as the current one; "
+                   "empty: none")
       ->capture_default_str();
   command
       ->add_option("--agent-http-port", options->agent_http_port,

@@ -35,10 +35,8 @@ absl::Status CheckDevOptions(const DevOptions& options) {
   }
   std::map<int, std::string> owners;  // port → the flag and the program
   for (const DevProgram& program : PlanDev(options)) {
-    for (const bool is_grpc : {true, false}) {
-      const int port = is_grpc ? program.grpc_port : program.http_port;
+    for (const auto& [flag, port] : PortsOf(program)) {
       if (port == 0) continue;
-      const std::string flag = PortFlag(program, is_grpc);
       if (port < 0 || port > kMaxPort) {
         return absl::InvalidArgumentError(absl::StrCat(flag, ": port ", port, " of ", program.name,
                                                        " is not within 0 and ", kMaxPort));
@@ -60,6 +58,7 @@ std::vector<DevProgram> PlanDev(const DevOptions& options) {
                       .name = "controller",
                       .index = 0,
                       .grpc_port = options.controller_port,
+                      .join_port = options.insecure ? 0 : options.join_port,
                       .http_port = options.controller_http_port});
   for (int i = 0; i < options.hosts; ++i) {
     programs.push_back({.role = DevRole::kAgent,
@@ -76,16 +75,18 @@ std::vector<DevProgram> PlanDev(const DevOptions& options) {
   return programs;
 }
 
-std::string PortFlag(const DevProgram& program, bool is_grpc) {
+std::vector<DevPort> PortsOf(const DevProgram& program) {
   switch (program.role) {
     case DevRole::kController:
-      return is_grpc ? "--controller-port" : "--controller-http-port";
+      return {{"--controller-port", program.grpc_port},
+              {"--controller-http-port", program.http_port},
+              {"--join-port", program.join_port}};
     case DevRole::kAgent:
-      return "--agent-http-port";
+      return {{"--agent-http-port", program.http_port}};
     case DevRole::kProxy:
-      return "--proxy-http-port";
+      return {{"--proxy-http-port", program.http_port}};
   }
-  return "";
+  return {};
 }
 
 std::string DevHostAddress(int index) { return absl::StrCat("127.0.1.", index + 1); }
@@ -124,13 +125,16 @@ std::vector<std::string> DevArguments(const DevOptions& options, const DevProgra
                                       const std::string& controller) {
   const std::vector<std::string> shared = {"--data-dir",   DevProgramDataDir(options, program),
                                            "--ready-file", DevReadyFile(options, program),
-                                           "--log-level",  options.log_level,
-                                           "--insecure"};
+                                           "--log-level",  options.log_level};
   std::vector<std::string> out;
   switch (program.role) {
     case DevRole::kController:
       out = {options.program_dir + "/remuda-controller", "--listen", Loopback(program.grpc_port),
              "--http", Loopback(program.http_port)};
+      if (!options.insecure) {
+        // Its admin's token is used by each start.
+        out.insert(out.end(), {"--join-listen", Loopback(program.join_port), "--new-admin-token"});
+      }
       break;
     case DevRole::kAgent:
       out = {options.program_dir + "/remuda-agent",
@@ -157,6 +161,7 @@ std::vector<std::string> DevArguments(const DevOptions& options, const DevProgra
       break;
   }
   out.insert(out.end(), shared.begin(), shared.end());
+  if (options.insecure) out.emplace_back("--insecure");
   return out;
 }
 

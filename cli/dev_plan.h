@@ -23,8 +23,11 @@ struct DevOptions {
   int agent_http_port = 7470;
   int proxy_http_port = 7490;
   std::string log_level = "info";
-  std::string program_dir;  // where remuda-controller, remuda-agent and remuda-proxy are
-  std::string ready_file;   // empty: none
+  std::string program_dir;      // where remuda-controller, remuda-agent and remuda-proxy are
+  std::string ready_file;       // empty: none
+  int join_port = 7443;         // where the controller's join endpoint is
+  bool insecure = false;        // no identities
+  std::string context = "dev";  // of the settings file; empty: none is put there
 };
 
 // The order is the one they are started in; they are stopped in StopStage's.
@@ -37,6 +40,7 @@ struct DevProgram {
   std::string name;   // controller, h1, p1
   int index = 0;      // from 0 within its role
   int grpc_port = 0;  // the controller's
+  int join_port = 0;  // the controller's
   int http_port = 0;
 };
 
@@ -45,8 +49,12 @@ struct DevProgram {
 absl::Status CheckDevOptions(const DevOptions& options);
 std::vector<DevProgram> PlanDev(const DevOptions& options);
 
-// The flag that decides a program's port, for messages.
-std::string PortFlag(const DevProgram& program, bool is_grpc);
+// A port that a program listens on, and the flag that decides it, for messages.
+struct DevPort {
+  std::string flag;
+  int port = 0;  // 0: any
+};
+std::vector<DevPort> PortsOf(const DevProgram& program);
 
 // "127.0.0.1:PORT".
 std::string Loopback(int port);

@@ -84,7 +84,7 @@ DevSupervisor::~DevSupervisor() {
   if (signal_fd_ >= 0) close(signal_fd_);
 }
 
-absl::Status DevSupervisor::Start() {
+absl::Status DevSupervisor::Start(const std::function<absl::Status()>& before_rest) {
   std::error_code error;
   for (const char* folder : {"run", "logs", "controller", "agents", "proxies"}) {
     std::filesystem::create_directories(options_.data_dir + "/" + folder, error);
@@ -98,6 +98,9 @@ absl::Status DevSupervisor::Start() {
       if (auto status = Launch(child); !status.ok()) return status;
     }
     if (auto status = AwaitReady(); !status.ok()) return status;
+    if (is_controller) {
+      if (auto status = before_rest(); !status.ok()) return status;
+    }
   }
   return absl::OkStatus();
 }
@@ -231,6 +234,7 @@ void DevSupervisor::ReadReadyFile(Child& child) {
     // Taken for good: after a restart the same ports are asked for again.
     if (key->scalar == "grpc") child.program.grpc_port = PortOf(value->scalar);
     if (key->scalar == "http") child.program.http_port = PortOf(value->scalar);
+    if (key->scalar == "join") child.program.join_port = PortOf(value->scalar);
   }
   if (child.was_ready) err_ << "remuda dev: " << RoleName(child.program) << " is back" << std::endl;
   child.is_ready = true;
@@ -269,6 +273,10 @@ void DevSupervisor::SignalStage(int stage, int signal) {
 
 std::string DevSupervisor::controller_address() const {
   return absl::StrCat("127.0.0.1:", children_.front().program.grpc_port);
+}
+
+std::string DevSupervisor::join_address() const {
+  return absl::StrCat("127.0.0.1:", children_.front().program.join_port);
 }
 
 std::vector<DevProgram> DevSupervisor::programs() const {

@@ -39,9 +39,9 @@ class DevSupervisor {
   DevSupervisor& operator=(const DevSupervisor&) = delete;
   ~DevSupervisor();  // kills what still runs
 
-  // Starts the controller, waits for it, starts the rest, waits for them. CANCELLED: a signal came.
-  // Else the error names the program and holds the end of its log.
-  absl::Status Start();
+  // Starts the controller, waits for it, calls `before_rest`, starts the rest, waits for them.
+  // CANCELLED: a signal came. Else the error names the program and holds the end of its log.
+  absl::Status Start(const std::function<absl::Status()>& before_rest);
   // Handles what happens for `duration`, or until a signal asks to stop or `done` is true. False:
   // asked to stop.
   bool RunFor(std::chrono::milliseconds duration, const std::function<bool()>& done = nullptr);
@@ -52,6 +52,7 @@ class DevSupervisor {
   bool stop_requested() const { return signals_seen_ > 0; }
   // Valid after Start.
   std::string controller_address() const;
+  std::string join_address() const;
   const DevOptions& options() const { return options_; }
   std::vector<DevProgram> programs() const;
   // 0 if it is not running just now.

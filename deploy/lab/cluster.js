@@ -17,7 +17,7 @@ class Cluster extends Remuda {
   constructor(options) {
     super(options.bin);
     this.options = { hosts: 2, proxies: 1, ...options };
-    this.options.ports = { 'controller-port': 0, 'controller-http-port': 0, 'agent-http-port': 0, 'proxy-http-port': 0, ...options.ports };
+    this.options.ports = { 'controller-port': 0, 'controller-http-port': 0, 'join-port': 0, 'agent-http-port': 0, 'proxy-http-port': 0, ...options.ports };
     this.dev = null;
     this.programs = null; // the ready file of `remuda dev`: addresses of all programs
   }
@@ -25,6 +25,11 @@ class Cluster extends Remuda {
   // Of the controller's API, once started.
   get address() {
     return this.programs.controller.grpc;
+  }
+
+  // Folder with the admin's key and certificate.
+  get identity() {
+    return this.programs.identity;
   }
 
   // Starts `remuda dev` and waits until it says that every host and proxy has joined.
@@ -37,7 +42,7 @@ class Cluster extends Remuda {
     this.dev = new Process(this.remuda, {
       name: 'remuda dev',
       env: this.options.env,
-      args: ['dev', '--hosts', `${hosts}`, '--proxies', `${proxies}`, '--data-dir', dataDir, '--ready-file', readyFile,
+      args: ['dev', '--hosts', `${hosts}`, '--proxies', `${proxies}`, '--data-dir', dataDir, '--ready-file', readyFile, '--context', '',
         ...Object.entries(ports).flatMap(([flag, port]) => [`--${flag}`, `${port}`])],
       onLine: (line) => log?.write(`${line}\n`),
     });

@@ -88,7 +88,7 @@ The shop is up again, for you:
   manifests   ${lab.manifests}
 
 What next? In another terminal:
-  export REMUDA_CONTROLLER=${cluster.address} PATH="${options.bin}:$PATH"
+  export REMUDA_CONTROLLER=${cluster.address} REMUDA_IDENTITY_DIR=${cluster.identity} PATH="${options.bin}:$PATH"
   remuda get asg                                  # what runs
   curl -s -H 'Accept: application/json' ${lab.url}
   remuda describe asg blue                        # with its instances, targets and what was done, and why

@@ -20,7 +20,8 @@ class Remuda {
 
   // Of the command: where the controller is, and as whom it is spoken to.
   get environment() {
-    return { REMUDA_CONTROLLER: this.address, REMUDA_INSECURE: '1' };
+    const identity = this.identity ? { REMUDA_IDENTITY_DIR: this.identity } : { REMUDA_INSECURE: '1' };
+    return { REMUDA_CONTROLLER: this.address, ...identity };
   }
 
   // Runs the command: {code, stdout, stderr}.

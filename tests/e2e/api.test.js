@@ -27,8 +27,10 @@ function methodsInProtos() {
 
 test('reflection and errors', async (t) => {
   const cluster = await startCluster(t, { hosts: 1 });
-  const curl = (target, ...args) => run(buf, ['curl', '--http2-prior-knowledge', '--reflect', '--reflect-protocol', 'grpc-v1alpha',
-    '--protocol', 'grpc', ...args, `http://${cluster.address}${target}`], { deadlineMs: 30_000 });
+  const file = (name) => path.join(cluster.identity, name);
+  const identity = ['--cacert', file('authorities.pem'), '--cert', file('identity.pem'), '--key', file('identity.pem')];
+  const curl = (target, ...args) => run(buf, ['curl', ...identity, '--reflect', '--reflect-protocol', 'grpc-v1alpha',
+    '--protocol', 'grpc', ...args, `https://${cluster.address}${target}`], { deadlineMs: 30_000 });
 
   await t.test('every method is listed', async () => {
     const { code, stdout, stderr } = await curl('', '--list-methods');

@@ -90,7 +90,7 @@ absl::Status PrepareDevIdentities(const DevOptions& options, const std::string& 
     request.mutable_join_token()->set_role(id.role);
     request.mutable_join_token()->set_subject(id.name);
     const auto token = client.Call<v1::JoinToken>(
-        *client.identity, &v1::IdentityService::Stub::CreateJoinToken, request);
+        *client.identities, &v1::IdentityService::Stub::CreateJoinToken, request);
     if (!token.ok()) return token.status();
     status = JoinAs(
         {.address = join, .pin = *pin, .token = token->token(), .role = id.role, .name = id.name},

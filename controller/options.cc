@@ -112,6 +112,9 @@ void AddIdentity(CLI::App& app, IdentityOptions& out) {
       "here then")
       ->type_name("FILE");
   Add(app, "--tls-key", out.tls_key, "Its private key")->type_name("FILE");
+  AddDuration(app, "--certificate-lifetime", out.certificate_lifetime,
+              "How long certificates of programs are good, 15s-720h; they are renewed after two "
+              "thirds");
   app.add_flag("--new-admin-token", out.new_admin_token,
                "Make DATA_DIR/admin-token, with which an admin joins, though there are admins");
 }

@@ -184,10 +184,11 @@ absl::StatusOr<ClusterIdentity::Issued> ClusterIdentity::Issue(std::string_view 
   auto key = identity::ReadCertificateRequest(request_pem);
   if (!key.ok()) return key.status();
   auto certificate = authority_->Issue(
-      key->get(), {.id = {.cluster = options_.cluster, .role = role, .name = name},
-                   .now = now,
-                   .lifetime = role == v1::IDENTITY_ROLE_PERSON ? identity::kPersonLifetime
-                                                                : identity::kProgramLifetime});
+      key->get(),
+      {.id = {.cluster = options_.cluster, .role = role, .name = name},
+       .now = now,
+       .lifetime = role == v1::IDENTITY_ROLE_PERSON ? identity::kPersonLifetime
+                                                    : options_.given.certificate_lifetime});
   if (!certificate.ok()) return certificate.status();
   auto peer = identity::ReadPeer(std::string_view(*certificate));
   if (!peer.ok()) return absl::InternalError(std::string(peer.status().message()));
@@ -227,6 +228,7 @@ absl::StatusOr<ShownIdentity> ClusterIdentity::IssueOwn(absl::Time now) const {
              .role = v1::IDENTITY_ROLE_CONTROLLER,
              .name = options_.name},
       .now = now,
+      .lifetime = options_.given.certificate_lifetime,
   };
   AddHosts({"localhost", "127.0.0.1", "::1", HostName()}, request);
   AddHosts(options_.hosts, request);
@@ -285,8 +287,8 @@ void ClusterIdentity::Run() {
   while (true) {
     {
       std::unique_lock lock(mutex_);
-      stopped_.wait_for(lock, absl::ToChronoNanoseconds(kLookInterval),
-                        [this] { return stopping_; });
+      const absl::Duration wait = std::min(kLookInterval, options_.given.certificate_lifetime / 10);
+      stopped_.wait_for(lock, absl::ToChronoNanoseconds(wait), [this] { return stopping_; });
       if (stopping_) return;
     }
     const absl::Time now = absl::Now();

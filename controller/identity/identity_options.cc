@@ -77,6 +77,9 @@ std::string CheckIdentityOptions(const IdentityOptions& options) {
     return "--ca-bundle: must be given with --tls-cert: whom to trust";
   if (options.is_external() && options.new_admin_token)
     return "--new-admin-token: nothing is issued here with --tls-cert";
+  if (options.certificate_lifetime < kLeastLifetime || options.certificate_lifetime > kMostLifetime)
+    return "--certificate-lifetime: " + absl::FormatDuration(options.certificate_lifetime) +
+           " is not within 15s and 720h";
   return "";
 }
 

@@ -1,10 +1,17 @@
 // What a controller is told of identities, by its flags.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <string>
 #include <vector>
 
+#include "common/identity/authority.h"
+
 namespace remuda {
+
+inline constexpr absl::Duration kLeastLifetime = absl::Seconds(15);
+inline constexpr absl::Duration kMostLifetime = absl::Hours(24 * 30);
 
 struct IdentityOptions {
   // "HOST" or "HOST:PORT" by which others reach this controller: a DNS name or an address, and the
@@ -19,6 +26,8 @@ struct IdentityOptions {
   // The controller's own certificate, which is issued elsewhere.
   std::string tls_certificate = {};
   std::string tls_key = {};
+  // How long certificates of programs are good: kLeastLifetime to kMostLifetime.
+  absl::Duration certificate_lifetime = identity::kProgramLifetime;
   // Makes a token for an admin at the start.
   bool new_admin_token = false;
 

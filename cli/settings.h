@@ -16,10 +16,10 @@
 namespace remuda::cli {
 
 struct SettingFlags {
-  std::optional<std::string> controller;
-  std::optional<std::string> timeout;
-  std::optional<std::string> identity_dir;
-  std::optional<std::string> context;
+  std::optional<std::string> controller = {};
+  std::optional<std::string> timeout = {};
+  std::optional<std::string> identity_dir = {};
+  std::optional<std::string> context = {};
   bool insecure = false;
 };
 

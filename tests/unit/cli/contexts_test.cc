@@ -48,6 +48,11 @@ class ContextsTest : public testing::Test {
       return it == environment.end() ? "" : it->second;
     });
   }
+  static SettingFlags InContext(const std::string& name) {
+    SettingFlags flags;
+    flags.context = name;
+    return flags;
+  }
   void Write(const std::string& text) const { std::ofstream(path()) << text; }
 
   std::string directory_;
@@ -79,8 +84,10 @@ TEST_F(ContextsTest, TheCurrentOneIsMeantUnlessAnotherIsNamed) {
   EXPECT_EQ(current->identity_dir, "/home/ann/a");
   EXPECT_EQ(current->timeout, std::chrono::seconds(5));
   EXPECT_EQ(Resolve({}, {{"REMUDA_CONTEXT", "ops"}})->controller, "b.example:7500");
-  EXPECT_EQ(Resolve({.context = "ops"})->identity_dir, "/home/ann/b");
-  EXPECT_EQ(Resolve({.controller = "c:1", .context = "ops"})->controller, "c:1");
+  EXPECT_EQ(Resolve(InContext("ops"))->identity_dir, "/home/ann/b");
+  SettingFlags both = InContext("ops");
+  both.controller = "c:1";
+  EXPECT_EQ(Resolve(both)->controller, "c:1");
   EXPECT_EQ(Resolve({}, {{"REMUDA_CONTROLLER", "d:1"}})->controller, "d:1");
 }
 
@@ -94,7 +101,7 @@ TEST_F(ContextsTest, AFileWithoutContextsGoesOnWorking) {
 
 TEST_F(ContextsTest, OneThatIsNotThereIsNamedWithThoseThatAre) {
   Write(kTwo);
-  EXPECT_THAT(std::string(Resolve({.context = "opps"}).status().message()),
+  EXPECT_THAT(std::string(Resolve(InContext("opps")).status().message()),
               HasSubstr("--context: there is no context \"opps\"; there are ann@a ops"));
 }
 

@@ -22,6 +22,10 @@ class HostsCluster extends Remuda {
     return controllerAddress;
   }
 
+  get environment() {
+    return this.programs.membership.environment;
+  }
+
   // Programs and database, from nothing.
   async start({ hasDatabase = true } = {}) {
     await Promise.all([this.programs.startAll(), hasDatabase && database.start(this.programs)]);

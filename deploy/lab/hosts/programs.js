@@ -6,6 +6,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { waitFor } = require('../process.js');
+const { Membership, joinAddress } = require('./membership.js');
 const { hosts, machines, on, proxies } = require('./network.js');
 
 const readyDeadlineMs = 60_000;
@@ -22,6 +23,7 @@ const programOf = (name) => (name === 'controller' ? 'remuda-controller' : hosts
 class Programs {
   constructor({ bin, folder }) {
     Object.assign(this, { bin, folder });
+    this.membership = new Membership(this, bin);
     for (const part of ['run', 'logs', 'data']) fs.mkdirSync(path.join(folder, part), { recursive: true, mode: 0o711 });
   }
 
@@ -70,10 +72,13 @@ class Programs {
     return pid;
   }
 
-  // All of them. Hosts and proxies begin when the controller listens.
+  // All of them. Hosts and proxies join when the controller listens.
   async startAll() {
     await this.start('controller');
-    await Promise.all([...hosts, ...proxies].map((name) => this.start(name)));
+    await this.membership.login();
+    const others = [...hosts, ...proxies];
+    for (const name of others) this.membership.join(name);
+    await Promise.all(others.map((name) => this.start(name)));
   }
 
   signal(name, signal) {
@@ -98,10 +103,10 @@ class Programs {
     return path.join(this.folder, 'run', `${name}.${kind}`);
   }
 
-  // The one place that knows how programs find and trust each other.
+  // How programs find each other; how they come to trust each other is in membership.js.
   #flags(name) {
     const { address, zone } = machines[name];
-    if (name === 'controller') return ['--listen', controllerAddress, '--http', `${address}:${httpPort}`, '--insecure'];
+    if (name === 'controller') return ['--listen', controllerAddress, '--join-listen', joinAddress, '--advertise', address, '--http', `127.0.0.1:${httpPort}`];
     const common = ['--name', name, '--controller', controllerAddress, '--address', address, '--zone', zone];
     if (hosts.includes(name)) return [...common, '--admin', `127.0.0.1:${agentPort}`, '--label', 'role=app'];
     return [...common, '--admin', `127.0.0.1:${proxyPort}`, '--access-log', path.join(this.folder, 'logs', `${name}.access.log`)];

@@ -78,7 +78,7 @@ fault('descriptors used up', 'a proxy with 64 descriptors, and 200 idle connecti
   return { seconds, until: 'it served again, after they were closed; its metrics were answered meanwhile' };
 });
 
-fault('garbage and a message of 100 MB at the controller', 'random bytes, half a handshake, an oversized message', async (scene) => {
+fault('garbage and a message of 100 MB at the controller', 'random bytes and half a handshake from strangers, an oversized message from an admin', async (scene) => {
   const pid = scene.programs.pidOf('controller');
   const [host, port] = controllerAddress.split(':');
   const memory = residentKib(pid);
@@ -88,7 +88,8 @@ fault('garbage and a message of 100 MB at the controller', 'random bytes, half a
     return socket;
   });
   await new Promise((resolve) => {
-    const session = http2.connect(`http://${controllerAddress}`);
+    const { identity, authorities } = scene.programs.membership.person;
+    const session = http2.connect(`https://${controllerAddress}`, { key: identity, cert: identity, ca: authorities, checkServerIdentity: () => undefined });
     session.on('error', () => resolve());
     session.on('close', () => resolve());
     const stream = session.request({ ':method': 'POST', ':path': '/remuda.v1.TargetGroupService/CreateTargetGroup', 'content-type': 'application/grpc', te: 'trailers' });

@@ -6,7 +6,7 @@ const { Room } = require('./room.js');
 
 // The command's exit code; 1 if a signal ended this process's wait for it. onInterrupt: what is said then.
 async function runOnce({ run, bin, command }) {
-  const room = await Room.open(run, { held: true });
+  const room = await Room.open(run, { held: true, bin });
   try {
     const [program, ...args] = room.enter(command(room), 'client');
     const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, REMUDA_BIN_DIR: bin, REMUDA_LAB_FOLDER: room.folder } });

@@ -35,12 +35,12 @@ function startOf(pid) {
 }
 
 class Room {
-  constructor(run, { pid, start }) {
-    Object.assign(this, { run, pid, start, folder: folderOf(run) });
+  constructor(run, { pid, start, bin }) {
+    Object.assign(this, { run, pid, start, bin, folder: folderOf(run) });
   }
 
-  // A new one. held: it ends with this process.
-  static async open(run, { held }) {
+  // A new one. held: it ends with this process. bin: folder of the programs, for who comes later.
+  static async open(run, { held, bin = '' }) {
     check(run);
     const folder = folderOf(run);
     if (Room.find(run)) throw new Error(`lab ${run} is up already: deploy/lab/down --run ${run} removes it`);
@@ -55,8 +55,8 @@ class Room {
       return fs.existsSync(path.join(folder, 'open'));
     }, { deadlineMs: openDeadlineMs, what: 'the namespaces to be made' });
     const pid = Number(fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim());
-    const room = new Room(run, { pid, start: startOf(pid) });
-    fs.writeFileSync(stateFile(folder), JSON.stringify({ pid, start: room.start }));
+    const room = new Room(run, { pid, start: startOf(pid), bin });
+    fs.writeFileSync(stateFile(folder), JSON.stringify({ pid, start: room.start, bin }));
     child.unref();
     child.stdin?.unref?.();
     return room;

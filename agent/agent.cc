@@ -86,6 +86,7 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                   .users = options_.users,
                   .allow_root_apps = options_.allow_root_apps,
                   .readable = options_.readable,
+                  .image_keys = options_.image_keys,
                   .on_status = [this](const v1::InstanceStatus& status) { ReportStatus(status); },
                   .on_removed =
                       [this](const std::string& id) {

@@ -40,6 +40,7 @@ struct AgentOptions {
   UserRange users = {};
   bool allow_root_apps = false;
   std::vector<std::string> readable = {};  // directories that apps may read beside the system's
+  ImageKeys image_keys = {};               // not empty: images must be signed by one of them
 };
 
 class Agent {

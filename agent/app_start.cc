@@ -20,8 +20,10 @@
 
 namespace remuda::agent {
 
-AppStart::AppStart(const Record& run, std::string directory, int output_fd)
-    : args_(run.All(key::kArg)),
+AppStart::AppStart(const Record& run, std::string directory, int output_fd, SiteServer serve_site)
+    : run_(run),
+      serve_site_(serve_site),
+      args_(run.All(key::kArg)),
       env_(run.All(key::kEnv)),
       cgroups_(run.All(key::kCgroup)),
       directory_(std::move(directory)),
@@ -145,6 +147,17 @@ int AppStart::LimitSelf() const {
   return file_bytes_ > 0 ? limit(RLIMIT_FSIZE, file_bytes_) : 0;
 }
 
+void AppStart::ServeSite(int report_fd) const {
+  // No program begins, at which it would close by itself.
+  _exit(serve_site_(run_, [report_fd](int error) {
+    if (error != 0) {
+      const Report report{kProgram, error, {}};
+      [[maybe_unused]] const ssize_t n = write(report_fd, &report, sizeof report);
+    }
+    close(report_fd);
+  }));
+}
+
 void AppStart::Child(pid_t shim, int go_fd, int report_fd) {
   int step = kSession;
   const char* detail = "";
@@ -241,6 +254,7 @@ void AppStart::Child(pid_t shim, int go_fd, int report_fd) {
   step = kFilter;
   if (has_seccomp_) check(FilterSystemCalls());
   step = kProgram;
+  if (serve_site_ != nullptr && run_.Number(key::kSite) != 0) ServeSite(report_fd);
   execvp(args[0], args.data());
   fail();
   _exit(127);

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@
 
 namespace remuda::agent {
 
+// Serves a static site in this process (static_site.h), of which the shim must know nothing more.
+using SiteServer = int (*)(const Record& run, const std::function<void(int error)>& begun);
+
 class AppStart {
  public:
   struct Failure {
@@ -25,8 +29,9 @@ class AppStart {
     int error = 0;     // errno; 0: it did not fail
   };
 
-  // `run` as in record_file.h; `output_fd` becomes the app's stdout and stderr.
-  AppStart(const Record& run, std::string directory, int output_fd);
+  // `run` as in record_file.h; `output_fd` becomes the app's stdout and stderr. `serve_site` is
+  // what runs in place of a program where the record says so.
+  AppStart(const Record& run, std::string directory, int output_fd, SiteServer serve_site);
 
   // The waiting child's pid, or -1 with errno.
   pid_t Fork();
@@ -64,6 +69,11 @@ class AppStart {
   int MakeTmp() const;
   int LimitSelf() const;
 
+  // In place of a program. `report_fd` is told how the begin went.
+  [[noreturn]] void ServeSite(int report_fd) const;
+
+  const Record run_;
+  const SiteServer serve_site_;
   const std::vector<std::string> args_;
   const std::vector<std::string> env_;
   const std::vector<std::string> cgroups_;

@@ -30,6 +30,7 @@
 #include "agent/run_record.h"
 #include "agent/supervisor.h"
 #include "agent/task_threads.h"
+#include "common/image_signature.h"
 #include "remuda/agent/v1/agent.pb.h"
 
 namespace remuda::agent {
@@ -44,6 +45,7 @@ class Instances {
     UserRange users = {};
     bool allow_root_apps = false;
     std::vector<std::string> readable = {};  // directories that apps may read beside the system's
+    ImageKeys image_keys = {};               // not empty: images must be signed by one of them
     // A status changed, compared with the one told last.
     std::function<void(const v1::InstanceStatus&)> on_status = {};
     // An instance was forgotten: it is neither named nor running, and its directory is gone.
@@ -153,8 +155,9 @@ class Instances {
   // The port that it shall have whatever happens; 0: any.
   int FixedPort(const std::string& id) const;
   absl::StatusOr<int> PortFor(const std::string& id);
-  // What is known to keep the template from running on this host at all.
-  absl::Status CheckHost(const remuda::v1::LaunchTemplateVersion& launch_template) const;
+  // What is known to keep it from running on this host at all: its template, an image that nobody
+  // vouches for.
+  absl::Status CheckHost(const v1::InstanceAssignment& assigned) const;
   // What is known to keep the new process of an instance that is being changed from starting.
   absl::Status CheckLaunch(const std::string& id) const;
   void StopForChange(const std::string& id);

@@ -22,7 +22,20 @@ constexpr milliseconds kSweepEvery{500};
 constexpr size_t kMaxLeftCgroups = 1000;
 
 // Whether the program of a path can be there; one by a bare name is looked for when it is started.
-absl::Status CheckProgram(const std::string& program, const std::string& files) {
+// Of a static site: its directory.
+absl::Status CheckProgram(const remuda::v1::LaunchTemplateVersion& launch_template,
+                          const std::string& files) {
+  if (launch_template.has_static_site()) {
+    const std::string& root = launch_template.static_site().root();
+    struct stat st {};
+    if (root.empty() ||
+        (stat(absl::StrCat(files, "/", root).c_str(), &st) == 0 && S_ISDIR(st.st_mode))) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("static_site.root \"", root, "\": is no directory in the image"));
+  }
+  const std::string& program = launch_template.command(0);
   if (program.find('/') == std::string::npos) return absl::OkStatus();
   const bool is_absolute = program[0] == '/';
   struct stat st {};
@@ -83,7 +96,7 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
                           last->generation == assigned.generation();
   facts.restarts = ran_before ? last->restarts + 1 : 0;
   facts.is_first_of_generation = !ran_before;
-  if (absl::Status status = containment_.Check(launch_template); !status.ok()) return status;
+  if (absl::Status status = CheckHost(assigned); !status.ok()) return status;
   auto user = users_.Ensure(id, Dir(id), launch_template.user());
   if (!user.ok()) return user.status();
   facts.user = *std::move(user);
@@ -176,7 +189,15 @@ void Instances::Settle(const std::string& id) {
   Evaluate(id);
 }
 
-absl::Status Instances::CheckHost(const remuda::v1::LaunchTemplateVersion& launch_template) const {
+absl::Status Instances::CheckHost(const v1::InstanceAssignment& assigned) const {
+  const auto& launch_template = assigned.launch_template();
+  if (!options_.image_keys.empty()) {
+    std::vector<SignedDigest> signatures;
+    for (const auto& one : assigned.image_signatures())
+      signatures.push_back({one.key_id(), one.signature()});
+    absl::Status status = options_.image_keys.Check(launch_template.image_digest(), signatures);
+    if (!status.ok()) return status;
+  }
   if (absl::Status status = users_.Check(launch_template.user()); !status.ok()) return status;
   if (absl::Status status = cgroups_.Check(LimitsOf(launch_template)); !status.ok()) return status;
   return containment_.Check(launch_template);
@@ -184,10 +205,9 @@ absl::Status Instances::CheckHost(const remuda::v1::LaunchTemplateVersion& launc
 
 absl::Status Instances::CheckLaunch(const std::string& id) const {
   const auto& launch_template = assignment_.Find(id)->launch_template();
-  if (absl::Status status = CheckHost(launch_template); !status.ok()) return status;
+  if (absl::Status status = CheckHost(*assignment_.Find(id)); !status.ok()) return status;
   const std::string files = FactsOf(id).has_files ? Dir(id).App() : Dir(id).Next();
-  if (absl::Status status = CheckProgram(launch_template.command(0), files); !status.ok())
-    return status;
+  if (absl::Status status = CheckProgram(launch_template, files); !status.ok()) return status;
   const int port = FixedPort(id);
   // Another process that listens there may be its own, which ends.
   const std::string holder = port == FindRun(id)->port ? "" : HolderOf(port, id);
@@ -199,7 +219,7 @@ void Instances::CheckPrepared(const std::string& id) {
   const v1::InstanceAssignment* assigned = assignment_.Find(id);
   if (assigned == nullptr || assigned->desired() != v1::DESIRED_STATE_PREPARED) return;
   if (!FactsOf(id).has_files) return;
-  const absl::Status status = CheckProgram(assigned->launch_template().command(0), Dir(id).App());
+  const absl::Status status = CheckProgram(assigned->launch_template(), Dir(id).App());
   if (!status.ok()) Fail(id, status, /*final=*/true);
 }
 

@@ -30,7 +30,7 @@ void Instances::Prepare(const std::string& id) {
   Instance& instance = instances_[id];
   const auto& launch_template = assignment_.Find(id)->launch_template();
   // Nothing is fetched that could not run here.
-  if (absl::Status status = CheckHost(launch_template); !status.ok()) {
+  if (absl::Status status = CheckHost(*assignment_.Find(id)); !status.ok()) {
     Fail(id, status, /*final=*/true);
     return;
   }

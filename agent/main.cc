@@ -19,6 +19,7 @@
 #include "agent/event_loop.h"
 #include "agent/probe.h"
 #include "agent/shim.h"
+#include "agent/static_site.h"
 #include "common/admin_http.h"
 #include "common/endpoint.h"
 #include "common/identity/join_command.h"
@@ -44,6 +45,7 @@ struct Flags {
   std::string ready_file;
   std::string user_range;
   std::string config;
+  std::string image_keys;
 };
 
 std::string HostName() {
@@ -115,6 +117,10 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "FIRST-LAST: ids of which each instance gets one of its own, where the agent is "
                  "root and the launch template names no user (default: 700000-765535)")
       ->envname("REMUDA_USER_RANGE");
+  app.add_option(
+         "--image-keys", flags.image_keys,
+         "PEM file of Ed25519 public keys: an image that none of them has signed is not run")
+      ->envname("REMUDA_IMAGE_KEYS");
   app.add_flag("--allow-root-apps", agent.allow_root_apps,
                "Launch templates may say that an app runs as root; it has no capabilities then")
       ->envname("REMUDA_ALLOW_ROOT_APPS");
@@ -316,6 +322,14 @@ int Main(int argc, char** argv) {
       return 2;
     }
   }
+  if (!flags.image_keys.empty()) {
+    auto keys = ImageKeys::Load(flags.image_keys);
+    if (!keys.ok()) {
+      std::cerr << "remuda-agent: --image-keys: " << keys.status().message() << "\n";
+      return 2;
+    }
+    flags.agent.image_keys = *std::move(keys);
+  }
   // As apps see it, whatever links lead there.
   std::error_code error;
   if (const auto path = std::filesystem::weakly_canonical(flags.agent.data_directory, error);
@@ -347,7 +361,9 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   // Before anything else: a shim uses no library of the agent.
-  if (argc == 3 && std::strcmp(argv[1], "shim") == 0) return remuda::agent::ShimMain(argv[2]);
+  if (argc == 3 && std::strcmp(argv[1], "shim") == 0) {
+    return remuda::agent::ShimMain(argv[2], remuda::agent::ServeSite);
+  }
   if (argc == 3 && std::strcmp(argv[1], "probe") == 0) return remuda::agent::ProbeMain(argv[2]);
   if (remuda::identity::IsJoinCommand(argc, argv)) {
     return remuda::identity::RunJoinCommand(argc, argv,

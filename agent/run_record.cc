@@ -20,7 +20,23 @@ namespace remuda::agent {
 namespace {
 
 constexpr int64_t kDefaultGraceMs = 30'000;
+constexpr char kDefaultIndex[] = "index.html";
+constexpr char kDefaultCacheControl[] = "no-cache";  // asked for again each time, with its tag
 constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+void AddSite(const remuda::v1::LaunchTemplateVersion& t, Record& run) {
+  const auto or_default = [](const std::string& text, const char* otherwise) {
+    return text.empty() ? std::string(otherwise) : text;
+  };
+  const auto& site = t.static_site();
+  run.Add(key::kArg, "static site");  // what it is called where it fails
+  run.Add(key::kSite, 1);
+  run.Add(key::kSiteRoot, site.root());
+  run.Add(key::kSiteIndex, or_default(site.index(), kDefaultIndex));
+  run.Add(key::kSiteNotFound, site.not_found());
+  run.Add(key::kSiteCacheControl, or_default(site.cache_control(), kDefaultCacheControl));
+  run.Add(key::kSiteVersion, t.image_digest() + "/" + site.root());
+}
 
 }  // namespace
 
@@ -108,6 +124,7 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
 
   Record run;
   for (const std::string& arg : t.command()) run.Add(key::kArg, arg);
+  if (t.has_static_site()) AddSite(t, run);
   for (const auto& [name, value] : env) run.Add(key::kEnv, absl::StrCat(name, "=", value));
   containment.AddTo(t, facts.dir, facts.user, run);
   for (const std::string& cgroup : facts.cgroups) run.Add(key::kCgroup, cgroup);

@@ -45,9 +45,10 @@ int64_t MonotonicMs() {
 
 class Shim {
  public:
-  Shim(InstanceDir dir, Record run)
+  Shim(InstanceDir dir, Record run, SiteServer serve_site)
       : dir_(std::move(dir)),
         run_(std::move(run)),
+        serve_site_(serve_site),
         log_(dir_.Logs(),
              {.segment_bytes = static_cast<uint64_t>(run_.Number(key::kLogSegmentBytes)),
               .segments = static_cast<uint32_t>(run_.Number(key::kLogSegments))}) {}
@@ -91,7 +92,7 @@ class Shim {
     fcntl(pipe_.get(), F_SETPIPE_SZ,
           kPipeBytes);  // best effort: fewer wake-ups for a talkative app
 
-    AppStart start(run_, dir_.App(), write_end.get());
+    AppStart start(run_, dir_.App(), write_end.get(), serve_site_);
     const pid_t pid = start.Fork();
     if (pid < 0) return Fail("fork", errno);
     write_end.Reset();
@@ -273,6 +274,7 @@ class Shim {
 
   const InstanceDir dir_;
   const Record run_;
+  const SiteServer serve_site_;
   LogWriter log_;
   LogPace pace_;
   Fd signals_;
@@ -291,12 +293,12 @@ class Shim {
 
 }  // namespace
 
-int ShimMain(const char* directory) {
+int ShimMain(const char* directory, SiteServer serve_site) {
   prctl(PR_SET_NAME, "remuda-shim");
   InstanceDir dir{directory};
   auto run = Record::ReadFrom(dir.Run());
   if (!run || run->All(key::kArg).empty()) return 1;
-  return Shim(std::move(dir), *std::move(run)).Run();
+  return Shim(std::move(dir), *std::move(run), serve_site).Run();
 }
 
 }  // namespace remuda::agent

@@ -9,11 +9,13 @@
 // SIGINT and SIGHUP.
 #pragma once
 
+#include "agent/app_start.h"
+
 namespace remuda::agent {
 
 // Runs the instance in `directory` to its end. Returns the process's exit code: 0, or 1 if the
 // directory has no usable `run` record. The caller must hold the directory's lock in an inherited
-// descriptor.
-int ShimMain(const char* directory);
+// descriptor. `serve_site` as in app_start.h; without it a record that wants it fails to start.
+int ShimMain(const char* directory, SiteServer serve_site = nullptr);
 
 }  // namespace remuda::agent

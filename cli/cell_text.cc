@@ -125,6 +125,13 @@ std::string MemoryText(const v1::Host& host) {
                       FormatBytes(host.capacity().memory_bytes()));
 }
 
+std::string LacksText(const v1::Host& host) {
+  std::vector<std::string> names;
+  for (const auto& [name, why] : host.lacks()) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return OrDash(absl::StrJoin(names, ","));
+}
+
 std::string TroubleText(const v1::Host& host) {
   std::vector<std::string> troubles;
   if (!host.refused_agent().empty()) troubles.push_back(host.refused_agent());

@@ -34,6 +34,8 @@ std::string RunningText(const v1::AutoScalingGroup& group);
 std::string WaitingText(const v1::AutoScalingGroup& group);
 std::string CpuText(const v1::Host& host);
 std::string MemoryText(const v1::Host& host);
+// Names of what it cannot enforce.
+std::string LacksText(const v1::Host& host);
 std::string TroubleText(const v1::Host& host);
 std::string TroubleText(const v1::Proxy& proxy);
 std::string TroubleText(const v1::LoadBalancer& balancer);

@@ -6,12 +6,14 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <ostream>
 
 #include "cli/commands.h"
 #include "cli/printing.h"
 #include "cli/table_layout.h"
 #include "common/archive.h"
+#include "common/image_signature.h"
 #include "common/words.h"
 
 namespace remuda::cli {
@@ -27,6 +29,8 @@ struct ImageOptions {
   std::string name;
   std::string directory;
   std::string from_instance;
+  std::string sign_key;
+  std::string key_path;
 };
 
 // A directory of its own, gone with it.
@@ -50,7 +54,8 @@ class TempDirectory {
 };
 
 absl::StatusOr<v1::Image> Upload(Context& context, const std::string& id,
-                                 const std::string& archive, const PackedArchive& packed) {
+                                 const std::string& archive, const PackedArchive& packed,
+                                 const std::optional<SignedDigest>& signature) {
   const ControllerClient client(context.settings);
   grpc::ClientContext call;
   ControllerClient::SetDeadline(
@@ -61,6 +66,11 @@ absl::StatusOr<v1::Image> Upload(Context& context, const std::string& id,
   request.mutable_header()->set_image_id(id);
   request.mutable_header()->set_digest("sha256:" + packed.sha256);
   request.mutable_header()->set_size_bytes(static_cast<int64_t>(packed.archive_bytes));
+  if (signature) {
+    auto* added = request.mutable_header()->add_signatures();
+    added->set_key_id(signature->key_id);
+    added->set_signature(signature->signature);
+  }
   bool is_open = stream->Write(request);
 
   std::ifstream in(archive, std::ios::binary);
@@ -102,16 +112,32 @@ ExitCode RunPush(Context& context, const ImageOptions& options) {
   context.err << "Packing " << options.directory << std::endl;
   const auto packed = PackDirectory(options.directory, archive);
   if (!packed.ok()) return Fail(context, packed.status());
+  std::optional<SignedDigest> signature;
+  if (!options.sign_key.empty()) {
+    auto made = SignDigest(options.sign_key, "sha256:" + packed->sha256);
+    if (!made.ok()) return Fail(context, made.status());
+    signature = *std::move(made);
+    context.err << "Signed with key " << signature->key_id << std::endl;
+  }
   context.err << "Pushing " << Counted(static_cast<int64_t>(packed->entries), "entry") << ", "
               << FormatBytes(static_cast<int64_t>(packed->archive_bytes))
               << " packed, sha256:" << packed->sha256.substr(0, 12) << std::endl;
-  const auto image = Upload(context, *id, archive, *packed);
+  const auto image = Upload(context, *id, archive, *packed, signature);
   if (!image.ok()) return Fail(context, image.status());
   if (IsTable(context.output)) {
     context.out << image->name() << " " << image->digest() << std::endl;
   } else {
     PrintResource(context, KindId::kImage, *image);
   }
+  return ExitCode::kOk;
+}
+
+ExitCode RunImageKeygen(Context& context, const ImageOptions& options) {
+  const auto id = MakeImageKey(options.key_path);
+  if (!id.ok()) return Fail(context, id.status());
+  context.out << *id << std::endl;
+  context.err << options.key_path << " signs (keep it); " << options.key_path
+              << ".pub is for --image-keys of controllers and agents" << std::endl;
   return ExitCode::kOk;
 }
 
@@ -145,6 +171,8 @@ void AddImageCommand(CLI::App& app, Context& context) {
                    "The image's name; the same name with other files is refused")
       ->required();
   push->add_option("directory", options->directory, "The app's files")->required();
+  push->add_option("--sign-key", options->sign_key,
+                   "PEM file of an Ed25519 private key, which vouches for the files");
   AddOutputFlag(push, context);
   SetExample(push, "remuda image push shop-v1 ./shop");
   SetRun(push, context, [&context, options] { return RunPush(context, *options); });
@@ -156,6 +184,12 @@ void AddImageCommand(CLI::App& app, Context& context) {
   AddOutputFlag(create, context);
   SetExample(create, "remuda image create shop-fixed --from-instance i-000000000c");
   SetRun(create, context, [&context, options] { return RunImageCreate(context, *options); });
+
+  auto* keygen = command->add_subcommand("keygen", "Make a key to sign images with");
+  keygen->add_option("file", options->key_path, "New file for the key; its public half is FILE.pub")
+      ->required();
+  SetExample(keygen, "remuda image keygen release.key");
+  SetRun(keygen, context, [&context, options] { return RunImageKeygen(context, *options); });
 
   auto* list = command->add_subcommand("list", "Show all images");
   AddOutputFlag(list, context);

@@ -164,21 +164,31 @@ Table Hosts(const ResourceList& list, const Timestamp& now, bool is_wide) {
        {"VERSION", [](const Host& h) { return OrDash(h.agent_version()); }, true},
        Labels<Host>(),
        {"LAST-SEEN", [&now](const Host& h) { return FormatAge(h.last_seen_time(), now); }},
+       {"LACKS", LacksText},
        {"TROUBLE", [](const Host& h) { return TroubleText(h); }}});
 }
 
 using Image = v1::Image;
 Table Images(const ResourceList& list, const Timestamp& now, bool is_wide) {
-  return Fill<Image>(list, is_wide,
-                     {Name<Image>(),
-                      {"SIZE", [](const Image& i) { return FormatBytes(i.size_bytes()); }},
-                      {"DIGEST",
-                       [is_wide](const Image& i) {
-                         return is_wide ? i.digest() : i.digest().substr(0, kShownDigest);
-                       }},
-                      {"FROM-INSTANCE", [](const Image& i) { return IdText(i.source_instance()); }},
-                      Labels<Image>(),
-                      Age<Image>(now)});
+  return Fill<Image>(
+      list, is_wide,
+      {Name<Image>(),
+       {"SIZE", [](const Image& i) { return FormatBytes(i.size_bytes()); }},
+       {"DIGEST",
+        [is_wide](const Image& i) {
+          return is_wide ? i.digest() : i.digest().substr(0, kShownDigest);
+        }},
+       {"SIGNED-BY",
+        [](const Image& i) {
+          return OrDash(absl::StrJoin(i.signatures(), ",",
+                                      [](std::string* out, const v1::ImageSignature& one) {
+                                        absl::StrAppend(out, one.key_id());
+                                      }));
+        },
+        true},
+       {"FROM-INSTANCE", [](const Image& i) { return IdText(i.source_instance()); }},
+       Labels<Image>(),
+       Age<Image>(now)});
 }
 
 using Instance = v1::Instance;
@@ -233,7 +243,11 @@ Table Versions(const ResourceList& list, const Timestamp& now, bool is_wide) {
       {Name<Version>(),
        {"IMAGE", [](const Version& v) { return ShortId(v.image()); }},
        {"PORT", [](const Version& v) { return v.port() == 0 ? "any" : absl::StrCat(v.port()); }},
-       {"COMMAND", [](const Version& v) { return absl::StrJoin(v.command(), " "); }},
+       {"COMMAND",
+        [](const Version& v) {
+          return v.has_static_site() ? absl::StrCat("(serves ", OrDash(v.static_site().root()), ")")
+                                     : absl::StrJoin(v.command(), " ");
+        }},
        Age<Version>(now),
        {"USER", [](const Version& v) { return OrDash(v.user()); }, true},
        {"DIGEST", [](const Version& v) { return OrDash(v.image_digest().substr(0, kShownDigest)); },

@@ -10,7 +10,7 @@ namespace {
 std::string Quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 // Parts between slashes, none of them special.
-std::string WrongWithParts(std::string_view path) {
+std::string WrongWithParts(std::string_view path, std::string_view shown) {
   if (path.size() > kMaxAppPathBytes) {
     return std::to_string(path.size()) + " bytes; at most " + std::to_string(kMaxAppPathBytes);
   }
@@ -19,7 +19,7 @@ std::string WrongWithParts(std::string_view path) {
     const size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view part = path.substr(begin, end - begin);
     if (part.empty() || part == "." || part == "..")
-      return Quoted(path) + " must have no empty part, no . and no .. in it";
+      return Quoted(shown) + " must have no empty part, no . and no .. in it";
     begin = end + 1;
   }
   return "";
@@ -30,11 +30,11 @@ std::string WrongWithParts(std::string_view path) {
 std::string WrongWithHostPath(std::string_view path) {
   if (path.size() < 2 || path[0] != '/')
     return Quoted(path) + " must be the absolute path of a directory below /";
-  return WrongWithParts(path.substr(1));
+  return WrongWithParts(path.substr(1), path);
 }
 
 std::string WrongWithImagePath(std::string_view path) {
-  return path.empty() ? "" : WrongWithParts(path);
+  return path.empty() ? "" : WrongWithParts(path, path);
 }
 
 std::string WrongWithFileName(std::string_view name) {

@@ -217,9 +217,15 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
       {.directory = options.data_dir + "/images", .max_blob_bytes = options.image_limit_bytes},
       metrics.image_bytes);
   if (!blobs.ok()) return blobs.status();
+  ImageKeys image_keys;
+  if (!options.image_keys.empty()) {
+    auto loaded = ImageKeys::Load(options.image_keys);
+    if (!loaded.ok()) return loaded.status();
+    image_keys = *std::move(loaded);
+  }
   TaskThread blob_thread;
   TaskThread checker_thread;
-  const BlobWorker blob_worker{**blobs, blob_thread, checker_thread};
+  const BlobWorker blob_worker{**blobs, blob_thread, checker_thread, image_keys};
 
   Loop loop(clock, metrics);
   CommitThread committer(*opened->store, leadership.epoch, loop);

@@ -197,6 +197,9 @@ int ParseOptions(int argc, char** argv, Options& options) {
   AddDuration(app, "--metric-period", options.metric_period,
               "How often groups are measured and their policies evaluated, 1s-60s");
   AddBytes(app, "--image-limit", options.image_limit_bytes, "Bytes of one image at most");
+  Add(app, "--image-keys", options.image_keys,
+      "PEM file of Ed25519 public keys: an image that none of them has signed is not taken")
+      ->type_name("FILE");
   AddAnalysisCommands(app, options.analysis_commands);
   Add(app, "--ready-file", options.ready_file,
       "Written when it serves: JSON with the addresses it really has")

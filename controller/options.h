@@ -26,6 +26,7 @@ struct Options {
   core::AnalysisCommands analysis_commands;
   absl::Duration metric_period = absl::Seconds(5);
   int64_t image_limit_bytes = limits::kDefaultImageLimitBytes;
+  std::string image_keys;  // a file; see ImageKeys. Empty: images need no signature
   std::string ready_file;
   std::string log_level = "info";
   std::vector<std::string> failpoints;  // valid ones; see Failpoints::Parse

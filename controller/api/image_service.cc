@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "common/archive.h"
 #include "common/references.h"
@@ -93,12 +94,24 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
     if (header_.size_bytes() < 0)
       return InvalidField("header.size_bytes",
                           std::to_string(header_.size_bytes()) + " is below 0");
+    if (absl::Status status = CheckSignatures(); !status.ok()) return status;
     if (absl::Status status = worker_.blobs.CheckSize(header_.size_bytes()); !status.ok())
       return status;
     auto upload = worker_.blobs.Begin();
     if (!upload.ok()) return upload.status();
     upload_ = *std::move(upload);
     return absl::OkStatus();
+  }
+
+  // Before a byte is taken: that the bytes are those of the digest is checked at the end.
+  absl::Status CheckSignatures() const {
+    if (header_.signatures_size() > 0 && header_.digest().empty())
+      return InvalidField("header.digest", "must be set with signatures, which are of it");
+    if (worker_.keys.empty()) return absl::OkStatus();
+    std::vector<SignedDigest> signatures;
+    for (const auto& one : header_.signatures())
+      signatures.push_back({one.key_id(), one.signature()});
+    return worker_.keys.Check(header_.digest(), signatures);
   }
 
   absl::Status HandleChunk() {
@@ -138,6 +151,7 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
     command.image.set_size_bytes(blob->size_bytes);
     command.image.set_source_instance(header_.source_instance());
     *command.image.mutable_labels() = header_.labels();
+    *command.image.mutable_signatures() = header_.signatures();
     const absl::Status posted = controller_.loop.PostRequest(
         [call = shared_from_this(), command = std::move(command)] { call->Register(command); });
     if (!posted.ok()) Registered(posted, blob->digest);

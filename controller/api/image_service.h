@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "common/image_signature.h"
 #include "controller/api/calls.h"
 #include "controller/images/blobs.h"
 #include "controller/images/task_thread.h"
@@ -21,6 +22,7 @@ struct BlobWorker {
   Blobs& blobs;
   TaskThread& thread;
   TaskThread& checker;
+  const ImageKeys& keys;  // not empty: images must be signed by one of them
 };
 
 using CallCount = std::shared_ptr<std::atomic<int>>;

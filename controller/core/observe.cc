@@ -27,6 +27,7 @@ void ObserveHost(Edits& pass, const std::string& id, const HostObservation& seen
   after.set_zone(seen.hello.zone());
   *after.mutable_labels() = seen.hello.labels();
   *after.mutable_capacity() = seen.hello.capacity();
+  *after.mutable_lacks() = seen.hello.lacks();
   if (!seen.hello.machine_id().empty()) after.set_machine_id(seen.hello.machine_id());
   pass.Put(id, std::move(after));
 }

@@ -66,6 +66,16 @@ void TouchTargetGroupsOf(const core::State& state, const Edit& edit, Touched& to
   if (edit.value != nullptr) touch(static_cast<const v1::AutoScalingGroup&>(*edit.value));
 }
 
+// Hosts of instances whose files are the image's.
+void TouchHostsOf(const core::State& state, const std::string& image, Touched& touched) {
+  for (const auto& [id, row] : state.All<v1::Instance>()) {
+    const auto& ref = row->launch_template();
+    const auto* launch = state.Find<v1::LaunchTemplateVersion>(
+        core::LaunchTemplateKey(ref.launch_template(), ref.resolved_version()));
+    if (launch != nullptr && (*launch)->image() == image) touched.hosts.insert(row->host());
+  }
+}
+
 // Hosts of the group's warm pool, if what its members are to be is otherwise after the edit.
 void TouchPool(const core::State& state, const Edit& edit, Touched& touched) {
   const auto* before = state.Find<v1::AutoScalingGroup>(edit.key);
@@ -166,6 +176,9 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       touched.room = true;  // a group whose template was not there waits as one without room does
       break;
     case Kind::kImage:
+      // One that is signed later: its hosts are told. A new one is nobody's yet.
+      if (state.Find<v1::Image>(edit.key) != nullptr) TouchHostsOf(state, edit.key, touched);
+      break;
     case Kind::kLaunchTemplate:
     case Kind::kLoadHistory:
     case Kind::kUser:

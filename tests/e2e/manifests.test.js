@@ -71,6 +71,7 @@ test('the sample manifests are taken, each alone and all together', async (t) =>
   fs.mkdirSync(app);
   fs.writeFileSync(path.join(app, 'app.js'), '');
   await cluster.ok('image', 'push', 'hello-v1', app);
+  await cluster.ok('image', 'push', 'page-v1', app);
   const files = fs.readdirSync(folder).filter((name) => name.endsWith('.yaml'));
   assert.ok(files.length >= 5);
   for (const name of files) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "common/app_paths.h"
 #include "common/quantity.h"
 #include "controller/core/door/templates.h"
 #include "controller/core/door/validate_resources.h"
@@ -36,7 +37,29 @@ bool IsUserName(std::string_view name) {
   });
 }
 
+void Say(Violations& out, const FieldPath& at, const std::string& wrong) {
+  if (!wrong.empty()) out.Add(at, wrong);
+}
+
+void CheckSite(Violations& out, const FieldPath& at, const v1::StaticSite& value) {
+  Say(out, at / "root", WrongWithImagePath(value.root()));
+  Say(out, at / "index", WrongWithFileName(value.index()));
+  Say(out, at / "not_found", WrongWithImagePath(value.not_found()));
+  Say(out, at / "cache_control", WrongWithCacheControl(value.cache_control()));
+}
+
+void CheckWritablePaths(Violations& out, const FieldPath& at,
+                        const v1::LaunchTemplateVersion& value) {
+  CheckCount(out, at, value.writable_paths_size(), 0, kMaxWritablePaths);
+  for (int i = 0; i < value.writable_paths_size(); ++i)
+    Say(out, at[i], WrongWithHostPath(value.writable_paths(i)));
+}
+
 void CheckCommand(Violations& out, const FieldPath& at, const v1::LaunchTemplateVersion& value) {
+  if (value.has_static_site()) {
+    if (value.command_size() > 0) out.Add(at, "must be empty with static_site, which is served");
+    return;
+  }
   CheckCount(out, at, value.command_size(), 1, limits::kCommandArguments);
   for (int i = 0; i < value.command_size(); ++i) {
     const std::string& argument = value.command(i);
@@ -78,6 +101,8 @@ void CheckLimits(Violations& out, const FieldPath& at, const v1::ResourceLimits&
   if (value.pids() != 0) {
     CheckRange(out, at / "pids", value.pids(), limits::kMinPids, limits::kMaxPids);
   }
+  Say(out, at / "disk", WrongWithDisk(value.disk()));
+  Say(out, at / "open_files", WrongWithOpenFiles(value.open_files()));
 }
 
 size_t CommandAndEnvBytes(const v1::LaunchTemplateVersion& value) {
@@ -102,6 +127,8 @@ void Check(Violations& out, const FieldPath& at, const References& references,
     }
   }
   CheckCommand(out, at / "command", value);
+  if (value.has_static_site()) CheckSite(out, at / "static_site", value.static_site());
+  CheckWritablePaths(out, at / "writable_paths", value);
   CheckEnv(out, at / "env", value);
   if (CommandAndEnvBytes(value) > limits::kCommandAndEnvBytes) {
     out.Add(at / "env", absl::StrCat("command and env together have ", CommandAndEnvBytes(value),

@@ -69,7 +69,10 @@ std::string EndOf(const ProcessFact& fact, const v1::Instance& instance) {
   if (exit.out_of_memory()) return "its process ran out of memory";
   if (exit.requested()) return absl::StrCat("its process was stopped by host ", instance.host());
   if (exit.signal() != 0) {
-    return absl::StrCat("its process was ended by signal ", exit.signal());
+    // Its agent ended it (it was over a limit): it says why.
+    const std::string& why = fact.status->message();
+    return absl::StrCat("its process was ended by signal ", exit.signal(), why.empty() ? "" : ": ",
+                        why);
   }
   // Nobody saw its end (the host was restarted, its shim was killed): the agent says why.
   if (exit.code() < 0 && !fact.status->message().empty()) {

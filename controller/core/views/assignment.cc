@@ -21,7 +21,8 @@ Wishes WishesFor(const State& state, const Observations& seen, std::string_view 
               .desired = row.state() == v1::INSTANCE_STATE_STOPPING
                              ? agent::v1::DESIRED_STATE_STOPPED
                              : agent::v1::DESIRED_STATE_RUNNING,
-              .launch = nullptr};
+              .launch = nullptr,
+              .image = nullptr};
     wish.generation = row.generation();
     if (row.in_warm_pool() && wish.desired == agent::v1::DESIRED_STATE_RUNNING &&
         row.state() != v1::INSTANCE_STATE_DRAINING) {
@@ -32,7 +33,12 @@ Wishes WishesFor(const State& state, const Observations& seen, std::string_view 
     }
     const auto* launch = state.Find<v1::LaunchTemplateVersion>(LaunchTemplateKey(
         row.launch_template().launch_template(), row.launch_template().resolved_version()));
-    if (launch != nullptr) wish.launch = launch->value;
+    if (launch != nullptr) {
+      wish.launch = launch->value;
+      const auto* image = state.Find<v1::Image>(wish.launch->image());
+      if (image != nullptr && (*image)->digest() == wish.launch->image_digest())
+        wish.image = image->value;
+    }
     out.emplace(id, std::move(wish));
   }
   const auto observed = seen.hosts.find(host);
@@ -50,6 +56,7 @@ agent::v1::InstanceAssignment AssignmentOf(const std::string& id, const Wish& wi
   out.set_desired(wish.desired);
   out.set_generation(wish.generation);
   if (wish.launch != nullptr) *out.mutable_launch_template() = *wish.launch;
+  if (wish.image != nullptr) *out.mutable_image_signatures() = wish.image->signatures();
   return out;
 }
 

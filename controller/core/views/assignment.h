@@ -20,6 +20,7 @@ struct Wish {
   std::string group;  // empty: the state does not know the instance
   agent::v1::DesiredState desired = agent::v1::DESIRED_STATE_STOPPED;
   std::shared_ptr<const v1::LaunchTemplateVersion> launch;  // null: there is none
+  std::shared_ptr<const v1::Image> image;                   // whose signatures go along; null: none
   int generation = 0;
   bool operator==(const Wish&) const = default;
 };

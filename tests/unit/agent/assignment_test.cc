@@ -79,6 +79,18 @@ TEST(Assignment, RefusesByTableAndChangesNothing) {
       {"memory", "\"1 pound\"",
        with([](Template& t) { t.mutable_limits()->set_memory("1 pound"); })},
       {"cpu", "\"-1\"", with([](Template& t) { t.mutable_limits()->set_cpu("-1"); })},
+      {"disk", "launch_template.limits.disk: \"12\" is below 1Mi",
+       with([](Template& t) { t.mutable_limits()->set_disk("12"); })},
+      {"open files", "launch_template.limits.open_files: 3",
+       with([](Template& t) { t.mutable_limits()->set_open_files(3); })},
+      {"writable path", "launch_template.writable_paths: \"/a/../b\"",
+       with([](Template& t) { t.add_writable_paths("/a/../b"); })},
+      {"command and site", "must be empty with static_site",
+       with([](Template& t) { t.mutable_static_site(); })},
+      {"site's root", "launch_template.static_site.root: \"../x\"", with([](Template& t) {
+         t.clear_command();
+         t.mutable_static_site()->set_root("../x");
+       })},
       {"pids", "-1", with([](Template& t) { t.mutable_limits()->set_pids(-1); })},
   };
   Assignment held;

@@ -18,6 +18,7 @@
 
 #include "agent/process.h"
 #include "agent/record_file.h"
+#include "agent/unpack_child.h"
 #include "common/ids.h"
 #include "common/sha256.h"
 
@@ -182,7 +183,9 @@ absl::StatusOr<UnpackedArchive> ImageCache::Check(const std::string& digest,
     const std::lock_guard lock(mutex_);
     if (const auto it = checked_.find(digest); it != checked_.end()) return it->second;
   }
-  auto checked = CheckArchive(archive, options_.limits, nullptr);
+  auto checked = options_.unpacker.empty()
+                     ? CheckArchive(archive, options_.limits, nullptr)
+                     : UnpackInChild(options_.unpacker, archive, "", options_.limits);
   if (!checked.ok()) return checked;
   const std::lock_guard lock(mutex_);
   if (checked_.size() >= kMaxRemembered) checked_.erase(checked_.begin());
@@ -225,7 +228,10 @@ absl::Status ImageCache::Unpack(const std::string& digest, const std::string& pa
   fs::remove_all(unpacking, error);
   fs::create_directory(unpacking, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("make ", unpacking));
-  const auto unpacked = UnpackArchive(path + kPart, unpacking, options_.limits);
+  const auto unpacked =
+      options_.unpacker.empty()
+          ? UnpackArchive(path + kPart, unpacking, options_.limits)
+          : UnpackInChild(options_.unpacker, path + kPart, unpacking, options_.limits);
   if (!unpacked.ok()) {
     fs::remove_all(unpacking, error);
     return annotated(unpacked.status());

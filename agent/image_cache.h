@@ -46,6 +46,8 @@ class ImageCache {
     std::string directory;  // made if it is not there
     uint64_t max_archive_bytes = uint64_t{2} << 30;
     ArchiveLimits limits = {};
+    // Archives are read by `unpacker unpack` (unpack_child.h); empty: by this process.
+    std::string unpacker = {};
     std::function<absl::StatusOr<DiskRoom>(const std::string& directory)> room_of = RoomOf;
   };
   // No image is unpacked into the last of the disk's room: what runs has logs and records to write.

@@ -20,6 +20,7 @@
 #include "agent/probe.h"
 #include "agent/shim.h"
 #include "agent/static_site.h"
+#include "agent/unpack_child.h"
 #include "common/admin_http.h"
 #include "common/endpoint.h"
 #include "common/identity/join_command.h"
@@ -364,6 +365,7 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], "shim") == 0) {
     return remuda::agent::ShimMain(argv[2], remuda::agent::ServeSite);
   }
+  if (argc > 1 && std::strcmp(argv[1], "unpack") == 0) return remuda::agent::UnpackMain(argc, argv);
   if (argc == 3 && std::strcmp(argv[1], "probe") == 0) return remuda::agent::ProbeMain(argv[2]);
   if (remuda::identity::IsJoinCommand(argc, argv)) {
     return remuda::identity::RunJoinCommand(argc, argv,

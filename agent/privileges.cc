@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdint>
+
 namespace remuda::agent {
 namespace {
 
@@ -39,11 +41,14 @@ int BecomeUser(uid_t uid, gid_t gid, const std::vector<gid_t>& groups) {
   return 0;
 }
 
-int GiveUpPrivileges() {
+int GiveUpPrivileges(bool keeps_files) {
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return errno;
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-  if (syscall(SYS_capset, &header, none) != 0) return errno;
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capget, &header, data) != 0) return errno;
+  const uint32_t kept = keeps_files ? data[0].permitted & (1u << CAP_DAC_OVERRIDE) : 0;
+  const __user_cap_data_struct left[_LINUX_CAPABILITY_U32S_3] = {{kept, kept, 0}, {0, 0, 0}};
+  if (syscall(SYS_capset, &header, left) != 0) return errno;
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
 }
 

@@ -17,7 +17,8 @@ int ForbidCapabilities();
 // Becomes the user, with these groups and no others. 0 or an errno.
 int BecomeUser(uid_t uid, gid_t gid, const std::vector<gid_t>& groups);
 
-// Gives up the capabilities that are left, and that any program gives new ones. 0 or an errno.
-int GiveUpPrivileges();
+// Gives up the capabilities that are left, and that any program gives new ones. 0 or an errno. With
+// `keeps_files`, what lets root read and write files whatever their modes stays, if it was there.
+int GiveUpPrivileges(bool keeps_files = false);
 
 }  // namespace remuda::agent

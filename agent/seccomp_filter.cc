@@ -158,7 +158,7 @@ constexpr size_t Argument(size_t index) { return offsetof(seccomp_data, args) + 
 
 constexpr uint32_t Number(long call) { return static_cast<uint32_t>(call); }
 
-std::vector<sock_filter> MakeProgram() {
+std::vector<sock_filter> MakeProgram(Sockets sockets) {
   Program program;
   // Numbers of another architecture's calls mean other calls.
   program.Load(offsetof(seccomp_data, arch));
@@ -170,8 +170,9 @@ std::vector<sock_filter> MakeProgram() {
 #if defined(__x86_64__)
   program.IfAnyBit(kX32, Program::kRefuse);
 #endif
-  program.IfEqual(Number(SYS_socket), Program::kSockets);
-  program.IfEqual(Number(SYS_socketpair), Program::kSockets);
+  const auto of_sockets = sockets == Sockets::kNone ? Program::kRefuse : Program::kSockets;
+  program.IfEqual(Number(SYS_socket), of_sockets);
+  program.IfEqual(Number(SYS_socketpair), of_sockets);
   program.IfEqual(Number(SYS_clone), Program::kFlags);
   program.IfEqual(Number(SYS_unshare), Program::kFlags);
   // Its flags are behind a pointer, where no filter can look: the C library takes clone instead.
@@ -231,8 +232,8 @@ std::vector<sock_filter> MakeProgram() {
 
 }  // namespace
 
-int FilterSystemCalls() {
-  std::vector<sock_filter> code = MakeProgram();
+int FilterSystemCalls(Sockets sockets) {
+  std::vector<sock_filter> code = MakeProgram(sockets);
   const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : errno;
 }

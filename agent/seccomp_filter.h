@@ -5,8 +5,13 @@
 
 namespace remuda::agent {
 
+enum class Sockets {
+  kOfApps,  // local ones, TCP, UDP, and what lists addresses
+  kNone,
+};
+
 // Puts the filter on the calling process and all that descends from it; no_new_privs must be set.
 // 0 or an errno.
-int FilterSystemCalls();
+int FilterSystemCalls(Sockets sockets = Sockets::kOfApps);
 
 }  // namespace remuda::agent

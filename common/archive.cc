@@ -314,6 +314,8 @@ class Unpacker {
 
  private:
   absl::Status ReadAll() {
+    std::error_code error;
+    archive_bytes_ = fs::file_size(archive_path_, error);  // where it cannot be read, that is said
     in_.reset(archive_read_new());
     archive_read_support_format_tar(in_.get());
     archive_read_support_filter_gzip(in_.get());
@@ -352,9 +354,15 @@ class Unpacker {
     }
     names_bytes_ += shown.size();
     if (names_bytes_ > limits_.max_names_bytes) return Refuse(shown, NamesRule(limits_));
+    if (shown.size() > limits_.max_name_bytes)
+      return Refuse(shown, absl::StrCat("the name is over ", limits_.max_name_bytes, " bytes"));
     const std::optional<std::string> name = Normalized(shown);
     if (!name) return Refuse(shown, "the name must be relative and without \"..\"");
     if (name->empty()) return absl::OkStatus();  // "./" itself
+    if (static_cast<uint64_t>(std::count(name->begin(), name->end(), '/')) > limits_.max_depth) {
+      return Refuse(shown,
+                    absl::StrCat("it lies in more than ", limits_.max_depth, " directories"));
+    }
     if (absl::Status status = Check(entry, *name); !status.ok()) return status;
     if (disk_ == nullptr) return CopyData(*name);
 
@@ -434,6 +442,11 @@ class Unpacker {
       if (cancelled_ && cancelled_()) return absl::CancelledError("the archive is not wanted");
       result_.content_bytes += size;
       if (result_.content_bytes > limits_.max_content_bytes) return TooLarge(name);
+      if (result_.content_bytes > limits_.small_content_bytes &&
+          result_.content_bytes / limits_.max_ratio > archive_bytes_) {
+        return Refuse(name, absl::StrCat("the content is over ", limits_.max_ratio,
+                                         " times the archive's size"));
+      }
       if (disk_ != nullptr &&
           archive_write_data_block(disk_.get(), data, size, offset) < ARCHIVE_WARN)
         return DiskFailed(name);
@@ -447,6 +460,7 @@ class Unpacker {
   std::string root_;
   Reader in_;
   Writer disk_;
+  uint64_t archive_bytes_ = 0;
   uint64_t declared_bytes_ = 0;
   uint64_t names_bytes_ = 0;
   // Everything but directories, and whether a hard link may lead to it. What is held of all entries

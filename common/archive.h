@@ -18,6 +18,11 @@ struct ArchiveLimits {
   uint64_t max_content_bytes = uint64_t{4} << 30;  // the sum of all files, unpacked
   uint64_t max_entries = 200'000;                  // files, directories and links
   uint64_t max_names_bytes = uint64_t{64} << 20;   // the sum of their names, which are held at once
+  uint64_t max_name_bytes = 4000;                  // of one name, directories and all
+  uint64_t max_depth = 100;                        // directories within each other
+  // How many times the archive's own size the content may be, once it is over small_content_bytes.
+  uint64_t max_ratio = 1000;
+  uint64_t small_content_bytes = uint64_t{256} << 20;
 };
 
 struct PackOptions {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -24,6 +25,7 @@ namespace {
 constexpr size_t kSignatureBytes = 64;
 constexpr size_t kKeyBytes = 32;
 constexpr size_t kIdDigits = 16;
+constexpr char kRule[] = ": must hold public keys (-----BEGIN PUBLIC KEY-----), and key ";
 
 struct Free {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
@@ -85,14 +87,25 @@ absl::StatusOr<ImageKeys> ImageKeys::Load(const std::string& path) {
   ImageKeys keys;
   for (;;) {
     ERR_clear_error();
-    const Key key(PEM_read_bio_PUBKEY(in.get(), nullptr, NoPassword, nullptr));
-    if (key == nullptr) {
+    char* name = nullptr;
+    char* header = nullptr;
+    unsigned char* data = nullptr;
+    long size_bytes = 0;
+    if (PEM_read_bio(in.get(), &name, &header, &data, &size_bytes) != 1) {
       // The end of the file is said so.
       if (!keys.empty() && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE) break;
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ": must hold public keys (-----BEGIN PUBLIC KEY-----), and key ",
-                       keys.keys_.size() + 1, " is none"));
+          absl::StrCat(path, kRule, keys.keys_.size() + 1, " is none"));
     }
+    const unsigned char* at = data;
+    const Key key(std::strcmp(name, PEM_STRING_PUBLIC) == 0 ? d2i_PUBKEY(nullptr, &at, size_bytes)
+                                                            : nullptr);
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_clear_free(data, static_cast<size_t>(size_bytes));
+    if (key == nullptr)
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, kRule, keys.keys_.size() + 1, " is none"));
     std::string raw(kKeyBytes, '\0');
     size_t size = raw.size();
     if (EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519 ||

@@ -289,6 +289,39 @@ TEST(Archive, UnpackRefusesByNameAndWritesNothingOutside) {
   }
 }
 
+TEST(Archive, WhatIsMuchLargerThanItsArchiveOrTooDeepIsRefused) {
+  TempDir temp;
+  const ArchiveLimits limits{
+      .max_name_bytes = 300, .max_depth = 10, .max_ratio = 100, .small_content_bytes = 1 << 20};
+  const std::string zeros(2 << 20, '\0');
+  struct Case {
+    const char* what;
+    std::vector<Item> items;
+    const char* why;  // nullptr: it is taken
+  };
+  std::string deep;
+  for (int i = 0; i < 11; ++i) deep += "d/";
+  const Case cases[] = {
+      {"small, whatever its ratio", {{.name = "a", .content = zeros.substr(0, 1 << 20)}}, nullptr},
+      {"one file", {{.name = "a", .content = zeros}}, "100 times the archive's size"},
+      {"many files",
+       {{.name = "a", .content = zeros.substr(0, 1 << 20)}, {.name = "b", .content = zeros}},
+       "\"b\": the content is over 100 times"},
+      {"deep", {{.name = deep + "a"}}, "more than 10 directories"},
+      {"long", {{.name = std::string(301, 'a')}}, "the name is over 300 bytes"},
+  };
+  for (const Case& c : cases) {
+    MakeArchive(temp / "a.tar.zst", c.items, ARCHIVE_FILTER_ZSTD);
+    const auto looked = CheckArchive(temp / "a.tar.zst", limits, nullptr);
+    if (c.why == nullptr) {
+      EXPECT_TRUE(looked.ok()) << c.what << looked.status();
+      continue;
+    }
+    EXPECT_TRUE(absl::IsInvalidArgument(looked.status())) << c.what << looked.status();
+    EXPECT_NE(looked.status().message().find(c.why), absl::string_view::npos) << looked.status();
+  }
+}
+
 TEST(Archive, GarbageTruncatedAndNonEmptyAreRefused) {
   TempDir temp;
   fs::create_directory(temp / "out");

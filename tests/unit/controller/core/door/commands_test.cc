@@ -239,6 +239,25 @@ TEST_F(CommandsTest, AnImageNeverChanges) {
   ExpectError(Try(other), StatusCode::kAlreadyExists, "", "an image never changes");
 }
 
+TEST_F(CommandsTest, AnImageIsSignedOncePerKeyAndAgainByOthers) {
+  const auto push = [&](const std::string& key) {
+    RegisterImage image;
+    image.image.set_name("images/shop-v1");
+    image.image.set_digest("sha256:" + std::string(64, 'a'));
+    image.image.set_size_bytes(1000);
+    auto* signature = image.image.add_signatures();
+    signature->set_key_id(key);
+    signature->set_signature(std::string(64, 's'));
+    return Do<v1::Image>(image);
+  };
+  EXPECT_EQ(push("ed25519:1").signatures_size(), 1);
+  EXPECT_EQ(push("ed25519:1").signatures_size(), 1);
+  EXPECT_EQ(push("ed25519:2").signatures_size(), 2);
+  EXPECT_NE(LastActivity().find("Added a signature to image shop-v1"), std::string::npos);
+  for (int i = 3; i < 20; ++i) push("ed25519:" + std::to_string(i));
+  EXPECT_EQ(Find<v1::Image>("shop-v1")->signatures_size(), 8);
+}
+
 TEST_F(CommandsTest, DeleteAGroupWithInstances) {
   PutInstance("i-1", v1::INSTANCE_STATE_IN_SERVICE);
   PutInstance("i-2", v1::INSTANCE_STATE_TERMINATED);

@@ -39,6 +39,24 @@ TEST_F(RulesTest, LaunchTemplate) {
       {R"(name: "t" image: "v1" command: "x" limits { memory: "256MB" })", "limits.memory",
        "256MB"},
       {R"(name: "t" image: "v1" command: "x" limits { cpu: "half" })", "limits.cpu", "half"},
+      {R"(name: "t" image: "v1" command: "x" limits { disk: "5k" })", "limits.disk",
+       "is below 1Mi"},
+      {R"(name: "t" image: "v1" command: "x" limits { open_files: 3 })", "limits.open_files",
+       "3 is not within 16 and"},
+      {R"(name: "t" image: "v1" command: "x" writable_paths: "data")", "writable_paths[0]",
+       "must be the absolute path"},
+      {R"(name: "t" image: "v1" command: "x" writable_paths: ["/a", "/b/../c"])",
+       "writable_paths[1]", "no . and no .. in it"},
+      {R"(name: "t" image: "v1" command: "x" static_site {})", "command",
+       "must be empty with static_site"},
+      {R"(name: "t" image: "v1" static_site { root: "/www" })", "static_site.root",
+       "no empty part"},
+      {R"(name: "t" image: "v1" static_site { index: "a/b" })", "static_site.index",
+       "without a directory"},
+      {R"(name: "t" image: "v1" static_site { not_found: "../404" })", "static_site.not_found",
+       "no .."},
+      {R"(name: "t" image: "v1" static_site { cache_control: "a\r\nb" })",
+       "static_site.cache_control", "printable"},
       {R"(name: "t" image: "v1" command: "x" limits { pids: -5 })", "limits.pids",
        "-5 is not within"},
       {R"(name: "t" image: "v1" command: "x" stop_signal: "SIGKILL")", "stop_signal",
@@ -468,6 +486,13 @@ TEST_F(RulesTest, Image) {
   image.image.set_digest("sha256:" + std::string(64, 'a'));
   image.image.set_size_bytes(0);
   ExpectError(Try(image), StatusCode::kInvalidArgument, "size_bytes", "0 is not within");
+  image.image.set_size_bytes(1);
+  auto* signature = image.image.add_signatures();
+  signature->set_signature(std::string(64, 's'));
+  ExpectError(Try(image), StatusCode::kInvalidArgument, "signatures[0].key_id", "must have 1 to");
+  signature->set_key_id("ed25519:1");
+  signature->set_signature("short");
+  ExpectError(Try(image), StatusCode::kInvalidArgument, "signatures[0].signature", "5 bytes");
 }
 
 }  // namespace

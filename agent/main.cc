@@ -167,12 +167,12 @@ void AddFlags(CLI::App& app, Flags& flags) {
 }
 
 // Throws CLI::ValidationError.
-void TakeFile(const std::string& path, const CLI::App& app) {
+void TakeFile(const std::string& path, const CLI::App& app, SettingsFile& file) {
   const auto variable_of = [&app](const std::string& name) -> std::string {
     const CLI::Option* option = app.get_option_no_throw("--" + name);
     return option == nullptr || name == "config" ? "" : option->get_envname();
   };
-  if (const std::string wrong = TakeSettingsFile(path, variable_of); !wrong.empty())
+  if (const std::string wrong = file.Take(path, variable_of); !wrong.empty())
     throw CLI::ValidationError("--config", wrong);
 }
 
@@ -301,8 +301,9 @@ int Main(int argc, char** argv) {
   CLI::App app("Runs the instances of this host, as the controller assigns them.", "remuda-agent");
   AddFlags(app, flags);
   try {
-    const std::string file = FindSettingsFile(argc, argv, "--config", kConfigVariable);
-    if (!file.empty()) TakeFile(file, app);
+    SettingsFile file;
+    const std::string path = FindSettingsFile(argc, argv, "--config", kConfigVariable);
+    if (!path.empty()) TakeFile(path, app, file);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <set>
 
 namespace remuda {
 namespace {
@@ -16,14 +17,19 @@ std::string Trim(const std::string& text) {
 
 }  // namespace
 
-std::string TakeSettingsFile(const std::string& path,
-                             const std::function<std::string(const std::string&)>& variable_of) {
+SettingsFile::~SettingsFile() {
+  for (const std::string& variable : variables_) unsetenv(variable.c_str());
+}
+
+std::string SettingsFile::Take(const std::string& path,
+                               const std::function<std::string(const std::string&)>& variable_of) {
   std::ifstream in(path);
   std::string line;
   // The first read says whether there is anything to read: a directory opens well.
   if (!in || (!std::getline(in, line) && !in.eof())) {
     return path + ": cannot be read: " + std::strerror(errno);
   }
+  std::set<std::string> names;
   int number = 1;
   do {
     const std::string text = Trim(line.substr(0, line.find('#')));
@@ -34,7 +40,10 @@ std::string TakeSettingsFile(const std::string& path,
     const std::string name = Trim(text.substr(0, equals));
     const std::string variable = variable_of(name);
     if (variable.empty()) return where + "there is no setting \"" + name + "\"";
+    if (!names.insert(name).second) return where + "\"" + name + "\" is set twice";
+    if (std::getenv(variable.c_str()) != nullptr) continue;
     setenv(variable.c_str(), Trim(text.substr(equals + 1)).c_str(), /*overwrite=*/0);
+    variables_.push_back(variable);
   } while (++number, std::getline(in, line));
   return "";
 }

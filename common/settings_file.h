@@ -5,15 +5,30 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace remuda {
 
-// Makes an environment variable of each line whose variable is not set, so that a flag beats the
-// environment, and the environment the file. `variable_of` answers the variable of a setting's
-// name; empty: no setting of that name may stand in the file. Empty, or what is wrong with the
-// file: then what stands before the wrong line is set. Thread: before others begin.
-std::string TakeSettingsFile(const std::string& path,
-                             const std::function<std::string(const std::string&)>& variable_of);
+// While it lives, what the file says stands in the environment, where CLI11 finds it; then it is
+// taken out again, so that no process that this one starts takes it for more than a file's word.
+// Thread: all of it before others begin.
+class SettingsFile {
+ public:
+  SettingsFile() = default;
+  SettingsFile(const SettingsFile&) = delete;
+  SettingsFile& operator=(const SettingsFile&) = delete;
+  ~SettingsFile();
+
+  // Makes an environment variable of each line whose variable is not set, so that a flag beats the
+  // environment, and the environment the file. `variable_of` answers the variable of a setting's
+  // name; empty: no setting of that name may stand in the file. Empty, or what is wrong with the
+  // file: then what stands before the wrong line is set.
+  std::string Take(const std::string& path,
+                   const std::function<std::string(const std::string&)>& variable_of);
+
+ private:
+  std::vector<std::string> variables_;  // that it has made
+};
 
 // The name of the settings file, which must be known before the rest is read: the value of `flag`
 // ("--config") among the arguments, else of the variable, else empty.

@@ -120,12 +120,12 @@ void AddIdentity(CLI::App& app, IdentityOptions& out) {
 }
 
 // CLI11 would let a file override the environment: so the lines become environment variables.
-void TakeFile(const std::string& path, const CLI::App& app) {
+void TakeFile(const std::string& path, const CLI::App& app, SettingsFile& file) {
   const auto variable_of = [&app](const std::string& name) -> std::string {
     const CLI::Option* option = app.get_option_no_throw("--" + name);
     return option == nullptr || name == "config" ? "" : option->get_envname();
   };
-  if (const std::string wrong = TakeSettingsFile(path, variable_of); !wrong.empty())
+  if (const std::string wrong = file.Take(path, variable_of); !wrong.empty())
     throw CLI::ValidationError("--config", wrong);
 }
 
@@ -207,8 +207,9 @@ int ParseOptions(int argc, char** argv, Options& options) {
   Add(app, "--log-level", options.log_level, "trace, debug, info, warn, error or off");
   AddFailpoints(app, options.failpoints);
   try {
-    const std::string file = FindSettingsFile(argc, argv, "--config", "REMUDA_CONTROLLER_CONFIG");
-    if (!file.empty()) TakeFile(file, app);
+    SettingsFile file;
+    const std::string path = FindSettingsFile(argc, argv, "--config", "REMUDA_CONTROLLER_CONFIG");
+    if (!path.empty()) TakeFile(path, app, file);
     app.parse(argc, argv);
     Check(options);
   } catch (const CLI::ParseError& error) {

@@ -169,12 +169,12 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
 }
 
 // Throws CLI::ValidationError.
-void TakeSettings(const std::string& path, const CLI::App& app) {
+void TakeSettings(const std::string& path, const CLI::App& app, SettingsFile& file) {
   const auto variable_of = [&app](const std::string& name) -> std::string {
     const CLI::Option* option = app.get_option_no_throw("--" + name);
     return option == nullptr || name == "settings" ? "" : option->get_envname();
   };
-  if (const std::string wrong = TakeSettingsFile(path, variable_of); !wrong.empty())
+  if (const std::string wrong = file.Take(path, variable_of); !wrong.empty())
     throw CLI::ValidationError("--settings", wrong);
 }
 
@@ -223,8 +223,9 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
   RawOptions raw;
   AddOptions(app, options, raw);
   try {
-    const std::string file = FindSettingsFile(argc, argv, "--settings", kSettingsVariable);
-    if (!file.empty()) TakeSettings(file, app);
+    SettingsFile file;
+    const std::string path = FindSettingsFile(argc, argv, "--settings", kSettingsVariable);
+    if (!path.empty()) TakeSettings(path, app, file);
     app.parse(argc, argv);
     TakeOptions(raw, options);
   } catch (const CLI::ParseError& error) {

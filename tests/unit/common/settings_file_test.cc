@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 namespace remuda {
 namespace {
@@ -26,7 +27,7 @@ class SettingsFileTest : public testing::Test {
 
   std::string Take(const std::string& text) {
     std::ofstream(path_, std::ios::trunc) << text;
-    return TakeSettingsFile(path_, [](const std::string& name) -> std::string {
+    return file_->Take(path_, [](const std::string& name) -> std::string {
       return name == "zone"    ? "T_ZONE"
              : name == "label" ? "T_LABEL"
              : name == "name"  ? "T_NAME"
@@ -38,6 +39,7 @@ class SettingsFileTest : public testing::Test {
     return value == nullptr ? "(none)" : value;
   }
 
+  std::optional<SettingsFile> file_{std::in_place};
   std::string path_;
 };
 
@@ -55,13 +57,23 @@ TEST_F(SettingsFileTest, TheEnvironmentBeatsIt) {
   EXPECT_EQ(Variable("T_ZONE"), "b");
 }
 
+TEST_F(SettingsFileTest, TheEnvironmentIsAsBeforeOnceItIsRead) {
+  setenv("T_ZONE", "b", 1);
+  EXPECT_EQ(Take("zone = a\nname = h1\n"), "");
+  EXPECT_EQ(Variable("T_NAME"), "h1");
+  file_.reset();
+  EXPECT_EQ(Variable("T_NAME"), "(none)") << "a process that is started later reads the file anew";
+  EXPECT_EQ(Variable("T_ZONE"), "b");
+}
+
 TEST_F(SettingsFileTest, WhatIsWrongIsNamedWithItsLine) {
   EXPECT_THAT(Take("zone = a\n\nzoen = b\n"),
               HasSubstr(path_ + ":3: there is no setting \"zoen\""));
   EXPECT_THAT(Take("zone\n"), HasSubstr(path_ + ":1: \"zone\" is not NAME = VALUE"));
   const auto nothing = [](const std::string&) { return std::string(); };
-  EXPECT_THAT(TakeSettingsFile("/nonexistent/file", nothing), HasSubstr("No such file"));
-  EXPECT_THAT(TakeSettingsFile("/tmp", nothing), HasSubstr("Is a directory"));
+  EXPECT_THAT(file_->Take("/nonexistent/file", nothing), HasSubstr("No such file"));
+  EXPECT_THAT(file_->Take("/tmp", nothing), HasSubstr("Is a directory"));
+  EXPECT_THAT(Take("zone = a\nzone = b\n"), HasSubstr(path_ + ":2: \"zone\" is set twice"));
   EXPECT_EQ(Take(""), "") << "an empty file is one without settings";
 }
 

@@ -152,6 +152,13 @@ void AddScaling(Description& description, const ControllerClient& client,
                        /*is_wide=*/false));
 }
 
+void SayLacks(Description& description, const v1::Host& host) {
+  std::vector<std::string> lines;
+  for (const auto& [name, why] : host.lacks()) lines.push_back(absl::StrCat(name, ": ", why));
+  std::sort(lines.begin(), lines.end());
+  if (!lines.empty()) description.Say("Cannot enforce", lines);
+}
+
 void AddParts(Description& description, const ResourceRef& ref, const Message& resource) {
   switch (ref.kind->id) {
     case KindId::kAutoScalingGroup:
@@ -176,6 +183,7 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
     case KindId::kRule:
       return AddActivitiesOfBalancer(description, ref.kind->id, ref.id);
     case KindId::kHost:
+      SayLacks(description, static_cast<const v1::Host&>(resource));
       description.Add("Instances", KindId::kInstance, {}, [&](const Message& m) {
         return ShortId(static_cast<const v1::Instance&>(m).host()) == ref.id;
       });

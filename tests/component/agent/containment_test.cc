@@ -252,6 +252,19 @@ TEST_F(ContainmentTest, ALogWithoutEndIsBoundedAndHoldsNobodyUp) {
   EXPECT_TRUE(Exited("i-a"));
 }
 
+TEST_F(ContainmentTest, WhatProtectsTheAgentFromTheOomKillerIsNotItsApps) {
+  Begin();
+  std::ofstream("/proc/" + std::to_string(agent_) + "/oom_score_adj") << "-500";
+  controller_.Assign({Serve("i-a")});
+  ASSERT_TRUE(Running("i-a"));
+  const auto score = [&](const char* key) {
+    return ReadWholeFile("/proc/" + std::to_string(NumberIn("i-a", "running", key)) +
+                         "/oom_score_adj");
+  };
+  EXPECT_EQ(score(key::kShimPid), "-500\n");
+  EXPECT_EQ(score(key::kAppPid), "0\n");
+}
+
 TEST_F(ContainmentTest, OpenFilesAreLimited) {
   Begin();
   auto app = Misbehaves("i-a", {"show", "open-files"});

@@ -9,6 +9,7 @@ const { Process, run, waitFor } = require('../../../deploy/lab/process.js');
 
 const makeDeadlineMs = 900_000; // packages come over the network the first time
 const deadlineMs = 60_000;
+const env = { LC_ALL: 'C.UTF-8', HOME: '/root', XDG_CONFIG_HOME: '' }; // of commands in there
 
 async function ok(command, args, options = {}) {
   const result = await run(command, args, { deadlineMs, ...options });
@@ -79,11 +80,11 @@ class CleanRoot {
 
   // Output of a command that must succeed in there.
   ok(...args) {
-    return ok('nsenter', this.#inside(args), { env: { LC_ALL: 'C.UTF-8' } });
+    return ok('nsenter', this.#inside(args), { env });
   }
 
   run(...args) {
-    return run('nsenter', this.#inside(args), { deadlineMs, env: { LC_ALL: 'C.UTF-8' } });
+    return run('nsenter', this.#inside(args), { deadlineMs, env });
   }
 
   start(...args) {

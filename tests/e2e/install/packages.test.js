@@ -117,16 +117,23 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
   });
 
   await t.test('configured, one request', async () => {
-    configure(root, 'etc/remuda/controller.conf', { insecure: true });
-    configure(root, 'etc/remuda/agent.conf', { insecure: true, controller: '127.0.0.1:7400', name: 'host-1', zone: 'a' });
-    configure(root, 'etc/remuda/proxy.conf', { insecure: true, controller: '127.0.0.1:7400', name: 'proxy-1', 'access-log': '/var/log/remuda/access.log' });
-    for (const name of ['agent', 'proxy']) assert.equal((await root.run(`/usr/lib/remuda/${name}-is-set-up`, name)).code, 0);
-    for (const name of ['remuda-controller', 'remuda-agent', 'remuda-proxy']) startService(root, name);
+    const controller = startService(root, 'remuda-controller');
+    const [, login] = await controller.waitForOutput(/(remuda login .*admin-token)/, deadlineMs);
+    await root.ok(...login.split(' '));
+    configure(root, 'etc/remuda/agent.conf', { controller: '127.0.0.1:7400', zone: 'a' });
+    configure(root, 'etc/remuda/proxy.conf', { controller: '127.0.0.1:7400', 'access-log': '/var/log/remuda/access.log' });
+    for (const [name, of] of [['agent', 'host-1'], ['proxy', 'proxy-1']]) {
+      assert.equal((await root.run(`/usr/lib/remuda/${name}-is-set-up`, name)).code, 1, 'it has not joined');
+      await root.ok('sh', '-c', await root.ok('remuda', 'token', 'create', '--role', name, '--name', of));
+      await root.ok(`/usr/lib/remuda/${name}-is-set-up`, name);
+      startService(root, `remuda-${name}`);
+    }
+    assert.equal((await root.ok('stat', '-c', '%U %a', '/var/lib/remuda/proxy/identity/identity.pem')).trim(), 'remuda-proxy 600');
     for (const port of [7480, 7470, 7490]) await root.waitForPage(port, '/readyz');
     fs.cpSync(path.join(__dirname, 'app'), root.path('tmp/app'), { recursive: true });
     fs.copyFileSync(path.join(__dirname, 'app.yaml'), root.path('tmp/app.yaml'));
-    await root.ok('env', 'REMUDA_INSECURE=true', 'remuda', 'image', 'push', 'pid-v1', '/tmp/app');
-    await root.ok('env', 'REMUDA_INSECURE=true', 'remuda', 'apply', '-f', '/tmp/app.yaml', '--wait');
+    await root.ok('remuda', 'image', 'push', 'pid-v1', '/tmp/app');
+    await root.ok('remuda', 'apply', '-f', '/tmp/app.yaml', '--wait');
     await root.waitForPage(80);
     assert.equal(await root.ok('cat', `/proc/${root.pidOf('serve.pl')}/oom_score_adj`), '0\n');
   });
@@ -149,7 +156,7 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
   });
 
   await t.test('removed: settings and data stay; purged: data stays', async () => {
-    await root.ok('env', 'REMUDA_INSECURE=true', 'remuda', 'scale', 'asg/pid', '--min', '0', '--desired', '0', '--wait');
+    await root.ok('remuda', 'scale', 'asg/pid', '--min', '0', '--desired', '0', '--wait');
     for (const name of ['remuda-proxy', 'remuda-agent', 'remuda-controller']) await stopService(root, name);
     await root.ok('dpkg', '--remove', ...names);
     for (const name of ['controller', 'agent', 'proxy']) assert.ok(fs.existsSync(root.path(`etc/remuda/${name}.conf`)));

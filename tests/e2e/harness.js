@@ -50,7 +50,9 @@ async function startCluster(t, options = {}) {
 
 // A lab of two instances of version 1 behind a load balancer, with the load on it.
 async function startShop(t, options = {}) {
-  const cluster = await startCluster(t, options);
+  const { onStarted, ...more } = options;
+  const cluster = await startCluster(t, more);
+  if (onStarted) await onStarted(cluster);
   const lbPort = await freePort();
   const manifests = path.join(cluster.scratch, 'manifests');
   fs.mkdirSync(manifests);

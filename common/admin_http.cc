@@ -72,6 +72,12 @@ class AdminHttp::Server : public std::enable_shared_from_this<AdminHttp::Server>
   // No operation is begun any more: the context is about to go. Its thread has ended.
   void Stop();
 
+  void StopListening() {
+    error_code ignored;
+    pause_.cancel();
+    acceptor_.close(ignored);
+  }
+
   AdminResponse AnswerPage(const http::request<http::empty_body>& request) const;
 
  private:
@@ -229,7 +235,7 @@ void AdminHttp::Server::MakeRoom() {
 
 void AdminHttp::Server::Accept() {
   acceptor_.async_accept([this](error_code error, Socket socket) {
-    if (stopped_ || error == asio::error::operation_aborted) return;
+    if (stopped_ || error == asio::error::operation_aborted || !acceptor_.is_open()) return;
     if (error) {
       pause_.expires_after(kAcceptPause);
       pause_.async_wait([this](error_code aborted) {
@@ -348,13 +354,18 @@ absl::Status AdminHttp::Start() {
     return absl::UnavailableError(absl::StrCat("admin ", options_.address, ":", options_.port, ": ",
                                                what, ": ", error.message()));
   };
-  if (acceptor.open(endpoint.protocol(), error); error) return fail("socket");
-  acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (acceptor.bind(endpoint, error); error) return fail("bind");
-  if (acceptor.listen(kBacklog, error); error) return fail("listen");
+  if (options_.socket >= 0) {
+    if (acceptor.assign(endpoint.protocol(), options_.socket, error); error) return fail("assign");
+  } else {
+    if (acceptor.open(endpoint.protocol(), error); error) return fail("socket");
+    acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    if (acceptor.bind(endpoint, error); error) return fail("bind");
+    if (acceptor.listen(kBacklog, error); error) return fail("listen");
+  }
   const tcp::endpoint bound = acceptor.local_endpoint(error);
   if (error) return fail("getsockname");
   port_ = bound.port();
+  socket_ = acceptor.native_handle();
   running->server =
       std::make_shared<Server>(handlers_, calls_, options_.max_connections, std::move(acceptor));
   running->server->Accept();
@@ -363,8 +374,15 @@ absl::Status AdminHttp::Start() {
   return absl::OkStatus();
 }
 
+void AdminHttp::StopListening() {
+  if (running_ == nullptr) return;
+  socket_ = -1;
+  asio::post(running_->context, [server = running_->server] { server->StopListening(); });
+}
+
 void AdminHttp::Stop() {
   if (running_ == nullptr) return;
+  socket_ = -1;
   running_->context.stop();
   running_->thread.join();
   running_->server->Stop();

@@ -48,6 +48,9 @@ class AdminHttp {
     std::string address = "127.0.0.1";  // a numeric IPv4 or IPv6 address
     uint16_t port = 0;                  // 0: the system picks one; port() tells
     size_t max_connections = kMaxConnections;
+    // A socket that listens on that address and port already, to be closed with the server; -1:
+    // none.
+    int socket = -1;
   };
 
   using Handler = std::function<AdminResponse(const AdminRequest&)>;
@@ -71,6 +74,10 @@ class AdminHttp {
   absl::Status Start();
   // Ends the thread and closes every connection. May be called twice.
   void Stop();
+  // Accepts nothing any more; what is under way goes on. After Start.
+  void StopListening();
+  // The listening socket, for another process; it stays this one's. -1 before Start.
+  int socket() const { return socket_; }
 
   // The bound port; valid after Start.
   uint16_t port() const { return port_; }
@@ -86,6 +93,7 @@ class AdminHttp {
   std::map<std::string, CallHandler> calls_;  // this
   std::unique_ptr<Running> running_;          // null: not started, or stopped
   uint16_t port_ = 0;
+  int socket_ = -1;
 };
 
 }  // namespace remuda

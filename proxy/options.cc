@@ -96,8 +96,13 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
       ->envname("REMUDA_LABEL")
       ->delimiter(',');
   app.add_option("--data-dir", options.data_dir,
-                 "Where the last good config is kept; it starts from there without a controller")
+                 "Where the last good config is kept; it starts from there without a controller. "
+                 "One process serves from it, and another one may take over from that")
       ->envname("REMUDA_DATA_DIR");
+  app.add_flag("--takeover", options.takes_over,
+               "Take the listening sockets over from the process that serves from --data-dir; that "
+               "one then drains. If there is none: as without")
+      ->envname("REMUDA_TAKEOVER");
   app.add_option("--admin", raw.admin, "Where the admin pages are served; port 0: any")
       ->envname("REMUDA_ADMIN")
       ->type_name("ADDRESS:PORT")
@@ -181,6 +186,8 @@ void TakeSettings(const std::string& path, const CLI::App& app, SettingsFile& fi
 // Throws CLI::ValidationError.
 void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
   if (options.check && options.config.empty()) throw CLI::ValidationError("--check needs --config");
+  if (options.takes_over && options.data_dir.empty())
+    throw CLI::ValidationError("--takeover needs --data-dir");
   if (options.config.empty() == options.controller.empty()) {
     // A file beats the environment's controller; otherwise exactly one must be given.
     if (options.config.empty()) {
@@ -220,6 +227,7 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
                "remuda-proxy");
   app.set_version_flag("--version", "remuda-proxy " REMUDA_VERSION);
   app.footer(kExamples);
+  options.arguments.assign(argv, argv + argc);
   RawOptions raw;
   AddOptions(app, options, raw);
   try {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/identity/dial.h"
 #include "proxy/core/access_line.h"
@@ -23,7 +24,8 @@ struct ProgramOptions {
   std::string zone;
   std::string address;  // for people
   std::map<std::string, std::string> labels;
-  std::string data_dir;                // empty: nothing is kept
+  std::string data_dir;     // empty: nothing is kept
+  bool takes_over = false;  // from the process that serves from data_dir, if there is one
   std::string default_listen_address;  // of listeners that name none; empty: all addresses
   std::string admin_address = "127.0.0.1";
   uint16_t admin_port = 7490;
@@ -36,6 +38,7 @@ struct ProgramOptions {
   std::chrono::milliseconds drain_timeout{30000};
   bool is_ready_without_lease = false;
   Settings settings;
+  std::vector<std::string> arguments;  // as it was started, from its name on
 };
 
 // Reads argv and the environment. Returns an exit code when the program shall end at once (--help,

@@ -1,14 +1,10 @@
 #include "proxy/program.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <fstream>
 #include <memory>
-#include <sstream>
+#include <optional>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -22,76 +18,20 @@
 #include "proxy/control/config_file.h"
 #include "proxy/control/config_place.h"
 #include "proxy/control/coordinator.h"
+#include "proxy/control/data_lock.h"
+#include "proxy/control/handover.h"
+#include "proxy/control/predecessor.h"
+#include "proxy/control/takeover.h"
+#include "proxy/descriptor_bound.h"
+#include "proxy/ready_file.h"
+#include "proxy/signals.h"
+#include "proxy/successor.h"
 #include "proxy/telemetry/access_log.h"
 
 namespace remuda::proxy {
 namespace {
 
-// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as events of the loop. Made before any thread, so that all
-// inherit the mask.
-class Signals final : public IoHandler {
- public:
-  struct Events {
-    std::function<void()> on_stop;
-    std::function<void()> on_reload;  // SIGHUP
-    std::function<void()> on_rotate;  // SIGUSR1
-  };
-  explicit Signals(Events events) : events_(std::move(events)) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
-    fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-  ~Signals() { close(fd_); }
-  int fd() const { return fd_; }
-  void OnIo(uint32_t /*events*/) override {
-    signalfd_siginfo info;
-    while (read(fd_, &info, sizeof info) == sizeof info) {
-      if (info.ssi_signo == SIGHUP) {
-        events_.on_reload();
-      } else if (info.ssi_signo == SIGUSR1) {
-        events_.on_rotate();
-      } else {
-        events_.on_stop();
-      }
-    }
-  }
-
- private:
-  const Events events_;
-  int fd_ = -1;
-};
-
-// Takes all descriptors that the system allows and bounds the connections by them: two for each
-// client, and a reserve that keeps admin pages, checks and the controller's stream working when
-// clients have used up the rest. Pipes take what clients leave, and at most half of the reserve.
-void BoundByDescriptors(Settings& settings, size_t workers) {
-  constexpr size_t kReserve = 256;
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  if (limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  const size_t total = static_cast<size_t>(limit.rlim_cur);
-  const size_t reserve = std::min(total, std::min(kReserve, total / 2));
-  const size_t usable = total - reserve;
-  const size_t bound = std::max<size_t>(usable / 2 / workers, 1);
-  if (bound < settings.max_connections) {
-    spdlog::info("{} descriptors: at most {} client connections a worker", total, bound);
-    settings.max_connections = bound;
-  }
-  const size_t left = usable - std::min(usable, 2 * workers * settings.max_connections);
-  settings.max_pipes = std::min(settings.max_pipes, (left + reserve / 2) / 2 / workers);
-  const size_t share = usable / workers;
-  settings.max_descriptors = share - std::min(share / 2, 2 * settings.max_pipes);
-}
+constexpr size_t kOwnSecretBytes = 32;
 
 class Program {
  public:
@@ -99,10 +39,11 @@ class Program {
       : options_(options),
         signals_({.on_stop = [this] { OnStopSignal(); },
                   .on_reload = [this] { OnReloadSignal(); },
-                  .on_rotate =
-                      [this] {
-                        if (log_ != nullptr) log_->Reopen();
-                      }}),
+                  .on_rotate = [this] { OnRotateSignal(); },
+                  .on_renew = [this] { OnRenewSignal(); },
+                  .on_child = [this] { OnChildSignal(); }}),
+        successor_(options.arguments),
+        ready_file_(options.ready_file),
         drain_delay_timer_([this] { Drain(); }),
         drain_timer_([this] {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
@@ -110,13 +51,16 @@ class Program {
         }),
         crowd_timer_([this] { LookAtCrowd(); }),
         alive_timer_([this] { SayAlive(); }) {
+    ClaimDirectory();
     Coordinator::Options coordinator_options;
     coordinator_options.workers =
         options.workers != 0 ? options.workers : std::max(1U, std::thread::hardware_concurrency());
     coordinator_options.workers = std::min(coordinator_options.workers, kMaxWorkers);
     pulse_ = std::make_unique<Pulse>(coordinator_options.workers);
     coordinator_options.settings = options.settings;
-    coordinator_options.settings.own_secret = RandomBytes(32);
+    coordinator_options.settings.own_secret =
+        taken_ ? taken_->offer.own_secret() : RandomBytes(kOwnSecretBytes);
+    own_secret_ = coordinator_options.settings.own_secret;
     BoundByDescriptors(coordinator_options.settings, coordinator_options.workers);
     if (!options.access_log.empty()) {
       log_ = std::make_unique<AccessLog>(options.access_log, options.access_log_format,
@@ -129,10 +73,12 @@ class Program {
     events.on_health = [this](const HealthChange& change) {
       if (client_ != nullptr) client_->OnHealth(change);
     };
-    events.on_busy = [this](const std::vector<Busy>& busy) {
-      if (client_ != nullptr) client_->OnBusy(busy);
+    events.on_busy = [this](const std::vector<Busy>&) {
+      if (handover_ != nullptr) handover_->OnBusy();
+      if (client_ != nullptr) client_->OnBusy();
     };
     events.on_first_held = [this](const std::string& group) {
+      if (handover_ != nullptr) handover_->OnBusy();
       if (client_ != nullptr) client_->OnFirstHeld(group);
     };
     events.on_listeners = [this](const std::vector<ListenerReport>& listeners) {
@@ -140,9 +86,12 @@ class Program {
       OnListeners(listeners);
     };
     events.on_stopped = [this] { OnDrained(); };
-    coordinator_ = std::make_unique<Coordinator>(loop_, coordinator_options, std::move(events));
-    admin_ =
-        std::make_unique<AdminHttp>(AdminHttp::Options{options.admin_address, options.admin_port});
+    coordinator_ = std::make_unique<Coordinator>(
+        loop_, coordinator_options, std::move(events),
+        taken_ ? TakeInheritance(*taken_) : Coordinator::Inheritance());
+    AdminHttp::Options admin{options.admin_address, options.admin_port};
+    if (taken_) admin.socket = TakeAdminSocket(*taken_, admin.address, admin.port);
+    admin_ = std::make_unique<AdminHttp>(admin);
     AddAdminPages(*admin_,
                   {coordinator_.get(), log_.get(), &control_, options.is_ready_without_lease});
   }
@@ -151,17 +100,10 @@ class Program {
     loop_.Add(signals_.fd(), &signals_);
     LookAtCrowd();
     if (manager_.alive_interval().count() > 0) SayAlive();
-    if (const absl::Status status = admin_->Start(); !status.ok()) {
-      spdlog::error("{}", std::string(status.message()));
-      return 1;
-    }
-    spdlog::info("admin pages on http://{}", admin_->listen_address());
-    if (options_.config.empty()) {
-      StartClient();
-    } else if (!LoadFirstFile()) {
-      return 1;
-    }
+    if (options_.config.empty()) MakeClient();
+    if (!(taken_ ? BeginTakeover() : Begin())) return 1;
     loop_.Run();
+    if (handover_ != nullptr) handover_->Stop();
     if (client_ != nullptr) client_->Stop();
     admin_->Stop();
     spdlog::info("stopped");
@@ -169,7 +111,186 @@ class Program {
   }
 
  private:
-  void StartClient() {
+  // The data directory is this process' own from now on, or what the one that serves from it offers
+  // is here.
+  void ClaimDirectory() {
+    if (options_.data_dir.empty()) return;
+    RaiseDescriptorLimit();
+    auto claimed = Claim({options_.data_dir, options_.name, REMUDA_VERSION}, options_.takes_over);
+    if (!claimed.ok()) throw std::runtime_error(std::string(claimed.status().message()));
+    taken_ = std::move(claimed->taken);
+    lock_ = std::move(claimed->lock);
+  }
+
+  bool StartAdmin() {
+    if (const absl::Status status = admin_->Start(); !status.ok()) {
+      spdlog::error("{}", std::string(status.message()));
+      return false;
+    }
+    spdlog::info("admin pages on http://{}", admin_->listen_address());
+    return true;
+  }
+
+  bool Begin() {
+    if (!StartAdmin()) return false;
+    OpenHandover();
+    if (client_ == nullptr) return LoadFirstFile();
+    // Without a config of before there is nothing to serve until the controller has said what.
+    if (!client_->Start()) SayReady("waiting for the first config from the controller");
+    return true;
+  }
+
+  // Serves beside the process before, and tells it when that is so.
+  bool BeginTakeover() {
+    const v1::TakeoverOffer& offer = taken_->offer;
+    const std::string error = coordinator_->ticket_keys().Inherit(
+        {offer.ticket_keys().begin(), offer.ticket_keys().end()}, offer.are_ticket_keys_own(),
+        std::chrono::system_clock::now());
+    if (!error.empty()) spdlog::error("ticket keys of the process before: {}", error);
+    control_.takeovers = static_cast<uint64_t>(offer.takeovers());
+    control_.failed_takeovers = static_cast<uint64_t>(offer.failed_takeovers());
+    const auto& revision = offer.config().revision();
+    Predecessor::Events events;
+    events.on_yours = [this](Descriptor lock) {
+      lock_.emplace(std::move(lock));
+      lock_->Note();
+      TakePlace();
+    };
+    events.on_lost = [this](const std::string& why) { OnPredecessorLost(why); };
+    events.on_busy = [this] {
+      if (handover_ != nullptr) handover_->OnBusy();
+      if (client_ != nullptr) client_->OnBusy();
+    };
+    events.on_held = [this](const std::string& group) {
+      if (client_ != nullptr) client_->OnFirstHeld(group);
+    };
+    events.on_ended = [this] {
+      spdlog::info("the process before has drained");
+      if (has_drained_) OnDrained();
+    };
+    predecessor_ = std::make_unique<Predecessor>(loop_, taken_->channel,
+                                                 Revision{revision.epoch(), revision.sequence()},
+                                                 offer.draining(), std::move(events));
+    if (client_ != nullptr) return client_->StartFrom(offer, [this] { SayServing(); });
+    return LoadFile([this](const Coordinator::Adopted& adopted) {
+      for (const ListenerReport& report : adopted.listeners) {
+        if (!report.error.empty()) return GiveTakeoverUp();
+      }
+      SayServing();
+    });
+  }
+
+  void SayServing() { predecessor_->SayServing(coordinator_->listening().Inherited()); }
+
+  // What it has accepted is served; the process before serves on.
+  void GiveTakeoverUp() {
+    exit_code_ = 1;
+    is_draining_ = true;
+    predecessor_->Leave();
+    Drain();
+  }
+
+  void OnPredecessorLost(const std::string& why) {
+    auto lock = DataLock::Take(options_.data_dir);
+    if (!lock.ok()) {
+      spdlog::error("no takeover: {}; {}", why, std::string(lock.status().message()));
+      return GiveTakeoverUp();
+    }
+    spdlog::warn("the process before has ended: {}", why);
+    lock_.emplace(*std::move(lock));
+    TakePlace();
+  }
+
+  // From now on this process is the proxy.
+  void TakePlace() {
+    control_.takeovers.fetch_add(1);
+    coordinator_->listening().Complete();
+    StartAdmin();
+    OpenHandover();
+    OnListeners(coordinator_->Listeners());
+    if (client_ != nullptr) client_->Begin(predecessor_.get());
+    spdlog::info("took over from the process before: remuda-proxy {}", taken_->offer.program());
+  }
+
+  // Where another process may take over from this one.
+  void OpenHandover() {
+    if (!lock_ || is_draining_) return;
+    Handover::Events events;
+    events.on_freeze = [this](bool is_frozen) { Freeze(is_frozen); };
+    events.is_settled = [this] {
+      return client_ == nullptr ? coordinator_->is_settled() : client_->is_settled();
+    };
+    events.describe = [this](v1::TakeoverOffer& offer) { Describe(offer); };
+    events.admin = [this] { return std::pair(admin_->socket(), admin_->port()); };
+    events.on_handed_over = [this] { OnHandedOver(); };
+    events.on_failed = [this](const std::string&) { control_.failed_takeovers.fetch_add(1); };
+    events.on_reopen = [this] {
+      if (log_ != nullptr) log_->Reopen();
+    };
+    handover_ = std::make_unique<Handover>(
+        loop_, *coordinator_, *lock_, predecessor_.get(),
+        Handover::Options{options_.data_dir, options_.name, REMUDA_VERSION, options_.drain_timeout},
+        std::move(events));
+    if (const std::string error = handover_->Start(); !error.empty())
+      spdlog::error("{}: no process can take over: {}", options_.data_dir, error);
+  }
+
+  void Freeze(bool is_frozen) {
+    is_frozen_ = is_frozen;
+    coordinator_->listening().Pause(is_frozen);
+    if (client_ != nullptr) client_->Freeze(is_frozen);
+    if (!is_frozen && std::exchange(is_reload_due_, false)) OnReloadSignal();
+  }
+
+  void Describe(v1::TakeoverOffer& offer) {
+    if (client_ != nullptr) client_->Describe(offer);
+    bool are_own = false;
+    for (const std::string& key :
+         coordinator_->ticket_keys().Export(std::chrono::system_clock::now(), are_own)) {
+      offer.add_ticket_keys(key);
+    }
+    offer.set_are_ticket_keys_own(are_own);
+    offer.set_own_secret(own_secret_);
+    offer.set_takeovers(static_cast<int64_t>(control_.takeovers.load()));
+    offer.set_failed_takeovers(static_cast<int64_t>(control_.failed_takeovers.load()));
+  }
+
+  void OnHandedOver() {
+    is_draining_ = is_handed_over_ = true;
+    drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
+    manager_.MainPid(handover_->peer());
+    admin_->StopListening();
+    if (client_ != nullptr) client_->GiveUp();
+  }
+
+  void OnRotateSignal() {
+    if (log_ != nullptr) log_->Reopen();
+    if (predecessor_ != nullptr) predecessor_->Reopen();
+  }
+
+  void OnRenewSignal() {
+    if (!lock_ || is_draining_ || successor_.is_running()) {
+      spdlog::error("SIGUSR2: no new process is started: {}", is_draining_ ? "this one drains"
+                                                              : successor_.is_running()
+                                                                  ? "one is on its way"
+                                                                  : "a takeover needs --data-dir");
+      return;
+    }
+    const std::string error = successor_.Start(manager_.Environment());
+    if (error.empty()) {
+      spdlog::info("SIGUSR2: process {} is started to take over", successor_.pid());
+    } else {
+      spdlog::error("SIGUSR2: no new process is started: {}", error);
+    }
+  }
+
+  void OnChildSignal() {
+    const std::string how = successor_.Reap();
+    if (!how.empty() && !is_handed_over_)
+      spdlog::error("the process that was to take over has ended with {}; this one serves on", how);
+  }
+
+  void MakeClient() {
     ConfigClient::Options client;
     client.controller = options_.controller;
     client.dial = options_.dial;
@@ -183,8 +304,6 @@ class Program {
     client_ = std::make_unique<ConfigClient>(
         loop_, *coordinator_, control_, std::move(client),
         [this](const std::vector<ListenerReport>& listeners) { OnListeners(listeners); });
-    // Without a config of before there is nothing to serve until the controller has said what.
-    if (!client_->Start()) SayReady("waiting for the first config from the controller");
   }
 
   // Puts the file in force. False, with the reason in the log, if it is refused: then what was in
@@ -218,6 +337,10 @@ class Program {
   // serve.
   void OnReloadSignal() {
     if (is_draining_) return;
+    if (is_frozen_) {
+      is_reload_due_ = true;
+      return;
+    }
     if (options_.config.empty()) {
       spdlog::info("SIGHUP: the config comes from the controller, there is no file to read again");
       return;
@@ -241,29 +364,8 @@ class Program {
     SayReady("serving " + std::to_string(listeners.size()) + " listeners");
   }
 
-  // In one step, so that whoever waits for the file never reads half of it; and only when it says
-  // something new: a busy disk holds the control loop up for seconds, and with it the next ACK.
   void WriteReadyFile(const std::vector<ListenerReport>& listeners) {
-    if (options_.ready_file.empty()) return;
-    std::ostringstream text;
-    text << "{\"http\":\"" << admin_->listen_address() << "\",\"listeners\":[";
-    bool is_first = true;
-    for (const ListenerReport& report : listeners) {
-      text << (is_first ? "" : ",") << "{\"load_balancer\":\"" << report.load_balancer
-           << "\",\"port\":" << report.port << ",\"actual_port\":" << report.actual_port << "}";
-      is_first = false;
-    }
-    text << "]}\n";
-    if (text.str() == ready_text_) return;
-    ready_text_ = text.str();
-    const std::string temporary = options_.ready_file + ".new";
-    std::ofstream out(temporary, std::ios::trunc);
-    out << ready_text_;
-    out.close();
-    if (!out || std::rename(temporary.c_str(), options_.ready_file.c_str()) != 0) {
-      spdlog::error("{}: cannot be written", options_.ready_file);
-      ready_text_.clear();
-    }
+    if (!is_handed_over_) ready_file_.Write(admin_->listen_address(), listeners);
   }
 
   // Also where one listener could not be opened: the others serve, and it is tried again.
@@ -296,6 +398,10 @@ class Program {
   }
 
   void OnStopSignal() {
+    if (is_handed_over_ && !std::exchange(is_stop_seen_, true)) {
+      spdlog::info("clients that wait are let go of; what is under way is finished");
+      return coordinator_->Drain(options_.drain_timeout);
+    }
     if (is_draining_) {
       spdlog::warn("second signal: exits at once");
       spdlog::default_logger()->flush();
@@ -312,11 +418,17 @@ class Program {
   void Drain() {
     spdlog::info("draining: {} connections", ActiveConnections());
     drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
+    if (handover_ != nullptr) handover_->Stop();
     coordinator_->Drain(options_.drain_timeout);
     if (client_ != nullptr) client_->Leave();
+    // The next process may serve from the directory.
+    lock_.reset();
   }
 
   void OnDrained() {
+    has_drained_ = true;
+    // What goes on in this one's place hears of that one by this one.
+    if (predecessor_ != nullptr && predecessor_->is_there()) return;
     drain_timer_.Cancel();
     if (client_ == nullptr) return loop_.Stop();
     client_->SayFarewell([this] { loop_.Stop(); });
@@ -332,14 +444,25 @@ class Program {
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<AdminHttp> admin_;
   std::unique_ptr<ConfigClient> client_;
+  std::optional<TakenOver> taken_;  // of a process that was there before
+  std::optional<DataLock> lock_;    // none: no data directory, or it is another process' now
+  std::unique_ptr<Predecessor> predecessor_;
+  std::unique_ptr<Handover> handover_;
+  Successor successor_;
+  ReadyFile ready_file_;
+  std::string own_secret_;
   Timer drain_delay_timer_;
   Timer drain_timer_;
   CrowdWatch crowd_;
   Timer crowd_timer_;
   Timer alive_timer_;
-  std::string ready_text_;  // what the ready file says
-  bool is_ready_ = false;   // as the service manager was told
+  bool is_ready_ = false;  // as the service manager was told
   bool is_draining_ = false;
+  bool has_drained_ = false;     // no connection is left
+  bool is_handed_over_ = false;  // another process goes on
+  bool is_stop_seen_ = false;    // and a signal has come since
+  bool is_frozen_ = false;       // what is in force stays so
+  bool is_reload_due_ = false;   // when that is over
   int exit_code_ = 0;
 };
 

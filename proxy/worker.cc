@@ -58,8 +58,22 @@ void Worker::AdoptUntimed(std::shared_ptr<const RoutingTable> table,
   TellOfLeaving();
 }
 
-void Worker::Drain(std::chrono::milliseconds timeout) {
+void Worker::HandOver(std::chrono::milliseconds timeout, const std::set<std::string>& kept) {
   if (is_draining()) return;
+  BeginDrain(/*keeps_idle=*/true);
+  acceptor_.Drain(kept);
+  held_requests().CloseLater(loop().now() + timeout * 9 / 10);
+  CloseAllWhenIdle();
+}
+
+void Worker::LetIdleGo() {
+  if (!keeps_idle()) return;
+  BeginDrain(/*keeps_idle=*/false);
+  CloseAllWhenIdle();
+}
+
+void Worker::Drain(std::chrono::milliseconds timeout) {
+  if (is_draining()) return LetIdleGo();
   // Before anything that is accepted below is served.
   BeginDrain();
   acceptor_.Drain();

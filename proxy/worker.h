@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,6 +30,10 @@ class Worker final : public ClientWorker {
   void Listen(const std::vector<ListenerChange>& opened) { acceptor_.Listen(opened, table()); }
   // Stops accepting; requests in flight finish. Who is left after `timeout` is cut.
   void Drain(std::chrono::milliseconds timeout);
+  // As Drain; see Coordinator::HandOver.
+  void HandOver(std::chrono::milliseconds timeout, const std::set<std::string>& kept);
+  // After HandOver: clients that wait for nothing are let go of now.
+  void LetIdleGo();
 
  private:
   void AdoptUntimed(std::shared_ptr<const RoutingTable> table,

@@ -443,6 +443,12 @@ void AddConfig(const Coordinator::View& view, const AdminSources& sources, Page&
   page.Value(sources.control->reloads.load(), "result=\"success\"");
   page.Value(sources.control->failed_reloads.load(), "result=\"failure\"");
   page.Single("config_nack_total", "counter", "Configs refused.", sources.control->nacks.load());
+  page.Single("takeovers_total", "counter",
+              "Times that a new process took over from the one before, counted on by each.",
+              sources.control->takeovers.load());
+  page.Single("failed_takeovers_total", "counter",
+              "Takeovers that were begun, but not ended: the process served on.",
+              sources.control->failed_takeovers.load());
   page.Single("controller_session_total", "counter", "Sessions with the controller begun.",
               sources.control->sessions.load());
   page.Single("controller_connected", "gauge", "1 while there is a session with the controller.",

@@ -35,31 +35,34 @@ Acceptor::~Acceptor() {
 }
 
 void Acceptor::Listen(const std::vector<ListenerChange>& opened, const RoutingTable& table) {
+  std::vector<std::shared_ptr<Listener>> added;
   for (const ListenerChange& change : opened) {
     auto listener = std::make_shared<Listener>();
     listener->acceptor = this;
     listener->fd = change.fd;
     listener->port = change.port;
-    listeners_[change.key] = listener;
+    listeners_.emplace(change.key, listener);
+    added.push_back(std::move(listener));
   }
   for (const auto& [id, balancer] : table.load_balancers) {
     for (const ListenerSpec& spec : balancer->listeners) {
-      const auto it = listeners_.find(spec.Key());
-      if (it == listeners_.end()) continue;  // it could not be opened
-      it->second->spec = &spec;
-      it->second->balancer = balancer->state;
+      const auto [first, last] = listeners_.equal_range(spec.Key());
+      for (auto it = first; it != last; ++it) {  // none: it could not be opened
+        it->second->spec = &spec;
+        it->second->balancer = balancer->state;
+      }
     }
   }
-  for (const ListenerChange& change : opened) {
-    const auto& listener = listeners_[change.key];
+  for (const auto& listener : added) {
     if (!worker_.loop().AddListening(listener->fd, listener.get()))
-      spdlog::error("listen on {}: {}", change.key, std::strerror(errno));
+      spdlog::error("listen on port {}: {}", listener->port, std::strerror(errno));
   }
 }
 
 void Acceptor::AcceptBacklog(const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
-    if (const auto it = listeners_.find(key); it != listeners_.end()) AcceptBacklogOf(*it->second);
+    const auto [first, last] = listeners_.equal_range(key);
+    for (auto it = first; it != last; ++it) AcceptBacklogOf(*it->second);
   }
 }
 
@@ -70,11 +73,12 @@ void Acceptor::AcceptBacklogOf(Listener& listener) {
 
 void Acceptor::Close(const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
-    const auto it = listeners_.find(key);
-    if (it == listeners_.end()) continue;
-    CloseSocket(*it->second);
-    it->second->spec = nullptr;
-    listeners_.erase(it);
+    const auto [first, last] = listeners_.equal_range(key);
+    for (auto it = first; it != last; ++it) {
+      CloseSocket(*it->second);
+      it->second->spec = nullptr;
+    }
+    listeners_.erase(key);
   }
 }
 
@@ -85,9 +89,9 @@ void Acceptor::CloseSocket(Listener& listener) {
   listener.fd = -1;
 }
 
-void Acceptor::Drain() {
+void Acceptor::Drain(const std::set<std::string>& kept) {
   for (auto& [key, listener] : listeners_) {
-    AcceptBacklogOf(*listener);
+    if (kept.count(key) == 0) AcceptBacklogOf(*listener);
     CloseSocket(*listener);
   }
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ namespace remuda::proxy {
 
 class ClientWorker;
 
-// What a worker is told to listen on: the spec and a socket of its own, already bound.
+// What a worker is told to listen on: the spec and a socket of its own, already bound. It may have
+// several of one listener.
 struct ListenerChange {
   std::string key;  // ListenerSpec::Key
   int fd = -1;      // -1: the socket it has already
@@ -42,8 +44,9 @@ class Acceptor {
   void AcceptBacklog(const std::vector<std::string>& keys);
   // Closes these; their listeners have no spec from now on.
   void Close(const std::vector<std::string>& keys);
-  // Accepts what waits, and listens no more. Connections still have their listeners.
-  void Drain();
+  // Accepts what waits, and listens no more. Connections still have their listeners. What waits for
+  // the listeners of `kept` is left to another process, which accepts on their sockets too.
+  void Drain(const std::set<std::string>& kept = {});
   // One batch. True if more may wait.
   bool AcceptFrom(Listener& listener);
 
@@ -55,7 +58,7 @@ class Acceptor {
             const std::shared_ptr<Listener>& listener);
 
   ClientWorker& worker_;
-  std::map<std::string, std::shared_ptr<Listener>> listeners_;
+  std::multimap<std::string, std::shared_ptr<Listener>> listeners_;  // a socket each
   std::vector<std::weak_ptr<Listener>> paused_;
   Timer timer_;
 };

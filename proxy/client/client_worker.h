@@ -62,6 +62,9 @@ class ClientWorker : public WorkerContext {
   AddressLimit& addresses() { return addresses_; }
   Http2Worker& http2();
   bool is_draining() const { return is_draining_; }
+  // While it drains: a client that waits, on a connection whose end it was not told of, stays until
+  // it asks.
+  bool keeps_idle() const { return keeps_idle_; }
 
   // As posted tasks:
   void CloseExchangesWith(const Targets& targets);
@@ -72,7 +75,10 @@ class ClientWorker : public WorkerContext {
 
  protected:
   // From now on connections end with what is under way on them.
-  void BeginDrain() { is_draining_ = true; }
+  void BeginDrain(bool keeps_idle = false) {
+    is_draining_ = true;
+    keeps_idle_ = keeps_idle;
+  }
   void CloseAllWhenIdle();
   // Those whose listener is in the table no more.
   void CloseOrphans();
@@ -99,6 +105,7 @@ class ClientWorker : public WorkerContext {
   std::unique_ptr<Http2Worker> http2_;  // null until it is needed
   std::vector<std::unique_ptr<Http1Connection>> free_http1_;
   bool is_draining_ = false;
+  bool keeps_idle_ = false;
   bool is_stop_reported_ = false;
 };
 

@@ -30,7 +30,8 @@ void Http1Connection::FinishExchange() {
     return;
   }
   const ExchangeEnd end = TakeDownExchange();
-  if (!end.close && !is_last()) {
+  // Its answer may have begun before the drain, and have promised that the connection goes on.
+  if (!end.close && (!is_last() || (worker_.keeps_idle() && !is_orphaned()))) {
     PrepareNextRequest();
   } else if (end.linger || transport_.CloseNotify() == -EAGAIN) {
     lingers_for_client_ = end.linger;
@@ -158,7 +159,7 @@ void Http1Connection::CloseWhenIdle() {
   // A request may have come that no event has told of yet: closing over it would reset the client.
   is_readable = true;
   Drive();
-  if (phase_ != Phase::kIdle) return;
+  if (phase_ != Phase::kIdle || (worker_.keeps_idle() && !is_orphaned())) return;
   if (requests_ > 0) {
     CloseNow();
   } else {

@@ -11,6 +11,7 @@
 #include "common/identity/join_client.h"
 #include "common/message_text.h"
 #include "common/random_bytes.h"
+#include "proxy/control/predecessor.h"
 
 namespace remuda::proxy {
 
@@ -155,15 +156,20 @@ bool ConfigClient::Start() {
 }
 
 void ConfigClient::Stop() {
+  GiveUp();
+  calls_.WaitUntilNone();
+}
+
+void ConfigClient::GiveUp() {
   is_stopped_ = true;
+  is_welcome_ = false;
+  counters_.is_connected = false;
   dial_timer_.Cancel();
   stats_timer_.Cancel();
   wake_timer_.Cancel();
-  if (stream_ != nullptr) {
-    stream_->Cancel();
-    stream_->Release();
-  }
-  calls_.WaitUntilNone();
+  if (stream_ == nullptr) return;
+  stream_->Cancel();
+  stream_->Release();
 }
 
 void ConfigClient::SayFarewell(std::function<void()> done) {
@@ -331,6 +337,8 @@ void ConfigClient::OnPing(const v1::Ping& ping) {
 void ConfigClient::PublishLease() { counters_.lease_end = lease_.end().time_since_epoch().count(); }
 
 void ConfigClient::OnUpdate(const v1::ConfigUpdate& update) {
+  // One at a time comes, until it is answered.
+  if (is_frozen_) return frozen_.emplace_back(session_, update), void();
   const Revision revision{update.revision().epoch(), update.revision().sequence()};
   const auto text = [](const Revision& r) {
     return std::to_string(r.epoch) + "." + std::to_string(r.sequence);
@@ -354,6 +362,7 @@ void ConfigClient::OnUpdate(const v1::ConfigUpdate& update) {
       update, false,
       [this, session](const Coordinator::Adopted& adopted) { OnAdopted(adopted, session); });
   if (error) return Refuse(update, error->resource, error->reason);
+  if (predecessor_ != nullptr) predecessor_->Follow(update);
   moves_shares_ = moves_shares_ || update.upserts().traffic_splits_size() > 0 ||
                   update.upserts().load_balancers_size() > 0;
   epoch_ = std::max(epoch_, revision.epoch);
@@ -397,7 +406,14 @@ void AddBusy(const std::vector<Busy>& busy,
 
 void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t session) {
   if (on_listeners_) on_listeners_(adopted.listeners);
-  if (store_ != nullptr) store_->Save(adopted.table, cluster_id_, epoch_);
+  // Another process may serve from the directory once this one drains.
+  if (store_ != nullptr && !is_leaving_) store_->Save(adopted.table, cluster_id_, epoch_);
+  if (predecessor_ == nullptr) return Acknowledge(adopted, session);
+  predecessor_->WhenFollowed(adopted.table->revision,
+                             [this, adopted, session] { Acknowledge(adopted, session); });
+}
+
+void ConfigClient::Acknowledge(const Coordinator::Adopted& adopted, uint64_t session) {
   if (session != session_ || !is_welcome_) return;  // the next Hello says it
   // What was counted until now had the shares before: said first, so that whoever counts from the
   // confirmation counts the new ones only.
@@ -409,7 +425,7 @@ void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t sessi
   v1::Ack& ack = *message.mutable_ack();
   ack.mutable_revision()->set_epoch(adopted.table->revision.epoch);
   ack.mutable_revision()->set_sequence(adopted.table->revision.sequence);
-  AddBusy(adopted.busy, *ack.mutable_busy());
+  AddBusy(predecessor_ == nullptr ? adopted.busy : AllBusy(), *ack.mutable_busy());
   AddListeners(adopted.listeners, *ack.mutable_listeners());
   Send(std::move(message));
 }
@@ -425,7 +441,12 @@ void ConfigClient::OnHealth(const HealthChange& change) {
   Flush();
 }
 
-void ConfigClient::OnBusy(const std::vector<Busy>& /*busy*/) {
+std::vector<Busy> ConfigClient::AllBusy() const {
+  std::vector<Busy> busy = coordinator_.CountBusy();
+  return predecessor_ == nullptr ? busy : Merge(std::move(busy), predecessor_->busy());
+}
+
+void ConfigClient::OnBusy() {
   if (!is_welcome_) return;
   is_busy_due_ = true;
   Flush();
@@ -456,7 +477,7 @@ void ConfigClient::Flush() {
     const Revision revision = coordinator_.adopted();
     drain.mutable_revision()->set_epoch(revision.epoch);
     drain.mutable_revision()->set_sequence(revision.sequence);
-    AddBusy(coordinator_.CountBusy(), *drain.mutable_busy());
+    AddBusy(AllBusy(), *drain.mutable_busy());
     return stream_->Write(std::move(message));
   }
   if (are_listeners_due_) {

@@ -28,8 +28,11 @@
 #include "proxy/io/event_loop.h"
 #include "remuda/proxy/v1/proxy.grpc.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
+#include "remuda/proxy/v1/takeover.pb.h"
 
 namespace remuda::proxy {
+
+class Predecessor;
 
 class ConfigClient {
  public:
@@ -56,6 +59,20 @@ class ConfigClient {
   // Dials; if there is something on disk, when that is in force: the hello says what is held. True:
   // there is, and `on_listeners` will be told of it.
   bool Start();
+  // Instead of Start, for one that takes over from another process: brings what that one has into
+  // force, then calls `done`; Begin dials. False, with the reason in the log: that is refused.
+  bool StartFrom(const v1::TakeoverOffer& offer, std::function<void()> done);
+  // `before`: the process that this one took over from, which outlives it; null: there is none.
+  void Begin(Predecessor* before);
+
+  // While frozen, what the controller says is kept for later.
+  void Freeze(bool is_frozen);
+  // Frozen: what is in force is so in each worker, and on the disk.
+  bool is_settled() const;
+  // What another process goes on with.
+  void Describe(v1::TakeoverOffer& offer) const;
+  // Another process goes on in this one's place: ends the session, for good.
+  void GiveUp();
   // Ends the stream and waits until gRPC has let go of it.
   void Stop();
 
@@ -67,7 +84,7 @@ class ConfigClient {
   void SayFarewell(std::function<void()> done);
 
   void OnHealth(const HealthChange& change);
-  void OnBusy(const std::vector<Busy>& busy);
+  void OnBusy();
   void OnFirstHeld(const std::string& group);
   void OnListenersChanged(const std::vector<ListenerReport>& listeners);
 
@@ -87,6 +104,8 @@ class ConfigClient {
   void PublishLease();
   void Refuse(const v1::ConfigUpdate& update, std::string resource, std::string reason);
   void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
+  void Acknowledge(const Coordinator::Adopted& adopted, uint64_t session);
+  std::vector<Busy> AllBusy() const;
   void Send(v1::ConnectRequest message);
   void Flush();
   void EndFarewell();
@@ -138,6 +157,9 @@ class ConfigClient {
   bool are_listeners_due_ = false;
   bool is_stats_due_ = false;
   bool moves_shares_ = false;  // what is to be adopted does
+  bool is_frozen_ = false;
+  std::deque<std::pair<uint64_t, v1::ConfigUpdate>> frozen_;  // with their sessions
+  Predecessor* predecessor_ = nullptr;
   Wakes wakes_;
   ToldTargets told_targets_;
   // When the process began.

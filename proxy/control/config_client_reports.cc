@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "proxy/control/config_client.h"
+#include "proxy/control/predecessor.h"
 
 namespace remuda::proxy {
 
@@ -138,7 +139,8 @@ std::optional<v1::ConnectRequest> ConfigClient::WakeMessage() {
   const auto& groups = coordinator_.newest()->groups;
   const auto due = wakes_.Take(now, [&](const std::string& id) {
     const auto it = groups.find(id);
-    return it == groups.end() ? size_t{0} : it->second->state->CountHeld();
+    return (it == groups.end() ? size_t{0} : it->second->state->CountHeld()) +
+           (predecessor_ == nullptr ? 0 : predecessor_->CountHeld(id));
   });
   wake_timer_.Cancel();
   if (wakes_.next() != SteadyTime::max()) wake_timer_.Arm(loop_, wakes_.next());

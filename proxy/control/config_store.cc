@@ -105,14 +105,21 @@ void ConfigStore::Save(std::shared_ptr<const RoutingTable> table, std::string cl
   wake_.notify_one();
 }
 
+bool ConfigStore::is_idle() {
+  std::lock_guard lock(mutex_);
+  return !pending_ && !is_writing_;
+}
+
 void ConfigStore::Run() {
   while (true) {
     std::optional<Pending> next;
     {
       std::unique_lock lock(mutex_);
+      is_writing_ = false;
       wake_.wait(lock, [&] { return pending_.has_value() || is_stopped_; });
       if (!pending_) return;
       next.swap(pending_);
+      is_writing_ = true;
     }
     if (const absl::Status status = Write(*next); !status.ok()) {
       spdlog::error("{}; a restart without the controller would serve an older config",

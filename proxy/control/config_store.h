@@ -38,6 +38,8 @@ class ConfigStore {
 
   // NOT_FOUND if there is no file; DATA_LOSS if it is damaged.
   absl::StatusOr<StoredConfig> Load() const;
+  // Nothing waits to be written. Any thread.
+  bool is_idle();
   void Save(std::shared_ptr<const RoutingTable> table, std::string cluster_id, int64_t epoch);
 
  private:
@@ -53,6 +55,7 @@ class ConfigStore {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::optional<Pending> pending_;  // guarded by mutex_
+  bool is_writing_ = false;         // guarded by mutex_
   bool is_stopped_ = false;         // guarded by mutex_
   std::thread thread_;
 };

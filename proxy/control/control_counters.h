@@ -14,6 +14,10 @@ struct ControlCounters {
   std::atomic<uint64_t> reloads{0};  // of the config file, by SIGHUP
   std::atomic<uint64_t> failed_reloads{0};
   std::atomic<uint64_t> sessions{0};
+  // By one process from the other, this one's and those of the processes before it; and attempts
+  // that came to nothing.
+  std::atomic<uint64_t> takeovers{0};
+  std::atomic<uint64_t> failed_takeovers{0};
   std::atomic<bool> is_connected{false};
   // Of the clock of leases (core/lease.h); 0: there is no controller to have one from.
   std::atomic<SteadyTime::rep> lease_end{0};

@@ -1,14 +1,12 @@
 #include "proxy/control/coordinator.h"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <random>
+#include <tuple>
 #include <utility>
 
-#include "proxy/io/socket.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda::proxy {
@@ -20,15 +18,9 @@ constexpr std::chrono::seconds kBusyReportInterval{1};
 // not begun to answer is given up then; an answer may have been on its way.
 constexpr std::chrono::seconds kGoneGrace{2};
 
-void LogListenError(const ListenerReport& report) {
-  spdlog::error("cannot listen on {}:{} for loadBalancers/{}: {}; it is tried again",
-                report.address.empty() ? "*" : report.address, report.port, report.load_balancer,
-                report.error);
-}
-
 }  // namespace
 
-Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
+Coordinator::Coordinator(EventLoop& loop, Options options, Events events, Inheritance inheritance)
     : loop_(loop),
       options_(std::move(options)),
       events_(std::move(events)),
@@ -43,8 +35,14 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events)
                   if (it != probed_.end()) OnHealth(Judge(it->second));
                 }),
       newest_(std::make_shared<const RoutingTable>()),
+      known_(std::move(inheritance.targets)),
+      listening_(loop_,
+                 {.workers = options_.workers,
+                  .default_listen_address = options_.default_listen_address,
+                  .inherited = std::move(inheritance.sockets)},
+                 [this](Listening::Opened opened) { ListenOn(std::move(opened)); }),
       tick_([this] { OnTick(); }),
-      listen_retry_([this] { RetryListeners(); }) {
+      idle_end_([this] { ToWorkers([](Worker& worker) { worker.LetIdleGo(); }); }) {
   for (size_t i = 0; i < options_.workers; ++i) {
     Worker::Events worker_events;
     worker_events.on_drained_target = [this] { loop_.Post([this] { CheckBusy(); }); };
@@ -94,14 +92,16 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
   if (auto* error = std::get_if<ConfigError>(&result)) return std::move(*error);
   const auto table = std::get<std::shared_ptr<const RoutingTable>>(std::move(result));
   newest_ = table;
+  ++adoptions_under_way_;
   // From here on a target that leaves is known to leave: a worker that ends the last request to it
   // says so.
   FollowLeaving(*previous, *table);
   Publish(*table);
-  Opened opened(workers_.size());
+  Listening::Opened opened(workers_.size());
   std::vector<std::string> closed;
-  OpenListeners(*table, opened, closed);
-  prober_.Update(table);
+  listening_.Take(table, opened, closed);
+  std::vector<HealthChange> recalled = Recall(*table);
+  prober_.Update(table, std::move(recalled));
   outliers_.Take(table);
 
   auto left = std::make_shared<size_t>(workers_.size());
@@ -117,87 +117,7 @@ std::optional<ConfigError> Coordinator::Apply(const v1::ConfigUpdate& update, bo
   return std::nullopt;
 }
 
-// A socket for each worker; the report says if that failed.
-ListenerReport Coordinator::OpenListener(const ListenerSpec& spec, Opened& opened) const {
-  const std::string& address =
-      spec.address.empty() ? options_.default_listen_address : spec.address;
-  ListenerReport report{spec.load_balancer->id, address, spec.port, spec.port, ""};
-  if (is_draining_) {
-    report.error = "the proxy is draining";
-    return report;
-  }
-  std::vector<int> fds;
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    // The first socket of port 0 gets a port from the system, the others share it.
-    const int fd = OpenListeningSocket(address, report.actual_port, kListenBacklog);
-    if (fd < 0) {
-      report.error = std::strerror(-fd);
-      for (const int earlier : fds) close(earlier);
-      return report;
-    }
-    fds.push_back(fd);
-    report.actual_port = LocalPort(fd);
-  }
-  for (size_t i = 0; i < fds.size(); ++i)
-    opened[i].push_back({spec.Key(), fds[i], report.actual_port});
-  spdlog::info("listening on {}:{} for loadBalancers/{}", address.empty() ? "*" : address,
-               report.actual_port, report.load_balancer);
-  return report;
-}
-
-void Coordinator::OpenListeners(const RoutingTable& table, Opened& opened,
-                                std::vector<std::string>& closed) {
-  std::map<std::string, ListenerReport> wanted;
-  for (const auto& [id, balancer] : table.load_balancers) {
-    for (const ListenerSpec& spec : balancer->listeners) {
-      const std::string key = spec.Key();
-      const auto it = listeners_.find(key);
-      if (it != listeners_.end() && it->second.error.empty()) {
-        wanted[key] = it->second;
-        wanted[key].load_balancer = id;
-        continue;
-      }
-      wanted[key] = OpenListener(spec, opened);
-      if (!wanted[key].error.empty()) LogListenError(wanted[key]);
-    }
-  }
-  for (const auto& [key, report] : listeners_) {
-    if (wanted.count(key) == 0 && report.error.empty()) {
-      closed.push_back(key);
-      spdlog::info("no longer listening on port {}", report.actual_port);
-    }
-  }
-  listeners_ = std::move(wanted);
-  listen_backoff_ = kFirstListenRetry;
-  ArmListenRetry();
-}
-
-void Coordinator::ArmListenRetry() {
-  listen_retry_.Cancel();
-  const bool is_any_closed = std::any_of(listeners_.begin(), listeners_.end(),
-                                         [](const auto& l) { return !l.second.error.empty(); });
-  if (!is_any_closed || is_draining_) return;
-  listen_retry_.Arm(loop_, std::chrono::steady_clock::now() + listen_backoff_);
-  listen_backoff_ = std::min(listen_backoff_ * 2, kLongestListenRetry);
-}
-
-// What kept a port may be gone: whoever had it has ended, an address has come.
-void Coordinator::RetryListeners() {
-  Opened opened(workers_.size());
-  bool is_changed = false;
-  for (const auto& [id, balancer] : newest_->load_balancers) {
-    for (const ListenerSpec& spec : balancer->listeners) {
-      const auto it = listeners_.find(spec.Key());
-      if (it == listeners_.end() || it->second.error.empty()) continue;
-      ListenerReport report = OpenListener(spec, opened);
-      if (report.error == it->second.error) continue;
-      if (!report.error.empty()) LogListenError(report);
-      it->second = std::move(report);
-      is_changed = true;
-    }
-  }
-  ArmListenRetry();
-  if (!is_changed) return;
+void Coordinator::ListenOn(Listening::Opened opened) {
   // The task comes behind those of all tables so far: the newest is adopted by then.
   auto left = std::make_shared<size_t>(workers_.size());
   for (size_t i = 0; i < workers_.size(); ++i) {
@@ -216,10 +136,42 @@ void Coordinator::RetryListeners() {
   }
 }
 
-std::vector<ListenerReport> Coordinator::Listeners() const {
-  std::vector<ListenerReport> reports;
-  for (const auto& [key, report] : listeners_) reports.push_back(report);
-  return reports;
+std::vector<KnownTarget> Coordinator::KnownTargets() const {
+  std::vector<KnownTarget> all;
+  for (const auto& [key, change] : probed_) {
+    const TargetState& target = *change.target;
+    KnownTarget known{target.group().id(), target.id(),        target.endpoint(), target.health(),
+                      change.reason,       change.description, change.since};
+    known.is_passively_out = target.is_passively_out();
+    known.warm_begin = target.warm_begin();
+    if (const auto out = outliers_.OutUntil(target))
+      std::tie(known.ejected_until, known.ejected_for) = *out;
+    all.push_back(std::move(known));
+  }
+  return all;
+}
+
+// Before any worker picks: the first request is to find its targets as the process before knew
+// them. What the prober is to begin with.
+std::vector<HealthChange> Coordinator::Recall(const RoutingTable& table) {
+  std::vector<HealthChange> recalled;
+  for (const KnownTarget& known : std::exchange(known_, {})) {
+    const auto group = table.groups.find(known.group);
+    const Member* member =
+        group == table.groups.end() ? nullptr : group->second->Find(known.target);
+    if (member == nullptr || member->target->endpoint() != known.endpoint) continue;
+    TargetState& target = *member->target;
+    target.SetWarmBegin(known.warm_begin);
+    target.SetPassivelyOut(known.is_passively_out);
+    target.SetHealth(known.health);
+    if (known.ejected_until != SteadyTime())
+      outliers_.Recall(member->target, known.ejected_until, known.ejected_for);
+    target.group().Changed();
+    if (known.health == Health::kInitial) continue;
+    recalled.push_back(
+        {member->target, known.health, known.reason, known.description, known.since});
+  }
+  return recalled;
 }
 
 void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable& table) {
@@ -256,6 +208,7 @@ void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable
 void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
                               const std::function<void(Adopted)>& done) {
   adopted_ = table->revision;
+  --adoptions_under_way_;
   // Every worker has adopted this table, and with it all before it: what was leaving then gets no
   // new request now.
   for (const auto& [target, admin] : table->admin_changes) {
@@ -417,11 +370,22 @@ void Coordinator::AnnounceDrain() {
 
 void Coordinator::Drain(std::chrono::milliseconds timeout) {
   AnnounceDrain();
-  is_draining_ = true;
-  listen_retry_.Cancel();
+  listening_.Stop();
+  idle_end_.Cancel();
+  ToWorkers([timeout](Worker& worker) { worker.Drain(timeout); });
+}
+
+void Coordinator::HandOver(std::chrono::milliseconds timeout, const std::set<std::string>& kept) {
+  AnnounceDrain();
+  listening_.Stop();
+  idle_end_.Arm(loop_, std::chrono::steady_clock::now() + timeout * 9 / 10);
+  ToWorkers([timeout, kept](Worker& worker) { worker.HandOver(timeout, kept); });
+}
+
+void Coordinator::ToWorkers(const std::function<void(Worker&)>& call) {
   for (auto& worker : workers_) {
     Worker* const w = worker.get();
-    w->loop().Post([w, timeout] { w->Drain(timeout); });
+    w->loop().Post([w, call] { call(*w); });
   }
 }
 

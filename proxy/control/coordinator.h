@@ -16,6 +16,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/control/known_target.h"
+#include "proxy/control/listening.h"
 #include "proxy/core/routing_table.h"
 #include "proxy/io/event_loop.h"
 #include "proxy/target/outliers.h"
@@ -30,14 +32,6 @@ struct Busy {
   std::string group;
   std::string target;
   uint64_t in_flight = 0;
-};
-
-struct ListenerReport {
-  std::string load_balancer;
-  std::string address;
-  uint16_t port = 0;  // as configured
-  uint16_t actual_port = 0;
-  std::string error;  // empty: it listens
 };
 
 // The reason of a target that is out because requests to it failed (docs/proxy.md).
@@ -68,8 +62,13 @@ class Coordinator {
     Settings settings;
     AccessLog* log = nullptr;
   };
+  // From the process before, for the first config.
+  struct Inheritance {
+    std::map<std::string, ListenerSockets> sockets;  // see Listening
+    std::vector<KnownTarget> targets;
+  };
 
-  Coordinator(EventLoop& loop, Options options, Events events);
+  Coordinator(EventLoop& loop, Options options, Events events, Inheritance inheritance);
   ~Coordinator();
 
   // Compiles `update` over the newest table. An error changes nothing. Otherwise `done` is called
@@ -83,16 +82,17 @@ class Coordinator {
   std::shared_ptr<const RoutingTable> newest() const { return newest_; }
   // The newest table that every worker has adopted.
   Revision adopted() const { return adopted_; }
+  // That is the newest of all.
+  bool is_settled() const { return adoptions_under_way_ == 0; }
   std::vector<Busy> CountBusy() const;
   const std::unordered_map<TargetState*, HealthChange>& health() const { return health_; }
   const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
-  // A listener that could not be opened is tried again after so long, and then after twice as long
-  // each time, up to the longest; a new table begins anew.
-  static constexpr std::chrono::milliseconds kFirstListenRetry{500};
-  static constexpr std::chrono::milliseconds kLongestListenRetry{30000};
+  Listening& listening() { return listening_; }
   // All listeners of the newest table as they are now.
-  std::vector<ListenerReport> Listeners() const;
+  std::vector<ListenerReport> Listeners() const { return listening_.Reports(); }
+  // What another process that goes on in this one's place is to know of the targets.
+  std::vector<KnownTarget> KnownTargets() const;
 
   // Targets that were taken out because requests to them failed. Any thread.
   uint64_t ejections() const { return ejections_.load(std::memory_order_relaxed); }
@@ -105,6 +105,11 @@ class Coordinator {
   // Stops accepting, finishes what is in flight, then calls on_stopped. A table that is applied
   // from now on opens no listener. After `timeout` the caller cuts what is left.
   void Drain(std::chrono::milliseconds timeout);
+  // As Drain, where another process accepts on the sockets of `kept` (by ListenerSpec::Key): what
+  // waits in those is its. Clients that wait stay until they ask: the answer says that the
+  // connection ends. Those that still do not are let go of shortly before `timeout`. Drain may come
+  // after it.
+  void HandOver(std::chrono::milliseconds timeout, const std::set<std::string>& kept);
 
   // For admin pages: a copy, safe on any thread.
   struct View {
@@ -127,11 +132,10 @@ class Coordinator {
     bool is_given_up = false;  // what it has not begun to answer was ended
     bool is_settled = false;   // every worker has adopted a table in which it is leaving
   };
-  using Opened = std::vector<std::vector<ListenerChange>>;  // for each worker
-  void OpenListeners(const RoutingTable& table, Opened& opened, std::vector<std::string>& closed);
-  ListenerReport OpenListener(const ListenerSpec& spec, Opened& opened) const;
-  void RetryListeners();
-  void ArmListenRetry();
+  void ListenOn(Listening::Opened opened);
+  std::vector<HealthChange> Recall(const RoutingTable& table);
+  // To each worker, by a task of its own.
+  void ToWorkers(const std::function<void(Worker&)>& call);
   void FollowLeaving(const RoutingTable& previous, const RoutingTable& table);
   void WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
                    const std::function<void(Adopted)>& done);
@@ -156,7 +160,9 @@ class Coordinator {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<const RoutingTable> newest_;
   Revision adopted_;
-  std::map<std::string, ListenerReport> listeners_;  // by ListenerSpec::Key
+  size_t adoptions_under_way_ = 0;
+  std::vector<KnownTarget> known_;  // of targets of the first table
+  Listening listening_;
   std::unordered_map<TargetState*, Leaving> leaving_;
   std::unordered_map<TargetState*, HealthChange> probed_;  // as the prober says
   std::unordered_map<TargetState*, HealthChange> health_;  // as it is reported
@@ -164,10 +170,8 @@ class Coordinator {
   std::set<std::pair<std::string, std::string>> reported_busy_;
   SteadyTime last_busy_report_{};
   size_t stopped_workers_ = 0;
-  bool is_draining_ = false;
   Timer tick_;
-  Timer listen_retry_;
-  std::chrono::milliseconds listen_backoff_{kFirstListenRetry};
+  Timer idle_end_;  // after HandOver
 
   mutable std::mutex view_mutex_;
   View view_;  // guarded by view_mutex_; its health is filled in when asked for

@@ -40,6 +40,19 @@ std::vector<std::shared_ptr<TargetState>> Ejections::Return(SteadyTime now) {
   return back;
 }
 
+std::optional<std::pair<SteadyTime, std::chrono::milliseconds>> Ejections::OutUntil(
+    const TargetState& target) const {
+  const auto it = records_.find(&target);
+  if (it == records_.end() || !it->second.is_out) return std::nullopt;
+  return std::pair(it->second.returns_at, it->second.last_time);
+}
+
+void Ejections::Recall(const std::shared_ptr<TargetState>& target, SteadyTime until,
+                       std::chrono::milliseconds time) {
+  records_[target.get()] = {target, true, until, time};
+  target->SetEjected(true);
+}
+
 SteadyTime Ejections::next_return() const {
   SteadyTime next = SteadyTime::max();
   for (const auto& [key, record] : records_) {

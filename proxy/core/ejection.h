@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proxy/core/routing_table.h"
@@ -23,6 +25,12 @@ class Ejections {
   // When the next comes back; max if none is out.
   SteadyTime next_return() const;
   void Forget(TargetState* target) { records_.erase(target); }
+  // Until when the target is out, and for how long in all; nothing: it is not.
+  std::optional<std::pair<SteadyTime, std::chrono::milliseconds>> OutUntil(
+      const TargetState& target) const;
+  // It was out, as another process knew (OutUntil). The caller then calls GroupState::Changed.
+  void Recall(const std::shared_ptr<TargetState>& target, SteadyTime until,
+              std::chrono::milliseconds time);
 
  private:
   struct Record {
@@ -31,7 +39,7 @@ class Ejections {
     SteadyTime returns_at;  // or returned
     std::chrono::milliseconds last_time{0};
   };
-  std::unordered_map<TargetState*, Record> records_;
+  std::unordered_map<const TargetState*, Record> records_;
 };
 
 }  // namespace remuda::proxy

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "proxy/core/routing_table.h"
 #include "proxy/core/target_state.h"
@@ -28,6 +29,14 @@ struct CheckResult {
 class HealthTracker {
  public:
   explicit HealthTracker(std::chrono::system_clock::time_point now) : since_(now) {}
+
+  // Of a target that another process has checked: as that found it.
+  HealthTracker(Health health, std::string reason, std::string description,
+                std::chrono::system_clock::time_point since)
+      : health_(health),
+        reason_(std::move(reason)),
+        description_(std::move(description)),
+        since_(since) {}
 
   // True if what is said of the target changed. A new target becomes healthy by one pass (AWS:
   // "registered targets need one"). A shortage of ours counts neither way: it is only told.

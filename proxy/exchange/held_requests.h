@@ -25,13 +25,15 @@ class HeldRequests {
   // `on_first`: a request of the group waits, at whichever worker, and none did before.
   HeldRequests(EventLoop& loop, size_t worker, std::function<void(GroupState&)> on_first)
       : loop_(loop), worker_(worker), on_first_(std::move(on_first)), patience_([this] {
-          is_over_ = true;
+          is_closed_ = is_over_ = true;
           Serve();
         }) {}
 
   bool empty() const { return groups_.empty(); }
   // From now on no request begins to wait. Those that do may until then.
   void Close(SteadyTime until);
+  // The same, but requests may begin to wait until then.
+  void CloseLater(SteadyTime until) { patience_.Arm(loop_, until); }
   bool is_closed() const { return is_closed_; }
   // Who finds no target gives up.
   bool is_over() const { return is_over_; }

@@ -43,6 +43,12 @@ void Outliers::OnFailing(const std::shared_ptr<TargetState>& target) {
   on_change_(target);
 }
 
+void Outliers::Recall(const std::shared_ptr<TargetState>& target, SteadyTime until,
+                      std::chrono::milliseconds time) {
+  ejections_.Recall(target, until, time);
+  return_timer_.Arm(loop_, ejections_.next_return());
+}
+
 void Outliers::ReturnDue() {
   for (const auto& target : ejections_.Return(loop_.now())) {
     // It comes back as one that was unhealthy does.

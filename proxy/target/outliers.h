@@ -7,6 +7,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "proxy/core/anomaly.h"
 #include "proxy/core/ejection.h"
@@ -27,6 +29,13 @@ class Outliers {
   // A worker saw as many failures in a row as the policy of its group says.
   void OnFailing(const std::shared_ptr<TargetState>& target);
   void Forget(TargetState* target);
+  // As Ejections has them.
+  std::optional<std::pair<SteadyTime, std::chrono::milliseconds>> OutUntil(
+      const TargetState& target) const {
+    return ejections_.OutUntil(target);
+  }
+  void Recall(const std::shared_ptr<TargetState>& target, SteadyTime until,
+              std::chrono::milliseconds time);
 
  private:
   const TargetGroup* GroupOf(const TargetState& target) const;

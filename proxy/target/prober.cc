@@ -29,6 +29,11 @@ class Prober::Check final : public IoHandler, public CheckTurn {
         timer_([this] { OnTimer(); }) {}
   ~Check() override { CloseSocket(); }
 
+  // Before all else.
+  void Recall(const HealthChange& known) {
+    tracker_ = HealthTracker(known.health, known.reason, known.description, known.since);
+  }
+
   void SetGroup(std::shared_ptr<const TargetGroup> group, bool is_active) {
     if (group_ == nullptr) warms_up_ = WarmsUp(*group, prober_.loop_.now());
     group_ = std::move(group);
@@ -42,7 +47,7 @@ class Prober::Check final : public IoHandler, public CheckTurn {
     } else if (is_new || is_changed) {
       CloseSocket();  // what is asked by the old rules counts no more
       is_spread_ = false;
-      const bool is_first = tracker_.health() == Health::kInitial;
+      const bool is_first = tracker_.health() == Health::kInitial || target_->is_passively_out();
       Schedule(is_first ? milliseconds(0)
                         : AnyMoment(std::min(spec_.interval, kMaxRespread), prober_.random_()));
     }
@@ -269,8 +274,9 @@ void Prober::Stop() {
   thread_.join();
 }
 
-void Prober::Update(std::shared_ptr<const RoutingTable> table) {
-  loop_.Post([this, table = std::move(table)] { Take(table); });
+void Prober::Update(std::shared_ptr<const RoutingTable> table, std::vector<HealthChange> recalled) {
+  loop_.Post(
+      [this, table = std::move(table), recalled = std::move(recalled)] { Take(table, recalled); });
 }
 
 void Prober::CheckSoon(TargetState* target) {
@@ -287,7 +293,14 @@ void Prober::NoteShortage(const CheckResult& result) {
   spdlog::error("checks of targets are not made and do not count: {}", result.detail);
 }
 
-void Prober::Take(const std::shared_ptr<const RoutingTable>& table) {
+void Prober::Take(const std::shared_ptr<const RoutingTable>& table,
+                  const std::vector<HealthChange>& recalled) {
+  for (const HealthChange& known : recalled) {
+    auto& check = checks_by_target_[known.target.get()];
+    check = std::make_unique<Check>(*this, known.target);
+    check->Recall(known);
+    check->Report();
+  }
   for (const auto& group : table->changed_groups) {
     for (const Member& member : group->members) {
       auto& check = checks_by_target_[member.target.get()];

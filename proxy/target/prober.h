@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "proxy/core/check_slots.h"
 #include "proxy/core/health.h"
@@ -48,8 +49,9 @@ class Prober {
 
   void Start();
   void Stop();
-  // Takes up the targets of `table` and lets go of those that are in it no more.
-  void Update(std::shared_ptr<const RoutingTable> table);
+  // Takes up the targets of `table` and lets go of those that are in it no more. Those of
+  // `recalled` begin as that says, which stands in their TargetState already.
+  void Update(std::shared_ptr<const RoutingTable> table, std::vector<HealthChange> recalled = {});
   // A connection to the target was refused: look at once.
   void CheckSoon(TargetState* target);
 
@@ -61,7 +63,8 @@ class Prober {
   class Check;
   friend class Check;
 
-  void Take(const std::shared_ptr<const RoutingTable>& table);
+  void Take(const std::shared_ptr<const RoutingTable>& table,
+            const std::vector<HealthChange>& recalled);
   void NoteShortage(const CheckResult& result);
 
   const std::function<void(const HealthChange&)> on_change_;

@@ -103,6 +103,26 @@ std::string TicketKeys::Replace(const std::vector<std::string>& texts, Time now)
   return {};
 }
 
+std::vector<std::string> TicketKeys::Export(Time now, bool& are_own) const {
+  Keys keys = KeysAt(now);
+  keys.resize(std::min(keys.size(), kMaxKeys));
+  std::vector<std::string> texts;
+  for (const Key& key : keys) texts.emplace_back(reinterpret_cast<const char*>(&key), sizeof key);
+  Forget(keys);
+  std::lock_guard lock(mutex_);
+  are_own = is_own_;
+  return texts;
+}
+
+std::string TicketKeys::Inherit(const std::vector<std::string>& keys, bool are_own, Time now) {
+  const std::string error = Replace(keys, now);
+  if (!error.empty() || !are_own) return error;
+  std::lock_guard lock(mutex_);
+  is_own_ = true;
+  good_until_.store(GenerationAt(now), std::memory_order_relaxed);
+  return error;
+}
+
 const TicketKeys::Keys& TicketKeys::KeysAt(Time now) const {
   struct Copy {
     uint64_t version = 0;

@@ -46,6 +46,12 @@ class TicketKeys {
   // and so is what sealed before. Empty, or which rule is broken; then nothing has changed.
   std::string Replace(const std::vector<std::string>& keys, Time now);
 
+  // For another process of this proxy: the keys, as Replace takes them, and whether they are our
+  // own.
+  std::vector<std::string> Export(Time now, bool& are_own) const;
+  // What another process of this proxy had (Export).
+  std::string Inherit(const std::vector<std::string>& keys, bool are_own, Time now);
+
   // The key to seal with.
   Key Sealing(Time now) const;
   // The key of that name.

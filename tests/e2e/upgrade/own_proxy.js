@@ -4,13 +4,15 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { ask } = require('../../../deploy/lab/cluster.js');
-const { Process, waitFor } = require('../../../deploy/lab/process.js');
+const { Process, run, waitFor } = require('../../../deploy/lab/process.js');
 
 const deadlineMs = 60_000;
 
 class OwnProxy {
   // The program is copied to a folder of its own, so that its file may be replaced.
-  constructor({ bin, folder, controller, name = 'p1' }) {
+  constructor({ bin, folder, cluster, name = 'p1' }) {
+    this.cluster = cluster;
+    this.name = name;
     this.source = path.join(bin, 'remuda-proxy');
     this.program = path.join(folder, 'remuda-proxy');
     this.dataDir = path.join(folder, name);
@@ -18,9 +20,19 @@ class OwnProxy {
     this.logFile = path.join(folder, `${name}.log`);
     fs.mkdirSync(folder, { recursive: true });
     this.install();
-    this.args = ['--controller', controller, '--name', name, '--data-dir', this.dataDir, '--admin', '127.0.0.1:0',
-      '--default-listen-address', '127.0.0.1', '--insecure', '--ready-file', this.readyFile, '--drain-timeout', '20s'];
+    this.args = ['--controller', cluster.address, '--name', name, '--data-dir', this.dataDir, '--admin', '127.0.0.1:0',
+      '--default-listen-address', '127.0.0.1', '--ready-file', this.readyFile, '--drain-timeout', '20s'];
+    if (!cluster.identity) this.args.push('--insecure');
     this.processes = [];
+  }
+
+  // Gets an identity by a token, where the cluster has identities.
+  async join() {
+    if (!this.cluster.identity) return;
+    const command = await this.cluster.ok('token', 'create', '--role', 'proxy', '--name', this.name);
+    const joined = await run('/bin/sh', ['-c', `${command.trimEnd()} --data-dir ${this.dataDir}`],
+      { env: { PATH: `${path.dirname(this.program)}:${process.env.PATH}` } });
+    if (joined.code !== 0) throw new Error(`${this.name} cannot join: ${joined.stderr}`);
   }
 
   // Puts a file in the program's place in one step, as packages do; without one, the program anew.

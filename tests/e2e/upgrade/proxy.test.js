@@ -20,8 +20,9 @@ async function startShopBehind(t, flags) {
   const lab = await startShop(t, {
     proxies: 0,
     onStarted: async (cluster) => {
-      proxy = new OwnProxy({ bin, folder: path.join(cluster.scratch, 'proxy'), controller: cluster.address });
+      proxy = new OwnProxy({ bin, folder: path.join(cluster.scratch, 'proxy'), cluster });
       t.after(() => proxy.end());
+      await proxy.join();
       proxy.start(flags);
       await proxy.waitReady();
     },

@@ -163,3 +163,88 @@ test('a cluster from nothing', async (t) => {
     await admin.ok('--controller', controller.grpc, 'get', 'hosts');
   });
 });
+
+async function openssl(...args) {
+  const { code, stdout, stderr } = await run('openssl', args);
+  assert.equal(code, 0, `openssl ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+// Certificates as an organisation's own authority would make them: a root, and what it signs.
+class Issuer {
+  constructor(folder) {
+    fs.mkdirSync(folder);
+    this.at = (name) => path.join(folder, name);
+  }
+
+  async makeRoot() {
+    await openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', this.at('root.key'), '-out', this.at('root.pem'), '-days', '100',
+      '-subj', '/CN=the root', '-addext', 'keyUsage=critical,keyCertSign');
+    return this;
+  }
+
+  async sign(name, extensions) {
+    await openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', this.at(`${name}.key`), '-subj', `/CN=${name}`, '-out', this.at(`${name}.csr`));
+    fs.writeFileSync(this.at(`${name}.ext`), extensions.join('\n'));
+    await openssl('x509', '-req', '-in', this.at(`${name}.csr`), '-CA', this.at('root.pem'), '-CAkey', this.at('root.key'), '-CAcreateserial', '-days', '10', '-extfile', this.at(`${name}.ext`), '-out', this.at(`${name}.pem`));
+    fs.chmodSync(this.at(`${name}.key`), 0o600);
+  }
+
+  // Of a program or a person.
+  signIdentity(name, id, uses) {
+    return this.sign(name, [`subjectAltName=URI:${id}`, 'basicConstraints=critical,CA:FALSE', 'keyUsage=critical,digitalSignature', `extendedKeyUsage=${uses}`]);
+  }
+}
+
+const certificatesIn = (file) => fs.readFileSync(file, 'utf8').split('BEGIN CERTIFICATE').length - 1;
+
+test('an intermediate authority that is given', async (t) => {
+  const scratch = scratchFolder(t);
+  const issuer = await new Issuer(path.join(scratch, 'issuer')).makeRoot();
+  await issuer.sign('intermediate', ['basicConstraints=critical,CA:TRUE,pathlen:0', 'keyUsage=critical,keyCertSign', 'subjectKeyIdentifier=hash']);
+  const chain = issuer.at('chain.pem');
+  fs.writeFileSync(chain, fs.readFileSync(issuer.at('intermediate.pem'), 'utf8') + fs.readFileSync(issuer.at('root.pem'), 'utf8'));
+  const controller = await new Controller(t, scratch).start('--ca-cert', chain, '--ca-key', issuer.at('intermediate.key'));
+  const admin = new Person(scratch, 'admin');
+  await controller.adminLogsIn(admin);
+  const fingerprint = await openssl('x509', '-in', issuer.at('root.pem'), '-noout', '-fingerprint', '-sha256');
+  assert.equal(controller.pin, `sha256:${fingerprint.trim().split('=')[1].replaceAll(':', '').toLowerCase()}`, 'the root is what all know');
+  const command = await admin.ok('token', 'create', '--role', 'agent', '--name', 'h1');
+  const dataDir = path.join(scratch, 'h1');
+  assert.equal((await admin.shell(command, `--data-dir ${dataDir}`)).code, 0);
+  assert.equal(certificatesIn(path.join(dataDir, 'identity/identity.pem')), 2);
+  assert.equal(fs.readFileSync(path.join(dataDir, 'identity/authorities.pem'), 'utf8'), fs.readFileSync(issuer.at('root.pem'), 'utf8'));
+  assert.equal(fs.existsSync(path.join(controller.dataDir, 'identity/ca.key')), false, 'its key stays where it was');
+});
+
+test('certificates that are issued elsewhere', async (t) => {
+  const scratch = scratchFolder(t);
+  const controller = await new Controller(t, scratch).start();
+  const admin = new Person(scratch, 'admin');
+  await controller.adminLogsIn(admin);
+  const { clusterId } = JSON.parse(await admin.ok('cluster', '-o', 'json'));
+  await controller.end();
+
+  const issuer = await new Issuer(path.join(scratch, 'issuer')).makeRoot();
+  await issuer.signIdentity('controller', `spiffe://${clusterId}/controller/m1`, 'serverAuth,clientAuth');
+  await issuer.signIdentity('person', `spiffe://${clusterId}/person/admin`, 'clientAuth');
+  const identity = path.join(scratch, 'identity');
+  fs.mkdirSync(identity, { mode: 0o700 });
+  fs.writeFileSync(path.join(identity, 'identity.pem'), fs.readFileSync(issuer.at('person.key')) + fs.readFileSync(issuer.at('person.pem')), { mode: 0o600 });
+  fs.copyFileSync(issuer.at('root.pem'), path.join(identity, 'authorities.pem'));
+  const given = ['--tls-cert', issuer.at('controller.pem'), '--tls-key', issuer.at('controller.key'), '--ca-bundle', issuer.at('root.pem')];
+  await controller.start(...given);
+  const remuda = (...args) => admin.remuda('--controller', controller.grpc, '--identity-dir', identity, ...args);
+  assert.equal((await remuda('get', 'hosts')).code, 0);
+  assert.equal((await admin.remuda('--controller', controller.grpc, 'get', 'hosts')).code, 1, 'the authority of before is trusted no more');
+  const token = await remuda('token', 'create', '--role', 'agent', '--name', 'h1');
+  assert.equal(token.code, 1);
+  assert.match(token.stderr, /issued elsewhere/);
+
+  // Renewed by whoever issues them: the key alone is a pair that does not fit, and leaves what was shown.
+  const shown = () => fs.readFileSync(path.join(controller.dataDir, 'identity/identity.pem'), 'utf8');
+  const before = shown();
+  await issuer.signIdentity('controller', `spiffe://${clusterId}/controller/m1`, 'serverAuth,clientAuth');
+  await waitFor(() => shown() !== before, { deadlineMs, what: 'the new certificate to be shown' });
+  assert.equal((await remuda('get', 'hosts')).code, 0);
+});

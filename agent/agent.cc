@@ -152,7 +152,8 @@ absl::Status Agent::OpenDirectory() {
     return absl::FailedPreconditionError(
         absl::StrCat("data directory ", directory, ": another agent is using it"));
   }
-  identity_ = ReadIdentity(IdentityPath());
+  MoveOldRecord(directory);
+  identity_ = ReadIdentity(MachinePath(directory));
   const Place here = PlaceOf(directory, lock_);
   if (IsCopy(identity_.place, here)) {
     // Two of one identity would push each other out, and end each other's apps.
@@ -280,8 +281,9 @@ bool Agent::OnWelcome(const v1::Welcome& welcome) {
 }
 
 bool Agent::SaveIdentity() {
-  const int error = WriteIdentity(IdentityPath(), identity_);
-  if (error != 0) spdlog::error("cannot write {}: {}", IdentityPath(), std::strerror(error));
+  const std::string path = MachinePath(options_.data_directory);
+  const int error = WriteIdentity(path, identity_);
+  if (error != 0) spdlog::error("cannot write {}: {}", path, std::strerror(error));
   return error == 0;
 }
 

@@ -77,7 +77,6 @@ class Agent {
   absl::Status OpenDirectory();
   // Whether it is on disk.
   bool SaveIdentity();
-  std::string IdentityPath() const { return options_.data_directory + "/identity"; }
   std::string HttpPortPath() const { return options_.data_directory + "/http-port"; }
 
   // What /metrics shows; written by the loop, read by the admin server's thread.

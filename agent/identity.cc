@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <cstdio>
+
 #include "agent/record_file.h"
 
 namespace remuda::agent {
@@ -47,6 +49,16 @@ Place PlaceOf(const std::string& directory, const Fd& lock) {
 bool IsCopy(const Place& written, const Place& here) {
   return written.directory != 0 && here.directory != 0 && written.boot_id == here.boot_id &&
          written.directory != here.directory && written.lock != here.lock;
+}
+
+std::string MachinePath(const std::string& data_directory) { return data_directory + "/machine"; }
+
+void MoveOldRecord(const std::string& data_directory) {
+  const std::string old = data_directory + "/identity";
+  struct stat info {};
+  if (lstat(old.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return;
+  // What cannot be moved is found by whoever needs the place.
+  (void)std::rename(old.c_str(), MachinePath(data_directory).c_str());
 }
 
 Identity ReadIdentity(const std::string& path) {

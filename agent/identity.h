@@ -1,5 +1,5 @@
-// What a data directory says of itself, in its record `identity`: whose it is, and where it was
-// when that was written.
+// What a data directory says of itself, in its record `machine`: whose it is, and where it was when
+// that was written. (`identity` is the directory of key and certificate, common/identity.)
 //
 // Plain values; the file is read and written on the caller's thread.
 #pragma once
@@ -38,6 +38,12 @@ Place PlaceOf(const std::string& directory, const Fd& lock);
 // Whether a directory that says `written` is surely a copy, for it is `here` in the same boot. One
 // that was renamed, or whose lock was deleted, is none; nor is one whose place is not known.
 bool IsCopy(const Place& written, const Place& here);
+
+// In a data directory.
+std::string MachinePath(const std::string& data_directory);
+// Earlier agents had the record where key and certificate are now: moves it. To be called before
+// either is looked at.
+void MoveOldRecord(const std::string& data_directory);
 
 // Empty fields: not written yet.
 Identity ReadIdentity(const std::string& path);

@@ -17,6 +17,7 @@
 
 #include "agent/agent.h"
 #include "agent/event_loop.h"
+#include "agent/identity.h"
 #include "agent/probe.h"
 #include "agent/shim.h"
 #include "agent/static_site.h"
@@ -373,7 +374,8 @@ int main(int argc, char** argv) {
                                             {.program = "remuda-agent",
                                              .role = remuda::v1::IDENTITY_ROLE_AGENT,
                                              .data_directory = remuda::agent::kDataDirectory,
-                                             .next = " --address THIS-HOSTS-ADDRESS"});
+                                             .next = " --address THIS-HOSTS-ADDRESS",
+                                             .prepare = &remuda::agent::MoveOldRecord});
   }
   return remuda::agent::Main(argc, argv);
 }

@@ -139,6 +139,7 @@ int RunJoinCommand(int argc, char** argv, const JoiningProgram& program) {
   const bool has_data_directory = app.get_option("--data-dir")->count() != 0;
   if (flags.identity_directory.empty())
     flags.identity_directory = flags.data_directory + "/identity";
+  if (program.prepare) program.prepare(flags.data_directory);
   const auto joined = JoinWith(flags, program);
   if (!joined.ok()) {
     std::cerr << program.program << " join: " << joined.status().message() << "\n";

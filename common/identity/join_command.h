@@ -1,6 +1,7 @@
 // `remuda-agent join`, `remuda-proxy join`: how a program on a new host gets its identity.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "remuda/v1/identity.pb.h"
@@ -13,6 +14,8 @@ struct JoiningProgram {
   std::string data_directory;  // the default of --data-dir
   // What it is run with after that, but for --controller: " --address ...".
   std::string next;
+  // Makes room in the data directory for what is joined with. May be empty.
+  std::function<void(const std::string& data_directory)> prepare = nullptr;
 };
 
 // Whether the command line is one: "PROGRAM join ...".

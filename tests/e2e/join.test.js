@@ -3,9 +3,11 @@
 // wrong with a token, a name or a cluster is refused.
 
 const assert = require('node:assert/strict');
+const { X509Certificate } = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
+const { freePort } = require('../../deploy/lab/cluster.js');
 const { Process, run, waitFor } = require('../../deploy/lab/process.js');
 const { bin, scratchFolder } = require('./harness.js');
 
@@ -16,13 +18,14 @@ class Controller {
   constructor(t, scratch, name = 'controller') {
     this.dataDir = path.join(scratch, name);
     this.readyFile = path.join(scratch, `${name}.ready`);
+    this.ports = { listen: 0, join: 0 };
     t.after(() => this.end());
   }
 
   async start(...more) {
     fs.rmSync(this.readyFile, { force: true });
     this.process = new Process(path.join(bin, 'remuda-controller'), {
-      args: ['--data-dir', this.dataDir, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--join-listen', '127.0.0.1:0', '--ready-file', this.readyFile, ...more],
+      args: ['--data-dir', this.dataDir, '--listen', `127.0.0.1:${this.ports.listen}`, '--http', '127.0.0.1:0', '--join-listen', `127.0.0.1:${this.ports.join}`, '--ready-file', this.readyFile, ...more],
     });
     await waitFor(() => fs.existsSync(this.readyFile) || this.process.result, { deadlineMs, what: 'the controller to serve' });
     assert.ok(fs.existsSync(this.readyFile), this.process.tail());
@@ -95,7 +98,9 @@ test('a cluster from nothing', async (t) => {
       args: ['--controller', controller.grpc, '--data-dir', dataDir, '--admin', ''],
     });
     t.after(() => agent.end());
+    const machine = path.join(dataDir, 'machine');
     await waitFor(async () => /\bh1\b/.test(await admin.ok('get', 'hosts')), { deadlineMs, what: `h1 to be there: ${agent.tail()}` });
+    await waitFor(() => fs.existsSync(machine), { deadlineMs, what: 'what the agent notes of its machine' });
   });
 
   await t.test('a token is for its name and role, and for a time', async () => {
@@ -247,4 +252,26 @@ test('certificates that are issued elsewhere', async (t) => {
   await issuer.signIdentity('controller', `spiffe://${clusterId}/controller/m1`, 'serverAuth,clientAuth');
   await waitFor(() => shown() !== before, { deadlineMs, what: 'the new certificate to be shown' });
   assert.equal((await remuda('get', 'hosts')).code, 0);
+});
+
+test('an agent that was away for longer than its certificate comes back by itself', async (t) => {
+  const scratch = scratchFolder(t);
+  const controller = new Controller(t, scratch);
+  controller.ports = { listen: await freePort(), join: await freePort() };
+  await controller.start('--certificate-lifetime', '15s');
+  const admin = new Person(scratch, 'admin');
+  await controller.adminLogsIn(admin);
+  const command = await admin.ok('token', 'create', '--role', 'agent', '--name', 'h1');
+  const dataDir = path.join(scratch, 'h1');
+  assert.equal((await admin.shell(command, `--data-dir ${dataDir}`)).code, 0);
+  const agent = new Process(path.join(bin, 'remuda-agent'), { args: ['--controller', controller.grpc, '--data-dir', dataDir, '--admin', ''] });
+  t.after(() => agent.end());
+  const isReady = async () => /"CONNECTED"/.test(await admin.ok('get', 'host', 'h1', '-o', 'json'));
+  await waitFor(isReady, { deadlineMs, what: `h1 to be ready: ${agent.tail()}` });
+  await controller.end();
+  const endsIn = () => Date.parse(new X509Certificate(fs.readFileSync(path.join(dataDir, 'identity/identity.pem'))).validTo) - Date.now();
+  await waitFor(() => endsIn() < -2_000, { deadlineMs, what: 'the certificate to be over' });
+  await controller.start();
+  await waitFor(() => endsIn() > 0, { deadlineMs: 120_000, what: `the certificate to be renewed: ${agent.tail()}` });
+  await waitFor(isReady, { deadlineMs: 120_000, what: `h1 to be ready again: ${agent.tail()}` });
 });

@@ -82,7 +82,7 @@ TEST_F(ContainmentTest, NothingOfTheHostsOrANeighboursIsReached) {
   const std::string neighbour = std::to_string(NumberIn("i-b", "running", key::kAppPid)),
                     shim = std::to_string(NumberIn("i-b", "running", key::kShimPid));
   const std::string agent = std::to_string(agent_);
-  const std::vector<std::string> unread = {data + "/identity",
+  const std::vector<std::string> unread = {data + "/machine",
                                            data + "/assignment",
                                            data + "/instances",
                                            b + "/app/serve.sh",

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <linux/magic.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 namespace remuda::agent {
 namespace {
@@ -15,6 +18,24 @@ TEST(Identity, ACopyIsToldByInodesOfTheSameBoot) {
   EXPECT_FALSE(IsCopy(written, {.boot_id = "b", .directory = 3, .lock = 2})) << "it was renamed";
   EXPECT_FALSE(IsCopy({.boot_id = "b"}, {.boot_id = "b", .directory = 3, .lock = 4}));
   EXPECT_FALSE(IsCopy(written, {.boot_id = "b"})) << "here is no place to tell";
+}
+
+TEST(Identity, ARecordOfEarlierAgentsMakesRoomForKeyAndCertificate) {
+  const std::string directory = testing::TempDir() + "/machine-" + std::to_string(getpid());
+  std::filesystem::create_directories(directory);
+  Identity written;
+  written.machine_id = "m";
+  written.host = "h1";
+  ASSERT_EQ(WriteIdentity(directory + "/identity", written), 0);
+  MoveOldRecord(directory);
+  EXPECT_FALSE(std::filesystem::exists(directory + "/identity"));
+  EXPECT_EQ(ReadIdentity(MachinePath(directory)).machine_id, "m");
+  // The directory of key and certificate stays.
+  std::filesystem::create_directories(directory + "/identity");
+  MoveOldRecord(directory);
+  EXPECT_TRUE(std::filesystem::is_directory(directory + "/identity"));
+  EXPECT_EQ(ReadIdentity(MachinePath(directory)).host, "h1");
+  std::filesystem::remove_all(directory);
 }
 
 TEST(Identity, SomeFileSystemsMakeInodesUp) {

@@ -11,14 +11,14 @@ namespace {
 
 using RequestPtr = std::unique_ptr<X509_REQ, tls::Freer<X509_REQ_free>>;
 
-absl::Status Failed(const std::string& what) {
+absl::Status KeyFailed(const std::string& what) {
   return absl::InternalError(what + ": " + tls::TakeErrors());
 }
 
 absl::StatusOr<std::string> TextOf(BIO* bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio, &data);
-  if (size <= 0) return Failed("PEM cannot be written");
+  if (size <= 0) return KeyFailed("PEM cannot be written");
   return std::string(data, static_cast<size_t>(size));
 }
 
@@ -38,7 +38,7 @@ int NoPassword(char*, int, int, void*) { return -1; }
 
 absl::StatusOr<tls::KeyPtr> MakeKey() {
   tls::KeyPtr key(EVP_EC_gen("P-256"));
-  if (key == nullptr) return Failed("a key cannot be made");
+  if (key == nullptr) return KeyFailed("a key cannot be made");
   return key;
 }
 
@@ -46,7 +46,7 @@ absl::StatusOr<std::string> KeyPem(EVP_PKEY* key) {
   const tls::BioPtr bio(BIO_new(BIO_s_mem()));
   if (bio == nullptr ||
       PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1)
-    return Failed("the key cannot be written");
+    return KeyFailed("the key cannot be written");
   return TextOf(bio.get());
 }
 
@@ -67,10 +67,10 @@ absl::StatusOr<std::string> MakeCertificateRequest(EVP_PKEY* key) {
   const EVP_MD* const digest = EVP_PKEY_is_a(key, "ED25519") == 1 ? nullptr : EVP_sha256();
   if (request == nullptr || X509_REQ_set_pubkey(request.get(), key) != 1 ||
       X509_REQ_sign(request.get(), key, digest) == 0)
-    return Failed("a certificate request cannot be made");
+    return KeyFailed("a certificate request cannot be made");
   const tls::BioPtr bio(BIO_new(BIO_s_mem()));
   if (bio == nullptr || PEM_write_bio_X509_REQ(bio.get(), request.get()) != 1)
-    return Failed("a certificate request cannot be written");
+    return KeyFailed("a certificate request cannot be written");
   return TextOf(bio.get());
 }
 

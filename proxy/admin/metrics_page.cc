@@ -97,6 +97,10 @@ void AddBalancers(const RoutingTable& table, Page& page) {
   family(
       "rejected_connection_count_total", "counter", "Client connections over the limit.",
       [](Slot s) -> const auto& { return s.rejected_connections; });
+  family(
+      "security_group_refused_connection_count_total", "counter",
+      "Client connections that no security group of the load balancer let in.",
+      [](Slot s) -> const auto& { return s.unwanted_connections; });
   page.Family("processed_bytes_total", "counter", "Bytes from and to clients.");
   each([&](const auto& slots, const std::string& label) {
     page.Value(SumSlots(

@@ -11,12 +11,21 @@
 
 #include "proxy/client/client_worker.h"
 #include "proxy/client/greeting.h"
+#include "proxy/core/ingress_set.h"
 
 namespace remuda::proxy {
 namespace {
 
 constexpr int kAcceptsAnEvent = 64;
 constexpr std::chrono::milliseconds kPause{50};
+
+// By a reset: the client knows at once that nobody took it in, and nothing of it is kept here, not
+// even a socket that waits for its goodbye.
+void Reset(int fd) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(fd);
+}
 
 }  // namespace
 
@@ -113,8 +122,14 @@ bool Acceptor::AcceptFrom(Listener& listener) {
       timer_.Arm(worker_.loop(), worker_.loop().now() + kPause);
       return false;
     }
-    Transport transport(fd);
     const PeerAddress peer = ToPeerAddress(storage);
+    const IngressSet* ingress = listener.spec == nullptr ? nullptr : listener.spec->ingress.get();
+    if (ingress != nullptr && !ingress->Contains(peer.bytes)) {
+      listener.balancer->slot(worker_.index()).unwanted_connections.Add(1);
+      Reset(fd);
+      continue;
+    }
+    Transport transport(fd);
     if (!Admit(listener, transport, peer)) {
       listener.balancer->slot(worker_.index()).rejected_connections.Add(1);
       continue;

@@ -6,6 +6,7 @@ namespace remuda::v1 {
 class Certificate;
 class LoadBalancer;
 class Listener;
+class SecurityGroup;
 class TargetGroup;
 class TargetTls;
 }  // namespace remuda::v1

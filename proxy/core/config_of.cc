@@ -14,6 +14,7 @@ v1::ProxyConfig ConfigOf(const RoutingTable& table) {
     for (const Member& member : group->members) *config.add_targets() = *member.config;
     if (group->split != nullptr) *config.add_traffic_splits() = *group->split;
   }
+  for (const auto& [id, group] : table.security_groups) *config.add_security_groups() = *group;
   for (const auto& [id, entry] : table.tls->certificates)
     *config.add_certificates() = *entry.config;
   return config;

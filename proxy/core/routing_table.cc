@@ -12,6 +12,7 @@
 #include "proxy/core/forward.h"
 #include "proxy/core/listener_check.h"
 #include "proxy/core/mix.h"
+#include "proxy/core/security_groups.h"
 #include "proxy/core/table_changes.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 
@@ -87,8 +88,9 @@ class Compiler {
       table_->load_balancers = previous_.load_balancers;
       table_->shared_secrets = previous_.shared_secrets;
     }
-    const bool ok = TakeSecrets() && TakeTls() && TakeGroups() && TakeTargets() && TakeSplits() &&
-                    CompileGroups() && TakeLoadBalancers() && RenewTls();
+    const bool ok = TakeSecrets() && TakeTls() && TakeSecurityGroups() && TakeGroups() &&
+                    TakeTargets() && TakeSplits() && CompileGroups() && TakeLoadBalancers() &&
+                    Renew();
     if (!ok) return error_;
     if (auto error = CheckListeners(*table_)) return *error;
     NoteChanges(previous_, *table_);
@@ -144,6 +146,13 @@ class Compiler {
     const bool is_taken = UpdateTls(*previous_.tls, update_, options_.tls, tls_, error_);
     table_->tls = tls_.resources;
     return is_taken;
+  }
+
+  bool TakeSecurityGroups() {
+    const auto& before = previous_.security_groups;
+    if (!UpdateSecurityGroups(before, update_, security_groups_, error_)) return false;
+    table_->security_groups = security_groups_.groups;
+    return true;
   }
 
   bool TakeGroups() {
@@ -412,8 +421,7 @@ class Compiler {
       if (auto f = CompileLoadBalancer(config, groups, options_.allow_port_zero, *balancer)) {
         return Refuse(name, *f);
       }
-      if (auto f = AttachTls(config, *table_->tls, options_.tls, *balancer))
-        return Refuse(name, *f);
+      if (auto f = Attach(config, *balancer)) return Refuse(name, *f);
       balancer->serial = NextSerial();
       BeginTurns(NthRandom(options_.seed, balancer->serial), *balancer);
       balancer->config = std::make_shared<const remuda::v1::LoadBalancer>(config);
@@ -430,16 +438,22 @@ class Compiler {
     return true;
   }
 
-  // A certificate or a secret changed under load balancers that did not.
-  bool RenewTls() {
+  // What listeners are besides their own messages.
+  Fault Attach(const remuda::v1::LoadBalancer& config, LoadBalancer& balancer) const {
+    if (auto f = AttachTls(config, *table_->tls, options_.tls, balancer)) return f;
+    return AttachIngress(config, table_->security_groups, balancer);
+  }
+
+  // A certificate or a security group changed under load balancers that did not.
+  bool Renew() {
     for (auto& [id, balancer] : table_->load_balancers) {
       const auto before = previous_.load_balancers.find(id);
-      const bool is_due = before != previous_.load_balancers.end() && before->second == balancer &&
-                          IsTouched(*balancer->config, tls_);
+      const bool is_due =
+          before != previous_.load_balancers.end() && before->second == balancer &&
+          (IsTouched(*balancer->config, tls_) || IsTouched(*balancer->config, security_groups_));
       if (!is_due) continue;
       auto copy = std::make_shared<LoadBalancer>(*balancer);
-      if (auto f = AttachTls(*copy->config, *table_->tls, options_.tls, *copy))
-        return Refuse("loadBalancers/" + id, *f);
+      if (auto f = Attach(*copy->config, *copy)) return Refuse("loadBalancers/" + id, *f);
       copy->serial = NextSerial();
       for (ListenerSpec& listener : copy->listeners) listener.load_balancer = copy.get();
       balancer = std::move(copy);
@@ -452,6 +466,7 @@ class Compiler {
   const CompileOptions& options_;
   std::shared_ptr<RoutingTable> table_;
   TlsUpdate tls_;
+  SecurityGroupUpdate security_groups_;
   std::map<std::string, Draft> drafts_;
   ConfigError error_;
 };

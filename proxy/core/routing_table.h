@@ -115,6 +115,7 @@ struct TargetGroup {
   const Member* Find(std::string_view target_id) const;
 };
 
+class IngressSet;
 class RuleIndex;
 struct LoadBalancer;
 
@@ -128,6 +129,8 @@ struct ListenerSpec {
   std::shared_ptr<const tls::ServerContext> tls;  // of kHttps and kTls, else null
   // Who begins connections with a PROXY protocol header.
   std::vector<Cidr> proxy_protocol_sources;
+  // Who may connect: the socket's own peer counts, before a PROXY header or TLS. Null: everybody.
+  std::shared_ptr<const IngressSet> ingress;
   std::chrono::milliseconds tcp_idle_timeout{350000};  // of kTcp and kTls
 
   // Listeners of one key share a socket over tables. Each of port 0 is one of its own.
@@ -147,6 +150,9 @@ struct LoadBalancer {
   std::shared_ptr<const remuda::v1::LoadBalancer> config;
 };
 
+// By id, as the config says them.
+using SecurityGroups = std::map<std::string, std::shared_ptr<const remuda::v1::SecurityGroup>>;
+
 struct Revision {
   int64_t epoch = 0;
   int64_t sequence = 0;
@@ -165,6 +171,7 @@ struct RoutingTable {
   Revision revision;  // 0.0 for a config file
   std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
   std::map<std::string, std::shared_ptr<const LoadBalancer>> load_balancers;
+  SecurityGroups security_groups;
   std::vector<std::string> shared_secrets;  // the newest first; empty: each process has its own
   std::shared_ptr<const TlsResources> tls = std::make_shared<const TlsResources>();
 

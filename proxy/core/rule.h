@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/traffic/cidr.h"
 #include "common/traffic/redirect.h"
 #include "proxy/core/target_state.h"
 
@@ -33,7 +34,7 @@ inline constexpr size_t kMaxMethodNameBytes = 40;
 inline constexpr size_t kMaxRegexBytes = 512;
 
 // An IPv4 (mapped) or IPv6 address, for source-ip conditions.
-using IpBytes = std::array<uint8_t, 16>;
+using traffic::IpBytes;
 std::optional<IpBytes> ParseIp(const std::string& text);
 
 struct ForwardAction {
@@ -64,10 +65,7 @@ using traffic::TemplatePart;
 
 using RuleAction = std::variant<ForwardAction, FixedResponse, Redirect>;
 
-struct Cidr {
-  IpBytes address{};
-  int prefix_bits = 0;  // over the 128 bits of the mapped form
-};
+using traffic::Cidr;
 
 // Exactly one kind; any of its values will do.
 struct Condition {

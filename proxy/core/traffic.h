@@ -28,6 +28,7 @@ struct alignas(64) BalancerSlot {
   OwnedCounter<uint64_t> new_connections;
   OwnedCounter<int64_t> active_connections;
   OwnedCounter<uint64_t> rejected_connections;
+  OwnedCounter<uint64_t> unwanted_connections;  // that security groups do not let in
   OwnedCounter<uint64_t> received_bytes;
   OwnedCounter<uint64_t> sent_bytes;
   CodeCounts own_codes;

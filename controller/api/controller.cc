@@ -1,5 +1,7 @@
 #include "controller/api/controller.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -42,21 +44,26 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
     prober.OnCommit(changes);
     if (on_commit_) on_commit_(changes);
   });
+  agents.set_on_confirmed([this] {
+    if (!admission.empty()) engine.touched().admission = true;
+  });
   // The views of what was loaded belong to the start: no turn is as long.
   Publish();
 }
 
 void Controller::Publish() {
   Touched touched = engine.TakeTouched();
+  touched.admission = touched.admission || admission.due() <= engine.Now();
   Failpoints* const failpoints = touched.commit ? failpoints_ : nullptr;
   if (failpoints != nullptr) failpoints->BeforePublish();
   if (touched.views()) {
-    proxy_views.Refresh(engine.state(), engine.seen(), touched.proxy_views);
+    RefreshIngress(touched);
+    proxy_views.Refresh(engine.state(), engine.seen(), ingress, admission, touched.proxy_views);
     // Before agents' views raise it.
     proxies.Removed(proxy_views.TakeRemoved());
     // A target's weight hangs on the others of its group, its zone on the host.
     touched.targets.merge(proxy_views.TakeChanged());
-    agent_views.Refresh(engine.state(), engine.seen(), touched.hosts);
+    agent_views.Refresh(engine.state(), engine.seen(), ingress, touched.hosts);
     metrics.revision = sequence_;
   }
   proxies.RestartReplaced();
@@ -66,6 +73,29 @@ void Controller::Publish() {
   agents.Flush(&touched.hosts);
   watchers.Look(touched);
   if (failpoints != nullptr) failpoints->AfterPublish();
+}
+
+void Controller::RefreshIngress(Touched& touched) {
+  const core::State& state = engine.state();
+  core::Ingress::Told told = ingress.Refresh(
+      state, {.groups = touched.security_groups || touched.proxy_views.load_balancers,
+              .proxies = !touched.proxy_views.proxies.empty(),
+              .instances = &touched.instances,
+              .hosts = &touched.hosts});
+  touched.proxy_views.security_groups.merge(told.security_groups);
+  admission.Look(state, ingress, touched.proxy_views.proxies, engine.Now());
+  touched.proxy_views.proxies.merge(admission.Admit(engine.seen(), engine.Now()));
+  for (const std::string& group : told.auto_scaling_groups) {
+    if (const size_t left_out = ingress.LeftOutOf(group); left_out > 0) {
+      spdlog::warn(
+          "autoScalingGroups/{}: {} blocks of addresses found no place in the filter of its "
+          "instances, which has at most {} (kIngressBlocks): they are not let in",
+          group, left_out, core::kIngressBlocks);
+    }
+    for (const std::string& id : state.InstancesOfGroup(group)) {
+      touched.hosts.insert((*state.Find<v1::Instance>(id))->host());
+    }
+  }
 }
 
 absl::Time Controller::Turn() {
@@ -78,7 +108,7 @@ absl::Time Controller::Turn() {
   engine.NoteTurn(engine.Now() - begun);
   // What has been confirmed or come due since is published by the next turn.
   if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
-  return std::min({engine.due(), keys_due, probes_due, meter_due});
+  return std::min({engine.due(), keys_due, probes_due, meter_due, admission.due()});
 }
 
 void Controller::CloseStreams() {

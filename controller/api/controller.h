@@ -59,6 +59,8 @@ class Controller {
   Metrics& metrics;
   // Thread: the loop thread.
   Engine engine;
+  core::Ingress ingress;
+  ProxyAdmission admission;
   ProxyViews proxy_views;
   AgentViews agent_views;
   AgentSessions agents;
@@ -70,6 +72,8 @@ class Controller {
 
  private:
   void Publish();
+  // Brings up to date what security groups come down to, and notes whose views that changes.
+  void RefreshIngress(Touched& touched);
 
   std::function<void(const core::Changes&)> on_commit_;
   Failpoints* failpoints_ = nullptr;

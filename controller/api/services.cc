@@ -16,6 +16,7 @@
 #include "remuda/v1/load_balancer.grpc.pb.h"
 #include "remuda/v1/metrics.grpc.pb.h"
 #include "remuda/v1/scaling_policy.grpc.pb.h"
+#include "remuda/v1/security_group.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
 namespace remuda {
@@ -97,6 +98,15 @@ class CertificateService final : public On<v1::CertificateService> {
   REMUDA_WRITE(DeleteCertificate, Empty)
   REMUDA_READ(GetCertificate, v1::Certificate)
   REMUDA_READ(ListCertificates, v1::ListCertificatesResponse)
+};
+
+class SecurityGroupService final : public On<v1::SecurityGroupService> {
+  using On::On;
+  REMUDA_WRITE(CreateSecurityGroup, v1::SecurityGroup)
+  REMUDA_WRITE(UpdateSecurityGroup, v1::SecurityGroup)
+  REMUDA_WRITE(DeleteSecurityGroup, Empty)
+  REMUDA_READ(GetSecurityGroup, v1::SecurityGroup)
+  REMUDA_READ(ListSecurityGroups, v1::ListSecurityGroupsResponse)
 };
 
 class LaunchTemplateService final : public On<v1::LaunchTemplateService> {
@@ -220,9 +230,9 @@ std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
   auto services =
       MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
-               LaunchTemplateService, AutoScalingService, LifecycleService, ScalingPolicyService,
-               MetricsService, DeploymentService, ClusterService, ApplyService, ActivityService>(
-          calls);
+               SecurityGroupService, LaunchTemplateService, AutoScalingService, LifecycleService,
+               ScalingPolicyService, MetricsService, DeploymentService, ClusterService,
+               ApplyService, ActivityService>(calls);
   services.push_back(MakeIdentityService(calls));
   return services;
 }

@@ -1,6 +1,9 @@
 // Observe: what reports imply. See reconcile.h.
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+
+#include "controller/core/model/addresses.h"
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/warm_pool_size.h"
 #include "controller/core/reconcile.h"
@@ -32,6 +35,18 @@ void ObserveHost(Edits& pass, const std::string& id, const HostObservation& seen
   pass.Put(id, std::move(after));
 }
 
+// Where the proxy runs: as it says, and where its session comes from if that is another address.
+// Hosts let both in.
+std::string AddressOf(const ProxyObservation& seen) {
+  const std::string& told = seen.hello.address();
+  const std::vector<std::string> peer = AddressesIn(seen.peer_address);
+  if (peer.empty()) return told;
+  if (told.empty()) return peer.front();
+  const std::vector<std::string> known = AddressesIn(told);
+  const bool is_known = std::find(known.begin(), known.end(), peer.front()) != known.end();
+  return is_known ? told : absl::StrCat(told, ",", peer.front());
+}
+
 void ObserveProxy(Edits& pass, const std::string& id, const ProxyObservation& seen) {
   if (seen.hello.proxy().empty()) return;
   const auto before = pass.draft.Find<v1::Proxy>(id);
@@ -43,7 +58,7 @@ void ObserveProxy(Edits& pass, const std::string& id, const ProxyObservation& se
     after.set_name(absl::StrCat("proxies/", id));
     *after.mutable_create_time() = ToProto(pass.now);
   }
-  after.set_address(seen.hello.address());
+  after.set_address(AddressOf(seen));
   after.set_zone(seen.hello.zone());
   *after.mutable_labels() = seen.hello.labels();
   pass.Put(id, std::move(after));

@@ -5,6 +5,7 @@
 #include "controller/core/model/capacity.h"
 #include "controller/core/model/shift_row.h"
 #include "controller/core/model/warm_pool_size.h"
+#include "controller/core/views/ingress.h"
 
 namespace remuda {
 
@@ -76,6 +77,23 @@ void TouchHostsOf(const core::State& state, const std::string& image, Touched& t
   }
 }
 
+// Whether who may reach the group's instances follows from something else after the edit.
+bool MovesIngress(const core::State& state, const Edit& edit) {
+  const auto* row = state.Find<v1::AutoScalingGroup>(edit.key);
+  const auto* before = row == nullptr ? nullptr : row->value.get();
+  const auto* after = static_cast<const v1::AutoScalingGroup*>(edit.value.get());
+  const bool filtered = before != nullptr && core::Filters(*before);
+  const bool filters = after != nullptr && core::Filters(*after);
+  if (!filtered && !filters) return false;
+  if (before == nullptr || after == nullptr || filtered != filters) return true;
+  const auto same = [](const auto& a, const auto& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  };
+  return before->require_ingress_filter() != after->require_ingress_filter() ||
+         !same(before->security_groups(), after->security_groups()) ||
+         !same(before->target_groups(), after->target_groups());
+}
+
 // Hosts of the group's warm pool, if what its members are to be is otherwise after the edit.
 void TouchPool(const core::State& state, const Edit& edit, Touched& touched) {
   const auto* before = state.Find<v1::AutoScalingGroup>(edit.key);
@@ -126,6 +144,7 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
         touched.all_targets = true;
       }
       TouchPool(state, edit, touched);
+      touched.security_groups = touched.security_groups || MovesIngress(state, edit);
       touched.all_instances = touched.all_instances || edit.value == nullptr ||
                               state.Find<v1::AutoScalingGroup>(edit.key) == nullptr;
       break;
@@ -157,8 +176,10 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
       touched.proxy_views.load_balancers = true;
       break;
     case Kind::kCertificate:
-    case Kind::kSecurityGroup:
       touched.proxy_views.load_balancers = true;
+      break;
+    case Kind::kSecurityGroup:
+      touched.security_groups = true;
       break;
     case Kind::kHost:
       touched.present.insert(edit.key);
@@ -222,7 +243,7 @@ void TouchHost(const core::State& state, std::string_view host, Touched& touched
 void TouchAll(const core::State& state, Touched& touched) {
   touched.all = touched.commit = true;
   touched.all_targets = touched.all_instances = touched.deployments = true;
-  touched.proxy_views.load_balancers = true;
+  touched.proxy_views.load_balancers = touched.security_groups = true;
   for (const auto& [id, entry] : state.All<v1::TargetGroup>())
     touched.proxy_views.target_groups.insert(id);
   for (const auto& [id, entry] : state.All<v1::Host>()) touched.hosts.insert(id);

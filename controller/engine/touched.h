@@ -35,6 +35,8 @@ struct Looks {
 struct Touched : Looks {
   // Views to bring up to date.
   TouchedProxyViews proxy_views;
+  bool security_groups = false;  // any of them, or who names them
+  bool admission = false;        // a proxy that waits for hosts may wait no longer
   std::set<std::string> hosts;
   bool commit = false;  // a commit was applied: newest revisions cover it
   // What watchers see.
@@ -48,7 +50,9 @@ struct Touched : Looks {
   bool any_targets() const { return all_targets || !targets.empty(); }
 
   bool reconcile() const { return !Looks::empty(); }
-  bool views() const { return commit || !hosts.empty() || !proxy_views.empty(); }
+  bool views() const {
+    return commit || !hosts.empty() || !proxy_views.empty() || security_groups || admission;
+  }
   bool watchers() const {
     return all_instances || !instances.empty() || any_targets() || deployments || metrics;
   }

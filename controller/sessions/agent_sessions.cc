@@ -310,6 +310,7 @@ void AgentSessions::FinishSnapshot(const Key& key, const absl::Status& status) {
 }
 
 void AgentSessions::Confirm(const std::string& name, int64_t before, int64_t commit) {
+  if (on_confirmed_) on_confirmed_();
   // Only what never ran and shall not waits for its agent's word.
   for (const std::string& id : engine_.state().InstancesOnHost(name)) {
     const auto* instance = engine_.state().Find<v1::Instance>(id);

@@ -40,6 +40,9 @@ class AgentSessions final : public ReceiverSessions {
   void Snapshot(const std::string& host, agent::v1::SnapshotRequest request,
                 std::function<void(const absl::Status&)> done, absl::Duration timeout);
 
+  // Called when a host has confirmed more than before.
+  void set_on_confirmed(std::function<void()> fn) { on_confirmed_ = std::move(fn); }
+
  protected:
   absl::Status Handle(Session& session, std::string_view bytes) override;
   void Lost(const std::string& name) override;
@@ -67,6 +70,7 @@ class AgentSessions final : public ReceiverSessions {
   void OnLog(const std::string& name, const agent::v1::LogChunk& chunk);
   void FinishSnapshot(const Key& key, const absl::Status& status);
 
+  std::function<void()> on_confirmed_;
   int64_t next_request_id_ = 1;
   std::map<Key, OnChunk> logs_;
   std::map<Key, std::function<void(const absl::Status&)>> snapshots_;

@@ -9,6 +9,7 @@
 #include "controller/core/door/execute.h"
 #include "controller/core/model/time.h"
 #include "controller/limits.h"
+#include "controller/sessions/peer_address.h"
 
 namespace remuda {
 
@@ -83,6 +84,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   seen.confirmed_commit = 0;
   seen.in_flight.clear();  // it tells all of them again
   core::BeginProcess(hello, seen.counted);
+  seen.peer_address = PeerAddress(session.stream->peer());
   seen.hello = std::move(hello);
   TouchProxies();
   leaving_.erase(session.name);  // it reports everything anew

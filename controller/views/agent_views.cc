@@ -30,7 +30,7 @@ void AgentViews::Bring(View& view, core::Wishes now) {
 }
 
 void AgentViews::Refresh(const core::State& state, const core::Observations& seen,
-                         const std::set<std::string>& touched) {
+                         const core::Ingress& ingress, const std::set<std::string>& touched) {
   std::vector<ViewLog*> published;
   for (const std::string& host : touched) {
     if (state.Find<v1::Host>(host) == nullptr) {
@@ -40,7 +40,7 @@ void AgentViews::Refresh(const core::State& state, const core::Observations& see
     View& view = views_[host];
     view.log.Cover(commit_);
     published.push_back(&view.log);
-    Bring(view, core::WishesFor(state, seen, host));
+    Bring(view, core::WishesFor(state, seen, ingress, host));
   }
   const int64_t sequence = next_sequence_();
   for (ViewLog* view : published) view->Publish(sequence, state.commit());

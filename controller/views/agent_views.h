@@ -28,7 +28,7 @@ class AgentViews final : public ReceiverViews {
   // Brings the views of `touched` up to date, and publishes: afterwards the newest revision of
   // every view covers state.commit(). Costs nothing for the others.
   void Refresh(const core::State& state, const core::Observations& seen,
-               const std::set<std::string>& touched);
+               const core::Ingress& ingress, const std::set<std::string>& touched);
 
   const ViewLog* ViewOf(std::string_view host) const override;
   int64_t CoveredBy(std::string_view host, int64_t sequence) const override;

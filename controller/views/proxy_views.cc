@@ -21,6 +21,7 @@ constexpr int64_t kWhole = -1;
 // A resource's key: a letter for its set, then its name there.
 constexpr char kLoadBalancer = 'b';
 constexpr char kCertificate = 'c';
+constexpr char kSecurityGroup = 'i';
 constexpr char kTargetGroup = 'g';
 constexpr char kSplit = 's';
 constexpr char kTarget = 't';
@@ -79,6 +80,9 @@ void AddUpsert(const std::string& key, const Resource& value, proxy::v1::ProxyCo
     case kCertificate:
       *out.add_certificates() = static_cast<const v1::Certificate&>(*value);
       break;
+    case kSecurityGroup:
+      *out.add_security_groups() = static_cast<const v1::SecurityGroup&>(*value);
+      break;
     case kTargetGroup:
       *out.add_target_groups() = static_cast<const v1::TargetGroup&>(*value);
       break;
@@ -98,6 +102,9 @@ void AddRemoval(const std::string& key, proxy::v1::ConfigUpdate& out) {
       break;
     case kCertificate:
       out.add_removed_certificates(name);
+      break;
+    case kSecurityGroup:
+      out.add_removed_security_groups(name);
       break;
     case kTargetGroup:
       out.add_removed_target_groups(name);
@@ -208,7 +215,8 @@ const ProxyViews::Group& ProxyViews::GroupOf(const std::string& id, const core::
   return groups_.find(id)->second;
 }
 
-void ProxyViews::Compose(Class& view, const core::State& state, const core::Observations& seen) {
+void ProxyViews::Compose(Class& view, const core::State& state, const core::Observations& seen,
+                         const core::Ingress& ingress) {
   Resources wanted;
   view.target_groups.clear();
   for (const std::string& id : view.load_balancers) {
@@ -219,6 +227,10 @@ void ProxyViews::Compose(Class& view, const core::State& state, const core::Obse
     for (const std::string& certificate : core::CertificatesOf(*entry->value)) {
       const auto* shown = state.Find<v1::Certificate>(certificate);
       if (shown != nullptr) wanted[Key(kCertificate, certificate)] = shown->value;
+    }
+    for (const std::string& group : (*entry)->security_groups()) {
+      if (auto shown = ingress.SecurityGroupOf(group); shown != nullptr)
+        wanted[Key(kSecurityGroup, group)] = std::move(shown);
     }
   }
   for (const std::string& id : view.target_groups) {
@@ -242,6 +254,7 @@ void ProxyViews::Compose(Class& view, const core::State& state, const core::Obse
 }
 
 void ProxyViews::Reclassify(const core::State& state, const core::Observations& seen,
+                            const core::Ingress& ingress, const ProxyAdmission& admission,
                             const std::set<std::string>& proxies) {
   // Proxies that move together from one class to the same new one take its history along and need
   // only a delta.
@@ -252,7 +265,8 @@ void ProxyViews::Reclassify(const core::State& state, const core::Observations& 
       if (member != members_.end()) members_.erase(member);
       continue;
     }
-    LoadBalancers wanted = core::LoadBalancersOf(state, proxy);
+    LoadBalancers wanted;
+    if (!admission.IsWaiting(proxy)) wanted = core::LoadBalancersOf(state, proxy);
     std::shared_ptr<Class> from = member == members_.end() ? nullptr : member->second.of;
     if (from != nullptr && from->load_balancers == wanted) continue;
     moves[{std::move(from), std::move(wanted)}].push_back(proxy);
@@ -266,7 +280,7 @@ void ProxyViews::Reclassify(const core::State& state, const core::Observations& 
       to = from == nullptr ? std::make_shared<Class>() : std::make_shared<Class>(*from);
       to->load_balancers = wanted;
       to->frames.clear();
-      Compose(*to, state, seen);
+      Compose(*to, state, seen, ingress);
     }
     if (!takes_history_along) {
       // Movers have had revisions of another view, and a receiver's revision never goes back.
@@ -303,6 +317,7 @@ void ProxyViews::Surpass(std::string_view proxy, int64_t held) {
 }
 
 void ProxyViews::Refresh(const core::State& state, const core::Observations& seen,
+                         const core::Ingress& ingress, const ProxyAdmission& admission,
                          const TouchedProxyViews& touched) {
   // Groups first, so that what is composed below sees them as they are.
   const std::map<std::string, Keys> changed = RefreshGroups(state, seen, touched);
@@ -310,12 +325,12 @@ void ProxyViews::Refresh(const core::State& state, const core::Observations& see
     for (const std::string& key : keys) NoteTarget(key, changed_);
   }
   if (touched.load_balancers) {
-    for (auto& [key, view] : classes_) Compose(*view, state, seen);
+    for (auto& [key, view] : classes_) Compose(*view, state, seen, ingress);
     std::set<std::string> all = touched.proxies;
     for (const auto& [proxy, entry] : state.All<v1::Proxy>()) all.insert(proxy);
-    Reclassify(state, seen, all);
+    Reclassify(state, seen, ingress, admission, all);
   } else {
-    Reclassify(state, seen, touched.proxies);
+    Reclassify(state, seen, ingress, admission, touched.proxies);
   }
   if (touched.load_balancers || !touched.proxies.empty()) DropUnused();
   const int64_t sequence = next_sequence_();
@@ -342,7 +357,20 @@ void ProxyViews::Refresh(const core::State& state, const core::Observations& see
         if (it != changed.end()) log(id, it->second);
       }
     }
+    BringSecurityGroups(touched.security_groups, ingress, *view);
     if (view->log.Publish(sequence, state.commit())) view->frames.clear();
+  }
+}
+
+void ProxyViews::BringSecurityGroups(const std::set<std::string>& changed,
+                                     const core::Ingress& ingress, Class& view) {
+  for (const std::string& id : changed) {
+    const std::string key = Key(kSecurityGroup, id);
+    const auto it = view.log.resources().find(key);
+    // One that is new to the view came with its load balancer.
+    if (it == view.log.resources().end()) continue;
+    const auto now = ingress.SecurityGroupOf(id);
+    if (now != nullptr && it->second != now) view.log.Set(key, now);
   }
 }
 

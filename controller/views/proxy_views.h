@@ -17,7 +17,9 @@
 
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
+#include "controller/core/views/ingress.h"
 #include "controller/core/views/target_group_view.h"
+#include "controller/views/proxy_admission.h"
 #include "controller/views/receiver_views.h"
 #include "controller/views/touched_proxy_views.h"
 
@@ -33,8 +35,10 @@ class ProxyViews final : public ReceiverViews {
         next_sequence_(std::move(next_sequence)) {}
 
   // Brings the views up to date and publishes: afterwards each newest revision covers
-  // state.commit().
+  // state.commit(). `ingress` and `admission` are up to date: proxies that wait there have an empty
+  // view.
   void Refresh(const core::State& state, const core::Observations& seen,
+               const core::Ingress& ingress, const ProxyAdmission& admission,
                const TouchedProxyViews& touched);
 
   const ViewLog* ViewOf(std::string_view proxy) const override;
@@ -77,9 +81,14 @@ class ProxyViews final : public ReceiverViews {
   };
 
   void Reclassify(const core::State& state, const core::Observations& seen,
+                  const core::Ingress& ingress, const ProxyAdmission& admission,
                   const std::set<std::string>& proxies);
   void Renew(Class& view, int64_t commit);
-  void Compose(Class& view, const core::State& state, const core::Observations& seen);
+  void Compose(Class& view, const core::State& state, const core::Observations& seen,
+               const core::Ingress& ingress);
+  // The security groups of the view that are among these.
+  static void BringSecurityGroups(const std::set<std::string>& changed,
+                                  const core::Ingress& ingress, Class& view);
   using Keys = std::set<std::string>;
   // The group's keys whose resource changed, appeared or went.
   Keys RefreshGroup(const std::string& id, const core::State& state,

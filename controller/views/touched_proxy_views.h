@@ -12,10 +12,12 @@ namespace remuda {
 struct TouchedProxyViews {
   std::set<std::string> target_groups;  // as a whole
   std::set<core::TargetId> targets;
-  std::set<std::string> proxies;  // their labels: joined, changed or forgotten
-  bool load_balancers = false;    // any of them, or a certificate
+  std::set<std::string> proxies;          // their labels: joined, changed or forgotten
+  std::set<std::string> security_groups;  // what they come down to (core::Ingress)
+  bool load_balancers = false;            // any of them, or a certificate
   bool empty() const {
-    return target_groups.empty() && targets.empty() && proxies.empty() && !load_balancers;
+    return target_groups.empty() && targets.empty() && proxies.empty() && security_groups.empty() &&
+           !load_balancers;
   }
 };
 

@@ -67,8 +67,8 @@ bool UpdateSecurityGroups(const SecurityGroups& previous, const v1::ConfigUpdate
     std::string id;
     if (!NormalizeId(config.name(), kCollection, id)) {
       return RefuseGroup(config.name(),
-                    "name: " + Quote(config.name()) + " is not an id ([a-z0-9-], at most 63)",
-                    error);
+                         "name: " + Quote(config.name()) + " is not an id ([a-z0-9-], at most 63)",
+                         error);
     }
     const std::string name = std::string(kCollection) + "/" + id;
     if (!seen.insert(id).second) return RefuseGroup(name, "name: there are two of it", error);

@@ -16,6 +16,10 @@ const handedTo = [
     at: [`${execute}SetPaused\\(draft, request,`, `${execute}FindRunning\\(draft, request\\)`] },
   { fields: ['name', 'etag'], reads: 'controller/core/door/execute_host.cc', by: 'FindRowToWrite<v1::Host>(draft, request)',
     at: [`${execute}return SetSchedule\\(draft, request,`] },
+  { fields: ['page_size', 'page_token', 'filter'], reads: 'controller/core/door/read_list.h',
+    by: 'request.page_size(), request.page_token()',
+    at: ['const v1::METHODRequest& request\\) \\{ return List\\(from, request,',
+      'const v1::METHODRequest& request\\) \\{(?:(?!const Snapshot).)*?ListPage<v1::\\w+>::From\\([^;]*request\\)'] },
 ];
 
 // MESSAGE.FIELD (or `*`, all of its fields) → the file, and what stands in it.

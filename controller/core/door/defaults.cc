@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/traffic/cidr.h"
 #include "controller/core/door/lifecycle_settings.h"
 #include "controller/core/door/validate_analysis.h"
 #include "controller/core/door/validate_policies.h"
@@ -224,6 +225,23 @@ void ClearOutputOnly(v1::LoadBalancer& value) {
 void ClearOutputOnly(v1::Certificate& value) {
   value.clear_dns_names();
   value.clear_expire_time();
+  value.clear_create_time();
+  value.clear_etag();
+}
+
+void ApplyDefaults(v1::SecurityGroup& value) {
+  for (v1::IngressRule& rule : *value.mutable_ingress()) {
+    if (rule.ip_protocol() == v1::IP_PROTOCOL_UNSPECIFIED)
+      rule.set_ip_protocol(v1::IP_PROTOCOL_TCP);
+    if (rule.to_port() == 0) rule.set_to_port(rule.from_port());
+    for (std::string& text : *rule.mutable_cidrs()) {
+      traffic::Cidr block;
+      if (traffic::ParseBlock(text, block).empty()) text = traffic::CidrText(block);
+    }
+  }
+}
+
+void ClearOutputOnly(v1::SecurityGroup& value) {
   value.clear_create_time();
   value.clear_etag();
 }

@@ -11,6 +11,7 @@
 #include "remuda/v1/image.pb.h"
 #include "remuda/v1/launch_template.pb.h"
 #include "remuda/v1/load_balancer.pb.h"
+#include "remuda/v1/security_group.pb.h"
 #include "remuda/v1/target_group.pb.h"
 
 namespace remuda::core {
@@ -18,6 +19,8 @@ namespace remuda::core {
 void ApplyDefaults(v1::LaunchTemplateVersion& value);
 void ApplyDefaults(v1::TargetGroup& value);
 void ApplyDefaults(v1::LoadBalancer& value);
+// Also one spelling for each block of addresses; what is none stays as it is.
+void ApplyDefaults(v1::SecurityGroup& value);
 // `before`: the group as it is, null for a new one: `desired` left out keeps it within min and max
 // (but goes to 0 with min, if it stood there), and the version of the same launch template as well.
 void ApplyDefaults(v1::AutoScalingGroup& value, const v1::AutoScalingGroup* before);
@@ -29,6 +32,7 @@ void ClearOutputOnly(v1::LaunchTemplateVersion& value);
 void ClearOutputOnly(v1::TargetGroup& value);
 void ClearOutputOnly(v1::LoadBalancer& value);
 void ClearOutputOnly(v1::Certificate& value);
+void ClearOutputOnly(v1::SecurityGroup& value);
 void ClearOutputOnly(v1::AutoScalingGroup& value);
 
 }  // namespace remuda::core

@@ -127,6 +127,12 @@ absl::StatusOr<v1::Certificate> Execute(Draft&, const v1::UpdateCertificateReque
                                         const Context&);
 absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteCertificateRequest&, const Context&);
 
+absl::StatusOr<v1::SecurityGroup> Execute(Draft&, const v1::CreateSecurityGroupRequest&,
+                                          const Context&);
+absl::StatusOr<v1::SecurityGroup> Execute(Draft&, const v1::UpdateSecurityGroupRequest&,
+                                          const Context&);
+absl::StatusOr<Empty> Execute(Draft&, const v1::DeleteSecurityGroupRequest&, const Context&);
+
 absl::StatusOr<v1::LoadBalancer> Execute(Draft&, const v1::CreateLoadBalancerRequest&,
                                          const Context&);
 absl::StatusOr<v1::LoadBalancer> Execute(Draft&, const v1::UpdateLoadBalancerRequest&,

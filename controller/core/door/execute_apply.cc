@@ -125,12 +125,12 @@ void Apply::ReadNames() {
         ReadName<v1::Certificate>(i, resource.certificate().name());
         break;
       case KindCase::kSecurityGroup:
-        violations_.Add(FieldPath("resources")[i], "security_group cannot be applied");
+        ReadName<v1::SecurityGroup>(i, resource.security_group().name());
         break;
       case KindCase::KIND_NOT_SET:
         violations_.Add(FieldPath("resources")[i],
                         "must be one of launch_template, target_group, auto_scaling_group, "
-                        "load_balancer, certificate");
+                        "load_balancer, certificate, security_group");
         break;
     }
   }
@@ -338,13 +338,14 @@ absl::StatusOr<v1::ApplyResourcesResponse> Apply::Run() {
              limits::kResourcesAnApply);
   if (!violations_.empty()) return violations_.ToStatus();
   ReadNames();
-  constexpr KindCase kOrder[] = {KindCase::kLaunchTemplate, KindCase::kTargetGroup,
-                                 KindCase::kAutoScalingGroup, KindCase::kCertificate,
-                                 KindCase::kLoadBalancer};
+  constexpr KindCase kOrder[] = {KindCase::kSecurityGroup, KindCase::kLaunchTemplate,
+                                 KindCase::kTargetGroup,   KindCase::kAutoScalingGroup,
+                                 KindCase::kCertificate,   KindCase::kLoadBalancer};
   for (const KindCase kind : kOrder) {
     for (int i = 0; i < request_.resources_size(); ++i) {
       const v1::Resource& resource = request_.resources(i);
       if (resource.kind_case() != kind) continue;
+      if (kind == KindCase::kSecurityGroup) ApplyNamed(i, resource.security_group());
       if (kind == KindCase::kLaunchTemplate) ApplyTemplate(i, resource.launch_template());
       if (kind == KindCase::kTargetGroup) ApplyNamed(i, resource.target_group());
       if (kind == KindCase::kAutoScalingGroup) ApplyNamed(i, resource.auto_scaling_group());

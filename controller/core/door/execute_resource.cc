@@ -296,6 +296,18 @@ absl::StatusOr<v1::Certificate> Execute(Draft& draft, const v1::UpdateCertificat
   return Update(draft, request.certificate(), request.update_mask(), context);
 }
 
+absl::StatusOr<v1::SecurityGroup> Execute(Draft& draft,
+                                          const v1::CreateSecurityGroupRequest& request,
+                                          const Context& context) {
+  return Create(draft, request.security_group_id(), request.security_group(), context);
+}
+
+absl::StatusOr<v1::SecurityGroup> Execute(Draft& draft,
+                                          const v1::UpdateSecurityGroupRequest& request,
+                                          const Context& context) {
+  return Update(draft, request.security_group(), request.update_mask(), context);
+}
+
 absl::StatusOr<v1::AutoScalingGroup> Execute(Draft& draft,
                                              const v1::CreateAutoScalingGroupRequest& request,
                                              const Context& context) {

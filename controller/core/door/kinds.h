@@ -52,6 +52,12 @@ struct Traits<v1::Certificate> {
   static constexpr size_t kQuota = limits::kCertificates;
 };
 template <>
+struct Traits<v1::SecurityGroup> {
+  static constexpr std::string_view kCollection = kSecurityGroups;
+  static constexpr std::string_view kField = "security_group";
+  static constexpr size_t kQuota = limits::kSecurityGroups;
+};
+template <>
 struct Traits<v1::AutoScalingGroup> {
   static constexpr std::string_view kCollection = kAutoScalingGroups;
   static constexpr std::string_view kField = "auto_scaling_group";

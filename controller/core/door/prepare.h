@@ -25,6 +25,9 @@ void Prepare(Violations& out, const FieldPath& at, const References& references,
              std::string_view id, const v1::Certificate* before, const Context& context,
              v1::Certificate& value);
 void Prepare(Violations& out, const FieldPath& at, const References& references,
+             std::string_view id, const v1::SecurityGroup* before, const Context& context,
+             v1::SecurityGroup& value);
+void Prepare(Violations& out, const FieldPath& at, const References& references,
              std::string_view id, const v1::AutoScalingGroup* before, const Context& context,
              v1::AutoScalingGroup& value);
 

@@ -32,6 +32,9 @@ absl::StatusOr<v1::ListTargetsResponse> Read(const Snapshot&, const v1::ListTarg
 absl::StatusOr<v1::Certificate> Read(const Snapshot&, const v1::GetCertificateRequest&);
 absl::StatusOr<v1::ListCertificatesResponse> Read(const Snapshot&,
                                                   const v1::ListCertificatesRequest&);
+absl::StatusOr<v1::SecurityGroup> Read(const Snapshot&, const v1::GetSecurityGroupRequest&);
+absl::StatusOr<v1::ListSecurityGroupsResponse> Read(const Snapshot&,
+                                                    const v1::ListSecurityGroupsRequest&);
 absl::StatusOr<v1::LoadBalancer> Read(const Snapshot&, const v1::GetLoadBalancerRequest&);
 absl::StatusOr<v1::ListLoadBalancersResponse> Read(const Snapshot&,
                                                    const v1::ListLoadBalancersRequest&);

@@ -106,6 +106,7 @@ void Check(Violations& out, const FieldPath& at, const References& references,
                 limits::kMaxInstanceWarmup);
   if (value.has_from_zero()) CheckFromZero(out, at / "from_zero", value);
   CheckLifecycle(out, at, value);
+  CheckAttached(out, at / "security_groups", references, *value.mutable_security_groups());
   CheckLabels(out, at / "labels", value.labels());
   if (value.has_deployment()) {
     CheckDeploymentSettings(out, at / "deployment", value.deployment(),

@@ -171,6 +171,7 @@ void Check(Violations& out, const FieldPath& at, const References& references,
   CheckKnown(out, at / "x_forwarded_for_mode", value.x_forwarded_for_mode(), "a mode");
   CheckKnown(out, at / "desync_mitigation_mode", value.desync_mitigation_mode(), "a mode");
   CheckPaths(out, at, value);
+  CheckAttached(out, at / "security_groups", references, *value.mutable_security_groups());
   CheckLabels(out, at / "labels", value.labels());
 }
 

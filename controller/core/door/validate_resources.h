@@ -16,6 +16,12 @@ void Check(Violations& out, const FieldPath& at, const References& references,
            v1::LoadBalancer& value);
 void Check(Violations& out, const FieldPath& at, const References& references,
            v1::AutoScalingGroup& value);
+void Check(Violations& out, const FieldPath& at, const References& references,
+           v1::SecurityGroup& value);
+
+// `security_groups` of what they are attached to, at `at`: each is there, once, and not too many.
+void CheckAttached(Violations& out, const FieldPath& at, const References& references,
+                   google::protobuf::RepeatedPtrField<std::string>& security_groups);
 
 // Replaces the template's name by its id and resolves the version, unless it is resolved already;
 // none is the newest, by its number. A version that is not there is a violation.

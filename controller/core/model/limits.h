@@ -78,6 +78,10 @@ inline constexpr int kTerminationPoliciesAnAsg = 5;  // each kind once
 inline constexpr int kTargetsARequest = 1'000;
 inline constexpr int kCertificatesAListener = 10'000;  // ELB quotas: 25; ours is more
 inline constexpr int kProxyProtocolSources = 50;
+// CIDRs of all security groups that a load balancer or an auto scaling group names; addresses of
+// proxies and of source groups come on top (views/ingress.h). Ours. Counts of groups and rules:
+// common/traffic/ingress.h.
+inline constexpr int kCidrsAttached = 3'000;
 inline constexpr int kTransformsARule = 2;  // each kind once
 inline constexpr int kResourcesAnApply = 500;
 inline constexpr int kMaskPaths = 100;
@@ -171,6 +175,7 @@ inline constexpr size_t kLaunchTemplateVersions = 50'000;  // over all templates
 inline constexpr size_t kTargetGroups = 3'000;             // ELB quotas
 inline constexpr size_t kLoadBalancers = 1'000;
 inline constexpr size_t kCertificates = 10'000;
+inline constexpr size_t kSecurityGroups = 500;
 inline constexpr size_t kAutoScalingGroups = 1'000;
 inline constexpr size_t kTargetsByHand = 100'000;  // over all target groups
 inline constexpr size_t kUsers = 10'000;

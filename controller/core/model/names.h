@@ -17,6 +17,7 @@ inline constexpr std::string_view kLoadBalancers = "loadBalancers";
 inline constexpr std::string_view kListeners = "listeners";  // of a load balancer
 inline constexpr std::string_view kRules = "rules";          // of a listener
 inline constexpr std::string_view kCertificates = "certificates";
+inline constexpr std::string_view kSecurityGroups = "securityGroups";
 inline constexpr std::string_view kAutoScalingGroups = "autoScalingGroups";
 inline constexpr std::string_view kInstances = "instances";
 inline constexpr std::string_view kDeployments = "deployments";

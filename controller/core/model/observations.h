@@ -84,6 +84,8 @@ struct ProxyObservation {
   bool has_left = false;
   Time last_seen = absl::InfinitePast();
   proxy::v1::Hello hello;
+  // That its newest session comes from, an IP address in its one spelling; empty: not known.
+  std::string peer_address = {};
   // Newest commit whose view is in force in every worker of the proxy. 0: none yet in this epoch.
   int64_t confirmed_commit = 0;
   HealthReports health;

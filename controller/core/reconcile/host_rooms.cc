@@ -32,12 +32,18 @@ Rooms::Bar BarOf(const v1::Host& host, bool is_there) {
 
 }  // namespace
 
-bool HasLabels(const v1::Host& host, const v1::AutoScalingGroup& group) {
+bool Suits(const v1::Host& host, const v1::AutoScalingGroup& group) {
+  if (group.require_ingress_filter() && !WhyNoIngressFilter(host).empty()) return false;
   return std::all_of(group.host_selector().begin(), group.host_selector().end(),
                      [&](const auto& wanted) {
                        const auto it = host.labels().find(wanted.first);
                        return it != host.labels().end() && it->second == wanted.second;
                      });
+}
+
+std::string WhyNoIngressFilter(const v1::Host& host) {
+  const auto it = host.lacks().find("ingress_filter");
+  return it == host.lacks().end() ? std::string() : it->second;
 }
 
 Bounds BoundsOf(const v1::LaunchTemplateVersion& row) {
@@ -98,15 +104,16 @@ void Rooms::Refresh(std::string_view id) {
 }
 
 const Rooms::Order& Rooms::OrderFor(const v1::AutoScalingGroup& group) {
-  const auto [it, is_new] = orders_.try_emplace(std::map<std::string, std::string>(
-      group.host_selector().begin(), group.host_selector().end()));
+  const auto [it, is_new] =
+      orders_.try_emplace(Selection{{group.host_selector().begin(), group.host_selector().end()},
+                                    group.require_ingress_filter()});
   Order& order = it->second;
   if (!is_new) return order;
   order.holds.resize(hosts_.size());
   std::map<std::string_view, std::vector<Line::value_type>> by_zone;
   for (size_t i = 0; i < hosts_.size(); ++i) {
     const Host& host = hosts_[i];
-    if (host.bar != Bar::kNone || !HasLabels(*host.row, group)) continue;
+    if (host.bar != Bar::kNone || !Suits(*host.row, group)) continue;
     order.holds[i] = true;
     by_zone[host.row->zone()].emplace_back(host.instances, i);
   }

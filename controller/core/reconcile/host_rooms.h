@@ -20,8 +20,12 @@
 
 namespace remuda::core {
 
-// Whether the host's labels hold all of the group's host_selector.
-bool HasLabels(const v1::Host& host, const v1::AutoScalingGroup& group);
+// Whether the host may take instances of the group: its labels hold all of host_selector, and it
+// filters what comes in if the group requires that.
+bool Suits(const v1::Host& host, const v1::AutoScalingGroup& group);
+
+// Why the host can filter nothing that comes in (Host.lacks); empty: it can.
+std::string WhyNoIngressFilter(const v1::Host& host);
 
 // What an instance is bounded to. 0: no bound.
 struct Bounds {
@@ -43,6 +47,8 @@ class Rooms {
 
   // (instances on the host, its index): those that take instances and have the labels.
   using Line = std::set<std::pair<int, size_t>>;
+  // host_selector, and whether the hosts must filter what comes in.
+  using Selection = std::pair<std::map<std::string, std::string>, bool>;
   struct Order {
     std::vector<bool> holds;  // by index
     std::map<std::string, Line, std::less<>> by_zone;
@@ -51,7 +57,8 @@ class Rooms {
   // Brings all up to the draft as it is now. Indexes and orders that were answered before are not
   // valid after it.
   void Update();
-  // Hosts for groups of this host_selector, as of the newest Update.
+  // Hosts for groups of this host_selector, and that filter what comes in if this one must, as of
+  // the newest Update.
   const Order& OrderFor(const v1::AutoScalingGroup& group);
 
   // Hosts, by name.
@@ -110,8 +117,8 @@ class Rooms {
   size_t read_ = 0;                 // of it
   std::vector<Host> hosts_;
   std::set<size_t> failed_;
-  std::map<std::map<std::string, std::string>, Order> orders_;  // by host_selector
-  std::map<std::pair<std::string, int>, Bounds> bounds_;        // by template and version
+  std::map<Selection, Order> orders_;
+  std::map<std::pair<std::string, int>, Bounds> bounds_;  // by template and version
 };
 
 }  // namespace remuda::core

@@ -46,6 +46,7 @@ Placement::Placement(Rooms& rooms, const Wish& wish)
       launch_(wish.launch),
       port_(wish.wanted.port()),
       wanted_(BoundsOf(wish.wanted)),
+      must_filter_(wish.group.require_ingress_filter()),
       wanted_zones_(wish.group.zones().begin(), wish.group.zones().end()),
       order_(UpdatedOrder(rooms, wish.group)) {
   for (const auto& [zone, line] : order_.by_zone) {
@@ -161,6 +162,9 @@ std::string Placement::WhyIneligible(size_t index) const {
       break;
   }
   if (!Names(rooms_.zone(index))) return absl::StrCat("is in zone '", rooms_.zone(index), "'");
+  if (const std::string why = WhyNoIngressFilter(rooms_.row(index)); must_filter_ && !why.empty())
+    return absl::StrCat("cannot filter what comes in, which require_ingress_filter asks for: ",
+                        why);
   return "lacks a label of host_selector";
 }
 

@@ -83,6 +83,7 @@ class Placement {
   const v1::LaunchTemplateRef launch_;
   const int port_;
   const Bounds wanted_;
+  const bool must_filter_;
   const std::set<std::string, std::less<>> wanted_zones_;  // empty: any
   const Rooms::Order& order_;
   std::map<std::string, Zone> by_zone_;

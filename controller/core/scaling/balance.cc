@@ -51,7 +51,7 @@ bool AnyHostThatLacksOne(Pass& pass, const v1::AutoScalingGroup& group, const Zo
   return std::any_of(pass.HostsByZone().begin(), pass.HostsByZone().end(), [&](const auto& entry) {
     return Lacks(group, zones, entry.first, most) &&
            std::any_of(entry.second.begin(), entry.second.end(),
-                       [&](const auto& host) { return HasLabels(*host, group); });
+                       [&](const auto& host) { return Suits(*host, group); });
   });
 }
 
@@ -61,7 +61,7 @@ void WaitForAvoided(Pass& pass, const v1::AutoScalingGroup& group, const Side& s
                     const Zones& zones, int most) {
   for (const size_t index : pass.rooms.failed()) {
     const v1::Host& host = pass.rooms.row(index);
-    if (!Lacks(group, zones, host.zone(), most) || !HasLabels(host, group)) continue;
+    if (!Lacks(group, zones, host.zone(), most) || !Suits(host, group)) continue;
     pass.DueAt(pass.rooms.AvoidedChangesAt(index, side.launch));
   }
 }

@@ -12,7 +12,8 @@ bool HasEnded(const agent::v1::InstanceStatus& status) {
 
 }  // namespace
 
-Wishes WishesFor(const State& state, const Observations& seen, std::string_view host) {
+Wishes WishesFor(const State& state, const Observations& seen, const Ingress& ingress,
+                 std::string_view host) {
   Wishes out;
   for (const std::string& id : state.InstancesOnHost(host)) {
     const v1::Instance& row = **state.Find<v1::Instance>(id);
@@ -39,6 +40,7 @@ Wishes WishesFor(const State& state, const Observations& seen, std::string_view 
       if (image != nullptr && (*image)->digest() == wish.launch->image_digest())
         wish.image = image->value;
     }
+    wish.ingress = ingress.FilterOf(row.auto_scaling_group());
     out.emplace(id, std::move(wish));
   }
   const auto observed = seen.hosts.find(host);
@@ -57,12 +59,15 @@ agent::v1::InstanceAssignment AssignmentOf(const std::string& id, const Wish& wi
   out.set_generation(wish.generation);
   if (wish.launch != nullptr) *out.mutable_launch_template() = *wish.launch;
   if (wish.image != nullptr) *out.mutable_image_signatures() = wish.image->signatures();
+  if (wish.ingress != nullptr) *out.mutable_ingress_filter() = *wish.ingress;
   return out;
 }
 
 Assignment AssignmentFor(const State& state, const Observations& seen, std::string_view host) {
   Assignment out;
-  for (const auto& [id, wish] : WishesFor(state, seen, host)) {
+  Ingress ingress;
+  ingress.Refresh(state, {});
+  for (const auto& [id, wish] : WishesFor(state, seen, ingress, host)) {
     out.emplace(id, AssignmentOf(id, wish));
   }
   return out;

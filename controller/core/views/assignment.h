@@ -11,6 +11,7 @@
 
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
+#include "controller/core/views/ingress.h"
 #include "remuda/agent/v1/agent.pb.h"
 
 namespace remuda::core {
@@ -22,15 +23,18 @@ struct Wish {
   std::shared_ptr<const v1::LaunchTemplateVersion> launch;  // null: there is none
   std::shared_ptr<const v1::Image> image;                   // whose signatures go along; null: none
   int generation = 0;
+  std::shared_ptr<const agent::v1::IngressFilter> ingress = {};  // null: everybody may reach it
   bool operator==(const Wish&) const = default;
 };
 // The instances that a host shall have, by id. Instances that the host reports and the state does
 // not know are STOPPED ones.
 using Wishes = std::map<std::string, Wish, std::less<>>;
-Wishes WishesFor(const State& state, const Observations& seen, std::string_view host);
+Wishes WishesFor(const State& state, const Observations& seen, const Ingress& ingress,
+                 std::string_view host);
 
 agent::v1::InstanceAssignment AssignmentOf(const std::string& id, const Wish& wish);
-// The wishes as the host is told them.
+// The wishes as the host is told them. The shell keeps them up to date piece by piece; this is the
+// same from nothing.
 using Assignment = std::map<std::string, agent::v1::InstanceAssignment, std::less<>>;
 Assignment AssignmentFor(const State& state, const Observations& seen, std::string_view host);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "controller/core/reconcile/gates.h"
+#include "controller/core/views/ingress.h"
 #include "controller/core/views/target_group_view.h"
 
 namespace remuda::core {
@@ -29,11 +30,21 @@ proxy::v1::ProxyConfig ConfigFor(const State& state, const Observations& seen,
   proxy::v1::ProxyConfig config;
   std::set<std::string> target_groups;
   std::set<std::string> certificates;
+  std::set<std::string> security_groups;
   for (const std::string& id : LoadBalancersOf(state, proxy)) {
     const v1::LoadBalancer& balancer = **state.Find<v1::LoadBalancer>(id);
     *config.add_load_balancers() = balancer;
     target_groups.merge(TargetGroupsOf(balancer));
     certificates.merge(CertificatesOf(balancer));
+    security_groups.insert(balancer.security_groups().begin(), balancer.security_groups().end());
+  }
+  if (!security_groups.empty()) {
+    Ingress ingress;
+    ingress.Refresh(state, {});
+    for (const std::string& id : security_groups) {
+      const auto group = ingress.SecurityGroupOf(id);
+      if (group != nullptr) *config.add_security_groups() = *group;
+    }
   }
   for (const std::string& id : certificates) {
     const auto* entry = state.Find<v1::Certificate>(id);

@@ -25,6 +25,7 @@
 #include "remuda/v1/lifecycle.pb.h"
 #include "remuda/v1/metrics.pb.h"
 #include "remuda/v1/scaling_policy.pb.h"
+#include "remuda/v1/security_group.pb.h"
 #include "remuda/v1/target_group.pb.h"
 #include "tests/component/controller/testing/controller_process.h"
 #include "tests/component/controller/testing/fake_receivers.h"
@@ -43,7 +44,8 @@ const google::protobuf::Descriptor* const kLinked[] = {
     v1::Cluster::descriptor(),       v1::Deployment::descriptor(),
     v1::Image::descriptor(),         agent::v1::Hello::descriptor(),
     proxy::v1::Hello::descriptor(),  v1::GroupMetrics::descriptor(),
-    v1::ScalingPolicy::descriptor(), v1::EnterStandbyRequest::descriptor()};
+    v1::ScalingPolicy::descriptor(), v1::EnterStandbyRequest::descriptor(),
+    v1::SecurityGroup::descriptor()};
 
 // Debian ships no header for grpc.reflection.v1alpha: its few fields are read and written by
 // number.

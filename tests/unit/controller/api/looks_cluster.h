@@ -87,6 +87,15 @@ class Cluster {
     }
     v1::LoadBalancer balancer;
     balancer.set_name("loadBalancers/lb");
+    // Hosts of g0 may reach the load balancers, and the instances of g1.
+    for (const std::string id : {"app", "edge"}) {
+      v1::SecurityGroup row;
+      row.set_name("securityGroups/" + id);
+      row.add_ingress()->add_cidrs("10.9.0.0/16");
+      if (id == "edge") row.mutable_ingress(0)->add_security_groups("app");
+      draft.Put(id, row);
+    }
+    balancer.add_security_groups("edge");
     for (int i = 0; i < 3; ++i) {
       const std::string n = std::to_string(i);
       v1::TargetGroup target_group;
@@ -106,6 +115,7 @@ class Cluster {
       group.set_desired(3);
       group.add_target_groups("tg" + n);
       if (i == 1) group.add_target_groups("tg2");
+      if (i != 2) group.add_security_groups(i == 0 ? "app" : "edge");
       *group.mutable_health_check_grace_period() = core::ToProto(absl::Seconds(2));
       draft.Put("g" + n, group);
     }

@@ -66,10 +66,18 @@ class ByLooking {
     return (reported || IsAwaited(id, host)) && host.schedule() != v1::HOST_SCHEDULE_CORDONED &&
            host.schedule() != v1::HOST_SCHEDULE_DRAINING &&
            (zones.empty() || std::find(zones.begin(), zones.end(), host.zone()) != zones.end()) &&
-           HasLabels(host, wish_.group);
+           HasLabels(host) &&
+           !(wish_.group.require_ingress_filter() && host.lacks().count("ingress_filter") > 0);
   }
 
  private:
+  bool HasLabels(const v1::Host& host) const {
+    return std::all_of(wish_.group.host_selector().begin(), wish_.group.host_selector().end(),
+                       [&](const auto& wanted) {
+                         const auto it = host.labels().find(wanted.first);
+                         return it != host.labels().end() && it->second == wanted.second;
+                       });
+  }
   bool IsAwaited(const std::string& id, const v1::Host& host) const {
     const auto it = seen_.hosts.find(id);
     const HostObservation* observed = it == seen_.hosts.end() ? nullptr : &it->second;
@@ -135,6 +143,7 @@ class RandomWorld {
     v1::Host row;
     row.set_zone(std::string(1, static_cast<char>('a' + Below(3))));
     if (OneIn(2)) (*row.mutable_labels())["disk"] = "fast";
+    if (OneIn(4)) (*row.mutable_lacks())["ingress_filter"] = "there is no program nft";
     if (OneIn(8)) row.set_schedule(v1::HOST_SCHEDULE_CORDONED);
     if (OneIn(8)) row.set_schedule(v1::HOST_SCHEDULE_DRAINING);
     if (OneIn(8)) *row.mutable_lost_time() = ToProto(kNow);
@@ -192,6 +201,7 @@ int PlaceSome(RandomWorld& world, Draft& draft, Rooms& rooms, int& placed) {
   if (world.OneIn(3)) group.add_zones("a");
   if (world.OneIn(3)) group.add_zones("b");
   if (world.OneIn(3)) (*group.mutable_host_selector())["disk"] = "fast";
+  group.set_require_ingress_filter(world.OneIn(3));
   v1::LaunchTemplateRef launch;
   launch.set_launch_template("shop");
   launch.set_resolved_version(world.Below(3));
@@ -253,6 +263,31 @@ TEST(PlacementTest, ChoosesWhatALookAtEveryHostChooses) {
     }
   }
   EXPECT_GT(groups_that_placed, 1000);
+}
+
+TEST(PlacementTest, AHostThatCannotFilterIsNamedWhereOneMust) {
+  State state;
+  Observations seen;
+  Draft draft(state);
+  v1::Host host;
+  (*host.mutable_lacks())["ingress_filter"] = "there is no program nft";
+  draft.Put("h1", host);
+  seen.hosts["h1"].connected = seen.hosts["h1"].reported = true;
+  v1::AutoScalingGroup group;
+  const v1::LaunchTemplateRef launch;
+  const v1::LaunchTemplateVersion wanted;
+  for (const bool must_filter : {false, true}) {
+    group.set_require_ingress_filter(must_filter);
+    Rooms rooms(draft, seen, kNow);
+    Placement placement(
+        rooms, {.group = group, .launch = launch, .wanted = wanted, .spread = InstanceList()});
+    EXPECT_EQ(placement.Take(), must_filter ? "" : "h1");
+    if (must_filter) {
+      EXPECT_EQ(placement.WhyNone(),
+                "no host is eligible: h1 cannot filter what comes in, which require_ingress_filter "
+                "asks for: there is no program nft");
+    }
+  }
 }
 
 }  // namespace

@@ -142,6 +142,7 @@ struct ModelProxy {
     sequence = update.revision().sequence();
     Put(update.upserts(), resources);
     for (const auto& name : update.removed_load_balancers()) Remove("b" + name);
+    for (const auto& name : update.removed_security_groups()) Remove("i" + name);
     for (const auto& name : update.removed_target_groups()) Remove("g" + name);
     for (const auto& name : update.removed_targets()) Remove("t" + name);
     for (const auto& name : update.removed_traffic_splits()) Remove("s" + name);
@@ -152,6 +153,7 @@ struct ModelProxy {
   static void Put(const proxy::v1::ProxyConfig& config, std::map<std::string, std::string>& out) {
     const auto id = [](const std::string& name) { return name.substr(name.find('/') + 1); };
     for (const auto& r : config.load_balancers()) out["b" + id(r.name())] = r.ShortDebugString();
+    for (const auto& r : config.security_groups()) out["i" + id(r.name())] = r.ShortDebugString();
     for (const auto& r : config.target_groups()) out["g" + id(r.name())] = r.ShortDebugString();
     for (const auto& r : config.targets())
       out["t" + r.target_group() + "/" + r.id()] = r.ShortDebugString();
@@ -172,7 +174,13 @@ class ViewsTest : public testing::Test {
     TouchEdits(state_, changes, touched);
     state_.Apply(changes, state_.commit() + 1);
     TouchEdits(state_, changes, touched);
-    views_.Refresh(state_, seen_, touched.proxy_views);
+    core::Ingress::Told told = ingress_.Refresh(
+        state_, {.groups = touched.security_groups || touched.proxy_views.load_balancers,
+                 .proxies = !touched.proxy_views.proxies.empty(),
+                 .instances = &touched.instances,
+                 .hosts = &touched.hosts});
+    touched.proxy_views.security_groups.merge(told.security_groups);
+    views_.Refresh(state_, seen_, ingress_, admission_, touched.proxy_views);
     for (const std::string& name : views_.TakeReplaced()) {
       const auto it = proxies_.find(name);
       if (it != proxies_.end()) it->second.follower.Restart();
@@ -246,6 +254,8 @@ class ViewsTest : public testing::Test {
   core::State state_;
   core::Observations seen_;
   int64_t sequence_ = 0;
+  core::Ingress ingress_;
+  const ProxyAdmission admission_;
   ProxyViews views_{1, "secret", [this] { return ++sequence_; }};
   std::map<std::string, ModelProxy> proxies_;
 };
@@ -448,7 +458,7 @@ class InstancesTest : public ViewsTest {
                                           : agent::v1::PROCESS_STATE_RUNNING);
     Touched touched;
     TouchHost(state_, HostOf(number), touched);
-    views_.Refresh(state_, seen_, touched.proxy_views);
+    views_.Refresh(state_, seen_, ingress_, admission_, touched.proxy_views);
   }
   void Change(int versions) {
     const int number = Below(12);

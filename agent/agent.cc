@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "agent/nft.h"
 #include "common/archive.h"
 #include "common/grpc_channel.h"
 #include "common/identity/join_client.h"
@@ -42,6 +43,11 @@ void AddStatuses(std::vector<v1::InstanceStatus> statuses,
     if (bytes > kMaxStatusBytes) status.clear_log_tail();
     *out.Add() = std::move(status);
   }
+}
+
+std::string NftOf(const AgentOptions& options) {
+  if (options.nft == "none") return "";
+  return options.nft.empty() ? FindNft() : options.nft;
 }
 
 // Worker thread: packs an instance's directory and pushes it as an image. Empty: done; else why
@@ -83,6 +89,8 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                   .host = {.address = options_.address, .zone = options_.zone},
                   .program = options_.program,
                   .seed = seed_,
+                  .name = options_.name,
+                  .nft = NftOf(options_),
                   .users = options_.users,
                   .allow_root_apps = options_.allow_root_apps,
                   .readable = options_.readable,
@@ -335,7 +343,9 @@ void Agent::OnUpdate(const v1::AssignmentUpdate& update) {
     ++counters_->updates;
     *answer.mutable_ack()->mutable_revision() = update.revision();
   }
-  session_.Send(std::move(answer));
+  // The controller sends proxies here once they are let in.
+  instances_.WhenFiltered(
+      [this, answer = std::move(answer)] { session_.Send(v1::ConnectRequest(answer)); });
 }
 
 void Agent::OnSnapshot(const v1::SnapshotRequest& request) {

@@ -41,6 +41,7 @@ struct AgentOptions {
   bool allow_root_apps = false;
   std::vector<std::string> readable = {};  // directories that apps may read beside the system's
   ImageKeys image_keys = {};               // not empty: images must be signed by one of them
+  std::string nft = {};  // the program; empty: it is looked for; "none": nothing is filtered
 };
 
 class Agent {

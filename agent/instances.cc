@@ -88,6 +88,7 @@ Instances::Instances(EventLoop& loop, TaskThreads& transfers, TaskThreads& files
                          fs::remove_all(path, error);
                        });
                      }}),
+      firewall_(loop, files, {.host = options_.name, .program = options_.nft}),
       file_(std::make_shared<AssignmentFile>(options_.data_directory + "/assignment")) {
   session_.down_since = EventLoop::Now();
 }
@@ -125,6 +126,8 @@ absl::Status Instances::Open() {
     tokens_.Load(id, Dir(id));
     users_.Load(id, Dir(id));
   }
+  firewall_.Open();
+  firewall_.Want(FilteredPorts(nullptr, 0));
   logs_.Open();
   PruneLogs();
   PruneImages();
@@ -168,6 +171,7 @@ std::optional<Refusal> Instances::Apply(const v1::AssignmentUpdate& update, int6
   if (auto refusal = assignment_.Apply(update, min_epoch)) return refusal;
   SaveAssignment();
   for (const auto& [id, assigned] : assignment_.instances()) TakeUp(assigned);
+  firewall_.Want(FilteredPorts(nullptr, 0));
   EvaluateAll();
   return std::nullopt;
 }
@@ -215,6 +219,7 @@ void Instances::SessionDown() {
 std::map<std::string, std::string> Instances::Lacks() const {
   std::map<std::string, std::string> lacks = containment_.lacks();
   lacks.insert(cgroups_.lacks().begin(), cgroups_.lacks().end());
+  if (!firewall_.why_not().empty()) lacks["ingress_filter"] = firewall_.why_not();
   return lacks;
 }
 
@@ -401,6 +406,7 @@ void Instances::NoteEnd(const std::string& id, const InstanceRun& run) {
 
 void Instances::OnRunChange(const std::string& id) {
   const InstanceRun& run = *supervisor_.Find(id);
+  firewall_.Want(FilteredPorts(nullptr, 0));
   if (run.state == RunState::kEnded) {
     NoteEnd(id, run);
     Tell(id);
@@ -413,6 +419,8 @@ void Instances::OnRunChange(const std::string& id) {
     for (const std::string& other : supervisor_.Ids()) {
       if (IsAlive(*supervisor_.Find(other))) return;
     }
+    // The program is about to end, and its workers with it.
+    if (firewall_.why_not().empty()) firewall_.Enforce(FilteredPorts(nullptr, 0)).IgnoreError();
     loop_.Post(std::exchange(all_stopped_, nullptr));
   }
 }

@@ -25,6 +25,7 @@
 #include "agent/core/decide.h"
 #include "agent/event_loop.h"
 #include "agent/image_cache.h"
+#include "agent/ingress_firewall.h"
 #include "agent/instance_tokens.h"
 #include "agent/kept_logs.h"
 #include "agent/run_record.h"
@@ -41,7 +42,9 @@ class Instances {
     std::string data_directory;
     HostFacts host;
     std::string program = "/proc/self/exe";
-    uint64_t seed = 0;  // of the backoff's jitter
+    uint64_t seed = 0;      // of the backoff's jitter
+    std::string name = {};  // of the host: its firewall table is named after it
+    std::string nft = {};   // see IngressFirewall::Options
     UserRange users = {};
     bool allow_root_apps = false;
     std::vector<std::string> readable = {};  // directories that apps may read beside the system's
@@ -92,6 +95,8 @@ class Instances {
   // Where the log of an instance is, of one that was forgotten a while ago too; empty: nowhere.
   std::string LogDirectory(const std::string& id) const;
   Supervisor& supervisor() { return supervisor_; }
+  // Calls back once what was taken up last of who may reach instances is in force, or cannot be.
+  void WhenFiltered(std::function<void()> done) { firewall_.WhenTried(std::move(done)); }
   std::string DescribeLimits() const { return cgroups_.Describe(); }
   // See Hello.lacks.
   std::map<std::string, std::string> Lacks() const;
@@ -158,6 +163,10 @@ class Instances {
   // What is known to keep it from running on this host at all: its template, an image that nobody
   // vouches for.
   absl::Status CheckHost(const v1::InstanceAssignment& assigned) const;
+  // The ports of instances that run, of those that have filters; and `port` of one that begins.
+  std::vector<FilteredPort> FilteredPorts(const v1::InstanceAssignment* begins, int port) const;
+  // Before it starts: who may reach it is in force.
+  absl::Status FilterPort(const v1::InstanceAssignment& assigned, int port);
   // What is known to keep the new process of an instance that is being changed from starting.
   absl::Status CheckLaunch(const std::string& id) const;
   void StopForChange(const std::string& id);
@@ -191,6 +200,7 @@ class Instances {
   InstanceTokens tokens_;
   std::string agent_url_;
   Supervisor supervisor_;
+  IngressFirewall firewall_;
   SessionFacts session_;
   std::map<std::string, Instance> instances_;
   std::map<std::string, std::vector<std::string>> fetching_;  // digest → instances that wait for it

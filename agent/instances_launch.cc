@@ -103,6 +103,7 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
   const auto port = PortFor(id);
   if (!port.ok()) return port.status();
   facts.port = *port;
+  if (absl::Status status = FilterPort(assigned, facts.port); !status.ok()) return status;
   if (!agent_url_.empty()) {
     const auto token = tokens_.Ensure(id, Dir(id));
     if (!token) return absl::ErrnoToStatus(errno, absl::StrCat("write ", Dir(id).Token()));
@@ -139,6 +140,30 @@ absl::StatusOr<int> Instances::PortFor(const std::string& id) {
     return last->port;
   }
   return ports_.Pick(address, taken);
+}
+
+std::vector<FilteredPort> Instances::FilteredPorts(const v1::InstanceAssignment* begins,
+                                                   int port) const {
+  std::vector<FilteredPort> out;
+  for (const auto& [id, assigned] : assignment_.instances()) {
+    if (!assigned.has_ingress_filter() || &assigned == begins) continue;
+    const InstanceRun* run = supervisor_.Find(id);
+    if (run != nullptr && IsAlive(*run) && run->port != 0)
+      out.push_back({.port = run->port, .filter = &assigned.ingress_filter()});
+  }
+  if (begins != nullptr && begins->has_ingress_filter())
+    out.push_back({.port = port, .filter = &begins->ingress_filter()});
+  return out;
+}
+
+absl::Status Instances::FilterPort(const v1::InstanceAssignment& assigned, int port) {
+  if (!assigned.has_ingress_filter()) return absl::OkStatus();
+  const absl::Status status = firewall_.Enforce(FilteredPorts(&assigned, port));
+  if (status.ok() || !assigned.ingress_filter().required()) return absl::OkStatus();
+  return absl::Status(status.code(),
+                      absl::StrCat("who may reach it cannot be enforced, which its group requires "
+                                   "(require_ingress_filter): ",
+                                   status.message()));
 }
 
 bool Instances::EndCgroups(const std::vector<std::string>& directories) {

@@ -153,6 +153,10 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->envname("REMUDA_READY_FILE");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or off")
       ->envname("REMUDA_LOG_LEVEL");
+  app.add_option("--nft", agent.nft,
+                 "Program nft, which filters who reaches instances of groups that have security "
+                 "groups; empty: it is looked for; `none`: this host filters nothing")
+      ->envname("REMUDA_NFT");
   app.add_flag(
          "--stop-instances-on-exit", agent.stop_instances_on_exit,
          "On SIGTERM stop the apps too; without it they run on and a later agent takes them up")

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/core/ingress_ruleset.h"
 #include "common/app_paths.h"
 #include "common/ids.h"
 #include "common/quantity.h"
@@ -133,6 +134,8 @@ std::optional<std::string> WrongWith(const v1::InstanceAssignment& instance) {
     case v1::DESIRED_STATE_PREPARED:
       if (!instance.has_launch_template())
         return "launch_template: must be set when desired is RUNNING or PREPARED";
+      if (std::string wrong = WrongWithFilter(instance.ingress_filter()); !wrong.empty())
+        return wrong;
       return WrongWithTemplate(instance.launch_template());
     case v1::DESIRED_STATE_STOPPED:
       return std::nullopt;

@@ -202,6 +202,28 @@ std::string UsageText(const v1::Instance& instance) {
                       FormatBytes(instance.process().memory_bytes()));
 }
 
+std::string IngressText(const v1::SecurityGroup& group) {
+  constexpr int kRules = 4;
+  constexpr int kSources = 4;
+  std::string out;
+  for (int i = 0; i < group.ingress_size() && i < kRules; ++i) {
+    const v1::IngressRule& rule = group.ingress(i);
+    std::vector<std::string> sources(rule.cidrs().begin(), rule.cidrs().end());
+    for (const std::string& source : rule.security_groups())
+      sources.push_back("sg/" + ShortId(source));
+    const size_t more = sources.size() > kSources ? sources.size() - kSources : 0;
+    sources.resize(sources.size() - more);
+    absl::StrAppend(&out, out.empty() ? "" : "; ", EnumText(rule.ip_protocol()));
+    if (rule.from_port() != 0) absl::StrAppend(&out, " ", rule.from_port());
+    if (rule.to_port() > rule.from_port()) absl::StrAppend(&out, "-", rule.to_port());
+    absl::StrAppend(&out, " from ", absl::StrJoin(sources, ","),
+                    more > 0 ? absl::StrCat(" and ", more, " more") : "");
+  }
+  if (group.ingress_size() > kRules)
+    absl::StrAppend(&out, "; ", group.ingress_size() - kRules, " more");
+  return out.empty() ? "nothing" : out;
+}
+
 std::string CauseText(const v1::Activity& activity) {
   const std::string printed = PrintedText(activity.log_tail());
   if (printed.empty()) return OrDash(activity.cause());

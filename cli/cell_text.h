@@ -46,6 +46,8 @@ std::string GroupOf(const v1::Target& target);
 std::string ReasonText(const v1::Target& target);
 std::string AddressText(const v1::Instance& instance);
 std::string UsageText(const v1::Instance& instance);
+// "TCP 443 from 10.0.0.0/8,sg/web; UDP from 10.0.0.1"; of long lists the first.
+std::string IngressText(const v1::SecurityGroup& group);
 // With what the instance printed last; -o yaml shows all there is.
 std::string CauseText(const v1::Activity& activity);
 

@@ -76,6 +76,7 @@ ControllerClient::ControllerClient(const Settings& settings)
       certificates(v1::CertificateService::NewStub(channel_)),
       metrics(v1::MetricsService::NewStub(channel_)),
       scaling_policies(v1::ScalingPolicyService::NewStub(channel_)),
+      security_groups(v1::SecurityGroupService::NewStub(channel_)),
       target_groups(v1::TargetGroupService::NewStub(channel_)) {}
 
 std::string NewRequestId() { return "cli-" + RandomHex(24); }

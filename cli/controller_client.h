@@ -24,6 +24,7 @@
 #include "remuda/v1/load_balancer.grpc.pb.h"
 #include "remuda/v1/metrics.grpc.pb.h"
 #include "remuda/v1/scaling_policy.grpc.pb.h"
+#include "remuda/v1/security_group.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
 namespace remuda::cli {
@@ -66,6 +67,7 @@ class ControllerClient {
   const std::unique_ptr<v1::CertificateService::Stub> certificates;
   const std::unique_ptr<v1::MetricsService::Stub> metrics;
   const std::unique_ptr<v1::ScalingPolicyService::Stub> scaling_policies;
+  const std::unique_ptr<v1::SecurityGroupService::Stub> security_groups;
   const std::unique_ptr<v1::TargetGroupService::Stub> target_groups;
 };
 

@@ -319,6 +319,17 @@ Table Proxies(const ResourceList& list, const Timestamp& now, bool is_wide) {
        {"TROUBLE", [](const Proxy& p) { return TroubleText(p); }}});
 }
 
+using SecurityGroup = v1::SecurityGroup;
+Table SecurityGroups(const ResourceList& list, const Timestamp& now, bool is_wide) {
+  return Fill<SecurityGroup>(
+      list, is_wide,
+      {Name<SecurityGroup>(),
+       {"INGRESS", [](const SecurityGroup& g) { return IngressText(g); }},
+       {"DESCRIPTION", [](const SecurityGroup& g) { return OrDash(g.description()); }, true},
+       Labels<SecurityGroup>(),
+       Age<SecurityGroup>(now)});
+}
+
 using Target = v1::Target;
 Table Targets(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Target>(
@@ -388,6 +399,8 @@ Table TableOf(KindId kind, const ResourceList& resources, const Timestamp& now, 
       return Certificates(resources, now, is_wide);
     case KindId::kProxy:
       return Proxies(resources, now, is_wide);
+    case KindId::kSecurityGroup:
+      return SecurityGroups(resources, now, is_wide);
     case KindId::kTarget:
       return Targets(resources, now, is_wide);
     case KindId::kTargetGroup:

@@ -187,6 +187,10 @@ absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindI
       return Pages<v1::ListProxiesRequest, v1::ListProxiesResponse>(
           client, *client.cluster, &v1::ClusterService::Stub::ListProxies, {}, filter,
           [](auto& r) { return r.mutable_proxies(); });
+    case KindId::kSecurityGroup:
+      return Pages<v1::ListSecurityGroupsRequest, v1::ListSecurityGroupsResponse>(
+          client, *client.security_groups, &v1::SecurityGroupService::Stub::ListSecurityGroups, {},
+          filter, [](auto& r) { return r.mutable_security_groups(); });
     case KindId::kTargetGroup:
       return Pages<v1::ListTargetGroupsRequest, v1::ListTargetGroupsResponse>(
           client, *client.target_groups, &v1::TargetGroupService::Stub::ListTargetGroups, {},
@@ -241,6 +245,10 @@ absl::StatusOr<std::shared_ptr<Message>> GetResource(const ControllerClient& cli
     case KindId::kProxy:
       return One<v1::Proxy, v1::GetProxyRequest>(client, *client.cluster,
                                                  &v1::ClusterService::Stub::GetProxy, kind, id);
+    case KindId::kSecurityGroup:
+      return One<v1::SecurityGroup, v1::GetSecurityGroupRequest>(
+          client, *client.security_groups, &v1::SecurityGroupService::Stub::GetSecurityGroup, kind,
+          id);
     case KindId::kTargetGroup:
       return One<v1::TargetGroup, v1::GetTargetGroupRequest>(
           client, *client.target_groups, &v1::TargetGroupService::Stub::GetTargetGroup, kind, id);
@@ -295,6 +303,10 @@ absl::Status DeleteResource(const ControllerClient& client, KindId kind, const s
     case KindId::kProxy:
       return Remove<Empty>(client, *client.cluster, &v1::ClusterService::Stub::DeleteProxy,
                            v1::DeleteProxyRequest(), kind, id);
+    case KindId::kSecurityGroup:
+      return Remove<Empty>(client, *client.security_groups,
+                           &v1::SecurityGroupService::Stub::DeleteSecurityGroup,
+                           v1::DeleteSecurityGroupRequest(), kind, id);
     case KindId::kTargetGroup:
       return Remove<Empty>(client, *client.target_groups,
                            &v1::TargetGroupService::Stub::DeleteTargetGroup,

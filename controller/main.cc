@@ -26,6 +26,7 @@
 #include "controller/engine/commit_thread.h"
 #include "controller/engine/failpoints.h"
 #include "controller/engine/readiness.h"
+#include "controller/identity/audit_log.h"
 #include "controller/identity/callers.h"
 #include "controller/identity/cluster_identity.h"
 #include "controller/limits.h"
@@ -115,17 +116,17 @@ void CollectAfterDeletes(Controller& controller, BlobWorker worker) {
 }
 
 void HandlePages(AdminHttp& admin, Metrics& metrics, const GroupPage& groups,
-                 const Readiness& readiness) {
+                 const Readiness& readiness, const AuditCounts& audit) {
   admin.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
   admin.Handle("/readyz", [&readiness](const AdminRequest&) {
     std::string why = readiness.WhyNot();
     return why.empty() ? AdminResponse{.body = "ok\n"}
                        : AdminResponse{.status = 503, .body = std::move(why)};
   });
-  admin.Handle("/metrics", [&metrics, &groups](const AdminRequest&) {
+  admin.Handle("/metrics", [&metrics, &groups, &audit](const AdminRequest&) {
     metrics.descriptors = static_cast<int64_t>(CountDescriptors());
     return AdminResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                         .body = metrics.Print() + groups.Print()};
+                         .body = metrics.Print() + groups.Print() + Print(audit)};
   });
 }
 
@@ -210,6 +211,9 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   ClusterIdentity* const cluster = cluster_identity->get();
   Callers callers(cluster != nullptr);
 
+  auto audit = AuditLog::Open({.directory = options.data_dir + "/audit"});
+  if (!audit.ok()) return audit.status();
+
   MonotonicClock clock;
   Metrics metrics;
   Readiness readiness;
@@ -243,7 +247,8 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
        .version = REMUDA_VERSION,
        .asker = &probes,
        .metric_period = options.metric_period,
-       .callers = &callers},
+       .callers = &callers,
+       .audit = audit->get()},
       clock, committer, loop, metrics);
   controller.engine.observe().find_zone = &ReadZone;
   controller.set_failpoints(failpoints.get());
@@ -255,7 +260,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   ParseEndpoint(options.listen, listen);
   ParseEndpoint(options.http, http);
   AdminHttp admin(AdminOptions(http));
-  HandlePages(admin, metrics, controller.group_page, readiness);
+  HandlePages(admin, metrics, controller.group_page, readiness, (*audit)->counts());
   if (absl::Status status = admin.Start(); !status.ok()) return status;
 
   loop.Start([&controller] { return controller.Turn(); });
@@ -265,12 +270,16 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   AdminToken admin_token(options.data_dir);
   std::unique_ptr<Joining> joining;
   if (cluster != nullptr) joining = std::make_unique<Joining>(controller, *cluster, admin_token);
-  absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Start(listen, max_descriptors, controller, blob_worker,
-                    {.cluster = cluster,
-                     .callers = &callers,
-                     .admit = [](const Caller&) { return absl::OkStatus(); },
-                     .on_refused = nullptr});
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
+      listen, max_descriptors, controller, blob_worker,
+      {.cluster = cluster,
+       .callers = &callers,
+       .admit =
+           [&controller](const Caller& caller) { return controller.deny_list.Check(caller.peer); },
+       .on_refused =
+           [log = audit->get()](const std::string& address, const std::string& why) {
+             log->WriteRefused("handshake", address, why);
+           }});
   absl::Status outcome = server.status();
   std::unique_ptr<SelfCall> self_call;
   if (outcome.ok()) {

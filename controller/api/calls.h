@@ -4,6 +4,10 @@
 
 #include <grpcpp/impl/codegen/server_callback.h>
 
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -14,6 +18,7 @@
 #include "controller/api/door.h"
 #include "controller/core/door/execute_once.h"
 #include "controller/core/door/read.h"
+#include "controller/identity/audit_record.h"
 #include "controller/identity/cluster_identity.h"
 #include "controller/identity/gate.h"
 #include "controller/limits.h"
@@ -33,9 +38,9 @@ class Calls {
     return controller_.callers.Find(context->peer());
   }
 
-  // A write: decided with others in one commit, answered when that is durable. `method` is its full
-  // name ("remuda.v1.ApplyService/ApplyResources") and must stay until the call ends, as request
-  // and answer do, which gRPC keeps.
+  // A write: decided with others in one commit, answered when that is durable, and recorded.
+  // `method` is its full name ("remuda.v1.ApplyService/ApplyResources") and must stay until the
+  // call ends, as request and answer do, which gRPC keeps.
   template <class Request, class Answer>
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context, std::string_view method,
                                   const Request* request, Answer* answer) {
@@ -50,81 +55,98 @@ class Calls {
   }
   // The same with a decision of its own, which fills the answer in.
   template <class Request, class Answer, class Decide>
-  grpc::ServerUnaryReactor* WriteAs(grpc::CallbackServerContext* context,
-                                    std::string_view /*method*/, const Request* request,
-                                    Answer* answer, Decide decide) {
+  grpc::ServerUnaryReactor* WriteAs(grpc::CallbackServerContext* context, std::string_view method,
+                                    const Request* request, Answer* answer, Decide decide) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     CallerPtr caller = CallerOf(context);
-    absl::Status status = caller == nullptr ? Unknown() : CheckRequest(*request);
-    if (!status.ok()) {
-      Finish(reactor, status);
-      return reactor;
-    }
-    return Post(reactor, [this, reactor, answer, caller = std::move(caller),
-                          decide = std::move(decide)] {
-      if (controller_.engine.queued() >= limits::kMaxQueuedRequests) {
-        return Finish(
-            reactor,
-            LimitExceeded("kMaxQueuedRequests",
-                          "the store is slow: too many commands wait already; try again later"));
+    absl::Status checked = CheckRequest(*request);
+    return Post(reactor, [this, reactor, method, request, answer, caller = std::move(caller),
+                          checked = std::move(checked), decide = std::move(decide)] {
+      const auto finish = [this, reactor, answer](const AuditedWrite& write,
+                                                  const absl::Status& status) {
+        if (status.ok()) ToFullNames(*answer);
+        Record(write, status, answer);
+        Finish(reactor, status);
+      };
+      // Nothing is done for one who may not call at all; with the draft it is asked again.
+      absl::Status status = controller_.MayCall(caller.get(), method, *request);
+      if (status.ok()) status = checked;
+      if (status.ok()) status = CheckQueue();
+      if (!status.ok()) {
+        return finish(AuditedWrite(controller_.engine.state(), caller.get(), method, *request),
+                      status);
       }
+      const auto write = std::make_shared<std::optional<AuditedWrite>>();
       controller_.engine.Add({
-          .decide = [caller, decide](core::Draft& draft, const core::Context& now) -> absl::Status {
+          .decide = [this, method, request, caller, decide, write](
+                        core::Draft& draft, const core::Context& context_now) -> absl::Status {
+            write->emplace(draft.state(), caller.get(), method, *request);
+            absl::Status may = controller_.MayCall(draft, caller.get(), method, *request);
+            if (!may.ok()) return may;
             const std::string actor = caller->actor();
-            core::Context asked = now;
+            core::Context asked = context_now;
             asked.who = {.actor = actor, .serial = caller->peer.serial};
             return decide(draft, asked);
           },
-          .done =
-              [reactor, answer](const absl::Status& outcome, const core::State&) {
-                if (outcome.ok()) ToFullNames(*answer);
-                Finish(reactor, outcome);
-              },
+          .done = [finish, write](const absl::Status& outcome,
+                                  const core::State&) { finish(**write, outcome); },
       });
-    });
-  }
-
-  // Whatever answers at once, on the loop.
-  template <class Request, class Fill>
-  grpc::ServerUnaryReactor* ReadAs(grpc::CallbackServerContext* context,
-                                   std::string_view /*method*/, const Request* /*request*/,
-                                   Fill fill) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    CallerPtr caller = CallerOf(context);
-    return Post(reactor, [reactor, caller = std::move(caller), fill = std::move(fill)] {
-      Finish(reactor, caller == nullptr ? Unknown() : fill());
     });
   }
 
   // A read of what is committed and observed.
   template <class Request, class Answer>
-  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* context, const Request* request,
-                                 Answer* answer) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    return Post(reactor, [this, reactor, request, answer] {
+  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* context, std::string_view method,
+                                 const Request* request, Answer* answer) {
+    return ReadAs(context, method, request, [this, request, answer]() -> absl::Status {
       auto found = core::Read(controller_.engine.snapshot(), *request);
-      if (found.ok()) {
-        *answer = *std::move(found);
-        ToFullNames(*answer);
-      }
-      Finish(reactor, found.status());
+      if (!found.ok()) return found.status();
+      *answer = *std::move(found);
+      ToFullNames(*answer);
+      return absl::OkStatus();
+    });
+  }
+  // Whatever answers at once, on the loop.
+  template <class Request, class Fill>
+  grpc::ServerUnaryReactor* ReadAs(grpc::CallbackServerContext* context, std::string_view method,
+                                   const Request* request, Fill fill) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    CallerPtr caller = CallerOf(context);
+    return Post(reactor, [this, reactor, method, request, caller = std::move(caller),
+                          fill = std::move(fill)] {
+      const absl::Status may = controller_.MayCall(caller.get(), method, *request);
+      Finish(reactor, may.ok() ? fill() : may);
     });
   }
 
-  // An observation, not a command: nothing is committed.
+  // For what streams: asks on the loop whether the caller may. `method` stays.
+  template <class Request>
+  std::function<absl::Status()> AdmitTo(const grpc::CallbackServerContext* context,
+                                        std::string_view method, const Request& request) {
+    return [this, caller = CallerOf(context), method, request] {
+      return controller_.MayCall(caller.get(), method, request);
+    };
+  }
+
+  // Adds what became of a write to the audit log. On the loop.
+  void Record(const AuditedWrite& write, const absl::Status& status,
+              const google::protobuf::Message* answer) {
+    if (controller_.audit != nullptr)
+      controller_.audit->Write(write.Done(controller_.engine.state(), status, answer));
+  }
+
+  // An observation, not a command: nothing is committed, and nothing recorded.
   grpc::ServerUnaryReactor* PutMetricData(grpc::CallbackServerContext* context,
                                           const v1::PutMetricDataRequest* request) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    return Post(reactor, [this, reactor, request] {
+    return ReadAs(context, "remuda.v1.MetricsService/PutMetricData", request, [this, request] {
       Engine& engine = controller_.engine;
-      Finish(reactor, core::TakeMetricData(engine.state(), *request, engine.Now(),
-                                           engine.observe().metrics));
+      return core::TakeMetricData(engine.state(), *request, engine.Now(), engine.observe().metrics);
     });
   }
 
-  grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context, v1::Cluster* answer) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    return Post(reactor, [this, reactor, answer] {
+  grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context,
+                                       const v1::GetClusterRequest* request, v1::Cluster* answer) {
+    return ReadAs(context, "remuda.v1.ClusterService/GetCluster", request, [this, answer] {
       answer->set_cluster_id(controller_.identity.cluster_id);
       answer->set_epoch(controller_.identity.epoch);
       answer->set_version(controller_.version);
@@ -136,7 +158,7 @@ class Calls {
         answer->set_store_error(store.error);
         *answer->mutable_store_failing_since() = core::ToProto(store.since);
       }
-      Finish(reactor, absl::OkStatus());
+      return absl::OkStatus();
     });
   }
 
@@ -152,8 +174,10 @@ class Calls {
   }
 
  private:
-  static absl::Status Unknown() {
-    return absl::UnauthenticatedError("nobody is known behind this connection");
+  absl::Status CheckQueue() const {
+    if (controller_.engine.queued() < limits::kMaxQueuedRequests) return absl::OkStatus();
+    return LimitExceeded("kMaxQueuedRequests",
+                         "the store is slow: too many commands wait already; try again later");
   }
 
   Controller& controller_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/identity/roles.h"
+
 namespace remuda {
 
 namespace {
@@ -28,9 +30,11 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
     : identity(std::move(options.identity)),
       version(std::move(options.version)),
       callers(options.callers == nullptr ? LocalCallers() : *options.callers),
+      audit(options.audit),
       loop(owner),
       metrics(counts),
       engine(std::move(options.engine), clock, committer, counts),
+      deny_list(engine.state()),
       proxy_views(identity.epoch, identity.secret, [this] { return ++sequence_; }),
       agent_views(identity.epoch, [this] { return ++sequence_; }),
       agents(identity, engine, agent_views, owner, counts),
@@ -40,6 +44,7 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
       meter(MeasuringEach(engine, options.metric_period), options.asker, group_page) {
   metrics.epoch = identity.epoch;
   engine.set_on_commit([this](const core::Changes& changes) {
+    if (deny_list.OnCommit(engine.state(), changes) && on_shut_out_) on_shut_out_();
     watchers.OnCommit(changes);
     prober.OnCommit(changes);
     if (on_commit_) on_commit_(changes);
@@ -49,6 +54,21 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
   });
   // The views of what was loaded belong to the start: no turn is as long.
   Publish();
+}
+
+absl::Status Controller::MayCall(const core::Draft& draft, const Caller* caller,
+                                 std::string_view method,
+                                 const google::protobuf::Message& request) const {
+  if (caller == nullptr)
+    return absl::UnauthenticatedError("nobody is known behind this connection");
+  if (caller->is_local()) return absl::OkStatus();
+  if (absl::Status status = deny_list.Check(caller->peer); !status.ok()) return status;
+  return Authorize(draft, *caller, method, request);
+}
+
+absl::Status Controller::MayCall(const Caller* caller, std::string_view method,
+                                 const google::protobuf::Message& request) const {
+  return MayCall(core::Draft(engine.state()), caller, method, request);
 }
 
 void Controller::Publish() {

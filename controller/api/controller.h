@@ -7,12 +7,15 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "controller/api/watchers.h"
 #include "controller/engine/engine.h"
 #include "controller/engine/failpoints.h"
 #include "controller/engine/loop.h"
+#include "controller/identity/audit_log.h"
 #include "controller/identity/callers.h"
+#include "controller/identity/deny_list.h"
 #include "controller/metering/group_page.h"
 #include "controller/metering/meter.h"
 #include "controller/probes/prober.h"
@@ -32,8 +35,9 @@ class Controller {
     Asker* asker = nullptr;  // null: what is to be asked outside is not
     absl::Duration metric_period = absl::Seconds(5);
     const Callers* callers = nullptr;  // null: all callers are local ones
+    AuditLog* audit = nullptr;         // null: nothing is recorded
   };
-  // The others outlive it; so does options.callers.
+  // The others outlive it; so do options.callers and options.audit.
   Controller(Options options, const Clock& clock, Committer& committer, Loop& loop,
              Metrics& metrics);
   Controller(const Controller&) = delete;
@@ -42,6 +46,15 @@ class Controller {
   // The loop's turn: what reports changed is published at once, then decided, and what is decided
   // goes to the store. Answers when it must be called again.
   absl::Time Turn();
+
+  // Whether the caller (null: nobody that is known) may call the method with the request, as the
+  // draft has it: UNAUTHENTICATED or PERMISSION_DENIED. Every method of the API asks this, on the
+  // loop thread.
+  absl::Status MayCall(const core::Draft& draft, const Caller* caller, std::string_view method,
+                       const google::protobuf::Message& request) const;
+  // The same, of what is committed.
+  absl::Status MayCall(const Caller* caller, std::string_view method,
+                       const google::protobuf::Message& request) const;
 
   // Ends all sessions and watches.
   void CloseStreams();
@@ -52,15 +65,21 @@ class Controller {
   // Called after each commit that was applied.
   void set_on_commit(std::function<void(const core::Changes&)> fn) { on_commit_ = std::move(fn); }
 
+  // Called when somebody may be shut out who was not before, after deny_list says so. To be set on
+  // the loop thread.
+  void set_on_shut_out(std::function<void()> fn) { on_shut_out_ = std::move(fn); }
+
   const Identity identity;
   const std::string version;
   const Callers& callers;  // any thread
+  AuditLog* const audit;   // any thread; may be null
   Loop& loop;
   Metrics& metrics;
   // Thread: the loop thread.
   Engine engine;
   core::Ingress ingress;
   ProxyAdmission admission;
+  DenyList deny_list;  // but for Check and RoleOf: any thread
   ProxyViews proxy_views;
   AgentViews agent_views;
   AgentSessions agents;
@@ -76,6 +95,7 @@ class Controller {
   void RefreshIngress(Touched& touched);
 
   std::function<void(const core::Changes&)> on_commit_;
+  std::function<void()> on_shut_out_;
   Failpoints* failpoints_ = nullptr;
   int64_t sequence_ = 0;
 };

@@ -15,6 +15,7 @@ namespace remuda {
 namespace {
 
 constexpr std::string_view kCreateImage = "remuda.v1.ImageService/CreateImage";
+constexpr std::string_view kPushImage = "remuda.v1.ImageService/PushImage";
 
 // Counts something while it lives.
 class Counted {
@@ -71,6 +72,7 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
            BlobWorker worker, const CallCount& uploads)
       : context_(context),
         answer_(answer),
+        caller_(controller.callers.Find(context->peer())),
         controller_(controller),
         worker_(worker),
         counted_(uploads) {}
@@ -78,8 +80,46 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
   void HandleRead(bool ok) {
     if (ended_) return;
     if (!ok) return Complete();
-    const absl::Status status = in_.has_header() ? HandleHeader() : HandleChunk();
+    if (in_.has_header()) {
+      const absl::Status status = HandleHeader();
+      return status.ok() ? Ask() : End(status);
+    }
+    const absl::Status status = HandleChunk();
     if (!status.ok()) return End(status);
+    StartRead(&in_);
+  }
+
+  // Whether the caller may, by the loop.
+  void Ask() {
+    const absl::Status posted =
+        controller_.loop.PostRequest([call = shared_from_this(), request = in_] {
+          v1::Image image;
+          image.set_name(core::FullName(core::kImages, request.header().image_id()));
+          call->write_.emplace(call->controller_.engine.state(), call->caller_.get(), kPushImage,
+                               image);
+          const absl::Status may = call->MayPush(request);
+          call->worker_.thread.Post([call, may] { call->Admitted(may); });
+        });
+    if (!posted.ok()) End(posted);
+  }
+  // On the loop.
+  absl::Status MayPush(const v1::PushImageRequest& request) const {
+    absl::Status may = controller_.MayCall(caller_.get(), kPushImage, request);
+    if (!may.ok() || caller_->peer.id.role != v1::IDENTITY_ROLE_AGENT) return may;
+    const auto instance = core::IdIn(core::kInstances, request.header().source_instance());
+    if (instance.has_value() && controller_.agents.IsMaking(caller_->peer.id.name, *instance,
+                                                            request.header().image_id())) {
+      return absl::OkStatus();
+    }
+    return absl::PermissionDeniedError(caller_->actor() +
+                                       " may not push an image that it was not asked for");
+  }
+  void Admitted(const absl::Status& status) {
+    if (ended_) return;
+    if (!status.ok()) return End(status);
+    auto upload = worker_.blobs.Begin();
+    if (!upload.ok()) return End(upload.status());
+    upload_ = *std::move(upload);
     StartRead(&in_);
   }
 
@@ -97,9 +137,6 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
     if (absl::Status status = CheckSignatures(); !status.ok()) return status;
     if (absl::Status status = worker_.blobs.CheckSize(header_.size_bytes()); !status.ok())
       return status;
-    auto upload = worker_.blobs.Begin();
-    if (!upload.ok()) return upload.status();
-    upload_ = *std::move(upload);
     return absl::OkStatus();
   }
 
@@ -165,7 +202,15 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
                       core::Draft& draft, const core::Context& context) -> absl::Status {
           // A torn connection can look like the end of the stream before it is seen to be torn.
           if (call->cancelled_) return Gone();
-          auto decided = core::Execute(draft, command, context);
+          v1::PushImageRequest request;
+          *request.mutable_header() = call->header_;
+          absl::Status may =
+              call->controller_.MayCall(draft, call->caller_.get(), kPushImage, request);
+          if (!may.ok()) return may;
+          const std::string actor = call->caller_->actor();
+          core::Context asked = context;
+          asked.who = {.actor = actor, .serial = call->caller_->peer.serial};
+          auto decided = core::Execute(draft, command, asked);
           if (!decided.ok()) return decided.status();
           *image = *std::move(decided);
           return absl::OkStatus();
@@ -173,6 +218,8 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
         .done =
             [call = shared_from_this(), image, digest = command.image.digest()](
                 const absl::Status& status, const core::State& state) {
+              if (status.ok() && call->controller_.audit != nullptr)
+                call->controller_.audit->Write(call->write_->Done(state, status, nullptr));
               call->worker_.thread.Post([call, image, digest, status] {
                 if (status.ok() && !call->ended_) {
                   *call->answer_ = std::move(*image);
@@ -194,15 +241,19 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
     if (ended_) return;
     ended_ = true;
     upload_.reset();
+    if (!status.ok() && write_.has_value() && controller_.audit != nullptr)
+      controller_.audit->Write(write_->Failed(status));
     Finish(ToGrpcStatus(status));
   }
 
   grpc::CallbackServerContext* const context_;
   v1::Image* const answer_;
+  const CallerPtr caller_;
   Controller& controller_;
   const BlobWorker worker_;
   const Counted counted_;
-  std::shared_ptr<PushCall> self_;  // until gRPC is done with it
+  std::optional<AuditedWrite> write_;  // made by the loop, before Admitted
+  std::shared_ptr<PushCall> self_;     // until gRPC is done with it
   v1::PushImageRequest in_;
   v1::ImageHeader header_;
   std::unique_ptr<Blobs::Upload> upload_;
@@ -215,16 +266,23 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
                         public std::enable_shared_from_this<FetchCall> {
  public:
   static grpc::ServerWriteReactor<v1::FetchImageResponse>* Open(
-      const v1::FetchImageRequest& request, BlobWorker worker, const CallCount& downloads) {
+      const v1::FetchImageRequest& request, Loop& loop, std::function<absl::Status()> admit,
+      BlobWorker worker, const CallCount& downloads) {
     std::shared_ptr<FetchCall> call(new FetchCall(request, worker, downloads));
     call->self_ = call;
-    const bool too_many = *downloads > static_cast<int>(limits::kMaxDownloads);
-    worker.thread.Post([call, too_many] {
-      call->End(too_many
-                    ? LimitExceeded("kMaxDownloads",
-                                    "too many images are being downloaded already; try again later")
-                    : call->Begin());
+    if (*downloads > static_cast<int>(limits::kMaxDownloads)) {
+      call->EndLater(LimitExceeded(
+          "kMaxDownloads", "too many images are being downloaded already; try again later"));
+      return call.get();
+    }
+    const absl::Status posted = loop.PostRequest([call, admit = std::move(admit)] {
+      const absl::Status may = admit();
+      if (!may.ok()) return call->EndLater(may);
+      call->worker_.thread.Post([call] {
+        if (!call->ended_) call->End(call->Begin());
+      });
     });
+    if (!posted.ok()) call->EndLater(posted);
     return call.get();
   }
 
@@ -245,6 +303,10 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
  private:
   FetchCall(const v1::FetchImageRequest& request, BlobWorker worker, const CallCount& downloads)
       : request_(request), worker_(worker), counted_(downloads), offset_(request.offset()) {}
+
+  void EndLater(const absl::Status& status) {
+    worker_.thread.Post([call = shared_from_this(), status] { call->End(status); });
+  }
 
   // Begin and Next answer nullopt while there is more to come, and how the call ends otherwise.
   std::optional<absl::Status> Begin() {
@@ -308,20 +370,22 @@ grpc::ServerReadReactor<v1::PushImageRequest>* ImageService::PushImage(
 }
 
 grpc::ServerWriteReactor<v1::FetchImageResponse>* ImageService::FetchImage(
-    grpc::CallbackServerContext*, const v1::FetchImageRequest* request) {
-  return FetchCall::Open(*request, worker_, downloads_);
+    grpc::CallbackServerContext* context, const v1::FetchImageRequest* request) {
+  return FetchCall::Open(*request, calls_.controller().loop,
+                         calls_.AdmitTo(context, "remuda.v1.ImageService/FetchImage", *request),
+                         worker_, downloads_);
 }
 
 grpc::ServerUnaryReactor* ImageService::GetImage(grpc::CallbackServerContext* context,
                                                  const v1::GetImageRequest* request,
                                                  v1::Image* answer) {
-  return calls_.Read(context, request, answer);
+  return calls_.Read(context, "remuda.v1.ImageService/GetImage", request, answer);
 }
 
 grpc::ServerUnaryReactor* ImageService::ListImages(grpc::CallbackServerContext* context,
                                                    const v1::ListImagesRequest* request,
                                                    v1::ListImagesResponse* answer) {
-  return calls_.Read(context, request, answer);
+  return calls_.Read(context, "remuda.v1.ImageService/ListImages", request, answer);
 }
 
 grpc::ServerUnaryReactor* ImageService::DeleteImage(grpc::CallbackServerContext* context,
@@ -334,63 +398,68 @@ grpc::ServerUnaryReactor* ImageService::CreateImage(grpc::CallbackServerContext*
                                                     const v1::CreateImageRequest* request,
                                                     v1::Image* answer) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (absl::Status status = CheckRequest(*request); !status.ok()) {
-    Calls::Finish(reactor, status);
-    return reactor;
-  }
   const absl::Duration left =
       absl::FromChrono(context->deadline() - std::chrono::system_clock::now());
   const absl::Duration timeout = std::min(left, limits::kSnapshotTimeout);
-  return calls_.Post(reactor, [this, reactor, request, timeout, answer] {
-    Snapshot(reactor, *request, timeout, answer);
-  });
+  CallerPtr caller = calls_.CallerOf(context);
+  return calls_.Post(
+      reactor, [this, reactor, request, timeout, answer, caller = std::move(caller)] {
+        Controller& controller = calls_.controller();
+        const auto write = std::make_shared<const AuditedWrite>(
+            controller.engine.state(), caller.get(), kCreateImage, *request);
+        const Finisher finish = [this, reactor, write, answer](const absl::Status& status) {
+          calls_.Record(*write, status, answer);
+          Calls::Finish(reactor, status);
+        };
+        absl::Status status = controller.MayCall(caller.get(), kCreateImage, *request);
+        if (status.ok()) status = CheckRequest(*request);
+        if (!status.ok()) return finish(status);
+        Snapshot(finish, *request, *caller, timeout, answer);
+      });
 }
 
-void ImageService::Snapshot(grpc::ServerUnaryReactor* reactor,
-                            const v1::CreateImageRequest& request, absl::Duration timeout,
-                            v1::Image* answer) {
+void ImageService::Snapshot(const Finisher& finish, const v1::CreateImageRequest& request,
+                            const Caller& caller, absl::Duration timeout, v1::Image* answer) {
   const auto id = core::IdIn(core::kImages, request.image_id());
   if (!id.has_value()) {
-    return Calls::Finish(
-        reactor, InvalidField("image_id", "\"" + request.image_id().substr(0, 128) +
-                                              "\" is not [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"));
+    return finish(InvalidField("image_id", "\"" + request.image_id().substr(0, 128) +
+                                               "\" is not [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"));
   }
   const auto instance_id = core::IdIn(core::kInstances, request.instance());
   if (!instance_id.has_value()) {
-    return Calls::Finish(reactor,
-                         InvalidField("instance", "\"" + request.instance().substr(0, 128) +
-                                                      "\" is not an instance's name"));
+    return finish(InvalidField(
+        "instance", "\"" + request.instance().substr(0, 128) + "\" is not an instance's name"));
   }
   Controller& controller = calls_.controller();
   const core::State& state = controller.engine.state();
   const std::string name = core::FullName(core::kImages, *id);
-  const core::Once once(kCreateImage, request, &Sha256Hex, {});
+  const std::string actor = caller.actor();
+  const core::Once once(kCreateImage, request, &Sha256Hex, {.actor = actor});
   const auto replayed = once.Replay(core::Draft(state), controller.engine.snapshot().now, *answer);
   if (!replayed.ok() || *replayed) {
     ToFullNames(*answer);
-    return Calls::Finish(reactor, replayed.status());
+    return finish(replayed.status());
   }
   const auto* instance = state.Find<v1::Instance>(*instance_id);
-  if (instance == nullptr)
-    return Calls::Finish(reactor, NotFound(core::FullName(core::kInstances, *instance_id)));
+  if (instance == nullptr) return finish(NotFound(core::FullName(core::kInstances, *instance_id)));
   if (state.Find<v1::Image>(*id) != nullptr)
-    return Calls::Finish(reactor, AlreadyExists(name, "an image never changes"));
+    return finish(AlreadyExists(name, "an image never changes"));
   if (request.validate_only()) {
     answer->set_name(name);
     answer->set_source_instance(core::FullName(core::kInstances, *instance_id));
     *answer->mutable_labels() = request.labels();
-    return Calls::Finish(reactor, absl::OkStatus());
+    return finish(absl::OkStatus());
   }
   agent::v1::SnapshotRequest snapshot;
   snapshot.set_instance(*instance_id);
   snapshot.set_image_id(*id);
   *snapshot.mutable_labels() = request.labels();
-  const auto done = [reactor, answer, name, once, &controller](const absl::Status& status) {
-    if (!status.ok()) return Calls::Finish(reactor, status);
+  const auto done = [finish, answer, name, once, &controller](const absl::Status& status) {
+    if (!status.ok()) return finish(status);
     v1::GetImageRequest get;
     get.set_name(name);
     auto image = core::Read(controller.engine.snapshot(), get);
-    if (!image.ok()) return Calls::Finish(reactor, image.status());
+    if (!image.ok()) return finish(image.status());
     *answer = *image;
     ToFullNames(*answer);
     controller.engine.Add(
@@ -399,8 +468,7 @@ void ImageService::Snapshot(grpc::ServerUnaryReactor* reactor,
            once.Keep(draft, context.now, image);
            return absl::OkStatus();
          },
-         .done = [reactor](const absl::Status& kept,
-                           const core::State&) { Calls::Finish(reactor, kept); }});
+         .done = [finish](const absl::Status& kept, const core::State&) { finish(kept); }});
   };
   controller.agents.Snapshot((*instance)->host(), std::move(snapshot), done, timeout);
 }

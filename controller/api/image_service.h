@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -50,7 +51,8 @@ class ImageService final : public v1::ImageService::CallbackService {
       grpc::CallbackServerContext* context, const v1::FetchImageRequest* request) override;
 
  private:
-  void Snapshot(grpc::ServerUnaryReactor* reactor, const v1::CreateImageRequest& request,
+  using Finisher = std::function<void(const absl::Status&)>;
+  void Snapshot(const Finisher& finish, const v1::CreateImageRequest& request, const Caller& caller,
                 absl::Duration timeout, v1::Image* answer);
 
   Calls& calls_;

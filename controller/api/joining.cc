@@ -116,7 +116,18 @@ void Joining::Note(const JoinEvent& event) {
     spdlog::warn("{} of {} from {} refused: {}", method,
                  event.actor.empty() ? "somebody" : event.actor, event.address,
                  std::string(event.status.message()));
+    if (controller_.audit != nullptr) {
+      controller_.audit->WriteRefused(method, event.address, std::string(event.status.message()));
+    }
     return;
+  }
+  if (controller_.audit != nullptr) {
+    v1::AuditRecord record;
+    record.set_actor(event.actor);
+    record.set_certificate_serial(event.serial);
+    record.set_peer(event.address);
+    record.set_method(method);
+    controller_.audit->Write(std::move(record));
   }
   spdlog::info("{} of {} from {}: certificate {}", method, event.actor, event.address,
                event.serial);

@@ -21,13 +21,19 @@ template <class Response>
 class ResponseStream final : public grpc::ServerWriteReactor<Response>,
                              public std::enable_shared_from_this<ResponseStream<Response>> {
  public:
-  // For a service's method: returns what gRPC wants, and calls `begin` on the loop with the stream.
+  // For a service's method: returns what gRPC wants, and calls `begin` on the loop with the stream,
+  // unless `admit`, which is asked there before, says why the caller may not.
   static grpc::ServerWriteReactor<Response>* Open(
-      Loop& loop, std::function<void(const std::shared_ptr<ResponseStream>&)> begin) {
+      Loop& loop, std::function<absl::Status()> admit,
+      std::function<void(const std::shared_ptr<ResponseStream>&)> begin) {
     std::shared_ptr<ResponseStream> stream(new ResponseStream(loop));
     stream->self_ = stream;
     const absl::Status status =
-        loop.PostRequest([stream, begin = std::move(begin)] { begin(stream); });
+        loop.PostRequest([stream, admit = std::move(admit), begin = std::move(begin)] {
+          const absl::Status admitted = admit();
+          if (!admitted.ok()) return stream->Close(admitted);
+          begin(stream);
+        });
     if (!status.ok()) loop.Post([stream, status] { stream->Close(status); });
     return stream.get();
   }

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/status.h"
+#include "controller/api/guard.h"
 #include "grpc/health/v1/health.pb.h"
 
 namespace remuda {
@@ -64,6 +65,16 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
       grpc::InsecureServerCredentials());
   if (identity.cluster != nullptr) {
     if (absl::Status status = server->MakeGate(identity); !status.ok()) return status;
+    controller.loop.Post([&controller, gate = server->gate()] {
+      controller.set_on_shut_out([&controller, gate] {
+        gate->CloseIf([&controller](const Caller& caller) {
+          return !controller.deny_list.Check(caller.peer).ok();
+        });
+      });
+    });
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> guards;
+    guards.push_back(MakeGuard(controller));
+    builder.experimental().SetInterceptorCreators(std::move(guards));
   }
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
            &server->images_, &server->agents_, &server->proxies_}) {

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "controller/api/audit_service.h"
 #include "controller/api/identity_service.h"
 #include "controller/api/watches.h"
 #include "remuda/v1/activity.grpc.pb.h"
@@ -46,12 +47,14 @@ class On : public ApiService::CallbackService {
 #define REMUDA_READ(Method, Answer)                                                               \
   grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context,                          \
                                    const v1::Method##Request* request, Answer* answer) override { \
-    return calls_.Read(context, request, answer);                                                 \
+    static const std::string name = std::string(Api::service_full_name()) + "/" #Method;          \
+    return calls_.Read(context, name, request, answer);                                           \
   }
-#define REMUDA_WATCH(Method, Watch)                                                \
-  grpc::ServerWriteReactor<v1::Method##Response>* Method(                          \
-      grpc::CallbackServerContext*, const v1::Method##Request* request) override { \
-    return Watch(calls_.controller(), *request);                                   \
+#define REMUDA_WATCH(Method, Watch)                                                        \
+  grpc::ServerWriteReactor<v1::Method##Response>* Method(                                  \
+      grpc::CallbackServerContext* context, const v1::Method##Request* request) override { \
+    static const std::string name = std::string(Api::service_full_name()) + "/" #Method;   \
+    return Watch(calls_.controller(), calls_.AdmitTo(context, name, *request), *request);  \
   }
 
 class TargetGroupService final : public On<v1::TargetGroupService> {
@@ -198,8 +201,9 @@ class ClusterService final : public On<v1::ClusterService> {
   REMUDA_READ(GetProxy, v1::Proxy)
   REMUDA_READ(ListProxies, v1::ListProxiesResponse)
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context,
-                                       const v1::GetClusterRequest*, v1::Cluster* answer) override {
-    return calls_.GetCluster(context, answer);
+                                       const v1::GetClusterRequest* request,
+                                       v1::Cluster* answer) override {
+    return calls_.GetCluster(context, request, answer);
   }
 };
 
@@ -232,7 +236,7 @@ std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
       MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
                SecurityGroupService, LaunchTemplateService, AutoScalingService, LifecycleService,
                ScalingPolicyService, MetricsService, DeploymentService, ClusterService,
-               ApplyService, ActivityService>(calls);
+               ApplyService, ActivityService, AuditService>(calls);
   services.push_back(MakeIdentityService(calls));
   return services;
 }

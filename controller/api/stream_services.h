@@ -15,7 +15,12 @@ class AgentStreams final : public agent::v1::AgentService::WithRawCallbackMethod
   explicit AgentStreams(Controller& controller) : controller_(controller) {}
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Connect(
       grpc::CallbackServerContext* context) override {
-    return GrpcStream::Open(controller_.callers.Find(context->peer()), controller_.loop,
+    CallerPtr caller = controller_.callers.Find(context->peer());
+    auto admit = [this, caller] {
+      return controller_.MayCall(caller.get(), "remuda.agent.v1.AgentService/Connect",
+                                 agent::v1::ConnectRequest());
+    };
+    return GrpcStream::Open(std::move(caller), std::move(admit), controller_.loop,
                             controller_.agents);
   }
 
@@ -29,7 +34,12 @@ class ProxyStreams final : public proxy::v1::ProxyService::WithRawCallbackMethod
   explicit ProxyStreams(Controller& controller) : controller_(controller) {}
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Connect(
       grpc::CallbackServerContext* context) override {
-    return GrpcStream::Open(controller_.callers.Find(context->peer()), controller_.loop,
+    CallerPtr caller = controller_.callers.Find(context->peer());
+    auto admit = [this, caller] {
+      return controller_.MayCall(caller.get(), "remuda.proxy.v1.ProxyService/Connect",
+                                 proxy::v1::ConnectRequest());
+    };
+    return GrpcStream::Open(std::move(caller), std::move(admit), controller_.loop,
                             controller_.proxies);
   }
 

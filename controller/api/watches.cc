@@ -72,10 +72,10 @@ absl::Status BeginLog(
 }  // namespace
 
 grpc::ServerWriteReactor<v1::WatchTargetsResponse>* Targets(
-    Controller& controller, const v1::WatchTargetsRequest& request) {
+    Controller& controller, Admit admit, const v1::WatchTargetsRequest& request) {
   using Watcher = SetWatcher<v1::Target, v1::WatchTargetsResponse, core::TargetId>;
   return ResponseStream<v1::WatchTargetsResponse>::Open(
-      controller.loop, [&controller, request](const Watcher::Stream& stream) {
+      controller.loop, std::move(admit), [&controller, request](const Watcher::Stream& stream) {
         Watcher::Begin(
             controller.watchers, stream,
             {.read =
@@ -100,10 +100,10 @@ grpc::ServerWriteReactor<v1::WatchTargetsResponse>* Targets(
 }
 
 grpc::ServerWriteReactor<v1::WatchInstancesResponse>* Instances(
-    Controller& controller, const v1::WatchInstancesRequest& request) {
+    Controller& controller, Admit admit, const v1::WatchInstancesRequest& request) {
   using Watcher = SetWatcher<v1::Instance, v1::WatchInstancesResponse, std::string>;
   return ResponseStream<v1::WatchInstancesResponse>::Open(
-      controller.loop, [&controller, request](const Watcher::Stream& stream) {
+      controller.loop, std::move(admit), [&controller, request](const Watcher::Stream& stream) {
         Watcher::Begin(
             controller.watchers, stream,
             {.read =
@@ -125,10 +125,10 @@ grpc::ServerWriteReactor<v1::WatchInstancesResponse>* Instances(
 }
 
 grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
-    Controller& controller, const v1::WatchDeploymentRequest& request) {
+    Controller& controller, Admit admit, const v1::WatchDeploymentRequest& request) {
   using Watcher = SetWatcher<v1::Deployment, v1::WatchDeploymentResponse, std::string>;
   return ResponseStream<v1::WatchDeploymentResponse>::Open(
-      controller.loop, [&controller, request](const Watcher::Stream& stream) {
+      controller.loop, std::move(admit), [&controller, request](const Watcher::Stream& stream) {
         v1::GetDeploymentRequest get;
         get.set_name(request.name());
         const auto read = [&controller, get](const std::set<std::string>*)
@@ -156,9 +156,10 @@ grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
 }
 
 grpc::ServerWriteReactor<v1::WatchMetricsResponse>* GroupMetrics(
-    Controller& controller, const v1::WatchMetricsRequest& request) {
+    Controller& controller, Admit admit, const v1::WatchMetricsRequest& request) {
   return ResponseStream<v1::WatchMetricsResponse>::Open(
-      controller.loop, [&controller, request](const MetricsWatcher::Stream& stream) {
+      controller.loop, std::move(admit),
+      [&controller, request](const MetricsWatcher::Stream& stream) {
         const auto wanted = core::WantedMetrics(controller.engine.snapshot(),
                                                 request.auto_scaling_group(), request.points());
         if (!wanted.ok()) return stream->Close(wanted.status());
@@ -167,9 +168,10 @@ grpc::ServerWriteReactor<v1::WatchMetricsResponse>* GroupMetrics(
 }
 
 grpc::ServerWriteReactor<v1::WatchActivitiesResponse>* Activities(
-    Controller& controller, const v1::WatchActivitiesRequest& request) {
+    Controller& controller, Admit admit, const v1::WatchActivitiesRequest& request) {
   return ResponseStream<v1::WatchActivitiesResponse>::Open(
-      controller.loop, [&controller, request](const ActivityWatcher::Stream& stream) {
+      controller.loop, std::move(admit),
+      [&controller, request](const ActivityWatcher::Stream& stream) {
         // The list method checks `resource`.
         v1::ListActivitiesRequest list;
         list.set_resource(request.resource());
@@ -181,9 +183,9 @@ grpc::ServerWriteReactor<v1::WatchActivitiesResponse>* Activities(
 }
 
 grpc::ServerWriteReactor<v1::WatchInstanceLogsResponse>* InstanceLogs(
-    Controller& controller, const v1::WatchInstanceLogsRequest& request) {
+    Controller& controller, Admit admit, const v1::WatchInstanceLogsRequest& request) {
   using Stream = ResponseStream<v1::WatchInstanceLogsResponse>;
-  return Stream::Open(controller.loop,
+  return Stream::Open(controller.loop, std::move(admit),
                       [&controller, request](const std::shared_ptr<Stream>& stream) {
                         const absl::Status status = BeginLog(controller, request, stream);
                         if (!status.ok()) stream->Close(status);

@@ -3,7 +3,10 @@
 // the method returns the reactor's end.
 #pragma once
 
+#include <absl/status/status.h>
 #include <grpcpp/impl/codegen/server_callback.h>
+
+#include <functional>
 
 #include "controller/api/controller.h"
 #include "remuda/v1/activity.pb.h"
@@ -14,17 +17,20 @@
 
 namespace remuda::watches {
 
-grpc::ServerWriteReactor<v1::WatchTargetsResponse>* Targets(Controller& controller,
+// Whether the caller may watch; asked on the loop before anything is told.
+using Admit = std::function<absl::Status()>;
+
+grpc::ServerWriteReactor<v1::WatchTargetsResponse>* Targets(Controller& controller, Admit admit,
                                                             const v1::WatchTargetsRequest& request);
 grpc::ServerWriteReactor<v1::WatchInstancesResponse>* Instances(
-    Controller& controller, const v1::WatchInstancesRequest& request);
+    Controller& controller, Admit admit, const v1::WatchInstancesRequest& request);
 grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* Deployment(
-    Controller& controller, const v1::WatchDeploymentRequest& request);
+    Controller& controller, Admit admit, const v1::WatchDeploymentRequest& request);
 grpc::ServerWriteReactor<v1::WatchMetricsResponse>* GroupMetrics(
-    Controller& controller, const v1::WatchMetricsRequest& request);
+    Controller& controller, Admit admit, const v1::WatchMetricsRequest& request);
 grpc::ServerWriteReactor<v1::WatchActivitiesResponse>* Activities(
-    Controller& controller, const v1::WatchActivitiesRequest& request);
+    Controller& controller, Admit admit, const v1::WatchActivitiesRequest& request);
 grpc::ServerWriteReactor<v1::WatchInstanceLogsResponse>* InstanceLogs(
-    Controller& controller, const v1::WatchInstanceLogsRequest& request);
+    Controller& controller, Admit admit, const v1::WatchInstanceLogsRequest& request);
 
 }  // namespace remuda::watches

@@ -144,6 +144,7 @@ absl::Status AgentSessions::RefuseSecond(const Session& second, const Session& f
 }
 
 absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
+  if (absl::Status own = CheckIsOwn(session, "host", hello.host()); !own.ok()) return own;
   if (session.name.empty() && !IsIpAddress(hello.address())) {
     return InvalidField("hello.address",
                         "\"" + hello.address() + "\" is not an IPv4 or IPv6 address");
@@ -294,7 +295,7 @@ void AgentSessions::Snapshot(const std::string& host, agent::v1::SnapshotRequest
   if (session == nullptr)
     return done(Unavailable("hosts/" + host + " has no session: no image can be made there now"));
   const Key key{host, next_request_id_++};
-  snapshots_[key] = std::move(done);
+  snapshots_[key] = {request.instance(), request.image_id(), std::move(done)};
   request.set_snapshot_id(key.second);
   agent::v1::ConnectResponse response;
   *response.mutable_snapshot() = std::move(request);
@@ -306,7 +307,16 @@ void AgentSessions::Snapshot(const std::string& host, agent::v1::SnapshotRequest
 
 void AgentSessions::FinishSnapshot(const Key& key, const absl::Status& status) {
   auto it = snapshots_.extract(key);
-  if (!it.empty()) it.mapped()(status);
+  if (!it.empty()) it.mapped().done(status);
+}
+
+bool AgentSessions::IsMaking(const std::string& host, std::string_view instance,
+                             std::string_view image_id) const {
+  for (auto it = FirstOf(snapshots_, host); it != snapshots_.end() && it->first.first == host;
+       ++it) {
+    if (it->second.instance == instance && it->second.image_id == image_id) return true;
+  }
+  return false;
 }
 
 void AgentSessions::Confirm(const std::string& name, int64_t before, int64_t commit) {

@@ -39,6 +39,9 @@ class AgentSessions final : public ReceiverSessions {
   // pushed it.
   void Snapshot(const std::string& host, agent::v1::SnapshotRequest request,
                 std::function<void(const absl::Status&)> done, absl::Duration timeout);
+  // Whether the host's agent was asked for that image of that instance, and has not made it yet.
+  bool IsMaking(const std::string& host, std::string_view instance,
+                std::string_view image_id) const;
 
   // Called when a host has confirmed more than before.
   void set_on_confirmed(std::function<void()> fn) { on_confirmed_ = std::move(fn); }
@@ -73,7 +76,12 @@ class AgentSessions final : public ReceiverSessions {
   std::function<void()> on_confirmed_;
   int64_t next_request_id_ = 1;
   std::map<Key, OnChunk> logs_;
-  std::map<Key, std::function<void(const absl::Status&)>> snapshots_;
+  struct SnapshotCall {
+    std::string instance;
+    std::string image_id;
+    std::function<void(const absl::Status&)> done;
+  };
+  std::map<Key, SnapshotCall> snapshots_;
 };
 
 }  // namespace remuda

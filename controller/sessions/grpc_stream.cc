@@ -28,13 +28,11 @@ std::string ToString(const grpc::ByteBuffer& buffer) {
 }  // namespace
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* GrpcStream::Open(
-    CallerPtr caller, Loop& loop, StreamHandler& handler) {
-  const bool is_known = caller != nullptr;
+    CallerPtr caller, std::function<absl::Status()> admit, Loop& loop, StreamHandler& handler) {
   std::shared_ptr<GrpcStream> stream(new GrpcStream(loop, handler, std::move(caller)));
   stream->self_ = stream;
-  loop.Post([stream, is_known] {
-    if (!is_known)
-      return stream->Close(absl::UnauthenticatedError("nobody is known behind this connection"));
+  loop.Post([stream, admit = std::move(admit)] {
+    if (absl::Status status = admit(); !status.ok()) return stream->Close(status);
     stream->handler_.OnOpened(stream);
     stream->Read();
   });

@@ -9,6 +9,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,11 +22,10 @@ class GrpcStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
                          public Stream,
                          public std::enable_shared_from_this<GrpcStream> {
  public:
-  // For a service's method to return. `loop` and `handler` outlive the server. A null caller is
-  // refused (UNAUTHENTICATED), and the handler is not told.
-  static grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(CallerPtr caller,
-                                                                           Loop& loop,
-                                                                           StreamHandler& handler);
+  // For a service's method to return. `loop` and `handler` outlive the server. `admit` is asked on
+  // the loop: one that it refuses, as it does a null caller, the handler is not told of.
+  static grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Open(
+      CallerPtr caller, std::function<absl::Status()> admit, Loop& loop, StreamHandler& handler);
 
   void Send(Frame frame) override;
   size_t queued() const override { return queue_.size(); }

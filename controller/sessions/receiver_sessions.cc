@@ -210,12 +210,22 @@ void ReceiverSessions::CloseAll() {
   while (!sessions_.empty()) End(*sessions_.begin()->second, Unavailable(kStopping));
 }
 
-absl::Status ReceiverSessions::Check(const HelloFields& hello) const {
+absl::Status ReceiverSessions::CheckIsOwn(const Session& session, std::string_view name_field,
+                                          const std::string& name) {
+  const CallerPtr caller = session.stream->caller();
+  if (caller->is_local() || caller->peer.id.name == name) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(caller->actor(), " may not speak for ",
+                                                  std::string(name_field), " \"",
+                                                  name.substr(0, kMaxTextBytes), "\""));
+}
+
+absl::Status ReceiverSessions::Check(const Session& session, const HelloFields& hello) const {
   const auto field = [](std::string_view name) { return "hello." + std::string(name); };
   if (!core::IsValidId(hello.name)) {
     return InvalidField(field(hello.name_field),
                         "\"" + hello.name + "\" is not [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
   }
+  if (absl::Status own = CheckIsOwn(session, hello.name_field, hello.name); !own.ok()) return own;
   if (!hello.cluster_id.empty() && hello.cluster_id != identity_.cluster_id) {
     return FailedPrecondition("OTHER_CLUSTER",
                               hello.name + " belongs to cluster " + hello.cluster_id +
@@ -267,7 +277,7 @@ absl::StatusOr<ReceiverSessions::Began> ReceiverSessions::Begin(Session& session
                                                                 const HelloFields& hello) {
   if (!session.name.empty() || !session.wanted_name.empty())
     return InvalidField("hello", "comes once, as the first message");
-  if (absl::Status status = Check(hello); !status.ok()) return status;
+  if (absl::Status status = Check(session, hello); !status.ok()) return status;
   if (Session* earlier = Find(hello.name); earlier != nullptr) {
     // An older one knows no Ping.
     const bool gives_way = earlier->incarnation.empty() ||

@@ -132,6 +132,9 @@ class ReceiverSessions : public StreamHandler {
   // process, or of one that is surely dead, ends with ABORTED. kWaits: nothing more is to be done
   // now; the hello comes again if the name becomes free.
   absl::StatusOr<Began> Begin(Session& session, const HelloFields& hello);
+  // For Handle. PERMISSION_DENIED: the certificate behind the stream is of another name.
+  static absl::Status CheckIsOwn(const Session& session, std::string_view name_field,
+                                 const std::string& name);
   // For Handle. The process is there: those that ask for its name are refused.
   void OnPong(Session& session, int64_t ping_id);
   // For Handle. The process drains: if another one asks for its name, that one gets it now. Nothing
@@ -158,7 +161,7 @@ class ReceiverSessions : public StreamHandler {
   Metrics& metrics_;
 
  private:
-  absl::Status Check(const HelloFields& hello) const;
+  absl::Status Check(const Session& session, const HelloFields& hello) const;
   void FlushOne(Session& session);
   void End(Session& session, const absl::Status& status);
   void Forget(const Session& session);

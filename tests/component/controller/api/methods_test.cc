@@ -19,8 +19,10 @@
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "remuda/v1/activity.pb.h"
 #include "remuda/v1/apply.pb.h"
+#include "remuda/v1/audit.pb.h"
 #include "remuda/v1/cluster.pb.h"
 #include "remuda/v1/deployment.pb.h"
+#include "remuda/v1/identity.pb.h"
 #include "remuda/v1/image.pb.h"
 #include "remuda/v1/lifecycle.pb.h"
 #include "remuda/v1/metrics.pb.h"
@@ -45,7 +47,8 @@ const google::protobuf::Descriptor* const kLinked[] = {
     v1::Image::descriptor(),         agent::v1::Hello::descriptor(),
     proxy::v1::Hello::descriptor(),  v1::GroupMetrics::descriptor(),
     v1::ScalingPolicy::descriptor(), v1::EnterStandbyRequest::descriptor(),
-    v1::SecurityGroup::descriptor()};
+    v1::SecurityGroup::descriptor(), v1::AuditRecord::descriptor(),
+    v1::User::descriptor()};
 
 // Debian ships no header for grpc.reflection.v1alpha: its few fields are read and written by
 // number.

@@ -81,7 +81,11 @@ void ControllerProcess::Start(std::vector<std::string> more_flags) {
   std::filesystem::remove(ready);
   std::vector<std::string> flags = {"--listen",   grpc_,     "--http",       "127.0.0.1:0",
                                     "--data-dir", data_dir_, "--ready-file", ready};
-  if (!has_identities_) flags.push_back("--insecure");
+  if (has_identities_) {
+    flags.insert(flags.end(), {"--join-listen", "127.0.0.1:0"});
+  } else {
+    flags.push_back("--insecure");
+  }
   flags.insert(flags.end(), more_flags.begin(), more_flags.end());
   pid_ = Spawn(flags, directory_ + "/log");
   WaitUntil([&] { return std::filesystem::exists(ready) || !IsAlive(); }, kStartTimeout);

@@ -176,8 +176,13 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   AddTargetCommand(*app, context);
   AddHostCommand(*app, context);
   AddActivitiesCommand(*app, context);
+  AddAuditCommand(*app, context);
   AddClusterCommand(*app, context);
   AddTemplateCommand(*app, context);
+  AddUserCommand(*app, context);
+  AddRevokeCommand(*app, context);
+  AddRevocationCommand(*app, context);
+  AddWhoAmICommand(*app, context);
   AddCompletionCommand(*app, context);
   AddHelpCommand(*app, context);
   return app;

@@ -12,6 +12,7 @@ namespace remuda::cli {
 void AddActivitiesCommand(CLI::App& app, Context& context);
 void AddApplyCommand(CLI::App& app, Context& context);
 void AddAsgCommand(CLI::App& app, Context& context);
+void AddAuditCommand(CLI::App& app, Context& context);
 void AddClusterCommand(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
 void AddConfigCommand(CLI::App& app, Context& context);
@@ -34,6 +35,8 @@ void AddMetricsCommand(CLI::App& app, Context& context);
 void AddPolicyCommand(CLI::App& app, Context& context);
 void AddRefreshCommand(CLI::App& app, Context& context);
 void AddResumeCommand(CLI::App& app, Context& context);
+void AddRevocationCommand(CLI::App& app, Context& context);
+void AddRevokeCommand(CLI::App& app, Context& context);
 void AddRuleCommand(CLI::App& app, Context& context);
 void AddScaleCommand(CLI::App& app, Context& context);
 void AddShiftCommand(CLI::App& app, Context& context);
@@ -41,6 +44,8 @@ void AddSuspendCommand(CLI::App& app, Context& context);
 void AddTargetCommand(CLI::App& app, Context& context);
 void AddTemplateCommand(CLI::App& app, Context& context);
 void AddTokenCommand(CLI::App& app, Context& context);
+void AddUserCommand(CLI::App& app, Context& context);
+void AddWhoAmICommand(CLI::App& app, Context& context);
 
 // The two words that name a resource: KIND NAME or KIND/NAME.
 void AddRefArguments(CLI::App* command, std::string& kind, std::string& name, bool name_needed);

@@ -181,6 +181,8 @@ class Completer {
       OfferNames(KindId::kAutoScalingGroup);
     } else if (flag == "--from-instance") {
       OfferNames(KindId::kInstance);
+    } else if (flag == "--role") {
+      for (const char* word : {"viewer", "deployer", "operator", "admin"}) Offer(word);
     } else if (flag == "--result") {
       for (const char* word : {"continue", "abandon"}) Offer(word);
     } else if (flag == "--log-level") {
@@ -204,6 +206,29 @@ class Completer {
     const auto contexts = LoadContexts(settings_.path);
     if (!contexts.ok()) return;
     for (const NamedContext& one : contexts->contexts) Offer(one.name);
+  }
+
+  // `agent/h3`, `proxy/p1`: who can be shut out.
+  void OfferIdentities() {
+    OfferBehind("agent/", KindId::kHost);
+    OfferBehind("proxy/", KindId::kProxy);
+    if (!prefix_.starts_with("person/")) return Offer("person/");
+    OfferUsers("person/");
+  }
+  void OfferBehind(const std::string& before, KindId kind) {
+    if (!prefix_.starts_with(before)) return Offer(before);
+    OfferNames(kind, before);
+  }
+  void OfferUsers(const std::string& before) {
+    Settings settings = settings_;
+    settings.timeout = std::min(settings.timeout, kCompletionTimeout);
+    const ControllerClient client(settings);
+    v1::ListUsersRequest request;
+    request.set_page_size(static_cast<int>(kMaxCandidates));
+    const auto page = client.Call<v1::ListUsersResponse>(
+        *client.identities, &v1::IdentityService::Stub::ListUsers, request);
+    if (!page.ok()) return;
+    for (const v1::User& user : page->users()) Offer(before + ShortId(user.name()));
   }
 
   void OfferPolicies(const std::string& word) {
@@ -270,6 +295,10 @@ class Completer {
       if (command == "/logs") OfferRefs({KindId::kAutoScalingGroup});
     } else if (index == 0 && command.starts_with("/config/")) {
       OfferContexts();
+    } else if (index == 0 && (command == "/user/set-role" || command == "/user/delete")) {
+      OfferUsers("");
+    } else if (index == 0 && command == "/revoke") {
+      OfferIdentities();
     } else if (index == 0 && command == "/completion") {
       for (const char* word : {"bash", "zsh"}) Offer(word);
     }

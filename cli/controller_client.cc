@@ -64,6 +64,7 @@ ControllerClient::ControllerClient(const Settings& settings)
       channel_(Dial(settings)),
       activities(v1::ActivityService::NewStub(channel_)),
       apply(v1::ApplyService::NewStub(channel_)),
+      audit(v1::AuditService::NewStub(channel_)),
       auto_scaling(v1::AutoScalingService::NewStub(channel_)),
       cluster(v1::ClusterService::NewStub(channel_)),
       deployments(v1::DeploymentService::NewStub(channel_)),

@@ -12,6 +12,7 @@
 #include "common/grpc_status.h"
 #include "remuda/v1/activity.grpc.pb.h"
 #include "remuda/v1/apply.grpc.pb.h"
+#include "remuda/v1/audit.grpc.pb.h"
 #include "remuda/v1/auto_scaling.grpc.pb.h"
 #include "remuda/v1/certificate.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
@@ -55,6 +56,7 @@ class ControllerClient {
  public:
   const std::unique_ptr<v1::ActivityService::Stub> activities;
   const std::unique_ptr<v1::ApplyService::Stub> apply;
+  const std::unique_ptr<v1::AuditService::Stub> audit;
   const std::unique_ptr<v1::AutoScalingService::Stub> auto_scaling;
   const std::unique_ptr<v1::ClusterService::Stub> cluster;
   const std::unique_ptr<v1::DeploymentService::Stub> deployments;

@@ -45,12 +45,18 @@ async function stopService(root, name) {
   await waitFor(() => root.pidOf(`/usr/bin/${name} `) === 0, { deadlineMs, what: `${name} to end` });
 }
 
-// As postinst does under systemd: one after the other is replaced.
-async function restartServices(root) {
-  for (const name of ['remuda-controller', 'remuda-agent', 'remuda-proxy']) {
+// As postinst does under systemd: one after the other is replaced; the proxy by itself, with another that takes over.
+async function replaceServices(root) {
+  for (const name of ['remuda-controller', 'remuda-agent']) {
     await stopService(root, name);
     startService(root, name);
   }
+  const old = root.pidOf('/usr/bin/remuda-proxy ');
+  await root.ok('sh', '-c', `kill -USR2 ${old}`);
+  await waitFor(() => {
+    const running = root.processes();
+    return !running[old] && Object.values(running).some((command) => command.startsWith('/usr/bin/remuda-proxy '));
+  }, { deadlineMs, what: 'a new proxy to take over, and the old one to end' });
 }
 
 function configure(root, file, settings) {
@@ -146,7 +152,7 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
     await install(Object.values(second));
     assert.equal((await root.ok('dpkg-query', '-W', '-f', '${Version}', 'remuda-agent')).trim(), upgraded);
     assert.deepEqual(await root.get(80), served, 'nothing has stopped yet');
-    await restartServices(root);
+    await replaceServices(root);
     for (const port of [7480, 7470, 7490]) await root.waitForPage(port, '/readyz');
     await root.waitForPage(80);
     assert.deepEqual(await root.get(80), served, 'the same process answers');

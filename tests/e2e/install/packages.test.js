@@ -17,7 +17,7 @@ const upgraded = '9.0.0';
 
 // The packages of a version: {name: file}.
 async function buildPackages(folder, ...more) {
-  await ok(path.join(source, 'deploy/packages/build'), ['--build-dir', build, '--output', folder, ...more], { deadlineMs: 240_000 });
+  await ok(path.join(source, 'deploy/packages/build'), ['--build-dir', build, '--output', folder, ...more], { deadlineMs: 480_000 });
   const files = fs.readdirSync(folder).filter((file) => file.endsWith('.deb'));
   const found = Object.fromEntries(names.map((name) => [name, path.join(folder, files.find((file) => file.startsWith(`${name}_`)) || 'missing')]));
   assert.equal(files.length, names.length, files.join(' '));

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/log_tail.h"
+#include "agent/private_files.h"
 
 namespace remuda::agent {
 namespace {
@@ -71,23 +72,26 @@ Instances::Instances(EventLoop& loop, TaskThreads& transfers, TaskThreads& files
                     .users = options_.users,
                     .readable = options_.readable}),
       logs_({.directory = options_.data_directory + "/logs"}),
-      supervisor_(
-          loop, {.instances_directory = options_.data_directory + "/instances",
-                 .program = options_.program,
-                 .on_change = [this](const std::string& id) { OnRunChange(id); },
-                 .on_end = [this](const std::string&,
-                                  const Record& run) { return EndCgroups(run.All(key::kCgroup)); },
-                 .on_forget =
-                     [this](const std::string& id) {
-                       logs_.Keep(id, Dir(id).Logs(), std::chrono::system_clock::now());
-                     },
-                 .delete_tree =
-                     [this](const std::string& path) {
-                       files_.Post([path] {
-                         std::error_code error;
-                         fs::remove_all(path, error);
-                       });
-                     }}),
+      secret_files_(options_.data_directory + "/secrets"),
+      supervisor_(loop, {.instances_directory = options_.data_directory + "/instances",
+                         .program = options_.program,
+                         .on_change = [this](const std::string& id) { OnRunChange(id); },
+                         .on_end =
+                             [this](const std::string& id, const Record& run) {
+                               secret_files_.Remove(id);
+                               return EndCgroups(run.All(key::kCgroup));
+                             },
+                         .on_forget =
+                             [this](const std::string& id) {
+                               logs_.Keep(id, Dir(id).Logs(), std::chrono::system_clock::now());
+                             },
+                         .delete_tree =
+                             [this](const std::string& path) {
+                               files_.Post([path] {
+                                 std::error_code error;
+                                 fs::remove_all(path, error);
+                               });
+                             }}),
       firewall_(loop, files, {.host = options_.name, .program = options_.nft}),
       file_(std::make_shared<AssignmentFile>(options_.data_directory + "/assignment")) {
   session_.down_since = EventLoop::Now();
@@ -108,6 +112,7 @@ absl::Status Instances::Open() {
                                absl::StrCat("make ", options_.data_directory, "/instances"));
   }
   chmod((options_.data_directory + "/instances").c_str(), 0711);
+  if (absl::Status status = ClosePrivateFiles(options_.data_directory); !status.ok()) return status;
   if (absl::Status status = images_.Open(); !status.ok()) return status;
   if (const auto wrong = LoadAssignment()) {
     // The controller sends it again; until then what runs goes on.
@@ -120,6 +125,11 @@ absl::Status Instances::Open() {
     instances_[id];
     if (run.state == RunState::kEnded) NoteEnd(id, run);
   }
+  std::set<std::string> with_process;
+  for (const std::string& id : supervisor_.Ids()) {
+    if (IsAlive(*supervisor_.Find(id))) with_process.insert(id);
+  }
+  secret_files_.RemoveAllBut(with_process);
   for (auto& [id, instance] : instances_) {
     instance.files_of = FilesIn(Dir(id));
     instance.next_of = NextFilesIn(Dir(id));
@@ -216,10 +226,12 @@ void Instances::SessionDown() {
   EvaluateAll();
 }
 
-std::map<std::string, std::string> Instances::Lacks() const {
+std::map<std::string, std::string> Instances::Lacks() {
   std::map<std::string, std::string> lacks = containment_.lacks();
   lacks.insert(cgroups_.lacks().begin(), cgroups_.lacks().end());
   if (!firewall_.why_not().empty()) lacks["ingress_filter"] = firewall_.why_not();
+  if (const absl::Status status = secret_files_.Ready(); !status.ok())
+    lacks["secret_files"] = std::string(status.message());
   return lacks;
 }
 
@@ -362,6 +374,7 @@ void Instances::Forget(const std::string& id) {
   instances_.erase(id);
   tokens_.Forget(id);
   users_.Forget(id);
+  secret_files_.Remove(id);
   if (options_.on_removed) options_.on_removed(id);
   PruneImages();
 }

@@ -29,6 +29,7 @@
 #include "agent/instance_tokens.h"
 #include "agent/kept_logs.h"
 #include "agent/run_record.h"
+#include "agent/secret_files.h"
 #include "agent/supervisor.h"
 #include "agent/task_threads.h"
 #include "common/image_signature.h"
@@ -99,7 +100,7 @@ class Instances {
   void WhenFiltered(std::function<void()> done) { firewall_.WhenTried(std::move(done)); }
   std::string DescribeLimits() const { return cgroups_.Describe(); }
   // See Hello.lacks.
-  std::map<std::string, std::string> Lacks() const;
+  std::map<std::string, std::string> Lacks();
 
  private:
   struct Instance {
@@ -168,7 +169,10 @@ class Instances {
   // Before it starts: who may reach it is in force.
   absl::Status FilterPort(const v1::InstanceAssignment& assigned, int port);
   // What is known to keep the new process of an instance that is being changed from starting.
-  absl::Status CheckLaunch(const std::string& id) const;
+  absl::Status CheckLaunch(const std::string& id);
+  // Puts what its launch template names of secrets where the app finds it.
+  absl::Status GiveSecrets(const v1::InstanceAssignment& assigned, LaunchFacts& facts);
+  absl::Status CheckSecrets(const v1::InstanceAssignment& assigned);
   void StopForChange(const std::string& id);
   // Of one that shall only be prepared, and has its files: fails it if its program is not in them.
   // It is better found now than when the instance is needed.
@@ -198,6 +202,7 @@ class Instances {
   PortPicker ports_;
   KeptLogs logs_;
   InstanceTokens tokens_;
+  SecretFiles secret_files_;
   std::string agent_url_;
   Supervisor supervisor_;
   IngressFirewall firewall_;

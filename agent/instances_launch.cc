@@ -9,6 +9,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/core/instance_secrets.h"
 #include "agent/instances.h"
 #include "common/random_bytes.h"
 
@@ -110,13 +111,39 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
     facts.agent_url = agent_url_;
     facts.token = *token;
   }
+  if (absl::Status status = GiveSecrets(assigned, facts); !status.ok()) return status;
   auto cgroups =
       cgroups_.Make(absl::StrCat(id, "-", RandomHex().substr(0, 6)), LimitsOf(launch_template));
   if (!cgroups.ok()) return cgroups.status();
   facts.cgroups = *std::move(cgroups);
   absl::Status status = supervisor_.Start(id, MakeRunRecord(assigned, facts, containment_));
-  if (!status.ok()) EndCgroups(facts.cgroups);
+  if (!status.ok()) {
+    EndCgroups(facts.cgroups);
+    secret_files_.Remove(id);
+  }
   return status;
+}
+
+absl::Status Instances::GiveSecrets(const v1::InstanceAssignment& assigned, LaunchFacts& facts) {
+  auto secrets = SecretsOf(assigned);
+  if (!secrets.ok()) return secrets.status();
+  facts.secret_env = std::move(secrets->env);
+  if (secrets->files.empty()) {
+    secret_files_.Remove(assigned.instance());
+    return absl::OkStatus();
+  }
+  std::optional<SecretFiles::Owner> owner;
+  if (facts.user) owner = {.uid = facts.user->uid, .gid = facts.user->gid};
+  auto directory = secret_files_.Put(assigned.instance(), secrets->files, owner);
+  if (!directory.ok()) return directory.status();
+  facts.secrets_directory = *std::move(directory);
+  return absl::OkStatus();
+}
+
+absl::Status Instances::CheckSecrets(const v1::InstanceAssignment& assigned) {
+  const auto secrets = SecretsOf(assigned);
+  if (!secrets.ok()) return secrets.status();
+  return secrets->files.empty() ? absl::OkStatus() : secret_files_.Ready();
 }
 
 absl::StatusOr<int> Instances::PortFor(const std::string& id) {
@@ -228,9 +255,10 @@ absl::Status Instances::CheckHost(const v1::InstanceAssignment& assigned) const 
   return containment_.Check(launch_template);
 }
 
-absl::Status Instances::CheckLaunch(const std::string& id) const {
+absl::Status Instances::CheckLaunch(const std::string& id) {
   const auto& launch_template = assignment_.Find(id)->launch_template();
   if (absl::Status status = CheckHost(*assignment_.Find(id)); !status.ok()) return status;
+  if (absl::Status status = CheckSecrets(*assignment_.Find(id)); !status.ok()) return status;
   const std::string files = FactsOf(id).has_files ? Dir(id).App() : Dir(id).Next();
   if (absl::Status status = CheckProgram(launch_template, files); !status.ok()) return status;
   const int port = FixedPort(id);

@@ -111,6 +111,7 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
   if (const char* zone = std::getenv("TZ"); zone != nullptr) env["TZ"] = zone;
   if (!containment.has_private_tmp()) env["TMPDIR"] = facts.dir.Tmp();
   for (const auto& [name, value] : t.env()) env[name] = value;
+  for (const auto& [name, value] : facts.secret_env) env[name] = value;
   env["HOST"] = facts.host.address;
   env["PORT"] = absl::StrCat(facts.port);
   env["REMUDA_INSTANCE"] = assignment.instance();
@@ -120,6 +121,7 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
     env["REMUDA_AGENT_URL"] = facts.agent_url;
     env["REMUDA_INSTANCE_TOKEN"] = facts.token;
   }
+  if (!facts.secrets_directory.empty()) env["REMUDA_SECRETS"] = facts.secrets_directory;
   env[kRunIdVariable] = run_id;
 
   Record run;
@@ -127,6 +129,7 @@ Record MakeRunRecord(const v1::InstanceAssignment& assignment, const LaunchFacts
   if (t.has_static_site()) AddSite(t, run);
   for (const auto& [name, value] : env) run.Add(key::kEnv, absl::StrCat(name, "=", value));
   containment.AddTo(t, facts.dir, facts.user, run);
+  if (!facts.secrets_directory.empty()) run.Add(key::kReadable, facts.secrets_directory);
   for (const std::string& cgroup : facts.cgroups) run.Add(key::kCgroup, cgroup);
   run.Add(key::kRunId, run_id);
   run.Add(key::kPort, facts.port);

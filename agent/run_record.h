@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -53,6 +54,8 @@ struct LaunchFacts {
   std::vector<std::string> cgroups;
   std::string agent_url = {};  // of the agent's HTTP port; empty: it has none
   std::string token = {};      // the instance's, for it
+  std::map<std::string, std::string> secret_env = {};
+  std::string secrets_directory = {};  // where its secret files are; empty: it has none
 };
 
 // The run record of one instance; a new run id each time.

@@ -178,6 +178,9 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   AddActivitiesCommand(*app, context);
   AddAuditCommand(*app, context);
   AddClusterCommand(*app, context);
+  AddSecretCommand(*app, context);
+  AddBackupCommand(*app, context);
+  AddRestoreCommand(*app, context);
   AddTemplateCommand(*app, context);
   AddUserCommand(*app, context);
   AddRevokeCommand(*app, context);

@@ -14,6 +14,7 @@
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/audit.grpc.pb.h"
 #include "remuda/v1/auto_scaling.grpc.pb.h"
+#include "remuda/v1/backup.grpc.pb.h"
 #include "remuda/v1/certificate.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/deployment.grpc.pb.h"
@@ -25,6 +26,7 @@
 #include "remuda/v1/load_balancer.grpc.pb.h"
 #include "remuda/v1/metrics.grpc.pb.h"
 #include "remuda/v1/scaling_policy.grpc.pb.h"
+#include "remuda/v1/secret.grpc.pb.h"
 #include "remuda/v1/security_group.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
@@ -58,6 +60,7 @@ class ControllerClient {
   const std::unique_ptr<v1::ApplyService::Stub> apply;
   const std::unique_ptr<v1::AuditService::Stub> audit;
   const std::unique_ptr<v1::AutoScalingService::Stub> auto_scaling;
+  const std::unique_ptr<v1::BackupService::Stub> backups;
   const std::unique_ptr<v1::ClusterService::Stub> cluster;
   const std::unique_ptr<v1::DeploymentService::Stub> deployments;
   const std::unique_ptr<v1::IdentityService::Stub> identities;
@@ -67,6 +70,7 @@ class ControllerClient {
   const std::unique_ptr<v1::ListenerService::Stub> listeners;
   const std::unique_ptr<v1::LoadBalancerService::Stub> load_balancers;
   const std::unique_ptr<v1::CertificateService::Stub> certificates;
+  const std::unique_ptr<v1::SecretService::Stub> secrets;
   const std::unique_ptr<v1::MetricsService::Stub> metrics;
   const std::unique_ptr<v1::ScalingPolicyService::Stub> scaling_policies;
   const std::unique_ptr<v1::SecurityGroupService::Stub> security_groups;

@@ -319,6 +319,17 @@ Table Proxies(const ResourceList& list, const Timestamp& now, bool is_wide) {
        {"TROUBLE", [](const Proxy& p) { return TroubleText(p); }}});
 }
 
+using Secret = v1::Secret;
+Table Secrets(const ResourceList& list, const Timestamp& now, bool is_wide) {
+  return Fill<Secret>(list, is_wide,
+                      {Name<Secret>(),
+                       {"VERSION", [](const Secret& s) { return absl::StrCat(s.version()); }},
+                       {"SET", [&now](const Secret& s) { return FormatAge(s.update_time(), now); }},
+                       {"DESCRIPTION", [](const Secret& s) { return OrDash(s.description()); }},
+                       Labels<Secret>(),
+                       Age<Secret>(now)});
+}
+
 using SecurityGroup = v1::SecurityGroup;
 Table SecurityGroups(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<SecurityGroup>(
@@ -399,6 +410,8 @@ Table TableOf(KindId kind, const ResourceList& resources, const Timestamp& now, 
       return Certificates(resources, now, is_wide);
     case KindId::kProxy:
       return Proxies(resources, now, is_wide);
+    case KindId::kSecret:
+      return Secrets(resources, now, is_wide);
     case KindId::kSecurityGroup:
       return SecurityGroups(resources, now, is_wide);
     case KindId::kTarget:

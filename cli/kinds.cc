@@ -76,6 +76,7 @@ const std::vector<Kind>& AllKinds() {
       {KindId::kLoadBalancer, "LoadBalancer", "loadBalancers", "lb", {"lbs"}},
       {KindId::kProxy, "Proxy", "proxies", "proxy", {}},
       {KindId::kRule, "Rule", "rules", "rule", {}},
+      {KindId::kSecret, "Secret", "secrets", "secret", {}},
       {KindId::kSecurityGroup, "SecurityGroup", "securityGroups", "sg", {"sgs"}},
       {KindId::kTarget, "Target", "targets", "target", {}},
       {KindId::kTargetGroup, "TargetGroup", "targetGroups", "tg", {"tgs"}},

@@ -24,6 +24,7 @@ enum class KindId {
   kLoadBalancer,
   kProxy,
   kRule,
+  kSecret,
   kSecurityGroup,
   kTarget,
   kTargetGroup,

@@ -179,6 +179,10 @@ absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindI
       return Pages<v1::ListCertificatesRequest, v1::ListCertificatesResponse>(
           client, *client.certificates, &v1::CertificateService::Stub::ListCertificates, {}, filter,
           [](auto& r) { return r.mutable_certificates(); });
+    case KindId::kSecret:
+      return Pages<v1::ListSecretsRequest, v1::ListSecretsResponse>(
+          client, *client.secrets, &v1::SecretService::Stub::ListSecrets, {}, filter,
+          [](auto& r) { return r.mutable_secrets(); });
     case KindId::kLoadBalancer:
       return Pages<v1::ListLoadBalancersRequest, v1::ListLoadBalancersResponse>(
           client, *client.load_balancers, &v1::LoadBalancerService::Stub::ListLoadBalancers, {},
@@ -232,6 +236,9 @@ absl::StatusOr<std::shared_ptr<Message>> GetResource(const ControllerClient& cli
     case KindId::kCertificate:
       return One<v1::Certificate, v1::GetCertificateRequest>(
           client, *client.certificates, &v1::CertificateService::Stub::GetCertificate, kind, id);
+    case KindId::kSecret:
+      return One<v1::Secret, v1::GetSecretRequest>(client, *client.secrets,
+                                                   &v1::SecretService::Stub::GetSecret, kind, id);
     case KindId::kLoadBalancer:
       return One<v1::LoadBalancer, v1::GetLoadBalancerRequest>(
           client, *client.load_balancers, &v1::LoadBalancerService::Stub::GetLoadBalancer, kind,
@@ -290,6 +297,9 @@ absl::Status DeleteResource(const ControllerClient& client, KindId kind, const s
       return Remove<Empty>(client, *client.certificates,
                            &v1::CertificateService::Stub::DeleteCertificate,
                            v1::DeleteCertificateRequest(), kind, id);
+    case KindId::kSecret:
+      return Remove<Empty>(client, *client.secrets, &v1::SecretService::Stub::DeleteSecret,
+                           v1::DeleteSecretRequest(), kind, id);
     case KindId::kLoadBalancer:
       return Remove<Empty>(client, *client.load_balancers,
                            &v1::LoadBalancerService::Stub::DeleteLoadBalancer,

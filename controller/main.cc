@@ -33,6 +33,7 @@
 #include "controller/options.h"
 #include "controller/probes/probe_thread.h"
 #include "controller/ready_file.h"
+#include "controller/restore_command.h"
 #include "controller/store/sqlite_store.h"
 #include "controller/zone_reader.h"
 
@@ -72,8 +73,9 @@ struct Opened {
   core::State state;
 };
 
-absl::StatusOr<Opened> OpenStore(const std::string& path, Failpoints* failpoints) {
-  auto sqlite = SqliteStore::Open(path);
+absl::StatusOr<Opened> OpenStore(const Options& options, Failpoints* failpoints) {
+  auto sqlite = SqliteStore::Open(
+      {.path = options.data_dir + "/state.db", .sealing_key_file = options.sealing_key_file});
   if (!sqlite.ok()) return sqlite.status();
   std::unique_ptr<Store> store = *std::move(sqlite);
   if (failpoints != nullptr)
@@ -202,7 +204,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   const size_t max_descriptors = TakeDescriptors();
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);
-  auto opened = OpenStore(options.data_dir + "/state.db", failpoints.get());
+  auto opened = OpenStore(options, failpoints.get());
   if (!opened.ok()) return opened.status();
   const Leadership& leadership = opened->leadership;
 
@@ -230,6 +232,12 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   TaskThread blob_thread;
   TaskThread checker_thread;
   const BlobWorker blob_worker{**blobs, blob_thread, checker_thread, image_keys};
+  Backups backups({.data_directory = options.data_dir,
+                   .sealing_key_file = options.sealing_key_file,
+                   // Without its authority nobody would know the cluster that was restored.
+                   .sealed_files = {"identity/ca.pem", "identity/ca.key"}},
+                  **blobs, blob_thread);
+  TaskThread backup_thread;
 
   Loop loop(clock, metrics);
   CommitThread committer(*opened->store, leadership.epoch, loop);
@@ -271,7 +279,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   std::unique_ptr<Joining> joining;
   if (cluster != nullptr) joining = std::make_unique<Joining>(controller, *cluster, admin_token);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
-      listen, max_descriptors, controller, blob_worker,
+      listen, max_descriptors, controller, blob_worker, {backups, backup_thread},
       {.cluster = cluster,
        .callers = &callers,
        .admit =
@@ -309,6 +317,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   if (joining != nullptr) joining->Stop();
   loop.Post([&controller] { controller.CloseStreams(); });
   if (server.ok()) (*server)->Stop(kDrainTime);
+  backup_thread.Stop();
   probes.Stop();
   committer.Stop();
   loop.Stop();
@@ -320,6 +329,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "restore") return RunRestore(argc - 1, argv + 1);
   Options options;
   if (const int code = ParseOptions(argc, argv, options); code >= 0) return code;
   if (const std::string error = InitLogging("remuda-controller", options.log_level);

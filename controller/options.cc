@@ -181,6 +181,10 @@ int ParseOptions(int argc, char** argv, Options& options) {
       ->type_name("ADDRESS:PORT");
   Add(app, "--data-dir", options.data_dir, "Where state and images are kept; made if missing")
       ->type_name("DIR");
+  Add(app, "--sealing-key-file", options.sealing_key_file,
+      "Keys that secrets are sealed under in the store, one a line, the newest first; by default "
+      "sealing.key in the data directory; made if missing in a new one")
+      ->type_name("FILE");
   app.add_flag("--insecure", options.insecure,
                "Serve the API without TLS and identities, on loopback only")
       ->envname("REMUDA_INSECURE");
@@ -212,6 +216,8 @@ int ParseOptions(int argc, char** argv, Options& options) {
     if (!path.empty()) TakeFile(path, app, file);
     app.parse(argc, argv);
     Check(options);
+    if (options.sealing_key_file.empty())
+      options.sealing_key_file = options.data_dir + "/sealing.key";
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

@@ -19,6 +19,7 @@ struct Options {
   std::string listen = "127.0.0.1:7400";
   std::string http = "127.0.0.1:7480";
   std::string data_dir;
+  std::string sealing_key_file;  // see controller/store/sealing_keys.h; default: in data_dir
   bool insecure = false;
   IdentityOptions identity;
   bool open_admin = false;

@@ -18,6 +18,7 @@
 #include "controller/api/door.h"
 #include "controller/core/door/execute_once.h"
 #include "controller/core/door/read.h"
+#include "controller/core/door/secret_calls.h"
 #include "controller/identity/audit_record.h"
 #include "controller/identity/cluster_identity.h"
 #include "controller/identity/gate.h"

@@ -38,9 +38,10 @@ void Limit(grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-Server::Server(Controller& controller, BlobWorker worker)
+Server::Server(Controller& controller, BlobWorker worker, BackupWorker backups)
     : calls_(controller),
       images_(calls_, worker),
+      backups_(calls_, backups, worker),
       services_(MakeServices(calls_)),
       agents_(controller),
       proxies_(controller) {}
@@ -48,6 +49,7 @@ Server::Server(Controller& controller, BlobWorker worker)
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
                                                       size_t max_descriptors,
                                                       Controller& controller, BlobWorker worker,
+                                                      BackupWorker backups,
                                                       const ServerIdentity& identity) {
   absl::StatusOr<std::unique_ptr<Acceptor>> acceptor = Acceptor::Listen(endpoint);
   if (!acceptor.ok()) return acceptor.status();
@@ -57,7 +59,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
   grpc::health::v1::HealthCheckRequest::descriptor();
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::channelz::experimental::InitChannelzService();
-  std::unique_ptr<Server> server(new Server(controller, worker));
+  std::unique_ptr<Server> server(new Server(controller, worker, backups));
   grpc::ServerBuilder builder;
   Limit(builder);
   server->connections_ = builder.experimental().AddExternalConnectionAcceptor(
@@ -77,7 +79,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
     builder.experimental().SetInterceptorCreators(std::move(guards));
   }
   for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-           &server->images_, &server->agents_, &server->proxies_}) {
+           &server->images_, &server->backups_, &server->agents_, &server->proxies_}) {
     builder.RegisterService(service);
   }
   for (const auto& service : server->services_) builder.RegisterService(service.get());

@@ -13,6 +13,7 @@
 
 #include "common/endpoint.h"
 #include "controller/api/acceptor.h"
+#include "controller/api/backup_service.h"
 #include "controller/api/calls.h"
 #include "controller/api/image_service.h"
 #include "controller/api/services.h"
@@ -36,6 +37,7 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Endpoint& endpoint,
                                                        size_t max_descriptors,
                                                        Controller& controller, BlobWorker worker,
+                                                       BackupWorker backups,
                                                        const ServerIdentity& identity = {});
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -52,7 +54,7 @@ class Server {
   Gate* gate() { return gate_.get(); }
 
  private:
-  Server(Controller& controller, BlobWorker worker);
+  Server(Controller& controller, BlobWorker worker, BackupWorker backups);
 
   absl::Status MakeGate(const ServerIdentity& identity);
   // To gRPC.
@@ -60,6 +62,7 @@ class Server {
 
   Calls calls_;
   ImageService images_;
+  BackupService backups_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   AgentStreams agents_;
   ProxyStreams proxies_;

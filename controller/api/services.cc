@@ -17,6 +17,7 @@
 #include "remuda/v1/load_balancer.grpc.pb.h"
 #include "remuda/v1/metrics.grpc.pb.h"
 #include "remuda/v1/scaling_policy.grpc.pb.h"
+#include "remuda/v1/secret.grpc.pb.h"
 #include "remuda/v1/security_group.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 
@@ -101,6 +102,14 @@ class CertificateService final : public On<v1::CertificateService> {
   REMUDA_WRITE(DeleteCertificate, Empty)
   REMUDA_READ(GetCertificate, v1::Certificate)
   REMUDA_READ(ListCertificates, v1::ListCertificatesResponse)
+};
+
+class SecretService final : public On<v1::SecretService> {
+  using On::On;
+  REMUDA_WRITE(SetSecret, v1::Secret)
+  REMUDA_WRITE(DeleteSecret, Empty)
+  REMUDA_READ(GetSecret, v1::Secret)
+  REMUDA_READ(ListSecrets, v1::ListSecretsResponse)
 };
 
 class SecurityGroupService final : public On<v1::SecurityGroupService> {
@@ -234,9 +243,9 @@ std::vector<std::unique_ptr<grpc::Service>> MakeEach(Calls& calls) {
 std::vector<std::unique_ptr<grpc::Service>> MakeServices(Calls& calls) {
   auto services =
       MakeEach<TargetGroupService, LoadBalancerService, ListenerService, CertificateService,
-               SecurityGroupService, LaunchTemplateService, AutoScalingService, LifecycleService,
-               ScalingPolicyService, MetricsService, DeploymentService, ClusterService,
-               ApplyService, ActivityService, AuditService>(calls);
+               SecretService, SecurityGroupService, LaunchTemplateService, AutoScalingService,
+               LifecycleService, ScalingPolicyService, MetricsService, DeploymentService,
+               ClusterService, ApplyService, ActivityService, AuditService>(calls);
   services.push_back(MakeIdentityService(calls));
   return services;
 }

@@ -131,6 +131,22 @@ void TouchSplit(const core::State& state, const Edit& edit, Touched& touched) {
   touched.proxy_views.target_groups.insert(ids.begin(), ids.end());
 }
 
+// Hosts whose instances are given the secret.
+void TouchUsersOf(const core::State& state, const std::string& secret, Touched& touched) {
+  std::set<std::string, std::less<>> versions;
+  for (const auto& [key, version] : state.All<v1::LaunchTemplateVersion>()) {
+    for (const v1::SecretReference& reference : version->secrets()) {
+      if (reference.secret() == secret) versions.insert(key);
+    }
+  }
+  if (versions.empty()) return;
+  for (const auto& [id, instance] : state.All<v1::Instance>()) {
+    const v1::LaunchTemplateRef& runs = instance->launch_template();
+    if (versions.contains(core::LaunchTemplateKey(runs.launch_template(), runs.resolved_version())))
+      touched.hosts.insert(instance->host());
+  }
+}
+
 void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
   switch (edit.kind) {
     case Kind::kInstance:
@@ -196,6 +212,9 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
     case Kind::kLaunchTemplateVersion:
       touched.room = true;  // a group whose template was not there waits as one without room does
       break;
+    case Kind::kSecret:
+      TouchUsersOf(state, edit.key, touched);
+      break;
     case Kind::kImage:
       // One that is signed later: its hosts are told. A new one is nobody's yet.
       if (state.Find<v1::Image>(edit.key) != nullptr) TouchHostsOf(state, edit.key, touched);
@@ -205,7 +224,6 @@ void TouchEdit(const core::State& state, const Edit& edit, Touched& touched) {
     case Kind::kUser:
     case Kind::kJoinToken:
     case Kind::kRevocation:
-    case Kind::kSecret:
     case Kind::kActivity:
     case Kind::kCounter:
     case Kind::kRequest:

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -131,7 +132,24 @@ void Blobs::Release(const std::string& digest) {
   if (it != claims_.end() && --it->second == 0) claims_.erase(it);
 }
 
+absl::StatusOr<std::vector<Blobs::Blob>> Blobs::List() const {
+  std::vector<Blob> out;
+  std::error_code error;
+  const std::string directory = options_.directory + "/sha256";
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string digest = std::string(kDigestPrefix) + entry.path().filename().string();
+    if (!IsDigest(digest)) continue;
+    out.push_back({digest, static_cast<int64_t>(entry.file_size(error))});
+    if (error) break;
+  }
+  if (error) return FileError(directory, "read", error.value());
+  std::sort(out.begin(), out.end(),
+            [](const Blob& a, const Blob& b) { return a.digest < b.digest; });
+  return out;
+}
+
 void Blobs::Collect(const std::set<std::string>& referenced) {
+  if (held_) return;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(options_.directory + "/sha256", error)) {
     const std::string digest = std::string(kDigestPrefix) + entry.path().filename().string();

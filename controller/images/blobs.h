@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/sha256.h"
 
@@ -69,6 +70,12 @@ class Blobs {
   absl::StatusOr<Blob> Finish(Upload& upload);
   void Release(const std::string& digest);
 
+  // While it is held Collect removes nothing: somebody reads what blobs there are. It is not made
+  // up for: collect again after.
+  void Hold(bool held) { held_ = held; }
+  // All that are there, by digest.
+  absl::StatusOr<std::vector<Blob>> List() const;
+
   // Removes every blob that is neither in `referenced` nor claimed.
   void Collect(const std::set<std::string>& referenced);
 
@@ -100,6 +107,7 @@ class Blobs {
   std::atomic<int64_t>& total_bytes_;
   int64_t next_upload_ = 0;
   std::map<std::string, int> claims_;
+  bool held_ = false;
 };
 
 }  // namespace remuda

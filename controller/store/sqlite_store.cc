@@ -1,5 +1,6 @@
 #include "controller/store/sqlite_store.h"
 
+#include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
@@ -13,12 +14,16 @@
 #include "common/private_directory.h"
 #include "common/random_bytes.h"
 #include "common/status.h"
+#include "controller/store/sealed_kinds.h"
+#include "controller/store/sqlite_statement.h"
 
 namespace remuda {
+
+using sqlite::Column;
+using sqlite::Use;
+
 namespace {
 
-// 1: rows of before 0.1.0, which say other things in the same fields.
-constexpr int kSchemaVersion = 3;
 // Another reader of the file (a person with sqlite3) may hold it for so long before a commit fails.
 constexpr int kBusyTimeoutMs = 5000;
 
@@ -27,15 +32,6 @@ constexpr char kOpenPragmas[] =
     "PRAGMA synchronous=FULL;"
     "PRAGMA journal_size_limit=67108864;"
     "PRAGMA temp_store=MEMORY;";
-
-constexpr char kSchema[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS rows(kind INTEGER NOT NULL, key TEXT NOT NULL, commit_number "
-    "INTEGER NOT NULL,"
-    " value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
-    "PRAGMA user_version=3;"
-    "COMMIT;";
 
 constexpr size_t kSecretBytes = 32;
 
@@ -53,51 +49,25 @@ std::string MakeUuid() {
   return out;
 }
 
-// A statement in use, reset when it goes out of scope so that it holds no lock.
-class Use {
- public:
-  explicit Use(sqlite3_stmt* statement) : statement_(statement) {}
-  Use(const Use&) = delete;
-  Use& operator=(const Use&) = delete;
-  ~Use() {
-    sqlite3_reset(statement_);
-    sqlite3_clear_bindings(statement_);
-  }
-  // Bound without a copy: `text` outlives this.
-  void Text(int index, std::string_view text) {
-    sqlite3_bind_text(statement_, index, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
-  }
-  void Blob(int index, std::string_view bytes) {
-    // Never a null pointer: that would be SQL NULL.
-    sqlite3_bind_blob(statement_, index, bytes.empty() ? "" : bytes.data(),
-                      static_cast<int>(bytes.size()), SQLITE_STATIC);
-  }
-  void Int(int index, int64_t value) { sqlite3_bind_int64(statement_, index, value); }
-  int Step() { return sqlite3_step(statement_); }
-
- private:
-  sqlite3_stmt* statement_;
-};
-
-std::string_view Column(sqlite3_stmt* statement, int index) {
-  const void* data = sqlite3_column_blob(statement, index);
-  return {static_cast<const char*>(data),
-          static_cast<size_t>(sqlite3_column_bytes(statement, index))};
-}
-
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
-  std::unique_ptr<SqliteStore> store(new SqliteStore(path));
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const Options& options) {
+  std::unique_ptr<SqliteStore> store(new SqliteStore(options.path));
   if (absl::Status status = store->Lock(); !status.ok()) return status;
   if (absl::Status status = store->OpenDatabase(); !status.ok()) return status;
-  if (absl::Status status = store->MakeSchema(); !status.ok()) return status;
-  if (absl::Status status = store->Prepare(); !status.ok()) return status;
+  const absl::StatusOr<int> version = store->ReadSchemaVersion();
+  if (!version.ok()) return version.status();
+  absl::Status status = store->CheckSchema(*version);
+  if (status.ok()) status = store->TakeSealingKeys(*version, options.sealing_key_file);
+  if (status.ok()) status = store->MakeSchema(*version);
+  if (status.ok()) status = store->SealUnderNewKey();
+  if (status.ok()) status = store->Scrub();
+  if (!status.ok()) return status;
   return store;
 }
 
 SqliteStore::~SqliteStore() {
-  for (sqlite3_stmt* statement : {read_meta_, write_meta_, put_, remove_})
+  for (sqlite3_stmt* statement : {read_meta_, write_meta_, put_, remove_, next_rows_})
     sqlite3_finalize(statement);
   sqlite3_close(database_);
   if (lock_fd_ >= 0) close(lock_fd_);
@@ -153,30 +123,6 @@ absl::Status SqliteStore::OpenDatabase() {
   return Exec(kOpenPragmas);
 }
 
-absl::Status SqliteStore::MakeSchema() {
-  sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v2(database_, "PRAGMA user_version", -1, &statement, nullptr) != SQLITE_OK) {
-    return Error("read the schema version");
-  }
-  const int step = sqlite3_step(statement);
-  const int version = step == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
-  sqlite3_finalize(statement);
-  if (version < 0) return Error("read the schema version");
-  if (version > kSchemaVersion) {
-    return FailedPrecondition(
-        "SCHEMA_TOO_NEW", path_ + ": schema version " + std::to_string(version) +
-                              " is newer than this program's, " + std::to_string(kSchemaVersion));
-  }
-  if (version != 0 && version < kSchemaVersion) {
-    return FailedPrecondition(
-        "SCHEMA_TOO_OLD", path_ + ": schema version " + std::to_string(version) +
-                              " is of before this program's, " + std::to_string(kSchemaVersion) +
-                              ", and is not converted; begin with an empty data directory, and "
-                              "apply the manifests again");
-  }
-  return version == kSchemaVersion ? absl::OkStatus() : Exec(kSchema);
-}
-
 absl::Status SqliteStore::Prepare() {
   const std::pair<const char*, sqlite3_stmt**> statements[] = {
       {"SELECT value FROM meta WHERE name=?1", &read_meta_},
@@ -188,6 +134,8 @@ absl::Status SqliteStore::Prepare() {
        " DO UPDATE SET commit_number=excluded.commit_number, value=excluded.value",
        &put_},
       {"DELETE FROM rows WHERE kind=?1 AND key=?2", &remove_},
+      {"SELECT key, value, commit_number FROM rows WHERE kind=?1 AND key>?2 ORDER BY key LIMIT ?3",
+       &next_rows_},
   };
   for (const auto& [sql, statement] : statements) {
     if (sqlite3_prepare_v3(database_, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, nullptr) !=
@@ -250,10 +198,12 @@ absl::StatusOr<Leadership> SqliteStore::Campaign() {
     if (absl::Status status = WriteMeta("cluster_id", won.cluster_id); !status.ok()) return status;
     if (absl::Status status = WriteMeta("epoch", std::to_string(won.epoch)); !status.ok())
       return status;
-    absl::StatusOr<std::string> secret = ReadMeta("secret");
+    absl::StatusOr<std::string> secret = ReadSecret();
     if (!secret.ok()) return secret.status();
     won.secret = secret->empty() ? RandomBytes(kSecretBytes) : *secret;
-    if (absl::Status status = WriteMeta("secret", won.secret); !status.ok()) return status;
+    if (secret->empty()) {
+      if (absl::Status status = WriteSecret(won.secret); !status.ok()) return status;
+    }
     if (absl::Status status = Exec("COMMIT"); !status.ok()) return status;
     return won;
   };
@@ -270,12 +220,28 @@ absl::Status SqliteStore::Load(const RowFn& row) {
   absl::Status status;
   int step = SQLITE_ROW;
   while (status.ok() && (step = sqlite3_step(statement)) == SQLITE_ROW) {
-    status = row(static_cast<core::Kind>(sqlite3_column_int(statement, 0)), Column(statement, 1),
-                 Column(statement, 2), sqlite3_column_int64(statement, 3));
+    const auto kind = static_cast<core::Kind>(sqlite3_column_int(statement, 0));
+    const std::string_view key = Column(statement, 1);
+    std::string_view value = Column(statement, 2);
+    std::string plain;
+    if (Sealer::IsSealed(value)) {
+      auto opened = sealer_->Open(PlaceOfRow(kind, key), value);
+      if (!opened.ok()) {
+        status = WithStore(opened.status());
+        break;
+      }
+      plain = *std::move(opened);
+      value = plain;
+    }
+    status = row(kind, key, value, sqlite3_column_int64(statement, 3));
   }
   if (status.ok() && step != SQLITE_DONE) status = Error("read");
   sqlite3_finalize(statement);
   return status;
+}
+
+absl::Status SqliteStore::WithStore(const absl::Status& status) const {
+  return absl::Status(status.code(), absl::StrCat(path_, ": ", std::string(status.message())));
 }
 
 absl::Status SqliteStore::Write(const core::Edit& edit, int64_t commit) {
@@ -287,6 +253,8 @@ absl::Status SqliteStore::Write(const core::Edit& edit, int64_t commit) {
       return Internal(path_ + ": row " + edit.key + " cannot be serialized as a " +
                       edit.value->GetTypeName());
     }
+    if (IsSealedKind(edit.kind))
+      scratch_ = sealer_->Seal(PlaceOfRow(edit.kind, edit.key), scratch_);
     use.Int(3, commit);
     use.Blob(4, scratch_);
   }

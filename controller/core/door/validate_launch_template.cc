@@ -8,6 +8,7 @@
 #include "common/quantity.h"
 #include "controller/core/door/templates.h"
 #include "controller/core/door/validate_resources.h"
+#include "controller/core/door/validate_secrets.h"
 #include "controller/core/model/launch_ref.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
@@ -19,14 +20,6 @@ constexpr std::string_view kStopSignals[] = {"SIGTERM", "SIGINT",  "SIGQUIT",
                                              "SIGHUP",  "SIGUSR1", "SIGUSR2"};
 
 bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
-
-// [A-Za-z_][A-Za-z0-9_]* (POSIX.1-2017 section 8.1, with lower case).
-bool IsEnvName(std::string_view name) {
-  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
 
 bool IsUserName(std::string_view name) {
   if (name.size() > limits::kUserBytes || name.empty() || name[0] == '-' || name[0] == '.')
@@ -75,13 +68,8 @@ void CheckEnv(Violations& out, const FieldPath& at, const v1::LaunchTemplateVers
   CheckCount(out, at, static_cast<int>(value.env().size()), 0, limits::kEnvVariables);
   const std::map<std::string, std::string> sorted(value.env().begin(), value.env().end());
   for (const auto& [name, text] : sorted) {
-    if (!IsEnvName(name) || name.size() > limits::kEnvNameBytes) {
-      out.Add(at.Key(name),
-              absl::StrCat("name ", Quoted(name), " must be [A-Za-z_][A-Za-z0-9_]*, at most ",
-                           limits::kEnvNameBytes, " bytes"));
-    } else if (name == "PORT" || name == "HOST" || name.compare(0, 7, "REMUDA_") == 0) {
-      out.Add(at.Key(name), absl::StrCat(name, " is set by the agent"));
-    }
+    if (std::string fault = FaultOfEnvName(name); !fault.empty())
+      out.Add(at.Key(name), std::move(fault));
     if (HasNul(text)) out.Add(at.Key(name), "must not contain a NUL byte");
     if (text.size() > limits::kArgumentBytes) {
       out.Add(at.Key(name), absl::StrCat(text.size(), " bytes; at most ", limits::kArgumentBytes));
@@ -134,6 +122,7 @@ void Check(Violations& out, const FieldPath& at, const References& references,
     out.Add(at / "env", absl::StrCat("command and env together have ", CommandAndEnvBytes(value),
                                      " bytes; at most ", limits::kCommandAndEnvBytes));
   }
+  CheckSecrets(out, at / "secrets", references, value);
   CheckRange(out, at / "port", value.port(), 0, limits::kMaxPort);
   if (!value.user().empty() && !IsUserName(value.user())) {
     out.Add(at / "user", absl::StrCat(Quoted(value.user()), " is not a user name"));

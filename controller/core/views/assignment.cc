@@ -1,5 +1,8 @@
 #include "controller/core/views/assignment.h"
 
+#include <algorithm>
+
+#include "controller/core/model/names.h"
 #include "controller/core/model/warm_pool_size.h"
 
 namespace remuda::core {
@@ -8,6 +11,19 @@ namespace {
 bool HasEnded(const agent::v1::InstanceStatus& status) {
   return status.state() == agent::v1::PROCESS_STATE_EXITED ||
          status.state() == agent::v1::PROCESS_STATE_FAILED;
+}
+
+// Those that the version names, each once; none for one that shall end.
+std::vector<std::shared_ptr<const v1::Secret>> SecretsOf(const State& state, const Wish& wish) {
+  std::vector<std::shared_ptr<const v1::Secret>> out;
+  if (wish.launch == nullptr || wish.desired == agent::v1::DESIRED_STATE_STOPPED) return out;
+  for (const v1::SecretReference& reference : wish.launch->secrets()) {
+    const auto* secret = state.Find<v1::Secret>(reference.secret());
+    if (secret == nullptr || std::find(out.begin(), out.end(), secret->value) != out.end())
+      continue;
+    out.push_back(secret->value);
+  }
+  return out;
 }
 
 }  // namespace
@@ -41,6 +57,7 @@ Wishes WishesFor(const State& state, const Observations& seen, const Ingress& in
         wish.image = image->value;
     }
     wish.ingress = ingress.FilterOf(row.auto_scaling_group());
+    wish.secrets = SecretsOf(state, wish);
     out.emplace(id, std::move(wish));
   }
   const auto observed = seen.hosts.find(host);
@@ -60,6 +77,12 @@ agent::v1::InstanceAssignment AssignmentOf(const std::string& id, const Wish& wi
   if (wish.launch != nullptr) *out.mutable_launch_template() = *wish.launch;
   if (wish.image != nullptr) *out.mutable_image_signatures() = wish.image->signatures();
   if (wish.ingress != nullptr) *out.mutable_ingress_filter() = *wish.ingress;
+  for (const auto& secret : wish.secrets) {
+    agent::v1::SecretValue& value = *out.add_secrets();
+    value.set_secret(std::string(IdOf(secret->name())));
+    value.set_version(secret->version());
+    value.set_value(secret->value());
+  }
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/core/model/observations.h"
 #include "controller/core/model/state.h"
@@ -24,6 +25,7 @@ struct Wish {
   std::shared_ptr<const v1::Image> image;                   // whose signatures go along; null: none
   int generation = 0;
   std::shared_ptr<const agent::v1::IngressFilter> ingress = {};  // null: everybody may reach it
+  std::vector<std::shared_ptr<const v1::Secret>> secrets = {};   // that `launch` names
   bool operator==(const Wish&) const = default;
 };
 // The instances that a host shall have, by id. Instances that the host reports and the state does

@@ -41,7 +41,8 @@ T Must(absl::StatusOr<T> made) {
 }
 
 std::unique_ptr<Store> OpenStore(const std::string& directory) {
-  return Must(SqliteStore::Open(directory + "/state.db"));
+  return Must(SqliteStore::Open(
+      {.path = directory + "/state.db", .sealing_key_file = directory + "/sealing.key"}));
 }
 
 core::State Load(Store& store, int64_t commit) {

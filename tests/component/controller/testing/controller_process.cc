@@ -60,16 +60,16 @@ int WaitFor(pid_t pid) {
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-std::string MakeDirectory() {
-  char path[] = "/tmp/remuda-controller-XXXXXX";
-  if (mkdtemp(path) == nullptr) std::abort();
+std::string MakeDirectory(const std::string& base = "/tmp") {
+  std::string path = base + "/remuda-controller-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) std::abort();
   return path;
 }
 
 }  // namespace
 
-ControllerProcess::ControllerProcess()
-    : directory_(MakeDirectory()), data_dir_(directory_ + "/data"), grpc_("127.0.0.1:0") {}
+ControllerProcess::ControllerProcess(const std::string& base)
+    : directory_(MakeDirectory(base)), data_dir_(directory_ + "/data"), grpc_("127.0.0.1:0") {}
 
 ControllerProcess::~ControllerProcess() {
   if (pid_ > 0) Stop(SIGKILL);
@@ -77,9 +77,23 @@ ControllerProcess::~ControllerProcess() {
 }
 
 void ControllerProcess::Start(std::vector<std::string> more_flags) {
+  if (Launch(grpc_, std::move(more_flags))) return;
+  std::fprintf(stderr, "remuda-controller does not get ready:\n%s\n", Log().c_str());
+  std::abort();
+}
+
+bool ControllerProcess::TryStart(std::vector<std::string> more_flags) {
+  if (Launch("127.0.0.1:0", std::move(more_flags))) return true;
+  if (pid_ > 0) Stop(SIGKILL);
+  return false;
+}
+
+void ControllerProcess::Signal(int signal) const { kill(pid_, signal); }
+
+bool ControllerProcess::Launch(const std::string& grpc, std::vector<std::string> more_flags) {
   const std::string ready = directory_ + "/ready";
   std::filesystem::remove(ready);
-  std::vector<std::string> flags = {"--listen",   grpc_,     "--http",       "127.0.0.1:0",
+  std::vector<std::string> flags = {"--listen",   grpc,      "--http",       "127.0.0.1:0",
                                     "--data-dir", data_dir_, "--ready-file", ready};
   if (has_identities_) {
     flags.insert(flags.end(), {"--join-listen", "127.0.0.1:0"});
@@ -89,13 +103,11 @@ void ControllerProcess::Start(std::vector<std::string> more_flags) {
   flags.insert(flags.end(), more_flags.begin(), more_flags.end());
   pid_ = Spawn(flags, directory_ + "/log");
   WaitUntil([&] { return std::filesystem::exists(ready) || !IsAlive(); }, kStartTimeout);
-  if (!std::filesystem::exists(ready)) {
-    std::fprintf(stderr, "remuda-controller does not get ready:\n%s\n", Log().c_str());
-    std::abort();
-  }
+  if (!std::filesystem::exists(ready)) return false;
   const std::string text = ReadFile(ready);
   grpc_ = Field(text, "grpc");
   http_ = Field(text, "http");
+  return true;
 }
 
 int ControllerProcess::RunToEnd(const std::vector<std::string>& flags, std::string* output) {

@@ -12,7 +12,8 @@ namespace remuda {
 
 class ControllerProcess {
  public:
-  ControllerProcess();
+  // Its directory is made in `base`.
+  explicit ControllerProcess(const std::string& base = "/tmp");
   ControllerProcess(const ControllerProcess&) = delete;
   ControllerProcess& operator=(const ControllerProcess&) = delete;
   ~ControllerProcess();  // kills it and removes the directory
@@ -20,9 +21,13 @@ class ControllerProcess {
   // Starts it and waits until it says that it is ready. On the port it had before, if it ran
   // before.
   void Start(std::vector<std::string> more_flags = {});
+  // The same on a new port each time; false if it ends before it is ready, as a failpoint may wish.
+  bool TryStart(std::vector<std::string> more_flags = {});
   // Starts a program with exactly these flags and waits for its end: its exit code, with all that
   // it printed in *output.
   static int RunToEnd(const std::vector<std::string>& flags, std::string* output);
+  // Signals it.
+  void Signal(int signal) const;
   // Signals it and waits: the exit code, or -signal.
   int Stop(int signal);
   bool IsAlive() const;
@@ -40,6 +45,8 @@ class ControllerProcess {
   void UseIdentities() { has_identities_ = true; }
 
  private:
+  bool Launch(const std::string& grpc, std::vector<std::string> more_flags);
+
   bool has_identities_ = false;
   std::string directory_;
   std::string data_dir_;

@@ -38,8 +38,12 @@ class TemporaryDirectory {
   std::string path_;
 };
 
+absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path) {
+  return SqliteStore::Open({.path = path, .sealing_key_file = path + ".key"});
+}
+
 std::unique_ptr<SqliteStore> OpenOrDie(const std::string& path) {
-  auto store = SqliteStore::Open(path);
+  auto store = Open(path);
   if (!store.ok()) {
     std::fprintf(stderr, "%s\n", store.status().ToString().c_str());
     std::abort();
@@ -105,12 +109,12 @@ TEST(SqliteStoreTest, CommitsNumberRowsAndSurviveReopening) {
 TEST(SqliteStoreTest, OneFileHasOneController) {
   const TemporaryDirectory dir;
   auto store = OpenOrDie(dir / "state.db");
-  const auto second = SqliteStore::Open(dir / "state.db");
+  const auto second = Open(dir / "state.db");
   ASSERT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(second.status().message()),
               HasSubstr("process " + std::to_string(getpid())));
   store.reset();
-  EXPECT_TRUE(SqliteStore::Open(dir / "state.db").ok());
+  EXPECT_TRUE(Open(dir / "state.db").ok());
 }
 
 TEST(SqliteStoreTest, AnOlderEpochCommitsNothing) {
@@ -136,9 +140,9 @@ TEST(SqliteStoreTest, AnotherSchemaIsRefused) {
     const std::string pragma = "PRAGMA user_version=" + version;
     ASSERT_EQ(sqlite3_exec(raw, pragma.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
     sqlite3_close(raw);
-    const auto store = SqliteStore::Open(dir / "state.db");
+    const auto store = Open(dir / "state.db");
     EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_THAT(std::string(store.status().message()), HasSubstr("schema version " + version));
+    EXPECT_THAT(std::string(store.status().message()), HasSubstr("state.db has schema " + version));
   }
 }
 
@@ -171,7 +175,7 @@ TEST(SqliteStoreTest, AFullDiskFailsTheCommitWholeAndLaterOnesWork) {
 
 // Commits for ever and says each number that is durable.
 [[noreturn]] void CommitForEver(const std::string& path, int acknowledgements) {
-  auto store = SqliteStore::Open(path);
+  auto store = Open(path);
   if (!store.ok()) _exit(1);
   const auto won = (*store)->Campaign();
   if (!won.ok()) _exit(1);

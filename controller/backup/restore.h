@@ -1,0 +1,36 @@
+// Restore: a backup's archive becomes a data directory, with no controller running there.
+//
+// Blocking I/O, for minutes where there are images; any thread.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+
+#include "controller/backup/manifest.h"
+
+namespace remuda {
+
+struct RestoreOptions {
+  std::string from;  // a file; `-`: the standard input
+  std::string data_directory;
+  std::string sealing_key_file;  // that holds the key which the backup is sealed under
+  // Takes the place of what is there, which is kept beside it.
+  bool force = false;
+};
+
+struct Restored {
+  BackupManifest manifest;
+  int64_t epoch = 0;     // the next start's is one above
+  std::string replaced;  // where what was there is now; empty: there was nothing
+};
+
+// Puts everything beside its place first, and in place when all of it is right; the last step is
+// one rename, of state.db. INVALID_ARGUMENT: the archive is none, is cut, or differs from its
+// manifest (the entry is named). FAILED_PRECONDITION: the data directory holds something, a
+// controller runs in it, the schema is a newer one's, or the sealing key is not in its file.
+absl::StatusOr<Restored> Restore(const RestoreOptions& options);
+
+}  // namespace remuda

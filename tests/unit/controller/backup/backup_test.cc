@@ -1,0 +1,394 @@
+// Backups made of a store in use, put back elsewhere; and everything that is no whole backup.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "common/sha256.h"
+#include "controller/backup/backups.h"
+#include "controller/backup/restore.h"
+#include "controller/backup/state_copy.h"
+#include "controller/backup/tar.h"
+#include "controller/store/sqlite_store.h"
+
+namespace remuda {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Kind;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class BackupTest : public testing::Test {
+ protected:
+  BackupTest() {
+    char path[] = "/tmp/remuda-backup-XXXXXX";
+    if (mkdtemp(path) == nullptr) std::abort();
+    root_ = path;
+    data_ = root_ + "/data";
+    to_ = root_ + "/to";
+    fs::create_directory(data_);
+    fs::permissions(data_, fs::perms(0700));
+    auto store = SqliteStore::Open({.path = data_ + "/state.db", .sealing_key_file = key()});
+    if (!store.ok()) std::abort();
+    store_ = *std::move(store);
+    epoch_ = store_->Campaign()->epoch;
+    auto blobs = Blobs::Open({.directory = data_ + "/images", .max_blob_bytes = 1 << 20}, total_);
+    if (!blobs.ok()) std::abort();
+    blobs_ = *std::move(blobs);
+    backups_ =
+        std::make_unique<Backups>(Backups::Options{.data_directory = data_,
+                                                   .sealing_key_file = key(),
+                                                   .sealed_files = {"ca/key.pem", "ca/none.pem"}},
+                                  *blobs_, blob_thread_);
+  }
+  ~BackupTest() override {
+    blob_thread_.Stop();
+    backups_.reset();
+    store_.reset();
+    fs::remove_all(root_);
+  }
+  std::string key() const { return root_ + "/sealing.key"; }
+
+  static core::Edit PutSecret(const std::string& name, const std::string& value) {
+    auto secret = std::make_shared<v1::Secret>();
+    secret->set_name("secrets/" + name);
+    secret->set_value(value);
+    return {Kind::kSecret, name, std::move(secret)};
+  }
+  static core::Edit PutCounter(const std::string& name, int64_t last) {
+    auto counter = std::make_shared<store::v1::Counter>();
+    counter->set_last(last);
+    return {Kind::kCounter, name, std::move(counter)};
+  }
+  std::string AddBlob(const std::string& bytes) {
+    auto upload = blobs_->Begin();
+    EXPECT_TRUE((*upload)->Append(bytes).ok());
+    EXPECT_TRUE(Blobs::Seal(**upload, "", 0).ok());
+    return blobs_->Finish(**upload)->digest;
+  }
+  // The archive; its promised size is held against what comes.
+  std::string Make(bool with_images = true) {
+    std::string out;
+    int64_t promised = 0;
+    const absl::Status status =
+        backups_->Write(with_images, {.begin =
+                                          [&](const BackupManifest& manifest, int64_t size) {
+                                            manifest_ = manifest;
+                                            promised = size;
+                                            return absl::OkStatus();
+                                          },
+                                      .write =
+                                          [&](std::string_view bytes) {
+                                            out.append(bytes);
+                                            return absl::OkStatus();
+                                          }});
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(static_cast<int64_t>(out.size()), promised);
+    EXPECT_FALSE(fs::exists(data_ + "/backup"));
+    return out;
+  }
+  absl::StatusOr<Restored> Put(const std::string& archive, bool force = false) {
+    std::ofstream(root_ + "/archive.tar", std::ios::binary) << archive;
+    return Restore({.from = root_ + "/archive.tar",
+                    .data_directory = to_,
+                    .sealing_key_file = key(),
+                    .force = force});
+  }
+  // What refuses it; that nothing is left of it is looked at, too.
+  std::string Refusal(const std::string& archive) {
+    const auto restored = Put(archive);
+    EXPECT_FALSE(restored.ok());
+    EXPECT_FALSE(fs::exists(to_ + "/state.db"));
+    EXPECT_FALSE(fs::exists(to_ + "/.restore"));
+    return std::string(restored.status().message());
+  }
+  static std::string Entry(const std::string& name, const std::string& bytes) {
+    const auto size = static_cast<int64_t>(bytes.size());
+    return tar::Header(name, size, 0) + bytes + tar::Padding(size);
+  }
+  // An archive of these entries, with a manifest that fits them.
+  std::string Archive(const std::vector<std::pair<std::string, std::string>>& entries) {
+    BackupManifest manifest = manifest_;
+    manifest.entries.clear();
+    std::string out;
+    for (const auto& [name, bytes] : entries) {
+      manifest.entries.push_back({.name = name,
+                                  .size_bytes = static_cast<int64_t>(bytes.size()),
+                                  .sha256 = Sha256Hex(bytes)});
+      out += Entry(name, bytes);
+    }
+    return Entry("manifest", Print(manifest)) + out + tar::End();
+  }
+  static core::State LoadState(Store& store) {
+    core::State state;
+    EXPECT_TRUE(store
+                    .Load([&](Kind kind, std::string_view row, std::string_view value, int64_t n) {
+                      return state.Load(kind, row, value, n);
+                    })
+                    .ok());
+    return state;
+  }
+  static std::string ReadFile(const std::string& path) {
+    std::ostringstream out;
+    out << std::ifstream(path, std::ios::binary).rdbuf();
+    return out.str();
+  }
+
+  std::string root_, data_, to_;
+  std::unique_ptr<SqliteStore> store_;
+  int64_t epoch_ = 0;
+  std::atomic<int64_t> total_ = 0;
+  std::unique_ptr<Blobs> blobs_;
+  TaskThread blob_thread_;
+  std::unique_ptr<Backups> backups_;
+  BackupManifest manifest_;  // of the last
+};
+
+TEST_F(BackupTest, ComesBackWithImagesAndSealedFilesAndNothingInTheClear) {
+  const std::string digest = AddBlob("some image");
+  fs::create_directory(data_ + "/ca");
+  std::ofstream(data_ + "/ca/key.pem") << "hunter2-key";
+  ASSERT_TRUE(
+      store_->Commit({{PutSecret("db", "hunter1"), PutCounter("instance", 7)}}, epoch_).ok());
+  const std::string archive = Make();
+  EXPECT_THAT(archive, Not(HasSubstr("hunter")));
+  EXPECT_EQ(manifest_.commit, 1);
+  const auto restored = Put(archive);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(ReadFile(to_ + "/images/sha256/" + digest.substr(7)), "some image");
+  EXPECT_EQ(ReadFile(to_ + "/ca/key.pem"), "hunter2-key");
+  for (const char* name : {"state.db", "ca/key.pem", "state.db.lock"}) {
+    struct stat info {};
+    ASSERT_EQ(stat((to_ + "/" + name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 0777, 0600U) << name;
+  }
+  auto store = SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()});
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto won = (*store)->Campaign();
+  ASSERT_TRUE(won.ok());
+  EXPECT_EQ(won->commit, 1);
+  EXPECT_EQ(won->cluster_id, manifest_.cluster_id);
+  // Above whatever was seen of the one that it is a copy of, and so are the instances' numbers.
+  EXPECT_GT(won->epoch, epoch_ + kRestoreStep);
+  const core::State state = LoadState(**store);
+  EXPECT_EQ((*state.Find<v1::Secret>("db"))->value(), "hunter1");
+  EXPECT_GE((*state.Find<store::v1::Counter>("instance"))->last(), 7 + kRestoreStep);
+}
+
+TEST_F(BackupTest, WithoutImagesHasNone) {
+  AddBlob("some image");
+  const std::string archive = Make(/*with_images=*/false);
+  EXPECT_THAT(archive, AllOf(HasSubstr("images without"), Not(HasSubstr("some image"))));
+  EXPECT_TRUE(Put(archive).ok());
+}
+
+// Rows that each commit writes together are of one commit in each backup, and no older than what
+// was acknowledged before.
+TEST_F(BackupTest, UnderLoadIsTheStateOfOneCommit) {
+  constexpr int kRows = 20;
+  std::atomic<int64_t> acknowledged = 0;
+  std::atomic<bool> stop = false;
+  std::string fault;
+  std::thread writer([&] {
+    for (int64_t number = 1; !stop; ++number) {
+      core::Changes changes;
+      for (int i = 0; i < kRows; ++i)
+        changes.edits.push_back(PutCounter("c" + std::to_string(i), number));
+      const auto commit = store_->Commit(changes, epoch_);
+      if (!commit.ok() || *commit != number) {
+        fault = commit.ok() ? "commits were lost" : std::string(commit.status().message());
+        return;
+      }
+      acknowledged = number;
+    }
+  });
+  for (int round = 0; round < 15; ++round) {
+    while (acknowledged < 5 * (round + 1) && fault.empty()) std::this_thread::yield();
+    const int64_t before = acknowledged;
+    const std::string archive = Make();
+    const int64_t after = acknowledged;
+    fs::remove_all(to_);
+    const auto restored = Put(archive);
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    EXPECT_GE(restored->manifest.commit, before);
+    EXPECT_LE(restored->manifest.commit, after + 1);
+    auto copy = SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()});
+    ASSERT_TRUE(copy.ok()) << copy.status();
+    const core::State state = LoadState(**copy);
+    for (int i = 0; i < kRows; ++i) {
+      const auto* row = state.Find<store::v1::Counter>("c" + std::to_string(i));
+      ASSERT_NE(row, nullptr);
+      EXPECT_EQ((*row)->last(), restored->manifest.commit);
+      EXPECT_EQ(row->commit, restored->manifest.commit);
+    }
+  }
+  stop = true;
+  writer.join();
+  EXPECT_EQ(fault, "");
+}
+
+TEST_F(BackupTest, ASecondRestoreIsAboveTheFirst) {
+  const std::string archive = Make();
+  ASSERT_TRUE(Put(archive).ok());
+  EXPECT_TRUE(RaiseState(to_ + "/state.db", 2'000'000'000).ok());
+  const auto facts = ReadStateFacts(to_ + "/state.db");
+  ASSERT_TRUE(facts.ok());
+  EXPECT_GE(facts->epoch, 2'000'000'000);
+}
+
+TEST_F(BackupTest, BlobsAreHeldWhileTheyAreRead) {
+  const std::string digest = AddBlob("some image");
+  blobs_->Release(digest);
+  std::string out;
+  const absl::Status status =
+      backups_->Write(true, {.begin =
+                                 [&](const BackupManifest&, int64_t) {
+                                   blob_thread_.Post([&] { blobs_->Collect({}); });
+                                   return absl::OkStatus();
+                                 },
+                             .write =
+                                 [&](std::string_view bytes) {
+                                   out.append(bytes);
+                                   return absl::OkStatus();
+                                 }});
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(out, HasSubstr("some image"));
+  blobs_->Collect({});
+  EXPECT_FALSE(fs::exists(data_ + "/images/sha256/" + digest.substr(7)));
+}
+
+TEST_F(BackupTest, ABlobThatTheDiskHasChangedEndsIt) {
+  const std::string digest = AddBlob("some image");
+  std::ofstream(data_ + "/images/sha256/" + digest.substr(7)) << "other bytes";
+  const absl::Status status =
+      backups_->Write(true, {.begin = [](auto&&...) { return absl::OkStatus(); },
+                             .write = [](std::string_view) { return absl::OkStatus(); }});
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_FALSE(fs::exists(data_ + "/backup"));
+}
+
+TEST_F(BackupTest, OneThatIsCutAnywhereIsRefused) {
+  AddBlob(std::string(2000, 'x'));
+  const std::string archive = Make();
+  ASSERT_TRUE(Put(archive).ok());
+  fs::remove_all(to_);
+  for (const size_t bytes :
+       {size_t{0}, size_t{1}, size_t{511}, size_t{512}, size_t{600}, size_t{1024}, size_t{1500},
+        size_t{2000}, archive.size() / 2, archive.size() - 4000, archive.size() - 2600}) {
+    EXPECT_THAT(Refusal(archive.substr(0, bytes)), HasSubstr("archive.tar")) << bytes;
+  }
+}
+
+TEST_F(BackupTest, OneThatWasChangedIsRefusedByTheNameOfWhatWas) {
+  AddBlob("some image");
+  const std::string archive = Make();
+  std::string image = archive;
+  image.replace(image.rfind("some image"), 4, "evil");
+  EXPECT_THAT(Refusal(image), AllOf(HasSubstr("images/sha256/"), HasSubstr("was changed")));
+  std::string state = archive;
+  state[state.find("SQLite format 3") + 5000] ^= 1;
+  EXPECT_THAT(Refusal(state), HasSubstr("state.db was changed"));
+  EXPECT_THAT(Refusal(std::string(100'000, 'x')), HasSubstr("archive.tar"));
+  EXPECT_THAT(Refusal(archive.substr(0, archive.size() - 1024) + Entry("more", "x") + tar::End()),
+              HasSubstr("more in it"));
+}
+
+TEST_F(BackupTest, NothingIsWrittenWhereItDoesNotBelong) {
+  Make();
+  const std::string state(600, 's');
+  for (const std::string name :
+       {"../evil", "/etc/evil", "images/sha256/../../evil", "a//b", ".hidden", "a/.b", "a b"}) {
+    EXPECT_THAT(Refusal(Archive({{"state.db", state}, {name, "x"}})), HasSubstr("manifest, line"))
+        << name;
+  }
+  EXPECT_THAT(Refusal(Archive({{"state.db", state}, {"state.db", state}})), HasSubstr("line"));
+  EXPECT_THAT(Refusal(Archive({{"images/sha256/x", state}})), HasSubstr("first entry"));
+  EXPECT_THAT(Refusal(Archive({{"state.db", state}})), HasSubstr("state.db"));
+  EXPECT_THAT(Refusal(Entry("manifest", "remuda-backup 2\n") + tar::End()), HasSubstr("line 1"));
+  EXPECT_THAT(Refusal(Entry("other", "x") + tar::End()), HasSubstr("where manifest must be"));
+  // A size that is not the manifest's: no more than that is ever written.
+  BackupManifest manifest = manifest_;
+  manifest.entries = {{.name = "state.db", .size_bytes = 10, .sha256 = Sha256Hex("")}};
+  EXPECT_THAT(Refusal(Entry("manifest", Print(manifest)) + Entry("state.db", state) + tar::End()),
+              HasSubstr("has 600 bytes, and 10"));
+  EXPECT_THAT(Refusal(tar::Header("manifest", 9 << 20, 0)), HasSubstr("more than"));
+  // A link where the file should be.
+  std::string link = tar::Header("state.db", 0, 0);
+  link[156] = '2';
+  link.replace(157, 11, "/etc/passwd");
+  manifest.entries[0].size_bytes = 0;
+  EXPECT_THAT(Refusal(Entry("manifest", Print(manifest)) + link + tar::End()),
+              HasSubstr("archive.tar"));
+}
+
+TEST_F(BackupTest, ANewerSchemaAndAnotherKeyAreRefusedByName) {
+  const std::string archive = Make();
+  BackupManifest manifest = manifest_;
+  manifest.schema = 99;
+  EXPECT_THAT(Refusal(Entry("manifest", Print(manifest)) + tar::End()),
+              HasSubstr("has schema 99, this controller knows up to"));
+  const std::string good = ReadFile(key());
+  fs::remove(key());
+  EXPECT_THAT(Refusal(archive), AllOf(HasSubstr(manifest_.sealing_key), HasSubstr(key())));
+  std::ofstream(key()) << std::string(64, '7') << "\n";
+  fs::permissions(key(), fs::perms(0600));
+  EXPECT_THAT(Refusal(archive), AllOf(HasSubstr(manifest_.sealing_key), HasSubstr("not in")));
+  std::ofstream(key()) << std::string(64, '7') << "\n" << good;
+  EXPECT_TRUE(Put(archive).ok());
+}
+
+TEST_F(BackupTest, ADirectoryInUseOrWithAStateIsLeftAsItIs) {
+  const std::string archive = Make();
+  ASSERT_TRUE(Put(archive).ok());
+  std::ofstream(to_ + "/images/sha256/old") << "x";
+  const std::string before = ReadFile(to_ + "/state.db");
+  EXPECT_THAT(std::string(Put(archive).status().message()),
+              AllOf(HasSubstr("is not empty"), HasSubstr("--force")));
+  {
+    auto running = SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()});
+    ASSERT_TRUE(running.ok());
+    EXPECT_THAT(std::string(Put(archive, true).status().message()),
+                HasSubstr("a controller runs in it"));
+  }
+  const auto restored = Put(archive, true);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_TRUE(fs::exists(restored->replaced + "/state.db"));
+  EXPECT_TRUE(fs::exists(restored->replaced + "/images/sha256/old"));
+  EXPECT_FALSE(fs::exists(to_ + "/images/sha256/old"));
+  EXPECT_TRUE(SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()}).ok());
+}
+
+TEST_F(BackupTest, AManifestIsReadAsItWasWritten) {
+  Make();
+  const auto read = ParseManifest(Print(manifest_));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(Print(*read), Print(manifest_));
+  const std::string good = Print(manifest_);
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"epoch 1", "epoch 0"},
+           {"epoch 1", "epoch x"},
+           {"commit 0", "commit -1"},
+           {"images with", "images maybe"},
+           {"cluster_id ", "cluster_id a b"},
+           {"schema", "skema"},
+           {"file state.db ", "file state.db -"},
+           {"file state.db ", "file state.db 99999999999"},
+           {"sealing_key ", "sealing_key Z"}}) {
+    std::string bad = good;
+    bad.replace(bad.find(from), from.size(), to);
+    EXPECT_FALSE(ParseManifest(bad).ok()) << to;
+  }
+  EXPECT_FALSE(ParseManifest(good.substr(0, good.size() - 1)).ok());
+  EXPECT_FALSE(ParseManifest("").ok());
+}
+
+}  // namespace
+}  // namespace remuda

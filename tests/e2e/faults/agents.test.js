@@ -17,6 +17,34 @@ const replaced = (scene, victim) => scene.until(`another in place of ${victim.id
   return instances.length === count && instances.every(({ id }) => id !== victim.id);
 });
 
+fault('host reboot', 'every process of a host killed; the agent started under another boot id', async (scene) => {
+  const { cluster, programs } = scene;
+  await scene.balanced(); // so that it has one of three
+  const victim = await scene.anyOn('h2');
+  const { host } = victim;
+  const begin = performance.now();
+  await waitFor(() => {
+    const left = network.processesOn(host);
+    left.forEach((pid) => {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if (error.code !== 'ESRCH') throw error; // it ended meanwhile
+      }
+    });
+    return left.length === 0;
+  }, { deadlineMs, what: `nothing to run on ${host}` });
+  const bootId = `${programs.data(host)}.boot-id`;
+  fs.writeFileSync(bootId, '11111111-2222-4333-8444-555555555555\n');
+  await programs.start(host, { prefix: ['unshare', '--mount', 'bash', '-c', 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"', bootId] });
+  await replaced(scene, victim);
+  const seconds = (performance.now() - begin) / 1000;
+  await cluster.joined();
+  await programs.end(host, 'SIGKILL'); // and under the true one, for what comes after
+  await programs.start(host);
+  return { seconds, until: 'another instance was in service in place of the lost one' };
+}, { mayFail: 2, why: 'answers that were under way on that host, when the cable of none was cut and no app could finish' });
+
 fault('agent killed', 'kill -9 of an agent, and started again', async (scene) => {
   const { cluster, lab, programs } = scene;
   const instance = await scene.anyOn('h1');
@@ -78,30 +106,3 @@ fault('pid reused', "kill -9 of agent, shim and app; the app's pid given to a st
     stranger.kill('SIGKILL');
   }
 });
-
-fault('host reboot', 'every process of a host killed; the agent started under another boot id', async (scene) => {
-  const { cluster, programs } = scene;
-  const victim = await scene.anyOn('h2');
-  const { host } = victim;
-  const begin = performance.now();
-  await waitFor(() => {
-    const left = network.processesOn(host);
-    left.forEach((pid) => {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch (error) {
-        if (error.code !== 'ESRCH') throw error; // it ended meanwhile
-      }
-    });
-    return left.length === 0;
-  }, { deadlineMs, what: `nothing to run on ${host}` });
-  const bootId = `${programs.data(host)}.boot-id`;
-  fs.writeFileSync(bootId, '11111111-2222-4333-8444-555555555555\n');
-  await programs.start(host, { prefix: ['unshare', '--mount', 'bash', '-c', 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"', bootId] });
-  await replaced(scene, victim);
-  const seconds = (performance.now() - begin) / 1000;
-  await cluster.joined();
-  await programs.end(host, 'SIGKILL'); // and under the true one, for what comes after
-  await programs.start(host);
-  return { seconds, until: 'another instance was in service in place of the lost one' };
-}, { mayFail: 2, why: 'answers that were under way on that host, when the cable of none was cut and no app could finish' });

@@ -43,7 +43,7 @@ function isRefused(pem) {
     socket.on('error', () => {});
     socket.on('timeout', () => socket.destroy());
     socket.on('close', () => resolve(!hasSpoken));
-    socket.on('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0'));
+    socket.on('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00'));
   });
 }
 

@@ -16,8 +16,13 @@ async function openssl(...args) {
   assert.equal(code, 0, `openssl ${args.join(' ')}: ${stderr}`);
 }
 
+// So many hours from now, as openssl writes it.
+function moment(hours) {
+  return new Date(Date.now() + hours * 3_600_000).toISOString().replace(/[-:T]|\.\d+/g, '');
+}
+
 // A folder with an identity as programs keep it: key and certificate of `id`, signed by `ca` ({cert, key}), trusting `trusted`.
-async function makeIdentity(folder, { ca, trusted, id, from = '20200101000000Z', to = '20400101000000Z' }) {
+async function makeIdentity(folder, { ca, trusted, id, from = moment(-1), to = moment(24 * 30) }) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const at = (name) => path.join(folder, name);
   await openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('key.pem'), '-subj', '/CN=x', '-out', at('request.pem'));
@@ -55,8 +60,8 @@ test('a certificate that is wrong in any way proves nothing', async (t) => {
 
   const wrong = {
     'of another authority': { ca: strangers, id: `spiffe://${id}/person/admin` },
-    expired: { ca, id: `spiffe://${id}/person/admin`, to: '20200201000000Z' },
-    'not yet valid': { ca, id: `spiffe://${id}/person/admin`, from: '20390101000000Z' },
+    expired: { ca, id: `spiffe://${id}/person/admin`, from: '20200101000000Z', to: '20200201000000Z' },
+    'not yet valid': { ca, id: `spiffe://${id}/person/admin`, from: '20390101000000Z', to: '20390201000000Z' },
     'of another cluster': { ca, id: `spiffe://${'0'.repeat(8)}/person/admin` },
     'of no known person': { ca, id: `spiffe://${id}/person/nobody` },
     'of an agent': { ca, id: `spiffe://${id}/agent/h1` },

@@ -65,6 +65,10 @@ struct FramePlant::Parts {
         blobs(Must(
             Blobs::Open({.directory = directory + "/images", .max_blob_bytes = kImageLimitBytes},
                         metrics.image_bytes))),
+        backups({.data_directory = directory,
+                 .sealing_key_file = directory + "/sealing.key",
+                 .sealed_files = {}},
+                *blobs, blob_thread),
         loop(clock, metrics),
         committer(*store, leadership.epoch, loop),
         controller({.identity = {leadership.cluster_id, leadership.epoch, leadership.secret},
@@ -85,7 +89,7 @@ struct FramePlant::Parts {
     Endpoint endpoint;
     ParseEndpoint("127.0.0.1:0", endpoint);
     server = Must(Server::Start(endpoint, kMaxDescriptors, controller,
-                                {*blobs, blob_thread, checker_thread}));
+                                {*blobs, blob_thread, checker_thread}, {backups, backup_thread}));
   }
   ~Parts() {
     gate->Close();
@@ -95,6 +99,7 @@ struct FramePlant::Parts {
     loop.Stop();
     checker_thread.Stop();
     blob_thread.Stop();
+    backup_thread.Stop();
   }
 
   MonotonicClock clock;
@@ -104,6 +109,8 @@ struct FramePlant::Parts {
   std::unique_ptr<Blobs> blobs;
   TaskThread blob_thread;
   TaskThread checker_thread;
+  Backups backups;
+  TaskThread backup_thread;
   Loop loop;
   const std::shared_ptr<Gate> gate = std::make_shared<Gate>(loop);
   CommitThread committer;

@@ -83,7 +83,8 @@ class IdentitiesTest : public testing::Test {
     const core::Changes changes = draft.Take();
     state_.Apply(changes, 1);
     {
-      auto store = SqliteStore::Open(controller_.data_dir() + "/state.db");
+      auto store = SqliteStore::Open({.path = controller_.data_dir() + "/state.db",
+                                      .sealing_key_file = controller_.data_dir() + "/sealing.key"});
       ASSERT_TRUE(store.ok()) << store.status();
       const auto leadership = (*store)->Campaign();
       ASSERT_TRUE(leadership.ok());

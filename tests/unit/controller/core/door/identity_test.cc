@@ -1,5 +1,6 @@
 // Users, tokens to join with, revocations.
 #include "controller/core/door/read.h"
+#include "controller/core/model/limits.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
 
 namespace remuda::core {

@@ -88,8 +88,9 @@ struct FramePlant::Parts {
     loop_cpu = loop_clock.get_future().get();
     Endpoint endpoint;
     ParseEndpoint("127.0.0.1:0", endpoint);
-    server = Must(Server::Start(endpoint, kMaxDescriptors, controller,
-                                {*blobs, blob_thread, checker_thread}, {backups, backup_thread}));
+    server =
+        Must(Server::Start(endpoint, kMaxDescriptors, controller,
+                           {*blobs, blob_thread, checker_thread, {}}, {backups, backup_thread}));
   }
   ~Parts() {
     gate->Close();

@@ -88,9 +88,9 @@ struct FramePlant::Parts {
     loop_cpu = loop_clock.get_future().get();
     Endpoint endpoint;
     ParseEndpoint("127.0.0.1:0", endpoint);
-    server =
-        Must(Server::Start(endpoint, kMaxDescriptors, controller,
-                           {*blobs, blob_thread, checker_thread, {}}, {backups, backup_thread}));
+    server = Must(Server::Start(endpoint, kMaxDescriptors, controller,
+                                {*blobs, blob_thread, checker_thread, image_keys},
+                                {backups, backup_thread}));
   }
   ~Parts() {
     gate->Close();
@@ -108,6 +108,7 @@ struct FramePlant::Parts {
   std::unique_ptr<Store> store;
   Leadership leadership;
   std::unique_ptr<Blobs> blobs;
+  const ImageKeys image_keys;  // none are demanded
   TaskThread blob_thread;
   TaskThread checker_thread;
   Backups backups;

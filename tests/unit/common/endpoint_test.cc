@@ -40,7 +40,7 @@ TEST(Endpoint, IsANumericAddressAndAPort) {
 TEST(Endpoint, AdminPagesBeyondLoopbackNeedAWord) {
   Endpoint endpoint;
   EXPECT_EQ(CheckAdminEndpoint("127.0.0.1:7470", false, endpoint), "");
-  EXPECT_NE(CheckAdminEndpoint("0.0.0.0:7470", false, endpoint).find("--insecure"),
+  EXPECT_NE(CheckAdminEndpoint("0.0.0.0:7470", false, endpoint).find("--open-admin"),
             std::string::npos);
   EXPECT_EQ(CheckAdminEndpoint("0.0.0.0:7470", true, endpoint), "");
   EXPECT_EQ(endpoint.address, "0.0.0.0");

@@ -11,6 +11,7 @@
 #include "common/references.h"
 #include "common/sensitive.h"
 #include "remuda/agent/v1/agent.pb.h"
+#include "remuda/join/v1/join.pb.h"
 #include "remuda/proxy/v1/config.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "remuda/store/v1/store.pb.h"
@@ -18,7 +19,9 @@
 #include "remuda/v1/apply.pb.h"
 #include "remuda/v1/cluster.pb.h"
 #include "remuda/v1/deployment.pb.h"
+#include "remuda/v1/identity.pb.h"
 #include "remuda/v1/image.pb.h"
+#include "remuda/v1/secret.pb.h"
 
 namespace remuda {
 namespace {
@@ -46,7 +49,8 @@ void VisitFields(const std::function<void(const FieldDescriptor&)>& visit) {
         v1::Deployment::descriptor()->file(), v1::Image::descriptor()->file(),
         v1::Activity::descriptor()->file(), agent::v1::InstanceAssignment::descriptor()->file(),
         proxy::v1::ProxyConfig::descriptor()->file(), proxy::v1::ConfigUpdate::descriptor()->file(),
-        store::v1::RequestRecord::descriptor()->file()}) {
+        store::v1::RequestRecord::descriptor()->file(), v1::User::descriptor()->file(),
+        v1::Secret::descriptor()->file(), join::v1::JoinRequest::descriptor()->file()}) {
     walk(*file);
   }
   ASSERT_GT(seen.size(), 12u);
@@ -56,12 +60,17 @@ TEST(Schema, WhatSoundsLikeASecretIsMarkedAsOne) {
   const std::set<std::string> public_names = {
       "page_token",       "next_page_token",  // of a list
       "certificate_pem",  "ca_pem",           // certificates are shown to everyone
-      "private_key_file",                     // a path
+      "authorities_pem",  "certificate_request_pem",
+      "private_key_file",  // a path
+      "secret",           "secrets",
+      "secret_id",                        // names of secrets, and messages that hold values
+      "join_token",       "join_tokens",  // messages that hold one
   };
   int marked = 0;
   VisitFields([&](const FieldDescriptor& field) {
     marked += IsSensitive(field);
     if (public_names.contains(field.name())) return;
+    if (field.full_name() == "remuda.v1.SecretReference.env") return;  // a variable's name
     bool sounds_so = field.name() == "env" || field.name() == "keys";
     for (const char* word : {"password", "token", "secret", "private", "credential", "pem"})
       sounds_so = sounds_so || field.name().find(word) != std::string::npos;

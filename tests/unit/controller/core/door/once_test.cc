@@ -100,7 +100,7 @@ TEST_F(OnceTest, AtMostSoManyAreKeptTheNewest) {
   ASSERT_TRUE(Create(R"(target_group_id: "a" request_id: "new")").ok());
   const auto& kept = state_.All<store::v1::RequestRecord>();
   EXPECT_EQ(kept.size(), limits::kRequestRecordsKept * 9 / 10 + 1);
-  EXPECT_NE(state_.Find<store::v1::RequestRecord>("new"), nullptr);
+  EXPECT_NE(state_.Find<store::v1::RequestRecord>(actor_ + "\nnew"), nullptr);
   EXPECT_NE(state_.Find<store::v1::RequestRecord>("old-0"), nullptr);
   EXPECT_EQ(state_.Find<store::v1::RequestRecord>("old-999"), nullptr);
 }

@@ -119,8 +119,7 @@ TEST(Manifest, MistakesNameFileLineFieldAndRule) {
             "m, s, ms, us, ns"},
            {"name: a\n",
             "shop.yaml:1:1: kind: is missing; one of LaunchTemplate, TargetGroup, "
-            "AutoScalingGroup, LoadBalancer, "
-            "Certificate"},
+            "AutoScalingGroup, LoadBalancer, Certificate, SecurityGroup"},
            {"kind: Targetgroups\nname: a\n",
             "shop.yaml:1:7: kind: there is no kind \"Targetgroups\"; did you mean TargetGroup?"},
            {"kind: Rule\nname: loadBalancers/a/listeners/80/rules/1\n",
@@ -159,7 +158,7 @@ TEST(Manifest, MistakesBesideASyntaxErrorAreToldToo) {
             "shop.yaml:9:12: slowStart: \"5\" has no unit: write for example 5s (h, m, s, ms, us, "
             "ns)\n"
             "shop.yaml:11:7: kind: there is no kind \"X\"; one of LaunchTemplate, TargetGroup, "
-            "AutoScalingGroup, LoadBalancer, Certificate\n"
+            "AutoScalingGroup, LoadBalancer, Certificate, SecurityGroup\n"
             "shop.yaml:15:2: not YAML: the file ends within quoted text: a quote before is never "
             "closed");
 }

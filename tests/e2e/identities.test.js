@@ -64,7 +64,7 @@ test('a certificate that is wrong in any way proves nothing', async (t) => {
     'not yet valid': { ca, id: `spiffe://${id}/person/admin`, from: '20390101000000Z', to: '20390201000000Z' },
     'of another cluster': { ca, id: `spiffe://${'0'.repeat(8)}/person/admin` },
     'of no known person': { ca, id: `spiffe://${id}/person/nobody` },
-    'of an agent': { ca, id: `spiffe://${id}/agent/h1` },
+    'of an agent': { ca, id: `spiffe://${id}/agent/h7` },
     'of a proxy': { ca, id: `spiffe://${id}/proxy/p1` },
     'of no identity': { ca, id: 'https://example.org/' },
   };
@@ -77,9 +77,9 @@ test('a certificate that is wrong in any way proves nothing', async (t) => {
     });
   }
 
-  await t.test('revoked, at once; and let in again', async () => {
+  await t.test('revoked, at once', async () => {
     const serial = (await run('openssl', ['x509', '-noout', '-serial', '-in', path.join(good, 'identity.pem')], { deadlineMs: 10_000 })).stdout.split('=')[1].trim().toLowerCase().replace(/^0+/, '');
-    await cluster.ok('revoke', 'serial', serial, '--reason', 'lost');
+    await cluster.ok('revoke', serial, '--reason', 'lost');
     assert.notEqual((await get(good)).code, 0);
     assert.equal((await cluster.command('get', 'hosts')).code, 0, 'others are as before');
   });

@@ -114,7 +114,8 @@ TEST_F(AppApiTest, TheSecretAndThePortOutliveTheAgent) {
   ASSERT_NO_FATAL_FAILURE(StartServing());
   EXPECT_EQ(address_, address) << "the app knows no other";
   ASSERT_TRUE(controller_.Wait([&] { return controller_.hellos.size() == 2; }));
-  EXPECT_EQ(StatusIn(Ask("GET", "/v1/instance", before)), "200");
+  // The agent has yet to hear that it is welcome.
+  EXPECT_TRUE(WaitUntil([&] { return StatusIn(Ask("GET", "/v1/instance", before)) == "200"; }));
   // One that the agent starts again has the same secret.
   controller_.StopServing();
   kill(static_cast<pid_t>(controller_.Status("i-a").pid()), SIGKILL);

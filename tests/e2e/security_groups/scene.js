@@ -76,8 +76,13 @@ const address = (name) => machines[name].address;
 
 async function scene(cluster) {
   const { programs } = cluster;
+  const join = (name) => {
+    programs.membership.join(name);
+    return programs.start(name);
+  };
   await programs.start('controller');
-  await Promise.all(['h1', 'h2', 'p1'].map((name) => programs.start(name)));
+  await programs.membership.login();
+  await Promise.all(['h1', 'h2', 'p1'].map(join));
   const folder = path.join(cluster.scratch(), 'app');
   fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(path.join(folder, 'app.js'), app);
@@ -103,7 +108,7 @@ async function scene(cluster) {
 
   say('a proxy that joins under load loses no request');
   const first = new LoadProcess(`http://${address('p1')}/`, { rate, connections: 8 });
-  await programs.start('p2');
+  await join('p2');
   await waitFor(async () => (await ask('client', address('p2'), 80)) !== 'ECONNREFUSED', { deadlineMs, what: 'p2 to listen', everyMs: 5 });
   const second = new LoadProcess(`http://${address('p2')}/`, { rate, connections: 8 });
   await new Promise((resolve) => { setTimeout(resolve, loadMs); });

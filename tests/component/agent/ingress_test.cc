@@ -181,6 +181,8 @@ TEST_F(IngressTest, OnlyWhoIsNamedReachesThePortWhateverBecomesOfTheAgent) {
   ASSERT_TRUE(RunCommand("nft flush ruleset"));
   BeginHere();
   EXPECT_TRUE(WaitUntil([&] { return OnlyReaches("10.77.0.3", "10.77.0.2"); }));
+  // The filter is there before the session: what is assigned now must be heard.
+  ASSERT_TRUE(controller_.Wait([&] { return controller_.hellos.size() == 2; }));
 
   // Nothing is left of an instance that has ended.
   controller_.Assign({Stops(Filtered({"10.77.0.3"}))});

@@ -170,7 +170,7 @@ test('packages: installed, used, upgraded, removed, purged', { skip: process.get
     assert.match(said, /var\/lib\/remuda\/controller is left as it is/);
     assert.ok(fs.existsSync(root.path('var/lib/remuda/controller/state.db')));
     const known = new Set(before);
-    const left = (await root.listing()).filter((line) => !known.has(line) && !line.startsWith('f var/lib/remuda/') && !line.startsWith('d var/lib/remuda'));
+    const left = (await root.listing()).filter((line) => !known.has(line) && !/^. var\/lib\/remuda(\/|$)/.test(line));
     assert.deepEqual(left, [], 'what a purge leaves behind');
   });
 

@@ -59,7 +59,8 @@ class CleanRoot {
     const root = new CleanRoot(folder);
     // The mounts are seen in there only. As process 1 it reaps what is left behind.
     const script = `mount -t proc proc ${folder}/proc && ip link set lo up && echo up && trap : TERM && while :; do sleep 1000 & wait; done`;
-    root.holder = new Process('unshare', { args: ['--mount', '--pid', '--net', '--uts', '--fork', '--kill-child', 'sh', '-c', script] });
+    // It dies with this test, also with one that is killed; and all in there with it.
+    root.holder = new Process('setpriv', { args: ['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--net', '--uts', '--fork', '--kill-child', 'sh', '-c', script] });
     t.after(() => root.holder.end(0));
     await root.holder.waitForOutput(/^up$/m, deadlineMs);
     root.pid = Number(fs.readFileSync(`/proc/${root.holder.pid}/task/${root.holder.pid}/children`, 'utf8').trim());

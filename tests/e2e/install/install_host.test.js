@@ -89,6 +89,21 @@ test('into another file system, again, and out of it', { skip: process.getuid() 
   assert.deepEqual(left, []);
 });
 
+test('what broke off half way is brought to its end the next time', { skip: process.getuid() === 0 ? false : 'needs root: it makes users' }, async (t) => {
+  const scratch = scratchFolder(t);
+  const root = makeRoot(path.join(scratch, 'root'));
+  const broken = path.join(scratch, 'broken');
+  fs.mkdirSync(broken);
+  fs.writeFileSync(path.join(broken, 'systemd-tmpfiles'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  const args = ['--from', build, '--root', root, 'controller'];
+  const first = await run(program, args, { deadlineMs, env: { PATH: `${broken}:${process.env.PATH}` } });
+  assert.equal(first.code, 1, first.stdout + first.stderr);
+  const second = await install(...args);
+  assert.equal(second.code, 0, second.stdout + second.stderr);
+  assert.ok(fs.existsSync(path.join(root, 'usr/bin/remuda-controller')));
+  fs.readlinkSync(path.join(root, 'etc/systemd/system/multi-user.target.wants/remuda-controller.service'));
+});
+
 test('it installs what the packages do', async (t) => {
   const scratch = scratchFolder(t);
   const staged = path.join(scratch, 'staged');

@@ -34,6 +34,13 @@ function startOf(pid) {
   }
 }
 
+// Whether nobody else can have put there what is in it. The folder for all has room for everybody's: what stands in another's names processes to
+// be ended and programs to be run, as root.
+function isOurs(folder) {
+  const { uid, mode } = fs.lstatSync(folder);
+  return (mode & fs.constants.S_IFMT) === fs.constants.S_IFDIR && uid === process.getuid() && (mode & 0o022) === 0;
+}
+
 class Room {
   constructor(run, { pid, start, bin }) {
     Object.assign(this, { run, pid, start, bin, folder: folderOf(run) });
@@ -65,6 +72,7 @@ class Room {
   // That of an earlier `up`; null if it is not up.
   static find(run) {
     try {
+      if (!isOurs(folderOf(run))) return null;
       const state = JSON.parse(fs.readFileSync(stateFile(folderOf(run)), 'utf8'));
       return state.start === startOf(state.pid) ? new Room(run, state) : null;
     } catch {

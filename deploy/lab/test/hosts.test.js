@@ -40,6 +40,24 @@ test('down: what runs on its machines, its control groups and its folder are gon
   assert.deepEqual([isAlive(pid), fs.existsSync(folder), groupsOf(run)], [false, false, '']);
 });
 
+test('what somebody else has put in its place is not believed: it would name programs that root runs', { skip }, () => {
+  const other = `${run}-o`;
+  const place = path.join(os.tmpdir(), `remuda-lab-${other}`);
+  const start = fs.readFileSync('/proc/self/stat', 'latin1').split(' ')[21];
+  fs.mkdirSync(place, { mode: 0o755 });
+  try {
+    fs.writeFileSync(path.join(place, 'room.json'), JSON.stringify({ pid: process.pid, start, bin: place }));
+    assert.ok(Room.find(other), 'our own');
+    fs.chmodSync(place, 0o777);
+    assert.equal(Room.find(other), null, 'anybody may write there');
+    fs.chmodSync(place, 0o755);
+    fs.chownSync(place, 65534, 65534);
+    assert.equal(Room.find(other), null, "somebody else's");
+  } finally {
+    fs.rmSync(place, { recursive: true });
+  }
+});
+
 test('process 1 killed: nothing runs, and down removes the rest', { skip }, async () => {
   const room = await Room.open(run, { held: false });
   const pid = await stray(room);

@@ -104,6 +104,31 @@ test('what broke off half way is brought to its end the next time', { skip: proc
   fs.readlinkSync(path.join(root, 'etc/systemd/system/multi-user.target.wants/remuda-controller.service'));
 });
 
+test('what keeps a unit from its start reads the settings as the programs do', async (t) => {
+  const scratch = scratchFolder(t);
+  const script = path.join(scratch, 'is-set-up');
+  fs.writeFileSync(script, fs.readFileSync(path.join(source, 'deploy/systemd/is-set-up'), 'utf8').replace('/etc/remuda/', `${scratch}/`), { mode: 0o755 });
+  const data = path.join(scratch, 'a place');
+  fs.mkdirSync(path.join(data, 'identity'), { recursive: true });
+  fs.writeFileSync(path.join(data, 'identity/identity.pem'), '');
+  for (const [name, settings, code] of [
+    ['agent', `data-dir = ${data}\n`, 0],
+    ['agent', `data-dir = "${data}"   # quoted\n`, 0],
+    ['agent', `data-dir = "${data}"\r\n`, 0],
+    ['agent', `#data-dir = ${data}\n`, 1],
+    ['agent', `data-dir = ${data}x\n`, 1],
+    ['agent', 'data-dir = /nowhere\ninsecure = true\n', 0],
+    ['agent', 'data-dir = /nowhere\ninsecure = "false"\n', 1],
+    ['proxy', `data-dir = "${data}"\n`, 1],
+    ['proxy', `data-dir = "${data}"\ncontroller = ""\n`, 1],
+    ['proxy', `data-dir = "${data}"\ncontroller = "10.0.0.1:7400"\n`, 0],
+    ['proxy', 'config = "/etc/remuda/proxy.yaml"\n', 0],
+  ]) {
+    fs.writeFileSync(path.join(scratch, `${name}.conf`), settings);
+    assert.equal((await run(script, [name])).code, code, settings);
+  }
+});
+
 test('it installs what the packages do', async (t) => {
   const scratch = scratchFolder(t);
   const staged = path.join(scratch, 'staged');

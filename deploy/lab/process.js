@@ -129,7 +129,7 @@ async function run(command, args, { deadlineMs = 60_000, env, cwd } = {}) {
 }
 
 // Polls until condition() gives something true, which is returned. A condition that throws is taken as not
-// yet fulfilled; its last error is in the message when the deadline passes.
+// yet fulfilled; its last error is in the message when the deadline passes. `what` is a text, or gives one then.
 async function waitFor(condition, { deadlineMs, what, everyMs = pollMs }) {
   const end = performance.now() + deadlineMs;
   let lastError = null;
@@ -142,7 +142,7 @@ async function waitFor(condition, { deadlineMs, what, everyMs = pollMs }) {
       lastError = error;
     }
     if (performance.now() >= end) {
-      throw new Error(`waited ${deadlineMs / 1000} s in vain for ${what}${lastError ? `: ${lastError.message}` : ''}`);
+      throw new Error(`waited ${deadlineMs / 1000} s in vain for ${typeof what === 'function' ? what() : what}${lastError ? `: ${lastError.message}` : ''}`);
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }

@@ -4,19 +4,18 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
-const net = require('node:net');
 const path = require('node:path');
 const { ask, root } = require('../cluster.js');
 const { run, waitFor } = require('../process.js');
 const { shortId } = require('../remuda.js');
 const database = require('./database.js');
+const { knock } = require('./knock.js');
 const network = require('./network.js');
 
 const deadlineMs = 60_000;
-const reachMs = 1000;
 const windowRequests = 500; // that must be served after what was done, before a step under load is called good
 const evenShare = [0.35, 0.65]; // of two instances, over a window of some hundred requests
-const values = { DATABASE_URL: database.url, SHOP_URL: `http://${network.machines.p1.address}/` };
+const values = { CLIENT: network.machines.client.address, SHOP_URL: `http://${network.machines.p1.address}/` };
 
 // A file of this folder's with what only a lab knows filled in; the copy.
 function filled(lab, name) {
@@ -46,23 +45,24 @@ async function up(lab) {
     `database    ${network.machines.database.address}`, `client      ${network.machines.client.address}`].join('\n      ');
 }
 
-// Whether a connection is made. What is dropped gives no answer.
-function isReachable(host, port) {
-  return new Promise((resolve) => {
-    const socket = net.connect({ host, port, timeout: reachMs });
-    const end = (is) => {
-      socket.destroy();
-      resolve(is);
-    };
-    socket.once('connect', () => end(true)).once('error', () => end(false)).once('timeout', () => end(false));
-  });
+async function users(lab) {
+  const { address } = network.machines.database;
+  assert.ok(lab.cluster.programs.pidOf('database'), 'the database runs');
+  assert.equal(await knock('client', address, database.port), 'DROPPED', 'the client machine does not reach the database');
+  await putSecret(lab);
+  return `MariaDB with table users at ${address}:${database.port}, which the hosts alone reach; its URL with the password is a secret`;
 }
 
-async function users(lab) {
-  const address = network.machines.database.address;
-  assert.ok(lab.cluster.programs.pidOf('database'), 'the database runs');
-  assert.equal(await isReachable(address, database.port), false, 'the client machine does not reach the database');
-  return `MariaDB with table users at ${address}:${database.port}, which the hosts alone reach`;
+async function putSecret(lab) {
+  const file = path.join(lab.scratch, 'database-url');
+  fs.writeFileSync(file, database.url, { mode: 0o600 });
+  await lab.cluster.ok('secret', 'set', 'database-url', '--from-file', file);
+  fs.rmSync(file);
+}
+
+async function securityGroups(lab) {
+  await apply(lab, 'security-groups');
+  return (await lab.cluster.ok('get', 'sg')).trimEnd().split('\n').slice(1).join('\n      ');
 }
 
 // Image shop-vN with the database's client, and a version of launch template shop that runs it.
@@ -98,9 +98,21 @@ async function balancer(lab) {
   return `${lab.urls.join(' and ')} are served by ${instance.id}, with users of the database`;
 }
 
+// Who no rule names is turned away at the load balancer; at the instances everybody is but who belongs to the load balancer.
+async function guarded(lab) {
+  const [instance] = await settled(lab, 'blue', 1);
+  const { address } = network.machines[instance.host];
+  const [proxy] = network.proxies;
+  assert.equal(await knock('database', network.machines[proxy].address, 80), 'ECONNRESET', 'the database machine is not let in');
+  assert.equal(await knock('client', address, instance.port), 'DROPPED', 'the client machine does not reach the instance');
+  assert.equal(await knock(proxy, address, instance.port), '200', 'a proxy does');
+  const shown = await lab.cluster.ok('get', 'lt', 'shop', '-o', 'yaml');
+  assert.ok(!shown.includes(new URL(database.url).password), 'no manifest shows the password');
+  return `${instance.id} is reached through the load balancer alone, and that by the client machine alone`;
+}
+
 async function page(lab) {
   const folder = path.dirname(filled(lab, 'page/index.html'));
-  fs.copyFileSync(path.join(__dirname, 'page/page.js'), path.join(folder, 'page.js'));
   await lab.cluster.ok('image', 'push', 'page', folder);
   await apply(lab, 'page');
   await settled(lab, 'page', 1);
@@ -108,7 +120,7 @@ async function page(lab) {
   const html = (await answered(url)).text;
   const link = /href="([^"]+)"/.exec(html)?.[1];
   assert.equal((await lab.probe(link)).json.version, 1, 'its link leads to the shop');
-  return `${url} links to ${link}`;
+  return `${url} links to ${link}; the agent serves it, no program of its own runs`;
 }
 
 async function two(lab) {
@@ -174,7 +186,8 @@ async function hostLost(lab) {
   return `the cable of ${victim.host} was cut under load; its instance was replaced elsewhere, and the host came back`;
 }
 
-// In the course's order: the shift's and the listener's forwarding, load balancer, target groups, groups, templates, images, database.
+// In the course's order: the shift's and the listener's forwarding, load balancer, target groups, groups, templates, images, secret, security groups,
+// database.
 async function cleanUp(lab) {
   await lab.stopLoad();
   await apply(lab, 'closed');
@@ -187,7 +200,9 @@ async function cleanUp(lab) {
   for (const group of groups) await lab.cluster.ok('delete', 'asg', group);
   for (const name of ['shop', 'page']) await lab.cluster.ok('delete', 'lt', name);
   for (const name of ['shop-v1', 'shop-v2', 'page']) await lab.cluster.ok('delete', 'image', name);
-  for (const kind of ['lb', 'tg', 'asg', 'lt', 'image', 'instances']) {
+  await lab.cluster.ok('secret', 'delete', 'database-url');
+  for (const name of ['app', 'web']) await lab.cluster.ok('delete', 'sg', name);
+  for (const kind of ['lb', 'tg', 'asg', 'lt', 'image', 'sg', 'secrets', 'instances']) {
     await waitFor(async () => (kind === 'instances' ? await lab.cluster.instances() : await lab.cluster.get(kind)).length === 0, { deadlineMs, what: `no ${kind} to be left` });
   }
   assert.deepEqual(lab.cluster.appsRunning(), [], 'every process of the apps is gone');
@@ -195,7 +210,7 @@ async function cleanUp(lab) {
     await waitFor(() => ask(url).then(() => false, (error) => error.code === 'ECONNREFUSED'), { deadlineMs, what: `${url} to be closed` });
   }
   await lab.cluster.programs.end('database');
-  return 'load balancers, target groups, groups, templates, images and the database are gone';
+  return 'load balancers, target groups, groups, templates, images, security groups, the secret and the database are gone';
 }
 
 // The groups' manifests without target groups.
@@ -210,6 +225,8 @@ function detached(lab) {
 // The shop as it was before the clean-up, for whoever wants to look.
 async function putUpAgain(lab) {
   await database.start(lab.cluster.programs);
+  await putSecret(lab);
+  await apply(lab, 'security-groups');
   for (const version of [1, 2]) await addVersion(lab, version);
   await apply(lab, 'blue');
   await apply(lab, 'shop');
@@ -222,8 +239,10 @@ exports.apply = apply;
 exports.steps = [
   ['Three hosts, two proxies, one controller', up],
   ['Database with users', users],
+  ['Security groups', securityGroups],
   ['Version 1.0 in BLUE', blue],
   ['Load balancer on port 80', balancer],
+  ['Nobody in who is not named', guarded],
   ['Page that links to it', page],
   ['BLUE scaled to 2', two],
   ['A host loses its network', hostLost],

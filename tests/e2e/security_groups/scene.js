@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { HostsCluster } = require('../../../deploy/lab/hosts/hosts_cluster.js');
+const { knock } = require('../../../deploy/lab/hosts/knock.js');
 const { machines, on } = require('../../../deploy/lab/hosts/network.js');
 const { proxyPort } = require('../../../deploy/lab/hosts/programs.js');
 const { LoadProcess } = require('../../../deploy/lab/load_process.js');
@@ -13,7 +14,6 @@ const { shortId } = require('../../../deploy/lab/remuda.js');
 
 const deadlineMs = 60_000;
 const loadMs = 3_000;
-const knockMs = 1_500; // for who is dropped and hears nothing
 const rate = 150;
 
 const app = `
@@ -50,20 +50,6 @@ listeners:
   - { port: 80, defaultAction: { forward: { targetGroups: [{ targetGroup: web }] } } }
 `;
 
-// Asks for the page from a machine: the status, or the error's code; DROPPED where nobody answers.
-async function ask(from, address, port) {
-  const script = `
-    const request = require('node:http').get({ host: '${address}', port: ${port}, agent: false, timeout: ${knockMs} }, (response) => {
-      response.resume().on('end', () => { console.log(response.statusCode); process.exit(0); });
-    });
-    request.on('timeout', () => { console.log('DROPPED'); process.exit(0); });
-    request.on('error', (error) => { console.log(error.code); process.exit(0); });`;
-  const [command, ...args] = on(from, [process.execPath, '-e', script]);
-  const { stdout, stderr } = await run(command, args, { deadlineMs });
-  assert.ok(stdout.trim(), stderr);
-  return stdout.trim();
-}
-
 async function metric(proxy, name) {
   const script = `require('node:http').get('http://127.0.0.1:${proxyPort}/metrics', (response) => response.pipe(process.stdout));`;
   const [command, ...args] = on(proxy, [process.execPath, '-e', script]);
@@ -94,22 +80,22 @@ async function scene(cluster) {
   await cluster.ok('image', 'push', 'shop', folder);
   await apply([address('client')]);
   const instances = await cluster.settled(2, 'two instances to be in service', deadlineMs);
-  await waitFor(async () => (await ask('client', address('p1'), 80)) === '200', { deadlineMs, what: 'the page' });
+  await waitFor(async () => (await knock('client', address('p1'), 80)) === '200', { deadlineMs, what: 'the page' });
 
   say('who the group names reaches the load balancer, and nobody else');
-  assert.equal(await ask('database', address('p1'), 80), 'ECONNRESET');
+  assert.equal(await knock('database', address('p1'), 80), 'ECONNRESET');
   assert.ok(await metric('p1', 'security_group_refused_connection_count_total') >= 1);
 
   say('the instances are reached by proxies alone');
   const [{ host, port }] = instances;
-  assert.equal(await ask('client', address(host), port), 'DROPPED');
-  assert.equal(await ask('p1', address(host), port), '200');
-  assert.equal(await ask(host, address(host), port), '200', 'their host itself may');
+  assert.equal(await knock('client', address(host), port), 'DROPPED');
+  assert.equal(await knock('p1', address(host), port), '200');
+  assert.equal(await knock(host, address(host), port), '200', 'their host itself may');
 
   say('a proxy that joins under load loses no request');
   const first = new LoadProcess(`http://${address('p1')}/`, { rate, connections: 8 });
   await join('p2');
-  await waitFor(async () => (await ask('client', address('p2'), 80)) !== 'ECONNREFUSED', { deadlineMs, what: 'p2 to listen', everyMs: 5 });
+  await waitFor(async () => (await knock('client', address('p2'), 80)) !== 'ECONNREFUSED', { deadlineMs, what: 'p2 to listen', everyMs: 5 });
   const second = new LoadProcess(`http://${address('p2')}/`, { rate, connections: 8 });
   await new Promise((resolve) => { setTimeout(resolve, loadMs); });
   for (const [name, load] of [['p1', first], ['p2', second]]) {
@@ -121,13 +107,13 @@ async function scene(cluster) {
 
   say('the filter stays while the agent is away');
   await programs.end(host, 'SIGKILL');
-  assert.equal(await ask('client', address(host), port), 'DROPPED');
-  assert.equal(await ask('p2', address(host), port), '200');
+  assert.equal(await knock('client', address(host), port), 'DROPPED');
+  assert.equal(await knock('p2', address(host), port), '200');
   await programs.start(host);
 
   say('a changed group acts at once');
   await apply([address('client'), address('database')]);
-  await waitFor(async () => (await ask('database', address('p1'), 80)) === '200', { deadlineMs, what: 'the page for one that is named now' });
+  await waitFor(async () => (await knock('database', address('p1'), 80)) === '200', { deadlineMs, what: 'the page for one that is named now' });
 
   say('what is named cannot be deleted');
   const { code, stderr } = await cluster.command('delete', 'sg', 'clients');

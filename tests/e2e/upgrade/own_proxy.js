@@ -4,9 +4,11 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { ask } = require('../../../deploy/lab/cluster.js');
+const { isRunning } = require('../../../deploy/lab/hosts/programs.js');
 const { Process, run, waitFor } = require('../../../deploy/lab/process.js');
 
 const deadlineMs = 60_000;
+const mostDraining = 8;
 
 class OwnProxy {
   // The program is copied to a folder of its own, so that its file may be replaced.
@@ -25,6 +27,7 @@ class OwnProxy {
     if (!cluster.identity) this.args.push('--insecure');
     this.processes = [];
     this.takeovers = 0; // that were seen
+    this.draining = []; // ids of processes that did serve
   }
 
   // Gets an identity by a token, where the cluster has identities.
@@ -74,15 +77,21 @@ class OwnProxy {
     return waitFor(() => fs.existsSync(this.readyFile), { deadlineMs, what: 'the proxy to be ready' });
   }
 
-  // `how` brings a new process about; waits until that serves. Its pid. How many there have been is counted here: for a
-  // moment the process before may still answer the admin port that both have, with the count of its own time.
+  // `how` brings a new process about; waits until that serves. Its pid. A proxy refuses one while more than 16 drain, so half of that are
+  // waited for. How many there have been is counted here: for a moment the process before may still answer the admin port that both
+  // have, with the count of its own time.
   async takeover(how) {
+    await waitFor(() => {
+      this.draining = this.draining.filter(isRunning);
+      return this.draining.length <= mostDraining;
+    }, { deadlineMs, what: () => `processes ${this.draining} to drain` });
     const before = this.pid;
     const count = this.takeovers + 1;
     how(before);
     await waitFor(async () => this.pid !== before && (await this.metric('takeovers_total')) === count,
       { deadlineMs, what: () => `takeover ${count}, from process ${before}:\n${this.log().slice(-2000)}` });
     this.takeovers = count;
+    this.draining.push(before);
     return this.pid;
   }
 

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <archive.h>
 #include <archive_entry.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <sys/stat.h>
@@ -140,9 +141,55 @@ std::string NamesRule(const ArchiveLimits& limits) {
   return absl::StrCat("the names of all entries are over ", limits.max_names_bytes, " bytes");
 }
 
+// `name`: normalized.
+bool IsTooDeep(const std::string& name, const ArchiveLimits& limits) {
+  return static_cast<uint64_t>(std::count(name.begin(), name.end(), '/')) > limits.max_depth;
+}
+std::string DepthRule(const ArchiveLimits& limits) {
+  return absl::StrCat("it lies in more than ", limits.max_depth, " directories");
+}
+
 constexpr char kLinkRule[] = "the symbolic link leads out of the archive (target \"";
 
 // ---- packing ----
+
+// An open directory.
+class Directory {
+ public:
+  // `fd`: owned; -1: it could not be opened, as errno says.
+  explicit Directory(int fd) : fd_(fd), error_(fd < 0 ? errno : 0) {}
+  ~Directory() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  int fd() const { return fd_; }
+  // What is in it, in no order. 0 or an errno.
+  int List(std::vector<std::string>& names) const {
+    if (fd_ < 0) return error_;
+    const int copy = openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* stream = copy < 0 ? nullptr : fdopendir(copy);
+    if (stream == nullptr) {
+      const int error = errno;
+      if (copy >= 0) close(copy);
+      return error;
+    }
+    errno = 0;
+    while (const dirent* entry = readdir(stream)) {
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+      errno = 0;
+    }
+    const int error = errno;
+    closedir(stream);
+    return error;
+  }
+
+ private:
+  const int fd_;
+  const int error_;
+};
 
 class Packer {
  public:
@@ -156,7 +203,8 @@ class Packer {
         archive_write_open_filename(out_.get(), archive_path.c_str()) != ARCHIVE_OK) {
       return absl::UnavailableError(absl::StrCat(archive_path, ": ", ErrorOf(out_.get())));
     }
-    if (const absl::Status status = AddChildren(""); !status.ok()) return status;
+    const Directory root(open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (const absl::Status status = AddChildren(root, ""); !status.ok()) return status;
     if (archive_write_close(out_.get()) != ARCHIVE_OK) {
       return absl::UnavailableError(absl::StrCat(archive_path, ": ", ErrorOf(out_.get())));
     }
@@ -168,30 +216,25 @@ class Packer {
   }
 
  private:
-  absl::Status AddChildren(const std::string& below) {
+  // Through descriptors, and never through a symbolic link: what is packed may be an app's that
+  // runs, which could put one in the place of a directory that was just looked at.
+  absl::Status AddChildren(const Directory& directory, const std::string& below) {
     std::vector<std::string> names;
-    std::error_code error;
-    fs::directory_iterator it(fs::path(root_) / below, error);
-    for (; !error && it != fs::directory_iterator(); it.increment(error)) {
-      names.push_back(it->path().filename().string());
-    }
-    if (error) {
-      return absl::ErrnoToStatus(error.value(), absl::StrCat("list ", root_, "/", below));
-    }
+    if (const int error = directory.List(names); error != 0)
+      return absl::ErrnoToStatus(error, absl::StrCat("list ", root_, "/", below));
     std::sort(names.begin(), names.end());
-    for (const std::string& name : names) {
-      if (absl::Status status = AddOne(below.empty() ? name : absl::StrCat(below, "/", name));
-          !status.ok()) {
-        return status;
-      }
+    for (const std::string& base : names) {
+      const std::string name = below.empty() ? base : absl::StrCat(below, "/", base);
+      if (absl::Status status = AddOne(directory, base, name); !status.ok()) return status;
     }
     return absl::OkStatus();
   }
 
-  absl::Status AddOne(const std::string& name) {
+  absl::Status AddOne(const Directory& directory, const std::string& base,
+                      const std::string& name) {
     const std::string path = absl::StrCat(root_, "/", name);
     struct stat st {};
-    if (lstat(path.c_str(), &st) != 0)
+    if (fstatat(directory.fd(), base.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
       return absl::ErrnoToStatus(errno, absl::StrCat("stat ", path));
     if (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)) {
       if (options_.skip_sockets_and_fifos) return absl::OkStatus();
@@ -209,6 +252,8 @@ class Packer {
     names_bytes_ += name.size();
     if (names_bytes_ > options_.limits.max_names_bytes)
       return Refused(root_, name, NamesRule(options_.limits));
+    // As where it is unpacked; and each is open while what is in it is packed.
+    if (IsTooDeep(name, options_.limits)) return Refused(root_, name, DepthRule(options_.limits));
     Entry entry(archive_entry_new());
     archive_entry_set_pathname(entry.get(), name.c_str());
     archive_entry_set_mode(entry.get(), (st.st_mode & S_IFMT) | (st.st_mode & 0777));
@@ -216,17 +261,27 @@ class Packer {
     archive_entry_set_size(entry.get(), S_ISREG(st.st_mode) ? st.st_size : 0);
     if (S_ISLNK(st.st_mode)) {
       char target[PATH_MAX];
-      const ssize_t n = readlink(path.c_str(), target, sizeof target - 1);
+      const ssize_t n = readlinkat(directory.fd(), base.c_str(), target, sizeof target - 1);
       if (n < 0) return absl::ErrnoToStatus(errno, absl::StrCat("readlink ", path));
       target[n] = '\0';
       if (!LinkStaysInside(name, target))
         return Refused(root_, name, absl::StrCat(kLinkRule, target, "\")"));
       archive_entry_set_symlink(entry.get(), target);
     }
-    if (S_ISREG(st.st_mode))
-      return AddFile(path, name, entry.get(), static_cast<uint64_t>(st.st_size));
+    if (S_ISREG(st.st_mode)) {
+      // NOFOLLOW, NONBLOCK: what was a plain file a moment ago may be a link or a FIFO meanwhile.
+      const int fd =
+          openat(directory.fd(), base.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+      if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
+      absl::Status status = AddFile(fd, name, entry.get(), static_cast<uint64_t>(st.st_size));
+      close(fd);
+      return status;
+    }
     if (absl::Status status = WriteHeader(name, entry.get()); !status.ok()) return status;
-    return S_ISDIR(st.st_mode) ? AddChildren(name) : absl::OkStatus();
+    if (!S_ISDIR(st.st_mode)) return absl::OkStatus();
+    const Directory inner(
+        openat(directory.fd(), base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    return AddChildren(inner, name);
   }
 
   absl::Status WriteHeader(const std::string& name, archive_entry* entry) {
@@ -239,17 +294,14 @@ class Packer {
     return absl::UnavailableError(absl::StrCat(root_, "/", name, ": ", ErrorOf(out_.get())));
   }
 
-  absl::Status AddFile(const std::string& path, const std::string& name, archive_entry* entry,
-                       uint64_t size) {
+  absl::Status AddFile(int fd, const std::string& name, archive_entry* entry, uint64_t size) {
+    const std::string path = absl::StrCat(root_, "/", name);
     result_.content_bytes += size;
     if (result_.content_bytes > options_.limits.max_content_bytes) {
       return Refused(
           root_, name,
           absl::StrCat("the content is over ", options_.limits.max_content_bytes, " bytes"));
     }
-    // NOFOLLOW: the path was a plain file a moment ago and must not have become a link meanwhile.
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
     absl::Status status = WriteHeader(name, entry);
     uint64_t left = size;
     while (status.ok() && left > 0) {
@@ -265,7 +317,6 @@ class Packer {
         left -= static_cast<uint64_t>(n);
       }
     }
-    close(fd);
     return status;
   }
 
@@ -359,10 +410,7 @@ class Unpacker {
     const std::optional<std::string> name = Normalized(shown);
     if (!name) return Refuse(shown, "the name must be relative and without \"..\"");
     if (name->empty()) return absl::OkStatus();  // "./" itself
-    if (static_cast<uint64_t>(std::count(name->begin(), name->end(), '/')) > limits_.max_depth) {
-      return Refuse(shown,
-                    absl::StrCat("it lies in more than ", limits_.max_depth, " directories"));
-    }
+    if (IsTooDeep(*name, limits_)) return Refuse(shown, DepthRule(limits_));
     if (absl::Status status = Check(entry, *name); !status.ok()) return status;
     if (disk_ == nullptr) return CopyData(*name);
 

@@ -2,15 +2,20 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/ids.h"
@@ -77,6 +82,19 @@ void MakeArchive(const fs::path& path, const std::vector<Item>& items,
   }
   archive_write_close(a);
   archive_write_free(a);
+}
+
+std::vector<std::string> NamesIn(const fs::path& path) {
+  std::vector<std::string> names;
+  archive* a = archive_read_new();
+  archive_read_support_format_tar(a);
+  archive_read_support_filter_zstd(a);
+  archive_read_open_filename(a, path.c_str(), 10'240);
+  archive_entry* e = nullptr;
+  while (archive_read_next_header(a, &e) == ARCHIVE_OK)
+    names.emplace_back(archive_entry_pathname(e));
+  archive_read_free(a);
+  return names;
 }
 
 TEST(Archive, PackThenUnpackGivesTheSameTree) {
@@ -188,6 +206,10 @@ TEST(Archive, PackRefusesByName) {
          Write(d / "six666", "");
        },
        {.limits = {.max_names_bytes = 10}}},
+      {"too deep",
+       "\"a/b/bad\": it lies in more than 1 directories",
+       [](const fs::path& d) { Write(d / "a/b/bad", ""); },
+       {.limits = {.max_depth = 1}}},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.what);
@@ -203,6 +225,31 @@ TEST(Archive, PackRefusesByName) {
   fs::create_directory(temp / "d");
   mkfifo((temp / "d/fifo").c_str(), 0600);
   EXPECT_TRUE(PackDirectory(temp / "d", temp / "out", {.skip_sockets_and_fifos = true}).ok());
+}
+
+// An app whose directory is made an image runs meanwhile: what it puts in the place of a directory
+// that was just looked at must not lead the packer, which may be root, out of it.
+TEST(Archive, PacksNothingFromBehindALinkThatTakesTheDirectorysPlace) {
+  TempDir temp;
+  Write(temp / "host/secret", "of the host");
+  Write(temp / "app/d/file", "of the app");
+  fs::create_symlink(temp / "host", temp / "link");
+  const std::string d = temp / "app/d", e = temp / "link";
+  std::atomic<bool> over = false;
+  std::thread app([&] {
+    while (!over) renameat2(AT_FDCWD, d.c_str(), AT_FDCWD, e.c_str(), RENAME_EXCHANGE);
+  });
+  std::set<std::string> packed;
+  for (int i = 0; i < 400; ++i) {
+    // Refused where the link is met as one; but for that it may have any outcome.
+    if (!PackDirectory(temp / "app", temp / "a").ok()) continue;
+    for (const std::string& name : NamesIn(temp / "a")) packed.insert(name);
+    fs::remove(temp / "a");
+  }
+  over = true;
+  app.join();
+  EXPECT_EQ(packed.count("d/secret"), 0u);
+  EXPECT_EQ(packed.count("d/file"), 1u);
 }
 
 TEST(Archive, ReadsTarGzipAndZstd) {

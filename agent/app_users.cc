@@ -28,8 +28,7 @@ constexpr int kMaxGroups = 256;
 std::set<uint32_t> RunningUsers() {
   std::set<uint32_t> users;
   for (const ProcessStat& process : AllProcesses()) {
-    struct stat st {};
-    if (stat(absl::StrCat("/proc/", process.pid).c_str(), &st) == 0) users.insert(st.st_uid);
+    for (const uid_t user : UsersOf(process.pid)) users.insert(user);
   }
   return users;
 }

@@ -136,12 +136,24 @@ void KillUser(uid_t uid) {
   }
 }
 
+std::vector<uid_t> UsersOf(pid_t pid) {
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/%d/status", pid);
+  const std::string text = ReadSmall(path);
+  // The name, which comes first, shows newlines as \n.
+  const size_t at = text.find("\nUid:");
+  unsigned ids[4] = {};
+  if (at == std::string::npos ||
+      std::sscanf(text.c_str() + at, "\nUid: %u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
+    return {};
+  return {ids, ids + 4};
+}
+
 std::vector<ProcessStat> ProcessesOfUser(uid_t uid) {
   std::vector<ProcessStat> found;
   for (const ProcessStat& process : AllProcesses()) {
-    struct stat st {};
-    if (process.state != 'Z' && stat(("/proc/" + std::to_string(process.pid)).c_str(), &st) == 0 &&
-        st.st_uid == uid)
+    const auto users = UsersOf(process.pid);
+    if (process.state != 'Z' && std::find(users.begin(), users.end(), uid) != users.end())
       found.push_back(process);
   }
   return found;

@@ -79,6 +79,9 @@ bool SendSignal(const Fd& pidfd, int signal);
 // Ends every process of a user at once: none can escape by forking. Needs the right to become it;
 // `uid` must not be a user that anything else runs as. Single-threaded processes only.
 void KillUser(uid_t uid);
+// The ids that a process has as user: its own, effective, saved, and for files. Empty: it is gone.
+// (Whose /proc/PID is says nothing: of a process that is not to be dumped it is root's.)
+std::vector<uid_t> UsersOf(pid_t pid);
 // Processes of a user that have not ended, as /proc shows them.
 std::vector<ProcessStat> ProcessesOfUser(uid_t uid);
 // Signals the process that `stat` described, and nobody else.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +83,31 @@ TEST(DescendantsOf, ByTable) {
   const auto cycle = DescendantsOf(2, {process(3, 2), process(4, 3), process(3, 4)});
   EXPECT_GE(cycle.size(), 3u);
   EXPECT_LE(cycle.size(), 5u);
+}
+
+TEST(ProcessesOfUser, FindsOneThatIsNotToBeDumped) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  constexpr uid_t kUser = 699'999;  // of nobody else
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    // As an app may: /proc/PID is root's from then on.
+    const bool ok = setresuid(kUser, kUser, kUser) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
+                    write(ends[1], "x", 1) == 1;
+    if (ok) pause();
+    _exit(1);
+  }
+  char byte = 0;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  const auto found = ProcessesOfUser(kUser);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].pid, pid);
+  EXPECT_EQ(UsersOf(pid), std::vector<uid_t>(4, kUser));
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  EXPECT_TRUE(UsersOf(pid).empty());
+  for (const int end : ends) close(end);
 }
 
 TEST(ReadStat, ANameMayHoldAnything) {

@@ -73,9 +73,7 @@ class Shim {
       Reap();
       Advance();
     }
-    // Nobody is left to write, so the pipe holds the last words and then its end.
-    while (ReadLog()) {
-    }
+    ReadLastWords();
     WriteExit();
     return 0;
   }
@@ -168,20 +166,32 @@ class Shim {
     if (reads && polled[1].revents != 0) ReadLog();
   }
 
-  // False: there is nothing more to read now.
-  bool ReadLog() {
-    if (!pipe_.valid()) return false;
+  // How many bytes came; 0: there is nothing more to read now.
+  ssize_t ReadLog() {
+    if (!pipe_.valid()) return 0;
     static char buffer[kReadBytes];
-    const ssize_t n = read(pipe_.get(), buffer, sizeof buffer);
+    ssize_t n = 0;
+    do {
+      n = read(pipe_.get(), buffer, sizeof buffer);
+    } while (n < 0 && errno == EINTR);
     if (n > 0) {
       log_.Append(std::string_view(buffer, static_cast<size_t>(n)));
       pace_.Took(n, MonotonicMs());
-      return true;
     }
-    if (n < 0 && errno == EINTR) return true;
     // The end: everybody closed it (a daemon does). The app may well run on.
     if (n == 0) pipe_.Reset();
-    return false;
+    return std::max<ssize_t>(n, 0);
+  }
+
+  // What the tree has left in the pipe. No more than that holds: somebody outside of the tree, who
+  // was given its other end, may write on.
+  void ReadLastWords() {
+    int64_t left = pipe_.valid() ? fcntl(pipe_.get(), F_GETPIPE_SZ) : 0;
+    while (left > 0) {
+      const ssize_t n = ReadLog();
+      if (n == 0) return;
+      left -= n;
+    }
   }
 
   void ReadSignals() {

@@ -11,9 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 namespace remuda::agent {
 namespace {
@@ -25,6 +27,7 @@ constexpr milliseconds kAdoptRetry{10};
 constexpr milliseconds kLockedRetry{500};
 // From the shim's start to its app's: milliseconds, unless the file system of its files hangs.
 constexpr std::chrono::seconds kStartDeadline{30};
+constexpr milliseconds kMaxGrace{3'600'000};  // as the shim takes it
 constexpr milliseconds kStrayPass{20};
 constexpr int kStrayPasses = 500;
 
@@ -59,6 +62,19 @@ RunEnd EndFrom(const Record& exit) {
   end.error = exit.Text(key::kError);
   end.started = end.error.empty();
   return end;
+}
+
+// What the shim was told, or what it was started with.
+milliseconds GraceIn(const InstanceDir& dir) {
+  auto how = Record::ReadFrom(dir.Stop());
+  if (!how) how = Record::ReadFrom(dir.Run());
+  return milliseconds(how ? how->Number(key::kGraceMs) : 0);
+}
+
+// One whose number is not among those that a shim inherits; invalid, with errno, if there is none.
+Fd Above(Fd fd) {
+  if (!fd.valid() || fd.get() > kShimLockFd) return fd;
+  return Fd(fcntl(fd.get(), F_DUPFD_CLOEXEC, kShimLockFd + 1));
 }
 
 // posix_spawn: no fork handlers of other libraries run, and the agent's memory is not copied.
@@ -132,6 +148,7 @@ Supervisor::~Supervisor() {
     if (entry.pidfd.valid()) loop_.Unwatch(entry.pidfd.get());
     if (entry.ready.valid()) loop_.Unwatch(entry.ready.get());
     loop_.Cancel(entry.start_timer);
+    loop_.Cancel(entry.stop_timer);
   }
 }
 
@@ -236,8 +253,10 @@ void Supervisor::Adopt(const std::string& id) {
       entry.tries = 0;
       spdlog::info("instance {}: taken up, pid {}", id, entry.run.app_pid);
       // The agent before may have died before it told the shim, which takes being told twice well.
-      if (entry.run.state == RunState::kStopping) SendSignal(pidfd, SIGTERM);
+      const bool is_stopping = entry.run.state == RunState::kStopping;
+      if (is_stopping) SendSignal(pidfd, SIGTERM);
       WatchShim(id, std::move(pidfd));
+      if (is_stopping) ExpectEnd(id, GraceIn(dir));
       Changed(id);
       return;
     }
@@ -263,23 +282,31 @@ absl::Status Supervisor::Start(const std::string& id, const Record& run) {
       now != nullptr && now->state != RunState::kNone && now->state != RunState::kEnded) {
     return absl::FailedPreconditionError(absl::StrCat("instance ", id, ": runs already"));
   }
-  const auto lock = LockInstance(dir);
-  if (!lock.ok()) return lock.status();
+  auto locked = LockInstance(dir);
+  if (!locked.ok()) return locked.status();
+  const Fd lock = Above(*std::move(locked));
   for (const std::string& stale : {dir.Running(), dir.Stop(), dir.Exit()}) unlink(stale.c_str());
   if (const int error = run.WriteTo(dir.Run()); error != 0) {
     return absl::ErrnoToStatus(error, absl::StrCat("write ", dir.Run()));
   }
   int ready[2];
   if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0) return absl::ErrnoToStatus(errno, "pipe");
-  Fd ready_read(ready[0]), ready_write(ready[1]);
+  Fd ready_read(ready[0]), ready_write = Above(Fd(ready[1]));
+  if (!lock.valid() || !ready_write.valid()) return absl::ErrnoToStatus(errno, "pipe");
   pid_t pid = 0;
-  if (absl::Status status = Spawn(options_.program, dir.path, ready_write.get(), lock->get(), &pid);
+  if (absl::Status status = Spawn(options_.program, dir.path, ready_write.get(), lock.get(), &pid);
       !status.ok()) {
     return status;
   }
   // Our child and not yet reaped: the pid is surely its.
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd.valid()) return absl::ErrnoToStatus(errno, "pidfd_open");
+  if (!pidfd.valid()) {
+    // No descriptor is left, say. Nobody would hear of its end: it ends, and its app with it.
+    const int error = errno;
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    return absl::ErrnoToStatus(error, "pidfd_open");
+  }
   Entry& entry = entries_[id];
   entry.run = InstanceRun{.state = RunState::kStarting,
                           .shim_pid = pid,
@@ -289,6 +316,7 @@ absl::Status Supervisor::Start(const std::string& id, const Record& run) {
                           .cgroups = run.All(key::kCgroup)};
   entry.tries = 0;
   entry.stuck.clear();
+  entry.is_overdue = false;
   entry.start_timer = loop_.After(kStartDeadline, [this, id] { OnStuckStart(id); });
   entry.ready = std::move(ready_read);
   loop_.Watch(entry.ready.get(), [this, id] { OnReady(id); });
@@ -324,6 +352,24 @@ void Supervisor::OnStuckStart(const std::string& id) {
   SendSignal(it->second.pidfd, SIGKILL);
 }
 
+void Supervisor::ExpectEnd(const std::string& id, milliseconds grace) {
+  Entry& entry = entries_[id];
+  const EventLoop::TimePoint due = EventLoop::Now() +
+                                   std::clamp<milliseconds>(grace, milliseconds(0), kMaxGrace) +
+                                   options_.stop_patience;
+  if (entry.stop_timer != 0 && entry.stop_due <= due) return;
+  loop_.Cancel(entry.stop_timer);
+  entry.stop_due = due;
+  entry.stop_timer = loop_.At(due, [this, id] {
+    const auto it = entries_.find(id);
+    if (it == entries_.end() || !it->second.pidfd.valid()) return;
+    spdlog::error("instance {}: its shim, pid {}, does not end it; the shim is killed", id,
+                  it->second.run.shim_pid);
+    it->second.is_overdue = true;
+    SendSignal(it->second.pidfd, SIGKILL);
+  });
+}
+
 void Supervisor::OnShimGone(const std::string& id) {
   Entry& entry = entries_[id];
   // Reaps it if it was our child; one that was taken up is somebody else's, which is an error we do
@@ -337,7 +383,9 @@ void Supervisor::OnShimGone(const std::string& id) {
   if (const auto exit = Record::ReadFrom(Dir(id).Exit())) {
     Ended(id, EndFrom(*exit));
   } else {
-    EndStrays(id, entry.stuck.empty() ? "its shim was killed" : entry.stuck);
+    const char* killed =
+        entry.is_overdue ? "its shim did not end it in time and was killed" : "its shim was killed";
+    EndStrays(id, entry.stuck.empty() ? killed : entry.stuck);
   }
   ReapStrays();  // one that ended before this shim was reaped had to wait behind it
 }
@@ -404,6 +452,7 @@ void Supervisor::Ended(const std::string& id, RunEnd end) {
   entry.run.shim_pid = 0;
   entry.run.end = std::move(end);
   entry.tries = 0;
+  loop_.Cancel(std::exchange(entry.stop_timer, 0));
   Changed(id);
 }
 
@@ -419,6 +468,7 @@ void Supervisor::Stop(const std::string& id, int signal, milliseconds grace, boo
     spdlog::warn("instance {}: cannot write how to stop it: {}", id, std::strerror(error));
   }
   SendSignal(it->second.pidfd, SIGTERM);
+  ExpectEnd(id, grace);
   if (it->second.run.state != RunState::kStopping) {
     it->second.run.state = RunState::kStopping;
     Changed(id);

@@ -82,6 +82,10 @@ class Supervisor {
     // A shim writes `running` within milliseconds of its start; a directory whose lock is held for
     // longer than this without such a record is kLocked.
     std::chrono::milliseconds adopt_patience{5000};
+    // A shim has ended the tree when the grace and what it takes to kill (10 s at most) are over.
+    // One that has not within this after the grace does not act (it was stopped, say) and is killed
+    // itself.
+    std::chrono::milliseconds stop_patience{20'000};
   };
 
   Supervisor(EventLoop& loop, Options options);
@@ -125,6 +129,9 @@ class Supervisor {
     EventLoop::TimePoint adopting_since{};
     EventLoop::TimerId start_timer = 0;  // while kStarting: when that has taken too long
     std::string stuck;                   // why its start was given up; empty: it was not
+    EventLoop::TimerId stop_timer = 0;   // while kStopping: when its end is overdue
+    EventLoop::TimePoint stop_due{};     // while stop_timer is set
+    bool is_overdue = false;             // its shim was killed for that
   };
 
   void Adopt(const std::string& id);
@@ -132,6 +139,8 @@ class Supervisor {
   void OnReady(const std::string& id);
   void OnShimGone(const std::string& id);
   void OnStuckStart(const std::string& id);
+  // Gives the shim so long to end its tree; counts only if that is sooner than it had.
+  void ExpectEnd(const std::string& id, std::chrono::milliseconds grace);
   void EndStrays(const std::string& id, const std::string& why);
   void Ended(const std::string& id, RunEnd end);
   void Changed(const std::string& id);

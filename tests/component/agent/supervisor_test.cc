@@ -1,19 +1,23 @@
 // The supervisor and real shims (this program again, as `shim DIRECTORY`) with small shell apps.
 #include "agent/supervisor.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <thread>
 
 #include "agent/log_files.h"
 #include "agent/shim.h"
+#include "tests/few_files.h"
 
 namespace remuda::agent {
 namespace {
@@ -59,7 +63,8 @@ class SupervisorTest : public testing::Test {
         *loop_, Supervisor::Options{.instances_directory = root_,
                                     .program = "/proc/self/exe",
                                     .on_change = [this](const std::string&) { ++changes_; },
-                                    .adopt_patience = adopt_patience_});
+                                    .adopt_patience = adopt_patience_,
+                                    .stop_patience = stop_patience_});
     supervisor_->AdoptAll();
   }
 
@@ -127,6 +132,7 @@ class SupervisorTest : public testing::Test {
   fs::path root_;
   std::string run_id_;
   milliseconds adopt_patience_{5000};
+  milliseconds stop_patience_{20'000};
   int changes_ = 0;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Supervisor> supervisor_;
@@ -358,6 +364,70 @@ TEST_F(SupervisorTest, AKilledShimTakesItsTreeAlong) {
   EXPECT_EQ(supervisor_->Find("a")->end->error, "its shim was killed");
   EXPECT_FALSE(supervisor_->Find("a")->end->requested);
   EXPECT_EQ(Living(), 0u);
+}
+
+// It was stopped, or its log's disk hangs: an app that is to end must not run on for that.
+TEST_F(SupervisorTest, WhatAShimThatDoesNotActHasIsEndedAllTheSame) {
+  stop_patience_ = milliseconds(100);
+  Restart();
+  for (const char* id : {"a", "b"}) StartShell(id, "trap '' TERM; echo main; sleep 1000");
+  for (const char* id : {"a", "b"}) {
+    ASSERT_TRUE(Until([&] { return LogHas(id, "main") && State(id) == RunState::kRunning; }));
+    kill(supervisor_->Find(id)->shim_pid, SIGSTOP);
+  }
+  supervisor_->Stop("a", SIGTERM, milliseconds(0));
+  ASSERT_TRUE(UntilState("a", RunState::kEnded));
+  EXPECT_EQ(supervisor_->Find("a")->end->error, "its shim did not end it in time and was killed");
+  EXPECT_TRUE(supervisor_->Find("a")->end->requested);
+  EXPECT_TRUE(supervisor_->Find("a")->end->started);
+  // One that a later agent takes up, too. Its grace still counts.
+  supervisor_->Stop("b", SIGTERM, milliseconds(50));
+  Restart();
+  ASSERT_TRUE(UntilState("b", RunState::kEnded));
+  EXPECT_TRUE(supervisor_->Find("b")->end->requested);
+  EXPECT_EQ(Living(), 0u);
+}
+
+// An app can hand its output to somebody outside of its tree, who writes on when it has ended.
+TEST_F(SupervisorTest, AnEndIsToldThoughAStrangerWritesToTheLog) {
+  StartShell("a", "echo main; exec sleep 1000");
+  ASSERT_TRUE(Until([&] { return LogHas("a", "main") && State("a") == RunState::kRunning; }));
+  const std::string output = "/proc/" + std::to_string(supervisor_->Find("a")->app_pid) + "/fd/1";
+  const Fd pipe(open(output.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(pipe.valid());
+  signal(SIGPIPE, SIG_IGN);
+  std::atomic<bool> over = false;
+  std::vector<std::thread> strangers;
+  for (int i = 0; i < 4; ++i) {
+    strangers.emplace_back([&] {
+      const std::string block(64 * 1024, 'x');
+      while (!over) static_cast<void>(!write(pipe.get(), block.data(), block.size()));
+    });
+  }
+  ASSERT_TRUE(Until([&] { return LogReader(root_ / "a/logs").Available().begin > 0; }));
+  supervisor_->Stop("a", SIGTERM, seconds(10));
+  EXPECT_TRUE(UntilState("a", RunState::kEnded));
+  over = true;
+  for (std::thread& one : strangers) one.join();
+  EXPECT_TRUE(supervisor_->Find("a")->end->requested);
+  EXPECT_EQ(supervisor_->Find("a")->end->error, "");
+}
+
+TEST_F(SupervisorTest, WhatCannotBeWatchedForWantOfDescriptorsIsNotStarted) {
+  fs::create_directories(root_ / "a/app");
+  std::vector<Fd> more;  // as an agent has them: what is short here is not in the shim
+  for (int i = 0; i < 50; ++i) more.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  absl::Status status;
+  {
+    const FewFiles few(3);  // its lock, and the two ends of a pipe
+    status = supervisor_->Start("a", Spec({"/bin/sh", "-c", "exec sleep 1000"}));
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(State("a"), RunState::kNone);
+  EXPECT_TRUE(Until([&] { return Living() == 0 && LockInstance({root_ / "a"}).ok(); }))
+      << "nobody would hear of its end";
+  StartShell("a", "exec sleep 1000");
+  EXPECT_TRUE(UntilState("a", RunState::kRunning));
 }
 
 TEST_F(SupervisorTest, AShimKilledWhileTheAgentIsAway) {

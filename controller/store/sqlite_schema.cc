@@ -209,14 +209,33 @@ absl::Status SqliteStore::SealUnderNewKey() {
   return status;
 }
 
+// Without an error SQLite leaves the log as it is where somebody reads of it: the row tells.
+absl::StatusOr<bool> SqliteStore::EmptyLog() {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(database_, "PRAGMA wal_checkpoint(TRUNCATE)", -1, &statement, nullptr) !=
+      SQLITE_OK)
+    return Error("empty the log");
+  const bool is_told = sqlite3_step(statement) == SQLITE_ROW;
+  const bool is_busy = is_told && sqlite3_column_int(statement, 0) != 0;
+  sqlite3_finalize(statement);
+  if (!is_told) return Error("empty the log");
+  return !is_busy;
+}
+
 absl::Status SqliteStore::Scrub() {
   const auto pending = ReadMeta(kScrub);
   if (!pending.ok()) return pending.status();
   if (*pending != "1") return absl::OkStatus();
   absl::Status status = Exec("VACUUM");
-  if (status.ok()) status = Exec("PRAGMA wal_checkpoint(TRUNCATE)");
-  if (status.ok()) status = WriteMeta(kScrub, "0");
-  return status;
+  if (!status.ok()) return status;
+  const absl::StatusOr<bool> is_empty = EmptyLog();
+  if (!is_empty.ok()) return is_empty.status();
+  if (*is_empty) return WriteMeta(kScrub, "0");
+  spdlog::warn(
+      "{}-wal still has what is sealed now in the clear, as somebody else reads the store: it is "
+      "tried again at the next start",
+      path_);
+  return absl::OkStatus();
 }
 
 }  // namespace remuda

@@ -85,7 +85,8 @@ absl::Status SqliteStore::Lock() {
     const std::string who = size > 0 ? std::string(holder, static_cast<size_t>(size)) : "unknown";
     return FailedPrecondition("STORE_IN_USE",
                               path_ + ": another controller (process " + who +
-                                  ") has this store open; two cannot share one file");
+                                  "), or a restore, has this store open; two cannot share one "
+                                  "file");
   }
   const std::string me = std::to_string(getpid());
   if (ftruncate(lock_fd_, 0) != 0 || pwrite(lock_fd_, me.data(), me.size(), 0) < 0) {

@@ -65,6 +65,8 @@ class SqliteStore final : public Store {
   absl::Status SealUnderNewKey();
   // Has what was not sealed before leave the file.
   absl::Status Scrub();
+  // Has the log's pages in the file, and nothing in the log. False: another reader holds some.
+  absl::StatusOr<bool> EmptyLog();
 
   absl::Status Exec(const char* sql);
   // The error of the last call, naming the file and what was tried.

@@ -1,12 +1,19 @@
 // What is sealed at rest, under which key, and how an older store is brought forward.
+#include <absl/strings/escaping.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
+#include <thread>
 
 #include "controller/store/sealed_kinds.h"
 #include "controller/store/sealer.h"
@@ -57,6 +64,20 @@ class SealingTest : public testing::Test {
     char* error = nullptr;
     EXPECT_EQ(sqlite3_exec(raw, text.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error;
     sqlite3_close(raw);
+  }
+  // The first column of the first row; empty: there is none.
+  std::string One(const std::string& text) const {
+    sqlite3* raw = nullptr;
+    EXPECT_EQ(sqlite3_open((dir_ + "/state.db").c_str(), &raw), SQLITE_OK);
+    sqlite3_busy_timeout(raw, 5'000);
+    sqlite3_stmt* statement = nullptr;
+    EXPECT_EQ(sqlite3_prepare_v2(raw, text.c_str(), -1, &statement, nullptr), SQLITE_OK);
+    std::string out;
+    if (sqlite3_step(statement) == SQLITE_ROW)
+      out = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    sqlite3_close(raw);
+    return out;
   }
   // Makes a store with one secret in it.
   void MakeStore() {
@@ -247,6 +268,73 @@ TEST_F(SealingTest, AMigrationThatFailsChangesNothing) {
   auto store = Open();
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ(Load(**store).All<v1::LaunchTemplateVersion>().size(), 1U);
+}
+
+// Killed at any moment, with a store large enough that there are many: it is of one schema and
+// sealed whole or not at all, nothing is lost, and the start that gets to its end leaves nothing in
+// the clear.
+TEST_F(SealingTest, AMigrationThatIsKilledIsWholeOrNotAtAll) {
+  constexpr int kSecrets = 500;
+  Sql(Read(std::string(REMUDA_SOURCE_DIR) + "/tests/unit/controller/store/testdata/schema_3.sql"));
+  Sql("PRAGMA journal_mode=WAL");
+  std::string rows = "BEGIN;";
+  for (int i = 0; i < kSecrets; ++i) {
+    const auto edit = PutSecret("s" + std::to_string(i), kValue + std::string(2'000, 'x'));
+    rows += "INSERT INTO rows VALUES(" + std::to_string(static_cast<int>(edit.kind)) + ",'" +
+            edit.key + "',5,x'" + absl::BytesToHexString(edit.value->SerializeAsString()) + "');";
+  }
+  Sql(rows + "COMMIT");
+  std::mt19937_64 random(7);
+  int kills = 0;
+  // A start that is not killed ends it; the longest wait grows, so that one comes.
+  for (uint64_t longest_us = 1'000; One("SELECT value FROM meta WHERE name='scrub'") != "0";
+       longest_us += longest_us / 5) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) _exit(Open().ok() ? 0 : 1);
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % longest_us));
+    kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (!WIFSIGNALED(status)) {
+      EXPECT_EQ(WEXITSTATUS(status), 0);
+    } else {
+      ++kills;
+    }
+    const bool is_new = One("PRAGMA user_version") == "4";
+    EXPECT_EQ(One("SELECT count(*) FROM rows WHERE kind=20"), std::to_string(kSecrets));
+    EXPECT_EQ(One("SELECT count(*) FROM rows WHERE kind=20 AND substr(value, 1, 4)=x'00525331'"),
+              std::to_string(is_new ? kSecrets : 0));
+    ASSERT_FALSE(HasFailure()) << "after " << kills << " kills";
+  }
+  EXPECT_GT(kills, 0);
+  auto store = Open();
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_THAT(Bytes(), Not(HasSubstr(kValue)));
+  const core::State state = Load(**store);
+  for (int i = 0; i < kSecrets; ++i) {
+    const auto* row = state.Find<v1::Secret>("s" + std::to_string(i));
+    ASSERT_NE(row, nullptr) << i;
+    EXPECT_EQ((*row)->value(), kValue + std::string(2'000, 'x'));
+    EXPECT_EQ(row->commit, 5);
+  }
+  EXPECT_EQ((*store)->Campaign()->secret, "plain-cluster-secret-of-32-bytes");
+}
+
+// What a reader keeps in the log is taken out at a later start.
+TEST_F(SealingTest, AReaderMeanwhileOnlyPutsOffThatNothingIsLeftInTheClear) {
+  Sql(Read(std::string(REMUDA_SOURCE_DIR) + "/tests/unit/controller/store/testdata/schema_3.sql"));
+  Sql("PRAGMA journal_mode=WAL");
+  sqlite3* reader = nullptr;
+  ASSERT_EQ(sqlite3_open((dir_ + "/state.db").c_str(), &reader), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(reader, "BEGIN; SELECT * FROM rows", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  EXPECT_TRUE(Open().ok());
+  EXPECT_EQ(One("SELECT value FROM meta WHERE name='scrub'"), "1");
+  sqlite3_close(reader);
+  EXPECT_TRUE(Open().ok());
+  EXPECT_EQ(One("SELECT value FROM meta WHERE name='scrub'"), "0");
+  EXPECT_THAT(Bytes(), Not(HasSubstr(kValue)));
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ namespace {
 
 using Response = v1::CreateBackupResponse;
 
+constexpr char kMethod[] = "remuda.v1.BackupService/CreateBackup";
+
 // One backup. Run, on the backup thread, waits for each message to be taken before it makes the
 // next; gRPC's threads only wake it. The context and the messages are touched by Run alone.
 class BackupCall final : public grpc::ServerWriteReactor<Response>,
@@ -131,11 +133,15 @@ grpc::ServerWriteReactor<Response>* BackupService::CreateBackup(
     return reactor;
   }
   auto make = [call, worker = worker_, blobs = blobs_, busy = busy_,
-               with_images = !request->without_images(), &controller = calls_.controller()] {
+               with_images = !request->without_images(),
+               &calls = calls_](const AuditedWrite& taken) {
     const absl::Status status = Run(worker.backups, with_images, *call);
     *busy = false;
-    // What nobody names any more was kept for it.
-    controller.loop.Post([&controller, blobs] { CollectBlobs(controller.engine.state(), blobs); });
+    calls.controller().loop.Post([&calls, blobs, taken, status] {
+      // What nobody names any more was kept for it.
+      CollectBlobs(calls.controller().engine.state(), blobs);
+      calls.Record(taken, status, nullptr);
+    });
     call->Finish(ToGrpcStatus(status));
   };
   const auto refuse = [call, busy = busy_](const absl::Status& status) {
@@ -143,10 +149,16 @@ grpc::ServerWriteReactor<Response>* BackupService::CreateBackup(
     call->Finish(ToGrpcStatus(status));
   };
   const absl::Status posted = calls_.controller().loop.PostRequest(
-      [admit = calls_.AdmitTo(context, "remuda.v1.BackupService/CreateBackup", *request), refuse,
-       make = std::move(make), worker = worker_] {
-        if (const absl::Status may = admit(); !may.ok()) return refuse(may);
-        worker.thread.Post(make);
+      [admit = calls_.AdmitTo(context, kMethod, *request), refuse, make = std::move(make),
+       worker = worker_, caller = calls_.CallerOf(context), request, &calls = calls_] {
+        // It changes nothing, but it takes all that there is along: who did is recorded.
+        const AuditedWrite taken(calls.controller().engine.state(), caller.get(), kMethod,
+                                 *request);
+        if (const absl::Status may = admit(); !may.ok()) {
+          calls.Record(taken, may, nullptr);
+          return refuse(may);
+        }
+        worker.thread.Post([make, taken] { make(taken); });
       });
   if (!posted.ok()) refuse(posted);
   return reactor;

@@ -22,6 +22,7 @@
 #include "controller/api/joining.h"
 #include "controller/api/self_call.h"
 #include "controller/api/server.h"
+#include "controller/backup/restore.h"
 #include "controller/certificate_reader.h"
 #include "controller/engine/commit_thread.h"
 #include "controller/engine/failpoints.h"
@@ -203,6 +204,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
                    int& exit_code) {
   const size_t max_descriptors = TakeDescriptors();
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
+  if (absl::Status status = CheckNotHalfRestored(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);
   auto opened = OpenStore(options, failpoints.get());
   if (!opened.ok()) return opened.status();

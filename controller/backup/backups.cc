@@ -6,12 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <future>
-#include <sstream>
 
 #include "common/ids.h"
 #include "common/sha256.h"
@@ -27,7 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // A key, a certificate: read whole.
-constexpr int64_t kMaxSealedFileBytes = 1 << 20;
+constexpr size_t kMaxSealedFileBytes = 1 << 20;
+constexpr size_t kReadBytes = 64 * 1024;
 
 absl::StatusOr<int64_t> SizeOfFile(const std::string& path) {
   std::error_code error;
@@ -49,6 +49,59 @@ class OpenFile {
  private:
   const int fd_;
 };
+
+// A whole file; an error where it cannot be read to its end: half a key is none.
+absl::StatusOr<std::string> ReadSealedFile(const std::string& path) {
+  const OpenFile file(path);
+  if (file.fd() < 0)
+    return Unavailable(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
+  std::string text;
+  std::string buffer(kReadBytes, '\0');
+  while (true) {
+    const ssize_t count = read(file.fd(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0)
+      return Unavailable(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
+    if (count == 0) return text;
+    text.append(buffer, 0, static_cast<size_t>(count));
+    if (text.size() > kMaxSealedFileBytes) return Internal(absl::StrCat(path, ": is too large"));
+  }
+}
+
+// The keys with the one first that the store is sealed under: another may have been put before it
+// since the controller began. What the manifest names opens all of the archive then.
+absl::StatusOr<SealingKeys> KeysOfStore(const std::string& file, const std::string& sealed_under) {
+  absl::StatusOr<SealingKeys> keys = ReadSealingKeys(file);
+  if (!keys.ok()) return keys;
+  const auto used = std::find_if(keys->keys.begin(), keys->keys.end(), [&](const std::string& key) {
+    return SealingKeyId(key) == sealed_under;
+  });
+  if (used == keys->keys.end()) {
+    return FailedPrecondition(
+        "SEALING_KEY",
+        absl::StrCat("the store is sealed under key ", sealed_under, ", which is not in ", file,
+                     " any more: put it back, or "
+                     "restart the controller, which seals the store anew"));
+  }
+  std::rotate(keys->keys.begin(), used, used + 1);
+  return keys;
+}
+
+absl::Status CheckSizes(const BackupManifest& manifest, size_t text_bytes) {
+  for (const BackupEntry& entry : manifest.entries) {
+    if (entry.size_bytes > BackupManifest::kMaxEntryBytes)
+      return Internal(absl::StrCat(entry.name, ": is too large for an archive"));
+  }
+  // A restore would refuse it.
+  if (manifest.entries.size() > BackupManifest::kMaxEntries ||
+      text_bytes > static_cast<size_t>(BackupManifest::kMaxBytes)) {
+    return LimitExceeded(
+        "kMaxEntries",
+        absl::StrCat("there are ", manifest.entries.size(), " files to back up, at most ",
+                     BackupManifest::kMaxEntries, "; back up without images"));
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -103,20 +156,17 @@ absl::StatusOr<std::vector<Blobs::Blob>> Backups::ListBlobs() {
 }
 
 absl::Status Backups::AddSealed(BackupManifest& manifest, std::vector<Source>& sources) const {
-  absl::StatusOr<SealingKeys> keys = ReadSealingKeys(options_.sealing_key_file);
+  const absl::StatusOr<SealingKeys> keys =
+      KeysOfStore(options_.sealing_key_file, manifest.sealing_key);
   if (!keys.ok()) return keys.status();
   Sealer sealer(*keys);
   for (const std::string& name : options_.sealed_files) {
     const std::string path = absl::StrCat(options_.data_directory, "/", name);
-    std::error_code error;
-    if (!fs::exists(path, error)) continue;
-    const auto size = SizeOfFile(path);
-    if (!size.ok()) return size.status();
-    if (*size > kMaxSealedFileBytes) return Internal(absl::StrCat(path, ": is too large"));
-    std::ostringstream text;
-    text << std::ifstream(path, std::ios::binary).rdbuf();
+    if (access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) continue;
+    const auto text = ReadSealedFile(path);
+    if (!text.ok()) return text.status();
     Source source;
-    source.bytes = sealer.Seal(absl::StrCat("file ", name), text.str());
+    source.bytes = sealer.Seal(absl::StrCat("file ", name), *text);
     manifest.entries.push_back({.name = name,
                                 .size_bytes = static_cast<int64_t>(source.bytes.size()),
                                 .sha256 = Sha256Hex(source.bytes),
@@ -128,7 +178,8 @@ absl::Status Backups::AddSealed(BackupManifest& manifest, std::vector<Source>& s
 
 absl::Status Backups::WriteCopy(const std::string& copy, bool with_images, const Sink& sink) {
   const auto facts = ReadStateFacts(copy);
-  if (!facts.ok()) return facts.status();
+  // The store's own damage: nothing that whoever asks has got wrong.
+  if (!facts.ok()) return absl::DataLossError(facts.status().message());
   const auto size = SizeOfFile(copy);
   const auto digest = Sha256OfFile(copy);
   if (!size.ok() || !digest.ok()) return size.ok() ? digest.status() : size.status();
@@ -153,13 +204,10 @@ absl::Status Backups::WriteCopy(const std::string& copy, bool with_images, const
     }
   }
   const std::string text = Print(manifest);
+  if (absl::Status status = CheckSizes(manifest, text.size()); !status.ok()) return status;
   int64_t total =
       tar::SizeOf(static_cast<int64_t>(text.size())) + static_cast<int64_t>(tar::End().size());
-  for (const BackupEntry& entry : manifest.entries) {
-    if (entry.size_bytes > BackupManifest::kMaxEntryBytes)
-      return Internal(absl::StrCat(entry.name, ": is too large for an archive"));
-    total += tar::SizeOf(entry.size_bytes);
-  }
+  for (const BackupEntry& entry : manifest.entries) total += tar::SizeOf(entry.size_bytes);
   const int64_t now = absl::ToUnixSeconds(absl::Now());
   absl::Status status = sink.begin(manifest, total);
   const auto write = [&](const std::string& bytes) {

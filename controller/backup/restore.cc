@@ -27,8 +27,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kStaging[] = ".restore";
-// What of a data directory is the store's: what a restore takes the place of.
-constexpr const char* kReplaced[] = {"state.db", "state.db-wal", "state.db-shm", "images"};
+constexpr char kState[] = "state.db";
+// What of a data directory is the store's: what a restore takes the place of. The state first: a
+// directory without it is refused at a start while the staging is there.
+constexpr const char* kReplaced[] = {kState, "state.db-wal", "state.db-shm", "state.db-journal",
+                                     "images"};
 // What may be there without being somebody's state.
 constexpr const char* kHarmless[] = {"sealing.key", "state.db.lock", kStaging, "lost+found"};
 
@@ -65,6 +68,16 @@ absl::Status WriteFile(int fd, const std::string& path, std::string_view bytes) 
   return absl::OkStatus();
 }
 
+// Makes the directories of `relative` below `base`, for their owner alone: keys come into them.
+absl::Status MakeDirectories(const std::string& base, const fs::path& relative) {
+  std::string path = base;
+  for (const fs::path& part : relative) {
+    path += "/" + part.string();
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Failed(path, "made");
+  }
+  return absl::OkStatus();
+}
+
 // The data directory while it is restored: nobody else's, with a place beside for what comes.
 class Place {
  public:
@@ -73,8 +86,9 @@ class Place {
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
   ~Place() {
+    // Another's stays as it is; and where the state is in neither place a start must be refused.
     std::error_code error;
-    fs::remove_all(staging(), error);
+    if (has_staging_ && !is_half_) fs::remove_all(staging(), error);
     if (lock_ >= 0) close(lock_);
   }
 
@@ -82,45 +96,49 @@ class Place {
   const std::string& replaced() const { return replaced_; }
 
   absl::Status Open() {
-    const auto was_open = MakePrivateDirectory(directory_, "state.db", "--data-dir");
+    const auto was_open = MakePrivateDirectory(directory_, kState, "--data-dir");
     if (!was_open.ok()) return was_open.status();
-    const std::string lock_path = directory_ + "/state.db.lock";
-    lock_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock_ < 0) return Failed(lock_path, "opened");
-    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-      return FailedPrecondition(
-          "STORE_IN_USE",
-          absl::StrCat("--data-dir ", directory_, ": a controller runs in it; stop it first"));
-    }
+    if (absl::Status status = Lock(); !status.ok()) return status;
     if (absl::Status status = CheckEmpty(); !status.ok()) return status;
     std::error_code error;
     fs::remove_all(staging(), error);
     if (mkdir(staging().c_str(), 0700) != 0) return Failed(staging(), "made");
-    fs::create_directories(staging() + "/images/sha256", error);
-    if (error) return Unavailable(absl::StrCat(staging(), ": ", error.message()));
-    return absl::OkStatus();
+    has_staging_ = true;
+    return MakeDirectories(staging(), "images/sha256");
   }
 
-  // What was there goes aside, what came takes its place; state.db last.
+  // What was there goes aside, what came takes its place; state.db last. On error all is where it
+  // was.
   absl::Status Exchange(const std::vector<std::string>& extras, int64_t now) {
-    if (absl::Status status = PutAside(extras, now); !status.ok()) return status;
-    std::vector<std::string> names = extras;
-    names.emplace_back("images");
-    names.emplace_back("state.db");
-    for (const std::string& name : names) {
-      const std::string to = absl::StrCat(directory_, "/", name);
-      std::error_code error;
-      fs::create_directories(fs::path(to).parent_path(), error);
-      if (name == "state.db") {
-        if (absl::Status status = Sync(directory_); !status.ok()) return status;
-      }
-      if (rename(absl::StrCat(staging(), "/", name).c_str(), to.c_str()) != 0)
-        return Failed(to, "put in place");
-    }
-    return Sync(directory_);
+    absl::Status status = PutAside(extras, now);
+    if (status.ok()) status = PutInPlace(extras);
+    return status.ok() ? status : PutBack(status);
   }
 
  private:
+  struct Move {
+    std::string from;
+    std::string to;
+  };
+
+  absl::Status Lock() {
+    const std::string path = directory_ + "/state.db.lock";
+    lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock_ < 0) return Failed(path, "opened");
+    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+      return FailedPrecondition(
+          "STORE_IN_USE", absl::StrCat("--data-dir ", directory_,
+                                       ": a controller runs in it, or another restore; stop it "
+                                       "first"));
+    }
+    // As the store does, for who finds it locked.
+    const std::string me = std::to_string(getpid());
+    if (ftruncate(lock_, 0) != 0 || pwrite(lock_, me.data(), me.size(), 0) < 0) {
+      // Only the hint for a person is missing; the lock holds.
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status CheckEmpty() const {
     if (force_) return absl::OkStatus();
     std::error_code error;
@@ -138,27 +156,81 @@ class Place {
     return absl::OkStatus();
   }
 
+  absl::Status Rename(const std::string& from, const std::string& to, const std::string& what) {
+    if (rename(from.c_str(), to.c_str()) != 0) return Failed(to, what);
+    moves_.push_back({from, to});
+    return absl::OkStatus();
+  }
+
+  // A directory that nobody has put anything in yet.
+  absl::Status MakeAside(int64_t now) {
+    for (int i = 1;; ++i) {
+      replaced_ =
+          absl::StrCat(directory_, "/before-restore-", now, i == 1 ? "" : absl::StrCat("-", i));
+      if (mkdir(replaced_.c_str(), 0700) == 0) return absl::OkStatus();
+      if (errno == EEXIST) continue;
+      const absl::Status status = Failed(replaced_, "made");
+      replaced_.clear();
+      return status;
+    }
+  }
+
   absl::Status PutAside(const std::vector<std::string>& extras, int64_t now) {
     std::vector<std::string> names(std::begin(kReplaced), std::end(kReplaced));
     names.insert(names.end(), extras.begin(), extras.end());
-    const std::string aside = absl::StrCat(directory_, "/before-restore-", now);
     std::error_code error;
     for (const std::string& name : names) {
       const std::string path = absl::StrCat(directory_, "/", name);
       if (!fs::exists(path, error)) continue;
-      const std::string to = absl::StrCat(aside, "/", name);
-      fs::create_directories(fs::path(to).parent_path(), error);
-      chmod(aside.c_str(), 0700);
-      if (rename(path.c_str(), to.c_str()) != 0) return Failed(path, "put aside");
-      replaced_ = aside;
+      absl::Status status = replaced_.empty() ? MakeAside(now) : absl::OkStatus();
+      if (status.ok()) status = MakeDirectories(replaced_, fs::path(name).parent_path());
+      if (status.ok()) status = Rename(path, absl::StrCat(replaced_, "/", name), "put aside");
+      if (!status.ok()) return status;
     }
-    return absl::OkStatus();
+    return replaced_.empty() ? absl::OkStatus() : Sync(replaced_);
+  }
+
+  absl::Status PutInPlace(const std::vector<std::string>& extras) {
+    std::vector<std::string> names = extras;
+    names.emplace_back("images");
+    for (const std::string& name : names) {
+      const fs::path parent = fs::path(name).parent_path();
+      absl::Status status = MakeDirectories(directory_, parent);
+      if (status.ok()) status = Take(name);
+      if (status.ok()) status = Sync(absl::StrCat(directory_, "/", parent.string()));
+      if (!status.ok()) return status;
+    }
+    if (absl::Status status = Sync(directory_); !status.ok()) return status;
+    if (absl::Status status = Take(kState); !status.ok()) return status;
+    return Sync(directory_);
+  }
+  absl::Status Take(const std::string& name) {
+    return Rename(absl::StrCat(staging(), "/", name), absl::StrCat(directory_, "/", name),
+                  "put in place");
+  }
+
+  absl::Status PutBack(const absl::Status& why) {
+    for (auto move = moves_.rbegin(); move != moves_.rend(); ++move) {
+      if (rename(move->to.c_str(), move->from.c_str()) == 0) continue;
+      is_half_ = true;
+      return absl::Status(why.code(), absl::StrCat(std::string(why.message()), "; and ", move->to,
+                                                   " cannot be put back: ", std::strerror(errno)));
+    }
+    std::error_code error;
+    // Of what is empty now.
+    for (const Move& move : moves_) fs::remove(fs::path(move.to).parent_path(), error);
+    if (!replaced_.empty()) fs::remove(replaced_, error);
+    replaced_.clear();
+    return why;
   }
 
   const std::string directory_;
   const bool force_;
   int lock_ = -1;
+  bool has_staging_ = false;
+  bool is_half_ = false;
   std::string replaced_;
+  std::vector<Move> moves_;  // that were made, in their order
 };
 
 absl::Status CheckKey(const RestoreOptions& options, const BackupManifest& manifest,
@@ -201,8 +273,9 @@ constexpr int64_t kMaxSealedBytes = 2 << 20;
 absl::Status Unpack(ArchiveReader& reader, const BackupEntry& entry, const std::string& staging,
                     Sealer& sealer) {
   const std::string path = absl::StrCat(staging, "/", entry.name);
-  std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
+  if (absl::Status status = MakeDirectories(staging, fs::path(entry.name).parent_path());
+      !status.ok())
+    return status;
   const File file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (file.fd() < 0) return Failed(path, "made");
   if (entry.is_sealed && entry.size_bytes > kMaxSealedBytes)
@@ -257,15 +330,30 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options) {
 
   const std::string state = place.staging() + "/state.db";
   if (absl::Status status = CheckState(state, options, *manifest); !status.ok()) return status;
-  const int64_t now = absl::ToUnixSeconds(absl::Now());
-  if (absl::Status status = RaiseState(state, now); !status.ok()) return status;
+  const absl::Time now = absl::Now();
+  if (absl::Status status = RaiseState(state, absl::ToUnixMicros(now)); !status.ok()) return status;
   if (absl::Status status = Sync(state); !status.ok()) return status;
   if (absl::Status status = Sync(place.staging() + "/images/sha256"); !status.ok()) return status;
   const auto raised = ReadStateFacts(state);
   if (!raised.ok()) return raised.status();
-  if (absl::Status status = place.Exchange(extras, now); !status.ok()) return status;
+  if (absl::Status status = place.Exchange(extras, absl::ToUnixSeconds(now)); !status.ok())
+    return status;
   return Restored{
       .manifest = *std::move(manifest), .epoch = raised->epoch, .replaced = place.replaced()};
+}
+
+absl::Status CheckNotHalfRestored(const std::string& data_directory) {
+  std::error_code error;
+  const std::string staging = absl::StrCat(data_directory, "/", kStaging);
+  if (!fs::exists(staging, error) || fs::exists(absl::StrCat(data_directory, "/", kState), error))
+    return absl::OkStatus();
+  return FailedPrecondition(
+      "HALF_RESTORED",
+      absl::StrCat("--data-dir ", data_directory,
+                   ": a restore is under way in it, or was cut off (", kStaging,
+                   " is there, and no state.db): restore again, with --force; what was there "
+                   "before is in before-restore-TIME. To begin an empty cluster remove ",
+                   staging));
 }
 
 }  // namespace remuda

@@ -28,9 +28,15 @@ struct Restored {
 };
 
 // Puts everything beside its place first, and in place when all of it is right; the last step is
-// one rename, of state.db. INVALID_ARGUMENT: the archive is none, is cut, or differs from its
-// manifest (the entry is named). FAILED_PRECONDITION: the data directory holds something, a
-// controller runs in it, the schema is a newer one's, or the sealing key is not in its file.
+// one rename, of state.db. An error leaves the directory as it was. INVALID_ARGUMENT: the archive
+// is none, is cut, or differs from its manifest (the entry is named). FAILED_PRECONDITION: the data
+// directory holds something, a controller runs in it, the schema is a newer one's, or the sealing
+// key is not in its file.
 absl::StatusOr<Restored> Restore(const RestoreOptions& options);
+
+// FAILED_PRECONDITION: a restore was cut off (a kill, a loss of power) when the state was in
+// neither place, so that a start would begin an empty cluster where there was one. For the start of
+// a controller, before it opens the store.
+absl::Status CheckNotHalfRestored(const std::string& data_directory);
 
 }  // namespace remuda

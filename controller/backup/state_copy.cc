@@ -4,7 +4,6 @@
 #include <absl/strings/str_cat.h>
 #include <sqlite3.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "common/status.h"
@@ -82,7 +81,9 @@ absl::StatusOr<int64_t> NumberIn(Database& database, const char* name) {
   return out;
 }
 
-int64_t Raised(int64_t number, int64_t floor) { return std::max(number + kRestoreStep, floor); }
+int64_t Raised(int64_t number, int64_t floor) {
+  return floor > number ? floor : number + kRestoreStep;
+}
 
 absl::Status RaiseInstances(Database& database, int64_t floor) {
   const std::string where = absl::StrCat(" WHERE kind=", static_cast<int>(core::Kind::kCounter),
@@ -106,9 +107,11 @@ absl::Status RaiseInstances(Database& database, int64_t floor) {
 absl::Status CopyState(const std::string& from, const std::string& to) {
   // For writing, as a reader of a log has to write to its index.
   auto database = Database::Open(from, SQLITE_OPEN_READWRITE);
-  if (!database.ok()) return database.status();
+  absl::Status status = database.status();
   // Not its free pages, which may have what was deleted.
-  return database->Write("VACUUM INTO CAST(?1 AS TEXT)", to);
+  if (status.ok()) status = database->Write("VACUUM INTO CAST(?1 AS TEXT)", to);
+  // A full disk, most likely: nothing that whoever asks for the copy has got wrong.
+  return status.ok() ? status : Unavailable(std::string(status.message()));
 }
 
 absl::StatusOr<StateFacts> ReadStateFacts(const std::string& path) {

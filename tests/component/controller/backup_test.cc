@@ -93,6 +93,11 @@ class BackupTest : public ClusterTest {
     return ControllerProcess::RunToEnd(flags, output);
   }
 
+  static std::string TextOf(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+
   std::string directory_;
 };
 
@@ -167,6 +172,41 @@ TEST_F(BackupTest, IsRefusedByNameWhereItCannotBePutBack) {
   EXPECT_EQ(RunRestore(directory_ + "/other", {"--sealing-key-file", key}, &output), 1);
   EXPECT_THAT(output, HasSubstr("is cut"));
   EXPECT_EQ(ControllerProcess::RunToEnd({"restore"}, &output), 2);
+}
+
+// Its authority comes back with it: everybody that the cluster knew still knows it.
+TEST_F(BackupTest, OfAClusterWithIdentitiesIsOneWhereItIsPutBack) {
+  {
+    ControllerProcess first;
+    first.UseIdentities();
+    first.Start();
+    ASSERT_EQ(first.Stop(SIGTERM), 0);
+    fs::copy(first.data_dir(), controller_.data_dir(), fs::copy_options::recursive);
+  }
+  StartController();
+  v1::BackupHeader header;
+  ASSERT_TRUE(Backup(&header).ok());
+  ControllerProcess second;
+  second.UseIdentities();
+  const std::string key = controller_.data_dir() + "/sealing.key";
+  std::string output;
+  const mode_t before = umask(022);
+  const int code = RunRestore(second.data_dir(), {"--sealing-key-file", key}, &output);
+  umask(before);
+  ASSERT_EQ(code, 0) << output;
+  second.Start({"--sealing-key-file", key});
+  for (const char* name : {"/identity/ca.pem", "/identity/ca.key"})
+    EXPECT_EQ(TextOf(second.data_dir() + name), TextOf(controller_.data_dir() + name)) << name;
+}
+
+TEST_F(BackupTest, AControllerDoesNotBeginOnHalfARestore) {
+  ControllerProcess controller;
+  fs::create_directory(controller.data_dir());
+  fs::permissions(controller.data_dir(), fs::perms(0700));
+  fs::create_directory(controller.data_dir() + "/.restore");
+  EXPECT_FALSE(controller.TryStart());
+  EXPECT_THAT(controller.Log(), HasSubstr("was cut off"));
+  EXPECT_FALSE(fs::exists(controller.data_dir() + "/state.db"));
 }
 
 TEST_F(BackupTest, AReaderThatGoesAwayLeavesNothing) {

@@ -1,4 +1,5 @@
 // Backups made of a store in use, put back elsewhere; and everything that is no whole backup.
+#include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -235,13 +236,44 @@ TEST_F(BackupTest, UnderLoadIsTheStateOfOneCommit) {
   EXPECT_EQ(fault, "");
 }
 
+// Of a cluster that was restored before, too: its epoch is not far from the time.
 TEST_F(BackupTest, ASecondRestoreIsAboveTheFirst) {
-  const std::string archive = Make();
-  ASSERT_TRUE(Put(archive).ok());
-  EXPECT_TRUE(RaiseState(to_ + "/state.db", 2'000'000'000).ok());
-  const auto facts = ReadStateFacts(to_ + "/state.db");
-  ASSERT_TRUE(facts.ok());
-  EXPECT_GE(facts->epoch, 2'000'000'000);
+  ASSERT_TRUE(store_->Commit({{PutCounter("instance", 7)}}, epoch_).ok());
+  const absl::Time before = absl::Now();
+  const auto first = Put(Make());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_GE(first->epoch, absl::ToUnixMicros(before));
+  Backups again({.data_directory = to_, .sealing_key_file = key()}, *blobs_, blob_thread_);
+  std::string archive;
+  ASSERT_TRUE(again
+                  .Write(false, {.begin = [](auto&&...) { return absl::OkStatus(); },
+                                 .write =
+                                     [&](std::string_view bytes) {
+                                       archive.append(bytes);
+                                       return absl::OkStatus();
+                                     }})
+                  .ok());
+  int64_t epoch = first->epoch, instance = 0;
+  for (int round = 0; round < 3; ++round) {
+    const auto restored = Put(archive, /*force=*/true);
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    EXPECT_GT(restored->epoch, epoch);
+    epoch = restored->epoch;
+    auto store = SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()});
+    ASSERT_TRUE(store.ok()) << store.status();
+    const core::State state = LoadState(**store);
+    const int64_t now = (*state.Find<store::v1::Counter>("instance"))->last();
+    EXPECT_GT(now, instance);
+    instance = now;
+  }
+}
+
+// A clock that was fast, or goes back.
+TEST_F(BackupTest, ARestoreIsAboveTheBackupWhateverTheTime) {
+  ASSERT_TRUE(Put(Make()).ok());
+  ASSERT_TRUE(RaiseState(to_ + "/state.db", 1'000'000'000'000'000'000).ok());
+  ASSERT_TRUE(RaiseState(to_ + "/state.db", 5).ok());
+  EXPECT_EQ(ReadStateFacts(to_ + "/state.db")->epoch, 1'000'000'000'000'000'000 + kRestoreStep);
 }
 
 TEST_F(BackupTest, BlobsAreHeldWhileTheyAreRead) {
@@ -364,6 +396,124 @@ TEST_F(BackupTest, ADirectoryInUseOrWithAStateIsLeftAsItIs) {
   EXPECT_TRUE(fs::exists(restored->replaced + "/images/sha256/old"));
   EXPECT_FALSE(fs::exists(to_ + "/images/sha256/old"));
   EXPECT_TRUE(SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()}).ok());
+}
+
+// With what a shell has as its umask: a controller refuses keys in a directory that is open.
+TEST_F(BackupTest, DirectoriesOfKeysAreForTheirOwnerAlone) {
+  fs::create_directory(data_ + "/ca");
+  std::ofstream(data_ + "/ca/key.pem") << "key";
+  const mode_t before = umask(022);
+  const auto restored = Put(Make());
+  umask(before);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  for (const char* name : {"/ca", "/images", "/images/sha256"}) {
+    struct stat info {};
+    ASSERT_EQ(stat((to_ + name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 07777, 0700U) << name;
+  }
+}
+
+TEST_F(BackupTest, ASecondRestoreMeanwhileIsRefusedAndTheFirstGoesOn) {
+  const std::string archive = Make();
+  const std::string pipe = root_ + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  absl::StatusOr<Restored> first = absl::UnknownError("");
+  std::thread restoring(
+      [&] { first = Restore({.from = pipe, .data_directory = to_, .sealing_key_file = key()}); });
+  {
+    std::ofstream out(pipe, std::ios::binary);
+    // With some of state.db: it has begun when that is there.
+    const size_t some = 8192;
+    out << archive.substr(0, some) << std::flush;
+    while (!fs::exists(to_ + "/.restore/state.db")) std::this_thread::yield();
+    EXPECT_THAT(std::string(Put(archive).status().message()), HasSubstr("or another restore"));
+    EXPECT_THAT(std::string(Put(archive, true).status().message()),
+                HasSubstr("or another restore"));
+    EXPECT_TRUE(fs::exists(to_ + "/.restore/state.db"));
+    EXPECT_THAT(std::string(CheckNotHalfRestored(to_).message()), HasSubstr("under way"));
+    out << archive.substr(some);
+  }
+  restoring.join();
+  EXPECT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()}).ok());
+}
+
+TEST_F(BackupTest, OneThatCannotBePutInPlaceLeavesAllWhereItWas) {
+  const std::string digest = AddBlob("some image");
+  ASSERT_TRUE(Put(Make()).ok());
+  fs::create_directory(data_ + "/ca");
+  std::ofstream(data_ + "/ca/key.pem") << "key";
+  const std::string archive = Make();
+  std::ofstream(to_ + "/ca") << "in the way";
+  std::ofstream(to_ + "/state.db-wal") << "not moved";
+  const std::string before = ReadFile(to_ + "/state.db");
+  const auto restored = Put(archive, /*force=*/true);
+  EXPECT_THAT(std::string(restored.status().message()), HasSubstr(to_ + "/ca"));
+  EXPECT_EQ(ReadFile(to_ + "/state.db"), before);
+  EXPECT_EQ(ReadFile(to_ + "/state.db-wal"), "not moved");
+  EXPECT_EQ(ReadFile(to_ + "/images/sha256/" + digest.substr(7)), "some image");
+  for (const auto& entry : fs::directory_iterator(to_))
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("restore")));
+}
+
+TEST_F(BackupTest, EachRestoreOfOneSecondKeepsWhatItReplaces) {
+  const std::string archive = Make();
+  ASSERT_TRUE(Put(archive).ok());
+  std::ofstream(to_ + "/state.db-journal") << "of the first";
+  const auto second = Put(archive, /*force=*/true);
+  ASSERT_TRUE(second.ok()) << second.status();
+  const auto third = Put(archive, /*force=*/true);
+  ASSERT_TRUE(third.ok()) << third.status();
+  EXPECT_NE(second->replaced, third->replaced);
+  for (const std::string& aside : {second->replaced, third->replaced})
+    EXPECT_TRUE(fs::exists(aside + "/state.db")) << aside;
+  // It would be taken for the new one's.
+  EXPECT_FALSE(fs::exists(to_ + "/state.db-journal"));
+  EXPECT_EQ(ReadFile(second->replaced + "/state.db-journal"), "of the first");
+}
+
+TEST_F(BackupTest, OneThatWasCutOffBeforeItsEndIsNoEmptyCluster) {
+  const std::string archive = Make();
+  ASSERT_TRUE(Put(archive).ok());
+  EXPECT_TRUE(CheckNotHalfRestored(to_).ok());
+  // As a kill leaves it while it unpacks, and when what was there is aside.
+  fs::create_directory(to_ + "/.restore");
+  EXPECT_TRUE(CheckNotHalfRestored(to_).ok());
+  fs::create_directory(to_ + "/before-restore-1");
+  fs::rename(to_ + "/state.db", to_ + "/before-restore-1/state.db");
+  EXPECT_THAT(std::string(CheckNotHalfRestored(to_).message()), HasSubstr("was cut off"));
+  ASSERT_TRUE(Put(archive, /*force=*/true).ok());
+  EXPECT_TRUE(CheckNotHalfRestored(to_).ok());
+  EXPECT_TRUE(fs::exists(to_ + "/before-restore-1/state.db"));
+}
+
+TEST_F(BackupTest, AKeyThatCannotBeReadIsNotLeftOut) {
+  fs::create_directory(data_ + "/ca");
+  fs::create_symlink("key.pem", data_ + "/ca/key.pem");
+  const absl::Status status =
+      backups_->Write(false, {.begin = [](auto&&...) { return absl::OkStatus(); },
+                              .write = [](std::string_view) { return absl::OkStatus(); }});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(data_ + "/ca/key.pem"));
+}
+
+// A key that the controller has not taken up yet seals nothing: the manifest names the one that
+// opens everything.
+TEST_F(BackupTest, AllOfItIsSealedUnderTheKeyThatItNames) {
+  fs::create_directory(data_ + "/ca");
+  std::ofstream(data_ + "/ca/key.pem") << "key";
+  const std::string good = ReadFile(key());
+  std::ofstream(key()) << std::string(64, '7') << "\n" << good;
+  const std::string archive = Make();
+  std::ofstream(key()) << good;
+  const auto restored = Put(archive);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(ReadFile(to_ + "/ca/key.pem"), "key");
+  std::ofstream(key()) << std::string(64, '7') << "\n";
+  const absl::Status status =
+      backups_->Write(false, {.begin = [](auto&&...) { return absl::OkStatus(); },
+                              .write = [](std::string_view) { return absl::OkStatus(); }});
+  EXPECT_THAT(std::string(status.message()), HasSubstr("which is not in " + key()));
 }
 
 TEST_F(BackupTest, AManifestIsReadAsItWasWritten) {

@@ -32,6 +32,7 @@ namespace remuda::proxy {
 namespace {
 
 constexpr size_t kOwnSecretBytes = 32;
+constexpr std::chrono::milliseconds kLockPause{20};
 
 class Program {
  public:
@@ -49,6 +50,7 @@ class Program {
           spdlog::warn("drain timeout: {} connections are closed", ActiveConnections());
           loop_.Stop();
         }),
+        lock_timer_([this] { ClaimLock(); }),
         crowd_timer_([this] { LookAtCrowd(); }),
         alive_timer_([this] { SayAlive(); }) {
     ClaimDirectory();
@@ -187,27 +189,42 @@ class Program {
     exit_code_ = 1;
     is_draining_ = true;
     predecessor_->Leave();
+    if (has_drained_) return OnDrained();
     Drain();
   }
 
   void OnPredecessorLost(const std::string& why) {
-    auto lock = DataLock::Take(options_.data_dir);
-    if (!lock.ok()) {
-      spdlog::error("no takeover: {}; {}", why, std::string(lock.status().message()));
-      return GiveTakeoverUp();
-    }
-    spdlog::warn("the process before has ended: {}", why);
-    lock_.emplace(*std::move(lock));
-    TakePlace();
+    spdlog::warn("the process before has not handed over: {}; whether it has ended, its lock tells",
+                 why);
+    lock_deadline_ = std::chrono::steady_clock::now() + kClaimPatience;
+    ClaimLock();
   }
 
-  // From now on this process is the proxy.
+  // A process that is ended loses its descriptors one after the other: the lock maybe last.
+  void ClaimLock() {
+    auto lock = DataLock::Take(options_.data_dir);
+    if (lock.ok()) {
+      spdlog::warn("the process before has ended");
+      lock_.emplace(*std::move(lock));
+      return TakePlace();
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now < lock_deadline_) return lock_timer_.Arm(loop_, now + kLockPause);
+    spdlog::error("no takeover: {}", std::string(lock.status().message()));
+    GiveTakeoverUp();
+  }
+
+  // From now on this process is the proxy; if it drains already, for as long as both do.
   void TakePlace() {
     control_.takeovers.fetch_add(1);
-    coordinator_->listening().Complete();
-    StartAdmin();
-    OpenHandover();
-    OnListeners(coordinator_->Listeners());
+    if (has_drain_begun_) {
+      lock_.reset();
+    } else {
+      coordinator_->listening().Complete();
+      StartAdmin();
+      OpenHandover();
+      OnListeners(coordinator_->Listeners());
+    }
     if (client_ != nullptr) client_->Begin(predecessor_.get());
     spdlog::info("took over from the process before: remuda-proxy {}", taken_->offer.program());
   }
@@ -408,6 +425,8 @@ class Program {
       std::_Exit(1);
     }
     is_draining_ = true;
+    // Before this one has said that it serves, the process before serves on, as if it had not been.
+    if (predecessor_ != nullptr && !predecessor_->knows_we_serve()) predecessor_->Leave();
     manager_.Stopping("draining");
     coordinator_->AnnounceDrain();
     if (options_.drain_delay.count() == 0) return Drain();
@@ -416,6 +435,7 @@ class Program {
   }
 
   void Drain() {
+    has_drain_begun_ = true;
     spdlog::info("draining: {} connections", ActiveConnections());
     drain_timer_.Arm(loop_, std::chrono::steady_clock::now() + options_.drain_timeout);
     if (handover_ != nullptr) handover_->Stop();
@@ -453,11 +473,14 @@ class Program {
   std::string own_secret_;
   Timer drain_delay_timer_;
   Timer drain_timer_;
+  Timer lock_timer_;  // of ClaimLock
+  SteadyTime lock_deadline_{};
   CrowdWatch crowd_;
   Timer crowd_timer_;
   Timer alive_timer_;
   bool is_ready_ = false;  // as the service manager was told
   bool is_draining_ = false;
+  bool has_drain_begun_ = false;
   bool has_drained_ = false;     // no connection is left
   bool is_handed_over_ = false;  // another process goes on
   bool is_stop_seen_ = false;    // and a signal has come since

@@ -49,6 +49,7 @@ void Predecessor::SayServing(const std::vector<std::string>& listeners) {
   for (const std::string& listener : listeners) message.mutable_serving()->add_listeners(listener);
   message.mutable_serving();
   patience_.Arm(loop_, std::chrono::steady_clock::now() + kYoursPatience);
+  knows_we_serve_ = true;
   channel_->Send(message);
 }
 

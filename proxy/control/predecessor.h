@@ -48,8 +48,10 @@ class Predecessor {
               int before, Events events);
   ~Predecessor();
 
-  // This process serves, with the sockets of these listeners.
+  // This process serves, with the sockets of these listeners. Nothing after Leave.
   void SayServing(const std::vector<std::string>& listeners);
+  // It was told so: it may have begun to drain.
+  bool knows_we_serve() const { return knows_we_serve_; }
 
   // This process does not go on after all: that one hears so, and is of no matter any more.
   void Leave();
@@ -76,6 +78,7 @@ class Predecessor {
   std::shared_ptr<TakeoverChannel> channel_;  // null: it has ended
   const int before_;
   const Events events_;
+  bool knows_we_serve_ = false;
   bool is_yours_ = false;
   Revision asked_;     // the newest that it was told
   Revision followed_;  // the newest that it has taken up

@@ -190,6 +190,11 @@ bool TakeoverChannel::Flush() {
       if (errno == EINTR) continue;
       // Too many descriptors are on their way: the other one has to read first.
       if (errno == EAGAIN || errno == ETOOMANYREFS) return true;
+      if (errno == EPIPE || errno == ECONNRESET) {
+        // It has closed it: what it has said before, why it refuses for one, is still to be read.
+        queue_.clear();
+        return true;
+      }
       Fail(std::strerror(errno));
       return false;
     }
@@ -208,9 +213,11 @@ TakeoverChannel::Read TakeoverChannel::ReadOne(Received& out, std::string& why) 
   head.msg_control = control;
   head.msg_controllen = sizeof control;
   ssize_t got = 0;
+  bool is_reset = false;
   do {
     got = recvmsg(socket_.get(), &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
+    // Said once, before what came: it has closed it without reading all that we have sent.
+  } while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(is_reset, true))));
   if (got < 0 && errno == EAGAIN) return Read::kNothing;
   if (got <= 0) {
     why = got == 0 ? "the other process has closed it" : std::strerror(errno);

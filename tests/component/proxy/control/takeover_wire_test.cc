@@ -2,6 +2,7 @@
 // whichever of them ends, and wherever it does, the other one serves.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <optional>
@@ -166,6 +167,30 @@ TEST_F(OlderTest, OffersWhatItHas) {
   EXPECT_EQ(offer.sockets(), 2);  // a listener, and the admin pages
 }
 
+// Closed with something unread, or sent to when it was closed: why it was refused is read all the
+// same.
+TEST(TakeoverChannelTest, ARefusalIsReadHoweverItCrossesTheHello) {
+  for (const bool is_hello_first : {true, false}) {
+    TakeoverChain chain;
+    Descriptor listening(OpenTakeoverSocket(chain.directory()));
+    ASSERT_TRUE(listening.is_open());
+    auto newer = TakeoverChannel::Connect(chain.directory(), std::chrono::seconds(5));
+    ASSERT_TRUE(newer.ok()) << newer.status();
+    if (is_hello_first) (*newer)->Send(HelloMessage());
+    auto older = std::make_shared<TakeoverChannel>(
+        Descriptor(accept4(listening.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
+    v1::TakeoverMessage refusal;
+    refusal.mutable_refusal()->set_reason("not now");
+    older->Send(refusal);
+    older->Close();
+    if (!is_hello_first) (*newer)->Send(HelloMessage());
+    const auto answer = Read(**newer);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->message.refusal().reason(), "not now");
+    EXPECT_FALSE(Read(**newer).ok()) << "then it is over";
+  }
+}
+
 // An older process that is played by the test, before a real newer one.
 class NewerTest : public ::testing::Test {
  protected:
@@ -245,6 +270,34 @@ TEST_F(NewerTest, TheOlderOneDiesBeforeItIsOver) {
   Die(channel);
   ExpectServes();
   EXPECT_EQ(newer_->Port(), port) << newer_->Log();
+}
+
+// The connection of a process that is killed may be closed before its lock is.
+TEST_F(NewerTest, TheLockOfTheOlderOneOutlivesItsConnection) {
+  Start();
+  Channel channel = Accept();
+  Descriptor one(OpenListeningSocket("127.0.0.1", 0, 16));
+  Offer(*channel, {one.get()}, LocalPort(one.get()));
+  ASSERT_TRUE(Read(*channel).ok());
+  one.Reset();
+  listening_.Reset();
+  channel->Close();
+  ASSERT_TRUE(
+      WaitUntil([&] { return newer_->Log().find("has not handed over") != std::string::npos; }));
+  lock_.reset();
+  ExpectServes();
+}
+
+// Told to end before it serves, it leaves that to the one before.
+TEST_F(NewerTest, IsToldToEndBeforeItServes) {
+  Start();
+  Channel channel = Accept();
+  newer_->Signal(SIGTERM);
+  Descriptor one(OpenListeningSocket("127.0.0.1", 0, 16));
+  Offer(*channel, {one.get()}, LocalPort(one.get()));
+  const auto next = Read(*channel);
+  EXPECT_FALSE(next.ok()) << next->message.ShortDebugString();
+  EXPECT_EQ(newer_->WaitExit(), 0) << newer_->Log();
 }
 
 // The connection is over, but the lock is held: that process serves on, and this one must not.

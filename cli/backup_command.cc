@@ -33,7 +33,7 @@ struct BackupOptions {
 };
 
 // A file that takes the name it shall have when it is whole, for its owner alone; or the standard
-// output.
+// output. What is there and is no file (a device, a pipe) is written to, and stays what it is.
 class Output {
  public:
   explicit Output(std::string file) : file_(std::move(file)) {}
@@ -48,6 +48,11 @@ class Output {
     if (file_ == "-") {
       fd_ = STDOUT_FILENO;
       return absl::OkStatus();
+    }
+    struct stat there {};
+    if (stat(file_.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+      fd_ = open(file_.c_str(), O_WRONLY | O_CLOEXEC);
+      return fd_ >= 0 ? absl::OkStatus() : Failed("written");
     }
     temporary_ = absl::StrCat(file_, ".part-", getpid());
     fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

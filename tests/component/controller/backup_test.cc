@@ -6,6 +6,8 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <thread>
 
 #include "remuda/v1/apply.grpc.pb.h"
@@ -13,6 +15,7 @@
 #include "remuda/v1/launch_template.grpc.pb.h"
 #include "remuda/v1/secret.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
+#include "tests/component/cli/remuda_process.h"
 #include "tests/component/controller/testing/cluster_fixture.h"
 
 namespace remuda {
@@ -207,6 +210,28 @@ TEST_F(BackupTest, AControllerDoesNotBeginOnHalfARestore) {
   EXPECT_FALSE(controller.TryStart());
   EXPECT_THAT(controller.Log(), HasSubstr("was cut off"));
   EXPECT_FALSE(fs::exists(controller.data_dir() + "/state.db"));
+}
+
+TEST_F(BackupTest, ByTheCommandIsAFileForItsOwnerAndTakesNoDevicesPlace) {
+  StartController();
+  const std::map<std::string, std::string> environment = {
+      {"REMUDA_CONTROLLER", controller_.grpc_address()}};
+  const std::string device = directory_ + "/device";
+  fs::create_symlink("/dev/null", device);
+  auto done = testing_cli::RunRemuda({"backup", device}, environment);
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_TRUE(fs::is_symlink(device));
+  done = testing_cli::RunRemuda({"backup", file()}, environment);
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  struct stat info {};
+  ASSERT_EQ(stat(file().c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600U);
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory_), fs::directory_iterator()), 2);
+  done = testing_cli::RunRemuda({"restore", file(), "--data-dir", directory_ + "/to",
+                                 "--sealing-key-file", controller_.data_dir() + "/sealing.key"},
+                                environment);
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_TRUE(fs::exists(directory_ + "/to/state.db"));
 }
 
 TEST_F(BackupTest, AReaderThatGoesAwayLeavesNothing) {

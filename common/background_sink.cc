@@ -39,12 +39,16 @@ uint64_t LinesIn(std::string_view text) {
 }  // namespace
 
 BackgroundSink::BackgroundSink(std::string program, int fd, bool colors)
-    : program_(std::move(program)), fd_(fd), colors_(colors), thread_([this] {
-        sigset_t all;  // signals are for threads that know what to do with them
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, nullptr);
-        Run();
-      }) {}
+    : program_(std::move(program)), fd_(fd), colors_(colors) {
+  // Signals are for threads that know what to do with them. It begins without: one that came before
+  // it could say so itself would end the process.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { Run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 
 BackgroundSink::~BackgroundSink() {
   ends_at_ = std::chrono::steady_clock::now() + kMaxFlush;

@@ -2,9 +2,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <thread>
@@ -47,6 +51,28 @@ TEST(BackgroundSinkTest, NobodyWaitsForAReaderAndWhatIsLostIsSaid) {
   });
   reader.join();
   EXPECT_NE(said.find(std::to_string(lost) + " lines of this log are lost"), std::string::npos);
+}
+
+// A signal that came to its thread would end the process, whatever the others have in mind.
+TEST(BackgroundSinkTest, NoSignalComesToItsThreadFromTheBeginningOn) {
+  const Pipe pipe;
+  for (int i = 0; i < 200; ++i) {
+    const BackgroundSink sink("test", pipe.fds[1], false);
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      const std::string id = task.path().filename();
+      if (id == std::to_string(getpid())) continue;
+      std::ifstream status(task.path() / "status");
+      const std::string text(std::istreambuf_iterator<char>(status), {});
+      const std::string mark = "SigBlk:\t";
+      const size_t at = text.find(mark);
+      ASSERT_NE(at, std::string::npos);
+      const uint64_t blocked = std::stoull(text.substr(at + mark.size(), 16), nullptr, 16);
+      ASSERT_TRUE(blocked & (uint64_t{1} << (SIGTERM - 1))) << "the " << i << "th";
+    }
+  }
+  sigset_t mine;
+  pthread_sigmask(SIG_SETMASK, nullptr, &mine);
+  EXPECT_FALSE(sigismember(&mine, SIGTERM)) << "of whoever makes it nothing changes";
 }
 
 TEST(BackgroundSinkTest, WritesAllBeforeItEnds) {

@@ -32,13 +32,14 @@ async function main() {
   }
   process.stdout.write(`lab: steps=${reached}/${steps.length} requests=${lab.total.requests} failed=${lab.total.failed}\n`);
   if (clean && mode === 'stay') {
-    await putUpAgain(lab);
+    const next = await putUpAgain(lab);
     say(`
 The shop is up again, for you, until Ctrl-C. In another terminal, as root:
   deploy/lab/remuda get asg
   deploy/lab/on client curl -s ${lab.urls[0]}
-  deploy/lab/remuda deploy asg/blue --template shop:2`);
-    await new Promise(() => {});
+  deploy/lab/remuda deploy asg/blue --template shop:${next}`);
+    // A promise keeps no process alive.
+    await new Promise(() => setInterval(() => {}, 60_000));
   }
   return clean ? 0 : 1;
 }

@@ -65,7 +65,7 @@ async function securityGroups(lab) {
   return (await lab.cluster.ok('get', 'sg')).trimEnd().split('\n').slice(1).join('\n      ');
 }
 
-// Image shop-vN with the database's client, and a version of launch template shop that runs it.
+// Image shop-vN with the database's client, and a version of launch template shop that runs it. Answers the version's number.
 async function addVersion(lab, version) {
   const folder = path.join(lab.scratch, `shop-v${version}`);
   fs.rmSync(folder, { recursive: true, force: true });
@@ -74,11 +74,11 @@ async function addVersion(lab, version) {
   await lab.cluster.ok('image', 'push', `shop-v${version}`, folder);
   await apply(lab, `template-${version}`);
   const shop = (await lab.cluster.get('lt')).find((template) => template.name === 'launchTemplates/shop');
-  assert.equal(shop?.latestVersion, version, `launch template shop has version ${version}`);
+  return shop.latestVersion;
 }
 
 async function blue(lab) {
-  await addVersion(lab, 1);
+  assert.equal(await addVersion(lab, 1), 1, 'launch template shop has version 1');
   await apply(lab, 'blue');
   const [instance] = await settled(lab, 'blue', 1);
   assert.equal(Number(instance.port), 8000);
@@ -140,7 +140,7 @@ async function two(lab) {
 }
 
 async function green(lab) {
-  await addVersion(lab, 2);
+  assert.equal(await addVersion(lab, 2), 2, 'launch template shop has version 2');
   await apply(lab, 'green');
   await settled(lab, 'green', 0);
   return 'version 2.0, port 9000; no instance yet';
@@ -222,15 +222,19 @@ function detached(lab) {
   return file;
 }
 
-// The shop as it was before the clean-up, for whoever wants to look.
+// The shop as it was before the clean-up, for whoever wants to look. Answers the number of version 2.0: a deleted template's are not given
+// out again.
 async function putUpAgain(lab) {
   await database.start(lab.cluster.programs);
   await putSecret(lab);
   await apply(lab, 'security-groups');
-  for (const version of [1, 2]) await addVersion(lab, version);
-  await apply(lab, 'blue');
+  const [first, second] = [await addVersion(lab, 1), await addVersion(lab, 2)];
+  const file = filled(lab, 'manifests/blue.yaml');
+  fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('version: 1 }', `version: ${first} }`));
+  await lab.cluster.ok('apply', '-f', file);
   await apply(lab, 'shop');
   await settled(lab, 'blue', 1);
+  return second;
 }
 
 exports.putUpAgain = putUpAgain;

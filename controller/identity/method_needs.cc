@@ -159,6 +159,8 @@ const std::vector<MethodNeed>& MethodNeeds() {
       {"grpc.health.v1.Health/Check", kIdentity},
       {"grpc.health.v1.Health/Watch", kIdentity},
       {"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kView},
+      // Not served: who may is answered so (UNIMPLEMENTED), upon which grpcurl and buf ask v1alpha.
+      {"grpc.reflection.v1.ServerReflection/ServerReflectionInfo", kView},
       {"grpc.channelz.v1.Channelz/GetTopChannels", kOperate},
       {"grpc.channelz.v1.Channelz/GetServers", kOperate},
       {"grpc.channelz.v1.Channelz/GetServer", kOperate},

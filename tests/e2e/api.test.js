@@ -40,6 +40,14 @@ test('reflection and errors', async (t) => {
     for (const method of expected) assert.ok(stdout.includes(method), `${method} is listed:\n${stdout}`);
   });
 
+  // grpcurl does so too: a refusal other than UNIMPLEMENTED would keep either from asking for the older one.
+  await t.test('a client that asks for the newer reflection first finds them as well', async () => {
+    const { code, stdout, stderr } = await run(buf, ['curl', ...identity, '--protocol', 'grpc', '--list-methods',
+      `https://${cluster.address}`], { deadlineMs: 30_000 });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /remuda\.v1\.ClusterService\/GetCluster/);
+  });
+
   await t.test('a call works', async () => {
     const { code, stdout, stderr } = await curl('/remuda.v1.ClusterService/GetCluster');
     assert.equal(code, 0, stderr);

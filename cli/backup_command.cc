@@ -198,7 +198,7 @@ void AddRestoreCommand(CLI::App& app, Context& context) {
   restore->add_flag("--force", options->force,
                     "The data directory may hold a state: it is put aside");
   SetExample(restore, "remuda restore cluster.tar --data-dir /var/lib/remuda/controller");
-  SetRun(restore, context, [&context, options] { return RunRestore(context, *options); });
+  SetOfflineRun(restore, context, [&context, options] { return RunRestore(context, *options); });
 }
 
 }  // namespace remuda::cli

@@ -28,12 +28,13 @@ namespace fs = std::filesystem;
 
 constexpr char kStaging[] = ".restore";
 constexpr char kState[] = "state.db";
+constexpr char kLock[] = "state.db.lock";
 // What of a data directory is the store's: what a restore takes the place of. The state first: a
 // directory without it is refused at a start while the staging is there.
 constexpr const char* kReplaced[] = {kState, "state.db-wal", "state.db-shm", "state.db-journal",
                                      "images"};
 // What may be there without being somebody's state.
-constexpr const char* kHarmless[] = {"sealing.key", "state.db.lock", kStaging, "lost+found"};
+constexpr const char* kHarmless[] = {"sealing.key", kLock, kStaging, "lost+found"};
 
 absl::Status Failed(const std::string& path, const std::string& what) {
   return Unavailable(absl::StrCat(path, ": cannot be ", what, ": ", std::strerror(errno)));
@@ -110,7 +111,11 @@ class Place {
   // What was there goes aside, what came takes its place; state.db last. On error all is where it
   // was.
   absl::Status Exchange(const std::vector<std::string>& extras, int64_t now) {
-    absl::Status status = PutAside(extras, now);
+    absl::Status status;
+    for (const char* name : {kLock, "sealing.key", kStaging}) {
+      if (status.ok()) status = GiveToOwner(absl::StrCat(directory_, "/", name));
+    }
+    if (status.ok()) status = PutAside(extras, now);
     if (status.ok()) status = PutInPlace(extras);
     return status.ok() ? status : PutBack(status);
   }
@@ -122,7 +127,7 @@ class Place {
   };
 
   absl::Status Lock() {
-    const std::string path = directory_ + "/state.db.lock";
+    const std::string path = absl::StrCat(directory_, "/", kLock);
     lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock_ < 0) return Failed(path, "opened");
     if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
@@ -135,6 +140,26 @@ class Place {
     const std::string me = std::to_string(getpid());
     if (ftruncate(lock_, 0) != 0 || pwrite(lock_, me.data(), me.size(), 0) < 0) {
       // Only the hint for a person is missing; the lock holds.
+    }
+    return absl::OkStatus();
+  }
+
+  // Who runs the controller is whose the data directory is: root may restore for it.
+  absl::Status GiveToOwner(const std::string& top) const {
+    struct stat owner {};
+    if (geteuid() != 0 || stat(directory_.c_str(), &owner) != 0 || owner.st_uid == 0)
+      return absl::OkStatus();
+    std::error_code error;
+    const fs::file_status status = fs::symlink_status(top, error);
+    if (!fs::exists(status)) return absl::OkStatus();
+    std::vector<std::string> paths = {top};
+    if (fs::is_directory(status)) {
+      for (const auto& entry : fs::recursive_directory_iterator(top, error))
+        paths.push_back(entry.path().string());
+    }
+    for (const std::string& path : paths) {
+      if (lchown(path.c_str(), owner.st_uid, owner.st_gid) != 0)
+        return Failed(path, "given to its owner");
     }
     return absl::OkStatus();
   }
@@ -187,7 +212,9 @@ class Place {
       if (status.ok()) status = Rename(path, absl::StrCat(replaced_, "/", name), "put aside");
       if (!status.ok()) return status;
     }
-    return replaced_.empty() ? absl::OkStatus() : Sync(replaced_);
+    if (replaced_.empty()) return absl::OkStatus();
+    if (absl::Status status = GiveToOwner(replaced_); !status.ok()) return status;
+    return Sync(replaced_);
   }
 
   absl::Status PutInPlace(const std::vector<std::string>& extras) {
@@ -196,6 +223,8 @@ class Place {
     for (const std::string& name : names) {
       const fs::path parent = fs::path(name).parent_path();
       absl::Status status = MakeDirectories(directory_, parent);
+      if (status.ok() && !parent.empty())
+        status = GiveToOwner(absl::StrCat(directory_, "/", parent.begin()->string()));
       if (status.ok()) status = Take(name);
       if (status.ok()) status = Sync(absl::StrCat(directory_, "/", parent.string()));
       if (!status.ok()) return status;

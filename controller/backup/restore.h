@@ -28,7 +28,8 @@ struct Restored {
 };
 
 // Puts everything beside its place first, and in place when all of it is right; the last step is
-// one rename, of state.db. An error leaves the directory as it was. INVALID_ARGUMENT: the archive
+// one rename, of state.db. An error leaves the directory as it was. Run by root it gives all of it,
+// and the sealing key in the directory, to the directory's owner. INVALID_ARGUMENT: the archive
 // is none, is cut, or differs from its manifest (the entry is named). FAILED_PRECONDITION: the data
 // directory holds something, a controller runs in it, the schema is a newer one's, or the sealing
 // key is not in its file.

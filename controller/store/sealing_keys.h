@@ -24,7 +24,8 @@ struct SealingKeys {
 };
 
 // NOT_FOUND if there is no such file. FAILED_PRECONDITION: others than its owner may read it, it
-// belongs to another user, or a line is no key; the text names file and line, and no key.
+// belongs to another user (of root's reading also: but the one whose its directory is), or a line
+// is no key; the text names file and line, and no key.
 absl::StatusOr<SealingKeys> ReadSealingKeys(const std::string& file);
 
 // Makes the file with one random key, mode 0600, and has it on disk when it answers. An error if it

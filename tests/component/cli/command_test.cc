@@ -244,6 +244,14 @@ TEST_F(CommandTest, AnUnreachableControllerSaysWhereAndWhatToDo) {
   EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 2);
 }
 
+// It is run as the controller's user, who is logged in nowhere.
+TEST_F(CommandTest, ARestoreNeedsNoIdentity) {
+  const Finished finished = RunRemuda({"restore", "x.tar", "--data-dir", "/nonexistent"},
+                                      {{"REMUDA_BIN_DIR", "/nonexistent"}});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, Not(HasSubstr("logged in")));
+}
+
 TEST_F(CommandTest, NoAnswerInTimeExitsWith3) {
   state().failure = DeadlineExceeded("busy");
   EXPECT_EQ(Run({"get", "asg"}).exit_code, 3);

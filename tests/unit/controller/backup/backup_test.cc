@@ -100,7 +100,7 @@ class BackupTest : public testing::Test {
     std::ofstream(root_ + "/archive.tar", std::ios::binary) << archive;
     return Restore({.from = root_ + "/archive.tar",
                     .data_directory = to_,
-                    .sealing_key_file = key(),
+                    .sealing_key_file = sealing_key_.empty() ? key() : sealing_key_,
                     .force = force});
   }
   // What refuses it; that nothing is left of it is looked at, too.
@@ -144,6 +144,7 @@ class BackupTest : public testing::Test {
   }
 
   std::string root_, data_, to_;
+  std::string sealing_key_;  // where a restore reads it; empty: key()
   std::unique_ptr<SqliteStore> store_;
   int64_t epoch_ = 0;
   std::atomic<int64_t> total_ = 0;
@@ -182,6 +183,38 @@ TEST_F(BackupTest, ComesBackWithImagesAndSealedFilesAndNothingInTheClear) {
   const core::State state = LoadState(**store);
   EXPECT_EQ((*state.Find<v1::Secret>("db"))->value(), "hunter1");
   EXPECT_GE((*state.Find<store::v1::Counter>("instance"))->last(), 7 + kRestoreStep);
+}
+
+// A shell's umask is another than the unit's, and root is not who runs the controller.
+TEST_F(BackupTest, WhatItMakesIsTheOwnersAndClosed) {
+  AddBlob("some image");
+  fs::create_directory(data_ + "/ca");
+  std::ofstream(data_ + "/ca/key.pem") << "a key";
+  const std::string archive = Make();
+  ASSERT_EQ(mkdir(to_.c_str(), 0700), 0);
+  const bool is_root = geteuid() == 0;
+  constexpr uid_t kSomebody = 12345;
+  const uid_t owner = is_root ? kSomebody : geteuid();
+  if (is_root) {
+    ASSERT_EQ(chown(to_.c_str(), kSomebody, kSomebody), 0);
+  }
+  ASSERT_TRUE(fs::copy_file(key(), to_ + "/sealing.key"));
+  ASSERT_EQ(chmod((to_ + "/sealing.key").c_str(), 0600), 0);
+  const mode_t before = umask(022);
+  sealing_key_ = to_ + "/sealing.key";
+  const auto restored = Put(archive);
+  umask(before);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  struct stat info {};
+  ASSERT_EQ(stat((to_ + "/ca").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0700U);
+  for (const auto& entry : fs::recursive_directory_iterator(to_)) {
+    ASSERT_EQ(lstat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_uid, owner) << entry.path();
+  }
+  // The key that is given to the owner opens the next one as well.
+  const auto again = Put(archive, /*force=*/true);
+  EXPECT_TRUE(again.ok()) << again.status();
 }
 
 TEST_F(BackupTest, WithoutImagesHasNone) {

@@ -61,6 +61,10 @@ void CheckGroups(Violations& out, const FieldPath& at, const Draft& draft,
     }
   }
   if (shift.from_target_group().empty()) {
+    if (weighty.empty() && WeightIn(action, to) > 0) {
+      out.Add(at / "to_target_group", absl::StrCat(to, " has all of the traffic already"));
+      return;
+    }
     if (weighty.size() != 1) {
       out.Add(at / "from_target_group",
               absl::StrCat("must be given: the action has ", weighty.size(),

@@ -136,7 +136,7 @@ int RunJoinCommand(int argc, char** argv, const JoiningProgram& program) {
               << "\" must match [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\n";
     return 2;
   }
-  const bool has_data_directory = app.get_option("--data-dir")->count() != 0;
+  const bool has_identity_directory = !flags.identity_directory.empty();
   if (flags.identity_directory.empty())
     flags.identity_directory = flags.data_directory + "/identity";
   if (program.prepare) program.prepare(flags.data_directory);
@@ -150,9 +150,18 @@ int RunJoinCommand(int argc, char** argv, const JoiningProgram& program) {
   std::cout << "Joined as " << Text(joined->peer.id) << "; the certificate is good until "
             << absl::FormatTime("%Y-%m-%d %H:%M:%SZ", joined->peer.expire_time, absl::UTCTimeZone())
             << ", and renewed by itself.\nKey and certificate: " << flags.identity_directory
-            << "\nNow: " << program.program << " --controller " << controller
-            << (has_data_directory ? " --data-dir " + flags.data_directory : "") << program.next
-            << std::endl;
+            << "\nNow: " << program.program << " --controller " << controller << " --data-dir "
+            << flags.data_directory
+            << (has_identity_directory ? " --identity-dir " + flags.identity_directory : "")
+            << program.next << "\n";
+  // Where it is installed as a unit.
+  const std::string settings =
+      "/etc/remuda/" + program.program.substr(program.program.find('-') + 1) + ".conf";
+  if (std::error_code ignored; std::filesystem::exists(settings, ignored)) {
+    std::cout << "Or, with `controller = " << controller << "` in " << settings
+              << ": systemctl start " << program.program << "\n";
+  }
+  std::cout << std::flush;
   return 0;
 }
 

@@ -2,6 +2,9 @@
 
 #include <ostream>
 
+#include "common/identity/dial.h"
+#include "common/identity/spiffe_id.h"
+
 namespace remuda::cli {
 namespace {
 
@@ -18,11 +21,32 @@ bool IsUnreachable(const absl::Status& status) {
 // gRPC's own account of a failed connection is long; its last part says what the system said.
 std::string Reason(const absl::Status& status) {
   std::string message(status.message());
+  if (message.find("certificate verify failed") != std::string::npos) {
+    return "its certificate is not of the cluster that your identity is of: it is another "
+           "cluster's "
+           "controller, or somebody is in between";
+  }
   for (const char* sign : {"Connection refused", "Connection timed out", "No route to host",
                            "Network is unreachable", "DNS resolution failed", "Connection reset"}) {
     if (message.find(sign) != std::string::npos) return sign;
   }
   return message;
+}
+
+// What the other side ended: a controller does so with whom it does not let in, after the handshake
+// of TLS 1.3, of which a client then knows nothing more.
+bool IsClosedByController(const absl::Status& status) {
+  const std::string message(status.message());
+  return message.find("Connection refused") == std::string::npos &&
+         (message.find("Socket closed") != std::string::npos ||
+          message.find("Connection reset") != std::string::npos);
+}
+
+std::string WhyClosed(const Settings& settings) {
+  if (settings.insecure) return "If it has identities, leave --insecure out.";
+  if (settings.dial == nullptr) return "";
+  return "Either it does not let " + identity::ActorText(settings.dial->self.id) +
+         " in (revoked, or the user was deleted: ask an admin), or it has just ended.";
 }
 
 std::string Where(const Settings& settings) {
@@ -36,6 +60,13 @@ constexpr char kHowToReach[] =
 }  // namespace
 
 ExitCode Fail(Context& context, const absl::Status& status) {
+  if (const std::string why = WhyClosed(context.settings);
+      IsUnreachable(status) && IsClosedByController(status) && !why.empty()) {
+    context.err << "remuda: the controller at " << Where(context.settings)
+                << " closed the connection\n"
+                << why << "\n";
+    return ExitCode::kFailed;
+  }
   if (IsUnreachable(status)) {
     context.err << "remuda: cannot reach the controller at " << Where(context.settings) << ": "
                 << Reason(status) << "\n"

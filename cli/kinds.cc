@@ -26,6 +26,17 @@ const Kind* Match(std::string_view word) {
 
 std::string Text(std::string_view text) { return std::string(text); }
 
+// The command that lists what `get` and `describe` do not know; empty: there is none.
+std::string_view OwnCommand(std::string_view word) {
+  const std::string folded = Folded(word);
+  if (folded == "user" || folded == "users") return "user list";
+  if (folded == "token" || folded == "tokens" || folded == "jointokens") return "token list";
+  if (folded == "revocation" || folded == "revocations") return "revocation list";
+  if (folded == "context" || folded == "contexts") return "config get-contexts";
+  if (folded == "policy" || folded == "policies") return "policy list";
+  return "";
+}
+
 constexpr std::string_view kVersions = "/versions/";
 
 // `shop:2` and `shop/versions/2` are a version, `shop` alone is the template.
@@ -91,6 +102,10 @@ const Kind& KindOf(KindId id) {
 
 absl::StatusOr<const Kind*> ParseKind(std::string_view word) {
   if (const Kind* kind = Match(word)) return kind;
+  if (const std::string_view command = OwnCommand(word); !command.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", Text(word), "\" has a command of its own: `remuda ", Text(command), "`"));
+  }
   std::vector<std::string> names;
   std::string list;
   for (const Kind& kind : AllKinds()) {

@@ -33,6 +33,8 @@ std::string HostOf(const std::string& address) {
 }
 
 ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions options) {
+  context.settings.controller = controller;  // what errors name, not that of a context
+  context.settings.controller_source = "--controller";
   if (context.settings.path.empty())
     return FailUsage(context, "login: HOME is not set: there is no place to keep the identity");
   if (options.context.empty()) options.context = options.name + "@" + HostOf(controller);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 
 #include "cli/command_line.h"
@@ -13,6 +14,8 @@ int main(int argc, char** argv) {
   // A reader of our output may go first (`remuda logs … | head`): then writing fails, and we end
   // quietly.
   std::signal(SIGPIPE, SIG_DFL);
+  // What fails is told by the command, in its own words.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   remuda::cli::Context context(std::cout, std::cerr);
   context.out_is_terminal = isatty(STDOUT_FILENO) != 0;
   context.err_is_terminal = isatty(STDERR_FILENO) != 0;

@@ -86,6 +86,11 @@ ExitCode RunTokenList(Context& context) {
   const auto answer = client.Call<v1::ListJoinTokensResponse>(
       *client.identities, &v1::IdentityService::Stub::ListJoinTokens, request);
   if (!answer.ok()) return Fail(context, answer.status());
+  if (context.output == OutputFormat::kName) {
+    for (const v1::JoinToken& token : answer->join_tokens()) context.out << token.name() << "\n";
+    context.out.flush();
+    return ExitCode::kOk;
+  }
   if (!IsTable(context.output)) {
     std::vector<const google::protobuf::Message*> tokens;
     for (const v1::JoinToken& token : answer->join_tokens()) tokens.push_back(&token);

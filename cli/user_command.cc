@@ -9,11 +9,13 @@
 #include "cli/commands.h"
 #include "cli/controller_client.h"
 #include "cli/printing.h"
+#include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/identity.grpc.pb.h"
 
 namespace remuda::cli {
 namespace {
 
+using Cluster = v1::ClusterService::Stub;
 using Identity = v1::IdentityService::Stub;
 
 constexpr char kRoles[] = "viewer, deployer, operator or admin";
@@ -184,6 +186,34 @@ ExitCode RunWhoAmI(Context& context) {
   return ExitCode::kOk;
 }
 
+// A name that is misspelt is shut out as well, and who was meant is not.
+void WarnIfNotKnown(Context& context, const ControllerClient& client,
+                    const v1::Revocation& revocation) {
+  const std::string_view identity = revocation.identity();
+  const size_t slash = identity.find('/');
+  if (slash == std::string_view::npos) return;
+  const std::string_view role = identity.substr(0, slash);
+  const std::string id(identity.substr(slash + 1));
+  absl::Status found;
+  if (role == "agent") {
+    v1::GetHostRequest request;
+    request.set_name(Named("hosts", id));
+    found = client.Call<v1::Host>(*client.cluster, &Cluster::GetHost, request).status();
+  } else if (role == "proxy") {
+    v1::GetProxyRequest request;
+    request.set_name(Named("proxies", id));
+    found = client.Call<v1::Proxy>(*client.cluster, &Cluster::GetProxy, request).status();
+  } else if (role == "person") {
+    v1::GetUserRequest request;
+    request.set_name(Named("users", id));
+    found = client.Call<v1::User>(*client.identities, &Identity::GetUser, request).status();
+  }
+  if (found.code() != absl::StatusCode::kNotFound) return;
+  context.err << "remuda revoke: warning: no " << role << " of the name " << id
+              << " is known; if that is not who was meant, `remuda revocation delete "
+              << ShortId(revocation.name()) << "` lets it in again\n";
+}
+
 ExitCode RunRevoke(Context& context, const RevokeOptions& options) {
   v1::CreateRevocationRequest request;
   v1::Revocation& revocation = *request.mutable_revocation();
@@ -192,6 +222,13 @@ ExitCode RunRevoke(Context& context, const RevokeOptions& options) {
   } else {
     revocation.set_identity(options.subject);
   }
+  if (revocation.has_serial() &&
+      revocation.serial().find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return FailUsage(
+        context, absl::StrCat("revoke: \"", options.subject,
+                              "\" is neither ROLE/NAME (agent/h3, proxy/p1, person/alice) nor a "
+                              "certificate's serial number, lowercase hexadecimal digits"));
+  }
   revocation.set_reason(options.reason);
   request.set_request_id(NewRequestId());
   const ControllerClient client(context.settings);
@@ -199,6 +236,7 @@ ExitCode RunRevoke(Context& context, const RevokeOptions& options) {
       client.Call<v1::Revocation>(*client.identities, &Identity::CreateRevocation, request);
   if (!made.ok()) return Fail(context, made.status());
   PrintRevocations(context, {*made});
+  WarnIfNotKnown(context, client, *made);
   return ExitCode::kOk;
 }
 

@@ -80,7 +80,14 @@ test('a certificate that is wrong in any way proves nothing', async (t) => {
   await t.test('revoked, at once', async () => {
     const serial = (await run('openssl', ['x509', '-noout', '-serial', '-in', path.join(good, 'identity.pem')], { deadlineMs: 10_000 })).stdout.split('=')[1].trim().toLowerCase().replace(/^0+/, '');
     await cluster.ok('revoke', serial, '--reason', 'lost');
-    assert.notEqual((await get(good)).code, 0);
+    const refused = await get(good);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /closed the connection\n.*person\/admin in \(revoked/, 'and is told that it may be that');
+    assert.match((await cluster.command('get', 'hosts', '--insecure')).stderr, /leave --insecure out/);
+    const misspelt = await cluster.command('revoke', 'agent/h11');
+    assert.equal(misspelt.code, 0);
+    assert.match(misspelt.stderr, /no agent of the name h11 is known.*revocation delete/, 'who is meant is still in');
+    assert.match((await cluster.command('revoke', 'h1')).stderr, /neither ROLE\/NAME/);
     assert.equal((await cluster.command('get', 'hosts')).code, 0, 'others are as before');
   });
 

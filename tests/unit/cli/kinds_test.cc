@@ -37,6 +37,7 @@ TEST(Kinds, HaveManyNames) {
     EXPECT_EQ((*kind)->id, c.kind) << c.word;
   }
   EXPECT_THAT(ParseKind("targetgruop").status().message(), HasSubstr("did you mean TargetGroup?"));
+  EXPECT_THAT(ParseKind("users").status().message(), HasSubstr("`remuda user list`"));
 }
 
 TEST(Kinds, RefsAreKindSlashNameOrTwoWords) {

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "common/duration_text.h"
+#include "common/sensitive.h"
 #include "common/words.h"
 
 namespace remuda {
@@ -55,6 +56,12 @@ std::string Shown(const YamlNode& node) {
       break;
   }
   return "\"" + node.scalar.substr(0, kMaxShownValue) + "\"";
+}
+
+// The same where a field's value is wrong; errors end in logs.
+std::string Shown(const YamlNode& node, const FieldDescriptor& field) {
+  const bool is_secret = node.kind == YamlNode::Kind::kScalar && IsSensitive(field);
+  return is_secret ? "a text, which is not shown as it may be secret" : Shown(node);
 }
 
 std::string EnumPrefix(const EnumDescriptor* type) {
@@ -187,7 +194,7 @@ class Converter {
 
   void List(const YamlNode& node, const Path& path, const FieldDescriptor* field, Message* out) {
     if (node.kind != YamlNode::Kind::kSequence) {
-      Error(node.position, path, "expected a list, found " + Shown(node));
+      Error(node.position, path, "expected a list, found " + Shown(node, *field));
       return;
     }
     for (size_t i = 0; i < node.items.size() && !Full(); ++i) {
@@ -201,7 +208,7 @@ class Converter {
 
   void Map(const YamlNode& node, const Path& path, const FieldDescriptor* field, Message* out) {
     if (node.kind != YamlNode::Kind::kMap) {
-      Error(node.position, path, "expected a map, found " + Shown(node));
+      Error(node.position, path, "expected a map, found " + Shown(node, *field));
       return;
     }
     const FieldDescriptor* key_field = field->message_type()->map_key();
@@ -367,7 +374,7 @@ class Converter {
     std::string value = node.scalar;
     if (field->type() == FieldDescriptor::TYPE_BYTES &&
         !absl::Base64Unescape(node.scalar, &value)) {
-      Error(node.position, path, "expected base64, found " + Shown(node));
+      Error(node.position, path, "expected base64, found " + Shown(node, *field));
       return;
     }
     const Reflection* reflection = out->GetReflection();

@@ -11,6 +11,7 @@
 #include "remuda/v1/image.pb.h"
 #include "remuda/v1/launch_template.pb.h"
 #include "remuda/v1/load_balancer.pb.h"
+#include "remuda/v1/secret.pb.h"
 #include "remuda/v1/target_group.pb.h"
 
 namespace remuda {
@@ -176,6 +177,18 @@ TEST(MessageYaml, ReportsEveryMistakeUpToALimit) {
 }
 
 // RFC 3629's edges: overlong forms, surrogates, beyond U+10FFFF, cut short.
+// What is wrong may be a password in the wrong place, and errors end in logs.
+TEST(MessageYaml, WhatMayBeSecretIsNotInErrors) {
+  for (const std::string& error :
+       {ErrorOf<v1::LaunchTemplateVersion>("env: PASSWORD=hunter2\n"),
+        ErrorOf<v1::Secret>("value: hunter2!\n"),
+        ErrorOf<remuda::proxy::v1::ProxyConfig>("sharedSecrets: hunter2\n")}) {
+    EXPECT_NE(error.find("expected "), std::string::npos) << error;
+    EXPECT_NE(error.find("may be secret"), std::string::npos) << error;
+    EXPECT_EQ(error.find("hunter2"), std::string::npos) << error;
+  }
+}
+
 TEST(MessageYaml, TextIsStrictUtf8) {
   for (const char* good :
        {"\xC2\x80", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {

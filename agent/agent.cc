@@ -142,6 +142,7 @@ Agent::~Agent() {
   renewer_.reset();
   loop_.Cancel(usage_timer_);
   images_.Cancel();
+  instances_.CancelImages();
   transfers_.reset();
   files_.reset();
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <malloc.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -100,7 +101,14 @@ absl::StatusOr<DiskRoom> RoomOf(const std::string& directory) {
 }
 
 ImageCache::ImageCache(Options options, ImageSource& source)
-    : options_(std::move(options)), source_(source) {}
+    : options_(std::move(options)),
+      source_(source),
+      cancelled_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void ImageCache::Cancel() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = write(cancelled_.get(), &one, sizeof one);
+}
 
 absl::Status ImageCache::Open() {
   std::error_code error;
@@ -183,9 +191,9 @@ absl::StatusOr<UnpackedArchive> ImageCache::Check(const std::string& digest,
     const std::lock_guard lock(mutex_);
     if (const auto it = checked_.find(digest); it != checked_.end()) return it->second;
   }
-  auto checked = options_.unpacker.empty()
-                     ? CheckArchive(archive, options_.limits, nullptr)
-                     : UnpackInChild(options_.unpacker, archive, "", options_.limits);
+  auto checked = options_.unpacker.empty() ? CheckArchive(archive, options_.limits, nullptr)
+                                           : UnpackInChild(options_.unpacker, archive, "",
+                                                           options_.limits, cancelled_.get());
   if (!checked.ok()) return checked;
   const std::lock_guard lock(mutex_);
   if (checked_.size() >= kMaxRemembered) checked_.erase(checked_.begin());
@@ -210,6 +218,15 @@ absl::Status ImageCache::CheckRoom(const UnpackedArchive& needed) const {
   return absl::OkStatus();
 }
 
+absl::Status ImageCache::CheckRoomToFetch(uint64_t bytes) const {
+  const auto room = options_.room_of(options_.directory);
+  if (!room.ok()) return room.status();
+  if (bytes <= room->bytes - std::min(room->bytes, kKeepFreeBytes)) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("it cannot be fetched: the disk of ", options_.directory, " has ", room->bytes,
+                   " left, and ", kKeepFreeBytes, " are kept free"));
+}
+
 absl::Status ImageCache::Unpack(const std::string& digest, const std::string& path) {
   const auto annotated = [&](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat("image ", digest, ": ", status.message()));
@@ -228,10 +245,10 @@ absl::Status ImageCache::Unpack(const std::string& digest, const std::string& pa
   fs::remove_all(unpacking, error);
   fs::create_directory(unpacking, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("make ", unpacking));
-  const auto unpacked =
-      options_.unpacker.empty()
-          ? UnpackArchive(path + kPart, unpacking, options_.limits)
-          : UnpackInChild(options_.unpacker, path + kPart, unpacking, options_.limits);
+  const auto unpacked = options_.unpacker.empty()
+                            ? UnpackArchive(path + kPart, unpacking, options_.limits)
+                            : UnpackInChild(options_.unpacker, path + kPart, unpacking,
+                                            options_.limits, cancelled_.get());
   if (!unpacked.ok()) {
     fs::remove_all(unpacking, error);
     return annotated(unpacked.status());
@@ -260,6 +277,8 @@ absl::Status ImageCache::Download(const std::string& digest, const std::string& 
       return absl::InvalidArgumentError(
           absl::StrCat("image ", digest, ": is over ", options_.max_archive_bytes, " bytes"));
     }
+    if (absl::Status status = CheckRoomToFetch(chunk.size()); !status.ok())
+      return absl::Status(status.code(), absl::StrCat("image ", digest, ": ", status.message()));
     hash.Update(chunk);
     size += chunk.size();
     while (!chunk.empty()) {
@@ -350,7 +369,9 @@ void ImageCache::Prune(const std::set<std::string>& used_digests) {
 
 absl::Status CopyTree(const std::string& from, const std::string& to, int64_t uid, int64_t gid) {
   std::error_code error;
-  if (mkdir(to.c_str(), 0755) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("mkdir ", to));
+  // Nobody passes it before it is whole: what belongs to the user already could be replaced by a
+  // link by something that runs as that user, and this goes by names.
+  if (mkdir(to.c_str(), 0700) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("mkdir ", to));
   struct Directory {
     std::string path;
     mode_t mode;
@@ -375,6 +396,7 @@ absl::Status CopyTree(const std::string& from, const std::string& to, int64_t ui
   }
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("read ", from));
   for (const Directory& directory : directories) chmod(directory.path.c_str(), directory.mode);
+  if (chmod(to.c_str(), 0755) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("chmod ", to));
   return own(to);
 }
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/process.h"
 #include "common/archive.h"
 
 namespace remuda::agent {
@@ -50,7 +51,8 @@ class ImageCache {
     std::string unpacker = {};
     std::function<absl::StatusOr<DiskRoom>(const std::string& directory)> room_of = RoomOf;
   };
-  // No image is unpacked into the last of the disk's room: what runs has logs and records to write.
+  // No image is fetched or unpacked into the last of the disk's room: what runs has logs and
+  // records to write.
   static constexpr uint64_t kKeepFreeBytes = uint64_t{64} << 20;
   // Unused images kept for the next start of a group, the most recently used ones.
   static constexpr size_t kKeepUnused = 5;
@@ -60,6 +62,9 @@ class ImageCache {
   static constexpr size_t kMaxRemembered = 1000;
 
   ImageCache(Options options, ImageSource& source);
+
+  // Gives up what is being unpacked, now and later: Ensure returns CANCELLED. Any thread.
+  void Cancel();
 
   // Removes what an interrupted run, or a loss of power, left half done. Once, first.
   absl::Status Open();
@@ -87,10 +92,12 @@ class ImageCache {
   absl::Status Unpack(const std::string& digest, const std::string& path);
   absl::StatusOr<UnpackedArchive> Check(const std::string& digest, const std::string& archive);
   absl::Status CheckRoom(const UnpackedArchive& needed) const;
+  absl::Status CheckRoomToFetch(uint64_t bytes) const;
   void Remember(const std::string& digest, const absl::Status& refusal);
 
   const Options options_;
   ImageSource& source_;
+  const Fd cancelled_;                          // eventfd; readable: everything is given up
   std::mutex mutex_;                            // not held while an image is fetched
   std::map<std::string, std::string> refused_;  // guarded by mutex_: digest → why
   // Guarded by mutex_: digest → what it needs, of archives that keep to the rules and wait for
@@ -101,7 +108,7 @@ class ImageCache {
 
 // Copies the tree below `from` to the new directory `to`: contents shared where the file system can
 // (reflink), never by hard links, since an app may write to its files. With uid >= 0, everything
-// belongs to that user and group.
+// belongs to that user and group. `to` is closed to others (0700) until all of it is there.
 absl::Status CopyTree(const std::string& from, const std::string& to, int64_t uid = -1,
                       int64_t gid = -1);
 

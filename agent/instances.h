@@ -7,6 +7,7 @@
 
 #include <absl/status/status.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -50,6 +51,9 @@ class Instances {
     bool allow_root_apps = false;
     std::vector<std::string> readable = {};  // directories that apps may read beside the system's
     ImageKeys image_keys = {};               // not empty: images must be signed by one of them
+    // Longer than from the making of a run's cgroup to its first process (Supervisor gives up a
+    // start that takes 30 s).
+    std::chrono::milliseconds left_cgroups_after{60'000};
     // A status changed, compared with the one told last.
     std::function<void(const v1::InstanceStatus&)> on_status = {};
     // An instance was forgotten: it is neither named nor running, and its directory is gone.
@@ -76,6 +80,10 @@ class Instances {
   // Stops everything that runs, whatever the assignment says; `done` is called when nothing does
   // any more.
   void StopAll(std::function<void()> done);
+
+  // What is being unpacked is given up, so that the pools' tasks end soon. Before the end of the
+  // program.
+  void CancelImages() { images_.Cancel(); }
 
   // Waits until what was taken up is on disk. Before the end of the program.
   void Flush();
@@ -184,6 +192,7 @@ class Instances {
   // Whether the run met its memory limit; see Cgroups::End.
   bool EndCgroups(const std::vector<std::string>& directories);
   void SweepCgroups();
+  void RemoveLeftCgroups();
   void OnRunChange(const std::string& id);
   void Tell(const std::string& id);
   std::optional<std::string> LoadAssignment();
@@ -199,6 +208,7 @@ class Instances {
   AppUsers users_;
   Containment containment_;
   std::vector<std::string> left_cgroups_;  // ended, and not yet empty
+  std::set<std::string> seen_cgroups_;     // of nobody that is known here, at the last look
   PortPicker ports_;
   KeptLogs logs_;
   InstanceTokens tokens_;
@@ -209,7 +219,7 @@ class Instances {
   SessionFacts session_;
   std::map<std::string, Instance> instances_;
   std::map<std::string, std::vector<std::string>> fetching_;  // digest → instances that wait for it
-  EventLoop::TimerId prune_timer_ = 0, cgroup_timer_ = 0, disk_timer_ = 0;
+  EventLoop::TimerId prune_timer_ = 0, cgroup_timer_ = 0, disk_timer_ = 0, left_cgroups_timer_ = 0;
   bool stopping_all_ = false;
   std::function<void()> all_stopped_;  // set while stopping_all_, until it was called
   std::shared_ptr<AssignmentFile> file_;

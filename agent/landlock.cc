@@ -72,7 +72,7 @@ int Landlock::Allow(const std::string& path, unsigned long long rights) {
 }
 
 int Landlock::Make(const std::vector<std::string>& readable,
-                   const std::vector<std::string>& writable) {
+                   const std::vector<std::string>& writable, Beside beside) {
   const int version = Version();
   Ruleset ruleset{Handled(version), 0, version >= 6 ? kScopeSockets | kScopeSignals : 0};
   const size_t bytes = version >= 6 ? sizeof ruleset : sizeof ruleset.handled_files;
@@ -87,9 +87,10 @@ int Landlock::Make(const std::vector<std::string>& readable,
     }
     return 0;
   };
-  if (const int error = allow(SystemDirectories(), kRun); error != 0) return error;
   if (const int error = allow(readable, kRun); error != 0) return error;
   if (const int error = allow(writable, Writable(version)); error != 0) return error;
+  if (beside == Beside::kNothing) return 0;
+  if (const int error = allow(SystemDirectories(), kRun); error != 0) return error;
   if (const int error = allow({"/proc"}, kRead); error != 0) return error;
   return allow(
       {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"},

@@ -19,8 +19,10 @@ class Landlock {
 
   // Rules for what is mounted now; the right to open the directories is needed. 0 or an errno.
   // What is not there is left out. `writable` may be written, read and run; `readable` be read and
-  // run.
-  int Make(const std::vector<std::string>& readable, const std::vector<std::string>& writable);
+  // run. Beside these the system's directories (SystemDirectories) and devices, or nothing.
+  enum class Beside { kSystem, kNothing };
+  int Make(const std::vector<std::string>& readable, const std::vector<std::string>& writable,
+           Beside beside = Beside::kSystem);
   // Puts the rules on the calling process and all that descends from it; no_new_privs must be set.
   // From kernel 6.12 on nobody outside is signalled then, or reached by an abstract socket.
   int Restrict();

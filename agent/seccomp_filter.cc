@@ -158,7 +158,7 @@ constexpr size_t Argument(size_t index) { return offsetof(seccomp_data, args) + 
 
 constexpr uint32_t Number(long call) { return static_cast<uint32_t>(call); }
 
-std::vector<sock_filter> MakeProgram(Sockets sockets) {
+std::vector<sock_filter> MakeProgram(FilterOf whom) {
   Program program;
   // Numbers of another architecture's calls mean other calls.
   program.Load(offsetof(seccomp_data, arch));
@@ -170,10 +170,16 @@ std::vector<sock_filter> MakeProgram(Sockets sockets) {
 #if defined(__x86_64__)
   program.IfAnyBit(kX32, Program::kRefuse);
 #endif
-  const auto of_sockets = sockets == Sockets::kNone ? Program::kRefuse : Program::kSockets;
+  const bool is_app = whom == FilterOf::kApps;
+  const auto of_sockets = is_app ? Program::kSockets : Program::kRefuse;
   program.IfEqual(Number(SYS_socket), of_sockets);
   program.IfEqual(Number(SYS_socketpair), of_sockets);
-  program.IfEqual(Number(SYS_clone), Program::kFlags);
+  program.IfEqual(Number(SYS_clone), is_app ? Program::kFlags : Program::kRefuse);
+#if defined(__x86_64__)
+  for (const long call : {SYS_fork, SYS_vfork}) {
+    if (!is_app) program.IfEqual(Number(call), Program::kRefuse);
+  }
+#endif
   program.IfEqual(Number(SYS_unshare), Program::kFlags);
   // Its flags are behind a pointer, where no filter can look: the C library takes clone instead.
   program.IfEqual(Number(SYS_clone3), Program::kNoSuchCall);
@@ -232,8 +238,8 @@ std::vector<sock_filter> MakeProgram(Sockets sockets) {
 
 }  // namespace
 
-int FilterSystemCalls(Sockets sockets) {
-  std::vector<sock_filter> code = MakeProgram(sockets);
+int FilterSystemCalls(FilterOf whom) {
+  std::vector<sock_filter> code = MakeProgram(whom);
   const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : errno;
 }

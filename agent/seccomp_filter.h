@@ -5,13 +5,13 @@
 
 namespace remuda::agent {
 
-enum class Sockets {
-  kOfApps,  // local ones, TCP, UDP, and what lists addresses
-  kNone,
+enum class FilterOf {
+  kApps,       // sockets: local ones, TCP, UDP, and what lists addresses
+  kUnpacking,  // no sockets, no further processes
 };
 
 // Puts the filter on the calling process and all that descends from it; no_new_privs must be set.
 // 0 or an errno.
-int FilterSystemCalls(Sockets sockets = Sockets::kOfApps);
+int FilterSystemCalls(FilterOf whom = FilterOf::kApps);
 
 }  // namespace remuda::agent

@@ -6,7 +6,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,11 +28,14 @@ namespace {
 
 // What the child may say; an error names an entry, of which a part is shown.
 constexpr size_t kMaxAnswerBytes = 16 * 1024;
-constexpr int kArguments = 7;
+constexpr int kArguments = 8;
+// What names mean is asked of a locale (common/archive).
+constexpr char kLocales[] = "/usr/lib/locale";
 
-// 0 or an errno; `step` says at what.
-int Enclose(const std::string& archive, const std::string& directory, const ArchiveLimits& limits,
-            const char*& step) {
+}  // namespace
+
+int EncloseUnpacking(const std::string& archive, const std::string& directory,
+                     const ArchiveLimits& limits, const char*& step) {
   const auto limit = [](auto resource, uint64_t value) {
     const rlimit both{value, value};
     return setrlimit(resource, &both) == 0 ? 0 : errno;
@@ -56,7 +61,9 @@ int Enclose(const std::string& archive, const std::string& directory, const Arch
   if (has_landlock) {
     std::vector<std::string> writable;
     if (!directory.empty()) writable.push_back(directory);
-    if (const int error = landlock.Make({archive}, writable); error != 0) return error;
+    if (const int error = landlock.Make({archive, kLocales}, writable, Landlock::Beside::kNothing);
+        error != 0)
+      return error;
   }
   // The directories on the way may be another user's; where Landlock holds, they are all it passes.
   if (const int error = GiveUpPrivileges(/*keeps_files=*/has_landlock); error != 0) return error;
@@ -64,9 +71,11 @@ int Enclose(const std::string& archive, const std::string& directory, const Arch
     if (const int error = landlock.Restrict(); error != 0) return error;
   }
   step = "restrict its system calls";
-  const int error = FilterSystemCalls(Sockets::kNone);
+  const int error = FilterSystemCalls(FilterOf::kUnpacking);
   return error == EINVAL ? 0 : error;  // a kernel without filters
 }
+
+namespace {
 
 std::optional<UnpackedArchive> CountsIn(const std::string& answer, int& code, size_t& message_at) {
   unsigned long long bytes = 0, entries = 0;
@@ -77,18 +86,23 @@ std::optional<UnpackedArchive> CountsIn(const std::string& answer, int& code, si
   return UnpackedArchive{.content_bytes = bytes, .entries = entries};
 }
 
-// Reads until the end, or the deadline. False: that has passed.
-bool ReadUntil(const Fd& from, std::chrono::steady_clock::time_point deadline, std::string& text) {
+enum class Came { kWhole, kTooLate, kCancelled };
+
+// Reads until the end, or the deadline, or until `cancel_fd` is readable.
+Came ReadUntil(const Fd& from, int cancel_fd, std::chrono::steady_clock::time_point deadline,
+               std::string& text) {
   char buffer[4096];
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return false;
-    pollfd polled{from.get(), POLLIN, 0};
-    if (poll(&polled, 1, static_cast<int>(left.count())) <= 0) continue;
+    if (left.count() <= 0) return Came::kTooLate;
+    pollfd polled[2] = {{from.get(), POLLIN, 0}, {cancel_fd, POLLIN, 0}};
+    if (poll(polled, 2, static_cast<int>(left.count())) <= 0) continue;
+    if (polled[1].revents != 0) return Came::kCancelled;
+    if (polled[0].revents == 0) continue;
     const ssize_t n = read(from.get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return true;
+    if (n <= 0) return Came::kWhole;
     if (text.size() < kMaxAnswerBytes) text.append(buffer, static_cast<size_t>(n));
   }
 }
@@ -98,7 +112,7 @@ bool ReadUntil(const Fd& from, std::chrono::steady_clock::time_point deadline, s
 absl::StatusOr<UnpackedArchive> UnpackInChild(const std::string& program,
                                               const std::string& archive_path,
                                               const std::string& directory,
-                                              const ArchiveLimits& limits) {
+                                              const ArchiveLimits& limits, int cancel_fd) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
   const Fd read_end(ends[0]);
@@ -124,7 +138,8 @@ absl::StatusOr<UnpackedArchive> UnpackInChild(const std::string& program,
                                        directory,
                                        absl::StrCat(limits.max_content_bytes),
                                        absl::StrCat(limits.max_entries),
-                                       absl::StrCat(limits.max_names_bytes)};
+                                       absl::StrCat(limits.max_names_bytes),
+                                       absl::StrCat(getpid())};
   char* args[kArguments + 1] = {};
   for (int i = 0; i < kArguments; ++i) args[i] = arguments[i].data();
   char* environment[] = {nullptr};
@@ -134,19 +149,23 @@ absl::StatusOr<UnpackedArchive> UnpackInChild(const std::string& program,
   posix_spawnattr_destroy(&attributes);
   if (error != 0) return absl::UnavailableError(absl::StrCat("unpack: ", std::strerror(error)));
   write_end.Reset();
+  // Its number may be another's once it has ended: the agent reaps strays.
+  const Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   std::string answer;
-  const bool in_time =
-      ReadUntil(read_end, std::chrono::steady_clock::now() + UnpackLimits::kTime, answer);
-  if (!in_time) kill(pid, SIGKILL);
+  const Came came = ReadUntil(read_end, cancel_fd,
+                              std::chrono::steady_clock::now() + UnpackLimits::kTime, answer);
+  if (came != Came::kWhole && pidfd.valid()) SendSignal(pidfd, SIGKILL);
   // The agent reaps strays; one that it has reaped meanwhile has ended.
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
+  if (came == Came::kCancelled) return absl::CancelledError("unpack: it is given up");
   int code = 0;
   size_t message_at = 0;
   const auto counts = CountsIn(answer, code, message_at);
   if (!counts) {
-    return absl::UnavailableError(in_time ? "unpack: the process that reads the archive was ended"
-                                          : "unpack: the archive takes too long to read");
+    return absl::UnavailableError(came == Came::kWhole
+                                      ? "unpack: the process that reads the archive was ended"
+                                      : "unpack: the archive takes too long to read");
   }
   if (code == 0) return *counts;
   return absl::Status(static_cast<absl::StatusCode>(code), answer.substr(message_at));
@@ -154,6 +173,9 @@ absl::StatusOr<UnpackedArchive> UnpackInChild(const std::string& program,
 
 int UnpackMain(int argc, char** argv) {
   if (argc != kArguments) return 2;
+  // Without who waits for it, it would go on writing where a later agent unpacks the same image.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != std::strtol(argv[7], nullptr, 10))
+    return 3;
   const std::string archive = argv[2], directory = argv[3];
   ArchiveLimits limits;
   limits.max_content_bytes = std::strtoull(argv[4], nullptr, 10);
@@ -161,7 +183,7 @@ int UnpackMain(int argc, char** argv) {
   limits.max_names_bytes = std::strtoull(argv[6], nullptr, 10);
   const char* step = "";
   absl::StatusOr<UnpackedArchive> result = UnpackedArchive{};
-  if (const int error = Enclose(archive, directory, limits, step); error != 0) {
+  if (const int error = EncloseUnpacking(archive, directory, limits, step); error != 0) {
     result = absl::UnavailableError(absl::StrCat("unpack: ", step, ": ", std::strerror(error)));
   } else if (directory.empty()) {
     result = CheckArchive(archive, limits, nullptr);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -144,6 +145,7 @@ TEST_F(ImageCacheTest, NothingOfARefusedArchiveIsWritten) {
   ASSERT_TRUE(cache.Open().ok());
   // Where its files would be written, none can be.
   std::ofstream(root_ / "cache" / (digest.substr(7) + ".unpack")) << "in the way";
+  source_.and_then = [&] { looks = 0; };  // those before were for the archive itself
   EXPECT_EQ(cache.Ensure(digest).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ReadWholeFile((root_ / "cache" / (digest.substr(7) + ".unpack")).string()),
             "in the way");
@@ -179,6 +181,30 @@ TEST_F(ImageCacheTest, WhatTheDiskHasNoRoomForWaitsForIt) {
   const auto path = cache.Ensure(digest);
   ASSERT_TRUE(path.ok()) << path.status();
   EXPECT_EQ(cache.BytesOfPart(digest), 0u);
+}
+
+// What runs has logs and records to write.
+TEST_F(ImageCacheTest, ADownloadLeavesTheLastOfTheDiskFree) {
+  std::mt19937 random(1);
+  std::string content(1000, '\0');  // that cannot be made smaller
+  for (char& c : content) c = static_cast<char>(random() & 0x7f);
+  const std::string digest = AddImage(content);
+  ImageCache::Options options = Options();
+  const std::string archive = (root_ / "cache" / (digest.substr(7) + ".part")).string();
+  uint64_t disk = ImageCache::kKeepFreeBytes + 150;
+  options.room_of = [&](const std::string&) {
+    return DiskRoom{disk - ReadWholeFile(archive).value_or("").size(), 1000, 1};
+  };
+  ImageCache cache(options, source_);
+  ASSERT_TRUE(cache.Open().ok());
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status refused = cache.Ensure(digest).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+    EXPECT_NE(refused.message().find("are kept free"), absl::string_view::npos) << refused;
+    EXPECT_EQ(fs::file_size(archive), 100u) << "one chunk fitted, and is kept for the next try";
+  }
+  disk *= 2;
+  EXPECT_TRUE(cache.Ensure(digest).ok());
 }
 
 TEST_F(ImageCacheTest, TheRoomOfADiskIsWhatItHas) {
@@ -283,6 +309,20 @@ TEST_F(ImageCacheTest, PruneKeepsTheUsedAndTheNewest) {
   for (size_t i = 0; i < digests.size(); ++i) {
     EXPECT_EQ(fs::exists(root_ / "cache" / digests[i].substr(7)), i == 0 || i >= 3) << i;
   }
+}
+
+// What runs as their user (the version before, in an instance that is changed) could put a link in
+// the place of a directory, and have the agent write where that leads.
+TEST_F(ImageCacheTest, NobodyPassesACopyThatIsNotWhole) {
+  const fs::path from = root_ / "from";
+  fs::create_directories(from / "d");
+  ASSERT_EQ(mkfifo((from / "d/fifo").c_str(), 0600), 0);  // no image has one: it breaks off there
+  ASSERT_FALSE(CopyTree(from, root_ / "to").ok());
+  EXPECT_TRUE(fs::exists(root_ / "to/d"));
+  EXPECT_EQ(fs::status(root_ / "to").permissions(), fs::perms(0700));
+  fs::remove(from / "d/fifo");
+  ASSERT_TRUE(CopyTree(from, root_ / "whole").ok());
+  EXPECT_EQ(fs::status(root_ / "whole").permissions(), fs::perms(0755));
 }
 
 TEST_F(ImageCacheTest, CopiesShareNothingThatCanBeWritten) {

@@ -47,7 +47,7 @@ AppStart::AppStart(const Record& run, std::string directory, int output_fd, Site
   view_.tmp = tmp_;
   view_.hidden = run.All(key::kHidden);
   view_.keep = readable_;
-  view_.keep.insert(view_.keep.end(), writable_.begin(), writable_.end());
+  view_.keep_writable = writable_;
 }
 
 pid_t AppStart::Fork() {

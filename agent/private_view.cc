@@ -45,14 +45,13 @@ Fd MakeWay(const std::string& path) {
   return at;
 }
 
-int Bind(const Fd& from, const std::string& to) {
+int Bind(const Fd& from, const std::string& to, unsigned long flags = kPlain) {
   const Fd at = MakeWay(to);
   if (!at.valid()) return errno;
   if (mount(PathOf(from).c_str(), PathOf(at).c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
     return errno;
   // What is mounted there now, not what `at` is: that lies below it.
-  if (mount(nullptr, to.c_str(), nullptr, MS_REMOUNT | MS_BIND | kPlain, nullptr) != 0)
-    return errno;
+  if (mount(nullptr, to.c_str(), nullptr, MS_REMOUNT | MS_BIND | flags, nullptr) != 0) return errno;
   return 0;
 }
 
@@ -86,7 +85,10 @@ int PrivateView::Hide(const std::string& directory) {
 }
 
 int PrivateView::Enter() {
-  if (unshare(CLONE_NEWNS) != 0) return Fail("make a mount namespace");
+  // Of memory that processes share and leave behind no limit would know any more. Some kernels have
+  // no such namespace.
+  if (unshare(CLONE_NEWNS | CLONE_NEWIPC) != 0 && (errno != EINVAL || unshare(CLONE_NEWNS) != 0))
+    return Fail("make a mount namespace");
   // What the host mounts and unmounts later is seen here too; nothing of this is seen there.
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
     return Fail("make a mount namespace of its own");
@@ -102,11 +104,19 @@ int PrivateView::Enter() {
     tmp_fd = Fd(open(tmp.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!tmp_fd.valid()) return Fail("open " + tmp);
   }
-  std::vector<std::pair<std::string, Fd>> kept;
-  for (const std::string& path : keep) {
-    Fd fd = open_directory(path);
-    if (!fd.valid()) return Fail("open " + path);
-    kept.emplace_back(path, std::move(fd));
+  struct Kept {
+    std::string path;
+    Fd fd;
+    unsigned long flags;
+  };
+  std::vector<Kept> kept;
+  for (const bool is_writable : {false, true}) {
+    for (const std::string& path : is_writable ? keep_writable : keep) {
+      Fd fd = open_directory(path);
+      if (!fd.valid()) return Fail("open " + path);
+      // What belongs to the app's user (its secrets) could be opened for writing by its mode.
+      kept.push_back({path, std::move(fd), is_writable ? kPlain : kPlain | MS_RDONLY});
+    }
   }
 
   std::vector<std::string> covered;
@@ -131,8 +141,9 @@ int PrivateView::Enter() {
     }
     return false;
   };
-  for (const auto& [path, fd] : kept) {
-    if (is_covered(path) && (errno = Bind(fd, path)) != 0) return Fail("mount " + path);
+  for (const Kept& one : kept) {
+    if (is_covered(one.path) && (errno = Bind(one.fd, one.path, one.flags)) != 0)
+      return Fail("mount " + one.path);
   }
   if (is_covered(app) && (errno = Bind(app_fd, app)) != 0) return Fail("mount " + app);
   // Where it may not be mounted anew (in some containers), the users' ids keep processes apart.

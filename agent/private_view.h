@@ -1,6 +1,6 @@
 // What of the host's files one app sees: a mount namespace of its own, with its own /tmp, /var/tmp
 // and /dev/shm, no other user's processes in /proc, and nothing of the agent's directory but its
-// own.
+// own; and an IPC namespace of its own, so that shared memory and queues of System V end with it.
 //
 // Plain C++: the shim uses it, between fork and exec. Needs CAP_SYS_ADMIN.
 #pragma once
@@ -15,8 +15,10 @@ struct PrivateView {
   std::string tmp;  // becomes /tmp and /var/tmp; empty: those stay as they are
   // Directories of which nothing is to be seen but what is in `app` and `keep`. Canonical paths.
   std::vector<std::string> hidden;
-  std::vector<std::string> keep;  // directories that stay visible below hidden ones and /tmp
-  std::string failed;             // after Enter: what could not be done
+  // Directories that stay visible below hidden ones and /tmp: to be read, and to be written.
+  std::vector<std::string> keep;
+  std::vector<std::string> keep_writable;
+  std::string failed;  // after Enter: what could not be done
 
   // Moves the calling process into it. 0 or an errno; `failed` then says at what.
   int Enter();

@@ -213,6 +213,15 @@ TEST_F(ContainmentTest, OneThatEatsMemoryIsEndedAndSaysSo) {
   EXPECT_TRUE(Running("i-b"));
 }
 
+// It would stay when they have ended, and count for no limit.
+TEST_F(ContainmentTest, MemoryThatProcessesShareIsTheAppsAlone) {
+  Begin();
+  controller_.Assign({Misbehaves("i-a", {"shared-memory"})});
+  EXPECT_THAT(Said("i-a"), HasSubstr("shared-memory: done\n"));
+  const std::string uid = " " + std::to_string(NumberIn("i-a", "run", key::kUid)) + " ";
+  EXPECT_THAT(ReadWholeFile("/proc/sysvipc/shm").value_or(""), Not(HasSubstr(uid)));
+}
+
 TEST_F(ContainmentTest, OneThatFillsTheDiskIsEndedAndSaysSo) {
   Begin();
   std::vector<v1::InstanceAssignment> all = {

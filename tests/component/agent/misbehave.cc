@@ -11,6 +11,7 @@
 #include <sys/personality.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -227,6 +228,7 @@ int main(int argc, char** argv) {
       {"become-root", SetCapability},
       {"fork-bomb", ForkBomb},
       {"eat-memory", EatMemory},
+      {"shared-memory", [] { return Answer(shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600)); }},
       {"fill-file", FillFile},
       {"open-files", OpenFiles},
       {"listen", [] { return Answer(Listen()); }},

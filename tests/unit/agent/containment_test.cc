@@ -1,10 +1,13 @@
 #include "agent/containment.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -81,6 +84,28 @@ TEST_F(ContainmentTest, MoreOpenFilesThanTheHostAllowsAreRefusedUnlessBestEffort
   EXPECT_NE(status.message().find("limits.open_files: 100"), absl::string_view::npos);
   template_.mutable_limits()->set_best_effort(true);
   EXPECT_TRUE(containment.Check(template_).ok());
+}
+
+TEST_F(ContainmentTest, WhatIsOnlyToBeReadIsNotWrittenInAViewWhateverItsModeIs) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root makes a view";
+  const pid_t pid = fork();
+  if (pid == 0) {
+    PrivateView view;
+    view.app = (root_ / "data/instances/i-a").string();
+    view.hidden = {root_.string()};
+    view.keep = {(root_ / "programs").string()};
+    view.keep_writable = {(root_ / "disk").string()};
+    const auto writes = [](const fs::path& path) {
+      return open(path.c_str(), O_WRONLY | O_CREAT, 0600) < 0 ? errno : 0;
+    };
+    if (view.Enter() != 0) _exit(1);
+    if (writes(root_ / "programs/x") != EROFS) _exit(2);
+    _exit(writes(root_ / "disk/x") == 0 && writes(view.app + "/x") == 0 ? 0 : 3);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  if (WEXITSTATUS(status) == 1) GTEST_SKIP() << "no mount namespace can be had here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(ContainmentTest, WhatIsHiddenIsTheFirstThatOthersMayNotPass) {

@@ -9,16 +9,21 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <sstream>
+#include <system_error>
 
 #include "agent/process.h"
 #include "agent/record_file.h"
+#include "common/random_bytes.h"
 
 namespace remuda::agent {
 namespace {
 
 constexpr const char* kControllers[] = {"memory", "cpu", "pids"};
 constexpr int64_t kCpuPeriodUs = 100'000;
+constexpr char kPrefix[] = "remuda-";
+constexpr size_t kRandomDigits = 6;
 
 // 0 or an errno. Kernel files take a value in one write.
 int WriteValue(const std::string& path, const std::string& value) {
@@ -185,8 +190,10 @@ absl::Status Cgroups::Check(const CgroupLimits& limits) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> Cgroups::Make(const std::string& name,
+absl::StatusOr<std::vector<std::string>> Cgroups::Make(const std::string& id,
                                                        const CgroupLimits& limits) {
+  // Another one for each run: what an earlier one left behind is in its own.
+  const std::string name = absl::StrCat(id, "-", RandomHex().substr(0, kRandomDigits));
   std::vector<std::string> directories;
   const auto fail = [&](const Wish& wish, const std::string& why) {
     End(directories);
@@ -199,7 +206,7 @@ absl::StatusOr<std::vector<std::string>> Cgroups::Make(const std::string& name,
       if (wish.asked) return fail(wish, missing_.at(wish.controller));
       continue;
     }
-    const std::string directory = absl::StrCat(parent->second, "/remuda-", name);
+    const std::string directory = absl::StrCat(parent->second, "/", kPrefix, name);
     if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
       if (!wish.asked) continue;
       return fail(wish, absl::StrCat("mkdir ", directory, ": ", std::strerror(errno)));
@@ -224,6 +231,22 @@ bool Cgroups::End(const std::vector<std::string>& directories) {
     rmdir(directory.c_str());
   }
   return out_of_memory;
+}
+
+std::set<std::string> Cgroups::OfRuns() const {
+  std::set<std::string> found;
+  for (const auto& [controller, parent] : parents_) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator it(parent, error), end; !error && it != end;
+         it.increment(error)) {
+      const std::string name = it->path().filename().string();
+      const std::string tail = name.substr(name.rfind('-') + 1);  // see Make
+      if (name.rfind(kPrefix, 0) == 0 && tail.size() == kRandomDigits &&
+          tail.find_first_not_of("0123456789abcdef") == std::string::npos)
+        found.insert(it->path().string());
+    }
+  }
+  return found;
 }
 
 std::optional<int64_t> Cgroups::CpuTimeMicros(const std::vector<std::string>& directories) {

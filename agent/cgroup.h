@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,15 +51,17 @@ class Cgroups {
   // Whether this host can enforce them. FailedPrecondition: one it cannot; says which and why.
   absl::Status Check(const CgroupLimits& limits) const;
 
-  // Makes the cgroups of one run and sets its limits. Answers the directories whose cgroup.procs
-  // its first process joins. FailedPrecondition: a limit cannot be enforced here; says which and
-  // why.
-  absl::StatusOr<std::vector<std::string>> Make(const std::string& name,
-                                                const CgroupLimits& limits);
+  // Makes the cgroups of one run of an instance and sets its limits. Answers the directories whose
+  // cgroup.procs its first process joins. FailedPrecondition: a limit cannot be enforced here; says
+  // which and why.
+  absl::StatusOr<std::vector<std::string>> Make(const std::string& id, const CgroupLimits& limits);
 
   // For a run whose processes are all gone: whether it met its memory limit. Removes the
   // directories.
   static bool End(const std::vector<std::string>& directories);
+
+  // Directories of runs, whoever's: of ones that ended too when nobody was there to remove theirs.
+  std::set<std::string> OfRuns() const;
 
   // Processor time of all that ever ran in a run's cgroups, in microseconds; nullopt: this host's
   // count none.

@@ -102,6 +102,7 @@ Instances::~Instances() {
   loop_.Cancel(prune_timer_);
   loop_.Cancel(cgroup_timer_);
   loop_.Cancel(disk_timer_);
+  loop_.Cancel(left_cgroups_timer_);
 }
 
 absl::Status Instances::Open() {
@@ -142,6 +143,7 @@ absl::Status Instances::Open() {
   PruneLogs();
   PruneImages();
   LookAtDisks();
+  RemoveLeftCgroups();
   // Not at once: the loop begins, and a session may come, before anything is decided. And not
   // before all of the above is known: to what was not yet taken up, one that runs looks absent.
   loop_.Post([this] { EvaluateAll(); });

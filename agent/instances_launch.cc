@@ -1,6 +1,7 @@
 // Instances, the part that starts and ends their processes.
 #include <absl/strings/str_cat.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,7 +12,6 @@
 
 #include "agent/core/instance_secrets.h"
 #include "agent/instances.h"
-#include "common/random_bytes.h"
 
 namespace remuda::agent {
 namespace {
@@ -112,9 +112,11 @@ absl::Status Instances::TryStart(const std::string& id, const v1::InstanceAssign
     facts.token = *token;
   }
   if (absl::Status status = GiveSecrets(assigned, facts); !status.ok()) return status;
-  auto cgroups =
-      cgroups_.Make(absl::StrCat(id, "-", RandomHex().substr(0, 6)), LimitsOf(launch_template));
-  if (!cgroups.ok()) return cgroups.status();
+  auto cgroups = cgroups_.Make(id, LimitsOf(launch_template));
+  if (!cgroups.ok()) {
+    secret_files_.Remove(id);
+    return cgroups.status();
+  }
   facts.cgroups = *std::move(cgroups);
   absl::Status status = supervisor_.Start(id, MakeRunRecord(assigned, facts, containment_));
   if (!status.ok()) {
@@ -166,7 +168,13 @@ absl::StatusOr<int> Instances::PortFor(const std::string& id) {
                                                       CanListen(address, last->port)) {
     return last->port;
   }
-  return ports_.Pick(address, taken);
+  const InstanceRun* last = supervisor_.Find(id);
+  auto port = ports_.Pick(address, taken);
+  if (port.ok() && last != nullptr && last->port != 0 && last->port != *port) {
+    spdlog::warn("instance {}: its port {} is in use by another; it gets port {}", id, last->port,
+                 *port);
+  }
+  return port;
 }
 
 std::vector<FilteredPort> Instances::FilteredPorts(const v1::InstanceAssignment* begins,
@@ -212,6 +220,22 @@ void Instances::SweepCgroups() {
                       left_cgroups_.end());
   loop_.Cancel(cgroup_timer_);
   if (!left_cgroups_.empty()) cgroup_timer_ = loop_.After(kSweepEvery, [this] { SweepCgroups(); });
+}
+
+// What an agent left that was killed between two steps, or whose whole directory was deleted. One
+// without a process, whoever made it, has either just been made or nobody needs it any more: what
+// was there a while ago is of the latter. One with a process is not removed by rmdir.
+void Instances::RemoveLeftCgroups() {
+  std::set<std::string> now = cgroups_.OfRuns();
+  for (const std::string& id : supervisor_.Ids()) {
+    for (const std::string& ours : supervisor_.Find(id)->cgroups) now.erase(ours);
+  }
+  for (const std::string& directory : now) {
+    if (seen_cgroups_.count(directory) > 0 && rmdir(directory.c_str()) == 0)
+      spdlog::info("removed the cgroup {}, which was left without a process", directory);
+  }
+  seen_cgroups_ = std::move(now);
+  left_cgroups_timer_ = loop_.After(options_.left_cgroups_after, [this] { RemoveLeftCgroups(); });
 }
 
 void Instances::Stop(const std::string& id) {

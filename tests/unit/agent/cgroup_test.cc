@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 
 #include "agent/record_file.h"
@@ -48,6 +49,19 @@ TEST(Cgroups, ALimitIsSetOrRefusedNeverIgnored) {
     EXPECT_FALSE(Cgroups::End(*made));
     for (const std::string& directory : *made) EXPECT_FALSE(std::filesystem::exists(directory));
   }
+}
+
+TEST(Cgroups, ThoseOfRunsAreFoundWhoeverMadeThem) {
+  Cgroups cgroups = Cgroups::Detect();
+  const auto made = cgroups.Make("i-test-" + std::to_string(getpid()), {.best_effort = true});
+  ASSERT_TRUE(made.ok()) << made.status();
+  const std::set<std::string> found = Cgroups::Detect().OfRuns();
+  for (const std::string& directory : *made) EXPECT_EQ(found.count(directory), 1u) << directory;
+  for (const std::string& directory : found)
+    EXPECT_FALSE(directory.ends_with(Cgroups::kLeaf)) << directory;
+  Cgroups::End(*made);
+  for (const std::string& directory : *made)
+    EXPECT_EQ(cgroups.OfRuns().count(directory), 0u) << directory;
 }
 
 TEST(Cgroups, NothingAskedNeverFails) {

@@ -15,6 +15,8 @@ namespace remuda::agent {
 namespace {
 
 constexpr size_t kOffsetDigits = 20;
+// As often as a read may be overtaken by a writer.
+constexpr int kRotations = 10;
 
 std::string SegmentPath(const std::string& directory, uint64_t start) {
   char name[40];
@@ -106,8 +108,16 @@ LogReader::Range LogReader::Available() const {
 }
 
 LogReader::Chunk LogReader::Read(uint64_t offset, size_t max_bytes) const {
+  // One that was rotated away between the look and the read is not the log's end.
+  for (int tries = 0; tries < kRotations; ++tries) {
+    if (auto chunk = TryRead(offset, max_bytes)) return *std::move(chunk);
+  }
+  return {offset, {}};
+}
+
+std::optional<LogReader::Chunk> LogReader::TryRead(uint64_t offset, size_t max_bytes) const {
   const auto starts = Segments(directory_);
-  if (starts.empty()) return {offset, {}};
+  if (starts.empty()) return Chunk{offset, {}};
   offset = std::max(offset, starts.front());
   // The last file that begins at or before the offset; at its very end, the next one.
   auto it = std::prev(std::upper_bound(starts.begin(), starts.end(), offset));
@@ -116,6 +126,7 @@ LogReader::Chunk LogReader::Read(uint64_t offset, size_t max_bytes) const {
     offset = std::max(offset, *it);
   }
   const Fd file(open(SegmentPath(directory_, *it).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid() && errno == ENOENT) return std::nullopt;
   Chunk chunk{offset, std::string(max_bytes, '\0')};
   const ssize_t n = file.valid() ? pread(file.get(), chunk.bytes.data(), max_bytes,
                                          static_cast<off_t>(offset - *it))

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,9 @@ class LogReader {
   uint64_t TailOffset(uint64_t lines, uint64_t max_bytes) const;
 
  private:
+  // nullopt: the file was removed meanwhile.
+  std::optional<Chunk> TryRead(uint64_t offset, size_t max_bytes) const;
+
   const std::string directory_;
 };
 

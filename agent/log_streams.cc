@@ -34,7 +34,8 @@ void LogStreams::Open(const v1::LogRequest& request) {
   const auto lines = static_cast<uint64_t>(std::clamp(request.tail_lines(), 0, kMaxTailLines));
   const uint64_t offset = reader.TailOffset(lines, kMaxTailBytes);
   streams_.erase(request.stream_id());
-  streams_.emplace(request.stream_id(), Stream{request.instance(), offset, request.follow()});
+  streams_.emplace(request.stream_id(),
+                   Stream{request.instance(), offset, request.follow(), reader.Available().end});
   Pump();
 }
 
@@ -58,7 +59,11 @@ bool LogStreams::PumpOne(int64_t id, Stream& stream) {
     // Asked before the read: what was written before the end is then surely read.
     const bool more_can_come = stream.follow && options_.is_alive(stream.instance);
     const LogReader reader(options_.directory_of(stream.instance));
-    const LogReader::Chunk read = reader.Read(stream.offset, kChunkBytes);
+    LogReader::Chunk read = reader.Read(stream.offset, kChunkBytes);
+    if (!stream.follow) {
+      const uint64_t room = stream.end - std::min(stream.end, read.offset);
+      read.bytes.resize(std::min<uint64_t>(room, read.bytes.size()));
+    }
     v1::LogChunk chunk;
     chunk.set_stream_id(id);
     chunk.set_lost_bytes(static_cast<int64_t>(read.offset - std::min(stream.offset, read.offset)));

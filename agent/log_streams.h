@@ -45,6 +45,7 @@ class LogStreams {
     std::string instance;
     uint64_t offset = 0;
     bool follow = false;
+    uint64_t end = 0;  // without follow: where it ends, though more is printed meanwhile
   };
 
   void Pump();

@@ -23,7 +23,8 @@ launch templates, auto scaling groups, and deployments that no user notices.
 .
 ")
 
-# What all packages have, of the documents: the licence, what has changed, how to run it.
+# What all packages have, of the documents: the licence, what has changed, how to run it, and the pages that it leads to.
+file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md)
 string(TIMESTAMP changelog_date "%a, %d %b %Y %H:%M:%S +0000" UTC)
 function(remuda_package_documents component package)
   set(folder ${CMAKE_BINARY_DIR}/documents/${package})
@@ -32,8 +33,7 @@ function(remuda_package_documents component package)
   endif()
   configure_file(${CMAKE_SOURCE_DIR}/CHANGELOG.md ${folder}/CHANGELOG.md COPYONLY)
   execute_process(COMMAND gzip -9nkf changelog CHANGELOG.md WORKING_DIRECTORY ${folder} COMMAND_ERROR_IS_FATAL ANY)
-  install(FILES ${CMAKE_SOURCE_DIR}/deploy/packages/copyright ${CMAKE_SOURCE_DIR}/docs/operations.md
-                ${folder}/changelog.gz ${folder}/CHANGELOG.md.gz
+  install(FILES ${CMAKE_SOURCE_DIR}/deploy/packages/copyright ${pages} ${folder}/changelog.gz ${folder}/CHANGELOG.md.gz
           DESTINATION usr/share/doc/${package} COMPONENT ${component})
 endfunction()
 

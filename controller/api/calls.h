@@ -132,8 +132,10 @@ class Calls {
   // Adds what became of a write to the audit log. On the loop.
   void Record(const AuditedWrite& write, const absl::Status& status,
               const google::protobuf::Message* answer) {
-    if (controller_.audit != nullptr)
-      controller_.audit->Write(write.Done(controller_.engine.state(), status, answer));
+    if (controller_.audit == nullptr) return;
+    v1::AuditRecord record = write.Done(controller_.engine.state(), status, answer);
+    write.is_check() ? controller_.audit->WriteUndone(std::move(record))
+                     : controller_.audit->Write(std::move(record));
   }
 
   // An observation, not a command: nothing is committed, and nothing recorded.

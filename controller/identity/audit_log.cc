@@ -130,7 +130,8 @@ std::string Print(const AuditCounts& counts) {
   };
   add("written_total", "Records written to the audit log.", counts.written);
   add("lost_total", "Records that could not be written.", counts.lost);
-  add("left_out_total", "Refused handshakes and joins beyond the rate that is recorded.",
+  add("left_out_total",
+      "Refused handshakes and joins, and calls that changed nothing, beyond the rates recorded.",
       counts.left_out);
   return out;
 }
@@ -143,6 +144,7 @@ struct AuditLog::Watcher {
 absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(Options options) {
   std::unique_ptr<AuditLog> log(new AuditLog(std::move(options)));
   if (absl::Status status = log->OpenNewest(); !status.ok()) return status;
+  log->list_thread_ = std::thread([raw = log.get()] { raw->RunLists(); });
   log->thread_ = std::thread([raw = log.get()] { raw->Run(); });
   return log;
 }
@@ -237,7 +239,10 @@ void AuditLog::Lose(const absl::Status& why) {
 
 void AuditLog::Append(v1::AuditRecord record) {
   if (file_bytes_ >= options_.max_file_bytes) {
-    if (absl::Status status = Rotate(); !status.ok()) return Lose(status);
+    if (absl::Status status = Rotate(); !status.ok()) {
+      ++sequence_;  // its number is taken all the same: the gap shows
+      return Lose(status);
+    }
   }
   record.set_sequence(++sequence_);
   if (absl::Status status = AppendLine(ToLine(record)); !status.ok()) return Lose(status);
@@ -251,12 +256,73 @@ void AuditLog::Append(v1::AuditRecord record) {
   }
 }
 
+bool AuditLog::Take(Allowance& allowance, double rate, double most, double cost) {
+  const absl::Time now = absl::Now();
+  // A clock that was set back gives nothing.
+  const double seconds = std::max(0.0, absl::ToDoubleSeconds(now - allowance.since));
+  allowance.left = std::min(most, allowance.left + seconds * rate);
+  allowance.since = now;
+  if (allowance.left < cost) {
+    ++allowance.left_out;
+    ++counts_.left_out;
+    return false;
+  }
+  allowance.left -= cost;
+  return true;
+}
+
+AuditLog::Allowance& AuditLog::UndoneOf(const std::string& actor) {
+  if (undone_.size() >= kMaxUndoneActors && !undone_.contains(actor)) {
+    const auto forgiven = [now = absl::Now()](const Allowance& of) {
+      return of.left + absl::ToDoubleSeconds(now - of.since) * kUndoneBytesPerSecond;
+    };
+    undone_.erase(std::max_element(
+        undone_.begin(), undone_.end(),
+        [&](const auto& a, const auto& b) { return forgiven(a.second) < forgiven(b.second); }));
+  }
+  return undone_[actor];
+}
+
 void AuditLog::Write(v1::AuditRecord record) {
+  if (record.code() != 0) return WriteUndone(std::move(record));
+  const std::lock_guard lock(mutex_);
+  if (const auto it = undone_.find(record.actor()); it != undone_.end())
+    record.set_left_out(std::exchange(it->second.left_out, 0));
+  Enqueue(std::move(record));
+}
+
+void AuditLog::WriteUndone(v1::AuditRecord record) {
+  auto& resources = *record.mutable_resources();
+  if (resources.size() > kMaxUndoneResources) {
+    resources.DeleteSubrange(kMaxUndoneResources, resources.size() - kMaxUndoneResources);
+  }
+  const auto bytes = static_cast<double>(ToLine(record).size());
+  const std::lock_guard lock(mutex_);
+  Allowance& allowance = UndoneOf(record.actor());
+  if (!Take(allowance, kUndoneBytesPerSecond, kUndoneBytesAtOnce, bytes)) return;
+  record.set_left_out(std::exchange(allowance.left_out, 0));
+  Enqueue(std::move(record));
+}
+
+void AuditLog::WriteRefused(std::string_view method, const std::string& peer,
+                            const std::string& why) {
+  v1::AuditRecord record;
+  record.set_method(std::string(method));
+  record.set_peer(peer);
+  record.set_code(static_cast<int>(absl::StatusCode::kUnauthenticated));
+  record.set_error(ValidUtf8(why, kMaxErrorBytes));
+  const std::lock_guard lock(mutex_);
+  Allowance& allowance = refused_[std::string(method)];
+  if (!Take(allowance, kRefusedPerSecond, kRefusedAtOnce, 1)) return;
+  record.set_left_out(std::exchange(allowance.left_out, 0));
+  Enqueue(std::move(record));
+}
+
+void AuditLog::Enqueue(v1::AuditRecord record) {
   if (!record.has_time()) *record.mutable_time() = core::ToProto(absl::Now());
   if (record.error().size() > kMaxErrorBytes) {
     record.set_error(ValidUtf8(record.error(), kMaxErrorBytes));
   }
-  const std::lock_guard lock(mutex_);
   if (stopping_) return;
   if (backlog_ >= kMaxBacklog) {
     // Its number is taken all the same: the gap shows.
@@ -269,46 +335,31 @@ void AuditLog::Write(v1::AuditRecord record) {
   wake_.notify_one();
 }
 
-void AuditLog::WriteRefused(std::string_view method, const std::string& peer,
-                            const std::string& why) {
-  v1::AuditRecord record;
-  {
-    const std::lock_guard lock(mutex_);
-    Refused& refused = refused_[std::string(method)];
-    const absl::Time now = absl::Now();
-    const double seconds =
-        refused.last == absl::InfinitePast() ? 0 : absl::ToDoubleSeconds(now - refused.last);
-    refused.last = now;
-    refused.tokens =
-        std::min(kRefusedAtOnce, refused.tokens + std::max(seconds, 0.0) * kRefusedPerSecond);
-    if (refused.tokens < 1) {
-      ++refused.left_out;
-      ++counts_.left_out;
-      return;
-    }
-    refused.tokens -= 1;
-    record.set_left_out(std::exchange(refused.left_out, 0));
-  }
-  record.set_method(std::string(method));
-  record.set_peer(peer);
-  record.set_code(static_cast<int>(absl::StatusCode::kUnauthenticated));
-  record.set_error(ValidUtf8(why, kMaxErrorBytes));
-  Write(std::move(record));
-}
-
 void AuditLog::List(v1::ListAuditRecordsRequest request,
                     std::function<void(absl::StatusOr<v1::ListAuditRecordsResponse>)> answer) {
+  auto read = [this, request = std::move(request), answer](bool is_stopping) {
+    answer(is_stopping ? Unavailable("the controller is stopping") : ReadPage(request));
+  };
+  absl::Status refused;
   {
     const std::lock_guard lock(mutex_);
-    if (!stopping_ && tasks_.size() < 2 * kMaxBacklog) {
-      tasks_.push_back([this, request = std::move(request), answer = std::move(answer)] {
-        answer(ReadPage(request));
+    if (stopping_) {
+      refused = Unavailable("the controller is stopping");
+    } else if (lists_ >= kMaxLists) {
+      refused = LimitExceeded("kMaxLists", absl::StrCat("the audit log is read by ", kMaxLists,
+                                                        " others just now: try again"));
+    } else {
+      ++lists_;
+      // By way of the one that writes: what came before is written then.
+      tasks_.push_back([this, read = std::move(read)]() mutable {
+        const std::lock_guard to_read(mutex_);
+        list_tasks_.push_back(std::move(read));
+        list_wake_.notify_one();
       });
       wake_.notify_one();
-      return;
     }
   }
-  answer(Unavailable("the audit log cannot be read now"));
+  if (!refused.ok()) answer(refused);
 }
 
 absl::StatusOr<v1::ListAuditRecordsResponse> AuditLog::ReadPage(
@@ -389,6 +440,21 @@ void AuditLog::Run() {
   }
 }
 
+void AuditLog::RunLists() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    list_wake_.wait(lock, [this] { return lists_end_ || !list_tasks_.empty(); });
+    if (list_tasks_.empty()) return;
+    const auto read = std::move(list_tasks_.front());
+    list_tasks_.pop_front();
+    const bool is_stopping = stopping_;
+    lock.unlock();
+    read(is_stopping);
+    lock.lock();
+    --lists_;
+  }
+}
+
 void AuditLog::Stop() {
   {
     const std::lock_guard lock(mutex_);
@@ -396,6 +462,12 @@ void AuditLog::Stop() {
     wake_.notify_one();
   }
   if (thread_.joinable()) thread_.join();
+  {
+    const std::lock_guard lock(mutex_);
+    lists_end_ = true;
+    list_wake_.notify_one();
+  }
+  if (list_thread_.joinable()) list_thread_.join();
   Sync();
 }
 

@@ -1,5 +1,9 @@
 // AuditLog: every write that was asked for, as JSON lines in files that are only ever added to.
 //
+// What changed something is always recorded. What did not (refused, failed, only checked, a
+// certificate renewed) is bounded for each who asks, so that nobody can push the log's files out
+// with it.
+//
 // Files: DIRECTORY/audit-N.jsonl (0600), N the sequence of the first record, 20 digits; a new one
 // from kMaxFileBytes on, the oldest is removed beyond kMaxFiles. Written in order by a thread of
 // its own, and synced each time that nothing more waits: a record is durable soon after its write
@@ -7,7 +11,9 @@
 // counted as lost and logged, and writes go on: a cluster that cannot be steered is worse than a
 // gap in its audit log, which its sequence numbers show.
 //
-// Owns: the thread, the newest file. Thread: public functions any; callbacks are the log's.
+// Owns: a thread that writes, one that reads (a list of it takes long, and keeps no record
+// waiting), the newest file. Thread: public functions any; what is watched is told by the one that
+// writes, lists are answered by the one that reads.
 #pragma once
 
 #include <absl/status/status.h>
@@ -35,7 +41,7 @@ namespace remuda {
 struct AuditCounts {
   std::atomic<int64_t> written = 0;
   std::atomic<int64_t> lost = 0;
-  std::atomic<int64_t> left_out = 0;  // refused handshakes and joins beyond the rate
+  std::atomic<int64_t> left_out = 0;  // beyond the rates of what changes nothing
 };
 
 // As Prometheus's text.
@@ -50,9 +56,18 @@ class AuditLog {
   // Of refused handshakes and joins, each: so many a second, and that many at once.
   static constexpr double kRefusedPerSecond = 1;
   static constexpr double kRefusedAtOnce = 20;
+  // Of one actor's records of what changed nothing: so many bytes a second, and that many at once;
+  // and so many of the resources that each is about.
+  static constexpr double kUndoneBytesPerSecond = 256;
+  static constexpr double kUndoneBytesAtOnce = 64 << 10;
+  static constexpr int kMaxUndoneResources = 20;
+  // Actors that this is remembered of; the one that is nearest to being forgiven is forgotten for
+  // another.
+  static constexpr size_t kMaxUndoneActors = 1024;
   // What one List reads at most before it answers what it has, with a token for the rest.
   static constexpr size_t kMaxBytesRead = 16 << 20;
   static constexpr size_t kMaxWatchers = 100;
+  static constexpr size_t kMaxLists = 16;  // that are under way or wait
 
   struct Options {
     std::string directory;  // made if missing, 0700
@@ -65,13 +80,17 @@ class AuditLog {
   AuditLog(const AuditLog&) = delete;
   AuditLog& operator=(const AuditLog&) = delete;
 
-  // Adds a record; gives it its sequence, and the time if it has none.
+  // Adds a record; gives it its sequence, and the time if it has none. One with an error is of
+  // what was not done (WriteUndone).
   void Write(v1::AuditRecord record);
+  // Adds one of what changed nothing, unless its actor had many such lately: then it is counted in
+  // the left_out of the actor's next one.
+  void WriteUndone(v1::AuditRecord record);
   // Adds one of a refused connection ("handshake") or one who may not join ("join"), unless there
   // were many lately: then it is counted in the next one's left_out.
   void WriteRefused(std::string_view method, const std::string& peer, const std::string& why);
 
-  // Answers on the log's thread, after what was written before.
+  // Answers after what was written before. RESOURCE_EXHAUSTED: kMaxLists.
   void List(v1::ListAuditRecordsRequest request,
             std::function<void(absl::StatusOr<v1::ListAuditRecordsResponse>)> answer);
 
@@ -87,9 +106,10 @@ class AuditLog {
   const AuditCounts& counts() const { return counts_; }
 
  private:
-  struct Refused {
-    double tokens = kRefusedAtOnce;
-    absl::Time last = absl::InfinitePast();
+  // What is left of a rate, and how many were beyond it since one was within.
+  struct Allowance {
+    double left = 0;
+    absl::Time since = absl::InfinitePast();  // never: all of it is left
     int64_t left_out = 0;
   };
   struct Watcher;
@@ -98,7 +118,12 @@ class AuditLog {
 
   absl::Status OpenNewest();
   void Run();
-  // The rest: the log's thread.
+  void RunLists();
+  // Under mutex_. False: `cost` is beyond it, and counted.
+  bool Take(Allowance& allowance, double rate, double most, double cost);
+  Allowance& UndoneOf(const std::string& actor);
+  void Enqueue(v1::AuditRecord record);
+  // The rest: the thread that writes; ReadPage that which reads.
   void Append(v1::AuditRecord record);
   absl::Status AppendLine(const std::string& line);
   absl::Status Rotate();
@@ -113,8 +138,13 @@ class AuditLog {
   std::condition_variable wake_;
   bool stopping_ = false;
   std::deque<std::function<void()>> tasks_;
-  size_t backlog_ = 0;                                   // records among them
-  std::map<std::string, Refused, std::less<>> refused_;  // by method
+  size_t backlog_ = 0;                                     // records among them
+  std::map<std::string, Allowance, std::less<>> refused_;  // by method
+  std::map<std::string, Allowance, std::less<>> undone_;   // by actor
+  size_t lists_ = 0;                                       // that are not answered
+  std::condition_variable list_wake_;
+  std::deque<std::function<void(bool is_stopping)>> list_tasks_;
+  bool lists_end_ = false;
   std::mutex watch_mutex_;  // guards the watchers; held while they are called
   std::map<int64_t, std::shared_ptr<Watcher>> watchers_;
   int64_t last_watcher_ = 0;
@@ -125,7 +155,9 @@ class AuditLog {
   bool is_dirty_ = false;
   bool is_torn_ = false;  // the file ends within a line
   bool is_failing_ = false;
-  std::thread thread_;  // last: it uses the others
+  // Last: they use the others.
+  std::thread list_thread_;
+  std::thread thread_;
 };
 
 }  // namespace remuda

@@ -40,6 +40,9 @@ class AuditedWrite {
   v1::AuditRecord Done(const core::State& state, const absl::Status& status,
                        const google::protobuf::Message* answer) const;
 
+  // It was only to be checked (validate_only): it changes nothing, also if it is good.
+  bool is_check() const { return is_check_; }
+
  private:
   v1::AuditRecord record_;
   int64_t commit_ = 0;  // of the state before

@@ -14,6 +14,7 @@
 #include "controller/identity/audit_record.h"
 #include "remuda/v1/identity.pb.h"
 #include "remuda/v1/target_group.pb.h"
+#include "tests/wait.h"
 
 namespace remuda {
 namespace {
@@ -170,6 +171,71 @@ TEST_F(AuditLogTest, RefusedOnesAreBounded) {
   EXPECT_EQ(page->audit_records(1).peer(), "10.0.0.1:5");
 }
 
+// Who reads the log keeps no record waiting, however long that takes, and only so many read.
+TEST_F(AuditLogTest, ListsHoldNoRecordUp) {
+  Write("a");
+  Settle();
+  std::promise<void> end;
+  const std::shared_future<void> ended = end.get_future().share();
+  std::promise<void> begun;
+  log_->List({}, [&begun, ended](const auto&) {
+    begun.set_value();
+    ended.wait();
+  });
+  begun.get_future().wait();
+  for (int i = 0; i < 100; ++i) Write("b");
+  EXPECT_TRUE(WaitUntil([this] { return log_->counts().written == 101; }));
+  std::atomic<size_t> good = 0, refused = 0;
+  constexpr size_t kMore = AuditLog::kMaxLists + 3;
+  for (size_t i = 0; i < kMore; ++i) {
+    log_->List({}, [&](const absl::StatusOr<v1::ListAuditRecordsResponse>& page) {
+      if (page.ok()) ++good;
+      if (absl::IsResourceExhausted(page.status())) ++refused;
+    });
+  }
+  EXPECT_EQ(refused, 4U);
+  end.set_value();
+  EXPECT_TRUE(WaitUntil([&] { return good == kMore - 4; }));
+  Settle();
+}
+
+// Nobody can push the log's files out with what he may not do.
+TEST_F(AuditLogTest, WhatChangesNothingIsBoundedForEachActor) {
+  const auto refuse = [this](const std::string& actor) {
+    v1::AuditRecord record;
+    record.set_actor(actor);
+    record.set_code(7);
+    for (int i = 0; i < 500; ++i) record.add_resources(std::string(100, 'a') + std::to_string(i));
+    log_->Write(std::move(record));
+  };
+  for (int i = 0; i < 1000; ++i) refuse("person/eve");
+  refuse("person/bob");
+  v1::AuditRecord checked;
+  checked.set_actor("person/eve");
+  log_->WriteUndone(checked);
+  Write("person/eve");
+  const auto bytes = [this] {
+    return std::filesystem::file_size(root_ + "/audit/" + Files().front());
+  };
+  const auto page = List("", 1000);
+  ASSERT_TRUE(page.ok());
+  // What was done is there whatever else its actor has tried, and says how much of that is missing.
+  const v1::AuditRecord& done = page->audit_records(0);
+  EXPECT_EQ(done.actor(), "person/eve");
+  EXPECT_EQ(done.code(), 0);
+  const int64_t left_out = page->audit_records(1).left_out() + done.left_out();
+  EXPECT_GT(left_out, 900);
+  EXPECT_EQ(log_->counts().left_out, left_out);
+  EXPECT_EQ(List("actor = person/bob")->audit_records_size(), 1);
+  EXPECT_EQ(List("actor = person/bob")->audit_records(0).resources_size(),
+            AuditLog::kMaxUndoneResources);
+  EXPECT_LT(bytes(), 2 * AuditLog::kUndoneBytesAtOnce);
+  // Those who are remembered are as well.
+  for (size_t i = 0; i < AuditLog::kMaxUndoneActors + 10; ++i)
+    refuse("agent/h" + std::to_string(i));
+  EXPECT_EQ(List("actor = agent/h1030")->audit_records_size(), 1);
+}
+
 // A disk that takes nothing more: writes go on, what is lost is counted, and its numbers are
 // missing.
 TEST_F(AuditLogTest, WhatCannotBeWrittenIsCounted) {
@@ -187,6 +253,22 @@ TEST_F(AuditLogTest, WhatCannotBeWrittenIsCounted) {
   EXPECT_EQ(log_->counts().lost, 5);
   Write("c");
   EXPECT_EQ(Text(List()), "7:c 1:a");
+}
+
+// The same where it is the next file that cannot be made.
+TEST_F(AuditLogTest, WhatFindsNoNextFileLeavesAGap) {
+  Reopen(1);
+  Write("a");
+  Settle();
+  // A link that leads nowhere: it is there, and no file can be made of it.
+  const std::string next = root_ + "/audit/audit-00000000000000000002.jsonl";
+  std::filesystem::create_symlink(root_ + "/none/at/all", next);
+  Write("b");
+  Settle();
+  std::filesystem::remove(next);
+  Write("c");
+  EXPECT_EQ(Text(List()), "3:c 1:a");
+  EXPECT_EQ(log_->counts().lost, 1);
 }
 
 TEST_F(AuditLogTest, ARecordSaysWhatItIsAboutAndNoSecret) {

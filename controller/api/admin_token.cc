@@ -1,5 +1,6 @@
 #include "controller/api/admin_token.h"
 
+#include <absl/time/clock.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -60,7 +61,7 @@ absl::Status Decide(core::Draft& draft, const core::Context& context, const std:
   add.token.set_role(v1::IDENTITY_ROLE_PERSON);
   add.token.set_subject(AdminToken::kUser);
   add.token.set_token_hash(hash);
-  *add.token.mutable_expire_time() = core::ToProto(context.now + AdminToken::kLife);
+  *add.token.mutable_expire_time() = core::ToProto(context.WallNow() + AdminToken::kLife);
   return core::Execute(draft, add, context).status();
 }
 
@@ -69,7 +70,8 @@ absl::Status CommitAdmin(Controller& controller, const std::string& hash) {
   auto outcome = std::make_shared<std::promise<absl::Status>>();
   controller.loop.Post([&controller, hash, outcome] {
     controller.engine.Add({.decide =
-                               [hash](core::Draft& draft, const core::Context& context) {
+                               [hash](core::Draft& draft, core::Context context) {
+                                 context.wall = absl::Now();
                                  core::Draft::Savepoint before = draft.Save();
                                  absl::Status status = Decide(draft, context, hash);
                                  if (!status.ok()) draft.Restore(std::move(before));

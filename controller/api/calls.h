@@ -2,6 +2,7 @@
 // they post runs on the loop.
 #pragma once
 
+#include <absl/time/clock.h>
 #include <grpcpp/impl/codegen/server_callback.h>
 
 #include <functional>
@@ -87,6 +88,7 @@ class Calls {
             const std::string actor = caller->actor();
             core::Context asked = context_now;
             asked.who = {.actor = actor, .serial = caller->peer.serial};
+            asked.wall = absl::Now();
             return decide(draft, asked);
           },
           .done = [finish, write](const absl::Status& outcome,
@@ -176,13 +178,14 @@ class Calls {
     return reactor;
   }
 
- private:
+  // Whether one more command may wait. On the loop.
   absl::Status CheckQueue() const {
     if (controller_.engine.queued() < limits::kMaxQueuedRequests) return absl::OkStatus();
     return LimitExceeded("kMaxQueuedRequests",
                          "the store is slow: too many commands wait already; try again later");
   }
 
+ private:
   Controller& controller_;
 };
 

@@ -96,18 +96,33 @@ class IdentityService final : public v1::IdentityService::CallbackService {
   grpc::ServerUnaryReactor* RenewCertificate(grpc::CallbackServerContext* context,
                                              const v1::RenewCertificateRequest* request,
                                              v1::RenewCertificateResponse* answer) override {
+    static constexpr std::string_view kMethod = "remuda.v1.IdentityService/RenewCertificate";
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     CallerPtr caller = calls_.CallerOf(context);
     // Signed here rather than on the loop; handed out only if the caller may.
     auto issued = IssueFor(caller.get(), *request);
-    return calls_.ReadAs(context, "remuda.v1.IdentityService/RenewCertificate", request,
-                         [this, answer, issued = std::move(issued)]() -> absl::Status {
-                           if (!issued.ok()) return issued.status();
-                           answer->set_certificate_pem(issued->certificate_pem);
-                           answer->set_authorities_pem(issued->authorities_pem);
-                           if (calls_.gate != nullptr)
-                             calls_.gate->Extend(issued->peer.id, issued->peer.expire_time);
-                           return absl::OkStatus();
-                         });
+    return calls_.Post(reactor, [this, reactor, request, answer, caller = std::move(caller),
+                                 issued = std::move(issued)] {
+      const auto finish = [this, reactor, answer, issued,
+                           write = AuditedWrite(calls_.controller().engine.state(), caller.get(),
+                                                kMethod, *request)](const absl::Status& status) {
+        if (status.ok()) HandOut(*issued, *answer);
+        NoteRenewal(write, status);
+        Calls::Finish(reactor, status);
+      };
+      if (absl::Status queue = calls_.CheckQueue(); !queue.ok()) return finish(queue);
+      // In the order of the writes: one that shuts the caller out is either decided before, and
+      // known here, or after this certificate's time of issue, which it then holds for.
+      calls_.controller().engine.Add({
+          .decide =
+              [this, request, caller, issued](core::Draft& draft, const core::Context&) {
+                absl::Status may =
+                    calls_.controller().MayCall(draft, caller.get(), kMethod, *request);
+                return may.ok() ? issued.status() : may;
+              },
+          .done = [finish](const absl::Status& status, const core::State&) { finish(status); },
+      });
+    });
   }
 
   grpc::ServerUnaryReactor* CreateJoinToken(grpc::CallbackServerContext* context,
@@ -126,7 +141,7 @@ class IdentityService final : public v1::IdentityService::CallbackService {
           core::AddJoinToken command;
           command.token.set_role(request->join_token().role());
           command.token.set_subject(request->join_token().subject());
-          *command.token.mutable_expire_time() = core::ToProto(asked.now + *life);
+          *command.token.mutable_expire_time() = core::ToProto(asked.WallNow() + *life);
           command.token.set_token_hash(JoinDesk::HashOf(text));
           core::Draft::Savepoint before = draft.Save();
           auto added = core::Execute(draft, command, asked);
@@ -154,6 +169,19 @@ class IdentityService final : public v1::IdentityService::CallbackService {
     request.set_name("users/" + peer.id.name);
     auto user = core::Read(calls_.controller().engine.snapshot(), request);
     if (user.ok()) *answer.mutable_user() = *std::move(user);
+  }
+
+  void HandOut(const ClusterIdentity::Issued& issued, v1::RenewCertificateResponse& answer) {
+    answer.set_certificate_pem(issued.certificate_pem);
+    answer.set_authorities_pem(issued.authorities_pem);
+    if (calls_.gate != nullptr) calls_.gate->Extend(issued.peer.id, issued.peer.expire_time);
+  }
+
+  void NoteRenewal(const AuditedWrite& write, const absl::Status& status) {
+    AuditLog* const audit = calls_.controller().audit;
+    if (audit == nullptr) return;
+    // It changes nothing of the cluster, and may be asked for again and again.
+    audit->WriteUndone(write.Done(calls_.controller().engine.state(), status, nullptr));
   }
 
   absl::StatusOr<ClusterIdentity::Issued> IssueFor(const Caller* caller,

@@ -12,22 +12,23 @@
 namespace remuda {
 namespace {
 
-absl::Status CheckNotRevoked(const core::State& state, const identity::Peer& peer) {
+absl::Status CheckNotRevoked(const core::Draft& draft, const identity::Peer& peer) {
   const std::string actor = identity::ActorText(peer.id);
-  for (const auto& [key, row] : state.All<v1::Revocation>()) {
-    const v1::Revocation& one = *row.value;
+  std::string by;
+  draft.ForEach<v1::Revocation>([&](const std::string&, const v1::Revocation& one) {
     if (one.serial() == peer.serial ||
         (one.identity() == actor && peer.issue_time <= core::FromProto(one.create_time())))
-      return absl::PermissionDeniedError(actor + " is revoked (" + one.name() + ")");
-  }
-  return absl::OkStatus();
+      by = one.name();
+  });
+  if (by.empty()) return absl::OkStatus();
+  return absl::PermissionDeniedError(actor + " is revoked (" + by + ")");
 }
 
 // The record of the host or proxy that has come back.
-absl::Status CheckKnown(const core::State& state, const identity::SpiffeId& id) {
+absl::Status CheckKnown(const core::Draft& draft, const identity::SpiffeId& id) {
   const bool is_known = id.role == v1::IDENTITY_ROLE_AGENT
-                            ? state.Find<v1::Host>(id.name) != nullptr
-                            : state.Find<v1::Proxy>(id.name) != nullptr;
+                            ? draft.Find<v1::Host>(id.name) != nullptr
+                            : draft.Find<v1::Proxy>(id.name) != nullptr;
   if (is_known) return absl::OkStatus();
   return absl::PermissionDeniedError(identity::ActorText(id) +
                                      " is not known here (any more): join anew with a token");
@@ -79,35 +80,42 @@ absl::Status Joining::Start(const Endpoint& endpoint, const std::string& api_add
 
 void Joining::Stop() { server_->Stop(); }
 
-void Joining::UseToken(const ShownToken& shown, JoinDesk::Done done) {
-  const auto refused = controller_.loop.PostRequest([this, shown, done] {
+void Joining::Decide(Decision decide, JoinDesk::Done done) {
+  const auto refused = controller_.loop.PostRequest([this, decide = std::move(decide), done] {
     if (controller_.engine.queued() >= limits::kMaxQueuedRequests)
       return done(Unavailable("the store is slow: try again later"));
     controller_.engine.Add(
-        {.decide = [shown](core::Draft& draft, const core::Context& context) -> absl::Status {
-           const std::string actor =
-               identity::ActorText({.cluster = {}, .role = shown.role, .name = shown.subject});
-           core::Context asked = context;
-           asked.who = {.actor = actor, .serial = {}};
-           return core::Execute(
-                      draft,
-                      core::UseJoinToken{
-                          .token_hash = shown.hash, .role = shown.role, .subject = shown.subject},
-                      asked)
-               .status();
-         },
+        {.decide = decide,
          .done = [done](const absl::Status& status, const core::State&) { done(status); }});
   });
   if (!refused.ok()) done(Unavailable("the controller is busy: try again later"));
 }
 
+void Joining::UseToken(const ShownToken& shown, JoinDesk::Done done) {
+  Decide(
+      [shown](core::Draft& draft, const core::Context& context) -> absl::Status {
+        const std::string actor =
+            identity::ActorText({.cluster = {}, .role = shown.role, .name = shown.subject});
+        core::Context asked = context;
+        asked.who = {.actor = actor, .serial = {}};
+        asked.wall = absl::Now();
+        return core::Execute(
+                   draft,
+                   core::UseJoinToken{
+                       .token_hash = shown.hash, .role = shown.role, .subject = shown.subject},
+                   asked)
+            .status();
+      },
+      std::move(done));
+}
+
 void Joining::MayRenew(const identity::Peer& peer, JoinDesk::Done done) {
-  const auto refused = controller_.loop.PostRequest([this, peer, done] {
-    absl::Status status = CheckNotRevoked(controller_.engine.state(), peer);
-    if (status.ok()) status = CheckKnown(controller_.engine.state(), peer.id);
-    done(status);
-  });
-  if (!refused.ok()) done(Unavailable("the controller is busy: try again later"));
+  Decide(
+      [peer](core::Draft& draft, const core::Context&) {
+        absl::Status status = CheckNotRevoked(draft, peer);
+        return status.ok() ? CheckKnown(draft, peer.id) : status;
+      },
+      std::move(done));
 }
 
 void Joining::Note(const JoinEvent& event) {
@@ -127,7 +135,9 @@ void Joining::Note(const JoinEvent& event) {
     record.set_certificate_serial(event.serial);
     record.set_peer(event.address);
     record.set_method(method);
-    controller_.audit->Write(std::move(record));
+    // Who comes back may do so again and again; a token joins once.
+    event.is_renewal ? controller_.audit->WriteUndone(std::move(record))
+                     : controller_.audit->Write(std::move(record));
   }
   spdlog::info("{} of {} from {}: certificate {}", method, event.actor, event.address,
                event.serial);

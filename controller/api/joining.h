@@ -34,7 +34,12 @@ class Joining {
   const JoinCounts& counts() const { return server_->counts(); }
 
  private:
+  using Decision = decltype(Command::decide);
+
   JoinDesk::Options DeskOptions();
+  // Among the writes, in their order: what it says of who is shut out holds for all that are
+  // decided later.
+  void Decide(Decision decide, JoinDesk::Done done);
   void UseToken(const ShownToken& shown, JoinDesk::Done done);
   void MayRenew(const identity::Peer& peer, JoinDesk::Done done);
   void Note(const JoinEvent& event);

@@ -35,10 +35,11 @@ std::string JoinDesk::HashOf(std::string_view token) {
 }
 
 void JoinDesk::Handle(const JoinCall& call, Answer answer) {
+  Wanted wanted{.address = call.address, .now = options_.now()};
   bool is_admitted = false;
   {
     const std::lock_guard lock(mutex_);
-    is_admitted = rates_.Admit(call.address, options_.now());
+    is_admitted = rates_.Admit(call.address, wanted.now);
   }
   if (!is_admitted) {
     return answer([] {
@@ -49,22 +50,16 @@ void JoinDesk::Handle(const JoinCall& call, Answer answer) {
   const absl::Status can_issue = identity_.CanIssue();
   auto wish = can_issue.ok() ? ReadJoinCall(call) : absl::StatusOr<JoinWish>(can_issue);
   if (!wish.ok()) {
-    return answer([this, address = call.address, status = wish.status()] {
-      return Refuse({.address = address}, status);
-    });
+    return answer([this, wanted, status = wish.status()] { return Refuse(wanted, status); });
   }
   if (const auto* join = std::get_if<join::v1::JoinRequest>(&*wish))
-    return Join(*join, call.address, std::move(answer));
-  Renew(std::get<join::v1::RenewRequest>(*wish), call.address, std::move(answer));
+    return Join(*join, std::move(wanted), std::move(answer));
+  Renew(std::get<join::v1::RenewRequest>(*wish), std::move(wanted), std::move(answer));
 }
 
-void JoinDesk::Join(const join::v1::JoinRequest& request, const std::string& address,
-                    Answer answer) {
-  Wanted wanted{
-      .is_renewal = false,
-      .address = address,
-      .id = {.cluster = identity_.cluster(), .role = request.role(), .name = request.subject()},
-      .request_pem = request.certificate_request_pem()};
+void JoinDesk::Join(const join::v1::JoinRequest& request, Wanted wanted, Answer answer) {
+  wanted.id = {.cluster = identity_.cluster(), .role = request.role(), .name = request.subject()};
+  wanted.request_pem = request.certificate_request_pem();
   // Before the token is used up: it would be lost over it.
   const auto key = identity::ReadCertificateRequest(wanted.request_pem);
   if (!key.ok()) {
@@ -107,13 +102,10 @@ absl::StatusOr<identity::Peer> JoinDesk::CheckRenewal(const join::v1::RenewReque
   return peer;
 }
 
-void JoinDesk::Renew(const join::v1::RenewRequest& request, const std::string& address,
-                     Answer answer) {
-  Wanted wanted{.is_renewal = true,
-                .address = address,
-                .id = {},
-                .request_pem = request.certificate_request_pem()};
-  auto peer = CheckRenewal(request, options_.now());
+void JoinDesk::Renew(const join::v1::RenewRequest& request, Wanted wanted, Answer answer) {
+  wanted.is_renewal = true;
+  wanted.request_pem = request.certificate_request_pem();
+  auto peer = CheckRenewal(request, wanted.now);
   absl::Status status = peer.status();
   if (peer.ok()) {
     wanted.id = peer->id;
@@ -127,7 +119,7 @@ void JoinDesk::Renew(const join::v1::RenewRequest& request, const std::string& a
 
 JoinAnswer JoinDesk::Finish(const Wanted& wanted, const absl::Status& status) {
   if (!status.ok()) return Refuse(wanted, status);
-  auto issued = identity_.Issue(wanted.request_pem, wanted.id.role, wanted.id.name, options_.now());
+  auto issued = identity_.Issue(wanted.request_pem, wanted.id.role, wanted.id.name, wanted.now);
   if (!issued.ok()) return Refuse(wanted, issued.status());
   if (options_.on_event) {
     options_.on_event({.is_renewal = wanted.is_renewal,

@@ -44,7 +44,7 @@ class JoinDesk {
     // for this; others say why it could not be looked at.
     std::function<void(ShownToken, Done)> use_token;
     // Whether one whose certificate is over may have another: its host or proxy is there, and it is
-    // not shut out.
+    // not shut out, by anything that was decided before.
     std::function<void(identity::Peer, Done)> may_renew;
     // Thread: any. May be empty.
     std::function<void(const JoinEvent&)> on_event;
@@ -66,14 +66,17 @@ class JoinDesk {
   struct Wanted {
     bool is_renewal = false;
     std::string address;
+    // Its certificate is of before it was asked whether it may: who is shut out at any time from
+    // then on is so with that certificate.
+    absl::Time now = {};
     identity::SpiffeId id = {};
     std::string request_pem = {};
   };
 
   absl::StatusOr<identity::Peer> CheckRenewal(const join::v1::RenewRequest& request,
                                               absl::Time now) const;
-  void Join(const join::v1::JoinRequest& request, const std::string& address, Answer answer);
-  void Renew(const join::v1::RenewRequest& request, const std::string& address, Answer answer);
+  void Join(const join::v1::JoinRequest& request, Wanted wanted, Answer answer);
+  void Renew(const join::v1::RenewRequest& request, Wanted wanted, Answer answer);
   JoinAnswer Finish(const Wanted& wanted, const absl::Status& status);
   JoinAnswer Refuse(const Wanted& wanted, const absl::Status& status);
 

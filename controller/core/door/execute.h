@@ -11,6 +11,7 @@
 #include <google/protobuf/empty.pb.h>
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -47,6 +48,11 @@ struct Context {
   AuthoritiesCheck check_authorities = nullptr;         // null: no ca_pem can be written
   const AnalysisCommands* analysis_commands = nullptr;  // null: none
   Who who = {};
+  // The wall's clock: what certificates are dated by, and so what shuts them out, and tokens. `now`
+  // follows no step of it, and stands still while a machine sleeps. Unset: as now.
+  std::optional<Time> wall = {};
+
+  Time WallNow() const { return wall.value_or(now); }
 };
 
 // An image whose bytes are on disk and verified.

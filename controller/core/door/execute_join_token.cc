@@ -78,7 +78,7 @@ absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const AddJoinToken& command,
   if (value.token_hash().size() != kHashBytes) return Internal("a join token without its hash");
   if (absl::Status user = CheckJoiner(draft, value); !user.ok()) return user;
   Draft::Savepoint savepoint = draft.Save();
-  ForgetOldTokens(draft, context.now);
+  ForgetOldTokens(draft, context.WallNow());
   if (absl::Status quota = CheckQuota<v1::JoinToken>(draft); !quota.ok()) {
     draft.Restore(std::move(savepoint));
     return quota;
@@ -90,7 +90,7 @@ absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const AddJoinToken& command,
   value.clear_token();
   value.clear_authority_pin();
   value.clear_join_address();
-  *value.mutable_create_time() = ToProto(context.now);
+  *value.mutable_create_time() = ToProto(context.WallNow());
   NoteDone(draft, context,
            {.resource = ResourceOf(value),
             .description = absl::StrCat("Made ", value.name(), " for ", JoinerOf(value))});
@@ -115,11 +115,11 @@ absl::StatusOr<v1::JoinToken> Execute(Draft& draft, const UseJoinToken& command,
     return RefuseToken(absl::StrCat("it is for ", JoinerOf(*found), " and nobody else"));
   }
   if (found->has_use_time()) return RefuseToken("it was used already; ask for another one");
-  if (FromProto(found->expire_time()) <= context.now)
+  if (FromProto(found->expire_time()) <= context.WallNow())
     return RefuseToken("its time is over; ask for another one");
   if (absl::Status user = CheckJoiner(draft, *found); !user.ok()) return user;
   v1::JoinToken value = *found;
-  *value.mutable_use_time() = ToProto(context.now);
+  *value.mutable_use_time() = ToProto(context.WallNow());
   NoteDone(draft, context,
            {.resource = ResourceOf(value),
             .description = absl::StrCat(JoinerOf(value), " joined with ", value.name()),

@@ -74,7 +74,7 @@ std::string ShutOut(Draft& draft, const Context& context, v1::Revocation revocat
   if (revocation.has_identity()) TakeTokensAway(draft, revocation.identity());
   revocation.set_name(NameOf<v1::Revocation>(id));
   revocation.set_creator(std::string(context.who.actor));
-  *revocation.mutable_create_time() = ToProto(context.now);
+  *revocation.mutable_create_time() = ToProto(context.WallNow());
   NoteDone(draft, context,
            {.resource = revocation.name(),
             .description = absl::StrCat("Shut out ", SubjectText(revocation)),
@@ -97,7 +97,7 @@ absl::StatusOr<v1::Revocation> Execute(Draft& draft, const v1::CreateRevocationR
         "OWN_IDENTITY", absl::StrCat(SubjectText(wish), " is your own; another admin must do it"));
   }
   Draft::Savepoint savepoint = draft.Save();
-  ForgetOldRevocations(draft, context.now);
+  ForgetOldRevocations(draft, context.WallNow());
   if (absl::Status quota = CheckQuota<v1::Revocation>(draft); !quota.ok()) {
     draft.Restore(std::move(savepoint));
     return quota;

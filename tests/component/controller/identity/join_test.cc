@@ -96,6 +96,11 @@ class Cluster {
     const std::lock_guard lock(mutex_);
     ahead_ = ahead;
   }
+  // So long takes the store to answer.
+  void set_takes(absl::Duration takes) {
+    const std::lock_guard lock(mutex_);
+    takes_ = takes;
+  }
   void set_may_renew(absl::Status status) {
     const std::lock_guard lock(mutex_);
     may_renew_ = std::move(status);
@@ -138,6 +143,7 @@ class Cluster {
     if (it->second != std::pair{shown.role, shown.subject})
       return absl::UnauthenticatedError("it is for somebody else");
     tokens_.erase(it);
+    ahead_ += takes_;
     return absl::OkStatus();
   }
   absl::Time Now() {
@@ -146,6 +152,7 @@ class Cluster {
   }
   absl::Status MayRenew(const identity::Peer&) {
     const std::lock_guard lock(mutex_);
+    ahead_ += takes_;
     return may_renew_;
   }
   void Note(const JoinEvent& event) {
@@ -158,6 +165,7 @@ class Cluster {
   std::mutex mutex_;  // guards what follows
   std::map<std::string, std::pair<v1::IdentityRole, std::string>> tokens_;
   absl::Duration ahead_;
+  absl::Duration takes_;
   absl::Status may_renew_;
   std::vector<JoinEvent> events_;
   JoinDesk desk_;
@@ -304,6 +312,21 @@ TEST(Join, AnAgentWhoseCertificateIsOverComesBack) {
   EXPECT_GT(old.Load().peer.expire_time, absl::Now());
   EXPECT_EQ(identity::Text(old.Load().peer.id), "spiffe://c1/agent/h1");
   EXPECT_NE(old.Load().key_pem, before);
+}
+
+// Who is shut out after it was asked whether he may, and before he has his certificate, is shut out
+// with it.
+TEST(Join, ACertificateIsNoYoungerThanTheQuestionWhetherOneMay) {
+  Cluster cluster("c1");
+  cluster.set_takes(absl::Seconds(30));
+  const std::string token = cluster.AddToken(v1::IDENTITY_ROLE_AGENT, "h1");
+  const auto joined = Join(cluster.Options(token, "h1"));
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_LE(joined->peer.issue_time, absl::Now());
+  cluster.set_ahead(absl::ZeroDuration());
+  const OldIdentity old(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48));
+  ASSERT_TRUE(old.Renew().ok());
+  EXPECT_LE(old.Load().peer.issue_time, absl::Now());
 }
 
 TEST(Join, NotEverybodyComesBack) {

@@ -8,9 +8,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/grpc_channel.h"
@@ -364,6 +366,61 @@ TEST_F(IdentitiesTest, ARoleChangesWithTheNextCallAndARevocationEndsWhatIsOpen) 
                                       &revocation)
                 .error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+// While it is being revoked, a host renews as fast as it can: nothing that it gets is let in.
+TEST_F(IdentitiesTest, ARenewalDoesNotOutrunARevocation) {
+  controller_.Stop(SIGTERM);
+  controller_.Start({"--failpoint", "commit-after@*=delay:2500"});
+  const identity::SpiffeId id = Id(v1::IDENTITY_ROLE_AGENT, "h1");
+  const auto agent = Channel(id);
+  const auto ann = Channel(Person("ann"));
+  const auto key = identity::MakeKey();
+  v1::RenewCertificateRequest renew;
+  renew.set_certificate_request_pem(*identity::MakeCertificateRequest(key->get()));
+  v1::RenewCertificateResponse newest;
+  const auto renew_once = [&] {
+    v1::RenewCertificateResponse renewed;
+    const bool is_good = Call<v1::IdentityService>(
+                             agent, &v1::IdentityService::Stub::RenewCertificate, renew, &renewed)
+                             .ok();
+    if (is_good) newest = renewed;
+    return is_good;
+  };
+  ASSERT_TRUE(renew_once());
+  std::atomic<bool> is_revoked = false;
+  std::thread revoking([&] {
+    v1::CreateRevocationRequest revoke;
+    revoke.mutable_revocation()->set_identity("agent/h1");
+    v1::Revocation revocation;
+    EXPECT_TRUE(Call<v1::IdentityService>(ann, &v1::IdentityService::Stub::CreateRevocation, revoke,
+                                          &revocation)
+                    .ok());
+    is_revoked = true;
+  });
+  while (!is_revoked) renew_once();
+  revoking.join();
+  const auto files = identity::FilesIn(controller_.data_dir() + "/renewed");
+  ASSERT_TRUE(identity::SaveIdentity(files, *identity::KeyPem(key->get()), newest.certificate_pem(),
+                                     authority_->bundle_pem())
+                  .ok());
+  v1::Caller caller;
+  EXPECT_FALSE(Call<v1::IdentityService>(
+                   grpc::CreateCustomChannel(controller_.grpc_address(),
+                                             identity::ChannelCredentials(files, cluster_),
+                                             ClientChannelArguments()),
+                   &v1::IdentityService::Stub::GetCaller, v1::GetCallerRequest(), &caller)
+                   .ok());
+  // Each is in the audit log.
+  v1::ListAuditRecordsRequest list;
+  list.set_filter("method = \"remuda.v1.IdentityService/RenewCertificate\" AND code = 0");
+  v1::ListAuditRecordsResponse page;
+  ASSERT_TRUE(
+      Call<v1::AuditService>(ann, &v1::AuditService::Stub::ListAuditRecords, list, &page).ok());
+  ASSERT_GT(page.audit_records_size(), 0);
+  const v1::AuditRecord& renewal = page.audit_records(page.audit_records_size() - 1);
+  EXPECT_EQ(renewal.actor(), "agent/h1");
+  EXPECT_FALSE(renewal.certificate_serial().empty());
 }
 
 // A stranger with a certificate of another authority leaves a record, within bounds.

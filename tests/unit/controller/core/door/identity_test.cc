@@ -152,6 +152,32 @@ TEST_F(IdentityTest, APersonsTokenNeedsTheUser) {
   EXPECT_TRUE(state_.All<v1::JoinToken>().empty());
 }
 
+// The engine's clock follows no step of the wall's, and stands still while the machine sleeps;
+// certificates are dated by the wall's.
+TEST_F(IdentityTest, WhatConcernsCertificatesIsDatedByTheWallsClock) {
+  Context context = Now();
+  context.wall = now_ + absl::Hours(20);
+  const auto at_wall = [&](const google::protobuf::Timestamp& time) {
+    return FromProto(time) == *context.wall;
+  };
+  Draft draft(state_);
+  auto revocation = Execute(
+      draft, Parse<v1::CreateRevocationRequest>(R"(revocation { identity: "agent/h3" })"), context);
+  ASSERT_TRUE(revocation.ok());
+  EXPECT_TRUE(at_wall(revocation->create_time())) << "else all of the last 20 hours are let in";
+  AddJoinToken command = TokenFor(v1::IDENTITY_ROLE_AGENT, "h3", 'x');
+  *command.token.mutable_expire_time() = ToProto(*context.wall + absl::Minutes(15));
+  auto token = Execute(draft, command, context);
+  ASSERT_TRUE(token.ok());
+  EXPECT_TRUE(at_wall(token->create_time()));
+  context.wall = *context.wall + absl::Minutes(15);
+  EXPECT_FALSE(Execute(draft, Use(v1::IDENTITY_ROLE_AGENT, "h3", 'x'), context).ok()) << "over";
+  context.wall = *context.wall - absl::Minutes(1);
+  token = Execute(draft, Use(v1::IDENTITY_ROLE_AGENT, "h3", 'x'), context);
+  ASSERT_TRUE(token.ok()) << token.status();
+  EXPECT_TRUE(at_wall(token->use_time()));
+}
+
 TEST_F(IdentityTest, ARevocationNamesACertificateOrAnIdentity) {
   Do<v1::JoinToken>(Timed(TokenFor(v1::IDENTITY_ROLE_AGENT, "h3", 'x')));
   const auto agent = Do<v1::Revocation>(Parse<v1::CreateRevocationRequest>(

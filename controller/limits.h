@@ -20,19 +20,22 @@ inline constexpr size_t kReceiveMemoryBytes = size_t{256} << 20;
 inline constexpr int kHandshakeTimeoutMs = 5000;
 // A TLS handshake must be over by then.
 inline constexpr absl::Duration kTlsHandshakeTimeout = absl::Seconds(5);
-// TLS handshakes under way, of all and from one address, for each of the gate's threads; the oldest
-// are ended for newer ones.
+// TLS handshakes under way, of all and from one address (of IPv6: one /64 network), for each of the
+// gate's threads; the oldest are ended for newer ones.
 inline constexpr size_t kMaxHandshakes = 256;
 inline constexpr size_t kMaxHandshakesPerAddress = 64;
+// Connections of one identity: a host that was taken over keeps nobody else out. More are refused.
+inline constexpr size_t kMaxConnectionsPerIdentity = 256;
 // A connection without a call is closed after; clients dial anew by themselves.
 inline constexpr int kIdleConnectionMs = 300'000;
 // Freed memory beyond this is given back to the system, looked at so often.
 inline constexpr size_t kFreeMemoryKeptBytes = size_t{64} << 20;
 inline constexpr absl::Duration kTrimInterval = absl::Seconds(10);
 
-// Descriptors that the controller uses at most, if the system allows so many: connections, and
-// besides them what follows.
-inline constexpr size_t kMaxDescriptors = 24'576;
+// Descriptors that the controller uses at most, if the system allows so many: connections (one that
+// came through the gate has three), and besides them what follows. Enough for 10,000 hosts, 1,000
+// proxies and people.
+inline constexpr size_t kMaxDescriptors = 49'152;
 // Kept from connections for the store, images, admin pages and gRPC's own; at most half of what
 // there is.
 inline constexpr size_t kReservedDescriptors = 512;

@@ -103,13 +103,12 @@ Acceptor::~Acceptor() {
   close(wake_);
 }
 
-void Acceptor::Start(size_t max_descriptors, Metrics& metrics,
-                     std::function<void(int)> on_connection) {
-  max_descriptors_ = max_descriptors;
+void Acceptor::Start(Bound bound, Metrics& metrics, std::function<void(int)> on_connection) {
+  bound_ = std::move(bound);
   metrics_ = &metrics;
-  metrics_->descriptor_limit = static_cast<int64_t>(max_descriptors);
+  metrics_->descriptor_limit = static_cast<int64_t>(bound_.max_descriptors);
   on_connection_ = std::move(on_connection);
-  open_ = max_descriptors_;  // not known: the first connection has them counted
+  open_ = bound_.max_descriptors;  // not known: the first connection has them counted
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -135,9 +134,10 @@ bool Acceptor::Wait(bool for_connections, int timeout_ms) {
 }
 
 bool Acceptor::HasRoom() {
-  if (open_ < max_descriptors_) return true;
-  open_ = CountDescriptors();
-  return open_ < max_descriptors_;
+  const auto has_room = [this] { return open_ + bound_.each <= bound_.max_descriptors; };
+  if (has_room()) return true;
+  open_ = CountDescriptors() + (bound_.to_come ? bound_.to_come() : 0);
+  return has_room();
 }
 
 void Acceptor::AcceptAll() {
@@ -146,7 +146,7 @@ void Acceptor::AcceptAll() {
     const int fd =
         has_room ? accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC) : -1;
     if (fd >= 0) {
-      ++open_;
+      open_ += bound_.each;
       paused_ = false;
       const int on = 1;
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -159,8 +159,9 @@ void Acceptor::AcceptAll() {
     if (!paused_) return;
     if (!was_paused) {
       ++metrics_->accept_pauses;
-      spdlog::warn("connections to {} wait: {} ({} descriptors open, at most {} used)", address_,
-                   std::strerror(error), open_, max_descriptors_);
+      spdlog::warn(
+          "connections to {} wait: {} ({} descriptors open or spoken for, at most {} used)",
+          address_, std::strerror(error), open_, bound_.max_descriptors);
     }
     return;
   }

@@ -36,9 +36,17 @@ class Acceptor {
   Acceptor& operator=(const Acceptor&) = delete;
   ~Acceptor();  // stops
 
-  // Accepts while fewer than `max_descriptors` are open. `on_connection` takes over each
-  // descriptor; it is called on the acceptor's thread. `metrics` outlives it.
-  void Start(size_t max_descriptors, Metrics& metrics, std::function<void(int)> on_connection);
+  // What is within reach.
+  struct Bound {
+    size_t max_descriptors = 0;
+    // Descriptors that a connection has once it is served, its own among them.
+    size_t each = 1;
+    // How many those that were accepted will still open; null: none. Any thread.
+    std::function<size_t()> to_come = nullptr;
+  };
+  // Accepts while fewer descriptors are open than the bound. `on_connection` takes over each
+  // connection's; it is called on the acceptor's thread. `metrics` outlives it.
+  void Start(Bound bound, Metrics& metrics, std::function<void(int)> on_connection);
   // Accepts no more, and closes the socket. May be called twice.
   void Stop();
 
@@ -61,11 +69,12 @@ class Acceptor {
   const std::string address_;
   std::thread thread_;
   // Constant after Start.
-  size_t max_descriptors_ = 0;
+  Bound bound_;
   Metrics* metrics_ = nullptr;
   std::function<void(int)> on_connection_;
   // The thread's.
-  size_t open_ = 0;  // at most so many are open: the newest count, and what was accepted since
+  // At most so many are open, or will be: the newest count, and what was accepted since.
+  size_t open_ = 0;
   bool paused_ = false;
 };
 

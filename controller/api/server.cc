@@ -86,7 +86,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return Internal("gRPC's server cannot be started");
   server->acceptor_ = *std::move(acceptor);
-  server->acceptor_->Start(max_descriptors, controller.metrics, [server = server.get()](int fd) {
+  Acceptor::Bound bound{.max_descriptors = max_descriptors};
+  if (const Gate* const gate = server->gate()) {
+    bound.each = Gate::kDescriptorsEach;
+    bound.to_come = [gate] {
+      const auto shaking = static_cast<size_t>(gate->counts().handshakes.load());
+      return shaking * (Gate::kDescriptorsEach - 1);
+    };
+  }
+  server->acceptor_->Start(bound, controller.metrics, [server = server.get()](int fd) {
     server->gate_ == nullptr ? server->HandOver(fd) : server->gate_->Add(fd);
   });
   return server;

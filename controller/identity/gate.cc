@@ -8,8 +8,10 @@
 #include <future>
 
 #include "common/identity/key.h"
+#include "common/identity/verify_chain.h"
 #include "common/tls/openssl.h"
 #include "controller/identity/gate_thread.h"
+#include "controller/limits.h"
 
 namespace remuda {
 namespace {
@@ -37,7 +39,7 @@ absl::Status Wrong(const std::string& what) {
 absl::Status Trust(SSL_CTX* context, const std::string& authorities_pem) {
   tls::ChainPtr authorities;
   std::string error;
-  if (!tls::ReadCertificates(authorities_pem, kMaxCertificates, authorities, error))
+  if (!tls::ReadCertificates(authorities_pem, identity::kMaxChainLength, authorities, error))
     return absl::InvalidArgumentError("the authorities: " + error);
   X509_STORE* const store = SSL_CTX_get_cert_store(context);
   for (int i = 0; i < sk_X509_num(authorities.get()); ++i) {
@@ -105,6 +107,20 @@ absl::Status Gate::SetIdentity(const std::string& certificate_pem, const std::st
 std::shared_ptr<SSL_CTX> Gate::context() const {
   const std::lock_guard lock(mutex_);
   return context_;
+}
+
+bool Gate::TakePlace(const std::string& actor) {
+  const std::lock_guard lock(mutex_);
+  size_t& open = open_[actor];
+  if (open >= limits::kMaxConnectionsPerIdentity) return false;
+  ++open;
+  return true;
+}
+
+void Gate::GiveBackPlace(const std::string& actor) {
+  const std::lock_guard lock(mutex_);
+  const auto it = open_.find(actor);
+  if (--it->second == 0) open_.erase(it);
 }
 
 void Gate::Add(int fd) { threads_[next_++ % threads_.size()]->Add(fd); }

@@ -18,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/tls/openssl.h"
@@ -30,7 +31,7 @@ class GateThread;
 // Thread: any; each value by itself.
 struct GateCounts {
   std::atomic<int64_t> connections = 0;        // open, past the handshake
-  std::atomic<int64_t> handshakes = 0;         // under way
+  std::atomic<int64_t> handshakes = 0;         // under way, or about to begin
   std::atomic<int64_t> admitted = 0;           // since the start
   std::atomic<int64_t> refused = 0;            // no certificate, or one that proves nothing here
   std::atomic<int64_t> abandoned = 0;          // too slow, garbage, or gone
@@ -40,6 +41,9 @@ struct GateCounts {
 
 class Gate {
  public:
+  // Of a connection that is open: its own, and the pair between it and gRPC.
+  static constexpr size_t kDescriptorsEach = 3;
+
   struct Options {
     std::string cluster;
     // Whether who has proved its identity is let in; a status says why not. Called on the gate's
@@ -81,12 +85,16 @@ class Gate {
  private:
   friend class GateThread;
   std::shared_ptr<SSL_CTX> context() const;
+  // One more connection of `actor`. False: it has limits::kMaxConnectionsPerIdentity.
+  bool TakePlace(const std::string& actor);
+  void GiveBackPlace(const std::string& actor);
 
   const Options options_;
   Callers& callers_;
   GateCounts counts_;
-  mutable std::mutex mutex_;  // guards context_
+  mutable std::mutex mutex_;  // guards context_ and open_
   std::shared_ptr<SSL_CTX> context_;
+  std::unordered_map<std::string, size_t> open_;  // connections, by actor
   std::vector<std::unique_ptr<GateThread>> threads_;
   std::atomic<size_t> next_ = 0;
 };

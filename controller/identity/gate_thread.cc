@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "common/random_bytes.h"
+#include "controller/identity/network_of.h"
 #include "controller/limits.h"
 
 namespace remuda {
@@ -25,20 +26,20 @@ constexpr size_t kBufferBytes = 16 * 1024;  // a TLS record's content
 constexpr int kMaxEvents = 64;
 constexpr auto kLookInterval = std::chrono::milliseconds(250);
 
-// "ADDRESS:PORT", and the address alone.
-std::pair<std::string, std::string> AddressOf(int fd) {
+// "ADDRESS:PORT".
+std::string AddressOf(int fd) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {"unknown", ""};
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return "unknown";
   if (storage.ss_family == AF_INET) {
     const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
     inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-    return {std::string(text.data()) + ":" + std::to_string(ntohs(v4.sin_port)), text.data()};
+    return std::string(text.data()) + ":" + std::to_string(ntohs(v4.sin_port));
   }
   const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
   inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
-  return {"[" + std::string(text.data()) + "]:" + std::to_string(ntohs(v6.sin6_port)), text.data()};
+  return "[" + std::string(text.data()) + "]:" + std::to_string(ntohs(v6.sin6_port));
 }
 
 // A connected pair: ours, and gRPC's, which sees `name` as its peer. {-1, -1}: out of descriptors.
@@ -86,7 +87,8 @@ struct GateThread::Connection {
   tls::SslPtr ssl;
   End client_end, plain_end;
   uint32_t client_events = 0, plain_events = 0;
-  std::string address, host;
+  std::string address;
+  std::string host;  // of which so many may be under way (NetworkOf)
   Clock::time_point since{};
   bool is_open = false;  // past the handshake
   bool is_dead = false;
@@ -132,7 +134,11 @@ bool GateThread::Post(std::function<void()> task) {
 }
 
 void GateThread::Add(int fd) {
-  if (!Post([this, fd] { Begin(fd); })) close(fd);
+  // From now on it is one that may become a connection.
+  ++gate_.counts_.handshakes;
+  if (Post([this, fd] { Begin(fd); })) return;
+  --gate_.counts_.handshakes;
+  close(fd);
 }
 
 void GateThread::Drain() {
@@ -192,22 +198,24 @@ void GateThread::RunTasks() {
 
 void GateThread::Begin(int fd) {
   if (is_draining_) {
+    --gate_.counts_.handshakes;
     close(fd);
     return;
   }
   auto connection = std::make_unique<Connection>(fd, gate_.context());
-  std::tie(connection->address, connection->host) = AddressOf(fd);
+  connection->address = AddressOf(fd);
+  connection->host = NetworkOf(connection->address);
   connection->since = Clock::now();
   connection->ssl.reset(SSL_new(connection->context.get()));
   if (connection->ssl == nullptr || SSL_set_fd(connection->ssl.get(), fd) != 1) {
     tls::TakeErrors();
+    --gate_.counts_.handshakes;
     ++gate_.counts_.abandoned;
     return;
   }
   SSL_set_accept_state(connection->ssl.get());
   CrowdOut(connection->host);
   ++shaking_by_host_[connection->host];
-  ++gate_.counts_.handshakes;
   Connection& added = *connection;
   added.place = shaking_.insert(shaking_.end(), std::move(connection));
   Shake(added);
@@ -278,10 +286,19 @@ void GateThread::Admit(Connection& connection) {
   auto caller = std::make_shared<Caller>(Caller{*std::move(peer), connection.address});
   if (absl::Status status = gate_.options_.admit(*caller); !status.ok())
     return Refuse(connection, std::string(status.message()));
+  // Before descriptors are taken for it.
+  if (!gate_.TakePlace(caller->actor())) {
+    return Refuse(connection, caller->actor() + " has " +
+                                  std::to_string(limits::kMaxConnectionsPerIdentity) +
+                                  " connections already (kMaxConnectionsPerIdentity)");
+  }
   std::string name = RandomPrefix() + std::to_string(reinterpret_cast<uintptr_t>(this)) + "-" +
                      std::to_string(++next_number_);
   const auto [ours, theirs] = NamedPair(name);
-  if (ours < 0) return Refuse(connection, "no descriptor is left");
+  if (ours < 0) {
+    gate_.GiveBackPlace(caller->actor());
+    return Refuse(connection, "no descriptor is left");
+  }
   connection.plain = ours;
   connection.name = "unix-abstract:" + name;
   connection.good_until = caller->peer.expire_time;
@@ -412,6 +429,7 @@ void GateThread::Close(Connection& connection) {
   if (connection.is_open) {
     --gate_.counts_.connections;
     gate_.callers_.Remove(connection.name);
+    gate_.GiveBackPlace(connection.caller->actor());
   } else {
     --gate_.counts_.handshakes;
     if (--shaking_by_host_[connection.host] == 0) shaking_by_host_.erase(connection.host);

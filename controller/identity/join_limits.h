@@ -12,7 +12,8 @@ inline constexpr size_t kMaxJoinBodyBytes = size_t{32} * 1024;
 inline constexpr uint32_t kMaxJoinHeadBytes = 8 * 1024;
 // From the accept to the answer's last byte.
 inline constexpr absl::Duration kJoinConnectionTimeout = absl::Seconds(10);
-// At once, of all and of one address. The oldest that waits for its client gives way to one more.
+// At once, of all and of one address (of IPv6: one /64 network). The oldest that waits for its
+// client gives way to one more.
 inline constexpr size_t kMaxJoinConnections = 64;
 inline constexpr size_t kMaxJoinConnectionsPerAddress = 16;
 inline constexpr int kJoinBacklog = 256;

@@ -1,12 +1,9 @@
 #include "controller/identity/join_rates.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "controller/identity/join_limits.h"
+#include "controller/identity/network_of.h"
 
 namespace remuda {
 namespace {
@@ -20,20 +17,6 @@ double LeftAt(double left, absl::Time since, absl::Time now, double rate, double
 }
 
 }  // namespace
-
-std::string NetworkOf(std::string_view address) {
-  std::string host(address.substr(0, address.rfind(':')));
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  in6_addr v6{};
-  if (inet_pton(AF_INET6, host.c_str(), &v6) != 1) return host;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) return host;
-  constexpr size_t kNetworkBytes = 8;
-  std::memset(v6.s6_addr + kNetworkBytes, 0, sizeof v6.s6_addr - kNetworkBytes);
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(AF_INET6, &v6, text.data(), text.size());
-  return std::string(text.data()) + "/64";
-}
 
 bool JoinRates::Admit(std::string_view address, absl::Time now) {
   if (const auto it = failures_.find(NetworkOf(address)); it != failures_.end()) {

@@ -31,7 +31,4 @@ class JoinRates {
   std::map<std::string, Bucket> failures_;
 };
 
-// What counts as one address: an IPv4 address, or the /64 network of an IPv6 one.
-std::string NetworkOf(std::string_view address);
-
 }  // namespace remuda

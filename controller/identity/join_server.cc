@@ -16,6 +16,7 @@
 #include "common/identity/key.h"
 #include "common/identity/verify_chain.h"
 #include "controller/identity/join_limits.h"
+#include "controller/identity/network_of.h"
 
 namespace remuda {
 namespace {
@@ -59,6 +60,13 @@ absl::StatusOr<ContextPtr> MakeJoinContext(const std::string& certificate_pem,
   if (SSL_CTX_use_cert_and_key(context.get(), leaf.get(), key->get(), chain.get(), 1) != 1)
     return CannotShow("the certificate and its key cannot be used");
   return context;
+}
+
+// "ADDRESS:PORT".
+std::string TextOf(const tcp::endpoint& peer) {
+  const std::string address = peer.address().to_string();
+  return (peer.address().is_v6() ? "[" + address + "]" : address) + ":" +
+         std::to_string(peer.port());
 }
 
 JoinAnswer MalformedAnswer(error_code error) {
@@ -124,9 +132,8 @@ class JoinServer::Running::Connection : public std::enable_shared_from_this<Conn
   Connection(Running& running, Socket socket, const tcp::endpoint& peer, const ContextPtr& context)
       : running_(running),
         counts_(running.counts),
-        host_(peer.address().to_string()),
-        address_((peer.address().is_v6() ? "[" + host_ + "]" : host_) + ":" +
-                 std::to_string(peer.port())),
+        address_(TextOf(peer)),
+        host_(NetworkOf(address_)),
         timer_(socket.get_executor()),
         context_(Take(context)),
         stream_(std::move(socket), context_) {
@@ -252,8 +259,8 @@ class JoinServer::Running::Connection : public std::enable_shared_from_this<Conn
 
   Running& running_;
   const std::shared_ptr<JoinCounts> counts_;
-  const std::string host_;
   const std::string address_;
+  const std::string host_;  // of which so many are served at once
   bool is_idle_ = true;
   bool is_answered_ = false;
   uint64_t number_ = 0;  // among those that wait for their answers
@@ -306,7 +313,7 @@ void JoinServer::Running::Begin(Socket socket) {
   error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
   if (error) return;  // it has gone already
-  MakeRoom(peer.address().to_string());
+  MakeRoom(NetworkOf(TextOf(peer)));
   const auto connection = std::make_shared<Connection>(*this, std::move(socket), peer, shown.Get());
   connection->place = connections.insert(connections.end(), connection);
   connection->Begin();

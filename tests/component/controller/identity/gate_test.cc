@@ -95,7 +95,8 @@ class GateTest : public testing::Test {
     auto acceptor = Acceptor::Listen(endpoint);
     ASSERT_TRUE(acceptor.ok()) << acceptor.status();
     acceptor_ = *std::move(acceptor);
-    acceptor_->Start(4000, metrics_, [this](int fd) { gate_->Add(fd); });
+    acceptor_->Start({.max_descriptors = 4000, .each = Gate::kDescriptorsEach}, metrics_,
+                     [this](int fd) { gate_->Add(fd); });
   }
 
   void TearDown() override {
@@ -322,6 +323,87 @@ TEST_F(GateTest, ACrowdThatSaysNothingKeepsNobodyOut) {
   EXPECT_TRUE(Call(Channel(*authority_, {})).ok()) << "with the crowd still there";
   EXPECT_TRUE(WaitUntil([&] { return gate_->counts().handshakes == 0; })) << "they are timed out";
   for (const int fd : crowd) close(fd);
+}
+
+// A connection past its handshake, as a certificate of `id` makes it; empty: it was refused.
+struct TlsClient {
+  TlsClient(const Authority& authority, const SpiffeId& id, int socket) : fd(socket) {
+    const auto key = identity::MakeKey();
+    const auto pem = *authority.Issue(key->get(), {.id = id, .now = absl::Now()});
+    tls::ChainPtr chain;
+    std::string error;
+    EXPECT_TRUE(tls::ReadCertificates(pem, 10, chain, error)) << error;
+    context.reset(SSL_CTX_new(TLS_client_method()));
+    EXPECT_EQ(SSL_CTX_use_certificate(context.get(), sk_X509_value(chain.get(), 0)), 1);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), key->get()), 1);
+    ssl.reset(SSL_new(context.get()));
+    const unsigned char kHttp2[] = {2, 'h', '2'};
+    SSL_set_alpn_protos(ssl.get(), kHttp2, sizeof kHttp2);
+    SSL_set_fd(ssl.get(), fd);
+    EXPECT_EQ(SSL_connect(ssl.get()), 1);
+  }
+  TlsClient(const TlsClient&) = delete;
+  TlsClient& operator=(const TlsClient&) = delete;
+  ~TlsClient() {
+    tls::TakeErrors();
+    close(fd);
+  }
+
+  const int fd;
+  tls::SslContextPtr context;
+  tls::SslPtr ssl;
+};
+
+TEST_F(GateTest, OneIdentityTakesNoMoreThanItsPart) {
+  const SpiffeId taken_over{.cluster = kCluster, .role = v1::IDENTITY_ROLE_AGENT, .name = "h1"};
+  std::vector<std::unique_ptr<TlsClient>> many;
+  constexpr size_t kMost = limits::kMaxConnectionsPerIdentity;
+  for (size_t i = 0; i < kMost + 3; ++i)
+    many.push_back(std::make_unique<TlsClient>(*authority_, taken_over, Connect()));
+  EXPECT_TRUE(WasRefused("agent/h1 has 256 connections already"));
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().refused == 3; }));
+  EXPECT_EQ(gate_->counts().connections, static_cast<int64_t>(kMost));
+  EXPECT_TRUE(
+      Call(Channel(*authority_,
+                   {.id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_AGENT, .name = "h2"}}))
+          .ok());
+  many.clear();
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().connections <= 1; }));
+  EXPECT_TRUE(Call(Channel(*authority_, {})).ok()) << "and its places are given back";
+}
+
+// The bound of descriptors holds for all that a connection opens, not for its own alone.
+TEST_F(GateTest, EachConnectionsThreeDescriptorsAreCounted) {
+  acceptor_->Stop();
+  Endpoint endpoint;
+  ASSERT_EQ(ParseEndpoint("127.0.0.1:0", endpoint), "");
+  acceptor_ = *Acceptor::Listen(endpoint);
+  constexpr size_t kClients = 40;
+  std::vector<int> sockets;
+  for (size_t i = 0; i < kClients; ++i) sockets.push_back(Connect());
+  constexpr size_t kRoom = 60;
+  const size_t bound = CountDescriptors() + kRoom;
+  acceptor_->Start({.max_descriptors = bound,
+                    .each = Gate::kDescriptorsEach,
+                    .to_come =
+                        [this] {
+                          return static_cast<size_t>(gate_->counts().handshakes.load()) *
+                                 (Gate::kDescriptorsEach - 1);
+                        }},
+                   metrics_, [this](int fd) { gate_->Add(fd); });
+  EXPECT_TRUE(WaitUntil([&] { return metrics_.accept_pauses > 0; }));
+  std::vector<std::unique_ptr<TlsClient>> clients;
+  const SpiffeId id{.cluster = kCluster, .role = v1::IDENTITY_ROLE_AGENT, .name = "h1"};
+  // Those that were let in finish, all of them; the others wait in the kernel.
+  constexpr size_t kServed = kRoom / Gate::kDescriptorsEach - 2;
+  for (size_t i = 0; i < kServed; ++i)
+    clients.push_back(std::make_unique<TlsClient>(*authority_, id, sockets[i]));
+  EXPECT_TRUE(
+      WaitUntil([&] { return gate_->counts().connections >= static_cast<int64_t>(kServed); }));
+  EXPECT_LE(CountDescriptors(), bound);
+  EXPECT_LE(gate_->counts().connections + gate_->counts().handshakes,
+            static_cast<int64_t>(kRoom / Gate::kDescriptorsEach));
+  for (size_t i = kServed; i < kClients; ++i) close(sockets[i]);
 }
 
 // Large answers and many calls at once pass whole.

@@ -21,6 +21,7 @@
 #include "controller/identity/join_desk.h"
 #include "controller/identity/join_limits.h"
 #include "controller/identity/join_server.h"
+#include "controller/identity/network_of.h"
 #include "tests/wait.h"
 
 namespace remuda {
@@ -451,6 +452,14 @@ TEST(JoinRates, EachAddressHasItsOwnAndIsForgiven) {
     EXPECT_TRUE(fail("[2001:db8::" + std::to_string(i + 1) + "]:1"));
   EXPECT_FALSE(fail("[2001:db8::ff:1]:1"));
   EXPECT_TRUE(fail("[2001:db8:0:1::1]:1"));
+}
+
+TEST(NetworkOf, IsWhatOneStrangerHas) {
+  EXPECT_EQ(NetworkOf("10.0.0.1:5"), "10.0.0.1");
+  EXPECT_EQ(NetworkOf("[2001:db8:1:2:3:4:5:6]:5"), "2001:db8:1:2::/64");
+  EXPECT_EQ(NetworkOf("[fe80::1%eth0]:5"), "fe80::/64");
+  EXPECT_EQ(NetworkOf("[::ffff:10.0.0.1]:5"), "10.0.0.1");
+  EXPECT_EQ(NetworkOf("unknown"), "unknown");
 }
 
 TEST(JoinRates, WhatIsRememberedIsBounded) {

@@ -49,7 +49,8 @@ TEST(AcceptorTest, BeyondItsBoundConnectionsWaitUntilThereIsRoom) {
   Metrics metrics;
   Accepted accepted;
   const size_t bound = CountDescriptors() + kClients / 2;
-  (*acceptor)->Start(bound, metrics, [&accepted](int fd) { accepted.Add(fd); });
+  (*acceptor)->Start({.max_descriptors = bound}, metrics,
+                     [&accepted](int fd) { accepted.Add(fd); });
   EXPECT_TRUE(WaitUntil([&] { return metrics.accept_pauses > 0; }));
   EXPECT_GE(accepted.size(), kClients / 2 - 2);
   EXPECT_LE(accepted.size(), kClients / 2);

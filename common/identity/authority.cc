@@ -8,6 +8,7 @@
 
 #include "common/identity/key.h"
 #include "common/identity/peer.h"
+#include "common/identity/verify_chain.h"
 #include "common/tls/dns_name.h"
 
 namespace remuda::identity {
@@ -252,7 +253,7 @@ std::string PinOf(const X509* certificate) {
 absl::StatusOr<std::string> PinOf(std::string_view pem) {
   tls::ChainPtr chain;
   std::string error;
-  if (!tls::ReadCertificates(pem, kMaxChainCertificates, chain, error))
+  if (!tls::ReadCertificates(pem, kMaxChainLength, chain, error))
     return absl::InvalidArgumentError(error);
   return PinOf(sk_X509_value(chain.get(), 0));
 }

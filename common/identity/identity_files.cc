@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "common/identity/key.h"
+#include "common/identity/verify_chain.h"
 #include "common/private_directory.h"
 
 namespace remuda::identity {
@@ -112,7 +113,7 @@ absl::StatusOr<Identity> LoadIdentity(const IdentityFiles& files) {
   auto peer = ReadPeer(leaf);
   if (!peer.ok()) return In(files.identity, peer.status());
   tls::ChainPtr trusted;
-  if (!tls::ReadCertificates(*authorities, kMaxCertificates, trusted, error))
+  if (!tls::ReadCertificates(*authorities, kMaxChainLength, trusted, error))
     return In(files.authorities, absl::InvalidArgumentError(error));
   auto key_pem = KeyPem(key->get());
   if (!key_pem.ok()) return key_pem.status();

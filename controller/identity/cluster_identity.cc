@@ -212,13 +212,18 @@ absl::StatusOr<std::string> ClusterIdentity::Trusted() const {
 
 absl::StatusOr<ShownIdentity> ClusterIdentity::IssueOwn(absl::Time now) const {
   auto trusted = Trusted();
-  if (!trusted.ok()) return trusted.status();
   const ShownIdentityPtr held = current();
-  if (held != nullptr && now < identity::RenewalTime(held->peer, 0)) {
+  // One that is not good yet is of before the clock was set back.
+  if (held != nullptr && now < identity::RenewalTime(held->peer, 0) &&
+      now >= held->peer.issue_time - identity::kBackdate) {
+    if (!trusted.ok()) return trusted.status();
     ShownIdentity same = *held;
     same.authorities_pem = *std::move(trusted);
     return same;
   }
+  // A bundle that cannot be read now is no reason to let the certificate end.
+  if (!trusted.ok() && held != nullptr) trusted = held->authorities_pem;
+  if (!trusted.ok()) return trusted.status();
   auto key = identity::MakeKey();
   if (!key.ok()) return key.status();
   auto key_pem = identity::KeyPem(key->get());
@@ -255,6 +260,10 @@ absl::StatusOr<ShownIdentity> ClusterIdentity::ReadGiven(absl::Time now) const {
   if (absl::Status status = identity::CheckPrivate(options_.given.tls_key); !status.ok())
     return status;
   auto trusted = Trusted();
+  // As in IssueOwn.
+  const ShownIdentityPtr held = current();
+  if (!trusted.ok() && held != nullptr && held->certificate_pem != *certificate)
+    trusted = held->authorities_pem;
   if (!trusted.ok()) return trusted.status();
   auto peer = identity::ReadPeer(std::string_view(*certificate));
   if (!peer.ok()) return In(path, peer.status());
@@ -271,12 +280,15 @@ absl::StatusOr<bool> ClusterIdentity::Refresh(absl::Time now) {
   auto shown = authority_.has_value() ? IssueOwn(now) : ReadGiven(now);
   if (!shown.ok()) return shown.status();
   const ShownIdentityPtr held = current();
-  if (held != nullptr && *held == *shown) return false;
+  const bool is_same = held != nullptr && *held == *shown;
+  if (is_same && is_saved_) return false;
   if (absl::Status status = CheckShown(*shown, options_.cluster, now); !status.ok()) return status;
-  if (absl::Status status = identity::SaveIdentity(files(), shown->key_pem, shown->certificate_pem,
-                                                   shown->authorities_pem);
-      !status.ok())
-    return status;
+  const absl::Status saved = identity::SaveIdentity(files(), shown->key_pem, shown->certificate_pem,
+                                                    shown->authorities_pem);
+  is_saved_ = saved.ok();
+  // What is shown needs no disk, but for the controller's own calls: it is tried again.
+  if (!saved.ok() && (held == nullptr || is_same)) return saved;
+  if (is_same) return false;
   const std::lock_guard lock(mutex_);
   shown_ = std::make_shared<const ShownIdentity>(*std::move(shown));
   return true;
@@ -300,8 +312,13 @@ void ClusterIdentity::Run() {
                    absl::FormatTime(peer.expire_time, absl::UTCTimeZone()));
       for (const OnChange& listener : listeners_) listener(*current());
     } else if (!changed.ok()) {
-      error =
-          "the controller's certificate stays as it is: " + std::string(changed.status().message());
+      error = "the controller's own certificate: " + std::string(changed.status().message());
+    }
+    if (error.empty() && authority_.has_value() &&
+        authority_->expire_time() - now < kWarnBeforeAuthorityEnds) {
+      error = "the authority's certificate ends at " +
+              absl::FormatTime(authority_->expire_time(), absl::UTCTimeZone()) +
+              ", and with it all that it has issued: another must take its place before";
     }
     if (error.empty() && !authority_.has_value() && peer.expire_time - now < kWarnBeforeEnd) {
       error = options_.given.tls_certificate + ": ends at " +

@@ -49,6 +49,8 @@ class ClusterIdentity {
   static constexpr absl::Duration kLookInterval = absl::Seconds(5);
   // A certificate that is given and ends within this is warned of.
   static constexpr absl::Duration kWarnBeforeEnd = absl::Hours(24 * 7);
+  // An authority that ends within this is warned of: people's certificates live as long.
+  static constexpr absl::Duration kWarnBeforeAuthorityEnds = absl::Hours(24 * 60);
 
   struct Options {
     std::string directory;  // DATA_DIR/identity; made
@@ -75,7 +77,8 @@ class ClusterIdentity {
   void Stop();  // may be called twice
 
   // What the thread does now and then. Answers whether what is shown has changed; an error leaves
-  // it as it was. Not from two threads.
+  // it as it was. A new certificate is shown also where it cannot be saved, or the bundle cannot be
+  // read again: the next call says so. Not from two threads.
   absl::StatusOr<bool> Refresh(absl::Time now);
 
   const std::string& cluster() const { return options_.cluster; }
@@ -115,6 +118,7 @@ class ClusterIdentity {
   const Options options_;
   std::optional<identity::Authority> authority_;  // none: issued elsewhere. Constant after Open
   std::vector<OnChange> listeners_;               // constant after Start
+  bool is_saved_ = true;                          // Refresh's: what is shown stands in the files
   mutable std::mutex mutex_;                      // guards what follows
   ShownIdentityPtr shown_;
   std::string api_;   // where it listens

@@ -9,8 +9,10 @@
 #include <filesystem>
 
 #include "common/identity/key.h"
+#include "common/identity/verify_chain.h"
 #include "common/random_bytes.h"
 #include "controller/identity/authority_files.h"
+#include "controller/identity/gate.h"
 #include "tests/unit/controller/identity/test_authorities.h"
 
 namespace remuda {
@@ -110,6 +112,61 @@ TEST_F(ClusterIdentityTest, ItRenewsItsOwnAtTwoThirds) {
   EXPECT_TRUE(*opened->Refresh(now_ + absl::Hours(16) + absl::Minutes(1)));
   EXPECT_NE(opened->current()->peer.serial, serial);
   EXPECT_EQ(identity::LoadIdentity(opened->files())->peer.serial, opened->current()->peer.serial);
+}
+
+// Else everybody is out when the certificate ends, for want of a file.
+TEST_F(ClusterIdentityTest, ItRenewsItsOwnWithoutTheBundleAndWithoutItsDirectory) {
+  WriteFile(base_ + "/more.pem", Authority::Make("c1", now_)->bundle_pem());
+  const auto opened = Open({.ca_bundle = base_ + "/more.pem"});
+  const ShownIdentityPtr before = opened->current();
+  std::filesystem::remove(base_ + "/more.pem");
+  EXPECT_THAT(std::string(opened->Refresh(now_).status().message()), HasSubstr("more.pem"));
+  EXPECT_TRUE(*opened->Refresh(now_ + absl::Hours(17)));
+  EXPECT_NE(opened->current()->peer.serial, before->peer.serial);
+  EXPECT_EQ(opened->current()->authorities_pem, before->authorities_pem);
+  WriteFile(base_ + "/more.pem", Authority::Make("c1", now_)->bundle_pem());
+  EXPECT_TRUE(*opened->Refresh(now_ + absl::Hours(17)));
+
+  // What is written first stands in the way of itself.
+  const std::string blocked = base_ + "/identity/identity.pem.new";
+  std::filesystem::create_directories(blocked + "/by");
+  EXPECT_TRUE(*opened->Refresh(now_ + absl::Hours(34)));
+  const std::string shown = opened->current()->peer.serial;
+  EXPECT_THAT(std::string(opened->Refresh(now_ + absl::Hours(34)).status().message()),
+              HasSubstr("identity.pem.new"));
+  EXPECT_EQ(opened->current()->peer.serial, shown);
+  std::filesystem::remove_all(blocked);
+  EXPECT_FALSE(*opened->Refresh(now_ + absl::Hours(34)));
+  EXPECT_EQ(identity::LoadIdentity(opened->files())->peer.serial, shown);
+}
+
+// A machine whose clock was ahead when it started, until it was set.
+TEST_F(ClusterIdentityTest, ACertificateOfTheFutureIsReplaced) {
+  std::filesystem::create_directory(base_ + "/identity");
+  ASSERT_TRUE(
+      LoadOrMakeAuthority(AuthorityFilesIn(base_ + "/identity"), "c1", now_ - absl::Hours(24 * 10))
+          .ok());
+  std::filesystem::permissions(base_ + "/identity", std::filesystem::perms::owner_all);
+  const auto opened = Open();
+  const std::string serial = opened->current()->peer.serial;
+  EXPECT_FALSE(*opened->Refresh(now_ - absl::Seconds(30)));
+  EXPECT_TRUE(*opened->Refresh(now_ - absl::Hours(20)));
+  EXPECT_NE(opened->current()->peer.serial, serial);
+}
+
+// All who read a bundle read as many.
+TEST_F(ClusterIdentityTest, WhatIsTrustedMayBeMany) {
+  std::string more;
+  for (size_t i = 1; i < identity::kMaxChainLength; ++i)
+    more += Authority::Make("c1", now_)->bundle_pem();
+  WriteFile(base_ + "/more.pem", more);
+  const auto opened = Open({.ca_bundle = base_ + "/more.pem"});
+  ASSERT_NE(opened, nullptr);
+  EXPECT_FALSE(opened->authority_pin().empty());
+  EXPECT_TRUE(identity::LoadIdentity(opened->files()).ok());
+  const ShownIdentityPtr shown = opened->current();
+  const auto gate = MakeGateContext(shown->certificate_pem, shown->key_pem, shown->authorities_pem);
+  EXPECT_TRUE(gate.ok()) << gate.status();
 }
 
 TEST_F(ClusterIdentityTest, IssuesForAsLongAsTheRoleHasIt) {

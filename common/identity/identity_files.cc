@@ -1,6 +1,7 @@
 #include "common/identity/identity_files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,6 +126,12 @@ absl::StatusOr<Identity> LoadIdentity(const IdentityFiles& files) {
 }
 
 absl::Status WritePrivateFile(const std::string& path, std::string_view bytes) {
+  const std::string parent = fs::path(path).parent_path().string();
+  const File directory(
+      open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // One writer at a time, of all programs (two commands may renew at once): else one would rename
+  // what the other has not written whole. Until `directory` is closed.
+  while (directory.fd() >= 0 && flock(directory.fd(), LOCK_EX) != 0 && errno == EINTR) continue;
   const std::string temporary = path + ".new";
   unlink(temporary.c_str());
   {
@@ -142,9 +149,6 @@ absl::Status WritePrivateFile(const std::string& path, std::string_view bytes) {
     unlink(temporary.c_str());
     return Fault(path, "cannot be written", error);
   }
-  const std::string parent = fs::path(path).parent_path().string();
-  const File directory(
-      open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.fd() >= 0) fsync(directory.fd());
   return absl::OkStatus();
 }

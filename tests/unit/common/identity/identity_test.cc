@@ -4,8 +4,11 @@
 #include <openssl/pem.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "common/identity/authority.h"
 #include "common/identity/dial.h"
@@ -189,6 +192,28 @@ TEST_F(FilesTest, ArePrivateAndReadBack) {
   EXPECT_EQ(held->authorities_pem, authority_->bundle_pem());
   ASSERT_TRUE(Save("h2").ok()) << "again";
   EXPECT_EQ(LoadIdentity(FilesIn(directory_))->peer.id, AgentId("h2"));
+}
+
+// Two commands that renew a person's certificate at the same time: whoever reads finds one of the
+// two, whole, and neither fails.
+TEST_F(FilesTest, WrittenByManyAtOnceItIsWholeAllTheSame) {
+  ASSERT_TRUE(Save("h1").ok());
+  std::atomic<int> failed = 0, torn = 0;
+  std::atomic<bool> is_over = false;
+  std::thread reader([&] {
+    while (!is_over) torn += LoadIdentity(FilesIn(directory_)).ok() ? 0 : 1;
+  });
+  std::vector<std::thread> writers;
+  for (int t = 0; t < 4; ++t) {
+    writers.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) failed += Save("h" + std::to_string(t)).ok() ? 0 : 1;
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  is_over = true;
+  reader.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(torn, 0);
 }
 
 TEST_F(FilesTest, AKeyThatOthersReadIsRefused) {

@@ -32,6 +32,21 @@ std::string HostOf(const std::string& address) {
   return host;
 }
 
+// Whether the identity may be kept there: a context that was renamed has its own there still, and
+// must not become somebody else's by this.
+absl::Status CheckPlace(const Contexts& contexts, const LoginOptions& options,
+                        const std::string& directory) {
+  for (const NamedContext& one : contexts.contexts) {
+    if (one.name == options.context || one.user != options.context) continue;
+    const auto held = identity::LoadIdentity(identity::FilesIn(directory));
+    if (!held.ok() || held->peer.id.name == options.name) continue;
+    return absl::AlreadyExistsError("context " + one.name + " keeps the identity of " +
+                                    identity::ActorText(held->peer.id) + " in " + directory +
+                                    ": give this one another name by --as");
+  }
+  return absl::OkStatus();
+}
+
 ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions options) {
   context.settings.controller = controller;  // what errors name, not that of a context
   context.settings.controller_source = "--controller";
@@ -49,6 +64,11 @@ ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions 
                                                   " is of another cluster, " + held->controller +
                                                   ": give this one another name by --as"));
   }
+  const std::string directory =
+      (std::filesystem::path(context.settings.path).parent_path() / "identities" / options.context)
+          .string();
+  if (absl::Status status = CheckPlace(*contexts, options, directory); !status.ok())
+    return Fail(context, status);
   const auto token = identity::ReadTokenFile(options.token_file);
   if (!token.ok()) return Fail(context, token.status());
   const auto joined = identity::Join({.address = controller,
@@ -57,9 +77,6 @@ ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions 
                                       .role = v1::IDENTITY_ROLE_PERSON,
                                       .name = options.name});
   if (!joined.ok()) return Fail(context, joined.status());
-  const std::string directory =
-      (std::filesystem::path(context.settings.path).parent_path() / "identities" / options.context)
-          .string();
   if (absl::Status status = identity::SaveJoined(directory, *joined, controller); !status.ok())
     return Fail(context, status);
   const std::string api = joined->controllers.empty() ? controller : joined->controllers.front();

@@ -71,7 +71,10 @@ ExitCode RunTokenCreate(Context& context, const TokenOptions& options) {
 
 std::string StateOf(const v1::JoinToken& token) {
   if (token.has_use_time()) return "used";
-  return absl::FromUnixSeconds(token.expire_time().seconds()) <= absl::Now() ? "over" : "open";
+  // To the nanosecond: what is open still is not told of as over.
+  const absl::Time end = absl::FromUnixSeconds(token.expire_time().seconds()) +
+                         absl::Nanoseconds(token.expire_time().nanos());
+  return end <= absl::Now() ? "over" : "open";
 }
 
 std::string TokenTime(const google::protobuf::Timestamp& time) {

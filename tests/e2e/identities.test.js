@@ -2,6 +2,7 @@
 // Who does not belong: certificates that are wrong in each way, crowds at each port, and what renews while requests go on.
 
 const assert = require('node:assert/strict');
+const { X509Certificate } = require('node:crypto');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
@@ -57,6 +58,25 @@ test('a certificate that is wrong in any way proves nothing', async (t) => {
 
   const good = await makeIdentity(path.join(scratch, 'good'), { ca, trusted, id: `spiffe://${id}/person/admin` });
   assert.equal((await get(good)).code, 0, 'one that openssl has made rightly is as good as any');
+
+  await t.test('a person who works with the cluster stays logged in, one who does not drops out', async () => {
+    const held = (folder) => new X509Certificate(fs.readFileSync(path.join(folder, 'identity.pem')));
+    const renewed = async (name, from, to) => {
+      const folder = await makeIdentity(path.join(scratch, name), { ca, trusted, id: `spiffe://${id}/person/admin`, from: moment(from * 24), to: moment(to * 24) });
+      const before = held(folder);
+      const { code, stderr } = await get(folder);
+      return { code, stderr, isNew: held(folder).serialNumber !== before.serialNumber, daysLeft: (Date.parse(held(folder).validTo) - Date.now()) / 86_400_000 };
+    };
+    const young = await renewed('young', -10, 20);
+    assert.deepEqual([young.code, young.isNew], [0, false], 'not before two thirds of its life');
+    const old = await renewed('old', -25, 5);
+    assert.deepEqual([old.code, old.isNew], [0, true], old.stderr);
+    assert.ok(old.daysLeft > 29 && old.daysLeft < 31, `${old.daysLeft}`);
+    assert.equal((await get(path.join(scratch, 'old'))).code, 0, 'and the new one is good');
+    const over = await renewed('over', -31, -1);
+    assert.deepEqual([over.code, over.isNew], [1, false]);
+    assert.match(over.stderr, /ended at .*: log in anew/);
+  });
 
   const wrong = {
     'of another authority': { ca: strangers, id: `spiffe://${id}/person/admin` },

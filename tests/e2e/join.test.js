@@ -121,6 +121,16 @@ test('a cluster from nothing', async (t) => {
     assert.match((await admin.shell(dropped, `--data-dir ${path.join(scratch, 'h5')}`)).stderr, /not good/);
   });
 
+  await t.test('a token whose time is over', async () => {
+    const command = await admin.ok('token', 'create', '--role', 'agent', '--name', 'h6', '--ttl', '10s');
+    const isOver = async () => /agent\/h6\s+over/.test(await admin.ok('token', 'list'));
+    assert.equal(await isOver(), false);
+    await waitFor(isOver, { deadlineMs, what: 'the token to be over' });
+    const late = await admin.shell(command, `--data-dir ${path.join(scratch, 'h6')}`);
+    assert.equal(late.code, 1);
+    assert.match(late.stderr, /the token is not good for this/);
+  });
+
   await t.test('a proxy joins', async () => {
     const command = await admin.ok('token', 'create', '--role', 'proxy', '--name', 'p1');
     const dataDir = path.join(scratch, 'p1');
@@ -143,6 +153,15 @@ test('a cluster from nothing', async (t) => {
     assert.match(contexts, /^\*\s+second\s/m);
     assert.match(contexts, /^\s+first\s.*spiffe:\S+\/person\/admin/m);
     assert.equal((await admin.ok('--context', 'first', 'get', 'hosts')).includes('h1'), true);
+    // Its identity stands where it stood: nobody else's is put there.
+    await admin.ok('--context', 'first', 'user', 'create', 'bob', '--role', 'viewer');
+    const bob = (await admin.ok('--context', 'first', 'token', 'create', '--role', 'person', '--name', 'bob')).trimEnd();
+    const taken = await admin.shell(bob, '--as admin@127.0.0.1');
+    assert.equal(taken.code, 1);
+    assert.match(taken.stderr, /context first keeps the identity of person\/admin/);
+    assert.match(await admin.ok('--context', 'first', 'whoami'), /person\/admin, admin/);
+    assert.equal((await admin.shell(bob)).code, 0, 'the token was not used up for it');
+    assert.match(await admin.ok('whoami'), /person\/bob, viewer/);
     await admin.ok('config', 'use-context', 'second');
     assert.equal((await admin.ok('config', 'current-context')).trim(), 'second');
     await admin.ok('config', 'delete-context', 'second');
@@ -166,6 +185,96 @@ test('a cluster from nothing', async (t) => {
     assert.equal(fs.existsSync(tokenFile), false);
     // The same authority: who had joined is known still.
     await admin.ok('--controller', controller.grpc, 'get', 'hosts');
+  });
+});
+
+test('people: what each may do, who did it, who is shut out', async (t) => {
+  const scratch = scratchFolder(t);
+  const controller = await new Controller(t, scratch).start();
+  const admin = new Person(scratch, 'admin');
+  await controller.adminLogsIn(admin);
+
+  // Makes the user, and a person who is logged in as it.
+  const join = async (name, ...role) => {
+    assert.match(await admin.ok('user', 'create', name, ...role), new RegExp(`${name}\\s+${role[1]}`));
+    const person = new Person(scratch, name);
+    const login = await person.shell(await admin.ok('token', 'create', '--role', 'person', '--name', name));
+    assert.equal(login.code, 0, login.stderr);
+    return person;
+  };
+  const vera = await join('vera', '--role', 'viewer');
+  const dan = await join('dan', '--role', 'deployer', '--group', 'blue', '--group', 'green');
+  assert.match(await dan.ok('whoami'), /^spiffe:\/\/\S+\/person\/dan, deployer blue green; certificate [0-9a-f]+ until /);
+  assert.match(JSON.parse(await vera.ok('whoami', '-o', 'json')).user.role, /VIEWER$/);
+  const users = await admin.ok('user', 'list');
+  assert.match(users, /^dan\s+deployer\s+blue,green/m);
+  assert.doesNotMatch(await admin.ok('user', 'list', '--filter', 'role = ADMIN'), /dan/);
+  const again = await admin.remuda('user', 'create', 'dan', '--role', 'viewer');
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /users\/dan: exists already|exists already/);
+  assert.equal((await admin.remuda('user', 'create', 'eve', '--role', 'king')).code, 2, 'no such role');
+
+  const manifest = path.join(scratch, 'group.yaml');
+  fs.writeFileSync(manifest, 'kind: TargetGroup\nname: blue\nprotocol: HTTP\n');
+  await t.test('what the role does not allow is refused, by name', async () => {
+    for (const person of [vera, dan]) {
+      const { code, stderr } = await person.remuda('apply', '-f', manifest);
+      assert.equal(code, 1);
+      assert.match(stderr, /may not call remuda\.v1\.ApplyService\/ApplyResources/);
+    }
+    await vera.ok('get', 'hosts');
+    assert.match((await vera.remuda('user', 'set-role', 'vera', '--role', 'admin')).stderr, /person\/vera \(viewer\) may not call/);
+  });
+
+  await t.test('another role acts with the next call', async () => {
+    assert.match(await admin.ok('user', 'set-role', 'vera', '--role', 'operator'), /vera\s+operator/);
+    await vera.ok('apply', '-f', manifest);
+  });
+
+  await t.test('the audit log has all of it', async () => {
+    const records = (await admin.ok('audit', '--filter', 'actor = person/vera', '-o', 'json', '--limit', '100')).trim();
+    const list = records.startsWith('[') ? JSON.parse(records) : records.split('\n').map((line) => JSON.parse(line));
+    assert.ok(list.some((one) => one.code === 7 && /may not call/.test(one.error) && one.userRole === 'viewer'), records);
+    assert.ok(list.some((one) => !one.code && one.resources?.includes('targetGroups/blue') && one.userRole === 'operator' && one.certificateSerial), records);
+    const text = await admin.ok('audit', '-o', 'wide');
+    assert.match(text, /person\/vera\s+operator\s+127\.0\.0\.1:\d+\s+[0-9a-f]+\s+ApplyResources\s+targetGroups\/blue/);
+    assert.match((await admin.remuda('audit', '--filter', 'colour = red')).stderr, /filter/);
+  });
+
+  await t.test('who is revoked is out, is told where to look, and comes back with a new token', async () => {
+    assert.match(await admin.ok('revoke', 'person/dan', '--reason', 'left'), /person\/dan\s+person\/admin\s.*left/);
+    const out = await dan.remuda('get', 'hosts', '--timeout', '10s');
+    assert.equal(out.code, 1);
+    assert.match(out.stderr, /person\/dan/, 'as whom it was tried');
+    assert.match(await admin.ok('audit', '--filter', 'method = handshake'), /person\/dan is shut out: the identity was revoked/);
+    assert.match(await admin.ok('revocation', 'list'), /r-1\s+person\/dan/);
+    // Certificates' times are whole seconds: what is issued in that of the revocation is shut out by it.
+    const revoked = Math.floor(Date.now() / 1_000);
+    await waitFor(() => Math.floor(Date.now() / 1_000) > revoked, { deadlineMs, what: 'the next second' });
+    const login = await dan.shell(await admin.ok('token', 'create', '--role', 'person', '--name', 'dan'));
+    assert.equal(login.code, 0, login.stderr);
+    await dan.ok('get', 'hosts');
+    const [, serial] = /certificate ([0-9a-f]+) /.exec(await dan.ok('whoami'));
+    await admin.ok('revoke', serial);
+    assert.equal((await dan.remuda('get', 'hosts', '--timeout', '10s')).code, 1);
+    await admin.ok('revocation', 'delete', 'r-2');
+    await dan.ok('get', 'hosts');
+  });
+
+  await t.test('nobody locks the last door behind him', async () => {
+    assert.match((await admin.remuda('revoke', 'person/admin')).stderr, /is your own; another admin must do it/);
+    assert.match((await admin.remuda('user', 'set-role', 'admin', '--role', 'viewer')).stderr, /is the only admin/);
+    assert.match((await admin.remuda('user', 'delete', 'admin')).stderr, /is the only admin/);
+    assert.match((await admin.remuda('revoke', 'king/dan')).stderr, /must be ROLE\/NAME/);
+    assert.match((await admin.remuda('revocation', 'delete', 'r-9')).stderr, /r-9/);
+    assert.match((await admin.remuda('user', 'delete', 'nobody')).stderr, /users\/nobody/);
+  });
+
+  await t.test('a user that is deleted is out, and another of that name inherits nothing', async () => {
+    await admin.ok('user', 'delete', 'vera');
+    assert.equal((await vera.remuda('get', 'hosts', '--timeout', '10s')).code, 1);
+    await admin.ok('user', 'create', 'vera', '--role', 'viewer');
+    assert.equal((await vera.remuda('get', 'hosts', '--timeout', '10s')).code, 1);
   });
 });
 

@@ -8,6 +8,8 @@
 #include "controller/core/model/instance_state.h"
 #include "controller/core/model/time.h"
 #include "controller/limits.h"
+#include "controller/sessions/report_bounds.h"
+#include "controller/sessions/report_limits.h"
 
 namespace remuda {
 namespace {
@@ -25,6 +27,14 @@ std::string LockOf(const agent::v1::Hello& hello) {
   return absl::StrCat(hello.boot_id(), "/", hello.lock());
 }
 
+// Reports add up, also of ids that nobody assigned.
+absl::Status CheckKnown(const std::string& name, const core::HostObservation& seen) {
+  if (seen.instances.size() <= limits::kMaxReportedInstances) return absl::OkStatus();
+  return LimitExceeded("kMaxReportedInstances",
+                       absl::StrCat("a host has at most ", limits::kMaxReportedInstances,
+                                    " instances, ", name, " has told of ", seen.instances.size()));
+}
+
 // First key of a host in a map by (host, id).
 template <class Map>
 auto FirstOf(Map& map, const std::string& host) {
@@ -36,6 +46,7 @@ auto FirstOf(Map& map, const std::string& host) {
 absl::Status AgentSessions::Handle(Session& session, std::string_view bytes) {
   agent::v1::ConnectRequest request;
   if (absl::Status status = Read(session, bytes, request); !status.ok()) return status;
+  if (absl::Status status = BoundReport(request); !status.ok()) return status;
   if (request.message_case() == agent::v1::ConnectRequest::kHello)
     return OnHello(session, std::move(*request.mutable_hello()));
   if (session.name.empty()) return InvalidField("hello", "must be the first message");
@@ -55,7 +66,7 @@ absl::Status AgentSessions::HandleReport(Session& session,
       break;
     case agent::v1::ConnectRequest::kReport:
       OnInstances(session.name, request.report());
-      break;
+      return CheckKnown(session.name, Seen(session.name));
     case agent::v1::ConnectRequest::kUsage:
       OnUsage(session.name, request.usage());
       break;

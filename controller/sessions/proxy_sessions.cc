@@ -10,12 +10,25 @@
 #include "controller/core/model/time.h"
 #include "controller/limits.h"
 #include "controller/sessions/peer_address.h"
+#include "controller/sessions/report_bounds.h"
 
 namespace remuda {
+namespace {
+
+bool HasListener(const core::State& state, const proxy::v1::ListenerStatus& told) {
+  const auto* row = state.Find<v1::LoadBalancer>(told.load_balancer());
+  if (row == nullptr) return false;
+  const auto& listeners = (*row)->listeners();
+  return std::any_of(listeners.begin(), listeners.end(),
+                     [&](const v1::Listener& listener) { return listener.port() == told.port(); });
+}
+
+}  // namespace
 
 absl::Status ProxySessions::Handle(Session& session, std::string_view bytes) {
   proxy::v1::ConnectRequest request;
   if (absl::Status status = Read(session, bytes, request); !status.ok()) return status;
+  if (absl::Status status = BoundReport(request); !status.ok()) return status;
   if (request.message_case() == proxy::v1::ConnectRequest::kHello)
     return OnHello(session, std::move(*request.mutable_hello()));
   if (session.name.empty()) return InvalidField("hello", "must be the first message");
@@ -139,7 +152,7 @@ void ProxySessions::SetListeners(
   auto& before = Seen(name).listener_errors;
   for (const proxy::v1::ListenerStatus& listener : listeners) {
     // What is not ours is not kept, whatever a proxy says.
-    if (engine_.state().Find<v1::LoadBalancer>(listener.load_balancer()) == nullptr) continue;
+    if (!HasListener(engine_.state(), listener)) continue;
     const core::ListenerId id{listener.load_balancer(), listener.port()};
     const auto known = before.find(id);
     if (!listener.error().empty()) {
@@ -155,6 +168,8 @@ void ProxySessions::SetListeners(
 void ProxySessions::Note(core::NoteListener note) {
   spdlog::warn("proxy {}: listener {}:{}: {}", note.proxy, note.listener.first,
                note.listener.second, note.error.empty() ? "is open again" : note.error);
+  // History is not worth keeping commands out.
+  if (engine_.queued() >= limits::kMaxQueuedRequests) return;
   engine_.Add({
       .decide = [note = std::move(note)](core::Draft& draft, const core::Context& context)
           -> absl::Status { return core::Execute(draft, note, context).status(); },

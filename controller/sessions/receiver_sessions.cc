@@ -11,6 +11,7 @@
 #include "controller/core/model/time.h"
 #include "controller/limits.h"
 #include "controller/sessions/lenient_parse.h"
+#include "controller/sessions/report_limits.h"
 
 namespace remuda {
 namespace {
@@ -258,6 +259,18 @@ absl::Status ReceiverSessions::Check(const Session& session, const HelloFields& 
 
 absl::Status ReceiverSessions::Read(const Session& session, std::string_view bytes,
                                     google::protobuf::Message& out) {
+  if (bytes.size() > static_cast<size_t>(limits::kMaxRequestBytes)) {
+    return LimitExceeded("kMaxRequestBytes",
+                         absl::StrCat("a message may have ", limits::kMaxRequestBytes,
+                                      " bytes, this one has ", bytes.size()));
+  }
+  if (bytes.size() > limits::kSmallReportBytes &&
+      ParsedBytes(*out.GetDescriptor(), bytes, limits::kMaxParsedReportBytes) >=
+          limits::kMaxParsedReportBytes) {
+    return LimitExceeded("kMaxParsedReportBytes",
+                         absl::StrCat("a message may take ", limits::kMaxParsedReportBytes,
+                                      " bytes of memory; this one has too many parts"));
+  }
   switch (LenientParse(bytes, out)) {
     case Parsed::kWell:
       return absl::OkStatus();

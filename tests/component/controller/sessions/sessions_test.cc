@@ -254,6 +254,44 @@ TEST_F(SessionsTest, ATextThatIsNoUtf8CostsNoSession) {
   EXPECT_EQ(GetHost("h1").state(), v1::HOST_STATE_CONNECTED);
 }
 
+// One host's word about itself must not cost the others their config: proxies refuse an update as a
+// whole.
+TEST_F(SessionsTest, APortThatIsNoneReachesNoProxyAndEndsTheSession) {
+  StartController();
+  proxy_.Connect(channel_);
+  agent_.Connect(channel_);
+  ApplyShop(1);
+  ASSERT_TRUE(WaitForInService(1));
+  agent::v1::ConnectRequest report;
+  auto& status = *report.mutable_report()->add_instances();
+  status = agent_.had().running.begin()->second;
+  status.set_port(70'000);
+  agent_.Send(report);
+  const auto end = agent_.stream().WaitForEnd();
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(end->error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(end->error_message(), HasSubstr("report.instances[0].port: 70000"));
+  for (const auto& [key, target] : proxy_.had().targets) EXPECT_LE(target.port(), 65'535) << key;
+}
+
+TEST_F(SessionsTest, InstancesThatNobodyAssignedAreBounded) {
+  StartController();
+  agent_.Connect(channel_);
+  ASSERT_TRUE(agent_.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+  for (int first = 0; first < 20'000; first += 10'000) {
+    agent::v1::ConnectRequest report;
+    for (int i = first; i < first + 10'000; ++i)
+      report.mutable_report()->add_instances()->set_instance("i-" + std::to_string(i));
+    agent_.Send(report);
+  }
+  const auto end = agent_.stream().WaitForEnd();
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(end->error_code(), grpc::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(end->error_message(), HasSubstr("at most 16384 instances"));
+  agent_.Connect(channel_);
+  EXPECT_TRUE(agent_.WaitFor([](const auto& had) { return had.welcome.has_value(); }));
+}
+
 TEST_F(SessionsTest, SigtermEndsSessionsAndExitsZero) {
   StartController();
   proxy_.Connect(channel_);

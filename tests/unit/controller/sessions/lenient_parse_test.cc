@@ -63,5 +63,46 @@ TEST(LenientParseTest, WhatIsMendedMayHaveThemToo) {
   EXPECT_EQ(got.nack().resource(), "loadBalancers/shop");
 }
 
+// A report of empty instances, or of proxies' targets, as bytes.
+TEST(LenientParseTest, WhatAMessageTakesInMemoryIsKnownBeforeItIsParsed) {
+  constexpr size_t kLimit = size_t{64} << 20;
+  const auto& type = *agent::v1::ConnectRequest::descriptor();
+  agent::v1::ConnectRequest request;
+  for (int i = 0; i < 10'000; ++i) request.mutable_report()->add_instances();
+  const std::string small = request.SerializeAsString();
+  const size_t told = ParsedBytes(type, small, kLimit);
+  EXPECT_GT(told, request.SpaceUsedLong() / 2) << small.size() << " bytes on the wire";
+  EXPECT_LT(told, request.SpaceUsedLong() * 2);
+
+  for (int i = 0; i < 1'000'000; ++i) request.mutable_report()->add_instances();
+  EXPECT_GE(ParsedBytes(type, request.SerializeAsString(), kLimit), kLimit);
+  // What it does not know it keeps, each for itself.
+  std::string unknown;
+  for (int i = 0; i < 2'000'000; ++i) unknown += Unknown("");
+  EXPECT_GE(ParsedBytes(type, unknown, kLimit), kLimit);
+}
+
+TEST(LenientParseTest, WhatIsNoMessageIsWeighedAsFarAsItGoes) {
+  const auto& type = *agent::v1::ConnectRequest::descriptor();
+  for (const std::string& bytes :
+       {std::string("\x22\xff\xff\xff\xff\x0f", 6), std::string("\x22\x05\x0a", 3),
+        std::string("\x07"), std::string(1000, '\x23'), std::string(1000, '\xff')}) {
+    EXPECT_LT(ParsedBytes(type, bytes, size_t{1} << 30), size_t{1} << 20);
+  }
+}
+
+// The largest report that a proxy of ours sends is far from the limit.
+TEST(LenientParseTest, TheHealthOfAHundredThousandTargetsPasses) {
+  proxy::v1::ConnectRequest request;
+  for (int i = 0; i < 100'000; ++i) {
+    auto& target = *request.mutable_health()->add_targets();
+    target.set_target_group("shop");
+    target.set_target("i-" + std::to_string(1'000'000'000 + i));
+    target.mutable_since()->set_seconds(1'700'000'000);
+  }
+  constexpr size_t kLimit = size_t{64} << 20;
+  EXPECT_LT(ParsedBytes(*request.GetDescriptor(), request.SerializeAsString(), kLimit), kLimit);
+}
+
 }  // namespace
 }  // namespace remuda

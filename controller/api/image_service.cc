@@ -1,5 +1,6 @@
 #include "controller/api/image_service.h"
 
+#include <atomic>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -17,17 +18,15 @@ namespace {
 constexpr std::string_view kCreateImage = "remuda.v1.ImageService/CreateImage";
 constexpr std::string_view kPushImage = "remuda.v1.ImageService/PushImage";
 
-// Counts something while it lives.
-class Counted {
- public:
-  explicit Counted(CallCount count) : count_(std::move(count)) { ++*count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  ~Counted() { --*count_; }
+// Whom a call counts for. Without identities there is one caller, to whom everything is open.
+std::string CountedAs(const CallerPtr& caller) {
+  return caller == nullptr || caller->is_local() ? "" : caller->actor();
+}
 
- private:
-  const CallCount count_;
-};
+absl::Status TooManyUploads() {
+  return LimitExceeded("kMaxUploads",
+                       "too many images are being uploaded already; try again later");
+}
 
 // One upload. Everything runs on the blob thread, and every operation is started there; looking
 // into the archive hops to the checker and back, registration to the loop and back.
@@ -41,16 +40,10 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
                                                              v1::Image* answer,
                                                              Controller& controller,
                                                              BlobWorker worker,
-                                                             const CallCount& uploads) {
+                                                             const CallCountsPtr& uploads) {
     std::shared_ptr<PushCall> call(new PushCall(context, answer, controller, worker, uploads));
     call->self_ = call;
-    const bool too_many = *uploads > static_cast<int>(limits::kMaxUploads);
-    worker.thread.Post([call, too_many] {
-      if (too_many)
-        return call->End(LimitExceeded(
-            "kMaxUploads", "too many images are being uploaded already; try again later"));
-      call->StartRead(&call->in_);
-    });
+    worker.thread.Post([call] { call->StartRead(&call->in_); });
     return call.get();
   }
 
@@ -69,13 +62,13 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
   static absl::Status Gone() { return absl::CancelledError("the caller has gone"); }
 
   PushCall(grpc::CallbackServerContext* context, v1::Image* answer, Controller& controller,
-           BlobWorker worker, const CallCount& uploads)
+           BlobWorker worker, CallCountsPtr uploads)
       : context_(context),
         answer_(answer),
         caller_(controller.callers.Find(context->peer())),
         controller_(controller),
         worker_(worker),
-        counted_(uploads) {}
+        uploads_(std::move(uploads)) {}
 
   void HandleRead(bool ok) {
     if (ended_) return;
@@ -117,6 +110,9 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
   void Admitted(const absl::Status& status) {
     if (ended_) return;
     if (!status.ok()) return End(status);
+    // Not before: one who may push nothing must not keep out those who may.
+    place_ = uploads_->Take(CountedAs(caller_));
+    if (place_ == nullptr) return End(TooManyUploads());
     auto upload = worker_.blobs.Begin();
     if (!upload.ok()) return End(upload.status());
     upload_ = *std::move(upload);
@@ -251,9 +247,10 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
   const CallerPtr caller_;
   Controller& controller_;
   const BlobWorker worker_;
-  const Counted counted_;
-  std::optional<AuditedWrite> write_;  // made by the loop, before Admitted
-  std::shared_ptr<PushCall> self_;     // until gRPC is done with it
+  const CallCountsPtr uploads_;
+  std::unique_ptr<CallCounts::Place> place_;  // once it is admitted
+  std::optional<AuditedWrite> write_;         // made by the loop, before Admitted
+  std::shared_ptr<PushCall> self_;            // until gRPC is done with it
   v1::PushImageRequest in_;
   v1::ImageHeader header_;
   std::unique_ptr<Blobs::Upload> upload_;
@@ -267,10 +264,11 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
  public:
   static grpc::ServerWriteReactor<v1::FetchImageResponse>* Open(
       const v1::FetchImageRequest& request, Loop& loop, std::function<absl::Status()> admit,
-      BlobWorker worker, const CallCount& downloads) {
-    std::shared_ptr<FetchCall> call(new FetchCall(request, worker, downloads));
+      BlobWorker worker, std::unique_ptr<CallCounts::Place> place) {
+    const bool has_place = place != nullptr;
+    std::shared_ptr<FetchCall> call(new FetchCall(request, worker, std::move(place)));
     call->self_ = call;
-    if (*downloads > static_cast<int>(limits::kMaxDownloads)) {
+    if (!has_place) {
       call->EndLater(LimitExceeded(
           "kMaxDownloads", "too many images are being downloaded already; try again later"));
       return call.get();
@@ -301,8 +299,9 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
   }
 
  private:
-  FetchCall(const v1::FetchImageRequest& request, BlobWorker worker, const CallCount& downloads)
-      : request_(request), worker_(worker), counted_(downloads), offset_(request.offset()) {}
+  FetchCall(const v1::FetchImageRequest& request, BlobWorker worker,
+            std::unique_ptr<CallCounts::Place> place)
+      : request_(request), worker_(worker), place_(std::move(place)), offset_(request.offset()) {}
 
   void EndLater(const absl::Status& status) {
     worker_.thread.Post([call = shared_from_this(), status] { call->End(status); });
@@ -345,7 +344,7 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
 
   const v1::FetchImageRequest request_;
   const BlobWorker worker_;
-  const Counted counted_;
+  const std::unique_ptr<CallCounts::Place> place_;
   std::shared_ptr<FetchCall> self_;  // until gRPC is done with it
   std::unique_ptr<Blobs::Reader> reader_;
   v1::FetchImageResponse out_;
@@ -373,7 +372,7 @@ grpc::ServerWriteReactor<v1::FetchImageResponse>* ImageService::FetchImage(
     grpc::CallbackServerContext* context, const v1::FetchImageRequest* request) {
   return FetchCall::Open(*request, calls_.controller().loop,
                          calls_.AdmitTo(context, "remuda.v1.ImageService/FetchImage", *request),
-                         worker_, downloads_);
+                         worker_, downloads_->Take(CountedAs(calls_.CallerOf(context))));
 }
 
 grpc::ServerUnaryReactor* ImageService::GetImage(grpc::CallbackServerContext* context,

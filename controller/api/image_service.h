@@ -2,7 +2,6 @@
 // through the loop.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "common/image_signature.h"
+#include "controller/api/call_counts.h"
 #include "controller/api/calls.h"
 #include "controller/images/blobs.h"
 #include "controller/images/task_thread.h"
@@ -26,7 +26,11 @@ struct BlobWorker {
   const ImageKeys& keys;  // not empty: images must be signed by one of them
 };
 
-using CallCount = std::shared_ptr<std::atomic<int>>;
+// Uploads and downloads at once of one identity, of limits::kMaxUploads and kMaxDownloads.
+inline constexpr size_t kMaxUploadsOfOne = 8;
+inline constexpr size_t kMaxDownloadsOfOne = 32;
+
+using CallCountsPtr = std::shared_ptr<CallCounts>;
 
 class ImageService final : public v1::ImageService::CallbackService {
  public:
@@ -58,8 +62,10 @@ class ImageService final : public v1::ImageService::CallbackService {
   Calls& calls_;
   const BlobWorker worker_;
   // Shared with the calls: one may outlive the server, in the engine's queue.
-  const CallCount uploads_ = std::make_shared<std::atomic<int>>(0);
-  const CallCount downloads_ = std::make_shared<std::atomic<int>>(0);
+  const CallCountsPtr uploads_ =
+      std::make_shared<CallCounts>(limits::kMaxUploads, kMaxUploadsOfOne);
+  const CallCountsPtr downloads_ =
+      std::make_shared<CallCounts>(limits::kMaxDownloads, kMaxDownloadsOfOne);
 };
 
 // Has the blob thread remove the blobs that no image and no launch template version names. Thread:

@@ -17,6 +17,7 @@
 #include "controller/backup/state_copy.h"
 #include "controller/backup/tar.h"
 #include "controller/store/sqlite_store.h"
+#include "tests/wait.h"
 
 namespace remuda {
 namespace {
@@ -458,7 +459,7 @@ TEST_F(BackupTest, ASecondRestoreMeanwhileIsRefusedAndTheFirstGoesOn) {
     // With some of state.db: it has begun when that is there.
     const size_t some = 8192;
     out << archive.substr(0, some) << std::flush;
-    while (!fs::exists(to_ + "/.restore/state.db")) std::this_thread::yield();
+    EXPECT_TRUE(WaitUntil([&] { return fs::exists(to_ + "/.restore/state.db"); }));
     EXPECT_THAT(std::string(Put(archive).status().message()), HasSubstr("or another restore"));
     EXPECT_THAT(std::string(Put(archive, true).status().message()),
                 HasSubstr("or another restore"));

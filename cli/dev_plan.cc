@@ -91,6 +91,12 @@ std::vector<DevPort> PortsOf(const DevProgram& program) {
 
 std::string DevHostAddress(int index) { return absl::StrCat("127.0.1.", index + 1); }
 
+std::string DevUserRange(int index) {
+  constexpr int kFirst = 700'000;  // of the agent's own default
+  const int first = kFirst + index * kDevUsersOfHost;
+  return absl::StrCat(first, "-", first + kDevUsersOfHost - 1);
+}
+
 std::string DevHostZone(const DevOptions& options, int index) {
   if (!options.zones.empty()) return DevProxyZone(options, index);
   return std::string(1, static_cast<char>('a' + index % kZones));
@@ -148,6 +154,8 @@ std::vector<std::string> DevArguments(const DevOptions& options, const DevProgra
              DevHostZone(options, program.index),
              "--admin",
              Loopback(program.http_port),
+             "--user-range",
+             DevUserRange(program.index),
              "--stop-instances-on-exit"};
       break;
     case DevRole::kProxy:

@@ -59,6 +59,11 @@ std::vector<DevPort> PortsOf(const DevProgram& program);
 // "127.0.0.1:PORT".
 std::string Loopback(int port);
 
+// FIRST-LAST: the user ids that hN's instances get, none of which another host of this machine
+// gives.
+inline constexpr int kDevUsersOfHost = 1'000;
+std::string DevUserRange(int index);
+
 // Where hN's instances listen: 127.0.1.N.
 std::string DevHostAddress(int index);
 // hN's zone: of the options' zones, or else a, b, …

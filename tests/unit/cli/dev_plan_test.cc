@@ -49,6 +49,19 @@ TEST(DevPlan, ZonesAreGivenInTurn) {
   EXPECT_THAT(std::string(CheckDevOptions(options).message()), HasSubstr("write them as a,b"));
 }
 
+// What an agent kills by its user would be another's.
+TEST(DevPlan, NoTwoHostsGiveTheSameUsers) {
+  DevOptions options;
+  options.hosts = 3;
+  std::vector<std::string> ranges;
+  for (const DevProgram& program : PlanDev(options)) {
+    const auto arguments = DevArguments(options, program, "127.0.0.1:9");
+    const auto flag = std::find(arguments.begin(), arguments.end(), "--user-range");
+    if (flag != arguments.end()) ranges.push_back(*(flag + 1));
+  }
+  EXPECT_THAT(ranges, ElementsAre("700000-700999", "701000-701999", "702000-702999"));
+}
+
 TEST(DevPlan, ZeroMeansAnyPortForAll) {
   DevOptions options;
   options.agent_http_port = 0;

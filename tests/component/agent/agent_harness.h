@@ -83,13 +83,12 @@ class AgentHarness : public testing::Test {
     for (std::string& arg : args) argv.push_back(arg.data());
     argv.push_back(nullptr);
     // Its own group; and it dies with this test, should the test crash.
-    const std::string program = REMUDA_BIN_DIR "/remuda-agent";
     agent_ = fork();
     ASSERT_GE(agent_, 0);
     if (agent_ > 0) return;
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execv(program.c_str(), argv.data());
+    execv(program_.c_str(), argv.data());
     _exit(127);
   }
 
@@ -151,6 +150,7 @@ class AgentHarness : public testing::Test {
   }
 
   fs::path root_, data_;
+  std::string program_ = REMUDA_BIN_DIR "/remuda-agent";
   pid_t agent_ = -1;
   int images_ = 0;
 };

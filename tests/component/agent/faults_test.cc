@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -243,6 +246,47 @@ TEST_F(AgentTest, NoCgroupOfAnEndedRunStays) {
   ASSERT_TRUE(Exited("i-a"));
   for (const std::string& cgroup : run->All(key::kCgroup))
     EXPECT_TRUE(WaitUntil([&] { return !fs::exists(cgroup); })) << cgroup;
+}
+
+// An upgrade: the agent ends, its program's file is another one, and a new agent takes up what a
+// shim of the old program runs.
+TEST_F(AgentTest, AnAppAndItsLogGoOnOverAnotherProgramOfTheAgents) {
+  program_ = (root_ / "remuda-agent").string();
+  fs::copy_file(REMUDA_BIN_DIR "/remuda-agent", program_);
+  Begin();
+  const auto app = Shell("i-a", "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.02; done");
+  controller_.Assign({app});
+  ASSERT_TRUE(Running("i-a"));
+  const auto before = controller_.Status("i-a");
+  ASSERT_TRUE(WaitUntil([&] { return Log("i-a").find("tick 5\n") != std::string::npos; }));
+  ASSERT_EQ(EndAgent(), 0);
+  fs::copy_file(REMUDA_BIN_DIR "/remuda-agent", program_ + ".new");
+  std::ofstream(program_ + ".new", std::ios::app) << "another program";
+  fs::rename(program_ + ".new", program_);
+
+  Begin();
+  ASSERT_TRUE(controller_.Wait([&] { return controller_.hellos.size() == 2; }));
+  ASSERT_EQ(controller_.hellos[1].instances_size(), 1);
+  EXPECT_EQ(controller_.hellos[1].instances(0).state(), v1::PROCESS_STATE_RUNNING);
+  EXPECT_EQ(controller_.hellos[1].instances(0).pid(), before.pid());
+  EXPECT_EQ(controller_.hellos[1].instances(0).port(), before.port());
+  const auto shim = Record::ReadFrom((data_ / "instances/i-a/running").string());
+  ASSERT_TRUE(shim.has_value());
+  const fs::path exe = fs::read_symlink("/proc/" + shim->Text(key::kShimPid) + "/exe");
+  EXPECT_TRUE(exe.string().ends_with(" (deleted)")) << exe << ": it is the old program's still";
+  const auto ticks = [&] {
+    const std::string log = Log("i-a");
+    return std::count(log.begin(), log.end(), '\n');
+  };
+  const auto had = ticks();
+  ASSERT_TRUE(WaitUntil([&] { return ticks() > had + 5; }));
+  std::istringstream log(Log("i-a"));
+  int expected = 0;
+  for (std::string line; std::getline(log, line) && !log.eof();)
+    ASSERT_EQ(line, "tick " + std::to_string(++expected));
+  controller_.Change({Stops(app)}, {});
+  ASSERT_TRUE(Exited("i-a"));
+  EXPECT_TRUE(controller_.Status("i-a").exit().requested());
 }
 
 }  // namespace

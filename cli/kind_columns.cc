@@ -302,11 +302,20 @@ Table Certificates(const ResourceList& list, const Timestamp& now, bool is_wide)
 }
 
 using Proxy = v1::Proxy;
+// Each once.
+std::string AddressText(const Proxy& proxy) {
+  std::vector<std::string> all = absl::StrSplit(proxy.address(), ',', absl::SkipEmpty());
+  for (const std::string& address : proxy.addresses()) {
+    if (std::find(all.begin(), all.end(), address) == all.end()) all.push_back(address);
+  }
+  return OrDash(absl::StrJoin(all, ","));
+}
+
 Table Proxies(const ResourceList& list, const Timestamp& now, bool is_wide) {
   return Fill<Proxy>(
       list, is_wide,
       {Name<Proxy>(),
-       {"ADDRESS", [](const Proxy& p) { return OrDash(p.address()); }},
+       {"ADDRESS", AddressText},
        {"ZONE", [](const Proxy& p) { return OrDash(p.zone()); }},
        {"STATE", [](const Proxy& p) { return std::string(StateText(p)); }},
        {"SENT", [](const Proxy& p) { return RevisionText(p.config().sent()); }},

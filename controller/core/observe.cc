@@ -2,6 +2,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "controller/core/model/addresses.h"
 #include "controller/core/model/instance_state.h"
@@ -35,16 +36,18 @@ void ObserveHost(Edits& pass, const std::string& id, const HostObservation& seen
   pass.Put(id, std::move(after));
 }
 
-// Where the proxy runs: as it says, and where its session comes from if that is another address.
-// Hosts let both in.
-std::string AddressOf(const ProxyObservation& seen) {
-  const std::string& told = seen.hello.address();
-  const std::vector<std::string> peer = AddressesIn(seen.peer_address);
-  if (peer.empty()) return told;
-  if (told.empty()) return peer.front();
-  const std::vector<std::string> known = AddressesIn(told);
-  const bool is_known = std::find(known.begin(), known.end(), peer.front()) != known.end();
-  return is_known ? told : absl::StrCat(told, ",", peer.front());
+// As it says, and where its session comes from.
+void SetAddresses(const ProxyObservation& seen, v1::Proxy& out) {
+  out.clear_addresses();
+  for (const std::string& text : {seen.hello.address(), seen.peer_address}) {
+    for (std::string& address : AddressesIn(text)) {
+      const auto& known = out.addresses();
+      if (std::find(known.begin(), known.end(), address) == known.end())
+        out.add_addresses(std::move(address));
+    }
+  }
+  out.set_address(seen.hello.address());
+  if (out.address().empty() && out.addresses_size() > 0) out.set_address(out.addresses(0));
 }
 
 void ObserveProxy(Edits& pass, const std::string& id, const ProxyObservation& seen) {
@@ -58,7 +61,7 @@ void ObserveProxy(Edits& pass, const std::string& id, const ProxyObservation& se
     after.set_name(absl::StrCat("proxies/", id));
     *after.mutable_create_time() = ToProto(pass.now);
   }
-  after.set_address(AddressOf(seen));
+  SetAddresses(seen, after);
   after.set_zone(seen.hello.zone());
   *after.mutable_labels() = seen.hello.labels();
   pass.Put(id, std::move(after));

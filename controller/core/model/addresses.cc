@@ -22,4 +22,9 @@ std::vector<std::string> AddressesIn(std::string_view text) {
   return out;
 }
 
+std::vector<std::string> AddressesOf(const v1::Proxy& proxy) {
+  if (proxy.addresses().empty()) return AddressesIn(proxy.address());
+  return {proxy.addresses().begin(), proxy.addresses().end()};
+}
+
 }  // namespace remuda::core

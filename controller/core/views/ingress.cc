@@ -172,8 +172,7 @@ void Ingress::FollowProxies(const State& state) {
     Addresses addresses;
     for (const auto& [name, proxy] : state.All<v1::Proxy>()) {
       if (!Serves(*proxy, *balancer)) continue;
-      for (std::string& address : AddressesIn(proxy->address()))
-        addresses.insert(std::move(address));
+      for (std::string& address : AddressesOf(*proxy)) addresses.insert(std::move(address));
     }
     for (Addresses* of_group : wanted) of_group->insert(addresses.begin(), addresses.end());
     if (is_source) of_balancers[id] = std::move(addresses);
@@ -314,7 +313,7 @@ std::shared_ptr<const agent::v1::IngressFilter> Ingress::FilterOf(std::string_vi
 }
 
 std::set<std::string> Ingress::HostsThatLetIn(const v1::Proxy& proxy) const {
-  const std::vector<std::string> addresses = AddressesIn(proxy.address());
+  const std::vector<std::string> addresses = AddressesOf(proxy);
   std::set<std::string> out;
   for (const auto& [id, member] : members_) {
     const bool is_let_in = std::any_of(

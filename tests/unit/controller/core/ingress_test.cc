@@ -101,11 +101,18 @@ TEST_F(IngressTest, ProxiesThatServeItAreLetIn) {
   EXPECT_EQ(told.auto_scaling_groups, Names{"web"});
   EXPECT_EQ(Filter("web"), "! 0 10.0.0.1");
   // As it says, and as it is seen.
+  const Names web{"web"};
   EXPECT_EQ(
-      Put<v1::Proxy>("p3", R"(address: "10.0.1.1,192.0.2.9" labels { key: "site" value: "a" })")
+      Put<v1::Proxy>(
+          "p3",
+          R"(address: "edge-3" addresses: "10.0.1.1" addresses: "192.0.2.9" labels { key: "site" value: "a" })")
           .auto_scaling_groups,
-      Names{"web"});
+      web);
   EXPECT_EQ(Filter("web"), "! 0 10.0.0.1 10.0.1.1 192.0.2.9");
+  // Of before they were listed.
+  EXPECT_TRUE(
+      Put<v1::Proxy>("p3", R"(address: "10.0.1.1,192.0.2.9" labels { key: "site" value: "a" })")
+          .auto_scaling_groups.empty());
   // One that serves others changes nothing here.
   EXPECT_TRUE(Put<v1::Proxy>("p4", R"(address: "10.0.9.8" labels { key: "site" value: "b" })")
                   .auto_scaling_groups.empty());

@@ -297,5 +297,35 @@ TEST_F(Silent, BackToWhatServes) {
   EXPECT_EQ(Get<v1::AutoScalingGroup>("blue").launch_template().resolved_version(), 1);
 }
 
+// Hosts let in what is in `addresses`; `address` is for people.
+TEST(ProxyAddressesTest, AreThoseThatItSaysAndTheOneThatItsSessionComesFrom) {
+  const struct {
+    const char* told;
+    const char* peer;
+    const char* address;
+    std::vector<std::string> addresses;
+  } cases[] = {
+      {"", "", "", {}},
+      {"", "192.0.2.5", "192.0.2.5", {"192.0.2.5"}},
+      {"10.0.0.5", "", "10.0.0.5", {"10.0.0.5"}},
+      {"10.0.0.5", "10.0.0.5", "10.0.0.5", {"10.0.0.5"}},
+      {"10.0.0.5", "192.0.2.5", "10.0.0.5", {"10.0.0.5", "192.0.2.5"}},
+      {"10.0.0.5,2001:DB8::1", "2001:db8::1", "10.0.0.5,2001:DB8::1", {"10.0.0.5", "2001:db8::1"}},
+      {"edge-1.example", "192.0.2.5", "edge-1.example", {"192.0.2.5"}},
+      {"10.0.0.5", "127.0.0.1", "10.0.0.5", {"10.0.0.5"}},
+  };
+  for (const auto& each : cases) {
+    World world;
+    world.Proxy("p1");
+    world.seen.proxies["p1"].hello.set_address(each.told);
+    world.seen.proxies["p1"].peer_address = each.peer;
+    world.Settle();
+    const auto proxy = world.Get<v1::Proxy>("p1");
+    EXPECT_EQ(proxy.address(), each.address) << each.told << " " << each.peer;
+    EXPECT_THAT(proxy.addresses(), ::testing::ElementsAreArray(each.addresses))
+        << each.told << " " << each.peer;
+  }
+}
+
 }  // namespace
 }  // namespace remuda::core

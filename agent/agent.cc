@@ -235,6 +235,7 @@ v1::Hello Agent::MakeHello() {
   hello.set_host(options_.name);
   hello.set_cluster_id(identity_.cluster_id);
   if (const auto& held = instances_.assignment().revision()) *hello.mutable_held() = *held;
+  hello.set_held_digest(instances_.assignment().digest());
   hello.set_address(options_.address);
   hello.set_zone(options_.zone);
   hello.mutable_labels()->insert(options_.labels.begin(), options_.labels.end());

@@ -26,16 +26,20 @@ void Sha256::Update(const void* data, size_t size_bytes) {
   EVP_DigestUpdate(context_.get(), data, size_bytes);
 }
 
+Sha256::Bytes Sha256::Digest() {
+  Bytes digest;
+  EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+  return digest;
+}
+
 std::string Sha256::HexDigest() {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context_.get(), digest, &size);
   static constexpr char kDigits[] = "0123456789abcdef";
+  const Bytes digest = Digest();
   std::string hex;
-  hex.reserve(size * 2);
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
+  hex.reserve(digest.size() * 2);
+  for (const unsigned char byte : digest) {
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
   }
   return hex;
 }

@@ -3,6 +3,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -22,7 +23,9 @@ class Sha256 {
 
   void Update(const void* data, size_t size_bytes);
   void Update(std::string_view bytes) { Update(bytes.data(), bytes.size()); }
-  // Ends it; call once.
+  // Either ends it; call once.
+  using Bytes = std::array<unsigned char, 32>;
+  Bytes Digest();
   std::string HexDigest();
 
  private:

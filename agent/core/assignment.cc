@@ -180,6 +180,11 @@ std::optional<Refusal> Assignment::Apply(const v1::AssignmentUpdate& update, int
   }
   instances_ = std::move(changed);
   revision_ = next;
+  // What this version cannot keep is part of what was told, but not of what is held: then a later
+  // version of this program must be told anew, and so for as long as changes build on that.
+  const bool is_all_kept = update.GetReflection()->GetUnknownFields(update).empty() &&
+                           (!update.has_base() || !digest_.empty());
+  digest_ = is_all_kept ? update.digest() : "";
   return std::nullopt;
 }
 
@@ -191,6 +196,7 @@ const v1::InstanceAssignment* Assignment::Find(const std::string& id) const {
 v1::AssignmentUpdate Assignment::Whole() const {
   v1::AssignmentUpdate whole;
   if (revision_) *whole.mutable_revision() = *revision_;
+  whole.set_digest(digest_);
   for (const auto& [id, instance] : instances_) *whole.add_upserts() = instance;
   return whole;
 }

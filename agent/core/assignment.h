@@ -33,6 +33,8 @@ class Assignment {
 
   // Unset until the first update.
   const std::optional<remuda::v1::Revision>& revision() const { return revision_; }
+  // As the controller names what is held (AssignmentUpdate.digest); empty: not known.
+  const std::string& digest() const { return digest_; }
   const std::map<std::string, v1::InstanceAssignment>& instances() const { return instances_; }
   // nullptr: not named.
   const v1::InstanceAssignment* Find(const std::string& id) const;
@@ -42,6 +44,7 @@ class Assignment {
 
  private:
   std::optional<remuda::v1::Revision> revision_;
+  std::string digest_;
   std::map<std::string, v1::InstanceAssignment> instances_;
 };
 

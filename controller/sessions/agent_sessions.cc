@@ -168,6 +168,7 @@ absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
                            .zone = hello.zone(),
                            .labels = hello.labels(),
                            .held = hello.has_held() ? &hello.held() : nullptr,
+                           .held_digest = hello.held_digest(),
                            .incarnation = hello.incarnation(),
                            .lock = LockOf(hello)};
   const absl::StatusOr<Began> began = Begin(session, fields);

@@ -18,6 +18,9 @@ class Follower {
   struct Update {
     // The revision that it changes; nullopt: the whole view.
     std::optional<int64_t> base;
+    // Instead of the whole view: the receiver has all of it, as a revision that is none of
+    // `view`'s.
+    bool is_renaming = false;
   };
 
   // A session begins. `held`: the sequence that the receiver has in force, if it is one of `view`'s
@@ -25,16 +28,18 @@ class Follower {
   void Begin(std::optional<int64_t> held) { *this = Follower(held); }
 
   // What to send now; nullopt: nothing, the receiver has it all or has not answered yet. The caller
-  // sends it: it counts as sent.
-  std::optional<Update> Next(const ViewLog& view) {
+  // sends it: it counts as sent. `has_content`: what the receiver had when the session began is
+  // what the newest revision holds.
+  std::optional<Update> Next(const ViewLog& view, bool has_content = false) {
     const int64_t newest = view.sequence();
     if (newest == 0 || under_way_.has_value()) return std::nullopt;
     if (in_force_ == newest && !whole_next_) return std::nullopt;
     if (refused_ == newest) return std::nullopt;
     Update update;
     if (!whole_next_ && in_force_.has_value() && view.Knows(*in_force_)) update.base = in_force_;
+    update.is_renaming = has_content && !whole_next_ && !update.base.has_value();
     under_way_ = newest;
-    under_way_is_whole_ = !update.base.has_value();
+    under_way_is_whole_ = !update.base.has_value() && !update.is_renaming;
     return update;
   }
 

@@ -82,6 +82,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
                            .zone = hello.zone(),
                            .labels = hello.labels(),
                            .held = hello.has_held() ? &hello.held() : nullptr,
+                           .held_digest = hello.held_digest(),
                            .incarnation = hello.incarnation()};
   const absl::StatusOr<Began> began = Begin(session, fields);
   if (!began.ok() || *began == Began::kWaits) return began.status();

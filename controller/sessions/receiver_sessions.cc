@@ -238,6 +238,10 @@ absl::Status ReceiverSessions::Check(const Session& session, const HelloFields& 
         "STALE_EPOCH", hello.name + " has followed epoch " + std::to_string(hello.held->epoch()) +
                            ", above this controller's, " + std::to_string(identity_.epoch));
   }
+  if (hello.held_digest.size() > limits::kMaxMachineIdBytes) {
+    return InvalidField("hello.held_digest",
+                        absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
+  }
   if (hello.incarnation.size() > limits::kMaxMachineIdBytes) {
     return InvalidField("hello.incarnation",
                         absl::StrCat("is longer than ", limits::kMaxMachineIdBytes, " bytes"));
@@ -311,6 +315,10 @@ absl::StatusOr<ReceiverSessions::Began> ReceiverSessions::Begin(Session& session
   ++session_count();
   const bool of_this_epoch = hello.held != nullptr && hello.held->epoch() == identity_.epoch;
   session.held = of_this_epoch ? hello.held->sequence() : 0;
+  if (hello.held != nullptr) {
+    session.first_held = *hello.held;
+    session.first_digest = hello.held_digest;
+  }
   const bool known = of_this_epoch && views_.CanBuildOn(session.name, session.held);
   session.follower.Begin(known ? std::optional(session.held) : std::nullopt);
   v1::ReceiverStatus& status = StatusOf(session.name);
@@ -396,23 +404,27 @@ void ReceiverSessions::FlushOne(Session& session) {
     }
   }
   if (session.stream->queued() != 0) return;
-  std::optional<Follower::Update> update = session.follower.Next(*view);
+  const bool has_content =
+      !session.first_digest.empty() && session.first_digest == views_.DigestOf(session.name);
+  std::optional<Follower::Update> update = session.follower.Next(*view, has_content);
   if (!update.has_value()) return;
   if (!update->base.has_value() && view->sequence() <= session.held) {
     // It holds a revision of a view that we do not know any more; ours must be above it.
     views_.Surpass(session.name, session.held);
     session.follower.Begin(std::nullopt);
     session.held = 0;
-    update = session.follower.Next(*view);
+    update = session.follower.Next(*view, has_content);
     if (!update.has_value()) return;
   }
   v1::ReceiverStatus& status = StatusOf(session.name);
   status.mutable_sent()->set_epoch(identity_.epoch);
   status.mutable_sent()->set_sequence(view->sequence());
   session.sent_at = engine_.Now();
-  session.stream->Send(views_.UpdateFor(session.name, update->base));
+  session.stream->Send(update->is_renaming ? views_.RenamingOf(session.name, session.first_held)
+                                           : views_.UpdateFor(session.name, update->base));
+  session.first_digest.clear();
   ++metrics_.updates_sent;
-  if (!update->base.has_value()) ++metrics_.whole_updates_sent;
+  if (!update->base.has_value() && !update->is_renaming) ++metrics_.whole_updates_sent;
 }
 
 }  // namespace remuda

@@ -52,6 +52,8 @@ struct HelloFields {
   const google::protobuf::Map<std::string, std::string>& labels;
   // Null: none.
   const v1::Revision* held;
+  // Of the content of `held`; empty: not known.
+  const std::string& held_digest;
   const std::string& incarnation;  // of the process; empty: an older one
   // What one process holds at a time: who has it outlives all others that had. Empty: not known.
   std::string lock = {};
@@ -90,6 +92,10 @@ class ReceiverSessions : public StreamHandler {
     Follower follower;
     absl::Time sent_at;
     int64_t held = 0;  // sequence of this epoch that it said it holds; 0: none
+    // What it said it holds, of any epoch, and its digest; until the first update. Empty: not
+    // known.
+    v1::Revision first_held;
+    std::string first_digest;
     // What it has in force may be taken as confirmed. False until it has said what hangs on that.
     bool may_confirm = true;
     int64_t reports = 0;  // StatsReports that came; of proxies

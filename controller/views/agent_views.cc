@@ -70,13 +70,32 @@ void AgentViews::Surpass(std::string_view host, int64_t held) {
   view.Publish(next_sequence_(), CoveredBy(host, view.sequence()), /*force=*/true);
 }
 
+std::string AgentViews::DigestOf(std::string_view host) const {
+  const ViewLog* view = ViewOf(host);
+  return view == nullptr ? "" : view->digest().bytes();
+}
+
+void AgentViews::Name(const ViewLog& view, agent::v1::AssignmentUpdate& update) const {
+  update.mutable_revision()->set_epoch(epoch_);
+  update.mutable_revision()->set_sequence(view.sequence());
+  update.set_digest(view.digest().bytes());
+}
+
+Frame AgentViews::RenamingOf(std::string_view host, const v1::Revision& held) const {
+  const ViewLog* view = ViewOf(host);
+  if (view == nullptr) return nullptr;
+  agent::v1::ConnectResponse response;
+  Name(*view, *response.mutable_update());
+  *response.mutable_update()->mutable_base() = held;
+  return MakeFrame(response);
+}
+
 Frame AgentViews::UpdateFor(std::string_view host, std::optional<int64_t> base) {
   const ViewLog* view = ViewOf(host);
   if (view == nullptr) return nullptr;
   agent::v1::ConnectResponse response;
   agent::v1::AssignmentUpdate& update = *response.mutable_update();
-  update.mutable_revision()->set_epoch(epoch_);
-  update.mutable_revision()->set_sequence(view->sequence());
+  Name(*view, update);
   const auto add = [&update](const ViewLog::Resource& value) {
     *update.add_upserts() = static_cast<const agent::v1::InstanceAssignment&>(*value);
   };

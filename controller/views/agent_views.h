@@ -16,6 +16,7 @@
 #include "controller/core/model/state.h"
 #include "controller/core/views/assignment.h"
 #include "controller/views/receiver_views.h"
+#include "remuda/agent/v1/agent.pb.h"
 
 namespace remuda {
 
@@ -35,12 +36,16 @@ class AgentViews final : public ReceiverViews {
   bool CanBuildOn(std::string_view host, int64_t held) const override;
   void Surpass(std::string_view host, int64_t held) override;
   Frame UpdateFor(std::string_view host, std::optional<int64_t> base) override;
+  std::string DigestOf(std::string_view host) const override;
+  Frame RenamingOf(std::string_view host, const v1::Revision& held) const override;
 
  private:
   struct View {
     core::Wishes wishes;
     ViewLog log;  // says the same
   };
+  // What the update brings the receiver to.
+  void Name(const ViewLog& view, agent::v1::AssignmentUpdate& update) const;
   // Brings it up to what the host shall have now.
   static void Bring(View& view, core::Wishes now);
 

@@ -25,6 +25,8 @@ constexpr char kSecurityGroup = 'i';
 constexpr char kTargetGroup = 'g';
 constexpr char kSplit = 's';
 constexpr char kTarget = 't';
+// Not a resource's: what whole views have beside those.
+constexpr std::string_view kSharedSecret = "shared secret";
 
 std::string Key(char set, std::string_view name) {
   std::string key(1, set);
@@ -417,6 +419,32 @@ bool ProxyViews::Knows(std::string_view proxy, const core::TargetId& target) con
 
 std::set<std::string> ProxyViews::TakeReplaced() { return std::exchange(replaced_, {}); }
 
+std::string ProxyViews::DigestOf(const ViewLog& log) const {
+  ContentDigest digest = log.digest();
+  digest.Add(kSharedSecret, shared_secret_);
+  return digest.bytes();
+}
+
+std::string ProxyViews::DigestOf(std::string_view proxy) const {
+  const ViewLog* log = ViewOf(proxy);
+  return log == nullptr ? "" : DigestOf(*log);
+}
+
+void ProxyViews::Name(const ViewLog& log, proxy::v1::ConfigUpdate& update) const {
+  update.mutable_revision()->set_epoch(epoch_);
+  update.mutable_revision()->set_sequence(log.sequence());
+  update.set_digest(DigestOf(log));
+}
+
+Frame ProxyViews::RenamingOf(std::string_view proxy, const v1::Revision& held) const {
+  const ViewLog* log = ViewOf(proxy);
+  if (log == nullptr) return nullptr;
+  proxy::v1::ConnectResponse response;
+  Name(*log, *response.mutable_update());
+  *response.mutable_update()->mutable_base() = held;
+  return MakeFrame(response);
+}
+
 Frame ProxyViews::UpdateFor(std::string_view proxy, std::optional<int64_t> base) {
   const auto member = members_.find(proxy);
   if (member == members_.end()) return nullptr;
@@ -425,8 +453,7 @@ Frame ProxyViews::UpdateFor(std::string_view proxy, std::optional<int64_t> base)
   if (frame != nullptr) return frame;
   proxy::v1::ConnectResponse response;
   proxy::v1::ConfigUpdate& update = *response.mutable_update();
-  update.mutable_revision()->set_epoch(epoch_);
-  update.mutable_revision()->set_sequence(view.log.sequence());
+  Name(view.log, update);
   const Resources& resources = view.log.resources();
   if (base.has_value()) {
     update.mutable_base()->set_epoch(epoch_);

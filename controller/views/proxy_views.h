@@ -22,6 +22,7 @@
 #include "controller/views/proxy_admission.h"
 #include "controller/views/receiver_views.h"
 #include "controller/views/touched_proxy_views.h"
+#include "remuda/proxy/v1/proxy.pb.h"
 
 namespace remuda {
 
@@ -47,6 +48,8 @@ class ProxyViews final : public ReceiverViews {
   void Surpass(std::string_view proxy, int64_t held) override;
   // Made once for all proxies of the class.
   Frame UpdateFor(std::string_view proxy, std::optional<int64_t> base) override;
+  std::string DigestOf(std::string_view proxy) const override;
+  Frame RenamingOf(std::string_view proxy, const v1::Revision& held) const override;
 
   // Targets that left some view since the last call; others may have them still.
   std::set<core::TargetId> TakeRemoved();
@@ -84,6 +87,9 @@ class ProxyViews final : public ReceiverViews {
                   const core::Ingress& ingress, const ProxyAdmission& admission,
                   const std::set<std::string>& proxies);
   void Renew(Class& view, int64_t commit);
+  std::string DigestOf(const ViewLog& log) const;
+  // What the update brings the receiver to.
+  void Name(const ViewLog& log, proxy::v1::ConfigUpdate& update) const;
   void Compose(Class& view, const core::State& state, const core::Observations& seen,
                const core::Ingress& ingress);
   // The security groups of the view that are among these.

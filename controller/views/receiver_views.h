@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "controller/views/frame.h"
 #include "controller/views/view_log.h"
+#include "remuda/v1/cluster.pb.h"
 
 namespace remuda {
 
@@ -30,6 +32,14 @@ class ReceiverViews {
   // The update from `base` (nullopt: the whole view) to the newest revision, as a serialized
   // ConnectResponse.
   virtual Frame UpdateFor(std::string_view receiver, std::optional<int64_t> base) = 0;
+
+  // Names what the newest revision holds, as updates say it; the same for the same content, of an
+  // earlier epoch too.
+  virtual std::string DigestOf(std::string_view receiver) const = 0;
+
+  // The update for one that holds what the newest revision does as `held`, which may be of another
+  // epoch: nothing but the new revision.
+  virtual Frame RenamingOf(std::string_view receiver, const v1::Revision& held) const = 0;
 
  protected:
   ~ReceiverViews() = default;

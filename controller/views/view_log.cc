@@ -7,12 +7,19 @@
 namespace remuda {
 
 void ViewLog::Set(const std::string& key, Resource value) {
-  const bool is_new = resources_.insert_or_assign(key, std::move(value)).second;
+  const auto [it, is_new] = resources_.try_emplace(key);
+  if (!is_new) digest_.Remove(key, *it->second);
+  digest_.Add(key, *value);
+  it->second = std::move(value);
   pending_.emplace(key, !is_new);
 }
 
 void ViewLog::Remove(const std::string& key) {
-  if (resources_.erase(key) != 0) pending_.emplace(key, true);
+  const auto it = resources_.find(key);
+  if (it == resources_.end()) return;
+  digest_.Remove(key, *it->second);
+  resources_.erase(it);
+  pending_.emplace(key, true);
 }
 
 bool ViewLog::Publish(int64_t sequence, int64_t commit, bool force) {

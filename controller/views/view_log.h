@@ -18,6 +18,8 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/views/content_digest.h"
+
 namespace remuda {
 
 class ViewLog {
@@ -36,6 +38,8 @@ class ViewLog {
   bool Publish(int64_t sequence, int64_t commit, bool force = false);
 
   const Resources& resources() const { return resources_; }
+  // Of all of them.
+  const ContentDigest& digest() const { return digest_; }
   // The newest revision's; 0 before the first.
   int64_t sequence() const { return revisions_.empty() ? 0 : revisions_.back().sequence; }
 
@@ -63,6 +67,7 @@ class ViewLog {
   const Revision* Find(int64_t sequence) const;
 
   Resources resources_;
+  ContentDigest digest_;
   struct Change {
     int64_t sequence;
     std::string key;

@@ -234,10 +234,11 @@ v1::ConnectRequest ConfigClient::HelloMessage() const {
   hello = options_.identity;
   hello.set_cluster_id(cluster_id_);
   hello.set_incarnation(incarnation_);
-  const Revision held = coordinator_.adopted();
-  if (held.sequence > 0) {
-    hello.mutable_held()->set_epoch(held.epoch);
-    hello.mutable_held()->set_sequence(held.sequence);
+  const RoutingTable& held = *coordinator_.adopted_table();
+  if (held.revision.sequence > 0) {
+    hello.mutable_held()->set_epoch(held.revision.epoch);
+    hello.mutable_held()->set_sequence(held.revision.sequence);
+    hello.set_held_digest(held.digest);
   }
   return message;
 }

@@ -52,6 +52,7 @@ void ConfigClient::Describe(v1::TakeoverOffer& offer) const {
   v1::ConfigUpdate& update = *offer.mutable_config();
   update.mutable_revision()->set_epoch(table.revision.epoch);
   update.mutable_revision()->set_sequence(table.revision.sequence);
+  update.set_digest(table.digest);
   *update.mutable_upserts() = ConfigOf(table);
 }
 

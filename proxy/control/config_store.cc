@@ -134,6 +134,7 @@ absl::Status ConfigStore::Write(const Pending& pending) const {
   config.epoch = pending.epoch;
   config.update.mutable_revision()->set_epoch(pending.table->revision.epoch);
   config.update.mutable_revision()->set_sequence(pending.table->revision.sequence);
+  config.update.set_digest(pending.table->digest);
   *config.update.mutable_upserts() = ConfigOf(*pending.table);
   const std::string bytes = EncodeStoredConfig(config);
   const std::string temporary = path_ + ".new";

@@ -35,6 +35,7 @@ Coordinator::Coordinator(EventLoop& loop, Options options, Events events, Inheri
                   if (it != probed_.end()) OnHealth(Judge(it->second));
                 }),
       newest_(std::make_shared<const RoutingTable>()),
+      adopted_(newest_),
       known_(std::move(inheritance.targets)),
       listening_(loop_,
                  {.workers = options_.workers,
@@ -207,7 +208,7 @@ void Coordinator::FollowLeaving(const RoutingTable& previous, const RoutingTable
 
 void Coordinator::WhenAdopted(const std::shared_ptr<const RoutingTable>& table,
                               const std::function<void(Adopted)>& done) {
-  adopted_ = table->revision;
+  adopted_ = table;
   --adoptions_under_way_;
   // Every worker has adopted this table, and with it all before it: what was leaving then gets no
   // new request now.

@@ -81,7 +81,8 @@ class Coordinator {
 
   std::shared_ptr<const RoutingTable> newest() const { return newest_; }
   // The newest table that every worker has adopted.
-  Revision adopted() const { return adopted_; }
+  std::shared_ptr<const RoutingTable> adopted_table() const { return adopted_; }
+  Revision adopted() const { return adopted_->revision; }
   // That is the newest of all.
   bool is_settled() const { return adoptions_under_way_ == 0; }
   std::vector<Busy> CountBusy() const;
@@ -159,7 +160,7 @@ class Coordinator {
   std::atomic<uint64_t> ejections_{0};
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<const RoutingTable> newest_;
-  Revision adopted_;
+  std::shared_ptr<const RoutingTable> adopted_;
   size_t adoptions_under_way_ = 0;
   std::vector<KnownTarget> known_;  // of targets of the first table
   Listening listening_;

@@ -83,6 +83,7 @@ class Compiler {
   CompileResult Run() {
     table_ = std::make_shared<RoutingTable>();
     table_->revision = {update_.revision().epoch(), update_.revision().sequence()};
+    table_->digest = DigestAfter();
     if (update_.has_base()) {
       table_->groups = previous_.groups;
       table_->load_balancers = previous_.load_balancers;
@@ -103,6 +104,17 @@ class Compiler {
     std::shared_ptr<TargetGroup> group;
     bool is_whole = false;  // the group's own message was in the update
   };
+
+  // A kind of resources that this version does not know is part of what was told, but not of what
+  // is kept: then a later version of this program must be told anew, and so for as long as changes
+  // build on that.
+  std::string DigestAfter() const {
+    const auto is_known = [](const google::protobuf::Message& message) {
+      return message.GetReflection()->GetUnknownFields(message).empty();
+    };
+    if (update_.has_base() && previous_.digest.empty()) return "";
+    return is_known(update_) && is_known(update_.upserts()) ? update_.digest() : "";
+  }
 
   bool Refuse(std::string resource, std::string reason) {
     error_ = {std::move(resource), std::move(reason)};

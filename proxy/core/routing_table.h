@@ -169,6 +169,8 @@ struct LeavingTarget {
 
 struct RoutingTable {
   Revision revision;  // 0.0 for a config file
+  std::string
+      digest;  // as the controller names the content (ConfigUpdate.digest); empty: not known
   std::map<std::string, std::shared_ptr<const TargetGroup>> groups;
   std::map<std::string, std::shared_ptr<const LoadBalancer>> load_balancers;
   SecurityGroups security_groups;

@@ -42,6 +42,7 @@ void AgentPlayer::Connect(const Dial& dial) {
   hello.mutable_capacity()->set_memory_bytes(kMemoryBytes);
   const std::lock_guard lock(mutex_);
   if (held_.epoch() != 0) *hello.mutable_held() = held_;
+  hello.set_held_digest(digest_);
   for (const auto& [id, running] : running_) *hello.add_instances() = StatusOf(running);
   link_ = dial(*this);
   Send(*link_, request);
@@ -63,6 +64,7 @@ void AgentPlayer::Vanish() {
   tally_.Add([&](Counts& counts) { counts.running -= static_cast<int64_t>(running_.size()); });
   running_.clear();
   held_.Clear();
+  digest_.clear();
 }
 
 void AgentPlayer::ReportUsage() {
@@ -139,6 +141,7 @@ void AgentPlayer::Take(Link& link, const agent::v1::AssignmentUpdate& update) {
   }
   const bool is_new_epoch = update.revision().epoch() != held_.epoch();
   held_ = update.revision();
+  digest_ = update.digest();
   Send(link, ack);
   if (report.instances_size() + report.removed_size() != 0) Send(link, request);
   tally_.Add([&](Counts& counts) {

@@ -58,6 +58,7 @@ class AgentPlayer final : public LinkHandler {
   std::map<std::string, Running> running_;
   int next_port_ = 20'000;
   v1::Revision held_;
+  std::string digest_;  // of that
   std::unique_ptr<Link> link_;
 };
 

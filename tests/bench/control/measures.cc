@@ -179,6 +179,7 @@ void MeasureRestart(Cluster& cluster, const Effort& effort, Row& row) {
   cluster.plant.Start();
   row.Add({"restart_load_s", SecondsSince(begun)});
   begun = Clock::now();
+  const int64_t bytes = cluster.tally.bytes_down();
   const auto epoch =
       static_cast<int64_t>(MetricOf(cluster.plant.Metrics(), "remuda_controller_epoch"));
   cluster.Connect(effort.deadline);
@@ -192,6 +193,9 @@ void MeasureRestart(Cluster& cluster, const Effort& effort, Row& row) {
   };
   if (!cluster.tally.WaitFor(are_all, effort.deadline)) throw Overdue("every receiver confirmed");
   row.Add({"restart_confirmed_s", SecondsSince(begun)});
+  row.Add({"restart_kib_down", static_cast<double>(cluster.tally.bytes_down() - bytes) / 1024});
+  row.Add({"restart_whole_views",
+           MetricOf(cluster.plant.Metrics(), "remuda_controller_whole_updates_sent_total")});
   cluster.Settle(effort.deadline);
   row.Add({"restart_cpu_s", cluster.plant.CpuSeconds()});
   row.Add({"restart_longest_turn_ms", 1e3 * Turns::Of(cluster.plant.Metrics()).longest_seconds,

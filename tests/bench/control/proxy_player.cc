@@ -7,10 +7,12 @@
 namespace remuda::bench {
 namespace {
 
-size_t HashOf(std::string_view target_group, std::string_view target) {
-  std::string key(target_group);
-  key.append("/").append(target);
-  return std::hash<std::string>()(key);
+void AddHealthy(const TargetName& name, int64_t now, proxy::v1::HealthReport& report) {
+  auto& health = *report.add_targets();
+  health.set_target_group(name.group);
+  health.set_target(name.target);
+  health.set_state(v1::TARGET_STATE_HEALTHY);
+  health.mutable_since()->set_seconds(now);
 }
 
 bool Shows(const proxy::v1::ConfigUpdate& update, const Awaited& awaited) {
@@ -44,12 +46,18 @@ void ProxyPlayer::Connect(const Dial& dial) {
   (*hello.mutable_labels())["shard"] = options_.shard;
   const std::lock_guard lock(mutex_);
   if (held_.epoch() != 0) *hello.mutable_held() = held_;
+  hello.set_held_digest(digest_);
   link_ = dial(*this);
   Send(*link_, request);
-  if (held_.epoch() != 0) return;  // all its targets are said with the config that comes
-  proxy::v1::ConnectRequest health;
-  health.mutable_health()->set_full(true);
-  Send(*link_, health);
+}
+
+void ProxyPlayer::ReportAll(Link& link) {
+  proxy::v1::ConnectRequest request;
+  request.mutable_health()->set_full(true);
+  const int64_t now = std::time(nullptr);
+  const std::lock_guard lock(mutex_);
+  for (const TargetName* name : targets_) AddHealthy(*name, now, *request.mutable_health());
+  Send(link, request);
 }
 
 void ProxyPlayer::Disconnect() {
@@ -76,15 +84,13 @@ void ProxyPlayer::Find(const proxy::v1::ConfigUpdate& update, proxy::v1::HealthR
   report.set_full(is_whole);
   const int64_t now = std::time(nullptr);
   for (const proxy::v1::Target& target : update.upserts().targets()) {
-    if (!targets_.insert(HashOf(target.target_group(), target.id())).second) continue;
-    auto& health = *report.add_targets();
-    health.set_target_group(target.target_group());
-    health.set_target(target.id());
-    health.set_state(v1::TARGET_STATE_HEALTHY);
-    health.mutable_since()->set_seconds(now);
+    const TargetName* name = tally_.Intern({target.target_group(), target.id()});
+    if (targets_.insert(name).second) AddHealthy(*name, now, report);
   }
-  for (const std::string& key : update.removed_targets())
-    targets_.erase(std::hash<std::string>()(key));
+  for (const std::string& key : update.removed_targets()) {
+    const size_t slash = key.find('/');
+    targets_.erase(tally_.Intern({key.substr(0, slash), key.substr(slash + 1)}));
+  }
 }
 
 void ProxyPlayer::Take(Link& link, const proxy::v1::ConfigUpdate& update) {
@@ -97,6 +103,7 @@ void ProxyPlayer::Take(Link& link, const proxy::v1::ConfigUpdate& update) {
   Find(update, *health.mutable_health());
   const bool is_new_epoch = update.revision().epoch() != held_.epoch();
   held_ = update.revision();
+  digest_ = update.digest();
   Send(link, ack);
   if (shows) tally_.CountAwaited(awaited.get());
   if (health.health().full() || health.health().targets_size() != 0) Send(link, health);
@@ -110,6 +117,7 @@ void ProxyPlayer::OnMessage(Link& link, const Frame& message) {
   tally_.CountDown(message->size());
   proxy::v1::ConnectResponse response;
   if (!response.ParseFromString(*message)) return;
+  if (response.has_welcome()) ReportAll(link);
   if (response.has_update()) Take(link, response.update());
 }
 

@@ -36,15 +36,17 @@ class ProxyPlayer final : public LinkHandler {
  private:
   void Send(Link& link, const proxy::v1::ConnectRequest& message);
   void Take(Link& link, const proxy::v1::ConfigUpdate& update);
+  // What each session begins with: all targets are healthy.
+  void ReportAll(Link& link);
   // Puts new targets into `report`.
   void Find(const proxy::v1::ConfigUpdate& update, proxy::v1::HealthReport& report);
 
   const Options options_;
   Tally& tally_;
   std::mutex mutex_;  // guards what follows
-  // Hashes of the keys: a thousand proxies with a thousand targets each fit.
-  absl::flat_hash_set<size_t> targets_;
+  absl::flat_hash_set<const TargetName*> targets_;
   v1::Revision held_;
+  std::string digest_;  // of that
   std::unique_ptr<Link> link_;
 };
 

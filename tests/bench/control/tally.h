@@ -9,7 +9,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 
 namespace remuda::bench {
 
@@ -21,6 +24,15 @@ struct Awaited {
   std::string target_group;
   std::string target;
   Change change = Change::kActive;
+};
+
+// Of a target. Those of all proxies are one: a thousand proxies with a thousand targets each fit.
+struct TargetName {
+  std::string group;
+  std::string target;
+  bool operator<(const TargetName& other) const {
+    return std::tie(group, target) < std::tie(other.group, other.target);
+  }
 };
 
 struct Counts {
@@ -51,6 +63,12 @@ class Tally {
     up_ += static_cast<int64_t>(bytes);
     ++messages_;
   }
+  // Lives as long as this.
+  const TargetName* Intern(TargetName name) {
+    const std::lock_guard lock(names_mutex_);
+    return &*names_.insert(std::move(name)).first;
+  }
+
   // Both ways.
   int64_t messages() const { return messages_; }
   int64_t bytes_down() const { return down_; }
@@ -88,7 +106,9 @@ class Tally {
   std::atomic<int64_t> down_ = 0;
   std::atomic<int64_t> up_ = 0;
   std::atomic<int64_t> messages_ = 0;
-  std::mutex mutex_;  // guards what follows
+  std::mutex names_mutex_;
+  std::set<TargetName> names_;  // guarded by names_mutex_
+  std::mutex mutex_;            // guards what follows
   std::condition_variable changed_;
   Counts counts_;
   std::shared_ptr<const Awaited> awaited_;

@@ -52,6 +52,50 @@ TEST(Assignment, WholeThenDeltas) {
   EXPECT_EQ(held.instances().size(), 1u);
 }
 
+TEST(Assignment, KeepsTheNameOfItsContentAsLongAsItIsThat) {
+  Assignment held;
+  EXPECT_EQ(held.digest(), "");
+  auto whole = Update(1, 1, {Runs("a")});
+  whole.set_digest("one");
+  EXPECT_FALSE(held.Apply(whole, 1));
+  EXPECT_EQ(held.digest(), "one");
+  auto refused = Update(1, 2, {}, 7);
+  refused.set_digest("two");
+  EXPECT_TRUE(held.Apply(refused, 1));
+  EXPECT_EQ(held.digest(), "one");
+  auto delta = Update(1, 2, {Runs("b")}, 1);
+  delta.set_digest("two");
+  EXPECT_FALSE(held.Apply(delta, 1));
+  EXPECT_EQ(held.digest(), "two");
+  Assignment again;  // from the disk
+  EXPECT_FALSE(again.Apply(held.Whole(), 0));
+  EXPECT_EQ(again.digest(), "two");
+  // The next controller's name for the same.
+  v1::AssignmentUpdate renaming = Update(2, 1, {});
+  *renaming.mutable_base() = *again.revision();
+  renaming.set_digest("two");
+  EXPECT_FALSE(again.Apply(renaming, 1));
+  EXPECT_EQ(again.revision()->epoch(), 2);
+  EXPECT_EQ(again.instances().size(), 2u);
+}
+
+TEST(Assignment, DoesNotNameWhatItCouldNotKeep) {
+  Assignment held;
+  auto newer = Update(1, 1, {Runs("a")});
+  newer.set_digest("one");
+  newer.GetReflection()->MutableUnknownFields(&newer)->AddVarint(4711, 1);
+  EXPECT_FALSE(held.Apply(newer, 1));
+  EXPECT_EQ(held.digest(), "");
+  auto delta = Update(1, 2, {}, 1);
+  delta.set_digest("two");
+  EXPECT_FALSE(held.Apply(delta, 1));
+  EXPECT_EQ(held.digest(), "") << "it builds on what was not kept";
+  auto whole = Update(1, 3, {Runs("a")});
+  whole.set_digest("three");
+  EXPECT_FALSE(held.Apply(whole, 1));
+  EXPECT_EQ(held.digest(), "three");
+}
+
 TEST(Assignment, RefusesByTableAndChangesNothing) {
   using Edit = std::function<void(v1::InstanceAssignment&)>;
   struct Case {

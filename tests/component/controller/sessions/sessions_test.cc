@@ -37,6 +37,75 @@ TEST_F(SessionsTest, AReceiverThatComesBackInTheSameEpochGetsADelta) {
     EXPECT_TRUE(update.has_base()) << update.ShortDebugString();
 }
 
+TEST_F(SessionsTest, ReceiversThatHoldWhatARestartedControllerWouldSendAreSentNothingOfIt) {
+  StartController();
+  agent_.Connect(channel_);
+  proxy_.Connect(channel_);
+  ApplyShop(3);
+  ASSERT_TRUE(WaitForInService(3));
+  // What the proxy has is what the controller says last: nothing more is on its way.
+  const auto is_settled = [](const v1::ReceiverStatus& status) {
+    return status.acknowledged().sequence() > 0 &&
+           status.acknowledged().sequence() == status.sent().sequence();
+  };
+  ASSERT_TRUE(WaitForProxy("p1", [&](const v1::Proxy& p) { return is_settled(p.config()); }));
+  ASSERT_TRUE(WaitForHost("h1", [&](const v1::Host& h) { return is_settled(h.assignment()); }));
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return HasActive(had, 3); }));
+  proxy_.Disconnect();
+  agent_.Disconnect();
+  EXPECT_EQ(controller_.Stop(SIGKILL), -SIGKILL);
+  StartController();
+  agent_.Connect(channel_);
+  proxy_.Connect(channel_);
+  const auto is_of_new_epoch = [](const auto& had) {
+    return had.welcome.has_value() && had.revision.epoch() == had.welcome->epoch();
+  };
+  ASSERT_TRUE(proxy_.WaitFor(is_of_new_epoch));
+  ASSERT_TRUE(agent_.WaitFor(is_of_new_epoch));
+  ASSERT_EQ(proxy_.had().updates.size(), 1u);
+  const proxy::v1::ConfigUpdate update = proxy_.had().updates.front();
+  EXPECT_TRUE(update.has_base()) << "a whole view";
+  EXPECT_EQ(update.upserts().ByteSizeLong(), 0u);
+  EXPECT_LT(update.ByteSizeLong(), 100u);
+  EXPECT_EQ(agent_.had().whole_updates, 0);
+  EXPECT_EQ(agent_.had().updates, 1);
+  EXPECT_TRUE(HasActive(proxy_.had(), 3));
+  // It counts as any acknowledgement does, and changes come on top of it.
+  ASSERT_TRUE(WaitForProxy("p1", [&](const v1::Proxy& p) {
+    return is_settled(p.config()) && p.config().confirmed_commit() > 0;
+  }));
+  const std::string victim = agent_.had().running.begin()->first;
+  agent_.Kill(victim, 9);
+  ASSERT_TRUE(WaitForInService(3)) << controller_.Log();
+  ASSERT_TRUE(proxy_.WaitFor([&](const auto& had) {
+    return HasActive(had, 3) && !had.targets.contains("blue/" + victim);
+  }));
+  for (const auto& each : proxy_.had().updates) EXPECT_TRUE(each.has_base());
+  EXPECT_EQ(agent_.had().whole_updates, 0);
+}
+
+TEST_F(SessionsTest, AReceiverThatHoldsSomethingElseIsToldTheWholeByARestartedController) {
+  StartController();
+  proxy_.Connect(channel_);
+  ApplyShop(0);
+  ASSERT_TRUE(proxy_.WaitFor([](const auto& had) { return had.load_balancers.contains("shop"); }));
+  proxy_.Disconnect();
+  v1::RegisterTargetsRequest request;
+  request.set_target_group("targetGroups/blue");
+  request.add_targets()->set_address("10.9.9.9");
+  request.mutable_targets(0)->set_port(80);
+  v1::RegisterTargetsResponse response;
+  ASSERT_TRUE((Call<v1::TargetGroupService>(&v1::TargetGroupService::Stub::RegisterTargets, request,
+                                            &response)
+                   .ok()));
+  EXPECT_EQ(controller_.Stop(SIGKILL), -SIGKILL);
+  StartController();
+  proxy_.Connect(channel_);
+  ASSERT_TRUE(
+      proxy_.WaitFor([](const auto& had) { return had.targets.contains("blue/10.9.9.9:80"); }));
+  EXPECT_FALSE(proxy_.had().updates.front().has_base());
+}
+
 TEST_F(SessionsTest, WhatAProxyComesBackWithIsConfirmedOnceItsBusyTargetsAreKnown) {
   StartController();
   proxy_.Connect(channel_);

@@ -11,6 +11,7 @@ void FakeProxy::Connect(std::shared_ptr<grpc::Channel> channel) {
   {
     const std::lock_guard lock(mutex_);
     if (had_.revision.epoch() != 0) *request.mutable_hello()->mutable_held() = had_.revision;
+    request.mutable_hello()->set_held_digest(had_.digest);
     had_.welcome.reset();
     had_.updates.clear();
   }
@@ -47,6 +48,7 @@ void FakeProxy::Apply(const proxy::v1::ConfigUpdate& update) {
   }
   for (const auto& name : update.removed_load_balancers()) had_.load_balancers.erase(name);
   had_.revision = update.revision();
+  had_.digest = update.digest();
 }
 
 void FakeProxy::OnMessage(const proxy::v1::ConnectResponse& message, Stream& stream) {
@@ -112,6 +114,7 @@ void FakeAgent::Connect(std::shared_ptr<grpc::Channel> channel) {
   {
     const std::lock_guard lock(mutex_);
     if (had_.revision.epoch() != 0) *request.mutable_hello()->mutable_held() = had_.revision;
+    request.mutable_hello()->set_held_digest(had_.digest);
     for (const auto& [id, status] : had_.running)
       *request.mutable_hello()->add_instances() = status;
     had_.welcome.reset();
@@ -154,6 +157,7 @@ void FakeAgent::Apply(const agent::v1::AssignmentUpdate& update,
     report.add_removed(id);
   }
   had_.revision = update.revision();
+  had_.digest = update.digest();
 }
 
 void FakeAgent::OnMessage(const agent::v1::ConnectResponse& message, Stream& stream) {

@@ -113,6 +113,7 @@ class FakeProxy {
     std::optional<proxy::v1::Welcome> welcome;
     std::optional<proxy::v1::TicketKeys> ticket_keys;
     v1::Revision revision;
+    std::string digest;         // of that revision
     int64_t lease_renewal = 0;  // the report that the newest answers
     int pings = 0;
   };
@@ -164,6 +165,7 @@ class FakeAgent {
     std::vector<agent::v1::ConnectResponse> requests;          // logs and snapshots
     std::optional<agent::v1::Welcome> welcome;
     v1::Revision revision;
+    std::string digest;  // of that revision
     int updates = 0;
     int whole_updates = 0;
     int pings = 0;  // each is answered

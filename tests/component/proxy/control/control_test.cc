@@ -238,6 +238,7 @@ TEST(ControlTest, ServesOnWithoutControllerAndStartsFromDisk) {
   auto proxy = std::make_unique<ProxyProcess>("", flags);
   v1::ConfigUpdate update = Whole(7, port);
   update.mutable_revision()->set_epoch(5);
+  update.set_digest("a name");
   AddTarget(update, "i-1", one.port());
   controller->Begin(update);
   controller->ExpectAck(7);
@@ -254,17 +255,25 @@ TEST(ControlTest, ServesOnWithoutControllerAndStartsFromDisk) {
   EXPECT_EQ(proxy->WaitExit(), 0);
 
   // With a controller there from the beginning it still says what it holds in its first word.
-  auto again = std::make_unique<FakeController>(5, controller_port);
+  auto again = std::make_unique<FakeController>(6, controller_port);
   proxy = std::make_unique<ProxyProcess>("", flags);
   const auto hello = again->Expect([](const auto& m) { return m.has_hello(); }).hello();
   EXPECT_EQ(hello.cluster_id(), "test-cluster");
   EXPECT_EQ(hello.held().epoch(), 5);
   EXPECT_EQ(hello.held().sequence(), 7);
+  EXPECT_EQ(hello.held_digest(), "a name");
   // Nothing is acknowledged that is held, so its listeners are told by themselves.
   const auto listeners = again->Expect([](const auto& m) { return m.has_listeners(); }).listeners();
   ASSERT_EQ(listeners.listeners_size(), 1);
   EXPECT_EQ(listeners.listeners(0).error(), "");
   ASSERT_TRUE(WaitUntil([&] { return proxy->Metric("controller_connected") == 1; }));
+  // That controller would send the same, and says only what it calls it.
+  v1::ConfigUpdate renaming = Update(1, 7, 6);
+  renaming.mutable_base()->set_epoch(5);
+  renaming.set_digest("a name");
+  again->Send(renaming);
+  EXPECT_EQ(again->ExpectAck(1).revision().epoch(), 6);
+  EXPECT_EQ(BodyOf(Get(port)), "one");
 
   // One that was the leader before is turned away, by its name.
   again.reset();

@@ -24,6 +24,7 @@ class TakeoverSessionTest : public ::testing::Test {
   void SetUp() override {
     before_ = &Add();
     update_ = First(port_, {{"i-1", first_.port()}, {"i-2", second_.port()}});
+    update_.set_digest("a name");
     controller_.Begin(update_);
     ASSERT_TRUE(controller_.ExpectHealthy("i-1") && controller_.ExpectHealthy("i-2"));
     ASSERT_TRUE(before_->WaitReady());
@@ -70,6 +71,7 @@ TEST_F(TakeoverSessionTest, TheNextProcessHoldsWhatTheOneBeforeHeld) {
   EXPECT_EQ(hello.proxy(), "p1");
   EXPECT_EQ(hello.cluster_id(), "test-cluster");
   EXPECT_EQ(hello.held().sequence(), 1);
+  EXPECT_EQ(hello.held_digest(), "a name");
   // It knows what that one knew, at once.
   const auto health = controller_.Expect([](const auto& m) { return m.has_health(); }).health();
   EXPECT_TRUE(health.full());

@@ -74,6 +74,46 @@ TEST(ViewLogTest, ForgetsWholeRevisionsWhenItsLogIsFull) {
   EXPECT_THAT(view.ChangedSince(last - 5), Optional(ElementsAre("a")));
 }
 
+TEST(ViewLogTest, ItsDigestIsOfWhatIsInItAlone) {
+  ViewLog view;
+  view.Set("a", Text("first"));
+  view.Set("b", Text("b"));
+  view.Publish(1, 0);
+  view.Set("a", Text("second"));
+  view.Set("c", Text("c"));
+  view.Remove("c");
+  view.Remove("never");
+  view.Publish(2, 0);
+  ViewLog other;  // of another process, on another way
+  other.Set("b", Text("b"));
+  other.Set("a", Text("second"));
+  EXPECT_EQ(view.digest().bytes(), other.digest().bytes());
+  EXPECT_EQ(view.digest().bytes().size(), ContentDigest::kBytes);
+  other.Set("a", Text("first"));
+  EXPECT_NE(view.digest().bytes(), other.digest().bytes()) << "another value";
+  ViewLog exchanged;
+  exchanged.Set("a", Text("b"));
+  exchanged.Set("b", Text("second"));
+  EXPECT_NE(view.digest().bytes(), exchanged.digest().bytes()) << "the same under other keys";
+  view.Remove("a");
+  view.Remove("b");
+  EXPECT_EQ(view.digest().bytes(), ViewLog().digest().bytes()) << "nothing";
+}
+
+TEST(ContentDigestTest, DoesNotHangOnTheOrderInWhichAMapHasItsEntries) {
+  const auto digest = [](bool from_the_end) {
+    v1::Proxy proxy;
+    for (int i = 0; i < 50; ++i) {
+      const std::string key = std::to_string(from_the_end ? 49 - i : i);
+      (*proxy.mutable_labels())[key] = key;
+    }
+    ContentDigest out;
+    out.Add("p", proxy);
+    return out.bytes();
+  };
+  EXPECT_EQ(digest(false), digest(true));
+}
+
 ViewLog ThreeRevisions() {
   ViewLog view;
   for (int i = 1; i <= 3; ++i) {
@@ -99,6 +139,34 @@ TEST(FollowerTest, SendsOneUpdateAtATime) {
   EXPECT_EQ(second->base, 3);
   EXPECT_TRUE(follower.OnAck(4));
   EXPECT_FALSE(follower.Next(view).has_value()) << "it has it all";
+}
+
+TEST(FollowerTest, OneThatHasTheContentIsToldItsNewNameAndIfItRefusesThatTheWhole) {
+  ViewLog view = ThreeRevisions();
+  Follower follower;
+  const auto first = follower.Next(view, /*has_content=*/true);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_TRUE(first->is_renaming);
+  EXPECT_EQ(first->base, std::nullopt) << "no revision of this view";
+  EXPECT_TRUE(follower.OnAck(3));
+  EXPECT_EQ(follower.in_force(), 3);
+  view.Set("b", Text("b"));
+  view.Publish(4, 4);
+  EXPECT_EQ(follower.Next(view)->base, 3) << "then deltas";
+
+  Follower other;
+  EXPECT_TRUE(other.Next(view, true)->is_renaming);
+  EXPECT_TRUE(other.OnNack(4)) << "it had another base";
+  const auto whole = other.Next(view, true);
+  ASSERT_TRUE(whole.has_value());
+  EXPECT_FALSE(whole->is_renaming);
+  EXPECT_EQ(whole->base, std::nullopt);
+
+  Follower third;
+  third.Begin(2);
+  const auto delta = third.Next(view, true);
+  EXPECT_FALSE(delta->is_renaming) << "a delta says the same, and what was under way before";
+  EXPECT_EQ(delta->base, 2);
 }
 
 TEST(FollowerTest, ARefusedDeltaIsFollowedByTheWholeAndARefusedWholeByNothingUntilTheViewChanges) {

@@ -106,6 +106,29 @@ TEST(RoutingTable, WholeUpdateKeepsTheStateOfWhatStays) {
   EXPECT_EQ(second->leaving[0].target->id(), "b");
 }
 
+TEST(RoutingTable, KeepsTheNameOfItsContentIfItKeepsTheContent) {
+  const auto compile = [](const v1::ConfigUpdate& update, const auto& previous) {
+    return Apply(update, previous)->digest;
+  };
+  const auto empty = std::make_shared<const RoutingTable>();
+  v1::ConfigUpdate whole;
+  *whole.mutable_upserts() = Config({"a:1"});
+  whole.set_digest("one");
+  const auto first = Apply(whole, empty);
+  EXPECT_EQ(first->digest, "one");
+  v1::ConfigUpdate delta = Delta();
+  delta.set_digest("two");
+  EXPECT_EQ(compile(delta, first), "two");
+  EXPECT_EQ(compile(delta, empty), "") << "it builds on what has no name";
+  // A kind of resources of a later version.
+  v1::ProxyConfig& config = *whole.mutable_upserts();
+  config.GetReflection()->MutableUnknownFields(&config)->AddLengthDelimited(4711, "new");
+  EXPECT_EQ(compile(whole, empty), "");
+  v1::ConfigUpdate removes = delta;
+  removes.GetReflection()->MutableUnknownFields(&removes)->AddLengthDelimited(4711, "new");
+  EXPECT_EQ(compile(removes, first), "");
+}
+
 TEST(RoutingTable, ChecksTakeNoLongerThanTheirIntervalUnlessTold) {
   for (const auto& [interval, timeout, want] :
        {std::tuple{200, 0, 200}, std::tuple{200, 1000, 1000}, std::tuple{30'000, 0, 5000}}) {

@@ -111,6 +111,14 @@ void JoinDesk::Renew(const join::v1::RenewRequest& request, Wanted wanted, Answe
     wanted.id = peer->id;
     status = identity::ReadCertificateRequest(wanted.request_pem).status();
   }
+  if (status.ok()) {
+    // Else who has one host could use up what all together may ask.
+    const std::string actor = identity::ActorText(wanted.id);
+    const std::lock_guard lock(mutex_);
+    if (!rates_.AdmitRenewal(actor, wanted.now))
+      status =
+          absl::ResourceExhaustedError(actor + " was renewed too often; try again in a minute");
+  }
   if (!status.ok()) return answer([this, wanted, status] { return Refuse(wanted, status); });
   options_.may_renew(*peer, [this, wanted, answer = std::move(answer)](absl::Status may) {
     answer([this, wanted, may = std::move(may)] { return Finish(wanted, may); });

@@ -20,12 +20,12 @@ inline constexpr int kJoinBacklog = 256;
 // Out of descriptors, accepting is tried again after.
 inline constexpr absl::Duration kJoinAcceptPause = absl::Milliseconds(100);
 
-// Requests that were refused, from one address (of IPv6: one /64 network): so many at once, and
-// then so many a minute.
+// Requests that were refused, from one address (of IPv6: one /64 network), and renewals of one
+// identity: so many at once, and then so many a minute.
 inline constexpr double kJoinFailures = 10;
 inline constexpr double kJoinFailuresPerMinute = 10;
-// Addresses that this is remembered of; the one that is nearest to being forgiven is forgotten for
-// another.
+// Addresses and identities that this is remembered of; the one that is nearest to being forgiven is
+// forgotten for another.
 inline constexpr size_t kMaxJoinFailureAddresses = 4096;
 // Requests of all: so many at once, and then so many a second.
 inline constexpr double kJoinRequests = 200;

@@ -18,17 +18,19 @@ double LeftAt(double left, absl::Time since, absl::Time now, double rate, double
 
 }  // namespace
 
+bool JoinRates::HasLeft(const std::string& who, absl::Time now) {
+  const auto it = spent_.find(who);
+  if (it == spent_.end()) return true;
+  Bucket& bucket = it->second;
+  bucket.left = LeftAt(bucket.left, bucket.since, now, kFailuresPerSecond, limits::kJoinFailures);
+  bucket.since = now;
+  if (bucket.left < limits::kJoinFailures) return bucket.left >= 1;
+  spent_.erase(it);
+  return true;
+}
+
 bool JoinRates::Admit(std::string_view address, absl::Time now) {
-  if (const auto it = failures_.find(NetworkOf(address)); it != failures_.end()) {
-    Bucket& bucket = it->second;
-    bucket.left = LeftAt(bucket.left, bucket.since, now, kFailuresPerSecond, limits::kJoinFailures);
-    bucket.since = now;
-    if (bucket.left >= limits::kJoinFailures) {
-      failures_.erase(it);
-    } else if (bucket.left < 1) {
-      return false;
-    }
-  }
+  if (!HasLeft(NetworkOf(address), now)) return false;
   all_.left = all_.left < 0 ? limits::kJoinRequests
                             : LeftAt(all_.left, all_.since, now, limits::kJoinRequestsPerSecond,
                                      limits::kJoinRequests);
@@ -39,12 +41,21 @@ bool JoinRates::Admit(std::string_view address, absl::Time now) {
 }
 
 void JoinRates::NoteFailure(std::string_view address, absl::Time now) {
-  const std::string network = NetworkOf(address);
-  auto it = failures_.find(network);
-  if (it == failures_.end()) {
-    if (failures_.size() >= limits::kMaxJoinFailureAddresses) {
-      failures_.erase(
-          std::max_element(failures_.begin(), failures_.end(), [now](const auto& a, const auto& b) {
+  Spend(NetworkOf(address), now);
+}
+
+bool JoinRates::AdmitRenewal(const std::string& actor, absl::Time now) {
+  if (!HasLeft(actor, now)) return false;
+  Spend(actor, now);
+  return true;
+}
+
+void JoinRates::Spend(const std::string& who, absl::Time now) {
+  auto it = spent_.find(who);
+  if (it == spent_.end()) {
+    if (spent_.size() >= limits::kMaxJoinFailureAddresses) {
+      spent_.erase(
+          std::max_element(spent_.begin(), spent_.end(), [now](const auto& a, const auto& b) {
             const auto left = [now](const Bucket& bucket) {
               return LeftAt(bucket.left, bucket.since, now, kFailuresPerSecond,
                             limits::kJoinFailures);
@@ -52,7 +63,7 @@ void JoinRates::NoteFailure(std::string_view address, absl::Time now) {
             return left(a.second) < left(b.second);
           }));
     }
-    it = failures_.emplace(network, Bucket{.left = limits::kJoinFailures, .since = now}).first;
+    it = spent_.emplace(who, Bucket{.left = limits::kJoinFailures, .since = now}).first;
   }
   Bucket& bucket = it->second;
   bucket.left = std::max(

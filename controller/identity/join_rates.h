@@ -1,4 +1,5 @@
-// JoinRates: how often strangers may ask, and be refused. Token buckets; time is an argument.
+// JoinRates: how often strangers may ask, and be refused, and who was here before come back. Token
+// buckets; time is an argument.
 //
 // Thread: one at a time.
 #pragma once
@@ -17,8 +18,11 @@ class JoinRates {
   bool Admit(std::string_view address, absl::Time now);
   // It was refused.
   void NoteFailure(std::string_view address, absl::Time now);
+  // Whether `actor` ("agent/h1") may be renewed once more, as often as an address may be refused.
+  // It counts.
+  bool AdmitRenewal(const std::string& actor, absl::Time now);
 
-  size_t addresses() const { return failures_.size(); }  // that are remembered
+  size_t addresses() const { return spent_.size(); }  // that are remembered, and actors
 
  private:
   // What is left at `since`.
@@ -27,8 +31,11 @@ class JoinRates {
     absl::Time since;
   };
 
+  bool HasLeft(const std::string& who, absl::Time now);
+  void Spend(const std::string& who, absl::Time now);
+
   Bucket all_{.left = -1, .since = {}};  // below 0: nobody has asked yet
-  std::map<std::string, Bucket> failures_;
+  std::map<std::string, Bucket> spent_;  // by network or actor
 };
 
 }  // namespace remuda

@@ -330,6 +330,18 @@ TEST(Join, ACertificateIsNoYoungerThanTheQuestionWhetherOneMay) {
   EXPECT_LE(old.Load().peer.issue_time, absl::Now());
 }
 
+// One host may not use up what all may ask together; once it is refused often, it is not looked at.
+TEST(Join, OneIdentityIsRenewedOnlySoOften) {
+  Cluster cluster("c1");
+  const OldIdentity greedy(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48));
+  for (int i = 0; i < static_cast<int>(limits::kJoinFailures); ++i)
+    ASSERT_TRUE(greedy.Renew().ok()) << i;
+  EXPECT_EQ(greedy.Renew().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(OldIdentity(cluster, v1::IDENTITY_ROLE_AGENT, "h2", absl::Hours(48)).Renew().ok());
+  cluster.set_ahead(absl::Seconds(30));
+  EXPECT_TRUE(greedy.Renew().ok()) << "it is forgiven with time";
+}
+
 TEST(Join, NotEverybodyComesBack) {
   Cluster cluster("c1");
   const auto refusal = [&cluster](v1::IdentityRole role, absl::Duration ago) {

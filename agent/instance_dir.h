@@ -21,6 +21,7 @@ struct InstanceDir {
   std::string Running() const { return path + "/running"; }  // record: who runs it
   std::string Stop() const { return path + "/stop"; }        // record: how to stop
   std::string Exit() const { return path + "/exit"; }        // record: how it ended
+  std::string Room() const { return path + "/room"; }        // of the disk, for the record above
   std::string Token() const { return path + "/token"; }      // the app's secret (InstanceTokens)
   std::string User() const { return path + "/user"; }        // the uid that is its own (AppUsers)
   std::string Tmp() const { return path + "/tmp"; }          // what the app has as /tmp

@@ -29,6 +29,8 @@ namespace remuda::agent {
 namespace {
 
 constexpr int kPipeBytes = 256 * 1024;
+// What the exit record takes of the disk, at most.
+constexpr size_t kRoomBytes = 4096;
 constexpr size_t kReadBytes = size_t{256} * 1024;
 // How often the tree is looked through again while it is being killed, for what was forked
 // meanwhile.
@@ -90,6 +92,8 @@ class Shim {
     fcntl(pipe_.get(), F_SETPIPE_SZ,
           kPipeBytes);  // best effort: fewer wake-ups for a talkative app
 
+    // The app may fill the disk, and how it ended must be told all the same.
+    WriteFileAtomically(dir_.Room(), std::string(kRoomBytes, '\0'), /*sync=*/false, 0600);
     AppStart start(run_, dir_.App(), write_end.get(), serve_site_);
     const pid_t pid = start.Fork();
     if (pid < 0) return Fail("fork", errno);
@@ -146,6 +150,7 @@ class Shim {
     record.Add(key::kCpuUs, micros(usage.ru_utime) + micros(usage.ru_stime));
     record.Add(key::kMaxResidentKb, usage.ru_maxrss);
     record.Add(key::kKilled, killed_);
+    unlink(dir_.Room().c_str());
     record.WriteTo(dir_.Exit());
   }
 

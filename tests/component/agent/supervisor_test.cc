@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -428,6 +430,21 @@ TEST_F(SupervisorTest, WhatCannotBeWatchedForWantOfDescriptorsIsNotStarted) {
       << "nobody would hear of its end";
   StartShell("a", "exec sleep 1000");
   EXPECT_TRUE(UntilState("a", RunState::kRunning));
+}
+
+TEST_F(SupervisorTest, HowAnAppThatFilledTheDiskEndedIsTold) {
+  const std::string disk = (root_ / "a").string();
+  fs::create_directory(disk);
+  if (unshare(CLONE_NEWNS) != 0 ||
+      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("disk", disk.c_str(), "tmpfs", 0, "size=256k") != 0) {
+    GTEST_SKIP() << "no small disk can be mounted here";
+  }
+  StartShell("a", "cat /dev/zero > full; exit 7");
+  EXPECT_TRUE(UntilState("a", RunState::kEnded));
+  EXPECT_EQ(supervisor_->Find("a")->end->code, 7);
+  EXPECT_EQ(supervisor_->Find("a")->end->error, "");
+  EXPECT_EQ(umount2(disk.c_str(), MNT_DETACH), 0);
 }
 
 TEST_F(SupervisorTest, AShimKilledWhileTheAgentIsAway) {

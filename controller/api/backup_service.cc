@@ -127,11 +127,6 @@ grpc::ServerWriteReactor<Response>* BackupService::CreateBackup(
     reactor->Finish(ToGrpcStatus(status));
     return reactor;
   }
-  if (busy_->exchange(true)) {
-    reactor->Finish(ToGrpcStatus(
-        LimitExceeded("kMaxBackups", "a backup is being made already; try again when it is")));
-    return reactor;
-  }
   auto make = [call, worker = worker_, blobs = blobs_, busy = busy_,
                with_images = !request->without_images(),
                &calls = calls_](const AuditedWrite& taken) {
@@ -144,17 +139,21 @@ grpc::ServerWriteReactor<Response>* BackupService::CreateBackup(
     });
     call->Finish(ToGrpcStatus(status));
   };
-  const auto refuse = [call, busy = busy_](const absl::Status& status) {
-    *busy = false;
-    call->Finish(ToGrpcStatus(status));
-  };
+  const auto refuse = [call](const absl::Status& status) { call->Finish(ToGrpcStatus(status)); };
   const absl::Status posted = calls_.controller().loop.PostRequest(
       [admit = calls_.AdmitTo(context, kMethod, *request), refuse, make = std::move(make),
-       worker = worker_, caller = calls_.CallerOf(context), request, &calls = calls_] {
+       busy = busy_, worker = worker_, caller = calls_.CallerOf(context), request,
+       &calls = calls_] {
         // It changes nothing, but it takes all that there is along: who did is recorded.
         const AuditedWrite taken(calls.controller().engine.state(), caller.get(), kMethod,
                                  *request);
-        if (const absl::Status may = admit(); !may.ok()) {
+        absl::Status may = admit();
+        // Only who may make one keeps others from it.
+        if (may.ok() && busy->exchange(true)) {
+          may =
+              LimitExceeded("kMaxBackups", "a backup is being made already; try again when it is");
+        }
+        if (!may.ok()) {
           calls.Record(taken, may, nullptr);
           return refuse(may);
         }

@@ -35,6 +35,7 @@
 #include "controller/probes/probe_thread.h"
 #include "controller/ready_file.h"
 #include "controller/restore_command.h"
+#include "controller/store/etcd_store.h"
 #include "controller/store/sqlite_store.h"
 #include "controller/zone_reader.h"
 
@@ -74,11 +75,25 @@ struct Opened {
   core::State state;
 };
 
-absl::StatusOr<Opened> OpenStore(const Options& options, Failpoints* failpoints) {
-  auto sqlite = SqliteStore::Open(
-      {.path = options.data_dir + "/state.db", .sealing_key_file = options.sealing_key_file});
-  if (!sqlite.ok()) return sqlite.status();
-  std::unique_ptr<Store> store = *std::move(sqlite);
+absl::StatusOr<std::unique_ptr<Store>> OpenNamedStore(const Options& options, Ending& ending) {
+  if (options.store.kind == StoreOptions::Kind::kSqlite) {
+    return SqliteStore::Open(
+        {.path = options.store.sqlite_path, .sealing_key_file = options.sealing_key_file});
+  }
+  EtcdStore::Options etcd;
+  etcd.address = options.store.etcd;
+  etcd.sealing_key_file = options.sealing_key_file;
+  etcd.on_lost = [&ending](const absl::Status& why) {
+    spdlog::error("leadership is lost: {}", std::string(why.message()));
+    ending.Begin(1);
+  };
+  return EtcdStore::Open(std::move(etcd));
+}
+
+absl::StatusOr<Opened> OpenStore(const Options& options, Failpoints* failpoints, Ending& ending) {
+  auto named = OpenNamedStore(options, ending);
+  if (!named.ok()) return named.status();
+  std::unique_ptr<Store> store = *std::move(named);
   if (failpoints != nullptr)
     store = std::make_unique<FailpointStore>(std::move(store), *failpoints);
   auto leadership = store->Campaign();
@@ -206,7 +221,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
   if (absl::Status status = CheckNotHalfRestored(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);
-  auto opened = OpenStore(options, failpoints.get());
+  auto opened = OpenStore(options, failpoints.get(), ending);
   if (!opened.ok()) return opened.status();
   const Leadership& leadership = opened->leadership;
 

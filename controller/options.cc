@@ -119,6 +119,23 @@ void AddIdentity(CLI::App& app, IdentityOptions& out) {
                "Make DATA_DIR/admin-token, with which an admin joins, though there are admins");
 }
 
+void AddStore(CLI::App& app, StoreFlags& out) {
+  Add(app, "--store", out.store,
+      "Where the state is kept: sqlite:PATH, or etcd://HOST:PORT[,HOST:PORT...][/PREFIX]; default: "
+      "sqlite:DATA_DIR/state.db")
+      ->type_name("STORE");
+  Add(app, "--store-ca", out.ca, "Authorities that sign etcd's certificate: TLS")
+      ->type_name("FILE");
+  Add(app, "--store-cert", out.certificate, "The controller's certificate for etcd")
+      ->type_name("FILE");
+  Add(app, "--store-key", out.key, "Its private key")->type_name("FILE");
+  Add(app, "--store-user", out.user, "User of etcd")->type_name("NAME");
+  Add(app, "--store-password-file", out.password_file, "File whose first line is the password")
+      ->type_name("FILE");
+  app.add_flag("--store-insecure", out.insecure, "Reach etcd on other machines without TLS")
+      ->envname("REMUDA_STORE_INSECURE");
+}
+
 // CLI11 would let a file override the environment: so the lines become environment variables.
 void TakeFile(const std::string& path, const CLI::App& app, SettingsFile& file) {
   const auto variable_of = [&app](const std::string& name) -> std::string {
@@ -129,7 +146,7 @@ void TakeFile(const std::string& path, const CLI::App& app, SettingsFile& file) 
     throw CLI::ValidationError("--config", wrong);
 }
 
-void Check(const Options& options) {
+void Check(Options& options) {
   const auto failpoints = Failpoints::Parse(options.failpoints, Failpoints::RealEffects());
   if (!failpoints.ok())
     throw CLI::ValidationError("--failpoint", std::string(failpoints.status().message()));
@@ -139,6 +156,9 @@ void Check(const Options& options) {
         FormatDuration(core::ToProto(options.metric_period)) + " is not within 1s-60s");
   }
   if (options.data_dir.empty()) throw CLI::RequiredError("--data-dir");
+  auto store = ParseStoreOptions(options.store_flags, options.data_dir);
+  if (!store.ok()) throw CLI::ValidationError(std::string(store.status().message()));
+  options.store = *std::move(store);
   if (const std::string error = CheckIdentityOptions(options.identity); !error.empty())
     throw CLI::ValidationError(error);
   for (const auto& [flag, text] :
@@ -181,6 +201,7 @@ int ParseOptions(int argc, char** argv, Options& options) {
       ->type_name("ADDRESS:PORT");
   Add(app, "--data-dir", options.data_dir, "Where state and images are kept; made if missing")
       ->type_name("DIR");
+  AddStore(app, options.store_flags);
   Add(app, "--sealing-key-file", options.sealing_key_file,
       "Keys that secrets are sealed under in the store, one a line, the newest first; by default "
       "sealing.key in the data directory; made if missing in a new one")

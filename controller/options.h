@@ -12,6 +12,7 @@
 #include "controller/core/model/observations.h"
 #include "controller/identity/identity_options.h"
 #include "controller/limits.h"
+#include "controller/store/store_options.h"
 
 namespace remuda {
 
@@ -19,6 +20,8 @@ struct Options {
   std::string listen = "127.0.0.1:7400";
   std::string http = "127.0.0.1:7480";
   std::string data_dir;
+  StoreFlags store_flags;
+  StoreOptions store;            // what they say
   std::string sealing_key_file;  // see controller/store/sealing_keys.h; default: in data_dir
   bool insecure = false;
   IdentityOptions identity;

@@ -96,6 +96,13 @@ class FailpointStore final : public Store {
   FailpointStore(std::unique_ptr<Store> store, Failpoints& failpoints)
       : store_(std::move(store)), failpoints_(failpoints) {}
   absl::StatusOr<Leadership> Campaign() override { return store_->Campaign(); }
+  void StopCampaign() override { store_->StopCampaign(); }
+  std::optional<std::chrono::steady_clock::time_point> lease_deadline() const override {
+    return store_->lease_deadline();
+  }
+  absl::StatusOr<std::unique_ptr<Following>> Follow(FollowFns fns) override {
+    return store_->Follow(std::move(fns));
+  }
   absl::Status Load(const RowFn& row) override;
   absl::StatusOr<int64_t> Commit(const core::Changes& changes, int64_t epoch) override;
 

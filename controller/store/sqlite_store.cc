@@ -16,6 +16,7 @@
 #include "common/status.h"
 #include "controller/store/sealed_kinds.h"
 #include "controller/store/sqlite_statement.h"
+#include "controller/store/store_uuid.h"
 
 namespace remuda {
 
@@ -34,20 +35,6 @@ constexpr char kOpenPragmas[] =
     "PRAGMA temp_store=MEMORY;";
 
 constexpr size_t kSecretBytes = 32;
-
-std::string MakeUuid() {
-  std::string bytes = RandomBytes(16);
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    char hex[3];
-    std::snprintf(hex, sizeof hex, "%02x", static_cast<unsigned char>(bytes[i]));
-    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-    out += hex;
-  }
-  return out;
-}
 
 }  // namespace
 

@@ -2,17 +2,21 @@
 // and a cluster of etcd are two implementations of it.
 //
 // Owns: durability, the order of commits and who may write. Does not own: what the rows mean
-// (controller/core). A watch for another leader's campaign belongs to the implementation that
-// several controllers share; an embedded store is locked by the one that has it.
+// (controller/core). What only several controllers need (to wait for leadership, to lose it, to
+// follow who has it) an embedded store answers for the one that has it open.
 #pragma once
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/core/model/state.h"
 
@@ -26,14 +30,36 @@ struct Leadership {
   int64_t commit = 0;      // the newest commit; 0 in a new store
 };
 
-// Thread: any one thread at a time. Calls block for I/O.
+// One change of one row, as a follower gets it; `value` not set: it is deleted.
+struct RowChange {
+  core::Kind kind;
+  std::string key;
+  std::optional<std::string> value;
+};
+
+// As long as it is there the store is followed. Its end waits for a call under way, and is not for
+// the thread that is called.
+class Following {
+ public:
+  virtual ~Following() = default;
+};
+
+// Thread: any one thread at a time, if not said otherwise. Calls block for I/O.
 class Store {
  public:
   virtual ~Store() = default;
 
   // Becomes the only writer: the epoch is raised, and commits of an older epoch are refused from
-  // then on.
+  // then on. Where another controller leads it waits until that one does not. CANCELLED:
+  // StopCampaign was called.
   virtual absl::StatusOr<Leadership> Campaign() = 0;
+  // Has a Campaign that waits, and each later one, answer CANCELLED. Any thread.
+  virtual void StopCampaign() {}
+  // Until when nobody else can lead, if nothing more is heard from the store; not set: for as long
+  // as it is open. Any thread.
+  virtual std::optional<std::chrono::steady_clock::time_point> lease_deadline() const {
+    return std::nullopt;
+  }
 
   // Calls `row` for every row in the order of (kind, key); an error of `row` ends it and is
   // answered. `key` and `value` are only good during the call.
@@ -42,9 +68,28 @@ class Store {
   virtual absl::Status Load(const RowFn& row) = 0;
 
   // Writes all edits as one commit and answers its number, one above the last, when it is durable.
-  // On error nothing of it is there, and later commits work again once the cause is gone.
-  // FAILED_PRECONDITION with reason STALE_EPOCH: another controller leads.
+  // Of several edits of one row the last counts. On error nothing of it is there, and later commits
+  // work again once the cause is gone. FAILED_PRECONDITION with reason STALE_EPOCH: another
+  // controller leads, or may; whether the commit is there the text says, or that it is not known.
   virtual absl::StatusOr<int64_t> Commit(const core::Changes& changes, int64_t epoch) = 0;
+
+  // What a follower is told, one call at a time, on a thread of the store's.
+  struct FollowFns {
+    // What was told before is void: `row` for every row follows, as in Load, then `loaded`.
+    std::function<void()> reset;
+    RowFn row;
+    std::function<void(int64_t commit)> loaded;
+    // The next commit: whole, and its number is one above the last.
+    std::function<absl::Status(int64_t commit, const std::vector<RowChange>& changes)> commit;
+    // OK: the store has answered, so that all is told that was committed before it was asked last
+    // (at most some seconds ago). Else why it does not; it is tried again.
+    std::function<void(const absl::Status& status)> contact;
+  };
+  // Keeps a copy of the store current, beside whatever else is called. An error of a function is
+  // told to `contact`, and all is loaded anew. UNIMPLEMENTED: nobody else can write here.
+  virtual absl::StatusOr<std::unique_ptr<Following>> Follow(FollowFns) {
+    return absl::UnimplementedError("this store has one controller and is not followed");
+  }
 };
 
 }  // namespace remuda

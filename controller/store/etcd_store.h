@@ -1,0 +1,141 @@
+// EtcdStore: the store that several controllers share: etcd, over its v3 API (docs/adr/0016-etcd.md
+// has its keys, and why what is written cannot be undone or done twice).
+//
+// Owns: leadership, commits, what is staged of a large one. Does not own: connections
+// (etcd_client.h), the lease (etcd_lease.h), how rows are read (etcd_snapshot.h) and followed
+// (etcd_follow.h). Thread: as Store says.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/store/etcd_client.h"
+#include "controller/store/etcd_compactor.h"
+#include "controller/store/etcd_keys.h"
+#include "controller/store/etcd_lease.h"
+#include "controller/store/etcd_snapshot.h"
+#include "controller/store/sealer.h"
+#include "controller/store/store.h"
+
+namespace remuda {
+
+class EtcdStore final : public Store {
+ public:
+  static constexpr int kSchemaVersion = 1;
+
+  // Places between two requests; tests end the process there.
+  enum class Step { kStaged, kDecided, kPartWritten, kWritten, kCommitted };
+
+  struct Options {
+    EtcdAddress address;
+    // See sealing_keys.h. Every controller of a cluster has the same. Made if it is missing and
+    // nothing is sealed in etcd yet.
+    std::string sealing_key_file;
+    // What PREFIX/leader says of who leads.
+    std::string leader_value;
+    // After so long without a word from etcd leadership is lost. etcd has 2 s at least.
+    std::chrono::seconds time_to_live{2};
+    // One request of a commit; then what became of it is found out.
+    EtcdClient::Duration write_timeout{2000};
+    // etcd's history that followers may need; older one is forgotten while this store leads. 0: it
+    // is left to etcd.
+    EtcdClient::Duration history{600'000};
+    // Leadership is lost. On a thread of the store's.
+    std::function<void(const absl::Status& why)> on_lost;
+    std::function<void(Step)> at_step;
+  };
+
+  // Asks etcd once, for up to kOpenTimeout. FAILED_PRECONDITION: the store has a newer schema, or a
+  // sealing key is missing. UNAVAILABLE: etcd does not answer.
+  static constexpr EtcdClient::Duration kOpenTimeout{10'000};
+  static absl::StatusOr<std::unique_ptr<EtcdStore>> Open(Options options);
+  EtcdStore(const EtcdStore&) = delete;
+  EtcdStore& operator=(const EtcdStore&) = delete;
+  // Gives leadership up, so that another controller need not wait for the lease.
+  ~EtcdStore() override;
+
+  absl::StatusOr<Leadership> Campaign() override;
+  void StopCampaign() override;
+  std::optional<std::chrono::steady_clock::time_point> lease_deadline() const override;
+  absl::Status Load(const RowFn& row) override;
+  absl::StatusOr<int64_t> Commit(const core::Changes& changes, int64_t epoch) override;
+  absl::StatusOr<std::unique_ptr<Following>> Follow(FollowFns fns) override;
+
+ private:
+  using Clock = EtcdClient::Clock;
+  using Parts = std::vector<store::v1::EtcdStagedEdits>;
+
+  explicit EtcdStore(Options options)
+      : options_(std::move(options)), keys_(options_.address.prefix) {}
+
+  // Opening.
+  absl::Status CheckStore();
+  absl::Status TakeSealingKeys(bool is_sealed);
+
+  // Campaigning.
+  absl::StatusOr<std::optional<mvccpb::KeyValue>> Get(const std::string& key, int64_t* revision);
+  // ABORTED: somebody else was faster.
+  absl::StatusOr<Leadership> TryToLead();
+  // Until the leader of `revision` may be gone: told by etcd, or looked for again after a while.
+  void AwaitLeadersEnd(int64_t revision);
+  bool IsStopped() const { return is_stopped_; }
+  // PREFIX/leader is ours: the rest.
+  absl::StatusOr<Leadership> TakeOver();
+  absl::Status ReadMeta(Leadership& won);
+  absl::Status MakeMeta();
+  // Finishes what an earlier leader has decided, and removes what it has not.
+  absl::Status TakeUpStaged();
+
+  // Committing. A guarded transaction is done only while this store leads and no commit has come
+  // between; its failure reads PREFIX/leader and PREFIX/commit.
+  etcdserverpb::TxnRequest Guarded() const;
+  etcdserverpb::RangeRequest LeaderAndCommit() const;
+  void AddEdits(etcdserverpb::TxnRequest& txn, const store::v1::EtcdStagedEdits& part,
+                int64_t number) const;
+  void AddCommit(etcdserverpb::TxnRequest& txn, const store::v1::EtcdCommit& record) const;
+  absl::Status CheckLeads(int64_t epoch) const;
+  // One transaction with `record` in it: done or not, never not known, while this store leads.
+  absl::Status Decide(const etcdserverpb::TxnRequest& txn, const store::v1::EtcdCommit& record);
+  // Finds out what became of a transaction that had `record` in it (null: none) and failed with
+  // `cause`. When it answers `cause`, it was not done and never will be.
+  absl::Status Settle(const store::v1::EtcdCommit* record, const absl::Status& cause);
+  // What PREFIX/leader and PREFIX/commit say of a guarded transaction that is over: OK, `record` is
+  // written; `cause`, it is not.
+  absl::Status Refused(const etcdserverpb::RangeResponse& found,
+                       const store::v1::EtcdCommit* record, const absl::Status& cause);
+  // Of a transaction that may be done twice: until it is done. A late one of its tries is shut out.
+  absl::Status Ensure(const etcdserverpb::TxnRequest& ops);
+  absl::Status Stage(const Parts& parts, int64_t number);
+  absl::Status RemoveStaged();
+  // The rows of a staged commit that is decided.
+  absl::Status FinishStaged();
+  absl::Status LoseTo(const std::string& why);
+  void At(Step step) const {
+    if (options_.at_step) options_.at_step(step);
+  }
+
+  const Options options_;
+  const EtcdKeys keys_;
+  std::unique_ptr<EtcdClient> client_;
+  SealingKeys sealing_keys_;
+  std::unique_ptr<Sealer> sealer_;
+  std::atomic<bool> is_stopped_ = false;
+  std::mutex watch_mutex_;
+  grpc::ClientContext* watch_ = nullptr;  // of the campaign; guarded by watch_mutex_
+
+  mutable std::mutex lease_mutex_;
+  std::unique_ptr<EtcdLease> lease_;  // changed under lease_mutex_, by the store's thread
+  std::unique_ptr<EtcdCompactor> compactor_;
+  int64_t leader_revision_ = 0;  // create_revision of our PREFIX/leader
+  int64_t epoch_ = 0;
+  EtcdHead head_;            // commit and commit_revision: as this store has written or read them
+  Parts unwritten_;          // of head_.commit: decided, and its rows may not be written yet
+  bool has_staged_ = false;  // there may be staged records that no commit has
+};
+
+}  // namespace remuda

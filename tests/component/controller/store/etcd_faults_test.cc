@@ -176,7 +176,9 @@ TEST(EtcdFaultsTest, AFullEtcdIsNamedAndTakesNothing) {
       full = commit.status();
       ASSERT_FALSE(IsStale(full)) << full;
     }
-    if (i % 8 == 0) ASSERT_EQ(LoadRows(*led.store), expected);
+    if (i % 8 == 0) {
+      ASSERT_EQ(LoadRows(*led.store), expected);
+    }
   }
   EXPECT_THAT(std::string(full.message()), HasSubstr("etcd is full"));
   EXPECT_EQ(LoadRows(*led.store), expected);

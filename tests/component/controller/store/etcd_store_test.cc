@@ -260,7 +260,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Death{EtcdStore::Step::kPartWritten, 500, true, "PartWritten"},
                     Death{EtcdStore::Step::kWritten, 500, true, "Written"},
                     Death{EtcdStore::Step::kCommitted, 3, true, "Committed"}),
-    [](const testing::TestParamInfo<Death>& info) { return std::string(info.param.name); });
+    [](const testing::TestParamInfo<Death>& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace remuda

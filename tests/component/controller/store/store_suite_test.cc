@@ -236,7 +236,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Maker{"Sqlite", []() -> std::unique_ptr<Place> { return std::make_unique<SqlitePlace>(); }},
         Maker{"Etcd", []() -> std::unique_ptr<Place> { return std::make_unique<EtcdPlace>(); }}),
-    [](const testing::TestParamInfo<Maker>& info) { return std::string(info.param.name); });
+    [](const testing::TestParamInfo<Maker>& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace remuda

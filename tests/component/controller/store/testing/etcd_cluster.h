@@ -13,8 +13,8 @@ class EtcdCluster {
  public:
   struct Options {
     int members = 1;
-    std::vector<std::string> flags;  // beside those that it needs
-    bool has_tls = false;            // and wants certificates of clients
+    std::vector<std::string> flags = {};  // beside those that it needs
+    bool has_tls = false;                 // and wants certificates of clients
   };
   EtcdCluster() : EtcdCluster(Options()) {}
   // Aborts if they do not come up.

@@ -21,6 +21,10 @@ using std::chrono::milliseconds;
 // Silence on a connection after which etcd is asked for a sign of life; it allows no less than 5 s.
 constexpr int kKeepaliveTimeMs = 10'000;
 constexpr int kKeepaliveTimeoutMs = 5'000;
+// A connection is waited for so long before a member is asked. gRPC moves a handshake on only while
+// somebody waits in it, and fails calls at once where it has failed to connect: calls alone might
+// never see a member again that was away.
+constexpr milliseconds kConnectPatience{250};
 // Between two rounds over all members.
 constexpr milliseconds kFirstPause{10};
 constexpr milliseconds kLongestPause{200};
@@ -57,7 +61,7 @@ grpc::ChannelArguments Arguments() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Two stores of one process do not share what one of them has found unreachable.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -160,6 +164,10 @@ absl::Status EtcdClient::Once(const char* what, Duration timeout, const Invoke& 
   const size_t at = current_.load();
   const Member& member = members_[at];
   grpc::Status status;
+  if (member.channel->GetState(true) != GRPC_CHANNEL_READY) {
+    member.channel->WaitForConnected(std::chrono::system_clock::now() +
+                                     std::min(kConnectPatience, timeout / 2));
+  }
   for (int attempt = 0; attempt < 2; ++attempt) {
     std::string token = this->token();
     if (!user_.empty() && (token.empty() || attempt > 0)) {

@@ -154,7 +154,8 @@ TEST(EtcdFollowTest, WhatEtcdHasForgottenIsLoadedAnew) {
   Copy copy;
   auto following = standby->Follow(copy.fns());
   ASSERT_TRUE(WaitUntil([&] { return copy.Has(1); }));
-  relay.Hold(Relay::Way::kToClient);
+  // The watch that goes on from here reaches etcd when that has forgotten.
+  relay.Hold(Relay::Way::kToServer);
   ASSERT_TRUE(WaitUntil([&] { return copy.troubles() > 0; }));
   ASSERT_TRUE(leader->Commit(Many(10, 2), epoch).ok());
   ASSERT_TRUE(leader->Commit({{Delete(Kind::kCounter, "5")}}, epoch).ok());

@@ -4,31 +4,43 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <string>
+
 namespace remuda {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+// The flag --store, and what `others` adds.
+StoreFlags Flags(
+    const std::string& store, const std::function<void(StoreFlags&)>& others = [](StoreFlags&) {}) {
+  StoreFlags flags;
+  flags.store = store;
+  others(flags);
+  return flags;
+}
+
 TEST(StoreOptionsTest, NothingIsSqliteInTheDataDirectory) {
-  const auto options = ParseStoreOptions({}, "/data");
+  const auto options = ParseStoreOptions(Flags(""), "/data");
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->kind, StoreOptions::Kind::kSqlite);
   EXPECT_EQ(options->sqlite_path, "/data/state.db");
-  EXPECT_EQ(ParseStoreOptions({.store = "sqlite:/x/y.db"}, "/data")->sqlite_path, "/x/y.db");
+  EXPECT_EQ(ParseStoreOptions(Flags("sqlite:/x/y.db"), "/data")->sqlite_path, "/x/y.db");
 }
 
 TEST(StoreOptionsTest, EtcdHasEndpointsAndAPrefix) {
-  const auto plain = ParseStoreOptions({.store = "etcd://127.0.0.1:2379"}, "/data");
+  const auto plain = ParseStoreOptions(Flags("etcd://127.0.0.1:2379"), "/data");
   ASSERT_TRUE(plain.ok()) << plain.status();
   EXPECT_EQ(plain->kind, StoreOptions::Kind::kEtcd);
   EXPECT_EQ(plain->etcd.prefix, "/remuda/");
-  const auto whole = ParseStoreOptions({.store = "etcd://a:1,b.example:2,[::1]:3/clusters/one",
-                                        .ca = "ca",
-                                        .certificate = "c",
-                                        .key = "k",
-                                        .user = "u",
-                                        .password_file = "p"},
+  const auto whole = ParseStoreOptions(Flags("etcd://a:1,b.example:2,[::1]:3/clusters/one",
+                                             [](StoreFlags& flags) {
+                                               flags.ca = "ca";
+                                               flags.user = "u";
+                                               flags.password_file = "p";
+                                             }),
                                        "/data");
   ASSERT_TRUE(whole.ok()) << whole.status();
   EXPECT_THAT(whole->etcd.endpoints, ElementsAre("a:1", "b.example:2", "[::1]:3"));
@@ -37,24 +49,30 @@ TEST(StoreOptionsTest, EtcdHasEndpointsAndAPrefix) {
 }
 
 TEST(StoreOptionsTest, WhatIsWrongIsSaid) {
+  const auto insecure = [](StoreFlags& flags) { flags.insecure = true; };
+  const auto ca = [](StoreFlags& flags) { flags.ca = "ca"; };
+  const auto half = [](StoreFlags& flags) { flags.certificate = "c"; };
+  const auto no_ca = [](StoreFlags& flags) { flags.certificate = flags.key = "c"; };
+  const auto user = [](StoreFlags& flags) { flags.user = "u"; };
   const struct {
     StoreFlags flags;
     const char* says;
   } cases[] = {
-      {{.store = "file.db"}, "\"file.db\" is neither sqlite:PATH nor etcd://"},
-      {{.store = "sqlite:"}, "is neither"},
-      {{.store = "etcd://"}, "\"\" is not HOST:PORT"},
-      {{.store = "etcd://a"}, "\"a\" is not HOST:PORT"},
-      {{.store = "etcd://a:0"}, "a port of 1-65535"},
-      {{.store = "etcd://::1:2379"}, "stands in brackets"},
-      {{.store = "etcd://u:p@a:1", .insecure = true}, "is not HOST:PORT"},
-      {{.store = "etcd://a:1,a:1", .insecure = true}, "a:1 is there twice"},
-      {{.store = "etcd://127.0.0.1:1/a//b"}, "is no prefix of keys"},
-      {{.store = "etcd://a:1"}, "is another machine and there is no TLS"},
-      {{.store = "etcd://a:1", .ca = "ca", .certificate = "c"}, "--store-cert and --store-key"},
-      {{.store = "etcd://127.0.0.1:1", .certificate = "c", .key = "k"}, "without --store-ca"},
-      {{.store = "etcd://127.0.0.1:1", .user = "u"}, "--store-password-file"},
-      {{.ca = "ca"}, "--store-ca: is of --store=etcd:// only"},
+      {Flags("file.db"), "\"file.db\" is neither sqlite:PATH nor etcd://"},
+      {Flags("sqlite:"), "is neither"},
+      {Flags("etcd://"), "\"\" is not HOST:PORT"},
+      {Flags("etcd://a"), "\"a\" is not HOST:PORT"},
+      {Flags("etcd://a:0"), "a port of 1-65535"},
+      {Flags("etcd://::1:2379"), "stands in brackets"},
+      {Flags("etcd://u@a:1", insecure), "is not HOST:PORT"},
+      {Flags("etcd://a:1,a:1", insecure), "a:1 is there twice"},
+      {Flags("etcd://127.0.0.1:1/a//b"), "is no prefix of keys"},
+      {Flags("etcd://127.0.0.1:1/" + std::string(200, 'a')), "a prefix has at most 128 bytes"},
+      {Flags("etcd://a:1"), "is another machine and there is no TLS"},
+      {Flags("etcd://127.0.0.1:1", half), "--store-cert and --store-key"},
+      {Flags("etcd://127.0.0.1:1", no_ca), "without --store-ca"},
+      {Flags("etcd://127.0.0.1:1", user), "--store-password-file"},
+      {Flags("", ca), "--store-ca: is of --store=etcd:// only"},
   };
   for (const auto& one : cases) {
     const auto options = ParseStoreOptions(one.flags, "/data");

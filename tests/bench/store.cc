@@ -21,7 +21,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kCommits = 300;
+constexpr int kCommits = 200;
 constexpr int kLoadCommitRows = 10'000;
 
 [[noreturn]] void Die(const absl::Status& status) {
@@ -98,6 +98,7 @@ Led LeadOrDie(const char* name, absl::StatusOr<std::unique_ptr<T>> opened) {
 }
 
 int Main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   if (argc < 2) {
     std::fprintf(stderr, "usage: bench_store ENDPOINT [ROUNDS] [ROWS]\n");
     return 2;

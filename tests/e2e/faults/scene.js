@@ -88,10 +88,9 @@ class Scene {
     return (await this.cluster.instances()).filter((instance) => shortId(instance.autoScalingGroup) === group);
   }
 
-  // An instance of web, preferably on this host.
+  // The instance of web on this host: while they are moved for the balance of zones, one may end of itself.
   async anyOn(host) {
-    const instances = await this.settled(count);
-    return instances.find((instance) => instance.host === host) ?? instances[0];
+    return (await this.balanced()).find((instance) => instance.host === host);
   }
 
   // Seconds from now until what is asked for is so.

@@ -12,7 +12,7 @@ namespace {
 
 using Response = v1::CreateBackupResponse;
 
-constexpr char kMethod[] = "remuda.v1.BackupService/CreateBackup";
+constexpr char kBackupMethod[] = "remuda.v1.BackupService/CreateBackup";
 
 // One backup. Run, on the backup thread, waits for each message to be taken before it makes the
 // next; gRPC's threads only wake it. The context and the messages are touched by Run alone.
@@ -141,11 +141,11 @@ grpc::ServerWriteReactor<Response>* BackupService::CreateBackup(
   };
   const auto refuse = [call](const absl::Status& status) { call->Finish(ToGrpcStatus(status)); };
   const absl::Status posted = calls_.controller().loop.PostRequest(
-      [admit = calls_.AdmitTo(context, kMethod, *request), refuse, make = std::move(make),
+      [admit = calls_.AdmitTo(context, kBackupMethod, *request), refuse, make = std::move(make),
        busy = busy_, worker = worker_, caller = calls_.CallerOf(context), request,
        &calls = calls_] {
         // It changes nothing, but it takes all that there is along: who did is recorded.
-        const AuditedWrite taken(calls.controller().engine.state(), caller.get(), kMethod,
+        const AuditedWrite taken(calls.controller().engine.state(), caller.get(), kBackupMethod,
                                  *request);
         absl::Status may = admit();
         // Only who may make one keeps others from it.

@@ -88,9 +88,13 @@ class Scene {
     return (await this.cluster.instances()).filter((instance) => shortId(instance.autoScalingGroup) === group);
   }
 
-  // The instance of web on this host: while they are moved for the balance of zones, one may end of itself.
-  async anyOn(host) {
-    return (await this.balanced()).find((instance) => instance.host === host);
+  // An instance of web, preferably on this host; alone there, as of two the balance of zones may end one.
+  anyOn(host) {
+    return waitFor(async () => {
+      const all = await this.settled(count);
+      const alone = all.filter((one) => all.every((other) => other === one || other.host !== one.host));
+      return alone.find((one) => one.host === host) ?? alone[0];
+    }, { deadlineMs, what: 'an instance of web that is alone on its host', everyMs: 100 });
   }
 
   // Seconds from now until what is asked for is so.

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <future>
 #include <iostream>
+#include <mutex>
 #include <thread>
 
 #include "common/admin_http.h"
@@ -50,8 +51,19 @@ struct Ending {
   std::promise<int> exit_code;
   std::atomic<bool> begun = false;
   void Begin(int code) {
-    if (!begun.exchange(true)) exit_code.set_value(code);
+    if (begun.exchange(true)) return;
+    exit_code.set_value(code);
+    const std::lock_guard lock(mutex);
+    if (store != nullptr) store->StopCampaign();
   }
+  // Begin ends the campaign of this store, which may wait for long; null: of none.
+  void SetCampaign(Store* campaigns) {
+    const std::lock_guard lock(mutex);
+    store = campaigns;
+    if (begun && store != nullptr) store->StopCampaign();
+  }
+  std::mutex mutex;  // guards what follows
+  Store* store = nullptr;
 };
 
 // The first SIGTERM or SIGINT drains, the second ends at once. The signals are blocked in every
@@ -96,7 +108,9 @@ absl::StatusOr<Opened> OpenStore(const Options& options, Failpoints* failpoints,
   std::unique_ptr<Store> store = *std::move(named);
   if (failpoints != nullptr)
     store = std::make_unique<FailpointStore>(std::move(store), *failpoints);
+  ending.SetCampaign(store.get());
   auto leadership = store->Campaign();
+  ending.SetCampaign(nullptr);
   if (!leadership.ok()) return leadership.status();
   core::State state;
   const absl::Status status =
@@ -222,6 +236,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   if (absl::Status status = CheckNotHalfRestored(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);
   auto opened = OpenStore(options, failpoints.get(), ending);
+  if (ending.begun && absl::IsCancelled(opened.status())) return absl::OkStatus();
   if (!opened.ok()) return opened.status();
   const Leadership& leadership = opened->leadership;
 
@@ -250,6 +265,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   TaskThread checker_thread;
   const BlobWorker blob_worker{**blobs, blob_thread, checker_thread, image_keys};
   Backups backups({.data_directory = options.data_dir,
+                   .state_file = options.store.sqlite_path,
                    .sealing_key_file = options.sealing_key_file,
                    // Without its authority nobody would know the cluster that was restored.
                    .sealed_files = {"identity/ca.pem", "identity/ca.key"}},

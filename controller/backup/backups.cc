@@ -228,6 +228,11 @@ absl::Status Backups::WriteCopy(const std::string& copy, bool with_images, const
 }
 
 absl::Status Backups::Write(bool with_images, const Sink& sink) {
+  if (options_.state_file.empty()) {
+    return FailedPrecondition("STATE_ELSEWHERE",
+                              "the state lies in etcd, which has backups of its own: `etcdctl "
+                              "snapshot save FILE`; keep sealing.key and identity/ beside");
+  }
   const std::string directory = options_.data_directory + "/backup";
   std::error_code error;
   fs::remove_all(directory, error);
@@ -236,7 +241,7 @@ absl::Status Backups::Write(bool with_images, const Sink& sink) {
   // From before the copy on: what it names must not go until it is written.
   if (with_images) HoldBlobs(true);
   const std::string copy = directory + "/state.db";
-  absl::Status status = CopyState(options_.data_directory + "/state.db", copy);
+  absl::Status status = CopyState(options_.state_file, copy);
   if (status.ok()) status = WriteCopy(copy, with_images, sink);
   if (with_images) HoldBlobs(false);
   fs::remove_all(directory, error);

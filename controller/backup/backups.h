@@ -23,6 +23,9 @@ class Backups {
  public:
   struct Options {
     std::string data_directory;
+    // SQLite's file with the state. Empty: the state lies in another store, and Write answers
+    // FAILED_PRECONDITION.
+    std::string state_file;
     std::string sealing_key_file;
     // Below the data directory; of those that are there the bytes are sealed in the archive.
     std::vector<std::string> sealed_files = {};

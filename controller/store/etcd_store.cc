@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "common/random_bytes.h"
 #include "common/status.h"
@@ -190,10 +191,13 @@ absl::StatusOr<Leadership> EtcdStore::Campaign() {
     const std::lock_guard lock(lease_mutex_);
     lease_.reset();
   }
+  bool is_waiting = false;
   while (!IsStopped()) {
     int64_t revision = 0;
     const auto leader = Get(keys_.Leader(), &revision);
     if (leader.ok() && leader->has_value()) {
+      if (!std::exchange(is_waiting, true))
+        spdlog::info("another controller leads: waiting until it does not ({})", keys_.Leader());
       AwaitLeadersEnd(revision);
       continue;
     }

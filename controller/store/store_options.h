@@ -26,7 +26,7 @@ struct EtcdAddress {
 struct StoreOptions {
   enum class Kind { kSqlite, kEtcd };
   Kind kind = Kind::kSqlite;
-  std::string sqlite_path;  // of kSqlite
+  std::string sqlite_path;  // of kSqlite; else empty
   EtcdAddress etcd;         // of kEtcd
 };
 

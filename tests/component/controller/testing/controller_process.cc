@@ -90,7 +90,11 @@ bool ControllerProcess::TryStart(std::vector<std::string> more_flags) {
 
 void ControllerProcess::Signal(int signal) const { kill(pid_, signal); }
 
-bool ControllerProcess::Launch(const std::string& grpc, std::vector<std::string> more_flags) {
+void ControllerProcess::Begin(std::vector<std::string> more_flags) {
+  Spawn("127.0.0.1:0", std::move(more_flags));
+}
+
+void ControllerProcess::Spawn(const std::string& grpc, std::vector<std::string> more_flags) {
   const std::string ready = directory_ + "/ready";
   std::filesystem::remove(ready);
   std::vector<std::string> flags = {"--listen",   grpc,      "--http",       "127.0.0.1:0",
@@ -101,7 +105,12 @@ bool ControllerProcess::Launch(const std::string& grpc, std::vector<std::string>
     flags.push_back("--insecure");
   }
   flags.insert(flags.end(), more_flags.begin(), more_flags.end());
-  pid_ = Spawn(flags, directory_ + "/log");
+  pid_ = remuda::Spawn(flags, directory_ + "/log");
+}
+
+bool ControllerProcess::Launch(const std::string& grpc, std::vector<std::string> more_flags) {
+  const std::string ready = directory_ + "/ready";
+  Spawn(grpc, std::move(more_flags));
   WaitUntil([&] { return std::filesystem::exists(ready) || !IsAlive(); }, kStartTimeout);
   if (!std::filesystem::exists(ready)) return false;
   const std::string text = ReadFile(ready);
@@ -112,7 +121,7 @@ bool ControllerProcess::Launch(const std::string& grpc, std::vector<std::string>
 
 int ControllerProcess::RunToEnd(const std::vector<std::string>& flags, std::string* output) {
   const std::string directory = MakeDirectory();
-  const int code = WaitFor(Spawn(flags, directory + "/log"));
+  const int code = WaitFor(remuda::Spawn(flags, directory + "/log"));
   *output = ReadFile(directory + "/log");
   std::filesystem::remove_all(directory);
   return code;

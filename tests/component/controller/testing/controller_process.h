@@ -23,6 +23,8 @@ class ControllerProcess {
   void Start(std::vector<std::string> more_flags = {});
   // The same on a new port each time; false if it ends before it is ready, as a failpoint may wish.
   bool TryStart(std::vector<std::string> more_flags = {});
+  // Starts it and does not wait: one that may never be ready.
+  void Begin(std::vector<std::string> more_flags);
   // Starts a program with exactly these flags and waits for its end: its exit code, with all that
   // it printed in *output.
   static int RunToEnd(const std::vector<std::string>& flags, std::string* output);
@@ -45,6 +47,7 @@ class ControllerProcess {
   void UseIdentities() { has_identities_ = true; }
 
  private:
+  void Spawn(const std::string& grpc, std::vector<std::string> more_flags);
   bool Launch(const std::string& grpc, std::vector<std::string> more_flags);
 
   bool has_identities_ = false;

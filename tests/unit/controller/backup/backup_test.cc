@@ -47,6 +47,7 @@ class BackupTest : public testing::Test {
     blobs_ = *std::move(blobs);
     backups_ =
         std::make_unique<Backups>(Backups::Options{.data_directory = data_,
+                                                   .state_file = data_ + "/state.db",
                                                    .sealing_key_file = key(),
                                                    .sealed_files = {"ca/key.pem", "ca/none.pem"}},
                                   *blobs_, blob_thread_);
@@ -277,7 +278,8 @@ TEST_F(BackupTest, ASecondRestoreIsAboveTheFirst) {
   const auto first = Put(Make());
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_GE(first->epoch, absl::ToUnixMicros(before));
-  Backups again({.data_directory = to_, .sealing_key_file = key()}, *blobs_, blob_thread_);
+  Backups again({.data_directory = to_, .state_file = to_ + "/state.db", .sealing_key_file = key()},
+                *blobs_, blob_thread_);
   std::string archive;
   ASSERT_TRUE(again
                   .Write(false, {.begin = [](auto&&...) { return absl::OkStatus(); },

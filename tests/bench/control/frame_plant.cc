@@ -66,6 +66,7 @@ struct FramePlant::Parts {
             Blobs::Open({.directory = directory + "/images", .max_blob_bytes = kImageLimitBytes},
                         metrics.image_bytes))),
         backups({.data_directory = directory,
+                 .state_file = directory + "/state.db",
                  .sealing_key_file = directory + "/sealing.key",
                  .sealed_files = {}},
                 *blobs, blob_thread),

@@ -12,10 +12,11 @@ const { Programs, controllerAddress } = require('./programs.js');
 const joinDeadlineMs = 60_000;
 
 class HostsCluster extends Remuda {
-  constructor({ bin, folder }) {
+  // bin: folder of Remuda's programs; folder: of the lab; programs: those of the lab
+  constructor({ bin, folder, programs = new Programs({ bin, folder }) }) {
     super(bin);
     this.folder = folder;
-    this.programs = new Programs({ bin, folder });
+    this.programs = programs;
   }
 
   get address() {

@@ -8,8 +8,10 @@ const path = require('node:path');
 const { waitFor } = require('../process.js');
 const { hosts, machines, on } = require('./network.js');
 
-const joinAddress = `${machines.controller.address}:7443`;
+const joinPort = 7443;
 const deadlineMs = 60_000;
+
+const joinAddressOf = (name) => `${machines[name].address}:${joinPort}`;
 
 // Runs a command on a machine with `input`; what it printed.
 function runOn(machine, command, { input = '', env = {} } = {}) {
@@ -20,9 +22,10 @@ function runOn(machine, command, { input = '', env = {} } = {}) {
 }
 
 class Membership {
-  // programs: of the lab; bin: folder of the programs
-  constructor(programs, bin) {
-    Object.assign(this, { programs, bin });
+  // programs: of the lab; bin: folder of the programs; authority: the controller that was started first, which has made the authority and the first
+  // admin's token
+  constructor(programs, bin, authority) {
+    Object.assign(this, { programs, bin, authority });
   }
 
   // Where the person at the client machine keeps its settings and its key.
@@ -39,16 +42,16 @@ class Membership {
 
   // SHA-256 of the authority's certificate, which is what whoever joins knows of the cluster.
   get pin() {
-    const pem = fs.readFileSync(path.join(this.programs.data('controller'), 'identity/ca.pem'));
+    const pem = fs.readFileSync(path.join(this.programs.data(this.authority), 'identity/ca.pem'));
     return `sha256:${crypto.createHash('sha256').update(new crypto.X509Certificate(pem).raw).digest('hex')}`;
   }
 
   // The first admin, with the token that the controller has made for it.
   async login() {
     if (fs.existsSync(path.join(this.programs.folder, 'home/remuda'))) return;
-    const file = path.join(this.programs.data('controller'), 'admin-token');
+    const file = path.join(this.programs.data(this.authority), 'admin-token');
     const token = await waitFor(() => fs.readFileSync(file, 'utf8'), { deadlineMs, what: "the first admin's token" });
-    runOn('client', [path.join(this.bin, 'remuda'), 'login', '--controller', joinAddress, '--pin', this.pin, '--name', 'admin', '--token-file', '-'], { input: token, env: this.environment });
+    runOn('client', [path.join(this.bin, 'remuda'), 'login', '--controller', joinAddressOf(this.authority), '--pin', this.pin, '--name', 'admin', '--token-file', '-'], { input: token, env: this.environment });
   }
 
   // A host or a proxy: the token is made on the client machine and used on the other one. Who has joined has, for good.
@@ -61,4 +64,4 @@ class Membership {
   }
 }
 
-module.exports = { Membership, joinAddress, runOn };
+module.exports = { Membership, joinAddressOf, runOn };

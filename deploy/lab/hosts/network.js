@@ -14,10 +14,19 @@ const machines = {
   p2: { address: '10.77.0.22', zone: 'b' },
   client: { address: '10.77.0.31' },
   database: { address: '10.77.0.41' },
+  // A control plane of several: controllers, and the members of an etcd.
+  c1: { address: '10.77.0.51' },
+  c2: { address: '10.77.0.52' },
+  c3: { address: '10.77.0.53' },
+  e1: { address: '10.77.0.61' },
+  e2: { address: '10.77.0.62' },
+  e3: { address: '10.77.0.63' },
 };
 const prefixBits = 24;
 const hosts = ['h1', 'h2', 'h3'];
 const proxies = ['p1', 'p2'];
+const controllers = ['c1', 'c2', 'c3'];
+const stores = ['e1', 'e2', 'e3'];
 
 function must(command, args, input) {
   const { status, stderr, error } = spawnSync(command, args, { input, encoding: 'utf8' });
@@ -58,10 +67,9 @@ function cut(name, matches = null) {
 }\n`);
 }
 
-// Between two machines only; what each says to others goes through.
-function cutBetween(name, other) {
-  const { address } = machines[other];
-  cut(name, [`ip saddr ${address}`, `ip daddr ${address}`]);
+// Between a machine and these others only; what each says to the rest goes through.
+function cutBetween(name, ...others) {
+  cut(name, others.flatMap((other) => [`ip saddr ${machines[other].address}`, `ip daddr ${machines[other].address}`]));
 }
 
 function mend(name) {
@@ -82,4 +90,4 @@ function processesOn(name) {
 }
 
 if (require.main === module) build();
-module.exports = { cut, cutBetween, hosts, machines, mend, nft, on, processesOn, proxies };
+module.exports = { controllers, cut, cutBetween, hosts, machines, mend, nft, on, processesOn, proxies, stores };

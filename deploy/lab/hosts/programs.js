@@ -6,7 +6,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { waitFor } = require('../process.js');
-const { Membership, joinAddress } = require('./membership.js');
+const { Membership, joinAddressOf } = require('./membership.js');
 const { hosts, machines, on, proxies } = require('./network.js');
 
 const readyDeadlineMs = 60_000;
@@ -18,12 +18,11 @@ const proxyPort = 7490;
 const metricPeriod = '1s'; // labs are short
 
 const controllerAddress = `${machines.controller.address}:${controllerPort}`;
-const programOf = (name) => (name === 'controller' ? 'remuda-controller' : hosts.includes(name) ? 'remuda-agent' : 'remuda-proxy');
 
 class Programs {
   constructor({ bin, folder }) {
     Object.assign(this, { bin, folder });
-    this.membership = new Membership(this, bin);
+    this.membership = new Membership(this, bin, 'controller');
     for (const part of ['run', 'logs', 'data']) fs.mkdirSync(path.join(folder, part), { recursive: true, mode: 0o711 });
   }
 
@@ -61,7 +60,7 @@ class Programs {
     const ready = this.#file(name, 'ready');
     fs.rmSync(ready, { force: true });
     fs.mkdirSync(this.data(name), { recursive: true, mode: hosts.includes(name) ? 0o711 : 0o700 });
-    const command = [...prefix, path.join(this.bin, programOf(name)), ...this.#flags(name), '--data-dir', this.data(name), '--ready-file', ready, ...flags];
+    const command = [...prefix, path.join(this.bin, this.programOf(name)), ...this.flagsOf(name), '--data-dir', this.data(name), '--ready-file', ready, ...flags];
     const pid = this.spawn(name, name, command, { env: { REMUDA_METRIC_PERIOD: metricPeriod, ...env } });
     if (!isReadyAwaited) return pid;
     await waitFor(() => {
@@ -103,11 +102,23 @@ class Programs {
     return path.join(this.folder, 'run', `${name}.${kind}`);
   }
 
+  programOf(name) {
+    if (hosts.includes(name)) return 'remuda-agent';
+    return proxies.includes(name) ? 'remuda-proxy' : 'remuda-controller';
+  }
+
+  // Where hosts and proxies find the controller.
+  get controllerAddress() {
+    return controllerAddress;
+  }
+
   // How programs find each other; how they come to trust each other is in membership.js.
-  #flags(name) {
+  flagsOf(name) {
     const { address, zone } = machines[name];
-    if (name === 'controller') return ['--listen', controllerAddress, '--join-listen', joinAddress, '--advertise', address, '--http', `127.0.0.1:${httpPort}`];
-    const common = ['--name', name, '--controller', controllerAddress, '--address', address, '--zone', zone];
+    if (this.programOf(name) === 'remuda-controller') {
+      return ['--listen', `${address}:${controllerPort}`, '--join-listen', joinAddressOf(name), '--advertise', address, '--http', `127.0.0.1:${httpPort}`];
+    }
+    const common = ['--name', name, '--controller', this.controllerAddress, '--address', address, '--zone', zone];
     if (hosts.includes(name)) return [...common, '--admin', `127.0.0.1:${agentPort}`, '--label', 'role=app'];
     return [...common, '--admin', `127.0.0.1:${proxyPort}`, '--access-log', path.join(this.folder, 'logs', `${name}.access.log`)];
   }
@@ -122,4 +133,4 @@ function isRunning(pid) {
   }
 }
 
-module.exports = { Programs, agentPort, controllerAddress, httpPort, isRunning, proxyPort };
+module.exports = { Programs, agentPort, controllerAddress, controllerPort, httpPort, isRunning, proxyPort };

@@ -24,20 +24,21 @@ function services() {
 class Api {
   #clients = {};
 
-  constructor(address) {
-    this.address = address;
+  // credentials: of who calls; deadlineMs: of a call; channel: more options of it
+  constructor(address, { credentials = grpc.credentials.createInsecure(), deadlineMs = callDeadlineMs, channel = {} } = {}) {
+    Object.assign(this, { address, credentials, deadlineMs, channel });
     this.services = services();
   }
 
   #client(service) {
-    this.#clients[service] ??= new this.services[service](this.address, grpc.credentials.createInsecure(),
-      { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 200 });
+    this.#clients[service] ??= new this.services[service](this.address, this.credentials,
+      { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 200, ...this.channel });
     return this.#clients[service];
   }
 
   // One call. With `patient` it is tried again while there is no controller.
   async call(service, method, request = {}, { patient = false } = {}) {
-    const end = Date.now() + callDeadlineMs;
+    const end = Date.now() + this.deadlineMs;
     for (;;) {
       try {
         return await this.#once(service, method, request);
@@ -51,7 +52,7 @@ class Api {
   #once(service, method, request) {
     return new Promise((resolve, reject) => {
       const name = method[0].toLowerCase() + method.slice(1);
-      this.#client(service)[name](request, { deadline: Date.now() + callDeadlineMs }, (error, answer) => {
+      this.#client(service)[name](request, { deadline: Date.now() + this.deadlineMs }, (error, answer) => {
         if (error) reject(Object.assign(error, { message: `${method}: ${error.details || error.message}` }));
         else resolve(answer);
       });
@@ -73,11 +74,13 @@ class Api {
     return () => stream.cancel();
   }
 
+  // A call after it makes new connections.
   close() {
     Object.values(this.#clients).forEach((client) => client.close());
+    this.#clients = {};
   }
 }
 
 const seconds = (number) => ({ seconds: Math.floor(number), nanos: Math.round((number % 1) * 1e9) });
 
-module.exports = { Api, seconds };
+module.exports = { Api, grpc, seconds };

@@ -35,9 +35,9 @@ listeners:
 `;
 
 class Scene {
-  constructor(folder, bin, { max = count } = {}) {
+  constructor(folder, bin, { max = count, cluster = new HostsCluster({ bin, folder }) } = {}) {
     this.max = max;
-    this.cluster = new HostsCluster({ bin, folder });
+    this.cluster = cluster;
     this.programs = this.cluster.programs;
     this.lab = new HostsLab({ cluster: this.cluster, urls: this.cluster.urls(), scratch: this.cluster.scratch(), rate });
   }

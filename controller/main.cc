@@ -95,6 +95,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenNamedStore(const Options& options, En
   EtcdStore::Options etcd;
   etcd.address = options.store.etcd;
   etcd.sealing_key_file = options.sealing_key_file;
+  etcd.time_to_live = options.store.lease;
   etcd.on_lost = [&ending](const absl::Status& why) {
     spdlog::error("leadership is lost: {}", std::string(why.message()));
     ending.Begin(1);

@@ -132,6 +132,9 @@ void AddStore(CLI::App& app, StoreFlags& out) {
   Add(app, "--store-user", out.user, "User of etcd")->type_name("NAME");
   Add(app, "--store-password-file", out.password_file, "File whose first line is the password")
       ->type_name("FILE");
+  Add(app, "--store-lease", out.lease_seconds,
+      "Without a word from etcd for so many seconds leadership is lost, 2-60; default: 2")
+      ->type_name("SECONDS");
   app.add_flag("--store-insecure", out.insecure, "Reach etcd on other machines without TLS")
       ->envname("REMUDA_STORE_INSECURE");
 }

@@ -103,6 +103,14 @@ class FailpointStore final : public Store {
   absl::StatusOr<std::unique_ptr<Following>> Follow(FollowFns fns) override {
     return store_->Follow(std::move(fns));
   }
+  absl::StatusOr<std::optional<std::string>> ClusterId() override { return store_->ClusterId(); }
+  absl::StatusOr<std::optional<std::string>> ReadShared(const std::string& key) override {
+    return store_->ReadShared(key);
+  }
+  absl::StatusOr<std::string> AgreeShared(const std::string& key,
+                                          const std::string& value) override {
+    return store_->AgreeShared(key, value);
+  }
   absl::Status Load(const RowFn& row) override;
   absl::StatusOr<int64_t> Commit(const core::Changes& changes, int64_t epoch) override;
 

@@ -34,6 +34,14 @@ class EtcdKeys {
   // Added to revisions of campaigns, where an earlier store has had epochs: decimal.
   std::string EpochBase() const { return prefix_ + "meta/epoch-base"; }
   std::string Meta() const { return prefix_ + "meta/"; }
+  std::string Controllers() const { return prefix_ + "controllers/"; }
+  std::string Controller(std::string_view name) const {
+    return absl::StrCat(Controllers(), std::string(name));
+  }
+  std::string Shared() const { return prefix_ + "shared/"; }
+  std::string SharedOf(std::string_view key) const {
+    return absl::StrCat(Shared(), std::string(key));
+  }
   std::string Leader() const { return prefix_ + "leader"; }
   std::string Commit() const { return prefix_ + "commit"; }
   std::string Rows() const { return prefix_ + "rows/"; }

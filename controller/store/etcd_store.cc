@@ -2,6 +2,7 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "common/random_bytes.h"
 #include "common/status.h"
+#include "controller/core/model/time.h"
 #include "controller/store/etcd_follow.h"
 #include "controller/store/store_uuid.h"
 
@@ -139,13 +141,21 @@ std::optional<std::chrono::steady_clock::time_point> EtcdStore::lease_deadline()
   return lease_ != nullptr && lease_->IsHeld() ? lease_->deadline() : Clock::time_point();
 }
 
+std::string EtcdStore::LeaderRecord() const {
+  store::v1::EtcdController record = options_.self;
+  record.clear_commit();
+  record.clear_error();
+  *record.mutable_lead_time() = core::ToProto(absl::Now());
+  return record.SerializeAsString();
+}
+
 absl::StatusOr<Leadership> EtcdStore::TryToLead() {
   auto lease = EtcdLease::Grant(*client_, options_.time_to_live, options_.on_lost,
                                 Clock::now() + kCallTimeout);
   if (!lease.ok()) return lease.status();
   TxnRequest txn;
   *txn.add_compare() = CompareCreated(keys_.Leader(), 0);
-  AddPut(txn, keys_.Leader(), options_.leader_value, (*lease)->id());
+  AddPut(txn, keys_.Leader(), LeaderRecord(), (*lease)->id());
   TxnResponse answer;
   absl::Status status = client_->Txn(txn, answer, options_.write_timeout);
   if (!status.ok() && !EtcdClient::MayBeDone(status)) return status;

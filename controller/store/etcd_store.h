@@ -36,8 +36,9 @@ class EtcdStore final : public Store {
     // See sealing_keys.h. Every controller of a cluster has the same. Made if it is missing and
     // nothing is sealed in etcd yet.
     std::string sealing_key_file;
-    // What PREFIX/leader says of who leads.
-    std::string leader_value;
+    // What PREFIX/leader says of who leads; lead_time is set when it does, and neither commit nor
+    // error stands there.
+    store::v1::EtcdController self;
     // After so long without a word from etcd leadership is lost. etcd has 2 s at least.
     std::chrono::seconds time_to_live{2};
     // One request of a commit; then what became of it is found out.
@@ -65,6 +66,10 @@ class EtcdStore final : public Store {
   absl::Status Load(const RowFn& row) override;
   absl::StatusOr<int64_t> Commit(const core::Changes& changes, int64_t epoch) override;
   absl::StatusOr<std::unique_ptr<Following>> Follow(FollowFns fns) override;
+  absl::StatusOr<std::optional<std::string>> ClusterId() override;
+  absl::StatusOr<std::optional<std::string>> ReadShared(const std::string& key) override;
+  absl::StatusOr<std::string> AgreeShared(const std::string& key,
+                                          const std::string& value) override;
 
  private:
   using Clock = EtcdClient::Clock;
@@ -81,6 +86,7 @@ class EtcdStore final : public Store {
   absl::StatusOr<std::optional<mvccpb::KeyValue>> Get(const std::string& key, int64_t* revision);
   // ABORTED: somebody else was faster.
   absl::StatusOr<Leadership> TryToLead();
+  std::string LeaderRecord() const;
   // Until the leader of `revision` may be gone: told by etcd, or looked for again after a while.
   void AwaitLeadersEnd(int64_t revision);
   bool IsStopped() const { return is_stopped_; }

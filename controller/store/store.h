@@ -90,6 +90,29 @@ class Store {
   virtual absl::StatusOr<std::unique_ptr<Following>> Follow(FollowFns) {
     return absl::UnimplementedError("this store has one controller and is not followed");
   }
+
+  // Of the cluster whose store it is, whoever leads; not set: nobody has led yet. UNIMPLEMENTED:
+  // only who leads knows.
+  virtual absl::StatusOr<std::optional<std::string>> ClusterId() {
+    return absl::UnimplementedError("this store has one controller, which learns it as it leads");
+  }
+
+  // Small values that all controllers of a cluster share, beside the rows and sealed as those may
+  // be. A key is [a-z0-9-]{1,64}; a value has 1 byte to kMaxSharedBytes. UNIMPLEMENTED: a store of
+  // one controller, which has such things in files.
+  static constexpr size_t kMaxSharedBytes = 256 * 1024;
+  static constexpr size_t kMaxSharedKeyBytes = 64;
+  // Not set: there is none. INVALID_ARGUMENT: of the key.
+  virtual absl::StatusOr<std::optional<std::string>> ReadShared(const std::string& /*key*/) {
+    return absl::UnimplementedError("this store has one controller and shares nothing");
+  }
+  // Only of who leads: sets it where there is none, and answers what stands there then, for good.
+  // FAILED_PRECONDITION with reason STALE_EPOCH: another controller leads, or may.
+  // INVALID_ARGUMENT: of the key or the value.
+  virtual absl::StatusOr<std::string> AgreeShared(const std::string& /*key*/,
+                                                  const std::string& /*value*/) {
+    return absl::UnimplementedError("this store has one controller and shares nothing");
+  }
 };
 
 }  // namespace remuda

@@ -68,6 +68,11 @@ absl::Status CheckEtcd(const StoreFlags& flags) {
     return Wrong("--store-cert: there is no TLS without --store-ca");
   if (flags.user.empty() != flags.password_file.empty())
     return Wrong("--store-user and --store-password-file: one does not go without the other");
+  const int lease = flags.lease_seconds.value_or(kMinStoreLeaseSeconds);
+  if (lease < kMinStoreLeaseSeconds || lease > kMaxStoreLeaseSeconds) {
+    return Wrong("--store-lease: ", lease, " is not within ", kMinStoreLeaseSeconds, "-",
+                 kMaxStoreLeaseSeconds, " seconds");
+  }
   return absl::OkStatus();
 }
 
@@ -88,6 +93,7 @@ absl::StatusOr<StoreOptions> ParseStoreOptions(const StoreFlags& flags,
                    "writes the state. Give --store-ca, or --store-insecure if that is what you "
                    "want");
     }
+    out.lease = std::chrono::seconds(flags.lease_seconds.value_or(kMinStoreLeaseSeconds));
     out.etcd.ca = flags.ca;
     out.etcd.certificate = flags.certificate;
     out.etcd.key = flags.key;
@@ -101,6 +107,7 @@ absl::StatusOr<StoreOptions> ParseStoreOptions(const StoreFlags& flags,
         std::pair{"--store-password-file", &flags.password_file}}) {
     if (!value->empty()) return Wrong(flag, ": is of --store=etcd:// only");
   }
+  if (flags.lease_seconds.has_value()) return Wrong("--store-lease: is of --store=etcd:// only");
   out.sqlite_path = data_dir + "/state.db";
   if (flags.store.empty()) return out;
   if (!flags.store.starts_with(kSqlite) || flags.store.size() == sizeof kSqlite - 1) {

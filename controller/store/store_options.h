@@ -5,6 +5,8 @@
 
 #include <absl/status/statusor.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,9 @@ struct StoreOptions {
   Kind kind = Kind::kSqlite;
   std::string sqlite_path;  // of kSqlite; else empty
   EtcdAddress etcd;         // of kEtcd
+  // Of kEtcd: without a word from etcd for so long leadership is lost, and another controller may
+  // have it.
+  std::chrono::seconds lease{2};
 };
 
 // The flags as they were given; empty: not.
@@ -39,11 +44,14 @@ struct StoreFlags {
   std::string user;
   std::string password_file;
   bool insecure = false;  // no TLS beyond this machine
+  std::optional<int> lease_seconds;
 };
 
 // No --store is sqlite:DATA_DIR/state.db. INVALID_ARGUMENT names the flag, the value and the rule.
-// At most
-// kMaxEtcdEndpoints endpoints, a prefix of at most kMaxEtcdPrefixBytes.
+// At most kMaxEtcdEndpoints endpoints, a prefix of at most kMaxEtcdPrefixBytes, a lease of
+// kMinStoreLeaseSeconds (etcd has no shorter ones) to kMaxStoreLeaseSeconds.
+inline constexpr int kMinStoreLeaseSeconds = 2;
+inline constexpr int kMaxStoreLeaseSeconds = 60;
 inline constexpr size_t kMaxEtcdEndpoints = 16;
 inline constexpr size_t kMaxEtcdPrefixBytes = 128;
 absl::StatusOr<StoreOptions> ParseStoreOptions(const StoreFlags& flags,

@@ -35,17 +35,20 @@ TEST(StoreOptionsTest, EtcdHasEndpointsAndAPrefix) {
   ASSERT_TRUE(plain.ok()) << plain.status();
   EXPECT_EQ(plain->kind, StoreOptions::Kind::kEtcd);
   EXPECT_EQ(plain->etcd.prefix, "/remuda/");
+  EXPECT_EQ(plain->lease, std::chrono::seconds(2));
   const auto whole = ParseStoreOptions(Flags("etcd://a:1,b.example:2,[::1]:3/clusters/one",
                                              [](StoreFlags& flags) {
                                                flags.ca = "ca";
                                                flags.user = "u";
                                                flags.password_file = "p";
+                                               flags.lease_seconds = 60;
                                              }),
                                        "/data");
   ASSERT_TRUE(whole.ok()) << whole.status();
   EXPECT_THAT(whole->etcd.endpoints, ElementsAre("a:1", "b.example:2", "[::1]:3"));
   EXPECT_EQ(whole->etcd.prefix, "/clusters/one/");
   EXPECT_EQ(whole->etcd.user, "u");
+  EXPECT_EQ(whole->lease, std::chrono::seconds(60));
 }
 
 TEST(StoreOptionsTest, WhatIsWrongIsSaid) {
@@ -54,6 +57,8 @@ TEST(StoreOptionsTest, WhatIsWrongIsSaid) {
   const auto half = [](StoreFlags& flags) { flags.certificate = "c"; };
   const auto no_ca = [](StoreFlags& flags) { flags.certificate = flags.key = "c"; };
   const auto user = [](StoreFlags& flags) { flags.user = "u"; };
+  const auto short_lease = [](StoreFlags& flags) { flags.lease_seconds = 1; };
+  const auto long_lease = [](StoreFlags& flags) { flags.lease_seconds = 61; };
   const struct {
     StoreFlags flags;
     const char* says;
@@ -72,6 +77,9 @@ TEST(StoreOptionsTest, WhatIsWrongIsSaid) {
       {Flags("etcd://127.0.0.1:1", half), "--store-cert and --store-key"},
       {Flags("etcd://127.0.0.1:1", no_ca), "without --store-ca"},
       {Flags("etcd://127.0.0.1:1", user), "--store-password-file"},
+      {Flags("etcd://127.0.0.1:1", short_lease), "--store-lease: 1 is not within 2-60 seconds"},
+      {Flags("etcd://127.0.0.1:1", long_lease), "--store-lease: 61 is not within 2-60 seconds"},
+      {Flags("", long_lease), "--store-lease: is of --store=etcd:// only"},
       {Flags("", ca), "--store-ca: is of --store=etcd:// only"},
   };
   for (const auto& one : cases) {

@@ -287,6 +287,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
            .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); },
            .on_store = [&readiness](const std::string& why) { readiness.SetStoreError(why); }},
        .version = REMUDA_VERSION,
+       .name = cluster == nullptr ? "controller" : cluster->current()->peer.id.name,
        .asker = &probes,
        .metric_period = options.metric_period,
        .callers = &callers,

@@ -167,6 +167,27 @@ class Calls {
     });
   }
 
+  grpc::ServerUnaryReactor* ListControllers(grpc::CallbackServerContext* context,
+                                            const v1::ListControllersRequest* request,
+                                            v1::ListControllersResponse* answer) {
+    return ReadAs(context, "remuda.v1.ClusterService/ListControllers", request, [this, answer] {
+      if (controller_.list_controllers != nullptr) {
+        *answer = controller_.list_controllers();
+        return absl::OkStatus();
+      }
+      v1::Controller& self = *answer->add_controllers();
+      self.set_name("controllers/" + controller_.name);
+      self.set_state(v1::CONTROLLER_STATE_LEADER);
+      self.set_version(controller_.version);
+      *self.mutable_start_time() = core::ToProto(controller_.engine.seen().start);
+      // It leads as long as it runs.
+      *self.mutable_lead_time() = self.start_time();
+      self.set_epoch(controller_.identity.epoch);
+      self.set_commit(controller_.engine.state().commit());
+      return absl::OkStatus();
+    });
+  }
+
   static void Finish(grpc::ServerUnaryReactor* reactor, const absl::Status& status) {
     reactor->Finish(ToGrpcStatus(status));
   }

@@ -29,6 +29,7 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
                        Metrics& counts)
     : identity(std::move(options.identity)),
       version(std::move(options.version)),
+      name(std::move(options.name)),
       callers(options.callers == nullptr ? LocalCallers() : *options.callers),
       audit(options.audit),
       loop(owner),
@@ -129,6 +130,11 @@ absl::Time Controller::Turn() {
   // What has been confirmed or come due since is published by the next turn.
   if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
   return std::min({engine.due(), keys_due, probes_due, meter_due, admission.due()});
+}
+
+void Controller::SetControllers(const std::vector<std::string>& addresses) {
+  agents.SetControllers(addresses);
+  proxies.SetControllers(addresses);
 }
 
 void Controller::CloseStreams() {

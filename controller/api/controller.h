@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/api/watchers.h"
 #include "controller/engine/engine.h"
@@ -32,7 +33,8 @@ class Controller {
     Identity identity;
     Engine::Options engine;
     std::string version;
-    Asker* asker = nullptr;  // null: what is to be asked outside is not
+    std::string name = "controller";  // by which it is known among controllers
+    Asker* asker = nullptr;           // null: what is to be asked outside is not
     absl::Duration metric_period = absl::Seconds(5);
     const Callers* callers = nullptr;  // null: all callers are local ones
     AuditLog* audit = nullptr;         // null: nothing is recorded
@@ -56,6 +58,10 @@ class Controller {
   absl::Status MayCall(const Caller* caller, std::string_view method,
                        const google::protobuf::Message& request) const;
 
+  // Where the cluster's controllers are: `HOST:PORT`, the leader's (this one's) first, at most 64.
+  // All agents and proxies are told. Empty: nothing is said. On the loop thread.
+  void SetControllers(const std::vector<std::string>& addresses);
+
   // Ends all sessions and watches.
   void CloseStreams();
 
@@ -71,6 +77,7 @@ class Controller {
 
   const Identity identity;
   const std::string version;
+  const std::string name;
   const Callers& callers;  // any thread
   AuditLog* const audit;   // any thread; may be null
   Loop& loop;
@@ -88,6 +95,9 @@ class Controller {
   Prober prober;
   GroupPage group_page;  // printed by any thread
   Meter meter;
+  // What ClusterService.ListControllers answers. To be set before the loop starts; null: this one
+  // alone.
+  std::function<v1::ListControllersResponse()> list_controllers;
 
  private:
   void Publish();

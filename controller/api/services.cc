@@ -214,6 +214,11 @@ class ClusterService final : public On<v1::ClusterService> {
                                        v1::Cluster* answer) override {
     return calls_.GetCluster(context, request, answer);
   }
+  grpc::ServerUnaryReactor* ListControllers(grpc::CallbackServerContext* context,
+                                            const v1::ListControllersRequest* request,
+                                            v1::ListControllersResponse* answer) override {
+    return calls_.ListControllers(context, request, answer);
+  }
 };
 
 class ApplyService final : public On<v1::ApplyService> {

@@ -118,6 +118,7 @@ const std::vector<MethodNeed>& MethodNeeds() {
       {"remuda.v1.ActivityService/WatchActivities", kView},
 
       {"remuda.v1.ClusterService/GetCluster", kViewOrServe},
+      {"remuda.v1.ClusterService/ListControllers", kView},
       {"remuda.v1.ClusterService/GetHost", kView},
       {"remuda.v1.ClusterService/ListHosts", kView},
       {"remuda.v1.ClusterService/CordonHost", kOperate},

@@ -140,6 +140,12 @@ Frame AgentSessions::PingFrame(int64_t ping_id) const {
   return MakeFrame(response);
 }
 
+Frame AgentSessions::ControllersFrame() const {
+  agent::v1::ConnectResponse response;
+  *response.mutable_controllers() = controllers();
+  return MakeFrame(response);
+}
+
 absl::Status AgentSessions::RefuseSecond(const Session& second, const Session& first,
                                          const std::string& why) {
   const std::string resource = "hosts/" + first.name;
@@ -189,6 +195,7 @@ absl::Status AgentSessions::OnHello(Session& session, agent::v1::Hello hello) {
   auto& welcome = *response.mutable_welcome();
   welcome.set_epoch(identity_.epoch);
   welcome.set_cluster_id(identity_.cluster_id);
+  if (!controllers().addresses().empty()) *welcome.mutable_controllers() = controllers();
   *welcome.mutable_usage_interval() = core::ToProto(engine_.seen().metrics.period);
   Send(session, MakeFrame(response));
   return absl::OkStatus();

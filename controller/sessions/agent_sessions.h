@@ -53,6 +53,7 @@ class AgentSessions final : public ReceiverSessions {
   void Confirm(const std::string& name, int64_t before, int64_t commit) override;
   std::atomic<int64_t>& session_count() override { return metrics_.agent_sessions; }
   Frame PingFrame(int64_t ping_id) const override;
+  Frame ControllersFrame() const override;
   absl::Status RefuseSecond(const Session& second, const Session& first,
                             const std::string& why) override;
 

@@ -107,6 +107,7 @@ absl::Status ProxySessions::OnHello(Session& session, proxy::v1::Hello hello) {
   auto& welcome = *response.mutable_welcome();
   welcome.set_epoch(identity_.epoch);
   welcome.set_cluster_id(identity_.cluster_id);
+  if (!controllers().addresses().empty()) *welcome.mutable_controllers() = controllers();
   const absl::Duration lease = engine_.seen().patience.proxy_lease;
   *welcome.mutable_lease() = core::ToProto(lease);
   *welcome.mutable_stats_interval() = core::ToProto(StatsInterval());
@@ -123,6 +124,12 @@ absl::Duration ProxySessions::StatsInterval() const {
 Frame ProxySessions::PingFrame(int64_t ping_id) const {
   proxy::v1::ConnectResponse response;
   response.mutable_ping()->set_ping_id(ping_id);
+  return MakeFrame(response);
+}
+
+Frame ProxySessions::ControllersFrame() const {
+  proxy::v1::ConnectResponse response;
+  *response.mutable_controllers() = controllers();
   return MakeFrame(response);
 }
 

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -347,6 +348,13 @@ void ReceiverSessions::Send(Session& session, Frame frame) {
 
 void ReceiverSessions::SendToAll(const Frame& frame) {
   for (const auto& [name, session] : by_name_) Send(*session, frame);
+}
+
+void ReceiverSessions::SetControllers(const std::vector<std::string>& addresses) {
+  const auto& before = controllers_.addresses();
+  if (std::equal(before.begin(), before.end(), addresses.begin(), addresses.end())) return;
+  controllers_.mutable_addresses()->Assign(addresses.begin(), addresses.end());
+  if (!addresses.empty()) SendToAll(ControllersFrame());
 }
 
 void ReceiverSessions::OnAck(Session& session, const v1::Revision& revision) {

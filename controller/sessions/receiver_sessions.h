@@ -20,6 +20,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/engine/engine.h"
 #include "controller/engine/loop.h"
@@ -79,6 +80,9 @@ class ReceiverSessions : public StreamHandler {
   // Ends every session with UNAVAILABLE; no new one begins.
   void CloseAll();
   size_t size() const { return by_name_.size(); }
+  // Where the cluster's controllers are (`HOST:PORT`, the leader's first): all are told if that has
+  // changed, and whoever comes later with its welcome. Empty: nothing is said.
+  void SetControllers(const std::vector<std::string>& addresses);
 
   void OnOpened(const StreamPtr& stream) final;
   void OnMessage(const StreamPtr& stream, std::string_view bytes) final;
@@ -124,12 +128,16 @@ class ReceiverSessions : public StreamHandler {
   virtual void Confirm(const std::string& name, int64_t before, int64_t commit) = 0;
   virtual std::atomic<int64_t>& session_count() = 0;
   virtual Frame PingFrame(int64_t ping_id) const = 0;
+  // That the controllers are where controllers() says.
+  virtual Frame ControllersFrame() const = 0;
   // What a second process of `first`'s name is told; shows people that it was refused. `why`: what
   // else there is to say, or empty.
   virtual absl::Status RefuseSecond(const Session& second, const Session& first,
                                     const std::string& why) = 0;
 
   bool is_closing() const { return closing_; }
+  // As SetControllers said last.
+  const v1::ControllerAddresses& controllers() const { return controllers_; }
 
   // For Handle. Reads a message; a text that is no UTF-8 is mended and logged, so that it costs its
   // sender no session. INVALID_ARGUMENT: it is none of `out`'s type.
@@ -182,6 +190,7 @@ class ReceiverSessions : public StreamHandler {
   std::multimap<std::string, Session*, std::less<>> waiting_;  // by wanted_name
   std::multiset<std::string, std::less<>> departing_;          // names that departing ones had
   std::set<std::string> unflushed_;                            // by name
+  v1::ControllerAddresses controllers_;
   int64_t last_ping_id_ = 0;
   bool closing_ = false;
 };

@@ -141,6 +141,26 @@ TEST_F(ClusterTest, AKilledControllerComesBackWithEverythingAndAHigherEpoch) {
   EXPECT_TRUE(WaitForInService(1));
 }
 
+TEST_F(ClusterTest, OneControllerAloneListsItself) {
+  StartController();
+  v1::ListControllersResponse list;
+  v1::Cluster cluster;
+  ASSERT_TRUE((Call<v1::ClusterService>(&v1::ClusterService::Stub::ListControllers,
+                                        v1::ListControllersRequest(), &list)
+                   .ok()));
+  ASSERT_TRUE((Call<v1::ClusterService>(&v1::ClusterService::Stub::GetCluster,
+                                        v1::GetClusterRequest(), &cluster)
+                   .ok()));
+  ASSERT_EQ(list.controllers_size(), 1);
+  const v1::Controller& self = list.controllers(0);
+  EXPECT_EQ(self.state(), v1::CONTROLLER_STATE_LEADER);
+  EXPECT_THAT(self.name(), testing::StartsWith("controllers/"));
+  EXPECT_EQ(self.epoch(), cluster.epoch());
+  EXPECT_EQ(self.version(), cluster.version());
+  EXPECT_EQ(self.lag_commits(), 0);
+  EXPECT_EQ(self.error(), "");
+}
+
 TEST_F(ClusterTest, ImagesAreVerifiedResumedAndForgotten) {
   StartController({"--image-limit", "3Mi"});
   const std::string bytes = TarOf(std::string(2'500'000, 'i'));

@@ -276,7 +276,7 @@ TEST_F(MethodsTest, AnEmptyCallSaysWhichFieldIsMissing) {
       "ListTargets",      "WatchTargets",      "ListSecurityGroups",
       "ListAuditRecords", "WatchAuditRecords", "GetCaller",
       "ListJoinTokens",   "ListUsers",         "ListRevocations",
-      "ListSecrets",      "CreateBackup"};
+      "ListSecrets",      "CreateBackup",      "ListControllers"};
   // And these say that there are no identities here.
   const std::set<std::string> needs_identities = {"GetTrustBundle", "RenewCertificate",
                                                   "CreateJoinToken"};

@@ -24,12 +24,16 @@ class FakeStream final : public Stream {
     proxy::v1::ConnectResponse response;
     ASSERT_TRUE(response.ParseFromString(*frame));
     if (response.has_update()) update = response.update();
+    if (response.has_welcome()) welcome = response.welcome();
+    if (response.has_controllers()) controllers.push_back(response.controllers());
   }
   size_t queued() const override { return 0; }
   void Close(const absl::Status& status) override { closed = status; }
   std::string peer() const override { return "test"; }
 
   proxy::v1::ConfigUpdate update;
+  proxy::v1::Welcome welcome;
+  std::vector<v1::ControllerAddresses> controllers;
   absl::Status closed;
 };
 
@@ -360,12 +364,14 @@ class FakeAgentStream final : public Stream {
     agent::v1::ConnectResponse response;
     ASSERT_TRUE(response.ParseFromString(*frame));
     if (response.has_app_answer()) answers.push_back(response.app_answer());
+    if (response.has_controllers()) controllers.push_back(response.controllers());
   }
   size_t queued() const override { return 0; }
   void Close(const absl::Status& status) override { closed = status; }
   std::string peer() const override { return "test"; }
 
   std::vector<agent::v1::AppAnswer> answers;
+  std::vector<v1::ControllerAddresses> controllers;
   absl::Status closed;
 };
 
@@ -439,6 +445,30 @@ TEST_F(AppCallTest, SaysWhatIsWrong) {
   call.set_describe(true);
   EXPECT_EQ(Call(call).code(), static_cast<int>(absl::StatusCode::kNotFound))
       << "it is another host's";
+}
+
+TEST_F(AppCallTest, AllSessionsAreToldWhereTheControllersAreWhenThatChanges) {
+  EXPECT_FALSE(stream_->welcome.has_controllers()) << "nothing is known, and nothing said";
+  const std::vector<std::string> addresses = {"10.0.0.2:7400", "10.0.0.1:7400"};
+  controller_.SetControllers(addresses);
+  controller_.SetControllers(addresses);
+  ASSERT_EQ(stream_->controllers.size(), 1U) << "once: it did not change again";
+  EXPECT_THAT(stream_->controllers[0].addresses(), testing::ElementsAreArray(addresses));
+  ASSERT_EQ(agent_->controllers.size(), 1U);
+  EXPECT_THAT(agent_->controllers[0].addresses(), testing::ElementsAreArray(addresses));
+
+  const auto later = std::make_shared<FakeStream>();
+  controller_.proxies.OnOpened(later);
+  proxy::v1::ConnectRequest hello;
+  hello.mutable_hello()->set_proxy("p9");
+  controller_.proxies.OnMessage(later, hello.SerializeAsString());
+  EXPECT_THAT(later->welcome.controllers().addresses(), testing::ElementsAreArray(addresses));
+
+  controller_.SetControllers({"10.0.0.1:7400", "10.0.0.2:7400"});
+  EXPECT_EQ(stream_->controllers.size(), 2U) << "another one leads";
+  EXPECT_EQ(later->controllers.size(), 1U);
+  controller_.SetControllers({});
+  EXPECT_EQ(stream_->controllers.size(), 2U);
 }
 
 }  // namespace

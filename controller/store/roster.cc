@@ -244,7 +244,10 @@ absl::Status Roster::Register() {
   EtcdController record;
   if (!record.ParseFromString(found->value()))
     return Unreadable(keys_.Controller(options_.self.name()));
-  if (IsSelf(record)) return Write({.is_created = false, .revision = found->mod_revision()}, found);
+  // Whoever had this address does not have it any more.
+  const bool is_before = created_ == 0 && record.address() == options_.self.address();
+  if (IsSelf(record) || is_before)
+    return Write({.is_created = false, .revision = found->mod_revision()}, found);
   return FailedPrecondition(
       kNameTaken,
       absl::StrCat("controller \"", record.name(), "\": another process has this name (",

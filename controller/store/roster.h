@@ -56,8 +56,8 @@ class Roster {
   };
 
   // Registers this controller and reads who else there is. FAILED_PRECONDITION with reason
-  // NAME_TAKEN: another process has the name (its record has another address or start_time), and
-  // its lease has not ended in time_to_live and kLeaseEndPatience. RESOURCE_EXHAUSTED: there are
+  // NAME_TAKEN: another process has the name (its record has another address), and its lease has
+  // not ended in time_to_live and kLeaseEndPatience. RESOURCE_EXHAUSTED: there are
   // kMaxControllers. INVALID_ARGUMENT: of the name. UNAVAILABLE: etcd does not answer.
   static absl::StatusOr<std::unique_ptr<Roster>> Open(Options options);
   Roster(const Roster&) = delete;

@@ -1,0 +1,41 @@
+// Ending: how the program's end is said, by whichever thread sees it first. Thread: any.
+#pragma once
+
+#include <atomic>
+#include <future>
+#include <mutex>
+
+#include "controller/store/store.h"
+
+namespace remuda {
+
+// An exit code that no program has: begin anew, in the same process.
+inline constexpr int kBeginAnew = 256;
+
+class Ending {
+ public:
+  // The first one counts.
+  void Begin(int code) {
+    if (begun_.exchange(true)) return;
+    exit_code_.set_value(code);
+    const std::lock_guard lock(mutex_);
+    if (store_ != nullptr) store_->StopCampaign();
+  }
+  bool begun() const { return begun_; }
+  // Waits until it has begun. Once.
+  int Await() { return exit_code_.get_future().get(); }
+  // Begin ends the campaign of this store, which may wait for long; null: of none.
+  void SetCampaign(Store* campaigns) {
+    const std::lock_guard lock(mutex_);
+    store_ = campaigns;
+    if (begun_ && store_ != nullptr) store_->StopCampaign();
+  }
+
+ private:
+  std::promise<int> exit_code_;
+  std::atomic<bool> begun_ = false;
+  std::mutex mutex_;  // guards what follows
+  Store* store_ = nullptr;
+};
+
+}  // namespace remuda

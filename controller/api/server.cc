@@ -102,11 +102,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
 
 absl::Status Server::MakeGate(const ServerIdentity& identity) {
   cluster_ = identity.cluster;
-  gate_ = std::make_unique<Gate>(Gate::Options{.cluster = cluster_->cluster(),
-                                               .admit = identity.admit,
-                                               .on_connection = [this](int fd) { HandOver(fd); },
-                                               .on_refused = identity.on_refused},
-                                 *identity.callers);
+  gate_ = std::make_unique<Gate>(
+      Gate::Options{.cluster = cluster_->cluster(),
+                    .admit = identity.admit,
+                    .on_connection = [this](int fd, const CallerPtr&) { HandOver(fd); },
+                    .takes_relayed = true,
+                    .on_refused = identity.on_refused},
+      *identity.callers);
   const ShownIdentityPtr shown = cluster_->current();
   if (absl::Status status =
           gate_->SetIdentity(shown->certificate_pem, shown->key_pem, shown->authorities_pem);

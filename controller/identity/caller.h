@@ -15,6 +15,8 @@ struct Caller {
   // whoever reaches it may do everything.
   identity::Peer peer;
   std::string address;  // "ADDRESS:PORT" that the connection came from
+  // Its certificate alone; empty where the gate keeps none (Gate::Options).
+  std::string certificate_pem = {};
 
   bool is_local() const { return peer.id.role == v1::IDENTITY_ROLE_UNSPECIFIED; }
   // "person/alice"; "local" without identities.

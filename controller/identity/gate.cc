@@ -4,7 +4,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include <cstring>
 #include <future>
 
 #include "common/identity/key.h"
@@ -19,15 +18,16 @@ namespace {
 constexpr size_t kThreads = 2;
 constexpr size_t kMaxCertificates = 10;
 
-// HTTP/2 is all that gRPC speaks.
+// HTTP/2 is all that gRPC speaks. `takes_relayed` is null where nothing is passed on to.
 int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
-                   const unsigned char* offered, unsigned int size, void*) {
-  for (unsigned int at = 0; at + 2 < size; at += 1U + offered[at]) {
-    if (offered[at] == 2 && std::memcmp(offered + at + 1, "h2", 2) == 0) {
-      *out = offered + at + 1;
-      *out_size = 2;
-      return SSL_TLSEXT_ERR_OK;
-    }
+                   const unsigned char* offered, unsigned int size, void* takes_relayed) {
+  for (unsigned int at = 0; at < size; at += 1U + offered[at]) {
+    if (at + 1U + offered[at] > size) break;
+    const std::string_view name(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
+    if (name != "h2" && (takes_relayed == nullptr || name != kRelayProtocol)) continue;
+    *out = offered + at + 1;
+    *out_size = offered[at];
+    return SSL_TLSEXT_ERR_OK;
   }
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -69,7 +69,8 @@ absl::Status Show(SSL_CTX* context, const std::string& certificate_pem,
 
 absl::StatusOr<std::shared_ptr<SSL_CTX>> MakeGateContext(const std::string& certificate_pem,
                                                          const std::string& key_pem,
-                                                         const std::string& authorities_pem) {
+                                                         const std::string& authorities_pem,
+                                                         bool takes_relayed) {
   const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) != 1)
     return Wrong("TLS cannot be set up");
@@ -82,7 +83,8 @@ absl::StatusOr<std::shared_ptr<SSL_CTX>> MakeGateContext(const std::string& cert
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   SSL_CTX_set_verify_depth(context.get(), static_cast<int>(kMaxCertificates));
   SSL_CTX_set_purpose(context.get(), X509_PURPOSE_SSL_CLIENT);
-  SSL_CTX_set_alpn_select_cb(context.get(), &ChooseProtocol, nullptr);
+  static char yes = 0;
+  SSL_CTX_set_alpn_select_cb(context.get(), &ChooseProtocol, takes_relayed ? &yes : nullptr);
   if (absl::Status status = Trust(context.get(), authorities_pem); !status.ok()) return status;
   if (absl::Status status = Show(context.get(), certificate_pem, key_pem); !status.ok())
     return status;
@@ -97,7 +99,7 @@ Gate::~Gate() { Stop(); }
 
 absl::Status Gate::SetIdentity(const std::string& certificate_pem, const std::string& key_pem,
                                const std::string& authorities_pem) {
-  auto made = MakeGateContext(certificate_pem, key_pem, authorities_pem);
+  auto made = MakeGateContext(certificate_pem, key_pem, authorities_pem, options_.takes_relayed);
   if (!made.ok()) return made.status();
   const std::lock_guard lock(mutex_);
   context_ = *std::move(made);

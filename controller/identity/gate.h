@@ -5,6 +5,10 @@
 // So handshakes are bounded, a connection can be ended at once, and what has no identity reaches
 // none of gRPC's code.
 //
+// What a standby passes on to the leader (controller/standby) comes by a protocol of its own, which
+// a controller alone may speak: first the caller's name, then the caller's bytes. From then on it
+// is the caller's connection, as if it had come here itself.
+//
 // Owns: the connections, until both ends are closed. Does not own: who may do what (roles.h).
 // Thread: its own, a few; public functions any.
 #pragma once
@@ -18,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -27,6 +32,11 @@
 namespace remuda {
 
 class GateThread;
+
+// What a standby that passes a connection on asks for (ALPN).
+inline constexpr std::string_view kRelayProtocol = "remuda-relay/1";
+// Of RelayedCaller, serialized.
+inline constexpr size_t kMaxRelayedCallerBytes = 64 * 1024;
 
 // Thread: any; each value by itself.
 struct GateCounts {
@@ -51,7 +61,11 @@ class Gate {
     std::function<absl::Status(const Caller&)> admit;
     // Takes over a connected socket from which a caller's plain bytes come. Called on the gate's
     // threads.
-    std::function<void(int)> on_connection;
+    std::function<void(int, const CallerPtr&)> on_connection;
+    // Whether standbys may pass connections on to here.
+    bool takes_relayed = false;
+    // Whether callers' certificates are kept (Caller::certificate_pem).
+    bool keeps_certificates = false;
     // A connection was refused: from where, and why. Called on the gate's threads. May be empty.
     std::function<void(const std::string& address, const std::string& why)> on_refused = nullptr;
   };
@@ -103,6 +117,7 @@ class Gate {
 // tests.
 absl::StatusOr<std::shared_ptr<SSL_CTX>> MakeGateContext(const std::string& certificate_pem,
                                                          const std::string& key_pem,
-                                                         const std::string& authorities_pem);
+                                                         const std::string& authorities_pem,
+                                                         bool takes_relayed = false);
 
 }  // namespace remuda

@@ -3,6 +3,7 @@
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -18,6 +20,7 @@
 #include "common/random_bytes.h"
 #include "controller/identity/network_of.h"
 #include "controller/limits.h"
+#include "remuda/controller/v1/peer.pb.h"
 
 namespace remuda {
 namespace {
@@ -60,6 +63,30 @@ std::pair<int, int> NamedPair(const std::string& name) {
   return {pair[0], pair[1]};
 }
 
+std::string_view ChosenProtocol(const SSL* ssl) {
+  const unsigned char* name = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(ssl, &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+// Empty: out of memory.
+std::string PemOf(X509* certificate) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), &BIO_free);
+  if (bio == nullptr || PEM_write_bio_X509(bio.get(), certificate) != 1) return "";
+  const char* bytes = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &bytes);
+  return {bytes, static_cast<size_t>(size)};
+}
+
+constexpr size_t kLengthBytes = 4;
+size_t LengthIn(const std::string& header) {
+  size_t length = 0;
+  for (size_t i = 0; i < kLengthBytes; ++i)
+    length = length << 8 | static_cast<unsigned char>(header[i]);
+  return length;
+}
+
 std::string RandomPrefix() {
   static const std::string prefix = "remuda-" + RandomHex(16) + "-";
   return prefix;
@@ -90,7 +117,8 @@ struct GateThread::Connection {
   std::string address;
   std::string host;  // of which so many may be under way (NetworkOf)
   Clock::time_point since{};
-  bool is_open = false;  // past the handshake
+  bool is_relayed = false;  // past the handshake with a standby, which says next for whom
+  bool is_open = false;     // it is known whose it is
   bool is_dead = false;
   bool is_watched = false;   // the client's socket
   bool plain_hung = false;   // gRPC has closed; what it said before is still to be read
@@ -251,6 +279,7 @@ void GateThread::OnEvent(const End& end, uint32_t events) {
 }
 
 void GateThread::Shake(Connection& connection) {
+  if (connection.is_relayed) return ReadRelayed(connection);
   ERR_clear_error();
   const int result = SSL_do_handshake(connection.ssl.get());
   if (result == 1) return Admit(connection);
@@ -283,7 +312,68 @@ void GateThread::Admit(Connection& connection) {
     return Refuse(connection, identity::Text(peer->id) + " is of another cluster than " +
                                   gate_.options_.cluster);
   }
+  if (ChosenProtocol(connection.ssl.get()) == kRelayProtocol) {
+    if (peer->id.role != v1::IDENTITY_ROLE_CONTROLLER) {
+      return Refuse(connection,
+                    identity::ActorText(peer->id) + " may not pass connections of others on");
+    }
+    connection.is_relayed = true;
+    return ReadRelayed(connection);
+  }
   auto caller = std::make_shared<Caller>(Caller{*std::move(peer), connection.address});
+  if (gate_.options_.keeps_certificates) caller->certificate_pem = PemOf(certificate.get());
+  Let(connection, std::move(caller));
+}
+
+void GateThread::ReadRelayed(Connection& connection) {
+  connection.read_wants_write = false;
+  std::string& header = connection.up;  // which is of no other use yet
+  while (true) {
+    size_t wanted = kLengthBytes;
+    if (header.size() >= kLengthBytes) {
+      const size_t length = LengthIn(header);
+      if (length == 0 || length > kMaxRelayedCallerBytes)
+        return Refuse(connection, "a connection is passed on without a caller");
+      wanted += length;
+      if (header.size() == wanted) return AdmitRelayed(connection);
+    }
+    ERR_clear_error();
+    const size_t room = std::min(wanted - header.size(), buffer_.size());
+    const int got = SSL_read(connection.ssl.get(), buffer_.data(), static_cast<int>(room));
+    if (got > 0) {
+      header.append(buffer_.data(), static_cast<size_t>(got));
+      continue;
+    }
+    const int error = SSL_get_error(connection.ssl.get(), got);
+    ERR_clear_error();
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+      connection.read_wants_write = error == SSL_ERROR_WANT_WRITE;
+      return Watch(connection);
+    }
+    ++gate_.counts_.abandoned;
+    return Close(connection);
+  }
+}
+
+// The standby has looked at the certificate, and at who has its key.
+void GateThread::AdmitRelayed(Connection& connection) {
+  controller::v1::RelayedCaller named;
+  const std::string header = std::move(connection.up);
+  connection.up.clear();
+  if (!named.ParseFromArray(header.data() + kLengthBytes,
+                            static_cast<int>(header.size() - kLengthBytes)))
+    return Refuse(connection, "a connection is passed on, and its caller cannot be read");
+  auto peer = identity::ReadPeer(std::string_view(named.certificate_pem()));
+  if (!peer.ok()) return Refuse(connection, std::string(peer.status().message()));
+  if (peer->id.cluster != gate_.options_.cluster || peer->id.role == v1::IDENTITY_ROLE_CONTROLLER ||
+      peer->expire_time <= absl::Now()) {
+    return Refuse(connection, "a connection of " + identity::Text(peer->id) +
+                                  " is passed on, which is not to be");
+  }
+  Let(connection, std::make_shared<Caller>(Caller{*std::move(peer), named.address()}));
+}
+
+void GateThread::Let(Connection& connection, std::shared_ptr<Caller> caller) {
   if (absl::Status status = gate_.options_.admit(*caller); !status.ok())
     return Refuse(connection, std::string(status.message()));
   // Before descriptors are taken for it.
@@ -313,7 +403,7 @@ void GateThread::Admit(Connection& connection) {
   event.data.ptr = &connection.plain_end;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.plain, &event);
   gate_.callers_.Add(connection.name, connection.caller);
-  gate_.options_.on_connection(theirs);
+  gate_.options_.on_connection(theirs, connection.caller);
   Move(connection);
 }
 

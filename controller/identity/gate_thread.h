@@ -48,8 +48,13 @@ class GateThread {
   void Begin(int fd);
   void OnEvent(const End& end, uint32_t events);
   void Shake(Connection& connection);
-  // After the handshake: who it is, and the way to gRPC.
+  // After the handshake: who it is.
   void Admit(Connection& connection);
+  // Of a connection that a standby passes on: on behalf of whom.
+  void ReadRelayed(Connection& connection);
+  void AdmitRelayed(Connection& connection);
+  // The way to gRPC.
+  void Let(Connection& connection, std::shared_ptr<Caller> caller);
   void Refuse(Connection& connection, const std::string& why);
   // Moves what there is to move, both ways. False: it has ended.
   bool MoveUp(Connection& connection);

@@ -24,6 +24,7 @@
 #include "common/identity/key.h"
 #include "controller/api/acceptor.h"
 #include "controller/limits.h"
+#include "remuda/controller/v1/peer.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "tests/wait.h"
 
@@ -71,11 +72,12 @@ class GateTest : public testing::Test {
                                                         : absl::OkStatus();
                 },
             .on_connection =
-                [this](int fd) {
+                [this](int fd, const CallerPtr&) {
                   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters one;
                   one.fd = fd;
                   connections_->HandleNewConnection(&one);
                 },
+            .takes_relayed = true,
             .on_refused =
                 [this](const std::string&, const std::string& why) {
                   const std::lock_guard lock(mutex_);
@@ -160,6 +162,54 @@ class GateTest : public testing::Test {
     });
   }
 
+  std::string CertificateOf(const Issued& issued, tls::KeyPtr* key_out = nullptr) const {
+    auto key = identity::MakeKey();
+    auto pem = authority_->Issue(key->get(),
+                                 {.id = issued.id, .now = issued.now, .lifetime = issued.lifetime});
+    if (key_out != nullptr) *key_out = *std::move(key);
+    return *pem;
+  }
+  static std::string Framed(const std::string& bytes) {
+    std::string frame(3, '\0');
+    frame[2] = static_cast<char>(bytes.size() >> 8 & 0xff);
+    frame.push_back(static_cast<char>(bytes.size() & 0xff));
+    return frame + bytes;
+  }
+  // A connection by which one of `issued` passes another on.
+  struct Relayed {
+    Relayed(const GateTest& test, const Issued& issued)
+        : context(SSL_CTX_new(TLS_client_method())) {
+      tls::KeyPtr key;
+      const std::string pem = test.CertificateOf(issued, &key);
+      const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+          BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
+      const tls::X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+      SSL_CTX_use_certificate(context.get(), certificate.get());
+      SSL_CTX_use_PrivateKey(context.get(), key.get());
+      ssl.reset(SSL_new(context.get()));
+      const std::string protocol =
+          std::string(1, static_cast<char>(kRelayProtocol.size())) + std::string(kRelayProtocol);
+      SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(protocol.data()),
+                          static_cast<unsigned int>(protocol.size()));
+      fd = test.Connect();
+      SSL_set_fd(ssl.get(), fd);
+      EXPECT_EQ(SSL_connect(ssl.get()), 1);
+    }
+    Relayed(const Relayed&) = delete;
+    Relayed& operator=(const Relayed&) = delete;
+    ~Relayed() {
+      ssl.reset();
+      close(fd);
+    }
+    void Send(const std::string& bytes) const {
+      EXPECT_EQ(SSL_write(ssl.get(), bytes.data(), static_cast<int>(bytes.size())),
+                static_cast<int>(bytes.size()));
+    }
+    tls::SslContextPtr context;
+    tls::SslPtr ssl;
+    int fd = -1;
+  };
+
   int Connect() const {
     const std::string& address = acceptor_->address();
     sockaddr_in to{};
@@ -224,6 +274,52 @@ TEST_F(GateTest, WrongCertificatesGetNoFurtherThanTheHandshake) {
     EXPECT_TRUE(WasRefused(c.why)) << c.why;
   }
   EXPECT_EQ(gate_->counts().admitted, 0);
+}
+
+TEST_F(GateTest, AStandbySaysForWhomAConnectionIs) {
+  const Issued alice{
+      .id = {.cluster = kCluster, .role = v1::IDENTITY_ROLE_PERSON, .name = "alice"}};
+  controller::v1::RelayedCaller named;
+  named.set_certificate_pem(CertificateOf(alice));
+  named.set_address("192.0.2.7:1000");
+  const Issued standby{.id = ControllerId(kCluster)};
+  {
+    const Relayed connection(*this, standby);
+    connection.Send(Framed(named.SerializeAsString()));
+    EXPECT_TRUE(WaitUntil([&] { return gate_->counts().connections == 1; }));
+    // It is hers: shut out with her.
+    gate_->CloseIf([](const Caller& caller) {
+      return caller.actor() == "person/alice" && caller.address == "192.0.2.7:1000";
+    });
+    EXPECT_TRUE(WaitUntil([&] { return gate_->counts().connections == 0; }));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    denied_ = "alice";
+  }
+  const Relayed denied(*this, standby);
+  denied.Send(Framed(named.SerializeAsString()));
+  EXPECT_TRUE(WasRefused("is revoked"));
+
+  // Nobody else may say so, and not everything.
+  const Relayed person(*this, alice);
+  EXPECT_TRUE(WasRefused("person/alice may not pass connections of others on"));
+  const Relayed empty(*this, standby);
+  empty.Send(Framed(""));
+  EXPECT_TRUE(WasRefused("without a caller"));
+  const Relayed large(*this, standby);
+  large.Send("\xff\xff\xff\xff");
+  const Relayed garbage(*this, standby);
+  garbage.Send(Framed("\xff\xff"));
+  EXPECT_TRUE(WasRefused("its caller cannot be read"));
+  named.set_certificate_pem(CertificateOf(standby));
+  const Relayed controller(*this, standby);
+  controller.Send(Framed(named.SerializeAsString()));
+  EXPECT_TRUE(WasRefused("is passed on, which is not to be"));
+  named.set_certificate_pem(CertificateOf({.id = alice.id, .now = absl::Now() - absl::Hours(48)}));
+  const Relayed expired(*this, standby);
+  expired.Send(Framed(named.SerializeAsString()));
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().refused == 7; })) << gate_->counts().refused;
 }
 
 TEST_F(GateTest, WhoIsDeniedIsOutAtOnce) {

@@ -5,10 +5,11 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <future>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <iostream>
-#include <mutex>
 #include <thread>
 
 #include "common/admin_http.h"
@@ -25,6 +26,7 @@
 #include "controller/api/server.h"
 #include "controller/backup/restore.h"
 #include "controller/certificate_reader.h"
+#include "controller/ending.h"
 #include "controller/engine/commit_thread.h"
 #include "controller/engine/failpoints.h"
 #include "controller/engine/readiness.h"
@@ -36,7 +38,7 @@
 #include "controller/probes/probe_thread.h"
 #include "controller/ready_file.h"
 #include "controller/restore_command.h"
-#include "controller/store/etcd_store.h"
+#include "controller/standby/standby.h"
 #include "controller/store/sqlite_store.h"
 #include "controller/zone_reader.h"
 
@@ -45,26 +47,6 @@ namespace {
 
 // Calls under way have so long to end after SIGTERM; sessions and watches are ended at once.
 constexpr absl::Duration kDrainTime = absl::Seconds(5);
-
-// What the signal thread and the loop say to the main thread.
-struct Ending {
-  std::promise<int> exit_code;
-  std::atomic<bool> begun = false;
-  void Begin(int code) {
-    if (begun.exchange(true)) return;
-    exit_code.set_value(code);
-    const std::lock_guard lock(mutex);
-    if (store != nullptr) store->StopCampaign();
-  }
-  // Begin ends the campaign of this store, which may wait for long; null: of none.
-  void SetCampaign(Store* campaigns) {
-    const std::lock_guard lock(mutex);
-    store = campaigns;
-    if (begun && store != nullptr) store->StopCampaign();
-  }
-  std::mutex mutex;  // guards what follows
-  Store* store = nullptr;
-};
 
 // The first SIGTERM or SIGINT drains, the second ends at once. The signals are blocked in every
 // thread; this one takes them.
@@ -80,48 +62,24 @@ void WatchSignals(const sigset_t& signals, Ending& ending) {
   }).detach();
 }
 
-// The store, led by this controller, and what is in it.
-struct Opened {
-  std::unique_ptr<Store> store;
-  Leadership leadership;
-  core::State state;
-};
-
-absl::StatusOr<std::unique_ptr<Store>> OpenNamedStore(const Options& options, Ending& ending) {
-  if (options.store.kind == StoreOptions::Kind::kSqlite) {
-    return SqliteStore::Open(
-        {.path = options.store.sqlite_path, .sealing_key_file = options.sealing_key_file});
-  }
-  EtcdStore::Options etcd;
-  etcd.address = options.store.etcd;
-  etcd.sealing_key_file = options.sealing_key_file;
-  etcd.time_to_live = options.store.lease;
-  etcd.on_lost = [&ending](const absl::Status& why) {
-    spdlog::error("leadership is lost: {}", std::string(why.message()));
-    ending.Begin(1);
-  };
-  return EtcdStore::Open(std::move(etcd));
-}
-
-absl::StatusOr<Opened> OpenStore(const Options& options, Failpoints* failpoints, Ending& ending) {
-  auto named = OpenNamedStore(options, ending);
-  if (!named.ok()) return named.status();
-  std::unique_ptr<Store> store = *std::move(named);
+// The store of one controller, which leads at once.
+absl::StatusOr<Won> OpenOwnStore(const Options& options, Failpoints* failpoints, Ending& ending) {
+  auto opened = SqliteStore::Open(
+      {.path = options.store.sqlite_path, .sealing_key_file = options.sealing_key_file});
+  if (!opened.ok()) return opened.status();
+  Won won;
+  won.store = *std::move(opened);
   if (failpoints != nullptr)
-    store = std::make_unique<FailpointStore>(std::move(store), *failpoints);
-  ending.SetCampaign(store.get());
-  auto leadership = store->Campaign();
+    won.store = std::make_unique<FailpointStore>(std::move(won.store), *failpoints);
+  ending.SetCampaign(won.store.get());
+  auto leadership = won.store->Campaign();
   ending.SetCampaign(nullptr);
   if (!leadership.ok()) return leadership.status();
-  core::State state;
-  const absl::Status status =
-      store->Load([&state](core::Kind kind, std::string_view key, std::string_view value,
-                           int64_t number) { return state.Load(kind, key, value, number); });
-  if (!status.ok()) return status;
-  state.SetCommit(leadership->commit);
-  spdlog::info("cluster {}, epoch {}, commit {}", leadership->cluster_id, leadership->epoch,
-               leadership->commit);
-  return Opened{std::move(store), *std::move(leadership), std::move(state)};
+  auto state = LoadState(*won.store, *leadership);
+  if (!state.ok()) return state.status();
+  won.leadership = *std::move(leadership);
+  won.state = *std::move(state);
+  return won;
 }
 
 // Null: none is set.
@@ -173,19 +131,6 @@ absl::Status MakeDataDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-// Names and addresses by which the controller is reached.
-std::vector<std::string> HostsOf(const Options& options) {
-  std::vector<std::string> hosts;
-  Endpoint listen;
-  ParseEndpoint(options.listen, listen);
-  hosts.push_back(listen.address);
-  for (const std::string& text : options.identity.advertise) {
-    AdvertisedAddress address;
-    if (ParseAdvertised(text, address)) hosts.push_back(address.host);
-  }
-  return hosts;
-}
-
 // Null where there are no identities.
 absl::StatusOr<std::unique_ptr<ClusterIdentity>> OpenIdentity(const Options& options,
                                                               const Leadership& leadership) {
@@ -195,6 +140,7 @@ absl::StatusOr<std::unique_ptr<ClusterIdentity>> OpenIdentity(const Options& opt
   }
   return ClusterIdentity::Open({.directory = options.data_dir + "/identity",
                                 .cluster = leadership.cluster_id,
+                                .name = options.controller_name,
                                 .hosts = HostsOf(options),
                                 .given = options.identity},
                                absl::Now());
@@ -230,28 +176,80 @@ absl::Status BeginJoining(const Options& options, const std::string& api, Contro
   return absl::OkStatus();
 }
 
-absl::Status Serve(const Options& options, const ServiceManager& manager, Ending& ending,
+// Who the controllers are, as they say themselves. On the loop thread.
+v1::ListControllersResponse ListControllers(const Roster::View& view, const Controller& leader) {
+  v1::ListControllersResponse answer;
+  const int64_t commit = leader.engine.state().commit();
+  for (const store::v1::EtcdController& one : view.controllers) {
+    v1::Controller& said = *answer.add_controllers();
+    said.set_name("controllers/" + one.name());
+    said.set_address(one.address());
+    said.set_join_address(one.join_address());
+    said.set_version(one.version());
+    *said.mutable_start_time() = one.start_time();
+    const bool leads = view.leader.has_value() && view.leader->name() == one.name();
+    said.set_state(leads ? v1::CONTROLLER_STATE_LEADER : v1::CONTROLLER_STATE_STANDBY);
+    said.set_commit(leads ? commit : one.commit());
+    if (leads) {
+      *said.mutable_lead_time() = view.leader->lead_time();
+      said.set_epoch(leader.identity.epoch);
+    } else {
+      said.set_lag_commits(std::max<int64_t>(0, commit - one.commit()));
+      said.set_error(one.error());
+    }
+  }
+  return answer;
+}
+
+// Of a shared store: tells hosts, proxies and who asks of the controllers that there are.
+void FollowRoster(const Won& won, Controller& controller) {
+  if (won.feed == nullptr) return;
+  won.feed->SetListener([&controller](const Roster::ViewPtr& view) {
+    controller.loop.Post([&controller, addresses = AddressesOf(*view)]() mutable {
+      controller.SetControllers(std::move(addresses));
+    });
+  });
+}
+
+absl::Status Serve(Options& options, const ServiceManager& manager, Ending& ending,
                    int& exit_code) {
   const size_t max_descriptors = TakeDescriptors();
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
   if (absl::Status status = CheckNotHalfRestored(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);
-  auto opened = OpenStore(options, failpoints.get(), ending);
-  if (ending.begun && absl::IsCancelled(opened.status())) return absl::OkStatus();
+  auto audit = AuditLog::Open({.directory = options.data_dir + "/audit"});
+  if (!audit.ok()) return audit.status();
+  MonotonicClock clock;
+  Metrics metrics;
+  Readiness readiness;
+  const bool is_shared = options.store.kind == StoreOptions::Kind::kEtcd;
+  absl::StatusOr<Won> opened = is_shared ? Standby(options, {.manager = manager,
+                                                             .ending = ending,
+                                                             .metrics = metrics,
+                                                             .readiness = readiness,
+                                                             .audit = **audit,
+                                                             .failpoints = failpoints.get(),
+                                                             .max_descriptors = max_descriptors})
+                                               .Run()
+                                         : OpenOwnStore(options, failpoints.get(), ending);
+  if (!opened.ok() && is_shared && absl::IsUnavailable(opened.status())) {
+    spdlog::error("{}", std::string(opened.status().message()));
+    ending.Begin(kBeginAnew);
+  }
+  if (!opened.ok() && ending.begun()) {
+    exit_code = ending.Await();
+    return absl::OkStatus();
+  }
   if (!opened.ok()) return opened.status();
   const Leadership& leadership = opened->leadership;
+  spdlog::info("cluster {}, epoch {}, commit {}", leadership.cluster_id, leadership.epoch,
+               leadership.commit);
 
   auto cluster_identity = OpenIdentity(options, leadership);
   if (!cluster_identity.ok()) return cluster_identity.status();
   ClusterIdentity* const cluster = cluster_identity->get();
   Callers callers(cluster != nullptr);
 
-  auto audit = AuditLog::Open({.directory = options.data_dir + "/audit"});
-  if (!audit.ok()) return audit.status();
-
-  MonotonicClock clock;
-  Metrics metrics;
-  Readiness readiness;
   auto blobs = Blobs::Open(
       {.directory = options.data_dir + "/images", .max_blob_bytes = options.image_limit_bytes},
       metrics.image_bytes);
@@ -284,17 +282,30 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
            .read_certificate = &ReadCertificate,
            .check_authorities = &FaultOfAuthorities,
            .analysis_commands = options.analysis_commands,
-           .on_leadership_lost = [&ending](const absl::Status&) { ending.Begin(1); },
+           .on_leadership_lost =
+               [&ending, is_shared](const absl::Status&) {
+                 ending.Begin(is_shared ? kBeginAnew : 1);
+               },
            .on_store = [&readiness](const std::string& why) { readiness.SetStoreError(why); }},
        .version = REMUDA_VERSION,
-       .name = cluster == nullptr ? "controller" : cluster->current()->peer.id.name,
+       .name = options.controller_name,
        .asker = &probes,
        .metric_period = options.metric_period,
        .callers = &callers,
-       .audit = audit->get()},
+       .audit = audit->get(),
+       .leads =
+           [&store = *opened->store] {
+             const auto deadline = store.lease_deadline();
+             return !deadline.has_value() || std::chrono::steady_clock::now() < *deadline;
+           }},
       clock, committer, loop, metrics);
   controller.engine.observe().find_zone = &ReadZone;
   controller.set_failpoints(failpoints.get());
+  if (opened->roster != nullptr) {
+    controller.list_controllers = [&controller, &roster = *opened->roster] {
+      return ListControllers(*roster.current(), controller);
+    };
+  }
   // Blobs that no image names: pushed, but never registered before a crash.
   CollectBlobs(controller.engine.state(), blob_worker);
   CollectAfterDeletes(controller, blob_worker);
@@ -310,7 +321,7 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   loop.Post([&controller, &blob_thread] { TrimNowAndThen(controller, blob_thread); });
   if (manager.alive_interval().count() > 0)
     loop.Post([&controller, &manager] { SayAlive(controller, manager); });
-  AdminToken admin_token(options.data_dir);
+  AdminToken admin_token(options.data_dir, is_shared);
   std::unique_ptr<Joining> joining;
   if (cluster != nullptr) joining = std::make_unique<Joining>(controller, *cluster, admin_token);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(
@@ -342,16 +353,19 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
     outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address(),
                              joining == nullptr ? "" : joining->address());
   }
+  if (outcome.ok()) FollowRoster(*opened, controller);
   if (outcome.ok()) manager.Ready("serving gRPC on " + (*server)->address());
-  if (outcome.ok()) exit_code = ending.exit_code.get_future().get();
+  if (outcome.ok()) exit_code = ending.Await();
 
-  manager.Stopping("ending calls under way");
+  const bool is_deposed = outcome.ok() && exit_code == kBeginAnew;
+  is_deposed ? manager.Status("leads no more") : manager.Stopping("ending calls under way");
   // The other way round: calls first, then the loop that answers them, then what it used.
   readiness.SetServing(false);
+  if (opened->feed != nullptr) opened->feed->SetListener(nullptr);
   self_call = nullptr;
   if (joining != nullptr) joining->Stop();
   loop.Post([&controller] { controller.CloseStreams(); });
-  if (server.ok()) (*server)->Stop(kDrainTime);
+  if (server.ok()) (*server)->Stop(is_deposed ? absl::ZeroDuration() : kDrainTime);
   backup_thread.Stop();
   probes.Stop();
   committer.Stop();
@@ -361,6 +375,22 @@ absl::Status Serve(const Options& options, const ServiceManager& manager, Ending
   blob_thread.Stop();
   admin.Stop();
   return outcome;
+}
+
+// The program from its beginning, in this process and on the same ports: whoever leads no more
+// keeps nothing of what it knew. Comes back only if that fails.
+void BeginAnew(int argc, char** argv, const Options& options, const ServiceManager& manager) {
+  std::vector<std::string> words = WordsToBeginAnew({argv, argv + argc}, options);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  std::vector<std::string> variables = manager.Environment();
+  for (std::string& variable : variables) putenv(variable.data());
+  // Whatever a library has opened without a thought of this.
+  close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+  spdlog::shutdown();
+  execv("/proc/self/exe", arguments.data());
+  std::cerr << "remuda-controller: cannot begin anew: " << strerror(errno) << "\n";
 }
 
 int Main(int argc, char** argv) {
@@ -390,7 +420,9 @@ int Main(int argc, char** argv) {
     spdlog::error("{}", std::string(status.message()));
     return 1;
   }
-  return exit_code;
+  if (exit_code != kBeginAnew) return exit_code;
+  BeginAnew(argc, argv, options, manager);
+  return 1;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "common/settings_file.h"
 #include "controller/core/model/time.h"
 #include "controller/engine/failpoints.h"
+#include "controller/identity/cluster_identity.h"
 
 namespace remuda {
 namespace {
@@ -158,6 +159,12 @@ void Check(Options& options) {
         "--metric-period",
         FormatDuration(core::ToProto(options.metric_period)) + " is not within 1s-60s");
   }
+  if (options.controller_name.empty()) options.controller_name = DefaultControllerName();
+  if (!identity::IsIdentityName(options.controller_name)) {
+    throw CLI::ValidationError(
+        "--controller-name",
+        "\"" + options.controller_name + "\" is no name: [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
+  }
   if (options.data_dir.empty()) throw CLI::RequiredError("--data-dir");
   auto store = ParseStoreOptions(options.store_flags, options.data_dir);
   if (!store.ok()) throw CLI::ValidationError(std::string(store.status().message()));
@@ -188,6 +195,40 @@ void Check(Options& options) {
 
 }  // namespace
 
+std::vector<std::string> WordsToBeginAnew(const std::vector<std::string>& words,
+                                          const Options& options) {
+  const std::vector<std::pair<std::string, std::string>> ports = {
+      {"--listen", options.listen},
+      {"--http", options.http},
+      {"--join-listen", options.identity.join_listen}};
+  std::vector<std::string> out;
+  for (size_t i = 0; i < words.size(); ++i) {
+    bool is_port = false;
+    for (const auto& [flag, value] : ports) {
+      if (words[i].starts_with(flag + "=")) is_port = true;
+      if (words[i] != flag) continue;
+      is_port = true;
+      ++i;  // its value
+      break;
+    }
+    if (!is_port) out.push_back(words[i]);
+  }
+  for (const auto& [flag, value] : ports) out.push_back(flag + "=" + value);
+  return out;
+}
+
+std::vector<std::string> HostsOf(const Options& options) {
+  std::vector<std::string> hosts;
+  Endpoint listen;
+  ParseEndpoint(options.listen, listen);
+  hosts.push_back(listen.address);
+  for (const std::string& text : options.identity.advertise) {
+    AdvertisedAddress address;
+    if (ParseAdvertised(text, address)) hosts.push_back(address.host);
+  }
+  return hosts;
+}
+
 int ParseOptions(int argc, char** argv, Options& options) {
   CLI::App app("Holds the cluster's state, decides, and tells agents and proxies.",
                "remuda-controller");
@@ -197,6 +238,10 @@ int ParseOptions(int argc, char** argv, Options& options) {
   app.add_option("--config", config, "File with settings")
       ->envname("REMUDA_CONTROLLER_CONFIG")
       ->type_name("FILE");
+  Add(app, "--controller-name", options.controller_name,
+      "This controller's name: in its identity, and among those that share a store; default: the "
+      "machine's")
+      ->type_name("NAME");
   Add(app, "--listen", options.listen, "Address and port of the API; port 0: any")
       ->type_name("ADDRESS:PORT");
   Add(app, "--http", options.http,

@@ -17,6 +17,7 @@
 namespace remuda {
 
 struct Options {
+  std::string controller_name;  // as identities are named; default: the machine's
   std::string listen = "127.0.0.1:7400";
   std::string http = "127.0.0.1:7480";
   std::string data_dir;
@@ -39,5 +40,13 @@ struct Options {
 // Fills `options`. -1: go on; else the program's exit code (0 after --help and --version, 2 for a
 // wrong use), with what is to be said already printed.
 int ParseOptions(int argc, char** argv, Options& options);
+
+// The command line for a program that takes this one's place: `words` with the ports that it really
+// has.
+std::vector<std::string> WordsToBeginAnew(const std::vector<std::string>& words,
+                                          const Options& options);
+
+// Names and addresses by which the controller is reached.
+std::vector<std::string> HostsOf(const Options& options);
 
 }  // namespace remuda

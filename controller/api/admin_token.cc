@@ -83,11 +83,22 @@ absl::Status CommitAdmin(Controller& controller, const std::string& hash) {
   return outcome->get_future().get();
 }
 
+bool HasAdmin(Controller& controller) {
+  auto outcome = std::make_shared<std::promise<bool>>();
+  controller.loop.Post([&controller, outcome] {
+    outcome->set_value(controller.engine.state().Find<v1::User>(AdminToken::kUser) != nullptr);
+  });
+  return outcome->get_future().get();
+}
+
 }  // namespace
 
 absl::Status AdminToken::Offer(Controller& controller, const ClusterIdentity& identity,
                                bool is_wanted) {
   if (!is_wanted && std::filesystem::exists(marker_)) return absl::OkStatus();
+  // Made by another controller, and used there or still to be used there.
+  if (!is_wanted && is_shared_ && !std::filesystem::exists(path_) && HasAdmin(controller))
+    return absl::OkStatus();
   if (!identity.CanIssue().ok()) {
     // Whoever issues certificates makes one for this user.
     absl::Status status = CommitAdmin(controller, "");

@@ -20,9 +20,11 @@ class AdminToken {
   static constexpr absl::Duration kLife = absl::Hours(24);
   static constexpr char kUser[] = "admin";
 
-  explicit AdminToken(const std::string& data_directory)
+  // `is_shared`: the store has several controllers, of which the first to lead makes the token.
+  AdminToken(const std::string& data_directory, bool is_shared)
       : path_(data_directory + "/admin-token"),
-        marker_(data_directory + "/identity/admin-joined") {}
+        marker_(data_directory + "/identity/admin-joined"),
+        is_shared_(is_shared) {}
 
   // Makes the token where it is needed, or `is_wanted` (--new-admin-token) says so, and its user if
   // that is not there; says in the log how to use it. Errors name the file, or are the store's.
@@ -34,6 +36,7 @@ class AdminToken {
  private:
   const std::string path_;
   const std::string marker_;
+  const bool is_shared_;
 };
 
 }  // namespace remuda

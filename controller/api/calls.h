@@ -117,8 +117,9 @@ class Calls {
     CallerPtr caller = CallerOf(context);
     return Post(reactor, [this, reactor, method, request, caller = std::move(caller),
                           fill = std::move(fill)] {
-      const absl::Status may = controller_.MayCall(caller.get(), method, *request);
-      Finish(reactor, may.ok() ? fill() : may);
+      absl::Status status = controller_.MayCall(caller.get(), method, *request);
+      if (status.ok()) status = controller_.CheckLeads();
+      Finish(reactor, status.ok() ? fill() : status);
     });
   }
 

@@ -42,7 +42,8 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
       proxies(identity, engine, proxy_views, owner, counts),
       watchers(engine, owner, counts),
       prober(engine, options.asker),
-      meter(MeasuringEach(engine, options.metric_period), options.asker, group_page) {
+      meter(MeasuringEach(engine, options.metric_period), options.asker, group_page),
+      leads_(std::move(options.leads)) {
   metrics.epoch = identity.epoch;
   engine.set_on_commit([this](const core::Changes& changes) {
     if (deny_list.OnCommit(engine.state(), changes) && on_shut_out_) on_shut_out_();
@@ -70,6 +71,12 @@ absl::Status Controller::MayCall(const core::Draft& draft, const Caller* caller,
 absl::Status Controller::MayCall(const Caller* caller, std::string_view method,
                                  const google::protobuf::Message& request) const {
   return MayCall(core::Draft(engine.state()), caller, method, request);
+}
+
+absl::Status Controller::CheckLeads() const {
+  if (leads_ == nullptr || leads_()) return absl::OkStatus();
+  return absl::UnavailableError(
+      "the store has not answered for so long that another controller may lead: ask again");
 }
 
 void Controller::Publish() {
@@ -120,6 +127,8 @@ void Controller::RefreshIngress(Touched& touched) {
 }
 
 absl::Time Controller::Turn() {
+  // What a deposed leader sees and decides is nobody's business any more.
+  if (!CheckLeads().ok()) return engine.Now() + kLeadershipPause;
   const absl::Time keys_due = proxies.RenewTicketKeys();
   const absl::Time begun = engine.Now();
   Publish();

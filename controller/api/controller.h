@@ -29,6 +29,9 @@ namespace remuda {
 
 class Controller {
  public:
+  // Turns are put off so long each time that another controller may lead.
+  static constexpr absl::Duration kLeadershipPause = absl::Milliseconds(50);
+
   struct Options {
     Identity identity;
     Engine::Options engine;
@@ -38,6 +41,9 @@ class Controller {
     absl::Duration metric_period = absl::Seconds(5);
     const Callers* callers = nullptr;  // null: all callers are local ones
     AuditLog* audit = nullptr;         // null: nothing is recorded
+    // Whether nobody else can lead just now, as far as the store has said; null: nobody ever. Asked
+    // on the loop thread.
+    std::function<bool()> leads = nullptr;
   };
   // The others outlive it; so do options.callers and options.audit.
   Controller(Options options, const Clock& clock, Committer& committer, Loop& loop,
@@ -58,6 +64,9 @@ class Controller {
   absl::Status MayCall(const Caller* caller, std::string_view method,
                        const google::protobuf::Message& request) const;
 
+  // UNAVAILABLE: another controller may lead, so that what is known here may be old. Asked before
+  // anything is read or published.
+  absl::Status CheckLeads() const;
   // Where the cluster's controllers are: `HOST:PORT`, the leader's (this one's) first, at most 64.
   // All agents and proxies are told. Empty: nothing is said. On the loop thread.
   void SetControllers(const std::vector<std::string>& addresses);
@@ -104,6 +113,7 @@ class Controller {
   // Brings up to date what security groups come down to, and notes whose views that changes.
   void RefreshIngress(Touched& touched);
 
+  const std::function<bool()> leads_;
   std::function<void(const core::Changes&)> on_commit_;
   std::function<void()> on_shut_out_;
   Failpoints* failpoints_ = nullptr;

@@ -17,12 +17,18 @@ void Readiness::SetCallError(const std::string& error) {
   call_error_ = error;
 }
 
+void Readiness::SetCopyError(const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  copy_error_ = error;
+}
+
 std::string Readiness::WhyNot() const {
   const std::lock_guard lock(mutex_);
   if (!serving_) return "starting or stopping\n";
   std::string why;
   if (!store_error_.empty()) why += "the store commits nothing: " + store_error_ + "\n";
   if (!call_error_.empty()) why += "a call to the API fails: " + call_error_ + "\n";
+  if (!copy_error_.empty()) why += "the store is not followed: " + copy_error_ + "\n";
   return why;
 }
 

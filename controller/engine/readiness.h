@@ -17,6 +17,9 @@ class Readiness {
   // Why a call to the controller's own port fails; empty: it does not.
   void SetCallError(const std::string& error);
 
+  // Why the copy of a controller that stands by is not current; empty: it is.
+  void SetCopyError(const std::string& error);
+
   // One line a reason; empty: ready.
   std::string WhyNot() const;
 
@@ -25,6 +28,7 @@ class Readiness {
   bool serving_ = false;
   std::string store_error_;
   std::string call_error_;
+  std::string copy_error_;
 };
 
 }  // namespace remuda

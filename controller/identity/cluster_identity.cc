@@ -96,7 +96,7 @@ absl::Status CheckShown(const ShownIdentity& shown, const std::string& cluster, 
 
 absl::StatusOr<std::unique_ptr<ClusterIdentity>> ClusterIdentity::Open(Options options,
                                                                        absl::Time now) {
-  if (options.name.empty()) options.name = NameFrom(HostName());
+  if (options.name.empty()) options.name = DefaultControllerName();
   const auto made = MakePrivateDirectory(options.directory, "identity.pem", "identity directory");
   if (!made.ok()) return made.status();
   std::unique_ptr<ClusterIdentity> opened(new ClusterIdentity(std::move(options)));
@@ -145,14 +145,9 @@ void ClusterIdentity::SetListening(const std::string& api, const std::string& jo
   join_ = join;
 }
 
-std::vector<std::string> ClusterIdentity::api_addresses() const {
-  std::string api;
-  {
-    const std::lock_guard lock(mutex_);
-    api = api_;
-  }
+std::vector<std::string> ApiAddresses(const IdentityOptions& given, const std::string& api) {
   std::vector<std::string> addresses;
-  for (const std::string& text : options_.given.advertise) {
+  for (const std::string& text : given.advertise) {
     AdvertisedAddress address;
     if (!ParseAdvertised(text, address)) continue;
     addresses.push_back(HostPort(address.host, address.port.empty() ? PortOf(api) : address.port));
@@ -161,13 +156,23 @@ std::vector<std::string> ClusterIdentity::api_addresses() const {
   return addresses;
 }
 
+std::string JoinAddress(const IdentityOptions& given, const std::string& join) {
+  AdvertisedAddress address;
+  if (!given.advertise.empty() && ParseAdvertised(given.advertise.front(), address))
+    return HostPort(address.host, PortOf(join));
+  return ReachableAt(join);
+}
+
+std::string DefaultControllerName() { return NameFrom(HostName()); }
+
+std::vector<std::string> ClusterIdentity::api_addresses() const {
+  const std::lock_guard lock(mutex_);
+  return ApiAddresses(options_.given, api_);
+}
+
 std::string ClusterIdentity::join_address() const {
   const std::lock_guard lock(mutex_);
-  AdvertisedAddress address;
-  if (!options_.given.advertise.empty() &&
-      ParseAdvertised(options_.given.advertise.front(), address))
-    return HostPort(address.host, PortOf(join_));
-  return ReachableAt(join_);
+  return JoinAddress(options_.given, join_);
 }
 
 absl::Status ClusterIdentity::CanIssue() const {

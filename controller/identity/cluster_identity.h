@@ -42,6 +42,13 @@ struct ShownIdentity {
 };
 using ShownIdentityPtr = std::shared_ptr<const ShownIdentity>;
 
+// HOST:PORT by which others reach a controller that listens on `api` (ADDRESS:PORT), as far as it
+// was told; the first is what tokens say. And where they join. Pure.
+std::vector<std::string> ApiAddresses(const IdentityOptions& given, const std::string& api);
+std::string JoinAddress(const IdentityOptions& given, const std::string& join);
+// The machine's name, as far as it is one of an identity; else "controller".
+std::string DefaultControllerName();
+
 class ClusterIdentity {
  public:
   // Files that are given are looked at so often, and so is whether the certificate is to be

@@ -7,6 +7,7 @@
 
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/backup.grpc.pb.h"
+#include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 #include "tests/component/controller/store/testing/etcd_cluster.h"
 #include "tests/component/controller/testing/controller_process.h"
@@ -21,14 +22,26 @@ void SetDeadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
 }
 
-grpc::Status Write(const ControllerProcess& controller) {
+grpc::Status Write(const ControllerProcess& controller, const std::string& name = "blue") {
   v1::ApplyResourcesRequest request;
-  request.add_resources()->mutable_target_group()->set_name("blue");
+  request.add_resources()->mutable_target_group()->set_name(name);
   v1::ApplyResourcesResponse response;
   grpc::ClientContext context;
   SetDeadline(context);
   return v1::ApplyService::NewStub(controller.Channel())
       ->ApplyResources(&context, request, &response);
+}
+
+std::string NamesAt(const ControllerProcess& controller) {
+  v1::ListTargetGroupsResponse groups;
+  grpc::ClientContext context;
+  SetDeadline(context);
+  const grpc::Status status = v1::TargetGroupService::NewStub(controller.Channel())
+                                  ->ListTargetGroups(&context, {}, &groups);
+  if (!status.ok()) return status.error_message();
+  std::string names;
+  for (const v1::TargetGroup& group : groups.target_groups()) names += group.name() + " ";
+  return names;
 }
 
 TEST(ControllerOnEtcd, KeepsItsStateThereAndEndsWhenAskedWhileAnotherLeads) {
@@ -54,24 +67,97 @@ TEST(ControllerOnEtcd, KeepsItsStateThereAndEndsWhenAskedWhileAnotherLeads) {
   const std::string key = "--sealing-key-file=" + first.data_dir() + "/sealing.key";
   first.Stop(SIGKILL);
   ControllerProcess second;
-  second.Start({store, key});
-  v1::GetTargetGroupRequest get;
-  get.set_name("targetGroups/blue");
-  v1::TargetGroup group;
-  grpc::ClientContext reading;
-  SetDeadline(reading);
-  const grpc::Status read =
-      v1::TargetGroupService::NewStub(second.Channel())->GetTargetGroup(&reading, get, &group);
-  EXPECT_TRUE(read.ok()) << read.error_message();
+  second.Start({store, key, "--controller-name=second"});
+  EXPECT_TRUE(WaitUntil([&] { return NamesAt(second) == "targetGroups/blue "; }))
+      << NamesAt(second);
 
   // A third one only waits; it ends all the same, and well.
   ControllerProcess third;
-  third.Begin({store, key});
+  third.Begin({store, key, "--controller-name=third"});
   EXPECT_TRUE(WaitUntil([&] {
     return third.Log().find("another controller leads") != std::string::npos;
   })) << third.Log();
   EXPECT_EQ(third.Stop(SIGTERM), 0) << third.Log();
   EXPECT_TRUE(second.IsAlive()) << second.Log();
+}
+
+// "NAME:STATE:LAG", of each that `controller` knows.
+std::string ControllersAt(const ControllerProcess& controller) {
+  v1::ListControllersResponse all;
+  grpc::ClientContext context;
+  SetDeadline(context);
+  const grpc::Status status =
+      v1::ClusterService::NewStub(controller.Channel())->ListControllers(&context, {}, &all);
+  if (!status.ok()) return status.error_message();
+  std::string text;
+  for (const v1::Controller& one : all.controllers()) {
+    text += one.name() + ":" + v1::ControllerState_Name(one.state()).substr(17) + ":" +
+            std::to_string(one.lag_commits()) + " ";
+  }
+  return text;
+}
+
+TEST(ControllerOnEtcd, StandbysPassCallsOnAndTakeOver) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  const std::string store = "--store=etcd://" + etcd.endpoint(0) + "/t";
+  ControllerProcess one, two, three;
+  one.Start({store, "--controller-name=one"});
+  const std::string key = "--sealing-key-file=" + one.data_dir() + "/sealing.key";
+  two.Start({store, key, "--controller-name=two"});
+  three.Start({store, key, "--controller-name=three"});
+  ASSERT_TRUE(Write(three, "a").ok()) << three.Log();
+  for (const ControllerProcess* each : {&one, &two, &three})
+    EXPECT_EQ(NamesAt(*each), "targetGroups/a ") << each->Log();
+  EXPECT_TRUE(WaitUntil([&] {
+    return ControllersAt(two) ==
+           "controllers/one:LEADER:0 controllers/three:STANDBY:0 controllers/two:STANDBY:0 ";
+  })) << ControllersAt(two);
+
+  // It hears and says nothing; the two others go on without it.
+  one.Signal(SIGSTOP);
+  EXPECT_TRUE(WaitUntil([&] { return Write(two, "b").ok(); })) << two.Log();
+  EXPECT_TRUE(WaitUntil([&] { return NamesAt(three) == "targetGroups/a targetGroups/b "; }))
+      << NamesAt(three);
+  // It wakes up, sees that it leads no more, and stands by in the same process, on the same port.
+  one.Signal(SIGCONT);
+  EXPECT_TRUE(WaitUntil([&] { return NamesAt(one) == "targetGroups/a targetGroups/b "; }))
+      << NamesAt(one) << one.Log();
+  EXPECT_TRUE(one.IsAlive());
+  EXPECT_THAT(one.Log(), HasSubstr("standing by"));
+  EXPECT_TRUE(WaitUntil([&] {
+    return ControllersAt(one).find("one:STANDBY:0") != std::string::npos;
+  })) << ControllersAt(one);
+
+  // And again, with one that is killed: whichever leads.
+  ControllerProcess* const leader =
+      ControllersAt(one).find("two:LEADER") != std::string::npos ? &two : &three;
+  ControllerProcess* const other = leader == &two ? &three : &two;
+  leader->Stop(SIGKILL);
+  EXPECT_TRUE(WaitUntil([&] { return Write(*other, "c").ok(); })) << other->Log();
+  EXPECT_TRUE(WaitUntil([&] {
+    return NamesAt(one) == "targetGroups/a targetGroups/b targetGroups/c ";
+  })) << NamesAt(one);
+  EXPECT_EQ(one.Stop(SIGTERM), 0) << one.Log();
+  EXPECT_EQ(other->Stop(SIGTERM), 0) << other->Log();
+}
+
+TEST(ControllerOnEtcd, ACallIsToldThatNobodyLeads) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  const std::string store = "--store=etcd://" + etcd.endpoint(0) + "/t";
+  ControllerProcess one, two;
+  one.Start({store, "--controller-name=one"});
+  two.Start(
+      {store, "--sealing-key-file=" + one.data_dir() + "/sealing.key", "--controller-name=two"});
+  etcd.Signal(0, SIGSTOP);
+  one.Stop(SIGKILL);
+  const grpc::Status status = Write(two);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
+  EXPECT_THAT(status.error_message(), HasSubstr("no controller leads just now")) << two.Log();
+  etcd.Signal(0, SIGCONT);
+  EXPECT_TRUE(WaitUntil([&] { return Write(two).ok(); })) << two.Log();
+  EXPECT_EQ(two.Stop(SIGTERM), 0) << two.Log();
 }
 
 }  // namespace

@@ -45,6 +45,15 @@ void AddStatuses(std::vector<v1::InstanceStatus> statuses,
   }
 }
 
+identity::ControllerAddresses::Options AddressesOf(const AgentOptions& options) {
+  const auto& files = options.dial.files;
+  return {.given = options.controllers,
+          .joined =
+              files.has_value() ? identity::JoinedControllers(*files) : std::vector<std::string>(),
+          .file = options.data_directory + "/controllers",
+          .only_this_machine = !files.has_value()};
+}
+
 std::string NftOf(const AgentOptions& options) {
   if (options.nft == "none") return "";
   return options.nft.empty() ? FindNft() : options.nft;
@@ -79,8 +88,8 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
     : loop_(loop),
       options_(std::move(options)),
       seed_(SeedOf(options_.name)),
-      channel_(grpc::CreateCustomChannel(options_.controller, options_.dial.Credentials(),
-                                         ClientChannelArguments())),
+      controllers_(AddressesOf(options_)),
+      channel_(controllers_.current(), options_.dial.Credentials(), ClientChannelArguments()),
       images_(channel_),
       transfers_(std::make_unique<TaskThreads>(kTransferWorkers)),
       files_(std::make_unique<TaskThreads>(kFileWorkers)),
@@ -102,7 +111,7 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                         message.mutable_report()->add_removed(id);
                         session_.Send(std::move(message));
                       }}),
-      session_(loop, channel_, seed_,
+      session_(loop, controllers_, channel_, seed_,
                {.make_hello = [this] { return MakeHello(); },
                 .on_welcome = [this](const v1::Welcome& welcome) { return OnWelcome(welcome); },
                 .on_message = [this](const v1::ConnectResponse& message) { OnMessage(message); },
@@ -133,7 +142,7 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
   if (options_.dial.files.has_value()) {
     renewer_ = std::make_unique<identity::Renewer>(
         identity::Renewer::Options{.files = *options_.dial.files,
-                                   .channel = channel_,
+                                   .channel = [this] { return channel_.current(); },
                                    .renew_expired = &identity::RenewExpired});
   }
 }
@@ -256,12 +265,12 @@ bool Agent::OnWelcome(const v1::Welcome& welcome) {
     spdlog::error(
         "the controller at {} is of epoch {}, but {} was seen already: it was replaced; not "
         "followed",
-        options_.controller, welcome.epoch(), identity_.epoch);
+        controllers_.current(), welcome.epoch(), identity_.epoch);
     return false;
   }
   if (!identity_.cluster_id.empty() && welcome.cluster_id() != identity_.cluster_id) {
     spdlog::error("the controller at {} is of cluster {}, this host belongs to {}; not followed",
-                  options_.controller, welcome.cluster_id(), identity_.cluster_id);
+                  controllers_.current(), welcome.cluster_id(), identity_.cluster_id);
     return false;
   }
   if (welcome.epoch() != identity_.epoch || welcome.cluster_id() != identity_.cluster_id ||
@@ -277,7 +286,9 @@ bool Agent::OnWelcome(const v1::Welcome& welcome) {
         kMinUsageInterval,
         std::chrono::milliseconds(interval.seconds() * 1000 + interval.nanos() / 1'000'000));
   }
-  spdlog::info("session with the controller at {}, epoch {}", options_.controller, welcome.epoch());
+  spdlog::info("session with the controller at {}, epoch {}", controllers_.current(),
+               welcome.epoch());
+  controllers_.Learn(welcome.controllers());
   ++counters_->sessions;
   counters_->session_up = 1;
   // Statuses may have changed between the Hello and now, when nothing could be sent: all once more,
@@ -308,6 +319,9 @@ void Agent::OnMessage(const v1::ConnectResponse& message) {
   switch (message.message_case()) {
     case v1::ConnectResponse::kUpdate:
       OnUpdate(message.update());
+      break;
+    case v1::ConnectResponse::kControllers:
+      controllers_.Learn(message.controllers());
       break;
     case v1::ConnectResponse::kLog:
       logs_.Open(message.log());

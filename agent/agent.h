@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/app_api.h"
 #include "agent/event_loop.h"
@@ -21,6 +22,8 @@
 #include "agent/task_threads.h"
 #include "agent/usage.h"
 #include "common/admin_http.h"
+#include "common/identity/controller_addresses.h"
+#include "common/identity/controller_channel.h"
 #include "common/identity/dial.h"
 #include "common/identity/renewer.h"
 
@@ -28,7 +31,7 @@ namespace remuda::agent {
 
 struct AgentOptions {
   std::string name;
-  std::string controller;  // address:port
+  std::vector<std::string> controllers;  // HOST:PORT of each, as --controller has them
   identity::Dial dial;
   std::string data_directory;
   std::string address;
@@ -90,7 +93,8 @@ class Agent {
   const AgentOptions options_;
   const uint64_t seed_;
   Fd lock_;
-  std::shared_ptr<grpc::Channel> channel_;
+  identity::ControllerAddresses controllers_;
+  identity::ControllerChannel channel_;
   ImageClient images_;
   // Destroyed first: their tasks use the rest.
   std::unique_ptr<TaskThreads> transfers_;  // over the network: fetches, pushes

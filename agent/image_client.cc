@@ -142,8 +142,6 @@ class ImageClient::Call {
   ImageClient& client_;
 };
 
-ImageClient::ImageClient(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
-
 void ImageClient::Cancel() {
   const std::lock_guard lock(mutex_);
   cancelled_ = true;
@@ -154,7 +152,7 @@ absl::Status ImageClient::Fetch(const std::string& digest, uint64_t offset, cons
   remuda::v1::FetchImageRequest request;
   request.set_digest(digest);
   request.set_offset(static_cast<int64_t>(offset));
-  const auto stub = remuda::v1::ImageService::NewStub(channel_);
+  const auto stub = remuda::v1::ImageService::NewStub(channel_.current());
   Call call(*this);
   FetchReactor reactor(call.context);
   stub->async()->FetchImage(&call.context, &request, &reactor);
@@ -179,7 +177,7 @@ absl::Status ImageClient::Fetch(const std::string& digest, uint64_t offset, cons
 absl::Status ImageClient::PushImage(const Push& push) {
   const Fd file(open(push.archive_path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("open ", push.archive_path));
-  const auto stub = remuda::v1::ImageService::NewStub(channel_);
+  const auto stub = remuda::v1::ImageService::NewStub(channel_.current());
   Call call(*this);
   remuda::v1::Image image;
   PushReactor reactor(call.context);

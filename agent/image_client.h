@@ -2,8 +2,6 @@
 // Blocks; worker threads.
 #pragma once
 
-#include <grpcpp/channel.h>
-
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +9,7 @@
 #include <string>
 
 #include "agent/image_cache.h"
+#include "common/identity/controller_channel.h"
 
 namespace grpc {
 class ClientContext;
@@ -20,7 +19,8 @@ namespace remuda::agent {
 
 class ImageClient : public ImageSource {
  public:
-  explicit ImageClient(std::shared_ptr<grpc::Channel> channel);
+  // Each call is made to the controller that is dialled then. `channel` outlives it.
+  explicit ImageClient(const identity::ControllerChannel& channel) : channel_(channel) {}
 
   absl::Status Fetch(const std::string& digest, uint64_t offset, const Sink& sink) override;
 
@@ -40,7 +40,7 @@ class ImageClient : public ImageSource {
  private:
   class Call;  // registers its context while it is under way
 
-  const std::shared_ptr<grpc::Channel> channel_;
+  const identity::ControllerChannel& channel_;
   std::mutex mutex_;
   bool cancelled_ = false;                   // guarded by mutex_
   std::set<grpc::ClientContext*> contexts_;  // guarded by mutex_

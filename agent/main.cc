@@ -24,6 +24,7 @@
 #include "agent/unpack_child.h"
 #include "common/admin_http.h"
 #include "common/endpoint.h"
+#include "common/identity/controller_addresses.h"
 #include "common/identity/join_command.h"
 #include "common/logging.h"
 #include "common/service_manager.h"
@@ -38,6 +39,7 @@ constexpr char kDataDirectory[] = "/var/lib/remuda/agent";
 
 struct Flags {
   AgentOptions agent;
+  std::string controllers = "127.0.0.1:7400";
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7470";
   bool open_admin = false;
@@ -83,6 +85,10 @@ std::string CheckLabel(const std::string& text) {
              : "\"" + text + "\" must be KEY=VALUE";
 }
 
+std::string CheckControllers(const std::string& text) {
+  return std::string(identity::ParseControllers(text).status().message());
+}
+
 std::string CheckText(const std::string& text) {
   return IsUtf8(text) ? "" : "\"" + ValidUtf8(text) + "\" must be UTF-8";
 }
@@ -90,15 +96,18 @@ std::string CheckText(const std::string& text) {
 void AddFlags(CLI::App& app, Flags& flags) {
   AgentOptions& agent = flags.agent;
   agent.name = HostName();
-  agent.controller = "127.0.0.1:7400";
   agent.data_directory = kDataDirectory;
   agent.address = "127.0.0.1";
   app.option_defaults()->always_capture_default();
   app.add_option("--name", agent.name, "Name of this host")
       ->envname("REMUDA_NAME")
       ->check(CheckName);
-  app.add_option("--controller", agent.controller, "Controller, ADDRESS:PORT")
-      ->envname("REMUDA_CONTROLLER");
+  app.add_option(
+         "--controller", flags.controllers,
+         "The cluster's controllers, HOST:PORT, with commas between; any that is there will "
+         "do, and tells where the others are")
+      ->envname("REMUDA_CONTROLLER")
+      ->check(CheckControllers);
   app.add_option("--data-dir", agent.data_directory, "Where images, instances and logs are kept")
       ->envname("REMUDA_DATA_DIR");
   app.add_option(
@@ -200,8 +209,9 @@ std::string WrongWith(const CLI::App& app, const Flags& flags) {
         !wrong.empty())
       return "--admin: " + wrong;
   }
-  if (app.get_option("--address")->count() == 0 && !IsOnThisMachine(flags.agent.controller)) {
-    return "--address: must be given, since the controller " + flags.agent.controller +
+  for (const std::string& controller : flags.agent.controllers) {
+    if (app.get_option("--address")->count() != 0 || IsOnThisMachine(controller)) continue;
+    return "--address: must be given, since the controller " + controller +
            " is not on this machine: apps would listen on " + flags.agent.address +
            ", where no proxy of another machine reaches them";
   }
@@ -290,7 +300,7 @@ std::string PrepareDial(const CLI::App& app, Flags& flags) {
     flags.identity_directory = agent.data_directory + "/identity";
   const bool is_named =
       app.get_option("--name")->count() != 0 || std::getenv("REMUDA_NAME") != nullptr;
-  auto dial = identity::PrepareDial({.controller = agent.controller,
+  auto dial = identity::PrepareDial({.controllers = agent.controllers,
                                      .directory = flags.identity_directory,
                                      .insecure = flags.insecure,
                                      .role = remuda::v1::IDENTITY_ROLE_AGENT,
@@ -314,6 +324,7 @@ int Main(int argc, char** argv) {
     const int code = app.exit(e);
     return code == 0 ? 0 : 2;
   }
+  flags.agent.controllers = *identity::ParseControllers(flags.controllers);
   if (const std::string wrong = WrongWith(app, flags); !wrong.empty()) {
     std::cerr << "remuda-agent: " << wrong << "\n";
     return 2;

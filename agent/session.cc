@@ -122,9 +122,13 @@ class SessionStream : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::Con
   bool ended_ = false;    // guarded by mutex_: nothing more may be started
 };
 
-Session::Session(EventLoop& loop, std::shared_ptr<grpc::Channel> channel, uint64_t seed,
-                 Handlers handlers)
-    : loop_(loop), channel_(std::move(channel)), seed_(seed), handlers_(std::move(handlers)) {}
+Session::Session(EventLoop& loop, identity::ControllerAddresses& controllers,
+                 identity::ControllerChannel& channel, uint64_t seed, Handlers handlers)
+    : loop_(loop),
+      controllers_(controllers),
+      channel_(channel),
+      seed_(seed),
+      handlers_(std::move(handlers)) {}
 
 Session::~Session() {
   Stop();
@@ -167,17 +171,17 @@ void Session::Dial() {
       [this, number, post](std::string reason) {
         post([this, number, reason = std::move(reason)] { OnDone(number, reason); });
       });
-  stream_->Begin(channel_, std::move(hello));
+  stream_->Begin(channel_.Dial(controllers_.current()), std::move(hello));
 }
 
 void Session::OnMessage(uint64_t number, const v1::ConnectResponse& message) {
-  if (number != number_ || stopped_) return;
+  if (number != number_ || stopped_ || !refusal_.empty()) return;
   if (up_) {
     handlers_.on_message(message);
     return;
   }
   if (!message.has_welcome()) {
-    last_error_ = "the controller's first message was no Welcome";
+    refusal_ = "its first message was no Welcome";
     stream_->Cancel();
     return;
   }
@@ -185,24 +189,31 @@ void Session::OnMessage(uint64_t number, const v1::ConnectResponse& message) {
   up_ = true;
   if (!handlers_.on_welcome(message.welcome())) {
     up_ = false;
+    refusal_ = "it is not followed";
     stream_->Cancel();
     return;
   }
+  up_since_ = EventLoop::Now();
   failures_ = 0;
-  last_error_.clear();
+  last_errors_.clear();
+}
+
+void Session::LogEnd(const std::string& reason) {
+  std::string& last = last_errors_[controllers_.current()];
+  if (last == reason) return;
+  spdlog::warn("no session with the controller at {}: {}", controllers_.current(), reason);
+  last = reason;
 }
 
 void Session::OnDone(uint64_t number, const std::string& reason) {
   if (number != number_ || stopped_) return;
   stream_.reset();
   const bool was_up = std::exchange(up_, false);
-  if (last_error_ != reason) {
-    last_error_ = reason;
-    spdlog::warn("no session with the controller: {}", reason);
-  }
+  LogEnd(refusal_.empty() ? reason : std::exchange(refusal_, ""));
+  if (was_up) handlers_.on_down(reason);
+  if (controllers_.Next(was_up && EventLoop::Now() - up_since_ >= kSettled)) return Dial();
   ++failures_;
   timer_ = loop_.After(std::min(Backoff(failures_, seed_ + number), kMaxWait), [this] { Dial(); });
-  if (was_up) handlers_.on_down(reason);
 }
 
 }  // namespace remuda::agent

@@ -6,7 +6,6 @@
 #include "common/identity/spiffe_id.h"
 
 namespace remuda::cli {
-namespace {
 
 bool IsUnreachable(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kUnavailable) return false;
@@ -17,6 +16,8 @@ bool IsUnreachable(const absl::Status& status) {
   }
   return false;
 }
+
+namespace {
 
 // gRPC's own account of a failed connection is long; its last part says what the system said.
 std::string Reason(const absl::Status& status) {

@@ -29,7 +29,7 @@ enum class OutputFormat {
 
 // Flag > environment > file > default, already decided.
 struct Settings {
-  std::string controller = "127.0.0.1:7400";
+  std::string controller = "127.0.0.1:7400";  // HOST:PORT; of several with commas between
   std::string controller_source = "default";  // "--controller", "REMUDA_CONTROLLER", a file's name
   std::chrono::milliseconds timeout{10'000};  // of one call
   std::string identity_dir;                   // where the person's key and certificate are
@@ -56,6 +56,9 @@ struct Context {
   // Set by the command line's parser: what to do once all of it has been read.
   std::function<ExitCode()> run;
 };
+
+// Whether it says that no controller could be reached, or that the connection broke.
+bool IsUnreachable(const absl::Status& status);
 
 // Says what failed, in one or two lines: what, which value, what to do. Returns the exit code that
 // goes with it.

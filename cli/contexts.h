@@ -22,7 +22,7 @@ inline constexpr size_t kMaxContexts = 1000;
 
 struct ContextCluster {
   std::string name;
-  std::string controller;  // HOST:PORT of the API
+  std::string controller;  // HOST:PORT of the API; of several with commas between
   std::string join = {};   // HOST:PORT where one logs in
   std::string pin = {};
 };

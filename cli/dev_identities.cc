@@ -49,7 +49,7 @@ absl::Status JoinAs(const identity::JoinOptions& options, const std::string& dir
     return {joined.status().code(),
             absl::StrCat(options.name, " does not join: ", joined.status().message())};
   }
-  return identity::SaveJoined(directory, *joined, options.address);
+  return identity::SaveJoined(directory, *joined);
 }
 
 }  // namespace

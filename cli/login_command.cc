@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/contexts.h"
 #include "cli/settings.h"
+#include "common/identity/controller_addresses.h"
 #include "common/identity/join_client.h"
 #include "common/identity/token_file.h"
 
@@ -22,8 +23,9 @@ struct LoginOptions {
   std::string context;
 };
 
-// HOST of HOST:PORT, as a context's name may have it.
-std::string HostOf(const std::string& address) {
+// HOST of HOST:PORT, of the first of several, as a context's name may have it.
+std::string HostOf(const std::string& addresses) {
+  const std::string address = addresses.substr(0, addresses.find(','));
   std::string host = address.substr(0, address.rfind(':'));
   std::erase_if(host, [](char c) { return c == '[' || c == ']'; });
   for (char& c : host) {
@@ -77,9 +79,11 @@ ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions 
                                       .role = v1::IDENTITY_ROLE_PERSON,
                                       .name = options.name});
   if (!joined.ok()) return Fail(context, joined.status());
-  if (absl::Status status = identity::SaveJoined(directory, *joined, controller); !status.ok())
+  if (absl::Status status = identity::SaveJoined(directory, *joined); !status.ok())
     return Fail(context, status);
-  const std::string api = joined->controllers.empty() ? controller : joined->controllers.front();
+  const std::string api = joined->controllers.empty()
+                              ? joined->join_address
+                              : identity::ControllersText(joined->controllers);
   contexts->Put(
       options.context,
       {.name = options.context, .controller = api, .join = controller, .pin = options.pin},
@@ -106,7 +110,8 @@ void AddLoginCommand(CLI::App& app, Context& context) {
   // Its own: that of other commands is the API, this is where one joins.
   command
       ->add_option("--controller", *controller,
-                   "Where to log in, HOST:PORT, as `remuda token create` has printed it")
+                   "Where to log in, HOST:PORT, as `remuda token create` has printed it; several "
+                   "with commas between: the first that can be reached")
       ->required();
   command->add_option("--pin", options->pin, "Of the cluster's authority, sha256:DIGITS")
       ->required();

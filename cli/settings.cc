@@ -2,15 +2,18 @@
 
 #include <absl/status/status.h>
 #include <absl/strings/numbers.h>
+#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <vector>
 
 #include "cli/contexts.h"
 #include "common/duration_text.h"
+#include "common/identity/controller_addresses.h"
 #include "common/identity/dial.h"
 #include "common/message_yaml.h"
 #include "common/words.h"
@@ -41,12 +44,26 @@ absl::StatusOr<std::string> ControllerAddress(const std::string& value, const st
   return value;
 }
 
+// The same of several, with commas between.
+absl::StatusOr<std::string> ControllersOf(const std::string& value, const std::string& source) {
+  std::vector<std::string> all;
+  const std::vector<std::string> parts = absl::StrSplit(value, ',');
+  for (const std::string& one : parts) {
+    auto address = ControllerAddress(one, source);
+    if (!address.ok()) return address.status();
+    all.push_back(*std::move(address));
+  }
+  const auto parsed = identity::ParseControllers(identity::ControllersText(all));
+  if (!parsed.ok()) return Invalid(source + ": " + std::string(parsed.status().message()));
+  return identity::ControllersText(*parsed);
+}
+
 absl::Status Apply(const std::string& key, const std::string& value, const std::string& source,
                    Settings* settings) {
   if (key == "controller") {
-    auto address = ControllerAddress(value, source);
-    if (!address.ok()) return address.status();
-    settings->controller = *std::move(address);
+    auto controllers = ControllersOf(value, source);
+    if (!controllers.ok()) return controllers.status();
+    settings->controller = *std::move(controllers);
     settings->controller_source = source;
     return absl::OkStatus();
   }
@@ -202,7 +219,7 @@ absl::Status TakeIdentity(Settings& settings) {
         ": `remuda login` does that; --identity-dir names an identity, --insecure a controller on "
         "this machine without identities");
   }
-  auto dial = identity::PrepareDial({.controller = settings.controller,
+  auto dial = identity::PrepareDial({.controllers = absl::StrSplit(settings.controller, ','),
                                      .directory = settings.identity_dir,
                                      .insecure = settings.insecure,
                                      .role = v1::IDENTITY_ROLE_UNSPECIFIED,

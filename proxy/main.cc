@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
     std::cerr << "remuda-proxy: --log-level: " << error << "\n";
     return 2;
   }
-  if (!options.controller.empty()) {
+  if (!options.controllers.empty()) {
     if (const std::string wrong = remuda::proxy::TakeIdentity(options); !wrong.empty()) {
       std::cerr << "remuda-proxy: " << wrong << "\n";
       return 2;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/endpoint.h"
+#include "common/identity/controller_addresses.h"
 #include "common/settings_file.h"
 #include "proxy/core/config_check.h"
 #include "proxy/core/target_state.h"
@@ -65,6 +66,7 @@ void AddTime(CLI::App& app, const std::string& flag, std::chrono::milliseconds& 
 // What needs more than a type.
 struct RawOptions {
   std::string settings;
+  std::string controllers;
   std::vector<std::string> labels;
   std::string admin = "127.0.0.1:7490";
   bool open_admin = false;
@@ -79,9 +81,11 @@ void AddOptions(CLI::App& app, ProgramOptions& options, RawOptions& raw) {
       ->type_name("FILE");
   app.add_flag("--check", options.check,
                "Say whether the config file is right, and exit: 0 if it is, 2 if not");
-  app.add_option("--controller", options.controller, "Controller's address")
+  app.add_option("--controller", raw.controllers,
+                 "The cluster's controllers, with commas between; any that is there will do, and "
+                 "tells where the others are")
       ->envname("REMUDA_CONTROLLER")
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT,...");
   app.add_option("--name", options.name, "Name of this proxy, unique in the cluster")
       ->envname("REMUDA_NAME");
   app.add_option("--zone", options.zone, "Zone")->envname("REMUDA_ZONE");
@@ -188,17 +192,23 @@ void TakeOptions(const RawOptions& raw, ProgramOptions& options) {
   if (options.check && options.config.empty()) throw CLI::ValidationError("--check needs --config");
   if (options.takes_over && options.data_dir.empty())
     throw CLI::ValidationError("--takeover needs --data-dir");
-  if (options.config.empty() == options.controller.empty()) {
+  if (!raw.controllers.empty()) {
+    auto controllers = identity::ParseControllers(raw.controllers);
+    if (!controllers.ok())
+      throw CLI::ValidationError("--controller", std::string(controllers.status().message()));
+    options.controllers = *std::move(controllers);
+  }
+  if (options.config.empty() == options.controllers.empty()) {
     // A file beats the environment's controller; otherwise exactly one must be given.
     if (options.config.empty()) {
       throw CLI::ValidationError("exactly one of --config and --controller is needed");
     }
-    options.controller.clear();
+    options.controllers.clear();
   }
-  if (!options.controller.empty() && options.insecure && options.name.empty())
+  if (!options.controllers.empty() && options.insecure && options.name.empty())
     throw CLI::ValidationError("--controller with --insecure needs --name");
   if (options.identity_directory.empty()) {
-    if (!options.controller.empty() && !options.insecure && options.data_dir.empty())
+    if (!options.controllers.empty() && !options.insecure && options.data_dir.empty())
       throw CLI::ValidationError("--controller needs --identity-dir, --data-dir or --insecure");
     options.identity_directory = options.data_dir + "/identity";
   }
@@ -243,7 +253,7 @@ int ParseOptions(int argc, char** argv, ProgramOptions& options) {
 }
 
 std::string TakeIdentity(ProgramOptions& options) {
-  auto dial = identity::PrepareDial({.controller = options.controller,
+  auto dial = identity::PrepareDial({.controllers = options.controllers,
                                      .directory = options.identity_directory,
                                      .insecure = options.insecure,
                                      .role = remuda::v1::IDENTITY_ROLE_PROXY,

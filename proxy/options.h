@@ -14,9 +14,9 @@
 namespace remuda::proxy {
 
 struct ProgramOptions {
-  std::string config;      // file; empty: from the controller
-  bool check = false;      // only say whether the file is right
-  std::string controller;  // host:port
+  std::string config;                    // file; empty: from the controller
+  bool check = false;                    // only say whether the file is right
+  std::vector<std::string> controllers;  // HOST:PORT of each; empty: from the file
   std::string identity_directory;
   bool insecure = false;
   identity::Dial dial;  // filled by TakeIdentity

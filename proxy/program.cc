@@ -309,7 +309,7 @@ class Program {
 
   void MakeClient() {
     ConfigClient::Options client;
-    client.controller = options_.controller;
+    client.controllers = options_.controllers;
     client.dial = options_.dial;
     client.data_dir = options_.data_dir;
     client.identity.set_proxy(options_.name);

@@ -7,9 +7,10 @@ namespace remuda::identity {
 
 absl::StatusOr<Dial> PrepareDial(const DialOptions& options) {
   if (options.insecure) {
-    if (!IsOnThisMachine(options.controller)) {
+    for (const std::string& controller : options.controllers) {
+      if (IsOnThisMachine(controller)) continue;
       return absl::FailedPreconditionError(
-          "--insecure: the controller " + options.controller +
+          "--insecure: the controller " + controller +
           " is not on this machine: without identities only a loopback address is dialled");
     }
     return Dial{.files = {}, .self = {}};

@@ -1,4 +1,4 @@
-// How a program dials its controller: with its identity, or plainly on one machine.
+// How a program dials its controllers: with its identity, or plainly on one machine.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -7,14 +7,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/identity/identity_files.h"
 
 namespace remuda::identity {
 
 struct DialOptions {
-  std::string controller;      // as gRPC takes it: HOST:PORT
-  std::string directory = {};  // where the identity is (IdentityFiles)
+  std::vector<std::string> controllers;  // as gRPC takes them: HOST:PORT
+  std::string directory = {};            // where the identity is (IdentityFiles)
   // The controller has no identities (its own --insecure): only on this machine.
   bool insecure = false;
   // What the identity must be for. Unspecified: anything.

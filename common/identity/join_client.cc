@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "common/identity/authority.h"
+#include "common/identity/controller_addresses.h"
 #include "common/identity/join_exchange.h"
 #include "common/identity/key.h"
 #include "common/identity/renewal_proof.h"
@@ -170,7 +171,10 @@ bool IsPin(const std::string& text) {
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-absl::StatusOr<Joined> Join(const JoinOptions& options) {
+namespace {
+
+// Asks the one controller at options.address.
+absl::StatusOr<Joined> JoinAt(const JoinOptions& options) {
   if (!IsPin(options.pin))
     return absl::InvalidArgumentError("pin \"" + options.pin +
                                       "\": must be sha256: and 64 lowercase hex digits");
@@ -197,31 +201,65 @@ absl::StatusOr<Joined> Join(const JoinOptions& options) {
   if (!response.ok()) return response.status();
   if (!HasPin(response->authorities_pem(), options.pin))
     return absl::InternalError("the authorities that were answered lack the one of the pin");
-  return Check(*response, {.cluster = cluster, .role = options.role, .name = options.name},
-               made->key.get());
+  auto joined = Check(*response, {.cluster = cluster, .role = options.role, .name = options.name},
+                      made->key.get());
+  if (joined.ok()) joined->join_address = options.address;
+  return joined;
 }
 
-absl::Status SaveJoined(const std::string& directory, const Joined& joined,
-                        const std::string& join_address) {
+}  // namespace
+
+absl::StatusOr<Joined> Join(const JoinOptions& options) {
+  const auto addresses = ParseControllers(options.address);
+  if (!addresses.ok()) return addresses.status();
+  absl::StatusOr<Joined> joined;
+  JoinOptions one = options;
+  for (const std::string& address : *addresses) {
+    one.address = address;
+    joined = JoinAt(one);
+    // A token that one of them has taken works at no other.
+    if (!absl::IsUnavailable(joined.status())) break;
+  }
+  return joined;
+}
+
+absl::Status SaveJoined(const std::string& directory, const Joined& joined) {
   if (absl::Status status = SaveIdentity(FilesIn(directory), joined.key_pem, joined.certificate_pem,
                                          joined.authorities_pem);
       !status.ok())
     return status;
   join::v1::JoinRecord record;
-  record.set_join_address(join_address);
+  record.set_join_address(joined.join_address);
   for (const std::string& controller : joined.controllers) record.add_controllers(controller);
   return WritePrivateFile(directory + "/" + kRecordFile, JsonOf(record) + "\n");
 }
 
-absl::Status RenewExpired(const IdentityFiles& files) {
-  const std::string path = DirectoryOf(files) + "/" + kRecordFile;
-  const auto text = ReadSmallFile(path, kMaxRecordBytes);
+namespace {
+
+std::string RecordPath(const IdentityFiles& files) {
+  return DirectoryOf(files) + "/" + kRecordFile;
+}
+
+join::v1::JoinRecord ReadRecord(const IdentityFiles& files) {
+  const auto text = ReadSmallFile(RecordPath(files), kMaxRecordBytes);
   join::v1::JoinRecord record;
-  if (!text.ok() || !FromJson(*text, record) || record.join_address().empty())
-    return absl::FailedPreconditionError(
-        path +
-        ": does not say where this identity joined, so its certificate, which is over, "
-        "cannot be renewed: join anew");
+  if (!text.ok() || !FromJson(*text, record)) return {};
+  return record;
+}
+
+// Where the controllers' join endpoints may be: they have the same port on each.
+std::vector<std::string> JoinAddresses(const join::v1::JoinRecord& record) {
+  std::vector<std::string> out = {record.join_address()};
+  const std::string port = record.join_address().substr(record.join_address().rfind(':') + 1);
+  for (const std::string& controller : record.controllers()) {
+    std::string address = controller.substr(0, controller.rfind(':') + 1) + port;
+    if (std::find(out.begin(), out.end(), address) == out.end()) out.push_back(std::move(address));
+  }
+  return out;
+}
+
+// At the one controller of which the join endpoint is at `address`.
+absl::Status RenewExpiredAt(const IdentityFiles& files, const std::string& address) {
   const auto held = LoadIdentity(files);
   if (!held.ok()) return held.status();
   auto old_key = ReadKey(held->key_pem);
@@ -245,7 +283,7 @@ absl::Status RenewExpired(const IdentityFiles& files) {
       return absl::UnauthenticatedError("it is a controller of another cluster, " + *cluster);
     return absl::OkStatus();
   };
-  const auto answer = Exchange({.address = record.join_address(),
+  const auto answer = Exchange({.address = address,
                                 .target = "/v1/renew",
                                 .body = JsonOf(request),
                                 .timeout = kJoinTimeout,
@@ -253,9 +291,36 @@ absl::Status RenewExpired(const IdentityFiles& files) {
   if (!answer.ok()) return answer.status();
   const auto response = ReadAnswer(*answer);
   if (!response.ok()) return response.status();
-  const auto joined = Check(*response, held->peer.id, made->key.get());
+  auto joined = Check(*response, held->peer.id, made->key.get());
   if (!joined.ok()) return joined.status();
-  return SaveJoined(DirectoryOf(files), *joined, record.join_address());
+  joined->join_address = address;
+  return SaveJoined(DirectoryOf(files), *joined);
+}
+
+}  // namespace
+
+std::vector<std::string> JoinedControllers(const IdentityFiles& files) {
+  std::vector<std::string> out;
+  for (const std::string& address : ReadRecord(files).controllers()) {
+    if (CheckControllerAddress(address).empty() && out.size() < kMaxControllers)
+      out.push_back(address);
+  }
+  return out;
+}
+
+absl::Status RenewExpired(const IdentityFiles& files) {
+  const join::v1::JoinRecord record = ReadRecord(files);
+  if (record.join_address().empty())
+    return absl::FailedPreconditionError(
+        RecordPath(files) +
+        ": does not say where this identity joined, so its certificate, which is over, "
+        "cannot be renewed: join anew");
+  absl::Status status;
+  for (const std::string& address : JoinAddresses(record)) {
+    status = RenewExpiredAt(files, address);
+    if (!absl::IsUnavailable(status)) break;
+  }
+  return status;
 }
 
 }  // namespace remuda::identity

@@ -16,8 +16,9 @@ namespace remuda::identity {
 inline constexpr absl::Duration kJoinTimeout = absl::Seconds(20);
 
 struct JoinOptions {
-  std::string address;  // HOST:PORT
-  std::string pin;      // "sha256:" and 64 hex digits: the only authority that is believed
+  // HOST:PORT, or several with commas between: the first that can be reached is asked.
+  std::string address;
+  std::string pin;  // "sha256:" and 64 hex digits: the only authority that is believed
   std::string token;
   v1::IdentityRole role = v1::IDENTITY_ROLE_UNSPECIFIED;
   std::string name;
@@ -33,6 +34,7 @@ struct Joined {
   std::string certificate_pem;
   std::string authorities_pem;
   std::vector<std::string> controllers;  // HOST:PORT of the API
+  std::string join_address = {};         // HOST:PORT of the join endpoint that has answered
 };
 
 // Makes a key, and has the controller certify it. The token is shown only to a controller that an
@@ -41,10 +43,13 @@ struct Joined {
 absl::StatusOr<Joined> Join(const JoinOptions& options);
 
 // Puts it where a program looks for it, with the place where it came from.
-absl::Status SaveJoined(const std::string& directory, const Joined& joined,
-                        const std::string& join_address);
+absl::Status SaveJoined(const std::string& directory, const Joined& joined);
 
-// Has a certificate that is over renewed where it was joined, and puts it there (Renewer::Options).
+// Where the controllers' API was when it was joined, or renewed there last; empty: not known.
+std::vector<std::string> JoinedControllers(const IdentityFiles& files);
+
+// Has a certificate that is over renewed, and puts it there (Renewer::Options): where it was joined
+// or, where that cannot be reached, at the same port of the other controllers that were known then.
 // FAILED_PRECONDITION: where it was joined is not known.
 absl::Status RenewExpired(const IdentityFiles& files);
 

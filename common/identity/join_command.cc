@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "common/identity/controller_addresses.h"
 #include "common/identity/join_client.h"
 #include "common/identity/token_file.h"
 
@@ -35,10 +36,12 @@ std::string HostName() {
 }
 
 void AddFlags(CLI::App& app, Flags& flags) {
-  app.add_option("--controller", flags.controller,
-                 "Where to join, as `remuda token create` has printed it")
+  app.add_option(
+         "--controller", flags.controller,
+         "Where to join, as `remuda token create` has printed it; several with commas between: "
+         "the first that can be reached")
       ->required()
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT,...");
   app.add_option("--pin", flags.pin,
                  "Of the cluster's authority: no other controller is told the "
                  "token")
@@ -105,8 +108,7 @@ absl::StatusOr<Joined> JoinWith(const Flags& flags, const JoiningProgram& progra
                       .name = flags.name,
                       .only_cluster = cluster});
   if (!joined.ok()) return joined;
-  if (absl::Status status = SaveJoined(flags.identity_directory, *joined, flags.controller);
-      !status.ok())
+  if (absl::Status status = SaveJoined(flags.identity_directory, *joined); !status.ok())
     return status;
   if (absl::Status status = GiveToOwner(flags.data_directory, flags.identity_directory);
       !status.ok())
@@ -146,7 +148,7 @@ int RunJoinCommand(int argc, char** argv, const JoiningProgram& program) {
     return 1;
   }
   const std::string controller =
-      joined->controllers.empty() ? "HOST:PORT" : joined->controllers.front();
+      joined->controllers.empty() ? "HOST:PORT" : ControllersText(joined->controllers);
   std::cout << "Joined as " << Text(joined->peer.id) << "; the certificate is good until "
             << absl::FormatTime("%Y-%m-%d %H:%M:%SZ", joined->peer.expire_time, absl::UTCTimeZone())
             << ", and renewed by itself.\nKey and certificate: " << flags.identity_directory

@@ -82,7 +82,7 @@ void Renewer::Run() {
       }
       status = held->peer.expire_time <= absl::Now() && options_.renew_expired
                    ? options_.renew_expired(options_.files)
-                   : RenewIdentity(options_.channel, options_.files, *held);
+                   : RenewIdentity(options_.channel(), options_.files, *held);
     }
     {
       const std::lock_guard lock(mutex_);

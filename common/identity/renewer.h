@@ -1,5 +1,5 @@
-// Renewer: has a program's certificate renewed in time, over the connection that it has, with a new
-// key each time. No connection is dropped for it: later ones show the new certificate.
+// Renewer: has a program's certificate renewed in time, over the connection that it has then, with
+// a new key each time. No connection is dropped for it: later ones show the new certificate.
 //
 // Owns: a thread, which waits and calls. Does not own: the files.
 #pragma once
@@ -31,7 +31,8 @@ class Renewer {
 
   struct Options {
     IdentityFiles files;
-    std::shared_ptr<grpc::Channel> channel;
+    // Where it calls now; asked for each call, on the renewer's thread. Never null.
+    std::function<std::shared_ptr<grpc::Channel>()> channel;
     // Where a certificate that is over is renewed; empty function: nowhere. Answers as LoadIdentity
     // does; blocks. Thread: the renewer's.
     std::function<absl::Status(const IdentityFiles&)> renew_expired = nullptr;

@@ -1,7 +1,5 @@
 #include "proxy/control/config_client.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -40,6 +38,21 @@ milliseconds ToMilliseconds(const google::protobuf::Duration& duration, millisec
   return ms == 0 ? otherwise : milliseconds(ms);
 }
 
+grpc::ChannelArguments Arguments() {
+  grpc::ChannelArguments arguments = ClientChannelArguments();
+  arguments.SetMaxReceiveMessageSize(ConfigClient::kMaxReceiveBytes);
+  return arguments;
+}
+
+identity::ControllerAddresses::Options AddressesOf(const ConfigClient::Options& options) {
+  const auto& files = options.dial.files;
+  return {.given = options.controllers,
+          .joined =
+              files.has_value() ? identity::JoinedControllers(*files) : std::vector<std::string>(),
+          .file = options.data_dir.empty() ? "" : options.data_dir + "/controllers",
+          .only_this_machine = !files.has_value()};
+}
+
 }  // namespace
 
 // One call. gRPC's callbacks post to the loop; the object lives until gRPC is done with it and the
@@ -48,12 +61,13 @@ class ConfigClient::Stream final
     : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::ConnectResponse>,
       public std::enable_shared_from_this<Stream> {
  public:
-  explicit Stream(ConfigClient& client) : client_(client) {}
+  Stream(ConfigClient& client, const std::shared_ptr<grpc::Channel>& channel)
+      : client_(client), stub_(v1::ProxyService::NewStub(channel)) {}
 
   void Start() {
     self_ = shared_from_this();
     client_.calls_.Begin();
-    client_.stub_->async()->Connect(&context_, this);
+    stub_->async()->Connect(&context_, this);
     AddHold();  // so that a write may be started until Release: OnDone waits for it
     StartRead(&incoming_);
     StartCall();
@@ -106,6 +120,7 @@ class ConfigClient::Stream final
 
  private:
   ConfigClient& client_;
+  const std::unique_ptr<v1::ProxyService::Stub> stub_;
   grpc::ClientContext context_;
   v1::ConnectResponse incoming_;
   v1::ConnectRequest outgoing_;
@@ -123,6 +138,8 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
       options_(std::move(options)),
       on_listeners_(std::move(on_listeners)),
       incarnation_(RandomHex()),
+      controllers_(AddressesOf(options_)),
+      channel_(controllers_.current(), options_.dial.Credentials(), Arguments()),
       lease_(std::chrono::steady_clock::now()),
       random_(std::random_device()()),
       dial_timer_([this] { Dial(); }),
@@ -134,14 +151,10 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
       }),
       wake_timer_([this] { Flush(); }) {
   if (!options_.data_dir.empty()) store_ = std::make_unique<ConfigStore>(options_.data_dir);
-  grpc::ChannelArguments arguments = ClientChannelArguments();
-  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  channel_ = grpc::CreateCustomChannel(options_.controller, options_.dial.Credentials(), arguments);
-  stub_ = v1::ProxyService::NewStub(channel_);
   if (options_.dial.files.has_value()) {
     renewer_ = std::make_unique<identity::Renewer>(
         identity::Renewer::Options{.files = *options_.dial.files,
-                                   .channel = channel_,
+                                   .channel = [this] { return channel_.current(); },
                                    .renew_expired = &identity::RenewExpired});
   }
 }
@@ -221,50 +234,43 @@ void ConfigClient::Dial() {
   if (is_stopped_) return;
   ++session_;
   is_welcome_ = false;
-  stream_ = std::make_shared<Stream>(*this);
+  stream_ = std::make_shared<Stream>(*this, channel_.Dial(controllers_.current()));
   stream_->Start();
   answers_.clear();
   hello_sent_ = std::chrono::steady_clock::now();
   stream_->Write(HelloMessage());
 }
 
-v1::ConnectRequest ConfigClient::HelloMessage() const {
-  v1::ConnectRequest message;
-  v1::Hello& hello = *message.mutable_hello();
-  hello = options_.identity;
-  hello.set_cluster_id(cluster_id_);
-  hello.set_incarnation(incarnation_);
-  const RoutingTable& held = *coordinator_.adopted_table();
-  if (held.revision.sequence > 0) {
-    hello.mutable_held()->set_epoch(held.revision.epoch);
-    hello.mutable_held()->set_sequence(held.revision.sequence);
-    hello.set_held_digest(held.digest);
-  }
-  return message;
-}
-
 void ConfigClient::OnClosed(const Stream* from, const std::string& why) {
   if (stream_.get() != from || is_stopped_) return;
-  if (!refusal_.empty()) {
-    spdlog::error("no session with the controller at {}: {}; serving on", options_.controller,
-                  refusal_);
-  } else if (why != last_why_) {
-    spdlog::warn("no session with the controller at {}: {}; serving on", options_.controller, why);
-  }
-  refusal_.clear();
-  last_why_ = why;
+  LogEnd(why);
   stream_.reset();
-  is_welcome_ = false;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const bool was_settled = std::exchange(is_welcome_, false) && now - welcome_time_ >= kSettled;
   counters_.is_connected = false;
   stats_timer_.Cancel();
   wake_timer_.Cancel();
   EndFarewell();
   if (has_given_up_name_) return;
+  if (controllers_.Next(was_settled)) return Dial();
   // Full jitter: a thousand proxies must not come back in step.
   const auto wait =
       milliseconds(static_cast<int64_t>(random_() % static_cast<uint64_t>(backoff_.count())) + 1);
   backoff_ = std::min(backoff_ * 2, kMaxBackoff);
-  dial_timer_.Arm(loop_, std::chrono::steady_clock::now() + wait);
+  dial_timer_.Arm(loop_, now + wait);
+}
+
+void ConfigClient::LogEnd(const std::string& why) {
+  std::string& last = last_why_[controllers_.current()];
+  if (!refusal_.empty()) {
+    spdlog::error("no session with the controller at {}: {}; serving on", controllers_.current(),
+                  refusal_);
+  } else if (why != last) {
+    spdlog::warn("no session with the controller at {}: {}; serving on", controllers_.current(),
+                 why);
+  }
+  refusal_.clear();
+  last = why;
 }
 
 void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& message) {
@@ -280,6 +286,8 @@ void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& mess
       return OnLease(message.lease());
     case v1::ConnectResponse::kPing:
       return OnPing(message.ping());
+    case v1::ConnectResponse::kControllers:
+      return controllers_.Learn(message.controllers());
     default:
       return;  // from a newer controller: not ours to judge
   }
@@ -295,6 +303,7 @@ void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
   epoch_ = welcome.epoch();
   cluster_id_ = welcome.cluster_id();
   is_welcome_ = true;
+  welcome_time_ = std::chrono::steady_clock::now();
   backoff_ = kMinBackoff;
   last_why_.clear();
   counters_.sessions.fetch_add(1);
@@ -311,7 +320,9 @@ void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
   wakes_.Restart(std::chrono::steady_clock::now());
   // Nothing is acknowledged that is held already.
   are_listeners_due_ = coordinator_.adopted().sequence > 0;
-  spdlog::info("session with the controller at {}, epoch {}", options_.controller, welcome.epoch());
+  spdlog::info("session with the controller at {}, epoch {}", controllers_.current(),
+               welcome.epoch());
+  controllers_.Learn(welcome.controllers());
   Flush();
 }
 
@@ -381,30 +392,6 @@ void ConfigClient::Refuse(const v1::ConfigUpdate& update, std::string resource,
   Send(std::move(message));
 }
 
-namespace {
-
-void AddListeners(const std::vector<ListenerReport>& listeners,
-                  google::protobuf::RepeatedPtrField<v1::ListenerStatus>& out) {
-  for (const ListenerReport& report : listeners) {
-    v1::ListenerStatus& status = *out.Add();
-    status.set_load_balancer(report.load_balancer);
-    status.set_port(report.port);
-    status.set_error(report.error);
-  }
-}
-
-void AddBusy(const std::vector<Busy>& busy,
-             google::protobuf::RepeatedPtrField<v1::BusyTarget>& out) {
-  for (const Busy& entry : busy) {
-    v1::BusyTarget& target = *out.Add();
-    target.set_target_group(entry.group);
-    target.set_target(entry.target);
-    target.set_requests_in_flight(static_cast<int64_t>(entry.in_flight));
-  }
-}
-
-}  // namespace
-
 void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t session) {
   if (on_listeners_) on_listeners_(adopted.listeners);
   // Another process may serve from the directory once this one drains.
@@ -412,23 +399,6 @@ void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t sessi
   if (predecessor_ == nullptr) return Acknowledge(adopted, session);
   predecessor_->WhenFollowed(adopted.table->revision,
                              [this, adopted, session] { Acknowledge(adopted, session); });
-}
-
-void ConfigClient::Acknowledge(const Coordinator::Adopted& adopted, uint64_t session) {
-  if (session != session_ || !is_welcome_) return;  // the next Hello says it
-  // What was counted until now had the shares before: said first, so that whoever counts from the
-  // confirmation counts the new ones only.
-  if (std::exchange(moves_shares_, false)) {
-    lease_.OnReport(std::chrono::steady_clock::now());
-    answers_.push_back(StatsMessage(/*with_targets=*/false));
-  }
-  v1::ConnectRequest message;
-  v1::Ack& ack = *message.mutable_ack();
-  ack.mutable_revision()->set_epoch(adopted.table->revision.epoch);
-  ack.mutable_revision()->set_sequence(adopted.table->revision.sequence);
-  AddBusy(predecessor_ == nullptr ? adopted.busy : AllBusy(), *ack.mutable_busy());
-  AddListeners(adopted.listeners, *ack.mutable_listeners());
-  Send(std::move(message));
 }
 
 void ConfigClient::Send(v1::ConnectRequest message) {
@@ -440,11 +410,6 @@ void ConfigClient::OnHealth(const HealthChange& change) {
   if (!is_welcome_) return;
   changed_health_.insert(change.target.get());
   Flush();
-}
-
-std::vector<Busy> ConfigClient::AllBusy() const {
-  std::vector<Busy> busy = coordinator_.CountBusy();
-  return predecessor_ == nullptr ? busy : Merge(std::move(busy), predecessor_->busy());
 }
 
 void ConfigClient::OnBusy() {
@@ -473,13 +438,7 @@ void ConfigClient::Flush() {
   if (is_health_full_ || !changed_health_.empty()) return stream_->Write(HealthMessage());
   if (is_busy_due_) {
     is_busy_due_ = false;
-    v1::ConnectRequest message;
-    v1::DrainReport& drain = *message.mutable_drain();
-    const Revision revision = coordinator_.adopted();
-    drain.mutable_revision()->set_epoch(revision.epoch);
-    drain.mutable_revision()->set_sequence(revision.sequence);
-    AddBusy(AllBusy(), *drain.mutable_busy());
-    return stream_->Write(std::move(message));
+    return stream_->Write(DrainMessage());
   }
   if (are_listeners_due_) {
     are_listeners_due_ = false;
@@ -490,12 +449,6 @@ void ConfigClient::Flush() {
     lease_.OnReport(std::chrono::steady_clock::now());
     stream_->Write(StatsMessage(/*with_targets=*/true));
   }
-}
-
-v1::ConnectRequest ConfigClient::ListenersMessage() const {
-  v1::ConnectRequest message;
-  AddListeners(coordinator_.Listeners(), *message.mutable_listeners()->mutable_listeners());
-  return message;
 }
 
 }  // namespace remuda::proxy

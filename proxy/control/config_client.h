@@ -1,21 +1,23 @@
-// The proxy's end of the stream with the controller: takes configs, says which is in force, reports
-// health, drains and counts. Without a controller the proxy goes on with what it has, from disk if
-// need be.
+// The proxy's end of the stream with a controller (the next one is dialled when it ends): takes
+// configs, says which is in force, reports health, drains and counts. Without a controller the
+// proxy goes on with what it has, from disk if need be.
 //
 // Thread: everything on the control loop; gRPC's threads only post to it.
 #pragma once
 
-#include <grpcpp/channel.h>
-
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
 #include <set>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
+#include "common/identity/controller_addresses.h"
+#include "common/identity/controller_channel.h"
 #include "common/identity/dial.h"
 #include "common/identity/renewer.h"
 #include "common/open_calls.h"
@@ -37,7 +39,7 @@ class Predecessor;
 class ConfigClient {
  public:
   struct Options {
-    std::string controller;
+    std::vector<std::string> controllers;  // HOST:PORT of each, as --controller has them
     identity::Dial dial;
     v1::Hello identity;    // proxy, address, zone, labels, version
     std::string data_dir;  // empty: nothing is kept
@@ -46,6 +48,9 @@ class ConfigClient {
   static constexpr int kMaxReceiveBytes = 64 * 1024 * 1024;
   static constexpr std::chrono::milliseconds kMinBackoff{100};
   static constexpr std::chrono::milliseconds kMaxBackoff{5000};
+  // A session that ends sooner is as a try that failed: who throws it out at once would do so
+  // again.
+  static constexpr std::chrono::milliseconds kSettled{1000};
 
   // The controller has so long to hear that the proxy ends.
   static constexpr std::chrono::milliseconds kFarewellPatience{1000};
@@ -96,6 +101,7 @@ class ConfigClient {
   void Dial();
   void OnMessage(const Stream* from, const v1::ConnectResponse& message);
   void OnClosed(const Stream* from, const std::string& why);
+  void LogEnd(const std::string& why);
   void OnWelcome(const v1::Welcome& welcome);
   void OnUpdate(const v1::ConfigUpdate& update);
   void OnTicketKeys(const v1::TicketKeys& message);
@@ -112,6 +118,7 @@ class ConfigClient {
   v1::ConnectRequest HelloMessage() const;
   v1::ConnectRequest HealthMessage();
   v1::ConnectRequest ListenersMessage() const;
+  v1::ConnectRequest DrainMessage() const;
   v1::ConnectRequest StatsMessage(bool with_targets);
   // That requests wait, if it is to be said now.
   std::optional<v1::ConnectRequest> WakeMessage();
@@ -123,9 +130,9 @@ class ConfigClient {
   const OnListeners on_listeners_;
   const std::string incarnation_;  // of this process, random
   std::unique_ptr<ConfigStore> store_;
-  std::shared_ptr<grpc::Channel> channel_;
+  identity::ControllerAddresses controllers_;
+  identity::ControllerChannel channel_;
   std::unique_ptr<identity::Renewer> renewer_;  // null without an identity
-  std::unique_ptr<v1::ProxyService::Stub> stub_;
   OpenCalls calls_;
   std::shared_ptr<Stream> stream_;
   uint64_t session_ = 0;  // number of the stream
@@ -138,8 +145,10 @@ class ConfigClient {
   int64_t epoch_ = 0;  // highest seen
   Lease lease_;
   SteadyTime hello_sent_{};
-  std::string refusal_;   // why we end the session ourselves; empty: we do not
-  std::string last_why_;  // there was no session; what was said of it
+  SteadyTime welcome_time_{};
+  std::string refusal_;  // why we end the session ourselves; empty: we do not
+  // Why there is no session, as was logged of each controller since the last one.
+  std::map<std::string, std::string> last_why_;
   std::chrono::milliseconds backoff_{kMinBackoff};
   std::mt19937_64 random_;
   Timer dial_timer_;

@@ -1,4 +1,4 @@
-// ConfigClient, the part that makes what it reports of targets.
+// ConfigClient, the part that makes what it says.
 #include <utility>
 #include <vector>
 
@@ -8,6 +8,26 @@
 namespace remuda::proxy {
 
 namespace {
+
+void AddListeners(const std::vector<ListenerReport>& listeners,
+                  google::protobuf::RepeatedPtrField<v1::ListenerStatus>& out) {
+  for (const ListenerReport& report : listeners) {
+    v1::ListenerStatus& status = *out.Add();
+    status.set_load_balancer(report.load_balancer);
+    status.set_port(report.port);
+    status.set_error(report.error);
+  }
+}
+
+void AddBusy(const std::vector<Busy>& busy,
+             google::protobuf::RepeatedPtrField<v1::BusyTarget>& out) {
+  for (const Busy& entry : busy) {
+    v1::BusyTarget& target = *out.Add();
+    target.set_target_group(entry.group);
+    target.set_target(entry.target);
+    target.set_requests_in_flight(static_cast<int64_t>(entry.in_flight));
+  }
+}
 
 // One that had no traffic is left out.
 void AddSubset(const std::string& group, const SubsetSpec& subset, int64_t in_flight,
@@ -148,6 +168,59 @@ std::optional<v1::ConnectRequest> ConfigClient::WakeMessage() {
   v1::ConnectRequest message;
   message.mutable_wake()->set_target_group(due->group);
   message.mutable_wake()->set_held(static_cast<int64_t>(due->held));
+  return message;
+}
+
+v1::ConnectRequest ConfigClient::HelloMessage() const {
+  v1::ConnectRequest message;
+  v1::Hello& hello = *message.mutable_hello();
+  hello = options_.identity;
+  hello.set_cluster_id(cluster_id_);
+  hello.set_incarnation(incarnation_);
+  const RoutingTable& held = *coordinator_.adopted_table();
+  if (held.revision.sequence > 0) {
+    hello.mutable_held()->set_epoch(held.revision.epoch);
+    hello.mutable_held()->set_sequence(held.revision.sequence);
+    hello.set_held_digest(held.digest);
+  }
+  return message;
+}
+
+void ConfigClient::Acknowledge(const Coordinator::Adopted& adopted, uint64_t session) {
+  if (session != session_ || !is_welcome_) return;  // the next Hello says it
+  // What was counted until now had the shares before: said first, so that whoever counts from the
+  // confirmation counts the new ones only.
+  if (std::exchange(moves_shares_, false)) {
+    lease_.OnReport(std::chrono::steady_clock::now());
+    answers_.push_back(StatsMessage(/*with_targets=*/false));
+  }
+  v1::ConnectRequest message;
+  v1::Ack& ack = *message.mutable_ack();
+  ack.mutable_revision()->set_epoch(adopted.table->revision.epoch);
+  ack.mutable_revision()->set_sequence(adopted.table->revision.sequence);
+  AddBusy(predecessor_ == nullptr ? adopted.busy : AllBusy(), *ack.mutable_busy());
+  AddListeners(adopted.listeners, *ack.mutable_listeners());
+  Send(std::move(message));
+}
+
+std::vector<Busy> ConfigClient::AllBusy() const {
+  std::vector<Busy> busy = coordinator_.CountBusy();
+  return predecessor_ == nullptr ? busy : Merge(std::move(busy), predecessor_->busy());
+}
+
+v1::ConnectRequest ConfigClient::DrainMessage() const {
+  v1::ConnectRequest message;
+  v1::DrainReport& drain = *message.mutable_drain();
+  const Revision revision = coordinator_.adopted();
+  drain.mutable_revision()->set_epoch(revision.epoch);
+  drain.mutable_revision()->set_sequence(revision.sequence);
+  AddBusy(AllBusy(), *drain.mutable_busy());
+  return message;
+}
+
+v1::ConnectRequest ConfigClient::ListenersMessage() const {
+  v1::ConnectRequest message;
+  AddListeners(coordinator_.Listeners(), *message.mutable_listeners()->mutable_listeners());
   return message;
 }
 

@@ -202,6 +202,8 @@ void FakeController::Received(const v1::ConnectRequest& message, Stream* stream)
     welcome.mutable_welcome()->set_epoch(epoch_);
     welcome.mutable_welcome()->set_cluster_id("c1");
     welcome.mutable_welcome()->mutable_usage_interval()->set_nanos(200'000'000);
+    for (const std::string& address : controllers)
+      welcome.mutable_welcome()->mutable_controllers()->add_addresses(address);
     stream->Send(welcome);
   }
   for (const auto& s : message.report().instances()) {

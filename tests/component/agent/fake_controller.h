@@ -70,6 +70,9 @@ class FakeController {
   std::map<int64_t, std::string> snapshots;
   std::vector<v1::AppCall> app_calls;
 
+  // What the Welcome says of where the controllers are. Before the agent begins.
+  std::vector<std::string> controllers;
+
   // Answers AppCalls, without their call_id; unset: they are not answered. Before the agent begins.
   std::function<v1::AppAnswer(const v1::AppCall&)> answer_app_call;
 

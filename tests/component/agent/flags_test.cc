@@ -55,6 +55,15 @@ TEST_F(AgentFlagsTest, AnAddressIsNeededWhereTheControllerIsElsewhere) {
   EXPECT_FALSE(fs::exists(data_)) << "nothing was begun";
 }
 
+TEST_F(AgentFlagsTest, EachAddressOfAControllerIsChecked) {
+  const auto [code, said] = Run("--name h1 --controller 127.0.0.1:7400,nowhere");
+  EXPECT_EQ(code, 2);
+  EXPECT_NE(said.find("--controller: \"nowhere\" is not HOST:PORT"), std::string::npos) << said;
+  const auto [other_code, other] = Run("--name h1 --controller 127.0.0.1:7400,192.0.2.1:7400");
+  EXPECT_EQ(other_code, 2);
+  EXPECT_NE(other.find("since the controller 192.0.2.1:7400"), std::string::npos) << other;
+}
+
 TEST_F(AgentFlagsTest, AdminPagesBeyondLoopbackNeedAWord) {
   for (const char* flags : {"--admin 0.0.0.0:0", "--admin [::]:0", "--admin 7470",
                             "--admin 127.0.0.1:99999", "--zone $(printf 'z\\351')"}) {

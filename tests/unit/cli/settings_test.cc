@@ -77,6 +77,20 @@ TEST_F(SettingsTest, AddressesMayLeaveThePortOut) {
   }
 }
 
+TEST_F(SettingsTest, ThereMayBeSeveralControllers) {
+  SettingFlags flags;
+  flags.controller = "box,10.0.0.1:9,[::1],box:7400";
+  EXPECT_EQ(Resolve(flags, {})->controller, "box:7400,10.0.0.1:9,[::1]:7400");
+  for (const char* wrong : {"a,", ",a", "a,,b", "a,b:0", "a b,c"}) {
+    flags.controller = wrong;
+    EXPECT_THAT(Resolve(flags, {}).status().message(), HasSubstr("--controller: ")) << wrong;
+  }
+  std::string many = "h";
+  for (int i = 0; i < 64; ++i) many += ",h" + std::to_string(i);
+  flags.controller = many;
+  EXPECT_THAT(Resolve(flags, {}).status().message(), HasSubstr("kMaxControllers"));
+}
+
 TEST_F(SettingsTest, MistakesNameTheirSource) {
   EXPECT_THAT(Resolve({}, {{"REMUDA_TIMEOUT", "5"}}).status().message(),
               HasSubstr("REMUDA_TIMEOUT: \"5\" has no unit"));

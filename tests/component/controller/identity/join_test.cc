@@ -186,7 +186,7 @@ TEST(Join, AHostWithATokenGetsItsIdentityOnce) {
   EXPECT_EQ(joined->controllers, std::vector<std::string>{"c.example:7400"});
   const Directory directory;
   const std::string at = directory.path() + "/identity";
-  ASSERT_TRUE(SaveJoined(at, *joined, cluster.server().address()).ok());
+  ASSERT_TRUE(SaveJoined(at, *joined).ok());
   EXPECT_EQ(identity::LoadIdentity(identity::FilesIn(at))->peer.serial, joined->peer.serial);
   // Again with the same.
   const auto again = Join(cluster.Options(token, "h1"));
@@ -285,8 +285,10 @@ TEST(Join, WhoGuessesIsStoppedAndOthersAreNot) {
 // An identity as it was issued so long ago, kept in a directory.
 class OldIdentity {
  public:
-  OldIdentity(Cluster& cluster, v1::IdentityRole role, const std::string& name,
-              absl::Duration ago) {
+  OldIdentity(Cluster& cluster, v1::IdentityRole role, const std::string& name, absl::Duration ago)
+      : OldIdentity(cluster, role, name, ago, cluster.server().address(), {}) {}
+  OldIdentity(Cluster& cluster, v1::IdentityRole role, const std::string& name, absl::Duration ago,
+              const std::string& join_address, const std::vector<std::string>& controllers) {
     const auto key = *identity::MakeKey();
     const auto old = *cluster.identity().Issue(*identity::MakeCertificateRequest(key.get()), role,
                                                name, absl::Now() - ago);
@@ -294,8 +296,9 @@ class OldIdentity {
                         .key_pem = *identity::KeyPem(key.get()),
                         .certificate_pem = old.certificate_pem,
                         .authorities_pem = old.authorities_pem,
-                        .controllers = {}};
-    EXPECT_TRUE(SaveJoined(path(), before, cluster.server().address()).ok());
+                        .controllers = controllers,
+                        .join_address = join_address};
+    EXPECT_TRUE(SaveJoined(path(), before).ok());
   }
   std::string path() const { return directory_.path() + "/identity"; }
   absl::Status Renew() const { return identity::RenewExpired(identity::FilesIn(path())); }
@@ -313,6 +316,37 @@ TEST(Join, AnAgentWhoseCertificateIsOverComesBack) {
   EXPECT_GT(old.Load().peer.expire_time, absl::Now());
   EXPECT_EQ(identity::Text(old.Load().peer.id), "spiffe://c1/agent/h1");
   EXPECT_NE(old.Load().key_pem, before);
+}
+
+// Nobody listens there: the port is that of the cluster's endpoint, the address is not.
+std::string Elsewhere(Cluster& cluster) {
+  const std::string address = cluster.server().address();
+  return "127.0.0.77" + address.substr(address.rfind(':'));
+}
+
+TEST(Join, AnAgentComesBackThroughAnotherControllerWhereTheOneThatItJoinedAtIsGone) {
+  Cluster cluster("c1");
+  const OldIdentity old(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48), Elsewhere(cluster),
+                        {"127.0.0.77:7400", "127.0.0.1:7400"});
+  EXPECT_THAT(identity::JoinedControllers(identity::FilesIn(old.path())),
+              testing::ElementsAre("127.0.0.77:7400", "127.0.0.1:7400"));
+  ASSERT_TRUE(old.Renew().ok()) << old.Renew();
+  EXPECT_GT(old.Load().peer.expire_time, absl::Now());
+  EXPECT_THAT(identity::JoinedControllers(identity::FilesIn(old.path())),
+              testing::ElementsAre("c.example:7400"))
+      << "what the one that answered says";
+}
+
+TEST(Join, TheFirstControllerThatCanBeReachedIsAsked) {
+  Cluster cluster("c1");
+  const std::string token = cluster.AddToken(v1::IDENTITY_ROLE_AGENT, "h1");
+  JoinOptions options = cluster.Options(token, "h1");
+  options.address = Elsewhere(cluster) + "," + cluster.server().address();
+  const auto joined = Join(options);
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_EQ(joined->join_address, cluster.server().address());
+  options.address = cluster.server().address() + ",nowhere";
+  EXPECT_EQ(Join(options).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 // Who is shut out after it was asked whether he may, and before he has his certificate, is shut out

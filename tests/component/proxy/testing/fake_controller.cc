@@ -20,6 +20,11 @@ class FakeController::Session final
     auto& lease = *welcome.mutable_welcome()->mutable_lease();
     lease.set_seconds(controller.lease_.count() / 1000);
     lease.set_nanos(static_cast<int32_t>(controller.lease_.count() % 1000 * 1000000));
+    {
+      std::lock_guard lock(controller.mutex_);
+      for (const std::string& address : controller.controllers_)
+        welcome.mutable_welcome()->mutable_controllers()->add_addresses(address);
+    }
     Send(std::move(welcome));
   }
 
@@ -86,6 +91,18 @@ grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* FakeController
   std::lock_guard lock(mutex_);
   session_ = session;
   return session;
+}
+
+void FakeController::set_controllers(const std::vector<std::string>& addresses) {
+  std::lock_guard lock(mutex_);
+  controllers_ = addresses;
+}
+
+void FakeController::SendControllers(const std::vector<std::string>& addresses) {
+  v1::ConnectResponse message;
+  message.mutable_controllers()->mutable_addresses()->Assign(addresses.begin(), addresses.end());
+  std::lock_guard lock(mutex_);
+  if (session_ != nullptr) session_->Send(std::move(message));
 }
 
 void FakeController::Begin(v1::ConfigUpdate first) {

@@ -32,6 +32,11 @@ class FakeController final : public v1::ProxyService::CallbackService {
   // Whether reports are answered.
   void set_renews(bool renews) { renews_ = renews; }
 
+  // Where the controllers are, as later welcomes say.
+  void set_controllers(const std::vector<std::string>& addresses);
+  // The same to the present session.
+  void SendControllers(const std::vector<std::string>& addresses);
+
   // Waits for a session and its hello, and sends it what it shall serve first.
   void Begin(v1::ConfigUpdate first);
 
@@ -57,6 +62,7 @@ class FakeController final : public v1::ProxyService::CallbackService {
   const int64_t epoch_;
   const std::chrono::milliseconds lease_;
   std::atomic<bool> renews_{true};
+  std::vector<std::string> controllers_;  // guarded by mutex_
   int port_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -243,18 +243,22 @@ TEST_F(FilesTest, ADialSaysWhatIsMissing) {
   const auto dial = [this](const DialOptions& options) {
     return std::string(PrepareDial(options).status().message());
   };
-  EXPECT_THAT(dial({.controller = "10.0.0.1:7400", .directory = directory_}),
+  EXPECT_THAT(dial({.controllers = {"10.0.0.1:7400"}, .directory = directory_}),
               HasSubstr("join the cluster first"));
-  EXPECT_THAT(dial({.controller = "10.0.0.1:7400", .directory = directory_, .insecure = true}),
+  EXPECT_THAT(dial({.controllers = {"10.0.0.1:7400"}, .directory = directory_, .insecure = true}),
               HasSubstr("is not on this machine"));
-  EXPECT_EQ(dial({.controller = "127.0.0.1:1", .directory = directory_, .insecure = true}), "");
+  EXPECT_EQ(dial({.controllers = {"127.0.0.1:1"}, .directory = directory_, .insecure = true}), "");
+  EXPECT_THAT(dial({.controllers = {"127.0.0.1:1", "10.0.0.1:7400"},
+                    .directory = directory_,
+                    .insecure = true}),
+              HasSubstr("10.0.0.1:7400 is not on this machine"));
   ASSERT_TRUE(Save("h1").ok());
-  EXPECT_EQ(dial({.controller = "10.0.0.1:7400", .directory = directory_}), "");
-  EXPECT_THAT(dial({.controller = "10.0.0.1:7400",
+  EXPECT_EQ(dial({.controllers = {"10.0.0.1:7400"}, .directory = directory_}), "");
+  EXPECT_THAT(dial({.controllers = {"10.0.0.1:7400"},
                     .directory = directory_,
                     .role = v1::IDENTITY_ROLE_PROXY}),
               HasSubstr("that of a proxy is needed"));
-  EXPECT_THAT(dial({.controller = "10.0.0.1:7400", .directory = directory_, .name = "h2"}),
+  EXPECT_THAT(dial({.controllers = {"10.0.0.1:7400"}, .directory = directory_, .name = "h2"}),
               HasSubstr("--name is h2"));
 }
 

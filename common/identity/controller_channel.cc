@@ -1,0 +1,38 @@
+#include "common/identity/controller_channel.h"
+
+#include <grpc/impl/codegen/grpc_types.h>
+#include <grpcpp/create_channel.h>
+
+#include <utility>
+
+namespace remuda::identity {
+namespace {
+
+// With gRPC's shared pool a new channel would inherit an earlier one's wait for its next try.
+grpc::ChannelArguments WithOwnPool(grpc::ChannelArguments arguments) {
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return arguments;
+}
+
+}  // namespace
+
+ControllerChannel::ControllerChannel(std::string address,
+                                     std::shared_ptr<grpc::ChannelCredentials> credentials,
+                                     grpc::ChannelArguments arguments)
+    : credentials_(std::move(credentials)), arguments_(WithOwnPool(std::move(arguments))) {
+  Dial(address);
+}
+
+std::shared_ptr<grpc::Channel> ControllerChannel::Dial(const std::string& address) {
+  auto channel = grpc::CreateCustomChannel(address, credentials_, arguments_);
+  const std::lock_guard lock(mutex_);
+  channel_.swap(channel);  // the earlier one goes after the lock
+  return channel_;
+}
+
+std::shared_ptr<grpc::Channel> ControllerChannel::current() const {
+  const std::lock_guard lock(mutex_);
+  return channel_;
+}
+
+}  // namespace remuda::identity

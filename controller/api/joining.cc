@@ -3,6 +3,7 @@
 #include <absl/time/clock.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/status.h"
@@ -58,7 +59,7 @@ Joining::Joining(Controller& controller, ClusterIdentity& identity, AdminToken& 
 Joining::~Joining() { Stop(); }
 
 JoinDesk::Options Joining::DeskOptions() {
-  return {.controllers = [this] { return identity_.api_addresses(); },
+  return {.controllers = [this] { return ControllerAddresses(); },
           .use_token = [this](const ShownToken& shown,
                               JoinDesk::Done done) { UseToken(shown, std::move(done)); },
           .may_renew = [this](const identity::Peer& peer,
@@ -80,8 +81,34 @@ absl::Status Joining::Start(const Endpoint& endpoint, const std::string& api_add
 
 void Joining::Stop() { server_->Stop(); }
 
+void Joining::NoteControllers() {
+  if (controller_.list_controllers == nullptr) return;
+  std::vector<std::string> known;
+  const v1::ListControllersResponse list = controller_.list_controllers();
+  for (const v1::Controller& one : list.controllers()) {
+    if (one.address().empty()) continue;
+    const bool leads = one.state() == v1::CONTROLLER_STATE_LEADER;
+    known.insert(leads ? known.begin() : known.end(), one.address());
+  }
+  const std::lock_guard lock(mutex_);
+  known_ = std::move(known);
+}
+
+std::vector<std::string> Joining::ControllerAddresses() const {
+  std::vector<std::string> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = known_;
+  }
+  for (std::string& own : identity_.api_addresses()) {
+    if (std::find(all.begin(), all.end(), own) == all.end()) all.push_back(std::move(own));
+  }
+  return all;
+}
+
 void Joining::Decide(Decision decide, JoinDesk::Done done) {
   const auto refused = controller_.loop.PostRequest([this, decide = std::move(decide), done] {
+    NoteControllers();
     if (controller_.engine.queued() >= limits::kMaxQueuedRequests)
       return done(Unavailable("the store is slow: try again later"));
     controller_.engine.Add(

@@ -7,7 +7,9 @@
 #include <absl/status/status.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "common/endpoint.h"
 #include "controller/api/admin_token.h"
@@ -37,6 +39,10 @@ class Joining {
   using Decision = decltype(Command::decide);
 
   JoinDesk::Options DeskOptions();
+  // Where the controllers' API is, the leader's first: what who joins is told. Any thread.
+  std::vector<std::string> ControllerAddresses() const;
+  // Asks the controller where they all are. On the loop thread.
+  void NoteControllers();
   // Among the writes, in their order: what it says of who is shut out holds for all that are
   // decided later.
   void Decide(Decision decide, JoinDesk::Done done);
@@ -47,6 +53,8 @@ class Joining {
   Controller& controller_;
   ClusterIdentity& identity_;
   AdminToken& admin_token_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> known_;        // as of the last question; guarded by mutex_
   const std::shared_ptr<JoinDesk> desk_;  // shared with answers on their way
   const std::shared_ptr<JoinServer> server_;
 };

@@ -2,6 +2,7 @@
 #include <absl/time/clock.h>
 #include <google/protobuf/empty.pb.h>
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 
@@ -22,7 +23,23 @@ struct TokenOptions {
   std::string role;
   std::string name;
   std::string ttl;
+  int uses = 1;
 };
+
+// As ParseDuration, and whole days as `30d`: tokens are what lives so long.
+std::optional<std::string> ParseLife(const std::string& text, google::protobuf::Duration* out) {
+  constexpr int64_t kSecondsADay = 86'400;
+  constexpr size_t kMaxDigits = 6;
+  const bool is_days = text.size() > 1 && text.size() <= kMaxDigits && text.back() == 'd' &&
+                       text.find_first_not_of("0123456789") == text.size() - 1;
+  if (!is_days) return ParseDuration(text, out);
+  out->set_seconds(std::stoll(text.substr(0, text.size() - 1)) * kSecondsADay);
+  return std::nullopt;
+}
+
+bool IsForSeveralNames(const v1::JoinToken& token) {
+  return !token.subject().empty() && token.subject().back() == '*';
+}
 
 std::string ProgramOf(v1::IdentityRole role) {
   switch (role) {
@@ -39,16 +56,17 @@ std::string ProgramOf(v1::IdentityRole role) {
 // front keeps it out of the history of a bash that Debian has set up.
 std::string JoinCommandOf(const v1::JoinToken& token) {
   return " echo " + token.token() + " | " + ProgramOf(token.role()) + " --controller " +
-         token.join_address() + " --pin " + token.authority_pin() + " --name " + token.subject() +
-         " --token-file -";
+         token.join_address() + " --pin " + token.authority_pin() +
+         (IsForSeveralNames(token) ? "" : " --name " + token.subject()) + " --token-file -";
 }
 
 ExitCode RunTokenCreate(Context& context, const TokenOptions& options) {
   v1::CreateJoinTokenRequest request;
   request.mutable_join_token()->set_role(identity::RoleOf(options.role));
   request.mutable_join_token()->set_subject(options.name);
+  request.mutable_join_token()->set_max_uses(options.uses);
   if (!options.ttl.empty()) {
-    if (const auto wrong = ParseDuration(options.ttl, request.mutable_time_to_live()))
+    if (const auto wrong = ParseLife(options.ttl, request.mutable_time_to_live()))
       return FailUsage(context, "token create: --ttl: " + *wrong);
   }
   const ControllerClient client(context.settings);
@@ -60,7 +78,10 @@ ExitCode RunTokenCreate(Context& context, const TokenOptions& options) {
     return ExitCode::kOk;
   }
   context.err << token->name() << ": run this where " << options.role << " " << options.name
-              << " is, once, before "
+              << " is, "
+              << (token->max_uses() > 1 ? std::to_string(token->max_uses()) + " times at most"
+                                        : "once")
+              << ", before "
               << absl::FormatTime("%Y-%m-%d %H:%M:%SZ",
                                   absl::FromUnixSeconds(token->expire_time().seconds()),
                                   absl::UTCTimeZone())
@@ -70,11 +91,19 @@ ExitCode RunTokenCreate(Context& context, const TokenOptions& options) {
 }
 
 std::string StateOf(const v1::JoinToken& token) {
-  if (token.has_use_time()) return "used";
+  if (token.max_uses() <= 1 ? token.has_use_time() : token.uses() >= token.max_uses())
+    return "used";
   // To the nanosecond: what is open still is not told of as over.
   const absl::Time end = absl::FromUnixSeconds(token.expire_time().seconds()) +
                          absl::Nanoseconds(token.expire_time().nanos());
   return end <= absl::Now() ? "over" : "open";
+}
+
+// How often of how often: `3/100`. Rows of before there were counts have none.
+std::string UsesOf(const v1::JoinToken& token) {
+  const int most = std::max(token.max_uses(), 1);
+  const int uses = most == 1 && token.has_use_time() ? 1 : token.uses();
+  return std::to_string(uses) + "/" + std::to_string(most);
 }
 
 std::string TokenTime(const google::protobuf::Timestamp& time) {
@@ -105,11 +134,11 @@ ExitCode RunTokenList(Context& context) {
     return ExitCode::kOk;
   }
   Table table;
-  table.headers = {"NAME", "FOR", "STATE", "UNTIL", "BY"};
+  table.headers = {"NAME", "FOR", "STATE", "USES", "UNTIL", "BY"};
   for (const v1::JoinToken& token : answer->join_tokens()) {
-    table.rows.push_back({token.name(),
-                          std::string(identity::RoleText(token.role())) + "/" + token.subject(),
-                          StateOf(token), TokenTime(token.expire_time()), token.creator()});
+    table.rows.push_back(
+        {token.name(), std::string(identity::RoleText(token.role())) + "/" + token.subject(),
+         StateOf(token), UsesOf(token), TokenTime(token.expire_time()), token.creator()});
   }
   context.out << RenderTable(table, StyleOf(context)) << std::flush;
   return ExitCode::kOk;
@@ -131,7 +160,7 @@ ExitCode RunTokenDelete(Context& context, const std::string& name) {
 
 void AddTokenCommand(CLI::App& app, Context& context) {
   CLI::App* command =
-      app.add_subcommand("token", "Tokens with which hosts, proxies and people join, once");
+      app.add_subcommand("token", "Tokens with which hosts, proxies and people join");
   command->require_subcommand(1);
   auto options = std::make_shared<TokenOptions>();
 
@@ -139,8 +168,17 @@ void AddTokenCommand(CLI::App& app, Context& context) {
   create->add_option("--role", options->role, "agent, proxy or person")
       ->required()
       ->check(CLI::IsMember({"agent", "proxy", "person"}));
-  create->add_option("--name", options->name, "Of the host, the proxy or the user")->required();
-  create->add_option("--ttl", options->ttl, "How long it may be used, 10s-24h (default 15m)");
+  create
+      ->add_option(
+          "--name", options->name,
+          "Of the host, the proxy or the user; with --uses also PREFIX*: all that begin so")
+      ->required();
+  create->add_option("--uses", options->uses,
+                     "How often it may be used, 1-10000 (default 1); above 1 for agents and "
+                     "proxies alone");
+  create->add_option("--ttl", options->ttl,
+                     "How long it may be used, 10s-24h (default 15m); with --uses above 1 up to "
+                     "365d");
   AddOutputFlag(create, context);
   SetExample(create, "remuda token create --role agent --name host-3 --ttl 15m");
   SetRun(create, context, [&context, options] { return RunTokenCreate(context, *options); });

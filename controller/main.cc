@@ -18,6 +18,7 @@
 #include "common/memory.h"
 #include "common/private_directory.h"
 #include "common/service_manager.h"
+#include "controller/admin_token_command.h"
 #include "controller/api/acceptor.h"
 #include "controller/api/admin_token.h"
 #include "controller/api/controller.h"
@@ -394,6 +395,8 @@ void BeginAnew(int argc, char** argv, const Options& options, const ServiceManag
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "admin-token")
+    return RunAdminToken(argc - 1, argv + 1);
   if (argc > 1 && std::string_view(argv[1]) == "restore") return RunRestore(argc - 1, argv + 1);
   Options options;
   if (const int code = ParseOptions(argc, argv, options); code >= 0) return code;

@@ -1,5 +1,6 @@
 #include "common/identity/join_command.h"
 
+#include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,10 @@
 namespace remuda::identity {
 namespace {
 
+// A day less than a controller renews certificates after their end (docs/security.md, coming back):
+// one that is over in the hour after it was looked at does not strand its program.
+constexpr absl::Duration kRenewableFor = absl::Hours(24 * 29);
+
 struct Flags {
   std::string controller;
   std::string pin;
@@ -25,6 +30,7 @@ struct Flags {
   std::string data_directory;
   std::string identity_directory;
   bool force = false;
+  bool if_needed = false;
 };
 
 std::string HostName() {
@@ -58,7 +64,12 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--identity-dir", flags.identity_directory,
                  "Where key and certificate go; empty: identity in the data directory")
       ->envname("REMUDA_IDENTITY_DIR");
-  app.add_flag("--force", flags.force, "Replace the identity of another cluster or name");
+  auto* force =
+      app.add_flag("--force", flags.force, "Replace the identity of another cluster or name");
+  app.add_flag("--if-needed", flags.if_needed,
+               "Do nothing where there is an identity of this name that still can be renewed: for "
+               "what is run before each start")
+      ->excludes(force);
 }
 
 // Who runs the program is whose the data directory is: root may join for it.
@@ -76,6 +87,14 @@ absl::Status GiveToOwner(const std::string& data_directory, const std::string& d
           path + ": cannot be given to its owner: " + std::strerror(errno));
   }
   return absl::OkStatus();
+}
+
+// Whether what is there will do: of this role and name, and not over for so long that only a token
+// helps. Whose cluster it is the program itself finds out.
+bool IsHeld(const Flags& flags, const JoiningProgram& program) {
+  const auto held = LoadIdentity(FilesIn(flags.identity_directory));
+  return held.ok() && held->peer.id.role == program.role && held->peer.id.name == flags.name &&
+         absl::Now() < held->peer.expire_time + kRenewableFor;
 }
 
 // What is there already. `cluster` stays empty where anything may take its place.
@@ -142,6 +161,11 @@ int RunJoinCommand(int argc, char** argv, const JoiningProgram& program) {
   if (flags.identity_directory.empty())
     flags.identity_directory = flags.data_directory + "/identity";
   if (program.prepare) program.prepare(flags.data_directory);
+  if (flags.if_needed && IsHeld(flags, program)) {
+    std::cout << "Joined already as " << flags.name << ": " << flags.identity_directory
+              << std::endl;
+    return 0;
+  }
   const auto joined = JoinWith(flags, program);
   if (!joined.ok()) {
     std::cerr << program.program << " join: " << joined.status().message() << "\n";

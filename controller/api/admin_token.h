@@ -20,9 +20,14 @@ class AdminToken {
   static constexpr absl::Duration kLife = absl::Hours(24);
   static constexpr char kUser[] = "admin";
 
+  // Where the token is.
+  static std::string PathIn(const std::string& data_directory) {
+    return data_directory + "/admin-token";
+  }
+
   // `is_shared`: the store has several controllers, of which the first to lead makes the token.
   AdminToken(const std::string& data_directory, bool is_shared)
-      : path_(data_directory + "/admin-token"),
+      : path_(PathIn(data_directory)),
         marker_(data_directory + "/identity/admin-joined"),
         is_shared_(is_shared) {}
 

@@ -7,6 +7,7 @@
 
 #include "common/random_bytes.h"
 #include "common/status.h"
+#include "controller/core/door/join_tokens.h"
 #include "controller/core/model/limits.h"
 #include "controller/identity/join_desk.h"
 #include "remuda/v1/identity.grpc.pb.h"
@@ -28,8 +29,14 @@ absl::Status NoIdentities() {
 absl::StatusOr<absl::Duration> LifeOf(const v1::CreateJoinTokenRequest& request) {
   if (!request.has_time_to_live()) return core::limits::kJoinTokenLife;
   const absl::Duration life = core::FromProto(request.time_to_live());
-  if (life < core::limits::kMinJoinTokenLife || life > core::limits::kMaxJoinTokenLife)
-    return InvalidField("time_to_live", absl::FormatDuration(life) + " is not within 10s-24h");
+  const bool is_shared = request.join_token().max_uses() > 1;
+  const absl::Duration longest =
+      is_shared ? core::limits::kMaxSharedJoinTokenLife : core::limits::kMaxJoinTokenLife;
+  if (life < core::limits::kMinJoinTokenLife || life > longest) {
+    return InvalidField("time_to_live",
+                        absl::FormatDuration(life) + " is not within 10s-" +
+                            (is_shared ? "8760h (of a token of several uses)" : "24h"));
+  }
   return life;
 }
 
@@ -141,6 +148,7 @@ class IdentityService final : public v1::IdentityService::CallbackService {
           core::AddJoinToken command;
           command.token.set_role(request->join_token().role());
           command.token.set_subject(request->join_token().subject());
+          command.token.set_max_uses(request->join_token().max_uses());
           *command.token.mutable_expire_time() = core::ToProto(asked.WallNow() + *life);
           command.token.set_token_hash(JoinDesk::HashOf(text));
           core::Draft::Savepoint before = draft.Save();

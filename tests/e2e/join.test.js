@@ -78,8 +78,15 @@ test('a cluster from nothing', async (t) => {
   assert.equal((await admin.remuda('get', 'hosts')).code, 1, 'nobody is logged in');
   const tokenFile = path.join(controller.dataDir, 'admin-token');
   assert.equal(modeOf(tokenFile), '600');
+  const shown = () => run(path.join(bin, 'remuda-controller'), ['admin-token', '--data-dir', controller.dataDir]);
+  const first = await shown();
+  assert.equal(first.stdout, fs.readFileSync(tokenFile, 'utf8'));
   await controller.adminLogsIn(admin);
+  assert.ok(first.stderr.includes(`--pin ${controller.pin} --name admin`), first.stderr);
   await waitFor(() => !fs.existsSync(tokenFile), { deadlineMs, what: 'the used token to go' });
+  const none = await shown();
+  assert.equal(none.code, 1);
+  assert.match(none.stderr, /an admin has joined already/);
   assert.equal(modeOf(path.join(admin.home, '.config/remuda/config.yaml')), '600');
   await admin.ok('get', 'hosts');
 
@@ -119,6 +126,24 @@ test('a cluster from nothing', async (t) => {
     const [, name] = /(joinTokens\/\S+)\s+agent\/h5\s+open/.exec(await admin.ok('token', 'list'));
     await admin.ok('token', 'delete', name);
     assert.match((await admin.shell(dropped, `--data-dir ${path.join(scratch, 'h5')}`)).stderr, /not good/);
+  });
+
+  await t.test('machines of one kind join with one token, so many times', async () => {
+    const command = await admin.ok('token', 'create', '--role', 'agent', '--name', 'node-*', '--uses', '3', '--ttl', '30d');
+    assert.ok(!command.includes('--name'), 'each has its own');
+    const join = (name, ...more) => admin.shell(command, [`--name ${name} --data-dir ${path.join(scratch, name)}`, ...more].join(' '));
+    assert.match((await join('h7')).stderr, /the token is not good for this/);
+    assert.equal((await join('node-1')).code, 0);
+    assert.match((await join('node-1', '--if-needed')).stdout, /Joined already as node-1/, 'what runs before each start uses up nothing');
+    assert.equal((await join('node-2', '--if-needed')).code, 0);
+    assert.match(await admin.ok('token', 'list'), /agent\/node-\*\s+open\s+2\/3/);
+    fs.rmSync(path.join(scratch, 'node-1'), { recursive: true });
+    assert.equal((await join('node-1', '--if-needed')).code, 0, 'one that has lost its disk');
+    assert.match((await join('node-3')).stderr, /the token is not good for this/);
+    assert.match(await admin.ok('token', 'list'), /agent\/node-\*\s+used\s+3\/3/);
+    assert.match((await admin.remuda('token', 'create', '--role', 'agent', '--name', 'node-*')).stderr, /max_uses must be 2 or more/);
+    assert.match((await admin.remuda('token', 'create', '--role', 'agent', '--name', 'node-*', '--uses', '2', '--ttl', '366d')).stderr, /10s-8760h/);
+    assert.match((await admin.remuda('token', 'create', '--role', 'person', '--name', 'admin', '--uses', '2')).stderr, /used once/);
   });
 
   await t.test('a token whose time is over', async () => {

@@ -3,6 +3,7 @@
 
 #include "common/identity/spiffe_id.h"
 #include "controller/core/door/done.h"
+#include "controller/core/door/join_tokens.h"
 #include "controller/core/door/shut_out.h"
 
 namespace remuda::core {
@@ -59,8 +60,8 @@ std::string SubjectText(const v1::Revocation& value) {
 void TakeTokensAway(Draft& draft, std::string_view identity) {
   std::vector<std::string> keys;
   draft.ForEach<v1::JoinToken>([&](const std::string& key, const v1::JoinToken& token) {
-    if (!token.has_use_time() && absl::StrCat(std::string(identity::RoleText(token.role())), "/",
-                                              token.subject()) == identity) {
+    if (!IsUsedUp(token) && absl::StrCat(std::string(identity::RoleText(token.role())), "/",
+                                         token.subject()) == identity) {
       keys.push_back(key);
     }
   });

@@ -1,4 +1,5 @@
 // Users, tokens to join with, revocations.
+#include "controller/core/door/join_tokens.h"
 #include "controller/core/door/read.h"
 #include "controller/core/model/limits.h"
 #include "tests/unit/controller/core/door/execute_fixture.h"
@@ -19,6 +20,12 @@ class IdentityTest : public ExecuteTest {
     command.token.set_role(role);
     command.token.set_subject(subject);
     command.token.set_token_hash(std::string(32, hash));
+    return command;
+  }
+  static AddJoinToken SharedToken(v1::IdentityRole role, const std::string& subject, char hash,
+                                  int uses) {
+    AddJoinToken command = TokenFor(role, subject, hash);
+    command.token.set_max_uses(uses);
     return command;
   }
   AddJoinToken Timed(AddJoinToken command) const {
@@ -137,6 +144,97 @@ TEST_F(IdentityTest, ATokenEndsAndIsForgotten) {
   ASSERT_EQ(list->join_tokens_size(), 1);
   EXPECT_EQ(list->join_tokens(0).subject(), "p2");
   EXPECT_TRUE(list->join_tokens(0).token_hash().empty());
+}
+
+TEST_F(IdentityTest, ATokenOfSeveralUsesLetsNamesOfOneKindJoin) {
+  constexpr auto kAgent = v1::IDENTITY_ROLE_AGENT;
+  const auto made = Do<v1::JoinToken>(Timed(SharedToken(kAgent, "node-*", 'x', 3)));
+  EXPECT_EQ(made.max_uses(), 3);
+  EXPECT_EQ(LastActivity(), "Made joinTokens/t-1 for agent/node-*, 3 uses | a person asked for it");
+  for (const char* other : {"node-", "node", "nod-1", "h3", "xnode-1", "node-A", "node-1-"}) {
+    ExpectError(Try(Use(kAgent, other, 'x')), StatusCode::kUnauthenticated, "",
+                "for agent/node-* and nobody else");
+  }
+  ExpectError(Try(Use(v1::IDENTITY_ROLE_PROXY, "node-1", 'x')), StatusCode::kUnauthenticated, "",
+              "for agent/node-* and nobody else");
+  EXPECT_EQ(Do<v1::JoinToken>(Use(kAgent, "node-1", 'x')).uses(), 1);
+  EXPECT_EQ(LastActivity(),
+            "agent/node-1 joined with joinTokens/t-1 (use 1 of 3) | person/ann made the token");
+  EXPECT_EQ(state_.All<v1::Activity>().rbegin()->second->resource(), "hosts/node-1");
+  // Again, as one that lost its disk does.
+  EXPECT_EQ(Do<v1::JoinToken>(Use(kAgent, "node-1", 'x')).uses(), 2);
+  EXPECT_EQ(Do<v1::JoinToken>(Use(kAgent, "node-2", 'x')).uses(), 3);
+  ExpectError(Try(Use(kAgent, "node-3", 'x')), StatusCode::kUnauthenticated, "",
+              "used 3 times, which is all");
+}
+
+// Many show it at once: all commands are in one batch, on one draft.
+TEST_F(IdentityTest, ATokenIsNeverUsedMoreOftenThanItMay) {
+  Do<v1::JoinToken>(Timed(SharedToken(v1::IDENTITY_ROLE_PROXY, "*", 'x', 2)));
+  Draft draft(state_);
+  int joined = 0;
+  for (const char* name : {"a", "b", "c", "d"})
+    joined += Execute(draft, Use(v1::IDENTITY_ROLE_PROXY, name, 'x'), Now()).ok() ? 1 : 0;
+  EXPECT_EQ(joined, 2);
+}
+
+TEST_F(IdentityTest, AWrongTokenOfSeveralUsesIsToldWhatIsWrong) {
+  constexpr auto kAgent = v1::IDENTITY_ROLE_AGENT;
+  const auto refuse = [this](const AddJoinToken& command, const char* field, const char* why) {
+    ExpectError(Try(Timed(command)), StatusCode::kInvalidArgument, field, why);
+  };
+  refuse(SharedToken(kAgent, "node-*", 'x', 0), "join_token.subject", "max_uses must be 2 or more");
+  refuse(SharedToken(kAgent, "node-*", 'x', 1), "join_token.subject", "max_uses must be 2 or more");
+  for (const char* wrong : {"-*", "Node-*", "a*b", "**", "a.*", "", "a*b*"})
+    refuse(SharedToken(kAgent, wrong, 'x', 2), "join_token.subject", "must be [a-z0-9]");
+  refuse(SharedToken(kAgent, std::string(63, 'a') + "*", 'x', 2), "join_token.subject",
+         "must begin a name");
+  refuse(SharedToken(kAgent, "a", 'x', -1), "join_token.max_uses", "-1 is not within 1-10000");
+  refuse(SharedToken(kAgent, "a", 'x', limits::kMaxJoinTokenUses + 1), "join_token.max_uses",
+         "10001 is not within 1-10000");
+  refuse(SharedToken(v1::IDENTITY_ROLE_PERSON, "bob", 'x', 2), "join_token.max_uses",
+         "a person's token is used once");
+  Do<v1::JoinToken>(Timed(SharedToken(kAgent, std::string(62, 'a') + "*", 'x', 2)));
+  Do<v1::JoinToken>(Use(kAgent, std::string(63, 'a'), 'x'));
+}
+
+// The token lies on every host of its kind: what one of them is shut out for must not be undone by
+// it, and what was made afterwards is somebody's decision.
+TEST_F(IdentityTest, WhoIsShutOutDoesNotComeBackByATokenThatOthersHave) {
+  constexpr auto kAgent = v1::IDENTITY_ROLE_AGENT;
+  Do<v1::JoinToken>(Timed(SharedToken(kAgent, "node-*", 'x', 9)));
+  Do<v1::JoinToken>(Timed(SharedToken(kAgent, "node-1", 'y', 9)));
+  Do<v1::JoinToken>(Use(kAgent, "node-1", 'y'));
+  Do<v1::Revocation>(
+      Parse<v1::CreateRevocationRequest>(R"(revocation { identity: "agent/node-1" })"));
+  EXPECT_EQ(Find<v1::JoinToken>("t-2"), nullptr) << "it was for that one alone";
+  ExpectError(Try(Use(kAgent, "node-1", 'x')), StatusCode::kUnauthenticated, "",
+              "agent/node-1 is revoked (revocations/r-1) and the token is older");
+  Do<v1::JoinToken>(Use(kAgent, "node-2", 'x'));
+  now_ += absl::Seconds(1);
+  Do<v1::JoinToken>(Timed(SharedToken(kAgent, "node-*", 'z', 9)));
+  Do<v1::JoinToken>(Use(kAgent, "node-1", 'z'));
+  Do<Empty>(Parse<v1::DeleteRevocationRequest>(R"(name: "revocations/r-1")"));
+  Do<v1::JoinToken>(Use(kAgent, "node-1", 'x'));
+}
+
+// One that is used up is forgotten a day after its last use, one that is not a day after its end.
+TEST_F(IdentityTest, ATokenOfSeveralUsesIsForgottenAfterItsEnd) {
+  constexpr auto kAgent = v1::IDENTITY_ROLE_AGENT;
+  const auto add = [&](char hash) {
+    AddJoinToken command = SharedToken(kAgent, "*", hash, 2);
+    *command.token.mutable_expire_time() = ToProto(now_ + absl::Hours(24 * 300));
+    Do<v1::JoinToken>(command);
+  };
+  add('x');
+  add('y');
+  Do<v1::JoinToken>(Use(kAgent, "a", 'x'));
+  for (const char* name : {"a", "b"}) Do<v1::JoinToken>(Use(kAgent, name, 'y'));
+  now_ += limits::kJoinTokenKeptFor;
+  add('z');
+  EXPECT_NE(Find<v1::JoinToken>("t-1"), nullptr) << "it may be used once more";
+  EXPECT_EQ(Find<v1::JoinToken>("t-2"), nullptr);
+  Do<v1::JoinToken>(Use(kAgent, "c", 'x'));
 }
 
 TEST_F(IdentityTest, APersonsTokenNeedsTheUser) {

@@ -1,0 +1,85 @@
+'use strict';
+// Makes of a rendered overlay what `podman kube play` (4.3) can play: what it knows of the real manifests, unchanged, and the rest put in other
+// words or left out. What that is, and nothing else:
+//
+//   StatefulSet, DaemonSet    their pod template as a Pod; a volumeClaimTemplate as a PersistentVolumeClaim
+//   Services                  left out; their names lead to 127.0.0.1 (hostAliases), as all pods share one network of the host
+//   accounts, RBAC, policies, budgets, namespaces   left out: a cluster's own
+//   fieldRef, secretKeyRef, $(NAME) in arguments    written out
+//   probes                    left out: podman has curl ask in the container, and the images have none; whoever plays asks the pages
+//   ports                     left out: the network is the host's
+//   names of volumes          made unique: it makes one volume of all that have a name
+//   hostPath                  below a folder of the play
+//   a volume of a Secret      `optional: false` is said: 4.3 ends with a nil pointer where nothing is
+
+const loopback = '127.0.0.1';
+
+// Text with $(NAME) replaced, as the kubelet does.
+const expand = (text, variables) => text.replace(/\$\((\w+)\)/g, (whole, name) => variables[name] ?? whole);
+
+// What the kubelet would put for a field of the pod.
+function fieldOf(path, pod) {
+  const fields = { 'metadata.name': pod.name, 'metadata.namespace': pod.namespace, 'status.hostIP': loopback, 'status.podIP': loopback };
+  return fields[path] ?? '';
+}
+
+function variablesOf(container, pod, secrets) {
+  const out = {};
+  for (const { name, value, valueFrom } of container.env || []) {
+    if (value !== undefined) out[name] = value;
+    else if (valueFrom.fieldRef) out[name] = fieldOf(valueFrom.fieldRef.fieldPath, pod);
+    else out[name] = Buffer.from(secrets[valueFrom.secretKeyRef.name][valueFrom.secretKeyRef.key], 'base64').toString();
+  }
+  return out;
+}
+
+function playableContainer(container, pod, secrets) {
+  const { startupProbe, livenessProbe, readinessProbe, ports, env, ...rest } = container;
+  const variables = variablesOf(container, pod, secrets);
+  return {
+    ...rest,
+    image: `${pod.prefix}${container.image.split(':')[0]}:${pod.tag}`,
+    args: container.args.map((arg) => expand(arg, variables)),
+    env: Object.entries(variables).map(([name, value]) => ({ name, value })),
+    volumeMounts: (container.volumeMounts || []).map((mount) => ({ ...mount, name: `${pod.name}-${mount.name}` })),
+  };
+}
+
+function playableVolume(volume, pod) {
+  const out = { ...volume, name: `${pod.name}-${volume.name}` };
+  if (volume.secret) out.secret = { ...volume.secret, optional: false };
+  if (volume.hostPath) out.hostPath = { ...volume.hostPath, path: pod.folder + volume.hostPath.path };
+  return out;
+}
+
+// The objects to play for the owner of that name. options: prefix, tag (of the images), folder (in place of the host's root), secrets: {name: {key:
+// base64}}, which are played with it.
+function podOf(objects, owner, { prefix, tag, folder, secrets = {} }) {
+  const found = objects.find((object) => object.spec?.template && object.metadata.name === owner);
+  if (!found) throw new Error(`${owner}: makes no pods in this overlay`);
+  const { namespace } = found.metadata;
+  const pod = { name: `${owner}-0`, namespace, prefix, tag, folder };
+  const hostnames = objects.filter((object) => object.kind === 'Service').map((service) => `${service.metadata.name}.${namespace}.svc`);
+  const { spec, metadata } = found.spec.template;
+  const claims = found.spec.volumeClaimTemplates || [];
+  const volumes = [
+    ...(spec.volumes || []).map((volume) => playableVolume(volume, pod)),
+    ...claims.map((claim) => ({ name: `${pod.name}-${claim.metadata.name}`, persistentVolumeClaim: { claimName: `${pod.name}-${claim.metadata.name}` } })),
+  ];
+  return [
+    ...Object.entries(secrets).map(([name, data]) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, data })),
+    ...claims.map((claim) => ({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: `${pod.name}-${claim.metadata.name}` }, spec: claim.spec })),
+    {
+      apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name: pod.name },
+      spec: {
+        ...spec,
+        hostAliases: [{ ip: loopback, hostnames }],
+        initContainers: (spec.initContainers || []).map((one) => playableContainer(one, pod, secrets)),
+        containers: spec.containers.map((one) => playableContainer(one, pod, secrets)),
+        volumes,
+      },
+    },
+  ];
+}
+
+module.exports = { podOf };

@@ -91,8 +91,13 @@ class Calls {
             asked.wall = absl::Now();
             return decide(draft, asked);
           },
-          .done = [finish, write](const absl::Status& outcome,
-                                  const core::State&) { finish(**write, outcome); },
+          .done =
+              [finish, write, method, request, caller](const absl::Status& outcome,
+                                                       const core::State& state) {
+                // It may be refused undecided.
+                if (!write->has_value()) write->emplace(state, caller.get(), method, *request);
+                finish(**write, outcome);
+              },
       });
     });
   }

@@ -127,8 +127,12 @@ void Controller::RefreshIngress(Touched& touched) {
 }
 
 absl::Time Controller::Turn() {
-  // What a deposed leader sees and decides is nobody's business any more.
-  if (!CheckLeads().ok()) return engine.Now() + kLeadershipPause;
+  // What a deposed leader sees and decides is nobody's business any more. Who waits for it is told:
+  // the end of the program waits for their calls.
+  if (const absl::Status leads = CheckLeads(); !leads.ok()) {
+    engine.Refuse(leads);
+    return engine.Now() + kLeadershipPause;
+  }
   const absl::Time keys_due = proxies.RenewTicketKeys();
   const absl::Time begun = engine.Now();
   Publish();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/status.h"
 #include "controller/core/model/shift_row.h"
 #include "controller/core/reconcile/pass.h"
 #include "controller/limits.h"
@@ -249,7 +250,10 @@ void Engine::OnCommitted(absl::StatusOr<int64_t> commit) {
   metrics_.commit_seconds.Record(absl::ToDoubleSeconds(clock_.Now() - batch->begun));
   if (!commit.ok()) {
     OnFailed(commit.status());
-    Answer(*batch, commit.status());
+    // Who called has done nothing wrong, and may ask the other one.
+    Answer(*batch, IsStaleEpoch(commit.status())
+                       ? Unavailable(std::string(commit.status().message()))
+                       : commit.status());
     return;
   }
   SetStoreError("");
@@ -306,6 +310,10 @@ void Engine::SetStoreError(const std::string& error) {
   store.error = error;
   metrics_.store_failing = error.empty() ? 0 : 1;
   if (on_store_) on_store_(error);
+}
+
+void Engine::Refuse(const absl::Status& why) {
+  for (const Command& command : std::exchange(commands_, {})) command.done(why, state_);
 }
 
 void Engine::Answer(Batch& batch, const absl::Status& outcome) {

@@ -91,6 +91,8 @@ class Engine {
   void set_on_commit(std::function<void(const core::Changes&)> fn) { on_commit_ = std::move(fn); }
 
   void Add(Command command) { commands_.push_back(std::move(command)); }
+  // Answers all that wait with `why`; nothing of them is decided.
+  void Refuse(const absl::Status& why);
   size_t queued() const { return commands_.size(); }
 
   // Begins the next commit if none is under way and there is something to decide.

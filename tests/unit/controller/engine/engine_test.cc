@@ -191,7 +191,26 @@ TEST_F(EngineTest, AnotherLeaderIsSaidOnce) {
   engine_.Turn();
   committer_.Finish(FailedPrecondition("STALE_EPOCH", "epoch 1 has ended"));
   EXPECT_EQ(lost_.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_FALSE(outcomes_[0]->ok());
+  EXPECT_EQ(outcomes_[0]->code(), absl::StatusCode::kUnavailable) << "the other one may be asked";
+  EXPECT_THAT(std::string(outcomes_[0]->message()), testing::HasSubstr("epoch 1 has ended"));
+}
+
+TEST_F(EngineTest, WhatWaitsCanBeRefusedUndecidedAndWhatIsUnderWayIsNot) {
+  Count("a");
+  engine_.Turn();
+  Count("b");
+  Count("b");
+  engine_.Refuse(Unavailable("another one may lead"));
+  EXPECT_FALSE(outcomes_[0].has_value()) << "the store has it";
+  for (const size_t i : {1U, 2U}) {
+    ASSERT_TRUE(outcomes_[i].has_value());
+    EXPECT_EQ(outcomes_[i]->code(), absl::StatusCode::kUnavailable);
+  }
+  committer_.Finish(1);
+  engine_.Turn();
+  EXPECT_FALSE(committer_.has_work());
+  EXPECT_EQ(Counted("a"), 1);
+  EXPECT_EQ(Counted("b"), 0);
 }
 
 // More than a turn may do: 3 hosts, and groups of 5 instances each.

@@ -4,7 +4,7 @@
 const path = require('node:path');
 const { root } = require('../cluster.js');
 
-const defaults = { run: 'main', bin: process.env.REMUDA_BIN_DIR || path.join(root, 'build/release/bin'), rate: '200', minutes: '30', seed: '1', once: false, all: false, write: false };
+const defaults = { run: 'main', bin: process.env.REMUDA_BIN_DIR || path.join(root, 'build/release/bin'), rate: '200', minutes: '30', rounds: '20', seed: '1', once: false, all: false, write: false };
 
 // Those of `known` as {name: value}, and what is left after them. Prints the usage and ends for --help and wrong usage.
 function parse(usage, known, args = process.argv.slice(2)) {
@@ -26,7 +26,7 @@ function parse(usage, known, args = process.argv.slice(2)) {
       flags[name] = name === 'bin' ? path.resolve(args[i]) : args[i];
     }
   }
-  for (const name of ['rate', 'minutes', 'seed']) {
+  for (const name of ['rate', 'minutes', 'rounds', 'seed']) {
     if (name in flags && !/^[1-9][0-9]{0,4}$/.test(flags[name])) stop(2, `${usage}\nlab: --${name}: '${flags[name]}' is not a number of 1 to 99999\n`);
   }
   const rest = args.slice(args[i] === '--' ? i + 1 : i);

@@ -7,7 +7,7 @@ module.exports = [
     scenarios: ['controller killed in each step of a deployment'], elsewhere: ['tests/e2e/deployments/kills.test.js (a failpoint before and after each step)'] },
   { fault: 'Controller stopped past its leases, then continued', right: 'agents and proxies go on, and come back to it',
     scenarios: ['controller stopped past its leases, then continued'],
-    elsewhere: ['**not shown yet**: a second controller that took over meanwhile (split brain); there is one controller a cluster so far, and a second one on its data is refused (`.lock`). An older epoch is refused: tests/component/controller/cluster_test.cc'] },
+    elsewhere: ['tests/e2e/replicated/control_plane.test.js (another one took over meanwhile: [below](#several-controllers))', 'tests/component/controller/cluster_test.cc (an older epoch is refused)'] },
   { fault: 'Store full', right: 'writes fail with a clear error, nothing half-applied; reads and data plane go on', scenarios: ['store full'],
     elsewhere: ['tests/component/controller/cluster_test.cc'] },
   { fault: 'Store read-only', right: 'said at the start; the data plane goes on', scenarios: ['store read-only'], elsewhere: [] },

@@ -301,7 +301,8 @@ absl::Status RenewExpiredAt(const IdentityFiles& files, const std::string& addre
 
 std::vector<std::string> JoinedControllers(const IdentityFiles& files) {
   std::vector<std::string> out;
-  for (const std::string& address : ReadRecord(files).controllers()) {
+  const join::v1::JoinRecord record = ReadRecord(files);
+  for (const std::string& address : record.controllers()) {
     if (CheckControllerAddress(address).empty() && out.size() < kMaxControllers)
       out.push_back(address);
   }

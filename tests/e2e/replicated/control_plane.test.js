@@ -11,6 +11,7 @@ const network = require('../../../deploy/lab/hosts/network.js');
 const { killAll, waitFor } = require('../../../deploy/lab/process.js');
 const { rate } = require('../faults/scene.js');
 const { status } = require('./clients.js');
+const { addressOf } = require('./programs.js');
 const { ReplicatedScene, controllers, deadlineMs } = require('./scene.js');
 
 const rounds = Number(process.env.REMUDA_REPLICATED_ROUNDS ?? 4);
@@ -50,6 +51,8 @@ function scenario(name, right, body, timeout = scenarioMs) {
     const times = sorted.length > 0 ? { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), count: sorted.length } : null;
     console.log(`replicated: ${name}: ${failed} of ${requests} requests failed; operations: ${JSON.stringify(codes)}${times ? `; writes were accepted again after ${sorted.join(', ')} s` : ''} ${JSON.stringify(figures)}`);
     report({ name, right, requests, failed, times });
+    const unclear = history.since(start.time).find(({ code }) => ![status.OK, status.ABORTED, status.UNAVAILABLE].includes(code));
+    if (unclear) console.log(`replicated: an answer that says little: ${JSON.stringify(unclear)}`);
     assert.equal(failed, 0, `${failed} requests failed: ${JSON.stringify(scene.lab.failures)}`);
   });
 }
@@ -110,9 +113,15 @@ scenario('leader cut off from the store', 'it ends its leadership by itself, wit
 
 scenario('leader cut off from hosts and proxies', 'it leads on; they reach it by way of the standbys, and a deployment goes on', async () => {
   const { name, epoch } = await programs.leader();
+  // So that there are sessions to be cut: who has lost one through a standby dials the leader first.
+  for (const standby of controllers.filter((other) => other !== name)) programs.signal(standby, 'SIGKILL');
+  const isDialled = (one) => scene.dialled(one) === addressOf(name);
+  await waitFor(() => [...network.hosts, ...network.proxies].every(isDialled), { deadlineMs, what: 'every host and proxy to have dialled the leader' });
+  await scene.whole();
   network.cutBetween(name, ...network.hosts, ...network.proxies);
   try {
-    await scene.well(); // by way of the standbys
+    await waitFor(() => ![...network.hosts, ...network.proxies].some(isDialled), { deadlineMs, what: 'every host and proxy to have dialled a standby' });
+    await scene.well();
     await (await scene.deploy())();
     assert.deepEqual(await programs.leader(), { name, epoch }, 'it leads on');
   } finally {

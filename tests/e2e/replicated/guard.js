@@ -58,9 +58,9 @@ class Guard {
   }
 }
 
-// Of a program's log: the epochs of the sessions that it had, in order.
-function epochsIn(file) {
-  return [...fs.readFileSync(file, 'utf8').matchAll(/session with the controller at \S+, epoch (\d+)/g)].map(([, epoch]) => Number(epoch));
+// Of a program's log: the sessions that it had, in order: {address, epoch}.
+function sessionsIn(file) {
+  return [...fs.readFileSync(file, 'utf8').matchAll(/session with the controller at (\S+), epoch (\d+)/g)].map(([, address, epoch]) => ({ address, epoch: Number(epoch) }));
 }
 
-module.exports = { Guard, epochsIn };
+module.exports = { Guard, sessionsIn };

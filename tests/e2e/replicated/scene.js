@@ -10,7 +10,7 @@ const { shortId } = require('../../../deploy/lab/remuda.js');
 const { seconds } = require('../deployments/api.js');
 const { Scene, count, deadlineMs } = require('../faults/scene.js');
 const { AnyController, Creator, History, RegisterClient, makeApi } = require('./clients.js');
-const { Guard, epochsIn } = require('./guard.js');
+const { Guard, sessionsIn } = require('./guard.js');
 const { violation } = require('./linearizable.js');
 const { ReplicatedCluster, addressOf } = require('./programs.js');
 
@@ -99,6 +99,11 @@ class ReplicatedScene extends Scene {
     await this.well();
   }
 
+  // The controller that a host or a proxy has dialled for the session that it had last.
+  dialled(name) {
+    return sessionsIn(this.programs.log(name)).at(-1)?.address;
+  }
+
   // What must be so at the end of it all: troubles, a line for each that is not, and figures.
   async judge() {
     await Promise.all([this.creator, ...this.clients].map((one) => one.stop()));
@@ -114,7 +119,7 @@ class ReplicatedScene extends Scene {
     const lost = this.history.created.filter((name) => !there.has(name));
     if (lost.length > 0) troubles.push(`acknowledged and not there: ${lost}`);
     for (const name of [...hosts, ...proxies]) {
-      const epochs = epochsIn(this.programs.log(name));
+      const epochs = sessionsIn(this.programs.log(name)).map(({ epoch }) => epoch);
       if (epochs.some((epoch, i) => i > 0 && epoch < epochs[i - 1])) troubles.push(`${name} went back to an earlier epoch: ${epochs}`);
     }
     const outcomes = {};

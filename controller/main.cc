@@ -26,6 +26,7 @@
 #include "controller/api/self_call.h"
 #include "controller/api/server.h"
 #include "controller/backup/restore.h"
+#include "controller/backup/state_file.h"
 #include "controller/certificate_reader.h"
 #include "controller/ending.h"
 #include "controller/engine/commit_thread.h"
@@ -35,6 +36,7 @@
 #include "controller/identity/callers.h"
 #include "controller/identity/cluster_identity.h"
 #include "controller/limits.h"
+#include "controller/migrate_command.h"
 #include "controller/options.h"
 #include "controller/probes/probe_thread.h"
 #include "controller/ready_file.h"
@@ -130,6 +132,14 @@ absl::Status MakeDataDirectory(const std::string& path) {
                  path);
   }
   return absl::OkStatus();
+}
+
+// Of backups; null: the state is a file of SQLite already.
+std::function<absl::StatusOr<StateFiles>(const std::string&)> StateWriter(const Options& options) {
+  if (options.store.kind == StoreOptions::Kind::kSqlite) return nullptr;
+  return [place = EtcdPlace{options.store.etcd, options.sealing_key_file}](const std::string& to) {
+    return WriteStateFile(place, to);
+  };
 }
 
 // Null where there are no identities.
@@ -266,6 +276,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   const BlobWorker blob_worker{**blobs, blob_thread, checker_thread, image_keys};
   Backups backups({.data_directory = options.data_dir,
                    .state_file = options.store.sqlite_path,
+                   .write_state = StateWriter(options),
                    .sealing_key_file = options.sealing_key_file,
                    // Without its authority nobody would know the cluster that was restored.
                    .sealed_files = {"identity/ca.pem", "identity/ca.key"}},
@@ -398,6 +409,7 @@ int Main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "admin-token")
     return RunAdminToken(argc - 1, argv + 1);
   if (argc > 1 && std::string_view(argv[1]) == "restore") return RunRestore(argc - 1, argv + 1);
+  if (argc > 1 && std::string_view(argv[1]) == "migrate") return RunMigrate(argc - 1, argv + 1);
   Options options;
   if (const int code = ParseOptions(argc, argv, options); code >= 0) return code;
   if (const std::string error = InitLogging("remuda-controller", options.log_level);

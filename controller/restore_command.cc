@@ -4,7 +4,9 @@
 #include <iostream>
 #include <string>
 
+#include "controller/add_store_flags.h"
 #include "controller/backup/restore.h"
+#include "controller/backup/state_file.h"
 
 namespace remuda {
 
@@ -17,6 +19,7 @@ int RunRestore(int argc, char** argv) {
       "Example: remuda-controller restore --from backup.tar --data-dir "
       "/var/lib/remuda/controller\n");
   RestoreOptions options;
+  StoreFlags store_flags;
   app.add_option("--from", options.from, "The backup; - is the standard input")
       ->required()
       ->type_name("FILE");
@@ -27,6 +30,11 @@ int RunRestore(int argc, char** argv) {
                  "File with the key that the backup is sealed under; by default sealing.key in the "
                  "data directory")
       ->type_name("FILE");
+  AddStoreFlags(
+      app, "--store",
+      "Where the state goes, which holds nothing: etcd://HOST:PORT[,HOST:PORT...][/PREFIX]; "
+      "default: into the data directory, which has the images in any case",
+      store_flags);
   app.add_flag("--force", options.force,
                "The data directory may hold a state: it is put aside, in before-restore-TIME");
   try {
@@ -36,6 +44,23 @@ int RunRestore(int argc, char** argv) {
   }
   if (options.sealing_key_file.empty())
     options.sealing_key_file = options.data_directory + "/sealing.key";
+  const auto store = ParseStoreOptions(store_flags, options.data_directory);
+  if (!store.ok()) {
+    std::cerr << "remuda-controller restore: " << std::string(store.status().message()) << "\n";
+    return 2;
+  }
+  const bool is_etcd = store->kind == StoreOptions::Kind::kEtcd;
+  if (!is_etcd && !store_flags.store.empty()) {
+    std::cerr << "remuda-controller restore: --store: " << store_flags.store
+              << ": a backup is restored into DATA_DIR/state.db or into etcd://\n";
+    return 2;
+  }
+  if (is_etcd) {
+    options.put_state = [place = EtcdPlace{store->etcd, options.sealing_key_file}](
+                            const std::string& file, const StateFiles& files) {
+      return PutStateFile(file, files, place);
+    };
+  }
   const auto restored = Restore(options);
   if (!restored.ok()) {
     std::cerr << "remuda-controller restore: " << std::string(restored.status().message()) << "\n";
@@ -43,7 +68,8 @@ int RunRestore(int argc, char** argv) {
   }
   const BackupManifest& manifest = restored->manifest;
   std::cout << "restored cluster " << manifest.cluster_id << " as of commit " << manifest.commit
-            << " into " << options.data_directory << ", epoch " << restored->epoch << "\n";
+            << " into " << (is_etcd ? store_flags.store : options.data_directory) << ", epoch "
+            << restored->epoch << "\n";
   if (!manifest.has_images)
     std::cout << "without images: hosts that do not have them yet cannot start instances until "
                  "they are pushed again\n";

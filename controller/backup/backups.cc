@@ -155,18 +155,29 @@ absl::StatusOr<std::vector<Blobs::Blob>> Backups::ListBlobs() {
   return listed.get_future().get();
 }
 
-absl::Status Backups::AddSealed(BackupManifest& manifest, std::vector<Source>& sources) const {
+absl::StatusOr<Backups::Texts> Backups::TakeState(const std::string& to) const {
+  if (options_.write_state) return options_.write_state(to);
+  if (absl::Status status = CopyState(options_.state_file, to); !status.ok()) return status;
+  Texts out;
+  for (const std::string& name : options_.sealed_files) {
+    const std::string path = absl::StrCat(options_.data_directory, "/", name);
+    if (access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) continue;
+    auto text = ReadSealedFile(path);
+    if (!text.ok()) return text.status();
+    out[name] = *std::move(text);
+  }
+  return out;
+}
+
+absl::Status Backups::AddSealed(const Texts& files, BackupManifest& manifest,
+                                std::vector<Source>& sources) const {
   const absl::StatusOr<SealingKeys> keys =
       KeysOfStore(options_.sealing_key_file, manifest.sealing_key);
   if (!keys.ok()) return keys.status();
   Sealer sealer(*keys);
-  for (const std::string& name : options_.sealed_files) {
-    const std::string path = absl::StrCat(options_.data_directory, "/", name);
-    if (access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) continue;
-    const auto text = ReadSealedFile(path);
-    if (!text.ok()) return text.status();
+  for (const auto& [name, text] : files) {
     Source source;
-    source.bytes = sealer.Seal(absl::StrCat("file ", name), *text);
+    source.bytes = sealer.Seal(absl::StrCat("file ", name), text);
     manifest.entries.push_back({.name = name,
                                 .size_bytes = static_cast<int64_t>(source.bytes.size()),
                                 .sha256 = Sha256Hex(source.bytes),
@@ -176,7 +187,8 @@ absl::Status Backups::AddSealed(BackupManifest& manifest, std::vector<Source>& s
   return absl::OkStatus();
 }
 
-absl::Status Backups::WriteCopy(const std::string& copy, bool with_images, const Sink& sink) {
+absl::Status Backups::WriteCopy(const std::string& copy, const Texts& files, bool with_images,
+                                const Sink& sink) {
   const auto facts = ReadStateFacts(copy);
   // The store's own damage: nothing that whoever asks has got wrong.
   if (!facts.ok()) return absl::DataLossError(facts.status().message());
@@ -192,7 +204,7 @@ absl::Status Backups::WriteCopy(const std::string& copy, bool with_images, const
       .has_images = with_images,
       .entries = {{.name = BackupManifest::kState, .size_bytes = *size, .sha256 = *digest}}};
   std::vector<Source> sources = {{.path = copy, .bytes = {}}};
-  if (absl::Status status = AddSealed(manifest, sources); !status.ok()) return status;
+  if (absl::Status status = AddSealed(files, manifest, sources); !status.ok()) return status;
   if (with_images) {
     const auto blobs = ListBlobs();
     if (!blobs.ok()) return blobs.status();
@@ -228,11 +240,6 @@ absl::Status Backups::WriteCopy(const std::string& copy, bool with_images, const
 }
 
 absl::Status Backups::Write(bool with_images, const Sink& sink) {
-  if (options_.state_file.empty()) {
-    return FailedPrecondition("STATE_ELSEWHERE",
-                              "the state lies in etcd, which has backups of its own: `etcdctl "
-                              "snapshot save FILE`; keep sealing.key and identity/ beside");
-  }
   const std::string directory = options_.data_directory + "/backup";
   std::error_code error;
   fs::remove_all(directory, error);
@@ -241,8 +248,9 @@ absl::Status Backups::Write(bool with_images, const Sink& sink) {
   // From before the copy on: what it names must not go until it is written.
   if (with_images) HoldBlobs(true);
   const std::string copy = directory + "/state.db";
-  absl::Status status = CopyState(options_.state_file, copy);
-  if (status.ok()) status = WriteCopy(copy, with_images, sink);
+  const auto files = TakeState(copy);
+  const absl::Status status =
+      files.ok() ? WriteCopy(copy, *files, with_images, sink) : files.status();
   if (with_images) HoldBlobs(false);
   fs::remove_all(directory, error);
   return status;

@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,12 @@ class Backups {
  public:
   struct Options {
     std::string data_directory;
-    // SQLite's file with the state. Empty: the state lies in another store, and Write answers
-    // FAILED_PRECONDITION.
+    // SQLite's file with the state; or, where the state lies in another store, what writes it to
+    // such a file, new and sealed under the same key, and answers the files that belong beside it
+    // (by names of sealed_files, instead of those).
     std::string state_file;
+    std::function<absl::StatusOr<std::map<std::string, std::string>>(const std::string& to)>
+        write_state = nullptr;
     std::string sealing_key_file;
     // Below the data directory; of those that are there the bytes are sealed in the archive.
     std::vector<std::string> sealed_files = {};
@@ -48,8 +52,13 @@ class Backups {
 
  private:
   struct Source;
-  absl::Status WriteCopy(const std::string& copy, bool with_images, const Sink& sink);
-  absl::Status AddSealed(BackupManifest& manifest, std::vector<Source>& sources) const;
+  using Texts = std::map<std::string, std::string>;  // of files, by name
+  // The state to the new file `to`; answers the files beside it.
+  absl::StatusOr<Texts> TakeState(const std::string& to) const;
+  absl::Status WriteCopy(const std::string& copy, const Texts& files, bool with_images,
+                         const Sink& sink);
+  absl::Status AddSealed(const Texts& files, BackupManifest& manifest,
+                         std::vector<Source>& sources) const;
   absl::StatusOr<std::vector<Blobs::Blob>> ListBlobs();
   // Has no blob removed, or lets it be again. Waits for the blob thread.
   void HoldBlobs(bool held);

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <vector>
 
 #include "common/private_directory.h"
@@ -83,7 +85,9 @@ absl::Status MakeDirectories(const std::string& base, const fs::path& relative) 
 class Place {
  public:
   explicit Place(const RestoreOptions& options)
-      : directory_(options.data_directory), force_(options.force) {}
+      : directory_(options.data_directory),
+        has_state_(options.put_state == nullptr),
+        force_(options.force) {}
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
   ~Place() {
@@ -229,7 +233,7 @@ class Place {
       if (status.ok()) status = Sync(absl::StrCat(directory_, "/", parent.string()));
       if (!status.ok()) return status;
     }
-    if (absl::Status status = Sync(directory_); !status.ok()) return status;
+    if (absl::Status status = Sync(directory_); !status.ok() || !has_state_) return status;
     if (absl::Status status = Take(kState); !status.ok()) return status;
     return Sync(directory_);
   }
@@ -254,6 +258,7 @@ class Place {
   }
 
   const std::string directory_;
+  const bool has_state_;  // the state comes into it
   const bool force_;
   int lock_ = -1;
   bool has_staging_ = false;
@@ -335,6 +340,21 @@ absl::Status CheckState(const std::string& path, const RestoreOptions& options,
       absl::StrCat(options.from, ": its state.db is not the one that its manifest tells of"));
 }
 
+// Into another store, if there is one.
+absl::Status PutState(const RestoreOptions& options, const std::string& staging,
+                      const std::vector<std::string>& extras) {
+  if (!options.put_state) return absl::OkStatus();
+  std::map<std::string, std::string> files;
+  for (const std::string& name : extras) {
+    std::ifstream in(absl::StrCat(staging, "/", name), std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    if (!in) return Failed(absl::StrCat(staging, "/", name), "read");
+    files[name] = text.str();
+  }
+  return options.put_state(absl::StrCat(staging, "/", kState), files);
+}
+
 }  // namespace
 
 absl::StatusOr<Restored> Restore(const RestoreOptions& options) {
@@ -365,6 +385,8 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options) {
   if (absl::Status status = Sync(place.staging() + "/images/sha256"); !status.ok()) return status;
   const auto raised = ReadStateFacts(state);
   if (!raised.ok()) return raised.status();
+  // Before the rest is in place: what is wrong with the other store leaves the directory as it was.
+  if (absl::Status status = PutState(options, place.staging(), extras); !status.ok()) return status;
   if (absl::Status status = place.Exchange(extras, absl::ToUnixSeconds(now)); !status.ok())
     return status;
   return Restored{

@@ -7,6 +7,8 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 
 #include "controller/backup/manifest.h"
@@ -19,11 +21,16 @@ struct RestoreOptions {
   std::string sealing_key_file;  // that holds the key which the backup is sealed under
   // Takes the place of what is there, which is kept beside it.
   bool force = false;
+  // Not set: the state goes into the data directory. Else: puts it into another store, of SQLite's
+  // file and the sealed files by their names; the data directory gets the rest.
+  std::function<absl::Status(const std::string& state_file,
+                             const std::map<std::string, std::string>& files)>
+      put_state = nullptr;
 };
 
 struct Restored {
   BackupManifest manifest;
-  int64_t epoch = 0;     // the next start's is one above
+  int64_t epoch = 0;     // the next start's is above
   std::string replaced;  // where what was there is now; empty: there was nothing
 };
 

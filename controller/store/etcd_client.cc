@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -30,7 +31,7 @@ constexpr milliseconds kFirstPause{10};
 constexpr milliseconds kLongestPause{200};
 constexpr size_t kMaxFileBytes = 1 << 20;
 
-absl::StatusOr<std::string> ReadFile(const char* flag, const std::string& path) {
+absl::StatusOr<std::string> ReadFile(const std::string& flag, const std::string& path) {
   if (path.empty()) return std::string();
   std::ifstream in(path, std::ios::binary);
   std::ostringstream out;
@@ -42,17 +43,6 @@ absl::StatusOr<std::string> ReadFile(const char* flag, const std::string& path) 
                                                          kMaxFileBytes, " bytes"));
   }
   return out.str();
-}
-
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const EtcdAddress& address) {
-  if (address.ca.empty()) return grpc::InsecureChannelCredentials();
-  const auto ca = ReadFile("--store-ca", address.ca);
-  const auto certificate = ReadFile("--store-cert", address.certificate);
-  const auto key = ReadFile("--store-key", address.key);
-  for (const auto* file : {&ca, &certificate, &key}) {
-    if (!file->ok()) return file->status();
-  }
-  return grpc::SslCredentials({*ca, *key, *certificate});
 }
 
 grpc::ChannelArguments Arguments() {
@@ -106,19 +96,70 @@ void SetTimeout(grpc::ClientContext& context, milliseconds timeout) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<EtcdClient>> EtcdClient::Make(const EtcdAddress& address) {
-  const auto credentials = Credentials(address);
-  if (!credentials.ok()) return credentials.status();
-  const auto password = ReadFile("--store-password-file", address.password_file);
-  if (!password.ok()) return password.status();
-  std::unique_ptr<EtcdClient> client(new EtcdClient());
-  client->user_ = address.user;
-  client->password_ = password->substr(0, password->find_first_of("\r\n"));
-  for (const std::string& endpoint : address.endpoints) {
-    client->members_.push_back(
-        {endpoint, grpc::CreateCustomChannel(endpoint, *credentials, Arguments())});
+absl::StatusOr<EtcdClient::TlsFiles> EtcdClient::ReadTlsFiles(const EtcdAddress& address) {
+  TlsFiles out;
+  if (address.ca.empty()) return out;
+  const struct {
+    const char* flag;
+    const std::string& path;
+    std::string& text;
+  } files[] = {{"-ca", address.ca, out.ca},
+               {"-cert", address.certificate, out.certificate},
+               {"-key", address.key, out.key}};
+  for (const auto& file : files) {
+    auto text = ReadFile(address.flag + file.flag, file.path);
+    if (!text.ok()) return text.status();
+    file.text = *std::move(text);
   }
+  return out;
+}
+
+EtcdClient::MembersPtr EtcdClient::Connect(const EtcdAddress& address, const TlsFiles& files) {
+  const auto credentials = address.ca.empty()
+                               ? grpc::InsecureChannelCredentials()
+                               : grpc::SslCredentials({files.ca, files.key, files.certificate});
+  Members out;
+  for (const std::string& endpoint : address.endpoints)
+    out.push_back({endpoint, grpc::CreateCustomChannel(endpoint, credentials, Arguments())});
+  return std::make_shared<const Members>(std::move(out));
+}
+
+absl::StatusOr<std::string> EtcdClient::ReadPassword() const {
+  auto text = ReadFile(address_.flag + "-password-file", address_.password_file);
+  if (!text.ok()) return text;
+  return text->substr(0, text->find_first_of("\r\n"));
+}
+
+absl::StatusOr<std::unique_ptr<EtcdClient>> EtcdClient::Make(const EtcdAddress& address) {
+  std::unique_ptr<EtcdClient> client(new EtcdClient(address));
+  auto files = ReadTlsFiles(address);
+  if (!files.ok()) return files.status();
+  if (const auto password = client->ReadPassword(); !password.ok()) return password.status();
+  client->members_ = Connect(address, *files);
+  client->files_ = *files;
+  client->seen_ = *std::move(files);
+  client->next_look_ = Clock::now() + kFileLookPeriod;
   return client;
+}
+
+EtcdClient::MembersPtr EtcdClient::members() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (address_.ca.empty() || Clock::now() < next_look_) return members_;
+    next_look_ = Clock::now() + kFileLookPeriod;
+  }
+  auto files = ReadTlsFiles(address_);
+  const std::lock_guard lock(mutex_);
+  // One that cannot be read just now is being replaced, most likely.
+  if (!files.ok()) return members_;
+  if (*files == seen_ && *files != files_) {
+    members_ = Connect(address_, *files);
+    files_ = *files;
+    spdlog::info("{}: the files for TLS have changed: new connections to etcd use them",
+                 address_.flag);
+  }
+  seen_ = *std::move(files);
+  return members_;
 }
 
 std::string EtcdClient::token() const {
@@ -127,7 +168,7 @@ std::string EtcdClient::token() const {
 }
 
 void EtcdClient::Leave(size_t member) {
-  current_.compare_exchange_strong(member, (member + 1) % members_.size());
+  current_.compare_exchange_strong(member, (member + 1) % address_.endpoints.size());
 }
 
 absl::Status EtcdClient::ErrorOf(const Member& member, const char* what,
@@ -144,8 +185,11 @@ absl::Status EtcdClient::ErrorOf(const Member& member, const char* what,
 
 grpc::Status EtcdClient::Login(const Member& member, Duration timeout) {
   etcdserverpb::AuthenticateRequest request;
-  request.set_name(user_);
-  request.set_password(password_);
+  request.set_name(address_.user);
+  const auto password = ReadPassword();
+  if (!password.ok())
+    return {grpc::StatusCode::FAILED_PRECONDITION, std::string(password.status().message())};
+  request.set_password(*password);
   etcdserverpb::AuthenticateResponse response;
   grpc::ClientContext context;
   SetTimeout(context, timeout);
@@ -162,7 +206,8 @@ grpc::Status EtcdClient::Login(const Member& member, Duration timeout) {
 absl::Status EtcdClient::Once(const char* what, Duration timeout, const Invoke& invoke) {
   const Clock::time_point end = Clock::now() + timeout;
   const size_t at = current_.load();
-  const Member& member = members_[at];
+  const MembersPtr members = this->members();  // lives as long as the call
+  const Member& member = (*members)[at];
   grpc::Status status;
   if (member.channel->GetState(true) != GRPC_CHANNEL_READY) {
     member.channel->WaitForConnected(std::chrono::system_clock::now() +
@@ -170,7 +215,7 @@ absl::Status EtcdClient::Once(const char* what, Duration timeout, const Invoke& 
   }
   for (int attempt = 0; attempt < 2; ++attempt) {
     std::string token = this->token();
-    if (!user_.empty() && (token.empty() || attempt > 0)) {
+    if (!address_.user.empty() && (token.empty() || attempt > 0)) {
       status = Login(member, std::max(Left(end), Duration(1)));
       if (!status.ok()) {
         if (IsOfMember(static_cast<absl::StatusCode>(status.error_code()))) Leave(at);
@@ -184,7 +229,7 @@ absl::Status EtcdClient::Once(const char* what, Duration timeout, const Invoke& 
     status = invoke(member, context);
     if (status.ok()) return absl::OkStatus();
     // Refused before anything was done: the token has expired, or etcd was started anew.
-    if (user_.empty() || !IsLoginError(status)) break;
+    if (address_.user.empty() || !IsLoginError(status)) break;
   }
   const absl::Status error = ErrorOf(member, what, status);
   if (IsOfMember(error.code())) Leave(at);
@@ -200,7 +245,7 @@ absl::Status EtcdClient::Repeat(const char* what, Clock::time_point end, const I
     if (status.ok() || !IsOfMember(status.code())) return status;
     if (why.ok() || !absl::IsDeadlineExceeded(status)) why = status;
     if (Clock::now() >= end) return why;
-    if (tries % members_.size() == 0) {
+    if (tries % address_.endpoints.size() == 0) {
       std::this_thread::sleep_for(std::min(pause, std::max(Left(end), Duration(0))));
       pause = std::min(2 * pause, kLongestPause);
     }

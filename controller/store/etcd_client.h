@@ -32,7 +32,12 @@ class EtcdClient {
   // An answer at most; a page of rows that has more is asked for in smaller ones.
   static constexpr int kMaxReceiveBytes = 64 << 20;
 
-  // Reads the files that `address` names. FAILED_PRECONDITION: one cannot be.
+  // Files are looked at so often, at most. What has changed is taken when it is still the same at
+  // the next look, for new connections: half of what is being replaced is no pair.
+  static constexpr Duration kFileLookPeriod{2500};
+
+  // Reads the files that `address` names, and again when they change; the password with each login.
+  // FAILED_PRECONDITION: one cannot be read.
   static absl::StatusOr<std::unique_ptr<EtcdClient>> Make(const EtcdAddress& address);
   EtcdClient(const EtcdClient&) = delete;
   EtcdClient& operator=(const EtcdClient&) = delete;
@@ -70,9 +75,23 @@ class EtcdClient {
     std::string endpoint;
     std::shared_ptr<grpc::Channel> channel;
   };
+  using Members = std::vector<Member>;
+  using MembersPtr = std::shared_ptr<const Members>;
+  // Contents of --store-ca, --store-cert and --store-key.
+  struct TlsFiles {
+    std::string ca;
+    std::string certificate;
+    std::string key;
+    bool operator==(const TlsFiles&) const = default;
+  };
   using Invoke = std::function<grpc::Status(const Member&, grpc::ClientContext&)>;
 
-  EtcdClient() = default;
+  explicit EtcdClient(const EtcdAddress& address) : address_(address) {}
+  static absl::StatusOr<TlsFiles> ReadTlsFiles(const EtcdAddress& address);
+  static MembersPtr Connect(const EtcdAddress& address, const TlsFiles& files);
+  // Those of now; looks at the files if it is time.
+  MembersPtr members();
+  absl::StatusOr<std::string> ReadPassword() const;
   absl::Status Once(const char* what, Duration timeout, const Invoke& invoke);
   absl::Status Repeat(const char* what, Clock::time_point end, const Invoke& invoke);
   grpc::Status Login(const Member& member, Duration timeout);
@@ -81,12 +100,14 @@ class EtcdClient {
   void Leave(size_t member);
   static absl::Status ErrorOf(const Member& member, const char* what, const grpc::Status& status);
 
-  std::vector<Member> members_;  // constant after Make
-  std::string user_;             // constant after Make
-  std::string password_;         // constant after Make
+  const EtcdAddress address_;
   std::atomic<size_t> current_ = 0;
-  mutable std::mutex mutex_;
-  std::string token_;  // guarded by mutex_
+  mutable std::mutex mutex_;  // guards what follows
+  std::string token_;
+  MembersPtr members_;
+  TlsFiles files_;  // that members_ were made of
+  TlsFiles seen_;   // at the last look
+  Clock::time_point next_look_;
 };
 
 }  // namespace remuda

@@ -33,6 +33,8 @@ class EtcdKeys {
   std::string SealingCheck() const { return prefix_ + "meta/sealing-check"; }
   // Added to revisions of campaigns, where an earlier store has had epochs: decimal.
   std::string EpochBase() const { return prefix_ + "meta/epoch-base"; }
+  // Why the store is half filled, while it is.
+  std::string Filling() const { return prefix_ + "meta/filling"; }
   std::string Meta() const { return prefix_ + "meta/"; }
   std::string Controllers() const { return prefix_ + "controllers/"; }
   std::string Controller(std::string_view name) const {

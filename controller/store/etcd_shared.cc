@@ -26,8 +26,6 @@ absl::Status CheckKey(const std::string& key) {
       "shared value \"", key, "\": its key is not [a-z0-9-]{1,", Store::kMaxSharedKeyBytes, "}"));
 }
 
-std::string PlaceOf(const std::string& key) { return absl::StrCat("shared value ", key); }
-
 }  // namespace
 
 absl::StatusOr<std::optional<std::string>> EtcdStore::ClusterId() {
@@ -42,11 +40,8 @@ absl::StatusOr<std::optional<std::string>> EtcdStore::ReadShared(const std::stri
   const auto pair = Get(keys_.SharedOf(key), nullptr);
   if (!pair.ok()) return pair.status();
   if (!pair->has_value()) return std::optional<std::string>();
-  auto opened = sealer_->Open(PlaceOf(key), (*pair)->value());
-  if (!opened.ok()) {
-    return absl::Status(opened.status().code(),
-                        absl::StrCat("etcd: ", std::string(opened.status().message())));
-  }
+  auto opened = sealer_->Open(PlaceOfShared(key), (*pair)->value());
+  if (!opened.ok()) return WithEtcd(opened.status());
   return std::optional<std::string>(*std::move(opened));
 }
 
@@ -54,8 +49,9 @@ absl::StatusOr<std::string> EtcdStore::AgreeShared(const std::string& key,
                                                    const std::string& value) {
   if (absl::Status status = CheckKey(key); !status.ok()) return status;
   if (value.empty() || value.size() > kMaxSharedBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        PlaceOf(key), " has ", value.size(), " bytes, which is not within 1-", kMaxSharedBytes));
+    return absl::InvalidArgumentError(absl::StrCat(PlaceOfShared(key), " has ", value.size(),
+                                                   " bytes, which is not within 1-",
+                                                   kMaxSharedBytes));
   }
   TxnRequest txn;
   auto& leads = *txn.add_compare();
@@ -68,7 +64,7 @@ absl::StatusOr<std::string> EtcdStore::AgreeShared(const std::string& key,
   is_new.set_create_revision(0);
   auto& put = *txn.add_success()->mutable_request_put();
   put.set_key(keys_.SharedOf(key));
-  put.set_value(sealer_->Seal(PlaceOf(key), value));
+  put.set_value(sealer_->Seal(PlaceOfShared(key), value));
   while (true) {
     if (absl::Status status = CheckLeads(epoch_); !status.ok()) return status;
     TxnResponse answer;

@@ -23,9 +23,6 @@ using etcdserverpb::TxnRequest;
 using etcdserverpb::TxnResponse;
 
 constexpr size_t kSecretBytes = 32;
-constexpr char kSecretPlace[] = "the cluster's secret";
-constexpr char kCheckPlace[] = "the sealing check";
-constexpr char kCheckText[] = "remuda";
 
 // A campaign looks by itself whether there is a leader so often: a member that no longer answers
 // does not tell.
@@ -77,9 +74,22 @@ absl::StatusOr<std::optional<mvccpb::KeyValue>> EtcdStore::Get(const std::string
   return std::optional<mvccpb::KeyValue>(response.kvs(0));
 }
 
+absl::Status EtcdStore::WithEtcd(const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("etcd: ", std::string(status.message())));
+}
+
+absl::Status EtcdStore::HalfFilled(const std::string& why) const {
+  return FailedPrecondition(
+      "HALF_FILLED",
+      absl::StrCat("etcd: ", keys_.prefix(), " is half filled: ", why, " (", keys_.Filling(),
+                   "), or that is under way; if it was cut off, begin anew: etcdctl del --prefix ",
+                   keys_.prefix(), ", then the same command again"));
+}
+
 absl::Status EtcdStore::CheckStore() {
   std::optional<int> schema;
   std::string check;
+  std::optional<std::string> filling;
   int64_t revision = 0;
   const auto take = [&](const mvccpb::KeyValue& pair) {
     int number = 0;
@@ -88,11 +98,13 @@ absl::Status EtcdStore::CheckStore() {
       schema = number;
     }
     if (pair.key() == keys_.SealingCheck()) check = pair.value();
+    if (pair.key() == keys_.Filling()) filling = pair.value();
     return absl::OkStatus();
   };
   absl::Status status =
       ReadPages(*client_, keys_.Meta(), EndOfPrefix(keys_.Meta()), revision, take);
   if (!status.ok()) return status;
+  if (filling.has_value()) return HalfFilled(*filling);
   if (schema.has_value() && *schema != kSchemaVersion) {
     return FailedPrecondition(
         "SCHEMA_TOO_NEW",
@@ -101,10 +113,7 @@ absl::Status EtcdStore::CheckStore() {
   }
   if (status = TakeSealingKeys(!check.empty()); !status.ok() || check.empty()) return status;
   const auto opened = sealer_->Open(kCheckPlace, check);
-  return opened.ok() ? absl::OkStatus()
-                     : absl::Status(opened.status().code(),
-                                    absl::StrCat("etcd: ", keys_.SealingCheck(), ": ",
-                                                 std::string(opened.status().message())));
+  return opened.ok() ? absl::OkStatus() : WithEtcd(opened.status());
 }
 
 absl::Status EtcdStore::TakeSealingKeys(bool is_sealed) {
@@ -231,6 +240,7 @@ absl::StatusOr<Leadership> EtcdStore::TakeOver() {
     if (head.ok()) head_ = *std::move(head);
   }
   if (status.ok()) status = TakeUpStaged();
+  if (status.ok()) status = SealUnderNewKey();
   if (!status.ok()) {
     const std::lock_guard lock(lease_mutex_);
     lease_.reset();
@@ -255,6 +265,7 @@ absl::Status EtcdStore::ReadMeta(Leadership& won) {
                   [&](const mvccpb::KeyValue& pair) {
                     if (pair.key() == keys_.Cluster()) won.cluster_id = pair.value();
                     if (pair.key() == keys_.Secret()) secret = pair.value();
+                    if (pair.key() == keys_.Filling()) return HalfFilled(pair.value());
                     if (pair.key() == keys_.EpochBase() && !absl::SimpleAtoi(pair.value(), &base))
                       return Unreadable(pair.key());
                     return absl::OkStatus();
@@ -263,10 +274,7 @@ absl::Status EtcdStore::ReadMeta(Leadership& won) {
     if (!made.ok() && won.cluster_id.empty()) return made;
   }
   auto opened = sealer_->Open(kSecretPlace, secret);
-  if (!opened.ok()) {
-    return absl::Status(opened.status().code(),
-                        absl::StrCat("etcd: ", std::string(opened.status().message())));
-  }
+  if (!opened.ok()) return WithEtcd(opened.status());
   won.secret = *std::move(opened);
   epoch_ = base + leader_revision_;
   return absl::OkStatus();

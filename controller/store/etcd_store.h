@@ -21,15 +21,16 @@
 #include "controller/store/etcd_snapshot.h"
 #include "controller/store/sealer.h"
 #include "controller/store/store.h"
+#include "controller/store/store_content.h"
 
 namespace remuda {
 
-class EtcdStore final : public Store {
+class EtcdStore final : public Store, public StoreContent {
  public:
   static constexpr int kSchemaVersion = 1;
 
   // Places between two requests; tests end the process there.
-  enum class Step { kStaged, kDecided, kPartWritten, kWritten, kCommitted };
+  enum class Step { kStaged, kDecided, kPartWritten, kWritten, kCommitted, kFilled };
 
   struct Options {
     EtcdAddress address;
@@ -71,7 +72,18 @@ class EtcdStore final : public Store {
   absl::StatusOr<std::string> AgreeShared(const std::string& key,
                                           const std::string& value) override;
 
+  // Of one revision, whoever leads and writes meanwhile.
+  absl::Status ReadAll(const BeginFn& begin, const RowFn& row) override;
+  // Leads while it is filled, so that nobody else does. An end in the midst of it leaves the store
+  // half filled, which Open and Campaign refuse from then on.
+  absl::StatusOr<std::unique_ptr<StoreFilling>> Fill(const StoreHead& head,
+                                                     const std::string& why) override;
+  // A campaign that waits for nobody and makes no cluster. FAILED_PRECONDITION with reason
+  // STORE_IN_USE: another controller leads; EMPTY: nobody ever has.
+  absl::StatusOr<Leadership> CampaignAtOnce();
+
  private:
+  class Filling;
   using Clock = EtcdClient::Clock;
   using Parts = std::vector<store::v1::EtcdStagedEdits>;
 
@@ -81,6 +93,19 @@ class EtcdStore final : public Store {
   // Opening.
   absl::Status CheckStore();
   absl::Status TakeSealingKeys(bool is_sealed);
+
+  // Places of what is sealed.
+  static constexpr char kSecretPlace[] = "the cluster's secret";
+  static constexpr char kCheckPlace[] = "the sealing check";
+  static constexpr char kCheckText[] = "remuda";
+  static std::string PlaceOfShared(const std::string& key) { return "shared value " + key; }
+  // The same, naming etcd.
+  static absl::Status WithEtcd(const absl::Status& status);
+  absl::Status HalfFilled(const std::string& why) const;
+
+  absl::Status CheckFillable();
+  // All at `revision`; 0: at that of the first answer.
+  absl::StatusOr<StoreHead> ReadStoreHead(int64_t& revision);
 
   // Campaigning.
   absl::StatusOr<std::optional<mvccpb::KeyValue>> Get(const std::string& key, int64_t* revision);
@@ -96,6 +121,10 @@ class EtcdStore final : public Store {
   absl::Status MakeMeta();
   // Finishes what an earlier leader has decided, and removes what it has not.
   absl::Status TakeUpStaged();
+  // Where the first key is another than the last leader's: all that is sealed.
+  absl::Status SealUnderNewKey();
+  absl::StatusOr<int> ResealRows();
+  absl::StatusOr<std::string> Reseal(const std::string& place, const std::string& sealed);
 
   // Committing. A guarded transaction is done only while this store leads and no commit has come
   // between; its failure reads PREFIX/leader and PREFIX/commit.

@@ -7,13 +7,14 @@
 
 #include "controller/store/sealer.h"
 #include "controller/store/store.h"
+#include "controller/store/store_content.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
 
 namespace remuda {
 
-class SqliteStore final : public Store {
+class SqliteStore final : public Store, public StoreContent {
  public:
   // 4: rows that may hold secrets are sealed.
   static constexpr int kSchemaVersion = 4;
@@ -36,8 +37,15 @@ class SqliteStore final : public Store {
   absl::StatusOr<Leadership> Campaign() override;
   absl::Status Load(const RowFn& row) override;
   absl::StatusOr<int64_t> Commit(const core::Changes& changes, int64_t epoch) override;
+  // The head has nothing shared. What is filled is there when Finish answers; before that, nothing
+  // of it. Nothing else may be called meanwhile.
+  absl::Status ReadAll(const BeginFn& begin, const RowFn& row) override;
+  absl::StatusOr<std::unique_ptr<StoreFilling>> Fill(const StoreHead& head,
+                                                     const std::string& why) override;
 
  private:
+  class Filling;
+
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}
 
   // A step from the schema before; in the transaction of all steps.
@@ -78,6 +86,9 @@ class SqliteStore final : public Store {
 
   absl::StatusOr<int64_t> CommitInTransaction(const core::Changes& changes, int64_t epoch);
   absl::Status Write(const core::Edit& edit, int64_t commit);
+  absl::Status PutRow(core::Kind kind, std::string_view key, std::string_view value,
+                      int64_t commit);
+  absl::StatusOr<StoreHead> ReadStoreHead();
   absl::StatusOr<std::string> ReadMeta(std::string_view name);
   absl::Status WriteMeta(std::string_view name, std::string_view value);
   // The cluster's secret in the clear; empty if there is none.

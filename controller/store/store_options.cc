@@ -20,57 +20,59 @@ absl::Status Wrong(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
 }
 
-absl::Status CheckEndpoint(const std::string& text) {
+absl::Status CheckEndpoint(const std::string& flag, const std::string& text) {
   const size_t colon = text.rfind(':');
   int port = 0;
   if (colon == std::string::npos || colon == 0 ||
       !absl::SimpleAtoi(text.substr(colon + 1), &port) || port < 1 || port > 65535) {
-    return Wrong("--store: \"", text, "\" is not HOST:PORT with a port of 1-65535");
+    return Wrong(flag, ": \"", text, "\" is not HOST:PORT with a port of 1-65535");
   }
   const std::string host = text.substr(0, colon);
   const bool is_bracketed = host.front() == '[' && host.back() == ']';
   if (!is_bracketed && host.find(':') != std::string::npos)
-    return Wrong("--store: \"", text, "\": an IPv6 address stands in brackets");
+    return Wrong(flag, ": \"", text, "\": an IPv6 address stands in brackets");
   if (host.find_first_of(" \t@?#\\") != std::string::npos)
-    return Wrong("--store: \"", text, "\" is not HOST:PORT");
+    return Wrong(flag, ": \"", text, "\" is not HOST:PORT");
   return absl::OkStatus();
 }
 
 absl::Status ParseEtcd(const std::string& text, EtcdAddress& out) {
+  const std::string& flag = out.flag;
   const size_t slash = text.find('/');
   for (const auto& part : absl::StrSplit(text.substr(0, slash), ',')) {
     const std::string endpoint(part);
-    if (absl::Status status = CheckEndpoint(endpoint); !status.ok()) return status;
+    if (absl::Status status = CheckEndpoint(flag, endpoint); !status.ok()) return status;
     if (std::find(out.endpoints.begin(), out.endpoints.end(), endpoint) != out.endpoints.end())
-      return Wrong("--store: ", endpoint, " is there twice");
+      return Wrong(flag, ": ", endpoint, " is there twice");
     out.endpoints.push_back(endpoint);
   }
   if (out.endpoints.size() > kMaxEtcdEndpoints) {
-    return Wrong("--store: ", out.endpoints.size(), " endpoints are more than ", kMaxEtcdEndpoints);
+    return Wrong(flag, ": ", out.endpoints.size(), " endpoints are more than ", kMaxEtcdEndpoints);
   }
   if (slash == std::string::npos || slash + 1 == text.size()) return absl::OkStatus();
   out.prefix = text.substr(slash);
   if (out.prefix.back() != '/') out.prefix += '/';
   if (out.prefix.size() > kMaxEtcdPrefixBytes)
-    return Wrong("--store: a prefix has at most ", kMaxEtcdPrefixBytes, " bytes");
+    return Wrong(flag, ": a prefix has at most ", kMaxEtcdPrefixBytes, " bytes");
   if (out.prefix.find("//") != std::string::npos ||
       std::any_of(out.prefix.begin(), out.prefix.end(),
                   [](char c) { return c <= ' ' || c > '~' || c == '?' || c == '#'; })) {
-    return Wrong("--store: \"", out.prefix, "\" is no prefix of keys: printable ASCII, no // ? #");
+    return Wrong(flag, ": \"", out.prefix, "\" is no prefix of keys: printable ASCII, no // ? #");
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckEtcd(const StoreFlags& flags) {
+  const std::string& flag = flags.flag;
   if (flags.certificate.empty() != flags.key.empty())
-    return Wrong("--store-cert and --store-key: one does not go without the other");
+    return Wrong(flag, "-cert and ", flag, "-key: one does not go without the other");
   if (!flags.certificate.empty() && flags.ca.empty())
-    return Wrong("--store-cert: there is no TLS without --store-ca");
+    return Wrong(flag, "-cert: there is no TLS without ", flag, "-ca");
   if (flags.user.empty() != flags.password_file.empty())
-    return Wrong("--store-user and --store-password-file: one does not go without the other");
+    return Wrong(flag, "-user and ", flag, "-password-file: one does not go without the other");
   const int lease = flags.lease_seconds.value_or(kMinStoreLeaseSeconds);
   if (lease < kMinStoreLeaseSeconds || lease > kMaxStoreLeaseSeconds) {
-    return Wrong("--store-lease: ", lease, " is not within ", kMinStoreLeaseSeconds, "-",
+    return Wrong(flag, "-lease: ", lease, " is not within ", kMinStoreLeaseSeconds, "-",
                  kMaxStoreLeaseSeconds, " seconds");
   }
   return absl::OkStatus();
@@ -80,7 +82,9 @@ absl::Status CheckEtcd(const StoreFlags& flags) {
 
 absl::StatusOr<StoreOptions> ParseStoreOptions(const StoreFlags& flags,
                                                const std::string& data_dir) {
+  const std::string& flag = flags.flag;
   StoreOptions out;
+  out.etcd.flag = flag;
   if (flags.store.starts_with(kEtcd)) {
     out.kind = StoreOptions::Kind::kEtcd;
     if (absl::Status status = CheckEtcd(flags); !status.ok()) return status;
@@ -88,10 +92,10 @@ absl::StatusOr<StoreOptions> ParseStoreOptions(const StoreFlags& flags,
     if (absl::Status status = ParseEtcd(address, out.etcd); !status.ok()) return status;
     for (const std::string& endpoint : out.etcd.endpoints) {
       if (!flags.ca.empty() || flags.insecure || IsOnThisMachine(endpoint)) continue;
-      return Wrong("--store: ", endpoint,
+      return Wrong(flag, ": ", endpoint,
                    " is another machine and there is no TLS: whoever is on the way reads and "
-                   "writes the state. Give --store-ca, or --store-insecure if that is what you "
-                   "want");
+                   "writes the state. Give ",
+                   flag, "-ca, or ", flag, "-insecure if that is what you want");
     }
     out.lease = std::chrono::seconds(flags.lease_seconds.value_or(kMinStoreLeaseSeconds));
     out.etcd.ca = flags.ca;
@@ -101,17 +105,17 @@ absl::StatusOr<StoreOptions> ParseStoreOptions(const StoreFlags& flags,
     out.etcd.password_file = flags.password_file;
     return out;
   }
-  for (const auto& [flag, value] :
-       {std::pair{"--store-ca", &flags.ca}, std::pair{"--store-cert", &flags.certificate},
-        std::pair{"--store-key", &flags.key}, std::pair{"--store-user", &flags.user},
-        std::pair{"--store-password-file", &flags.password_file}}) {
-    if (!value->empty()) return Wrong(flag, ": is of --store=etcd:// only");
+  for (const auto& [suffix, value] :
+       {std::pair{"-ca", &flags.ca}, std::pair{"-cert", &flags.certificate},
+        std::pair{"-key", &flags.key}, std::pair{"-user", &flags.user},
+        std::pair{"-password-file", &flags.password_file}}) {
+    if (!value->empty()) return Wrong(flag, suffix, ": is of ", flag, "=etcd:// only");
   }
-  if (flags.lease_seconds.has_value()) return Wrong("--store-lease: is of --store=etcd:// only");
+  if (flags.lease_seconds.has_value()) return Wrong(flag, "-lease: is of ", flag, "=etcd:// only");
   out.sqlite_path = data_dir + "/state.db";
   if (flags.store.empty()) return out;
   if (!flags.store.starts_with(kSqlite) || flags.store.size() == sizeof kSqlite - 1) {
-    return Wrong("--store: \"", flags.store,
+    return Wrong(flag, ": \"", flags.store,
                  "\" is neither sqlite:PATH nor etcd://HOST:PORT[,HOST:PORT...][/PREFIX]");
   }
   out.sqlite_path = flags.store.substr(sizeof kSqlite - 1);

@@ -14,6 +14,7 @@ namespace remuda {
 
 // How etcd is reached.
 struct EtcdAddress {
+  std::string flag = "--store";        // which it was given by, for errors
   std::vector<std::string> endpoints;  // HOST:PORT, at least one
   std::string prefix = "/remuda/";     // of every key; begins and ends with /
   // Files: of the authorities that sign etcd's certificate, and the controller's own certificate
@@ -37,6 +38,8 @@ struct StoreOptions {
 
 // The flags as they were given; empty: not.
 struct StoreFlags {
+  // That of `store`; the others' names begin with it.
+  std::string flag = "--store";
   std::string store;  // sqlite:PATH or etcd://HOST:PORT[,HOST:PORT...][/PREFIX]
   std::string ca;
   std::string certificate;

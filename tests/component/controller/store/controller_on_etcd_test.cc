@@ -1,12 +1,10 @@
 // The real controller with its state in a real etcd.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <string>
 
 #include "remuda/v1/apply.grpc.pb.h"
-#include "remuda/v1/backup.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
 #include "tests/component/controller/store/testing/etcd_cluster.h"
@@ -15,8 +13,6 @@
 
 namespace remuda {
 namespace {
-
-using testing::HasSubstr;
 
 void SetDeadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
@@ -51,17 +47,6 @@ TEST(ControllerOnEtcd, KeepsItsStateThereAndEndsWhenAskedWhileAnotherLeads) {
   ControllerProcess first;
   first.Start({store});
   ASSERT_TRUE(Write(first).ok()) << first.Log();
-
-  v1::CreateBackupResponse chunk;
-  grpc::ClientContext context;
-  SetDeadline(context);
-  const auto backups = v1::BackupService::NewStub(first.Channel());
-  const auto stream = backups->CreateBackup(&context, {});
-  while (stream->Read(&chunk)) {
-  }
-  const grpc::Status refused = stream->Finish();
-  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(refused.error_message(), HasSubstr("etcdctl snapshot save"));
 
   // Killed, and another one, with the same keys, waits for its lease and leads.
   const std::string key = "--sealing-key-file=" + first.data_dir() + "/sealing.key";

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -173,7 +174,9 @@ TEST(EtcdStoreTest, UserAndPassword) {
   const auto won = store->Campaign();
   ASSERT_TRUE(won.ok()) << won.status();
   EXPECT_EQ(store->Commit({{PutCounter("a", 1)}}, won->epoch).value(), 1);
-  // Tokens do not outlive etcd's process: it is logged in again.
+  // Tokens do not outlive etcd's process: it is logged in again, with the password of now.
+  ASSERT_TRUE(etcd.Ctl("--user root:right user passwd root --interactive=false", nullptr, "newer"));
+  std::ofstream(options.address.password_file) << "newer\n";
   etcd.Kill(0);
   etcd.Start(0);
   EXPECT_TRUE(WaitUntil([&] {
@@ -195,6 +198,27 @@ TEST(EtcdStoreTest, TlsWithACertificate) {
   const auto won = store->Campaign();
   ASSERT_TRUE(won.ok()) << won.status();
   EXPECT_EQ(store->Commit({{PutCounter("a", 1)}}, won->epoch).value(), 1);
+  // Files that are replaced by others, which etcd does not know: it is reached over what is open
+  // until they are taken, and then no more.
+  const std::string cert = dir / "client.pem";
+  const std::string key = dir / "client.key";
+  std::filesystem::copy_file(etcd.file("client.pem"), cert);
+  std::filesystem::copy_file(etcd.file("client.key"), key);
+  options.address.certificate = cert;
+  options.address.key = key;
+  auto reader = OpenEtcd(options);
+  ASSERT_NE(reader, nullptr);
+  const EtcdCluster other({.has_tls = true});
+  const auto replace = [&](const EtcdCluster& by) {
+    for (const auto& [name, path] : {std::pair{"client.pem", cert}, std::pair{"client.key", key}})
+      std::filesystem::copy_file(by.file(name), path,
+                                 std::filesystem::copy_options::overwrite_existing);
+  };
+  replace(other);
+  EXPECT_TRUE(WaitUntil([&] { return !reader->ClusterId().ok(); }));
+  replace(etcd);
+  EXPECT_TRUE(WaitUntil([&] { return reader->ClusterId().ok(); }));
+  EXPECT_EQ(store->Commit({{PutCounter("a", 2)}}, won->epoch).value(), 2);
   options.address.certificate = etcd.file("none.pem");
   EXPECT_THAT(std::string(EtcdStore::Open(options).status().message()),
               HasSubstr("--store-cert: " + etcd.file("none.pem")));

@@ -1,4 +1,5 @@
 // The real controller with its state in a real etcd.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -13,6 +14,8 @@
 
 namespace remuda {
 namespace {
+
+using testing::HasSubstr;
 
 void SetDeadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));

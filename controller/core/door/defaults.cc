@@ -118,6 +118,7 @@ void ApplyDefaults(v1::TargetGroup& value) {
     *value.mutable_deregistration_delay() = ToProto(kDeregistrationDelay);
   }
   ApplyBalancingDefaults(value);
+  if (value.targets().source_case() == v1::TargetSource::SOURCE_NOT_SET) value.clear_targets();
 }
 
 void ApplyDefaults(v1::LoadBalancer& value) {
@@ -209,6 +210,7 @@ void ClearOutputOnly(v1::LaunchTemplateVersion& value) {
 
 void ClearOutputOnly(v1::TargetGroup& value) {
   value.clear_create_time();
+  value.clear_targets_status();
   value.clear_etag();
 }
 

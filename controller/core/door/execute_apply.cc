@@ -5,6 +5,7 @@
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
+#include "controller/core/door/follow_targets.h"
 #include "controller/core/door/prepare.h"
 #include "controller/core/door/secrets.h"
 #include "controller/core/door/templates.h"
@@ -319,6 +320,7 @@ void Apply::ApplyNamed(int index, T value) {
   if (changes.empty())
     return Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UNCHANGED, {});
   Fail(CheckApplied(draft_, id, *before, value));
+  DropFollowed(draft_, id, value, context_);
   draft_.Put(id, std::move(value));
   Tell(index, std::move(name), v1::AppliedResource::OUTCOME_UPDATED, std::move(changes));
 }

@@ -4,6 +4,7 @@
 #include "controller/core/door/defaults.h"
 #include "controller/core/door/done.h"
 #include "controller/core/door/field_mask.h"
+#include "controller/core/door/follow_targets.h"
 #include "controller/core/door/prepare.h"
 #include "controller/core/door/secrets.h"
 #include "controller/core/door/validate_policies.h"
@@ -23,6 +24,7 @@ const std::vector<std::string_view>& ReadOnlyFields() {
                                         "dns_names",
                                         "expire_time",
                                         "listener_errors",
+                                        "targets_status",
                                         "launch_template_set_by",
                                         "capacity",
                                         "suspended_processes",
@@ -122,6 +124,7 @@ absl::StatusOr<T> Update(Draft& draft, const T& wish, const google::protobuf::Fi
     NoteDone(draft, context,
              {.resource = value.name(),
               .description = absl::StrCat("Updated ", value.name(), ": ", Joined(changes))});
+    DropFollowed(draft, row->id, value, context);
     draft.Put(row->id, std::move(value));
   }
   return Answer<T>(draft, context, row->id);

@@ -1,6 +1,7 @@
 // Commands on targets that are registered by hand.
 #include "common/traffic/address.h"
 #include "controller/core/door/done.h"
+#include "controller/core/door/follow_targets.h"
 #include "controller/core/model/words.h"
 
 namespace remuda::core {
@@ -76,6 +77,7 @@ v1::Target Registered(const std::string& key, const v1::TargetAddress& wish,
   }
   target.set_state(v1::TARGET_STATE_INITIAL);
   target.clear_drain_start_time();
+  target.clear_description();  // what a source had brought is somebody's own from now on
   if (wish.has_weight()) target.set_weight(wish.weight());
   if (wish.has_zone()) target.set_zone(wish.zone());
   return target;
@@ -112,7 +114,7 @@ absl::StatusOr<v1::RegisterTargetsResponse> Execute(Draft& draft,
     v1::Target target = Registered(key, request.targets(i), before.get(), context.now);
     *response.add_targets() = target;
     added += before == nullptr;
-    if (before == nullptr || before->has_drain_start_time()) {
+    if (before == nullptr || before->has_drain_start_time() || IsFollowed(*before)) {
       registered.emplace_back(key, std::move(target));
     } else if (before->weight() != target.weight() || before->zone() != target.zone()) {
       changed.emplace_back(key, std::move(target));
@@ -136,9 +138,12 @@ absl::StatusOr<v1::DeregisterTargetsResponse> Execute(Draft& draft,
   const std::vector<std::string> ids = CheckAddresses(violations, request);
   for (int i = 0; i < request.targets_size(); ++i) {
     const std::string& id = ids[static_cast<size_t>(i)];
-    if (draft.Find<v1::Target>(TargetKey(row->id, id)) == nullptr) {
+    const auto target = draft.Find<v1::Target>(TargetKey(row->id, id));
+    if (target == nullptr || IsFollowed(*target)) {
       violations.Add(FieldPath("targets")[i],
-                     absl::StrCat(id, " is not registered by hand in ", row->value->name()));
+                     absl::StrCat(id, " is not registered by hand in ", row->value->name(),
+                                  target == nullptr ? "" : ": it is an ",
+                                  target == nullptr ? "" : target->description()));
     }
   }
   if (!violations.empty()) return violations.ToStatus();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/ids.h"
 #include "controller/core/door/validate_resources.h"
 #include "controller/core/model/limits.h"
 #include "controller/core/model/names.h"
@@ -109,6 +110,27 @@ void CheckHealthCheck(Violations& out, const FieldPath& at, const v1::HealthChec
   }
 }
 
+// The name of a port, or its number.
+bool IsKubernetesPort(const std::string& text) {
+  const bool is_number =
+      std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
+  return is_number ? IsPort(text) : IsId(text);
+}
+
+void CheckSource(Violations& out, const FieldPath& at, const v1::TargetSource& value) {
+  if (!value.has_kubernetes()) return;
+  const FieldPath in = at / "kubernetes";
+  const v1::KubernetesTargets& of = value.kubernetes();
+  for (const auto& [field, text] :
+       {std::pair{"namespace", &of.namespace_()}, std::pair{"service", &of.service()}}) {
+    if (!IsId(*text)) out.Add(in / field, absl::StrCat(Quoted(*text), " ", limits::kIdRule));
+  }
+  if (!of.port().empty() && !IsKubernetesPort(of.port())) {
+    out.Add(in / "port", absl::StrCat(Quoted(of.port()), " must be a number within 1-",
+                                      limits::kMaxPort, " or a port's name: it ", limits::kIdRule));
+  }
+}
+
 void CheckRequestHold(Violations& out, const FieldPath& at, bool is_http,
                       const v1::TargetGroup& value) {
   if (!is_http) out.Add(at, "is for HTTP and HTTPS groups only");
@@ -137,6 +159,7 @@ void Check(Violations& out, const FieldPath& at, const References& references,
   if (value.has_response_tolerance() && !is_http)
     out.Add(at / "response_tolerance", "is for HTTP and HTTPS groups only");
   if (value.has_request_hold()) CheckRequestHold(out, at / "request_hold", is_http, value);
+  CheckSource(out, at / "targets", value.targets());
   CheckLabels(out, at / "labels", value.labels());
 }
 

@@ -106,11 +106,13 @@ bool IsHttp(const v1::TargetGroup& row) {
   return row.protocol() != v1::PROTOCOL_TCP && row.protocol() != v1::PROTOCOL_TLS;
 }
 
-// The group's own row, but that requests wait where a group that rests at zero serves: else the
+// The group's own row without where its targets come from, which is nothing to proxies, but that
+// requests wait where a group that rests at zero serves: else the
 // first of them would be lost, and with it the wish to wake.
 v1::TargetGroup RowOf(const State& state, std::string_view target_group,
                       const v1::TargetGroup& row) {
   v1::TargetGroup out = row;
+  out.clear_targets();
   if (row.has_request_hold() || !IsHttp(row)) return out;
   for (const auto& [id, group] : state.All<v1::AutoScalingGroup>()) {
     if (!group->has_from_zero() || !IsOf(*group, target_group)) continue;

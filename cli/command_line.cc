@@ -139,7 +139,8 @@ std::unique_ptr<CLI::App> MakeCommandLine(Context& context, SettingFlags& flags)
   app->fallthrough();  // Flags of all commands may stand behind the command.
   app->footer(kFooter);
   app->add_option("--controller", flags.controller,
-                  "Where the controller is, HOST:PORT (default 127.0.0.1:7400)");
+                  "Where the controller is, HOST:PORT (default 127.0.0.1:7400); of several with "
+                  "commas between");
   app->add_option("--context", flags.context,
                   "Which of `remuda config get-contexts` is meant (default: the current one)");
   app->add_option("--identity-dir", flags.identity_dir,

@@ -1,10 +1,15 @@
 #include "cli/controller_client.h"
 
+#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <iostream>
+#include <thread>
+#include <vector>
 
+#include "cli/controller_target.h"
 #include "cli/settings.h"
 #include "common/identity/dial.h"
 #include "common/identity/renewer.h"
@@ -16,6 +21,13 @@ namespace {
 constexpr int kKeepaliveMs = 20'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kMaxReceiveBytes = 16 << 20;
+// Of several controllers each is given so long to answer a connection.
+constexpr int kConnectTimeoutMs = 2'000;
+// Where there are several, and none leads just now, a call is tried so long: a take-over takes
+// seconds.
+constexpr std::chrono::milliseconds kTakeOverPatience{8'000};
+constexpr std::chrono::milliseconds kFirstWait{50};
+constexpr std::chrono::milliseconds kLongestWait{500};
 
 // Who is in more of a hurry than this (completion) renews nothing.
 constexpr std::chrono::milliseconds kMinRenewalTime{2'000};
@@ -51,16 +63,53 @@ std::shared_ptr<grpc::Channel> Dial(const Settings& settings) {
   // its calls fail without.
   Settings own = settings;
   if (own.dial == nullptr) TakeIdentity(own).IgnoreError();
+  const std::vector<std::string> controllers = absl::StrSplit(own.controller, ',');
+  if (controllers.size() > 1) {
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
+    // What would be derived from the target is no name.
+    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "remuda-controller");
+    arguments.SetSslTargetNameOverride("remuda-controller");
+  }
   const auto channel = grpc::CreateCustomChannel(
-      own.controller, own.dial == nullptr ? nullptr : own.dial->Credentials(), arguments);
+      TargetOf(controllers), own.dial == nullptr ? nullptr : own.dial->Credentials(), arguments);
   if (own.dial != nullptr && own.timeout >= kMinRenewalTime) RenewInTime(*own.dial, channel);
   return channel;
 }
 
+// Whether a second one changes nothing that the first has not: it only reads, or it has an id by
+// which the controller knows that it has answered it.
+bool IsRepeatable(const google::protobuf::Message& request) {
+  const std::string& name = request.GetDescriptor()->name();
+  if (name.starts_with("Get") || name.starts_with("List")) return true;
+  const auto* id = request.GetDescriptor()->FindFieldByName("request_id");
+  return id != nullptr && id->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_STRING &&
+         !id->is_repeated() && !request.GetReflection()->GetString(request, id).empty();
+}
+
 }  // namespace
+
+grpc::Status ControllerClient::Repeat(const google::protobuf::Message& request,
+                                      const OneCall& call) const {
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  const auto begun = now();
+  const bool may_repeat = has_several_ && IsRepeatable(request);
+  // The last try has time left for its answer.
+  const auto patience = std::min(settings_.timeout * 4 / 5, kTakeOverPatience);
+  auto wait = kFirstWait;
+  while (true) {
+    const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(now() - begun);
+    const auto least = std::min(settings_.timeout, kFirstWait);
+    const grpc::Status status = call(std::max(settings_.timeout - spent, least));
+    if (!may_repeat || !IsUnreachable(FromGrpcStatus(status)) || now() + wait > begun + patience)
+      return status;
+    std::this_thread::sleep_for(wait);
+    wait = std::min(wait * 2, kLongestWait);
+  }
+}
 
 ControllerClient::ControllerClient(const Settings& settings)
     : settings_(settings),
+      has_several_(settings.controller.find(',') != std::string::npos),
       channel_(Dial(settings)),
       activities(v1::ActivityService::NewStub(channel_)),
       apply(v1::ApplyService::NewStub(channel_)),

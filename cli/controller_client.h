@@ -5,6 +5,8 @@
 #include <absl/status/statusor.h>
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -36,13 +38,17 @@ class ControllerClient {
  public:
   explicit ControllerClient(const Settings& settings);
 
-  // One call: `client.Call<v1::Host>(*client.cluster, &Stub::CordonHost, request)`.
+  // One call: `client.Call<v1::Host>(*client.cluster, &Stub::CordonHost, request)`. Where there are
+  // several controllers and none can be reached, for another one is about to take over, it is made
+  // again for some seconds, if it may be: it reads, or has a request_id.
   template <typename Response, typename Stub, typename Method, typename Request>
   absl::StatusOr<Response> Call(Stub& stub, Method method, const Request& request) const {
-    grpc::ClientContext context;
-    SetDeadline(context, settings_.timeout);
     Response response;
-    const grpc::Status status = (stub.*method)(&context, request, &response);
+    const grpc::Status status = Repeat(request, [&](std::chrono::milliseconds timeout) {
+      grpc::ClientContext context;
+      SetDeadline(context, timeout);
+      return (stub.*method)(&context, request, &response);
+    });
     if (!status.ok()) return FromGrpcStatus(status);
     return response;
   }
@@ -52,7 +58,11 @@ class ControllerClient {
   }
 
  private:
+  using OneCall = std::function<grpc::Status(std::chrono::milliseconds timeout)>;
+  grpc::Status Repeat(const google::protobuf::Message& request, const OneCall& call) const;
+
   const Settings settings_;
+  const bool has_several_;
   const std::shared_ptr<grpc::Channel> channel_;
 
  public:

@@ -195,6 +195,8 @@ void AddParts(Description& description, const ResourceRef& ref, const Message& r
     case KindId::kLaunchTemplate:
       description.Add("Versions", KindId::kLaunchTemplateVersion, Of(ref.kind->id, ref.id));
       break;
+    case KindId::kController:
+      return;  // what controllers do is told of what they do it to
     case KindId::kLaunchTemplateVersion:
       return;  // it never changes: what is told is told of its template
     case KindId::kDeployment: {

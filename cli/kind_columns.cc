@@ -301,6 +301,24 @@ Table Certificates(const ResourceList& list, const Timestamp& now, bool is_wide)
        Age<Certificate>(now)});
 }
 
+using Controller = v1::Controller;
+Table Controllers(const ResourceList& list, const Timestamp& now, bool is_wide) {
+  const auto leads = [](const Controller& c) { return c.epoch() != 0; };
+  return Fill<Controller>(
+      list, is_wide,
+      {Name<Controller>(),
+       {"STATE", [](const Controller& c) { return EnumText(c.state()); }},
+       {"ADDRESS", [](const Controller& c) { return OrDash(c.address()); }},
+       {"JOIN-ADDRESS", [](const Controller& c) { return OrDash(c.join_address()); }, true},
+       {"EPOCH", [=](const Controller& c) { return leads(c) ? absl::StrCat(c.epoch()) : "-"; }},
+       {"LEADS-SINCE", [](const Controller& c) { return FormatDate(c.lead_time()); }},
+       {"COMMIT", [](const Controller& c) { return absl::StrCat(c.commit()); }},
+       {"LAG", [](const Controller& c) { return absl::StrCat(c.lag_commits()); }},
+       {"VERSION", [](const Controller& c) { return OrDash(c.version()); }},
+       {"AGE", [&now](const Controller& c) { return FormatAge(c.start_time(), now); }, true},
+       {"ERROR", [](const Controller& c) { return OrDash(c.error()); }}});
+}
+
 using Proxy = v1::Proxy;
 // Each once.
 std::string AddressText(const Proxy& proxy) {
@@ -397,6 +415,8 @@ Table TableOf(KindId kind, const ResourceList& resources, const Timestamp& now, 
       return Activities(resources, now, is_wide);
     case KindId::kAutoScalingGroup:
       return Groups(resources, now, is_wide);
+    case KindId::kController:
+      return Controllers(resources, now, is_wide);
     case KindId::kDeployment:
       return Deployments(resources, now, is_wide);
     case KindId::kHost:

@@ -69,6 +69,7 @@ const std::vector<Kind>& AllKinds() {
        "asg",
        {"asgs", "group", "groups"}},
       {KindId::kCertificate, "Certificate", "certificates", "cert", {"certs"}},
+      {KindId::kController, "Controller", "controllers", "controller", {}},
       {KindId::kDeployment, "Deployment", "deployments", "deployment", {"deploy"}},
       {KindId::kHost, "Host", "hosts", "host", {}},
       {KindId::kImage, "Image", "images", "image", {"img"}},

@@ -14,6 +14,7 @@ enum class KindId {
   kActivity,
   kAutoScalingGroup,
   kCertificate,
+  kController,
   kDeployment,
   kHost,
   kImage,

@@ -122,6 +122,32 @@ absl::StatusOr<ResourceList> ListVersions(const ControllerClient& client,
       [](auto& r) { return r.mutable_launch_template_versions(); });
 }
 
+// All at once: there are few.
+absl::StatusOr<ResourceList> ListControllers(const ControllerClient& client,
+                                             const ListFilter& filter) {
+  if (!filter.filter.empty())
+    return absl::InvalidArgumentError("a list of these cannot be filtered");
+  auto response = client.Call<v1::ListControllersResponse>(
+      *client.cluster, &v1::ClusterService::Stub::ListControllers, v1::ListControllersRequest());
+  if (!response.ok()) return response.status();
+  ResourceList out;
+  for (v1::Controller& one : *response->mutable_controllers()) {
+    if (out.size() < filter.limit) out.push_back(std::make_shared<v1::Controller>(std::move(one)));
+  }
+  return out;
+}
+
+absl::StatusOr<std::shared_ptr<Message>> GetController(const ControllerClient& client,
+                                                       const std::string& id) {
+  const auto all = ListControllers(client, {});
+  if (!all.ok()) return all.status();
+  const std::string name = FullName(KindId::kController, id);
+  for (const auto& one : *all) {
+    if (NameOf(*one) == name) return one;
+  }
+  return absl::NotFoundError("there is no " + name);
+}
+
 // The id with its version as the API writes it; the newest if it has none.
 absl::StatusOr<std::string> VersionId(const std::string& id) {
   const auto ref = ParseTemplateRef(id);
@@ -147,6 +173,8 @@ absl::StatusOr<ResourceList> ListResources(const ControllerClient& client, KindI
   switch (kind) {
     case KindId::kActivity:
       return ListActivities(client, filter);
+    case KindId::kController:
+      return ListControllers(client, filter);
     case KindId::kDeployment:
       return ListDeployments(client, filter);
     case KindId::kInstance:
@@ -221,6 +249,8 @@ absl::StatusOr<std::shared_ptr<Message>> GetResource(const ControllerClient& cli
       return One<v1::AutoScalingGroup, v1::GetAutoScalingGroupRequest>(
           client, *client.auto_scaling, &v1::AutoScalingService::Stub::GetAutoScalingGroup, kind,
           id);
+    case KindId::kController:
+      return GetController(client, id);
     case KindId::kDeployment:
       return One<v1::Deployment, v1::GetDeploymentRequest>(
           client, *client.deployments, &v1::DeploymentService::Stub::GetDeployment, kind, id);
@@ -325,6 +355,7 @@ absl::Status DeleteResource(const ControllerClient& client, KindId kind, const s
       return absl::InvalidArgumentError("an instance is ended with `remuda instance terminate " +
                                         id + "`");
     case KindId::kActivity:
+    case KindId::kController:
     case KindId::kDeployment:
     case KindId::kTarget:
       break;

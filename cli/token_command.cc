@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/controller_client.h"
 #include "cli/printing.h"
+#include "cli/resources.h"
 #include "cli/table_layout.h"
 #include "common/duration_text.h"
 #include "common/identity/spiffe_id.h"
@@ -54,10 +55,22 @@ std::string ProgramOf(v1::IdentityRole role) {
 
 // For any POSIX shell. The token goes by a pipe, so it is in no program's arguments; the blank in
 // front keeps it out of the history of a bash that Debian has set up.
-std::string JoinCommandOf(const v1::JoinToken& token) {
+std::string JoinCommandOf(const v1::JoinToken& token, const std::string& join_addresses) {
   return " echo " + token.token() + " | " + ProgramOf(token.role()) + " --controller " +
-         token.join_address() + " --pin " + token.authority_pin() +
+         join_addresses + " --pin " + token.authority_pin() +
          (IsForSeveralNames(token) ? "" : " --name " + token.subject()) + " --token-file -";
+}
+
+// Where one joins: at any of several controllers, the leader's first.
+std::string JoinAddresses(const ControllerClient& client, const v1::JoinToken& token) {
+  std::string all = token.join_address();
+  const auto controllers = ListResources(client, KindId::kController, {});
+  if (!controllers.ok()) return all;  // an older one, which is alone
+  for (const auto& one : *controllers) {
+    const std::string& address = static_cast<const v1::Controller&>(*one).join_address();
+    if (!address.empty() && address != token.join_address()) all += "," + address;
+  }
+  return all;
 }
 
 ExitCode RunTokenCreate(Context& context, const TokenOptions& options) {
@@ -86,7 +99,7 @@ ExitCode RunTokenCreate(Context& context, const TokenOptions& options) {
                                   absl::FromUnixSeconds(token->expire_time().seconds()),
                                   absl::UTCTimeZone())
               << ":" << std::endl;
-  context.out << JoinCommandOf(*token) << std::endl;
+  context.out << JoinCommandOf(*token, JoinAddresses(client, *token)) << std::endl;
   return ExitCode::kOk;
 }
 

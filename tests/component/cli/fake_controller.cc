@@ -150,6 +150,13 @@ class FakeImages final : public v1::ImageService::Service {
 class FakeCluster final : public v1::ClusterService::Service {
  public:
   explicit FakeCluster(FakeState& state) : state_(state) {}
+  grpc::Status ListControllers(ServerContext*, const v1::ListControllersRequest* request,
+                               v1::ListControllersResponse* response) override {
+    const grpc::Status status = Note(state_, "ListControllers", *request);
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& controller : state_.controllers) *response->add_controllers() = controller;
+    return status;
+  }
   grpc::Status ListHosts(ServerContext*, const v1::ListHostsRequest* request,
                          v1::ListHostsResponse* response) override {
     const grpc::Status status = Note(state_, "ListHosts", *request);

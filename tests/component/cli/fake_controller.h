@@ -42,6 +42,7 @@ struct FakeState {
   std::vector<v1::Instance> instances;
   std::vector<v1::LaunchTemplateVersion> versions;  // and their templates
   std::vector<v1::Activity> activities;
+  std::vector<v1::Controller> controllers;
   std::vector<v1::Host> hosts;
   std::vector<v1::Proxy> proxies;
   std::vector<v1::Target> targets;

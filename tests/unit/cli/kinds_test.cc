@@ -23,6 +23,7 @@ TEST(Kinds, HaveManyNames) {
                                    {"lb", KindId::kLoadBalancer},
                                    {"lt", KindId::kLaunchTemplate},
                                    {"versions", KindId::kLaunchTemplateVersion},
+                                   {"controllers", KindId::kController},
                                    {"host", KindId::kHost},
                                    {"hosts", KindId::kHost},
                                    {"proxy", KindId::kProxy},

@@ -49,6 +49,7 @@ TEST(Table, EveryKindFillsEveryColumn) {
   };
   check(KindId::kActivity, v1::Activity());
   check(KindId::kAutoScalingGroup, v1::AutoScalingGroup());
+  check(KindId::kController, v1::Controller());
   check(KindId::kDeployment, v1::Deployment());
   check(KindId::kHost, v1::Host());
   check(KindId::kImage, v1::Image());
@@ -59,6 +60,38 @@ TEST(Table, EveryKindFillsEveryColumn) {
   check(KindId::kProxy, v1::Proxy());
   check(KindId::kTarget, v1::Target());
   check(KindId::kTargetGroup, v1::TargetGroup());
+}
+
+TEST(Table, ControllersSayWhoLeadsAndHowFarTheOthersAre) {
+  v1::Controller leader;
+  leader.set_name("controllers/c1");
+  leader.set_state(v1::CONTROLLER_STATE_LEADER);
+  leader.set_address("10.0.0.1:7400");
+  leader.set_epoch(41);
+  leader.mutable_lead_time()->set_seconds(60);
+  leader.set_commit(1000);
+  leader.set_version("1.2");
+  v1::Controller standby;
+  standby.set_name("controllers/c2");
+  standby.set_state(v1::CONTROLLER_STATE_STANDBY);
+  standby.set_address("10.0.0.2:7400");
+  standby.set_commit(998);
+  standby.set_lag_commits(2);
+  standby.set_version("1.2");
+  standby.set_error("etcd does not answer");
+  const Table table =
+      TableOf(KindId::kController,
+              {std::make_shared<v1::Controller>(leader), std::make_shared<v1::Controller>(standby)},
+              At(100));
+  EXPECT_THAT(table.headers,
+              ::testing::ElementsAre("NAME", "STATE", "ADDRESS", "EPOCH", "LEADS-SINCE", "COMMIT",
+                                     "LAG", "VERSION", "ERROR"));
+  EXPECT_THAT(table.rows[0],
+              ::testing::ElementsAre("c1", "LEADER", "10.0.0.1:7400", "41",
+                                     FormatDate(leader.lead_time()), "1000", "0", "1.2", "-"));
+  EXPECT_THAT(table.rows[1], ::testing::ElementsAre("c2", "STANDBY", "10.0.0.2:7400", "-",
+                                                    FormatDate(standby.lead_time()), "998", "2",
+                                                    "1.2", "etcd does not answer"));
 }
 
 TEST(Table, AnActivitySaysTheErrorAndNotItsStack) {

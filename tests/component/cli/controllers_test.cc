@@ -1,0 +1,79 @@
+// The command where there are several controllers.
+#include <gmock/gmock.h>
+
+#include <memory>
+#include <string>
+
+#include "tests/component/cli/command_fixture.h"
+
+namespace remuda::testing_cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class ControllersTest : public CommandTest {
+ protected:
+  ControllersTest() {
+    v1::Controller leader;
+    leader.set_name("controllers/c1");
+    leader.set_state(v1::CONTROLLER_STATE_LEADER);
+    leader.set_address("10.0.0.1:7400");
+    leader.set_epoch(41);
+    state().controllers = {leader};
+  }
+  // Of a controller that is gone.
+  static std::string Nobody() { return FakeController().address(); }
+  Finished RunAt(const std::string& controllers, const std::vector<std::string>& arguments) const {
+    return RunRemuda(arguments, {{"REMUDA_CONTROLLER", controllers}});
+  }
+};
+
+TEST_F(ControllersTest, AreListedAndShownOneByOne) {
+  const Finished list = Run({"get", "controllers"});
+  EXPECT_EQ(list.exit_code, 0) << list.err;
+  EXPECT_THAT(list.out, HasSubstr("LEADS-SINCE"));
+  EXPECT_THAT(list.out, HasSubstr("10.0.0.1:7400"));
+  EXPECT_THAT(Run({"get", "controller", "c1", "-o", "json"}).out, HasSubstr("\"epoch\": \"41\""));
+  EXPECT_EQ(Run({"describe", "controller/c1"}).exit_code, 0);
+  const Finished other = Run({"get", "controller", "c2"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, HasSubstr("there is no controllers/c2"));
+  EXPECT_THAT(Run({"delete", "controller", "c1"}).err, HasSubstr("controllers cannot be deleted"));
+}
+
+TEST_F(ControllersTest, TheFirstThatCanBeReachedIsAsked) {
+  const std::string all = Nobody() + ",localhost:" + std::to_string(controller_.port());
+  const Finished got = RunAt(all, {"get", "controllers"});
+  EXPECT_EQ(got.exit_code, 0) << got.err;
+  EXPECT_THAT(got.out, HasSubstr("c1"));
+  const Finished scaled = RunAt(all, {"host", "drain", "h1"});
+  EXPECT_EQ(scaled.exit_code, 0) << scaled.err;
+  EXPECT_THAT(controller_.Requests("DrainHost"), SizeIs(1));
+}
+
+TEST_F(ControllersTest, OneThatTakesOverIsWaitedFor) {
+  int port = 0;
+  std::string address;
+  {
+    FakeController earlier;
+    port = earlier.port();
+    address = earlier.address();
+  }
+  RemudaProcess command({"host", "drain", "h1"}, {{"REMUDA_CONTROLLER", Nobody() + "," + address}});
+  FakeController later(port);
+  const Finished done = command.Wait();
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(later.Requests("DrainHost"), SizeIs(1));
+}
+
+TEST_F(ControllersTest, WhenAllAreGoneAllAreNamed) {
+  const std::string one = Nobody();
+  const std::string other = Nobody();
+  const Finished got = RunAt(one + "," + other, {"--timeout", "4s", "get", "controllers"});
+  EXPECT_EQ(got.exit_code, 1);
+  EXPECT_THAT(got.err, HasSubstr("cannot reach the controller at " + one + "," + other));
+}
+
+}  // namespace
+}  // namespace remuda::testing_cli

@@ -19,6 +19,7 @@ const isLong = rounds >= 20;
 const outageSeconds = isLong ? 60 : 10;
 const scenarioMs = 300_000;
 const longestMoment = 40; // writes
+const sentMs = 100; // within which what is asked lies in the socket of who is asked
 
 if (!process.env.REMUDA_LAB_FOLDER) throw new Error('run it in a lab: deploy/lab/within node --test FILE');
 const scene = new ReplicatedScene(process.env.REMUDA_LAB_FOLDER, process.env.REMUDA_BIN_DIR);
@@ -57,17 +58,29 @@ function scenario(name, right, body, timeout = scenarioMs) {
   });
 }
 
-// Kills or stops the one that leads; seconds until a write was accepted.
-async function strike(how) {
+// Kills the one that leads; seconds until a write was accepted.
+async function kill() {
   const { name } = await programs.leader();
   const time = performance.now();
-  programs.signal(name, how);
+  programs.signal(name, 'SIGKILL');
+  return (await scene.accepted(time)) / 1000;
+}
+
+// Stops it until another one has accepted a write, and has it asked for what it knew when it continues.
+async function stop() {
+  const { name } = await programs.leader();
+  const time = performance.now();
+  programs.signal(name, 'SIGSTOP');
+  let reads = [];
   try {
     const taken = await scene.accepted(time);
-    await programs.leading(...(how === 'SIGSTOP' ? [name] : []));
+    await programs.leading(name);
+    reads = scene.readsOf(name);
+    await new Promise((resolve) => setTimeout(resolve, sentMs));
     return taken / 1000;
   } finally {
-    if (how === 'SIGSTOP') programs.signal(name, 'SIGCONT');
+    programs.signal(name, 'SIGCONT');
+    await Promise.all(reads);
   }
 }
 
@@ -77,7 +90,7 @@ scenario(`leader killed (kill -9) or stopped past its lease and continued, ${rou
   for (let i = 0; i < rounds; i += 1) {
     const isOver = await (i % 2 === 0 ? scene.deploy() : scene.scale());
     await scene.moment(crypto.randomInt(longestMoment));
-    seconds.push(await strike(i % 4 < 2 ? 'SIGKILL' : 'SIGSTOP'));
+    seconds.push(await (i % 4 < 2 ? kill() : stop()));
     await isOver();
     await scene.whole();
   }

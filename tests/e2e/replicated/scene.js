@@ -16,6 +16,7 @@ const { ReplicatedCluster, addressOf } = require('./programs.js');
 
 const sideMax = 3;
 const clientsOfEach = 2;
+const readsAtOnce = 30; // of each
 const registers = ['targetGroups/register-1', 'targetGroups/register-2', 'autoScalingGroups/side'];
 const pageSize = 1000;
 
@@ -97,6 +98,12 @@ class ReplicatedScene extends Scene {
     const answers = (controller) => this.history.since(start).some(({ by, outcome }) => by === controller && outcome === 'ok');
     await waitFor(() => controllers.every(answers), { deadlineMs, what: () => `every controller to answer; ${controllers.filter((one) => !answers(one))} did not` });
     await this.well();
+  }
+
+  // Reads that are under way to a controller that does not run just now, over connections that it has: what it knew is all that it could tell.
+  readsOf(controller) {
+    const clients = this.clients.filter((client) => client.controller === controller);
+    return clients.flatMap((client) => Array.from({ length: readsAtOnce }, (_, i) => client.read(registers[i % registers.length])));
   }
 
   // The controller that a host or a proxy has dialled for the session that it had last.

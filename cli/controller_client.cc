@@ -91,19 +91,22 @@ bool IsRepeatable(const google::protobuf::Message& request) {
 grpc::Status ControllerClient::Repeat(const google::protobuf::Message& request,
                                       const OneCall& call) const {
   const auto now = [] { return std::chrono::steady_clock::now(); };
-  const auto begun = now();
   const bool may_repeat = has_several_ && IsRepeatable(request);
-  // The last try has time left for its answer.
-  const auto patience = std::min(settings_.timeout * 4 / 5, kTakeOverPatience);
+  const auto begun = now();
+  const auto patience_end = begun + std::min(settings_.timeout * 4 / 5, kTakeOverPatience);
   auto wait = kFirstWait;
   while (true) {
     const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(now() - begun);
+    // The last try has time left for its answer.
     const auto least = std::min(settings_.timeout, kFirstWait);
     const grpc::Status status = call(std::max(settings_.timeout - spent, least));
-    if (!may_repeat || !IsUnreachable(FromGrpcStatus(status)) || now() + wait > begun + patience)
+    if (!may_repeat || !IsUnreachable(FromGrpcStatus(status)) || now() + wait > patience_end)
       return status;
     std::this_thread::sleep_for(wait);
     wait = std::min(wait * 2, kLongestWait);
+    // gRPC goes on connecting only while somebody waits.
+    if (!channel_->WaitForConnected(std::chrono::system_clock::now() + (patience_end - now())))
+      return status;
   }
 }
 

@@ -191,6 +191,14 @@ std::string ReasonText(const v1::Target& target) {
   return absl::StrCat(target.reason(), target.reason().empty() ? "" : ": ", target.description());
 }
 
+std::string SourceText(const v1::TargetGroup& group) {
+  if (!group.targets().has_kubernetes()) return "-";
+  const v1::KubernetesTargets& of = group.targets().kubernetes();
+  const v1::TargetSourceStatus& status = group.targets_status();
+  return absl::StrCat(of.namespace_(), "/", of.service(), of.port().empty() ? "" : ":", of.port(),
+                      " ", status.endpoints(), status.error().empty() ? "" : ": ", status.error());
+}
+
 std::string AddressText(const v1::Instance& instance) {
   return instance.port() == 0 ? OrDash(instance.address())
                               : traffic::EndpointText(instance.address(), instance.port());

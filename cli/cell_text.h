@@ -44,6 +44,8 @@ const char* StateText(const v1::Proxy& proxy);
 // targetGroups/GROUP/targets/TARGET
 std::string GroupOf(const v1::Target& target);
 std::string ReasonText(const v1::Target& target);
+// "shop/web:http 3", with why it is not followed just now.
+std::string SourceText(const v1::TargetGroup& group);
 std::string AddressText(const v1::Instance& instance);
 std::string UsageText(const v1::Instance& instance);
 // "TCP 443 from 10.0.0.0/8,sg/web; UDP from 10.0.0.1"; of long lists the first.

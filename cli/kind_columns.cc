@@ -403,6 +403,7 @@ Table TargetGroups(const ResourceList& list, const Timestamp& now, bool is_wide)
        {"CHECK", [](const TargetGroup& g) { return CheckText(g.health_check()); }},
        {"ALGORITHM", [](const TargetGroup& g) { return EnumText(g.algorithm()); }},
        {"DRAIN", [](const TargetGroup& g) { return FormatDuration(g.deregistration_delay()); }},
+       {"FOLLOWS", SourceText},
        Labels<TargetGroup>(),
        Age<TargetGroup>(now)});
 }

@@ -35,6 +35,7 @@
 #include "controller/identity/audit_log.h"
 #include "controller/identity/callers.h"
 #include "controller/identity/cluster_identity.h"
+#include "controller/kubernetes/kubernetes_thread.h"
 #include "controller/limits.h"
 #include "controller/migrate_command.h"
 #include "controller/options.h"
@@ -286,6 +287,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   Loop loop(clock, metrics);
   CommitThread committer(*opened->store, leadership.epoch, loop);
   ProbeThread probes(loop, options.analysis_commands);
+  KubernetesThread kubernetes(loop, options.kubernetes);
   Controller controller(
       {.identity = {leadership.cluster_id, leadership.epoch, leadership.secret},
        .engine = {
@@ -302,6 +304,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
        .version = REMUDA_VERSION,
        .name = options.controller_name,
        .asker = &probes,
+       .endpoints = &kubernetes,
        .metric_period = options.metric_period,
        .callers = &callers,
        .audit = audit->get(),
@@ -380,6 +383,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   if (server.ok()) (*server)->Stop(is_deposed ? absl::ZeroDuration() : kDrainTime);
   backup_thread.Stop();
   probes.Stop();
+  kubernetes.Stop();
   committer.Stop();
   loop.Stop();
   // After the loop: the last commit's answers still go there, and hold what the server owns.

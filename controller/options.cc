@@ -140,6 +140,20 @@ void AddStore(CLI::App& app, StoreFlags& out) {
       ->envname("REMUDA_STORE_INSECURE");
 }
 
+void AddKubernetes(CLI::App& app, KubernetesFlags& out) {
+  Add(app, "--kubernetes-api", out.api,
+      "API of Kubernetes, whose Services target groups may follow; default: that of the pod, if "
+      "this is one")
+      ->type_name("URL");
+  Add(app, "--kubernetes-token-file", out.token_file,
+      "Token for it, read anew for each request; default: of the pod's service account")
+      ->type_name("FILE");
+  Add(app, "--kubernetes-ca-file", out.ca_file,
+      "Authorities that sign its certificate; default: of the pod's service account, else those "
+      "of this system")
+      ->type_name("FILE");
+}
+
 // CLI11 would let a file override the environment: so the lines become environment variables.
 void TakeFile(const std::string& path, const CLI::App& app, SettingsFile& file) {
   const auto variable_of = [&app](const std::string& name) -> std::string {
@@ -169,6 +183,10 @@ void Check(Options& options) {
   auto store = ParseStoreOptions(options.store_flags, options.data_dir);
   if (!store.ok()) throw CLI::ValidationError(std::string(store.status().message()));
   options.store = *std::move(store);
+  if (const std::string error =
+          FindApi(options.kubernetes_flags, &ReadEnvironment, options.kubernetes);
+      !error.empty())
+    throw CLI::ValidationError(error);
   if (const std::string error = CheckIdentityOptions(options.identity); !error.empty())
     throw CLI::ValidationError(error);
   for (const auto& [flag, text] :
@@ -274,6 +292,7 @@ int ParseOptions(int argc, char** argv, Options& options) {
       "PEM file of Ed25519 public keys: an image that none of them has signed is not taken")
       ->type_name("FILE");
   AddAnalysisCommands(app, options.analysis_commands);
+  AddKubernetes(app, options.kubernetes_flags);
   Add(app, "--ready-file", options.ready_file,
       "Written when it serves: JSON with the addresses it really has")
       ->type_name("FILE");

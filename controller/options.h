@@ -11,6 +11,7 @@
 #include "controller/core/door/execute.h"
 #include "controller/core/model/observations.h"
 #include "controller/identity/identity_options.h"
+#include "controller/kubernetes/api_address.h"
 #include "controller/limits.h"
 #include "controller/store/store_options.h"
 
@@ -29,6 +30,8 @@ struct Options {
   bool open_admin = false;
   core::Patience patience;
   core::AnalysisCommands analysis_commands;
+  KubernetesFlags kubernetes_flags;
+  ApiAddress kubernetes;  // what they say, or what a pod finds
   absl::Duration metric_period = absl::Seconds(5);
   int64_t image_limit_bytes = limits::kDefaultImageLimitBytes;
   std::string image_keys;  // a file; see ImageKeys. Empty: images need no signature

@@ -155,6 +155,21 @@ class Calls {
     });
   }
 
+  // A read of target groups: with how far their sources are followed.
+  template <class Request, class Answer>
+  grpc::ServerUnaryReactor* ReadTargetGroups(grpc::CallbackServerContext* context,
+                                             std::string_view method, const Request* request,
+                                             Answer* answer) {
+    return ReadAs(context, method, request, [this, request, answer]() -> absl::Status {
+      auto found = core::Read(controller_.engine.snapshot(), *request);
+      if (!found.ok()) return found.status();
+      *answer = *std::move(found);
+      ToFullNames(*answer);
+      controller_.target_sources.Show(*answer);
+      return absl::OkStatus();
+    });
+  }
+
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context,
                                        const v1::GetClusterRequest* request, v1::Cluster* answer) {
     return ReadAs(context, "remuda.v1.ClusterService/GetCluster", request, [this, answer] {

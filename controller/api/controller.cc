@@ -42,6 +42,7 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
       proxies(identity, engine, proxy_views, owner, counts),
       watchers(engine, owner, counts),
       prober(engine, options.asker),
+      target_sources(engine, options.endpoints),
       meter(MeasuringEach(engine, options.metric_period), options.asker, group_page),
       leads_(std::move(options.leads)) {
   metrics.epoch = identity.epoch;
@@ -49,6 +50,7 @@ Controller::Controller(Options options, const Clock& clock, Committer& committer
     if (deny_list.OnCommit(engine.state(), changes) && on_shut_out_) on_shut_out_();
     watchers.OnCommit(changes);
     prober.OnCommit(changes);
+    target_sources.OnCommit(changes);
     if (on_commit_) on_commit_(changes);
   });
   agents.set_on_confirmed([this] {
@@ -137,12 +139,13 @@ absl::Time Controller::Turn() {
   const absl::Time begun = engine.Now();
   Publish();
   const absl::Time meter_due = meter.Turn();
+  const absl::Time sources_due = target_sources.Turn();
   engine.Turn();
   const absl::Time probes_due = prober.Turn();
   engine.NoteTurn(engine.Now() - begun);
   // What has been confirmed or come due since is published by the next turn.
   if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
-  return std::min({engine.due(), keys_due, probes_due, meter_due, admission.due()});
+  return std::min({engine.due(), keys_due, probes_due, meter_due, sources_due, admission.due()});
 }
 
 void Controller::SetControllers(const std::vector<std::string>& addresses) {

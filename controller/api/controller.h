@@ -17,6 +17,7 @@
 #include "controller/identity/audit_log.h"
 #include "controller/identity/callers.h"
 #include "controller/identity/deny_list.h"
+#include "controller/kubernetes/target_sources.h"
 #include "controller/metering/group_page.h"
 #include "controller/metering/meter.h"
 #include "controller/probes/prober.h"
@@ -36,8 +37,9 @@ class Controller {
     Identity identity;
     Engine::Options engine;
     std::string version;
-    std::string name = "controller";  // by which it is known among controllers
-    Asker* asker = nullptr;           // null: what is to be asked outside is not
+    std::string name = "controller";       // by which it is known among controllers
+    Asker* asker = nullptr;                // null: what is to be asked outside is not
+    EndpointWatcher* endpoints = nullptr;  // null: target groups follow nothing
     absl::Duration metric_period = absl::Seconds(5);
     const Callers* callers = nullptr;  // null: all callers are local ones
     AuditLog* audit = nullptr;         // null: nothing is recorded
@@ -102,6 +104,7 @@ class Controller {
   ProxySessions proxies;
   Watchers watchers;
   Prober prober;
+  TargetSources target_sources;
   GroupPage group_page;  // printed by any thread
   Meter meter;
   // What ClusterService.ListControllers answers. To be set before the loop starts; null: this one

@@ -45,11 +45,12 @@ class On : public ApiService::CallbackService {
     static const std::string name = std::string(Api::service_full_name()) + "/" #Method;          \
     return calls_.Write(context, name, request, answer);                                          \
   }
-#define REMUDA_READ(Method, Answer)                                                               \
+#define REMUDA_READ(Method, Answer) REMUDA_READ_BY(Read, Method, Answer)
+#define REMUDA_READ_BY(How, Method, Answer)                                                       \
   grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context,                          \
                                    const v1::Method##Request* request, Answer* answer) override { \
     static const std::string name = std::string(Api::service_full_name()) + "/" #Method;          \
-    return calls_.Read(context, name, request, answer);                                           \
+    return calls_.How(context, name, request, answer);                                            \
   }
 #define REMUDA_WATCH(Method, Watch)                                                        \
   grpc::ServerWriteReactor<v1::Method##Response>* Method(                                  \
@@ -65,8 +66,8 @@ class TargetGroupService final : public On<v1::TargetGroupService> {
   REMUDA_WRITE(DeleteTargetGroup, Empty)
   REMUDA_WRITE(RegisterTargets, v1::RegisterTargetsResponse)
   REMUDA_WRITE(DeregisterTargets, v1::DeregisterTargetsResponse)
-  REMUDA_READ(GetTargetGroup, v1::TargetGroup)
-  REMUDA_READ(ListTargetGroups, v1::ListTargetGroupsResponse)
+  REMUDA_READ_BY(ReadTargetGroups, GetTargetGroup, v1::TargetGroup)
+  REMUDA_READ_BY(ReadTargetGroups, ListTargetGroups, v1::ListTargetGroupsResponse)
   REMUDA_READ(ListTargets, v1::ListTargetsResponse)
   REMUDA_WATCH(WatchTargets, watches::Targets)
 };

@@ -25,8 +25,9 @@ ControllerChannel::ControllerChannel(std::string address,
 
 std::shared_ptr<grpc::Channel> ControllerChannel::Dial(const std::string& address) {
   auto channel = grpc::CreateCustomChannel(address, credentials_, arguments_);
+  std::shared_ptr<grpc::Channel> gone;  // ends after the lock
   const std::lock_guard lock(mutex_);
-  channel_.swap(channel);  // the earlier one goes after the lock
+  gone = std::exchange(earlier_, std::exchange(channel_, std::move(channel)));
   return channel_;
 }
 

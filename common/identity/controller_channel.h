@@ -32,6 +32,9 @@ class ControllerChannel {
   const grpc::ChannelArguments arguments_;
   mutable std::mutex mutex_;
   std::shared_ptr<grpc::Channel> channel_;  // guarded by mutex_
+  // The one before it, whose connection has mostly just failed: gRPC's threads may be at work on
+  // that still, and one agent was seen to abort in gRPC at such a moment. Guarded by mutex_.
+  std::shared_ptr<grpc::Channel> earlier_;
 };
 
 }  // namespace remuda::identity

@@ -25,9 +25,16 @@ ControllerChannel::ControllerChannel(std::string address,
 
 std::shared_ptr<grpc::Channel> ControllerChannel::Dial(const std::string& address) {
   auto channel = grpc::CreateCustomChannel(address, credentials_, arguments_);
-  std::shared_ptr<grpc::Channel> gone;  // ends after the lock
+  const auto now = std::chrono::steady_clock::now();
+  decltype(retired_) gone;  // after the lock
   const std::lock_guard lock(mutex_);
-  gone = std::exchange(earlier_, std::exchange(channel_, std::move(channel)));
+  if (channel_ != nullptr) retired_.emplace_back(now, std::move(channel_));
+  while (!retired_.empty() &&
+         (retired_.size() > kMaxRetired || now - retired_.front().first > kRetireTime)) {
+    gone.push_back(std::move(retired_.front()));
+    retired_.pop_front();
+  }
+  channel_ = std::move(channel);
   return channel_;
 }
 

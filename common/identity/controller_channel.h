@@ -2,21 +2,29 @@
 // that calls it: its session, fetches of images, renewals.
 //
 // Each dial makes a connection of its own, so that a try is one, whatever failed before; calls that
-// are under way on an earlier one keep that. Thread: any.
+// are under way on an earlier one keep that. An earlier one is kept for kRetireTime in any case:
+// gRPC 1.51 aborts now and then (ref_counted.h, "prior > 0") where a channel goes while its
+// connection is ending. Thread: any.
 #pragma once
 
 #include <grpcpp/channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <chrono>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace remuda::identity {
 
 class ControllerChannel {
  public:
+  static constexpr std::chrono::seconds kRetireTime{10};
+  static constexpr size_t kMaxRetired = 32;
+
   // How it dials. `address`: where, until Dial says otherwise.
   ControllerChannel(std::string address, std::shared_ptr<grpc::ChannelCredentials> credentials,
                     grpc::ChannelArguments arguments);
@@ -31,10 +39,10 @@ class ControllerChannel {
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   const grpc::ChannelArguments arguments_;
   mutable std::mutex mutex_;
-  std::shared_ptr<grpc::Channel> channel_;  // guarded by mutex_
-  // The one before it, whose connection has mostly just failed: gRPC's threads may be at work on
-  // that still, and one agent was seen to abort in gRPC at such a moment. Guarded by mutex_.
-  std::shared_ptr<grpc::Channel> earlier_;
+  // Guarded by mutex_.
+  std::shared_ptr<grpc::Channel> channel_;
+  std::deque<std::pair<std::chrono::steady_clock::time_point, std::shared_ptr<grpc::Channel>>>
+      retired_;  // with when they were
 };
 
 }  // namespace remuda::identity

@@ -34,7 +34,7 @@ TEST_F(ControllersTest, AreListedAndShownOneByOne) {
   EXPECT_EQ(list.exit_code, 0) << list.err;
   EXPECT_THAT(list.out, HasSubstr("LEADS-SINCE"));
   EXPECT_THAT(list.out, HasSubstr("10.0.0.1:7400"));
-  EXPECT_THAT(Run({"get", "controller", "c1", "-o", "json"}).out, HasSubstr("\"epoch\": \"41\""));
+  EXPECT_THAT(Run({"get", "controller", "c1", "-o", "json"}).out, HasSubstr("\"epoch\": 41"));
   EXPECT_EQ(Run({"describe", "controller/c1"}).exit_code, 0);
   const Finished other = Run({"get", "controller", "c2"});
   EXPECT_EQ(other.exit_code, 1);

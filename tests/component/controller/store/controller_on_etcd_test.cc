@@ -49,7 +49,8 @@ TEST(ControllerOnEtcd, KeepsItsStateThereAndEndsWhenAskedWhileAnotherLeads) {
   const std::string store = "--store=etcd://" + etcd.endpoint(0) + "/t";
   ControllerProcess first;
   first.Start({store});
-  ASSERT_TRUE(Write(first).ok()) << first.Log();
+  // It is ready as one that stands by, and then leads.
+  ASSERT_TRUE(WaitUntil([&] { return Write(first).ok(); })) << first.Log();
 
   // Killed, and another one, with the same keys, waits for its lease and leads.
   const std::string key = "--sealing-key-file=" + first.data_dir() + "/sealing.key";

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "tests/component/controller/store/testing/etcd_cluster.h"
 #include "tests/component/controller/store/testing/rows.h"
 #include "tests/component/controller/testing/controller_process.h"
+#include "tests/wait.h"
 
 namespace remuda {
 namespace {
@@ -26,23 +28,35 @@ void SetDeadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
 }
 
+// It is ready as one that stands by, and then leads: calls at that moment are UNAVAILABLE.
+grpc::Status WhileItComesToLead(const std::function<grpc::Status(grpc::ClientContext&)>& call) {
+  grpc::Status status;
+  WaitUntil([&] {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    status = call(context);
+    return status.error_code() != grpc::StatusCode::UNAVAILABLE;
+  });
+  return status;
+}
+
 void Write(const ControllerProcess& controller, const std::string& name) {
   v1::ApplyResourcesRequest request;
   request.add_resources()->mutable_target_group()->set_name(name);
   v1::ApplyResourcesResponse response;
-  grpc::ClientContext context;
-  SetDeadline(context);
-  const grpc::Status status =
-      v1::ApplyService::NewStub(controller.Channel())->ApplyResources(&context, request, &response);
+  const grpc::Status status = WhileItComesToLead([&](grpc::ClientContext& context) {
+    return v1::ApplyService::NewStub(controller.Channel())
+        ->ApplyResources(&context, request, &response);
+  });
   EXPECT_TRUE(status.ok()) << status.error_message() << controller.Log();
 }
 
 Names GroupsOf(const ControllerProcess& controller) {
   v1::ListTargetGroupsResponse response;
-  grpc::ClientContext context;
-  SetDeadline(context);
-  const grpc::Status status = v1::TargetGroupService::NewStub(controller.Channel())
-                                  ->ListTargetGroups(&context, {}, &response);
+  const grpc::Status status = WhileItComesToLead([&](grpc::ClientContext& context) {
+    return v1::TargetGroupService::NewStub(controller.Channel())
+        ->ListTargetGroups(&context, {}, &response);
+  });
   EXPECT_TRUE(status.ok()) << status.error_message();
   Names out;
   for (const auto& group : response.target_groups()) out.insert(group.name());

@@ -84,8 +84,10 @@ class Play {
     return Number(stdout);
   }
 
-  logs(owner) {
-    return this.inside(...this.podman, 'logs', '--tail', '15', `${owner}-0-${owner.split('-')[1]}`).then(({ stdout, stderr }) => `${owner}:\n${stdout}${stderr}`);
+  async logs(owner) {
+    const containers = [`${owner}-0-join`, `${owner}-0-${owner.split('-')[1]}`];
+    const texts = await Promise.all(containers.map((name) => this.inside(...this.podman, 'logs', '--tail', '15', name)));
+    return `${owner}:\n${texts.map(({ stdout, stderr }) => stdout + stderr).join('')}`;
   }
 
   async page(port, name) {

@@ -3,13 +3,14 @@
 // words or left out. What that is, and nothing else:
 //
 //   StatefulSet, DaemonSet    their pod template as a Pod; a volumeClaimTemplate as a PersistentVolumeClaim
-//   Services                  left out; their names lead to 127.0.0.1 (hostAliases), as all pods share one network of the host
+//   Services                  left out; their names are written as 127.0.0.1, as all pods share one network (4.3 knows hostAliases, not for that one)
 //   accounts, RBAC, policies, budgets, namespaces   left out: a cluster's own
 //   fieldRef, secretKeyRef, $(NAME) in arguments    written out
 //   probes                    left out: podman has curl ask in the container, and the images have none; whoever plays asks the pages
 //   ports                     left out: the network is the host's
 //   names of volumes          made unique: it makes one volume of all that have a name
 //   hostPath                  below a folder of the play
+//   fsGroup                   is not known to it: files of Secrets are readable for all in the pod
 //   a volume of a Secret      `optional: false` is said: 4.3 ends with a nil pointer where nothing is
 
 const loopback = '127.0.0.1';
@@ -39,7 +40,7 @@ function playableContainer(container, pod, secrets) {
   return {
     ...rest,
     image: `${pod.prefix}${container.image.split(':')[0]}:${pod.tag}`,
-    args: container.args.map((arg) => expand(arg, variables)),
+    args: container.args.map((arg) => pod.hostnames.reduce((text, name) => text.replace(name, loopback), expand(arg, variables))),
     env: Object.entries(variables).map(([name, value]) => ({ name, value })),
     volumeMounts: (container.volumeMounts || []).map((mount) => ({ ...mount, name: `${pod.name}-${mount.name}` })),
   };
@@ -47,7 +48,7 @@ function playableContainer(container, pod, secrets) {
 
 function playableVolume(volume, pod) {
   const out = { ...volume, name: `${pod.name}-${volume.name}` };
-  if (volume.secret) out.secret = { ...volume.secret, optional: false };
+  if (volume.secret) out.secret = { ...volume.secret, optional: false, defaultMode: 0o444 };
   if (volume.hostPath) out.hostPath = { ...volume.hostPath, path: pod.folder + volume.hostPath.path };
   return out;
 }
@@ -58,8 +59,8 @@ function podOf(objects, owner, { prefix, tag, folder, secrets = {} }) {
   const found = objects.find((object) => object.spec?.template && object.metadata.name === owner);
   if (!found) throw new Error(`${owner}: makes no pods in this overlay`);
   const { namespace } = found.metadata;
-  const pod = { name: `${owner}-0`, namespace, prefix, tag, folder };
   const hostnames = objects.filter((object) => object.kind === 'Service').map((service) => `${service.metadata.name}.${namespace}.svc`);
+  const pod = { name: `${owner}-0`, namespace, prefix, tag, folder, hostnames };
   const { spec, metadata } = found.spec.template;
   const claims = found.spec.volumeClaimTemplates || [];
   const volumes = [
@@ -73,7 +74,6 @@ function podOf(objects, owner, { prefix, tag, folder, secrets = {} }) {
       apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name: pod.name },
       spec: {
         ...spec,
-        hostAliases: [{ ip: loopback, hostnames }],
         initContainers: (spec.initContainers || []).map((one) => playableContainer(one, pod, secrets)),
         containers: spec.containers.map((one) => playableContainer(one, pod, secrets)),
         volumes,

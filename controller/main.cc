@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 #include "common/admin_http.h"
@@ -22,6 +23,7 @@
 #include "controller/api/acceptor.h"
 #include "controller/api/admin_token.h"
 #include "controller/api/controller.h"
+#include "controller/api/image_upkeep.h"
 #include "controller/api/joining.h"
 #include "controller/api/self_call.h"
 #include "controller/api/server.h"
@@ -35,6 +37,7 @@
 #include "controller/identity/audit_log.h"
 #include "controller/identity/callers.h"
 #include "controller/identity/cluster_identity.h"
+#include "controller/images/shared_directory.h"
 #include "controller/kubernetes/kubernetes_thread.h"
 #include "controller/limits.h"
 #include "controller/migrate_command.h"
@@ -98,18 +101,6 @@ AdminHttp::Options AdminOptions(const Endpoint& endpoint) {
   return {.address = endpoint.address, .port = endpoint.port};
 }
 
-// Removes the bytes that nothing names any more, whenever an image or a template version goes.
-void CollectAfterDeletes(Controller& controller, BlobWorker worker) {
-  controller.set_on_commit([&controller, worker](const core::Changes& changes) {
-    for (const core::Edit& edit : changes.edits) {
-      const bool names_bytes =
-          edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplateVersion;
-      if (names_bytes && edit.value == nullptr)
-        return CollectBlobs(controller.engine.state(), worker);
-    }
-  });
-}
-
 void HandlePages(AdminHttp& admin, Metrics& metrics, const GroupPage& groups,
                  const Readiness& readiness, const AuditCounts& audit) {
   admin.Handle("/healthz", [](const AdminRequest&) { return AdminResponse{.body = "ok\n"}; });
@@ -141,6 +132,21 @@ std::function<absl::StatusOr<StateFiles>(const std::string&)> StateWriter(const 
   return [place = EtcdPlace{options.store.etcd, options.sealing_key_file}](const std::string& to) {
     return WriteStateFile(place, to);
   };
+}
+
+Blobs::Options OwnBlobs(const Options& options) {
+  return {.directory = options.data_dir + "/images", .max_blob_bytes = options.image_limit_bytes};
+}
+
+absl::StatusOr<std::unique_ptr<Blobs>> OpenSharedBlobs(const Options& options,
+                                                       const std::string& cluster_id,
+                                                       Metrics& metrics) {
+  if (absl::Status status = ClaimSharedDirectory(options.blobs, cluster_id); !status.ok())
+    return status;
+  return Blobs::Open({.directory = options.blobs,
+                      .max_blob_bytes = options.image_limit_bytes,
+                      .shared_as = options.controller_name},
+                     metrics.image_bytes);
 }
 
 // Null where there are no identities.
@@ -234,6 +240,11 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   MonotonicClock clock;
   Metrics metrics;
   Readiness readiness;
+  absl::StatusOr<std::unique_ptr<Blobs>> blobs = nullptr;
+  if (options.blobs.empty()) blobs = Blobs::Open(OwnBlobs(options), metrics.image_bytes);
+  if (!blobs.ok()) return blobs.status();
+  std::optional<Replicas> replicas;  // once this controller leads; the blob thread's
+  TaskThread blob_thread;
   const bool is_shared = options.store.kind == StoreOptions::Kind::kEtcd;
   absl::StatusOr<Won> opened = is_shared ? Standby(options, {.manager = manager,
                                                              .ending = ending,
@@ -241,7 +252,9 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
                                                              .readiness = readiness,
                                                              .audit = **audit,
                                                              .failpoints = failpoints.get(),
-                                                             .max_descriptors = max_descriptors})
+                                                             .max_descriptors = max_descriptors,
+                                                             .blobs = blobs->get(),
+                                                             .blob_thread = &blob_thread})
                                                .Run()
                                          : OpenOwnStore(options, failpoints.get(), ending);
   if (!opened.ok() && is_shared && absl::IsUnavailable(opened.status())) {
@@ -262,19 +275,22 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   ClusterIdentity* const cluster = cluster_identity->get();
   Callers callers(cluster != nullptr);
 
-  auto blobs = Blobs::Open(
-      {.directory = options.data_dir + "/images", .max_blob_bytes = options.image_limit_bytes},
-      metrics.image_bytes);
+  if (*blobs == nullptr) blobs = OpenSharedBlobs(options, leadership.cluster_id, metrics);
   if (!blobs.ok()) return blobs.status();
+  replicas.emplace(
+      Replicas::Options{
+          .self = options.controller_name,
+          .copies = options.image_copies,
+          .is_alone = options.store.kind == StoreOptions::Kind::kSqlite || !options.blobs.empty()},
+      **blobs);
   ImageKeys image_keys;
   if (!options.image_keys.empty()) {
     auto loaded = ImageKeys::Load(options.image_keys);
     if (!loaded.ok()) return loaded.status();
     image_keys = *std::move(loaded);
   }
-  TaskThread blob_thread;
   TaskThread checker_thread;
-  const BlobWorker blob_worker{**blobs, blob_thread, checker_thread, image_keys};
+  const BlobWorker blob_worker{**blobs, blob_thread, checker_thread, image_keys, &*replicas};
   Backups backups({.data_directory = options.data_dir,
                    .state_file = options.store.sqlite_path,
                    .write_state = StateWriter(options),
@@ -323,7 +339,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   }
   // Blobs that no image names: pushed, but never registered before a crash.
   CollectBlobs(controller.engine.state(), blob_worker);
-  CollectAfterDeletes(controller, blob_worker);
+  KeepBlobs(controller, blob_worker);
 
   Endpoint listen, http;
   ParseEndpoint(options.listen, listen);
@@ -388,6 +404,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   loop.Stop();
   // After the loop: the last commit's answers still go there, and hold what the server owns.
   checker_thread.Stop();
+  opened->images = nullptr;
   blob_thread.Stop();
   admin.Stop();
   return outcome;

@@ -17,6 +17,9 @@
 namespace remuda {
 namespace {
 
+// As many controllers as a cluster has at most.
+constexpr int kMaxImageCopies = 64;
+
 constexpr char kFooter[] =
     "Settings: a flag, else the environment (REMUDA_ and the flag's name, as REMUDA_DATA_DIR), "
     "else the file of --config\n"
@@ -62,6 +65,23 @@ void AddBytes(CLI::App& app, const std::string& flag, int64_t& out, const std::s
       ->envname(EnvironmentName(flag))
       ->default_str(std::to_string(out))
       ->type_name("SIZE");
+}
+
+void AddImageCopies(CLI::App& app, int& out) {
+  const std::string flag = "--image-copies";
+  const auto take = [&out, flag](int copies) {
+    if (copies < 1 || copies > kMaxImageCopies) {
+      throw CLI::ValidationError(
+          flag, std::to_string(copies) + " is not within 1-" + std::to_string(kMaxImageCopies));
+    }
+    out = copies;
+  };
+  app.add_option_function<int>(
+         flag, take,
+         "Controllers that must hold an image before a push is acknowledged, 1-64; default: 2 with "
+         "etcd and no --blobs, else 1")
+      ->envname(EnvironmentName(flag))
+      ->type_name("NUMBER");
 }
 
 void AddFailpoints(CLI::App& app, std::vector<std::string>& out) {
@@ -164,6 +184,18 @@ void TakeFile(const std::string& path, const CLI::App& app, SettingsFile& file) 
     throw CLI::ValidationError("--config", wrong);
 }
 
+// Once the store is known.
+void CheckImageCopies(Options& options) {
+  const bool is_alone = options.store.kind == StoreOptions::Kind::kSqlite || !options.blobs.empty();
+  if (options.image_copies == 0) options.image_copies = is_alone ? 1 : 2;
+  if (options.image_copies == 1 || !is_alone) return;
+  throw CLI::ValidationError(
+      "--image-copies",
+      std::to_string(options.image_copies) +
+          (options.blobs.empty() ? ": must be 1 with an SQLite store, which has one controller"
+                                 : ": must be 1 with --blobs, which all controllers share"));
+}
+
 void Check(Options& options) {
   const auto failpoints = Failpoints::Parse(options.failpoints, Failpoints::RealEffects());
   if (!failpoints.ok())
@@ -187,6 +219,7 @@ void Check(Options& options) {
           FindApi(options.kubernetes_flags, &ReadEnvironment, options.kubernetes);
       !error.empty())
     throw CLI::ValidationError(error);
+  CheckImageCopies(options);
   if (const std::string error = CheckIdentityOptions(options.identity); !error.empty())
     throw CLI::ValidationError(error);
   for (const auto& [flag, text] :
@@ -288,6 +321,12 @@ int ParseOptions(int argc, char** argv, Options& options) {
   AddDuration(app, "--metric-period", options.metric_period,
               "How often groups are measured and their policies evaluated, 1s-60s");
   AddBytes(app, "--image-limit", options.image_limit_bytes, "Bytes of one image at most");
+  Add(app, "--blobs", options.blobs,
+      "Directory that all controllers share, for the bytes of images; default: DATA_DIR/images, "
+      "and "
+      "each controller has its own")
+      ->type_name("DIR");
+  AddImageCopies(app, options.image_copies);
   Add(app, "--image-keys", options.image_keys,
       "PEM file of Ed25519 public keys: an image that none of them has signed is not taken")
       ->type_name("FILE");

@@ -34,6 +34,12 @@ struct Options {
   ApiAddress kubernetes;  // what they say, or what a pod finds
   absl::Duration metric_period = absl::Seconds(5);
   int64_t image_limit_bytes = limits::kDefaultImageLimitBytes;
+  // Where images' bytes are kept; empty: in data_dir. Set: all controllers have the directory in
+  // common.
+  std::string blobs;
+  // Controllers that must hold what is pushed, this one included, 1-64. 0: the default of the
+  // store.
+  int image_copies = 0;
   std::string image_keys;  // a file; see ImageKeys. Empty: images need no signature
   std::string ready_file;
   std::string log_level = "info";

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/status.h"
+#include "controller/api/image_upkeep.h"
 
 namespace remuda {
 namespace {

@@ -5,32 +5,22 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 
-#include "common/image_signature.h"
-#include "controller/api/call_counts.h"
+#include "controller/api/blob_worker.h"
 #include "controller/api/calls.h"
-#include "controller/images/blobs.h"
-#include "controller/images/task_thread.h"
+#include "controller/api/fetch_call.h"
+#include "controller/api/push_call.h"
 #include "remuda/v1/image.grpc.pb.h"
 
 namespace remuda {
 
-// The blobs, the one thread that touches them, and the one that looks into uploads, which takes as
-// long as unpacking does.
-struct BlobWorker {
-  Blobs& blobs;
-  TaskThread& thread;
-  TaskThread& checker;
-  const ImageKeys& keys;  // not empty: images must be signed by one of them
-};
-
 // Uploads and downloads at once of one identity, of limits::kMaxUploads and kMaxDownloads.
 inline constexpr size_t kMaxUploadsOfOne = 8;
 inline constexpr size_t kMaxDownloadsOfOne = 32;
-
-using CallCountsPtr = std::shared_ptr<CallCounts>;
+// Downloads at once of controllers that make copies, and of one of them.
+inline constexpr size_t kMaxCopies = 256;
+inline constexpr size_t kMaxCopiesOfOne = 16;
 
 class ImageService final : public v1::ImageService::CallbackService {
  public:
@@ -66,10 +56,7 @@ class ImageService final : public v1::ImageService::CallbackService {
       std::make_shared<CallCounts>(limits::kMaxUploads, kMaxUploadsOfOne);
   const CallCountsPtr downloads_ =
       std::make_shared<CallCounts>(limits::kMaxDownloads, kMaxDownloadsOfOne);
+  const CallCountsPtr copies_ = std::make_shared<CallCounts>(kMaxCopies, kMaxCopiesOfOne);
 };
-
-// Has the blob thread remove the blobs that no image and no launch template version names. Thread:
-// the loop thread.
-void CollectBlobs(const core::State& state, BlobWorker worker);
 
 }  // namespace remuda

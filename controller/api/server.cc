@@ -10,6 +10,7 @@
 
 #include "common/status.h"
 #include "controller/api/guard.h"
+#include "controller/api/image_upkeep.h"
 #include "grpc/health/v1/health.pb.h"
 
 namespace remuda {
@@ -42,6 +43,7 @@ Server::Server(Controller& controller, BlobWorker worker, BackupWorker backups)
     : calls_(controller),
       images_(calls_, worker),
       backups_(calls_, backups, worker),
+      peers_(calls_, worker),
       services_(MakeServices(calls_)),
       agents_(controller),
       proxies_(controller) {}
@@ -78,13 +80,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Endpoint& endpoint,
     guards.push_back(MakeGuard(controller));
     builder.experimental().SetInterceptorCreators(std::move(guards));
   }
-  for (grpc::Service* service : std::initializer_list<grpc::Service*>{
-           &server->images_, &server->backups_, &server->agents_, &server->proxies_}) {
+  for (grpc::Service* service :
+       std::initializer_list<grpc::Service*>{&server->images_, &server->backups_, &server->peers_,
+                                             &server->agents_, &server->proxies_}) {
     builder.RegisterService(service);
   }
   for (const auto& service : server->services_) builder.RegisterService(service.get());
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) return Internal("gRPC's server cannot be started");
+  controller.loop.Post([&controller, worker] { CheckReplicas(controller, worker); });
   server->acceptor_ = *std::move(acceptor);
   Acceptor::Bound bound{.max_descriptors = max_descriptors};
   if (const Gate* const gate = server->gate()) {
@@ -139,6 +143,8 @@ void Server::Stop(absl::Duration grace) {
     cluster_->Stop();
     gate_->Drain();
   }
+  // Their calls have no end of their own.
+  peers_.Stop();
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
   server_->Wait();
   if (gate_ != nullptr) gate_->Stop();

@@ -16,6 +16,7 @@
 #include "controller/api/backup_service.h"
 #include "controller/api/calls.h"
 #include "controller/api/image_service.h"
+#include "controller/api/peer_service.h"
 #include "controller/api/services.h"
 #include "controller/api/stream_services.h"
 
@@ -63,6 +64,7 @@ class Server {
   Calls calls_;
   ImageService images_;
   BackupService backups_;
+  PeerService peers_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   AgentStreams agents_;
   ProxyStreams proxies_;

@@ -212,7 +212,7 @@ absl::Status Backups::WriteCopy(const std::string& copy, const Texts& files, boo
       const std::string hex = blob.digest.substr(kDigestPrefix.size());
       const std::string name = BackupManifest::kImages + hex;
       manifest.entries.push_back({.name = name, .size_bytes = blob.size_bytes, .sha256 = hex});
-      sources.push_back({.path = absl::StrCat(options_.data_directory, "/", name), .bytes = {}});
+      sources.push_back({.path = blobs_.PathOf(blob.digest), .bytes = {}});
     }
   }
   const std::string text = Print(manifest);

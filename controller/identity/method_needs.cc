@@ -156,6 +156,7 @@ const std::vector<MethodNeed>& MethodNeeds() {
 
       {"remuda.agent.v1.AgentService/Connect", kAgent},
       {"remuda.proxy.v1.ProxyService/Connect", kProxy},
+      {"remuda.controller.v1.PeerService/ReplicateImages", kController},
 
       {"grpc.health.v1.Health/Check", kIdentity},
       {"grpc.health.v1.Health/Watch", kIdentity},

@@ -38,6 +38,7 @@ v1::UserRole LeastRole(Need need) {
       return v1::USER_ROLE_ADMIN;
     case Need::kAgent:
     case Need::kProxy:
+    case Need::kController:
       break;
   }
   return v1::USER_ROLE_UNSPECIFIED;
@@ -52,7 +53,7 @@ bool MayProgram(v1::IdentityRole role, Need need) {
     case v1::IDENTITY_ROLE_PROXY:
       return need == Need::kProxy;
     case v1::IDENTITY_ROLE_CONTROLLER:
-      return need == Need::kViewOrServe;
+      return need == Need::kViewOrServe || need == Need::kFetchImage || need == Need::kController;
     default:
       return false;
   }
@@ -217,7 +218,7 @@ std::string_view NeedText(Need need) {
     case Need::kViewOrServe:
       return "viewer, or the controller itself";
     case Need::kFetchImage:
-      return "viewer, or an agent for an image of an instance of its own";
+      return "viewer, or an agent for an image of an instance of its own, or a controller";
     case Need::kPushImage:
       return "deployer, or an agent for the image of an instance of its own that it was asked for";
     case Need::kDeployAny:
@@ -234,6 +235,8 @@ std::string_view NeedText(Need need) {
       return "an agent, as its own host";
     case Need::kProxy:
       return "a proxy, as itself";
+    case Need::kController:
+      return "a controller, as itself";
   }
   return "";
 }
@@ -271,7 +274,9 @@ absl::Status Authorize(const core::Draft& draft, const Caller& caller, std::stri
       return AuthorizeApply(caller, *user, row, request);
     case Need::kFetchImage:
     case Need::kPushImage:
-      return is_person ? absl::OkStatus() : AuthorizeImage(draft, caller, row, request);
+      return caller.peer.id.role == v1::IDENTITY_ROLE_AGENT
+                 ? AuthorizeImage(draft, caller, row, request)
+                 : absl::OkStatus();
     default:
       return absl::OkStatus();
   }

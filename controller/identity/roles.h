@@ -22,7 +22,7 @@ enum class Need {
   kIdentity,     // any identity
   kView,         // viewer
   kViewOrServe,  // viewer; or the controller itself, which calls its own port
-  kFetchImage,   // viewer; an agent, the images of its own instances
+  kFetchImage,   // viewer; an agent, the images of its own instances; a controller
   kPushImage,    // deployer; an agent, the image that it was asked to make of its own instance
   kDeployAny,    // deployer of whatever groups
   kDeploy,       // deployer of the groups that the request is about
@@ -31,6 +31,7 @@ enum class Need {
   kAdminister,   // admin
   kAgent,        // an agent, as its own host
   kProxy,        // a proxy, as itself
+  kController,   // a controller, as itself
 };
 
 struct MethodNeed {

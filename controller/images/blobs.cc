@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -35,27 +36,56 @@ absl::Status SyncDirectory(const std::string& path) {
   return result == 0 ? absl::OkStatus() : FileError(path, "sync", error);
 }
 
+// Removed since: as young as can be.
+bool IsOlder(const fs::directory_entry& entry, std::chrono::seconds age) {
+  std::error_code error;
+  const auto changed = entry.last_write_time(error);
+  return !error && changed < fs::file_time_type::clock::now() - age;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Blobs>> Blobs::Open(Options options,
                                                    std::atomic<int64_t>& total_bytes) {
   std::error_code error;
+  if (options.shared_as.starts_with('.') || options.shared_as.find('/') != std::string::npos) {
+    return InvalidField("shared_as", "\"" + options.shared_as + "\" is no directory's name");
+  }
+  std::unique_ptr<Blobs> blobs(new Blobs(std::move(options), total_bytes));
   // What an upload under way left when the controller ended.
-  fs::remove_all(options.directory + "/tmp", error);
-  for (const char* name : {"/tmp", "/sha256"}) {
-    fs::create_directories(options.directory + name, error);
-    if (error) return FileError(options.directory + name, "make", error.value());
+  fs::remove_all(blobs->UploadDirectory(), error);
+  for (const std::string& path :
+       {blobs->UploadDirectory(), blobs->options_.directory + "/sha256"}) {
+    fs::create_directories(path, error);
+    if (error) return FileError(path, "make", error.value());
   }
   int64_t total = 0;
-  for (const auto& entry : fs::directory_iterator(options.directory + "/sha256", error)) {
-    if (entry.is_regular_file(error)) total += static_cast<int64_t>(entry.file_size(error));
-  }
+  const auto listed = blobs->List();
+  if (!listed.ok()) return listed.status();
+  for (const Blob& blob : *listed) total += blob.size_bytes;
   total_bytes = total;
-  return std::unique_ptr<Blobs>(new Blobs(std::move(options), total_bytes));
+  return blobs;
 }
 
-std::string Blobs::PathOf(std::string_view hex) const {
-  return options_.directory + "/sha256/" + std::string(hex);
+std::string Blobs::UploadDirectory() const {
+  const std::string all = options_.directory + "/tmp";
+  return options_.shared_as.empty() ? all : all + "/" + options_.shared_as;
+}
+
+std::string Blobs::PathOf(std::string_view digest) const {
+  return options_.directory + "/sha256/" + std::string(digest.substr(kDigestPrefix.size()));
+}
+
+bool Blobs::Has(std::string_view digest) const { return access(PathOf(digest).c_str(), F_OK) == 0; }
+
+bool Blobs::Renew(std::string_view digest) const {
+  return utimensat(AT_FDCWD, PathOf(digest).c_str(), nullptr, 0) == 0;
+}
+
+void Blobs::Discard(std::string_view digest) {
+  std::error_code error;
+  const auto size = static_cast<int64_t>(fs::file_size(PathOf(digest), error));
+  if (!error && fs::remove(PathOf(digest), error)) total_bytes_ -= size;
 }
 
 absl::Status Blobs::CheckSize(int64_t size_bytes) const {
@@ -68,7 +98,7 @@ absl::Status Blobs::CheckSize(int64_t size_bytes) const {
 
 absl::StatusOr<std::unique_ptr<Blobs::Upload>> Blobs::Begin() {
   std::unique_ptr<Upload> upload(new Upload(options_));
-  upload->path_ = options_.directory + "/tmp/" + std::to_string(++next_upload_);
+  upload->path_ = UploadDirectory() + "/" + std::to_string(++next_upload_);
   upload->fd_ = open(upload->path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (upload->fd_ < 0) return FileError(upload->path_, "make", errno);
   return upload;
@@ -115,7 +145,7 @@ absl::Status Blobs::Seal(Upload& upload, std::string_view digest, int64_t size_b
 absl::StatusOr<Blobs::Blob> Blobs::Finish(Upload& upload) {
   const Blob blob{std::string(kDigestPrefix) + upload.hex_, upload.size_bytes_};
   if (fdatasync(upload.fd_) != 0) return FileError(upload.path_, "sync", errno);
-  const std::string path = PathOf(upload.hex_);
+  const std::string path = PathOf(blob.digest);
   const bool is_new = access(path.c_str(), F_OK) != 0;
   if (rename(upload.path_.c_str(), path.c_str()) != 0)
     return FileError(upload.path_, "rename", errno);
@@ -136,11 +166,12 @@ absl::StatusOr<std::vector<Blobs::Blob>> Blobs::List() const {
   std::vector<Blob> out;
   std::error_code error;
   const std::string directory = options_.directory + "/sha256";
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    const std::string digest = std::string(kDigestPrefix) + entry.path().filename().string();
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string digest = std::string(kDigestPrefix) + it->path().filename().string();
     if (!IsDigest(digest)) continue;
-    out.push_back({digest, static_cast<int64_t>(entry.file_size(error))});
-    if (error) break;
+    std::error_code gone;  // another controller may remove it meanwhile
+    const auto size = static_cast<int64_t>(it->file_size(gone));
+    if (!gone) out.push_back({digest, size});
   }
   if (error) return FileError(directory, "read", error.value());
   std::sort(out.begin(), out.end(),
@@ -148,14 +179,34 @@ absl::StatusOr<std::vector<Blobs::Blob>> Blobs::List() const {
   return out;
 }
 
-void Blobs::Collect(const std::set<std::string>& referenced) {
+void Blobs::Collect(const std::set<std::string>& referenced, std::chrono::seconds grace) {
   if (held_) return;
+  const bool is_shared = !options_.shared_as.empty();
+  if (is_shared) grace = std::max<std::chrono::seconds>(grace, kCollectGrace);
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(options_.directory + "/sha256", error)) {
+  int64_t total = 0;
+  for (fs::directory_iterator it(options_.directory + "/sha256", error), end; !error && it != end;
+       it.increment(error)) {
+    const fs::directory_entry& entry = *it;
     const std::string digest = std::string(kDigestPrefix) + entry.path().filename().string();
-    if (referenced.contains(digest) || claims_.contains(digest)) continue;
-    const auto size = static_cast<int64_t>(entry.file_size(error));
-    if (fs::remove(entry.path(), error)) total_bytes_ -= size;
+    std::error_code gone;
+    const auto size = static_cast<int64_t>(entry.file_size(gone));
+    const bool stays = referenced.contains(digest) || claims_.contains(digest) ||
+                       (grace.count() > 0 && !IsOlder(entry, grace));
+    if (gone || (!stays && fs::remove(entry.path(), gone))) continue;
+    total += size;
+  }
+  total_bytes_ = total;
+  if (is_shared) CollectUploads();
+}
+
+void Blobs::CollectUploads() const {
+  std::error_code error;
+  // Others make and remove files here meanwhile.
+  for (fs::recursive_directory_iterator it(options_.directory + "/tmp", error), end;
+       !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    if (it->is_regular_file(gone) && IsOlder(*it, kUploadGrace)) fs::remove(it->path(), gone);
   }
 }
 
@@ -164,12 +215,12 @@ absl::StatusOr<std::unique_ptr<Blobs::Reader>> Blobs::Read(std::string_view dige
     return InvalidField("digest", "\"" + std::string(digest.substr(0, 128)) +
                                       "\" is not sha256: and 64 lower-case hex digits");
   }
-  const std::string_view hex = digest.substr(kDigestPrefix.size());
-  const int fd = open(PathOf(hex).c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno == ENOENT ? NotFound(digest) : FileError(PathOf(hex), "open", errno);
+  const std::string path = PathOf(digest);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT ? NotFound(digest) : FileError(path, "open", errno);
   std::unique_ptr<Reader> reader(new Reader(fd));
   struct stat info {};
-  if (fstat(fd, &info) != 0) return FileError(PathOf(hex), "read", errno);
+  if (fstat(fd, &info) != 0) return FileError(path, "read", errno);
   reader->size_bytes_ = info.st_size;
   return reader;
 }

@@ -1,14 +1,16 @@
 // Blobs: the bytes of images on disk, one file a digest.
 //
 // Owns: DIR/sha256/HEX (whole, verified, immutable) and DIR/tmp (uploads under way; what a crash
-// left there is removed at the start). Does not own: which blobs are images (the state). Thread:
-// one at a time, the blob thread; calls block for I/O.
+// left there is removed at the start). Several controllers may have DIR in common: see
+// Options.shared_as. Does not own: which blobs are images (the state). Thread: one at a time, the
+// blob thread; calls block for I/O.
 #pragma once
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -26,13 +28,23 @@ class Blobs {
   struct Options {
     std::string directory;   // made if missing
     int64_t max_blob_bytes;  // a larger upload is refused with RESOURCE_EXHAUSTED
+    // Not empty: several controllers have the directory in common, and this one is called so, with
+    // uploads in DIR/tmp/NAME. Collect spares what is younger than kCollectGrace then.
+    std::string shared_as = {};
   };
+  // What nothing names may be named soon: a push waits for copies, another controller commits.
+  // Every wait of a push is shorter.
+  static constexpr std::chrono::hours kCollectGrace{1};
+  // What a controller that is there no more left in DIR/tmp of a shared directory goes after.
+  static constexpr std::chrono::hours kUploadGrace{24};
   struct Blob {
     std::string digest;  // "sha256:" and 64 hex digits
     int64_t size_bytes = 0;
   };
 
-  // `total_bytes` is kept up to date with the size of all blobs, and outlives this.
+  // `total_bytes` is kept up to date with the size of all blobs, and outlives this. Of a shared
+  // directory it is what stood there when this controller last looked. INVALID_ARGUMENT: shared_as
+  // cannot be a directory's name.
   static absl::StatusOr<std::unique_ptr<Blobs>> Open(Options options,
                                                      std::atomic<int64_t>& total_bytes);
 
@@ -76,8 +88,18 @@ class Blobs {
   // All that are there, by digest.
   absl::StatusOr<std::vector<Blob>> List() const;
 
-  // Removes every blob that is neither in `referenced` nor claimed.
-  void Collect(const std::set<std::string>& referenced);
+  // Removes every blob that is neither in `referenced` nor claimed nor younger than `grace`, by
+  // the clock of this machine.
+  void Collect(const std::set<std::string>& referenced, std::chrono::seconds grace = {});
+
+  // Whether it is there.
+  bool Has(std::string_view digest) const;
+  // Makes one that is there as young as a new one. False: it is not there.
+  bool Renew(std::string_view digest) const;
+  // Removes one whose bytes are not those of its digest.
+  void Discard(std::string_view digest);
+  // Its file, there or not. `digest` has the form of one.
+  std::string PathOf(std::string_view digest) const;
 
   // A blob open for reading.
   class Reader {
@@ -101,7 +123,9 @@ class Blobs {
  private:
   Blobs(Options options, std::atomic<int64_t>& total_bytes)
       : options_(std::move(options)), total_bytes_(total_bytes) {}
-  std::string PathOf(std::string_view hex) const;
+  // Of uploads.
+  std::string UploadDirectory() const;
+  void CollectUploads() const;
 
   const Options options_;
   std::atomic<int64_t>& total_bytes_;

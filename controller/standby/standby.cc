@@ -1,11 +1,14 @@
 #include "controller/standby/standby.h"
 
 #include <absl/time/clock.h>
+#include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
 
+#include "common/identity/channel_credentials.h"
 #include "controller/core/model/time.h"
+#include "controller/images/shared_directory.h"
 #include "controller/ready_file.h"
 #include "controller/standby/shared_authority.h"
 
@@ -65,6 +68,7 @@ Standby::~Standby() {
     campaign_.join();
   }
   feed_->SetListener(nullptr);
+  images_ = nullptr;
   roster_ = nullptr;
   following_ = nullptr;
   server_ = nullptr;
@@ -96,6 +100,7 @@ absl::StatusOr<Won> Standby::Run() {
     }
     if (roster_ != nullptr) roster_->SetCommit(copy_.commit(), copy_.error());
     parts_.readiness.SetCopyError(copy_.error());
+    CollectNowAndThen();
     Pause(kLookPeriod);
   }
   return TakeOver();
@@ -220,6 +225,10 @@ void Standby::TellLeader(const Roster::ViewPtr& view) {
                                                    " leads, epoch " + std::to_string(view->epoch);
   if (text != told_) spdlog::info("{}", text);
   told_ = text;
+  if (images_ != nullptr) {
+    images_->SetLeader(leader == nullptr || IsOwn(*view) ? std::nullopt
+                                                         : std::optional(leader->address()));
+  }
   // Who comes while this one takes over waits, and then comes again.
   server_->SetLeader(IsOwn(*view) ? nullptr : leader, view->epoch);
 }
@@ -229,7 +238,37 @@ std::string Standby::WhyNoLeader() const {
   return error.empty() ? "one is to be within seconds" : "the store does not answer: " + error;
 }
 
+absl::Status Standby::CheckSharedBlobs() {
+  if (options_.blobs.empty()) return absl::OkStatus();
+  const auto cluster = store_->ClusterId();
+  if (!cluster.ok() || !cluster->has_value()) return cluster.status();
+  const absl::Status claimed = ClaimSharedDirectory(options_.blobs, **cluster);
+  // To wait for it would say nothing to whoever has named the wrong one.
+  return claimed.ok() ? claimed : absl::FailedPreconditionError(claimed.message());
+}
+
+void Standby::BeginImages() {
+  if (parts_.blobs == nullptr) return;
+  images_ = std::make_unique<ImageReplicator>(ImageReplicator::Options{
+      .controller = options_.controller_name,
+      .credentials = identity_ == nullptr
+                         ? grpc::InsecureChannelCredentials()
+                         : identity::ChannelCredentials(identity_->files(), identity_->cluster()),
+      .blobs = *parts_.blobs,
+      .blob_thread = *parts_.blob_thread});
+}
+
+void Standby::CollectNowAndThen() {
+  const absl::Time now = absl::Now();
+  if (images_ == nullptr || now - collected_ < kCollectPeriod) return;
+  std::optional<std::set<std::string>> named = copy_.ImageDigests();
+  if (!named.has_value()) return;
+  collected_ = now;
+  images_->SetNeeded(*std::move(named));
+}
+
 absl::Status Standby::TryToServe() {
+  if (absl::Status status = CheckSharedBlobs(); !status.ok()) return status;
   if (!options_.insecure) {
     const auto cluster = store_->ClusterId();
     if (!cluster.ok()) return cluster.status();
@@ -253,6 +292,7 @@ absl::Status Standby::TryToServe() {
            }});
   if (!status.ok()) return status;
   is_serving_ = true;
+  BeginImages();
   feed_->SetListener([this](const Roster::ViewPtr& view) { TellLeader(view); });
   spdlog::info("standing by: gRPC on {}, HTTP on {}", server_->api_address(),
                admin_->listen_address());
@@ -282,6 +322,8 @@ absl::StatusOr<Won> Standby::TakeOver() {
   spdlog::info("this controller leads, epoch {}", leadership->epoch);
   // Who was passed on is to come back, to the leader.
   feed_->SetListener(nullptr);
+  // What it is at may take a moment to end, which nobody waits for here.
+  if (images_ != nullptr) images_->SetLeader(std::nullopt);
   server_ = nullptr;
   identity_ = nullptr;
   parts_.readiness.SetServing(false);
@@ -311,6 +353,7 @@ absl::StatusOr<Won> Standby::TakeOver() {
   won.store = std::move(store_);
   won.feed = feed_;
   won.roster = std::move(roster_);
+  won.images = std::move(images_);
   return won;
 }
 

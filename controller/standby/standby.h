@@ -22,6 +22,7 @@
 #include "controller/engine/metrics.h"
 #include "controller/engine/readiness.h"
 #include "controller/identity/audit_log.h"
+#include "controller/images/image_replicator.h"
 #include "controller/options.h"
 #include "controller/standby/standby_server.h"
 #include "controller/standby/warm_copy.h"
@@ -54,6 +55,8 @@ struct Won {
   // Null: the store has one controller.
   std::shared_ptr<RosterFeed> feed;
   std::unique_ptr<Roster> roster;
+  // Without a leader: to be destroyed, at leisure, before the blob thread stops. May be null.
+  std::unique_ptr<ImageReplicator> images;
 };
 
 // HOST:PORT of each controller's API, the leader's first.
@@ -68,6 +71,8 @@ class Standby {
   static constexpr std::chrono::milliseconds kLookPeriod{200};
   // Between tries where the store does not answer.
   static constexpr std::chrono::milliseconds kStorePause{500};
+  // How often what nothing names is collected of its images.
+  static constexpr absl::Duration kCollectPeriod = absl::Minutes(10);
   // For its copy to have what was committed last; then all is loaded.
   static constexpr absl::Duration kCopyPatience = absl::Seconds(1);
 
@@ -79,6 +84,9 @@ class Standby {
     AuditLog& audit;
     Failpoints* failpoints;  // may be null
     size_t max_descriptors;
+    // This controller's own images, kept like the leader's. Null: all share a directory.
+    Blobs* blobs;
+    TaskThread* blob_thread;  // of the blobs
   };
   // The ports of `options` become those that it really has.
   Standby(Options& options, Parts parts);
@@ -98,6 +106,10 @@ class Standby {
   // OK also where it is too early: nobody has led yet.
   absl::Status TryToServe();
   absl::Status OpenIdentity(const std::string& cluster);
+  // OK also where the cluster has no id yet.
+  absl::Status CheckSharedBlobs();
+  void BeginImages();
+  void CollectNowAndThen();
   // Whether this program leads by it.
   bool IsOwn(const Roster::View& view) const;
   void TellLeader(const Roster::ViewPtr& view);
@@ -118,6 +130,8 @@ class Standby {
   std::unique_ptr<Following> following_;
   std::shared_ptr<RosterFeed> feed_ = std::make_shared<RosterFeed>();
   std::unique_ptr<Roster> roster_;
+  std::unique_ptr<ImageReplicator> images_;  // once it serves; null: see Parts::blobs
+  absl::Time collected_ = absl::InfinitePast();
   bool is_serving_ = false;
   std::string told_;  // TellLeader's
   std::mutex mutex_;  // guards what follows

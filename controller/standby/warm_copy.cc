@@ -50,6 +50,16 @@ absl::Status WarmCopy::Apply(int64_t commit, const std::vector<RowChange>& chang
   return absl::OkStatus();
 }
 
+std::optional<std::set<std::string>> WarmCopy::ImageDigests() const {
+  const std::lock_guard lock(mutex_);
+  if (!is_loaded_ || is_taken_ || !error_.empty()) return std::nullopt;
+  std::set<std::string> digests;
+  for (const auto& [id, image] : state_.All<v1::Image>()) digests.insert(image->digest());
+  for (const auto& [key, version] : state_.All<v1::LaunchTemplateVersion>())
+    digests.insert(version->image_digest());
+  return digests;
+}
+
 int64_t WarmCopy::commit() const {
   const std::lock_guard lock(mutex_);
   return is_loaded_ ? state_.commit() : 0;

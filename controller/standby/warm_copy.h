@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "controller/core/model/state.h"
@@ -26,6 +27,9 @@ class WarmCopy {
   int64_t commit() const;
   // Why it is not kept current; empty: it is.
   std::string error() const;
+
+  // Of all images that the state names. Not set: it is not loaded, or not kept current just now.
+  std::optional<std::set<std::string>> ImageDigests() const;
 
   // Gives the state away as it is at `commit`. Not set: it did not get there within `patience`. To
   // be called once, by who leads: there is no later commit.

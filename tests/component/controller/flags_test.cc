@@ -31,6 +31,12 @@ TEST(ControllerFlagsTest, WrongOnesAreRefusedWithAReason) {
       {{"--data-dir", "/tmp/x", "--analysis-command", "check"}, "is not an absolute path"},
       {{"--data-dir", "/tmp/x", "--failpoint", "commit-between=kill"}, "deployment-step-published"},
       {{"--data-dir", "/tmp/x", "--failpoint", "commit-after=faint"}, "delay:MS"},
+      {{"--data-dir", "/tmp/x", "--image-copies", "0"}, "0 is not within 1-64"},
+      {{"--data-dir", "/tmp/x", "--image-copies", "65"}, "65 is not within 1-64"},
+      {{"--data-dir", "/tmp/x", "--image-copies", "2"}, "2: must be 1 with an SQLite store"},
+      {{"--data-dir", "/tmp/x", "--store", "etcd://127.0.0.1:1", "--blobs", "/tmp/y",
+        "--image-copies", "3"},
+       "3: must be 1 with --blobs"},
       {{"--listen", "127.0.0.1:0"}, "--data-dir"},
       {{"--no-such-flag"}, "--no-such-flag"},
   };

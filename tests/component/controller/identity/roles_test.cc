@@ -23,6 +23,7 @@
 #include "controller/identity/authority_files.h"
 #include "controller/store/sqlite_store.h"
 #include "remuda/agent/v1/agent.grpc.pb.h"
+#include "remuda/controller/v1/peer.pb.h"
 #include "remuda/proxy/v1/proxy.grpc.pb.h"
 #include "remuda/v1/activity.pb.h"
 #include "remuda/v1/apply.pb.h"
@@ -65,7 +66,8 @@ const google::protobuf::Descriptor* const kLinked[] = {v1::Activity::descriptor(
                                                        v1::ScalingPolicy::descriptor(),
                                                        v1::Secret::descriptor(),
                                                        v1::SecurityGroup::descriptor(),
-                                                       v1::EnterStandbyRequest::descriptor()};
+                                                       v1::EnterStandbyRequest::descriptor(),
+                                                       controller::v1::HoldImage::descriptor()};
 
 // A stream that says nothing, because there is nothing to say, is left after so long.
 constexpr std::chrono::milliseconds kQuietStream{300};

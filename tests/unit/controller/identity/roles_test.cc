@@ -298,5 +298,20 @@ TEST_F(AuthorizeTest, AnAgentHasImagesOfItsOwnInstancesAlone) {
   EXPECT_EQ(push("h1", ""), StatusCode::kPermissionDenied);
 }
 
+TEST_F(AuthorizeTest, AControllerHasAllImagesAndOnlyItTalksAboutThem) {
+  const Caller controller = As(v1::IDENTITY_ROLE_CONTROLLER, "b");
+  EXPECT_EQ(
+      Code<v1::FetchImageRequest>(controller, "ImageService/FetchImage", R"(digest: "sha256:b")"),
+      StatusCode::kOk);
+  EXPECT_EQ(Code<v1::PushImageRequest>(controller, "ImageService/PushImage",
+                                       R"(header { image_id: "x" })"),
+            StatusCode::kPermissionDenied);
+  const std::string_view peers = "remuda.controller.v1.PeerService/ReplicateImages";
+  EXPECT_TRUE(AuthorizeMethod(controller, v1::USER_ROLE_UNSPECIFIED, peers).ok());
+  for (const Caller& other : {Agent("h1"), Person("ann")})
+    EXPECT_EQ(AuthorizeMethod(other, v1::USER_ROLE_ADMIN, peers).code(),
+              StatusCode::kPermissionDenied);
+}
+
 }  // namespace
 }  // namespace remuda

@@ -1,0 +1,64 @@
+#include "controller/api/image_upkeep.h"
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace remuda {
+namespace {
+
+// Digest to size. What an image is made for is there before its template versions are; a version
+// that outlived its image says no size.
+std::map<std::string, int64_t> NeededBy(const core::State& state) {
+  std::map<std::string, int64_t> needed;
+  for (const auto& [key, version] : state.All<v1::LaunchTemplateVersion>())
+    needed.emplace(version->image_digest(), 0);
+  for (const auto& [id, image] : state.All<v1::Image>())
+    needed[image->digest()] = image->size_bytes();
+  needed.erase("");
+  return needed;
+}
+
+}  // namespace
+
+void CollectBlobs(const core::State& state, BlobWorker worker) {
+  worker.thread.Post([worker, needed = NeededBy(state)]() mutable {
+    std::set<std::string> referenced;
+    for (const auto& [digest, size_bytes] : needed) referenced.insert(digest);
+    worker.blobs.Collect(referenced);
+    if (worker.replicas != nullptr) worker.replicas->SetNeeded(std::move(needed));
+  });
+}
+
+void KeepBlobs(Controller& controller, BlobWorker worker) {
+  controller.set_on_commit([&controller, worker](const core::Changes& changes) {
+    for (const core::Edit& edit : changes.edits) {
+      const bool names_bytes =
+          edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplateVersion;
+      if (names_bytes && edit.value == nullptr)
+        return CollectBlobs(controller.engine.state(), worker);
+    }
+    if (worker.replicas == nullptr) return;
+    for (const core::Edit& edit : changes.edits) {
+      if (edit.kind != core::Kind::kImage) continue;
+      const auto* image = controller.engine.state().Find<v1::Image>(edit.key);
+      if (image == nullptr) continue;
+      worker.thread.Post(
+          [worker, digest = (*image)->digest(), size_bytes = (*image)->size_bytes()] {
+            worker.replicas->Need(digest, size_bytes);
+          });
+    }
+  });
+}
+
+void CheckReplicas(Controller& controller, BlobWorker worker) {
+  if (worker.replicas == nullptr) return;
+  controller.loop.At(controller.engine.Now() + Replicas::kCheckPeriod, [&controller, worker] {
+    worker.thread.Post([worker, now = controller.engine.Now()] { worker.replicas->Check(now); });
+    CheckReplicas(controller, worker);
+  });
+}
+
+}  // namespace remuda

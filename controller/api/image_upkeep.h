@@ -1,0 +1,22 @@
+// ImageUpkeep: has the bytes of images follow the state: what nothing names goes, what is named is
+// held by every controller. Thread: the loop thread.
+#pragma once
+
+#include "controller/api/blob_worker.h"
+#include "controller/api/controller.h"
+
+namespace remuda {
+
+// Has the blob thread remove the blobs that no image and no launch template version names, and see
+// to it that all controllers have the others.
+void CollectBlobs(const core::State& state, BlobWorker worker);
+
+// Does so after each commit, as far as it is needed. Takes the controller's on_commit; what
+// `worker` names outlives the loop.
+void KeepBlobs(Controller& controller, BlobWorker worker);
+
+// Has Replicas look at the time every Replicas::kCheckPeriod, if there are any. Both outlive the
+// loop.
+void CheckReplicas(Controller& controller, BlobWorker worker);
+
+}  // namespace remuda

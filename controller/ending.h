@@ -1,6 +1,8 @@
 // Ending: how the program's end is said, by whichever thread sees it first. Thread: any.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <future>
 #include <mutex>
@@ -14,14 +16,26 @@ inline constexpr int kBeginAnew = 256;
 
 class Ending {
  public:
-  // The first one counts.
+  // The first one counts; but the program does not begin anew once it was told to end.
   void Begin(int code) {
+    const std::lock_guard lock(mutex_);
+    if (code != kBeginAnew) {
+      is_told_to_end_ = true;
+      // Nothing is left to be ended in order.
+      if (is_beginning_anew_) _exit(code);
+    }
     if (begun_.exchange(true)) return;
     exit_code_.set_value(code);
-    const std::lock_guard lock(mutex_);
     if (store_ != nullptr) store_->StopCampaign();
   }
   bool begun() const { return begun_; }
+  // Asked once, when all else has ended: false, if it was told to end meanwhile. From then on that
+  // ends the process at once.
+  bool MayBeginAnew() {
+    const std::lock_guard lock(mutex_);
+    is_beginning_anew_ = !is_told_to_end_;
+    return is_beginning_anew_;
+  }
   // Waits until it has begun. Once.
   int Await() { return exit_code_.get_future().get(); }
   // Begin ends the campaign of this store, which may wait for long; null: of none.
@@ -36,6 +50,8 @@ class Ending {
   std::atomic<bool> begun_ = false;
   std::mutex mutex_;  // guards what follows
   Store* store_ = nullptr;
+  bool is_told_to_end_ = false;
+  bool is_beginning_anew_ = false;
 };
 
 }  // namespace remuda

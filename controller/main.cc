@@ -457,6 +457,7 @@ int Main(int argc, char** argv) {
     return 1;
   }
   if (exit_code != kBeginAnew) return exit_code;
+  if (!ending->MayBeginAnew()) return 0;
   BeginAnew(argc, argv, options, manager);
   return 1;
 }

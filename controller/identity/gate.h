@@ -56,8 +56,8 @@ class Gate {
 
   struct Options {
     std::string cluster;
-    // Whether who has proved its identity is let in; a status says why not. Called on the gate's
-    // threads.
+    // Whether who has proved its identity is let in; a status says why not. Of what a standby
+    // passes on both are asked for. Called on the gate's threads.
     std::function<absl::Status(const Caller&)> admit;
     // Takes over a connected socket from which a caller's plain bytes come. Called on the gate's
     // threads.
@@ -83,7 +83,7 @@ class Gate {
   // Takes over an accepted socket.
   void Add(int fd);
 
-  // Ends the connections of these callers, at once.
+  // Ends the connections of these callers, and what these standbys have passed on, at once.
   void CloseIf(std::function<bool(const Caller&)> is_to_end);
   // The identity has a newer certificate: its connections may go on until that one ends.
   void Extend(const identity::SpiffeId& id, absl::Time expire_time);

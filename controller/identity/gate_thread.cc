@@ -117,8 +117,7 @@ struct GateThread::Connection {
   std::string address;
   std::string host;  // of which so many may be under way (NetworkOf)
   Clock::time_point since{};
-  bool is_relayed = false;  // past the handshake with a standby, which says next for whom
-  bool is_open = false;     // it is known whose it is
+  bool is_open = false;  // it is known whose it is
   bool is_dead = false;
   bool is_watched = false;   // the client's socket
   bool plain_hung = false;   // gRPC has closed; what it said before is still to be read
@@ -127,6 +126,7 @@ struct GateThread::Connection {
   std::string up, down;  // to gRPC, to the client
   std::string name;      // as gRPC sees it
   CallerPtr caller;
+  CallerPtr relayed_by;  // null: by nobody
   absl::Time good_until;
   Connections::iterator place;
 };
@@ -279,7 +279,8 @@ void GateThread::OnEvent(const End& end, uint32_t events) {
 }
 
 void GateThread::Shake(Connection& connection) {
-  if (connection.is_relayed) return ReadRelayed(connection);
+  // Past the handshake with a standby, which says next for whom.
+  if (connection.relayed_by != nullptr) return ReadRelayed(connection);
   ERR_clear_error();
   const int result = SSL_do_handshake(connection.ssl.get());
   if (result == 1) return Admit(connection);
@@ -317,7 +318,10 @@ void GateThread::Admit(Connection& connection) {
       return Refuse(connection,
                     identity::ActorText(peer->id) + " may not pass connections of others on");
     }
-    connection.is_relayed = true;
+    auto standby = std::make_shared<Caller>(Caller{*std::move(peer), connection.address});
+    if (absl::Status status = gate_.options_.admit(*standby); !status.ok())
+      return Refuse(connection, std::string(status.message()));
+    connection.relayed_by = std::move(standby);
     return ReadRelayed(connection);
   }
   auto caller = std::make_shared<Caller>(Caller{*std::move(peer), connection.address});
@@ -553,7 +557,9 @@ void GateThread::EndOverdue() {
 void GateThread::CloseIf(const std::function<bool(const Caller&)>& is_to_end) {
   for (auto it = open_.begin(); it != open_.end();) {
     Connection& connection = **it++;
-    if (is_to_end(*connection.caller)) Close(connection);
+    const CallerPtr& standby = connection.relayed_by;
+    if (is_to_end(*connection.caller) || (standby != nullptr && is_to_end(*standby)))
+      Close(connection);
   }
   dead_.clear();
 }

@@ -40,6 +40,7 @@ using boost::system::error_code;
 using Caught = asio::awaitable<void>;
 using PlainSocket = asio::generic::stream_protocol::socket;
 using TlsStream = asio::ssl::stream<tcp::socket>;
+using ContextPtr = std::shared_ptr<asio::ssl::context>;
 
 using Clock = std::chrono::steady_clock;
 
@@ -95,12 +96,14 @@ struct Relay::Running {
     explicit Link(Running& running) : plain(running.io), limit(running.io) {}
     PlainSocket plain;
     tcp::socket* leader = nullptr;
-    asio::steady_timer limit;  // what it waits for now has until then
-    int64_t epoch = 0;         // of the leader that it goes to; 0: none yet
-    bool is_late = false;      // the limit was met
+    tcp::resolver* resolver = nullptr;  // that looks for the leader's name
+    asio::steady_timer limit;           // what it waits for now has until then
+    int64_t epoch = 0;                  // of the leader that it goes to; 0: none yet
+    bool is_late = false;               // the limit was met
     bool is_passed_on = false;
     void CloseLeader() {
       error_code ignored;
+      if (resolver != nullptr) resolver->cancel();
       if (leader != nullptr) leader->close(ignored);
     }
     void Close() {
@@ -198,13 +201,13 @@ struct Relay::Running {
       link->leader = nullptr;
       co_return "";
     }
-    asio::ssl::context context(asio::ssl::context::tls_client);
-    error_code error = SetUp(context, *options.identity());
-    if (error) {
+    error_code error;
+    const ContextPtr context = Context(error);
+    if (context == nullptr) {
       link->leader = nullptr;
       co_return "TLS: " + error.message();
     }
-    TlsStream stream(std::move(socket), context);
+    TlsStream stream(std::move(socket), *context);
     link->leader = &stream.next_layer();
     Limit(link);
     std::tie(error) = co_await stream.async_handshake(asio::ssl::stream_base::client, kWithError);
@@ -229,7 +232,19 @@ struct Relay::Running {
     if (!ParseAdvertised(to, address)) co_return "is no address";
     Limit(link);
     tcp::resolver resolver(io);
-    auto [error, found] = co_await resolver.async_resolve(address.host, address.port, kWithError);
+    error_code error;
+    // An address needs no lookup, of which there is one at a time.
+    auto found =
+        resolver.resolve(address.host, address.port,
+                         tcp::resolver::numeric_host | tcp::resolver::numeric_service, error);
+    if (error) {
+      link->resolver = &resolver;
+      std::tie(error, found) =
+          co_await resolver.async_resolve(address.host, address.port, kWithError);
+      link->resolver = nullptr;
+    }
+    // It does not lead any more.
+    if (!error && link->epoch != epoch) error = asio::error::operation_aborted;
     if (!error && link->plain.is_open() && !link->is_late) {
       tcp::endpoint used;
       std::tie(error, used) = co_await asio::async_connect(socket, found, kWithError);
@@ -239,6 +254,19 @@ struct Relay::Running {
     if (!error && !link->plain.is_open()) error = asio::error::operation_aborted;
     if (!error) socket.set_option(tcp::no_delay(true), error);
     co_return error ? error.message() : "";
+  }
+
+  // With what this controller shows now. Null: why.
+  ContextPtr Context(error_code& error) {
+    const ShownIdentityPtr shown = options.identity();
+    if (newest_context == nullptr || context_of != shown) {
+      auto made = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
+      error = SetUp(*made, *shown);
+      if (error) return nullptr;
+      newest_context = std::move(made);
+      context_of = shown;
+    }
+    return newest_context;
   }
 
   // Ends what is under way with the leader if it still is then.
@@ -262,7 +290,9 @@ struct Relay::Running {
   int64_t epoch = 0;
   std::set<asio::steady_timer*> waiting;  // of those that wait for a leader
   std::set<LinkPtr> links;
-  std::thread thread;  // last: it uses the others
+  ContextPtr newest_context;
+  ShownIdentityPtr context_of;  // what it was made of
+  std::thread thread;           // last: it uses the others
 };
 
 Relay::Relay(Options options) : running_(std::make_unique<Running>(std::move(options))) {}
@@ -284,7 +314,7 @@ void Relay::SetLeader(std::optional<std::string> address, int64_t epoch) {
 }
 
 void Relay::Add(int fd, CallerPtr caller) {
-  if (running_->is_stopping || ++running_->count > kMaxConnections) {
+  if (running_->is_stopping || ++running_->count > running_->options.max_connections) {
     if (!running_->is_stopping) --running_->count;
     close(fd);
     return;

@@ -26,7 +26,6 @@ namespace remuda {
 
 class Relay {
  public:
-  // At a time; further ones are closed.
   static constexpr size_t kMaxConnections = 8192;
   // For the leader's TCP, and again for its TLS.
   static constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
@@ -42,6 +41,8 @@ class Relay {
     // Takes over a connection for which no leader answers within kLeaderPatience. Empty: it is
     // closed.
     std::function<void(int fd, const CallerPtr&)> on_no_leader = nullptr;
+    // At a time; further ones are closed.
+    size_t max_connections = kMaxConnections;
   };
 
   explicit Relay(Options options);
@@ -54,7 +55,8 @@ class Relay {
   void SetLeader(std::optional<std::string> address, int64_t epoch);
   // Takes over a connected socket. `caller` is null where Options::identity is empty.
   void Add(int fd, CallerPtr caller);
-  // Closes every connection. May be called twice.
+  // Closes every connection. Waits for a lookup of the leader's name that is under way. May be
+  // called twice.
   void Stop();
 
   size_t connections() const;  // open

@@ -21,6 +21,23 @@ Endpoint EndpointOf(const std::string& text) {
   return endpoint;
 }
 
+// Of the store: it does not answer just now, or has no room.
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+}
+
+// Of this machine: it does not pass by itself, as what is UNAVAILABLE may.
+absl::Status ForGood(const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) return status;
+  return absl::FailedPreconditionError(std::string(status.message()));
+}
+
+// Warns of each error once in a row.
+void Tell(const char* what, const absl::Status& status, std::string& told) {
+  const std::string why(status.message());
+  if (why != std::exchange(told, why)) spdlog::warn("{}: {}", what, why);
+}
+
 }  // namespace
 
 void RosterFeed::SetListener(Fn fn) {
@@ -75,13 +92,14 @@ Standby::~Standby() {
 }
 
 absl::StatusOr<Won> Standby::Run() {
-  if (absl::Status status = Listen(); !status.ok()) return status;
+  if (absl::Status status = Listen(); !status.ok()) return ForGood(status);
   if (absl::Status status = OpenStore(); !status.ok()) return status;
   auto following = store_->Follow(copy_.Fns());
   if (!following.ok()) return following.status();
   following_ = *std::move(following);
   parts_.ending.SetCampaign(store_.get());
   campaign_ = std::thread([this] { Campaign(); });
+  std::string told;
   while (true) {
     if (parts_.ending.begun()) return absl::CancelledError("it is to end");
     parts_.manager.Alive();
@@ -91,12 +109,14 @@ absl::StatusOr<Won> Standby::Run() {
     }
     if (roster_ == nullptr) {
       absl::Status status = OpenRoster();
-      if (!status.ok() && !absl::IsUnavailable(status)) return status;
+      if (!status.ok() && !MayPass(status)) return status;
+      if (!status.ok()) Tell("the controllers", status, told);
     }
     // One that has just begun to lead does not stand by first.
     if (!is_serving_ && roster_ != nullptr && !IsOwn(*roster_->current())) {
       absl::Status status = TryToServe();
-      if (!status.ok() && !absl::IsUnavailable(status)) return status;
+      if (!status.ok() && !MayPass(status)) return status;
+      if (!status.ok()) Tell("standing by", status, told);
     }
     if (roster_ != nullptr) roster_->SetCommit(copy_.commit(), copy_.error());
     parts_.readiness.SetCopyError(copy_.error());
@@ -168,10 +188,8 @@ absl::Status Standby::OpenStore() {
       break;
     }
     if (parts_.ending.begun()) return absl::CancelledError("it is to end");
-    if (!absl::IsUnavailable(opened.status())) return opened.status();
-    const std::string why(opened.status().message());
-    if (why != told) spdlog::warn("the store: {}", why);
-    told = why;
+    if (!MayPass(opened.status())) return opened.status();
+    Tell("the store", opened.status(), told);
     parts_.manager.Alive();
     Pause(kStorePause);
   }
@@ -184,10 +202,8 @@ void Standby::Campaign() {
   std::string told;
   while (true) {
     absl::StatusOr<Leadership> won = store_->Campaign();
-    if (!won.ok() && absl::IsUnavailable(won.status()) && !parts_.ending.begun()) {
-      const std::string why(won.status().message());
-      if (why != told) spdlog::warn("the campaign: {}", why);
-      told = why;
+    if (!won.ok() && MayPass(won.status()) && !parts_.ending.begun()) {
+      Tell("the campaign", won.status(), told);
       Pause(kStorePause);
       continue;
     }
@@ -298,8 +314,8 @@ absl::Status Standby::TryToServe() {
                admin_->listen_address());
   parts_.readiness.SetServing(true);
   parts_.manager.Ready("standing by on " + server_->api_address());
-  return WriteReadyFile(options_.ready_file, server_->api_address(), admin_->listen_address(),
-                        server_->join_address());
+  return ForGood(WriteReadyFile(options_.ready_file, server_->api_address(),
+                                admin_->listen_address(), server_->join_address()));
 }
 
 absl::Status Standby::OpenIdentity(const std::string& cluster) {
@@ -347,6 +363,10 @@ absl::StatusOr<Won> Standby::TakeOver() {
       options_.identity.ca_certificate.empty()) {
     absl::Status status = ShareAuthority(*store_, options_.data_dir + "/identity",
                                          leadership->cluster_id, absl::Now());
+    // It is another one's to share where another one leads.
+    const auto deadline = store_->lease_deadline();
+    if (!status.ok() && deadline.has_value() && *deadline < std::chrono::steady_clock::now())
+      return absl::UnavailableError(std::string(status.message()));
     if (!status.ok()) return status;
   }
   won.leadership = *std::move(leadership);

@@ -58,7 +58,7 @@ absl::Status StandbyServer::Serve(const Options& options) {
   api_->Start(bound, *options.metrics,
               [this](int fd) { gate_ == nullptr ? calls_->Add(fd, nullptr) : gate_->Add(fd); });
   if (join_ != nullptr) {
-    joins_ = std::make_unique<Relay>(Relay::Options{});
+    joins_ = std::make_unique<Relay>(Relay::Options{.max_connections = kMaxJoins});
     join_->Start({.max_descriptors = options.max_descriptors, .each = 2}, *options.metrics,
                  [to = joins_.get()](int fd) { to->Add(fd, nullptr); });
   }

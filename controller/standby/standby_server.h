@@ -24,6 +24,9 @@ namespace remuda {
 
 class StandbyServer {
  public:
+  // Of the join endpoint, whose callers have proved nothing; the leader keeps fewer.
+  static constexpr size_t kMaxJoins = 256;
+
   // Binds and listens: from then on the addresses are known. Who comes before Serve waits. No
   // `join`: there is no join endpoint.
   static absl::StatusOr<std::unique_ptr<StandbyServer>> Listen(const Endpoint& api,

@@ -244,7 +244,7 @@ absl::Status EtcdClient::Repeat(const char* what, Clock::time_point end, const I
     const absl::Status status = Once(what, timeout, invoke);
     if (status.ok() || !IsOfMember(status.code())) return status;
     if (why.ok() || !absl::IsDeadlineExceeded(status)) why = status;
-    if (Clock::now() >= end) return why;
+    if (Clock::now() >= end) return Unavailable(std::string(why.message()));
     if (tries % address_.endpoints.size() == 0) {
       std::this_thread::sleep_for(std::min(pause, std::max(Left(end), Duration(0))));
       pause = std::min(2 * pause, kLongestPause);

@@ -42,7 +42,8 @@ class EtcdClient {
   EtcdClient(const EtcdClient&) = delete;
   EtcdClient& operator=(const EtcdClient&) = delete;
 
-  // Harmless to repeat: asked of one member after the other until `end`.
+  // Harmless to repeat: asked of one member after the other until `end`. UNAVAILABLE: none has
+  // answered by then.
   absl::Status Range(const etcdserverpb::RangeRequest& request,
                      etcdserverpb::RangeResponse& response, Clock::time_point end);
   absl::Status Grant(const etcdserverpb::LeaseGrantRequest& request,

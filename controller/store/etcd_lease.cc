@@ -1,6 +1,7 @@
 #include "controller/store/etcd_lease.h"
 
 #include <absl/strings/str_cat.h>
+#include <time.h>
 
 #include <algorithm>
 
@@ -20,7 +21,7 @@ absl::StatusOr<std::unique_ptr<EtcdLease>> EtcdLease::Grant(EtcdClient& client,
   etcdserverpb::LeaseGrantRequest request;
   request.set_ttl(time_to_live.count());
   etcdserverpb::LeaseGrantResponse response;
-  const Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = Now();
   if (absl::Status status = client.Grant(request, response, end); !status.ok()) return status;
   if (response.id() == 0)
     return Unavailable(absl::StrCat("etcd: cannot get a lease: ", response.error()));
@@ -29,6 +30,13 @@ absl::StatusOr<std::unique_ptr<EtcdLease>> EtcdLease::Grant(EtcdClient& client,
   lease->deadline_ = (begin + lease->time_to_live_).time_since_epoch();
   lease->thread_ = std::thread([raw = lease.get()] { raw->Run(); });
   return lease;
+}
+
+EtcdLease::Clock::time_point EtcdLease::Now() {
+  timespec time{};
+  clock_gettime(CLOCK_BOOTTIME, &time);
+  return Clock::time_point(std::chrono::seconds(time.tv_sec) +
+                           std::chrono::nanoseconds(time.tv_nsec));
 }
 
 EtcdLease::~EtcdLease() { Release(Clock::now() + kReleaseTimeout).IgnoreError(); }
@@ -58,7 +66,7 @@ void EtcdLease::Lose(const absl::Status& why) {
 
 bool EtcdLease::Renew(EtcdClient::Duration timeout) {
   etcdserverpb::LeaseKeepAliveResponse response;
-  const Clock::time_point begin = Clock::now();
+  const Clock::time_point begin = Now();
   last_error_ = client_.KeepAlive(id_, response, timeout);
   if (!last_error_.ok()) return false;
   if (response.ttl() <= 0) {
@@ -67,9 +75,8 @@ bool EtcdLease::Renew(EtcdClient::Duration timeout) {
     return false;
   }
   // An answer that comes when it is over revives nothing: others were told.
-  if (begin < deadline()) {
-    deadline_ =
-        std::max(deadline(), begin + std::chrono::seconds(response.ttl())).time_since_epoch();
+  if (begin < until()) {
+    deadline_ = std::max(until(), begin + std::chrono::seconds(response.ttl())).time_since_epoch();
   }
   return true;
 }
@@ -78,9 +85,9 @@ void EtcdLease::Run() {
   const EtcdClient::Duration period = time_to_live_ / 3;
   bool is_renewed = true;
   while (Pause(is_renewed ? period : kRetryPause)) {
-    const auto left = std::chrono::duration_cast<EtcdClient::Duration>(deadline() - Clock::now());
+    const auto left = std::chrono::duration_cast<EtcdClient::Duration>(until() - Now());
     if (left > EtcdClient::Duration::zero()) is_renewed = Renew(std::min(period, left));
-    if (Clock::now() < deadline()) continue;
+    if (Now() < until()) continue;
     return Lose(Unavailable(
         absl::StrCat("the lease in etcd is lost: ", std::string(last_error_.message()))));
   }

@@ -38,12 +38,19 @@ class EtcdLease {
   int64_t id() const { return id_; }
   // Until then nobody else can have what hangs on it: counted from before the request was sent
   // that etcd has answered last.
-  Clock::time_point deadline() const { return Clock::time_point(deadline_.load()); }
-  bool IsHeld() const { return !is_lost_ && Clock::now() < deadline(); }
+  Clock::time_point deadline() const {
+    // In this order: a process that is stopped in between finds it earlier, not later.
+    const Clock::time_point now = Clock::now();
+    return now + (until() - Now());
+  }
+  bool IsHeld() const { return !is_lost_ && Now() < until(); }
   // Gives it back at once and for good.
   absl::Status Release(Clock::time_point end);
 
  private:
+  // The clock of the deadline: it goes on while the machine is suspended, when Clock stands still.
+  static Clock::time_point Now();
+  Clock::time_point until() const { return Clock::time_point(deadline_.load()); }
   EtcdLease(EtcdClient& client, int64_t id, OnLost on_lost)
       : client_(client), id_(id), on_lost_(std::move(on_lost)) {}
   void Run();
@@ -56,8 +63,8 @@ class EtcdLease {
   EtcdClient& client_;
   const int64_t id_;
   const OnLost on_lost_;
-  EtcdClient::Duration time_to_live_{0};  // constant after Grant
-  std::atomic<Clock::duration> deadline_;
+  EtcdClient::Duration time_to_live_{0};   // constant after Grant
+  std::atomic<Clock::duration> deadline_;  // of Now
   std::atomic<bool> is_lost_ = false;
   absl::Status last_error_;  // of the thread
   std::mutex mutex_;

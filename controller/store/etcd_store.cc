@@ -159,8 +159,11 @@ std::string EtcdStore::LeaderRecord() const {
 }
 
 absl::StatusOr<Leadership> EtcdStore::TryToLead() {
-  auto lease = EtcdLease::Grant(*client_, options_.time_to_live, options_.on_lost,
-                                Clock::now() + kCallTimeout);
+  const auto on_lost = [this](const absl::Status& why) {
+    if (is_leading_ && options_.on_lost) options_.on_lost(why);
+  };
+  auto lease =
+      EtcdLease::Grant(*client_, options_.time_to_live, on_lost, Clock::now() + kCallTimeout);
   if (!lease.ok()) return lease.status();
   TxnRequest txn;
   *txn.add_compare() = CompareCreated(keys_.Leader(), 0);
@@ -205,6 +208,7 @@ void EtcdStore::AwaitLeadersEnd(int64_t revision) {
 }
 
 absl::StatusOr<Leadership> EtcdStore::Campaign() {
+  is_leading_ = false;
   compactor_.reset();
   {
     const std::lock_guard lock(lease_mutex_);
@@ -220,8 +224,17 @@ absl::StatusOr<Leadership> EtcdStore::Campaign() {
       AwaitLeadersEnd(revision);
       continue;
     }
-    const absl::StatusOr<Leadership> won = leader.ok() ? TryToLead() : leader.status();
-    if (won.ok()) return won;
+    absl::StatusOr<Leadership> won = leader.ok() ? TryToLead() : leader.status();
+    if (won.ok()) {
+      is_leading_ = true;
+      // From now on who leads is told that it is lost. If it was before, nobody was.
+      if (lease_->IsHeld()) return won;
+      is_leading_ = false;
+      won = Unavailable("etcd: the lease was lost while this controller took over");
+      compactor_.reset();
+      const std::lock_guard lock(lease_mutex_);
+      lease_.reset();
+    }
     // Somebody else was faster (ABORTED), or etcd does not answer just now.
     if (!EtcdClient::IsOfMember(won.status().code())) return won;
     if (!absl::IsAborted(won.status()))

@@ -47,7 +47,7 @@ class EtcdStore final : public Store, public StoreContent {
     // etcd's history that followers may need; older one is forgotten while this store leads. 0: it
     // is left to etcd.
     EtcdClient::Duration history{600'000};
-    // Leadership is lost. On a thread of the store's.
+    // Leadership that Campaign has answered is lost. On a thread of the store's.
     std::function<void(const absl::Status& why)> on_lost;
     std::function<void(Step)> at_step;
   };
@@ -160,6 +160,7 @@ class EtcdStore final : public Store, public StoreContent {
   SealingKeys sealing_keys_;
   std::unique_ptr<Sealer> sealer_;
   std::atomic<bool> is_stopped_ = false;
+  std::atomic<bool> is_leading_ = false;  // Campaign has answered so
   std::mutex watch_mutex_;
   grpc::ClientContext* watch_ = nullptr;  // of the campaign; guarded by watch_mutex_
 

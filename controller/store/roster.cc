@@ -265,7 +265,10 @@ absl::Status Roster::AwaitName() {
     const bool is_taken = absl::IsFailedPrecondition(status);
     const bool may_pass =
         EtcdClient::IsOfMember(status.code()) && Clock::now() < begin + kRosterOpenTimeout;
-    if (!(is_taken && Clock::now() < end) && !may_pass) return status;
+    if (!(is_taken && Clock::now() < end) && !may_pass) {
+      return EtcdClient::IsOfMember(status.code()) ? Unavailable(std::string(status.message()))
+                                                   : status;
+    }
     if (is_taken && !std::exchange(is_waiting, true)) {
       spdlog::info("{}: waiting for up to {} s until its lease ends, if that process died",
                    std::string(status.message()),

@@ -294,7 +294,20 @@ TEST_F(GateTest, AStandbySaysForWhomAConnectionIs) {
     EXPECT_TRUE(WaitUntil([&] { return gate_->counts().connections == 0; }));
   }
   {
+    const Relayed connection(*this, standby);
+    connection.Send(Framed(named.SerializeAsString()));
+    EXPECT_TRUE(WaitUntil([&] { return gate_->counts().connections == 1; }));
+    // And with the standby, whose word it hangs on.
+    gate_->CloseIf([&](const Caller& caller) { return caller.peer.id == standby.id; });
+    EXPECT_TRUE(WaitUntil([&] { return gate_->counts().connections == 0; }));
     const std::lock_guard lock(mutex_);
+    denied_ = standby.id.name;
+  }
+  {
+    const Relayed denied(*this, standby);
+    EXPECT_TRUE(WasRefused("is revoked"));
+    const std::lock_guard lock(mutex_);
+    refusals_.clear();
     denied_ = "alice";
   }
   const Relayed denied(*this, standby);
@@ -319,7 +332,7 @@ TEST_F(GateTest, AStandbySaysForWhomAConnectionIs) {
   named.set_certificate_pem(CertificateOf({.id = alice.id, .now = absl::Now() - absl::Hours(48)}));
   const Relayed expired(*this, standby);
   expired.Send(Framed(named.SerializeAsString()));
-  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().refused == 7; })) << gate_->counts().refused;
+  EXPECT_TRUE(WaitUntil([&] { return gate_->counts().refused == 8; })) << gate_->counts().refused;
 }
 
 TEST_F(GateTest, WhoIsDeniedIsOutAtOnce) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <future>
 #include <string>
+#include <vector>
 
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
@@ -147,6 +149,45 @@ TEST(ControllerOnEtcd, ACallIsToldThatNobodyLeads) {
   etcd.Signal(0, SIGCONT);
   EXPECT_TRUE(WaitUntil([&] { return Write(two).ok(); })) << two.Log();
   EXPECT_EQ(two.Stop(SIGTERM), 0) << two.Log();
+}
+
+// What waits to be decided when leadership is lost is answered, and keeps nobody from standing by.
+TEST(ControllerOnEtcd, WritesThatWaitEndWithLeadership) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  ControllerProcess one;
+  one.Start({"--store=etcd://" + etcd.endpoint(0) + "/t"});
+  ASSERT_TRUE(Write(one, "a").ok()) << one.Log();
+  etcd.Signal(0, SIGSTOP);
+  std::vector<std::future<grpc::Status>> writes;
+  for (int i = 0; i < 8; ++i) {
+    writes.push_back(
+        std::async(std::launch::async, [&one, i] { return Write(one, "b" + std::to_string(i)); }));
+  }
+  for (auto& write : writes) {
+    const grpc::Status status = write.get();
+    EXPECT_FALSE(status.ok());
+    EXPECT_NE(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << status.error_message();
+  }
+  etcd.Signal(0, SIGCONT);
+  EXPECT_TRUE(WaitUntil([&] { return Write(one, "c").ok(); })) << one.Log();
+  EXPECT_EQ(one.Stop(SIGTERM), 0) << one.Log();
+}
+
+// A port that another program has is said, and ends the program; it is not tried again and again.
+TEST(ControllerOnEtcd, APortInUseEndsIt) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  const std::string store = "--store=etcd://" + etcd.endpoint(0) + "/t";
+  ControllerProcess one, two;
+  one.Start({store, "--controller-name=one"});
+  std::string said;
+  EXPECT_EQ(ControllerProcess::RunToEnd(
+                {store, "--controller-name=two", "--listen", one.grpc_address(), "--http",
+                 "127.0.0.1:0", "--insecure", "--data-dir", two.data_dir()},
+                &said),
+            1);
+  EXPECT_THAT(said, HasSubstr("cannot be listened on"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -446,6 +447,8 @@ int Main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   // A limit on file sizes is an error of a write, as a full disk is, not the end of the program.
   signal(SIGXFSZ, SIG_IGN);
+  // By which ps and top know it also after execv.
+  prctl(PR_SET_NAME, "remuda-controll");
   const ServiceManager manager = ServiceManager::FromEnvironment();
   // Never freed: the signal thread lives until the process ends.
   auto* ending = new Ending();

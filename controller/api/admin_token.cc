@@ -83,10 +83,20 @@ absl::Status CommitAdmin(Controller& controller, const std::string& hash) {
   return outcome->get_future().get();
 }
 
-bool HasAdmin(Controller& controller) {
-  auto outcome = std::make_shared<std::promise<bool>>();
-  controller.loop.Post([&controller, outcome] {
-    outcome->set_value(controller.engine.state().Find<v1::User>(AdminToken::kUser) != nullptr);
+// What the state says of the first admin and of the token with this hash.
+struct Known {
+  bool has_admin = false;
+  bool was_used = false;
+};
+Known LookUp(Controller& controller, const std::string& hash) {
+  auto outcome = std::make_shared<std::promise<Known>>();
+  controller.loop.Post([&controller, outcome, hash] {
+    const core::State& state = controller.engine.state();
+    Known known{.has_admin = state.Find<v1::User>(AdminToken::kUser) != nullptr};
+    for (const auto& [key, token] : state.All<v1::JoinToken>()) {
+      if (token.value->token_hash() == hash && token.value->has_use_time()) known.was_used = true;
+    }
+    outcome->set_value(known);
   });
   return outcome->get_future().get();
 }
@@ -96,9 +106,19 @@ bool HasAdmin(Controller& controller) {
 absl::Status AdminToken::Offer(Controller& controller, const ClusterIdentity& identity,
                                bool is_wanted) {
   if (!is_wanted && std::filesystem::exists(marker_)) return absl::OkStatus();
-  // Made by another controller, and used there or still to be used there.
-  if (!is_wanted && is_shared_ && !std::filesystem::exists(path_) && HasAdmin(controller))
-    return absl::OkStatus();
+  if (!is_wanted && is_shared_) {
+    constexpr size_t kMaxTokenFileBytes = 4096;
+    std::string token = identity::ReadSmallFile(path_, kMaxTokenFileBytes).value_or("");
+    while (token.ends_with('\n')) token.pop_back();
+    const Known known = LookUp(controller, token.empty() ? "" : JoinDesk::HashOf(token));
+    // By way of another controller.
+    if (known.was_used) {
+      NoteJoined("person/" + std::string(kUser));
+      return absl::OkStatus();
+    }
+    // Made by another controller, and used there or still to be used there.
+    if (token.empty() && known.has_admin) return absl::OkStatus();
+  }
   if (!identity.CanIssue().ok()) {
     // Whoever issues certificates makes one for this user.
     absl::Status status = CommitAdmin(controller, "");

@@ -133,7 +133,8 @@ class Calls {
   std::function<absl::Status()> AdmitTo(const grpc::CallbackServerContext* context,
                                         std::string_view method, const Request& request) {
     return [this, caller = CallerOf(context), method, request] {
-      return controller_.MayCall(caller.get(), method, request);
+      absl::Status status = controller_.MayCall(caller.get(), method, request);
+      return status.ok() ? controller_.CheckLeads() : status;
     };
   }
 

@@ -73,6 +73,13 @@ absl::Status ReadConfigFile(const std::string& path, v1::ProxyConfig* config, So
   if (absl::Status status = ReadFile(path, text); !status.ok()) return status;
   if (absl::Status status = ParseMessageYaml(text, path, config, places); !status.ok())
     return status;
+  for (const auto& group : config->target_groups()) {
+    if (!group.has_targets()) continue;
+    return absl::InvalidArgumentError(
+        path + ": target group " + group.name() +
+        ": targets: a proxy that has no controller follows nothing; list the targets themselves "
+        "under `targets` of the file");
+  }
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   for (auto& certificate : *config->mutable_certificates()) {
     for (const PemField& field :

@@ -97,9 +97,9 @@ TEST(ControllerOnEtcd, StandbysPassCallsOnAndTakeOver) {
   const std::string key = "--sealing-key-file=" + one.data_dir() + "/sealing.key";
   two.Start({store, key, "--controller-name=two"});
   three.Start({store, key, "--controller-name=three"});
-  ASSERT_TRUE(Write(three, "a").ok()) << three.Log();
+  ASSERT_TRUE(WaitUntil([&] { return Write(three, "a").ok(); })) << three.Log();
   for (const ControllerProcess* each : {&one, &two, &three})
-    EXPECT_EQ(NamesAt(*each), "targetGroups/a ") << each->Log();
+    EXPECT_TRUE(WaitUntil([&] { return NamesAt(*each) == "targetGroups/a "; })) << each->Log();
   EXPECT_TRUE(WaitUntil([&] {
     return ControllersAt(two) ==
            "controllers/one:LEADER:0 controllers/three:STANDBY:0 controllers/two:STANDBY:0 ";

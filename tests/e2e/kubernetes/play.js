@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { run, waitFor } = require('../../../deploy/lab/process.js');
-const { podOf } = require('./pods.js');
+const { podOf, secretFolder } = require('./pods.js');
 
 const root = path.join(__dirname, '../../..');
 const deadlineMs = 120_000;
@@ -67,6 +67,11 @@ class Play {
     const hostRoot = path.join(this.folder, 'host');
     const objects = podOf(this.objects, owner, { prefix: this.prefix, tag: this.tag, folder: hostRoot, secrets: this.secrets });
     for (const volume of objects.at(-1).spec.volumes) if (volume.hostPath) fs.mkdirSync(volume.hostPath.path, { recursive: true });
+    for (const [name, data] of Object.entries(this.secrets)) {
+      const folder = secretFolder(hostRoot, name);
+      fs.mkdirSync(folder, { recursive: true });
+      for (const [key, value] of Object.entries(data)) fs.writeFileSync(path.join(folder, key), Buffer.from(value, 'base64'), { mode: 0o444 });
+    }
     fs.writeFileSync(file, objects.map((object) => JSON.stringify(object, null, 2)).join('\n---\n'));
     this.played.add(owner);
     await this.ok(...this.podman, 'kube', 'play', '--network', 'host', file);
@@ -102,15 +107,13 @@ class Play {
     await this.inside(...this.podman, 'pod', 'rm', '--force', '--time', '5', `${owner}-0`);
     const { stdout } = await this.inside(...this.podman, 'volume', 'ls', '--quiet');
     const own = stdout.split('\n').filter((name) => name.startsWith(`${owner}-0-`));
-    // Volumes of Secrets have the Secret's name.
-    const names = [...own, ...Object.keys(this.secrets)].filter(Boolean);
+    const names = own.filter(Boolean);
     if (names.length > 0) await this.inside(...this.podman, 'volume', 'rm', '--force', ...names);
   }
 
   async end() {
     if (this.hasNetwork) {
       for (const owner of this.played) await this.#forget(owner);
-      for (const name of Object.keys(this.secrets)) await this.inside(...this.podman, 'secret', 'rm', name);
       await run('ip', ['netns', 'del', this.id]);
     }
     fs.rmSync(this.folder, { recursive: true, force: true });

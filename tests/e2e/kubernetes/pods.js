@@ -10,8 +10,7 @@
 //   ports                     left out: the network is the host's
 //   names of volumes          made unique: it makes one volume of all that have a name
 //   hostPath                  below a folder of the play
-//   fsGroup                   is not known to it: files of Secrets are readable for all in the pod
-//   a volume of a Secret      `optional: false` is said: 4.3 ends with a nil pointer where nothing is
+//   a volume of a Secret      a folder with its files, readable for all (fsGroup is not known to it): 4.3 mounts them in base64
 
 const loopback = '127.0.0.1';
 
@@ -46,9 +45,15 @@ function playableContainer(container, pod, secrets) {
   };
 }
 
+// Where whoever plays puts the files of a Secret.
+const secretFolder = (folder, name) => `${folder}/secrets/${name}`;
+
 function playableVolume(volume, pod) {
   const out = { ...volume, name: `${pod.name}-${volume.name}` };
-  if (volume.secret) out.secret = { ...volume.secret, optional: false, defaultMode: 0o444 };
+  if (volume.secret) {
+    delete out.secret;
+    out.hostPath = { path: secretFolder(pod.folder, volume.secret.secretName) };
+  }
   if (volume.hostPath) out.hostPath = { ...volume.hostPath, path: pod.folder + volume.hostPath.path };
   return out;
 }
@@ -68,7 +73,6 @@ function podOf(objects, owner, { prefix, tag, folder, secrets = {} }) {
     ...claims.map((claim) => ({ name: `${pod.name}-${claim.metadata.name}`, persistentVolumeClaim: { claimName: `${pod.name}-${claim.metadata.name}` } })),
   ];
   return [
-    ...Object.entries(secrets).map(([name, data]) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, data })),
     ...claims.map((claim) => ({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: `${pod.name}-${claim.metadata.name}` }, spec: claim.spec })),
     {
       apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name: pod.name },
@@ -82,4 +86,4 @@ function podOf(objects, owner, { prefix, tag, folder, secrets = {} }) {
   ];
 }
 
-module.exports = { podOf };
+module.exports = { podOf, secretFolder };

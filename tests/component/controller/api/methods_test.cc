@@ -16,6 +16,7 @@
 
 #include "common/grpc_status.h"
 #include "remuda/agent/v1/agent.pb.h"
+#include "remuda/controller/v1/peer.pb.h"
 #include "remuda/proxy/v1/proxy.pb.h"
 #include "remuda/v1/activity.pb.h"
 #include "remuda/v1/apply.pb.h"
@@ -50,6 +51,7 @@ const google::protobuf::Descriptor* const kLinked[] = {v1::Activity::descriptor(
                                                        v1::Image::descriptor(),
                                                        agent::v1::Hello::descriptor(),
                                                        proxy::v1::Hello::descriptor(),
+                                                       controller::v1::ReplicaHello::descriptor(),
                                                        v1::GroupMetrics::descriptor(),
                                                        v1::ScalingPolicy::descriptor(),
                                                        v1::EnterStandbyRequest::descriptor(),

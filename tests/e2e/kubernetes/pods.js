@@ -9,6 +9,7 @@
 //   probes                    left out: podman has curl ask in the container, and the images have none; whoever plays asks the pages
 //   ports                     left out: the network is the host's
 //   names of volumes          made unique: it makes one volume of all that have a name
+//   restartPolicy             OnFailure: with Always an init container that is done is started again, and then cannot be removed
 //   hostPath                  below a folder of the play
 //   a volume of a Secret      a folder with its files, readable for all (fsGroup is not known to it): 4.3 mounts them in base64
 
@@ -78,6 +79,7 @@ function podOf(objects, owner, { prefix, tag, folder, secrets = {} }) {
       apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name: pod.name },
       spec: {
         ...spec,
+        restartPolicy: 'OnFailure',
         initContainers: (spec.initContainers || []).map((one) => playableContainer(one, pod, secrets)),
         containers: spec.containers.map((one) => playableContainer(one, pod, secrets)),
         volumes,

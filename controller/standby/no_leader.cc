@@ -22,26 +22,26 @@ absl::Status NobodyLeads(const std::string& why) {
   return status;
 }
 
-class Refusing final : public grpc::CallbackGenericService {
- public:
-  explicit Refusing(std::function<std::string()> why) : why_(std::move(why)) {}
-
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
-    class Reactor final : public grpc::ServerGenericBidiReactor {
-     public:
-      explicit Reactor(const std::string& why) { Finish(ToGrpcStatus(NobodyLeads(why))); }
-      void OnDone() override { delete this; }
-    };
-    return new Reactor(why_());  // gRPC's until OnDone
-  }
-
- private:
-  const std::function<std::string()> why_;
-};
-
 }  // namespace
 
 struct NoLeader::Serving {
+  class Refusing final : public grpc::CallbackGenericService {
+   public:
+    explicit Refusing(std::function<std::string()> why) : why_(std::move(why)) {}
+
+    grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
+      class Reactor final : public grpc::ServerGenericBidiReactor {
+       public:
+        explicit Reactor(const std::string& why) { Finish(ToGrpcStatus(NobodyLeads(why))); }
+        void OnDone() override { delete this; }
+      };
+      return new Reactor(why_());  // gRPC's until OnDone
+    }
+
+   private:
+    const std::function<std::string()> why_;
+  };
+
   explicit Serving(std::function<std::string()> why) : service(std::move(why)) {}
   Refusing service;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;

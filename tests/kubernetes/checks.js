@@ -165,7 +165,7 @@ function checkSecurity(objects) {
 
 const seconds = (text) => Number(/^(\d+)s$/.exec(text)?.[1] ?? NaN);
 
-// What the programs are run with: variables that are there, Services that are there, time to drain.
+// What the programs are run with: variables that are there, Services that are there.
 function checkArguments(objects) {
   const wrong = [];
   for (const pod of podsOf(objects)) {
@@ -180,12 +180,40 @@ function checkArguments(objects) {
         if (!service) wrong.push(`${at}: ${arg}: there is no such Service`);
         else if (!service.spec.ports.some((one) => one.port === Number(port))) wrong.push(`${at}: ${arg}: ${nameOf(service)} has no port ${port}`);
       }
-      const drain = container.args.map((arg) => /^--drain-(?:delay|timeout)=(.*)$/.exec(arg)?.[1]).filter(Boolean).map(seconds);
-      const grace = pod.spec.terminationGracePeriodSeconds;
-      if (drain.length > 0 && !(grace >= drain.reduce((sum, one) => sum + one, 10))) wrong.push(`${at}: drains for ${drain.join('+')} s and is killed after ${grace}`);
     }
   }
   return wrong;
 }
 
-module.exports = { checks: { checkNamespaces, checkSelectors, checkReferences, checkProbes, checkSecurity, checkArguments }, podsOf, yours };
+const reserve = 10; // seconds of the grace period that no drain may use
+const argOf = (container, flag) => container.args.find((arg) => arg === flag || arg.startsWith(`${flag}=`))?.slice(flag.length + 1);
+
+// How pods come and go: nobody is sent to one that does not serve, and none that serves is turned away from.
+function checkComingAndGoing(objects) {
+  const wrong = [];
+  const services = objects.filter((object) => object.kind === 'Service');
+  for (const pod of podsOf(objects).filter(({ owner }) => owner.metadata.name === 'remuda-proxy')) {
+    const by = nameOf(pod.owner);
+    const expect = (holds, what) => { if (!holds) wrong.push(`${by}: ${what}`); };
+    const [container] = pod.spec.containers;
+    const preStop = container.lifecycle?.preStop?.sleep?.seconds ?? 0;
+    const [delay, timeout] = ['--drain-delay', '--drain-timeout'].map((flag) => seconds(argOf(container, flag) ?? '0s'));
+    const grace = pod.spec.terminationGracePeriodSeconds;
+    expect(grace >= preStop + delay + timeout + reserve, `drains for ${preStop}+${delay}+${timeout} s and is killed after ${grace}`);
+    expect(pod.owner.spec.minReadySeconds > 0, 'the next one goes before what is in front has found the new one: no minReadySeconds');
+    const service = services.find((one) => matches(one.spec.selector, pod.template.metadata.labels));
+    if (!service) {
+      expect(delay > 0, 'nobody in front is told before it drains: no --drain-delay');
+      continue;
+    }
+    expect(argOf(container, '--ready-without-lease') !== undefined, 'without a controller none is ready, and the Service leads to none: no --ready-without-lease');
+    // One that ends is sent to by kube-proxy only where it still is ready.
+    expect(preStop > 0 && delay === 0, `${nameOf(service)} sends to it for a while yet when it ends: preStop must sleep, ready, and nothing be waited for after it`);
+  }
+  for (const budget of objects.filter((object) => object.kind === 'PodDisruptionBudget')) {
+    if (budget.spec.unhealthyPodEvictionPolicy !== 'AlwaysAllow') wrong.push(`${nameOf(budget)}: pods that are not ready hold up the drain of a node`);
+  }
+  return wrong;
+}
+
+module.exports = { checks: { checkNamespaces, checkSelectors, checkReferences, checkProbes, checkSecurity, checkArguments, checkComingAndGoing }, podsOf, yours };

@@ -18,7 +18,7 @@
 
 namespace remuda {
 
-// What is used up when somebody joins: see core::UseJoinToken.
+// What is used when somebody joins: see core::UseJoinToken.
 struct ShownToken {
   std::string hash;  // SHA-256 of the token, as bytes
   v1::IdentityRole role = v1::IDENTITY_ROLE_UNSPECIFIED;
@@ -40,7 +40,7 @@ class JoinDesk {
   struct Options {
     // How the API is reached: JoinResponse.controllers.
     std::function<std::vector<std::string>()> controllers;
-    // Uses a token up, durably. UNAUTHENTICATED, FAILED_PRECONDITION or NOT_FOUND: it is not good
+    // Uses a token once, durably. UNAUTHENTICATED, FAILED_PRECONDITION or NOT_FOUND: it is not good
     // for this; others say why it could not be looked at.
     std::function<void(ShownToken, Done)> use_token;
     // Whether one whose certificate is over may have another: its host or proxy is there, and it is

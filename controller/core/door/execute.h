@@ -65,9 +65,9 @@ struct RegisterImage {
 struct AddJoinToken {
   v1::JoinToken token;
 };
-// One who shows a token joins: it is used up. `token_hash` is SHA-256 of what was shown.
-// UNAUTHENTICATED: nobody knows such a token, or it is for somebody else, used or over. The answer
-// is the token's row without the hash.
+// One who shows a token joins, which is one use of it. `token_hash` is SHA-256 of what was shown.
+// UNAUTHENTICATED: nobody knows such a token, or it is not good for this (join_tokens.h: what
+// refuses one). FAILED_PRECONDITION as above. The answer is the token's row without the hash.
 struct UseJoinToken {
   std::string token_hash;
   v1::IdentityRole role = v1::IDENTITY_ROLE_UNSPECIFIED;

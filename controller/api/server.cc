@@ -6,7 +6,6 @@
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
-#include <spdlog/spdlog.h>
 
 #include "common/status.h"
 #include "controller/api/guard.h"
@@ -113,16 +112,7 @@ absl::Status Server::MakeGate(const ServerIdentity& identity) {
                     .takes_relayed = true,
                     .on_refused = identity.on_refused},
       *identity.callers);
-  const ShownIdentityPtr shown = cluster_->current();
-  if (absl::Status status =
-          gate_->SetIdentity(shown->certificate_pem, shown->key_pem, shown->authorities_pem);
-      !status.ok())
-    return status;
-  cluster_->Start([gate = gate_.get()](const ShownIdentity& now) {
-    const absl::Status status =
-        gate->SetIdentity(now.certificate_pem, now.key_pem, now.authorities_pem);
-    if (!status.ok()) spdlog::error("the new certificate: {}", std::string(status.message()));
-  });
+  if (absl::Status status = gate_->Show(*cluster_); !status.ok()) return status;
   calls_.cluster_identity = cluster_;
   calls_.gate = gate_.get();
   return absl::OkStatus();

@@ -3,12 +3,14 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <spdlog/spdlog.h>
 
 #include <future>
 
 #include "common/identity/key.h"
 #include "common/identity/verify_chain.h"
 #include "common/tls/openssl.h"
+#include "controller/identity/cluster_identity.h"
 #include "controller/identity/gate_thread.h"
 #include "controller/limits.h"
 
@@ -103,6 +105,18 @@ absl::Status Gate::SetIdentity(const std::string& certificate_pem, const std::st
   if (!made.ok()) return made.status();
   const std::lock_guard lock(mutex_);
   context_ = *std::move(made);
+  return absl::OkStatus();
+}
+
+absl::Status Gate::Show(ClusterIdentity& cluster) {
+  const auto show = [this](const ShownIdentity& now) {
+    return SetIdentity(now.certificate_pem, now.key_pem, now.authorities_pem);
+  };
+  if (absl::Status status = show(*cluster.current()); !status.ok()) return status;
+  cluster.Start([show](const ShownIdentity& now) {
+    const absl::Status status = show(now);
+    if (!status.ok()) spdlog::error("the new certificate: {}", std::string(status.message()));
+  });
   return absl::OkStatus();
 }
 

@@ -31,6 +31,7 @@
 
 namespace remuda {
 
+class ClusterIdentity;
 class GateThread;
 
 // What a standby that passes a connection on asks for (ALPN).
@@ -79,6 +80,9 @@ class Gate {
   // cannot be used. To be called once before Add.
   absl::Status SetIdentity(const std::string& certificate_pem, const std::string& key_pem,
                            const std::string& authorities_pem);
+  // The same with what the cluster's identity is, now and whenever that changes: it is started, and
+  // to be stopped before the gate is.
+  absl::Status Show(ClusterIdentity& cluster);
 
   // Takes over an accepted socket.
   void Add(int fd);

@@ -1,7 +1,5 @@
 #include "controller/standby/standby_server.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 namespace remuda {
@@ -40,16 +38,7 @@ absl::Status StandbyServer::Serve(const Options& options) {
             .keeps_certificates = true,
             .on_refused = options.on_refused},
         *options.callers);
-    const ShownIdentityPtr shown = cluster_->current();
-    if (absl::Status status =
-            gate_->SetIdentity(shown->certificate_pem, shown->key_pem, shown->authorities_pem);
-        !status.ok())
-      return status;
-    cluster_->Start([gate = gate_.get()](const ShownIdentity& now) {
-      const absl::Status status =
-          gate->SetIdentity(now.certificate_pem, now.key_pem, now.authorities_pem);
-      if (!status.ok()) spdlog::error("the new certificate: {}", std::string(status.message()));
-    });
+    if (absl::Status status = gate_->Show(*cluster_); !status.ok()) return status;
     bound.each = Gate::kDescriptorsEach + 1;
     bound.to_come = [gate = gate_.get()] {
       return static_cast<size_t>(gate->counts().handshakes.load()) * Gate::kDescriptorsEach;

@@ -18,9 +18,9 @@
 #include <cstring>
 
 #include "common/random_bytes.h"
+#include "controller/identity/gate_connection.h"
 #include "controller/identity/network_of.h"
 #include "controller/limits.h"
-#include "remuda/controller/v1/peer.pb.h"
 
 namespace remuda {
 namespace {
@@ -79,57 +79,12 @@ std::string PemOf(X509* certificate) {
   return {bytes, static_cast<size_t>(size)};
 }
 
-constexpr size_t kLengthBytes = 4;
-size_t LengthIn(const std::string& header) {
-  size_t length = 0;
-  for (size_t i = 0; i < kLengthBytes; ++i)
-    length = length << 8 | static_cast<unsigned char>(header[i]);
-  return length;
-}
-
 std::string RandomPrefix() {
   static const std::string prefix = "remuda-" + RandomHex(16) + "-";
   return prefix;
 }
 
 }  // namespace
-
-// How much has been read of one side and not been taken by the other.
-struct GateThread::Connection {
-  Connection(int fd, std::shared_ptr<SSL_CTX> ctx) : client(fd), context(std::move(ctx)) {
-    client_end = {this, false};
-    plain_end = {this, true};
-  }
-  ~Connection() {
-    ssl.reset();
-    if (client >= 0) close(client);
-    if (plain >= 0) close(plain);
-  }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  int client;
-  int plain = -1;
-  std::shared_ptr<SSL_CTX> context;
-  tls::SslPtr ssl;
-  End client_end, plain_end;
-  uint32_t client_events = 0, plain_events = 0;
-  std::string address;
-  std::string host;  // of which so many may be under way (NetworkOf)
-  Clock::time_point since{};
-  bool is_open = false;  // it is known whose it is
-  bool is_dead = false;
-  bool is_watched = false;   // the client's socket
-  bool plain_hung = false;   // gRPC has closed; what it said before is still to be read
-  bool plain_ended = false;  // and has been: what is kept goes out, then all ends
-  bool read_wants_write = false, write_wants_read = false;
-  std::string up, down;  // to gRPC, to the client
-  std::string name;      // as gRPC sees it
-  CallerPtr caller;
-  CallerPtr relayed_by;  // null: by nobody
-  absl::Time good_until;
-  Connections::iterator place;
-};
 
 GateThread::GateThread(Gate& gate)
     : gate_(gate),
@@ -327,54 +282,6 @@ void GateThread::Admit(Connection& connection) {
   auto caller = std::make_shared<Caller>(Caller{*std::move(peer), connection.address});
   if (gate_.options_.keeps_certificates) caller->certificate_pem = PemOf(certificate.get());
   Let(connection, std::move(caller));
-}
-
-void GateThread::ReadRelayed(Connection& connection) {
-  connection.read_wants_write = false;
-  std::string& header = connection.up;  // which is of no other use yet
-  while (true) {
-    size_t wanted = kLengthBytes;
-    if (header.size() >= kLengthBytes) {
-      const size_t length = LengthIn(header);
-      if (length == 0 || length > kMaxRelayedCallerBytes)
-        return Refuse(connection, "a connection is passed on without a caller");
-      wanted += length;
-      if (header.size() == wanted) return AdmitRelayed(connection);
-    }
-    ERR_clear_error();
-    const size_t room = std::min(wanted - header.size(), buffer_.size());
-    const int got = SSL_read(connection.ssl.get(), buffer_.data(), static_cast<int>(room));
-    if (got > 0) {
-      header.append(buffer_.data(), static_cast<size_t>(got));
-      continue;
-    }
-    const int error = SSL_get_error(connection.ssl.get(), got);
-    ERR_clear_error();
-    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-      connection.read_wants_write = error == SSL_ERROR_WANT_WRITE;
-      return Watch(connection);
-    }
-    ++gate_.counts_.abandoned;
-    return Close(connection);
-  }
-}
-
-// The standby has looked at the certificate, and at who has its key.
-void GateThread::AdmitRelayed(Connection& connection) {
-  controller::v1::RelayedCaller named;
-  const std::string header = std::move(connection.up);
-  connection.up.clear();
-  if (!named.ParseFromArray(header.data() + kLengthBytes,
-                            static_cast<int>(header.size() - kLengthBytes)))
-    return Refuse(connection, "a connection is passed on, and its caller cannot be read");
-  auto peer = identity::ReadPeer(std::string_view(named.certificate_pem()));
-  if (!peer.ok()) return Refuse(connection, std::string(peer.status().message()));
-  if (peer->id.cluster != gate_.options_.cluster || peer->id.role == v1::IDENTITY_ROLE_CONTROLLER ||
-      peer->expire_time <= absl::Now()) {
-    return Refuse(connection, "a connection of " + identity::Text(peer->id) +
-                                  " is passed on, which is not to be");
-  }
-  Let(connection, std::make_shared<Caller>(Caller{*std::move(peer), named.address()}));
 }
 
 void GateThread::Let(Connection& connection, std::shared_ptr<Caller> caller) {

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "common/identity/channel_credentials.h"
+#include "common/identity/identity_files.h"
 #include "controller/core/model/time.h"
+#include "controller/identity/authority_files.h"
 #include "controller/images/shared_directory.h"
 #include "controller/ready_file.h"
 #include "controller/standby/shared_authority.h"
@@ -30,6 +32,24 @@ bool MayPass(const absl::Status& status) {
 absl::Status ForGood(const absl::Status& status) {
   if (!absl::IsUnavailable(status)) return status;
   return absl::FailedPreconditionError(std::string(status.message()));
+}
+
+// Whose controller it was when it ran last, as its certificate says, or the one that is given.
+absl::StatusOr<std::string> ClusterOnDisk(const Options& options) {
+  const std::string directory = options.data_dir + "/identity";
+  const IdentityOptions& given = options.identity;
+  // Without it an authority would be made: not before it is known that none is shared.
+  if (!given.is_external() && given.ca_certificate.empty()) {
+    const auto authority = LoadAuthority(AuthorityFilesIn(directory));
+    if (!authority.ok()) return authority.status();
+  }
+  const std::string path =
+      given.is_external() ? given.tls_certificate : identity::FilesIn(directory).identity;
+  const auto certificate = identity::ReadSmallFile(path, identity::kMaxIdentityFileBytes);
+  if (!certificate.ok()) return certificate.status();
+  const auto peer = identity::ReadPeer(std::string_view(*certificate));
+  if (!peer.ok()) return peer.status();
+  return peer->id.cluster;
 }
 
 // Warns of each error once in a row.
@@ -93,6 +113,7 @@ Standby::~Standby() {
 
 absl::StatusOr<Won> Standby::Run() {
   if (absl::Status status = Listen(); !status.ok()) return ForGood(status);
+  AnswerWithoutStore();
   if (absl::Status status = OpenStore(); !status.ok()) return status;
   auto following = store_->Follow(copy_.Fns());
   if (!following.ok()) return following.status();
@@ -185,11 +206,17 @@ absl::Status Standby::OpenStore() {
     auto opened = EtcdStore::Open(etcd);
     if (opened.ok()) {
       store_ = *std::move(opened);
+      const std::lock_guard lock(mutex_);
+      store_error_.clear();
       break;
     }
     if (parts_.ending.begun()) return absl::CancelledError("it is to end");
     if (!MayPass(opened.status())) return opened.status();
     Tell("the store", opened.status(), told);
+    {
+      const std::lock_guard lock(mutex_);
+      store_error_ = std::string(opened.status().message());
+    }
     parts_.manager.Alive();
     Pause(kStorePause);
   }
@@ -250,7 +277,12 @@ void Standby::TellLeader(const Roster::ViewPtr& view) {
 }
 
 std::string Standby::WhyNoLeader() const {
-  const std::string error = copy_.error();
+  std::string error;
+  {
+    const std::lock_guard lock(mutex_);
+    error = store_error_;
+  }
+  if (error.empty()) error = copy_.error();
   return error.empty() ? "one is to be within seconds" : "the store does not answer: " + error;
 }
 
@@ -294,19 +326,19 @@ absl::Status Standby::TryToServe() {
       const auto taken = TakeSharedAuthority(*store_, options_.data_dir + "/identity");
       if (!taken.ok() || !*taken) return taken.status();
     }
-    if (absl::Status status = OpenIdentity(**cluster); !status.ok()) return status;
+    if (identity_ != nullptr && identity_->cluster() != **cluster) {
+      return absl::FailedPreconditionError(options_.data_dir + "/identity: is of cluster " +
+                                           identity_->cluster() +
+                                           ", and what --store names is of cluster " + **cluster +
+                                           ": the wrong --data-dir or the wrong --store");
+    }
+    if (identity_ == nullptr) {
+      if (absl::Status status = OpenIdentity(**cluster); !status.ok()) return status;
+    }
   }
-  const absl::Status status = server_->Serve(
-      {.cluster = identity_.get(),
-       .callers = &callers_,
-       .metrics = &parts_.metrics,
-       .max_descriptors = parts_.max_descriptors,
-       .why_no_leader = [this] { return WhyNoLeader(); },
-       .on_refused =
-           [&audit = parts_.audit](const std::string& address, const std::string& why) {
-             audit.WriteRefused("handshake", address, why);
-           }});
-  if (!status.ok()) return status;
+  if (!is_answering_) {
+    if (absl::Status status = Answer(); !status.ok()) return status;
+  }
   is_serving_ = true;
   BeginImages();
   feed_->SetListener([this](const Roster::ViewPtr& view) { TellLeader(view); });
@@ -316,6 +348,34 @@ absl::Status Standby::TryToServe() {
   parts_.manager.Ready("standing by on " + server_->api_address());
   return ForGood(WriteReadyFile(options_.ready_file, server_->api_address(),
                                 admin_->listen_address(), server_->join_address()));
+}
+
+absl::Status Standby::Answer() {
+  absl::Status status = server_->Serve(
+      {.cluster = identity_.get(),
+       .callers = &callers_,
+       .metrics = &parts_.metrics,
+       .max_descriptors = parts_.max_descriptors,
+       .why_no_leader = [this] { return WhyNoLeader(); },
+       .on_refused =
+           [&audit = parts_.audit](const std::string& address, const std::string& why) {
+             audit.WriteRefused("handshake", address, why);
+           }});
+  is_answering_ = status.ok();
+  return status;
+}
+
+void Standby::AnswerWithoutStore() {
+  if (!options_.insecure) {
+    const auto cluster = ClusterOnDisk(options_);
+    if (!cluster.ok()) return;  // it has not been one of a cluster's controllers yet
+    if (absl::Status status = OpenIdentity(*cluster); !status.ok()) {
+      spdlog::warn("{}", std::string(status.message()));
+      return;
+    }
+  }
+  if (absl::Status status = Answer(); !status.ok())
+    spdlog::warn("{}", std::string(status.message()));
 }
 
 absl::Status Standby::OpenIdentity(const std::string& cluster) {

@@ -106,6 +106,11 @@ class Standby {
   // OK also where it is too early: nobody has led yet.
   absl::Status TryToServe();
   absl::Status OpenIdentity(const std::string& cluster);
+  // Callers are answered from here on. Once.
+  absl::Status Answer();
+  // Begins to, before the store says who the controllers are, where its own files say who it is: so
+  // callers hear that the store is away, and do not wait for it. Otherwise nothing.
+  void AnswerWithoutStore();
   // OK also where the cluster has no id yet.
   absl::Status CheckSharedBlobs();
   void BeginImages();
@@ -132,10 +137,12 @@ class Standby {
   std::unique_ptr<Roster> roster_;
   std::unique_ptr<ImageReplicator> images_;  // once it serves; null: see Parts::blobs
   absl::Time collected_ = absl::InfinitePast();
-  bool is_serving_ = false;
-  std::string told_;  // TellLeader's
-  std::mutex mutex_;  // guards what follows
+  bool is_answering_ = false;
+  bool is_serving_ = false;   // and it says that it is ready
+  std::string told_;          // TellLeader's
+  mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
+  std::string store_error_ = "it is being opened";  // empty: it has been
   std::optional<absl::StatusOr<Leadership>> campaigned_;
   std::thread campaign_;  // last: it uses the others
 };

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "common/identity/channel_credentials.h"
+#include "common/identity/identity_files.h"
+#include "common/identity/peer.h"
 #include "remuda/v1/apply.grpc.pb.h"
 #include "remuda/v1/cluster.grpc.pb.h"
 #include "remuda/v1/target_group.grpc.pb.h"
@@ -169,8 +172,53 @@ TEST(ControllerOnEtcd, WritesThatWaitEndWithLeadership) {
     EXPECT_FALSE(status.ok());
     EXPECT_NE(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << status.error_message();
   }
+  // Nor does who comes while the store is away wait for it.
+  std::string said;
+  EXPECT_TRUE(WaitUntil([&] {
+    said = Write(one, "x").error_message();
+    return said.find("no controller leads just now: the store does not") != std::string::npos;
+  })) << said
+      << one.Log();
   etcd.Signal(0, SIGCONT);
   EXPECT_TRUE(WaitUntil([&] { return Write(one, "c").ok(); })) << one.Log();
+  EXPECT_EQ(one.Stop(SIGTERM), 0) << one.Log();
+}
+
+TEST(ControllerOnEtcd, WhoIsStartedWithoutTheStoreSaysSoToThoseOfItsCluster) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  const std::string store = "--store=etcd://" + etcd.endpoint(0) + "/t";
+  ControllerProcess one;
+  one.UseIdentities();
+  one.Start({store});
+  EXPECT_EQ(one.Stop(SIGTERM), 0) << one.Log();
+  etcd.Signal(0, SIGSTOP);
+  one.Begin({store});
+
+  const identity::IdentityFiles files = identity::FilesIn(one.data_dir() + "/identity");
+  const auto certificate = identity::ReadSmallFile(files.identity, identity::kMaxIdentityFileBytes);
+  ASSERT_TRUE(certificate.ok());
+  const auto peer = identity::ReadPeer(std::string_view(*certificate));
+  ASSERT_TRUE(peer.ok());
+  const auto channel = grpc::CreateChannel(one.grpc_address(),
+                                           identity::ChannelCredentials(files, peer->id.cluster));
+  const auto said = [&channel] {
+    v1::ListTargetGroupsResponse groups;
+    grpc::ClientContext context;
+    SetDeadline(context);
+    context.set_wait_for_ready(true);  // for its port to be there
+    return v1::TargetGroupService::NewStub(channel)
+        ->ListTargetGroups(&context, {}, &groups)
+        .error_message();
+  };
+  EXPECT_TRUE(WaitUntil([&] {
+    return said().find("no controller leads just now: the store does not") != std::string::npos;
+  })) << said()
+      << one.Log();
+  etcd.Signal(0, SIGCONT);
+  // A controller's own certificate may not list; but somebody is there to say so.
+  EXPECT_TRUE(WaitUntil([&] { return said().find("no controller leads") == std::string::npos; }))
+      << said() << one.Log();
   EXPECT_EQ(one.Stop(SIGTERM), 0) << one.Log();
 }
 

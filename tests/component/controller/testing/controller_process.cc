@@ -91,7 +91,7 @@ bool ControllerProcess::TryStart(std::vector<std::string> more_flags) {
 void ControllerProcess::Signal(int signal) const { kill(pid_, signal); }
 
 void ControllerProcess::Begin(std::vector<std::string> more_flags) {
-  Spawn("127.0.0.1:0", std::move(more_flags));
+  Spawn(grpc_, std::move(more_flags));
 }
 
 void ControllerProcess::Spawn(const std::string& grpc, std::vector<std::string> more_flags) {

@@ -23,7 +23,7 @@ class ControllerProcess {
   void Start(std::vector<std::string> more_flags = {});
   // The same on a new port each time; false if it ends before it is ready, as a failpoint may wish.
   bool TryStart(std::vector<std::string> more_flags = {});
-  // Starts it and does not wait: one that may never be ready.
+  // Starts it, on the port it had before, and does not wait: one that may never be ready.
   void Begin(std::vector<std::string> more_flags);
   // Starts a program with exactly these flags and waits for its end: its exit code, with all that
   // it printed in *output.

@@ -1,12 +1,12 @@
 'use strict';
-// Makes of a rendered overlay what `podman kube play` (4.3) can play: what it knows of the real manifests, unchanged, and the rest put in other
-// words or left out. What that is, and nothing else:
+// Makes of a rendered overlay what `podman kube play` (4.3) can play, and process_play.js: what these know of the real manifests, unchanged, and the
+// rest put in other words or left out. What that is, and nothing else:
 //
 //   StatefulSet, DaemonSet    their pod template as a Pod; a volumeClaimTemplate as a PersistentVolumeClaim
 //   Services                  left out; their names are written as 127.0.0.1, as all pods share one network (4.3 knows hostAliases, not for that one)
 //   accounts, RBAC, policies, budgets, namespaces   left out: a cluster's own
 //   fieldRef, secretKeyRef, $(NAME) in arguments    written out
-//   probes                    left out: podman has curl ask in the container, and the images have none; whoever plays asks the pages
+//   probes, preStop           left out: podman has curl ask in the container, and the images have none; whoever plays asks the pages
 //   ports                     left out: the network is the host's
 //   names of volumes          made unique: it makes one volume of all that have a name
 //   restartPolicy             OnFailure: with Always an init container that is done is started again, and then cannot be removed
@@ -35,7 +35,7 @@ function variablesOf(container, pod, secrets) {
 }
 
 function playableContainer(container, pod, secrets) {
-  const { startupProbe, livenessProbe, readinessProbe, ports, env, ...rest } = container;
+  const { startupProbe, livenessProbe, readinessProbe, lifecycle, ports, env, ...rest } = container;
   const variables = variablesOf(container, pod, secrets);
   return {
     ...rest,

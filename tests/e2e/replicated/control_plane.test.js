@@ -15,6 +15,7 @@ const { addressOf } = require('./programs.js');
 const { ReplicatedScene, controllers, deadlineMs } = require('./scene.js');
 
 const rounds = Number(process.env.REMUDA_REPLICATED_ROUNDS ?? 4);
+if (!Number.isSafeInteger(rounds) || rounds < 1) throw new RangeError(`REMUDA_REPLICATED_ROUNDS: ${process.env.REMUDA_REPLICATED_ROUNDS} is not 1 or more`);
 const isLong = rounds >= 20;
 const outageSeconds = isLong ? 60 : 10;
 const scenarioMs = 300_000;

@@ -12,6 +12,7 @@ const { Scene, count, deadlineMs } = require('../faults/scene.js');
 const { AnyController, Creator, History, RegisterClient, makeApi } = require('./clients.js');
 const { Guard, sessionsIn } = require('./guard.js');
 const { violation } = require('./linearizable.js');
+const { lacking } = require('./proof.js');
 const { ReplicatedCluster, addressOf } = require('./programs.js');
 
 const sideMax = 3;
@@ -27,7 +28,6 @@ class ReplicatedScene extends Scene {
     // A blue/green deployment runs both sides; side is never beyond its own.
     this.guard = new Guard({ web: 2 * count, side: sideMax });
     this.version = 1;
-    this.takeOvers = []; // seconds
   }
 
   async open() {
@@ -125,13 +125,17 @@ class ReplicatedScene extends Scene {
     const there = await this.targetGroups();
     const lost = this.history.created.filter((name) => !there.has(name));
     if (lost.length > 0) troubles.push(`acknowledged and not there: ${lost}`);
-    for (const name of [...hosts, ...proxies]) {
-      const epochs = sessionsIn(this.programs.log(name)).map(({ epoch }) => epoch);
+    const sessions = Object.fromEntries([...hosts, ...proxies].map((name) => [name, sessionsIn(this.programs.log(name))]));
+    for (const [name, ofName] of Object.entries(sessions)) {
+      const epochs = ofName.map(({ epoch }) => epoch);
       if (epochs.some((epoch, i) => i > 0 && epoch < epochs[i - 1])) troubles.push(`${name} went back to an earlier epoch: ${epochs}`);
     }
+    const { epoch } = await this.programs.leader();
+    const { operations } = this.history;
+    troubles.push(...lacking({ operations, controllers, created: this.history.created.length, most: this.guard.most, expected: { web: count, side: sideMax }, sessions, epoch }));
     const outcomes = {};
-    for (const { outcome } of this.history.operations) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-    return { troubles, outcomes, operations: this.history.operations.length, registers: registers.length, created: this.history.created.length, most: this.guard.most };
+    for (const { outcome } of operations) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    return { troubles, outcomes, operations: operations.length, registers: registers.length, created: this.history.created.length, most: this.guard.most };
   }
 
   async targetGroups() {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "common/endpoint.h"
 #include "common/identity/identity_files.h"
@@ -19,7 +20,9 @@ namespace remuda::identity {
 namespace {
 
 constexpr char kMagic[] = "remuda-controllers 1";
-constexpr size_t kMaxFileBytes = (kMaxControllers + 1) * (kMaxControllerBytes + 1);
+constexpr std::string_view kEarlier = "earlier ";  // before an address that is one
+constexpr size_t kMaxFileBytes =
+    (kMaxControllers + kMaxEarlierControllers + 1) * (kEarlier.size() + kMaxControllerBytes + 1);
 constexpr int kMaxPort = 65535;
 
 std::vector<std::string> Split(std::string_view text, char by) {
@@ -62,20 +65,70 @@ bool IsHostAndPort(std::string_view text) {
 }
 
 // By a rename, so that a reader sees the old or the new; not synced: what a loss of power takes is
-// learned again. Empty, or what failed.
+// learned again. Two processes may do so at once: a proxy and the one that takes over from it, or
+// two commands. Empty, or what failed.
 std::string Replace(const std::string& path, const std::string& bytes) {
-  const std::string temporary = path + ".new";
+  const std::string temporary = absl::StrCat(path, ".", getpid(), ".new");
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return temporary + ": " + std::strerror(errno);
   const ssize_t wrote = write(fd, bytes.data(), bytes.size());
   const int error = wrote < 0 ? errno : ENOSPC;
   close(fd);
-  if (wrote != static_cast<ssize_t>(bytes.size())) return temporary + ": " + std::strerror(error);
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) return path + ": " + std::strerror(errno);
-  return "";
+  std::string wrong;
+  if (wrote != static_cast<ssize_t>(bytes.size())) {
+    wrong = temporary + ": " + std::strerror(error);
+  } else if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    wrong = path + ": " + std::strerror(errno);
+  }
+  if (!wrong.empty()) unlink(temporary.c_str());
+  return wrong;
+}
+
+bool Has(const std::vector<std::string>& all, const std::string& address) {
+  return std::find(all.begin(), all.end(), address) != all.end();
+}
+
+struct Learned {
+  std::vector<std::string> told;
+  std::vector<std::string> earlier;
+};
+
+// False: it is no such file's.
+bool ReadLearned(const std::string& text, Learned& out) {
+  const std::vector<std::string> lines = Split(text, '\n');
+  if (lines.size() < 3 || lines.front() != kMagic || !lines.back().empty()) return false;
+  for (size_t i = 1; i + 1 < lines.size(); ++i) {
+    const bool is_earlier = lines[i].starts_with(kEarlier);
+    std::string address = lines[i].substr(is_earlier ? kEarlier.size() : 0);
+    if (!IsHostAndPort(address)) return false;
+    (is_earlier ? out.earlier : out.told).push_back(std::move(address));
+  }
+  return !out.told.empty() && out.told.size() <= kMaxControllers &&
+         out.earlier.size() <= kMaxEarlierControllers;
+}
+
+Learned LoadLearned(const std::string& file) {
+  if (file.empty()) return {};
+  const auto text = ReadSmallFile(file, kMaxFileBytes);
+  if (absl::IsNotFound(text.status())) return {};
+  constexpr std::string_view kIgnored = "; what is in it is not used";
+  Learned learned;
+  if (!text.ok()) {
+    spdlog::warn("{}{}", std::string(text.status().message()), kIgnored);
+  } else if (!ReadLearned(*text, learned)) {
+    spdlog::warn("{}: is no list of controllers{}", file, kIgnored);
+    return {};
+  }
+  return learned;
 }
 
 }  // namespace
+
+std::vector<std::string> LearnedControllers(const std::string& file) {
+  Learned learned = LoadLearned(file);
+  for (std::string& address : learned.earlier) learned.told.push_back(std::move(address));
+  return std::move(learned.told);
+}
 
 std::string CheckControllerAddress(std::string_view text) {
   if (IsOtherForm(text) || IsHostAndPort(text)) return "";
@@ -88,7 +141,7 @@ absl::StatusOr<std::vector<std::string>> ParseControllers(std::string_view text)
   for (std::string& one : Split(text, ',')) {
     if (const std::string wrong = CheckControllerAddress(one); !wrong.empty())
       return absl::InvalidArgumentError(wrong);
-    if (std::find(out.begin(), out.end(), one) == out.end()) out.push_back(std::move(one));
+    if (!Has(out, one)) out.push_back(std::move(one));
     if (out.size() > kMaxControllers) {
       return absl::InvalidArgumentError(
           absl::StrCat("there are more than ", kMaxControllers, " addresses (kMaxControllers)"));
@@ -102,28 +155,18 @@ std::string ControllersText(const std::vector<std::string>& addresses) {
 }
 
 ControllerAddresses::ControllerAddresses(Options options) : options_(std::move(options)) {
-  if (!options_.file.empty()) Load();
+  Learned learned = LoadLearned(options_.file);
+  learned_ = std::move(learned.told);
+  earlier_ = std::move(learned.earlier);
   Order();
   current_ = all_.front();
 }
 
-void ControllerAddresses::Load() {
-  const auto text = ReadSmallFile(options_.file, kMaxFileBytes);
-  if (absl::IsNotFound(text.status())) return;
-  const std::string ignored = "; what is in it is not used";
-  if (!text.ok()) return spdlog::warn("{}{}", std::string(text.status().message()), ignored);
-  std::vector<std::string> lines = Split(*text, '\n');
-  const bool is_whole = lines.size() > 2 && lines.front() == kMagic && lines.back().empty() &&
-                        lines.size() - 2 <= kMaxControllers &&
-                        std::all_of(lines.begin() + 1, lines.end() - 1, IsHostAndPort);
-  if (!is_whole) return spdlog::warn("{}: is no list of controllers{}", options_.file, ignored);
-  learned_.assign(lines.begin() + 1, lines.end() - 1);
-}
-
 void ControllerAddresses::Save() const {
   if (options_.file.empty()) return;
-  const std::string wrong =
-      Replace(options_.file, absl::StrCat(kMagic, "\n", absl::StrJoin(learned_, "\n"), "\n"));
+  std::string text = absl::StrCat(kMagic, "\n", absl::StrJoin(learned_, "\n"), "\n");
+  for (const std::string& address : earlier_) text.append(kEarlier).append(address).append("\n");
+  const std::string wrong = Replace(options_.file, text);
   if (!wrong.empty()) spdlog::error("where the controllers are is not kept: {}", wrong);
 }
 
@@ -134,21 +177,39 @@ void ControllerAddresses::Order() {
        std::initializer_list<Source>{&learned_, &options_.given, &options_.joined}) {
     for (const std::string& address : *source) {
       if (options_.only_this_machine && !IsOnThisMachine(address)) continue;
-      if (std::find(all_.begin(), all_.end(), address) == all_.end()) all_.push_back(address);
+      if (!Has(all_, address)) all_.push_back(address);
     }
   }
   if (all_.empty()) all_ = options_.given;
 }
 
+const std::string* ControllerAddresses::NextEarlier() {
+  if (std::exchange(has_tried_earlier_, true)) return nullptr;
+  for (size_t i = 0; i < earlier_.size(); ++i) {
+    const std::string& address = earlier_[rounds_of_earlier_++ % earlier_.size()];
+    const bool may_be_dialled = !options_.only_this_machine || IsOnThisMachine(address);
+    if (may_be_dialled && !Has(all_, address)) return &address;
+  }
+  return nullptr;
+}
+
 bool ControllerAddresses::Next(bool was_settled) {
-  if (was_settled) tried_.clear();
+  if (was_settled) {
+    tried_.clear();
+    has_tried_earlier_ = false;
+  }
   tried_.insert(current_);
   for (const std::string& address : all_) {
     if (tried_.contains(address)) continue;
     current_ = address;
     return true;
   }
+  if (const std::string* earlier = NextEarlier(); earlier != nullptr) {
+    current_ = *earlier;
+    return true;
+  }
   tried_.clear();
+  has_tried_earlier_ = false;
   current_ = all_.front();
   return false;
 }
@@ -157,13 +218,19 @@ void ControllerAddresses::Learn(const v1::ControllerAddresses& told) {
   std::vector<std::string> learned;
   for (const std::string& address : told.addresses()) {
     if (learned.size() == kMaxControllers) break;
-    if (IsHostAndPort(address) &&
-        std::find(learned.begin(), learned.end(), address) == learned.end())
-      learned.push_back(address);
+    if (IsHostAndPort(address) && !Has(learned, address)) learned.push_back(address);
   }
   if (learned.empty() || learned == learned_) return;
   spdlog::info("the controllers are at {}", ControllersText(learned));
+  std::vector<std::string> earlier;
+  for (const std::vector<std::string>* before : {&learned_, &earlier_}) {
+    for (const std::string& address : *before) {
+      if (earlier.size() < kMaxEarlierControllers && !Has(learned, address))
+        earlier.push_back(address);
+    }
+  }
   learned_ = std::move(learned);
+  earlier_ = std::move(earlier);
   Order();
   Save();
 }

@@ -5,6 +5,10 @@
 // or a session that ends, is followed by one of the next address at once; only after a whole round
 // one has to wait. A session stays where it is, whoever leads meanwhile.
 //
+// What was said before and is no more is an earlier address: a controller that is down leaves the
+// list, and the last one says itself alone before it ends. Each round ends with a try of one of
+// these, in turn.
+//
 // Owns: the list, its order and the file. Does not own: connections, waits. Thread: its owner's.
 #pragma once
 
@@ -21,6 +25,8 @@ namespace remuda::identity {
 
 // Addresses from one source: of a flag, a setting, a message.
 inline constexpr size_t kMaxControllers = 64;
+// Earlier ones, of which the newest are kept.
+inline constexpr size_t kMaxEarlierControllers = 8;
 // "HOST:PORT": a name of DNS has at most 253 bytes.
 inline constexpr size_t kMaxControllerBytes = 260;
 
@@ -33,6 +39,10 @@ std::string CheckControllerAddress(std::string_view text);
 absl::StatusOr<std::vector<std::string>> ParseControllers(std::string_view text);
 // The way back.
 std::string ControllersText(const std::vector<std::string>& addresses);
+
+// What a file of ControllerAddresses holds, the earlier ones last; none if it is not there, or
+// holds something else. Any thread.
+std::vector<std::string> LearnedControllers(const std::string& file);
 
 class ControllerAddresses {
  public:
@@ -48,7 +58,7 @@ class ControllerAddresses {
 
   // The one to dial now, or that is dialled.
   const std::string& current() const { return current_; }
-  // All, in the order of a round.
+  // All, in the order of a round; without the earlier ones.
   const std::vector<std::string>& all() const { return all_; }
 
   // The try at current(), or the session there, has ended: goes to the next. `was_settled`: there
@@ -61,15 +71,19 @@ class ControllerAddresses {
   void Learn(const v1::ControllerAddresses& told);
 
  private:
-  void Load();
   void Save() const;
   void Order();
+  // Null: none is left for this round.
+  const std::string* NextEarlier();
 
   const Options options_;
   std::vector<std::string> learned_;
-  std::vector<std::string> all_;  // each once
+  std::vector<std::string> earlier_;  // none of them learned_; the newest first
+  std::vector<std::string> all_;      // each once
   std::string current_;
-  std::set<std::string> tried_;  // in this round
+  std::set<std::string> tried_;     // in this round
+  bool has_tried_earlier_ = false;  // in this round
+  size_t rounds_of_earlier_ = 0;    // that had one
 };
 
 }  // namespace remuda::identity

@@ -124,10 +124,45 @@ TEST_F(ControllerAddressesTest, WhatWasLearnedIsUsedAtTheNextStartBeforeWhatIsGi
   EXPECT_EQ(later.current(), "c:1");
 }
 
+// One after the other ends: the last word is of the last one, and others may come back first.
+TEST_F(ControllerAddressesTest, EarlierOnesAreTriedOneARoundAlsoAfterARestart) {
+  {
+    ControllerAddresses addresses({.given = {"a:1"}, .file = file()});
+    addresses.Learn(Told({"a:1", "b:1", "c:1"}));
+    addresses.Learn(Told({"a:1", "b:1"}));
+    addresses.Learn(Told({"a:1"}));
+    EXPECT_THAT(addresses.all(), ElementsAre("a:1"));
+    EXPECT_TRUE(addresses.Next(true));
+    EXPECT_EQ(addresses.current(), "b:1");
+    EXPECT_FALSE(addresses.Next(false));
+  }
+  EXPECT_THAT(LearnedControllers(file()), ElementsAre("a:1", "b:1", "c:1"));
+  ControllerAddresses later({.given = {"a:1"}, .file = file()});
+  for (const char* earlier : {"b:1", "c:1", "b:1"}) {
+    EXPECT_EQ(later.current(), "a:1");
+    EXPECT_TRUE(later.Next(false));
+    EXPECT_EQ(later.current(), earlier);
+    EXPECT_FALSE(later.Next(false));
+  }
+  later.Learn(Told({"c:1", "a:1"}));
+  EXPECT_THAT(LearnedControllers(file()), ElementsAre("c:1", "a:1", "b:1"));
+}
+
+TEST_F(ControllerAddressesTest, OfEarlierOnesTheNewestAreKept) {
+  ControllerAddresses addresses({.given = {"a:1"}, .file = file()});
+  for (int i = 0; i < 20; ++i) addresses.Learn(Told({"h" + std::to_string(i) + ":1"}));
+  const auto kept = LearnedControllers(file());
+  ASSERT_EQ(kept.size(), 1 + kMaxEarlierControllers);
+  EXPECT_EQ(kept.front(), "h19:1");
+  EXPECT_EQ(kept[1], "h18:1");
+  EXPECT_EQ(kept.back(), "h11:1");
+}
+
 TEST_F(ControllerAddressesTest, AFileThatIsDamagedCountsAsNothingLearned) {
   for (const std::string content :
        {"", "remuda-controllers 1", "remuda-controllers 1\n", "remuda-controllers 1\na:1",
-        "remuda-controllers 1\na:1\nb\n", "remuda-controllers 2\na:1\n", "a:1\n"}) {
+        "remuda-controllers 1\na:1\nb\n", "remuda-controllers 1\nearlier a:1\n",
+        "remuda-controllers 1\na:1\nearlier b\n", "remuda-controllers 2\na:1\n", "a:1\n"}) {
     std::ofstream(file()) << content;
     const ControllerAddresses addresses({.given = {"d:1"}, .file = file()});
     EXPECT_THAT(addresses.all(), ElementsAre("d:1")) << content;
@@ -152,6 +187,10 @@ TEST_F(ControllerAddressesTest, WithoutIdentitiesNothingBeyondThisMachineIsDiall
   ControllerAddresses addresses({.given = {"127.0.0.1:1"}, .only_this_machine = true});
   addresses.Learn(Told({"10.0.0.1:7400", "127.0.0.1:2"}));
   EXPECT_THAT(addresses.all(), ElementsAre("127.0.0.1:2", "127.0.0.1:1"));
+  addresses.Learn(Told({"127.0.0.1:1"}));
+  EXPECT_TRUE(addresses.Next(false));
+  EXPECT_EQ(addresses.current(), "127.0.0.1:2") << "of the earlier ones too";
+  EXPECT_FALSE(addresses.Next(false));
 }
 
 }  // namespace

@@ -45,12 +45,16 @@ void AddStatuses(std::vector<v1::InstanceStatus> statuses,
   }
 }
 
+std::string ControllersFile(const AgentOptions& options) {
+  return options.data_directory + "/controllers";
+}
+
 identity::ControllerAddresses::Options AddressesOf(const AgentOptions& options) {
   const auto& files = options.dial.files;
   return {.given = options.controllers,
           .joined =
               files.has_value() ? identity::JoinedControllers(*files) : std::vector<std::string>(),
-          .file = options.data_directory + "/controllers",
+          .file = ControllersFile(options),
           .only_this_machine = !files.has_value()};
 }
 
@@ -140,10 +144,15 @@ Agent::Agent(EventLoop& loop, AgentOptions options)
                     }}),
       incarnation_(RandomHex()) {
   if (options_.dial.files.has_value()) {
-    renewer_ = std::make_unique<identity::Renewer>(
-        identity::Renewer::Options{.files = *options_.dial.files,
-                                   .channel = [this] { return channel_.current(); },
-                                   .renew_expired = &identity::RenewExpired});
+    renewer_ = std::make_unique<identity::Renewer>(identity::Renewer::Options{
+        .files = *options_.dial.files,
+        .channel = [this] { return channel_.current(); },
+        .renew_expired =
+            [places = identity::RenewalPlaces{.given = options_.controllers,
+                                              .file = ControllersFile(options_)}](
+                const identity::IdentityFiles& files, const auto& is_stopping) {
+              return identity::RenewExpired(files, places, is_stopping);
+            }});
   }
 }
 

@@ -1,5 +1,6 @@
 #include "common/identity/join_client.h"
 
+#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <google/protobuf/util/json_util.h>
 #include <openssl/x509v3.h>
@@ -214,11 +215,17 @@ absl::StatusOr<Joined> Join(const JoinOptions& options) {
   if (!addresses.ok()) return addresses.status();
   absl::StatusOr<Joined> joined;
   JoinOptions one = options;
+  std::string before;
   for (const std::string& address : *addresses) {
     one.address = address;
     joined = JoinAt(one);
-    // A token that one of them has taken works at no other.
     if (!absl::IsUnavailable(joined.status())) break;
+    before = std::string(joined.status().message());
+  }
+  // A token that one of them has taken works at no other, and the answer may have been lost.
+  if (absl::IsPermissionDenied(joined.status()) && !before.empty()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(joined.status().message(), " (asked before: ", before, ")"));
   }
   return joined;
 }
@@ -248,13 +255,19 @@ join::v1::JoinRecord ReadRecord(const IdentityFiles& files) {
 }
 
 // Where the controllers' join endpoints may be: they have the same port on each.
-std::vector<std::string> JoinAddresses(const join::v1::JoinRecord& record) {
+std::vector<std::string> JoinAddresses(const join::v1::JoinRecord& record,
+                                       const RenewalPlaces& places) {
   std::vector<std::string> out = {record.join_address()};
   const std::string port = record.join_address().substr(record.join_address().rfind(':') + 1);
-  for (const std::string& controller : record.controllers()) {
-    std::string address = controller.substr(0, controller.rfind(':') + 1) + port;
+  const auto add = [&out, &port](const std::string& controller) {
+    const size_t colon = controller.rfind(':');
+    if (colon == std::string::npos || out.size() == kMaxRenewalPlaces) return;
+    std::string address = controller.substr(0, colon + 1) + port;
     if (std::find(out.begin(), out.end(), address) == out.end()) out.push_back(std::move(address));
-  }
+  };
+  for (const std::string& controller : LearnedControllers(places.file)) add(controller);
+  for (const std::string& controller : places.given) add(controller);
+  for (const std::string& controller : record.controllers()) add(controller);
   return out;
 }
 
@@ -309,7 +322,8 @@ std::vector<std::string> JoinedControllers(const IdentityFiles& files) {
   return out;
 }
 
-absl::Status RenewExpired(const IdentityFiles& files) {
+absl::Status RenewExpired(const IdentityFiles& files, const RenewalPlaces& places,
+                          const std::function<bool()>& is_stopping) {
   const join::v1::JoinRecord record = ReadRecord(files);
   if (record.join_address().empty())
     return absl::FailedPreconditionError(
@@ -317,9 +331,11 @@ absl::Status RenewExpired(const IdentityFiles& files) {
         ": does not say where this identity joined, so its certificate, which is over, "
         "cannot be renewed: join anew");
   absl::Status status;
-  for (const std::string& address : JoinAddresses(record)) {
+  for (const std::string& address : JoinAddresses(record, places)) {
+    if (is_stopping()) return absl::CancelledError("the program stops");
     status = RenewExpiredAt(files, address);
-    if (!absl::IsUnavailable(status)) break;
+    // An address may be another cluster's by now. It was shown nothing.
+    if (!absl::IsUnavailable(status) && !absl::IsUnauthenticated(status)) break;
   }
   return status;
 }

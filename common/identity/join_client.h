@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -48,10 +49,20 @@ absl::Status SaveJoined(const std::string& directory, const Joined& joined);
 // Where the controllers' API was when it was joined, or renewed there last; empty: not known.
 std::vector<std::string> JoinedControllers(const IdentityFiles& files);
 
+// Where one asks to have a certificate renewed that is over, besides where it was joined.
+struct RenewalPlaces {
+  std::vector<std::string> given = {};  // HOST:PORT of APIs, as --controller has them
+  std::string file = {};                // of ControllerAddresses: what was learned since
+};
+// At most so many are asked.
+inline constexpr size_t kMaxRenewalPlaces = 32;
+
 // Has a certificate that is over renewed, and puts it there (Renewer::Options): where it was joined
-// or, where that cannot be reached, at the same port of the other controllers that were known then.
-// FAILED_PRECONDITION: where it was joined is not known.
-absl::Status RenewExpired(const IdentityFiles& files);
+// or, where that cannot be reached or is somebody else's now, at the same port of the controllers
+// that are known. `is_stopping` is asked before each; then CANCELLED. FAILED_PRECONDITION: where it
+// was joined is not known.
+absl::Status RenewExpired(const IdentityFiles& files, const RenewalPlaces& places,
+                          const std::function<bool()>& is_stopping);
 
 // Whether `text` is a pin.
 bool IsPin(const std::string& text);

@@ -62,6 +62,17 @@ bool Renewer::WaitUntil(absl::Time when) {
   return false;
 }
 
+bool Renewer::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+absl::Status Renewer::Renew(const Identity& held) {
+  if (held.peer.expire_time <= absl::Now() && options_.renew_expired)
+    return options_.renew_expired(options_.files, [this] { return is_stopping(); });
+  return RenewIdentity(options_.channel(), options_.files, held);
+}
+
 void Renewer::Run() {
   const double jitter = Jitter();
   absl::Duration retry = kFirstRetry;
@@ -80,9 +91,7 @@ void Renewer::Run() {
         if (!WaitUntil(std::min(next, absl::Now() + kLongestSleep))) return;
         continue;
       }
-      status = held->peer.expire_time <= absl::Now() && options_.renew_expired
-                   ? options_.renew_expired(options_.files)
-                   : RenewIdentity(options_.channel(), options_.files, *held);
+      status = Renew(*held);
     }
     {
       const std::lock_guard lock(mutex_);

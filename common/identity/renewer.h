@@ -34,8 +34,9 @@ class Renewer {
     // Where it calls now; asked for each call, on the renewer's thread. Never null.
     std::function<std::shared_ptr<grpc::Channel>()> channel;
     // Where a certificate that is over is renewed; empty function: nowhere. Answers as LoadIdentity
-    // does; blocks. Thread: the renewer's.
-    std::function<absl::Status(const IdentityFiles&)> renew_expired = nullptr;
+    // does; blocks, and begins nothing more once `is_stopping`. Thread: the renewer's.
+    std::function<absl::Status(const IdentityFiles&, const std::function<bool()>& is_stopping)>
+        renew_expired = nullptr;
   };
   explicit Renewer(Options options);
   ~Renewer();  // stops; waits for a call under way
@@ -49,6 +50,8 @@ class Renewer {
 
  private:
   void Run();
+  bool is_stopping() const;
+  absl::Status Renew(const Identity& held);
   // False: it is to stop.
   bool WaitUntil(absl::Time when);
 

@@ -44,12 +44,17 @@ grpc::ChannelArguments Arguments() {
   return arguments;
 }
 
+// Empty: nothing is kept.
+std::string ControllersFile(const ConfigClient::Options& options) {
+  return options.data_dir.empty() ? "" : options.data_dir + "/controllers";
+}
+
 identity::ControllerAddresses::Options AddressesOf(const ConfigClient::Options& options) {
   const auto& files = options.dial.files;
   return {.given = options.controllers,
           .joined =
               files.has_value() ? identity::JoinedControllers(*files) : std::vector<std::string>(),
-          .file = options.data_dir.empty() ? "" : options.data_dir + "/controllers",
+          .file = ControllersFile(options),
           .only_this_machine = !files.has_value()};
 }
 
@@ -152,10 +157,15 @@ ConfigClient::ConfigClient(EventLoop& loop, Coordinator& coordinator, ControlCou
       wake_timer_([this] { Flush(); }) {
   if (!options_.data_dir.empty()) store_ = std::make_unique<ConfigStore>(options_.data_dir);
   if (options_.dial.files.has_value()) {
-    renewer_ = std::make_unique<identity::Renewer>(
-        identity::Renewer::Options{.files = *options_.dial.files,
-                                   .channel = [this] { return channel_.current(); },
-                                   .renew_expired = &identity::RenewExpired});
+    renewer_ = std::make_unique<identity::Renewer>(identity::Renewer::Options{
+        .files = *options_.dial.files,
+        .channel = [this] { return channel_.current(); },
+        .renew_expired =
+            [places = identity::RenewalPlaces{.given = options_.controllers,
+                                              .file = ControllersFile(options_)}](
+                const identity::IdentityFiles& files, const auto& is_stopping) {
+              return identity::RenewExpired(files, places, is_stopping);
+            }});
   }
 }
 

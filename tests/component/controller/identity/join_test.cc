@@ -3,25 +3,18 @@
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
-#include <openssl/sha.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <map>
+#include <atomic>
+#include <string>
+#include <string_view>
+#include <vector>
 
-#include "common/identity/join_client.h"
-#include "common/identity/join_exchange.h"
-#include "common/identity/key.h"
-#include "common/identity/renewal_proof.h"
-#include "common/random_bytes.h"
-#include "controller/identity/authority_files.h"
-#include "controller/identity/join_desk.h"
 #include "controller/identity/join_limits.h"
-#include "controller/identity/join_server.h"
 #include "controller/identity/network_of.h"
+#include "tests/component/controller/identity/join_cluster.h"
 #include "tests/wait.h"
 
 namespace remuda {
@@ -31,147 +24,6 @@ using identity::Join;
 using identity::Joined;
 using identity::JoinOptions;
 using testing::HasSubstr;
-
-std::string HashOf(const std::string& token) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
-  return {digest.begin(), digest.end()};
-}
-
-std::string JsonOf(const google::protobuf::Message& message) {
-  std::string out;
-  EXPECT_TRUE(google::protobuf::util::MessageToJsonString(message, &out).ok());
-  return out;
-}
-
-class Directory {
- public:
-  Directory() : path_(testing::TempDir() + "/join-" + RandomHex()) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-};
-
-// A cluster as far as it is needed: its identity, its tokens, its endpoint.
-class Cluster {
- public:
-  explicit Cluster(const std::string& name)
-      : identity_(OpenOld(directory_.path() + "/identity", name)),
-        desk_({.controllers = [] { return std::vector<std::string>{"c.example:7400"}; },
-               .use_token = [this](const ShownToken& shown,
-                                   const JoinDesk::Done& done) { done(Use(shown)); },
-               .may_renew = [this](const identity::Peer& peer,
-                                   const JoinDesk::Done& done) { done(MayRenew(peer)); },
-               .on_event = [this](const JoinEvent& event) { Note(event); },
-               .now = [this] { return Now(); }},
-              *identity_),
-        server_([this](const JoinCall& call, JoinServer::Answer answer) {
-          desk_.Handle(call, std::move(answer));
-        }) {
-    const ShownIdentityPtr shown = identity_->current();
-    EXPECT_TRUE(
-        server_.SetIdentity(shown->certificate_pem, shown->key_pem, shown->authorities_pem).ok());
-    EXPECT_TRUE(server_.Start({.address = "127.0.0.1", .port = 0, .is_loopback = true}).ok());
-  }
-  ~Cluster() { server_.Stop(); }
-
-  // A token for one agent, proxy or person.
-  std::string AddToken(v1::IdentityRole role, const std::string& name) {
-    const std::string token = RandomHex(32);
-    const std::lock_guard lock(mutex_);
-    tokens_[HashOf(token)] = {role, name};
-    return token;
-  }
-  JoinOptions Options(const std::string& token, const std::string& name) const {
-    return {.address = server_.address(),
-            .pin = identity_->authority_pin(),
-            .token = token,
-            .role = v1::IDENTITY_ROLE_AGENT,
-            .name = name};
-  }
-  void set_ahead(absl::Duration ahead) {
-    const std::lock_guard lock(mutex_);
-    ahead_ = ahead;
-  }
-  // So long takes the store to answer.
-  void set_takes(absl::Duration takes) {
-    const std::lock_guard lock(mutex_);
-    takes_ = takes;
-  }
-  void set_may_renew(absl::Status status) {
-    const std::lock_guard lock(mutex_);
-    may_renew_ = std::move(status);
-  }
-  // The status of the answer.
-  int Ask(const std::string& target, const std::string& body) {
-    const auto answer =
-        identity::Exchange({.address = server_.address(),
-                            .target = target,
-                            .body = body,
-                            .timeout = identity::kJoinTimeout,
-                            .check_peer = [](STACK_OF(X509)*) { return absl::OkStatus(); }});
-    EXPECT_TRUE(answer.ok()) << answer.status();
-    return answer.ok() ? answer->status : 0;
-  }
-  JoinServer& server() { return server_; }
-  ClusterIdentity& identity() { return *identity_; }
-  std::vector<JoinEvent> events() {
-    const std::lock_guard lock(mutex_);
-    return events_;
-  }
-
- private:
-  // Its authority is older than what it is to have issued.
-  static std::unique_ptr<ClusterIdentity> OpenOld(const std::string& directory,
-                                                  const std::string& name) {
-    std::filesystem::create_directory(directory);
-    std::filesystem::permissions(directory, std::filesystem::perms::owner_all);
-    EXPECT_TRUE(
-        LoadOrMakeAuthority(AuthorityFilesIn(directory), name, absl::Now() - absl::Hours(24 * 100))
-            .ok());
-    return *ClusterIdentity::Open({.directory = directory, .cluster = name, .name = "m1"},
-                                  absl::Now());
-  }
-
-  absl::Status Use(const ShownToken& shown) {
-    const std::lock_guard lock(mutex_);
-    const auto it = tokens_.find(shown.hash);
-    if (it == tokens_.end()) return absl::UnauthenticatedError("it is not known");
-    if (it->second != std::pair{shown.role, shown.subject})
-      return absl::UnauthenticatedError("it is for somebody else");
-    tokens_.erase(it);
-    ahead_ += takes_;
-    return absl::OkStatus();
-  }
-  absl::Time Now() {
-    const std::lock_guard lock(mutex_);
-    return absl::Now() + ahead_;
-  }
-  absl::Status MayRenew(const identity::Peer&) {
-    const std::lock_guard lock(mutex_);
-    ahead_ += takes_;
-    return may_renew_;
-  }
-  void Note(const JoinEvent& event) {
-    const std::lock_guard lock(mutex_);
-    events_.push_back(event);
-  }
-
-  const Directory directory_;
-  const std::unique_ptr<ClusterIdentity> identity_;
-  std::mutex mutex_;  // guards what follows
-  std::map<std::string, std::pair<v1::IdentityRole, std::string>> tokens_;
-  absl::Duration ahead_;
-  absl::Duration takes_;
-  absl::Status may_renew_;
-  std::vector<JoinEvent> events_;
-  JoinDesk desk_;
-  JoinServer server_;
-};
 
 std::string ErrorOf(const absl::StatusOr<Joined>& joined) {
   return std::string(joined.status().message());
@@ -282,59 +134,17 @@ TEST(Join, WhoGuessesIsStoppedAndOthersAreNot) {
   EXPECT_TRUE(Join(cluster.Options(token, "h1")).ok());
 }
 
-// An identity as it was issued so long ago, kept in a directory.
-class OldIdentity {
- public:
-  OldIdentity(Cluster& cluster, v1::IdentityRole role, const std::string& name, absl::Duration ago)
-      : OldIdentity(cluster, role, name, ago, cluster.server().address(), {}) {}
-  OldIdentity(Cluster& cluster, v1::IdentityRole role, const std::string& name, absl::Duration ago,
-              const std::string& join_address, const std::vector<std::string>& controllers) {
-    const auto key = *identity::MakeKey();
-    const auto old = *cluster.identity().Issue(*identity::MakeCertificateRequest(key.get()), role,
-                                               name, absl::Now() - ago);
-    const Joined before{.peer = old.peer,
-                        .key_pem = *identity::KeyPem(key.get()),
-                        .certificate_pem = old.certificate_pem,
-                        .authorities_pem = old.authorities_pem,
-                        .controllers = controllers,
-                        .join_address = join_address};
-    EXPECT_TRUE(SaveJoined(path(), before).ok());
-  }
-  std::string path() const { return directory_.path() + "/identity"; }
-  absl::Status Renew() const { return identity::RenewExpired(identity::FilesIn(path())); }
-  identity::Identity Load() const { return *identity::LoadIdentity(identity::FilesIn(path())); }
-
- private:
-  const Directory directory_;
-};
-
-TEST(Join, AnAgentWhoseCertificateIsOverComesBack) {
+// The first may have taken it, and its answer may be lost.
+TEST(Join, ATokenThatIsRefusedElsewhereIsToldWithWhatCameBefore) {
   Cluster cluster("c1");
-  const OldIdentity old(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48));
-  const std::string before = old.Load().key_pem;
-  ASSERT_TRUE(old.Renew().ok()) << old.Renew();
-  EXPECT_GT(old.Load().peer.expire_time, absl::Now());
-  EXPECT_EQ(identity::Text(old.Load().peer.id), "spiffe://c1/agent/h1");
-  EXPECT_NE(old.Load().key_pem, before);
-}
-
-// Nobody listens there: the port is that of the cluster's endpoint, the address is not.
-std::string Elsewhere(Cluster& cluster) {
-  const std::string address = cluster.server().address();
-  return "127.0.0.77" + address.substr(address.rfind(':'));
-}
-
-TEST(Join, AnAgentComesBackThroughAnotherControllerWhereTheOneThatItJoinedAtIsGone) {
-  Cluster cluster("c1");
-  const OldIdentity old(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48), Elsewhere(cluster),
-                        {"127.0.0.77:7400", "127.0.0.1:7400"});
-  EXPECT_THAT(identity::JoinedControllers(identity::FilesIn(old.path())),
-              testing::ElementsAre("127.0.0.77:7400", "127.0.0.1:7400"));
-  ASSERT_TRUE(old.Renew().ok()) << old.Renew();
-  EXPECT_GT(old.Load().peer.expire_time, absl::Now());
-  EXPECT_THAT(identity::JoinedControllers(identity::FilesIn(old.path())),
-              testing::ElementsAre("c.example:7400"))
-      << "what the one that answered says";
+  const std::string token = cluster.AddToken(v1::IDENTITY_ROLE_AGENT, "h1");
+  ASSERT_TRUE(Join(cluster.Options(token, "h1")).ok());
+  JoinOptions options = cluster.Options(token, "h1");
+  options.address = Elsewhere(cluster) + "," + cluster.server().address();
+  const auto refused = Join(options);
+  EXPECT_TRUE(absl::IsPermissionDenied(refused.status()));
+  EXPECT_THAT(ErrorOf(refused), HasSubstr("not good for this"));
+  EXPECT_THAT(ErrorOf(refused), HasSubstr("asked before: " + Elsewhere(cluster)));
 }
 
 TEST(Join, TheFirstControllerThatCanBeReachedIsAsked) {
@@ -347,71 +157,6 @@ TEST(Join, TheFirstControllerThatCanBeReachedIsAsked) {
   EXPECT_EQ(joined->join_address, cluster.server().address());
   options.address = cluster.server().address() + ",nowhere";
   EXPECT_EQ(Join(options).status().code(), absl::StatusCode::kInvalidArgument);
-}
-
-// Who is shut out after it was asked whether he may, and before he has his certificate, is shut out
-// with it.
-TEST(Join, ACertificateIsNoYoungerThanTheQuestionWhetherOneMay) {
-  Cluster cluster("c1");
-  cluster.set_takes(absl::Seconds(30));
-  const std::string token = cluster.AddToken(v1::IDENTITY_ROLE_AGENT, "h1");
-  const auto joined = Join(cluster.Options(token, "h1"));
-  ASSERT_TRUE(joined.ok()) << joined.status();
-  EXPECT_LE(joined->peer.issue_time, absl::Now());
-  cluster.set_ahead(absl::ZeroDuration());
-  const OldIdentity old(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48));
-  ASSERT_TRUE(old.Renew().ok());
-  EXPECT_LE(old.Load().peer.issue_time, absl::Now());
-}
-
-// One host may not use up what all may ask together; once it is refused often, it is not looked at.
-TEST(Join, OneIdentityIsRenewedOnlySoOften) {
-  Cluster cluster("c1");
-  const OldIdentity greedy(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48));
-  for (int i = 0; i < static_cast<int>(limits::kJoinFailures); ++i)
-    ASSERT_TRUE(greedy.Renew().ok()) << i;
-  EXPECT_EQ(greedy.Renew().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(OldIdentity(cluster, v1::IDENTITY_ROLE_AGENT, "h2", absl::Hours(48)).Renew().ok());
-  cluster.set_ahead(absl::Seconds(30));
-  EXPECT_TRUE(greedy.Renew().ok()) << "it is forgiven with time";
-}
-
-TEST(Join, NotEverybodyComesBack) {
-  Cluster cluster("c1");
-  const auto refusal = [&cluster](v1::IdentityRole role, absl::Duration ago) {
-    return std::string(OldIdentity(cluster, role, "n1", ago).Renew().message());
-  };
-  EXPECT_THAT(refusal(v1::IDENTITY_ROLE_AGENT, limits::kMaxExpiredFor + absl::Hours(25)),
-              HasSubstr("join anew"));
-  EXPECT_THAT(refusal(v1::IDENTITY_ROLE_PERSON, limits::kMaxExpiredFor + absl::Hours(48)),
-              HasSubstr("only agents and proxies"));
-  cluster.set_may_renew(absl::PermissionDeniedError("hosts/n1 is not there"));
-  EXPECT_THAT(refusal(v1::IDENTITY_ROLE_AGENT, absl::Hours(48)), HasSubstr("is not there"));
-}
-
-TEST(Join, ACertificateWithoutItsKeyIsNoProof) {
-  Cluster cluster("c1");
-  const OldIdentity old(cluster, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48));
-  const auto thief = *identity::MakeKey();
-  join::v1::RenewRequest request;
-  request.set_certificate_pem(old.Load().certificate_pem);
-  request.set_certificate_request_pem(*identity::MakeCertificateRequest(thief.get()));
-  request.set_proof(*identity::MakeRenewalProof(thief.get(), request.certificate_pem(),
-                                                request.certificate_request_pem()));
-  EXPECT_EQ(cluster.Ask("/v1/renew", JsonOf(request)), 403);
-}
-
-TEST(Join, ACertificateOfAnotherClusterDoesNotComeBack) {
-  Cluster cluster("c1");
-  Cluster same_name("c1");
-  const OldIdentity old(same_name, v1::IDENTITY_ROLE_AGENT, "h1", absl::Hours(48));
-  join::v1::RenewRequest request;
-  request.set_certificate_pem(old.Load().certificate_pem);
-  const auto key = *identity::ReadKey(old.Load().key_pem);
-  request.set_certificate_request_pem(*identity::MakeCertificateRequest(key.get()));
-  request.set_proof(*identity::MakeRenewalProof(key.get(), request.certificate_pem(),
-                                                request.certificate_request_pem()));
-  EXPECT_EQ(cluster.Ask("/v1/renew", JsonOf(request)), 403);
 }
 
 TEST(Join, WhatIsNoRequestIsRefusedByName) {

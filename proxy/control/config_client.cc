@@ -297,7 +297,9 @@ void ConfigClient::OnMessage(const Stream* from, const v1::ConnectResponse& mess
     case v1::ConnectResponse::kPing:
       return OnPing(message.ping());
     case v1::ConnectResponse::kControllers:
-      return controllers_.Learn(message.controllers());
+      // Not of one that is not followed.
+      if (is_welcome_) controllers_.Learn(message.controllers());
+      return;
     default:
       return;  // from a newer controller: not ours to judge
   }
@@ -310,8 +312,11 @@ void ConfigClient::OnWelcome(const v1::Welcome& welcome) {
     stream_->Cancel();
     return;
   }
+  const bool is_new_epoch = epoch_ != welcome.epoch();
   epoch_ = welcome.epoch();
   cluster_id_ = welcome.cluster_id();
+  // Its first update may be long in coming: an earlier leader is refused after a restart too.
+  if (is_new_epoch && coordinator_.adopted().sequence > 0) SaveConfig(coordinator_.adopted_table());
   is_welcome_ = true;
   welcome_time_ = std::chrono::steady_clock::now();
   backoff_ = kMinBackoff;
@@ -402,10 +407,14 @@ void ConfigClient::Refuse(const v1::ConfigUpdate& update, std::string resource,
   Send(std::move(message));
 }
 
+void ConfigClient::SaveConfig(const std::shared_ptr<const RoutingTable>& table) {
+  // Another process may serve from the directory once this one drains.
+  if (store_ != nullptr && !is_leaving_) store_->Save(table, cluster_id_, epoch_);
+}
+
 void ConfigClient::OnAdopted(const Coordinator::Adopted& adopted, uint64_t session) {
   if (on_listeners_) on_listeners_(adopted.listeners);
-  // Another process may serve from the directory once this one drains.
-  if (store_ != nullptr && !is_leaving_) store_->Save(adopted.table, cluster_id_, epoch_);
+  SaveConfig(adopted.table);
   if (predecessor_ == nullptr) return Acknowledge(adopted, session);
   predecessor_->WhenFollowed(adopted.table->revision,
                              [this, adopted, session] { Acknowledge(adopted, session); });

@@ -109,6 +109,7 @@ class ConfigClient {
   void OnPing(const v1::Ping& ping);
   void PublishLease();
   void Refuse(const v1::ConfigUpdate& update, std::string resource, std::string reason);
+  void SaveConfig(const std::shared_ptr<const RoutingTable>& table);
   void OnAdopted(const Coordinator::Adopted& adopted, uint64_t session);
   void Acknowledge(const Coordinator::Adopted& adopted, uint64_t session);
   std::vector<Busy> AllBusy() const;

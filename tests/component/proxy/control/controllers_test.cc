@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,13 @@ class ControllersTest : public ::testing::Test {
     v1::ConfigUpdate update = First(port_, {{"i-1", target_.port()}});
     update.mutable_revision()->set_epoch(epoch);
     return update;
+  }
+  // The highest that was seen, as it is on the disk.
+  std::string StoredEpoch() const {
+    std::ifstream in(data_dir_ + "/config");
+    std::string line;
+    for (int i = 0; i < 4; ++i) std::getline(in, line);
+    return line;
   }
   // A session that has begun, with the first config in force.
   void BeginSession(FakeController& controller, int64_t epoch) const {
@@ -121,6 +129,35 @@ TEST_F(ControllersTest, OneOfAnOlderEpochIsRefusedAndTheNextOneTried) {
   next.Send(FirstOf(4));
   EXPECT_EQ(next.ExpectAck(1).revision().epoch(), 4);
   EXPECT_NE(proxy.Log().find("STALE_EPOCH"), std::string::npos);
+}
+
+// It has welcomed the proxy and sent it nothing yet.
+TEST_F(ControllersTest, TheEpochOfANewLeaderIsKeptBeforeItsFirstUpdate) {
+  auto deposed = std::make_unique<FakeController>(1);
+  const int port = deposed->port();
+  FakeController leader(3);
+  {
+    ProxyProcess proxy("", Flags(deposed->address() + "," + leader.address()));
+    ASSERT_NO_FATAL_FAILURE(BeginSession(*deposed, 1));
+    deposed.reset();
+    ASSERT_TRUE(leader.Expect(IsHello).has_hello());
+    ASSERT_TRUE(WaitUntil([&] { return StoredEpoch() == "3"; })) << StoredEpoch();
+    proxy.Signal(SIGKILL);
+    proxy.WaitExit();
+  }
+  FakeController again(1, port);
+  ProxyProcess later("", Flags(again.address()));
+  EXPECT_EQ(again.Expect(IsHello).hello().held().epoch(), 1);
+  EXPECT_TRUE(WaitUntil([&] { return later.Log().find("STALE_EPOCH") != std::string::npos; }))
+      << later.Log();
+}
+
+TEST_F(ControllersTest, WhatIsSaidBeforeTheWelcomeIsNotLearned) {
+  FakeController controller(1);
+  controller.set_controllers_before_welcome({"127.0.0.1:1"});
+  ProxyProcess proxy("", Flags(controller.address()));
+  ASSERT_NO_FATAL_FAILURE(BeginSession(controller, 1));
+  EXPECT_FALSE(std::filesystem::exists(data_dir_ + "/controllers"));
 }
 
 TEST_F(ControllersTest, AnAddressThatIsNoneIsRefusedByName) {

@@ -13,7 +13,7 @@ class FakeController::Session final
  public:
   explicit Session(FakeController& controller) : controller_(controller) {
     StartRead(&incoming_);
-    v1::ConnectResponse welcome;
+    v1::ConnectResponse welcome, before;
     welcome.mutable_welcome()->set_epoch(controller.epoch_);
     welcome.mutable_welcome()->set_cluster_id("test-cluster");
     welcome.mutable_welcome()->mutable_stats_interval()->set_nanos(200000000);
@@ -24,7 +24,10 @@ class FakeController::Session final
       std::lock_guard lock(controller.mutex_);
       for (const std::string& address : controller.controllers_)
         welcome.mutable_welcome()->mutable_controllers()->add_addresses(address);
+      for (const std::string& address : controller.before_welcome_)
+        before.mutable_controllers()->add_addresses(address);
     }
+    if (before.has_controllers()) Send(std::move(before));
     Send(std::move(welcome));
   }
 
@@ -96,6 +99,11 @@ grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* FakeController
 void FakeController::set_controllers(const std::vector<std::string>& addresses) {
   std::lock_guard lock(mutex_);
   controllers_ = addresses;
+}
+
+void FakeController::set_controllers_before_welcome(const std::vector<std::string>& addresses) {
+  std::lock_guard lock(mutex_);
+  before_welcome_ = addresses;
 }
 
 void FakeController::SendControllers(const std::vector<std::string>& addresses) {

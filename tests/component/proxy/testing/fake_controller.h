@@ -37,6 +37,9 @@ class FakeController final : public v1::ProxyService::CallbackService {
   // The same to the present session.
   void SendControllers(const std::vector<std::string>& addresses);
 
+  // The same before the welcome of later sessions, where it does not count.
+  void set_controllers_before_welcome(const std::vector<std::string>& addresses);
+
   // Waits for a session and its hello, and sends it what it shall serve first.
   void Begin(v1::ConfigUpdate first);
 
@@ -62,7 +65,8 @@ class FakeController final : public v1::ProxyService::CallbackService {
   const int64_t epoch_;
   const std::chrono::milliseconds lease_;
   std::atomic<bool> renews_{true};
-  std::vector<std::string> controllers_;  // guarded by mutex_
+  std::vector<std::string> controllers_;     // guarded by mutex_
+  std::vector<std::string> before_welcome_;  // guarded by mutex_
   int port_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;

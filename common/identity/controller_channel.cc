@@ -8,9 +8,12 @@
 namespace remuda::identity {
 namespace {
 
-// With gRPC's shared pool a new channel would inherit an earlier one's wait for its next try.
-grpc::ChannelArguments WithOwnPool(grpc::ChannelArguments arguments) {
+grpc::ChannelArguments Completed(grpc::ChannelArguments arguments) {
+  // With gRPC's shared pool a new channel would inherit an earlier one's wait for its next try.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Else a controller that has refused a session would be pinged for as long as another one is up.
+  arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS,
+                   std::chrono::milliseconds(ControllerChannel::kIdleTime).count());
   return arguments;
 }
 
@@ -19,7 +22,7 @@ grpc::ChannelArguments WithOwnPool(grpc::ChannelArguments arguments) {
 ControllerChannel::ControllerChannel(std::string address,
                                      std::shared_ptr<grpc::ChannelCredentials> credentials,
                                      grpc::ChannelArguments arguments)
-    : credentials_(std::move(credentials)), arguments_(WithOwnPool(std::move(arguments))) {
+    : credentials_(std::move(credentials)), arguments_(Completed(std::move(arguments))) {
   Dial(address);
 }
 

@@ -2,9 +2,10 @@
 // that calls it: its session, fetches of images, renewals.
 //
 // Each dial makes a connection of its own, so that a try is one, whatever failed before; calls that
-// are under way on an earlier one keep that. An earlier one is kept for kRetireTime in any case:
-// gRPC 1.51 aborts now and then (ref_counted.h, "prior > 0") where a channel goes while its
-// connection is ending. Thread: any.
+// are under way on an earlier one keep that. An earlier one is kept for kRetireTime in any case,
+// and until the next dial: gRPC 1.51 aborts now and then (ref_counted.h, "prior > 0") where a
+// channel goes while its connection is ending. Its connection ends once it has been without calls
+// for kIdleTime. Thread: any.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -24,6 +25,7 @@ class ControllerChannel {
  public:
   static constexpr std::chrono::seconds kRetireTime{10};
   static constexpr size_t kMaxRetired = 32;
+  static constexpr std::chrono::seconds kIdleTime{2};
 
   // How it dials. `address`: where, until Dial says otherwise.
   ControllerChannel(std::string address, std::shared_ptr<grpc::ChannelCredentials> credentials,

@@ -88,7 +88,7 @@ void RemoveIdentity(const std::string& settings_path, const std::string& directo
   const std::filesystem::path of = directory;
   if (of.parent_path() != ours) return;
   std::error_code ignored;
-  for (const char* file : {"identity.pem", "authorities.pem", "joined.json"})
+  for (const char* file : {"identity.pem", "authorities.pem", "joined.json", kControllersFile})
     std::filesystem::remove(of / file, ignored);
   std::filesystem::remove(of, ignored);
 }

@@ -4,6 +4,7 @@
 
 #include "common/identity/dial.h"
 #include "common/identity/spiffe_id.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace remuda::cli {
 
@@ -15,6 +16,14 @@ bool IsUnreachable(const absl::Status& status) {
     if (message.find(sign) != std::string::npos) return true;
   }
   return false;
+}
+
+bool HasNoLeader(const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kUnavailable) return false;
+  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+  google::rpc::ErrorInfo info;
+  return payload.has_value() && info.ParseFromString(std::string(*payload)) &&
+         info.reason() == "NO_LEADER";
 }
 
 namespace {

@@ -35,7 +35,9 @@ struct Settings {
   std::string identity_dir;                   // where the person's key and certificate are
   std::string path;                           // of the settings file; empty: nowhere
   std::string context;                        // the one that is used; empty: none
-  bool insecure = false;                      // the controller has no identities
+  // Where is kept what the controllers of the context say of where they are; empty: nowhere.
+  std::string controllers_file;
+  bool insecure = false;  // the controller has no identities
   // How it is dialled; filled before a command runs, unless that is offline.
   std::shared_ptr<const identity::Dial> dial;
 };
@@ -59,6 +61,8 @@ struct Context {
 
 // Whether it says that no controller could be reached, or that the connection broke.
 bool IsUnreachable(const absl::Status& status);
+// Whether a controller says that none leads just now: nothing was done.
+bool HasNoLeader(const absl::Status& status);
 
 // Says what failed, in one or two lines: what, which value, what to do. Returns the exit code that
 // goes with it.

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <thread>
 #include <vector>
 
 #include "cli/controller_target.h"
 #include "cli/settings.h"
+#include "common/identity/controller_addresses.h"
 #include "common/identity/dial.h"
 #include "common/identity/renewer.h"
 #include "common/random_bytes.h"
@@ -29,8 +32,11 @@ constexpr std::chrono::milliseconds kTakeOverPatience{8'000};
 constexpr std::chrono::milliseconds kFirstWait{50};
 constexpr std::chrono::milliseconds kLongestWait{500};
 
-// Who is in more of a hurry than this (completion) renews nothing.
+// Who is in more of a hurry than this (completion) renews nothing, and asks nothing beside.
 constexpr std::chrono::milliseconds kMinRenewalTime{2'000};
+// How often a context's controllers are asked where they are, and how long that may take.
+constexpr std::chrono::hours kLearnPeriod{24};
+constexpr std::chrono::milliseconds kLearnTimeout{1'000};
 // A certificate that cannot be renewed is told of when it ends within this.
 constexpr absl::Duration kWarnBeforeEnd = absl::Hours(72);
 
@@ -86,12 +92,51 @@ bool IsRepeatable(const google::protobuf::Message& request) {
          !id->is_repeated() && !request.GetReflection()->GetString(request, id).empty();
 }
 
+using FileClock = std::filesystem::file_time_type::clock;
+
+// Where they say that they are, the leader first; of one controller alone, nothing.
+v1::ControllerAddresses AddressesOf(const v1::ListControllersResponse& list) {
+  v1::ControllerAddresses out;
+  for (const bool leads : {true, false}) {
+    for (const v1::Controller& one : list.controllers()) {
+      if ((one.state() == v1::CONTROLLER_STATE_LEADER) == leads) out.add_addresses(one.address());
+    }
+  }
+  return out;
+}
+
 }  // namespace
+
+void ControllerClient::Learn(const v1::ListControllersResponse& list) const {
+  const std::string& file = settings_.controllers_file;
+  if (file.empty()) return;
+  identity::ControllerAddresses known(
+      {.given = absl::StrSplit(settings_.controller, ','), .file = file});
+  known.Learn(AddressesOf(list));
+  // Also where nothing is new: that it was asked.
+  std::ofstream(file, std::ios::app).close();
+  std::error_code ignored;
+  std::filesystem::last_write_time(file, FileClock::now(), ignored);
+}
+
+void ControllerClient::LearnControllers() const {
+  static std::atomic<bool> is_done = false;
+  const std::string& file = settings_.controllers_file;
+  if (file.empty() || settings_.timeout < kMinRenewalTime || is_done.exchange(true)) return;
+  std::error_code error;
+  const auto now = FileClock::now();
+  const auto asked = std::filesystem::last_write_time(file, error);
+  if (!error && asked <= now && now - asked < kLearnPeriod) return;
+  v1::ListControllersResponse list;
+  grpc::ClientContext context;
+  SetDeadline(context, kLearnTimeout);
+  if (cluster->ListControllers(&context, {}, &list).ok()) Learn(list);
+}
 
 grpc::Status ControllerClient::Repeat(const google::protobuf::Message& request,
                                       const OneCall& call) const {
   const auto now = [] { return std::chrono::steady_clock::now(); };
-  const bool may_repeat = has_several_ && IsRepeatable(request);
+  const bool may_repeat = IsRepeatable(request);
   const auto begun = now();
   const auto patience_end = begun + std::min(settings_.timeout * 4 / 5, kTakeOverPatience);
   auto wait = kFirstWait;
@@ -100,8 +145,10 @@ grpc::Status ControllerClient::Repeat(const google::protobuf::Message& request,
     // The last try has time left for its answer.
     const auto least = std::min(settings_.timeout, kFirstWait);
     const grpc::Status status = call(std::max(settings_.timeout - spent, least));
-    if (!may_repeat || !IsUnreachable(FromGrpcStatus(status)) || now() + wait > patience_end)
-      return status;
+    if (status.ok() || !may_repeat || now() + wait > patience_end) return status;
+    // What an address alone leads to may be several controllers too.
+    const absl::Status why = FromGrpcStatus(status);
+    if (!HasNoLeader(why) && !(has_several_ && IsUnreachable(why))) return status;
     std::this_thread::sleep_for(wait);
     wait = std::min(wait * 2, kLongestWait);
     // gRPC goes on connecting only while somebody waits.

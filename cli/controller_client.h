@@ -38,9 +38,9 @@ class ControllerClient {
  public:
   explicit ControllerClient(const Settings& settings);
 
-  // One call: `client.Call<v1::Host>(*client.cluster, &Stub::CordonHost, request)`. Where there are
-  // several controllers and none can be reached, for another one is about to take over, it is made
-  // again for some seconds, if it may be: it reads, or has a request_id.
+  // One call: `client.Call<v1::Host>(*client.cluster, &Stub::CordonHost, request)`. Where none of
+  // several controllers can be reached, or one says that none leads, for another one is about to
+  // take over, it is made again for some seconds, if it may be: it reads, or has a request_id.
   template <typename Response, typename Stub, typename Method, typename Request>
   absl::StatusOr<Response> Call(Stub& stub, Method method, const Request& request) const {
     Response response;
@@ -50,8 +50,12 @@ class ControllerClient {
       return (stub.*method)(&context, request, &response);
     });
     if (!status.ok()) return FromGrpcStatus(status);
+    LearnControllers();
     return response;
   }
+
+  // What a controller says of where all are, for later commands in this context.
+  void Learn(const v1::ListControllersResponse& list) const;
 
   static void SetDeadline(grpc::ClientContext& context, std::chrono::milliseconds timeout) {
     context.set_deadline(std::chrono::system_clock::now() + timeout);
@@ -60,6 +64,8 @@ class ControllerClient {
  private:
   using OneCall = std::function<grpc::Status(std::chrono::milliseconds timeout)>;
   grpc::Status Repeat(const google::protobuf::Message& request, const OneCall& call) const;
+  // Asks that, once a day. Best effort.
+  void LearnControllers() const;
 
   const Settings settings_;
   const bool has_several_;

@@ -49,6 +49,50 @@ absl::Status CheckPlace(const Contexts& contexts, const LoginOptions& options,
   return absl::OkStatus();
 }
 
+std::string DirectoryOf(const Context& context, const LoginOptions& options) {
+  return (std::filesystem::path(context.settings.path).parent_path() / "identities" /
+          options.context)
+      .string();
+}
+
+// Those of the file, if the identity may become one of them.
+absl::StatusOr<Contexts> LoadFitting(const Context& context, const LoginOptions& options) {
+  auto contexts = LoadContexts(context.settings.path);
+  if (!contexts.ok()) return contexts.status();
+  const ContextCluster* const held = contexts->FindCluster(options.context);
+  if (held != nullptr && held->pin != options.pin) {
+    return absl::AlreadyExistsError("context " + options.context + " is of another cluster, " +
+                                    held->controller + ": give this one another name by --as");
+  }
+  if (absl::Status status = CheckPlace(*contexts, options, DirectoryOf(context, options));
+      !status.ok())
+    return status;
+  return contexts;
+}
+
+// Keeps the identity and a context for it, which is used from then on; where the API is.
+absl::StatusOr<std::string> Keep(const Context& context, const std::string& controller,
+                                 const LoginOptions& options, const identity::Joined& joined) {
+  const std::string directory = DirectoryOf(context, options);
+  // Anew: others may have logged in while the token was typed.
+  auto contexts = LoadFitting(context, options);
+  if (!contexts.ok()) return contexts.status();
+  if (absl::Status status = identity::SaveJoined(directory, joined); !status.ok()) return status;
+  std::error_code ignored;
+  std::filesystem::remove(directory + "/" + kControllersFile, ignored);
+  const std::string api = joined.controllers.empty()
+                              ? joined.join_address
+                              : identity::ControllersText(joined.controllers);
+  contexts->Put(
+      options.context,
+      {.name = options.context, .controller = api, .join = controller, .pin = options.pin},
+      {.name = options.context, .identity_dir = directory});
+  contexts->current = options.context;
+  if (absl::Status status = SaveContexts(context.settings.path, *contexts); !status.ok())
+    return status;
+  return api;
+}
+
 ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions options) {
   context.settings.controller = controller;  // what errors name, not that of a context
   context.settings.controller_source = "--controller";
@@ -58,19 +102,9 @@ ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions 
   if (!IsContextName(options.context))
     return FailUsage(context, "login: --as: \"" + options.context +
                                   "\" must be letters, digits and .-_@, at most 128");
-  auto contexts = LoadContexts(context.settings.path);
-  if (!contexts.ok()) return Fail(context, contexts.status());
-  const ContextCluster* const held = contexts->FindCluster(options.context);
-  if (held != nullptr && held->pin != options.pin) {
-    return Fail(context, absl::AlreadyExistsError("context " + options.context +
-                                                  " is of another cluster, " + held->controller +
-                                                  ": give this one another name by --as"));
-  }
-  const std::string directory =
-      (std::filesystem::path(context.settings.path).parent_path() / "identities" / options.context)
-          .string();
-  if (absl::Status status = CheckPlace(*contexts, options, directory); !status.ok())
-    return Fail(context, status);
+  // Before the token is used up.
+  if (const auto contexts = LoadFitting(context, options); !contexts.ok())
+    return Fail(context, contexts.status());
   const auto token = identity::ReadTokenFile(options.token_file);
   if (!token.ok()) return Fail(context, token.status());
   const auto joined = identity::Join({.address = controller,
@@ -79,19 +113,9 @@ ExitCode RunLogin(Context& context, const std::string& controller, LoginOptions 
                                       .role = v1::IDENTITY_ROLE_PERSON,
                                       .name = options.name});
   if (!joined.ok()) return Fail(context, joined.status());
-  if (absl::Status status = identity::SaveJoined(directory, *joined); !status.ok())
-    return Fail(context, status);
-  const std::string api = joined->controllers.empty()
-                              ? joined->join_address
-                              : identity::ControllersText(joined->controllers);
-  contexts->Put(
-      options.context,
-      {.name = options.context, .controller = api, .join = controller, .pin = options.pin},
-      {.name = options.context, .identity_dir = directory});
-  contexts->current = options.context;
-  if (absl::Status status = SaveContexts(context.settings.path, *contexts); !status.ok())
-    return Fail(context, status);
-  context.out << "Logged in as " << identity::ActorText(joined->peer.id) << " at " << api
+  const auto api = Keep(context, controller, options, *joined);
+  if (!api.ok()) return Fail(context, api.status());
+  context.out << "Logged in as " << identity::ActorText(joined->peer.id) << " at " << *api
               << " (context " << options.context << "); the certificate is good until "
               << absl::FormatTime("%Y-%m-%d", joined->peer.expire_time, absl::UTCTimeZone())
               << ", and renewed while it is used." << std::endl;

@@ -1,4 +1,5 @@
 // The `remuda` command: reads the command line, then does what it says.
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -16,6 +17,8 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);
   // What fails is told by the command, in its own words.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  // Logs would stand among the data, on the standard output.
+  spdlog::set_level(spdlog::level::off);
   remuda::cli::Context context(std::cout, std::cerr);
   context.out_is_terminal = isatty(STDOUT_FILENO) != 0;
   context.err_is_terminal = isatty(STDERR_FILENO) != 0;

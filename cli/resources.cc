@@ -130,6 +130,7 @@ absl::StatusOr<ResourceList> ListControllers(const ControllerClient& client,
   auto response = client.Call<v1::ListControllersResponse>(
       *client.cluster, &v1::ClusterService::Stub::ListControllers, v1::ListControllersRequest());
   if (!response.ok()) return response.status();
+  client.Learn(*response);
   ResourceList out;
   for (v1::Controller& one : *response->mutable_controllers()) {
     if (out.size() < filter.limit) out.push_back(std::make_shared<v1::Controller>(std::move(one)));

@@ -5,6 +5,7 @@
 #include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -65,10 +66,12 @@ absl::Status Apply(const std::string& key, const std::string& value, const std::
     if (!controllers.ok()) return controllers.status();
     settings->controller = *std::move(controllers);
     settings->controller_source = source;
+    settings->controllers_file.clear();
     return absl::OkStatus();
   }
   if (key == "identity-dir") {
     settings->identity_dir = value;
+    settings->controllers_file.clear();
     return absl::OkStatus();
   }
   if (key == "insecure") {
@@ -137,8 +140,29 @@ absl::Status ApplyContext(const Contexts& contexts, const std::string& name,
     if (user == nullptr) return Invalid(where + ": there is no user \"" + context->user + "\"");
     settings->identity_dir = user->identity_dir;
     settings->insecure = false;
+    if (!context->cluster.empty())
+      settings->controllers_file = user->identity_dir + "/" + kControllersFile;
   }
   return absl::OkStatus();
+}
+
+// Adds what a context's controllers have said of where they are, behind what the context says. Only
+// where that is one of them: through a tunnel the others would not be reached.
+void AddLearned(Settings* settings) {
+  if (settings->insecure) settings->controllers_file.clear();
+  if (settings->controllers_file.empty()) return;
+  const auto learned = identity::LearnedControllers(settings->controllers_file);
+  std::vector<std::string> all = absl::StrSplit(settings->controller, ',');
+  const auto has = [](const std::vector<std::string>& in, const std::string& address) {
+    return std::find(in.begin(), in.end(), address) != in.end();
+  };
+  const bool is_direct = std::any_of(all.begin(), all.end(),
+                                     [&](const std::string& given) { return has(learned, given); });
+  if (!is_direct) return;
+  for (const std::string& address : learned) {
+    if (all.size() < identity::kMaxControllers && !has(all, address)) all.push_back(address);
+  }
+  settings->controller = identity::ControllersText(all);
 }
 
 absl::Status ReadFile(const SettingFlags& flags, const Environment& environment,
@@ -207,8 +231,12 @@ absl::StatusOr<Settings> ResolveSettings(const SettingFlags& flags,
     if (auto status = Apply("timeout", *flags.timeout, "--timeout", &settings); !status.ok())
       return status;
   }
-  if (flags.identity_dir.has_value()) settings.identity_dir = *flags.identity_dir;
+  if (flags.identity_dir.has_value()) {
+    settings.identity_dir = *flags.identity_dir;
+    settings.controllers_file.clear();
+  }
   if (flags.insecure) settings.insecure = true;
+  AddLearned(&settings);
   return settings;
 }
 

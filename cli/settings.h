@@ -1,5 +1,8 @@
 // Where the command's settings come from: flag > environment > file > default.
 //
+// What a context's controllers say of where they are is kept beside its identity, and dialled
+// behind what the context says.
+//
 // The file is `$XDG_CONFIG_HOME/remuda/config.yaml`, or `~/.config/remuda/config.yaml`;
 // REMUDA_CLI_CONFIG names another. It may hold `controller`, `timeout`, and contexts (contexts.h):
 // a context's controller and identity come before the file's own, and after the environment's.
@@ -22,6 +25,9 @@ struct SettingFlags {
   std::optional<std::string> context = {};
   bool insecure = false;
 };
+
+// Beside an identity: ControllerAddresses' file.
+inline constexpr char kControllersFile[] = "controllers";
 
 // nullptr-free view of the environment: empty and unset are the same.
 using Environment = std::function<std::string(const char* name)>;

@@ -1,6 +1,8 @@
 // The command where there are several controllers.
+#include <absl/strings/cord.h>
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -65,6 +67,34 @@ TEST_F(ControllersTest, OneThatTakesOverIsWaitedFor) {
   const Finished done = command.Wait();
   EXPECT_EQ(done.exit_code, 0) << done.err;
   EXPECT_THAT(later.Requests("DrainHost"), SizeIs(1));
+}
+
+// Reached, and none leads: also where one address is all that is known.
+TEST_F(ControllersTest, ALeaderThatIsToComeIsWaitedFor) {
+  absl::Status none = absl::UnavailableError("no controller leads just now");
+  google::rpc::ErrorInfo info;
+  info.set_reason("NO_LEADER");
+  none.SetPayload("type.googleapis.com/google.rpc.ErrorInfo", absl::Cord(info.SerializeAsString()));
+  state().Fail(none);
+  RemudaProcess command({"host", "drain", "h1"}, Environment());
+  ASSERT_TRUE(WaitUntil([&] { return !controller_.Requests("DrainHost").empty(); }));
+  state().Fail(absl::OkStatus());
+  EXPECT_EQ(command.Wait().exit_code, 0) << command.err();
+  EXPECT_GE(controller_.Requests("DrainHost").size(), 2U);
+}
+
+TEST_F(ControllersTest, NothingButDataIsOnTheStandardOutput) {
+  std::filesystem::create_directories(root_ + "/id");
+  WriteAll(root_ + "/id/controllers", "damaged");
+  const std::string config =
+      File("config.yaml",
+           "current-context: lab\ncontexts:\n  - {name: lab, cluster: lab, user: lab}\n"
+           "clusters:\n  - {name: lab, controller: 'a:1'}\nusers:\n  - {name: lab, "
+           "identity-dir: " +
+               root_ + "/id}\n");
+  const Finished named = RunRemuda({"config", "current-context"}, {{"REMUDA_CLI_CONFIG", config}});
+  EXPECT_EQ(named.out, "lab\n");
+  EXPECT_EQ(named.err, "");
 }
 
 TEST_F(ControllersTest, WhenAllAreGoneAllAreNamed) {

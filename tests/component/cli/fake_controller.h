@@ -32,6 +32,12 @@ namespace remuda::testing_cli {
 
 // What all services share.
 struct FakeState {
+  // From now on; OK: answers as it should.
+  void Fail(absl::Status status) {
+    const std::lock_guard lock(mutex);
+    failure = std::move(status);
+  }
+
   std::mutex mutex;
   std::condition_variable changed;
   // Answer to every call from now on, if not OK.

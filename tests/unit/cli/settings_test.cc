@@ -91,6 +91,40 @@ TEST_F(SettingsTest, ThereMayBeSeveralControllers) {
   EXPECT_THAT(Resolve(flags, {}).status().message(), HasSubstr("kMaxControllers"));
 }
 
+TEST_F(SettingsTest, WhatAContextsControllersHaveSaidComesBehindWhatTheContextSays) {
+  const auto contexts = [this](const std::string& controller) {
+    File("current-context: lab\ncontexts:\n  - {name: lab, cluster: lab, user: lab}\n" +
+         std::string("clusters:\n  - {name: lab, controller: '") + controller + "'}\n" +
+         "users:\n  - {name: lab, identity-dir: " + directory_ + "}\n");
+  };
+  const std::map<std::string, std::string> home = {{"HOME", directory_}};
+  contexts("a:1,b:1");
+  EXPECT_EQ(Resolve({}, home)->controller, "a:1,b:1");
+  EXPECT_EQ(Resolve({}, home)->controllers_file, directory_ + "/controllers");
+  std::ofstream(directory_ + "/controllers") << "remuda-controllers 1\nc:1\nb:1\nearlier d:1\n";
+  EXPECT_EQ(Resolve({}, home)->controller, "a:1,b:1,c:1,d:1");
+  EXPECT_THAT(Resolve({}, home)->controller_source, HasSubstr("context lab"));
+  // Somebody's own way to them.
+  contexts("localhost:17400");
+  EXPECT_EQ(Resolve({}, home)->controller, "localhost:17400");
+  contexts("b:1");
+  EXPECT_EQ(Resolve({}, home)->controller, "b:1,c:1,d:1");
+  // What says otherwise says all.
+  SettingFlags flags;
+  flags.controller = "b:1";
+  EXPECT_EQ(Resolve(flags, home)->controller, "b:1");
+  EXPECT_EQ(Resolve(flags, home)->controllers_file, "");
+  flags = {};
+  flags.insecure = true;
+  EXPECT_EQ(Resolve(flags, home)->controller, "b:1");
+  flags = {};
+  flags.identity_dir = "/elsewhere";
+  EXPECT_EQ(Resolve(flags, home)->controller, "b:1");
+  auto environment = home;
+  environment["REMUDA_CONTROLLER"] = "b:1";
+  EXPECT_EQ(Resolve({}, environment)->controller, "b:1");
+}
+
 TEST_F(SettingsTest, MistakesNameTheirSource) {
   EXPECT_THAT(Resolve({}, {{"REMUDA_TIMEOUT", "5"}}).status().message(),
               HasSubstr("REMUDA_TIMEOUT: \"5\" has no unit"));

@@ -40,7 +40,9 @@ absl::StatusOr<std::optional<std::string>> EtcdStore::ReadShared(const std::stri
   const auto pair = Get(keys_.SharedOf(key), nullptr);
   if (!pair.ok()) return pair.status();
   if (!pair->has_value()) return std::optional<std::string>();
-  auto opened = sealer_->Open(PlaceOfShared(key), (*pair)->value());
+  // Its own: that of the store is of whoever campaigns or commits meanwhile.
+  Sealer sealer(sealing_keys_);
+  auto opened = sealer.Open(PlaceOfShared(key), (*pair)->value());
   if (!opened.ok()) return WithEtcd(opened.status());
   return std::optional<std::string>(*std::move(opened));
 }

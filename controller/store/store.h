@@ -92,7 +92,7 @@ class Store {
   }
 
   // Of the cluster whose store it is, whoever leads; not set: nobody has led yet. UNIMPLEMENTED:
-  // only who leads knows.
+  // only who leads knows. Any thread.
   virtual absl::StatusOr<std::optional<std::string>> ClusterId() {
     return absl::UnimplementedError("this store has one controller, which learns it as it leads");
   }
@@ -102,7 +102,7 @@ class Store {
   // one controller, which has such things in files.
   static constexpr size_t kMaxSharedBytes = 256 * 1024;
   static constexpr size_t kMaxSharedKeyBytes = 64;
-  // Not set: there is none. INVALID_ARGUMENT: of the key.
+  // Not set: there is none. INVALID_ARGUMENT: of the key. Any thread.
   virtual absl::StatusOr<std::optional<std::string>> ReadShared(const std::string& /*key*/) {
     return absl::UnimplementedError("this store has one controller and shares nothing");
   }

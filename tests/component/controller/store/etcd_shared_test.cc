@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 
 #include "tests/component/controller/store/testing/etcd_fixture.h"
 
@@ -39,6 +41,29 @@ TEST(EtcdSharedTest, TheFirstValueStandsForAllLeaders) {
   ASSERT_TRUE(etcd.Ctl("get --prefix /remuda/", &all));
   EXPECT_THAT(all, HasSubstr("/remuda/shared/authority"));
   EXPECT_THAT(all, Not(HasSubstr("plain-")));
+}
+
+// A standby takes the authority up while it campaigns, on another thread.
+TEST(EtcdSharedTest, ValuesAreReadWhileTheStoreIsBusy) {
+  const TemporaryDirectory dir;
+  EtcdCluster etcd;
+  auto store = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+  ASSERT_TRUE(store->Campaign().ok());
+  ASSERT_TRUE(store->AgreeShared("authority", "of all").ok());
+  store = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+  std::atomic<bool> is_over = false;
+  std::thread reader([&] {
+    while (!is_over) EXPECT_EQ(store->ReadShared("authority").value(), "of all");
+  });
+  for (int i = 0; i < 20; ++i) {
+    const auto won = store->Campaign();
+    const absl::Status committed =
+        won.ok() ? store->Commit({{PutSecret("s", "value")}}, won->epoch).status() : won.status();
+    EXPECT_TRUE(committed.ok()) << committed;
+    EXPECT_EQ(LoadRows(*store).size(), 1U);
+  }
+  is_over = true;
+  reader.join();
 }
 
 TEST(EtcdSharedTest, WhatIsElsewhereDoesNotOpen) {

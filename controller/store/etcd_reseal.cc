@@ -46,11 +46,14 @@ absl::StatusOr<int> EtcdStore::ResealRows() {
     if (!value.ok()) return value.status();
     row.set_value(*std::move(value));
     ++resealed;
-    batch_bytes += pair.key().size() + row.value().size();
-    AddResealed(batch, pair.key(), row.SerializeAsString());
+    const size_t cost = pair.key().size() + row.value().size();
     const bool is_full = batch.success_size() >= etcd_limits::kMaxEditsPerPart ||
-                         batch_bytes >= etcd_limits::kMaxBytesPerPart / 2;
-    return is_full ? flush() : absl::OkStatus();
+                         batch_bytes + cost > etcd_limits::kMaxBytesPerPart;
+    // A large row is alone: with what came before it etcd would refuse both.
+    const absl::Status status = is_full ? flush() : absl::OkStatus();
+    batch_bytes += cost;
+    AddResealed(batch, pair.key(), row.SerializeAsString());
+    return status;
   };
   int64_t revision = 0;
   absl::Status status =

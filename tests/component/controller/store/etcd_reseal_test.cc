@@ -64,5 +64,36 @@ TEST(EtcdResealTest, ALeaderWithANewFirstKeySealsAllAnew) {
   EXPECT_THAT(std::string(late.status().message()), HasSubstr("which is not in"));
 }
 
+// Small rows and a large one are more than one request of etcd's.
+TEST(EtcdResealTest, LargeRowsAreSealedAnewBesideSmallOnes) {
+  const TemporaryDirectory dir;
+  const TemporaryDirectory made;
+  EtcdCluster etcd;
+  Rows rows;
+  {
+    auto store = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+    const auto won = store->Campaign();
+    ASSERT_TRUE(won.ok()) << won.status();
+    core::Changes changes;
+    for (int i = 0; i < 4; ++i)
+      changes.edits.push_back(PutSecret("a" + std::to_string(i), std::string(120'000, 'x')));
+    changes.edits.push_back(PutSecret("b", std::string(1'400'000, 'y')));
+    changes.edits.push_back(PutSecret("c", std::string(1'400'000, 'z')));
+    ASSERT_TRUE(store->Commit(changes, won->epoch).ok());
+    rows = LoadRows(*store);
+  }
+  const std::string old_key = TextOf(dir / "sealing.key");
+  ASSERT_TRUE(MakeSealingKeys(made / "sealing.key").ok());
+  const std::string new_key = TextOf(made / "sealing.key");
+  std::ofstream(dir / "sealing.key") << new_key << old_key;
+  {
+    auto store = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+    const auto won = store->Campaign();
+    ASSERT_TRUE(won.ok()) << won.status();
+  }
+  std::ofstream(dir / "sealing.key") << new_key;
+  EXPECT_EQ(LoadRows(*OpenEtcd(EtcdOptions(dir, etcd.endpoints()))), rows);
+}
+
 }  // namespace
 }  // namespace remuda

@@ -15,8 +15,14 @@ using store::v1::EtcdEdit;
 using store::v1::EtcdRow;
 using Place = std::pair<core::Kind, std::string>;
 
-// Keys of a page at first; fewer where rows are large.
+using Clock = EtcdClient::Clock;
+
+// Keys of a page; fewer where rows are large or the way to etcd is slow, since a page comes within
+// one try of the client or not at all.
 constexpr int64_t kPageKeys = 4096;
+constexpr int64_t kFewerKeys = 8;  // so many times
+// A page that came sooner may have twice as many keys the next time.
+constexpr EtcdClient::Duration kQuickPage = EtcdClient::kTryTimeout / 4;
 
 // Whether gRPC has refused an answer for its size.
 bool IsTooLarge(const absl::Status& status) {
@@ -42,27 +48,32 @@ absl::Status ReadPages(EtcdClient& client, const std::string& begin, const std::
   etcdserverpb::RangeRequest request;
   request.set_key(begin);
   request.set_range_end(end);
-  request.set_limit(kPageKeys);
+  int64_t keys = kPageKeys;
+  Clock::time_point page_end = Clock::now() + kPageTimeout;
   etcdserverpb::RangeResponse page;
-  do {
+  while (true) {
+    request.set_limit(keys);
     request.set_revision(revision);
+    const Clock::time_point begun = Clock::now();
     const absl::Status status =
-        client.Range(request, page, EtcdClient::Clock::now() + kPageTimeout);
-    if (IsTooLarge(status) && request.limit() > 1) {
-      request.set_limit(request.limit() / 4);
-      page.set_more(true);
+        client.Range(request, page, std::min(begun + kPageTryTimeout, page_end));
+    const bool is_slow = absl::IsUnavailable(status) && Clock::now() < page_end;
+    if (is_slow || (IsTooLarge(status) && keys > 1)) {
+      keys = std::max<int64_t>(keys / kFewerKeys, 1);
       continue;
     }
     if (!status.ok()) return status;
+    const Clock::time_point came = Clock::now();
+    if (came - begun < kQuickPage) keys = std::min(2 * keys, kPageKeys);
     if (revision == 0) revision = page.header().revision();
     for (const mvccpb::KeyValue& pair : page.kvs()) {
       if (absl::Status outcome = each(pair); !outcome.ok()) return outcome;
     }
-    if (page.kvs_size() == 0) break;
+    if (page.kvs_size() == 0 || !page.more()) return absl::OkStatus();
     // The next key: the last with a NUL behind it.
     request.set_key(page.kvs().rbegin()->key() + std::string(1, '\0'));
-  } while (page.more());
-  return absl::OkStatus();
+    page_end = Clock::now() + kPageTimeout;
+  }
 }
 
 absl::StatusOr<EtcdHead> ReadHead(EtcdClient& client, const EtcdKeys& keys) {

@@ -31,8 +31,10 @@ struct EtcdHead {
 };
 
 // The keys in [begin, end) at `revision`, in order; an error of `each` ends it. `revision` 0: at
-// that of the first answer, which is put there. Each page has until kPageTimeout.
+// that of the first answer, which is put there. Each page has until kPageTimeout, and fewer keys
+// after each kPageTryTimeout of it.
 inline constexpr EtcdClient::Duration kPageTimeout{10'000};
+inline constexpr EtcdClient::Duration kPageTryTimeout{2'000};
 absl::Status ReadPages(EtcdClient& client, const std::string& begin, const std::string& end,
                        int64_t& revision,
                        const std::function<absl::Status(const mvccpb::KeyValue&)>& each);

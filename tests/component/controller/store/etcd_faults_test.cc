@@ -229,6 +229,23 @@ TEST(EtcdFaultsTest, TheLeaderOfThreeEtcdsDies) {
   }
 }
 
+// More than comes in one try of the client: fewer keys are asked for then.
+TEST(EtcdFaultsTest, ASlowWayIsLoadedOver) {
+  const TemporaryDirectory dir;
+  EtcdCluster etcd;
+  auto store = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+  const auto won = store->Campaign();
+  ASSERT_TRUE(won.ok()) << won.status();
+  core::Changes changes;
+  for (int i = 0; i < 100; ++i)
+    changes.edits.push_back(PutImage("i" + std::to_string(i), 64 * 1024));
+  ASSERT_TRUE(store->Commit(changes, won->epoch).ok());
+  Relay relay(etcd.port(0));
+  auto reader = OpenEtcd(EtcdOptions(dir, {relay.endpoint()}));
+  relay.Slow(Relay::Way::kToClient, 2 << 20);
+  EXPECT_EQ(LoadRows(*reader), LoadRows(*store));
+}
+
 TEST(EtcdFaultsTest, HistoryIsForgotten) {
   const TemporaryDirectory dir;
   EtcdCluster etcd;

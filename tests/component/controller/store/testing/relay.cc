@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 namespace remuda {
@@ -83,6 +84,11 @@ void Relay::CutAfter(Way way, int64_t bytes) {
   left_[static_cast<int>(way)] = bytes;
 }
 
+void Relay::Slow(Way way, int64_t bytes_per_second) {
+  const std::lock_guard lock(mutex_);
+  bytes_per_second_[static_cast<int>(way)] = bytes_per_second;
+}
+
 void Relay::Accept() {
   while (true) {
     const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -140,7 +146,11 @@ void Relay::Move(Link& link, Way way) {
     bool is_cut = false;
     int64_t size = count;
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
+      if (bytes_per_second_[at] > 0) {
+        const std::chrono::microseconds time(count * 1'000'000 / bytes_per_second_[at]);
+        changed_.wait_for(lock, time, [this] { return is_ending_; });
+      }
       if (left_[at] != INT64_MAX) {
         size = std::min<int64_t>(count, left_[at]);
         left_[at] -= size;

@@ -28,6 +28,8 @@ class Relay {
   void Release();
   // Every connection is cut when so many more bytes have gone that way.
   void CutAfter(Way way, int64_t bytes);
+  // From now on so many bytes a second go that way on each connection, at most.
+  void Slow(Way way, int64_t bytes_per_second);
   // Bytes that are kept back.
   int64_t held() const { return held_; }
 
@@ -52,6 +54,7 @@ class Relay {
   bool is_ending_ = false;                    // guarded by mutex_
   bool is_held_[2] = {false, false};          // guarded by mutex_
   int64_t left_[2] = {INT64_MAX, INT64_MAX};  // before a cut; guarded by mutex_
+  int64_t bytes_per_second_[2] = {0, 0};      // 0: as they come; guarded by mutex_
   std::list<Link> links_;                     // guarded by mutex_
   std::atomic<int64_t> held_ = 0;
   std::thread acceptor_;

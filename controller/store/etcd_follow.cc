@@ -166,6 +166,17 @@ absl::Status EtcdFollowing::Tell(const CommitGatherer::Commit& commit) {
   return fns_.commit(commit.number, changes);
 }
 
+bool EtcdFollowing::HasGoneBack(int64_t revision) {
+  etcdserverpb::RangeRequest request;
+  request.set_key(keys_.Commit());
+  request.set_keys_only(true);
+  etcdserverpb::RangeResponse response;
+  // Answered by a member that has all that etcd has told before, so far as it is the same etcd.
+  const absl::Status status =
+      client_.Range(request, response, EtcdClient::Clock::now() + EtcdClient::kTryTimeout);
+  return status.ok() && response.header().revision() < revision;
+}
+
 absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
   etcdserverpb::WatchCreateRequest request;
   request.set_key(keys_.prefix());
@@ -176,6 +187,7 @@ absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
   gatherer.Resume();
   bool is_lost = false;  // what was missed
   bool is_answered = false;
+  bool is_behind = false;
   const auto open = [this](grpc::ClientContext* context) {
     const std::lock_guard lock(mutex_);
     watch_ = context;
@@ -187,6 +199,12 @@ absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
       return Unavailable(absl::StrCat("etcd: the watch was ended: ", response.cancel_reason(),
                                       is_lost ? "history is forgotten" : ""));
     }
+    if (response.created() && response.header().revision() < gatherer.revision()) {
+      is_behind = true;
+      return Unavailable(
+          "etcd: the member that is watched is behind what was told, or etcd was put back to an "
+          "earlier state");
+    }
     const auto commits = gatherer.Take(response.events(), response.fragment());
     absl::Status status = commits.status();
     for (size_t i = 0; status.ok() && i < commits->size(); ++i) status = Tell((*commits)[i]);
@@ -196,6 +214,7 @@ absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
     return status;
   };
   const absl::Status status = client_.Watch(request, kSilence, open, take);
+  if (is_behind) is_lost = HasGoneBack(gatherer.revision());
   if (is_lost) fns_.contact(status);
   if (is_lost) return absl::OkStatus();
   // Silence after an answer is no trouble; the next watch shows whether etcd is there.

@@ -71,7 +71,10 @@ class EtcdFollowing final : public Following {
  private:
   void Run();
   absl::StatusOr<CommitGatherer> LoadAll();
-  // OK: etcd has forgotten what was missed, or the gatherer's state is no good; all is loaded anew.
+  // Whether etcd is at an earlier revision than this: it was restored from a snapshot.
+  bool HasGoneBack(int64_t revision);
+  // OK: etcd has forgotten what was missed, or has gone back, or the gatherer's state is no good;
+  // all is loaded anew.
   absl::Status WatchOn(CommitGatherer& gatherer);
   absl::Status Tell(const CommitGatherer::Commit& commit);
   bool Pause();

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <mutex>
 #include <random>
 
@@ -169,6 +170,30 @@ TEST(EtcdFollowTest, WhatEtcdHasForgottenIsLoadedAnew) {
   ASSERT_TRUE(WaitUntil([&] { return copy.Has(3); }));
   EXPECT_EQ(copy.rows(), LoadRows(*leader));
   EXPECT_GE(copy.resets(), 2);
+}
+
+// As after a restore from a snapshot: what is told from now on has revisions that were told before.
+TEST(EtcdFollowTest, AnEtcdThatHasGoneBackIsLoadedAnew) {
+  const TemporaryDirectory dir;
+  EtcdCluster etcd;
+  Copy copy;
+  auto standby = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+  auto following = standby->Follow(copy.fns());
+  {
+    auto leader = OpenEtcd(EtcdOptions(dir, etcd.endpoints(), kShortLease));
+    const int64_t epoch = leader->Campaign()->epoch;
+    for (int i = 1; i <= 20; ++i) ASSERT_TRUE(leader->Commit(Many(1, i), epoch).ok());
+  }
+  ASSERT_TRUE(WaitUntil([&] { return copy.Has(20); }));
+  etcd.Kill(0);
+  std::filesystem::remove_all(etcd.file("data-0"));
+  etcd.Start(0);
+  ASSERT_TRUE(etcd.AwaitWritable());
+  auto leader = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+  const int64_t epoch = leader->Campaign()->epoch;
+  ASSERT_TRUE(leader->Commit(Many(1, 100), epoch).ok());
+  ASSERT_TRUE(WaitUntil([&] { return copy.Has(1); }));
+  EXPECT_EQ(copy.rows(), LoadRows(*leader));
 }
 
 TEST(EtcdFollowTest, WhoFollowsTakesOverWithWhatItHas) {

@@ -4,6 +4,9 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -43,6 +46,40 @@ absl::StatusOr<std::string> ReadFile(const std::string& flag, const std::string&
                                                          kMaxFileBytes, " bytes"));
   }
   return out.str();
+}
+
+absl::Status FileFault(const std::string& flag, const std::string& path, const std::string& what) {
+  return FailedPrecondition("STORE_FILE", absl::StrCat(flag, ": ", path, ": ", what));
+}
+
+struct FreeTls {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+
+std::unique_ptr<X509, FreeTls> ParseCertificate(const std::string& pem) {
+  const std::unique_ptr<BIO, FreeTls> bio(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  std::unique_ptr<X509, FreeTls> out(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
+  return out;
+}
+
+bool HasCertificate(const std::string& pem) { return ParseCertificate(pem) != nullptr; }
+
+bool IsPair(const std::string& certificate, const std::string& key) {
+  const auto leaf = ParseCertificate(certificate);
+  const std::unique_ptr<BIO, FreeTls> bio(
+      BIO_new_mem_buf(key.data(), static_cast<int>(key.size())));
+  // Nobody is asked for a password.
+  const auto no_password = [](char*, int, int, void*) { return -1; };
+  const std::unique_ptr<EVP_PKEY, FreeTls> parsed(
+      PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr));
+  const bool is_pair =
+      leaf != nullptr && parsed != nullptr && X509_check_private_key(leaf.get(), parsed.get()) == 1;
+  ERR_clear_error();
+  return is_pair;
 }
 
 grpc::ChannelArguments Arguments() {
@@ -111,6 +148,16 @@ absl::StatusOr<EtcdClient::TlsFiles> EtcdClient::ReadTlsFiles(const EtcdAddress&
     if (!text.ok()) return text.status();
     file.text = *std::move(text);
   }
+  if (!HasCertificate(out.ca))
+    return FileFault(address.flag + "-ca", address.ca, "has no certificate in PEM");
+  if (out.certificate.empty()) return out;
+  if (!HasCertificate(out.certificate))
+    return FileFault(address.flag + "-cert", address.certificate, "has no certificate in PEM");
+  if (!IsPair(out.certificate, out.key)) {
+    return FileFault(address.flag + "-key", address.key,
+                     absl::StrCat("is not the private key, in PEM and without a password, of ",
+                                  address.certificate));
+  }
   return out;
 }
 
@@ -150,7 +197,11 @@ EtcdClient::MembersPtr EtcdClient::members() {
   }
   auto files = ReadTlsFiles(address_);
   const std::lock_guard lock(mutex_);
-  // One that cannot be read just now is being replaced, most likely.
+  // What is not right just now is being replaced, most likely.
+  const std::string fault(files.status().message());
+  if (!fault.empty() && fault != file_fault_)
+    spdlog::warn("{}; etcd is reached with what was there before", fault);
+  file_fault_ = fault;
   if (!files.ok()) return members_;
   if (*files == seen_ && *files != files_) {
     members_ = Connect(address_, *files);

@@ -33,11 +33,11 @@ class EtcdClient {
   static constexpr int kMaxReceiveBytes = 64 << 20;
 
   // Files are looked at so often, at most. What has changed is taken when it is still the same at
-  // the next look, for new connections: half of what is being replaced is no pair.
+  // the next look, and is right, for new connections: half of what is being replaced is no pair.
   static constexpr Duration kFileLookPeriod{2500};
 
   // Reads the files that `address` names, and again when they change; the password with each login.
-  // FAILED_PRECONDITION: one cannot be read.
+  // FAILED_PRECONDITION: one cannot be read, or is not what it should be.
   static absl::StatusOr<std::unique_ptr<EtcdClient>> Make(const EtcdAddress& address);
   EtcdClient(const EtcdClient&) = delete;
   EtcdClient& operator=(const EtcdClient&) = delete;
@@ -106,8 +106,9 @@ class EtcdClient {
   mutable std::mutex mutex_;  // guards what follows
   std::string token_;
   MembersPtr members_;
-  TlsFiles files_;  // that members_ were made of
-  TlsFiles seen_;   // at the last look
+  TlsFiles files_;          // that members_ were made of
+  TlsFiles seen_;           // at the last look
+  std::string file_fault_;  // of the last look; empty: none
   Clock::time_point next_look_;
 };
 

@@ -62,7 +62,7 @@ TxnRequest EtcdStore::Guarded() const {
   return txn;
 }
 
-// There is no other key between the two.
+// Between the two are the controllers' records, which are few and small.
 etcdserverpb::RangeRequest EtcdStore::LeaderAndCommit() const {
   etcdserverpb::RangeRequest request;
   request.set_key(keys_.Commit());

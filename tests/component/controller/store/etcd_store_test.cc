@@ -214,6 +214,20 @@ TEST(EtcdStoreTest, TlsWithACertificate) {
       std::filesystem::copy_file(by.file(name), path,
                                  std::filesystem::copy_options::overwrite_existing);
   };
+  // A certificate before its key is no pair, and is not taken; neither is half a file.
+  const auto is_used_on = [&] {
+    const auto end = EtcdClient::Clock::now() + 3 * EtcdClient::kFileLookPeriod;
+    while (EtcdClient::Clock::now() < end) {
+      if (absl::Status status = reader->ClusterId().status(); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  };
+  std::filesystem::copy_file(other.file("client.pem"), cert,
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(is_used_on(), absl::OkStatus());
+  const auto unpaired = EtcdStore::Open(options).status();
+  EXPECT_THAT(std::string(unpaired.message()),
+              testing::AllOf(HasSubstr("--store-key: " + key), HasSubstr(cert)));
   replace(other);
   EXPECT_TRUE(WaitUntil([&] { return !reader->ClusterId().ok(); }));
   replace(etcd);

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "common/identity/identity_files.h"
 #include "common/status.h"
+#include "controller/backup/give_to_owner.h"
 #include "controller/store/authority_text.h"
 #include "controller/store/etcd_store.h"
 #include "controller/store/sqlite_store.h"
@@ -155,7 +157,11 @@ absl::Status CheckHead(const MigrationSide& to, const StoreHead& put) {
   const absl::Status is_same = absl::CancelledError("it is the same");
   const absl::Status status = opened->content().ReadAll(
       [&](const StoreHead& read) {
-        if (read == put) return is_same;
+        // The lease that was given back may not be gone yet, or somebody who waited leads: epochs
+        // are above what was put then.
+        StoreHead expected = put;
+        expected.epoch = std::max(put.epoch, read.epoch);
+        if (read == expected) return is_same;
         return absl::DataLossError(absl::StrCat(to.name, ": cluster ", read.cluster_id, ", commit ",
                                                 read.commit, ", epoch ", read.epoch,
                                                 " were read back, or what is shared differs"));
@@ -164,9 +170,7 @@ absl::Status CheckHead(const MigrationSide& to, const StoreHead& put) {
   return status == is_same ? absl::OkStatus() : status;
 }
 
-}  // namespace
-
-absl::StatusOr<Migrated> Migrate(const MigrationSide& from, const MigrationSide& to) {
+absl::StatusOr<Migrated> MoveAll(const MigrationSide& from, const MigrationSide& to) {
   if (from.name == to.name)
     return absl::InvalidArgumentError(absl::StrCat("--from and --to: both are ", from.name));
   const auto source = OpenSource(from);
@@ -200,6 +204,35 @@ absl::StatusOr<Migrated> Migrate(const MigrationSide& from, const MigrationSide&
   }
   if (absl::Status status = CheckHead(to, out.head); !status.ok()) return status;
   return out;
+}
+
+// What root has made beside a store in SQLite, for who runs the controller there.
+absl::Status GiveFiles(const MigrationSide& side) {
+  if (!IsSqlite(side)) return absl::OkStatus();
+  const std::string& state = side.store.sqlite_path;
+  const std::string parent = fs::path(state).parent_path().string();
+  const std::string directory = parent.empty() ? "." : parent;
+  absl::Status status;
+  for (const char* suffix : {"", "-wal", "-shm", "-journal", ".lock"})
+    if (status.ok()) status = GiveToOwner(directory, state + suffix);
+  if (status.ok()) status = GiveToOwner(side.data_directory, side.data_directory + "/identity");
+  // A key that lies elsewhere is whose it is.
+  std::error_code error;
+  const fs::path key(side.sealing_key_file);
+  if (status.ok() && fs::equivalent(key.parent_path(), side.data_directory, error))
+    status = GiveToOwner(side.data_directory, side.sealing_key_file);
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<Migrated> Migrate(const MigrationSide& from, const MigrationSide& to) {
+  absl::StatusOr<Migrated> moved = MoveAll(from, to);
+  for (const MigrationSide* side : {&from, &to}) {
+    const absl::Status given = GiveFiles(*side);
+    if (moved.ok() && !given.ok()) return given;
+  }
+  return moved;
 }
 
 }  // namespace remuda

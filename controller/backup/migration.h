@@ -31,11 +31,12 @@ struct Migrated {
   std::vector<std::string> left;  // what is shared in the source and has no place in the target
 };
 
-// The source stays as it is, but for its epoch. FAILED_PRECONDITION: a controller runs on one of
-// them (STORE_IN_USE), the source is empty (EMPTY), the target is not (NOT_EMPTY) or was left half
-// filled (HALF_FILLED), a sealing key is missing (SEALING_KEY), another authority is in the
-// target's files (AUTHORITY). DATA_LOSS: what was read back is not what was put. On error the
-// target is empty again, if that could be done.
+// The source stays as it is, but for its epoch. FAILED_PRECONDITION: a controller leads or stands
+// by on one of them (STORE_IN_USE), the source is empty (EMPTY), the target is not (NOT_EMPTY) or
+// was left half filled (HALF_FILLED), a sealing key is missing (SEALING_KEY), another authority is
+// in the target's files (AUTHORITY). DATA_LOSS: what was read back is not what was put. On error
+// the target is empty again, if that could be done. Run by root it gives what it makes in a data
+// directory to the directory's owner.
 absl::StatusOr<Migrated> Migrate(const MigrationSide& from, const MigrationSide& to);
 
 }  // namespace remuda

@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,16 +11,21 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <vector>
 
 #include "common/private_directory.h"
 #include "common/status.h"
 #include "controller/backup/archive_reader.h"
+#include "controller/backup/give_to_owner.h"
+#include "controller/backup/shared_images.h"
 #include "controller/backup/state_copy.h"
 #include "controller/store/sealer.h"
 #include "controller/store/sealing_keys.h"
 #include "controller/store/sqlite_store.h"
+#include "controller/store/state_lock.h"
 
 namespace remuda {
 namespace {
@@ -30,7 +34,7 @@ namespace fs = std::filesystem;
 
 constexpr char kStaging[] = ".restore";
 constexpr char kState[] = "state.db";
-constexpr char kLock[] = "state.db.lock";
+constexpr const char* kLock = StateLock::kName;
 // What of a data directory is the store's: what a restore takes the place of. The state first: a
 // directory without it is refused at a start while the staging is there.
 constexpr const char* kReplaced[] = {kState, "state.db-wal", "state.db-shm", "state.db-journal",
@@ -87,6 +91,7 @@ class Place {
   explicit Place(const RestoreOptions& options)
       : directory_(options.data_directory),
         has_state_(options.put_state == nullptr),
+        has_images_(options.blobs_directory.empty()),
         force_(options.force) {}
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
@@ -94,7 +99,6 @@ class Place {
     // Another's stays as it is; and where the state is in neither place a start must be refused.
     std::error_code error;
     if (has_staging_ && !is_half_) fs::remove_all(staging(), error);
-    if (lock_ >= 0) close(lock_);
   }
 
   std::string staging() const { return absl::StrCat(directory_, "/", kStaging); }
@@ -131,41 +135,17 @@ class Place {
   };
 
   absl::Status Lock() {
-    const std::string path = absl::StrCat(directory_, "/", kLock);
-    lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock_ < 0) return Failed(path, "opened");
-    if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-      return FailedPrecondition(
-          "STORE_IN_USE", absl::StrCat("--data-dir ", directory_,
-                                       ": a controller runs in it, or another restore; stop it "
-                                       "first"));
-    }
-    // As the store does, for who finds it locked.
-    const std::string me = std::to_string(getpid());
-    if (ftruncate(lock_, 0) != 0 || pwrite(lock_, me.data(), me.size(), 0) < 0) {
-      // Only the hint for a person is missing; the lock holds.
-    }
-    return absl::OkStatus();
+    auto lock = StateLock::Take(absl::StrCat(directory_, "/", kLock));
+    if (lock.ok()) lock_.emplace(*std::move(lock));
+    if (!absl::IsAlreadyExists(lock.status())) return lock.status();
+    return FailedPrecondition(
+        "STORE_IN_USE", absl::StrCat("--data-dir ", directory_,
+                                     ": a controller runs in it, or another restore (process ",
+                                     std::string(lock.status().message()), "); stop it first"));
   }
 
-  // Who runs the controller is whose the data directory is: root may restore for it.
   absl::Status GiveToOwner(const std::string& top) const {
-    struct stat owner {};
-    if (geteuid() != 0 || stat(directory_.c_str(), &owner) != 0 || owner.st_uid == 0)
-      return absl::OkStatus();
-    std::error_code error;
-    const fs::file_status status = fs::symlink_status(top, error);
-    if (!fs::exists(status)) return absl::OkStatus();
-    std::vector<std::string> paths = {top};
-    if (fs::is_directory(status)) {
-      for (const auto& entry : fs::recursive_directory_iterator(top, error))
-        paths.push_back(entry.path().string());
-    }
-    for (const std::string& path : paths) {
-      if (lchown(path.c_str(), owner.st_uid, owner.st_gid) != 0)
-        return Failed(path, "given to its owner");
-    }
-    return absl::OkStatus();
+    return remuda::GiveToOwner(directory_, top);
   }
 
   absl::Status CheckEmpty() const {
@@ -223,7 +203,7 @@ class Place {
 
   absl::Status PutInPlace(const std::vector<std::string>& extras) {
     std::vector<std::string> names = extras;
-    names.emplace_back("images");
+    if (has_images_) names.emplace_back("images");
     for (const std::string& name : names) {
       const fs::path parent = fs::path(name).parent_path();
       absl::Status status = MakeDirectories(directory_, parent);
@@ -258,9 +238,10 @@ class Place {
   }
 
   const std::string directory_;
-  const bool has_state_;  // the state comes into it
+  const bool has_state_;   // the state comes into it
+  const bool has_images_;  // images come into it
   const bool force_;
-  int lock_ = -1;
+  std::optional<StateLock> lock_;
   bool has_staging_ = false;
   bool is_half_ = false;
   std::string replaced_;
@@ -355,6 +336,12 @@ absl::Status PutState(const RestoreOptions& options, const std::string& staging,
   return options.put_state(absl::StrCat(staging, "/", kState), files);
 }
 
+absl::StatusOr<std::unique_ptr<SharedImages>> OpenSharedImages(const RestoreOptions& options,
+                                                               const BackupManifest& manifest) {
+  if (options.blobs_directory.empty() || !manifest.has_images) return nullptr;
+  return SharedImages::Open(options.blobs_directory, manifest.cluster_id);
+}
+
 }  // namespace
 
 absl::StatusOr<Restored> Restore(const RestoreOptions& options) {
@@ -369,13 +356,20 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options) {
 
   Place place(options);
   if (absl::Status status = place.Open(); !status.ok()) return status;
+  const auto images = OpenSharedImages(options, *manifest);
+  if (!images.ok()) return images.status();
   std::vector<std::string> extras;
   for (const BackupEntry& entry : manifest->entries) {
-    if (absl::Status status = Unpack(**reader, entry, place.staging(), sealer); !status.ok())
-      return status;
+    const bool is_shared = *images != nullptr && entry.name.starts_with(BackupManifest::kImages);
+    const absl::Status status = is_shared ? (*images)->Take(**reader, entry)
+                                          : Unpack(**reader, entry, place.staging(), sealer);
+    if (!status.ok()) return status;
     if (entry.is_sealed) extras.push_back(entry.name);
   }
   if (absl::Status status = (*reader)->ReadEnd(); !status.ok()) return status;
+  if (*images != nullptr) {
+    if (absl::Status status = (*images)->Finish(); !status.ok()) return status;
+  }
 
   const std::string state = place.staging() + "/state.db";
   if (absl::Status status = CheckState(state, options, *manifest); !status.ok()) return status;
@@ -387,8 +381,13 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options) {
   if (!raised.ok()) return raised.status();
   // Before the rest is in place: what is wrong with the other store leaves the directory as it was.
   if (absl::Status status = PutState(options, place.staging(), extras); !status.ok()) return status;
-  if (absl::Status status = place.Exchange(extras, absl::ToUnixSeconds(now)); !status.ok())
-    return status;
+  if (absl::Status status = place.Exchange(extras, absl::ToUnixSeconds(now)); !status.ok()) {
+    if (!options.put_state) return status;
+    return absl::Status(status.code(),
+                        absl::StrCat(std::string(status.message()),
+                                     "; the state is in the other store already: empty that before "
+                                     "you restore again"));
+  }
   return Restored{
       .manifest = *std::move(manifest), .epoch = raised->epoch, .replaced = place.replaced()};
 }

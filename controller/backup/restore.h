@@ -21,6 +21,8 @@ struct RestoreOptions {
   std::string sealing_key_file;  // that holds the key which the backup is sealed under
   // Takes the place of what is there, which is kept beside it.
   bool force = false;
+  // Where controllers share images (--blobs); empty: images go into the data directory.
+  std::string blobs_directory = {};
   // Not set: the state goes into the data directory. Else: puts it into another store, of SQLite's
   // file and the sealed files by their names; the data directory gets the rest.
   std::function<absl::Status(const std::string& state_file,
@@ -35,11 +37,12 @@ struct Restored {
 };
 
 // Puts everything beside its place first, and in place when all of it is right; the last step is
-// one rename, of state.db. An error leaves the directory as it was. Run by root it gives all of it,
-// and the sealing key in the directory, to the directory's owner. INVALID_ARGUMENT: the archive
+// one rename, of state.db. An error leaves the directory as it was; images that came into a shared
+// directory stay there. Run by root it gives all of it, and the sealing key in the directory, to
+// the directory's owner. INVALID_ARGUMENT: the archive
 // is none, is cut, or differs from its manifest (the entry is named). FAILED_PRECONDITION: the data
-// directory holds something, a controller runs in it, the schema is a newer one's, or the sealing
-// key is not in its file.
+// directory holds something, a controller runs in it, the schema is a newer one's, the sealing key
+// is not in its file, or the shared directory is not there or another cluster's.
 absl::StatusOr<Restored> Restore(const RestoreOptions& options);
 
 // FAILED_PRECONDITION: a restore was cut off (a kill, a loss of power) when the state was in

@@ -47,6 +47,17 @@ void DeleteFrom(TxnRequest& txn, const std::string& key, const std::string& end 
   range.set_range_end(end);
 }
 
+absl::Status InUse(const mvccpb::KeyValue& pair, const std::string& does) {
+  store::v1::EtcdController record;
+  if (!record.ParseFromString(pair.value())) record.Clear();
+  return FailedPrecondition(
+      "STORE_IN_USE",
+      absl::StrCat("etcd: controller \"", record.name(), "\" (", record.address(), ") ", does,
+                   ", as ", pair.key(),
+                   " says: end all controllers of this cluster first, and wait for the lease of "
+                   "one that died"));
+}
+
 }  // namespace
 
 absl::StatusOr<StoreHead> EtcdStore::ReadStoreHead(int64_t& revision) {
@@ -274,17 +285,21 @@ absl::StatusOr<Leadership> EtcdStore::CampaignAtOnce() {
   }
   const auto leader = Get(keys_.Leader(), nullptr);
   if (!leader.ok()) return leader.status();
-  if (!leader->has_value()) {
-    auto won = TryToLead();
-    if (!absl::IsAborted(won.status())) return won;
-  }
-  store::v1::EtcdController record;
-  if (leader->has_value() && !record.ParseFromString((*leader)->value())) record.Clear();
-  return FailedPrecondition(
-      "STORE_IN_USE",
-      absl::StrCat("etcd: controller \"", record.name(), "\" (", record.address(), ") leads, as ",
-                   keys_.Leader(),
-                   " says: end all controllers of this cluster first, and wait for its lease"));
+  if (leader->has_value()) return InUse(**leader, "leads");
+  // One that stands by would lead as soon as this is over.
+  etcdserverpb::RangeRequest request;
+  request.set_key(keys_.Controllers());
+  request.set_range_end(EndOfPrefix(keys_.Controllers()));
+  request.set_limit(1);
+  etcdserverpb::RangeResponse response;
+  const absl::Status status = client_->Range(request, response, Clock::now() + kContentCallTimeout);
+  if (!status.ok()) return status;
+  if (!response.kvs().empty()) return InUse(response.kvs(0), "runs");
+  auto won = TryToLead();
+  if (!absl::IsAborted(won.status())) return won;
+  return FailedPrecondition("STORE_IN_USE",
+                            "etcd: a controller has begun to lead just now: end all controllers of "
+                            "this cluster first");
 }
 
 }  // namespace remuda

@@ -79,7 +79,7 @@ class EtcdStore final : public Store, public StoreContent {
   absl::StatusOr<std::unique_ptr<StoreFilling>> Fill(const StoreHead& head,
                                                      const std::string& why) override;
   // A campaign that waits for nobody and makes no cluster. FAILED_PRECONDITION with reason
-  // STORE_IN_USE: another controller leads; EMPTY: nobody ever has.
+  // STORE_IN_USE: another controller leads or stands by; EMPTY: nobody ever has.
   absl::StatusOr<Leadership> CampaignAtOnce();
 
  private:
@@ -157,8 +157,8 @@ class EtcdStore final : public Store, public StoreContent {
   const Options options_;
   const EtcdKeys keys_;
   std::unique_ptr<EtcdClient> client_;
-  SealingKeys sealing_keys_;
-  std::unique_ptr<Sealer> sealer_;
+  SealingKeys sealing_keys_;        // constant after Open
+  std::unique_ptr<Sealer> sealer_;  // of the store's thread
   std::atomic<bool> is_stopped_ = false;
   std::atomic<bool> is_leading_ = false;  // Campaign has answered so
   std::mutex watch_mutex_;

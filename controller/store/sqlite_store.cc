@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -57,29 +56,17 @@ SqliteStore::~SqliteStore() {
   for (sqlite3_stmt* statement : {read_meta_, write_meta_, put_, remove_, next_rows_})
     sqlite3_finalize(statement);
   sqlite3_close(database_);
-  if (lock_fd_ >= 0) close(lock_fd_);
 }
 
 absl::Status SqliteStore::Lock() {
-  const std::string lock_path = path_ + ".lock";
-  lock_fd_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock_fd_ < 0) return Internal(lock_path + ": cannot be opened: " + std::strerror(errno));
-  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK)
-      return Internal(lock_path + ": cannot be locked: " + std::strerror(errno));
-    char holder[32] = {};
-    const ssize_t size = pread(lock_fd_, holder, sizeof holder - 1, 0);
-    const std::string who = size > 0 ? std::string(holder, static_cast<size_t>(size)) : "unknown";
-    return FailedPrecondition("STORE_IN_USE",
-                              path_ + ": another controller (process " + who +
-                                  "), or a restore, has this store open; two cannot share one "
-                                  "file");
-  }
-  const std::string me = std::to_string(getpid());
-  if (ftruncate(lock_fd_, 0) != 0 || pwrite(lock_fd_, me.data(), me.size(), 0) < 0) {
-    // Only the hint for a person is missing; the lock holds.
-  }
-  return absl::OkStatus();
+  auto lock = StateLock::Take(path_ + ".lock");
+  if (lock.ok()) lock_.emplace(*std::move(lock));
+  if (!absl::IsAlreadyExists(lock.status())) return lock.status();
+  return FailedPrecondition(
+      "STORE_IN_USE",
+      absl::StrCat(path_, ": another controller (process ", std::string(lock.status().message()),
+                   "), or a restore, has this store open; two cannot share one "
+                   "file"));
 }
 
 // The file holds private keys and the cluster's secret. SQLite gives its other files the mode of

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "controller/store/sealer.h"
+#include "controller/store/state_lock.h"
 #include "controller/store/store.h"
 #include "controller/store/store_content.h"
 
@@ -96,7 +98,7 @@ class SqliteStore final : public Store, public StoreContent {
   absl::Status WriteSecret(std::string_view secret);
 
   const std::string path_;
-  int lock_fd_ = -1;
+  std::optional<StateLock> lock_;
   std::unique_ptr<Sealer> sealer_;
   sqlite3* database_ = nullptr;
   // Prepared once; finalized before the database is closed.

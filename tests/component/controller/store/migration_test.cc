@@ -3,12 +3,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "controller/store/authority_text.h"
+#include "controller/store/roster.h"
 #include "controller/store/sqlite_store.h"
 #include "tests/component/controller/store/testing/etcd_fixture.h"
 
@@ -188,6 +193,93 @@ TEST(MigrationTest, NobodyElseMayUseEither) {
   EXPECT_THAT(std::string(led.status().message()), HasSubstr("controller \"c1\""));
 }
 
+// Root does it, and somebody else runs the controller.
+TEST(MigrationTest, WhatItMakesIsTheDirectorysOwners) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  const TemporaryDirectory there;
+  const TemporaryDirectory keys;
+  EtcdCluster etcd;
+  {
+    auto store = OpenEtcd(EtcdOptions(keys, etcd.endpoints()));
+    Write(*store);
+    ASSERT_TRUE(store->AgreeShared(kAuthorityKey, std::string(kCertificates) + kKey).ok());
+  }
+  constexpr uid_t kSomebody = 12345;
+  ASSERT_EQ(chown((there / "").c_str(), kSomebody, kSomebody), 0);
+  const auto migrated = Migrate(InEtcd(keys, etcd), InSqlite(there));
+  ASSERT_TRUE(migrated.ok()) << migrated.status();
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(there / "")) {
+    struct stat info {};
+    ASSERT_EQ(lstat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_uid, kSomebody) << entry.path();
+    ++files;
+  }
+  // state.db, its lock, the key that was made, identity/ and two files in it.
+  EXPECT_GE(files, 6);
+  struct stat info {};
+  ASSERT_EQ(stat((keys / "sealing.key").c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, 0U);
+}
+
+// One that stands by would lead the source as soon as it is over.
+TEST(MigrationTest, AControllerThatStandsByIsAController) {
+  const TemporaryDirectory here;
+  const TemporaryDirectory there;
+  EtcdCluster etcd;
+  Write(*OpenEtcd(EtcdOptions(there, etcd.endpoints())));
+  Roster::Options options;
+  options.address.endpoints = etcd.endpoints();
+  options.self.set_name("c2");
+  options.self.set_address("127.0.0.1:2");
+  auto standby = Roster::Open(options);
+  ASSERT_TRUE(standby.ok()) << standby.status();
+  const auto stands_by = Migrate(InEtcd(there, etcd), InSqlite(here));
+  EXPECT_TRUE(HasReason(stands_by.status(), "STORE_IN_USE")) << stands_by.status();
+  EXPECT_THAT(std::string(stands_by.status().message()), HasSubstr("controller \"c2\""));
+  standby->reset();
+  EXPECT_TRUE(Migrate(InEtcd(there, etcd), InSqlite(here)).ok());
+}
+
+// The lease that a migration gives back may be there for a while, and who waited leads at once.
+TEST(MigrationTest, WhoLeadsTheTargetAtOnceMakesItNoLess) {
+  const TemporaryDirectory here;
+  const TemporaryDirectory there;
+  EtcdCluster etcd;
+  {
+    auto store = OpenSqlite(here);
+    const Written written = Write(*store);
+    core::Changes many;
+    for (int i = 0; i < 10'000; ++i)
+      many.edits.push_back(PutCounter("more/" + std::to_string(i), i));
+    ASSERT_EQ(store->Commit(many, written.leadership.epoch).value(), 4);
+  }
+  auto options = EtcdOptions(there, etcd.endpoints());
+  options.self.set_name("next");
+  auto next = OpenEtcd(options);
+  auto client = EtcdClient::Make(options.address);
+  ASSERT_TRUE(client.ok());
+  absl::StatusOr<Leadership> won = absl::UnknownError("");
+  std::atomic<bool> is_over = false;
+  std::thread campaign([&] {
+    // From when the migration leads on.
+    etcdserverpb::RangeRequest request;
+    request.set_key("/remuda/leader");
+    etcdserverpb::RangeResponse response;
+    while (!is_over && response.kvs().empty())
+      (*client)
+          ->Range(request, response, EtcdClient::Clock::now() + std::chrono::seconds(5))
+          .IgnoreError();
+    won = next->Campaign();
+  });
+  const auto migrated = Migrate(InSqlite(here), InEtcd(there, etcd));
+  is_over = true;
+  EXPECT_TRUE(migrated.ok()) << migrated.status();
+  campaign.join();
+  ASSERT_TRUE(won.ok()) << won.status();
+  EXPECT_EQ(won->commit, 4);
+}
+
 TEST(MigrationTest, NothingComesOfNothing) {
   const TemporaryDirectory here;
   const TemporaryDirectory there;
@@ -271,6 +363,30 @@ TEST(MigrationTest, OneThatFailsLeavesNothing) {
   std::string all;
   ASSERT_TRUE(etcd.Ctl("get --prefix --keys-only /remuda/", &all));
   EXPECT_EQ(all, "");
+}
+
+// Something else is there than was put: it does not become a store.
+TEST(MigrationTest, WhatIsReadBackIsHeldAgainstWhatWasPut) {
+  const TemporaryDirectory there;
+  EtcdCluster etcd;
+  for (const char* change : {"del /remuda/rows/001/a", "put /remuda/rows/001/c x"}) {
+    auto options = EtcdOptions(there, etcd.endpoints());
+    options.at_step = [&etcd, change](EtcdStore::Step step) {
+      if (step != EtcdStore::Step::kPartWritten) return;
+      EXPECT_TRUE(etcd.Ctl(change));
+    };
+    auto target = OpenEtcd(options);
+    auto filling = target->Fill({.cluster_id = "c", .secret = "s"}, "a test");
+    ASSERT_TRUE(filling.ok()) << filling.status();
+    for (const char* key : {"a", "b"})
+      ASSERT_TRUE((*filling)->Row(static_cast<Kind>(1), key, "value", 1).ok());
+    const auto finished = (*filling)->Finish();
+    EXPECT_TRUE(absl::IsDataLoss(finished.status())) << finished.status();
+    filling->reset();
+    std::string all;
+    ASSERT_TRUE(etcd.Ctl("get --prefix --keys-only /remuda/", &all));
+    EXPECT_EQ(all, "");
+  }
 }
 
 // While a store is filled nobody else leads it; who waited refuses what was cut off.

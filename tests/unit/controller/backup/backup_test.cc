@@ -103,7 +103,8 @@ class BackupTest : public testing::Test {
     return Restore({.from = root_ + "/archive.tar",
                     .data_directory = to_,
                     .sealing_key_file = sealing_key_.empty() ? key() : sealing_key_,
-                    .force = force});
+                    .force = force,
+                    .blobs_directory = shared_});
   }
   // What refuses it; that nothing is left of it is looked at, too.
   std::string Refusal(const std::string& archive) {
@@ -147,6 +148,7 @@ class BackupTest : public testing::Test {
 
   std::string root_, data_, to_;
   std::string sealing_key_;  // where a restore reads it; empty: key()
+  std::string shared_;       // --blobs of a restore
   std::unique_ptr<SqliteStore> store_;
   int64_t epoch_ = 0;
   std::atomic<int64_t> total_ = 0;
@@ -432,6 +434,39 @@ TEST_F(BackupTest, ADirectoryInUseOrWithAStateIsLeftAsItIs) {
   EXPECT_TRUE(fs::exists(restored->replaced + "/images/sha256/old"));
   EXPECT_FALSE(fs::exists(to_ + "/images/sha256/old"));
   EXPECT_TRUE(SqliteStore::Open({.path = to_ + "/state.db", .sealing_key_file = key()}).ok());
+}
+
+TEST_F(BackupTest, ImagesComeIntoADirectoryThatControllersShare) {
+  const std::string digest = AddBlob("some image");
+  const std::string archive = Make();
+  shared_ = root_ + "/shared";
+  // One that is not mounted is not made.
+  EXPECT_THAT(Refusal(archive), AllOf(HasSubstr("--blobs: " + shared_), HasSubstr("no such")));
+  fs::create_directories(shared_ + "/sha256");
+  const bool is_root = geteuid() == 0;
+  constexpr uid_t kSomebody = 12345;
+  if (is_root) {
+    ASSERT_EQ(chown(shared_.c_str(), kSomebody, kSomebody), 0);
+  }
+  const std::string file = shared_ + "/sha256/" + digest.substr(7);
+  const std::string other = shared_ + "/sha256/" + std::string(64, 'a');
+  std::ofstream(file) << "some imag?";  // what the disk has lost comes back
+  std::ofstream(other) << "another image";
+  const auto restored = Put(archive);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(ReadFile(file), "some image");
+  EXPECT_EQ(ReadFile(other), "another image");
+  EXPECT_EQ(ReadFile(shared_ + "/cluster"), manifest_.cluster_id + "\n");
+  EXPECT_TRUE(fs::is_empty(shared_ + "/tmp"));
+  EXPECT_FALSE(fs::exists(to_ + "/images"));
+  struct stat info {};
+  for (const std::string& path : {file, shared_ + "/cluster", shared_ + "/tmp"}) {
+    ASSERT_EQ(stat(path.c_str(), &info), 0) << path;
+    EXPECT_EQ(info.st_uid, is_root ? kSomebody : geteuid()) << path;
+  }
+  std::ofstream(shared_ + "/cluster") << "another\n";
+  fs::remove_all(to_);
+  EXPECT_THAT(Refusal(archive), HasSubstr("is the directory of cluster another"));
 }
 
 // With what a shell has as its umask: a controller refuses keys in a directory that is open.

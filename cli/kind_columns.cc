@@ -391,6 +391,7 @@ Table Targets(const ResourceList& list, const Timestamp& now, bool is_wide) {
               }));
         },
         true},
+       {"SOURCE", [](const Target& t) { return OrDash(t.source()); }, true},
        {"REASON", ReasonText}});
 }
 

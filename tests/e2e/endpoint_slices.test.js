@@ -142,7 +142,7 @@ listeners:
   assert.ok(!status.error, status.error);
   assert.ok(status.contactTime);
   const [first] = await cluster.get('targets');
-  assert.match(first.description, /endpoint of Service shop\/web of Kubernetes, port http/);
+  assert.equal(first.source, 'kubernetes/shop/web/http');
   assert.match(await cluster.ok('get', 'target-groups'), /shop\/web:http 2/);
 
   const url = `http://127.0.0.1:${port}/`;

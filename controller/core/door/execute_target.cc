@@ -77,7 +77,7 @@ v1::Target Registered(const std::string& key, const v1::TargetAddress& wish,
   }
   target.set_state(v1::TARGET_STATE_INITIAL);
   target.clear_drain_start_time();
-  target.clear_description();  // what a source had brought is somebody's own from now on
+  target.clear_source();  // what a source had brought is somebody's own from now on
   if (wish.has_weight()) target.set_weight(wish.weight());
   if (wish.has_zone()) target.set_zone(wish.zone());
   return target;
@@ -142,8 +142,8 @@ absl::StatusOr<v1::DeregisterTargetsResponse> Execute(Draft& draft,
     if (target == nullptr || IsFollowed(*target)) {
       violations.Add(FieldPath("targets")[i],
                      absl::StrCat(id, " is not registered by hand in ", row->value->name(),
-                                  target == nullptr ? "" : ": it is an ",
-                                  target == nullptr ? "" : target->description()));
+                                  target == nullptr ? "" : ": it comes from ",
+                                  target == nullptr ? "" : target->source()));
     }
   }
   if (!violations.empty()) return violations.ToStatus();

@@ -50,7 +50,7 @@ v1::Target AsTold(const std::string& key, const FollowedEndpoint& endpoint,
   out.set_state(v1::TARGET_STATE_INITIAL);
   out.clear_drain_start_time();
   out.set_zone(endpoint.zone);
-  out.set_description(source);
+  out.set_source(source);
   return out;
 }
 
@@ -112,11 +112,11 @@ class TargetEdits {
 std::string SourceText(const v1::TargetSource& source) {
   if (!source.has_kubernetes()) return "";
   const v1::KubernetesTargets& of = source.kubernetes();
-  return absl::StrCat("endpoint of Service ", of.namespace_(), "/", of.service(), " of Kubernetes",
-                      of.port().empty() ? "" : absl::StrCat(", port ", of.port()));
+  return absl::StrCat("kubernetes/", of.namespace_(), "/", of.service(),
+                      of.port().empty() ? "" : "/", of.port());
 }
 
-bool IsFollowed(const v1::Target& row) { return !row.description().empty(); }
+bool IsFollowed(const v1::Target& row) { return !row.source().empty(); }
 
 absl::StatusOr<FollowedTargets> Execute(Draft& draft, const FollowTargets& wish,
                                         const Context& context) {
@@ -142,7 +142,7 @@ absl::StatusOr<FollowedTargets> Execute(Draft& draft, const FollowTargets& wish,
       ++in_cluster;
     } else if (!before->has_drain_start_time() &&
                (!IsFollowed(*before) ||
-                (before->zone() == endpoint.zone && before->description() == wish.source))) {
+                (before->zone() == endpoint.zone && before->source() == wish.source))) {
       continue;
     }
     if (!edits.Register(id, endpoint, wish.source, before)) out.is_complete = false;

@@ -1,6 +1,6 @@
 // FollowTargets: makes a target group's targets those that its source has.
 //
-// The rows are targets like those that are registered by hand; `description` of a row says where it
+// The rows are targets like those that are registered by hand; `source` of a row says where it
 // comes from, and is empty for those. So they outlive the controller: what nobody says anything
 // about stays as it is. Pure. Thread: the loop thread.
 #pragma once
@@ -35,7 +35,7 @@ struct FollowedTargets {
   size_t left_out = 0;      // endpoints that find no place (kTargetsAGroup, kTargetsByHand)
 };
 
-// "endpoint of Service shop/web of Kubernetes, port http"; empty: of none.
+// "kubernetes/shop/web/http", as Target.source has it; empty: of none.
 std::string SourceText(const v1::TargetSource& source);
 
 // Whether the row comes from a source, and not from somebody's hand.

@@ -71,8 +71,8 @@ inline std::vector<FilterField> FilterFieldsOf<v1::TargetGroup>() {
 }
 template <>
 inline std::vector<FilterField> FilterFieldsOf<v1::Target>() {
-  return {{"state"}, {"reason"}, {"instance"}, {"address"},
-          {"port"},  {"zone"},   {"weight"},   {"template_version"}};
+  return {{"state"}, {"reason"}, {"instance"},         {"address"}, {"port"},
+          {"zone"},  {"weight"}, {"template_version"}, {"source"}};
 }
 template <>
 inline std::vector<FilterField> FilterFieldsOf<v1::LoadBalancer>() {

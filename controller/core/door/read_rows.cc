@@ -2,7 +2,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "controller/core/door/follow_targets.h"
 #include "controller/core/model/etag.h"
 #include "controller/core/model/names.h"
 #include "controller/core/reconcile/health.h"
@@ -132,13 +131,6 @@ void Judge(const Snapshot& from, const Gates& gates, const proxy::v1::Target& kn
   SumUp(target);
 }
 
-// After why it is as it is, where it comes from.
-void SayWhereFrom(const v1::Target& row, v1::Target& out) {
-  if (!IsFollowed(row)) return;
-  const std::string why = out.description();
-  out.set_description(why.empty() ? row.description() : absl::StrCat(why, "; ", row.description()));
-}
-
 }  // namespace
 
 v1::Instance ShowInstance(const Snapshot& from, std::string_view id, const v1::Instance& row) {
@@ -236,7 +228,6 @@ std::map<std::string, v1::Target> ShowTargets(
         *target.mutable_drain_start_time() = row.state_time();
     }
     Judge(from, gates, known, instance == nullptr ? nullptr : instance->value.get(), target);
-    if (by_hand != nullptr) SayWhereFrom(**by_hand, target);
     out.emplace(id, std::move(target));
   }
   return out;

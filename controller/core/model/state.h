@@ -41,7 +41,7 @@ enum class Kind : int {
   kImage = 1,
   kLaunchTemplateVersion = 2,  // key LaunchTemplateKey()
   kTargetGroup = 3,
-  kTarget = 4,  // registered by hand only, key TargetKey()
+  kTarget = 4,  // registered by hand or by a source, key TargetKey()
   kLoadBalancer = 5,
   kAutoScalingGroup = 6,
   kInstance = 7,

@@ -11,7 +11,7 @@ namespace {
 
 using absl::StatusCode;
 
-constexpr char kWeb[] = "endpoint of Service shop/web of Kubernetes, port http";
+constexpr char kWeb[] = "kubernetes/shop/web/http";
 
 class FollowTargetsTest : public ExecuteTest {
  protected:
@@ -98,8 +98,8 @@ TEST_F(FollowTargetsTest, AnEndpointIsNotDeregisteredByHand) {
   ExpectError(Try(Parse<v1::DeregisterTargetsRequest>(
                   "target_group: 'web' targets { address: '10.0.0.1' port: 80 }")),
               StatusCode::kInvalidArgument, "targets[0]",
-              "10.0.0.1:80 is not registered by hand in targetGroups/web: it is an endpoint of "
-              "Service shop/web");
+              "10.0.0.1:80 is not registered by hand in targetGroups/web: it comes from "
+              "kubernetes/shop/web/http");
 }
 
 TEST_F(FollowTargetsTest, WithoutItsSourceTheTargetsDrain) {
@@ -129,10 +129,9 @@ TEST_F(FollowTargetsTest, AnotherSourceTakesOverWhenItSpeaks) {
       "target_group { name: 'targetGroups/web' targets { kubernetes { namespace: 'shop' service: "
       "'web2' } } } update_mask { paths: 'targets' }"));
   EXPECT_EQ(Targets(), "10.0.0.1 10.0.0.2");
-  Follow({"10.0.0.2", "10.0.0.3"}, "endpoint of Service shop/web2 of Kubernetes");
+  Follow({"10.0.0.2", "10.0.0.3"}, "kubernetes/shop/web2");
   EXPECT_EQ(Targets(), "10.0.0.1(draining) 10.0.0.2 10.0.0.3");
-  EXPECT_EQ(Find<v1::Target>("web/targets/10.0.0.2:80")->description(),
-            "endpoint of Service shop/web2 of Kubernetes");
+  EXPECT_EQ(Find<v1::Target>("web/targets/10.0.0.2:80")->source(), "kubernetes/shop/web2");
 }
 
 TEST_F(FollowTargetsTest, SoManyAtATimeAndSoManyInAll) {
@@ -162,8 +161,8 @@ TEST_F(FollowTargetsTest, ListSaysWhereTheyComeFromAndProxiesAreNotTold) {
   request.set_parent("targetGroups/web");
   const auto list = Read(Snapshot{state_, seen_, now_}, request);
   ASSERT_TRUE(list.ok()) << list.status();
-  EXPECT_EQ(list->targets(0).description(),
-            "no load balancer forwards to its group; " + std::string(kWeb));
+  EXPECT_EQ(list->targets(0).source(), kWeb);
+  EXPECT_EQ(list->targets(0).description(), "no load balancer forwards to its group");
   const TargetGroupView view = TargetGroupViewOf(state_, seen_, "web");
   EXPECT_FALSE(view.target_group->has_targets());
   EXPECT_EQ(view.targets.size(), 1U);

@@ -89,11 +89,8 @@ class Call final : public ApiCall, public std::enable_shared_from_this<Call<Stre
     request_.set(http::field::accept, "application/json");
     request_.set(http::field::connection, "close");
     parser_.header_limit(limits::kMaxHeadBytes);
-    if (asked_.silence > absl::ZeroDuration()) {
-      parser_.body_limit(boost::none);
-    } else {
-      parser_.body_limit(limits::kMaxPageBytes);
-    }
+    // Never none: room for the whole body is made as soon as its length has been read.
+    parser_.body_limit(is_watch() ? limits::kMaxWatchBytes : limits::kMaxPageBytes);
     // One part at a time: an eager parser tells nothing of a chunk before the next one begins.
     parser_.eager(false);
   }
@@ -125,6 +122,7 @@ class Call final : public ApiCall, public std::enable_shared_from_this<Call<Stre
  private:
   static std::string Text(absl::Duration time) { return absl::FormatDuration(time); }
   bool has_ended() const { return listener_ == nullptr; }
+  bool is_watch() const { return asked_.silence > absl::ZeroDuration(); }
   PlainStream& lowest() { return beast::get_lowest_layer(stream_); }
 
   void Connect(const tcp::resolver::results_type& found) {
@@ -178,7 +176,8 @@ class Call final : public ApiCall, public std::enable_shared_from_this<Call<Stre
     if (was_head_told_ && !TakeBody()) return;
     if (parser_.is_done()) return Finish();
     if (error) return OnBroken(error);
-    if (was_head_told_ && asked_.silence > absl::ZeroDuration())
+    // What a refusal says must come within the time of an answer.
+    if (was_head_told_ && !is_refused_ && is_watch())
       lowest().expires_after(absl::ToChronoNanoseconds(asked_.silence));
     Read();
   }
@@ -195,6 +194,12 @@ class Call final : public ApiCall, public std::enable_shared_from_this<Call<Stre
         retry_after_ = absl::Seconds(seconds);
       return true;
     }
+    if (is_watch()) {
+      timer_.expires_after(absl::ToChronoNanoseconds(asked_.longest));
+      timer_.async_wait([self = this->shared_from_this()](const error_code& error) {
+        if (!error) self->Finish();
+      });
+    }
     listener_->OnHead();
     return !has_ended();
   }
@@ -208,6 +213,7 @@ class Call final : public ApiCall, public std::enable_shared_from_this<Call<Stre
     }
     if (body.empty()) return true;
     const std::string bytes = std::exchange(body, {});
+    was_body_told_ = true;
     if (!listener_->OnBytes(bytes)) Drop();
     return !has_ended();
   }
@@ -224,13 +230,18 @@ class Call final : public ApiCall, public std::enable_shared_from_this<Call<Stre
 
   void OnBroken(const error_code& error) {
     if (was_head_told_ && is_refused_) return Finish();
-    const bool is_watch = asked_.silence > absl::ZeroDuration();
     if (error == beast::error::timeout) {
-      return Fail(is_watch && was_head_told_
+      return Fail(is_watch() && was_head_told_
                       ? "it said nothing for " + Text(asked_.silence)
                       : "it does not answer within " + Text(asked_.answer_timeout));
     }
     if (error == http::error::body_limit) {
+      // The next watch goes on where this one is.
+      if (is_watch() && was_body_told_) return Finish();
+      if (is_watch()) {
+        return Fail(absl::StrCat("the length that its watch says is over ", limits::kMaxWatchBytes,
+                                 " bytes (kMaxWatchBytes)"));
+      }
       return Fail(absl::StrCat("a page of its list is over ", limits::kMaxPageBytes,
                                " bytes (kMaxPageBytes)"));
     }
@@ -278,6 +289,7 @@ class Call final : public ApiCall, public std::enable_shared_from_this<Call<Stre
   beast::flat_buffer buffer_{kReadBytes};
   http::response_parser<http::string_body> parser_;
   bool was_head_told_ = false;
+  bool was_body_told_ = false;  // something of it
   bool is_refused_ = false;
   int status_ = 0;
   absl::Duration retry_after_;

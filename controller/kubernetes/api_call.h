@@ -34,6 +34,8 @@ struct ApiRequest {
   std::string target;  // path and query
   // From the head on, so long a silence ends the call; zero: all of it within answer_timeout.
   absl::Duration silence;
+  // From the head on, it is at its end then: as if the API had ended it. Where silence is not zero.
+  absl::Duration longest;
   absl::Duration connect_timeout = limits::kConnectTimeout;
   absl::Duration answer_timeout = limits::kAnswerTimeout;
 };

@@ -18,7 +18,7 @@ constexpr int kForbidden = 403;
 constexpr int kTooMany = 429;
 constexpr int kServerError = 500;
 // Once a list or a watch was too old it is listed at once; more of them in a row wait.
-constexpr int kExpiredAtOnce = 1;
+constexpr int kAnewAtOnce = 1;
 // Beyond it twice as long is longer than any backoff.
 constexpr int kMaxDoublings = 16;
 
@@ -74,9 +74,13 @@ Step SliceFollow::Next() {
             .target = absl::StrCat("/apis/discovery.k8s.io/v1/namespaces/", service_.name_space,
                                    "/endpointslices?labelSelector=",
                                    Encoded("kubernetes.io/service-name=" + service_.name)),
-            .wait = std::exchange(wait_, absl::ZeroDuration())};
+            .wait = std::exchange(wait_, absl::ZeroDuration()),
+            .longest = absl::ZeroDuration()};
   if (!step.is_watch) {
-    if (next_page_.empty()) pages_ = {};
+    if (next_page_.empty()) {
+      pages_ = {};
+      page_ = 0;
+    }
     absl::StrAppend(&step.target, "&limit=", limits::kSlicesAPage);
     if (!next_page_.empty()) absl::StrAppend(&step.target, "&continue=", Encoded(next_page_));
     return step;
@@ -84,9 +88,11 @@ Step SliceFollow::Next() {
   // Watches that begin together do not end together.
   const int64_t seconds = std::max<int64_t>(absl::ToInt64Seconds(pace_.watch_time), 1);
   std::uniform_int_distribution<int64_t> jitter(0, seconds / 2);
+  const int64_t asked = seconds + jitter(random_);
   absl::StrAppend(&step.target,
                   "&watch=1&allowWatchBookmarks=true&resourceVersion=", Encoded(resource_version_),
-                  "&timeoutSeconds=", seconds + jitter(random_));
+                  "&timeoutSeconds=", asked);
+  step.longest = std::min(absl::Seconds(asked), pace_.watch_time * 1.5) + pace_.watch_grace;
   said_something_ = false;
   return step;
 }
@@ -97,7 +103,18 @@ void SliceFollow::OnPage(std::string_view json) {
     ListAnew();
     return Fail("what Kubernetes answered is no list of EndpointSlices");
   }
-  for (v1::EndpointSlice& slice : *list.mutable_items()) pages_.Put(std::move(slice));
+  for (v1::EndpointSlice& slice : *list.mutable_items()) {
+    if (slice.metadata().name().empty()) {
+      ListAnew();
+      return Fail("what Kubernetes answered is a list with an EndpointSlice without name");
+    }
+    pages_.Put(std::move(slice));
+  }
+  if (++page_ >= limits::kMaxPages && !list.metadata().next_page().empty()) {
+    ListAnew();
+    return Fail(absl::StrCat("the list of its EndpointSlices has more than ", limits::kMaxPages,
+                             " pages (kMaxPages)"));
+  }
   next_page_ = list.metadata().next_page();
   if (!next_page_.empty()) return;
   slices_ = std::exchange(pages_, {});
@@ -111,7 +128,7 @@ void SliceFollow::OnRefused(const Refusal& refusal) {
   if (refusal.status == kGone) {
     // The rest of the list, or what the watch missed, is not kept any more.
     ListAnew();
-    if (++expired_ <= kExpiredAtOnce) return;
+    if (anew_ <= kAnewAtOnce) return;
     return Fail(TextOf(refusal));
   }
   // A watch that is not understood will not be, wherever it goes on.
@@ -153,7 +170,7 @@ bool SliceFollow::OnObject(const std::string& type, v1::EndpointSlice slice) {
   if (type == "ADDED" || type == "MODIFIED") slices_.Put(std::move(slice));
   resource_version_ = version;
   said_something_ = true;
-  failures_ = expired_ = 0;
+  failures_ = anew_ = 0;
   return true;
 }
 
@@ -163,7 +180,7 @@ bool SliceFollow::OnError(std::string_view json) {
   const v1::Status& status = error.object();
   if (status.code() == kGone || status.reason() == "Expired" || status.reason() == "Gone") {
     ListAnew();
-    if (++expired_ > kExpiredAtOnce) Fail("Kubernetes: " + Shown(status.message()));
+    if (anew_ > kAnewAtOnce) Fail("Kubernetes: " + Shown(status.message()));
     return false;
   }
   Fail(absl::StrCat("Kubernetes ended the watch: ", status.code(), ": ", Shown(status.message())));
@@ -184,17 +201,25 @@ void SliceFollow::OnWatchEnded(const std::string& why) {
 }
 
 void SliceFollow::ListAnew() {
+  ++anew_;
+  ForgetPlace();
+}
+
+void SliceFollow::ForgetPlace() {
   next_page_.clear();
   resource_version_.clear();
 }
 
 void SliceFollow::Fail(std::string why, absl::Duration at_least) {
   error_ = std::move(why);
-  absl::Duration backoff = pace_.min_backoff * (1 << std::min(failures_, kMaxDoublings));
+  // A list that comes each time, and a watch that cannot be understood: that is one failure after
+  // the other too.
+  const int doublings = std::min(std::max(failures_, anew_ - kAnewAtOnce), kMaxDoublings);
+  absl::Duration backoff = pace_.min_backoff * (1 << doublings);
   backoff = std::min(backoff, pace_.max_backoff);
   std::uniform_real_distribution<double> jitter(0.5, 1.0);
   wait_ = std::max(backoff * jitter(random_), at_least);
-  if (++failures_ > limits::kMaxResumes) ListAnew();
+  if (++failures_ > limits::kMaxResumes) ForgetPlace();
 }
 
 }  // namespace remuda::kubernetes

@@ -28,9 +28,10 @@ struct Service {
 
 // What is to be done next.
 struct Step {
-  bool is_watch = false;  // the answer comes line by line, for as long as it likes
-  std::string target;     // path and query of the request
-  absl::Duration wait;    // before it
+  bool is_watch = false;   // the answer comes line by line, for as long as it likes
+  std::string target;      // path and query of the request
+  absl::Duration wait;     // before it
+  absl::Duration longest;  // of a watch: it is over then, whatever the API does
 };
 
 // How an answer refuses, or why none came.
@@ -47,6 +48,7 @@ class SliceFollow {
     absl::Duration min_backoff = limits::kMinBackoff;
     absl::Duration max_backoff = limits::kMaxBackoff;
     absl::Duration watch_time = limits::kWatchTime;
+    absl::Duration watch_grace = limits::kWatchGrace;
   };
   // `seed`: of the jitter.
   SliceFollow(Service service, Pace pace, uint32_t seed);
@@ -76,6 +78,7 @@ class SliceFollow {
   void Fail(std::string why, absl::Duration at_least = absl::ZeroDuration());
   // What is known stays; all is asked for again.
   void ListAnew();
+  void ForgetPlace();
   bool OnError(std::string_view json);
   bool OnObject(const std::string& type, v1::EndpointSlice slice);
 
@@ -84,12 +87,13 @@ class SliceFollow {
   std::minstd_rand random_;
   SliceSet slices_;
   SliceSet pages_;                // of the list that is under way
+  int page_ = 0;                  // how many of them there are
   std::string next_page_;         // empty: the first
   std::string resource_version_;  // where the watch goes on; empty: a list comes first
   bool has_list_ = false;
   std::string error_;
   int failures_ = 0;             // in a row
-  int expired_ = 0;              // lists and watches in a row that were too old at once
+  int anew_ = 0;                 // lists that were begun anew since a watch said something
   bool said_something_ = false;  // the watch that is under way
   absl::Duration wait_;
 };

@@ -35,6 +35,7 @@ void SliceReader::Ask() {
   call_ = BeginCall(context_, api_,
                     {.target = step_.target,
                      .silence = step_.is_watch ? pace_.silence : absl::ZeroDuration(),
+                     .longest = step_.longest,
                      .connect_timeout = pace_.connect_timeout,
                      .answer_timeout = pace_.answer_timeout},
                     *this);
@@ -52,10 +53,14 @@ bool SliceReader::OnBytes(std::string_view bytes) {
     return true;
   }
   bool goes_on = true;
+  bool is_said = false;
   for (size_t end; goes_on && (end = bytes.find('\n')) != std::string_view::npos;) {
     text_ += bytes.substr(0, end);
     bytes.remove_prefix(end + 1);
-    if (!text_.empty()) goes_on = follow_.OnLine(text_);
+    if (!text_.empty()) {
+      goes_on = follow_.OnLine(text_);
+      is_said = true;
+    }
     text_.clear();
   }
   text_ += bytes;
@@ -63,7 +68,7 @@ bool SliceReader::OnBytes(std::string_view bytes) {
     follow_.OnTooLong();
     goes_on = false;
   }
-  Report(true);
+  if (is_said || !goes_on) Report(true);
   if (!goes_on) Go();
   return goes_on;
 }

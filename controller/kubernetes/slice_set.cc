@@ -1,9 +1,10 @@
 #include "controller/kubernetes/slice_set.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
-#include <set>
+#include <algorithm>
 #include <utility>
 
 #include "common/traffic/address.h"
@@ -57,6 +58,12 @@ int PortIn(const v1::EndpointSlice& slice, const std::string& wanted, std::strin
   return 0;
 }
 
+// As one that is registered by hand may have it.
+bool IsZone(const std::string& text) {
+  return text.size() <= core::limits::kZoneBytes &&
+         std::none_of(text.begin(), text.end(), absl::ascii_iscntrl);
+}
+
 bool TakesRequests(const v1::Endpoint& endpoint) {
   const v1::EndpointConditions& is = endpoint.conditions();
   return (!is.has_ready() || is.ready()) && !is.terminating();
@@ -105,11 +112,11 @@ Endpoints SliceSet::EndpointsOf(const std::string& port) const {
         tell(name, absl::StrCat(core::Quoted(address), " is not an IPv4 or IPv6 address"));
         continue;
       }
-      const bool has_zone = endpoint.zone().size() <= core::limits::kZoneBytes;
-      ready.try_emplace(traffic::TargetIdOf(address, number),
-                        core::FollowedEndpoint{.address = traffic::CanonicalAddress(address),
-                                               .port = number,
-                                               .zone = has_zone ? endpoint.zone() : ""});
+      ready.try_emplace(
+          traffic::TargetIdOf(address, number),
+          core::FollowedEndpoint{.address = traffic::CanonicalAddress(address),
+                                 .port = number,
+                                 .zone = IsZone(endpoint.zone()) ? endpoint.zone() : ""});
     }
   }
   if (is_full_ && trouble.empty())

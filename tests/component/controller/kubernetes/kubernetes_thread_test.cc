@@ -270,6 +270,66 @@ TEST_F(KubernetesThreadTest, AnswersThatDoNotComeAreBounded) {
   EXPECT_TRUE(WaitUntil([&] { return Endpoints() == "10.0.0.1:80"; }));
 }
 
+TEST_F(KubernetesThreadTest, AWatchMakesNoRoomForWhatItsLengthSays) {
+  api_.set_answer([this](const ApiRequestSeen& seen) -> std::optional<FakeApi::Instead> {
+    if (!seen.is_watch() || !is_wrong_) return std::nullopt;
+    return FakeApi::Instead{.bytes =
+                                "HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n{"};
+  });
+  api_.Put("a", FakeApi::Fields(80, {"10.0.0.1"}));
+  Begin();
+  EXPECT_TRUE(WaitUntil([&] { return WasTold("kMaxWatchBytes"); })) << Error();
+  is_wrong_ = false;
+  WaitForWatch();
+  api_.Put("a", FakeApi::Fields(80, {"10.0.0.2"}));
+  ExpectEndpoints("10.0.0.2:80");
+}
+
+TEST_F(KubernetesThreadTest, AWatchThatHasSaidMuchIsMadeAnew) {
+  api_.Put("a", FakeApi::Fields(80, {"10.0.0.1"}));
+  Begin();
+  ExpectEndpoints("10.0.0.1:80");
+  WaitForWatch();
+  api_.Bookmark();
+  const size_t requests = api_.requests().size();
+  const std::string lines(size_t{1} << 20, '\n');
+  for (size_t sent = 0; sent <= kubernetes::limits::kMaxWatchBytes; sent += lines.size())
+    api_.SendToWatches(lines);
+  EXPECT_TRUE(WaitUntil([&] { return api_.requests().size() > requests; }));
+  EXPECT_EQ(api_.requests().back().parameter("resourceVersion"), "102");
+  EXPECT_EQ(Lists(), 1U);
+  EXPECT_EQ(Error(), "");
+}
+
+TEST_F(KubernetesThreadTest, AWatchThatTheApiDoesNotEndIsEnded) {
+  pace_.follow.watch_time = absl::Milliseconds(20);
+  pace_.follow.watch_grace = absl::Milliseconds(20);
+  ApiAddress api = Api();
+  api.token_file = Write("token", "old");
+  api_.Put("a", FakeApi::Fields(80, {"10.0.0.1"}));
+  Begin(api);
+  ExpectEndpoints("10.0.0.1:80");
+  // So another token is used soon.
+  Write("token", "new");
+  EXPECT_TRUE(WaitUntil([&] { return api_.requests().back().authorization == "Bearer new"; }));
+  EXPECT_EQ(Lists(), 1U);
+  EXPECT_EQ(Error(), "");
+}
+
+TEST_F(KubernetesThreadTest, ARefusalThatDoesNotEndIsBounded) {
+  pace_.answer_timeout = absl::Milliseconds(50);
+  pace_.silence = absl::Hours(1);
+  pace_.follow.watch_time = absl::Hours(1);
+  api_.set_answer([this](const ApiRequestSeen& seen) -> std::optional<FakeApi::Instead> {
+    if (!seen.is_watch() || !is_wrong_) return std::nullopt;
+    return FakeApi::Instead{.bytes = "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n{",
+                            .hold = true};
+  });
+  api_.Put("a", FakeApi::Fields(80, {"10.0.0.1"}));
+  Begin();
+  EXPECT_TRUE(WaitUntil([&] { return WasTold("Kubernetes answered 403"); })) << Error();
+}
+
 TEST_F(KubernetesThreadTest, RefusalsAreToldWithWhatToDo) {
   struct Case {
     FakeApi::Instead answer;

@@ -82,6 +82,35 @@ TEST_F(SliceFollowTest, PagesAreOneList) {
   EXPECT_EQ(Addresses(), "10.0.0.1 10.0.0.2 ");
 }
 
+TEST_F(SliceFollowTest, AListWithoutAnEndIsGivenUpAfterItsBound) {
+  ListOne();
+  follow_.Next();
+  follow_.OnRefused({.status = 410, .why = "", .after = {}});
+  Step step = follow_.Next();
+  int pages = 0;
+  while (step.wait == absl::ZeroDuration() && pages < 1'000) {
+    ++pages;
+    follow_.OnPage(Page("20", SliceJson("b", "19", "10.0.0.2"), "more"));
+    step = follow_.Next();
+  }
+  EXPECT_EQ(pages, limits::kMaxPages);
+  EXPECT_THAT(follow_.error(), HasSubstr("kMaxPages"));
+  EXPECT_THAT(step.target, Not(HasSubstr("continue")));
+  EXPECT_EQ(Addresses(), "10.0.0.1 ");
+  follow_.OnPage(Page("20", SliceJson("b", "19", "10.0.0.2"), "more"));
+  follow_.Next();
+  follow_.OnPage(Page("20", ""));
+  EXPECT_EQ(follow_.error(), "");
+  EXPECT_EQ(Addresses(), "10.0.0.2 ");
+}
+
+TEST_F(SliceFollowTest, AWatchIsEndedWhenTheApiShouldHave) {
+  ListOne();
+  const Step step = follow_.Next();
+  EXPECT_GE(step.longest, limits::kWatchTime + limits::kWatchGrace);
+  EXPECT_LE(step.longest, limits::kWatchTime * 1.5 + limits::kWatchGrace);
+}
+
 TEST_F(SliceFollowTest, APageThatIsGoneBeginsTheListAgain) {
   ListOne();
   follow_.Next();
@@ -215,12 +244,32 @@ TEST_F(SliceFollowTest, GarbageIsListedAnew) {
   follow_.OnTooLong();
   EXPECT_THAT(follow_.error(), HasSubstr("kMaxEventBytes"));
   EXPECT_FALSE(follow_.Next().is_watch);
+  follow_.OnPage(
+      Page("20", SliceJson("b", "19", "10.0.0.2") + "," + SliceJson("", "19", "10.0.0.3")));
+  EXPECT_THAT(follow_.error(), HasSubstr("without name"));
+  EXPECT_EQ(Addresses(), "10.0.0.1 ");
   for (const char* page : {"", "[]", "{}", "{'metadata':{'resourceVersion':''}}", "<html>"}) {
     follow_.OnPage(Json(page));
     EXPECT_THAT(follow_.error(), HasSubstr("no list of EndpointSlices")) << page;
     EXPECT_EQ(Addresses(), "10.0.0.1 ") << page;
     follow_.Next();
   }
+}
+
+TEST_F(SliceFollowTest, ListsThatComeDoNotHideAWatchThatIsNoneEachTime) {
+  const SliceFollow::Pace pace;
+  absl::Duration wait;
+  for (int i = 0; i < 20; ++i) {
+    WatchAfterOne();
+    EXPECT_FALSE(follow_.OnLine("<html>"));
+    wait = follow_.Next().wait;
+  }
+  EXPECT_GE(wait, pace.max_backoff / 2);
+  // One that says something makes up for it.
+  WatchAfterOne();
+  EXPECT_TRUE(follow_.OnLine(Event("ADDED", SliceJson("b", "11", "10.0.0.2"))));
+  EXPECT_FALSE(follow_.OnLine("<html>"));
+  EXPECT_LE(follow_.Next().wait, pace.min_backoff);
 }
 
 TEST_F(SliceFollowTest, FailuresInARowListAnew) {

@@ -44,6 +44,10 @@ TEST(SliceSetTest, ReadyAndNotTerminatingTakesRequests) {
   EXPECT_EQ(Ready("{'addresses':['10.0.0.1'],'conditions':{'ready':true},'zone':'a'}"),
             "10.0.0.1:8080@a");
   EXPECT_EQ(Ready("{'addresses':['10.0.0.1']}"), "10.0.0.1:8080");
+  // No zone that nobody could register by hand.
+  EXPECT_EQ(Ready("{'addresses':['10.0.0.1'],'zone':'a\\u001b[2J'}"), "10.0.0.1:8080");
+  EXPECT_EQ(Ready("{'addresses':['10.0.0.1'],'zone':'" + std::string(64, 'a') + "'}"),
+            "10.0.0.1:8080");
   EXPECT_EQ(Ready("{'addresses':['10.0.0.1'],'conditions':{'ready':null}}"), "10.0.0.1:8080");
   EXPECT_EQ(Ready("{'addresses':['10.0.0.1'],'conditions':{'ready':false}}"), "");
   EXPECT_EQ(Ready("{'addresses':['10.0.0.1'],'conditions':{'ready':false,'serving':true,"

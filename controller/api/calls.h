@@ -68,6 +68,9 @@ class Calls {
                                                   const absl::Status& status) {
         if (status.ok()) ToFullNames(*answer);
         Record(write, status, answer);
+        if constexpr (std::is_same_v<Answer, v1::TargetGroup>) {
+          if (status.ok()) controller_.target_sources.Show(*answer);
+        }
         Finish(reactor, status);
       };
       // Nothing is done for one who may not call at all; with the draft it is asked again.

@@ -144,7 +144,8 @@ absl::Time Controller::Turn() {
   const absl::Time probes_due = prober.Turn();
   engine.NoteTurn(engine.Now() - begun);
   // What has been confirmed or come due since is published by the next turn.
-  if (engine.touched().views() || engine.touched().watchers()) return absl::InfinitePast();
+  if (engine.touched().views() || engine.touched().watchers() || target_sources.has_room())
+    return absl::InfinitePast();
   return std::min({engine.due(), keys_due, probes_due, meter_due, sources_due, admission.due()});
 }
 

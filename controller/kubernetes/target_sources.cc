@@ -16,6 +16,8 @@
 namespace remuda {
 namespace {
 
+constexpr char kNothingHeard[] = "nothing was heard yet";
+
 bool IsSame(const v1::TargetSource& a, const v1::TargetSource& b) {
   return core::SourceText(a) == core::SourceText(b);
 }
@@ -30,30 +32,43 @@ TargetSources::TargetSources(Engine& engine, EndpointWatcher* watcher)
 }
 
 void TargetSources::OnCommit(const core::Changes& changes) {
+  bool has_place = false;
   for (const core::Edit& edit : changes.edits) {
     if (edit.kind == core::Kind::kTargetGroup) changed_.insert(edit.key);
     if (edit.kind != core::Kind::kTarget) continue;
-    // One that somebody deregistered may be an endpoint.
+    // What a source has brought is as it should be. One that somebody deregistered may be an
+    // endpoint, and one that is gone leaves its place to others.
+    const auto* row = static_cast<const v1::Target*>(edit.value.get());
+    if (row != nullptr && core::IsFollowed(*row)) continue;
     std::string group = edit.key.substr(0, edit.key.find('/'));
     if (sources_.contains(group)) due_.insert(std::move(group));
+    has_place |= row == nullptr;
+  }
+  if (!has_place) return;
+  for (const auto& [group, source] : sources_) {
+    if (source.left_out > 0) due_.insert(group);
   }
 }
 
 absl::Time TargetSources::Turn() {
   for (const std::string& group : std::exchange(changed_, {})) Look(group);
+  was_answered_ = false;
   const absl::Time now = engine_.Now();
   absl::Time next = absl::InfiniteFuture();
-  for (const std::string& group : std::exchange(due_, {})) {
+  // From the one after the last on, and round.
+  std::vector<std::string> groups(due_.upper_bound(last_asked_), due_.end());
+  groups.insert(groups.end(), due_.begin(), due_.upper_bound(last_asked_));
+  for (const std::string& group : groups) {
+    if (under_way_ >= kubernetes::limits::kMaxAsked) break;
     const auto it = sources_.find(group);
-    if (it == sources_.end() || !it->second.endpoints.has_value()) continue;
-    Source& source = it->second;
-    const bool is_time = source.not_before <= now;
-    if (is_time && !source.is_under_way) {
-      Ask(group, source);
+    const bool is_known = it != sources_.end() && it->second.endpoints.has_value();
+    if (is_known && it->second.is_under_way) continue;
+    if (is_known && it->second.not_before > now) {
+      next = std::min(next, it->second.not_before);
       continue;
     }
-    due_.insert(group);
-    if (!is_time) next = std::min(next, source.not_before);
+    due_.erase(group);
+    if (is_known) Ask(group, it->second);
   }
   return next;
 }
@@ -82,7 +97,7 @@ void TargetSources::Begin(const std::string& group, Source& source) {
                                 " other target groups follow a source already (kMaxFollowed)");
     return;
   }
-  source.error = "nothing was heard yet";
+  source.error = kNothingHeard;
   source.id = ++last_id_;
   watcher_->Follow(
       source.id, source.wish.kubernetes(),
@@ -105,10 +120,10 @@ void TargetSources::Take(const std::string& group, int64_t id, EndpointReport re
   Source& source = it->second;
   if (report.error != source.error) {
     if (report.error.empty()) {
-      spdlog::info("targetGroups/{}: it follows the {}", group, core::SourceText(source.wish));
+      spdlog::info("targetGroups/{}: it follows {}", group, core::SourceText(source.wish));
     } else {
-      spdlog::warn("targetGroups/{}: the {} is not followed, targets stay as they are: {}", group,
-                   core::SourceText(source.wish), report.error);
+      spdlog::warn("targetGroups/{}: its source {}: {}", group, core::SourceText(source.wish),
+                   report.error);
     }
   }
   source.error = std::move(report.error);
@@ -120,6 +135,8 @@ void TargetSources::Take(const std::string& group, int64_t id, EndpointReport re
 
 void TargetSources::Ask(const std::string& group, Source& source) {
   source.is_under_way = true;
+  ++under_way_;
+  last_asked_ = group;
   const auto became = std::make_shared<core::FollowedTargets>();
   core::FollowTargets wish{.target_group = group,
                            .source = core::SourceText(source.wish),
@@ -137,6 +154,8 @@ void TargetSources::Ask(const std::string& group, Source& source) {
 
 void TargetSources::OnAnswered(const std::string& group, int64_t id, const absl::Status& status,
                                const core::FollowedTargets& became) {
+  --under_way_;
+  was_answered_ = true;
   const auto it = sources_.find(group);
   if (it == sources_.end() || it->second.id != id) return;
   Source& source = it->second;
@@ -155,7 +174,8 @@ void TargetSources::Show(v1::TargetGroup& group) const {
   v1::TargetSourceStatus& status = *group.mutable_targets_status();
   const auto it = sources_.find(core::IdOf(group.name()));
   // Committed in this turn.
-  if (it == sources_.end()) return status.set_error("nothing was heard yet");
+  if (it == sources_.end() || !IsSame(it->second.wish, group.targets()))
+    return status.set_error(kNothingHeard);
   const Source& source = it->second;
   status.set_error(source.error);
   if (source.error.empty() && source.left_out > 0) {

@@ -29,8 +29,11 @@ class TargetSources {
   // What these change is looked at by the next Turn.
   void OnCommit(const core::Changes& changes);
 
-  // Asks the engine for what is to change. Answers when it has something to do again by time alone.
+  // Asks the engine for what is to change, of kMaxAsked groups at a time. Answers when it has
+  // something to do again by time alone.
   absl::Time Turn();
+  // Whether what the engine has answered since leaves room for those that wait: a turn is due.
+  bool has_room() const { return was_answered_ && !due_.empty(); }
 
   // Fills targets_status in, where the group follows a source.
   void Show(v1::TargetGroup& group) const;
@@ -63,6 +66,9 @@ class TargetSources {
   std::map<std::string, Source, std::less<>> sources_;  // by target group
   std::set<std::string> changed_;                       // target groups whose rows did
   std::set<std::string> due_;                           // whose targets may have to change
+  std::string last_asked_;                              // the one after it has its turn
+  size_t under_way_ = 0;                                // commands
+  bool was_answered_ = false;                           // one, since the last turn
 };
 
 }  // namespace remuda

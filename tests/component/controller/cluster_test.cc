@@ -249,6 +249,34 @@ TEST_F(ClusterTest, LogsAndSnapshotsGoThroughTheAgentsSession) {
   create.join();
 }
 
+TEST_F(ClusterTest, EveryAnswerWithATargetGroupSaysHowItsSourceIsFollowed) {
+  StartController();
+  v1::CreateTargetGroupRequest create;
+  create.set_target_group_id("web");
+  v1::KubernetesTargets& whose =
+      *create.mutable_target_group()->mutable_targets()->mutable_kubernetes();
+  whose.set_namespace_("shop");
+  whose.set_service("web");
+  v1::TargetGroup group;
+  ASSERT_TRUE((
+      Call<v1::TargetGroupService>(&v1::TargetGroupService::Stub::CreateTargetGroup, create, &group)
+          .ok()));
+  EXPECT_NE(group.targets_status().error(), "");
+  v1::GetTargetGroupRequest get;
+  get.set_name("targetGroups/web");
+  EXPECT_TRUE(WaitUntil([&] {
+    Call<v1::TargetGroupService>(&v1::TargetGroupService::Stub::GetTargetGroup, get, &group);
+    return group.targets_status().error().find("no access to Kubernetes") != std::string::npos;
+  })) << group.targets_status().error();
+  v1::UpdateTargetGroupRequest update;
+  *update.mutable_target_group() = group;
+  update.mutable_target_group()->set_cross_zone(v1::CROSS_ZONE_PREFER_OWN);
+  ASSERT_TRUE((
+      Call<v1::TargetGroupService>(&v1::TargetGroupService::Stub::UpdateTargetGroup, update, &group)
+          .ok()));
+  EXPECT_THAT(group.targets_status().error(), HasSubstr("no access to Kubernetes"));
+}
+
 TEST_F(ClusterTest, AFullStoreFailsWritesOnlyAndOnlyWhileItIsFull) {
   StartController();
   v1::CreateTargetGroupRequest create;

@@ -44,6 +44,13 @@ const etcdserverpb::RangeResponse& FoundBy(const TxnResponse& answer) {
                                       : answer.responses(0).response_range();
 }
 
+// etcd does not take what this controller asks for (a user without rights, a lowered limit): it is
+// no fault of whose command it was.
+absl::Status NotOfCaller(const absl::Status& status) {
+  return status.ok() || EtcdClient::MayBeDone(status) ? status
+                                                      : Unavailable(std::string(status.message()));
+}
+
 absl::Status Stale(const std::string& text) { return FailedPrecondition("STALE_EPOCH", text); }
 
 }  // namespace
@@ -259,14 +266,15 @@ absl::StatusOr<int64_t> EtcdStore::Commit(const core::Changes& changes, int64_t 
   auto parts = PlanParts(changes, *sealer_);
   if (!parts.ok()) return parts.status();
   // Of the commit before, if etcd did not answer then.
-  if (absl::Status status = FinishStaged(); !status.ok()) return status;
+  if (absl::Status status = FinishStaged(); !status.ok()) return NotOfCaller(status);
   const bool is_large = parts->size() > 1;
   EtcdCommit next;
   next.set_epoch(epoch);
   next.set_number(head_.commit.number() + 1);
   next.set_staged(is_large ? static_cast<int>(parts->size()) : 0);
   if (is_large) {
-    if (absl::Status status = Stage(*parts, next.number()); !status.ok()) return status;
+    if (absl::Status status = Stage(*parts, next.number()); !status.ok())
+      return NotOfCaller(status);
   }
   absl::Status status;
   for (int tries = 0; tries == 0 || (IsPassing(status) && tries < kMaxTries); ++tries) {
@@ -275,7 +283,7 @@ absl::StatusOr<int64_t> EtcdStore::Commit(const core::Changes& changes, int64_t 
     AddCommit(txn, next);
     status = Decide(txn, next);
   }
-  if (!status.ok()) return status;
+  if (!status.ok()) return NotOfCaller(status);
   if (is_large) {
     At(Step::kDecided);
     // It is committed, whatever comes now; what is not done here the next commit does, or the next

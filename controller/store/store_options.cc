@@ -21,10 +21,16 @@ absl::Status Wrong(const Parts&... parts) {
 }
 
 absl::Status CheckEndpoint(const std::string& flag, const std::string& text) {
+  if (const size_t at = text.rfind('@'); at != std::string::npos) {
+    return Wrong(flag, ": \"...", text.substr(at), "\": the user stands in ", flag,
+                 "-user, the password in the file of ", flag, "-password-file");
+  }
   const size_t colon = text.rfind(':');
+  const std::string digits = colon == std::string::npos ? "" : text.substr(colon + 1);
   int port = 0;
   if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(text.substr(colon + 1), &port) || port < 1 || port > 65535) {
+      digits.find_first_not_of("0123456789") != std::string::npos ||
+      !absl::SimpleAtoi(digits, &port) || port < 1 || port > 65535) {
     return Wrong(flag, ": \"", text, "\" is not HOST:PORT with a port of 1-65535");
   }
   const std::string host = text.substr(0, colon);

@@ -98,6 +98,7 @@ struct Relay::Running {
     tcp::socket* leader = nullptr;
     tcp::resolver* resolver = nullptr;  // that looks for the leader's name
     asio::steady_timer limit;           // what it waits for now has until then
+    Clock::time_point end;              // until then it is held for a leader
     int64_t epoch = 0;                  // of the leader that it goes to; 0: none yet
     bool is_late = false;               // the limit was met
     bool is_passed_on = false;
@@ -151,11 +152,15 @@ struct Relay::Running {
       co_return;
     }
     links.insert(link);
-    const auto end = Clock::now() + absl::ToChronoMilliseconds(kLeaderPatience);
+    const auto now = Clock::now();
+    const auto end = link->end =
+        std::max(now + absl::ToChronoMilliseconds(kLatePatience),
+                 lost_at.value_or(now) + absl::ToChronoMilliseconds(kLeaderPatience));
     while (co_await AwaitLeader(*link, end)) {
       const std::string to = *leader;
       const std::string why = co_await PassOn(link, caller, to);
       if (link->is_passed_on) break;
+      if (!lost_at.has_value() && link->plain.is_open()) lost_at = Clock::now();
       spdlog::debug("a connection to the leader at {}: {}", to, why);
       // It may be dead, and another one lead soon.
       link->epoch = 0;
@@ -197,6 +202,7 @@ struct Relay::Running {
     }
     if (options.identity == nullptr) {
       link->is_passed_on = true;
+      lost_at.reset();
       co_await PumpBoth(*link, socket);
       link->leader = nullptr;
       co_return "";
@@ -221,6 +227,7 @@ struct Relay::Running {
       std::tie(error, written) =
           co_await asio::async_write(stream, asio::buffer(header), kWithError);
       link->is_passed_on = true;
+      lost_at.reset();
       if (!error) co_await PumpBoth(*link, stream);
     }
     link->leader = nullptr;
@@ -271,7 +278,8 @@ struct Relay::Running {
 
   // Ends what is under way with the leader if it still is then.
   static void Limit(const LinkPtr& link) {
-    link->limit.expires_after(absl::ToChronoMilliseconds(kConnectTimeout));
+    link->limit.expires_at(
+        std::min(link->end, Clock::now() + absl::ToChronoMilliseconds(kConnectTimeout)));
     link->limit.async_wait([weak = std::weak_ptr(link)](const error_code& error) {
       const LinkPtr late = weak.lock();
       if (error || late == nullptr) return;
@@ -288,6 +296,8 @@ struct Relay::Running {
   // The thread's.
   std::optional<std::string> leader;
   int64_t epoch = 0;
+  // Since when no leader answers; not set: one does, or nobody has asked yet.
+  std::optional<Clock::time_point> lost_at = Clock::now();
   std::set<asio::steady_timer*> waiting;  // of those that wait for a leader
   std::set<LinkPtr> links;
   ContextPtr newest_context;
@@ -301,6 +311,8 @@ Relay::~Relay() { Stop(); }
 
 void Relay::SetLeader(std::optional<std::string> address, int64_t epoch) {
   asio::post(running_->io, [running = running_.get(), address = std::move(address), epoch] {
+    if (running->leader.has_value() && !address.has_value()) running->lost_at = Clock::now();
+    if (address.has_value() && epoch != running->epoch) running->lost_at.reset();
     running->leader = address;
     running->epoch = address.has_value() ? epoch : 0;
     for (const Running::LinkPtr& link : std::set(running->links)) {

@@ -30,15 +30,17 @@ class Relay {
   // For the leader's TCP, and again for its TLS.
   static constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
   // For a leader that answers: a connection is held so long and nothing of it lost, as the next one
-  // leads after some seconds.
+  // leads after some seconds. Counted from when the last one was lost; those that come later are
+  // held for kLatePatience, so that they are told why before they try elsewhere.
   static constexpr absl::Duration kLeaderPatience = absl::Seconds(4);
+  static constexpr absl::Duration kLatePatience = absl::Milliseconds(500);
   static constexpr size_t kBufferBytes = 16 * 1024;  // each way
 
   struct Options {
     // What this controller shows to the leader. Empty: there are no identities, or the bytes are
     // the leader's own TLS; they are passed on as they come.
     std::function<ShownIdentityPtr()> identity = nullptr;
-    // Takes over a connection for which no leader answers within kLeaderPatience. Empty: it is
+    // Takes over a connection for which no leader answers in time. Empty: it is
     // closed.
     std::function<void(int fd, const CallerPtr&)> on_no_leader = nullptr;
     // At a time; further ones are closed.

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <thread>
@@ -46,6 +48,7 @@
 #include "controller/probes/probe_thread.h"
 #include "controller/ready_file.h"
 #include "controller/restore_command.h"
+#include "controller/standby/leader_watch.h"
 #include "controller/standby/standby.h"
 #include "controller/store/sqlite_store.h"
 #include "controller/zone_reader.h"
@@ -220,14 +223,18 @@ v1::ListControllersResponse ListControllers(const Roster::View& view, const Cont
   return answer;
 }
 
-// Of a shared store: tells hosts, proxies and who asks of the controllers that there are.
-void FollowRoster(const Won& won, Controller& controller) {
+// Of a shared store: tells hosts, proxies and who asks of the controllers that there are. Where
+// somebody has taken leadership away in etcd, `lose` is told: the lease alone does not show it.
+void FollowRoster(const Won& won, Controller& controller, std::function<void()> lose) {
   if (won.feed == nullptr) return;
-  won.feed->SetListener([&controller](const Roster::ViewPtr& view) {
-    controller.loop.Post([&controller, addresses = AddressesOf(*view)]() mutable {
-      controller.SetControllers(std::move(addresses));
-    });
-  });
+  won.feed->SetListener(
+      [&controller, lose = std::move(lose),
+       watch = LeaderWatch(won.leadership.epoch)](const Roster::ViewPtr& view) mutable {
+        if (!watch.Leads(*view)) return lose();
+        controller.loop.Post([&controller, addresses = AddressesOf(*view)]() mutable {
+          controller.SetControllers(std::move(addresses));
+        });
+      });
 }
 
 absl::Status Serve(Options& options, const ServiceManager& manager, Ending& ending,
@@ -301,6 +308,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
                   **blobs, blob_thread);
   TaskThread backup_thread;
 
+  std::atomic<bool> is_replaced = false;  // another controller may lead, though the lease lives
   Loop loop(clock, metrics);
   CommitThread committer(*opened->store, leadership.epoch, loop);
   ProbeThread probes(loop, options.analysis_commands);
@@ -326,7 +334,8 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
        .callers = &callers,
        .audit = audit->get(),
        .leads =
-           [&store = *opened->store] {
+           [&store = *opened->store, &is_replaced] {
+             if (is_replaced) return false;
              const auto deadline = store.lease_deadline();
              return !deadline.has_value() || std::chrono::steady_clock::now() < *deadline;
            }},
@@ -385,7 +394,13 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
     outcome = WriteReadyFile(options.ready_file, (*server)->address(), admin.listen_address(),
                              joining == nullptr ? "" : joining->address());
   }
-  if (outcome.ok()) FollowRoster(*opened, controller);
+  if (outcome.ok()) {
+    FollowRoster(*opened, controller, [&is_replaced, &ending] {
+      if (is_replaced.exchange(true)) return;
+      spdlog::error("leadership is lost: it was taken away in etcd");
+      ending.Begin(kBeginAnew);
+    });
+  }
   if (outcome.ok()) manager.Ready("serving gRPC on " + (*server)->address());
   if (outcome.ok()) exit_code = ending.Await();
 

@@ -194,6 +194,7 @@ store::v1::EtcdController Standby::Self() const {
 absl::Status Standby::OpenStore() {
   EtcdStore::Options etcd;
   etcd.address = options_.store.etcd;
+  etcd.known_cluster = ClusterOnDisk(options_).value_or("");
   etcd.sealing_key_file = options_.sealing_key_file;
   etcd.self = Self();
   etcd.time_to_live = options_.store.lease;

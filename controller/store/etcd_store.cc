@@ -86,8 +86,24 @@ absl::Status EtcdStore::HalfFilled(const std::string& why) const {
                    keys_.prefix(), ", then the same command again"));
 }
 
+absl::Status EtcdStore::CheckCluster(const std::string& found) const {
+  const std::string& known = options_.known_cluster;
+  if (known.empty() || found == known) return absl::OkStatus();
+  const std::string is_of = ", and this controller's data directory is of cluster " + known;
+  return FailedPrecondition(
+      "OTHER_CLUSTER",
+      found.empty()
+          ? absl::StrCat("etcd: ", keys_.prefix(), " holds no cluster", is_of,
+                         ": if etcd's data were lost, restore a backup or a snapshot; if the state "
+                         "is in another store still, migrate it; for a new cluster give an empty "
+                         "--data-dir")
+          : absl::StrCat("etcd: ", keys_.prefix(), " is the store of cluster ", found, is_of,
+                         ": give the --store of that one, or an empty --data-dir"));
+}
+
 absl::Status EtcdStore::CheckStore() {
   std::optional<int> schema;
+  std::string cluster;
   std::string check;
   std::optional<std::string> filling;
   int64_t revision = 0;
@@ -99,6 +115,7 @@ absl::Status EtcdStore::CheckStore() {
     }
     if (pair.key() == keys_.SealingCheck()) check = pair.value();
     if (pair.key() == keys_.Filling()) filling = pair.value();
+    if (pair.key() == keys_.Cluster()) cluster = pair.value();
     return absl::OkStatus();
   };
   absl::Status status =
@@ -111,6 +128,7 @@ absl::Status EtcdStore::CheckStore() {
         absl::StrCat("etcd: ", keys_.Schema(), " is ", *schema, ", this controller knows ",
                      kSchemaVersion, ": start the newer controller that wrote it"));
   }
+  if (status = CheckCluster(cluster); !status.ok()) return status;
   if (status = TakeSealingKeys(!check.empty()); !status.ok() || check.empty()) return status;
   const auto opened = sealer_->Open(kCheckPlace, check);
   return opened.ok() ? absl::OkStatus() : WithEtcd(opened.status());
@@ -285,6 +303,7 @@ absl::Status EtcdStore::ReadMeta(Leadership& won) {
                   });
     if (!status.ok()) return status;
     if (!made.ok() && won.cluster_id.empty()) return made;
+    if (absl::Status known = CheckCluster(won.cluster_id); !known.ok()) return known;
   }
   auto opened = sealer_->Open(kSecretPlace, secret);
   if (!opened.ok()) return WithEtcd(opened.status());

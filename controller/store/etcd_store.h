@@ -37,6 +37,10 @@ class EtcdStore final : public Store, public StoreContent {
     // See sealing_keys.h. Every controller of a cluster has the same. Made if it is missing and
     // nothing is sealed in etcd yet.
     std::string sealing_key_file;
+    // The cluster that the controller is of already; empty: of none. The store of another one is
+    // refused, and one that holds none is not made a new one: its data were lost, or it is the
+    // wrong store.
+    std::string known_cluster;
     // What PREFIX/leader says of who leads; lead_time is set when it does, and neither commit nor
     // error stands there.
     store::v1::EtcdController self;
@@ -52,8 +56,9 @@ class EtcdStore final : public Store, public StoreContent {
     std::function<void(Step)> at_step;
   };
 
-  // Asks etcd once, for up to kOpenTimeout. FAILED_PRECONDITION: the store has a newer schema, or a
-  // sealing key is missing. UNAVAILABLE: etcd does not answer.
+  // Asks etcd once, for up to kOpenTimeout. FAILED_PRECONDITION: the store has a newer schema, a
+  // sealing key is missing, or it is not the store of the known cluster. UNAVAILABLE: etcd does not
+  // answer.
   static constexpr EtcdClient::Duration kOpenTimeout{10'000};
   static absl::StatusOr<std::unique_ptr<EtcdStore>> Open(Options options);
   EtcdStore(const EtcdStore&) = delete;
@@ -102,6 +107,8 @@ class EtcdStore final : public Store, public StoreContent {
   // The same, naming etcd.
   static absl::Status WithEtcd(const absl::Status& status);
   absl::Status HalfFilled(const std::string& why) const;
+  // FAILED_PRECONDITION with reason OTHER_CLUSTER: `found` (empty: none) is not the known one.
+  absl::Status CheckCluster(const std::string& found) const;
 
   absl::Status CheckFillable();
   // All at `revision`; 0: at that of the first answer.

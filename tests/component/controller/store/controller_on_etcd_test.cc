@@ -1,5 +1,6 @@
 // The real controller with its state in a real etcd.
 #include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -149,6 +150,20 @@ TEST(ControllerOnEtcd, ACallIsToldThatNobodyLeads) {
   const grpc::Status status = Write(two);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
   EXPECT_THAT(status.error_message(), HasSubstr("no controller leads just now")) << two.Log();
+  // So is who has several to try, and waits for no connection for as long as a take-over may take.
+  EXPECT_TRUE(WaitUntil([&] {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1500);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto channel = grpc::CreateCustomChannel(two.grpc_address(),
+                                                   grpc::InsecureChannelCredentials(), arguments);
+    grpc::ClientContext context;
+    SetDeadline(context);
+    v1::ListControllersResponse all;
+    const grpc::Status told =
+        v1::ClusterService::NewStub(channel)->ListControllers(&context, {}, &all);
+    return told.error_message().find("no controller leads just now") != std::string::npos;
+  })) << two.Log();
   etcd.Signal(0, SIGCONT);
   EXPECT_TRUE(WaitUntil([&] { return Write(two).ok(); })) << two.Log();
   EXPECT_EQ(two.Stop(SIGTERM), 0) << two.Log();
@@ -220,6 +235,44 @@ TEST(ControllerOnEtcd, WhoIsStartedWithoutTheStoreSaysSoToThoseOfItsCluster) {
   EXPECT_TRUE(WaitUntil([&] { return said().find("no controller leads") == std::string::npos; }))
       << said() << one.Log();
   EXPECT_EQ(one.Stop(SIGTERM), 0) << one.Log();
+}
+
+// The key of who leads is deleted by hand, while its lease lives on: another one may lead at once.
+TEST(ControllerOnEtcd, LeadsNoMoreWhereItsKeyIsGone) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  const std::string store = "--store=etcd://" + etcd.endpoint(0) + "/t";
+  ControllerProcess one, two;
+  one.Start({store, "--controller-name=one"});
+  ASSERT_TRUE(WaitUntil([&] { return Write(one, "a").ok(); })) << one.Log();
+  two.Start(
+      {store, "--sealing-key-file=" + one.data_dir() + "/sealing.key", "--controller-name=two"});
+  ASSERT_TRUE(etcd.Ctl("del /t/leader"));
+  // Nothing is written, by which it would see it.
+  EXPECT_TRUE(WaitUntil([&] {
+    return one.Log().find("leadership is lost: it was taken away in etcd") != std::string::npos;
+  })) << one.Log();
+  EXPECT_TRUE(WaitUntil([&] { return NamesAt(one) == "targetGroups/a "; })) << NamesAt(one);
+  EXPECT_TRUE(WaitUntil([&] { return Write(two, "b").ok(); })) << two.Log();
+  EXPECT_TRUE(one.IsAlive()) << one.Log();
+}
+
+// Whoever forgets to migrate is told so, and has no new cluster.
+TEST(ControllerOnEtcd, ADataDirectoryOfAnotherStoreIsRefused) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  ControllerProcess one;
+  one.UseIdentities();
+  one.Start();
+  EXPECT_EQ(one.Stop(SIGTERM), 0);
+  std::string said;
+  EXPECT_EQ(ControllerProcess::RunToEnd(
+                {"--store=etcd://" + etcd.endpoint(0) + "/t", "--listen=127.0.0.1:0",
+                 "--http=127.0.0.1:0", "--join-listen=127.0.0.1:0", "--data-dir", one.data_dir()},
+                &said),
+            1);
+  EXPECT_THAT(said, HasSubstr("holds no cluster"));
+  one.Start();  // where its state is
 }
 
 // A port that another program has is said, and ends the program; it is not tried again and again.

@@ -108,6 +108,37 @@ TEST(EtcdStoreTest, SecretsAreSealedInEtcd) {
   EXPECT_THAT(all, Not(HasSubstr(won->secret)));
 }
 
+TEST(EtcdStoreTest, AControllerOfAClusterTakesNoOtherAndMakesNone) {
+  const TemporaryDirectory dir;
+  EtcdCluster etcd;
+  EtcdStore::Options options = EtcdOptions(dir, etcd.endpoints());
+  auto store = OpenEtcd(options);
+  const std::string cluster = store->Campaign()->cluster_id;
+  store.reset();
+  options.known_cluster = cluster;
+  store = OpenEtcd(options);
+  EXPECT_TRUE(store->Campaign().ok());
+  store.reset();
+
+  EtcdStore::Options other = options;
+  other.known_cluster = "other";
+  const absl::Status refused = EtcdStore::Open(other).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("is the store of cluster " + cluster));
+
+  // One that waits to lead finds it empty.
+  store = OpenEtcd(options);
+  ASSERT_TRUE(etcd.Ctl("del --prefix /remuda/"));
+  for (const absl::Status& status :
+       {store->Campaign().status(), EtcdStore::Open(options).status()}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("holds no cluster"));
+  }
+  std::string keys;
+  ASSERT_TRUE(etcd.Ctl("get --prefix --keys-only /remuda/", &keys));
+  EXPECT_EQ(keys, "");
+}
+
 TEST(EtcdStoreTest, EpochsGoOnWhereAnEarlierStoreWas) {
   const TemporaryDirectory dir;
   EtcdCluster etcd;
@@ -153,6 +184,23 @@ TEST(EtcdStoreTest, NobodyThereIsAnErrorThatNamesTheEndpoint) {
   const auto store = EtcdStore::Open(EtcdOptions(dir, {endpoint}));
   EXPECT_EQ(store.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(store.status().message()), HasSubstr("etcd " + endpoint));
+}
+
+// Who has sent the command that is written has done nothing wrong.
+TEST(EtcdStoreTest, WhatEtcdDoesNotLetThisControllerDoIsUnavailable) {
+  const TemporaryDirectory dir;
+  EtcdCluster etcd;
+  auto store = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+  const int64_t epoch = store->Campaign()->epoch;
+  ASSERT_TRUE(etcd.Ctl("user add root:secret"));
+  etcd.Ctl("role add root");
+  ASSERT_TRUE(etcd.Ctl("user grant-role root root"));
+  ASSERT_TRUE(etcd.Ctl("auth enable"));
+  const absl::Status refused = store->Commit({{PutCounter("a", 1)}}, epoch).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("user name is empty"));
+  ASSERT_TRUE(etcd.Ctl("--user=root:secret auth disable"));
+  EXPECT_EQ(store->Commit({{PutCounter("a", 1)}}, epoch).value(), 1);
 }
 
 TEST(EtcdStoreTest, UserAndPassword) {

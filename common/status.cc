@@ -101,6 +101,9 @@ absl::Status Unimplemented(std::string_view message) {
 absl::Status Unavailable(std::string_view message) {
   return Make(absl::StatusCode::kUnavailable, message);
 }
+absl::Status Unavailable(std::string_view reason, std::string_view message) {
+  return WithErrorInfo(absl::StatusCode::kUnavailable, reason, message);
+}
 absl::Status Internal(std::string_view message) {
   return Make(absl::StatusCode::kInternal, message);
 }

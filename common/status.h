@@ -44,6 +44,8 @@ absl::Status LimitExceeded(std::string_view limit_name, std::string_view message
 
 absl::Status Unimplemented(std::string_view message);
 absl::Status Unavailable(std::string_view message);
+// The same with google.rpc.ErrorInfo; see FailedPrecondition.
+absl::Status Unavailable(std::string_view reason, std::string_view message);
 absl::Status Internal(std::string_view message);
 absl::Status DeadlineExceeded(std::string_view message);
 absl::Status Aborted(std::string_view message);

@@ -10,20 +10,6 @@
 #include "controller/limits.h"
 
 namespace remuda {
-namespace {
-
-absl::Status NobodyLeads(const std::string& why) {
-  absl::Status status = Unavailable("no controller leads just now: " + why);
-  google::rpc::ErrorInfo info;
-  info.set_reason("NO_LEADER");
-  info.set_domain("remuda");
-  status.SetPayload("type.googleapis.com/google.rpc.ErrorInfo",
-                    absl::Cord(info.SerializeAsString()));
-  return status;
-}
-
-}  // namespace
-
 struct NoLeader::Serving {
   class Refusing final : public grpc::CallbackGenericService {
    public:
@@ -32,7 +18,9 @@ struct NoLeader::Serving {
     grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
       class Reactor final : public grpc::ServerGenericBidiReactor {
        public:
-        explicit Reactor(const std::string& why) { Finish(ToGrpcStatus(NobodyLeads(why))); }
+        explicit Reactor(const std::string& why) {
+          Finish(ToGrpcStatus(Unavailable("NO_LEADER", "no controller leads just now: " + why)));
+        }
         void OnDone() override { delete this; }
       };
       return new Reactor(why_());  // gRPC's until OnDone

@@ -43,6 +43,7 @@ TEST(StatusTest, CodesOfTheMakers) {
   EXPECT_EQ(NotFound("hosts/h1").code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(AlreadyExists("hosts/h1", "taken").code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(EtagMismatch("hosts/h1", "1", "2").code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Unavailable("NO_LEADER", "none").code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(LimitExceeded("kMaxGroups", "500 groups at most").code(),
             absl::StatusCode::kResourceExhausted);
 }

@@ -1,5 +1,5 @@
 'use strict';
-// The overlay of one controller on this machine: controller, proxy and agent from the rendered manifests, in a network namespace of their own.
+// Pods of an overlay on this machine: controller, proxy and agent from the rendered manifests, in a network namespace of their own.
 // How their pods are run its kinds say (podman_play.js, process_play.js); pods.js says what they are not given. Whoever makes a Play ends it.
 
 const crypto = require('node:crypto');
@@ -12,19 +12,21 @@ const { podOf, secretFolder } = require('./pods.js');
 const root = path.join(__dirname, '../../..');
 const deadlineMs = 120_000;
 
-// Its kinds have: start(owner, objects), exec(owner, ...command), stop(owner, graceSeconds): exit code, forget(owner), logs(owner): text.
+// Its kinds have: start(owner, objects), hasEnded(owner): for good, exec(owner, ...command), stop(owner, graceSeconds): exit code,
+// forget(owner), logs(owner): text.
 class Play {
-  // bin: folder of the programs; say(line)
-  constructor({ prefix = 'localhost/', tag = '0.1.0', bin, say }) {
+  // overlay: its name; bin: folder of the programs; say(line)
+  constructor({ overlay, prefix = 'localhost/', tag = '0.1.0', bin, say }) {
     Object.assign(this, { prefix, tag, bin, say });
     this.id = `remuda-play-${crypto.randomBytes(3).toString('hex')}`;
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'remuda-play-'));
     fs.chmodSync(this.folder, 0o755); // pods' users look for their files below it
     this.hostRoot = path.join(this.folder, 'host');
     this.played = new Set();
-    this.secrets = {};
+    this.secrets = {}; // {name: {key: base64}}
+    this.config = {}; // in place of what ConfigMaps say
     const YAML = require(path.join(root, 'tests/tools/node_modules/yaml'));
-    const rendered = fs.readFileSync(path.join(root, 'deploy/kubernetes/rendered/single.yaml'), 'utf8');
+    const rendered = fs.readFileSync(path.join(root, `deploy/kubernetes/rendered/${overlay}.yaml`), 'utf8');
     this.objects = YAML.parseAllDocuments(rendered).map((document) => document.toJS());
     this.env = { HOME: this.folder, XDG_CONFIG_HOME: '' };
   }
@@ -61,7 +63,7 @@ class Play {
 
   // Plays the pods of an owner (`remuda-proxy`), with the Secrets that there are.
   async up(owner) {
-    const objects = podOf(this.objects, owner, { prefix: this.prefix, tag: this.tag, folder: this.hostRoot, secrets: this.secrets });
+    const objects = podOf(this.objects, owner, { prefix: this.prefix, tag: this.tag, folder: this.hostRoot, secrets: this.secrets, config: this.config });
     for (const volume of objects.at(-1).spec.volumes) if (volume.hostPath) fs.mkdirSync(volume.hostPath.path, { recursive: true });
     for (const [name, data] of Object.entries(this.secrets)) {
       const folder = secretFolder(this.hostRoot, name);
@@ -86,8 +88,14 @@ class Play {
     return (await this.inside('curl', '-sS', '--max-time', '5', `http://127.0.0.1:${port}${name}`)).stdout;
   }
 
-  ready(owner, port) {
-    return waitFor(async () => (await this.page(port, '/readyz')).trim() === 'ok', { deadlineMs, what: `${owner} to be ready` });
+  async ready(owner, port) {
+    let said = '';
+    const isReadyOrOver = async () => {
+      said = (await this.page(port, '/readyz')).trim();
+      return said === 'ok' || this.hasEnded(owner);
+    };
+    await waitFor(isReadyOrOver, { deadlineMs, what: () => `${owner} to be ready; it says: ${said || 'nothing'}` });
+    if (said !== 'ok') throw new Error(`${owner} has ended`);
   }
 
   async end() {

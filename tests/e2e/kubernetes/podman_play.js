@@ -30,6 +30,10 @@ class PodmanPlay extends Play {
     await this.ok(...this.podman, 'kube', 'play', '--network', 'host', file);
   }
 
+  hasEnded() {
+    return false; // podman starts it again
+  }
+
   exec(owner, ...command) {
     return this.ok(...this.podman, 'exec', containerOf(owner), ...command);
   }

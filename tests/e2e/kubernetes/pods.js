@@ -5,7 +5,7 @@
 //   StatefulSet, DaemonSet    their pod template as a Pod; a volumeClaimTemplate as a PersistentVolumeClaim
 //   Services                  left out; their names are written as 127.0.0.1, as all pods share one network (4.3 knows hostAliases, not for that one)
 //   accounts, RBAC, policies, budgets, namespaces   left out: a cluster's own
-//   fieldRef, secretKeyRef, $(NAME) in arguments    written out
+//   fieldRef, secretKeyRef, ConfigMaps, $(NAME) in arguments   written out
 //   probes, preStop           left out: podman has curl ask in the container, and the images have none; whoever plays asks the pages
 //   ports                     left out: the network is the host's
 //   names of volumes          made unique: it makes one volume of all that have a name
@@ -25,7 +25,7 @@ function fieldOf(path, pod) {
 }
 
 function variablesOf(container, pod, secrets) {
-  const out = {};
+  const out = Object.assign({}, ...(container.envFrom || []).map(({ configMapRef }) => pod.configs[configMapRef.name]));
   for (const { name, value, valueFrom } of container.env || []) {
     if (value !== undefined) out[name] = value;
     else if (valueFrom.fieldRef) out[name] = fieldOf(valueFrom.fieldRef.fieldPath, pod);
@@ -35,7 +35,7 @@ function variablesOf(container, pod, secrets) {
 }
 
 function playableContainer(container, pod, secrets) {
-  const { startupProbe, livenessProbe, readinessProbe, lifecycle, ports, env, ...rest } = container;
+  const { startupProbe, livenessProbe, readinessProbe, lifecycle, ports, env, envFrom, ...rest } = container;
   const variables = variablesOf(container, pod, secrets);
   return {
     ...rest,
@@ -60,13 +60,15 @@ function playableVolume(volume, pod) {
 }
 
 // The objects to play for the owner of that name. options: prefix, tag (of the images), folder (in place of the host's root), secrets: {name: {key:
-// base64}}, which are played with it.
-function podOf(objects, owner, { prefix, tag, folder, secrets = {} }) {
+// base64}}, which are played with it, config: {key: value}, in place of what ConfigMaps say.
+function podOf(objects, owner, { prefix, tag, folder, secrets = {}, config = {} }) {
   const found = objects.find((object) => object.spec?.template && object.metadata.name === owner);
   if (!found) throw new Error(`${owner}: makes no pods in this overlay`);
   const { namespace } = found.metadata;
-  const hostnames = objects.filter((object) => object.kind === 'Service').map((service) => `${service.metadata.name}.${namespace}.svc`);
-  const pod = { name: `${owner}-0`, namespace, prefix, tag, folder, hostnames };
+  const services = objects.filter((object) => object.kind === 'Service').map((service) => `${service.metadata.name}.${namespace}.svc`);
+  const hostnames = [...services.map((service) => `${owner}-0.${service}`), ...services]; // a pod's own first
+  const configs = Object.fromEntries(objects.filter((object) => object.kind === 'ConfigMap').map(({ metadata: { name }, data }) => [name, { ...data, ...config }]));
+  const pod = { name: `${owner}-0`, namespace, prefix, tag, folder, hostnames, configs };
   const { spec, metadata } = found.spec.template;
   const claims = found.spec.volumeClaimTemplates || [];
   const volumes = [

@@ -11,6 +11,7 @@ const isolated = ['unshare', '--mount', '--pid', '--fork', '--kill-child'];
 const programs = '/remuda'; // where they are in a container
 const everybody = 0o777; // what an emptyDir is
 const groups = 0o2775; // and a volume that is a group's (fsGroup)
+const groupMayRead = 0o440; // a file of a Secret, with such a group at the least
 
 class ProcessPlay extends Play {
   constructor(options) {
@@ -28,6 +29,10 @@ class ProcessPlay extends Play {
     const [container] = spec.containers;
     const [command, ...args] = this.#command(owner, spec, container);
     this.containers.set(owner, { ...container, process: new Process(command, { args, name: owner }) });
+  }
+
+  hasEnded(owner) {
+    return this.containers.get(owner).process.result !== undefined;
   }
 
   // As another process of its container.
@@ -74,6 +79,8 @@ class ProcessPlay extends Play {
   // The directory of a volume, made as the kubelet makes it.
   #volume(owner, spec, name) {
     const volume = spec.volumes.find((one) => one.name === name);
+    const { secret } = this.#volumeInManifest(owner, name);
+    if (secret) return this.#secret(owner, spec, secret);
     if (volume.hostPath) return volume.hostPath.path;
     const claim = volume.persistentVolumeClaim?.claimName;
     const folder = claim ? path.join(this.folder, 'claims', claim) : path.join(this.#podFolder(owner), 'volumes', name);
@@ -81,6 +88,26 @@ class ProcessPlay extends Play {
     const group = spec.securityContext.fsGroup;
     if (group) fs.chownSync(folder, 0, group);
     fs.chmodSync(folder, group ? groups : everybody);
+    return folder;
+  }
+
+  #volumeInManifest(owner, name) {
+    const { spec } = this.objects.find((object) => object.spec?.template && object.metadata.name === owner);
+    return (spec.template.spec.volumes || []).find((volume) => `${owner}-0-${volume.name}` === name) ?? {};
+  }
+
+  #secret(owner, spec, { secretName, defaultMode, items }) {
+    const folder = path.join(this.#podFolder(owner), 'secrets', secretName);
+    fs.rmSync(folder, { recursive: true, force: true });
+    fs.mkdirSync(folder, { recursive: true });
+    const data = this.secrets[secretName];
+    const group = spec.securityContext.fsGroup;
+    for (const { key, path: file } of items ?? Object.keys(data).map((key) => ({ key, path: key }))) {
+      const whole = path.join(folder, file);
+      fs.writeFileSync(whole, Buffer.from(data[key], 'base64'));
+      fs.chownSync(whole, 0, group ?? 0);
+      fs.chmodSync(whole, group ? defaultMode | groupMayRead : defaultMode);
+    }
     return folder;
   }
 

@@ -1,5 +1,6 @@
 #include "cli/context.h"
 
+#include <optional>
 #include <ostream>
 
 #include "common/identity/dial.h"
@@ -7,9 +8,24 @@
 #include "google/rpc/error_details.pb.h"
 
 namespace remuda::cli {
+namespace {
+
+// The reason that a controller has given with its answer; gRPC's own errors have none.
+std::optional<std::string> ReasonOf(const absl::Status& status) {
+  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+  google::rpc::ErrorInfo info;
+  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
+  return info.reason();
+}
+
+}  // namespace
+
+bool HasNoLeader(const absl::Status& status) { return ReasonOf(status) == "NO_LEADER"; }
 
 bool IsUnreachable(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kUnavailable) return false;
+  // Its text may quote what failed elsewhere, as between the controller and etcd.
+  if (ReasonOf(status).has_value()) return false;
   const std::string message(status.message());
   for (const char* sign : {"failed to connect", "Connection refused", "DNS resolution",
                            "Socket closed", "Connection reset", "Endpoint", "GOAWAY", "recvmsg"}) {
@@ -18,15 +34,11 @@ bool IsUnreachable(const absl::Status& status) {
   return false;
 }
 
-bool HasNoLeader(const absl::Status& status) {
-  if (status.code() != absl::StatusCode::kUnavailable) return false;
-  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
-  google::rpc::ErrorInfo info;
-  return payload.has_value() && info.ParseFromString(std::string(*payload)) &&
-         info.reason() == "NO_LEADER";
-}
-
 namespace {
+
+bool HasSeveral(const Settings& settings) {
+  return settings.controller.find(',') != std::string::npos;
+}
 
 // gRPC's own account of a failed connection is long; its last part says what the system said.
 std::string Reason(const absl::Status& status) {
@@ -56,7 +68,8 @@ std::string WhyClosed(const Settings& settings) {
   if (settings.insecure) return "If it has identities, leave --insecure out.";
   if (settings.dial == nullptr) return "";
   return "Either it does not let " + identity::ActorText(settings.dial->self.id) +
-         " in (revoked, or the user was deleted: ask an admin), or it has just ended.";
+         " in (revoked, or the user was deleted: ask an admin), or it has just ended, or another "
+         "one has come to lead: try again.";
 }
 
 std::string Where(const Settings& settings) {
@@ -67,9 +80,22 @@ constexpr char kHowToReach[] =
     "Start a cluster with `remuda dev`, or say where the controller is: --controller HOST:PORT or "
     "REMUDA_CONTROLLER.";
 
+// Those of a list were asked for seconds, one after the other.
+ExitCode FailOfSeveral(Context& context, const absl::Status& status) {
+  context.err << "remuda: cannot reach the controllers at " << Where(context.settings)
+              << ", or none of them leads: " << Reason(status) << "\n";
+  if (const std::string why = WhyClosed(context.settings);
+      IsClosedByController(status) && !why.empty())
+    context.err << why << "\n";
+  context.err << "What each of them waits for stands on its page /readyz; none can lead while most "
+                 "of their etcds are away.\n";
+  return ExitCode::kFailed;
+}
+
 }  // namespace
 
 ExitCode Fail(Context& context, const absl::Status& status) {
+  if (IsUnreachable(status) && HasSeveral(context.settings)) return FailOfSeveral(context, status);
   if (const std::string why = WhyClosed(context.settings);
       IsUnreachable(status) && IsClosedByController(status) && !why.empty()) {
     context.err << "remuda: the controller at " << Where(context.settings)

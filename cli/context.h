@@ -59,7 +59,8 @@ struct Context {
   std::function<ExitCode()> run;
 };
 
-// Whether it says that no controller could be reached, or that the connection broke.
+// Whether it says that no controller could be reached, or that the connection broke. What a
+// controller itself has answered is neither.
 bool IsUnreachable(const absl::Status& status);
 // Whether a controller says that none leads just now: nothing was done.
 bool HasNoLeader(const absl::Status& status);

@@ -12,6 +12,7 @@ namespace remuda::testing_cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::SizeIs;
 
 class ControllersTest : public CommandTest {
@@ -102,7 +103,25 @@ TEST_F(ControllersTest, WhenAllAreGoneAllAreNamed) {
   const std::string other = Nobody();
   const Finished got = RunAt(one + "," + other, {"--timeout", "4s", "get", "controllers"});
   EXPECT_EQ(got.exit_code, 1);
-  EXPECT_THAT(got.err, HasSubstr("cannot reach the controller at " + one + "," + other));
+  EXPECT_THAT(got.err, HasSubstr("cannot reach the controllers at " + one + "," + other));
+  EXPECT_THAT(got.err, HasSubstr("/readyz"));
+  EXPECT_THAT(got.err, Not(HasSubstr("remuda dev")));
+}
+
+// A standby's reason quotes what failed between it and etcd: that is not the command's connection.
+TEST_F(ControllersTest, ThatNoneLeadsIsToldAsTheControllerSaysIt) {
+  absl::Status none = absl::UnavailableError(
+      "no controller leads just now: the store does not answer: etcd 10.0.0.9:2379: cannot watch: "
+      "failed to connect to all addresses; last error: Connection refused");
+  google::rpc::ErrorInfo info;
+  info.set_reason("NO_LEADER");
+  none.SetPayload("type.googleapis.com/google.rpc.ErrorInfo", absl::Cord(info.SerializeAsString()));
+  state().Fail(none);
+  const Finished got = Run({"--timeout", "500ms", "get", "controllers"});
+  EXPECT_EQ(got.exit_code, 1);
+  EXPECT_THAT(got.err,
+              HasSubstr("remuda: no controller leads just now: the store does not answer"));
+  EXPECT_THAT(got.err, Not(HasSubstr("cannot reach the controller")));
 }
 
 }  // namespace

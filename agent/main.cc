@@ -24,6 +24,7 @@
 #include "agent/unpack_child.h"
 #include "common/admin_http.h"
 #include "common/endpoint.h"
+#include "common/grpc_log.h"
 #include "common/identity/controller_addresses.h"
 #include "common/identity/join_command.h"
 #include "common/logging.h"
@@ -177,6 +178,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->type_name("FILE");
   app.set_version_flag("--version", "remuda-agent " REMUDA_VERSION);
   app.footer(
+      "First, once: remuda-agent join --help\n"
       "Example: remuda-agent --name h1 --controller 10.0.0.1:7400 --address 10.0.0.11 --zone a");
 }
 
@@ -357,6 +359,7 @@ int Main(int argc, char** argv) {
     std::cerr << "remuda-agent: --log-level " << wrong << "\n";
     return 2;
   }
+  TakeLogOfGrpc();
   if (const std::string wrong = PrepareDial(app, flags); !wrong.empty()) {
     std::cerr << "remuda-agent: " << wrong << "\n";
     return 2;

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "common/admin_http.h"
+#include "common/grpc_log.h"
 #include "common/identity/channel_credentials.h"
 #include "common/logging.h"
 #include "common/memory.h"
@@ -445,6 +446,7 @@ void BeginAnew(int argc, char** argv, const Options& options, const ServiceManag
 int Main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "admin-token")
     return RunAdminToken(argc - 1, argv + 1);
+  TakeLogOfGrpc();
   if (argc > 1 && std::string_view(argv[1]) == "restore") return RunRestore(argc - 1, argv + 1);
   if (argc > 1 && std::string_view(argv[1]) == "migrate") return RunMigrate(argc - 1, argv + 1);
   Options options;
@@ -454,6 +456,7 @@ int Main(int argc, char** argv) {
     std::cerr << "remuda-controller: --log-level: " << error << "\n";
     return 2;
   }
+  TakeLogOfGrpc();
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);

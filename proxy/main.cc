@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "common/grpc_log.h"
 #include "common/identity/join_command.h"
 #include "common/logging.h"
 #include "proxy/io/kept_memory.h"
@@ -26,6 +27,7 @@ int main(int argc, char** argv) {
     std::cerr << "remuda-proxy: --log-level: " << error << "\n";
     return 2;
   }
+  remuda::TakeLogOfGrpc();
   if (!options.controllers.empty()) {
     if (const std::string wrong = remuda::proxy::TakeIdentity(options); !wrong.empty()) {
       std::cerr << "remuda-proxy: " << wrong << "\n";

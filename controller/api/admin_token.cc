@@ -86,6 +86,7 @@ absl::Status CommitAdmin(Controller& controller, const std::string& hash) {
 // What the state says of the first admin and of the token with this hash.
 struct Known {
   bool has_admin = false;
+  bool has_token = false;
   bool was_used = false;
 };
 Known LookUp(Controller& controller, const std::string& hash) {
@@ -94,7 +95,9 @@ Known LookUp(Controller& controller, const std::string& hash) {
     const core::State& state = controller.engine.state();
     Known known{.has_admin = state.Find<v1::User>(AdminToken::kUser) != nullptr};
     for (const auto& [key, token] : state.All<v1::JoinToken>()) {
-      if (token.value->token_hash() == hash && token.value->has_use_time()) known.was_used = true;
+      if (token.value->token_hash() != hash) continue;
+      known.has_token = true;
+      known.was_used = token.value->has_use_time();
     }
     outcome->set_value(known);
   });
@@ -103,22 +106,33 @@ Known LookUp(Controller& controller, const std::string& hash) {
 
 }  // namespace
 
+bool AdminToken::IsAnothersToOffer(Controller& controller) {
+  constexpr size_t kMaxTokenFileBytes = 4096;
+  std::string token = identity::ReadSmallFile(path_, kMaxTokenFileBytes).value_or("");
+  while (token.ends_with('\n')) token.pop_back();
+  const Known known = LookUp(controller, token.empty() ? "" : JoinDesk::HashOf(token));
+  // By way of another controller.
+  if (known.was_used) {
+    NoteJoined("person/" + std::string(kUser));
+    return true;
+  }
+  // Made by another controller, and used there or still to be used there.
+  if (token.empty() || known.has_token) return token.empty() && known.has_admin;
+  if (!known.has_admin) return false;
+  // Used so long ago that nobody remembers, or never of this cluster, as where this controller ran
+  // alone before. A token for who is an admin already, or is one no more, would be given to nobody.
+  spdlog::warn(
+      "{}: is not (or no more) a token of this cluster, whose first admin is there: it is removed. "
+      "For another one: --new-admin-token",
+      path_);
+  unlink(path_.c_str());
+  return true;
+}
+
 absl::Status AdminToken::Offer(Controller& controller, const ClusterIdentity& identity,
                                bool is_wanted) {
   if (!is_wanted && std::filesystem::exists(marker_)) return absl::OkStatus();
-  if (!is_wanted && is_shared_) {
-    constexpr size_t kMaxTokenFileBytes = 4096;
-    std::string token = identity::ReadSmallFile(path_, kMaxTokenFileBytes).value_or("");
-    while (token.ends_with('\n')) token.pop_back();
-    const Known known = LookUp(controller, token.empty() ? "" : JoinDesk::HashOf(token));
-    // By way of another controller.
-    if (known.was_used) {
-      NoteJoined("person/" + std::string(kUser));
-      return absl::OkStatus();
-    }
-    // Made by another controller, and used there or still to be used there.
-    if (token.empty() && known.has_admin) return absl::OkStatus();
-  }
+  if (!is_wanted && is_shared_ && IsAnothersToOffer(controller)) return absl::OkStatus();
   if (!identity.CanIssue().ok()) {
     // Whoever issues certificates makes one for this user.
     absl::Status status = CommitAdmin(controller, "");

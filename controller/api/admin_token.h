@@ -39,6 +39,9 @@ class AdminToken {
   void NoteJoined(const std::string& actor);
 
  private:
+  // Of a store that is shared: whether the first admin is in already, or is let in by another one.
+  bool IsAnothersToOffer(Controller& controller);
+
   const std::string path_;
   const std::string marker_;
   const bool is_shared_;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <string>
 #include <vector>
@@ -273,6 +275,32 @@ TEST(ControllerOnEtcd, ADataDirectoryOfAnotherStoreIsRefused) {
             1);
   EXPECT_THAT(said, HasSubstr("holds no cluster"));
   one.Start();  // where its state is
+}
+
+// One that was left by a controller that ran alone before, or whose use nobody remembers: the
+// cluster has its admin.
+TEST(ControllerOnEtcd, AnAdminsTokenThatTheStoreDoesNotKnowIsNotMadeAnew) {
+  EtcdCluster etcd;
+  ASSERT_TRUE(etcd.AwaitWritable());
+  const std::string store = "--store=etcd://" + etcd.endpoint(0) + "/t";
+  ControllerProcess first, second;
+  first.UseIdentities();
+  first.Start({store, "--controller-name=first"});
+  ASSERT_TRUE(WaitUntil([&] { return first.Log().find("an admin joins") != std::string::npos; }))
+      << first.Log();
+  first.Stop(SIGKILL);
+
+  const std::string left = second.data_dir() + "/admin-token";
+  std::filesystem::create_directory(second.data_dir());
+  std::filesystem::permissions(second.data_dir(), std::filesystem::perms::owner_all);
+  std::ofstream(left) << "of-another-cluster\n";
+  second.UseIdentities();
+  second.Start({store, "--sealing-key-file=" + first.data_dir() + "/sealing.key",
+                "--controller-name=second"});
+  EXPECT_TRUE(WaitUntil([&] { return !std::filesystem::exists(left); })) << second.Log();
+  EXPECT_EQ(second.Stop(SIGTERM), 0) << second.Log();
+  EXPECT_THAT(second.Log(), HasSubstr("admin-token: is not (or no more) a token of this cluster"));
+  EXPECT_THAT(second.Log(), testing::Not(HasSubstr("an admin joins")));
 }
 
 // A port that another program has is said, and ends the program; it is not tried again and again.

@@ -41,10 +41,10 @@ absl::StatusOr<bool> MakePrivateDirectory(const std::string& path, std::string_v
   const bool is_ours = fs::is_empty(path, error) || fs::exists(fs::path(path) / marker, error);
   if (!is_ours || error) {
     return Fault(setting, path,
-                 absl::StrFormat("others can look into it (mode %04o), and it holds files that are "
-                                 "not this program's; name a directory of its own, or close it "
-                                 "(chmod 0700)",
-                                 info.st_mode & 07777));
+                 absl::StrFormat("others can look into it (mode %04o), and what it holds may be "
+                                 "another's, as there is no %s; name a directory of its own, or "
+                                 "close it (chmod 0700)",
+                                 info.st_mode & 07777, std::string(marker)));
   }
   if (chmod(path.c_str(), info.st_mode & 07777 & ~kOthers) != 0)
     return Fault(setting, path, absl::StrCat("cannot be closed to others: ", std::strerror(errno)));

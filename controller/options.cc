@@ -24,6 +24,10 @@ constexpr char kFooter[] =
     "Settings: a flag, else the environment (REMUDA_ and the flag's name, as REMUDA_DATA_DIR), "
     "else the file of --config\n"
     "(lines of NAME = VALUE, as data-dir = /var/lib/remuda), else the default.\n"
+    "Other uses, each with its own --help: remuda-controller restore (puts a backup in place), "
+    "migrate "
+    "(from one store to\n"
+    "another), admin-token (shows how the first admin gets in).\n"
     "Example: remuda-controller --data-dir /var/lib/remuda/controller\n";
 
 std::string EnvironmentName(const std::string& flag) {
@@ -154,8 +158,12 @@ void AddStore(CLI::App& app, StoreFlags& out) {
   Add(app, "--store-password-file", out.password_file, "File whose first line is the password")
       ->type_name("FILE");
   Add(app, "--store-lease", out.lease_seconds,
-      "Without a word from etcd for so many seconds leadership is lost, 2-60; default: 2")
-      ->type_name("SECONDS");
+      "Without a word from etcd for so long leadership is lost, 2s-60s; default: 2s")
+      ->type_name("SECONDS")
+      ->transform([](std::string text) {
+        if (text.size() > 1 && text.ends_with('s')) text.pop_back();
+        return text;
+      });
   app.add_flag("--store-insecure", out.insecure, "Reach etcd on other machines without TLS")
       ->envname("REMUDA_STORE_INSECURE");
 }

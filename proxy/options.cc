@@ -17,7 +17,8 @@ constexpr const char* kExamples = R"(Examples:
 
 Each flag can also be given by the environment variable that is named behind it, or stand in the
 file of --settings, in lines of NAME = VALUE, as zone = a. A flag beats the environment, the
-environment the file.)";
+environment the file. How it gets its identity, once, before it serves what a controller says:
+remuda-proxy join --help)";
 
 constexpr char kSettingsVariable[] = "REMUDA_PROXY_SETTINGS";
 

@@ -7,6 +7,11 @@ void Readiness::SetServing(bool serving) {
   serving_ = serving;
 }
 
+void Readiness::SetStartError(const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  start_error_ = error;
+}
+
 void Readiness::SetStoreError(const std::string& error) {
   const std::lock_guard lock(mutex_);
   store_error_ = error;
@@ -24,6 +29,7 @@ void Readiness::SetCopyError(const std::string& error) {
 
 std::string Readiness::WhyNot() const {
   const std::lock_guard lock(mutex_);
+  if (!serving_ && !start_error_.empty()) return "starting: " + start_error_ + "\n";
   if (!serving_) return "starting or stopping\n";
   std::string why;
   if (!store_error_.empty()) why += "the store commits nothing: " + store_error_ + "\n";

@@ -17,6 +17,8 @@ class Readiness {
   // Why a call to the controller's own port fails; empty: it does not.
   void SetCallError(const std::string& error);
 
+  // What it waits for at its start, before it serves; empty: nothing is known.
+  void SetStartError(const std::string& error);
   // Why the copy of a controller that stands by is not current; empty: it is.
   void SetCopyError(const std::string& error);
 
@@ -26,6 +28,7 @@ class Readiness {
  private:
   mutable std::mutex mutex_;  // guards what follows
   bool serving_ = false;
+  std::string start_error_;
   std::string store_error_;
   std::string call_error_;
   std::string copy_error_;

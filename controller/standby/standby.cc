@@ -207,6 +207,7 @@ absl::Status Standby::OpenStore() {
     auto opened = EtcdStore::Open(etcd);
     if (opened.ok()) {
       store_ = *std::move(opened);
+      parts_.readiness.SetStartError("");
       const std::lock_guard lock(mutex_);
       store_error_.clear();
       break;
@@ -218,6 +219,7 @@ absl::Status Standby::OpenStore() {
       const std::lock_guard lock(mutex_);
       store_error_ = std::string(opened.status().message());
     }
+    parts_.readiness.SetStartError("the store: " + told);
     parts_.manager.Alive();
     Pause(kStorePause);
   }

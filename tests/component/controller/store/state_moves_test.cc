@@ -181,5 +181,18 @@ TEST(StateMovesTest, FlagsThatAreWrongAreNamed) {
   }
 }
 
+TEST(StateMovesTest, ALeaseMayHaveItsUnit) {
+  const auto say = [](const std::string& lease) {
+    std::string output;
+    EXPECT_EQ(
+        ControllerProcess::RunToEnd(
+            {"--data-dir=/x", "--store=etcd://127.0.0.1:1", "--store-lease=" + lease}, &output),
+        2);
+    return output;
+  };
+  EXPECT_THAT(say("1s"), HasSubstr("--store-lease: 1 is not within 2-60 seconds"));
+  EXPECT_THAT(say("61"), HasSubstr("--store-lease: 61 is not within 2-60 seconds"));
+}
+
 }  // namespace
 }  // namespace remuda

@@ -45,6 +45,9 @@ TEST(DoorTest, ARequestOverTheLimitIsRefusedByItsName) {
 TEST(ReadinessTest, SaysEveryReason) {
   Readiness readiness;
   EXPECT_EQ(readiness.WhyNot(), "starting or stopping\n");
+  readiness.SetStartError("the store: etcd does not answer");
+  EXPECT_EQ(readiness.WhyNot(), "starting: the store: etcd does not answer\n");
+  readiness.SetStartError("");
   readiness.SetServing(true);
   EXPECT_EQ(readiness.WhyNot(), "");
   readiness.SetStoreError("disk is full");

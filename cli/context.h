@@ -62,7 +62,7 @@ struct Context {
 // Whether it says that no controller could be reached, or that the connection broke. What a
 // controller itself has answered is neither.
 bool IsUnreachable(const absl::Status& status);
-// Whether a controller says that none leads just now: nothing was done.
+// Whether a controller says that none leads just now, or that it does not any more.
 bool HasNoLeader(const absl::Status& status);
 
 // Says what failed, in one or two lines: what, which value, what to do. Returns the exit code that

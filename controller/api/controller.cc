@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/status.h"
 #include "controller/identity/roles.h"
 
 namespace remuda {
@@ -77,7 +78,8 @@ absl::Status Controller::MayCall(const Caller* caller, std::string_view method,
 
 absl::Status Controller::CheckLeads() const {
   if (leads_ == nullptr || leads_()) return absl::OkStatus();
-  return absl::UnavailableError(
+  return Unavailable(
+      "NO_LEADER",
       "the store has not answered for so long that another controller may lead: ask again");
 }
 

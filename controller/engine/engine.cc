@@ -252,7 +252,7 @@ void Engine::OnCommitted(absl::StatusOr<int64_t> commit) {
     OnFailed(commit.status());
     // Who called has done nothing wrong, and may ask the other one.
     Answer(*batch, IsStaleEpoch(commit.status())
-                       ? Unavailable(std::string(commit.status().message()))
+                       ? Unavailable("NO_LEADER", std::string(commit.status().message()))
                        : commit.status());
     return;
   }

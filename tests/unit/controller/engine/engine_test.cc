@@ -8,6 +8,7 @@
 
 #include "common/status.h"
 #include "controller/limits.h"
+#include "google/rpc/error_details.pb.h"
 #include "tests/unit/controller/engine/engine_seams.h"
 
 namespace remuda {
@@ -193,6 +194,10 @@ TEST_F(EngineTest, AnotherLeaderIsSaidOnce) {
   EXPECT_EQ(lost_.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(outcomes_[0]->code(), absl::StatusCode::kUnavailable) << "the other one may be asked";
   EXPECT_THAT(std::string(outcomes_[0]->message()), testing::HasSubstr("epoch 1 has ended"));
+  const auto payload = outcomes_[0]->GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(payload.has_value() && info.ParseFromString(std::string(*payload)));
+  EXPECT_EQ(info.reason(), "NO_LEADER");
 }
 
 TEST_F(EngineTest, WhatWaitsCanBeRefusedUndecidedAndWhatIsUnderWayIsNot) {

@@ -93,7 +93,8 @@ TEST_F(ControllersTest, NothingButDataIsOnTheStandardOutput) {
            "clusters:\n  - {name: lab, controller: 'a:1'}\nusers:\n  - {name: lab, "
            "identity-dir: " +
                root_ + "/id}\n");
-  const Finished named = RunRemuda({"config", "current-context"}, {{"REMUDA_CLI_CONFIG", config}});
+  const Finished named = RunRemuda({"config", "current-context"},
+                                   {{"REMUDA_INSECURE", ""}, {"REMUDA_CLI_CONFIG", config}});
   EXPECT_EQ(named.out, "lab\n");
   EXPECT_EQ(named.err, "");
 }

@@ -116,6 +116,7 @@ bool ControllerProcess::Launch(const std::string& grpc, std::vector<std::string>
   const std::string text = ReadFile(ready);
   grpc_ = Field(text, "grpc");
   http_ = Field(text, "http");
+  join_ = Field(text, "join");
   return true;
 }
 

@@ -38,6 +38,8 @@ class ControllerProcess {
   const std::string& data_dir() const { return data_dir_; }
   const std::string& grpc_address() const { return grpc_; }
   const std::string& http_address() const { return http_; }
+  // Of the join endpoint; empty without identities.
+  const std::string& join_address() const { return join_; }
   // A new connection.
   std::shared_ptr<grpc::Channel> Channel() const;
   // What it logged, for a failed test.
@@ -55,6 +57,7 @@ class ControllerProcess {
   std::string data_dir_;
   std::string grpc_;
   std::string http_ = "127.0.0.1:0";
+  std::string join_;
   pid_t pid_ = -1;
 };
 

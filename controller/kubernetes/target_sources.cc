@@ -36,10 +36,11 @@ void TargetSources::OnCommit(const core::Changes& changes) {
   for (const core::Edit& edit : changes.edits) {
     if (edit.kind == core::Kind::kTargetGroup) changed_.insert(edit.key);
     if (edit.kind != core::Kind::kTarget) continue;
-    // What a source has brought is as it should be. One that somebody deregistered may be an
-    // endpoint, and one that is gone leaves its place to others.
+    // What a source has brought is as it should be. One that somebody deregistered, or that drains
+    // because the group had no source for a moment, may be an endpoint; one that is gone leaves its
+    // place to others.
     const auto* row = static_cast<const v1::Target*>(edit.value.get());
-    if (row != nullptr && core::IsFollowed(*row)) continue;
+    if (row != nullptr && core::IsFollowed(*row) && !row->has_drain_start_time()) continue;
     std::string group = edit.key.substr(0, edit.key.find('/'));
     if (sources_.contains(group)) due_.insert(std::move(group));
     has_place |= row == nullptr;

@@ -281,6 +281,28 @@ TEST_F(TargetSourcesTest, WhatSomebodyDeregisteredIsAnEndpointsAgain) {
       core::IsFollowed(*engine_->state().Find<v1::Target>("web/targets/10.0.0.1:80")->value));
 }
 
+TEST_F(TargetSourcesTest, ASourceThatIsTakenAwayAndGivenBackInOneCommitLosesNothing) {
+  PutGroup("web", "web");
+  Say("web", {"10.0.0.1"});
+  const int64_t id = watcher_.followed.begin()->first;
+  for (const char* service : {"", "web"}) {
+    Edit([service](core::Draft& draft) {
+      const v1::TargetGroup group = Group("web", service);
+      const core::Observations seen;
+      core::DropFollowed(draft, "web", group, {seen, absl::UnixEpoch()});
+      draft.Put("web", group);
+    });
+  }
+  Turn();
+  committer_.Finish(++commit_);
+  EXPECT_EQ(watcher_.followed.begin()->first, id) << "it was never seen without";
+  Turn();
+  committer_.Finish(++commit_);
+  const auto* row = engine_->state().Find<v1::Target>("web/targets/10.0.0.1:80");
+  ASSERT_NE(row, nullptr);
+  EXPECT_FALSE((*row)->has_drain_start_time());
+}
+
 TEST_F(TargetSourcesTest, ManyGroupsAtOnceMakeSmallCommitsAndAllHaveTheirTurn) {
   const size_t groups = kubernetes::limits::kMaxAsked * 3 + 1;
   for (size_t i = 0; i < groups; ++i) {

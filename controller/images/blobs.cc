@@ -37,10 +37,11 @@ absl::Status SyncDirectory(const std::string& path) {
 }
 
 // Removed since: as young as can be.
-bool IsOlder(const fs::directory_entry& entry, std::chrono::seconds age) {
+bool IsOlder(const fs::directory_entry& entry, std::chrono::seconds age,
+             Blobs::FileClock::time_point now) {
   std::error_code error;
   const auto changed = entry.last_write_time(error);
-  return !error && changed < fs::file_time_type::clock::now() - age;
+  return !error && changed < now - age;
 }
 
 }  // namespace
@@ -115,13 +116,15 @@ absl::Status Blobs::Upload::Append(std::string_view bytes) {
                                             std::to_string(options_.max_blob_bytes) +
                                             " bytes (--image-limit)");
   }
-  hash_.Update(bytes);
-  size_bytes_ += static_cast<int64_t>(bytes.size());
   while (!bytes.empty()) {
     const ssize_t written = write(fd_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return FileError(path_, "write", errno);
-    bytes.remove_prefix(static_cast<size_t>(written));
+    // Only what has reached the file counts: whoever goes on after an error goes on behind it.
+    const auto part = static_cast<size_t>(written);
+    hash_.Update(bytes.data(), part);
+    size_bytes_ += static_cast<int64_t>(part);
+    bytes.remove_prefix(part);
   }
   return absl::OkStatus();
 }
@@ -179,7 +182,8 @@ absl::StatusOr<std::vector<Blobs::Blob>> Blobs::List() const {
   return out;
 }
 
-void Blobs::Collect(const std::set<std::string>& referenced, std::chrono::seconds grace) {
+void Blobs::Collect(const std::set<std::string>& referenced, std::chrono::seconds grace,
+                    FileClock::time_point now) {
   if (held_) return;
   const bool is_shared = !options_.shared_as.empty();
   if (is_shared) grace = std::max<std::chrono::seconds>(grace, kCollectGrace);
@@ -192,7 +196,7 @@ void Blobs::Collect(const std::set<std::string>& referenced, std::chrono::second
     std::error_code gone;
     const auto size = static_cast<int64_t>(entry.file_size(gone));
     const bool stays = referenced.contains(digest) || claims_.contains(digest) ||
-                       (grace.count() > 0 && !IsOlder(entry, grace));
+                       (grace.count() > 0 && !IsOlder(entry, grace, now));
     if (gone || (!stays && fs::remove(entry.path(), gone))) continue;
     total += size;
   }
@@ -206,7 +210,8 @@ void Blobs::CollectUploads() const {
   for (fs::recursive_directory_iterator it(options_.directory + "/tmp", error), end;
        !error && it != end; it.increment(error)) {
     std::error_code gone;
-    if (it->is_regular_file(gone) && IsOlder(*it, kUploadGrace)) fs::remove(it->path(), gone);
+    if (it->is_regular_file(gone) && IsOlder(*it, kUploadGrace, FileClock::now()))
+      fs::remove(it->path(), gone);
   }
 }
 

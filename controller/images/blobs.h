@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -54,6 +55,7 @@ class Blobs {
     Upload(const Upload&) = delete;
     Upload& operator=(const Upload&) = delete;
     ~Upload();
+    // After an error size_bytes says how many of all that were given are in the file.
     absl::Status Append(std::string_view bytes);
     int64_t size_bytes() const { return size_bytes_; }
     // The file with the bytes that came.
@@ -88,9 +90,12 @@ class Blobs {
   // All that are there, by digest.
   absl::StatusOr<std::vector<Blob>> List() const;
 
+  using FileClock = std::filesystem::file_time_type::clock;
   // Removes every blob that is neither in `referenced` nor claimed nor younger than `grace`, by
-  // the clock of this machine.
-  void Collect(const std::set<std::string>& referenced, std::chrono::seconds grace = {});
+  // the clock of this machine. `now`: not later than when `referenced` was known to be all that is
+  // named, however late this is called: whoever names more after that has it written after that.
+  void Collect(const std::set<std::string>& referenced, std::chrono::seconds grace = {},
+               FileClock::time_point now = FileClock::now());
 
   // Whether it is there.
   bool Has(std::string_view digest) const;

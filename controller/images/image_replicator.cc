@@ -182,15 +182,17 @@ class ImageReplicator::Session {
         upload = *std::move(begun);
       }
       const int64_t before = upload->size_bytes();
-      bool is_final = false;
-      status = Fetch(job.digest, *upload, is_final);
+      bool is_refused = false, is_final = false;
+      status = Fetch(job.digest, *upload, is_refused, is_final);
       if (status.ok()) {
         status = Keep(job, *upload);
         if (status.ok()) return status;
         // Wrong bytes: from the beginning. What the disk refuses it may take later.
         upload = nullptr;
       }
-      if (is_final) break;
+      // A disk that is full would stay so.
+      if (is_refused) upload = nullptr;
+      if (is_refused || is_final) break;
       // What moves is not given up.
       if (upload != nullptr && upload->size_bytes() > before) attempt = -1;
       if (IsOver()) break;
@@ -200,8 +202,10 @@ class ImageReplicator::Session {
     return status;
   }
 
-  // The rest of the bytes. `is_final`: no further attempt would do better.
-  absl::Status Fetch(const std::string& digest, Blobs::Upload& upload, bool& is_final) {
+  // The rest of the bytes. `is_refused`: by the disk here. `is_final`: no further attempt would do
+  // better.
+  absl::Status Fetch(const std::string& digest, Blobs::Upload& upload, bool& is_refused,
+                     bool& is_final) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() +
                          absl::ToChronoMilliseconds(kFetchAttempt));
@@ -224,7 +228,8 @@ class ImageReplicator::Session {
       const std::lock_guard lock(mutex_);
       downloads_.erase(&context);
     }
-    is_final = !written.ok() || absl::IsNotFound(status) || absl::IsPermissionDenied(status) ||
+    is_refused = !written.ok();
+    is_final = absl::IsNotFound(status) || absl::IsPermissionDenied(status) ||
                absl::IsInvalidArgument(status);
     return written.ok() ? status : written;
   }

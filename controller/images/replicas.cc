@@ -65,6 +65,10 @@ void Replicas::SetNeeded(std::map<std::string, int64_t> needed) {
     spdlog::warn("the bytes of {} images are missing here ({} is one)", missing_.size(),
                  *missing_.begin());
   for (auto& [key, standby] : standbys_) {
+    // It collects by itself what nothing names.
+    std::erase_if(standby.held, [this](const std::string& digest) {
+      return !IsNeeded(digest) && !IsAwaited(digest);
+    });
     FindLacking(standby);
     TellNext(standby);
   }
@@ -87,10 +91,12 @@ uint64_t Replicas::AwaitCopies(const std::string& digest, int64_t size_bytes, ab
     done(Stopping());
     return 0;
   }
-  // All get it, whether they are waited for or not.
+  // All get it, whether they are waited for or not. What one held of it before counts when it says
+  // so again: as nothing named it, it may have been collected since.
   for (auto& [key, standby] : standbys_) {
     standby.failed.erase(digest);
-    if (!standby.held.contains(digest)) SendHold(standby, digest, size_bytes);
+    standby.held.erase(digest);
+    SendHold(standby, digest, size_bytes);
   }
   CopyWait wait{digest, size_bytes, now, now, std::nullopt, {}, std::move(done)};
   if (HasEnough(wait, now)) {
@@ -210,12 +216,12 @@ void Replicas::Hello(const Greeting& greeting, const controller::v1::ReplicaHell
       standbys_.emplace(greeting.stream.get(), Standby{.name = name, .stream = greeting.stream})
           .first->second;
   standby.held.insert(hello.digests().begin(), hello.digests().end());
+  // As in AwaitCopies.
+  for (const auto& [id, wait] : copy_waits_) standby.held.erase(wait.digest);
   FindLacking(standby);
   spdlog::info("controller/{} holds the bytes of {} images, {} are to come", name,
                standby.held.size(), standby.lacking.size());
-  for (const auto& [id, wait] : copy_waits_) {
-    if (!standby.held.contains(wait.digest)) SendHold(standby, wait.digest, wait.size_bytes);
-  }
+  for (const auto& [id, wait] : copy_waits_) SendHold(standby, wait.digest, wait.size_bytes);
   TellNext(standby);
   AskNext(standby, now);
   LookAtWaits(now);
@@ -248,11 +254,9 @@ absl::Status Replicas::TakeError(Standby& standby, const controller::v1::Replica
     return absl::OkStatus();
   }
   spdlog::warn("controller/{} cannot hold {}: {}", standby.name, error.digest(), why);
-  const bool is_awaited = std::any_of(copy_waits_.begin(), copy_waits_.end(), [&](const auto& one) {
-    return one.second.digest == error.digest();
-  });
   // Of what nobody asked for nothing is kept.
-  if (is_awaited || IsNeeded(error.digest())) standby.failed[error.digest()] = {why, now};
+  if (IsAwaited(error.digest()) || IsNeeded(error.digest()))
+    standby.failed[error.digest()] = {why, now};
   if (standby.telling == error.digest()) standby.telling.reset();
   TellNext(standby);
   LookAtWaits(now);
@@ -304,10 +308,24 @@ void Replicas::CloseStandby(Stream key, const absl::Status& status, absl::Time n
   LookAtWaits(now);
 }
 
+bool Replicas::IsAwaited(const std::string& digest) const {
+  return std::any_of(copy_waits_.begin(), copy_waits_.end(),
+                     [&](const auto& one) { return one.second.digest == digest; });
+}
+
 size_t Replicas::HoldersOf(const std::string& digest) const {
   return static_cast<size_t>(
       std::count_if(standbys_.begin(), standbys_.end(),
                     [&](const auto& one) { return one.second.held.contains(digest); }));
+}
+
+std::string Replicas::FailureOf(const std::string& controller, const std::string& digest) const {
+  for (const auto& [key, standby] : standbys_) {
+    if (standby.name != controller) continue;
+    const auto failed = standby.failed.find(digest);
+    return failed == standby.failed.end() ? "" : failed->second.why;
+  }
+  return "";
 }
 
 bool Replicas::HasEnough(CopyWait& wait, absl::Time now) {

@@ -105,6 +105,8 @@ class Replicas {
   size_t missing() const { return missing_.size(); }
   // How many controllers hold it, this one not counted.
   size_t HoldersOf(const std::string& digest) const;
+  // Why that standby could not do what it was asked to with it; empty: nothing is known.
+  std::string FailureOf(const std::string& controller, const std::string& digest) const;
 
  private:
   struct Failure {
@@ -120,6 +122,7 @@ class Replicas {
   struct Standby {
     std::string name;
     ReplicaStreamPtr stream;
+    // What it has said that it holds, as long as something names that: the rest it collects.
     std::set<std::string> held = {};
     std::set<std::string> lacking = {};          // of what is needed: to be told, one by one
     std::optional<std::string> telling = {};     // the one of them that it is at
@@ -167,6 +170,8 @@ class Replicas {
   // Ends the waits that have what they wait for.
   void LookAtWaits(absl::Time now);
   bool HasEnough(CopyWait& wait, absl::Time now);
+  // Whether a push waits for copies of it.
+  bool IsAwaited(const std::string& digest) const;
   absl::Status TooFew(const CopyWait& wait) const;
   absl::Status NotHere(const std::string& digest) const;
   void Retry(Standby& standby, absl::Time now);

@@ -107,6 +107,9 @@ class LeadingController {
   size_t HoldersOf(const std::string& digest) {
     return place_.On([&] { return replicas_.HoldersOf(digest); });
   }
+  std::string FailureOf(const std::string& standby, const std::string& digest) {
+    return place_.On([&] { return replicas_.FailureOf(standby, digest); });
+  }
 
  private:
   static constexpr size_t kMaxDescriptors = 512;

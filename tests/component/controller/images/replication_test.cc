@@ -2,6 +2,8 @@
 // its own, over real connections.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <filesystem>
@@ -67,6 +69,16 @@ grpc::Status Fetch(const std::shared_ptr<grpc::Channel>& channel, const std::str
   return reader->Finish();
 }
 
+void Delete(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
+  const auto stub = v1::ImageService::NewStub(channel);
+  grpc::ClientContext context;
+  v1::DeleteImageRequest request;
+  request.set_name("images/" + id);
+  google::protobuf::Empty empty;
+  const grpc::Status status = stub->DeleteImage(&context, request, &empty);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
 bool IsRegistered(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
   const auto stub = v1::ImageService::NewStub(channel);
   grpc::ClientContext context;
@@ -79,13 +91,16 @@ bool IsRegistered(const std::shared_ptr<grpc::Channel>& channel, const std::stri
 // A standby that says what the test says.
 class FakeStandby {
  public:
-  FakeStandby(const std::shared_ptr<grpc::Channel>& channel, const std::string& name,
-              const std::vector<std::string>& held)
+  FakeStandby(const std::shared_ptr<grpc::Channel>& channel, const std::string& name)
       : stub_(controller::v1::PeerService::NewStub(channel)),
         stream_(stub_->ReplicateImages(&context_)) {
     controller::v1::ReplicateImagesRequest message;
     message.mutable_hello()->set_controller(name);
-    for (const std::string& digest : held) message.mutable_hello()->add_digests(digest);
+    EXPECT_TRUE(stream_->Write(message));
+  }
+  void SayHeld(const std::string& digest) {
+    controller::v1::ReplicateImagesRequest message;
+    message.mutable_held()->set_digest(digest);
     EXPECT_TRUE(stream_->Write(message));
   }
   ~FakeStandby() { End(); }
@@ -150,7 +165,8 @@ TEST_F(ReplicationTest, ACopyOfAStandbyThatHasGoneCountsNoMore) {
   auto push = BeginPush(leader, bytes_);
   ASSERT_TRUE(WaitUntil([&] { return a.Has(digest_); }));
   {
-    FakeStandby gone(leader.Channel(), "gone", {digest_});
+    FakeStandby gone(leader.Channel(), "gone");
+    gone.SayHeld(digest_);
     ASSERT_TRUE(WaitUntil([&] { return leader.HoldersOf(digest_) == 1; }));
   }
   ASSERT_TRUE(WaitUntil([&] { return leader.standbys() == 0; }));
@@ -275,14 +291,7 @@ TEST_F(ReplicationTest, EachCollectsByWhatTheStateNames) {
   const std::string young = TarOf("young"), kept = TarOf("kept");
   ASSERT_TRUE(Push(leader.Channel(), "young", young).ok());
   ASSERT_TRUE(Push(leader.Channel(), "kept", kept).ok());
-  const auto stub = v1::ImageService::NewStub(leader.Channel());
-  for (const char* id : {"app", "young"}) {
-    grpc::ClientContext context;
-    v1::DeleteImageRequest request;
-    request.set_name(std::string("images/") + id);
-    google::protobuf::Empty empty;
-    ASSERT_TRUE(stub->DeleteImage(&context, request, &empty).ok());
-  }
+  for (const char* id : {"app", "young"}) Delete(leader.Channel(), id);
   EXPECT_TRUE(WaitUntil([&] { return !a.Has(digest_) && !a.Has(DigestOf(young)); }));
   for (const std::string& digest : {digest_, DigestOf(kept)}) {
     fs::last_write_time(b.PathOf(digest), fs::file_time_type::clock::now() - Blobs::kCollectGrace -
@@ -292,6 +301,42 @@ TEST_F(ReplicationTest, EachCollectsByWhatTheStateNames) {
   EXPECT_TRUE(WaitUntil([&] { return !b.Has(digest_); }));
   EXPECT_TRUE(b.Has(DigestOf(kept)));
   EXPECT_TRUE(b.Has(DigestOf(young))) << "a push may be under way";
+}
+
+TEST_F(ReplicationTest, ACopyThatAStandbyHasCollectedIsMadeAgain) {
+  BlobPlace a(Images("a")), b(Images("b"));
+  LeadingController leader(State(), a, 2);
+  StandingBy standby(b, "b", leader.address());
+  ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+  Delete(leader.Channel(), "app");
+  fs::last_write_time(b.PathOf(digest_), fs::file_time_type::clock::now() - Blobs::kCollectGrace -
+                                             std::chrono::hours(1));
+  standby->SetNeeded({});
+  ASSERT_TRUE(WaitUntil([&] { return !b.Has(digest_); }));
+  ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+  EXPECT_TRUE(b.Has(digest_)) << "it was acknowledged with one copy";
+}
+
+// A limit of files' sizes, of this whole process, stands for a disk that is full.
+TEST_F(ReplicationTest, AStandbyWhoseDiskIsFullTakesItWhole) {
+  BlobPlace a(Images("a")), b(Images("b"));
+  LeadingController leader(State(), a, 2);
+  auto push = BeginPush(leader, bytes_);
+  ASSERT_TRUE(WaitUntil([&] { return a.Has(digest_); }));
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit full = before;
+  full.rlim_cur = 1'000'001;  // within a chunk
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  StandingBy standby(b, "b", leader.address());
+  const bool has_failed = WaitUntil([&] { return !leader.FailureOf("b", digest_).empty(); });
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_TRUE(has_failed);
+  EXPECT_TRUE(fs::is_empty(Images("b") + "/tmp")) << "the half of it keeps the disk full";
+  const grpc::Status status = push.get();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(BytesIn(b.PathOf(digest_)), bytes_);
 }
 
 TEST_F(ReplicationTest, APushWhoseCallerHasGoneLeavesNothingBehind) {

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
@@ -67,6 +69,30 @@ TEST_F(BlobsTest, WhatNothingNamesGoesAtOnceUnlessAGraceIsGiven) {
   const std::string young = Store(*blobs, "young");
   blobs->Collect({named});
   EXPECT_FALSE(blobs->Has(young));
+}
+
+// A limit of files' sizes stands for a disk that is full.
+TEST_F(BlobsTest, AnUploadThatTheDiskRefusedGoesOnWhereItsFileEnds) {
+  const auto blobs = Open();
+  const std::string bytes = "0123456789";
+  auto upload = *blobs->Begin();
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit full = before;
+  full.rlim_cur = 4;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  const absl::Status refused = upload->Append(bytes);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+  ASSERT_EQ(upload->size_bytes(), 4);
+  EXPECT_TRUE(upload->Append(std::string_view(bytes).substr(4)).ok());
+  EXPECT_TRUE(Blobs::Seal(*upload, "", 0).ok());
+  const std::string digest = blobs->Finish(*upload)->digest;
+  const auto reader = blobs->Read(digest);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->Read(0, 100).value(), bytes);
+  blobs->Release(digest);
 }
 
 TEST_F(BlobsTest, AClaimedBlobIsNotCollected) {

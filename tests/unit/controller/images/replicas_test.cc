@@ -147,14 +147,42 @@ TEST_F(ReplicasTest, APushWaitsForTheSecondCopyAndEveryStandbyGetsIt) {
 TEST_F(ReplicasTest, ACopyCountsWhileItsStandbyIsConnected) {
   Begin(3);
   const std::string digest = Store("app");
-  const FakeStreamPtr b = Connect("b", {digest});
+  const FakeStreamPtr b = Connect("b");
   Push(digest);
+  SayHeld(b, digest);
   replicas_->OnClosed(b, now_);
-  Connect("c", {digest});
+  SayHeld(Connect("c"), digest);
   EXPECT_FALSE(outcome_.has_value());
-  Connect("b", {digest});
+  SayHeld(Connect("b"), digest);
   ASSERT_TRUE(outcome_.has_value());
   EXPECT_TRUE(outcome_->ok());
+}
+
+// What nothing names a standby collects without a word.
+TEST_F(ReplicasTest, ACopyOfBeforeAPushCountsWhenItIsSaidAgain) {
+  const std::string digest = Store("app");
+  const FakeStreamPtr b = Connect("b", {digest});
+  Push(digest);
+  EXPECT_FALSE(outcome_.has_value());
+  EXPECT_THAT(b->holds, ElementsAre(digest));
+  // Nor one of a standby that comes while it is waited for.
+  const FakeStreamPtr c = Connect("c", {digest});
+  EXPECT_FALSE(outcome_.has_value());
+  EXPECT_THAT(c->holds, ElementsAre(digest));
+  SayHeld(c, digest);
+  EXPECT_TRUE(outcome_.has_value());
+}
+
+TEST_F(ReplicasTest, WhatNothingNamesIsHeldByNobody) {
+  const std::string digest = Store("app");
+  replicas_->SetNeeded({{digest, 3}});
+  const FakeStreamPtr b = Connect("b", {digest});
+  EXPECT_EQ(replicas_->HoldersOf(digest), 1u);
+  replicas_->SetNeeded({});
+  EXPECT_EQ(replicas_->HoldersOf(digest), 0u);
+  // Named again, it is asked for.
+  replicas_->Need(digest, 3);
+  EXPECT_THAT(b->holds, ElementsAre(digest));
 }
 
 TEST_F(ReplicasTest, AStandbyThatConnectsMeanwhileIsTold) {

@@ -35,7 +35,7 @@ bool IsPassing(const absl::Status& status) {
 
 bool IsSame(const EtcdCommit& a, const EtcdCommit& b) {
   return a.epoch() == b.epoch() && a.number() == b.number() && a.fences() == b.fences() &&
-         a.staged() == b.staged();
+         a.staged() == b.staged() && a.lease() == b.lease();
 }
 
 // What a guarded transaction has read that was not done.
@@ -271,6 +271,7 @@ absl::StatusOr<int64_t> EtcdStore::Commit(const core::Changes& changes, int64_t 
   EtcdCommit next;
   next.set_epoch(epoch);
   next.set_number(head_.commit.number() + 1);
+  next.set_lease(lease_->id());
   next.set_staged(is_large ? static_cast<int>(parts->size()) : 0);
   if (is_large) {
     if (absl::Status status = Stage(*parts, next.number()); !status.ok())

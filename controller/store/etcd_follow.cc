@@ -19,16 +19,22 @@ using store::v1::EtcdStagedEdits;
 // It tells progress by itself only every ten minutes.
 constexpr EtcdClient::Duration kSilence{2'000};
 constexpr EtcdClient::Duration kPause{100};
+constexpr EtcdClient::Duration kLookTimeout{1'000};
 
 }  // namespace
 
 CommitGatherer::CommitGatherer(const EtcdKeys& keys, const EtcdHead& head)
-    : keys_(keys), number_(head.commit.number()), revision_(head.revision), staged_(head.staged) {
+    : keys_(keys),
+      number_(head.commit.number()),
+      revision_(head.revision),
+      newest_{head.commit, head.commit_revision},
+      staged_(head.staged) {
   staged_.erase(staged_.begin(), staged_.upper_bound(number_));
 }
 
 void CommitGatherer::Resume() {
   current_ = 0;
+  written_.reset();
   decided_.reset();
   edits_.clear();
 }
@@ -39,6 +45,7 @@ absl::Status CommitGatherer::TakeOne(const mvccpb::Event& event) {
   if (key == keys_.Commit()) {
     EtcdCommit record;
     if (!is_put || !record.ParseFromString(event.kv().value())) return Unreadable(key);
+    written_ = record;
     // Else it is a late one that was shut out: the record of before, written anew.
     if (record.number() > number_) decided_ = std::move(record);
     return absl::OkStatus();
@@ -71,6 +78,7 @@ absl::Status CommitGatherer::TakeOne(const mvccpb::Event& event) {
 absl::Status CommitGatherer::EndRevision(std::vector<Commit>& out) {
   if (current_ == 0) return absl::OkStatus();
   revision_ = std::exchange(current_, 0);
+  if (written_.has_value()) newest_ = {*std::exchange(written_, std::nullopt), revision_};
   // Without a commit of its own: the rows of one that was staged, and told when it was decided.
   std::vector<EtcdEdit> edits = std::exchange(edits_, {});
   if (!decided_.has_value()) return absl::OkStatus();
@@ -166,18 +174,28 @@ absl::Status EtcdFollowing::Tell(const CommitGatherer::Commit& commit) {
   return fns_.commit(commit.number, changes);
 }
 
-bool EtcdFollowing::HasGoneBack(int64_t revision) {
+absl::StatusOr<bool> EtcdFollowing::HasTaken(const CommitGatherer& gatherer) {
   etcdserverpb::RangeRequest request;
   request.set_key(keys_.Commit());
-  request.set_keys_only(true);
+  request.set_revision(gatherer.revision());
   etcdserverpb::RangeResponse response;
-  // Answered by a member that has all that etcd has told before, so far as it is the same etcd.
   const absl::Status status =
-      client_.Range(request, response, EtcdClient::Clock::now() + EtcdClient::kTryTimeout);
-  return status.ok() && response.header().revision() < revision;
+      client_.Range(request, response, EtcdClient::Clock::now() + kLookTimeout);
+  // The revision is forgotten, or yet to come.
+  if (absl::IsOutOfRange(status)) return false;
+  if (!status.ok()) return status;
+  const EtcdCommitAt& taken = gatherer.newest();
+  if (response.kvs().empty()) return taken.revision == 0;
+  EtcdCommit there;
+  return response.kvs(0).mod_revision() == taken.revision &&
+         there.ParseFromString(response.kvs(0).value()) &&
+         there.SerializeAsString() == taken.record.SerializeAsString();
 }
 
 absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
+  const auto has_taken = HasTaken(gatherer);
+  if (!has_taken.ok()) return has_taken.status();
+  if (!*has_taken) return absl::OkStatus();
   etcdserverpb::WatchCreateRequest request;
   request.set_key(keys_.prefix());
   request.set_range_end(EndOfPrefix(keys_.prefix()));
@@ -187,7 +205,6 @@ absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
   gatherer.Resume();
   bool is_lost = false;  // what was missed
   bool is_answered = false;
-  bool is_behind = false;
   const auto open = [this](grpc::ClientContext* context) {
     const std::lock_guard lock(mutex_);
     watch_ = context;
@@ -199,12 +216,6 @@ absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
       return Unavailable(absl::StrCat("etcd: the watch was ended: ", response.cancel_reason(),
                                       is_lost ? "history is forgotten" : ""));
     }
-    if (response.created() && response.header().revision() < gatherer.revision()) {
-      is_behind = true;
-      return Unavailable(
-          "etcd: the member that is watched is behind what was told, or etcd was put back to an "
-          "earlier state");
-    }
     const auto commits = gatherer.Take(response.events(), response.fragment());
     absl::Status status = commits.status();
     for (size_t i = 0; status.ok() && i < commits->size(); ++i) status = Tell((*commits)[i]);
@@ -214,7 +225,6 @@ absl::Status EtcdFollowing::WatchOn(CommitGatherer& gatherer) {
     return status;
   };
   const absl::Status status = client_.Watch(request, kSilence, open, take);
-  if (is_behind) is_lost = HasGoneBack(gatherer.revision());
   if (is_lost) fns_.contact(status);
   if (is_lost) return absl::OkStatus();
   // Silence after an answer is no trouble; the next watch shows whether etcd is there.

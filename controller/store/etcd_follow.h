@@ -20,6 +20,11 @@
 
 namespace remuda {
 
+struct EtcdCommitAt {
+  store::v1::EtcdCommit record;
+  int64_t revision = 0;
+};
+
 // Whole commits out of the events of a watch. Thread: any one at a time.
 class CommitGatherer {
  public:
@@ -43,6 +48,8 @@ class CommitGatherer {
   int64_t number() const { return number_; }
   // Everything up to it is taken.
   int64_t revision() const { return revision_; }
+  // PREFIX/commit as it stands at revision(), and the revision that wrote it; 0: there was none.
+  const EtcdCommitAt& newest() const { return newest_; }
 
  private:
   // The events of one revision, which are all there.
@@ -52,9 +59,11 @@ class CommitGatherer {
   const EtcdKeys keys_;
   int64_t number_;
   int64_t revision_;
+  EtcdCommitAt newest_;
   std::map<int64_t, EtcdParts> staged_;
   // Of the revision under way; 0: none.
   int64_t current_ = 0;
+  std::optional<store::v1::EtcdCommit> written_;  // PREFIX/commit
   std::optional<store::v1::EtcdCommit> decided_;
   std::vector<store::v1::EtcdEdit> edits_;
 };
@@ -71,10 +80,11 @@ class EtcdFollowing final : public Following {
  private:
   void Run();
   absl::StatusOr<CommitGatherer> LoadAll();
-  // Whether etcd is at an earlier revision than this: it was restored from a snapshot.
-  bool HasGoneBack(int64_t revision);
-  // OK: etcd has forgotten what was missed, or has gone back, or the gatherer's state is no good;
-  // all is loaded anew.
+  // Whether etcd has at the gatherer's revision what the gatherer has taken. It has not where it
+  // has forgotten that, or where its data were put back to what they once were: then the same
+  // revisions and numbers come again, with another content.
+  absl::StatusOr<bool> HasTaken(const CommitGatherer& gatherer);
+  // OK: etcd has forgotten what was missed, or the gatherer's state is no good; all is loaded anew.
   absl::Status WatchOn(CommitGatherer& gatherer);
   absl::Status Tell(const CommitGatherer::Commit& commit);
   bool Pause();

@@ -193,6 +193,47 @@ TEST(EtcdFollowTest, AnEtcdThatHasGoneBackIsLoadedAnew) {
   const int64_t epoch = leader->Campaign()->epoch;
   ASSERT_TRUE(leader->Commit(Many(1, 100), epoch).ok());
   ASSERT_TRUE(WaitUntil([&] { return copy.Has(1); }));
+}
+
+// The same, seen by one that was cut off until all revisions and numbers that it has seen had come
+// again, with another content.
+TEST(EtcdFollowTest, WhatWasPutBackIsLoadedAnew) {
+  const TemporaryDirectory dir;
+  EtcdCluster etcd;
+  auto leader = OpenEtcd(EtcdOptions(dir, etcd.endpoints()));
+  int64_t epoch = leader->Campaign()->epoch;
+  ASSERT_TRUE(leader->Commit(Many(5, 1), epoch).ok());
+  Relay relay(etcd.port(0));
+  auto standby = OpenEtcd(EtcdOptions(dir, {relay.endpoint()}));
+  Copy copy;
+  auto following = standby->Follow(copy.fns());
+  const auto start = [&] {
+    etcd.Start(0);
+    ASSERT_TRUE(etcd.AwaitWritable());
+    // What was put back has a lease of then.
+    ASSERT_TRUE(etcd.Ctl("del /remuda/leader"));
+    const auto won = leader->Campaign();
+    ASSERT_TRUE(won.ok()) << won.status();
+    epoch = won->epoch;
+  };
+  etcd.Kill(0);
+  etcd.Save(0);
+  start();
+  for (int i = 2; i <= 6; ++i) {
+    const std::string counter = "lost" + std::to_string(i);
+    ASSERT_EQ(leader->Commit({{PutCounter(counter, i)}}, epoch).value(), i);
+  }
+  ASSERT_TRUE(WaitUntil([&] { return copy.Has(6); }));
+  relay.Hold(Relay::Way::kToServer);
+  etcd.Kill(0);
+  etcd.PutBack(0);
+  start();
+  for (int i = 2; i <= 30; ++i) {
+    const std::string counter = "new" + std::to_string(i);
+    ASSERT_EQ(leader->Commit({{PutCounter(counter, i)}}, epoch).value(), i);
+  }
+  relay.Release();
+  ASSERT_TRUE(WaitUntil([&] { return copy.Has(30); }));
   EXPECT_EQ(copy.rows(), LoadRows(*leader));
 }
 

@@ -161,6 +161,17 @@ void EtcdCluster::Kill(int member) {
   one.pid = -1;
 }
 
+void EtcdCluster::Save(int member) {
+  const std::string data = file("data-" + std::to_string(member));
+  std::filesystem::copy(data, data + "-saved", std::filesystem::copy_options::recursive);
+}
+
+void EtcdCluster::PutBack(int member) {
+  const std::string data = file("data-" + std::to_string(member));
+  std::filesystem::remove_all(data);
+  std::filesystem::copy(data + "-saved", data, std::filesystem::copy_options::recursive);
+}
+
 bool EtcdCluster::Ctl(const std::string& arguments, std::string* out, const std::string& input) {
   std::string endpoints;
   for (const std::string& one : this->endpoints())

@@ -32,6 +32,9 @@ class EtcdCluster {
   void Signal(int member, int signal);
   void Kill(int member);   // SIGKILL
   void Start(int member);  // again, with what is on its disk; does not wait
+  // What is on a killed member's disk is kept aside, and takes the place of what is there later.
+  void Save(int member);
+  void PutBack(int member);
   // Until a write works; false: it does not in time.
   bool AwaitWritable();
   // The member that leads the others; -1: none.

@@ -119,7 +119,6 @@ absl::StatusOr<Won> Standby::Run() {
   if (!following.ok()) return following.status();
   following_ = *std::move(following);
   parts_.ending.SetCampaign(store_.get());
-  campaign_ = std::thread([this] { Campaign(); });
   std::string told;
   while (true) {
     if (parts_.ending.begun()) return absl::CancelledError("it is to end");
@@ -132,9 +131,14 @@ absl::StatusOr<Won> Standby::Run() {
       absl::Status status = OpenRoster();
       if (!status.ok() && !MayPass(status)) return status;
       if (!status.ok()) Tell("the controllers", status, told);
+      // Not before it has its name: one that leads and has none would serve nobody, and keep
+      // leadership from others meanwhile.
+      if (status.ok()) {
+        campaign_begin_ = std::chrono::steady_clock::now();
+        campaign_ = std::thread([this] { Campaign(); });
+      }
     }
-    // One that has just begun to lead does not stand by first.
-    if (!is_serving_ && roster_ != nullptr && !IsOwn(*roster_->current())) {
+    if (!is_serving_ && roster_ != nullptr && IsToStandBy(*roster_->current())) {
       absl::Status status = TryToServe();
       if (!status.ok() && !MayPass(status)) return status;
       if (!status.ok()) Tell("standing by", status, told);
@@ -262,6 +266,11 @@ absl::Status Standby::OpenRoster() {
 bool Standby::IsOwn(const Roster::View& view) const {
   return view.leader.has_value() && view.leader->name() == options_.controller_name &&
          core::FromProto(view.leader->start_time()) == begin_;
+}
+
+bool Standby::IsToStandBy(const Roster::View& view) const {
+  if (view.leader.has_value()) return !IsOwn(view);
+  return std::chrono::steady_clock::now() - campaign_begin_ > kCampaignPatience;
 }
 
 void Standby::TellLeader(const Roster::ViewPtr& view) {
@@ -419,9 +428,6 @@ absl::StatusOr<Won> Standby::TakeOver() {
     won.state = *std::move(loaded);
   }
   parts_.readiness.SetCopyError("");
-  if (roster_ == nullptr) {
-    if (absl::Status status = OpenRoster(); !status.ok()) return status;
-  }
   if (!options_.insecure && !options_.identity.is_external() &&
       options_.identity.ca_certificate.empty()) {
     absl::Status status = ShareAuthority(*store_, options_.data_dir + "/identity",

@@ -69,6 +69,8 @@ class Standby {
  public:
   // How often it looks at what nobody tells it.
   static constexpr std::chrono::milliseconds kLookPeriod{200};
+  // Where nobody leads it does not stand by before its campaign has had so long.
+  static constexpr std::chrono::milliseconds kCampaignPatience{1000};
   // Between tries where the store does not answer.
   static constexpr std::chrono::milliseconds kStorePause{500};
   // How often what nothing names is collected of its images.
@@ -117,6 +119,8 @@ class Standby {
   void CollectNowAndThen();
   // Whether this program leads by it.
   bool IsOwn(const Roster::View& view) const;
+  // One that leads does not stand by first, nor one that may in a moment.
+  bool IsToStandBy(const Roster::View& view) const;
   void TellLeader(const Roster::ViewPtr& view);
   std::string WhyNoLeader() const;
   store::v1::EtcdController Self() const;
@@ -137,6 +141,7 @@ class Standby {
   std::unique_ptr<Roster> roster_;
   std::unique_ptr<ImageReplicator> images_;  // once it serves; null: see Parts::blobs
   absl::Time collected_ = absl::InfinitePast();
+  std::chrono::steady_clock::time_point campaign_begin_;
   bool is_answering_ = false;
   bool is_serving_ = false;   // and it says that it is ready
   std::string told_;          // TellLeader's

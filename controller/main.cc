@@ -1,5 +1,6 @@
 // remuda-controller: the one place that wires the store, the loop, the services and the admin
 // pages.
+#include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -23,6 +24,7 @@
 #include "common/memory.h"
 #include "common/private_directory.h"
 #include "common/service_manager.h"
+#include "common/status.h"
 #include "controller/admin_token_command.h"
 #include "controller/api/acceptor.h"
 #include "controller/api/admin_token.h"
@@ -52,6 +54,7 @@
 #include "controller/standby/leader_watch.h"
 #include "controller/standby/standby.h"
 #include "controller/store/sqlite_store.h"
+#include "controller/store/state_lock.h"
 #include "controller/zone_reader.h"
 
 namespace remuda {
@@ -238,10 +241,25 @@ void FollowRoster(const Won& won, Controller& controller, std::function<void()> 
       });
 }
 
+// A store in SQLite has it itself, of its file.
+absl::StatusOr<std::optional<StateLock>> LockDataDirectory(const Options& options) {
+  if (options.store.kind == StoreOptions::Kind::kSqlite) return std::optional<StateLock>();
+  auto lock = StateLock::Take(absl::StrCat(options.data_dir, "/", StateLock::kName));
+  if (lock.ok()) return std::optional<StateLock>(*std::move(lock));
+  if (!absl::IsAlreadyExists(lock.status())) return lock.status();
+  return FailedPrecondition(
+      "STORE_IN_USE",
+      absl::StrCat("--data-dir ", options.data_dir, ": another controller (process ",
+                   std::string(lock.status().message()),
+                   "), or a restore, uses it; each controller has one of its own"));
+}
+
 absl::Status Serve(Options& options, const ServiceManager& manager, Ending& ending,
                    int& exit_code) {
   const size_t max_descriptors = TakeDescriptors();
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
+  const auto lock = LockDataDirectory(options);
+  if (!lock.ok()) return lock.status();
   if (absl::Status status = CheckNotHalfRestored(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);
   auto audit = AuditLog::Open({.directory = options.data_dir + "/audit"});

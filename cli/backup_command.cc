@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <ostream>
 #include <vector>
@@ -27,9 +28,37 @@ constexpr std::chrono::hours kMaxTime{12};  // of a backup; nothing read for a m
 struct BackupOptions {
   std::string file;
   bool without_images = false;
-  std::string data_dir;
-  std::string sealing_key_file;
-  bool force = false;
+};
+
+// Flags of remuda-controller restore, which this command passes on as they are.
+struct RestoreFlag {
+  const char* name;
+  const char* type;  // null: it has no value
+  const char* help;
+};
+constexpr RestoreFlag kRestoreFlags[] = {
+    {"--data-dir", "DIR", "The controller's data directory"},
+    {"--sealing-key-file", "FILE",
+     "File with the key that the backup is sealed under; by default sealing.key in the data "
+     "directory"},
+    {"--store", "STORE",
+     "Where the state goes, which holds nothing: etcd://HOST:PORT[,HOST:PORT...][/PREFIX]; by "
+     "default into the data directory"},
+    {"--store-ca", "FILE", "Authorities that sign etcd's certificate: TLS"},
+    {"--store-cert", "FILE", "The certificate that is shown to etcd"},
+    {"--store-key", "FILE", "Its private key"},
+    {"--store-user", "NAME", "User of etcd"},
+    {"--store-password-file", "FILE", "File whose first line is the password"},
+    {"--store-insecure", nullptr, "Reach etcd on other machines without TLS"},
+    {"--blobs", "DIR",
+     "Directory of images that all controllers share, as their --blobs says; by default images go "
+     "into the data directory"},
+    {"--force", nullptr, "The data directory may hold a state: it is put aside"},
+};
+struct RestoreOptions {
+  std::string file;
+  std::string values[std::size(kRestoreFlags)];
+  bool is_given[std::size(kRestoreFlags)] = {};
 };
 
 // A file that takes the name it shall have when it is whole, for its owner alone; or the standard
@@ -153,12 +182,14 @@ std::string ControllerProgram() {
   return access(beside.c_str(), X_OK) == 0 ? beside : "remuda-controller";
 }
 
-ExitCode RunRestore(Context& context, const BackupOptions& options) {
-  std::vector<std::string> words = {ControllerProgram(), "restore",    "--from",
-                                    options.file,        "--data-dir", options.data_dir};
-  if (!options.sealing_key_file.empty())
-    words.insert(words.end(), {"--sealing-key-file", options.sealing_key_file});
-  if (options.force) words.emplace_back("--force");
+ExitCode RunRestore(Context& context, const RestoreOptions& options) {
+  std::vector<std::string> words = {ControllerProgram(), "restore", "--from", options.file};
+  for (size_t i = 0; i < std::size(kRestoreFlags); ++i) {
+    const RestoreFlag& flag = kRestoreFlags[i];
+    if (flag.type == nullptr && options.is_given[i]) words.emplace_back(flag.name);
+    if (!options.values[i].empty())
+      words.push_back(absl::StrCat(flag.name, "=", options.values[i]));
+  }
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -183,20 +214,19 @@ void AddBackupCommand(CLI::App& app, Context& context) {
 }
 
 void AddRestoreCommand(CLI::App& app, Context& context) {
-  auto options = std::make_shared<BackupOptions>();
+  auto options = std::make_shared<RestoreOptions>();
   auto* restore = app.add_subcommand(
-      "restore", "Put a backup into a data directory of a controller that does not run, here");
+      "restore", "Put a backup where the state of a controller that does not run here is kept");
   restore->add_option("file", options->file, "The backup; - is the standard input")->required();
-  restore->add_option("--data-dir", options->data_dir, "The controller's data directory")
-      ->required()
-      ->type_name("DIR");
-  restore
-      ->add_option("--sealing-key-file", options->sealing_key_file,
-                   "File with the key that the backup is sealed under; by default sealing.key "
-                   "in the data directory")
-      ->type_name("FILE");
-  restore->add_flag("--force", options->force,
-                    "The data directory may hold a state: it is put aside");
+  for (size_t i = 0; i < std::size(kRestoreFlags); ++i) {
+    const RestoreFlag& flag = kRestoreFlags[i];
+    if (flag.type == nullptr) {
+      restore->add_flag(flag.name, options->is_given[i], flag.help);
+    } else {
+      restore->add_option(flag.name, options->values[i], flag.help)->type_name(flag.type);
+    }
+  }
+  restore->get_option("--data-dir")->required();
   SetExample(restore, "remuda restore cluster.tar --data-dir /var/lib/remuda/controller");
   SetOfflineRun(restore, context, [&context, options] { return RunRestore(context, *options); });
 }

@@ -33,8 +33,12 @@ int RunRestore(int argc, char** argv) {
   AddStoreFlags(
       app, "--store",
       "Where the state goes, which holds nothing: etcd://HOST:PORT[,HOST:PORT...][/PREFIX]; "
-      "default: into the data directory, which has the images in any case",
+      "default: into the data directory",
       store_flags);
+  app.add_option("--blobs", options.blobs_directory,
+                 "Directory of images that all controllers share, as their --blobs says: the "
+                 "backup's images go into it; default: into the data directory")
+      ->type_name("DIR");
   app.add_flag("--force", options.force,
                "The data directory may hold a state: it is put aside, in before-restore-TIME");
   try {

@@ -252,6 +252,22 @@ TEST_F(CommandTest, ARestoreNeedsNoIdentity) {
   EXPECT_THAT(finished.err, Not(HasSubstr("logged in")));
 }
 
+TEST_F(CommandTest, ARestoreIsTheControllersWithAllItsFlags) {
+  fs::create_directory(root_ + "/bin");
+  File("bin/remuda-controller", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+  fs::permissions(root_ + "/bin/remuda-controller", fs::perms(0700));
+  const Finished finished = RunRemuda(
+      {"restore", "x.tar", "--data-dir", "/d", "--sealing-key-file", "/k", "--store", "etcd://a:1",
+       "--store-ca=ca", "--store-cert=cert", "--store-key=key", "--store-user=u",
+       "--store-password-file=p", "--store-insecure", "--blobs=/b", "--force"},
+      {{"REMUDA_BIN_DIR", root_ + "/bin"}});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.out,
+            "restore\n--from\nx.tar\n--data-dir=/d\n--sealing-key-file=/k\n--store=etcd://a:1\n"
+            "--store-ca=ca\n--store-cert=cert\n--store-key=key\n--store-user=u\n"
+            "--store-password-file=p\n--store-insecure\n--blobs=/b\n--force\n");
+}
+
 TEST_F(CommandTest, NoAnswerInTimeExitsWith3) {
   state().failure = DeadlineExceeded("busy");
   EXPECT_EQ(Run({"get", "asg"}).exit_code, 3);

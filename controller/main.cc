@@ -1,6 +1,5 @@
 // remuda-controller: the one place that wires the store, the loop, the services and the admin
 // pages.
-#include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -22,9 +21,7 @@
 #include "common/identity/channel_credentials.h"
 #include "common/logging.h"
 #include "common/memory.h"
-#include "common/private_directory.h"
 #include "common/service_manager.h"
-#include "common/status.h"
 #include "controller/admin_token_command.h"
 #include "controller/api/acceptor.h"
 #include "controller/api/admin_token.h"
@@ -36,6 +33,7 @@
 #include "controller/backup/restore.h"
 #include "controller/backup/state_file.h"
 #include "controller/certificate_reader.h"
+#include "controller/data_directory.h"
 #include "controller/ending.h"
 #include "controller/engine/commit_thread.h"
 #include "controller/engine/failpoints.h"
@@ -54,7 +52,6 @@
 #include "controller/standby/leader_watch.h"
 #include "controller/standby/standby.h"
 #include "controller/store/sqlite_store.h"
-#include "controller/store/state_lock.h"
 #include "controller/zone_reader.h"
 
 namespace remuda {
@@ -122,16 +119,6 @@ void HandlePages(AdminHttp& admin, Metrics& metrics, const GroupPage& groups,
     return AdminResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                          .body = metrics.Print() + groups.Print() + Print(audit)};
   });
-}
-
-absl::Status MakeDataDirectory(const std::string& path) {
-  const absl::StatusOr<bool> was_open = MakePrivateDirectory(path, "state.db", "--data-dir");
-  if (!was_open.ok()) return was_open.status();
-  if (*was_open) {
-    spdlog::warn("--data-dir {} was open to others: now it is not, as private keys are kept there",
-                 path);
-  }
-  return absl::OkStatus();
 }
 
 // Of backups; null: the state is a file of SQLite already.
@@ -241,24 +228,11 @@ void FollowRoster(const Won& won, Controller& controller, std::function<void()> 
       });
 }
 
-// A store in SQLite has it itself, of its file.
-absl::StatusOr<std::optional<StateLock>> LockDataDirectory(const Options& options) {
-  if (options.store.kind == StoreOptions::Kind::kSqlite) return std::optional<StateLock>();
-  auto lock = StateLock::Take(absl::StrCat(options.data_dir, "/", StateLock::kName));
-  if (lock.ok()) return std::optional<StateLock>(*std::move(lock));
-  if (!absl::IsAlreadyExists(lock.status())) return lock.status();
-  return FailedPrecondition(
-      "STORE_IN_USE",
-      absl::StrCat("--data-dir ", options.data_dir, ": another controller (process ",
-                   std::string(lock.status().message()),
-                   "), or a restore, uses it; each controller has one of its own"));
-}
-
 absl::Status Serve(Options& options, const ServiceManager& manager, Ending& ending,
                    int& exit_code) {
   const size_t max_descriptors = TakeDescriptors();
   if (absl::Status status = MakeDataDirectory(options.data_dir); !status.ok()) return status;
-  const auto lock = LockDataDirectory(options);
+  const auto lock = LockDataDirectory(options.data_dir, options.store.kind);
   if (!lock.ok()) return lock.status();
   if (absl::Status status = CheckNotHalfRestored(options.data_dir); !status.ok()) return status;
   const auto failpoints = MakeFailpoints(options);

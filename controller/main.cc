@@ -364,10 +364,10 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
        .callers = &callers,
        .admit =
            [&controller](const Caller& caller) { return controller.deny_list.Check(caller.peer); },
-       .on_refused =
-           [log = audit->get()](const std::string& address, const std::string& why) {
-             log->WriteRefused("handshake", address, why);
-           }});
+       .on_refused = [log = audit->get()](
+                         const std::string& address,
+                         const std::string& why) { log->WriteRefused("handshake", address, why); },
+       .on_join = [&joining](int fd, const std::string& address) { joining->Take(fd, address); }});
   absl::Status outcome = server.status();
   std::unique_ptr<SelfCall> self_call;
   if (outcome.ok()) {

@@ -31,6 +31,8 @@ class Joining {
   // Listens; after that the controller's addresses are known.
   absl::Status Start(const Endpoint& endpoint, const std::string& api_address);
   void Stop();  // may be called twice
+  // See JoinServer.
+  void Take(int fd, const std::string& address) { server_->Take(fd, address); }
 
   const std::string& address() const { return server_->address(); }
   const JoinCounts& counts() const { return server_->counts(); }

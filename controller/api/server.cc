@@ -110,6 +110,7 @@ absl::Status Server::MakeGate(const ServerIdentity& identity) {
                     .admit = identity.admit,
                     .on_connection = [this](int fd, const CallerPtr&) { HandOver(fd); },
                     .takes_relayed = true,
+                    .on_join = identity.on_join,
                     .on_refused = identity.on_refused},
       *identity.callers);
   if (absl::Status status = gate_->Show(*cluster_); !status.ok()) return status;

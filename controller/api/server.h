@@ -29,6 +29,7 @@ struct ServerIdentity {
   // See Gate::Options.
   std::function<absl::Status(const Caller&)> admit;
   std::function<void(const std::string& address, const std::string& why)> on_refused;
+  std::function<void(int fd, const std::string& address)> on_join;
 };
 
 class Server {

@@ -65,6 +65,10 @@ class Gate {
     std::function<void(int, const CallerPtr&)> on_connection;
     // Whether standbys may pass connections on to here.
     bool takes_relayed = false;
+    // Takes over a connection to the join endpoint that a standby passes on: a connected socket
+    // from which the caller's own TLS comes, and "ADDRESS:PORT" where it came from. Empty: none is
+    // passed on. Called on the gate's threads.
+    std::function<void(int, const std::string& address)> on_join = nullptr;
     // Whether callers' certificates are kept (Caller::certificate_pem).
     bool keeps_certificates = false;
     // A connection was refused: from where, and why. Called on the gate's threads. May be empty.

@@ -42,8 +42,9 @@ struct GateThread::Connection {
   bool plain_hung = false;   // gRPC has closed; what it said before is still to be read
   bool plain_ended = false;  // and has been: what is kept goes out, then all ends
   bool read_wants_write = false, write_wants_read = false;
-  std::string up, down;  // to gRPC, to the client
-  std::string name;      // as gRPC sees it
+  std::string up, down;    // to gRPC, to the client
+  std::string name;        // as gRPC sees it
+  std::string counted_as;  // Gate::TakePlace's
   CallerPtr caller;
   CallerPtr relayed_by;  // null: by nobody
   absl::Time good_until;

@@ -59,6 +59,13 @@ void GateThread::AdmitRelayed(Connection& connection) {
   if (!named.ParseFromArray(header.data() + kLengthBytes,
                             static_cast<int>(header.size() - kLengthBytes)))
     return Refuse(connection, "a connection is passed on, and its caller cannot be read");
+  if (named.joins()) {
+    if (gate_.options_.on_join == nullptr)
+      return Refuse(connection, "one that joins is passed on, and nobody joins here");
+    return Let(connection,
+               std::make_shared<Caller>(Caller{connection.relayed_by->peer, named.address()}),
+               /*joins=*/true);
+  }
   auto peer = identity::ReadPeer(std::string_view(named.certificate_pem()));
   if (!peer.ok()) return Refuse(connection, std::string(peer.status().message()));
   if (peer->id.cluster != gate_.options_.cluster || peer->id.role == v1::IDENTITY_ROLE_CONTROLLER ||

@@ -1,7 +1,6 @@
 #include "controller/identity/gate_thread.h"
 
 #include <absl/time/clock.h>
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -28,22 +27,6 @@ namespace {
 constexpr size_t kBufferBytes = 16 * 1024;  // a TLS record's content
 constexpr int kMaxEvents = 64;
 constexpr auto kLookInterval = std::chrono::milliseconds(250);
-
-// "ADDRESS:PORT".
-std::string AddressOf(int fd) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return "unknown";
-  if (storage.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
-    inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-    return std::string(text.data()) + ":" + std::to_string(ntohs(v4.sin_port));
-  }
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
-  inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
-  return "[" + std::string(text.data()) + "]:" + std::to_string(ntohs(v6.sin6_port));
-}
 
 // A connected pair: ours, and gRPC's, which sees `name` as its peer. {-1, -1}: out of descriptors.
 std::pair<int, int> NamedPair(const std::string& name) {
@@ -186,7 +169,7 @@ void GateThread::Begin(int fd) {
     return;
   }
   auto connection = std::make_unique<Connection>(fd, gate_.context());
-  connection->address = AddressOf(fd);
+  connection->address = AddressOfPeer(fd);
   connection->host = NetworkOf(connection->address);
   connection->since = Clock::now();
   connection->ssl.reset(SSL_new(connection->context.get()));
@@ -284,12 +267,13 @@ void GateThread::Admit(Connection& connection) {
   Let(connection, std::move(caller));
 }
 
-void GateThread::Let(Connection& connection, std::shared_ptr<Caller> caller) {
+void GateThread::Let(Connection& connection, std::shared_ptr<Caller> caller, bool joins) {
   if (absl::Status status = gate_.options_.admit(*caller); !status.ok())
     return Refuse(connection, std::string(status.message()));
   // Before descriptors are taken for it.
-  if (!gate_.TakePlace(caller->actor())) {
-    return Refuse(connection, caller->actor() + " has " +
+  connection.counted_as = joins ? "who joins through others" : caller->actor();
+  if (!gate_.TakePlace(connection.counted_as)) {
+    return Refuse(connection, connection.counted_as + " has " +
                                   std::to_string(limits::kMaxConnectionsPerIdentity) +
                                   " connections already (kMaxConnectionsPerIdentity)");
   }
@@ -297,7 +281,7 @@ void GateThread::Let(Connection& connection, std::shared_ptr<Caller> caller) {
                      std::to_string(++next_number_);
   const auto [ours, theirs] = NamedPair(name);
   if (ours < 0) {
-    gate_.GiveBackPlace(caller->actor());
+    gate_.GiveBackPlace(connection.counted_as);
     return Refuse(connection, "no descriptor is left");
   }
   connection.plain = ours;
@@ -313,8 +297,12 @@ void GateThread::Let(Connection& connection, std::shared_ptr<Caller> caller) {
   epoll_event event{};
   event.data.ptr = &connection.plain_end;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.plain, &event);
-  gate_.callers_.Add(connection.name, connection.caller);
-  gate_.options_.on_connection(theirs, connection.caller);
+  if (joins) {
+    gate_.options_.on_join(theirs, connection.caller->address);
+  } else {
+    gate_.callers_.Add(connection.name, connection.caller);
+    gate_.options_.on_connection(theirs, connection.caller);
+  }
   Move(connection);
 }
 
@@ -430,7 +418,7 @@ void GateThread::Close(Connection& connection) {
   if (connection.is_open) {
     --gate_.counts_.connections;
     gate_.callers_.Remove(connection.name);
-    gate_.GiveBackPlace(connection.caller->actor());
+    gate_.GiveBackPlace(connection.counted_as);
   } else {
     --gate_.counts_.handshakes;
     if (--shaking_by_host_[connection.host] == 0) shaking_by_host_.erase(connection.host);

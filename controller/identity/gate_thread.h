@@ -53,8 +53,9 @@ class GateThread {
   // Of a connection that a standby passes on: on behalf of whom.
   void ReadRelayed(Connection& connection);
   void AdmitRelayed(Connection& connection);
-  // The way to gRPC.
-  void Let(Connection& connection, std::shared_ptr<Caller> caller);
+  // The way to gRPC; of one that joins, to the join endpoint: `caller` is the standby then, at the
+  // joining one's address.
+  void Let(Connection& connection, std::shared_ptr<Caller> caller, bool joins = false);
   void Refuse(Connection& connection, const std::string& why);
   // Moves what there is to move, both ways. False: it has ended.
   bool MoveUp(Connection& connection);

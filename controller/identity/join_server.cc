@@ -1,5 +1,8 @@
 #include "controller/identity/join_server.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <boost/asio.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
@@ -28,7 +31,8 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 using Executor = asio::io_context::executor_type;
-using Socket = asio::basic_stream_socket<tcp, Executor>;
+using TcpSocket = asio::basic_stream_socket<tcp, Executor>;
+using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 using Listener = asio::basic_socket_acceptor<tcp, Executor>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
@@ -62,12 +66,13 @@ absl::StatusOr<ContextPtr> MakeJoinContext(const std::string& certificate_pem,
   return context;
 }
 
-// "ADDRESS:PORT".
-std::string TextOf(const tcp::endpoint& peer) {
-  const std::string address = peer.address().to_string();
-  return (peer.address().is_v6() ? "[" + address + "]" : address) + ":" +
-         std::to_string(peer.port());
-}
+// Closes what nobody took over.
+struct OwnedSocket {
+  int fd;
+  ~OwnedSocket() {
+    if (fd >= 0) close(fd);
+  }
+};
 
 JoinAnswer MalformedAnswer(error_code error) {
   if (error == http::error::body_limit || error == http::error::buffer_overflow)
@@ -101,7 +106,9 @@ struct JoinServer::Running {
   }
 
   void Accept();
-  void Begin(Socket socket);
+  // `address`: where its client is.
+  void Begin(Socket socket, const std::string& address);
+  void Take(OwnedSocket& socket, const std::string& address);
   void MakeRoom(const std::string& host);
   void Answered(uint64_t number, const MakeAnswer& make);
 
@@ -129,10 +136,10 @@ struct JoinServer::Running {
 // One handshake, one request, one answer. Lives in the handlers of its own operations.
 class JoinServer::Running::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Running& running, Socket socket, const tcp::endpoint& peer, const ContextPtr& context)
+  Connection(Running& running, Socket socket, std::string address, const ContextPtr& context)
       : running_(running),
         counts_(running.counts),
-        address_(TextOf(peer)),
+        address_(std::move(address)),
         host_(NetworkOf(address_)),
         timer_(socket.get_executor()),
         context_(Take(context)),
@@ -308,19 +315,33 @@ void JoinServer::Running::MakeRoom(const std::string& host) {
   }
 }
 
-void JoinServer::Running::Begin(Socket socket) {
+void JoinServer::Running::Begin(Socket socket, const std::string& address) {
   ++counts->accepted;
+  try {
+    MakeRoom(NetworkOf(address));
+    const auto connection =
+        std::make_shared<Connection>(*this, std::move(socket), address, shown.Get());
+    connection->place = connections.insert(connections.end(), connection);
+    connection->Begin();
+  } catch (const std::exception&) {
+    tls::TakeErrors();  // out of memory, or descriptors: this one goes
+  }
+}
+
+void JoinServer::Running::Take(OwnedSocket& owned, const std::string& address) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  getsockname(owned.fd, reinterpret_cast<sockaddr*>(&name), &size);
+  Socket socket(context.get_executor());
   error_code error;
-  const tcp::endpoint peer = socket.remote_endpoint(error);
-  if (error) return;  // it has gone already
-  MakeRoom(NetworkOf(TextOf(peer)));
-  const auto connection = std::make_shared<Connection>(*this, std::move(socket), peer, shown.Get());
-  connection->place = connections.insert(connections.end(), connection);
-  connection->Begin();
+  socket.assign(asio::generic::stream_protocol(name.ss_family, 0), owned.fd, error);
+  if (error) return;
+  owned.fd = -1;
+  Begin(std::move(socket), address);
 }
 
 void JoinServer::Running::Accept() {
-  listener.async_accept([this](error_code error, Socket socket) {
+  listener.async_accept([this](error_code error, TcpSocket socket) {
     if (error == asio::error::operation_aborted) return;
     if (error) {
       pause.expires_after(absl::ToChronoMilliseconds(limits::kJoinAcceptPause));
@@ -329,11 +350,8 @@ void JoinServer::Running::Accept() {
       });
       return;
     }
-    try {
-      Begin(std::move(socket));
-    } catch (const std::exception&) {
-      tls::TakeErrors();  // out of memory, or descriptors: this one goes
-    }
+    const std::string address = AddressOfPeer(socket.native_handle());
+    Begin(std::move(socket), address);
     Accept();
   });
 }
@@ -373,21 +391,35 @@ absl::Status JoinServer::Start(const Endpoint& endpoint) {
              std::to_string(bound.port());
   running->Accept();
   running->thread = std::thread([context = &running->context] { context->run(); });
+  const std::lock_guard lock(mutex_);
   running_ = std::move(running);
   return absl::OkStatus();
 }
 
-void JoinServer::Stop() {
+void JoinServer::Take(int fd, const std::string& address) {
+  auto owned = std::make_shared<OwnedSocket>(fd);
+  const std::lock_guard lock(mutex_);
   if (running_ == nullptr) return;
+  asio::post(running_->context, [running = running_.get(), owned = std::move(owned), address] {
+    running->Take(*owned, address);
+  });
+}
+
+void JoinServer::Stop() {
+  std::unique_ptr<Running> running;
   {
-    const std::lock_guard lock(running_->inbox->mutex);
-    running_->inbox->running = nullptr;
+    const std::lock_guard lock(mutex_);
+    running = std::move(running_);
   }
-  running_->context.stop();
-  running_->thread.join();
-  running_->is_stopped = true;
-  running_->waiting.clear();
-  running_.reset();
+  if (running == nullptr) return;
+  {
+    const std::lock_guard lock(running->inbox->mutex);
+    running->inbox->running = nullptr;
+  }
+  running->context.stop();
+  running->thread.join();
+  running->is_stopped = true;
+  running->waiting.clear();
 }
 
 }  // namespace remuda

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "common/endpoint.h"
@@ -48,6 +49,9 @@ class JoinServer {
 
   // Binds and serves. UNAVAILABLE: it cannot be, and why.
   absl::Status Start(const Endpoint& endpoint);
+  // Takes over a connected socket, of one that has come to another controller from `address`
+  // ("ADDRESS:PORT"). Closed, where it is not between Start and Stop.
+  void Take(int fd, const std::string& address);
   // Closes everything. May be called twice.
   void Stop();
 
@@ -62,7 +66,8 @@ class JoinServer {
   const std::shared_ptr<JoinCounts> counts_ = std::make_shared<JoinCounts>();
   struct Shown;
   const std::unique_ptr<Shown> shown_;
-  std::unique_ptr<Running> running_;
+  std::mutex mutex_;
+  std::unique_ptr<Running> running_;  // guarded by mutex_
   std::string address_;
 };
 

@@ -29,6 +29,7 @@
 #include "common/identity/peer.h"
 #include "controller/identity/gate.h"
 #include "controller/identity/identity_options.h"
+#include "controller/identity/network_of.h"
 #include "remuda/controller/v1/peer.pb.h"
 
 namespace remuda {
@@ -48,10 +49,11 @@ constexpr std::chrono::milliseconds kRetryPause{100};
 constexpr auto kWithError = asio::as_tuple(asio::use_awaitable);
 
 // The frame that says for whom a connection is.
-std::string HeaderFor(const Caller& caller) {
+std::string HeaderFor(const Caller& caller, bool joins) {
   controller::v1::RelayedCaller named;
   named.set_certificate_pem(caller.certificate_pem);
   named.set_address(caller.address);
+  named.set_joins(joins);
   const std::string bytes = named.SerializeAsString();
   std::string header;
   for (int shift = 24; shift >= 0; shift -= 8)
@@ -140,6 +142,8 @@ struct Relay::Running {
   }
 
   Caught Serve(int fd, CallerPtr caller) {
+    if (options.joins)
+      caller = std::make_shared<Caller>(Caller{.peer = {}, .address = AddressOfPeer(fd)});
     const auto link = std::make_shared<Link>(*this);
     error_code error;
     sockaddr_storage name{};
@@ -222,7 +226,7 @@ struct Relay::Running {
     if (error) {
       said = "TLS: " + error.message();
     } else {
-      const std::string header = HeaderFor(*caller);
+      const std::string header = HeaderFor(*caller, options.joins);
       size_t written = 0;
       std::tie(error, written) =
           co_await asio::async_write(stream, asio::buffer(header), kWithError);

@@ -2,9 +2,9 @@
 // and client works through whichever controller it has dialled.
 //
 // A connection to the API has proved its identity at this controller's gate; what the leader is
-// told of it is its certificate (RelayedCaller), and it believes that of a controller alone. A
-// connection to the join endpoint is passed on as it is: the leader's own TLS goes through to who
-// joins.
+// told of it is its certificate (RelayedCaller), and it believes that of a controller alone. Of a
+// connection to the join endpoint it is told where it came from; the leader's own TLS goes through
+// to who joins.
 //
 // Owns: the connections. Does not own: who leads (Roster). Thread: its own; public functions any.
 #pragma once
@@ -37,9 +37,11 @@ class Relay {
   static constexpr size_t kBufferBytes = 16 * 1024;  // each way
 
   struct Options {
-    // What this controller shows to the leader. Empty: there are no identities, or the bytes are
-    // the leader's own TLS; they are passed on as they come.
+    // What this controller shows to the leader. Empty: there are no identities; the bytes are
+    // passed on as they come.
     std::function<ShownIdentityPtr()> identity = nullptr;
+    // What is added has come to the join endpoint: its callers have proved nothing.
+    bool joins = false;
     // Takes over a connection for which no leader answers in time. Empty: it is
     // closed.
     std::function<void(int fd, const CallerPtr&)> on_no_leader = nullptr;
@@ -55,7 +57,7 @@ class Relay {
   // HOST:PORT to which connections go from now on; not set: nobody leads. Those that were passed on
   // to the leader of another epoch are closed.
   void SetLeader(std::optional<std::string> address, int64_t epoch);
-  // Takes over a connected socket. `caller` is null where Options::identity is empty.
+  // Takes over a connected socket. `caller` is null where Options::identity is empty, or joins.
   void Add(int fd, CallerPtr caller);
   // Closes every connection. Waits for a lookup of the leader's name that is under way. May be
   // called twice.

@@ -46,8 +46,11 @@ absl::Status StandbyServer::Serve(const Options& options) {
   }
   api_->Start(bound, *options.metrics,
               [this](int fd) { gate_ == nullptr ? calls_->Add(fd, nullptr) : gate_->Add(fd); });
-  if (join_ != nullptr) {
-    joins_ = std::make_unique<Relay>(Relay::Options{.max_connections = kMaxJoins});
+  if (join_ != nullptr && cluster_ != nullptr) {
+    joins_ = std::make_unique<Relay>(
+        Relay::Options{.identity = [cluster = cluster_] { return cluster->current(); },
+                       .joins = true,
+                       .max_connections = kMaxJoins});
     join_->Start({.max_descriptors = options.max_descriptors, .each = 2}, *options.metrics,
                  [to = joins_.get()](int fd) { to->Add(fd, nullptr); });
   }
@@ -55,12 +58,11 @@ absl::Status StandbyServer::Serve(const Options& options) {
 }
 
 void StandbyServer::SetLeader(const store::v1::EtcdController* leader, int64_t epoch) {
-  const auto address = [leader](const std::string& text) {
-    return leader == nullptr || text.empty() ? std::nullopt : std::optional(text);
-  };
-  static const std::string kNone;
-  if (calls_ != nullptr) calls_->SetLeader(address(leader ? leader->address() : kNone), epoch);
-  if (joins_ != nullptr) joins_->SetLeader(address(leader ? leader->join_address() : kNone), epoch);
+  const bool is_there = leader != nullptr && !leader->address().empty();
+  const auto address = is_there ? std::optional(leader->address()) : std::nullopt;
+  if (calls_ != nullptr) calls_->SetLeader(address, epoch);
+  // Its API's too: the leader's gate hands over who joins.
+  if (joins_ != nullptr) joins_->SetLeader(address, epoch);
 }
 
 StandbyServer::~StandbyServer() {

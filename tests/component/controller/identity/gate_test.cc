@@ -78,6 +78,11 @@ class GateTest : public testing::Test {
                   connections_->HandleNewConnection(&one);
                 },
             .takes_relayed = true,
+            .on_join =
+                [this](int fd, const std::string& address) {
+                  const std::lock_guard lock(mutex_);
+                  joining_.emplace_back(fd, address);
+                },
             .on_refused =
                 [this](const std::string&, const std::string& why) {
                   const std::lock_guard lock(mutex_);
@@ -233,6 +238,7 @@ class GateTest : public testing::Test {
   std::mutex mutex_;
   std::string denied_;
   std::vector<std::string> refusals_;
+  std::vector<std::pair<int, std::string>> joining_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::optional<Gate> gate_;
   std::unique_ptr<grpc::Server> server_;
@@ -333,6 +339,31 @@ TEST_F(GateTest, AStandbySaysForWhomAConnectionIs) {
   const Relayed expired(*this, standby);
   expired.Send(Framed(named.SerializeAsString()));
   EXPECT_TRUE(WaitUntil([&] { return gate_->counts().refused == 8; })) << gate_->counts().refused;
+}
+
+TEST_F(GateTest, AStandbySaysWhereOneThatJoinsIsFrom) {
+  controller::v1::RelayedCaller named;
+  named.set_address("192.0.2.7:1000");
+  named.set_joins(true);
+  const Issued agent;
+  const Relayed nobody(*this, agent);
+  EXPECT_TRUE(WasRefused("agent/h1 may not pass connections of others on"));
+  const Relayed connection(*this, {.id = ControllerId(kCluster)});
+  connection.Send(Framed(named.SerializeAsString()) + "its own TLS");
+  EXPECT_TRUE(WaitUntil([&] {
+    const std::lock_guard lock(mutex_);
+    return !joining_.empty();
+  }));
+  const std::lock_guard lock(mutex_);
+  ASSERT_EQ(joining_.size(), 1U);
+  EXPECT_EQ(joining_[0].second, "192.0.2.7:1000");
+  std::string came(11, '\0');
+  EXPECT_EQ(recv(joining_[0].first, came.data(), came.size(), MSG_WAITALL), 11);
+  EXPECT_EQ(came, "its own TLS");
+  // Its end is the other's.
+  close(joining_[0].first);
+  char byte = 0;
+  EXPECT_EQ(SSL_read(connection.ssl.get(), &byte, 1), 0);
 }
 
 TEST_F(GateTest, WhoIsDeniedIsOutAtOnce) {

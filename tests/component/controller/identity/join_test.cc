@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "controller/identity/join_limits.h"
@@ -181,6 +183,74 @@ int ConnectTo(const std::string& address, std::string_view said) {
     EXPECT_GT(send(fd, said.data(), said.size(), MSG_NOSIGNAL), 0);
   }
   return fd;
+}
+
+// Takes connections and passes them on, as a standby does.
+class PassingOn {
+ public:
+  explicit PassingOn(JoinServer& to)
+      : to_(to), fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    EXPECT_EQ(bind(fd_, reinterpret_cast<const sockaddr*>(&at), size), 0);
+    EXPECT_EQ(listen(fd_, 16), 0);
+    EXPECT_EQ(getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size), 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+    thread_ = std::thread([this] {
+      for (int one = -1; (one = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
+        const std::lock_guard lock(mutex_);
+        to_.Take(one, from_);
+      }
+    });
+  }
+  PassingOn(const PassingOn&) = delete;
+  PassingOn& operator=(const PassingOn&) = delete;
+  ~PassingOn() {
+    shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    close(fd_);
+  }
+  const std::string& address() const { return address_; }
+  void set_from(const std::string& from) {
+    const std::lock_guard lock(mutex_);
+    from_ = from;
+  }
+
+ private:
+  JoinServer& to_;
+  const int fd_;
+  std::string address_;
+  std::mutex mutex_;
+  std::string from_;  // guarded by mutex_
+  std::thread thread_;
+};
+
+TEST(Join, WhoIsPassedOnCountsAsWhereItCameFrom) {
+  Cluster cluster("c1");
+  PassingOn passing(cluster.server());
+  const auto join = [&](const std::string& token) {
+    JoinOptions options = cluster.Options(token, "h1");
+    options.address = passing.address();
+    return Join(options);
+  };
+  passing.set_from("192.0.2.1:1000");
+  for (int i = 0; i < static_cast<int>(limits::kJoinFailures); ++i)
+    EXPECT_EQ(join(RandomHex(32)).status().code(), absl::StatusCode::kPermissionDenied) << i;
+  const std::string token = cluster.AddToken(v1::IDENTITY_ROLE_AGENT, "h1");
+  EXPECT_EQ(join(token).status().code(), absl::StatusCode::kResourceExhausted);
+  passing.set_from("192.0.2.2:1000");
+  const auto joined = join(token);
+  EXPECT_TRUE(joined.ok()) << joined.status();
+  EXPECT_EQ(cluster.events().back().address, "192.0.2.2:1000");
+
+  // What comes when it has stopped is closed.
+  cluster.server().Stop();
+  const int late = ConnectTo(passing.address(), "");
+  char byte = 0;
+  EXPECT_EQ(recv(late, &byte, 1, 0), 0);
+  close(late);
 }
 
 TEST(Join, ManyThatSayNothingGiveWayToOneThatDoes) {

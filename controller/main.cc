@@ -341,7 +341,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
     };
   }
   // Blobs that no image names: pushed, but never registered before a crash.
-  CollectBlobs(controller.engine.state(), blob_worker);
+  CollectBlobs(controller, blob_worker);
   KeepBlobs(controller, blob_worker);
 
   Endpoint listen, http;
@@ -395,6 +395,8 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
     });
   }
   if (outcome.ok()) manager.Ready("serving gRPC on " + (*server)->address());
+  // With the halves of images that it was at.
+  opened->images = nullptr;
   if (outcome.ok()) exit_code = ending.Await();
 
   const bool is_deposed = outcome.ok() && exit_code == kBeginAnew;
@@ -413,7 +415,6 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   loop.Stop();
   // After the loop: the last commit's answers still go there, and hold what the server owns.
   checker_thread.Stop();
-  opened->images = nullptr;
   blob_thread.Stop();
   admin.Stop();
   return outcome;

@@ -135,7 +135,7 @@ grpc::ServerWriteReactor<Response>* BackupService::CreateBackup(
     *busy = false;
     calls.controller().loop.Post([&calls, blobs, taken, status] {
       // What nobody names any more was kept for it.
-      CollectBlobs(calls.controller().engine.state(), blobs);
+      CollectBlobs(calls.controller(), blobs);
       calls.Record(taken, status, nullptr);
     });
     call->Finish(ToGrpcStatus(status));

@@ -21,13 +21,23 @@ std::map<std::string, int64_t> NeededBy(const core::State& state) {
   return needed;
 }
 
+void CollectNowAndThen(const Controller& controller, BlobWorker worker) {
+  controller.loop.At(controller.engine.Now() + kCollectPeriod, [&controller, worker] {
+    CollectBlobs(controller, worker);
+    CollectNowAndThen(controller, worker);
+  });
+}
+
 }  // namespace
 
-void CollectBlobs(const core::State& state, BlobWorker worker) {
-  worker.thread.Post([worker, needed = NeededBy(state)]() mutable {
+void CollectBlobs(const Controller& controller, BlobWorker worker) {
+  // In this order: see Blobs::Collect.
+  const auto now = Blobs::FileClock::now();
+  if (!controller.CheckLeads().ok()) return;
+  worker.thread.Post([worker, now, needed = NeededBy(controller.engine.state())]() mutable {
     std::set<std::string> referenced;
     for (const auto& [digest, size_bytes] : needed) referenced.insert(digest);
-    worker.blobs.Collect(referenced);
+    worker.blobs.Collect(referenced, {}, now);
     if (worker.replicas != nullptr) worker.replicas->SetNeeded(std::move(needed));
   });
 }
@@ -38,7 +48,7 @@ void KeepBlobs(Controller& controller, BlobWorker worker) {
       const bool names_bytes =
           edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplateVersion;
       if (names_bytes && edit.value == nullptr)
-        return CollectBlobs(controller.engine.state(), worker);
+        return CollectBlobs(controller, worker);
     }
     if (worker.replicas == nullptr) return;
     for (const core::Edit& edit : changes.edits) {
@@ -51,6 +61,7 @@ void KeepBlobs(Controller& controller, BlobWorker worker) {
           });
     }
   });
+  controller.loop.Post([&controller, worker] { CollectNowAndThen(controller, worker); });
 }
 
 void CheckReplicas(Controller& controller, BlobWorker worker) {

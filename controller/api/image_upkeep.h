@@ -7,12 +7,17 @@
 
 namespace remuda {
 
-// Has the blob thread remove the blobs that no image and no launch template version names, and see
-// to it that all controllers have the others.
-void CollectBlobs(const core::State& state, BlobWorker worker);
+// How often all is looked at though nothing was committed: what was too young to go, what has
+// vanished from the disk.
+inline constexpr absl::Duration kCollectPeriod = absl::Hours(1);
 
-// Does so after each commit, as far as it is needed. Takes the controller's on_commit; what
-// `worker` names outlives the loop.
+// Has the blob thread remove the blobs that no image and no launch template version names, and see
+// to it that all controllers have the others. Nothing where another controller may lead, which
+// names others.
+void CollectBlobs(const Controller& controller, BlobWorker worker);
+
+// Does so after each commit, as far as it is needed, and every kCollectPeriod. Takes the
+// controller's on_commit; what `worker` names outlives the loop.
 void KeepBlobs(Controller& controller, BlobWorker worker);
 
 // Has Replicas look at the time every Replicas::kCheckPeriod, if there are any. Both outlive the

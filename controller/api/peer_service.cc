@@ -31,6 +31,7 @@ class PeerCall final
         controller.loop.PostRequest([call, admit = std::move(admit), name = std::move(name)] {
           const absl::Status may = admit();
           call->Post([call, may, name] {
+            if (call->closed_) return;  // it has gone meanwhile
             if (!may.ok()) return call->Close(may);
             if (call->worker_.replicas == nullptr)
               return call->Close(Unimplemented("no other controller keeps images of this one's"));

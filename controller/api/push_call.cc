@@ -232,7 +232,6 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
                 }
                 call->Registered(status);
               });
-              if (!status.ok()) CollectBlobs(state, call->worker_);
             },
     });
   }
@@ -240,7 +239,15 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
   // Or not.
   void Registered(const absl::Status& status) {
     worker_.blobs.Release(blob_->digest);
+    if (!status.ok()) Collect();
     End(status);
+  }
+
+  // Nothing names its bytes, which may be many.
+  void Collect() {
+    controller_.loop.Post([&controller = controller_, worker = worker_] {
+      CollectBlobs(controller, worker);
+    });
   }
 
   void End(const absl::Status& status) {
@@ -251,6 +258,7 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
     if (wait_ != 0) {
       worker_.replicas->Forget(std::exchange(wait_, 0));
       worker_.blobs.Release(blob_->digest);
+      Collect();
     }
     if (!status.ok() && write_.has_value() && controller_.audit != nullptr)
       controller_.audit->Write(write_->Failed(status));

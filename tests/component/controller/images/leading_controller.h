@@ -76,7 +76,7 @@ class LeadingController {
                      .version = "test"},
                     clock_, committer_, loop_, metrics_) {
     const BlobWorker worker{place.blobs(), place.thread(), checker_, keys_, &replicas_};
-    CollectBlobs(controller_.engine.state(), worker);
+    CollectBlobs(controller_, worker);
     KeepBlobs(controller_, worker);
     loop_.Start([this] { return controller_.Turn(); });
     Endpoint endpoint;

@@ -294,7 +294,8 @@ absl::Status ImageCache::Download(const std::string& digest, const std::string& 
   std::error_code error;
   if (!status.ok()) {
     // What came so far is kept for the next try, unless it can be of no use.
-    if (absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsOutOfRange(status)) {
+    if (absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsOutOfRange(status) ||
+        absl::IsDataLoss(status)) {
       fs::remove(part, error);
     }
     return status;

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/ids.h"
+#include "common/sha256.h"
 #include "common/status.h"
 #include "controller/limits.h"
 
@@ -72,6 +74,8 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
       return InvalidField("offset", std::to_string(offset_) + " is not within 0-" +
                                         std::to_string(reader_->size_bytes()));
     }
+    // The bytes of a part say nothing.
+    if (offset_ == 0) hash_.emplace();
     out_.set_size_bytes(reader_->size_bytes());
     // The first message is sent even if no byte is left: it says the size.
     return Write();
@@ -95,11 +99,31 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
   }
   std::optional<absl::Status> Write() {
     auto chunk = reader_->Read(offset_, limits::kFetchChunkBytes);
-    if (!chunk.ok()) return chunk.status();
+    if (!chunk.ok()) return Lost(chunk.status());
+    if (hash_.has_value()) hash_->Update(*chunk);
     offset_ += static_cast<int64_t>(chunk->size());
+    const bool is_end = offset_ >= reader_->size_bytes();
+    // Before the last of it is sent: nobody gets all of what is wrong.
+    if ((chunk->empty() && !is_end) || (is_end && !IsRight())) return Lost(absl::OkStatus());
     out_.set_chunk(*std::move(chunk));
     StartWrite(&out_);
     return std::nullopt;
+  }
+
+  // Once all has been read.
+  bool IsRight() {
+    if (!hash_.has_value()) return true;
+    const std::string digest = std::string(kDigestPrefix) + hash_->HexDigest();
+    hash_.reset();
+    return digest == request_.digest();
+  }
+  // `status`: why it cannot be read; OK: it can, and is not what it should be.
+  absl::Status Lost(const absl::Status& status) {
+    absl::Status lost =
+        worker_.replicas == nullptr
+            ? absl::DataLossError(request_.digest() + ": the disk has lost some of its bytes")
+            : worker_.replicas->OnLost(request_.digest(), *reader_, options_.now());
+    return status.ok() ? lost : status;
   }
 
   // A push may wait for a copy that is made by this.
@@ -125,6 +149,7 @@ class FetchCall final : public grpc::ServerWriteReactor<v1::FetchImageResponse>,
   const FetchOptions options_;
   std::shared_ptr<FetchCall> self_;  // until gRPC is done with it
   std::unique_ptr<Blobs::Reader> reader_;
+  std::optional<Sha256> hash_;  // of all that was read; not set: not from the beginning on
   v1::FetchImageResponse out_;
   int64_t offset_;
   uint64_t wait_ = 0;  // of Replicas; 0: none

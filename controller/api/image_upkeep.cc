@@ -47,8 +47,7 @@ void KeepBlobs(Controller& controller, BlobWorker worker) {
     for (const core::Edit& edit : changes.edits) {
       const bool names_bytes =
           edit.kind == core::Kind::kImage || edit.kind == core::Kind::kLaunchTemplateVersion;
-      if (names_bytes && edit.value == nullptr)
-        return CollectBlobs(controller, worker);
+      if (names_bytes && edit.value == nullptr) return CollectBlobs(controller, worker);
     }
     if (worker.replicas == nullptr) return;
     for (const core::Edit& edit : changes.edits) {
@@ -67,7 +66,14 @@ void KeepBlobs(Controller& controller, BlobWorker worker) {
 void CheckReplicas(Controller& controller, BlobWorker worker) {
   if (worker.replicas == nullptr) return;
   controller.loop.At(controller.engine.Now() + Replicas::kCheckPeriod, [&controller, worker] {
-    worker.thread.Post([worker, now = controller.engine.Now()] { worker.replicas->Check(now); });
+    worker.thread.Post([worker, &metrics = controller.metrics, now = controller.engine.Now()] {
+      worker.replicas->Check(now);
+      const Replicas::Counts counts = worker.replicas->Count();
+      metrics.image_standbys = counts.standbys;
+      metrics.images_missing = counts.missing;
+      metrics.images_few_copies = counts.few_copies;
+      metrics.image_copies_behind = counts.copies_behind;
+    });
     CheckReplicas(controller, worker);
   });
 }

@@ -20,8 +20,9 @@ void CollectBlobs(const Controller& controller, BlobWorker worker);
 // controller's on_commit; what `worker` names outlives the loop.
 void KeepBlobs(Controller& controller, BlobWorker worker);
 
-// Has Replicas look at the time every Replicas::kCheckPeriod, if there are any. Both outlive the
-// loop.
+// Has Replicas look at the time every Replicas::kCheckPeriod, if there are any, and metrics say
+// what there are of copies. What `worker` names and the metrics outlive the loop, and what it
+// posts.
 void CheckReplicas(Controller& controller, BlobWorker worker);
 
 }  // namespace remuda

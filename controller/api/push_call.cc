@@ -245,9 +245,8 @@ class PushCall final : public grpc::ServerReadReactor<v1::PushImageRequest>,
 
   // Nothing names its bytes, which may be many.
   void Collect() {
-    controller_.loop.Post([&controller = controller_, worker = worker_] {
-      CollectBlobs(controller, worker);
-    });
+    controller_.loop.Post(
+        [&controller = controller_, worker = worker_] { CollectBlobs(controller, worker); });
   }
 
   void End(const absl::Status& status) {

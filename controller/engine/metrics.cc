@@ -96,6 +96,16 @@ std::string Metrics::Print() const {
   counter("remuda_controller_mended_messages_total",
           "Messages of receivers with a text that is no UTF-8.", mended_messages);
   gauge("remuda_controller_image_bytes", "Bytes of image blobs on disk.", image_bytes);
+  gauge("remuda_controller_image_standbys", "Of the leader: standbys that keep copies of images.",
+        image_standbys);
+  gauge("remuda_controller_images_missing",
+        "Of the leader: images whose bytes are not on its disk.", images_missing);
+  gauge("remuda_controller_images_few_copies",
+        "Of the leader: images that fewer connected controllers hold than --image-copies says.",
+        images_few_copies);
+  gauge("remuda_controller_image_copies_behind",
+        "Of the leader: copies of images that connected standbys have yet to make.",
+        image_copies_behind);
   gauge("remuda_controller_descriptors", "Open descriptors, as of the newest count.", descriptors);
   gauge("remuda_controller_descriptor_limit", "Descriptors beyond which no connection is accepted.",
         descriptor_limit);

@@ -57,6 +57,11 @@ struct Metrics {
   std::atomic<int64_t> nacks = 0;
   std::atomic<int64_t> mended_messages = 0;  // that held a text that is no UTF-8
   std::atomic<int64_t> image_bytes = 0;
+  // Of a leader, about what the state names: see Replicas::Counts.
+  std::atomic<int64_t> image_standbys = 0;
+  std::atomic<int64_t> images_missing = 0;
+  std::atomic<int64_t> images_few_copies = 0;
+  std::atomic<int64_t> image_copies_behind = 0;
   std::atomic<int64_t> descriptors = 0;       // open, as of the newest count
   std::atomic<int64_t> descriptor_limit = 0;  // no connection is accepted beyond it
   std::atomic<int64_t> accept_pauses = 0;     // times that accepting waited for descriptors

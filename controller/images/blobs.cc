@@ -83,10 +83,13 @@ bool Blobs::Renew(std::string_view digest) const {
   return utimensat(AT_FDCWD, PathOf(digest).c_str(), nullptr, 0) == 0;
 }
 
-void Blobs::Discard(std::string_view digest) {
-  std::error_code error;
-  const auto size = static_cast<int64_t>(fs::file_size(PathOf(digest), error));
-  if (!error && fs::remove(PathOf(digest), error)) total_bytes_ -= size;
+void Blobs::Discard(std::string_view digest, const Reader& reader) {
+  const std::string path = PathOf(digest);
+  struct stat read {};
+  struct stat here {};
+  if (fstat(reader.fd_, &read) != 0 || stat(path.c_str(), &here) != 0) return;
+  if (read.st_dev != here.st_dev || read.st_ino != here.st_ino) return;
+  if (unlink(path.c_str()) == 0) total_bytes_ -= here.st_size;
 }
 
 absl::Status Blobs::CheckSize(int64_t size_bytes) const {

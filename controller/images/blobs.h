@@ -101,8 +101,6 @@ class Blobs {
   bool Has(std::string_view digest) const;
   // Makes one that is there as young as a new one. False: it is not there.
   bool Renew(std::string_view digest) const;
-  // Removes one whose bytes are not those of its digest.
-  void Discard(std::string_view digest);
   // Its file, there or not. `digest` has the form of one.
   std::string PathOf(std::string_view digest) const;
 
@@ -124,6 +122,9 @@ class Blobs {
   };
   // NOT_FOUND; INVALID_ARGUMENT if `digest` has not the form of one.
   absl::StatusOr<std::unique_ptr<Reader>> Read(std::string_view digest) const;
+  // Removes the file that `reader` reads, as its bytes are not those of the digest. One that has
+  // taken its place since stays.
+  void Discard(std::string_view digest, const Reader& reader);
 
  private:
   Blobs(Options options, std::atomic<int64_t>& total_bytes)

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <filesystem>
 #include <future>
 #include <random>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -170,7 +172,8 @@ class ImageReplicator::Session {
 
   absl::Status Hold(const Job& job) {
     // What is there counts as new: it is not removed before the state names it.
-    if (OnBlobs([&](Blobs& blobs) { return blobs.Renew(job.digest); })) return absl::OkStatus();
+    if (OnBlobs([&](Blobs& blobs) { return blobs.Renew(job.digest); }) && IsWhole(job.digest))
+      return absl::OkStatus();
     absl::Status status = OnBlobs([&](Blobs& blobs) { return blobs.CheckSize(job.size_bytes); });
     if (!status.ok()) return status;
     std::unique_ptr<Blobs::Upload> upload = owner_.TakeBegun(job.digest);
@@ -190,8 +193,8 @@ class ImageReplicator::Session {
         // Wrong bytes: from the beginning. What the disk refuses it may take later.
         upload = nullptr;
       }
-      // A disk that is full would stay so.
-      if (is_refused) upload = nullptr;
+      // A disk that is full would stay so. What the leader's disk has lost begins with wrong bytes.
+      if (is_refused || absl::IsDataLoss(status)) upload = nullptr;
       if (is_refused || is_final) break;
       // What moves is not given up.
       if (upload != nullptr && upload->size_bytes() > before) attempt = -1;
@@ -230,7 +233,7 @@ class ImageReplicator::Session {
     }
     is_refused = !written.ok();
     is_final = absl::IsNotFound(status) || absl::IsPermissionDenied(status) ||
-               absl::IsInvalidArgument(status);
+               absl::IsInvalidArgument(status) || absl::IsDataLoss(status);
     return written.ok() ? status : written;
   }
 
@@ -257,10 +260,7 @@ class ImageReplicator::Session {
       if (!bytes.ok()) return SayError(digest, bytes.status());
       const bool is_end = bytes->empty();
       if (is_end && absl::StrCat(std::string(kDigestPrefix), hash.HexDigest()) != digest) {
-        OnBlobs([&](Blobs& blobs) {
-          blobs.Discard(digest);
-          return true;
-        });
+        Discard(digest, **reader);
         return SayError(digest, absl::DataLossError("the disk has lost some of its bytes"));
       }
       hash.Update(*bytes);
@@ -269,6 +269,34 @@ class ImageReplicator::Session {
       chunk->set_data(*std::move(bytes));
       if (!Write(message) || is_end) return;
     }
+  }
+
+  // Reads what is there, and removes it if it is not the bytes of its digest. True also where it is
+  // over before all is read.
+  bool IsWhole(const std::string& digest) {
+    auto reader = OnBlobs([&](Blobs& blobs) { return blobs.Read(digest); });
+    if (!reader.ok()) return false;
+    Sha256 hash;
+    for (int64_t offset = 0; !IsOver();) {
+      const auto bytes = OnBlobs([&](Blobs&) { return (*reader)->Read(offset, kChunkBytes); });
+      if (bytes.ok() && !bytes->empty()) {
+        hash.Update(*bytes);
+        offset += static_cast<int64_t>(bytes->size());
+        continue;
+      }
+      if (bytes.ok() && absl::StrCat(std::string(kDigestPrefix), hash.HexDigest()) == digest)
+        return true;
+      spdlog::error("{}: the disk has lost some of its bytes", digest);
+      Discard(digest, **reader);
+      return false;
+    }
+    return true;
+  }
+  void Discard(const std::string& digest, const Blobs::Reader& reader) {
+    OnBlobs([&](Blobs& blobs) {
+      blobs.Discard(digest, reader);
+      return true;
+    });
   }
 
   bool IsOver() {
@@ -320,9 +348,17 @@ void ImageReplicator::SetLeader(std::optional<std::string> address) {
   changed_.notify_all();
 }
 
-void ImageReplicator::SetNeeded(std::set<std::string> digests) {
-  options_.blob_thread.Post([&blobs = options_.blobs, digests = std::move(digests)] {
-    blobs.Collect(digests, Blobs::kCollectGrace);
+void ImageReplicator::SetNeeded(std::set<std::string> digests, Blobs::FileClock::time_point now) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(begun_, [&](const auto& one) {
+      std::error_code error;
+      const auto moved = std::filesystem::last_write_time(one.second->path(), error);
+      return !digests.contains(one.first) && (error || moved < now - Blobs::kCollectGrace);
+    });
+  }
+  options_.blob_thread.Post([&blobs = options_.blobs, now, digests = std::move(digests)] {
+    blobs.Collect(digests, Blobs::kCollectGrace, now);
   });
 }
 

@@ -58,8 +58,9 @@ class ImageReplicator {
   // "ADDRESS:PORT" of who leads; not set: nobody does. Any thread.
   void SetLeader(std::optional<std::string> address);
   // The digests that the state names, as far as it is known here: others that are older than
-  // Blobs::kCollectGrace are removed. Any thread.
-  void SetNeeded(std::set<std::string> digests);
+  // Blobs::kCollectGrace are removed. `now`: see Blobs::Collect. Any thread.
+  void SetNeeded(std::set<std::string> digests,
+                 Blobs::FileClock::time_point now = Blobs::FileClock::now());
 
  private:
   class Session;

@@ -17,8 +17,10 @@ void Replicas::AskNext(Standby& standby, absl::Time now) {
     if (other.arrival.has_value()) arriving.insert(other.arrival->digest);
   }
   const auto can_give = [&](const std::string& digest) {
-    return missing_.contains(digest) && standby.held.contains(digest) &&
-           !standby.failed.contains(digest) && !arriving.contains(digest);
+    if (!missing_.contains(digest) || !standby.held.contains(digest)) return false;
+    const auto failed = standby.failed.find(digest);
+    return !arriving.contains(digest) &&
+           (failed == standby.failed.end() || now - failed->second.at >= failed->second.pause);
   };
   std::string digest;
   // What is waited for comes first.
@@ -33,8 +35,7 @@ void Replicas::AskNext(Standby& standby, absl::Time now) {
   auto upload = blobs_.Begin();
   if (!upload.ok()) {
     spdlog::error("images: {}", std::string(upload.status().message()));
-    standby.failed[digest] = {std::string(upload.status().message()), now};
-    return;
+    return NoteFailure(standby, digest, std::string(upload.status().message()), now);
   }
   standby.arrival = {digest, *std::move(upload), now};
   controller::v1::ReplicateImagesResponse message;
@@ -84,6 +85,7 @@ void Replicas::Complete(Standby& standby, absl::Time now) {
   blobs_.Release(digest);
   spdlog::info("the bytes of {} came from controller/{}", digest, standby.name);
   standby.arrival.reset();
+  standby.failed.erase(digest);
   BytesAreHere(digest);
   AskNext(standby, now);
 }
@@ -91,13 +93,38 @@ void Replicas::Complete(Standby& standby, absl::Time now) {
 void Replicas::GiveUp(Standby& standby, const std::string& why, absl::Time now) {
   const std::string digest = standby.arrival->digest;
   spdlog::warn("controller/{} does not give {}: {}", standby.name, digest, why);
-  standby.failed[digest] = {why, now};
+  NoteFailure(standby, digest, why, now);
   standby.arrival.reset();
   AskAll(now);
 }
 
+void Replicas::NoteFailure(Standby& standby, const std::string& digest, std::string why,
+                           absl::Time now) {
+  Failure& failure = standby.failed[digest];
+  const absl::Duration pause = std::clamp(failure.pause * 2, kRetryAfter, kLongestRetryAfter);
+  failure = {std::move(why), now, pause};
+}
+
+absl::Status Replicas::OnLost(const std::string& digest, const Blobs::Reader& reader,
+                              absl::Time now) {
+  now_ = now;
+  spdlog::error("{}: the disk has lost some of its bytes", digest);
+  const bool is_held = !is_stopped_ && IsNeeded(digest) && HoldersOf(digest) > 0;
+  if (is_held) blobs_.Discard(digest, reader);
+  // Not so where others have come in their place meanwhile.
+  if (is_held && !blobs_.Has(digest)) {
+    missing_.insert(digest);
+    counts_.reset();
+    AskAll(now);
+  }
+  return absl::DataLossError(absl::StrCat(
+      digest, ": the disk of controller/", options_.self, " has lost some of its bytes; ",
+      is_held ? "another controller is asked for them: begin anew" : "push the image again"));
+}
+
 void Replicas::BytesAreHere(const std::string& digest) {
   missing_.erase(digest);
+  counts_.reset();
   std::vector<Done> over;
   std::erase_if(byte_waits_, [&](auto& one) {
     if (one.second.digest != digest) return false;

@@ -49,6 +49,7 @@ void EraseIf(Map& map, Fn is_over) {
 Replicas::Replicas(Options options, Blobs& blobs) : options_(std::move(options)), blobs_(blobs) {}
 
 void Replicas::SetNeeded(std::map<std::string, int64_t> needed) {
+  counts_.reset();
   needed_ = std::move(needed);
   missing_.clear();
   const auto here = blobs_.List();
@@ -76,6 +77,7 @@ void Replicas::SetNeeded(std::map<std::string, int64_t> needed) {
 }
 
 void Replicas::Need(const std::string& digest, int64_t size_bytes) {
+  counts_.reset();
   if (!needed_.insert_or_assign(digest, size_bytes).second) return;
   if (!blobs_.Has(digest)) {
     missing_.insert(digest);
@@ -91,6 +93,9 @@ uint64_t Replicas::AwaitCopies(const std::string& digest, int64_t size_bytes, ab
     done(Stopping());
     return 0;
   }
+  counts_.reset();
+  // It was lost here, and is pushed again.
+  if (missing_.contains(digest)) BytesAreHere(digest);
   // All get it, whether they are waited for or not. What one held of it before counts when it says
   // so again: as nothing named it, it may have been collected since.
   for (auto& [key, standby] : standbys_) {
@@ -124,6 +129,7 @@ uint64_t Replicas::AwaitBytes(const std::string& digest, absl::Time now, Done do
   byte_waits_.emplace(++last_wait_, ByteWait{digest, now + kBytesWait, std::move(done)});
   const uint64_t wait = last_wait_;
   missing_.insert(digest);
+  counts_.reset();
   AskAll(now);
   return wait;
 }
@@ -159,6 +165,7 @@ void Replicas::OnOpened(ReplicaStreamPtr stream, std::string name, absl::Time no
 void Replicas::OnMessage(const ReplicaStreamPtr& stream, const ReplicateImagesRequest& message,
                          absl::Time now) {
   now_ = now;
+  counts_.reset();
   if (auto node = greetings_.extract(stream.get()); !node.empty()) {
     if (message.has_hello()) return Hello(node.mapped(), message.hello(), now);
     return stream->Close(InvalidField("hello", "must be the first message"));
@@ -256,7 +263,7 @@ absl::Status Replicas::TakeError(Standby& standby, const controller::v1::Replica
   spdlog::warn("controller/{} cannot hold {}: {}", standby.name, error.digest(), why);
   // Of what nobody asked for nothing is kept.
   if (IsAwaited(error.digest()) || IsNeeded(error.digest()))
-    standby.failed[error.digest()] = {why, now};
+    NoteFailure(standby, error.digest(), why, now);
   if (standby.telling == error.digest()) standby.telling.reset();
   TellNext(standby);
   LookAtWaits(now);
@@ -294,6 +301,7 @@ void Replicas::OnClosed(const ReplicaStreamPtr& stream, absl::Time now) {
   greetings_.erase(stream.get());
   const auto node = standbys_.extract(stream.get());
   if (node.empty()) return;
+  counts_.reset();
   spdlog::info("controller/{} is not connected any more", node.mapped().name);
   AskAll(now);
   LookAtWaits(now);
@@ -302,6 +310,7 @@ void Replicas::OnClosed(const ReplicaStreamPtr& stream, absl::Time now) {
 void Replicas::CloseStandby(Stream key, const absl::Status& status, absl::Time now) {
   const auto node = standbys_.extract(key);
   if (node.empty()) return;
+  counts_.reset();
   spdlog::warn("controller/{}: {}", node.mapped().name, std::string(status.message()));
   node.mapped().stream->Close(status);
   AskAll(now);
@@ -311,6 +320,19 @@ void Replicas::CloseStandby(Stream key, const absl::Status& status, absl::Time n
 bool Replicas::IsAwaited(const std::string& digest) const {
   return std::any_of(copy_waits_.begin(), copy_waits_.end(),
                      [&](const auto& one) { return one.second.digest == digest; });
+}
+
+Replicas::Counts Replicas::Count() {
+  if (counts_.has_value()) return *counts_;
+  Counts counts{.standbys = static_cast<int64_t>(standbys_.size()),
+                .missing = static_cast<int64_t>(missing_.size())};
+  for (const auto& [digest, size_bytes] : needed_) {
+    const auto holders = static_cast<int64_t>(HoldersOf(digest));
+    counts.copies_behind += counts.standbys - holders;
+    if (holders + (missing_.contains(digest) ? 0 : 1) < options_.copies) ++counts.few_copies;
+  }
+  counts_ = counts;
+  return counts;
 }
 
 size_t Replicas::HoldersOf(const std::string& digest) const {
@@ -381,15 +403,13 @@ absl::Status Replicas::NotHere(const std::string& digest) const {
 
 void Replicas::Retry(Standby& standby, absl::Time now) {
   std::vector<std::string> again;
-  EraseIf(standby.failed, [&](auto& one) {
-    auto& [digest, failure] = one;
-    if (now - failure.at < kRetryAfter) return false;
-    // What it was asked to send: it is asked anew.
-    if (standby.held.contains(digest)) return true;
+  for (auto& [digest, failure] : standby.failed) {
+    // What it was asked to send: see AskNext.
+    if (standby.held.contains(digest) && IsNeeded(digest)) continue;
+    if (now - failure.at < (IsAwaited(digest) ? kRetryAfter : failure.pause)) continue;
     again.push_back(digest);
     failure.at = now;
-    return false;
-  });
+  }
   for (const std::string& digest : again) {
     const auto wait = std::find_if(copy_waits_.begin(), copy_waits_.end(),
                                    [&](const auto& one) { return one.second.digest == digest; });

@@ -50,8 +50,10 @@ class Replicas {
   static constexpr absl::Duration kLongestWait = absl::Minutes(55);
   // A download of what is missing here waits so long for its bytes.
   static constexpr absl::Duration kBytesWait = absl::Seconds(20);
-  // What a standby could not do it is asked for again after.
+  // What a standby could not do it is asked for again after, and later each time, unless a push
+  // waits for it.
   static constexpr absl::Duration kRetryAfter = absl::Seconds(5);
+  static constexpr absl::Duration kLongestRetryAfter = absl::Minutes(5);
   // A new call must say hello within.
   static constexpr absl::Duration kHelloTimeout = absl::Seconds(10);
   // A standby that sends nothing of what it was asked for is asked for something else after.
@@ -85,6 +87,11 @@ class Replicas {
   // Its `done` is not called any more. One that is over is no error.
   void Forget(uint64_t wait);
 
+  // The bytes here are not those of `digest`, as `reader` has found, or cannot be read. Where
+  // another controller is connected that holds them, they are removed here, and asked for. Answers
+  // what to tell whoever wanted them.
+  absl::Status OnLost(const std::string& digest, const Blobs::Reader& reader, absl::Time now);
+
   // A reader of FetchImage that is a controller has got the bytes up to `offset`.
   void OnFetched(const std::string& reader, const std::string& digest, int64_t offset,
                  absl::Time now);
@@ -102,7 +109,15 @@ class Replicas {
 
   // For pages and tests.
   size_t standbys() const { return standbys_.size(); }
+  size_t copy_waits() const { return copy_waits_.size(); }
   size_t missing() const { return missing_.size(); }
+  struct Counts {
+    int64_t standbys = 0;       // connected ones
+    int64_t missing = 0;        // of what is needed: not here
+    int64_t few_copies = 0;     // held by fewer controllers than are wanted
+    int64_t copies_behind = 0;  // that the standbys have yet to make
+  };
+  Counts Count();
   // How many controllers hold it, this one not counted.
   size_t HoldersOf(const std::string& digest) const;
   // Why that standby could not do what it was asked to with it; empty: nothing is known.
@@ -112,6 +127,7 @@ class Replicas {
   struct Failure {
     std::string why;
     absl::Time at;
+    absl::Duration pause = absl::ZeroDuration();  // until it is asked again
   };
   // Bytes that a standby sends.
   struct Arrival {
@@ -158,6 +174,8 @@ class Replicas {
   absl::Status TakeChunk(Standby& standby, const controller::v1::ImageChunk& chunk, absl::Time now);
   // All of an arrival has come.
   void Complete(Standby& standby, absl::Time now);
+  static void NoteFailure(Standby& standby, const std::string& digest, std::string why,
+                          absl::Time now);
   void GiveUp(Standby& standby, const std::string& why, absl::Time now);
   void BytesAreHere(const std::string& digest);
   // What is needed and here and not there.
@@ -186,6 +204,7 @@ class Replicas {
   std::map<uint64_t, CopyWait> copy_waits_;
   std::map<uint64_t, ByteWait> byte_waits_;
   absl::Time now_ = absl::InfinitePast();  // as last said
+  std::optional<Counts> counts_;           // not set: something has changed
   bool is_stopped_ = false;
 };
 

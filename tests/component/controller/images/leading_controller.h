@@ -6,6 +6,7 @@
 #include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -73,7 +74,8 @@ class LeadingController {
                                 .patience = {},
                                 .read_certificate = &ReadCertificate,
                                 .on_leadership_lost = nullptr},
-                     .version = "test"},
+                     .version = "test",
+                     .leads = [this] { return leads_.load(); }},
                     clock_, committer_, loop_, metrics_) {
     const BlobWorker worker{place.blobs(), place.thread(), checker_, keys_, &replicas_};
     CollectBlobs(controller_, worker);
@@ -107,6 +109,19 @@ class LeadingController {
   size_t HoldersOf(const std::string& digest) {
     return place_.On([&] { return replicas_.HoldersOf(digest); });
   }
+  size_t copy_waits() {
+    return place_.On([this] { return replicas_.copy_waits(); });
+  }
+  const Metrics& metrics() const { return metrics_; }
+  // From now on another controller may lead, as far as it knows.
+  void Depose() { leads_ = false; }
+  // What the loop has been given is done, and what comes of that on the blob thread.
+  void Settle() {
+    std::promise<void> done;
+    loop_.Post([&done] { done.set_value(); });
+    done.get_future().wait();
+    place_.On([] { return true; });
+  }
   std::string FailureOf(const std::string& standby, const std::string& digest) {
     return place_.On([&] { return replicas_.FailureOf(standby, digest); });
   }
@@ -123,6 +138,7 @@ class LeadingController {
     return state;
   }
 
+  std::atomic<bool> leads_ = true;
   BlobPlace& place_;
   MonotonicClock clock_;
   Metrics metrics_;

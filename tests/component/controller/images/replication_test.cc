@@ -14,10 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "common/ids.h"
-#include "common/sha256.h"
 #include "remuda/controller/v1/peer.grpc.pb.h"
 #include "remuda/v1/image.grpc.pb.h"
+#include "tests/component/controller/images/image_calls.h"
 #include "tests/component/controller/images/leading_controller.h"
 #include "tests/component/controller/testing/tar.h"
 #include "tests/wait.h"
@@ -28,55 +27,9 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-std::string DigestOf(const std::string& bytes) {
-  return std::string(kDigestPrefix) + Sha256Hex(bytes);
-}
-
 std::string BytesIn(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-grpc::Status Push(const std::shared_ptr<grpc::Channel>& channel, const std::string& id,
-                  const std::string& bytes) {
-  const auto stub = v1::ImageService::NewStub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kWaitDeadline);
-  v1::Image image;
-  const auto writer = stub->PushImage(&context, &image);
-  v1::PushImageRequest request;
-  request.mutable_header()->set_image_id(id);
-  writer->Write(request);
-  for (size_t at = 0; at < bytes.size(); at += 1 << 20) {
-    request.set_chunk(bytes.substr(at, 1 << 20));
-    if (!writer->Write(request)) break;
-  }
-  writer->WritesDone();
-  return writer->Finish();
-}
-
-grpc::Status Fetch(const std::shared_ptr<grpc::Channel>& channel, const std::string& digest,
-                   std::string& bytes) {
-  const auto stub = v1::ImageService::NewStub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kWaitDeadline);
-  v1::FetchImageRequest request;
-  request.set_digest(digest);
-  const auto reader = stub->FetchImage(&context, request);
-  v1::FetchImageResponse response;
-  bytes.clear();
-  while (reader->Read(&response)) bytes += response.chunk();
-  return reader->Finish();
-}
-
-void Delete(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
-  const auto stub = v1::ImageService::NewStub(channel);
-  grpc::ClientContext context;
-  v1::DeleteImageRequest request;
-  request.set_name("images/" + id);
-  google::protobuf::Empty empty;
-  const grpc::Status status = stub->DeleteImage(&context, request, &empty);
-  EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
 bool IsRegistered(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
@@ -133,8 +86,9 @@ class ReplicationTest : public testing::Test {
   std::string Images(const std::string& name) const { return directory_ + "/" + name; }
   static std::future<grpc::Status> BeginPush(const LeadingController& leader,
                                              const std::string& bytes) {
-    return std::async(std::launch::async,
-                      [channel = leader.Channel(), bytes] { return Push(channel, "app", bytes); });
+    return std::async(std::launch::async, [channel = leader.Channel(), bytes] {
+      return PushImage(channel, "app", bytes);
+    });
   }
   static bool IsUnderWay(const std::future<grpc::Status>& push) {
     return push.wait_for(std::chrono::seconds(0)) == std::future_status::timeout;
@@ -186,7 +140,7 @@ TEST_F(ReplicationTest, AStandbyCatchesUpWithAllThatIsNamed) {
   for (int i = 0; i < 20; ++i) {
     const std::string bytes = TarOf("app " + std::to_string(i));
     digests.push_back(DigestOf(bytes));
-    ASSERT_TRUE(Push(leader.Channel(), "app-" + std::to_string(i), bytes).ok());
+    ASSERT_TRUE(PushImage(leader.Channel(), "app-" + std::to_string(i), bytes).ok());
   }
   StandingBy standby(b, "b", leader.address());
   for (const std::string& digest : digests) {
@@ -201,14 +155,14 @@ TEST_F(ReplicationTest, ALeaderWithoutTheBytesHasThemFromAStandby) {
     BlobPlace a(Images("a"));
     LeadingController leader(State(), a, 2);
     StandingBy standby(b, "b", leader.address());
-    ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+    ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
   }
   BlobPlace c(Images("c")), d(Images("d"));
   LeadingController leader(State(), c, 2, "c");
   // Asked for before anybody who has them is there.
   std::string fetched;
   auto fetch = std::async(std::launch::async, [&, channel = leader.Channel()] {
-    return Fetch(channel, digest_, fetched);
+    return FetchImage(channel, digest_, fetched);
   });
   StandingBy other(d, "d", leader.address());
   ASSERT_TRUE(WaitUntil([&] { return leader.standbys() == 1; }));
@@ -229,7 +183,7 @@ TEST_F(ReplicationTest, AStandbyFollowsToTheNextLeader) {
     BlobPlace a(Images("a"));
     LeadingController leader(State(), a, 2);
     standby.emplace(b, "b", leader.address());
-    ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+    ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
   }
   (*standby)->SetLeader(std::nullopt);
   BlobPlace c(Images("c"));
@@ -237,7 +191,7 @@ TEST_F(ReplicationTest, AStandbyFollowsToTheNextLeader) {
   (*standby)->SetLeader(leader.address());
   ASSERT_TRUE(WaitUntil([&] { return c.Has(digest_); }));
   const std::string next = TarOf("the next");
-  EXPECT_TRUE(Push(leader.Channel(), "next", next).ok());
+  EXPECT_TRUE(PushImage(leader.Channel(), "next", next).ok());
   EXPECT_TRUE(b.Has(DigestOf(next)));
 }
 
@@ -247,7 +201,7 @@ TEST_F(ReplicationTest, BytesThatADiskHasLostAreNotGivenOn) {
     BlobPlace a(Images("a"));
     LeadingController leader(State(), a, 3);
     StandingBy one(b, "b", leader.address()), two(d, "d", leader.address());
-    ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+    ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
   }
   std::string wrong = bytes_;
   wrong[600] = 'y';
@@ -266,7 +220,7 @@ TEST_F(ReplicationTest, BytesThatADiskHasLostAreNotGivenOn) {
 TEST_F(ReplicationTest, AStandbyTakesNoOtherBytesThanThoseOfTheDigest) {
   BlobPlace a(Images("a")), b(Images("b"));
   LeadingController leader(State(), a, 1);
-  ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+  ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
   std::string wrong = bytes_;
   wrong[600] = 'y';
   std::ofstream(a.PathOf(digest_), std::ios::binary) << wrong;
@@ -274,7 +228,7 @@ TEST_F(ReplicationTest, AStandbyTakesNoOtherBytesThanThoseOfTheDigest) {
   // A push that it does meanwhile: it is alive, and has been told of the other first.
   const std::string next = TarOf("the next");
   ASSERT_TRUE(WaitUntil([&] { return leader.standbys() == 1; }));
-  ASSERT_TRUE(Push(leader.Channel(), "next", next).ok());
+  ASSERT_TRUE(PushImage(leader.Channel(), "next", next).ok());
   ASSERT_TRUE(WaitUntil([&] { return b.Has(DigestOf(next)); }));
   EXPECT_FALSE(b.Has(digest_));
   std::ofstream(a.PathOf(digest_), std::ios::binary) << bytes_;
@@ -287,11 +241,11 @@ TEST_F(ReplicationTest, EachCollectsByWhatTheStateNames) {
   BlobPlace a(Images("a")), b(Images("b"));
   LeadingController leader(State(), a, 2);
   StandingBy standby(b, "b", leader.address());
-  ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+  ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
   const std::string young = TarOf("young"), kept = TarOf("kept");
-  ASSERT_TRUE(Push(leader.Channel(), "young", young).ok());
-  ASSERT_TRUE(Push(leader.Channel(), "kept", kept).ok());
-  for (const char* id : {"app", "young"}) Delete(leader.Channel(), id);
+  ASSERT_TRUE(PushImage(leader.Channel(), "young", young).ok());
+  ASSERT_TRUE(PushImage(leader.Channel(), "kept", kept).ok());
+  for (const char* id : {"app", "young"}) DeleteImage(leader.Channel(), id);
   EXPECT_TRUE(WaitUntil([&] { return !a.Has(digest_) && !a.Has(DigestOf(young)); }));
   for (const std::string& digest : {digest_, DigestOf(kept)}) {
     fs::last_write_time(b.PathOf(digest), fs::file_time_type::clock::now() - Blobs::kCollectGrace -
@@ -307,13 +261,13 @@ TEST_F(ReplicationTest, ACopyThatAStandbyHasCollectedIsMadeAgain) {
   BlobPlace a(Images("a")), b(Images("b"));
   LeadingController leader(State(), a, 2);
   StandingBy standby(b, "b", leader.address());
-  ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
-  Delete(leader.Channel(), "app");
+  ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
+  DeleteImage(leader.Channel(), "app");
   fs::last_write_time(b.PathOf(digest_), fs::file_time_type::clock::now() - Blobs::kCollectGrace -
                                              std::chrono::hours(1));
   standby->SetNeeded({});
   ASSERT_TRUE(WaitUntil([&] { return !b.Has(digest_); }));
-  ASSERT_TRUE(Push(leader.Channel(), "app", bytes_).ok());
+  ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
   EXPECT_TRUE(b.Has(digest_)) << "it was acknowledged with one copy";
 }
 
@@ -339,32 +293,144 @@ TEST_F(ReplicationTest, AStandbyWhoseDiskIsFullTakesItWhole) {
   EXPECT_EQ(BytesIn(b.PathOf(digest_)), bytes_);
 }
 
+// A push of `bytes` that waits for a copy until it is given up.
+class WaitingPush {
+ public:
+  WaitingPush(LeadingController& leader, const std::string& bytes)
+      : stub_(v1::ImageService::NewStub(leader.Channel())),
+        writer_(stub_->PushImage(&context_, &image_)) {
+    v1::PushImageRequest request;
+    request.mutable_header()->set_image_id("app");
+    writer_->Write(request);
+    request.set_chunk(bytes);
+    writer_->Write(request);
+    writer_->WritesDone();
+    EXPECT_TRUE(WaitUntil([&] { return leader.copy_waits() == 1; }));
+  }
+  grpc::Status GiveUp() {
+    context_.TryCancel();
+    return writer_->Finish();
+  }
+
+ private:
+  grpc::ClientContext context_;
+  v1::Image image_;
+  std::unique_ptr<v1::ImageService::Stub> stub_;
+  std::unique_ptr<grpc::ClientWriter<v1::PushImageRequest>> writer_;
+};
+
 TEST_F(ReplicationTest, APushWhoseCallerHasGoneLeavesNothingBehind) {
   BlobPlace a(Images("a"));
   LeadingController leader(State(), a, 2);
-  const auto stub = v1::ImageService::NewStub(leader.Channel());
-  {
-    grpc::ClientContext context;
-    v1::Image image;
-    const auto writer = stub->PushImage(&context, &image);
-    v1::PushImageRequest request;
-    request.mutable_header()->set_image_id("app");
-    writer->Write(request);
-    request.set_chunk(TarOf("app"));
-    writer->Write(request);
-    writer->WritesDone();
-    ASSERT_TRUE(WaitUntil([&] { return a.Has(DigestOf(TarOf("app"))); }));
-    context.TryCancel();
-    EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  }
+  const std::string digest = DigestOf(TarOf("app"));
+  WaitingPush push(leader, TarOf("app"));
+  EXPECT_TRUE(a.Has(digest));
+  EXPECT_EQ(push.GiveUp().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(WaitUntil([&] { return !a.Has(digest); }));
   EXPECT_FALSE(IsRegistered(leader.Channel(), "app"));
-  // Its claim is released: the next collection takes it.
-  EXPECT_TRUE(WaitUntil([&] {
-    return a.On([&] {
-      a.blobs().Collect({});
-      return !a.blobs().Has(DigestOf(TarOf("app")));
-    });
-  }));
+}
+
+TEST_F(ReplicationTest, APushThatFindsNoSecondControllerLeavesNothingBehind) {
+  BlobPlace a(Images("a"));
+  LeadingController leader(State(), a, 2);
+  const grpc::Status status = PushImage(leader.Channel(), "app", bytes_);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("no other is connected"));
+  EXPECT_TRUE(WaitUntil([&] { return !a.Has(digest_); }));
+}
+
+// What it does not know of another one may have registered.
+TEST_F(ReplicationTest, WhoeverMayLeadNoMoreCollectsNothing) {
+  BlobPlace a(Images("a"));
+  LeadingController leader(State(), a, 2);
+  const std::string digest = DigestOf(TarOf("app"));
+  WaitingPush push(leader, TarOf("app"));
+  leader.Depose();
+  EXPECT_FALSE(push.GiveUp().ok());
+  ASSERT_TRUE(WaitUntil([&] { return leader.copy_waits() == 0; }));
+  leader.Settle();
+  EXPECT_TRUE(a.Has(digest));
+}
+
+TEST_F(ReplicationTest, ALeaderWhoseDiskHasLostBytesHasThemFromAStandby) {
+  BlobPlace a(Images("a")), b(Images("b")), c(Images("c"));
+  LeadingController leader(State(), a, 2);
+  StandingBy standby(b, "b", leader.address());
+  ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
+  std::string wrong = bytes_;
+  wrong[600] = 'y';
+  std::ofstream(a.PathOf(digest_), std::ios::binary) << wrong;
+  std::string fetched;
+  const grpc::Status status = FetchImage(leader.Channel(), digest_, fetched);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS) << status.error_message();
+  EXPECT_LT(fetched.size(), bytes_.size()) << "nobody is given all of what is wrong";
+  EXPECT_TRUE(FetchImage(leader.Channel(), digest_, fetched).ok());
+  EXPECT_EQ(fetched, bytes_);
+  EXPECT_EQ(BytesIn(a.PathOf(digest_)), bytes_);
+
+  // Cut short; and it is a standby that finds it.
+  fs::resize_file(a.PathOf(digest_), 1'000'000);
+  StandingBy late(c, "c", leader.address());
+  ASSERT_TRUE(WaitUntil([&] { return leader.HoldersOf(digest_) == 2; }));
+  EXPECT_EQ(BytesIn(c.PathOf(digest_)), bytes_);
+  EXPECT_EQ(BytesIn(a.PathOf(digest_)), bytes_);
+}
+
+TEST_F(ReplicationTest, AStandbyLooksAtWhatItHasWhenAnImageIsPushedAgain) {
+  BlobPlace a(Images("a")), b(Images("b"));
+  LeadingController leader(State(), a, 2);
+  StandingBy standby(b, "b", leader.address());
+  ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
+  std::string wrong = bytes_;
+  wrong[600] = 'y';
+  std::ofstream(b.PathOf(digest_), std::ios::binary) << wrong;
+  ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
+  EXPECT_EQ(BytesIn(b.PathOf(digest_)), bytes_);
+}
+
+// A deletion while a standby is at it, and while it is told.
+TEST_F(ReplicationTest, AnImageThatIsDeletedMeanwhileHoldsNothingUp) {
+  BlobPlace a(Images("a")), b(Images("b"));
+  LeadingController leader(State(), a, 1);
+  std::vector<std::string> digests;
+  for (int i = 0; i < 8; ++i) {
+    const std::string bytes = TarOf(std::string(1'000'000, static_cast<char>('a' + i)));
+    digests.push_back(DigestOf(bytes));
+    ASSERT_TRUE(PushImage(leader.Channel(), "app-" + std::to_string(i), bytes).ok());
+  }
+  StandingBy standby(b, "b", leader.address());
+  ASSERT_TRUE(WaitUntil([&] { return leader.standbys() == 1; }));
+  for (int i = 0; i < 7; ++i) DeleteImage(leader.Channel(), "app-" + std::to_string(i));
+  ASSERT_TRUE(WaitUntil([&] { return leader.HoldersOf(digests.back()) == 1; }));
+  for (int i = 0; i < 7; ++i) {
+    EXPECT_TRUE(WaitUntil([&] { return !a.Has(digests[static_cast<size_t>(i)]); }));
+    EXPECT_EQ(leader.HoldersOf(digests[static_cast<size_t>(i)]), 0u);
+  }
+  ASSERT_TRUE(PushImage(leader.Channel(), "next", bytes_).ok());
+  EXPECT_TRUE(WaitUntil([&] { return b.Has(digest_); }));
+}
+
+TEST_F(ReplicationTest, MetricsSayHowManyImagesLackCopies) {
+  BlobPlace a(Images("a")), b(Images("b"));
+  {
+    LeadingController leader(State(), a, 1);
+    ASSERT_TRUE(PushImage(leader.Channel(), "app", bytes_).ok());
+    ASSERT_TRUE(PushImage(leader.Channel(), "lost", TarOf("lost")).ok());
+  }
+  fs::remove(a.PathOf(DigestOf(TarOf("lost"))));
+  LeadingController leader(State(), a, 2);
+  const Metrics& metrics = leader.metrics();
+  ASSERT_TRUE(WaitUntil([&] { return metrics.images_few_copies == 2; }));
+  EXPECT_EQ(metrics.images_missing, 1);
+  StandingBy standby(b, "b", leader.address());
+  ASSERT_TRUE(WaitUntil(
+      [&] { return metrics.images_few_copies == 1 && metrics.image_copies_behind == 1; }));
+  EXPECT_EQ(metrics.image_standbys, 1);
+  ASSERT_TRUE(PushImage(leader.Channel(), "lost", TarOf("lost")).ok());
+  ASSERT_TRUE(WaitUntil(
+      [&] { return metrics.images_few_copies == 0 && metrics.image_copies_behind == 0; }));
+  EXPECT_EQ(metrics.images_missing, 0);
+  EXPECT_THAT(metrics.Print(), HasSubstr("\nremuda_controller_images_few_copies 0\n"));
 }
 
 }  // namespace

@@ -326,6 +326,94 @@ TEST_F(ReplicasTest, WhatAStandbyWouldNotSendAnotherIsAskedFor) {
   EXPECT_EQ(replicas_->HoldersOf(digest), 1u);
 }
 
+TEST_F(ReplicasTest, BytesThatAreLostHereAreAskedForWhereTheyAreHeld) {
+  const std::string bytes = "the right ones";
+  const std::string digest = Store(bytes);
+  replicas_->SetNeeded({{digest, 0}});
+  const auto reader = *blobs_->Read(digest);
+  // The only ones, right or not, stay.
+  absl::Status lost = replicas_->OnLost(digest, *reader, now_);
+  EXPECT_EQ(lost.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(lost.message()), HasSubstr("push the image again"));
+  EXPECT_TRUE(blobs_->Has(digest));
+  const FakeStreamPtr b = Connect("b", {digest});
+  lost = replicas_->OnLost(digest, *reader, now_);
+  EXPECT_EQ(lost.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(lost.message()), HasSubstr("another controller is asked"));
+  EXPECT_FALSE(blobs_->Has(digest));
+  ASSERT_THAT(b->sends, ElementsAre(digest));
+  SayChunk(b, digest, 0, bytes);
+  SayChunk(b, digest, static_cast<int64_t>(bytes.size()), "");
+  EXPECT_TRUE(blobs_->Has(digest));
+  // Whoever had begun to read the lost ones finds it later.
+  replicas_->OnLost(digest, *reader, now_);
+  EXPECT_TRUE(blobs_->Has(digest));
+  EXPECT_EQ(replicas_->missing(), 0u);
+}
+
+TEST_F(ReplicasTest, AnImageThatIsLostAndPushedAgainIsThere) {
+  const std::string digest = DigestOf("app");
+  replicas_->SetNeeded({{digest, 3}});
+  std::optional<absl::Status> fetched;
+  replicas_->AwaitBytes(digest, now_, [&](const absl::Status& status) { fetched = status; });
+  EXPECT_EQ(replicas_->missing(), 1u);
+  Push(Store("app"));
+  ASSERT_TRUE(fetched.has_value());
+  EXPECT_TRUE(fetched->ok());
+  EXPECT_EQ(replicas_->missing(), 0u);
+}
+
+TEST_F(ReplicasTest, WhatFailsAgainAndAgainIsAskedForLaterEachTime) {
+  const std::string digest = Store("app");
+  replicas_->SetNeeded({{digest, 3}});
+  const FakeStreamPtr b = Connect("b");
+  const auto asked_within = [&](absl::Duration time) {
+    b->holds.clear();
+    for (const absl::Time end = now_ + time; now_ < end;) {
+      Advance(absl::Seconds(1));
+      if (b->holds.size() == 1) SayError(b, digest, "the disk is full");
+    }
+    return b->holds.size();
+  };
+  SayError(b, digest, "the disk is full");
+  EXPECT_EQ(asked_within(Replicas::kRetryAfter), 1u);
+  EXPECT_EQ(asked_within(Replicas::kRetryAfter), 0u);
+  EXPECT_EQ(asked_within(Replicas::kRetryAfter), 1u);
+  asked_within(absl::Hours(1));
+  EXPECT_LE(asked_within(absl::Hours(1)), absl::Hours(1) / Replicas::kLongestRetryAfter);
+  EXPECT_GT(asked_within(absl::Hours(1)), 1u);
+  // A push that waits is no such matter.
+  Push(digest);
+  SayError(b, digest, "the disk is full");
+  EXPECT_EQ(asked_within(Replicas::kRetryAfter), 1u);
+}
+
+TEST_F(ReplicasTest, CopiesAreCounted) {
+  const auto counts = [this] {
+    const Replicas::Counts now = replicas_->Count();
+    return std::vector<int64_t>{now.standbys, now.missing, now.few_copies, now.copies_behind};
+  };
+  const std::string one = Store("one"), two = Store("two"), lost = DigestOf("lost");
+  EXPECT_THAT(counts(), ElementsAre(0, 0, 0, 0));
+  replicas_->SetNeeded({{one, 3}, {lost, 4}});
+  EXPECT_THAT(counts(), ElementsAre(0, 1, 2, 0));
+  const FakeStreamPtr b = Connect("b", {one});
+  EXPECT_THAT(counts(), ElementsAre(1, 1, 1, 1));
+  const FakeStreamPtr c = Connect("c", {lost});
+  EXPECT_THAT(counts(), ElementsAre(2, 1, 1, 2));
+  SayChunk(c, lost, 0, "lost");
+  SayChunk(c, lost, 4, "");
+  EXPECT_THAT(counts(), ElementsAre(2, 0, 0, 2));
+  replicas_->Need(two, 3);
+  EXPECT_THAT(counts(), ElementsAre(2, 0, 1, 4));
+  for (const std::string& digest : {one, two, lost}) SayHeld(c, digest);
+  EXPECT_THAT(counts(), ElementsAre(2, 0, 0, 2));
+  replicas_->OnClosed(c, now_);
+  EXPECT_THAT(counts(), ElementsAre(1, 0, 2, 2));
+  replicas_->SetNeeded({});
+  EXPECT_THAT(counts(), ElementsAre(1, 0, 0, 0));
+}
+
 TEST_F(ReplicasTest, ADownloadOfMissingBytesIsUnavailableNotUnknown) {
   const std::string digest = DigestOf("bytes");
   replicas_->SetNeeded({{digest, 0}});

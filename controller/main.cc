@@ -133,11 +133,11 @@ Blobs::Options OwnBlobs(const Options& options) {
   return {.directory = options.data_dir + "/images", .max_blob_bytes = options.image_limit_bytes};
 }
 
-absl::StatusOr<std::unique_ptr<Blobs>> OpenSharedBlobs(const Options& options,
-                                                       const std::string& cluster_id,
+absl::StatusOr<std::unique_ptr<Blobs>> OpenSharedBlobs(const Options& options, const Won& won,
                                                        Metrics& metrics) {
-  if (absl::Status status = ClaimSharedDirectory(options.blobs, cluster_id); !status.ok())
-    return status;
+  const bool has_images = !won.state.All<v1::Image>().empty();
+  absl::Status status = ClaimSharedDirectory(options.blobs, won.leadership.cluster_id, has_images);
+  if (!status.ok()) return status;
   return Blobs::Open({.directory = options.blobs,
                       .max_blob_bytes = options.image_limit_bytes,
                       .shared_as = options.controller_name},
@@ -276,7 +276,7 @@ absl::Status Serve(Options& options, const ServiceManager& manager, Ending& endi
   ClusterIdentity* const cluster = cluster_identity->get();
   Callers callers(cluster != nullptr);
 
-  if (*blobs == nullptr) blobs = OpenSharedBlobs(options, leadership.cluster_id, metrics);
+  if (*blobs == nullptr) blobs = OpenSharedBlobs(options, *opened, metrics);
   if (!blobs.ok()) return blobs.status();
   replicas.emplace(
       Replicas::Options{

@@ -23,7 +23,7 @@ absl::StatusOr<std::unique_ptr<SharedImages>> SharedImages::Open(const std::stri
                               ": there is no such directory: mount it, or make it for the "
                               "controllers' user"));
   }
-  if (absl::Status status = ClaimSharedDirectory(directory, cluster_id); !status.ok())
+  if (absl::Status status = ClaimSharedDirectory(directory, cluster_id, false); !status.ok())
     return status;
   std::unique_ptr<SharedImages> images(
       new SharedImages(directory, absl::StrCat("restore-", getpid())));

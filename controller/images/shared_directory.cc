@@ -40,9 +40,22 @@ absl::Status WriteNew(const std::string& path, const std::string& text) {
   return error == 0 ? absl::OkStatus() : FlagError(path, "write", error);
 }
 
+bool IsMissing(const std::string& path) {
+  return access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 }  // namespace
 
-absl::Status ClaimSharedDirectory(const std::string& directory, const std::string& cluster_id) {
+absl::Status ClaimSharedDirectory(const std::string& directory, const std::string& cluster_id,
+                                  bool has_images) {
+  if (has_images && IsMissing(directory + "/cluster") && IsMissing(directory + "/sha256")) {
+    return FailedPrecondition(
+        "NO_IMAGES",
+        absl::StrCat("--blobs: ", directory,
+                     " has neither the mark nor the images of a cluster, and this cluster has "
+                     "images: is it mounted? (Images of before are to be moved to ",
+                     directory, "/sha256; if they are lost, make that folder.)"));
+  }
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return FlagError(directory, "make", error.value());

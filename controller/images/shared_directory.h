@@ -10,8 +10,11 @@
 
 namespace remuda {
 
-// Makes the directory if it is missing, and the mark. FAILED_PRECONDITION (reason OTHER_CLUSTER):
-// another cluster's mark stands there. UNAVAILABLE, RESOURCE_EXHAUSTED: it cannot be written.
-absl::Status ClaimSharedDirectory(const std::string& directory, const std::string& cluster_id);
+// Makes the directory if it is missing, and the mark. `has_images`: the cluster names some.
+// FAILED_PRECONDITION: another cluster's mark stands there (reason OTHER_CLUSTER); there is neither
+// a mark nor a folder of images, though there must be, as where storage is not mounted (NO_IMAGES).
+// UNAVAILABLE, RESOURCE_EXHAUSTED: it cannot be written.
+absl::Status ClaimSharedDirectory(const std::string& directory, const std::string& cluster_id,
+                                  bool has_images);
 
 }  // namespace remuda

@@ -298,11 +298,10 @@ std::string Standby::WhyNoLeader() const {
   return error.empty() ? "one is to be within seconds" : "the store does not answer: " + error;
 }
 
-absl::Status Standby::CheckSharedBlobs() {
-  if (options_.blobs.empty()) return absl::OkStatus();
+absl::Status Standby::CheckSharedBlobs(bool has_images) {
   const auto cluster = store_->ClusterId();
   if (!cluster.ok() || !cluster->has_value()) return cluster.status();
-  const absl::Status claimed = ClaimSharedDirectory(options_.blobs, **cluster);
+  const absl::Status claimed = ClaimSharedDirectory(options_.blobs, **cluster, has_images);
   // To wait for it would say nothing to whoever has named the wrong one.
   return claimed.ok() ? claimed : absl::FailedPreconditionError(claimed.message());
 }
@@ -321,14 +320,19 @@ void Standby::BeginImages() {
 void Standby::CollectNowAndThen() {
   const absl::Time now = absl::Now();
   if (images_ == nullptr || now - collected_ < kCollectPeriod) return;
+  const auto known = Blobs::FileClock::now();
   std::optional<std::set<std::string>> named = copy_.ImageDigests();
   if (!named.has_value()) return;
   collected_ = now;
-  images_->SetNeeded(*std::move(named));
+  images_->SetNeeded(*std::move(named), known);
 }
 
 absl::Status Standby::TryToServe() {
-  if (absl::Status status = CheckSharedBlobs(); !status.ok()) return status;
+  if (!options_.blobs.empty()) {
+    const auto named = copy_.ImageDigests();
+    if (!named.has_value()) return absl::OkStatus();
+    if (absl::Status status = CheckSharedBlobs(!named->empty()); !status.ok()) return status;
+  }
   if (!options_.insecure) {
     const auto cluster = store_->ClusterId();
     if (!cluster.ok()) return cluster.status();

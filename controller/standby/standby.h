@@ -114,7 +114,7 @@ class Standby {
   // callers hear that the store is away, and do not wait for it. Otherwise nothing.
   void AnswerWithoutStore();
   // OK also where the cluster has no id yet.
-  absl::Status CheckSharedBlobs();
+  absl::Status CheckSharedBlobs(bool has_images);
   void BeginImages();
   void CollectNowAndThen();
   // Whether this program leads by it.

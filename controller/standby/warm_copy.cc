@@ -57,6 +57,7 @@ std::optional<std::set<std::string>> WarmCopy::ImageDigests() const {
   for (const auto& [id, image] : state_.All<v1::Image>()) digests.insert(image->digest());
   for (const auto& [key, version] : state_.All<v1::LaunchTemplateVersion>())
     digests.insert(version->image_digest());
+  digests.erase("");
   return digests;
 }
 

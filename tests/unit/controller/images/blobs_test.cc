@@ -138,9 +138,9 @@ TEST_F(BlobsTest, ANameThatLeadsElsewhereIsRefused) {
 
 TEST_F(BlobsTest, ASharedDirectoryIsOneClusters) {
   const std::string directory = directory_ + "/images";
-  ASSERT_TRUE(ClaimSharedDirectory(directory, "c-1").ok());
-  ASSERT_TRUE(ClaimSharedDirectory(directory, "c-1").ok()) << "a second controller, or again";
-  const absl::Status other = ClaimSharedDirectory(directory, "c-2");
+  ASSERT_TRUE(ClaimSharedDirectory(directory, "c-1", false).ok());
+  ASSERT_TRUE(ClaimSharedDirectory(directory, "c-1", true).ok()) << "a second controller, or again";
+  const absl::Status other = ClaimSharedDirectory(directory, "c-2", true);
   EXPECT_EQ(other.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(other.message()),
               HasSubstr(directory + " is the directory of cluster c-1"));
@@ -150,9 +150,47 @@ TEST_F(BlobsTest, ASharedDirectoryIsOneClusters) {
   EXPECT_EQ(files, 1u) << "the mark alone";
 }
 
+TEST_F(BlobsTest, ADirectoryWithoutTheImagesThatThereMustBeIsNotTaken) {
+  const std::string directory = directory_ + "/mount";
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = ClaimSharedDirectory(directory, "c-1", true);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(directory + " has neither the mark"));
+    EXPECT_FALSE(fs::exists(directory + "/cluster"));
+    fs::create_directory(directory);
+  }
+  // Moved there before the first start with it.
+  fs::create_directory(directory + "/sha256");
+  EXPECT_TRUE(ClaimSharedDirectory(directory, "c-1", true).ok());
+}
+
+// A pause of a leader that was deposed meanwhile, and goes on with what it knew.
+TEST_F(BlobsTest, WhatIsWrittenLaterThanWhatIsNamedWasKnownStays) {
+  const auto blobs = Open("a");
+  const auto known = Blobs::FileClock::now() - std::chrono::hours(5);
+  const std::string later = Store(*blobs, "later"), before = Store(*blobs, "before");
+  Age(blobs->PathOf(later), std::chrono::hours(4));
+  Age(blobs->PathOf(before), std::chrono::hours(7));
+  blobs->Collect({}, {}, known);
+  EXPECT_TRUE(blobs->Has(later));
+  EXPECT_FALSE(blobs->Has(before));
+}
+
+TEST_F(BlobsTest, OnlyTheFileThatWasReadIsDiscarded) {
+  const auto blobs = Open();
+  const std::string digest = Store(*blobs, "bytes");
+  const auto reader = *blobs->Read(digest);
+  ASSERT_EQ(Store(*blobs, "bytes"), digest) << "anew, in its place";
+  blobs->Discard(digest, *reader);
+  EXPECT_TRUE(blobs->Has(digest));
+  blobs->Discard(digest, **blobs->Read(digest));
+  EXPECT_FALSE(blobs->Has(digest));
+  EXPECT_EQ(total_, 0);
+}
+
 TEST_F(BlobsTest, ADirectoryThatCannotBeIsSaid) {
   std::ofstream(directory_ + "/file") << "x";
-  const absl::Status status = ClaimSharedDirectory(directory_ + "/file/images", "c-1");
+  const absl::Status status = ClaimSharedDirectory(directory_ + "/file/images", "c-1", false);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("--blobs: " + directory_ + "/file/images"));
 }

@@ -149,7 +149,8 @@ TEST_F(PullTest, ItGoesOnAlsoWhenTheLeaderWasGoneMeanwhile) {
   BlobPlace place(directory_);
   StandingBy standby(place, "b", leader.address());
   ASSERT_TRUE(WaitUntil([&] { return leader.held() == 1; }));
-  EXPECT_THAT(leader.offsets(), ElementsAre(0, 500'000));
+  // As far as it had come when the leader went.
+  EXPECT_THAT(leader.offsets(), ElementsAre(0, testing::Le(500'000)));
   EXPECT_EQ(Held(place), bytes_);
 }
 

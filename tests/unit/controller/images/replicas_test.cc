@@ -346,7 +346,7 @@ TEST_F(ReplicasTest, BytesThatAreLostHereAreAskedForWhereTheyAreHeld) {
   SayChunk(b, digest, static_cast<int64_t>(bytes.size()), "");
   EXPECT_TRUE(blobs_->Has(digest));
   // Whoever had begun to read the lost ones finds it later.
-  replicas_->OnLost(digest, *reader, now_);
+  EXPECT_EQ(replicas_->OnLost(digest, *reader, now_).code(), absl::StatusCode::kDataLoss);
   EXPECT_TRUE(blobs_->Has(digest));
   EXPECT_EQ(replicas_->missing(), 0u);
 }

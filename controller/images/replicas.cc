@@ -240,7 +240,8 @@ absl::Status Replicas::TakeHeld(Standby& standby, const std::string& digest, abs
     return LimitExceeded("kMaxDigests", absl::StrCat("controller/", standby.name, " holds ",
                                                      kMaxDigests, " images already"));
   }
-  standby.held.insert(digest);
+  // What was deleted meanwhile it collects by itself.
+  if (IsNeeded(digest) || IsAwaited(digest)) standby.held.insert(digest);
   standby.lacking.erase(digest);
   standby.failed.erase(digest);
   if (standby.telling == digest) standby.telling.reset();
